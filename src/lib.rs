@@ -1,0 +1,27 @@
+//! Reach Tor through a chat server.
+//!
+//! The map of the house, top to bottom; imports point downwards only (`tests/layering.rs` checks it):
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`cli`] | the command line: run by Tor, or by a person |
+//! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
+//! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
+//! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
+//! | [`carrier`] | what a core wants sent, as stanzas, and back |
+//! | [`xmpp`] | accounts: connect, log in, stay logged in |
+//! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
+//! | [`pt`] | Tor's side of the pluggable transport specification; uses nothing else of this crate |
+//! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
+
+pub mod bridge;
+pub mod carrier;
+pub mod classic;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod logging;
+pub mod pt;
+pub mod state;
+pub mod tunnel;
+pub mod xmpp;

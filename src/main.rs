@@ -1,0 +1,3 @@
+//! The `hexchat-pt` executable: arguments in, exit status out.
+
+fn main() {}
