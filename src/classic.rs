@@ -1,1 +1,240 @@
-//! (under construction)
+//! The protocol document (`hexchat:connect`, `connect_ack`, `packet`, `disconnect`), pure.
+//!
+//! [`Endpoint`] is one end of the protocol, for any number of connections, which it calls streams. It
+//! has no socket, clock, task, channel or randomness: time and events are handed in, and what is to be
+//! done about them is polled out. A driver turns the crank:
+//!
+//! 1. hand in what happened: [`Endpoint::handle_account`], [`Endpoint::handle_stanza`],
+//!    [`Endpoint::handle_server_ack`], [`Endpoint::handle_timeout`];
+//! 2. pass on what the applications want: [`Endpoint::connect`], [`Endpoint::accept`],
+//!    [`Endpoint::refuse`], [`Endpoint::write`], [`Endpoint::read`], [`Endpoint::finish`],
+//!    [`Endpoint::release`];
+//! 3. send every [`Transmit`] of [`Endpoint::poll_transmit`];
+//! 4. tell the applications every [`Event`] of [`Endpoint::poll_event`];
+//! 5. sleep until something happens or [`Endpoint::poll_timeout`] has passed.
+//!
+//! What goes beyond the protocol document, and never disturbs a peer that knows only the document:
+//! every set of a known connection is answered with an empty result; late answers are the flow
+//! control (`recv`); the account's send window follows the delay (`window`); a packet that bounced
+//! or was lost with an account is sent again under the same id; a peer is declared dead when it has
+//! been silent for [`Config::silence_timeout`].
+
+mod endpoint;
+mod link;
+mod recv;
+pub mod reorder;
+mod routing;
+mod send;
+pub mod seq;
+pub mod stanza;
+mod stream;
+mod timers;
+mod window;
+
+use std::time::Duration;
+
+use xmpp_parsers::jid::{FullJid, Jid};
+
+pub use endpoint::Endpoint;
+pub use stanza::{Address, Aliases, Header, Payload};
+
+/// One of our accounts. The numbers are the driver's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub u32);
+
+/// One connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// One IQ of ours that will be answered; unique in the life of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetId(pub u64);
+
+/// Bounds and timeouts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The accounts on which connects from outside are considered, each the peer's way to all of them.
+    /// Empty: nobody can connect to us.
+    pub accept_on: Vec<AccountId>,
+    /// Connections at a time, both directions together.
+    pub max_streams: usize,
+    /// Connects from outside that wait for the application's decision at a time.
+    pub max_half_open: usize,
+    /// A stream's unacknowledged and unsent bytes.
+    pub send_buffer: usize,
+    /// A stream's unread bytes, above which the peer is slowed down.
+    pub receive_buffer: usize,
+    /// How long a connect may take.
+    pub connect_timeout: Duration,
+    /// A peer from which nothing has come for this long is dead.
+    pub silence_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            accept_on: Vec::new(),
+            max_streams: 4096,
+            max_half_open: 256,
+            send_buffer: 256 * 1024,
+            receive_buffer: 256 * 1024,
+            connect_timeout: Duration::from_secs(30),
+            silence_timeout: Duration::from_secs(50),
+        }
+    }
+}
+
+/// What happened to one of our accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// It is logged in.
+    Online {
+        /// Its address.
+        jid: FullJid,
+        /// Whether everything that was sent before is still on its way (XEP-0198); otherwise it is
+        /// lost, or may be.
+        resumed: bool,
+    },
+    /// Its connection broke; it may come back.
+    Suspended,
+    /// It will not come back.
+    Gone,
+}
+
+/// A stanza that came in.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// A message.
+    Message {
+        /// What it says.
+        payload: Payload,
+        /// Whether the server kept it for us while we were offline (XEP-0203).
+        delayed: bool,
+    },
+    /// A message of ours came back.
+    MessageBounce {
+        /// What it said, where the server repeats that.
+        payload: Option<Payload>,
+    },
+    /// An IQ set.
+    Set {
+        /// Its id, for the answer.
+        id: String,
+        /// What it says.
+        payload: Payload,
+    },
+    /// An IQ result.
+    Result {
+        /// Which IQ of ours it answers, if any.
+        set: Option<SetId>,
+        /// What it says.
+        payload: Option<Payload>,
+    },
+    /// An IQ error.
+    Error {
+        /// Which IQ of ours it answers.
+        set: SetId,
+        /// True when the server says that nobody is there; false when a peer that is there does not
+        /// understand.
+        nobody_there: bool,
+    },
+}
+
+/// A stanza to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The account that sends it.
+    pub via: AccountId,
+    /// Who gets it.
+    pub to: Jid,
+    /// What to send.
+    pub stanza: Outgoing,
+}
+
+/// The kinds of stanza that are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// `<message type="chat"/>` without body or id.
+    Message(Payload),
+    /// An IQ set; the server's acknowledgement of it (XEP-0198) is of interest.
+    Set(SetId, Payload),
+    /// An IQ result that answers no IQ.
+    Unsolicited(Payload),
+    /// The empty result that answers the IQ with this id.
+    Answer(String),
+    /// An IQ get with a XEP-0199 ping.
+    Ping(SetId),
+}
+
+/// The answer to an IQ set of the peer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    via: AccountId,
+    to: FullJid,
+    id: String,
+}
+
+/// What an application should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Someone asks for a connection: [`Endpoint::accept`] or [`Endpoint::refuse`] it.
+    Incoming {
+        /// The stream to be.
+        stream: StreamId,
+        /// Where to.
+        target: Address,
+    },
+    /// A connect of ours succeeded.
+    Connected(StreamId),
+    /// There is something to read: bytes, the end, or the reason why there will be no more.
+    Readable(StreamId),
+    /// There is room to write again.
+    Writable(StreamId),
+    /// The stream is over, in the given way. Bytes that came before can still be read.
+    Closed(StreamId, CloseReason),
+}
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// Both ends are done with it, or the peer is.
+    #[error("the connection was closed")]
+    Finished,
+    /// The peer answered that it cannot reach the target or does not allow it.
+    #[error("the bridge refused the connection or cannot reach its target")]
+    Refused,
+    /// The server says that the peer's account is not there.
+    #[error("the bridge's account is not online; trying again later can help")]
+    PeerUnavailable,
+    /// A connect was not answered in time.
+    #[error("the bridge did not answer in time; trying again later can help")]
+    ConnectTimedOut,
+    /// The peer has not been heard of for too long.
+    #[error("the peer has fallen silent; connecting again can help")]
+    PeerSilent,
+    /// The peer broke the protocol: a packet that was lost or came twice, or is not readable.
+    #[error("a packet was damaged, lost or repeated on the way; connecting again can help")]
+    ProtocolViolation,
+    /// The peer sent more than the application read.
+    #[error("the peer sent more than was read")]
+    Overflow,
+    /// All accounts that the connection could use are gone for good.
+    #[error("no account of ours is left for the connection")]
+    NoAccount,
+    /// There are as many connections as the limits allow.
+    #[error("too many connections are open; trying again later can help")]
+    TooManyStreams,
+}
+
+/// The outcome of reading from a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// These bytes.
+    Data(bytes::Bytes),
+    /// Nothing yet; [`Event::Readable`] will tell.
+    Blocked,
+    /// The peer has closed the stream and everything was read.
+    End,
+    /// The stream broke and everything was read.
+    Broken(CloseReason),
+}

@@ -1,0 +1,471 @@
+//! One end of the protocol: all accounts, all streams.
+
+mod outgoing;
+mod stanzas;
+mod timeouts;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+
+use super::routing::{LinkId, RoutingTable};
+use super::seq::SeqNum;
+use super::stanza::{Address, Aliases, Payload};
+use super::stream::{Attempt, Connecting, Phase, Stream};
+use super::timers::{TimerKey, Timers};
+use super::window::Window;
+use super::{
+    AccountChange, AccountId, CloseReason, Config, Event, Outgoing, Read, SetId, StreamId, Transmit,
+};
+
+/// One end of the protocol; see the [module](super) for how to drive it.
+///
+/// * Getters: [`buffered`](Self::buffered), [`stream_count`](Self::stream_count).
+/// * What happened outside: `handle_*`.
+/// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),
+///   [`refuse`](Self::refuse), [`write`](Self::write), [`read`](Self::read),
+///   [`finish`](Self::finish), [`release`](Self::release).
+/// * What is to be done about it: `poll_*`.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: Config,
+    accounts: BTreeMap<AccountId, Account>,
+    streams: BTreeMap<StreamId, Stream>,
+    /// Connects of ours that were not answered yet.
+    pending: BTreeMap<PendingKey, StreamId>,
+    routes: RoutingTable,
+    /// Where a peer answered from earlier.
+    resources: BTreeMap<BareJid, FullJid>,
+    sets: BTreeMap<SetId, OutstandingSet>,
+    half_open: usize,
+    /// Everything to send that is not a packet, in order.
+    control: VecDeque<Transmit>,
+    /// Streams with packets to send, in turn.
+    ready: VecDeque<StreamId>,
+    events: VecDeque<Event>,
+    timers: Timers,
+    next_stream: u64,
+    next_set: u64,
+}
+
+/// Our end, the bare JID that was asked, the target.
+type PendingKey = (Address, BareJid, Address);
+
+#[derive(Debug)]
+struct Account {
+    jid: FullJid,
+    online: bool,
+    window: Window,
+}
+
+/// An IQ of ours that was not answered yet.
+#[derive(Debug)]
+struct OutstandingSet {
+    purpose: Purpose,
+    via: AccountId,
+    to: FullJid,
+    sent: Instant,
+    /// What it takes up in the account's window.
+    cost: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    Packet(StreamId, SeqNum),
+    Connect(StreamId),
+    Ping(LinkId),
+}
+
+impl Endpoint {
+    /// An end without accounts or streams.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            accounts: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            routes: RoutingTable::default(),
+            resources: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            half_open: 0,
+            control: VecDeque::new(),
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            timers: Timers::default(),
+            next_stream: 0,
+            next_set: 0,
+        }
+    }
+
+    /// Bytes that all streams keep together, in both directions.
+    pub fn buffered(&self) -> usize {
+        self.streams.values().map(|stream| stream.send.buffered() + stream.recv.buffered()).sum()
+    }
+
+    /// Streams that exist, those included that are only being closed.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// The next thing that applications should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Asks the hexchat peer behind `to` for a connection to `remote` on behalf of the application at
+    /// `local`. Only `accounts` will be used, and the peer will know them as ours. The outcome is an
+    /// [`Event::Connected`] or [`Event::Closed`].
+    ///
+    /// While none of the accounts is online the connect waits, within
+    /// [`Config::connect_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::TooManyStreams`]; also when a connect with the very same addresses is pending,
+    /// because the answers could not be told apart.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        accounts: &[AccountId],
+        to: Jid,
+        local: Address,
+        remote: Address,
+    ) -> Result<StreamId, CloseReason> {
+        let key = (local.clone(), to.to_bare(), remote.clone());
+        if self.streams.len() >= self.config.max_streams || self.pending.contains_key(&key) {
+            return Err(CloseReason::TooManyStreams);
+        }
+        let phase = Phase::Connecting(Connecting {
+            to,
+            accounts: accounts.to_vec(),
+            deadline: now + self.config.connect_timeout,
+            attempt: None,
+        });
+        let id = self.add_stream(Stream::new(now, &self.config, local, remote, phase));
+        self.pending.insert(key, id);
+        self.send_connect(now, id);
+        Ok(id)
+    }
+
+    fn add_stream(&mut self, stream: Stream) -> StreamId {
+        let id = StreamId(self.next_stream);
+        self.next_stream += 1;
+        self.streams.insert(id, stream);
+        id
+    }
+
+    /// Tells the peer that the target of an [`Event::Incoming`] was reached.
+    pub fn accept(&mut self, now: Instant, id: StreamId) {
+        let Some((link, via, from)) = self.offer_of(id) else { return };
+        self.send_ack(id, link, via, &from, true);
+        self.half_open -= 1;
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.phase = Phase::Open { link };
+        stream.on_heard(now);
+        stream.pinned = Some((via, from));
+        self.after_change(now, id);
+    }
+
+    /// Tells the peer that the target of an [`Event::Incoming`] cannot be reached or is not allowed.
+    pub fn refuse(&mut self, now: Instant, id: StreamId) {
+        let Some((link, via, from)) = self.offer_of(id) else { return };
+        self.send_ack(id, link, via, &from, false);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.released = true;
+        }
+        self.close(now, id, CloseReason::Refused);
+    }
+
+    /// Where the answer to a stream that waits for a decision goes.
+    fn offer_of(&self, id: StreamId) -> Option<(LinkId, AccountId, FullJid)> {
+        match &self.streams.get(&id)?.phase {
+            Phase::Offered { link, via, from } => Some((*link, *via, from.clone())),
+            _ => None,
+        }
+    }
+
+    fn send_ack(&mut self, id: StreamId, link: LinkId, via: AccountId, to: &FullJid, success: bool) {
+        let (Some(stream), Some(link)) = (self.streams.get(&id), self.routes.link(link)) else { return };
+        let header = stream.header(&link.ours);
+        let payload = Payload::ConnectAck { header, success, resend: stream.tolerant };
+        let stanza = Outgoing::Unsolicited(payload);
+        self.control.push_back(Transmit { via, to: to.clone().into(), stanza });
+    }
+
+    /// Takes as much of `data` as there is room for, and says how much that was; when it was not all,
+    /// an [`Event::Writable`] will follow.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream is closed.
+    pub fn write(&mut self, now: Instant, id: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
+        let stream = self.streams.get_mut(&id).ok_or(CloseReason::Finished)?;
+        if let Some(reason) = stream.close_reason() {
+            return Err(reason);
+        }
+        let taken = stream.send.write(data);
+        stream.write_blocked = taken < data.len();
+        self.after_change(now, id);
+        Ok(taken)
+    }
+
+    /// Takes the next bytes that came from the peer.
+    pub fn read(&mut self, now: Instant, id: StreamId) -> Read {
+        let Some(stream) = self.streams.get_mut(&id) else { return Read::End };
+        if let Some(data) = stream.recv.read() {
+            self.give_answers(now, id);
+            return Read::Data(data);
+        }
+        match stream.close_reason() {
+            None | Some(CloseReason::Finished) if stream.recv.has_ended() => Read::End,
+            None => Read::Blocked,
+            Some(CloseReason::Finished) => Read::End,
+            Some(reason) => Read::Broken(reason),
+        }
+    }
+
+    /// Nothing more will be written: the peer sees the end after the last byte, and the stream is over
+    /// once that has arrived.
+    pub fn finish(&mut self, now: Instant, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.send.finish();
+            self.after_change(now, id);
+        }
+    }
+
+    /// The application has let go of the stream: nothing more will be read or written, and no event
+    /// will name it. What was written still goes out.
+    pub fn release(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if matches!(stream.phase, Phase::Offered { .. }) {
+            return self.refuse(now, id);
+        }
+        stream.released = true;
+        stream.send.finish();
+        stream.recv.discard();
+        if matches!(stream.phase, Phase::Closed(_)) {
+            self.streams.remove(&id);
+            self.timers.cancel(TimerKey::Stream(id));
+        } else {
+            self.give_answers(now, id);
+            self.after_change(now, id);
+        }
+    }
+
+    /// One of our accounts came, went, or lost what was on its way.
+    pub fn handle_account(&mut self, now: Instant, id: AccountId, change: AccountChange) {
+        match change {
+            AccountChange::Online { jid, resumed } => self.on_online(now, id, jid, resumed),
+            AccountChange::Suspended => {
+                if let Some(account) = self.accounts.get_mut(&id) {
+                    account.online = false;
+                }
+            }
+            AccountChange::Gone => {
+                self.accounts.remove(&id);
+                self.forget_sets_of(now, id);
+                self.leave_links(now, id);
+                self.leave_connects(now, id);
+            }
+        }
+    }
+
+    fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
+        let before = self.accounts.get_mut(&id);
+        let same_jid = before.as_ref().is_none_or(|account| account.jid == jid);
+        if let (true, Some(account)) = (resumed && same_jid, before) {
+            account.online = true;
+        } else {
+            self.accounts.insert(id, Account { jid, online: true, window: Window::new() });
+            self.forget_sets_of(now, id);
+        }
+        if !same_jid {
+            self.leave_links(now, id);
+        }
+        self.send_waiting_connects(now, id);
+    }
+
+    /// What was on its way through an account is lost, or may be: send it again.
+    fn forget_sets_of(&mut self, now: Instant, id: AccountId) {
+        let lost: Vec<SetId> =
+            self.sets.iter().filter(|(_, set)| set.via == id).map(|(&set, _)| set).collect();
+        for set in lost {
+            if let Some(outstanding) = self.sets.remove(&set) {
+                self.on_set_lost(now, set, outstanding.purpose);
+            }
+        }
+        for stream in self.streams.values_mut() {
+            if let Phase::Connecting(connecting) = &mut stream.phase
+                && let Some(attempt) = &mut connecting.attempt
+                && attempt.via == id
+            {
+                connecting.attempt = None;
+            }
+        }
+    }
+
+    fn on_set_lost(&mut self, now: Instant, set: SetId, purpose: Purpose) {
+        if let Purpose::Packet(id, seq) = purpose
+            && let Some(stream) = self.streams.get_mut(&id)
+        {
+            stream.send.on_lost(seq, set);
+            self.after_change(now, id);
+        }
+    }
+
+    /// The account is gone, or is known under another JID now: no link can use it.
+    fn leave_links(&mut self, now: Instant, id: AccountId) {
+        let links: Vec<LinkId> = self
+            .routes
+            .links()
+            .filter(|(_, link)| link.accounts.contains(&id))
+            .map(|(link, _)| link)
+            .collect();
+        for link in links {
+            let Some(entry) = self.routes.link_mut(link) else { continue };
+            entry.accounts.retain(|account| *account != id);
+            if entry.accounts.is_empty() {
+                for stream in self.routes.streams_of(link) {
+                    self.close(now, stream, CloseReason::NoAccount);
+                }
+            }
+        }
+    }
+
+    fn leave_connects(&mut self, now: Instant, id: AccountId) {
+        let mut hopeless = Vec::new();
+        for (&stream_id, stream) in &mut self.streams {
+            if let Phase::Connecting(connecting) = &mut stream.phase {
+                connecting.accounts.retain(|account| *account != id);
+                if connecting.accounts.is_empty() {
+                    hopeless.push(stream_id);
+                }
+            }
+        }
+        for stream in hopeless {
+            self.close(now, stream, CloseReason::NoAccount);
+        }
+    }
+
+    /// Gives the answers that reading has made room for.
+    fn give_answers(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let answers = stream.recv.take_answers();
+        stream.note_withholding(now);
+        for answer in answers {
+            let stanza = Outgoing::Answer(answer.id);
+            self.control.push_back(Transmit { via: answer.via, to: answer.to.into(), stanza });
+        }
+    }
+
+    /// Brings the queue, the timers and the life of a stream in line with its state.
+    fn after_change(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if !stream.is_open() {
+            return;
+        }
+        if stream.send.is_done() {
+            let reason = stream.broken.unwrap_or(CloseReason::Finished);
+            return self.close(now, id, reason);
+        }
+        if stream.send.wants_to_send() && !stream.queued {
+            stream.queued = true;
+            self.ready.push_back(id);
+        }
+        let silence = stream.silence_deadline(self.config.silence_timeout);
+        if let Some(at) = silence.into_iter().chain(stream.keepalive_deadline()).min() {
+            self.timers.arm(TimerKey::Stream(id), at);
+        }
+    }
+
+    /// The application can use the stream no more; the peer is told, after what it was sent already.
+    fn break_stream(&mut self, now: Instant, id: StreamId, reason: CloseReason) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.close_reason().is_some() {
+            return;
+        }
+        stream.broken = Some(reason);
+        stream.send.abort();
+        if !stream.released {
+            self.events.push_back(Event::Closed(id, reason));
+        }
+        self.after_change(now, id);
+    }
+
+    /// Nothing is left to do for the peer, or can be done: the stream leaves every table, and only what
+    /// the application may still read is kept until it lets go.
+    fn close(&mut self, now: Instant, id: StreamId, reason: CloseReason) {
+        self.give_answers(now, id);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if matches!(stream.phase, Phase::Closed(_)) {
+            return;
+        }
+        let already_told = stream.broken.is_some() || stream.released;
+        let phase = std::mem::replace(&mut stream.phase, Phase::Closed(reason));
+        let sets: Vec<SetId> = stream.send.sets().collect();
+        let (local, remote, released) = (stream.local.clone(), stream.remote.clone(), stream.released);
+        self.unroute(phase, &local, &remote);
+        for set in sets {
+            self.forget_set(set);
+        }
+        self.timers.cancel(TimerKey::Stream(id));
+        if !already_told {
+            self.events.push_back(Event::Closed(id, reason));
+        }
+        if released {
+            self.streams.remove(&id);
+        }
+    }
+
+    fn unroute(&mut self, phase: Phase, local: &Address, remote: &Address) {
+        match phase {
+            Phase::Connecting(connecting) => {
+                self.pending.remove(&(local.clone(), connecting.to.to_bare(), remote.clone()));
+                if let Some(set) = connecting.attempt.and_then(|attempt| attempt.set) {
+                    self.forget_set(set);
+                }
+            }
+            Phase::Offered { link, .. } => {
+                self.half_open -= 1;
+                self.leave_link(link, local, remote);
+            }
+            Phase::Open { link } => self.leave_link(link, local, remote),
+            Phase::Closed(_) => {}
+        }
+    }
+
+    fn leave_link(&mut self, link: LinkId, local: &Address, remote: &Address) {
+        if let Some(unused) = self.routes.remove_route(link, local, remote) {
+            self.timers.cancel(TimerKey::Link(link));
+            self.timers.cancel(TimerKey::Release(link));
+            if let Some(ping) = unused.ping {
+                self.forget_set(ping);
+            }
+        }
+    }
+
+    /// Nobody waits for the answer to a set any more.
+    fn forget_set(&mut self, set: SetId) -> Option<OutstandingSet> {
+        let outstanding = self.sets.remove(&set)?;
+        if let Some(account) = self.accounts.get_mut(&outstanding.via) {
+            account.window.on_forgotten(outstanding.cost);
+        }
+        Some(outstanding)
+    }
+
+    /// A stream joins a link, by an ack or an offer.
+    fn join_link(&mut self, now: Instant, id: StreamId, attempt: &Attempt, theirs: &Aliases) -> LinkId {
+        let link = self.routes.link_between(now, &attempt.accounts, &attempt.ours, theirs);
+        if let Some(stream) = self.streams.get(&id) {
+            self.routes.add_route(link, stream.local.clone(), stream.remote.clone(), id);
+        }
+        self.timers.arm(TimerKey::Link(link), now + super::link::PING_INTERVAL);
+        link
+    }
+}

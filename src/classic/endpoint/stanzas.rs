@@ -1,0 +1,343 @@
+//! What comes in.
+
+use std::time::Instant;
+
+use xmpp_parsers::jid::{FullJid, Jid};
+
+use super::{Endpoint, OutstandingSet, Purpose};
+use crate::classic::recv::Received;
+use crate::classic::send::Body;
+use crate::classic::seq::SeqNum;
+use crate::classic::stanza::{Header, Payload};
+use crate::classic::stream::{Attempt, Phase, Stream};
+use crate::classic::{AccountId, Answer, CloseReason, Event, Incoming, Outgoing, SetId, StreamId, Transmit};
+
+/// Nobody uses longer ids, and they are kept until the answer.
+const MAX_IQ_ID_LENGTH: usize = 256;
+
+impl Endpoint {
+    /// A stanza came in on one of our accounts.
+    pub fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Incoming) {
+        match (stanza, from.try_as_full()) {
+            (
+                Incoming::Message { payload: Payload::Connect { header, resend }, delayed: false },
+                Ok(from),
+            ) => {
+                self.on_connect(now, via, from, header, resend);
+            }
+            (Incoming::Set { payload: Payload::Connect { header, resend }, .. }, Ok(from)) => {
+                self.on_connect(now, via, from, header, resend);
+            }
+            (Incoming::Set { id, payload }, Ok(from)) => self.on_set(now, via, from, id, payload),
+            (Incoming::Result { set, payload }, Ok(from)) => {
+                if let Some(set) = set {
+                    self.on_answer(now, set, from);
+                }
+                if let Some(Payload::ConnectAck { header, success, resend }) = payload {
+                    self.on_ack(now, via, from, header, success, resend);
+                }
+            }
+            (Incoming::Error { set, nobody_there }, Ok(from)) => self.on_error(now, set, from, nobody_there),
+            (Incoming::MessageBounce { payload }, _) => self.on_message_bounce(now, from, payload),
+            _ => {}
+        }
+    }
+
+    /// A peer is alive: it sent one of our accounts something that is not of this protocol.
+    pub fn handle_sign_of_life(&mut self, now: Instant, via: AccountId, from: &FullJid) {
+        for link in self.routes.links_from(via, from) {
+            if let Some(link) = self.routes.link_mut(link) {
+                link.on_heard(now, from);
+            }
+        }
+    }
+
+    /// The server has taken over a set of ours (XEP-0198). For a peer that answers nothing, that is all
+    /// that will ever be known of it.
+    pub fn handle_server_ack(&mut self, now: Instant, set: SetId) {
+        if let Some(OutstandingSet { purpose: Purpose::Packet(id, seq), .. }) = self.sets.get(&set)
+            && self.streams.get(id).is_some_and(|stream| !stream.answers)
+        {
+            let (id, seq) = (*id, *seq);
+            self.on_packet_arrived(now, set, id, seq);
+        }
+    }
+
+    fn on_connect(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header, resend: bool) {
+        let accounts = self.accepting_accounts();
+        if !accounts.contains(&via) || !header.aliases.contains(from) {
+            return;
+        }
+        let Some(ours) = self.aliases_of(&accounts) else { return };
+        if self.routes.lookup(via, from, header.clone()).is_some() {
+            return; // a message to a bare JID may come once a resource
+        }
+        if self.half_open >= self.config.max_half_open || self.streams.len() >= self.config.max_streams {
+            return self.refuse_at_once(via, from, &header, &ours);
+        }
+        let attempt = Attempt { accounts, ours, via, set: None, fall_back_at: None };
+        self.offer(now, from, header, resend, &attempt);
+    }
+
+    fn accepting_accounts(&self) -> Vec<AccountId> {
+        self.config.accept_on.iter().copied().filter(|id| self.accounts.contains_key(id)).collect()
+    }
+
+    fn offer(&mut self, now: Instant, from: &FullJid, header: Header, resend: bool, attempt: &Attempt) {
+        let Header { local, remote, aliases } = header;
+        let mut stream =
+            Stream::new(now, &self.config, remote.clone(), local, Phase::Closed(CloseReason::Finished));
+        stream.tolerant = resend;
+        stream.answers = resend;
+        let id = self.add_stream(stream);
+        let link = self.join_link(now, id, attempt, &aliases);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.phase = Phase::Offered { link, via: attempt.via, from: from.clone() };
+        }
+        self.half_open += 1;
+        self.events.push_back(Event::Incoming { stream: id, target: remote });
+    }
+
+    fn refuse_at_once(
+        &mut self,
+        via: AccountId,
+        from: &FullJid,
+        asked: &Header,
+        ours: &crate::classic::Aliases,
+    ) {
+        let header =
+            Header { local: asked.remote.clone(), remote: asked.local.clone(), aliases: ours.clone() };
+        let payload = Payload::ConnectAck { header, success: false, resend: false };
+        let stanza = Outgoing::Unsolicited(payload);
+        self.control.push_back(Transmit { via, to: from.clone().into(), stanza });
+    }
+
+    fn on_ack(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        from: &FullJid,
+        header: Header,
+        success: bool,
+        resend: bool,
+    ) {
+        let key = (header.remote.clone(), from.to_bare(), header.local.clone());
+        let attempt = self.pending.get(&key).and_then(|id| {
+            let attempt = self.connecting(*id)?.attempt.clone()?;
+            (attempt.accounts.contains(&via) && header.aliases.contains(from)).then_some((*id, attempt))
+        });
+        match attempt {
+            Some((id, attempt)) if success => {
+                self.pending.remove(&key);
+                self.on_connected(now, id, &attempt, from, &header, resend);
+            }
+            Some((id, _)) => self.close(now, id, CloseReason::Refused),
+            None => self.on_known_ack(now, via, from, header),
+        }
+    }
+
+    fn on_connected(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        attempt: &Attempt,
+        from: &FullJid,
+        header: &Header,
+        resend: bool,
+    ) {
+        if let Some(set) = attempt.set {
+            self.forget_set(set);
+        }
+        self.resources.insert(from.to_bare(), from.clone());
+        let link = self.join_link(now, id, attempt, &header.aliases);
+        if let Some(entry) = self.routes.link_mut(link) {
+            entry.on_heard(now, from);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.phase = Phase::Open { link };
+        stream.tolerant = resend;
+        stream.answers = resend;
+        stream.on_heard(now);
+        if !stream.released {
+            self.events.push_back(Event::Connected(id));
+        }
+        self.after_change(now, id);
+    }
+
+    /// An ack for a connection that is open already says that the peer still has it.
+    fn on_known_ack(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header) {
+        if let Some(id) = self.routes.lookup(via, from, header) {
+            self.note_heard(now, id, from);
+            self.after_change(now, id);
+        }
+    }
+
+    fn note_heard(&mut self, now: Instant, id: StreamId, from: &FullJid) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.on_heard(now);
+        if let Some(link) = stream.link().and_then(|link| self.routes.link_mut(link)) {
+            link.on_heard(now, from);
+        }
+    }
+
+    fn on_set(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: String, payload: Payload) {
+        // A set of an unknown connection gets nothing, so that a forgotten one is noticed.
+        let Some(id) = self.routes.lookup(via, from, payload.header().clone()) else { return };
+        if iq.len() > MAX_IQ_ID_LENGTH {
+            return;
+        }
+        self.note_heard(now, id, from);
+        let answer = Answer { via, to: from.clone(), id: iq };
+        match payload {
+            Payload::Packet { id: seq, data, .. } => self.on_body(now, id, seq, Body::Data(data), answer),
+            Payload::Disconnect { id: seq, .. } => self.on_body(now, id, seq, Body::Disconnect, answer),
+            _ => self.break_stream(now, id, CloseReason::ProtocolViolation),
+        }
+    }
+
+    fn on_body(&mut self, now: Instant, id: StreamId, seq: SeqNum, body: Body, answer: Answer) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.broken.is_some() {
+            return self.on_body_of_broken(now, id, &body, answer);
+        }
+        match stream.recv.receive(seq, body, answer.clone()) {
+            Received::Stored => self.on_stored(now, id),
+            Received::Waiting => self.answer(answer),
+            Received::Redundant if stream.tolerant => self.answer(answer),
+            Received::Redundant | Received::OutOfWindow => {
+                self.break_stream(now, id, CloseReason::ProtocolViolation);
+            }
+            Received::Overflow => self.break_stream(now, id, CloseReason::Overflow),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let stanza = Outgoing::Answer(answer.id);
+        self.control.push_back(Transmit { via: answer.via, to: answer.to.into(), stanza });
+    }
+
+    /// We gave the stream up: the peer's packets are answered so that its window stays open, and its
+    /// disconnect ends the matter whatever its place.
+    fn on_body_of_broken(&mut self, now: Instant, id: StreamId, body: &Body, answer: Answer) {
+        self.answer(answer);
+        if *body == Body::Disconnect {
+            self.close(now, id, CloseReason::Finished);
+        }
+    }
+
+    fn on_stored(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.released {
+            stream.recv.discard();
+        } else if stream.recv.has_unread() || stream.recv.has_ended() {
+            self.events.push_back(Event::Readable(id));
+        }
+        if stream.recv.has_ended() {
+            return self.close(now, id, CloseReason::Finished);
+        }
+        self.give_answers(now, id);
+        self.after_change(now, id);
+    }
+
+    fn on_answer(&mut self, now: Instant, set: SetId, from: &FullJid) {
+        let Some(outstanding) = self.sets.get(&set).filter(|outstanding| outstanding.to == *from) else {
+            return;
+        };
+        match outstanding.purpose {
+            Purpose::Packet(id, seq) => {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.answers = true;
+                }
+                self.note_heard(now, id, from);
+                self.on_packet_arrived(now, set, id, seq);
+            }
+            Purpose::Ping(link) => {
+                if let Some(link) = self.routes.link_mut(link) {
+                    link.on_heard(now, from);
+                }
+                self.sets.remove(&set);
+            }
+            Purpose::Connect(_) => {
+                self.sets.remove(&set);
+            }
+        }
+    }
+
+    fn on_packet_arrived(&mut self, now: Instant, set: SetId, id: StreamId, seq: SeqNum) {
+        if let Some(OutstandingSet { via, sent, cost, .. }) = self.sets.remove(&set)
+            && let Some(account) = self.accounts.get_mut(&via)
+        {
+            account.window.on_answered(now, sent, cost);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.send.on_arrived(seq, set);
+        if stream.write_blocked && stream.send.room() > 0 && !stream.released {
+            stream.write_blocked = false;
+            self.events.push_back(Event::Writable(id));
+        }
+        self.after_change(now, id);
+    }
+
+    fn on_error(&mut self, now: Instant, set: SetId, from: &FullJid, nobody_there: bool) {
+        if self.sets.get(&set).is_none_or(|outstanding| outstanding.to != *from) {
+            return;
+        }
+        if !nobody_there {
+            self.handle_peer_of(now, set, from);
+        }
+        let Some(outstanding) = self.forget_set(set) else { return };
+        match outstanding.purpose {
+            Purpose::Packet(id, _) => {
+                if let Some(link) = self.streams.get(&id).and_then(Stream::link)
+                    && let Some(link) = self.routes.link_mut(link)
+                {
+                    link.on_bounce(now, from);
+                }
+                self.on_set_lost(now, set, outstanding.purpose);
+            }
+            Purpose::Connect(id) => self.on_connect_bounced(now, id),
+            Purpose::Ping(_) => {}
+        }
+    }
+
+    /// An error that the peer's own program sent is a sign of life.
+    fn handle_peer_of(&mut self, now: Instant, set: SetId, from: &FullJid) {
+        if let Some(OutstandingSet { via, purpose: Purpose::Ping(_), .. }) = self.sets.get(&set) {
+            let via = *via;
+            self.handle_sign_of_life(now, via, from);
+        }
+    }
+
+    fn on_connect_bounced(&mut self, now: Instant, id: StreamId) {
+        let Some(connecting) = self.connecting(id) else { return };
+        if connecting.to.is_bare() {
+            self.fall_back_to_bare_jid(now, id);
+        } else {
+            self.close(now, id, CloseReason::PeerUnavailable);
+        }
+    }
+
+    /// A connect by message came back. Where the server does not repeat what it said, it may have been
+    /// any that was sent there.
+    fn on_message_bounce(&mut self, now: Instant, from: &Jid, payload: Option<Payload>) {
+        let asked = payload.map(|payload| {
+            let Header { local, remote, .. } = payload.header().clone();
+            (local, from.to_bare(), remote)
+        });
+        let by_message = |id: &StreamId| {
+            let attempt = self.connecting(*id).and_then(|connecting| connecting.attempt.as_ref());
+            attempt.is_some_and(|attempt| attempt.set.is_none())
+        };
+        let bounced: Vec<StreamId> = self
+            .pending
+            .iter()
+            .filter(|(key, id)| {
+                key.1 == from.to_bare() && asked.as_ref().is_none_or(|asked| asked == *key) && by_message(id)
+            })
+            .map(|(_, id)| *id)
+            .collect();
+        for id in bounced {
+            self.close(now, id, CloseReason::PeerUnavailable);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What time brings.
+
+use std::time::Instant;
+
+use super::Endpoint;
+use crate::classic::link::PING_INTERVAL;
+use crate::classic::routing::LinkId;
+use crate::classic::stream::Phase;
+use crate::classic::timers::TimerKey;
+use crate::classic::{CloseReason, StreamId};
+
+impl Endpoint {
+    /// Looks after everything that is due; to be called when [`poll_timeout`](Self::poll_timeout) has
+    /// passed, harmless at any other time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Stream(id) => self.check_stream(now, id),
+                TimerKey::Link(id) => self.check_link(now, id),
+                // What waited for it is still in the queue; polling for transmits finds it.
+                TimerKey::Release(_) => {}
+            }
+        }
+    }
+
+    fn check_stream(&mut self, now: Instant, id: StreamId) {
+        match self.streams.get(&id).map(|stream| &stream.phase) {
+            Some(Phase::Connecting(_)) => self.check_connect(now, id),
+            Some(Phase::Open { .. }) => self.check_open(now, id),
+            Some(Phase::Offered { .. } | Phase::Closed(_)) | None => {}
+        }
+    }
+
+    fn check_connect(&mut self, now: Instant, id: StreamId) {
+        let Some(connecting) = self.connecting(id) else { return };
+        let fall_back_at = connecting.attempt.as_ref().and_then(|attempt| attempt.fall_back_at);
+        if now >= connecting.deadline {
+            self.close(now, id, CloseReason::ConnectTimedOut);
+        } else if fall_back_at.is_some_and(|at| now >= at) {
+            self.fall_back_to_bare_jid(now, id);
+        } else {
+            let deadline = connecting.deadline;
+            self.timers.arm(TimerKey::Stream(id), fall_back_at.map_or(deadline, |at| at.min(deadline)));
+        }
+    }
+
+    fn check_open(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.silence_deadline(self.config.silence_timeout).is_some_and(|at| now >= at) {
+            return self.close(now, id, CloseReason::PeerSilent);
+        }
+        if stream.keepalive_deadline().is_some_and(|at| now >= at) {
+            stream.on_keepalive(now);
+            self.send_keepalive(now, id);
+        }
+        self.after_change(now, id);
+    }
+
+    /// Tells a peer that is being slowed down that its connection still exists: an ack that nobody
+    /// waits for, which the 2013 program ignores.
+    fn send_keepalive(&mut self, now: Instant, id: StreamId) {
+        let Some(link_id) = self.streams.get(&id).and_then(super::Stream::link) else { return };
+        let Some(link) = self.routes.link_mut(link_id) else { return };
+        let Some(alias) = link.next_alias(now) else { return };
+        let Some(via) = link.accounts.first().copied() else { return };
+        self.send_ack(id, link_id, via, &alias, true);
+    }
+
+    fn check_link(&mut self, now: Instant, id: LinkId) {
+        let Some(link) = self.routes.link(id) else { return };
+        let dead_at = link.last_heard() + self.config.silence_timeout;
+        let ping_at = link.last_heard() + PING_INTERVAL;
+        if now >= dead_at {
+            for stream in self.routes.streams_of(id) {
+                self.close(now, stream, CloseReason::PeerSilent);
+            }
+        } else if now >= ping_at {
+            self.send_ping(now, id);
+            self.timers.arm(TimerKey::Link(id), dead_at.min(now + PING_INTERVAL));
+        } else {
+            self.timers.arm(TimerKey::Link(id), ping_at);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The sending half of one connection: what the application wrote, cut into numbered packets that are
+//! kept until they are known to have arrived.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::SetId;
+use super::reorder::WINDOW;
+use super::seq::SeqNum;
+use super::window::CHUNK;
+
+/// How far ids on their way may spread. The peer's buffer takes [`WINDOW`] places; a few are left free.
+const MAX_SPREAD: usize = WINDOW as usize - 4;
+
+/// What a numbered packet carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Data(Bytes),
+    Disconnect,
+}
+
+impl Body {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Disconnect => 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Packet {
+    body: Body,
+    state: PacketState,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum PacketState {
+    /// To be sent, again perhaps.
+    Due,
+    /// On its way.
+    Sent(SetId),
+    /// Known to have arrived, before one that was sent earlier.
+    Arrived,
+}
+
+#[derive(Debug)]
+pub(super) struct SendHalf {
+    /// Written and not yet cut into packets.
+    unsent: BytesMut,
+    /// Consecutive ids from `oldest` on; the first has not arrived.
+    packets: VecDeque<Packet>,
+    oldest: SeqNum,
+    packet_bytes: usize,
+    /// How many of `packets` are [`PacketState::Due`].
+    due: usize,
+    capacity: usize,
+    end: End,
+}
+
+/// How far the end of the direction has come.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    /// A disconnect follows the last byte.
+    Wanted,
+    /// The disconnect is one of the packets, or has arrived.
+    Numbered,
+}
+
+impl SendHalf {
+    /// A half that keeps at most about `capacity` bytes and numbers its first packet `first`.
+    pub(super) fn new(capacity: usize, first: SeqNum) -> Self {
+        Self {
+            unsent: BytesMut::new(),
+            packets: VecDeque::new(),
+            oldest: first,
+            packet_bytes: 0,
+            due: 0,
+            capacity,
+            end: End::Open,
+        }
+    }
+
+    /// How many more bytes may be written now.
+    pub(super) fn room(&self) -> usize {
+        match self.end {
+            End::Open => self.capacity.saturating_sub(self.unsent.len() + self.packet_bytes),
+            End::Wanted | End::Numbered => 0,
+        }
+    }
+
+    /// Takes as much of `data` as there is room for and says how much that was.
+    pub(super) fn write(&mut self, data: &[u8]) -> usize {
+        let taken = data.len().min(self.room());
+        self.unsent.extend_from_slice(&data[..taken]);
+        taken
+    }
+
+    /// Nothing more will be written: a disconnect follows the last byte.
+    pub(super) fn finish(&mut self) {
+        if self.end == End::Open {
+            self.end = End::Wanted;
+        }
+    }
+
+    /// What has no number yet is dropped and the disconnect follows at once.
+    pub(super) fn abort(&mut self) {
+        self.unsent.clear();
+        self.finish();
+    }
+
+    /// Whether there is something to send now.
+    pub(super) fn wants_to_send(&self) -> bool {
+        self.due > 0
+            || self.packets.len() < MAX_SPREAD && (!self.unsent.is_empty() || self.end == End::Wanted)
+    }
+
+    /// The next packet to send, noted as on its way as `set`.
+    pub(super) fn take_due(&mut self, set: SetId) -> Option<(SeqNum, Body)> {
+        if self.due == 0 {
+            self.cut_packet()?;
+        }
+        let position = self.packets.iter().position(|packet| packet.state == PacketState::Due)?;
+        let packet = self.packets.get_mut(position)?;
+        packet.state = PacketState::Sent(set);
+        self.due -= 1;
+        Some((self.oldest.plus(u32::try_from(position).ok()?), packet.body.clone()))
+    }
+
+    fn cut_packet(&mut self) -> Option<()> {
+        if !self.wants_to_send() {
+            return None;
+        }
+        let body = if self.unsent.is_empty() {
+            self.end = End::Numbered;
+            Body::Disconnect
+        } else {
+            Body::Data(self.unsent.split_to(self.unsent.len().min(CHUNK)).freeze())
+        };
+        self.packet_bytes += body.len();
+        self.packets.push_back(Packet { body, state: PacketState::Due });
+        self.due += 1;
+        Some(())
+    }
+
+    /// The packet `id`, sent as `set`, has arrived.
+    pub(super) fn on_arrived(&mut self, id: SeqNum, set: SetId) {
+        let Some(packet) = self.sent_packet(id, set) else { return };
+        packet.state = PacketState::Arrived;
+        while let Some(packet) = self.packets.pop_front_if(|packet| packet.state == PacketState::Arrived) {
+            self.packet_bytes -= packet.body.len();
+            self.oldest = self.oldest.next();
+        }
+    }
+
+    /// The packet `id`, sent as `set`, has not arrived, or may not have: it is to be sent again, the
+    /// same bytes under the same id.
+    pub(super) fn on_lost(&mut self, id: SeqNum, set: SetId) {
+        if let Some(packet) = self.sent_packet(id, set) {
+            packet.state = PacketState::Due;
+            self.due += 1;
+        }
+    }
+
+    fn sent_packet(&mut self, id: SeqNum, set: SetId) -> Option<&mut Packet> {
+        let position = id.distance_from(self.oldest) as usize;
+        self.packets.get_mut(position).filter(|packet| packet.state == PacketState::Sent(set))
+    }
+
+    /// The sets under which packets are on their way.
+    pub(super) fn sets(&self) -> impl Iterator<Item = SetId> {
+        self.packets.iter().filter_map(|packet| match packet.state {
+            PacketState::Sent(set) => Some(set),
+            PacketState::Due | PacketState::Arrived => None,
+        })
+    }
+
+    /// Whether packets exist that are not known to have arrived.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.packets.is_empty()
+    }
+
+    /// Whether everything has arrived, the disconnect included.
+    pub(super) fn is_done(&self) -> bool {
+        self.end == End::Numbered && self.packets.is_empty()
+    }
+
+    /// Bytes that are kept.
+    pub(super) fn buffered(&self) -> usize {
+        self.unsent.len() + self.packet_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half() -> SendHalf {
+        SendHalf::new(64 * 1024, SeqNum::ZERO)
+    }
+
+    fn id(n: u32) -> SeqNum {
+        SeqNum::ZERO.plus(n)
+    }
+
+    fn drain(half: &mut SendHalf) -> Vec<(SeqNum, Body)> {
+        (0..).map_while(|n| half.take_due(SetId(n))).collect()
+    }
+
+    #[test]
+    fn bytes_become_numbered_packets_and_the_disconnect_comes_last() {
+        let mut half = half();
+        half.write(&[7; CHUNK + 1]);
+        half.finish();
+        let sent = drain(&mut half);
+        let lengths: Vec<_> = sent.iter().map(|(id, body)| (id.get(), body.len())).collect();
+        assert_eq!(lengths, [(0, CHUNK), (1, 1), (2, 0)]);
+        assert_eq!(sent[2].1, Body::Disconnect);
+        assert!(!half.is_done());
+        (0..3).for_each(|n| half.on_arrived(id(n), SetId(n.into())));
+        assert!(half.is_done());
+    }
+
+    #[test]
+    fn ids_on_their_way_never_spread_beyond_the_peers_window() {
+        let mut half = SendHalf::new(usize::MAX, SeqNum::ZERO);
+        half.write(&vec![0; 200 * CHUNK]);
+        assert_eq!(drain(&mut half).len(), MAX_SPREAD);
+        // Later ones that have arrived do not help: the peer still waits for the first.
+        half.on_arrived(id(1), SetId(1));
+        assert!(!half.wants_to_send());
+        half.on_arrived(id(0), SetId(0));
+        assert_eq!(drain(&mut half).len(), 2);
+    }
+
+    #[test]
+    fn a_lost_packet_is_sent_again_with_the_same_bytes_under_the_same_id_before_anything_new() {
+        let mut half = half();
+        half.write(b"first");
+        let first = half.take_due(SetId(0));
+        half.write(b"second");
+        half.on_lost(id(0), SetId(0));
+        assert_eq!(half.take_due(SetId(1)), first);
+        assert_eq!(half.take_due(SetId(2)), Some((id(1), Body::Data(Bytes::from_static(b"second")))));
+    }
+
+    #[test]
+    fn a_late_word_about_an_earlier_attempt_changes_nothing() {
+        let mut half = half();
+        half.write(b"x");
+        half.take_due(SetId(0));
+        half.on_lost(id(0), SetId(0));
+        half.take_due(SetId(1));
+        half.on_lost(id(0), SetId(0));
+        half.on_arrived(id(0), SetId(0));
+        assert!(!half.wants_to_send() && half.is_waiting());
+        half.on_arrived(id(0), SetId(1));
+        assert!(!half.is_waiting());
+    }
+
+    #[test]
+    fn what_has_not_arrived_takes_up_room() {
+        let mut half = SendHalf::new(10, SeqNum::ZERO);
+        assert_eq!(half.write(&[0; 30]), 10);
+        half.take_due(SetId(0));
+        assert_eq!(half.write(&[0; 30]), 0);
+        half.on_arrived(id(0), SetId(0));
+        assert_eq!(half.write(&[0; 30]), 10);
+    }
+
+    #[test]
+    fn an_abort_drops_what_has_no_number_yet() {
+        let mut half = half();
+        half.write(b"lost");
+        half.abort();
+        assert_eq!(half.take_due(SetId(0)), Some((id(0), Body::Disconnect)));
+        assert_eq!(half.room(), 0);
+    }
+}

@@ -1,0 +1,182 @@
+//! How much an account may have on its way at once.
+//!
+//! Chat servers give no back-pressure: what is sent too fast piles up inside them, or in the kernel's
+//! socket buffer in front of a shaper, and every later stanza waits behind it. So the window follows
+//! the delay, not loss: it grows while answers come back promptly and shrinks when they take
+//! [`TARGET_DELAY`] longer than the fastest one seen lately.
+
+use std::time::{Duration, Instant};
+
+/// The largest piece of data that one packet carries, in bytes.
+pub(super) const CHUNK: usize = 4096;
+/// Roughly what a packet weighs beyond its data, in bytes.
+const PACKET_OVERHEAD: usize = 512;
+const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
+
+/// Two full packets: one at the server, the next on its way to it.
+const MIN_LIMIT: usize = 2 * FULL_PACKET;
+const INITIAL_LIMIT: usize = 4 * FULL_PACKET;
+const MAX_LIMIT: usize = 64 * FULL_PACKET;
+
+/// The queueing delay above which the window shrinks.
+const TARGET_DELAY: Duration = Duration::from_millis(300);
+/// How long the fastest answer counts as what the way takes without a queue.
+const BASE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The send window of one account. Sizes are in bytes of data plus an allowance a packet.
+#[derive(Debug)]
+pub(super) struct Window {
+    in_flight: usize,
+    limit: usize,
+    /// Until the first sign of a queue the limit doubles every round trip.
+    slow_start: bool,
+    base: BaseDelay,
+    /// Answers to what was sent before the last cut tell nothing about its effect.
+    last_cut: Option<Instant>,
+}
+
+/// What one packet with `data_length` bytes of data takes up in a window.
+pub(super) fn cost(data_length: usize) -> usize {
+    data_length + PACKET_OVERHEAD
+}
+
+impl Window {
+    pub(super) fn new() -> Self {
+        Self {
+            in_flight: 0,
+            limit: INITIAL_LIMIT,
+            slow_start: true,
+            base: BaseDelay::default(),
+            last_cut: None,
+        }
+    }
+
+    /// Whether another packet may be sent. One that overshoots the limit a little is let through, so
+    /// that a small remainder never blocks.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight < self.limit
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(super) fn on_sent(&mut self, cost: usize) {
+        self.in_flight += cost;
+    }
+
+    /// A packet will not be answered, or nobody waits for it any more.
+    pub(super) fn on_forgotten(&mut self, cost: usize) {
+        self.in_flight = self.in_flight.saturating_sub(cost);
+    }
+
+    /// A packet that was sent at `sent` has been answered.
+    pub(super) fn on_answered(&mut self, now: Instant, sent: Instant, cost: usize) {
+        let was_full = self.in_flight + FULL_PACKET >= self.limit;
+        self.in_flight = self.in_flight.saturating_sub(cost);
+        let delay = now.saturating_duration_since(sent);
+        let queued = delay.saturating_sub(self.base.update(now, delay));
+        if queued > TARGET_DELAY {
+            self.cut(now, sent);
+        } else if was_full {
+            self.grow(cost);
+        }
+    }
+
+    fn cut(&mut self, now: Instant, sent: Instant) {
+        if self.last_cut.is_some_and(|cut| sent < cut) {
+            return;
+        }
+        self.slow_start = false;
+        self.last_cut = Some(now);
+        self.limit = (self.limit / 2).max(MIN_LIMIT);
+    }
+
+    fn grow(&mut self, cost: usize) {
+        let step = if self.slow_start { cost } else { cost * FULL_PACKET / self.limit };
+        self.limit = (self.limit + step).min(MAX_LIMIT);
+    }
+}
+
+/// The shortest delay of the last one to two [`BASE_LIFETIME`]s.
+#[derive(Debug, Default)]
+struct BaseDelay {
+    previous: Option<Duration>,
+    current: Option<(Instant, Duration)>,
+}
+
+impl BaseDelay {
+    fn update(&mut self, now: Instant, delay: Duration) -> Duration {
+        self.current = match self.current {
+            Some((since, lowest)) if now.saturating_duration_since(since) < BASE_LIFETIME => {
+                Some((since, lowest.min(delay)))
+            }
+            Some((_, lowest)) => {
+                self.previous = Some(lowest);
+                Some((now, delay))
+            }
+            None => Some((now, delay)),
+        };
+        let lowest = self.current.map_or(delay, |(_, lowest)| lowest);
+        self.previous.map_or(lowest, |previous| previous.min(lowest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps the window full for `rounds` round trips, each answered after `delay(in flight)`.
+    fn run(window: &mut Window, start: Instant, rounds: usize, delay: impl Fn(usize) -> Duration) -> Instant {
+        let mut now = start;
+        for _ in 0..rounds {
+            let sent = now;
+            let mut packets = 0;
+            while window.has_room() {
+                window.on_sent(FULL_PACKET);
+                packets += 1;
+            }
+            now += delay(window.in_flight());
+            for _ in 0..packets {
+                window.on_answered(now, sent, FULL_PACKET);
+            }
+        }
+        now
+    }
+
+    #[test]
+    fn it_opens_wide_while_answers_come_promptly() {
+        let mut window = Window::new();
+        run(&mut window, Instant::now(), 20, |_| Duration::from_millis(20));
+        assert_eq!(window.limit, MAX_LIMIT);
+    }
+
+    #[test]
+    fn behind_a_shaper_it_closes_to_two_packets_and_no_further() {
+        let mut window = Window::new();
+        let ten_kilobytes_a_second = |in_flight: usize| Duration::from_micros(in_flight as u64 * 100);
+        run(&mut window, Instant::now(), 50, ten_kilobytes_a_second);
+        assert!(window.limit <= INITIAL_LIMIT, "{}", window.limit);
+        assert!(window.limit >= MIN_LIMIT);
+    }
+
+    #[test]
+    fn an_idle_sender_does_not_open_it() {
+        let mut window = Window::new();
+        let now = Instant::now();
+        for _ in 0..100 {
+            window.on_sent(cost(10));
+            window.on_answered(now, now, cost(10));
+        }
+        assert_eq!((window.limit, window.in_flight), (INITIAL_LIMIT, 0));
+    }
+
+    #[test]
+    fn a_longer_way_stops_counting_as_a_queue_after_two_minutes() {
+        let mut window = Window::new();
+        let now = run(&mut window, Instant::now(), 5, |_| Duration::from_millis(10));
+        let now = run(&mut window, now, 200, |_| Duration::from_secs(1));
+        run(&mut window, now, 20, |_| Duration::from_secs(1));
+        assert!(window.limit > INITIAL_LIMIT);
+    }
+}
