@@ -31,6 +31,8 @@ pub(super) struct Window {
     /// Until the first sign of a queue the limit doubles every round trip.
     slow_start: bool,
     base: BaseDelay,
+    /// When the window was last used to the full: an idle sender proves nothing by prompt answers.
+    filled: Option<Instant>,
     /// Answers to what was sent before the last cut tell nothing about its effect.
     last_cut: Option<Instant>,
 }
@@ -47,6 +49,7 @@ impl Window {
             limit: INITIAL_LIMIT,
             slow_start: true,
             base: BaseDelay::default(),
+            filled: None,
             last_cut: None,
         }
     }
@@ -61,8 +64,11 @@ impl Window {
         self.in_flight
     }
 
-    pub(super) fn on_sent(&mut self, cost: usize) {
+    pub(super) fn on_sent(&mut self, now: Instant, cost: usize) {
         self.in_flight += cost;
+        if !self.has_room() {
+            self.filled = Some(now);
+        }
     }
 
     /// A packet will not be answered, or nobody waits for it any more.
@@ -72,7 +78,7 @@ impl Window {
 
     /// A packet that was sent at `sent` has been answered.
     pub(super) fn on_answered(&mut self, now: Instant, sent: Instant, cost: usize) {
-        let was_full = self.in_flight + FULL_PACKET >= self.limit;
+        let was_full = self.filled.is_some_and(|filled| filled >= sent);
         self.in_flight = self.in_flight.saturating_sub(cost);
         let delay = now.saturating_duration_since(sent);
         let queued = delay.saturating_sub(self.base.update(now, delay));
@@ -133,7 +139,7 @@ mod tests {
             let sent = now;
             let mut packets = 0;
             while window.has_room() {
-                window.on_sent(FULL_PACKET);
+                window.on_sent(now, FULL_PACKET);
                 packets += 1;
             }
             now += delay(window.in_flight());
@@ -165,7 +171,7 @@ mod tests {
         let mut window = Window::new();
         let now = Instant::now();
         for _ in 0..100 {
-            window.on_sent(cost(10));
+            window.on_sent(now, cost(10));
             window.on_answered(now, now, cost(10));
         }
         assert_eq!((window.limit, window.in_flight), (INITIAL_LIMIT, 0));

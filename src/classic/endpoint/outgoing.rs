@@ -100,7 +100,7 @@ impl Endpoint {
         cost: usize,
     ) {
         if let Some(account) = self.accounts.get_mut(&via) {
-            account.window.on_sent(cost);
+            account.window.on_sent(now, cost);
         }
         self.sets.insert(set, OutstandingSet { purpose, via, to, sent: now, cost });
     }
