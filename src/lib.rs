@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`cli`] | the command line: run by Tor, or by a person |
 //! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
+//! | [`relay`] | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
 //! | [`carrier`] | what a core wants sent, as stanzas, and back |
@@ -22,6 +23,7 @@ pub mod client;
 pub mod config;
 pub mod logging;
 pub mod pt;
+pub mod relay;
 pub mod state;
 pub mod tunnel;
 pub mod xmpp;

@@ -1,1 +1,317 @@
-//! (under construction)
+//! Streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
+//!
+//! A [`Tunnel`] joins a protocol core and an account pool. The core sits behind a mutex that is held for
+//! microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains
+//! the core and hands the stanzas to the accounts), so that a write reaches the account's task without a
+//! detour through another one. The driver task ([`driver`]) does the same for what comes in and
+//! for what time brings.
+
+mod driver;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use xmpp_parsers::jid::Jid;
+
+use crate::carrier::Carrier;
+use crate::classic::{self, Address, CloseReason, Endpoint, Event, StreamId};
+use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
+
+pub use stream::TunnelStream;
+
+/// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
+/// come later than that cannot join a connection any more (the aliases are part of its key).
+const LATECOMER_GRACE: Duration = Duration::from_secs(3);
+
+/// All streams over a pool of accounts. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    shared: Arc<Shared>,
+}
+
+/// Why there is no stream.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// None of the accounts can log in, ever; this is why the last one cannot.
+    #[error("cannot log in to the chat server: {0}")]
+    Rejected(AccountError),
+    /// None of the accounts is online yet; this is why, if it is known.
+    #[error("the chat server was not reached in time: {}", .0.as_ref().map_or_else(|| "no answer yet".to_owned(), ToString::to_string))]
+    NotOnline(Option<AccountError>),
+    /// The bridge could not be reached, or did not want.
+    #[error(transparent)]
+    Closed(#[from] CloseReason),
+}
+
+/// Someone asks for a connection. Dropping it refuses.
+#[derive(Debug)]
+pub struct Incoming {
+    target: Address,
+    stream: TunnelStream,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    pool: AccountPool,
+    carrier: Carrier,
+    /// The driver should look at its timer again.
+    timer_changed: Notify,
+    /// Another [`Incoming`] is there.
+    incoming: Notify,
+}
+
+/// What the mutex protects.
+#[derive(Debug)]
+struct State {
+    core: Endpoint,
+    wakers: BTreeMap<StreamId, Wakers>,
+    /// Connects of ours that succeeded and were not picked up yet.
+    connected: BTreeSet<StreamId>,
+    incoming: VecDeque<(StreamId, Address)>,
+    /// What the driver sleeps until.
+    armed: Option<Instant>,
+}
+
+/// Who waits for a stream.
+#[derive(Debug, Default)]
+struct Wakers {
+    read: Option<Waker>,
+    write: Option<Waker>,
+    connect: Option<Waker>,
+}
+
+impl Tunnel {
+    /// A tunnel over `pool`, whose events are `events`. It runs until the last clone is dropped.
+    pub fn start(
+        pool: AccountPool,
+        events: mpsc::Receiver<(AccountId, AccountEvent)>,
+        config: classic::Config,
+    ) -> Self {
+        let id_prefix: String = std::iter::repeat_with(|| rand::random_range('a'..='z')).take(6).collect();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(Endpoint::new(config))),
+            pool,
+            carrier: Carrier::new(id_prefix),
+            timer_changed: Notify::new(),
+            incoming: Notify::new(),
+        });
+        tokio::spawn(driver::run(Arc::downgrade(&shared), events));
+        Self { shared }
+    }
+
+    /// Asks the hexchat peer behind one of `peers` for a connection to `remote` on behalf of the
+    /// application at `local`, through `accounts`. The peers are tried in turn, all within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Why the last attempt failed. A [`ConnectError::Rejected`] comes as soon as it is known.
+    pub async fn connect(
+        &self,
+        accounts: &[AccountId],
+        peers: &[Jid],
+        local: Address,
+        remote: Address,
+        timeout: Duration,
+    ) -> Result<TunnelStream, ConnectError> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        self.wait_for_accounts(accounts, deadline).await?;
+        let mut failure = ConnectError::NotOnline(None);
+        for peer in peers {
+            let attempt = self.connect_to(accounts, peer, &local, &remote);
+            match tokio::time::timeout_at(deadline, attempt).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(reason)) => failure = reason.into(),
+                Err(_) => return Err(CloseReason::ConnectTimedOut.into()),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn connect_to(
+        &self,
+        accounts: &[AccountId],
+        peer: &Jid,
+        local: &Address,
+        remote: &Address,
+    ) -> Result<TunnelStream, CloseReason> {
+        let accounts: Vec<_> = accounts.iter().map(|id| core_id(*id)).collect();
+        let id = self.shared.with(|state, now| {
+            state.core.connect(now, &accounts, peer.clone(), local.clone(), remote.clone())
+        })?;
+        let mut stream = TunnelStream::new(Arc::clone(&self.shared), id);
+        stream.connected().await?;
+        Ok(stream)
+    }
+
+    /// Waits until at least one account is online, and a little for the others.
+    async fn wait_for_accounts(
+        &self,
+        accounts: &[AccountId],
+        deadline: tokio::time::Instant,
+    ) -> Result<(), ConnectError> {
+        let mut deadline = deadline;
+        let mut one_is_online = false;
+        let mut changes: Vec<_> = accounts.iter().map(|id| self.shared.pool.subscribe(*id)).collect();
+        loop {
+            let statuses: Vec<AccountStatus> =
+                changes.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
+            let online = statuses.iter().any(|status| matches!(status, AccountStatus::Online(_)));
+            let undecided = statuses.iter().any(AccountStatus::may_come_online);
+            match (online, undecided) {
+                (true, false) => return Ok(()),
+                (false, false) => return Err(rejection(&statuses)),
+                (true, true) if !one_is_online => {
+                    one_is_online = true;
+                    deadline = deadline.min(tokio::time::Instant::now() + LATECOMER_GRACE);
+                }
+                _ => {}
+            }
+            let change = futures_util::future::select_all(changes.iter_mut().map(|status| Box::pin(status.changed())));
+            if tokio::time::timeout_at(deadline, change).await.is_err() {
+                return if online { Ok(()) } else { Err(ConnectError::NotOnline(last_error(&statuses))) };
+            }
+        }
+    }
+
+    /// The next connection that someone asks for.
+    pub async fn accept(&self) -> Incoming {
+        loop {
+            let more = self.shared.incoming.notified();
+            if let Some((id, target)) = self.shared.lock().incoming.pop_front() {
+                return Incoming { target, stream: TunnelStream::new(Arc::clone(&self.shared), id) };
+            }
+            more.await;
+        }
+    }
+
+    /// The accounts, to open and watch them.
+    pub fn pool(&self) -> &AccountPool {
+        &self.shared.pool
+    }
+
+    /// Waits until all streams that are being closed are closed, or `patience` is over; then logs out.
+    pub async fn shutdown(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.shared.lock().core.stream_count() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.shared.pool.shutdown().await;
+    }
+}
+
+/// Why accounts of which none can come online cannot.
+fn rejection(statuses: &[AccountStatus]) -> ConnectError {
+    let errors = statuses.iter().filter_map(|status| match status {
+        AccountStatus::Failed(error) => Some(error.clone()),
+        _ => None,
+    });
+    errors.last().map_or(ConnectError::NotOnline(None), ConnectError::Rejected)
+}
+
+fn last_error(statuses: &[AccountStatus]) -> Option<AccountError> {
+    statuses.iter().rev().find_map(AccountStatus::error).cloned()
+}
+
+impl Incoming {
+    /// Where the peer wants to be connected to.
+    pub fn target(&self) -> &Address {
+        &self.target
+    }
+
+    /// Tells the peer that the target was reached.
+    pub fn accept(self) -> TunnelStream {
+        self.stream.accept();
+        self.stream
+    }
+
+    /// Tells the peer that the target is not to be reached.
+    pub fn refuse(self) {
+        drop(self.stream);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held leaves a core that is odd at worst, and streams that time out.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `action` work on the state and then does everything that follows from it.
+    fn with<T>(&self, action: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let result = action(&mut state, now);
+        self.turn(&mut state, now);
+        result
+    }
+
+    /// Drains the core: stanzas to the accounts, events to whoever waits for them.
+    fn turn(&self, state: &mut State, now: Instant) {
+        while let Some(transmit) = state.core.poll_transmit(now) {
+            let via = pool_id(transmit.via);
+            let tag = match &transmit.stanza {
+                classic::Outgoing::Set(set, _) => Some(set.0),
+                _ => None,
+            };
+            self.pool.send(via, self.carrier.stanza(transmit), tag);
+        }
+        while let Some(event) = state.core.poll_event() {
+            if state.on_event(event) {
+                self.incoming.notify_one();
+            }
+        }
+        let timeout = state.core.poll_timeout();
+        if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
+            state.armed = timeout;
+            self.timer_changed.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn new(core: Endpoint) -> Self {
+        Self { core, wakers: BTreeMap::new(), connected: BTreeSet::new(), incoming: VecDeque::new(), armed: None }
+    }
+
+    /// Wakes whoever an event is for; true when it is somebody who asks for a connection.
+    fn on_event(&mut self, event: Event) -> bool {
+        match event {
+            Event::Incoming { stream, target } => {
+                self.incoming.push_back((stream, target));
+                return true;
+            }
+            Event::Connected(id) => {
+                self.connected.insert(id);
+                self.wake(id, |wakers| wakers.connect.take());
+            }
+            Event::Readable(id) => self.wake(id, |wakers| wakers.read.take()),
+            Event::Writable(id) => self.wake(id, |wakers| wakers.write.take()),
+            Event::Closed(id, _) => {
+                self.wake(id, |wakers| wakers.connect.take());
+                self.wake(id, |wakers| wakers.read.take());
+                self.wake(id, |wakers| wakers.write.take());
+            }
+        }
+        false
+    }
+
+    fn wake(&mut self, id: StreamId, which: impl FnOnce(&mut Wakers) -> Option<Waker>) {
+        if let Some(waker) = self.wakers.get_mut(&id).and_then(which) {
+            waker.wake();
+        }
+    }
+}
+
+/// The core's name for an account of the pool.
+fn core_id(id: AccountId) -> classic::AccountId {
+    classic::AccountId(id.get())
+}
+
+fn pool_id(id: classic::AccountId) -> AccountId {
+    AccountId::new(id.0)
+}

@@ -21,7 +21,8 @@ use super::{
 
 /// One end of the protocol; see the [module](super) for how to drive it.
 ///
-/// * Getters: [`buffered`](Self::buffered), [`stream_count`](Self::stream_count).
+/// * Getters: [`buffered`](Self::buffered), [`stream_count`](Self::stream_count),
+///   [`close_reason`](Self::close_reason).
 /// * What happened outside: `handle_*`.
 /// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),
 ///   [`refuse`](Self::refuse), [`write`](Self::write), [`read`](Self::read),
@@ -106,6 +107,11 @@ impl Endpoint {
     /// Streams that exist, those included that are only being closed.
     pub fn stream_count(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Why a stream is over, once it is.
+    pub fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
+        self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)
     }
 
     /// The next thing that applications should know.

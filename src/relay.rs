@@ -1,0 +1,61 @@
+//! Carries bytes between a TCP connection and a stream until both are closed.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use crate::tunnel::TunnelStream;
+
+/// How much is read from either side at a time, in bytes.
+const BUFFER: usize = 32 * 1024;
+
+/// How long the application may take to close its end after it has seen ours closed. Closing a socket
+/// with unread bytes in it resets the connection, and a reset can overtake the last data.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Relays until the stream is closed. A stream that broke is passed on as a reset: the application must
+/// not take a part for the whole.
+pub async fn relay(mut tcp: TcpStream, mut stream: TunnelStream) {
+    let outcome = exchange(&mut tcp, &mut stream).await;
+    match outcome {
+        Ok(()) => linger(&mut tcp).await,
+        Err(error) => {
+            tracing::debug!(%error, "connection broken");
+            // If the connection is gone already there is nothing to reset.
+            let _ = tcp.set_zero_linger();
+        }
+    }
+}
+
+/// Copies both ways; returns when the stream has nothing more to give.
+async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<()> {
+    let (from_tcp, mut to_tcp) = tcp.split();
+    let (from_stream, mut to_stream) = tokio::io::split(stream);
+    let outward = async {
+        let copied = tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_tcp), &mut to_stream).await;
+        // The application is done, or gone: either way the peer should see the end of what it sent.
+        to_stream.shutdown().await?;
+        copied
+    };
+    let inward = async {
+        tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_stream), &mut to_tcp).await?;
+        to_tcp.shutdown().await
+    };
+    tokio::pin!(outward, inward);
+    tokio::select! {
+        result = &mut inward => return result,
+        // That the peer cannot take more says nothing about what it has sent.
+        _ = &mut outward => {}
+    }
+    inward.await
+}
+
+async fn linger(tcp: &mut TcpStream) {
+    let drain = async {
+        let mut scrap = [0; 4096];
+        while tcp.read(&mut scrap).await.is_ok_and(|length| length > 0) {}
+    };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}

@@ -1,0 +1,83 @@
+//! The task that tells the core what happens at the accounts and what time it is.
+
+use std::sync::Weak;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::{Shared, State, core_id};
+use crate::carrier::Received;
+use crate::classic::{AccountChange, SetId};
+use crate::xmpp::{AccountEvent, AccountId, manners};
+
+/// How many events are handled under one lock.
+const BATCH: usize = 64;
+
+/// Runs until the tunnel or the pool is gone.
+pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(AccountId, AccountEvent)>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(strong) = shared.upgrade() {
+        let armed = strong.lock().armed;
+        tokio::select! {
+            count = events.recv_many(&mut batch, BATCH) => {
+                if count == 0 {
+                    return;
+                }
+                strong.with(|state, now| {
+                    for (account, event) in batch.drain(..) {
+                        strong.on_account_event(state, now, account, event);
+                    }
+                });
+            }
+            () = sleep_until(armed) => strong.on_timeout(),
+            () = strong.timer_changed.notified() => {}
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shared {
+    fn on_timeout(&self) {
+        self.with(|state, now| {
+            state.core.handle_timeout(now);
+            state.armed = None;
+        });
+    }
+
+    fn on_account_event(&self, state: &mut State, now: Instant, id: AccountId, event: AccountEvent) {
+        let account = core_id(id);
+        let change = match event {
+            AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, stanza),
+            AccountEvent::Acked { tag } => return state.core.handle_server_ack(now, SetId(tag)),
+            // The core sends everything again that was not answered when an account loses its state.
+            AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
+            AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
+            AccountEvent::Suspended => AccountChange::Suspended,
+            AccountEvent::Failed(_) => AccountChange::Gone,
+        };
+        state.core.handle_account(now, account, change);
+    }
+
+    fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: xmpp_parsers::stanza::Stanza) {
+        match self.carrier.receive(stanza) {
+            Received::Protocol { from, incoming } => {
+                state.core.handle_stanza(now, core_id(id), &from, incoming);
+            }
+            Received::Request { from, iq } => {
+                if let Some(from) = from {
+                    state.core.handle_sign_of_life(now, core_id(id), &from);
+                }
+                if let Some(reply) = manners::reply_to(&iq) {
+                    self.pool.send(id, reply.into(), None);
+                }
+            }
+            Received::Nothing => {}
+        }
+    }
+}

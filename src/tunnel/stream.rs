@@ -1,0 +1,141 @@
+//! One stream, for an application.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Shared;
+use crate::classic::{CloseReason, Read, StreamId};
+
+/// One connection through the tunnel.
+///
+/// Reading ends cleanly when the peer has closed it and everything was read; any other end is an
+/// error of kind [`io::ErrorKind::ConnectionReset`] that carries the [`CloseReason`]. Shutting it down
+/// closes it in both directions once everything that was written has arrived: the classic protocol
+/// knows no half-closed connections. Dropping it does the same.
+#[derive(Debug)]
+pub struct TunnelStream {
+    shared: Arc<Shared>,
+    id: StreamId,
+    /// What was taken from the core and did not fit the reader's buffer.
+    rest: Bytes,
+}
+
+impl TunnelStream {
+    pub(super) fn new(shared: Arc<Shared>, id: StreamId) -> Self {
+        shared.lock().wakers.insert(id, super::Wakers::default());
+        Self { shared, id, rest: Bytes::new() }
+    }
+
+    pub(super) fn accept(&self) {
+        self.shared.with(|state, now| state.core.accept(now, self.id));
+    }
+
+    /// Waits for the answer to a connect.
+    pub(super) async fn connected(&mut self) -> Result<(), CloseReason> {
+        std::future::poll_fn(|cx| self.poll_connected(cx)).await
+    }
+
+    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        let mut state = self.shared.lock();
+        if state.connected.remove(&self.id) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(reason) = state.core.close_reason(self.id) {
+            return Poll::Ready(Err(reason));
+        }
+        if let Some(wakers) = state.wakers.get_mut(&self.id) {
+            wakers.connect = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Why the stream is over, once it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.shared.lock().core.close_reason(self.id)
+    }
+
+    /// Moves as much as fits from what is there into `buffer`.
+    fn take_rest(&mut self, buffer: &mut ReadBuf<'_>) {
+        let length = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest[..length]);
+        self.rest.advance(length);
+    }
+}
+
+fn broken(reason: CloseReason) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, reason)
+}
+
+impl AsyncRead for TunnelStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        this.take_rest(buffer);
+        let shared = Arc::clone(&this.shared);
+        shared.with(|state, now| {
+            while buffer.remaining() > 0 {
+                match state.core.read(now, this.id) {
+                    Read::Data(data) => {
+                        this.rest = data;
+                        this.take_rest(buffer);
+                    }
+                    _ if buffer.filled().len() > before => break,
+                    Read::End => break,
+                    Read::Broken(reason) => return Poll::Ready(Err(broken(reason))),
+                    Read::Blocked => {
+                        if let Some(wakers) = state.wakers.get_mut(&this.id) {
+                            wakers.read = Some(cx.waker().clone());
+                        }
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+impl AsyncWrite for TunnelStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.shared.with(|state, now| match state.core.write(now, self.id, data) {
+            Ok(0) if !data.is_empty() => {
+                if let Some(wakers) = state.wakers.get_mut(&self.id) {
+                    wakers.write = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+            Ok(taken) => Poll::Ready(Ok(taken)),
+            Err(CloseReason::Finished) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Err(reason) => Poll::Ready(Err(broken(reason))),
+        })
+    }
+
+    /// Nothing is kept back: what was written goes out as the window allows.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.with(|state, now| state.core.finish(now, self.id));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for TunnelStream {
+    fn drop(&mut self) {
+        self.shared.with(|state, now| {
+            state.wakers.remove(&self.id);
+            state.connected.remove(&self.id);
+            state.core.release(now, self.id);
+        });
+    }
+}
