@@ -1,15 +1,69 @@
 //! The configuration file and the arguments of a bridge line, validated.
+//!
+//! Everything that a user writes for this program comes in here, as text, and leaves as values that need no further
+//! check: [`Config::load`] reads the file, [`parse_bridge_line`] the line that a bridge hands out, and
+//! [`BridgeConfig::resolve`] lays the arguments of one bridge line over the `[client]` section of the file.
+//!
+//! An error ([`ConfigError`]) names the place and the key and says what is expected there. It never repeats what was
+//! written: its texts are all fixed in the source, so that no password can reach a log through it.
+
+mod arguments;
+mod bridge_line;
+mod document;
+mod error;
+mod file;
+mod input;
+mod key;
+mod limits;
+mod login;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use xmpp_parsers::jid::Jid;
+
+pub use self::arguments::{Arguments, BridgeConfig, Mode, Protocol};
+pub use self::bridge_line::{BridgeArgs, parse_bridge_line};
+pub use self::error::{ConfigError, Place, Problem, Warning};
+pub use self::key::{PresharedKey, PublicKey};
+pub use self::limits::{Bound, Limits};
+pub use self::login::{Login, parse_login, percent_encode};
+
+/// The configuration file, or what holds without one ([`Config::default`]).
+#[derive(Clone, Default)]
+pub struct Config {
+    /// The `[[account]]` sections, in their order, no login twice. Empty is valid: a bridge line can bring a login.
+    pub accounts: Vec<AccountConfig>,
+    /// The `[client]` section: defaults for the arguments of bridge lines.
+    pub client: Arguments,
+    /// The `[bridge]` section.
+    pub bridge: BridgeSettings,
+    /// The `[limits]` section.
+    pub limits: Limits,
+    /// `[metrics] listen`: where to serve Prometheus metrics; always a loopback address.
+    pub metrics_listen: Option<SocketAddr>,
+    /// What the user should know and that stops nothing.
+    pub warnings: Vec<Warning>,
+}
+
+/// What only the bridge's side needs.
+#[derive(Clone, Default)]
+pub struct BridgeSettings {
+    /// Also answer classic peers, which gives up the secrecy of the account.
+    pub classic: bool,
+    /// The secret that clients of a private bridge must know as well.
+    pub psk: Option<PresharedKey>,
+}
 
 /// One login at a chat server.
 ///
 /// Two equal configurations share one connection, so equality covers everything, the password included.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccountConfig {
     /// Bare (a resource is chosen) or full; for [`Credential::Anonymous`] a domain.
     pub jid: Jid,
@@ -55,9 +109,41 @@ pub enum TlsMode {
     None,
 }
 
+impl ServerAddr {
+    /// Whether this is an address, not a name, that never leaves the machine.
+    ///
+    /// `localhost` is a name: what it means is up to a resolver.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+}
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Password(a), Self::Password(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Anonymous, Self::Anonymous) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Credential {}
+
 impl fmt::Debug for AccountConfig {
     /// Neither the JID nor the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccountConfig").field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Config {
+    /// How much there is of everything, and the limits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("accounts", &self.accounts.len())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,268 @@
+//! The arguments of a bridge line, alone and laid over the `[client]` section.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use xmpp_parsers::jid::Jid;
+
+use super::document::Given;
+use super::error::{ConfigError, Place, Problem, Warning, shown_key};
+use super::key::{PresharedKey, PublicKey};
+use super::login::{Login, parse_login};
+use super::value::{check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
+use super::{AccountConfig, Config, ServerAddr, TlsMode};
+
+/// The longest value of an argument, in bytes. Tor carries 510 for all together; a file may hold more.
+const MAX_VALUE: usize = 8192;
+
+/// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
+pub(super) const ARGUMENTS: [&str; 7] = ["jid", "key", "psk", "login", "server", "tls", "mode"];
+
+/// Which protocol is asked for by name, rather than by the presence of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The protocol document's.
+    Classic,
+    /// The end-to-end encrypted one.
+    Secure,
+}
+
+/// How to speak to a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The protocol document's: no encryption between the two ends.
+    Classic,
+    /// End-to-end encrypted.
+    Secure {
+        /// The bridge proves that it holds the secret half.
+        key: PublicKey,
+        /// The client proves that it was let in.
+        psk: Option<PresharedKey>,
+    },
+}
+
+/// One bridge, with all that is needed to reach it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BridgeConfig {
+    /// Where the bridge is reached, at least one; all full for [`Protocol::Secure`].
+    pub peers: Vec<Jid>,
+    /// How to speak to it.
+    pub protocol: Protocol,
+    /// The logins to reach it from, at least one, no two equal.
+    pub accounts: Vec<AccountConfig>,
+}
+
+/// Arguments that were given, each with its place; all are valid by themselves.
+#[derive(Clone, Default)]
+pub struct Arguments {
+    jid: Option<Given<Vec<Jid>>>,
+    key: Option<Given<PublicKey>>,
+    psk: Option<Given<PresharedKey>>,
+    login: Option<Given<Vec<Login>>>,
+    server: Option<Given<ServerAddr>>,
+    tls: Option<Given<TlsMode>>,
+    mode: Option<Given<Mode>>,
+    /// From the file only.
+    pub(super) ca_file: Option<Given<PathBuf>>,
+}
+
+/// What is wrong with which argument, given where.
+type Fault = (Place, &'static str, Problem);
+
+impl BridgeConfig {
+    /// Lays the arguments of one bridge line, in their order, over the file's `[client]` section.
+    ///
+    /// Also returns what the user should be told; every warning is about this bridge line alone.
+    ///
+    /// # Errors
+    /// When a value is not valid, when arguments are repeated or contradict each other, and when no bridge or no
+    /// account remains. Trying again cannot help.
+    pub fn resolve<K, V>(
+        arguments: impl IntoIterator<Item = (K, V)>,
+        config: &Config,
+    ) -> Result<(Self, Vec<Warning>), ConfigError>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        let (line, mut warnings) = Arguments::from_bridge_line(arguments)?;
+        warnings.extend(line.unapplied(config));
+        let bridge = line.over(&config.client).into_bridge(config)?;
+        if bridge.protocol == Protocol::Classic {
+            warnings.push(Warning::Classic);
+        }
+        Ok((bridge, warnings))
+    }
+}
+
+impl Arguments {
+    fn from_bridge_line<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let mut arguments = Self::default();
+        let mut warnings = Vec::new();
+        for (key, value) in pairs {
+            let key = String::from_utf8_lossy(key.as_ref());
+            if ARGUMENTS.contains(&key.as_ref()) {
+                let set = arguments.set_bytes(&key, value.as_ref());
+                set.map_err(|problem| ConfigError::new(Place::BridgeLine, key.as_ref(), problem))?;
+            } else {
+                warnings.push(Warning::UnknownArgument(shown_key(&key)));
+            }
+        }
+        Ok((arguments, warnings))
+    }
+
+    fn set_bytes(&mut self, name: &str, value: &[u8]) -> Result<(), Problem> {
+        let value = std::str::from_utf8(value).map_err(|_| Problem::NotUtf8)?;
+        self.set(name, value, &Place::BridgeLine)
+    }
+
+    /// Takes one value; the second one of a name is refused.
+    pub(super) fn set(&mut self, name: &str, value: &str, place: &Place) -> Result<(), Problem> {
+        if value.len() > MAX_VALUE {
+            return Err(Problem::TooLong { max: MAX_VALUE });
+        }
+        match name {
+            "jid" => fill(&mut self.jid, parse_peers(value), place),
+            "key" => fill(&mut self.key, PublicKey::parse(value), place),
+            "psk" => fill(&mut self.psk, PresharedKey::parse(value), place),
+            "login" => fill(&mut self.login, parse_login(value), place),
+            "server" => fill(&mut self.server, parse_server(value), place),
+            "tls" => fill(&mut self.tls, parse_tls(value), place),
+            "mode" => fill(&mut self.mode, parse_mode(value), place),
+            _ => Err(Problem::UnknownKey),
+        }
+    }
+
+    /// Whether something in here must not be read by others.
+    pub(super) fn holds_secrets(&self) -> bool {
+        self.psk.is_some() || self.login.is_some()
+    }
+
+    /// A key asks for the secure protocol, and must not be given up quietly.
+    pub(super) fn check_mode(&self) -> Result<(), Fault> {
+        const PROBLEM: Problem =
+            Problem::Conflict("classic excludes key, which asks for the secure protocol");
+        match &self.mode {
+            Some(mode) if mode.value == Mode::Classic && self.key.is_some() => {
+                Err((mode.place.clone(), "mode", PROBLEM))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Each value of `self`, and those of `defaults` where there is none.
+    fn over(self, defaults: &Self) -> Self {
+        Self {
+            jid: self.jid.or_else(|| defaults.jid.clone()),
+            key: self.key.or_else(|| defaults.key.clone()),
+            psk: self.psk.or_else(|| defaults.psk.clone()),
+            login: self.login.or_else(|| defaults.login.clone()),
+            server: self.server.or_else(|| defaults.server.clone()),
+            tls: self.tls.or_else(|| defaults.tls.clone()),
+            mode: self.mode.or_else(|| defaults.mode.clone()),
+            ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
+        }
+    }
+
+    /// How to connect was said, but not as whom: the file's accounts say both for themselves.
+    fn unapplied(&self, config: &Config) -> Vec<Warning> {
+        if self.login.is_some() || config.client.login.is_some() {
+            return Vec::new();
+        }
+        let given = [("server", self.server.is_some()), ("tls", self.tls.is_some())];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| Warning::NotApplied(name)).collect()
+    }
+
+    fn into_bridge(self, config: &Config) -> Result<BridgeConfig, ConfigError> {
+        let resolved = self.protocol().and_then(|protocol| {
+            let peers = self.peers(&protocol)?;
+            let accounts = self.accounts(config)?;
+            Ok(BridgeConfig { peers, protocol, accounts })
+        });
+        resolved.map_err(|(place, key, problem)| ConfigError::new(place, key, problem))
+    }
+
+    fn protocol(&self) -> Result<Protocol, Fault> {
+        self.check_mode()?;
+        match (&self.key, &self.psk, &self.mode) {
+            (Some(key), psk, _) => {
+                Ok(Protocol::Secure { key: key.value, psk: psk.as_ref().map(|psk| psk.value.clone()) })
+            }
+            (None, Some(psk), _) => {
+                Err((psk.place.clone(), "psk", Problem::Conflict("psk is of no use without key")))
+            }
+            (None, None, Some(Given { value: Mode::Secure, place })) => {
+                let problem = Problem::Missing("mode is secure; add key= as the bridge's operator gave it");
+                Err((place.clone(), "key", problem))
+            }
+            (None, None, _) => Ok(Protocol::Classic),
+        }
+    }
+
+    fn peers(&self, protocol: &Protocol) -> Result<Vec<Jid>, Fault> {
+        let Some(peers) = &self.jid else {
+            let advice =
+                "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file";
+            return Err((Place::BridgeLine, "jid", Problem::Missing(advice)));
+        };
+        let bare = peers.value.iter().position(Jid::is_bare);
+        match (protocol, bare) {
+            (Protocol::Secure { .. }, Some(index)) => {
+                let expected = "a full JID, with the bridge's /resource, because there is a key";
+                let problem = Problem::InvalidItem { item: index + 1, expected };
+                Err((peers.place.clone(), "jid", problem))
+            }
+            _ => Ok(peers.value.clone()),
+        }
+    }
+
+    fn accounts(&self, config: &Config) -> Result<Vec<AccountConfig>, Fault> {
+        match &self.login {
+            Some(logins) => self.logins(&logins.value),
+            None if config.accounts.is_empty() => {
+                let advice =
+                    "add login=user@chat.example:password to the bridge line, or an [[account]] to the file";
+                Err((Place::BridgeLine, "login", Problem::Missing(advice)))
+            }
+            None => Ok(config.accounts.clone()),
+        }
+    }
+
+    fn logins(&self, logins: &[Login]) -> Result<Vec<AccountConfig>, Fault> {
+        let server = self.server.as_ref().map(|given| given.value.clone());
+        let ca_file = self.ca_file.as_ref().map(|given| given.value.clone());
+        let tls = self.tls.as_ref().map(|given| given.value).unwrap_or_default();
+        if let Some(given) = &self.tls {
+            check_plaintext(tls, server.as_ref()).map_err(|problem| (given.place.clone(), "tls", problem))?;
+        }
+        Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
+    }
+}
+
+fn fill<T>(slot: &mut Option<Given<T>>, value: Result<T, Problem>, place: &Place) -> Result<(), Problem> {
+    if slot.is_some() {
+        return Err(Problem::Repeated);
+    }
+    *slot = Some(Given { value: value?, place: place.clone() });
+    Ok(())
+}
+
+impl fmt::Debug for BridgeConfig {
+    /// Neither JIDs nor keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BridgeConfig")
+            .field("peers", &self.peers.len())
+            .field("protocol", &self.protocol)
+            .field("accounts", &self.accounts)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Arguments {
+    /// Nothing: most of it identifies a user or a bridge.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arguments").finish_non_exhaustive()
+    }
+}

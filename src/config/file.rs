@@ -1,0 +1,231 @@
+//! The configuration file: its sections, and what each key means.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use toml::Spanned;
+use toml::de::DeTable;
+use xmpp_parsers::jid::Jid;
+
+use super::arguments::{ARGUMENTS, Arguments};
+use super::document::{Document, Given, Section};
+use super::error::{ConfigError, Place, Problem, Warning};
+use super::input::{Text, read_text};
+use super::key::PresharedKey;
+use super::limits::Limits;
+use super::value::{check_plaintext, parse_jid, parse_loopback, parse_server, parse_tls};
+use super::{AccountConfig, BridgeSettings, Config, Credential};
+
+/// The longest configuration file, in bytes.
+const MAX_FILE: usize = 1 << 20;
+
+/// The longest password file, in bytes.
+const MAX_PASSWORD: usize = 4096;
+
+/// The most `[[account]]` sections.
+const MAX_ACCOUNTS: usize = 64;
+
+const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "ca_file"];
+const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "mode", "ca_file"];
+const BRIDGE: &[&str] = &["classic", "psk"];
+const METRICS: &[&str] = &["listen"];
+
+/// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`].
+pub(super) const SECTIONS: [(&str, &[&str]); 5] =
+    [("account", ACCOUNT), ("client", CLIENT), ("bridge", BRIDGE), ("limits", &[]), ("metrics", METRICS)];
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or says something that can never work; see [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let Text { text, world_readable } = read_text(path, MAX_FILE)
+            .map_err(|problem| ConfigError::new(Place::WholeFile(Arc::from(path)), "", problem))?;
+        let mut config = Self::parse(&text, path)?;
+        if world_readable && config.holds_secrets(&text) {
+            config.warnings.push(Warning::Exposed(path.to_owned()));
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a configuration file. `path` appears in errors, and relative paths in the text start at its
+    /// directory.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; also when a `password_file` cannot be read.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let document =
+            Document { path: Arc::from(path), text: text.strip_prefix('\u{feff}').unwrap_or(text) };
+        let table = document.parse()?;
+        read_document(&document, &table)
+    }
+
+    /// Whether the file itself, and not only a `password_file`, holds something to hide.
+    fn holds_secrets(&self, text: &str) -> bool {
+        let has_password = |account: &AccountConfig| matches!(account.credential, Credential::Password(_));
+        let inline_password = text.lines().any(|line| {
+            line.trim_start().strip_prefix("password").is_some_and(|rest| rest.trim_start().starts_with('='))
+        });
+        self.bridge.psk.is_some()
+            || self.client.holds_secrets()
+            || (inline_password && self.accounts.iter().any(has_password))
+    }
+}
+
+fn read_document<'d>(
+    document: &'d Document<'d>,
+    table: &'d Spanned<DeTable<'d>>,
+) -> Result<Config, ConfigError> {
+    let sections = SECTIONS.map(|(name, _)| name);
+    let root = document.root(table, &sections)?;
+    let directory = document.path.parent().unwrap_or(Path::new(""));
+    let mut config = Config::default();
+    for section in root.tables("account", "[[account]]", ACCOUNT)? {
+        let account = read_account(&section, directory, &mut config.warnings)?;
+        add_account(&mut config.accounts, account.value)
+            .map_err(|problem| section.error(account.place, "jid", problem))?;
+    }
+    if let Some(section) = root.table("client", "[client]", CLIENT)? {
+        config.client = read_client(&section, directory)?;
+    }
+    if let Some(section) = root.table("bridge", "[bridge]", BRIDGE)? {
+        config.bridge = read_bridge(&section)?;
+    }
+    let limits = Limits::BOUNDS.iter().map(|bound| bound.name).collect::<Vec<_>>();
+    if let Some(section) = root.table("limits", "[limits]", &limits)? {
+        config.limits = read_limits(&section)?;
+    }
+    if let Some(section) = root.table("metrics", "[metrics]", METRICS)? {
+        config.metrics_listen = section.parsed("listen", parse_loopback)?.map(|given| given.value);
+    }
+    Ok(config)
+}
+
+/// An account, at the place of its JID.
+fn read_account(
+    section: &Section<'_>,
+    directory: &Path,
+    warnings: &mut Vec<Warning>,
+) -> Result<Given<AccountConfig>, ConfigError> {
+    let jid = section
+        .parsed("jid", parse_jid)?
+        .ok_or_else(|| section.missing("jid", "add jid = \"user@chat.example\""))?;
+    let password = read_password(section, directory, warnings)?;
+    let credential = credential_for(section, &jid, password)?;
+    let server = section.parsed("server", parse_server)?.map(|given| given.value);
+    let tls = section.parsed("tls", parse_tls)?;
+    if let Some(tls) = &tls {
+        check_plaintext(tls.value, server.as_ref())
+            .map_err(|problem| section.error(tls.place.clone(), "tls", problem))?;
+    }
+    let ca_file = read_path(section, "ca_file", directory)?.map(|given| given.value);
+    let tls = tls.map(|given| given.value).unwrap_or_default();
+    let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file };
+    Ok(Given { value: account, place: jid.place })
+}
+
+/// The password that the section holds or points to.
+fn read_password(
+    section: &Section<'_>,
+    directory: &Path,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<SecretString>, ConfigError> {
+    let password = section.parsed("password", checked_password)?;
+    let Some(file) = read_path(section, "password_file", directory)? else {
+        return Ok(password.map(|given| given.value));
+    };
+    if password.is_some() {
+        let problem = Problem::Conflict("password is given as well; keep one of them");
+        return Err(section.error(file.place, "password_file", problem));
+    }
+    let read = read_text(&file.value, MAX_PASSWORD).and_then(|read| {
+        let line = read.text.strip_suffix('\n').unwrap_or(&read.text);
+        Ok((checked_password(line.strip_suffix('\r').unwrap_or(line))?, read.world_readable))
+    });
+    let (password, exposed) = read.map_err(|problem| section.error(file.place, "password_file", problem))?;
+    if exposed {
+        warnings.push(Warning::Exposed(file.value));
+    }
+    Ok(Some(password))
+}
+
+/// A password that SASL can carry (RFC 4013 has no control characters).
+fn checked_password(text: &str) -> Result<SecretString, Problem> {
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err(Problem::Invalid("a password: one line that is not empty, without control characters"));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// A user has a password, and a domain alone has none.
+fn credential_for(
+    section: &Section<'_>,
+    jid: &Given<Jid>,
+    password: Option<SecretString>,
+) -> Result<Credential, ConfigError> {
+    let error = |problem| section.error(jid.place.clone(), "jid", problem);
+    match (jid.value.node(), password) {
+        (Some(_), Some(password)) => Ok(Credential::Password(password)),
+        (None, None) if jid.value.is_bare() => Ok(Credential::Anonymous),
+        (None, None) => Err(error(Problem::Invalid("a domain alone, to log in anonymously"))),
+        (Some(_), None) => Err(section.missing("password", "add password = \"…\" or password_file = \"…\"")),
+        (None, Some(_)) => Err(error(Problem::Invalid("user@domain, because there is a password"))),
+    }
+}
+
+/// Adds an account that is not there yet; two logins under one JID would throw each other out.
+fn add_account(accounts: &mut Vec<AccountConfig>, account: AccountConfig) -> Result<(), Problem> {
+    if accounts.iter().any(|earlier| earlier.jid == account.jid) {
+        return Err(Problem::Repeated);
+    }
+    if accounts.len() == MAX_ACCOUNTS {
+        return Err(Problem::TooMany { max: MAX_ACCOUNTS });
+    }
+    accounts.push(account);
+    Ok(())
+}
+
+fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, ConfigError> {
+    let mut arguments = Arguments::default();
+    for name in ARGUMENTS {
+        if let Some(text) = section.parsed(name, |text| Ok(text.to_owned()))? {
+            let set = arguments.set(name, &text.value, &text.place);
+            set.map_err(|problem| section.error(text.place, name, problem))?;
+        }
+    }
+    arguments.ca_file = read_path(section, "ca_file", directory)?;
+    arguments.check_mode().map_err(|(place, key, problem)| section.error(place, key, problem))?;
+    Ok(arguments)
+}
+
+fn read_bridge(section: &Section<'_>) -> Result<BridgeSettings, ConfigError> {
+    Ok(BridgeSettings {
+        classic: section.flag("classic")?.is_some_and(|given| given.value),
+        psk: section.parsed("psk", PresharedKey::parse)?.map(|given| given.value),
+    })
+}
+
+fn read_limits(section: &Section<'_>) -> Result<Limits, ConfigError> {
+    let mut limits = Limits::default();
+    for name in section.keys() {
+        if let Some(number) = section.number(name)? {
+            let set = limits.set(name, number.value);
+            set.map_err(|problem| section.error(number.place, name, problem))?;
+        }
+    }
+    Ok(limits)
+}
+
+/// A path; a relative one starts at the directory of the configuration file.
+fn read_path(
+    section: &Section<'_>,
+    key: &str,
+    directory: &Path,
+) -> Result<Option<Given<PathBuf>>, ConfigError> {
+    section.parsed(key, |text| {
+        let usable = !text.is_empty() && !text.contains('\0');
+        if usable { Ok(directory.join(text)) } else { Err(Problem::Invalid("the path of a file")) }
+    })
+}

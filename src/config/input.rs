@@ -1,0 +1,85 @@
+//! Reading small files that somebody else wrote: bounded, and never waiting.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use super::error::Problem;
+
+/// A file's text, and whether any user of the machine can read it.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) text: String,
+    pub(super) world_readable: bool,
+}
+
+/// Reads a whole file of at most `max` bytes.
+///
+/// Pipes are refused, because opening one can wait for ever.
+pub(super) fn read_text(path: &Path, max: usize) -> Result<Text, Problem> {
+    let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let kind = metadata.file_type();
+    if !kind.is_file() && !kind.is_char_device() {
+        return Err(Problem::NotAFile);
+    }
+    let bytes = read_bounded(path, max).map_err(unreadable)?;
+    if bytes.len() > max {
+        return Err(Problem::TooLong { max });
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
+    // `/dev/null` may be read by anybody, and holds no secret.
+    let world_readable = kind.is_file() && metadata.permissions().mode() & 0o004 != 0;
+    Ok(Text { text, world_readable })
+}
+
+/// At most one byte more than `max`.
+fn read_bounded(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound_and_not_beyond() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_text(&path, 5).unwrap().text, "12345");
+        assert_eq!(read_text(&path, 4).unwrap_err(), Problem::TooLong { max: 4 });
+    }
+
+    #[test]
+    fn what_is_not_a_text_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, [0xff]).unwrap();
+        assert_eq!(read_text(&path, 9).unwrap_err(), Problem::NotUtf8);
+        assert_eq!(read_text(dir.path(), 9).unwrap_err(), Problem::NotAFile);
+        let missing = read_text(&dir.path().join("none"), 9).unwrap_err();
+        assert_eq!(missing, Problem::Unreadable(io::ErrorKind::NotFound));
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(read_text(&pipe, 9).unwrap_err(), Problem::NotAFile);
+        assert_eq!(read_text(Path::new("/dev/null"), 9).unwrap().text, "");
+    }
+
+    #[test]
+    fn a_file_that_anybody_can_read_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, "").unwrap();
+        for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_text(&path, 9).unwrap().world_readable, exposed, "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The 32-byte keys of the secure protocol, as a bridge line writes them.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretBox};
+
+use super::error::Problem;
+
+const EXPECTED: &str = "43 characters of base64url without padding (32 bytes)";
+
+/// A bridge's X25519 static public key.
+///
+/// Public among those who hold the bridge line, and nobody else: it never shows in `Debug`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+/// The secret that a private bridge shares with its clients.
+pub struct PresharedKey(SecretBox<[u8; 32]>);
+
+impl PublicKey {
+    /// The key's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Reads 43 characters of base64url.
+    ///
+    /// # Errors
+    /// For any other length or alphabet, for padding, and for bits after the 32nd byte: a key has one spelling.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        decode(text).map(Self)
+    }
+}
+
+impl PresharedKey {
+    /// The key's bytes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose_secret()
+    }
+
+    /// Reads 43 characters of base64url.
+    ///
+    /// # Errors
+    /// As [`PublicKey::parse`].
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        decode(text).map(|bytes| Self(SecretBox::new(Box::new(bytes))))
+    }
+}
+
+impl Clone for PresharedKey {
+    fn clone(&self) -> Self {
+        Self(SecretBox::new(Box::new(*self.expose())))
+    }
+}
+
+impl PartialEq for PresharedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for PresharedKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublicKey(..)")
+    }
+}
+
+impl fmt::Debug for PresharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresharedKey(..)")
+    }
+}
+
+fn decode(text: &str) -> Result<[u8; 32], Problem> {
+    // The engine refuses padding and stray bits after the last byte.
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+        .ok_or(Problem::Invalid(EXPECTED))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+    use super::*;
+
+    /// 42 times `A`, and then a character with no bits beyond the 32nd byte.
+    const ZERO: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    #[test]
+    fn a_key_is_43_characters_of_base64url() {
+        assert_eq!(PublicKey::parse(ZERO).unwrap().as_bytes(), &[0; 32]);
+        let ones = format!("{}8", "_".repeat(42));
+        assert_eq!(PresharedKey::parse(&ones).unwrap().expose(), &[0xff; 32]);
+    }
+
+    #[test]
+    fn other_spellings_of_a_key_are_refused() {
+        let stray_bits = format!("{}B", &ZERO[..42]);
+        let cases = [
+            "",
+            &ZERO[..42],
+            &format!("{ZERO}="),
+            &format!("{ZERO}A"),
+            &format!("+{}", &ZERO[..42]),
+            &format!("/{}", &ZERO[..42]),
+            &format!(" {}", &ZERO[..42]),
+            &stray_bits,
+        ];
+        for case in cases {
+            assert_eq!(PublicKey::parse(case), Err(Problem::Invalid(EXPECTED)), "{case:?}");
+        }
+    }
+}

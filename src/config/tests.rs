@@ -1,0 +1,484 @@
+//! The rules of the configuration file and of bridge lines, one by one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a failed test is a panic"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+
+use super::*;
+
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const FILE: &str = "/etc/hexchat-pt/hexchat.toml";
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new(FILE))
+}
+
+/// The error of a text that must be refused, displayed.
+fn refused(text: &str) -> String {
+    parse(text).expect_err(text).to_string()
+}
+
+fn resolve(args: &[(&str, &str)], config: &str) -> Result<(BridgeConfig, Vec<Warning>), ConfigError> {
+    BridgeConfig::resolve(args.iter().copied(), &parse(config).unwrap())
+}
+
+fn refused_line(args: &[(&str, &str)], config: &str) -> String {
+    resolve(args, config).expect_err(config).to_string()
+}
+
+fn password(account: &AccountConfig) -> &str {
+    match &account.credential {
+        Credential::Password(password) => password.expose_secret(),
+        Credential::Anonymous => panic!("there is no password"),
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    for text in ["", "\n", "# comment\n", "\u{feff}", "[client]\n[bridge]\n[limits]\n[metrics]\n"] {
+        let config = parse(text).unwrap();
+        assert!(config.accounts.is_empty() && config.metrics_listen.is_none() && config.warnings.is_empty());
+        assert!(!config.bridge.classic && config.bridge.psk.is_none());
+        assert_eq!(config.limits, Limits::default());
+    }
+}
+
+#[test]
+fn an_account_has_all_its_settings() {
+    let config = parse(
+        r#"
+        [[account]]
+        jid = "a@x.example/r"
+        password = "p"
+        server = "127.0.0.1:5223"
+        tls = "direct"
+        ca_file = "ca.pem"
+        [[account]]
+        jid = "anon.example"
+        "#,
+    )
+    .unwrap();
+    let [first, second] = config.accounts.as_slice() else { panic!("two accounts") };
+    assert_eq!((first.jid.as_str(), password(first), first.tls), ("a@x.example/r", "p", TlsMode::Direct));
+    assert_eq!(first.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5223 }));
+    assert_eq!(first.ca_file.as_deref(), Some(Path::new("/etc/hexchat-pt/ca.pem")));
+    assert!(second.credential == Credential::Anonymous && second.tls == TlsMode::StartTls);
+}
+
+#[test]
+fn an_error_names_the_file_the_line_and_the_key_and_not_the_value() {
+    assert_eq!(
+        refused("[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n\ntls = \"hunter2\"\n"),
+        "/etc/hexchat-pt/hexchat.toml, line 5, column 7: [[account]] tls: \
+         must be starttls, direct or websocket (or none, to a loopback server)"
+    );
+}
+
+#[test]
+fn every_wrong_value_is_refused_at_its_line() {
+    let account = |lines: &str| format!("[[account]]\njid = \"a@x.example\"\n{lines}\n");
+    let client = |line: &str| format!("[client]\n\n{line}\n");
+    let cases = [
+        (3, "[[account]] password", account("password = 7")),
+        (3, "[[account]] password", account("password = \"\"")),
+        (3, "[[account]] password", account("password = \"a\\nb\"")),
+        (4, "[[account]] server", account("password = \"p\"\nserver = \"x\"")),
+        (1, "[[account]] password", account("")),
+        (2, "[[account]] jid", account("password = \"p\"").replace("a@x", "x")),
+        (2, "[[account]] jid", account("").replace("a@x.example", "x.example/r")),
+        (2, "[[account]] jid", account("password = \"p\"").replace("a@x.example", "@")),
+        (5, "[[account]] jid", account("password = \"p\"").repeat(2)),
+        (1, "[[account]] jid", "[[account]]\npassword = \"p\"\n".into()),
+        (4, "[[account]] tls", account("password = \"p\"\ntls = \"none\"")),
+        (5, "[[account]] tls", account("password = \"p\"\nserver = \"192.0.2.1:1\"\ntls = \"none\"")),
+        (4, "[[account]] ca_file", account("password = \"p\"\nca_file = \"\"")),
+        (4, "[[account]] password_file", account("password = \"p\"\npassword_file = \"p\"")),
+        (3, "[[account]] password_file", account("password_file = \"/nonexistent/p\"")),
+        (3, "[client] jid", client("jid = \"x.example\"")),
+        (3, "[client] key", client("key = \"short\"")),
+        (3, "[client] psk", client("psk = \"short\"")),
+        (3, "[client] login", client("login = \"a@x.example\"")),
+        (3, "[client] server", client("server = \"x\"")),
+        (3, "[client] tls", client("tls = \"ssl\"")),
+        (3, "[client] mode", client("mode = \"fast\"")),
+        (4, "[client] mode", client(&format!("key = \"{KEY}\"\nmode = \"classic\""))),
+        (3, "[client] ca_file", client("ca_file = 1")),
+        (2, "[bridge] classic", "[bridge]\nclassic = \"yes\"".into()),
+        (2, "[bridge] psk", "[bridge]\npsk = \"short\"".into()),
+        (2, "[limits] max_streams", "[limits]\nmax_streams = 0".into()),
+        (2, "[limits] max_streams", "[limits]\nmax_streams = -1".into()),
+        (2, "[limits] max_streams", "[limits]\nmax_streams = \"5\"".into()),
+        (2, "[limits] max_streams", "[limits]\nmax_streams = 99999999999999999999".into()),
+        (2, "[limits] max_streams", "[limits]\nmax_streams = 1.5".into()),
+        (2, "[metrics] listen", "[metrics]\nlisten = \"0.0.0.0:9464\"".into()),
+        (1, "account", "[account]\njid = \"a@x.example\"".into()),
+        (1, "client", "[[client]]\njid = \"a@x.example\"".into()),
+        (1, "limits", "limits = 3".into()),
+    ];
+    for (line, key, text) in cases {
+        let error = refused(&text);
+        assert!(error.starts_with(&format!("{FILE}, line {line}, ")), "{error}\n{text}");
+        assert!(error.contains(&format!(": {key}: ")), "{error}\n{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_an_error_in_every_section() {
+    let key = "hexagon = 1";
+    for (section, shown) in [
+        ("", "hexagon"),
+        ("[[account]]\n", "[[account]] hexagon"),
+        ("[client]\n", "[client] hexagon"),
+        ("[bridge]\n", "[bridge] hexagon"),
+        ("[limits]\n", "[limits] hexagon"),
+        ("[metrics]\n", "[metrics] hexagon"),
+    ] {
+        let error = refused(&format!("{section}{key}"));
+        assert!(error.contains(&format!(": {shown}: there is no such key")), "{error}");
+    }
+    assert!(refused("[hexagon]").contains("line 1, column 2: hexagon: there is no such key"));
+}
+
+#[test]
+fn what_is_not_toml_is_refused_in_our_words_with_the_key_of_its_line() {
+    for (text, expected) in [
+        ("[bridge]\npsk = hunter2", "line 2, column 7: psk: not valid TOML: text must be in quotes"),
+        ("[bridge]\npsk = \"a\"\npsk = \"b\"", "line 3, column 1: psk: given twice"),
+        ("[bridge]\nhunter2", "line 2, column 8: not valid TOML: a setting is written key = value"),
+        ("password = \"hunter2", "line 1, "),
+        ("password = \"\"\"\nhunter2=x", "line "),
+        ("[bridge\nclassic = true", "line 1, "),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(expected), "{error}\n{text}");
+        assert!(!error.contains("hunter2") && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_password_file_gives_its_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hexchat.toml");
+    let text = "[[account]]\njid = \"a@x.example\"\npassword_file = \"p\"\n";
+    let secret = dir.path().join("p");
+    for content in ["secret", "secret\n", "secret\r\n"] {
+        fs::write(&secret, content).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let config = Config::parse(text, &file).unwrap();
+        assert_eq!(password(&config.accounts[0]), "secret");
+        assert_eq!(config.warnings, []);
+    }
+    for content in ["", "\n", "secret\n\n", "secret\nmore\n", &"x".repeat(5000)] {
+        fs::write(&secret, content).unwrap();
+        let error = Config::parse(text, &file).unwrap_err();
+        assert_eq!(error.key, "[[account]] password_file");
+    }
+}
+
+#[test]
+fn a_secret_that_anybody_can_read_is_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |name: &str, text: &str, mode: u32| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        (Config::load(&path).map(|config| config.warnings), path)
+    };
+    let inline = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";
+    let (warnings, path) = load("inline.toml", inline, 0o644);
+    assert_eq!(warnings, Ok(vec![Warning::Exposed(path)]));
+    assert_eq!(load("inline.toml", inline, 0o640).0, Ok(vec![]));
+    assert_eq!(load("none.toml", "[bridge]\nclassic = true\n", 0o644).0, Ok(vec![]));
+
+    let (_, secret) = load("p", "# not a configuration", 0o644);
+    let outside = "[[account]]\njid = \"a@x.example\"\npassword_file = \"p\"\n";
+    assert_eq!(load("outside.toml", outside, 0o644).0, Ok(vec![Warning::Exposed(secret)]));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::load(Path::new("/nonexistent/hexchat.toml")).unwrap_err();
+    assert_eq!(error.to_string(), "/nonexistent/hexchat.toml: the file cannot be read: entity not found");
+    let error = Config::load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(error.problem, Problem::TooLong { max: 1 << 20 });
+}
+
+#[test]
+fn a_bridge_line_alone_is_enough() {
+    let (bridge, warnings) = resolve(
+        &[
+            ("jid", "b@x.example/r,b@y.example/s"),
+            ("key", KEY),
+            ("psk", KEY),
+            ("login", "a@x.example:p%3A"),
+            ("server", "127.0.0.1:5222"),
+            ("tls", "none"),
+        ],
+        "",
+    )
+    .unwrap();
+    assert_eq!(bridge.peers.len(), 2);
+    let key = PublicKey::parse(KEY).unwrap();
+    let psk = Some(PresharedKey::parse(KEY).unwrap());
+    assert_eq!(bridge.protocol, Protocol::Secure { key, psk });
+    let [account] = bridge.accounts.as_slice() else { panic!("one account") };
+    assert_eq!((account.jid.as_str(), password(account), account.tls), ("a@x.example", "p:", TlsMode::None));
+    assert_eq!(account.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }));
+    assert_eq!(warnings, []);
+}
+
+#[test]
+fn a_line_without_a_key_is_classic_and_says_so() {
+    for mode in [&[][..], &[("mode", "classic")][..]] {
+        let args = [&[("jid", "b@x.example"), ("login", "a@x.example:p")], mode].concat();
+        let (bridge, warnings) = resolve(&args, "").unwrap();
+        assert_eq!(bridge.protocol, Protocol::Classic);
+        assert_eq!(warnings, [Warning::Classic]);
+    }
+}
+
+#[test]
+fn the_bridge_line_wins_over_the_file_and_the_file_fills_the_rest() {
+    let config = format!(
+        "[client]\njid = \"c@z.example/r\"\nkey = \"{KEY}\"\nlogin = \"d@z.example:p\"\n\
+         server = \"[::1]:1\"\ntls = \"none\"\nca_file = \"/ca.pem\"\nmode = \"secure\"\n"
+    );
+    let (bridge, _) = resolve(&[], &config).unwrap();
+    assert_eq!(bridge.peers[0].as_str(), "c@z.example/r");
+    assert_eq!(bridge.accounts[0].tls, TlsMode::None);
+
+    let args =
+        [("jid", "b@x.example/r"), ("login", "a@x.example:p"), ("server", "x.example:1"), ("tls", "direct")];
+    let (bridge, _) = resolve(&args, &config).unwrap();
+    assert_eq!(bridge.peers[0].as_str(), "b@x.example/r");
+    assert!(matches!(bridge.protocol, Protocol::Secure { psk: None, .. }));
+    let account = &bridge.accounts[0];
+    assert_eq!((account.jid.as_str(), account.tls), ("a@x.example", TlsMode::Direct));
+    assert_eq!(account.server.as_ref().map(|server| server.host.as_str()), Some("x.example"));
+    assert_eq!(account.ca_file.as_deref(), Some(Path::new("/ca.pem")));
+}
+
+#[test]
+fn plaintext_of_the_file_does_not_extend_to_a_server_of_the_line() {
+    let config = "[client]\nserver = \"127.0.0.1:1\"\ntls = \"none\"\nlogin = \"a@x.example:p\"\n";
+    let error = refused_line(&[("jid", "b@x.example"), ("server", "192.0.2.1:5222")], config);
+    assert!(
+        error.contains("line 3, column 7: tls: none is accepted only with a loopback address"),
+        "{error}"
+    );
+}
+
+#[test]
+fn without_a_login_the_accounts_of_the_file_are_used_as_they_are() {
+    let config =
+        "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n[[account]]\njid = \"anon.example\"\n";
+    let args = [("jid", "b@x.example"), ("tls", "direct"), ("server", "y.example:1")];
+    let (bridge, warnings) = resolve(&args, config).unwrap();
+    assert_eq!(bridge.accounts.len(), 2);
+    assert!(
+        bridge.accounts.iter().all(|account| account.server.is_none() && account.tls == TlsMode::StartTls)
+    );
+    assert_eq!(warnings, [Warning::NotApplied("server"), Warning::NotApplied("tls"), Warning::Classic]);
+}
+
+#[test]
+fn an_unknown_argument_is_ignored_with_a_warning_that_names_it() {
+    let args = [
+        ("jid", "b@x.example"),
+        ("login", "a@x.example:p"),
+        ("colour", "hunter2"),
+        ("ca_file", "/etc/passwd"),
+        ("hunter2 and a space", "x"),
+    ];
+    let (bridge, warnings) = resolve(&args, "").unwrap();
+    assert_eq!(bridge.accounts[0].ca_file, None);
+    let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        shown[0].contains("colour") && shown[1].contains("ca_file") && shown[2].contains("(unprintable)")
+    );
+    assert!(!shown.concat().contains("hunter2"), "{shown:?}");
+}
+
+#[test]
+fn arguments_that_can_never_work_are_refused() {
+    const JID: (&str, &str) = ("jid", "b@x.example/r");
+    const LOGIN: (&str, &str) = ("login", "a@x.example:hunter2");
+    let accounts = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";
+    let cases: [(&[(&str, &str)], &str, &str); 14] = [
+        (&[LOGIN], "", "bridge line: jid: missing: add jid="),
+        (&[JID], "", "bridge line: login: missing: add login="),
+        (&[], accounts, "bridge line: jid: missing: add jid="),
+        (&[JID, LOGIN, JID], "", "bridge line: jid: given twice"),
+        (&[JID, LOGIN, ("psk", KEY)], "", "bridge line: psk: psk is of no use without key"),
+        (&[JID, LOGIN, ("key", KEY), ("mode", "classic")], "", "bridge line: mode: classic excludes key"),
+        (&[JID, LOGIN, ("mode", "secure")], "", "bridge line: key: missing: mode is secure; add key="),
+        (&[("jid", "b@x.example/r,c@x.example"), LOGIN, ("key", KEY)], "", "jid: item 2 must be a full JID"),
+        (&[("jid", "x.example"), LOGIN], "", "bridge line: jid: item 1 must be a JID"),
+        (&[("jid", ""), LOGIN], "", "bridge line: jid: item 1 must be a JID"),
+        (&[JID, LOGIN, ("key", "hunter2")], "", "bridge line: key: must be 43 characters"),
+        (&[JID, LOGIN, ("tls", "none")], "", "bridge line: tls: none is accepted only with a loopback"),
+        (&[JID, LOGIN], "[client]\nmode = \"secure\"\n", "line 2, column 8: key: missing: mode is secure"),
+        (
+            &[JID, LOGIN, ("mode", "classic")],
+            &format!("[client]\nkey = \"{KEY}\"\n"),
+            "bridge line: mode: classic",
+        ),
+    ];
+    for (args, config, expected) in cases {
+        let error = refused_line(args, config);
+        assert!(error.contains(expected), "{error}\nexpected: {expected}");
+        assert!(!error.contains("hunter2") && !error.contains("x.example"), "{error}");
+    }
+}
+
+#[test]
+fn arguments_that_are_not_text_are_refused() {
+    let args = [(b"jid".as_slice(), b"\xff".as_slice())];
+    let error = BridgeConfig::resolve(args, &Config::default()).unwrap_err();
+    assert_eq!(error.to_string(), "bridge line: jid: not valid UTF-8");
+}
+
+#[test]
+fn a_bridge_line_in_text_resolves_to_the_same() {
+    let text =
+        format!("Bridge hexchat [2001:db8::1]:443 F jid=b@x.example/r key={KEY} login=a@x.example:p%20q");
+    let args = parse_bridge_line(&text).unwrap();
+    let (bridge, _) = BridgeConfig::resolve(args.iter(), &Config::default()).unwrap();
+    assert_eq!(password(&bridge.accounts[0]), "p q");
+}
+
+#[test]
+fn nothing_shows_a_jid_or_a_secret_in_debug() {
+    let config = format!("[client]\nlogin = \"alice@x.example:hunter2\"\npsk = \"{KEY}\"\nkey = \"{KEY}\"\n");
+    let config =
+        parse(&format!("{config}[[account]]\njid = \"alice@x.example\"\npassword = \"hunter2\"")).unwrap();
+    let (bridge, warnings) =
+        BridgeConfig::resolve([("jid", "bob@x.example/r"), ("psk", KEY)], &config).unwrap();
+    let shown = format!("{config:?} {:?} {bridge:?} {warnings:?} {:?}", config.client, config.accounts);
+    for secret in ["alice", "bob", "hunter2", KEY] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+/// The example with every setting that is off switched on.
+fn example_switched_on(text: &str) -> String {
+    let is_setting = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+    let line =
+        |line: &str| line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line).to_owned() + "\n";
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_example_file_shows_every_key_with_its_default() {
+    const EXAMPLE: &str = include_str!("../../doc/hexchat.example.toml");
+    let as_is = parse(EXAMPLE).unwrap();
+    assert!(as_is.accounts.is_empty() && !as_is.bridge.classic && as_is.warnings.is_empty());
+    assert_eq!(as_is.limits, Limits::default());
+    for bound in Limits::BOUNDS {
+        assert!(EXAMPLE.contains(&format!("\n{} = {}\n", bound.name, bound.default)), "{}", bound.name);
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("other.password"), "p\n").unwrap();
+    let all = Config::parse(&example_switched_on(EXAMPLE), &dir.path().join("hexchat.toml")).unwrap();
+    assert_eq!(all.accounts.len(), 2);
+    assert!(all.bridge.psk.is_some() && all.metrics_listen.is_some());
+    for (section, keys) in file::SECTIONS {
+        for key in keys {
+            let setting = format!("\n{key} = ");
+            assert!(example_switched_on(EXAMPLE).contains(&setting), "[{section}] {key}");
+        }
+    }
+    assert!(BridgeConfig::resolve([("mode", "secure")], &all).is_ok());
+}
+
+#[test]
+fn every_line_of_the_example_has_a_comment_above() {
+    const EXAMPLE: &str = include_str!("../../doc/hexchat.example.toml");
+    let lines: Vec<_> = EXAMPLE.lines().collect();
+    for pair in lines.windows(2) {
+        let is_key = pair[1].trim_start_matches('#').starts_with(|c: char| c.is_ascii_lowercase());
+        assert!(!is_key || pair[0].starts_with("# "), "{}", pair[1]);
+    }
+}
+
+/// A value that no text of ours contains, and that is no name: an unknown name is shown.
+const PLANTED: &str = "Zq7+Zq7+Zq7";
+
+fn key_names() -> impl Strategy<Value = String> {
+    let keys = file::SECTIONS.iter().flat_map(|(_, keys)| keys.iter().copied());
+    let keys: Vec<_> = keys.chain(Limits::BOUNDS.iter().map(|bound| bound.name)).collect();
+    proptest::sample::select(keys).prop_map(str::to_owned)
+}
+
+fn section_names() -> impl Strategy<Value = String> {
+    proptest::sample::select(vec![
+        "[[account]]",
+        "[client]",
+        "[bridge]",
+        "[limits]",
+        "[metrics]",
+        "",
+        "[account]",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused(text in any::<String>(), section in section_names()) {
+        let _ = (parse(&text), parse(&format!("{section}\n{text}")));
+    }
+
+    #[test]
+    fn no_error_repeats_a_planted_secret(
+        section in section_names(),
+        keys in proptest::collection::vec((key_names(), 0..9usize), 1..6),
+    ) {
+        let values = [
+            format!("\"{PLANTED}\""), format!("\"a@x.example:{PLANTED}\""), PLANTED.to_owned(), format!("\"{PLANTED}"),
+            format!("'''\n{PLANTED} = 1"), format!("[\"{PLANTED}\"]"), format!("{{ {PLANTED} = 1"), format!("\"x\" {PLANTED}"),
+            format!("\"\"\"\n{PLANTED}\\q\"\"\""),
+        ];
+        let settings: String = keys.iter().map(|(key, value)| format!("{key} = {}\n", values[*value])).collect();
+        if let Err(error) = parse(&format!("{section}\n{settings}")) {
+            let shown = format!("{error} {error:?}");
+            prop_assert!(!shown.contains(PLANTED), "{}", shown);
+            prop_assert!(!error.to_string().contains('\n'), "{}", error);
+        }
+    }
+
+    #[test]
+    fn no_error_of_a_bridge_line_repeats_a_planted_secret(
+        args in proptest::collection::vec((0..ARGUMENT_COUNT, 0..6usize), 1..8),
+    ) {
+        let values = [
+            PLANTED.to_owned(), format!("a@x.example:{PLANTED}"), format!("{PLANTED}@x.example/r"), format!("%{PLANTED}"),
+            format!("{PLANTED}:{PLANTED}"), KEY.to_owned(),
+        ];
+        let args = args.iter().map(|(key, value)| (arguments::ARGUMENTS[*key], &values[*value]));
+        if let Err(error) = BridgeConfig::resolve(args, &Config::default()) {
+            let shown = format!("{error} {error:?}");
+            prop_assert!(!shown.contains(PLANTED), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn any_arguments_are_resolved_or_refused(
+        args in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..8),
+    ) {
+        let _ = BridgeConfig::resolve(args, &Config::default());
+    }
+}
+
+const ARGUMENT_COUNT: usize = arguments::ARGUMENTS.len();
