@@ -1,1 +1,5 @@
-//! (under construction)
+//! Tor's side of the pluggable transport specification, version 1: usable on its own.
+
+pub mod args;
+pub mod message;
+pub mod name;
