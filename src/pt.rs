@@ -3,3 +3,4 @@
 pub mod args;
 pub mod message;
 pub mod name;
+pub mod stdout;
