@@ -3,4 +3,5 @@
 pub mod args;
 pub mod message;
 pub mod name;
+pub mod proxy;
 pub mod stdout;
