@@ -1,1 +1,8 @@
-//! (under construction)
+//! Tor's side of the pluggable transport specification, version 1: usable on its own.
+
+pub mod args;
+pub mod env;
+pub mod message;
+pub mod name;
+pub mod proxy;
+pub mod stdout;
