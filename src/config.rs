@@ -3,13 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use xmpp_parsers::jid::Jid;
 
 /// One login at a chat server.
 ///
 /// Two equal configurations share one connection, so equality covers everything, the password included.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AccountConfig {
     /// Bare (a resource is chosen) or full; for [`Credential::Anonymous`] a domain.
     pub jid: Jid,
@@ -54,6 +54,18 @@ pub enum TlsMode {
     /// Plaintext; accepted only for a loopback address.
     None,
 }
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Password(a), Self::Password(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Anonymous, Self::Anonymous) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Credential {}
 
 impl fmt::Debug for AccountConfig {
     /// Neither the JID nor the password.
