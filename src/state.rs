@@ -1,1 +1,240 @@
-//! (under construction)
+//! What is kept between runs: one directory, one process at a time.
+//!
+//! [`StateDir::open`] locks the directory and reads `hexchat_state.json`; every change is written at once, to a new
+//! file that then takes the old one's place, so that a crash leaves either the old state or the new one. A client needs
+//! no state to work: [`StateDir::open_or_ephemeral`] goes on in memory when the directory cannot be used, and keeps
+//! the [reason](StateDir::ephemeral_because) for the log.
+
+mod file;
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use xmpp_parsers::jid::{BareJid, ResourcePart};
+
+use self::file::{Contents, write_atomically};
+
+/// The file with everything that only this program reads.
+const STATE_FILE: &str = "hexchat_state.json";
+
+/// An empty file that the process which uses the directory holds locked.
+const LOCK_FILE: &str = "hexchat_state.lock";
+
+/// Random bytes of a resource: 12 characters, and 72 bits that nobody guesses.
+const RESOURCE_BYTES: usize = 9;
+
+/// The state of this process, kept in a directory or in memory only.
+#[derive(Debug)]
+pub struct StateDir {
+    home: Home,
+    contents: Mutex<Contents>,
+}
+
+#[derive(Debug)]
+enum Home {
+    Directory {
+        path: PathBuf,
+        /// Locked as long as it is open.
+        _lock: File,
+    },
+    Memory {
+        reason: StateError,
+    },
+}
+
+/// Why a state directory cannot be used, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// No directory was named, and there is no home directory to find one in.
+    #[error("there is no state directory: give one with --state, or set XDG_STATE_HOME or HOME")]
+    Nowhere,
+    /// Another process uses it. It may be about to end: trying again can help.
+    #[error("the state directory {} is in use by another process; give each its own", .0.display())]
+    Locked(PathBuf),
+    /// A directory that other users share. Making it private would lock them out.
+    #[error("{} is shared with other users; give hexchat-pt a directory of its own", .0.display())]
+    Shared(PathBuf),
+    /// The operating system refused. Trying again can help when a disk was full.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not what this program writes. It is left as it is.
+    #[error(
+        "{} is damaged at line {line}, column {column}; restore it from a backup, \
+         or move it away to start anew (the bridge line changes then)", path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1; 0 when it is the file as a whole.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// The file was written by a later version of this program. It is left as it is.
+    #[error("{} was written by a later version of hexchat-pt; use that one, or another state directory", .0.display())]
+    TooNew(PathBuf),
+}
+
+impl StateDir {
+    /// Takes possession of a directory, which is made if it is not there and closed to other users if it was open.
+    ///
+    /// # Errors
+    /// [`StateError::Locked`] while another process uses it, which can pass; everything else needs somebody to act.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        make_private(path)?;
+        let lock = lock(path)?;
+        let contents = Contents::read(&path.join(STATE_FILE))?;
+        let home = Home::Directory { path: path.to_owned(), _lock: lock };
+        Ok(Self { home, contents: Mutex::new(contents) })
+    }
+
+    /// As [`StateDir::open`], but in memory when that fails: for a client, which needs nothing from its last run.
+    #[must_use]
+    pub fn open_or_ephemeral(path: Option<&Path>) -> Self {
+        path.ok_or(StateError::Nowhere).and_then(Self::open).unwrap_or_else(Self::ephemeral)
+    }
+
+    /// A state that ends with the process.
+    #[must_use]
+    pub fn ephemeral(reason: StateError) -> Self {
+        Self { home: Home::Memory { reason }, contents: Mutex::default() }
+    }
+
+    /// Why nothing is kept; `None` when something is.
+    #[must_use]
+    pub fn ephemeral_because(&self) -> Option<&StateError> {
+        match &self.home {
+            Home::Directory { .. } => None,
+            Home::Memory { reason } => Some(reason),
+        }
+    }
+
+    /// The directory, unless the state is in memory only.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.home {
+            Home::Directory { path, .. } => Some(path),
+            Home::Memory { .. } => None,
+        }
+    }
+
+    /// The resource of an account that was configured without one: made once, at random, and kept.
+    ///
+    /// # Errors
+    /// When a new resource cannot be written to the directory. The same one is tried again at the next call, and stays
+    /// the answer as long as the process lives.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "the file must be written in the order of the changes"
+    )]
+    pub fn resource_for(&self, account: &BareJid) -> Result<ResourcePart, StateError> {
+        // Held until the file is written, so that two writers cannot overtake each other.
+        let mut contents = self.contents();
+        let resource = contents.resource_or_insert_with(account, random_resource);
+        if contents.is_unsaved() {
+            self.save(&contents)?;
+            contents.mark_saved();
+        }
+        Ok(resource)
+    }
+
+    /// Writes a file for people beside the state, atomically and for the owner alone; nothing when in memory.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn write_file(&self, name: &str, text: &[u8]) -> Result<(), StateError> {
+        match &self.home {
+            Home::Directory { path, .. } => write_atomically(path, name, text),
+            Home::Memory { .. } => Ok(()),
+        }
+    }
+
+    fn save(&self, contents: &Contents) -> Result<(), StateError> {
+        self.write_file(STATE_FILE, &contents.to_json())
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        // A panic elsewhere cannot leave it half changed: each change is one insertion.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateError {
+    /// Whether the same call can succeed a little later without anybody acting.
+    #[must_use]
+    pub fn can_pass(&self) -> bool {
+        matches!(self, Self::Locked(_))
+    }
+}
+
+/// Where the state is when nobody says otherwise: `$XDG_STATE_HOME/hexchat-pt`, else `~/.local/state/hexchat-pt`.
+///
+/// `lookup` reads an environment variable. As the XDG specification asks, relative paths are ignored.
+pub fn default_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    base.map(|base| base.join("hexchat-pt"))
+}
+
+/// A directory with mode 0700.
+fn make_private(path: &Path) -> Result<(), StateError> {
+    let failed = |action| move |source| StateError::Io { action, path: path.to_owned(), source };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(failed("creating the state directory"))?;
+    let metadata = fs::metadata(path).map_err(failed("inspecting the state directory"))?;
+    if metadata.mode() & 0o7777 == 0o700 {
+        return Ok(());
+    }
+    if metadata.mode() & 0o1000 != 0 || path.parent().is_none() {
+        return Err(StateError::Shared(path.to_owned()));
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(failed("closing the state directory to other users"))
+}
+
+/// Locks a directory for as long as the returned file is open; the system unlocks it when the process ends.
+fn lock(directory: &Path) -> Result<File, StateError> {
+    let path = directory.join(LOCK_FILE);
+    let failed = |action| {
+        let path = path.clone();
+        move |source| StateError::Io { action, path, source }
+    };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed("opening the lock file"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StateError::Locked(directory.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed("locking")(source)),
+    }
+}
+
+fn random_resource() -> ResourcePart {
+    let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; RESOURCE_BYTES]>());
+    #[expect(clippy::expect_used, reason = "base64url is ASCII that no profile changes")]
+    ResourcePart::from_str(&text).expect("a resource")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The state file: its format, and how it is replaced.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use xmpp_parsers::jid::{BareJid, ResourcePart};
+
+use super::StateError;
+
+/// The format that this program writes. A field more does not change it; a field that means something else does.
+const VERSION: u64 = 1;
+
+/// The longest state file that is read, in bytes.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Everything in the state file.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// By account.
+    resources: BTreeMap<BareJid, ResourcePart>,
+    /// What a later version of this program keeps here.
+    other: BTreeMap<String, serde_json::Value>,
+    unsaved: bool,
+}
+
+impl fmt::Debug for Contents {
+    /// How much there is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contents").field("resources", &self.resources.len()).finish_non_exhaustive()
+    }
+}
+
+/// The JSON object.
+#[derive(Serialize, Deserialize)]
+struct Format {
+    version: u64,
+    #[serde(default)]
+    resources: BTreeMap<String, String>,
+    #[serde(flatten)]
+    other: BTreeMap<String, serde_json::Value>,
+}
+
+/// All that must be understood before the rest can be.
+#[derive(Deserialize)]
+struct Version {
+    version: u64,
+}
+
+impl Contents {
+    /// Reads the file; nothing when there is none.
+    pub(super) fn read(path: &Path) -> Result<Self, StateError> {
+        match read_bounded(path) {
+            Ok(bytes) => Self::from_json(&bytes, path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => {
+                Err(StateError::Io { action: "reading the state file", path: path.to_owned(), source })
+            }
+        }
+    }
+
+    fn from_json(bytes: &[u8], path: &Path) -> Result<Self, StateError> {
+        let corrupt = |line, column| StateError::Corrupt { path: path.to_owned(), line, column };
+        // The parser's own text could repeat what it read.
+        let unreadable = |error: serde_json::Error| corrupt(error.line(), error.column());
+        let Version { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        if version > VERSION {
+            return Err(StateError::TooNew(path.to_owned()));
+        }
+        let format: Format = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let resources = format.resources.iter().map(parse_resource).collect::<Option<_>>();
+        Ok(Self { resources: resources.ok_or_else(|| corrupt(0, 0))?, other: format.other, unsaved: false })
+    }
+
+    /// The text of the file.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let text = |(account, resource): (&BareJid, &ResourcePart)| {
+            (account.as_str().to_owned(), resource.as_str().to_owned())
+        };
+        let resources = self.resources.iter().map(text).collect();
+        let format = Format { version: VERSION, resources, other: self.other.clone() };
+        #[expect(clippy::expect_used, reason = "maps with text as keys always have a JSON form")]
+        let mut json = serde_json::to_vec_pretty(&format).expect("a JSON object");
+        json.push(b'\n');
+        json
+    }
+
+    /// The resource of an account, a new one at first.
+    pub(super) fn resource_or_insert_with(
+        &mut self,
+        account: &BareJid,
+        make: impl FnOnce() -> ResourcePart,
+    ) -> ResourcePart {
+        if let Some(resource) = self.resources.get(account) {
+            return resource.clone();
+        }
+        let resource = make();
+        self.resources.insert(account.clone(), resource.clone());
+        self.unsaved = true;
+        resource
+    }
+
+    /// Whether the file does not have the last change.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
+    pub(super) fn mark_saved(&mut self) {
+        self.unsaved = false;
+    }
+}
+
+fn parse_resource((account, resource): (&String, &String)) -> Option<(BareJid, ResourcePart)> {
+    Some((BareJid::new(account).ok()?, ResourcePart::new(resource).ok()?.into_owned()))
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    match file.take(MAX_FILE + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > MAX_FILE => Err(io::ErrorKind::FileTooLarge.into()),
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a file of mode 0600 in the place of `name`, whole and on the disk, or leaves the old one.
+pub(super) fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+    let path = directory.join(name);
+    let temporary = directory.join(format!("{name}.tmp"));
+    let replaced = write_new(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, &path))
+        .and_then(|()| File::open(directory)?.sync_all());
+    replaced.map_err(|source| StateError::Io { action: "writing", path, source })
+}
+
+/// Writes a file that was not there; one that a crash left behind is removed first.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test is a panic")]
+
+use std::collections::HashMap;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn jid(text: &str) -> BareJid {
+    BareJid::new(text).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+/// A directory whose state file has this text.
+fn with_file(text: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(STATE_FILE), text).unwrap();
+    dir
+}
+
+#[test]
+fn a_resource_is_made_once_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new/state");
+    let (alice, bob) = (jid("alice@x.example"), jid("bob@x.example"));
+    let state = StateDir::open(&path).unwrap();
+    let first = state.resource_for(&alice).unwrap();
+    assert_eq!(first.as_str().len(), 12);
+    assert_eq!(state.resource_for(&alice).unwrap(), first);
+    let second = state.resource_for(&bob).unwrap();
+    assert_ne!(first, second);
+    drop(state);
+
+    let state = StateDir::open(&path).unwrap();
+    assert_eq!(state.resource_for(&alice).unwrap(), first);
+    assert_eq!(state.resource_for(&bob).unwrap(), second);
+    assert_eq!((state.path(), state.ephemeral_because().is_none()), (Some(path.as_path()), true));
+}
+
+#[test]
+fn the_directory_and_its_files_are_for_the_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    state.resource_for(&jid("a@x.example")).unwrap();
+    state.write_file("hexchat_bridgeline.txt", b"text").unwrap();
+    assert_eq!(mode(dir.path()), 0o700);
+    for name in [STATE_FILE, LOCK_FILE, "hexchat_bridgeline.txt"] {
+        assert_eq!(mode(&dir.path().join(name)), 0o600, "{name}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "no temporary file is left");
+}
+
+#[test]
+fn a_directory_that_others_share_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    assert!(matches!(StateDir::open(dir.path()), Err(StateError::Shared(_))));
+    assert_eq!(mode(dir.path()), 0o1777);
+}
+
+#[test]
+fn a_second_process_finds_it_locked_until_the_first_lets_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = StateDir::open(dir.path()).unwrap();
+    let error = StateDir::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StateError::Locked(_)) && error.can_pass());
+
+    let client = StateDir::open_or_ephemeral(Some(dir.path()));
+    assert!(matches!(client.ephemeral_because(), Some(StateError::Locked(_))));
+    drop(first);
+    assert!(StateDir::open(dir.path()).is_ok());
+}
+
+#[test]
+fn without_a_usable_directory_the_state_lasts_as_long_as_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [Some(file.join("state")), Some(PathBuf::from("/proc/hexchat-state")), None] {
+        let state = StateDir::open_or_ephemeral(path.as_deref());
+        assert!(state.ephemeral_because().is_some() && state.path().is_none());
+        let resource = state.resource_for(&jid("a@x.example")).unwrap();
+        assert_eq!(state.resource_for(&jid("a@x.example")).unwrap(), resource);
+        state.write_file("name", b"text").unwrap();
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_later_version_keeps_is_kept() {
+    let dir = with_file(r#"{"version": 1, "resources": {"a@x.example": "r"}, "identity": {"key": [1, 2]}}"#);
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.resource_for(&jid("a@x.example")).unwrap().as_str(), "r");
+    state.resource_for(&jid("b@x.example")).unwrap();
+    let text = fs::read(dir.path().join(STATE_FILE)).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(json["identity"], serde_json::json!({"key": [1, 2]}));
+    assert_eq!(json["resources"]["a@x.example"], "r");
+}
+
+#[test]
+fn a_damaged_file_is_an_error_and_stays_as_it_is() {
+    for text in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"version": "hunter2"}"#,
+        r#"{"version": 1, "resources": {"a@x.example": {"hunter2": 1}}}"#,
+        r#"{"version": 1, "resources": {"hunter2@": "r"}}"#,
+        r#"{"version": 1, "resources": {"a@x.example": ""}}"#,
+    ] {
+        let dir = with_file(text);
+        let error = StateDir::open(dir.path()).expect_err(text);
+        assert!(matches!(error, StateError::Corrupt { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        assert!(error.to_string().contains("move it away"), "{error}");
+        assert_eq!(fs::read_to_string(dir.path().join(STATE_FILE)).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_file_of_a_later_format_is_left_alone() {
+    let dir = with_file(r#"{"version": 2, "resources": 7}"#);
+    assert!(matches!(StateDir::open(dir.path()), Err(StateError::TooNew(_))));
+}
+
+#[test]
+fn a_resource_that_could_not_be_written_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    // A directory in the place of the file: no rename can replace it, whoever asks.
+    let obstacle = dir.path().join(STATE_FILE);
+    fs::create_dir(&obstacle).unwrap();
+    let account = jid("a@x.example");
+    assert!(matches!(state.resource_for(&account), Err(StateError::Io { .. })));
+    fs::remove_dir(&obstacle).unwrap();
+    let resource = state.resource_for(&account).unwrap();
+    drop(state);
+    assert_eq!(StateDir::open(dir.path()).unwrap().resource_for(&account).unwrap(), resource);
+}
+
+#[test]
+fn a_temporary_file_that_a_crash_left_is_no_obstacle() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("hexchat_state.json.tmp"), "half").unwrap();
+    StateDir::open(dir.path()).unwrap().resource_for(&jid("a@x.example")).unwrap();
+    assert!(StateDir::open(dir.path()).is_ok());
+}
+
+#[test]
+fn the_default_directory_follows_the_xdg_specification() {
+    let find = |variables: &[(&str, &str)]| {
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        default_dir(|name| variables.get(name).map(OsString::from))
+    };
+    let path = |text: &str| Some(PathBuf::from(text));
+    assert_eq!(find(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), path("/s/hexchat-pt"));
+    assert_eq!(find(&[("XDG_STATE_HOME", ""), ("HOME", "/h")]), path("/h/.local/state/hexchat-pt"));
+    assert_eq!(find(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]), path("/h/.local/state/hexchat-pt"));
+    assert_eq!(find(&[]), None);
+}
