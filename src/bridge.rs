@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::classic::Address;
 use crate::relay::relay;
-use crate::tunnel::{Incoming, Tunnel};
+use crate::tunnel::Tunnel;
 
 /// Where streams may lead. What a peer writes into a header never widens it.
 #[derive(Clone, Debug)]
@@ -120,7 +120,9 @@ mod tests {
         for text in ["10.0.0.1:80", "[::1]:80", "host.example:65535"] {
             assert!(text.parse::<Target>().is_ok(), "{text}");
         }
-        for text in ["10.0.0.1", "10.0.0.1:0", "10.0.0.1:65536", ":80", "::1:80", "[::1:80", "http://x:80", ""] {
+        for text in
+            ["10.0.0.1", "10.0.0.1:0", "10.0.0.1:65536", ":80", "::1:80", "[::1:80", "http://x:80", ""]
+        {
             assert_eq!(text.parse::<Target>(), Err(InvalidTarget), "{text}");
         }
     }
@@ -130,7 +132,9 @@ mod tests {
         let target: Target = "10.0.0.1:80".parse().unwrap();
         let address = |host: &str, port: &str| Address::new(host, port).unwrap();
         assert!(target.matches(&address("10.0.0.1", "80")));
-        for (host, port) in [("10.0.0.1", "81"), ("10.0.0.2", "80"), ("10.0.0.1", "65616"), ("10.0.0.01", "80")] {
+        for (host, port) in
+            [("10.0.0.1", "81"), ("10.0.0.2", "80"), ("10.0.0.1", "65616"), ("10.0.0.01", "80")]
+        {
             assert!(!target.matches(&address(host, port)), "{host}:{port}");
         }
         let v6: Target = "[::1]:80".parse().unwrap();

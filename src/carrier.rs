@@ -35,7 +35,7 @@ pub enum Received {
         /// Who sent it, if that is somebody with a resource.
         from: Option<FullJid>,
         /// The request.
-        iq: Iq,
+        iq: Box<Iq>,
     },
     /// Nothing of interest.
     Nothing,
@@ -109,7 +109,7 @@ impl Carrier {
             (Some(_), None) => Received::Nothing,
             (None, from) => {
                 let from = from.and_then(|from| from.try_into_full().ok());
-                Received::Request { from, iq: Iq::assemble(header, payload) }
+                Received::Request { from, iq: Box::new(Iq::assemble(header, payload)) }
             }
         }
     }

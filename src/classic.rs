@@ -40,7 +40,7 @@ pub use stanza::{Address, Aliases, Header, Payload};
 
 /// One of our accounts. The numbers are the driver's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(pub u32);
+pub struct AccountId(pub u64);
 
 /// One connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,1 +1,154 @@
-//! (under construction)
+//! The command line: launched by Tor, or by a person.
+
+mod forward;
+mod managed;
+mod serve;
+mod setup;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use xmpp_parsers::jid::Jid;
+
+use crate::bridge::Target;
+use crate::logging::{self, Severity};
+
+/// Help, the end of standard input, or a signal.
+pub(crate) const EXIT_OK: u8 = 0;
+/// A fault at run time.
+pub(crate) const EXIT_FAULT: u8 = 1;
+/// A fault of the command line, the configuration or the environment.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// Reach Tor through a chat server.
+///
+/// Without a command it is a pluggable transport, to be launched by Tor:
+///
+///   ClientTransportPlugin hexchat exec /usr/bin/hexchat-pt
+///   ServerTransportPlugin hexchat exec /usr/bin/hexchat-pt --config FILE
+#[derive(Debug, Parser)]
+#[command(name = "hexchat-pt", version, verbatim_doc_comment, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How much to log: error, warning, notice, info or debug.
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "notice")]
+    log_level: Severity,
+    /// Also log to this file.
+    #[arg(long, global = true, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// Log addresses and JIDs instead of [scrubbed]; never publish such a log.
+    #[arg(long, global = true)]
+    unsafe_logging: bool,
+}
+
+impl Options {
+    /// How to log, besides to whom.
+    fn logging(&self, sink: logging::Sink) -> logging::Options {
+        let Self { log_level: level, log_file, unsafe_logging, .. } = self;
+        logging::Options { level: *level, file: log_file.clone(), unsafe_logging: *unsafe_logging, sink }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Forward a local TCP port through chat to a target at the other side.
+    Forward(Forward),
+    /// Let peers connect through chat to the allowed targets, and to nothing else.
+    Serve(Serve),
+}
+
+/// The protocol document's client.
+#[derive(Debug, Args)]
+struct Forward {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, value_name = "IP:PORT")]
+    listen: SocketAddr,
+    /// The account of the other side.
+    #[arg(long, value_name = "JID", conflicts_with = "bridge_line_file", value_parser = parse_jid)]
+    to: Option<Jid>,
+    /// The other side, as a file with its bridge line.
+    #[arg(long, value_name = "FILE")]
+    bridge_line_file: Option<PathBuf>,
+    /// What the other side should connect to.
+    #[arg(long, value_name = "HOST:PORT")]
+    target: Target,
+    #[command(flatten)]
+    state: State,
+}
+
+/// The protocol document's server.
+#[derive(Debug, Args)]
+struct Serve {
+    /// A target that peers may connect to; can be given several times.
+    #[arg(long, value_name = "HOST:PORT", required = true)]
+    allow: Vec<Target>,
+    #[command(flatten)]
+    state: State,
+}
+
+#[derive(Debug, Args)]
+struct State {
+    /// What is kept between runs [default: $XDG_STATE_HOME/hexchat-pt].
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Says nothing of the value: the message goes to a terminal and perhaps to a log.
+fn parse_jid(text: &str) -> Result<Jid, &'static str> {
+    Jid::new(text).map_err(|_| "expected user@domain or user@domain/resource")
+}
+
+/// Runs the program; the arguments and the environment are the process's own.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    // A process that may dump core works as well; there is nobody to tell yet.
+    let _ = crate::hardening::disable_core_dumps();
+    let status = match cli.command {
+        None => managed::run(&cli.options),
+        Some(Command::Forward(command)) => forward::run(&cli.options, command),
+        Some(Command::Serve(command)) => serve::run(&cli.options, command),
+    };
+    ExitCode::from(status)
+}
+
+/// Help and version go to standard output and are no fault.
+fn usage(error: &clap::Error) -> ExitCode {
+    // If the terminal is gone, there is nobody to tell.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_OK })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        for line in ["--config f serve --allow h:1", "serve --config f --allow h:1 --allow h:2"] {
+            let cli = Cli::try_parse_from(["hexchat-pt"].into_iter().chain(line.split(' '))).unwrap();
+            assert_eq!(cli.options.config, Some("f".into()), "{line}");
+        }
+    }
+}

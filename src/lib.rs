@@ -16,6 +16,7 @@
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
 //! | [`hardening`] | no core dumps |
 
+mod accounts;
 pub mod bridge;
 pub mod carrier;
 pub mod classic;

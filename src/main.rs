@@ -1,3 +1,7 @@
 //! The `hexchat-pt` executable: arguments in, exit status out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hexchat_pt::cli::run()
+}

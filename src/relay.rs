@@ -34,7 +34,8 @@ async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<
     let (from_tcp, mut to_tcp) = tcp.split();
     let (from_stream, mut to_stream) = tokio::io::split(stream);
     let outward = async {
-        let copied = tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_tcp), &mut to_stream).await;
+        let copied =
+            tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_tcp), &mut to_stream).await;
         // The application is done, or gone: either way the peer should see the end of what it sent.
         to_stream.shutdown().await?;
         copied

@@ -28,7 +28,7 @@ pub use stream::TunnelStream;
 const LATECOMER_GRACE: Duration = Duration::from_secs(3);
 
 /// All streams over a pool of accounts. Clones share everything.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tunnel {
     shared: Arc<Shared>,
 }
@@ -48,13 +48,11 @@ pub enum ConnectError {
 }
 
 /// Someone asks for a connection. Dropping it refuses.
-#[derive(Debug)]
 pub struct Incoming {
     target: Address,
     stream: TunnelStream,
 }
 
-#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     pool: AccountPool,
@@ -171,7 +169,8 @@ impl Tunnel {
                 }
                 _ => {}
             }
-            let change = futures_util::future::select_all(changes.iter_mut().map(|status| Box::pin(status.changed())));
+            let change =
+                futures_util::future::select_all(changes.iter_mut().map(|status| Box::pin(status.changed())));
             if tokio::time::timeout_at(deadline, change).await.is_err() {
                 return if online { Ok(()) } else { Err(ConnectError::NotOnline(last_error(&statuses))) };
             }
@@ -206,11 +205,11 @@ impl Tunnel {
 
 /// Why accounts of which none can come online cannot.
 fn rejection(statuses: &[AccountStatus]) -> ConnectError {
-    let errors = statuses.iter().filter_map(|status| match status {
+    let mut errors = statuses.iter().rev().filter_map(|status| match status {
         AccountStatus::Failed(error) => Some(error.clone()),
         _ => None,
     });
-    errors.last().map_or(ConnectError::NotOnline(None), ConnectError::Rejected)
+    errors.next().map_or(ConnectError::NotOnline(None), ConnectError::Rejected)
 }
 
 fn last_error(statuses: &[AccountStatus]) -> Option<AccountError> {
@@ -275,7 +274,13 @@ impl Shared {
 
 impl State {
     fn new(core: Endpoint) -> Self {
-        Self { core, wakers: BTreeMap::new(), connected: BTreeSet::new(), incoming: VecDeque::new(), armed: None }
+        Self {
+            core,
+            wakers: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            incoming: VecDeque::new(),
+            armed: None,
+        }
     }
 
     /// Wakes whoever an event is for; true when it is somebody who asks for a connection.

@@ -55,6 +55,18 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(u64);
 
+impl AccountId {
+    /// The account with this number.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number; the first account has 1.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
 /// What happened to an account, or to a stanza that it was given.
 #[derive(Debug)]
 pub enum AccountEvent {
@@ -75,7 +87,12 @@ pub enum AccountEvent {
     Unreachable(AccountError),
     /// The account has given up for good. Whatever was to be sent was reported [`Lost`](Self::Lost) just before.
     Failed(AccountError),
-    /// The server delivered a stanza. Pings are not among them: the account has answered them.
+    /// Somebody asked whether the account is there (XEP-0199). It has answered.
+    Pinged {
+        /// Who asked.
+        by: FullJid,
+    },
+    /// The server delivered a stanza, other than a ping.
     Stanza(Box<Stanza>),
     /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
     /// connection.) The addressee may still not get it.
@@ -107,6 +124,22 @@ pub enum AccountStatus {
     },
     /// Never to be online again.
     Failed(AccountError),
+}
+
+impl AccountStatus {
+    /// Whether waiting can bring it online.
+    pub fn may_come_online(&self) -> bool {
+        matches!(self, Self::Connecting { .. } | Self::Suspended { .. })
+    }
+
+    /// Why it is not online, where that is known.
+    pub fn error(&self) -> Option<&AccountError> {
+        match self {
+            Self::Connecting { last_error } | Self::Suspended { last_error } => last_error.as_ref(),
+            Self::Online(_) => None,
+            Self::Failed(error) => Some(error),
+        }
+    }
 }
 
 /// All accounts of this process. Clones share them.

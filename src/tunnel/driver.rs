@@ -53,18 +53,25 @@ impl Shared {
     fn on_account_event(&self, state: &mut State, now: Instant, id: AccountId, event: AccountEvent) {
         let account = core_id(id);
         let change = match event {
-            AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, stanza),
+            AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
+            AccountEvent::Pinged { by } => return state.core.handle_sign_of_life(now, account, &by),
             AccountEvent::Acked { tag } => return state.core.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
             AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
-            AccountEvent::Suspended => AccountChange::Suspended,
+            AccountEvent::Suspended { .. } => AccountChange::Suspended,
             AccountEvent::Failed(_) => AccountChange::Gone,
         };
         state.core.handle_account(now, account, change);
     }
 
-    fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: xmpp_parsers::stanza::Stanza) {
+    fn on_stanza(
+        &self,
+        state: &mut State,
+        now: Instant,
+        id: AccountId,
+        stanza: xmpp_parsers::stanza::Stanza,
+    ) {
         match self.carrier.receive(stanza) {
             Received::Protocol { from, incoming } => {
                 state.core.handle_stanza(now, core_id(id), &from, incoming);

@@ -17,7 +17,6 @@ use crate::classic::{CloseReason, Read, StreamId};
 /// error of kind [`io::ErrorKind::ConnectionReset`] that carries the [`CloseReason`]. Shutting it down
 /// closes it in both directions once everything that was written has arrived: the classic protocol
 /// knows no half-closed connections. Dropping it does the same.
-#[derive(Debug)]
 pub struct TunnelStream {
     shared: Arc<Shared>,
     id: StreamId,

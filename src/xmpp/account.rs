@@ -281,7 +281,12 @@ impl Account {
             Stanza::Message(_) | Stanza::Presence(_) => None,
         };
         match pong {
-            Some(pong) => self.outbox.push_back(Outgoing { stanza: Box::new(pong.into()), tag: None }),
+            Some(pong) => {
+                if let Some(by) = pong.to().and_then(|to| to.try_as_full().ok()) {
+                    reports.event(AccountEvent::Pinged { by: by.clone() });
+                }
+                self.outbox.push_back(Outgoing { stanza: Box::new(pong.into()), tag: None });
+            }
             None if stanza_is_probe_answer(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
         }

@@ -1,0 +1,30 @@
+//! From what the user configured to accounts of a pool.
+
+use xmpp_parsers::jid::Jid;
+
+use crate::config::{AccountConfig, Credential};
+use crate::state::StateDir;
+use crate::xmpp::{AccountId, AccountPool};
+
+/// Opens accounts. Each without a resource gets the one that is kept for it, so that peers know it again after a
+/// restart; equal ones share a connection.
+pub(crate) fn open_accounts(
+    pool: &AccountPool,
+    state: &StateDir,
+    accounts: &[AccountConfig],
+) -> Vec<AccountId> {
+    accounts.iter().map(|account| pool.open(with_resource(account, state))).collect()
+}
+
+fn with_resource(account: &AccountConfig, state: &StateDir) -> AccountConfig {
+    let mut account = account.clone();
+    // An anonymous login has no name to keep a resource for.
+    if matches!(account.credential, Credential::Password(_)) && account.jid.is_bare() {
+        let bare = account.jid.to_bare();
+        match state.resource_for(&bare) {
+            Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),
+            Err(error) => tracing::warn!("the server will choose a resource, a new one each time: {error}"),
+        }
+    }
+    account
+}

@@ -1,0 +1,96 @@
+//! `hexchat-pt forward`: the protocol document's client.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::setup::{all_rejected, announce, core_config, run_command, state_dir, until_stopped};
+use super::{Forward, Options};
+use crate::bridge::Target;
+use crate::classic::Address;
+use crate::client::Client;
+use crate::config::{BridgeConfig, Config, parse_bridge_line};
+use crate::relay::relay;
+use crate::state::StateDir;
+use crate::tunnel::Tunnel;
+use crate::xmpp::{AccountPool, Dialer};
+
+pub(super) fn run(options: &Options, command: Forward) -> u8 {
+    run_command(options, |config| prepare(config, command), forward)
+}
+
+struct Prepared {
+    config: Config,
+    state: StateDir,
+    /// The arguments of a bridge line.
+    arguments: Vec<(String, String)>,
+    listen: SocketAddr,
+    target: Target,
+}
+
+fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
+    let arguments = match (command.to, &command.bridge_line_file) {
+        (Some(jid), _) => vec![("jid".to_owned(), jid.to_string())],
+        (None, Some(path)) => read_bridge_line(path)?,
+        (None, None) => Vec::new(),
+    };
+    // Its faults are faults of what was written: they should be found before anything starts.
+    BridgeConfig::resolve(arguments.iter().map(|(key, value)| (key, value)), &config)?;
+    let state = StateDir::open_or_ephemeral(state_dir(command.state.state).as_deref());
+    if let Some(reason) = state.ephemeral_because() {
+        tracing::info!("nothing will be kept for the next run: {reason}");
+    }
+    Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target })
+}
+
+fn read_bridge_line(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let arguments = parse_bridge_line(&text).with_context(|| format!("reading {}", path.display()))?;
+    Ok(arguments.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+async fn forward(prepared: Prepared) -> anyhow::Result<()> {
+    let Prepared { config, state, arguments, listen, target } = prepared;
+    let remote = target.to_address().context("the target's name cannot be written into a header")?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    let (pool, events) = AccountPool::new(Dialer::direct());
+    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &[]));
+    let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
+    let bridge = client.resolve(arguments)?;
+    let accounts = client.log_in(&bridge);
+    announce(&format!("LISTENING {}", listener.local_addr().context("reading the port")?))?;
+    let accept = async {
+        loop {
+            let (tcp, peer) = listener.accept().await.context("accepting a connection")?;
+            tokio::spawn(serve_one(client.clone(), bridge.clone(), tcp, peer, remote.clone()));
+        }
+    };
+    let work = async {
+        tokio::select! {
+            outcome = accept => outcome,
+            error = all_rejected(tunnel.pool(), &accounts) => Err(error),
+        }
+    };
+    until_stopped(&tunnel, work).await
+}
+
+async fn serve_one(
+    client: std::sync::Arc<Client>,
+    bridge: BridgeConfig,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    remote: Address,
+) {
+    // Without it small pieces wait for each other; that it fails means the connection is gone.
+    let _ = tcp.set_nodelay(true);
+    match client.connect(&bridge, peer.into(), remote).await {
+        Ok(stream) => relay(tcp, stream).await,
+        Err(error) => {
+            tracing::warn!("a connection was not forwarded: {error}");
+            // The application should see that it failed, not that it is over.
+            let _ = tcp.set_zero_linger();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `hexchat-pt serve`: the protocol document's server.
+
+use anyhow::{Context as _, ensure};
+use tokio::task::JoinSet;
+
+use super::setup::{all_rejected, announce, core_config, run_command, state_dir, until_stopped};
+use super::{Options, Serve};
+use crate::accounts::open_accounts;
+use crate::bridge::{self, Destination};
+use crate::config::Config;
+use crate::state::StateDir;
+use crate::tunnel::Tunnel;
+use crate::xmpp::{AccountId, AccountPool, AccountStatus, Dialer};
+
+pub(super) fn run(options: &Options, command: Serve) -> u8 {
+    run_command(options, |config| prepare(config, command), serve)
+}
+
+struct Prepared {
+    config: Config,
+    state: StateDir,
+    destination: Destination,
+}
+
+fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
+    ensure!(
+        !config.accounts.is_empty(),
+        "no account: give --config FILE with at least one [[account]] section"
+    );
+    let path = state_dir(command.state.state);
+    // Peers find the server by its resource, so it must be the same after a restart.
+    let state = match path {
+        Some(path) => StateDir::open(&path)?,
+        None => StateDir::open_or_ephemeral(None),
+    };
+    Ok(Prepared { config, state, destination: Destination::Allowed(command.allow) })
+}
+
+async fn serve(prepared: Prepared) -> anyhow::Result<()> {
+    let Prepared { config, state, destination } = prepared;
+    let (pool, events) = AccountPool::new(Dialer::direct());
+    let accounts = open_accounts(&pool, &state, &config.accounts);
+    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &accounts));
+    let work = async {
+        tokio::select! {
+            never = bridge::serve(&tunnel, &destination, config.limits.dial_timeout) => Ok(never),
+            announced = announce_when_ready(tunnel.pool(), &accounts) => announced,
+            error = all_rejected(tunnel.pool(), &accounts) => Err(error),
+        }
+    };
+    until_stopped(&tunnel, work).await
+}
+
+/// Once all accounts are online or have failed for good, says under which names; then waits for ever.
+async fn announce_when_ready(pool: &AccountPool, accounts: &[AccountId]) -> anyhow::Result<()> {
+    let mut settling = JoinSet::new();
+    for id in accounts {
+        let mut status = pool.subscribe(*id);
+        settling.spawn(async move {
+            let settled = status
+                .wait_for(|status| matches!(status, AccountStatus::Online(_) | AccountStatus::Failed(_)));
+            settled.await.map(|status| status.clone())
+        });
+    }
+    let mut online = Vec::new();
+    while let Some(settled) = settling.join_next().await {
+        if let Ok(Ok(AccountStatus::Online(jid))) = settled {
+            online.push(jid.to_string());
+        }
+    }
+    if !online.is_empty() {
+        online.sort();
+        announce(&format!("READY {}", online.join(","))).context("announcing the accounts")?;
+    }
+    std::future::pending().await
+}

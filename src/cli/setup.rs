@@ -1,0 +1,125 @@
+//! What the commands for a person have in common.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
+use crate::classic;
+use crate::config::{Config, Limits};
+use crate::logging;
+use crate::state;
+use crate::tunnel::Tunnel;
+use crate::xmpp::{AccountId, AccountPool, AccountStatus};
+
+/// How long streams that are being closed may take when the program ends.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs one command of a person: `prepare` finds the faults of what was written (exit status 2), `work` does the rest
+/// until a signal comes.
+pub(super) fn run_command<T, W>(
+    options: &Options,
+    prepare: impl FnOnce(Config) -> anyhow::Result<T>,
+    work: impl FnOnce(T) -> W,
+) -> u8
+where
+    W: Future<Output = anyhow::Result<()>>,
+{
+    let prepared = match start(options).and_then(prepare) {
+        Ok(prepared) => prepared,
+        Err(error) => return complain(&error, EXIT_USAGE),
+    };
+    match runtime().and_then(|runtime| runtime.block_on(work(prepared))) {
+        Ok(()) => EXIT_OK,
+        Err(error) => complain(&error, EXIT_FAULT),
+    }
+}
+
+fn start(options: &Options) -> anyhow::Result<Config> {
+    logging::init(options.logging(logging::Sink::Stderr)).context("setting up the log")?;
+    let config = load_config(options)?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(config)
+}
+
+fn load_config(options: &Options) -> anyhow::Result<Config> {
+    match &options.config {
+        Some(path) => Ok(Config::load(path)?),
+        None => Ok(Config::default()),
+    }
+}
+
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+/// The last words of a command that failed.
+fn complain(error: &anyhow::Error, status: u8) -> u8 {
+    // If standard error is gone, there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "hexchat-pt: {error:#}");
+    status
+}
+
+/// Says on standard output that a command is ready, for whoever started it.
+pub(super) fn announce(line: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("writing to standard output")
+}
+
+/// The bounds of the protocol core.
+pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
+    classic::Config {
+        accept_on: accept_on.iter().map(|id| classic::AccountId(id.get())).collect(),
+        max_streams: limits.max_streams,
+        max_half_open: limits.max_half_open,
+        send_buffer: limits.send_buffer,
+        receive_buffer: limits.receive_buffer,
+        connect_timeout: limits.connect_timeout,
+        silence_timeout: limits.silence_timeout,
+    }
+}
+
+/// The state directory of a command.
+pub(super) fn state_dir(given: Option<PathBuf>) -> Option<PathBuf> {
+    given.or_else(|| state::default_dir(|name| std::env::var_os(name)))
+}
+
+/// Runs `work` until it ends or a signal comes, then closes the streams and logs out.
+pub(super) async fn until_stopped(
+    tunnel: &Tunnel,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        stopped = stopped() => stopped,
+    };
+    tunnel.shutdown(FAREWELL).await;
+    outcome
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits until no account can come online any more, and says why that is.
+pub(super) async fn all_rejected(pool: &AccountPool, accounts: &[AccountId]) -> anyhow::Error {
+    let mut reason = anyhow::anyhow!("there is no account to log in with");
+    for id in accounts {
+        let mut status = pool.subscribe(*id);
+        let failed = status.wait_for(|status| matches!(status, AccountStatus::Failed(_))).await;
+        if let Ok(AccountStatus::Failed(error)) = failed.as_deref() {
+            reason = anyhow::anyhow!("{error}: {}", error.advice());
+        }
+    }
+    reason
+}
