@@ -181,7 +181,9 @@ impl Tunnel {
     pub async fn accept(&self) -> Incoming {
         loop {
             let more = self.shared.incoming.notified();
-            if let Some((id, target)) = self.shared.lock().incoming.pop_front() {
+            // Taken in a statement of its own, so that the lock is free again.
+            let next = self.shared.lock().incoming.pop_front();
+            if let Some((id, target)) = next {
                 return Incoming { target, stream: TunnelStream::new(Arc::clone(&self.shared), id) };
             }
             more.await;
