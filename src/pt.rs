@@ -5,4 +5,5 @@ pub mod env;
 pub mod message;
 pub mod name;
 pub mod proxy;
+pub mod socks;
 pub mod stdout;

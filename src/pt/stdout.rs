@@ -29,7 +29,6 @@ pub struct Stdout(Arc<Owner>);
 
 impl Stdout {
     /// Starts the writer of this process's standard output. Write to it by no other way from then on.
-    #[cfg(unix)]
     pub fn start() -> io::Result<Self> {
         use std::os::fd::AsFd;
         // Not `io::stdout()` itself: a writer stuck in its lock would be in the way of others.
