@@ -5,5 +5,6 @@ pub mod env;
 pub mod message;
 pub mod name;
 pub mod proxy;
+pub mod shutdown;
 pub mod socks;
 pub mod stdout;
