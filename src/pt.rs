@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod env;
+pub mod extor;
 pub mod message;
 pub mod name;
 pub mod proxy;
