@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use rustix::process::kill_process;
+use rustix::process::{WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 
 use super::*;
 
@@ -130,10 +130,14 @@ fn a_process_that_ignores_stdin_and_is_blocked_on_it_still_stops() {
 
 #[test]
 fn the_death_of_the_parent_stops() {
+    // The orphan becomes our child, so that we can see it off.
+    set_child_subreaper(Some(getpid())).unwrap();
     let mut run = Run::start(&format!("{} & wait", child_command()), false);
+    let orphan = run.pid;
     run.process.kill().unwrap();
     run.expect("Now");
     run.expect_end();
+    waitpid(Some(orphan), WaitOptions::empty()).unwrap();
 }
 
 #[test]
