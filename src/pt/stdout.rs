@@ -55,6 +55,14 @@ impl Stdout {
         messages.into_iter().for_each(|message| self.send(message));
     }
 
+    /// Queues the last lines of this process, and gives Tor up to a second to take them.
+    ///
+    /// Like [`Stdout::flush`] it blocks the thread.
+    pub fn end(&self, messages: impl IntoIterator<Item = Message>) {
+        self.send_all(messages);
+        let _ = self.flush(Duration::from_secs(1));
+    }
+
     /// Queues a `LOG` line.
     pub fn log(&self, severity: Severity, text: impl Into<String>) {
         self.send(Message::log(severity, text));
