@@ -1,8 +1,73 @@
-//! Tor's side of the pluggable transport specification, version 1: usable on its own.
+//! Tor's side of the pluggable transport specification, version 1: the child's half, for any
+//! transport. It uses nothing else of this crate.
+//!
+//! A complete client transport, which connects to the address of the bridge line, through Tor's
+//! proxy if there is one, and carries the bytes as they are:
+//!
+//! ```no_run
+//! use hexchat_pt::pt::{Dialer, Launch, Message, Phase, Reply, Shutdown, Stdout, Target, socks};
+//! use std::{env, error::Error, io, time::Duration};
+//! use tokio::net::{TcpListener, TcpStream};
+//!
+//! async fn serve(client: TcpStream, dialer: Dialer) -> Result<(), io::Error> {
+//!     let request = socks::accept(client, Duration::from_secs(5)).await.map_err(io::Error::other)?;
+//!     let Target::Ip(to) = request.target else { return request.refuse(Reply::AddressNotSupported).await };
+//!     match dialer.connect(&to.ip().to_string(), to.port()).await {
+//!         Ok(mut bridge) => tokio::io::copy_bidirectional(&mut request.accept().await?, &mut bridge).await.map(drop),
+//!         Err(error) => request.refuse(Reply::from(&error)).await,
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn Error>> {
+//!     let (stdout, name) = (Stdout::start()?, "example".parse()?);
+//!     let launch = Launch::from_env(|name| env::var_os(name)).inspect_err(|e| stdout.end(e.messages()))?;
+//!     stdout.send_all(launch.greeting());
+//!     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     if launch.wants(&name) {
+//!         stdout.send(Message::Cmethod { transport: name, addr: listener.local_addr()? });
+//!     }
+//!     stdout.send(Message::CmethodsDone);
+//!     while shutdown.phase() == Phase::Running {
+//!         tokio::select! {
+//!             Ok((client, _)) = listener.accept() => { tokio::spawn(serve(client, Dialer::new(&launch))); }
+//!             () = shutdown.reached(Phase::Drain) => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`mod@env`] | what Tor asks of us: the environment, typed |
+//! | [`message`] | each line that we may write to Tor, unbreakable |
+//! | [`stdout`] | the one writer of standard output |
+//! | [`args`] | arguments of a bridge line, options of a server, and their escapes |
+//! | [`socks`] | the SOCKS5 server towards Tor |
+//! | [`extor`] | the client of Tor's extended ORPort |
+//! | [`dial`] | outgoing connections, through Tor's proxy and from its addresses |
+//! | [`proxy`] | the upstream proxy of `TOR_PT_PROXY` |
+//! | [`shutdown`] | stdin, signals and the parent's death as one event |
 
 pub mod args;
+pub mod dial;
 pub mod env;
+pub mod extor;
 pub mod message;
 pub mod name;
 pub mod proxy;
+pub mod shutdown;
+pub mod socks;
 pub mod stdout;
+
+pub use args::{Args, SmethodArgs};
+pub use dial::Dialer;
+pub use env::{ClientLaunch, Destination, Launch, LaunchError, OutboundBind, ServerLaunch};
+pub use message::{Message, Severity, Status};
+pub use name::TransportName;
+pub use proxy::Proxy;
+pub use shutdown::{Phase, Shutdown};
+pub use socks::{Reply, SocksRequest, Target};
+pub use stdout::Stdout;

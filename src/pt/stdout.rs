@@ -29,7 +29,6 @@ pub struct Stdout(Arc<Owner>);
 
 impl Stdout {
     /// Starts the writer of this process's standard output. Write to it by no other way from then on.
-    #[cfg(unix)]
     pub fn start() -> io::Result<Self> {
         use std::os::fd::AsFd;
         // Not `io::stdout()` itself: a writer stuck in its lock would be in the way of others.
@@ -54,6 +53,14 @@ impl Stdout {
     /// Queues several lines.
     pub fn send_all(&self, messages: impl IntoIterator<Item = Message>) {
         messages.into_iter().for_each(|message| self.send(message));
+    }
+
+    /// Queues the last lines of this process, and gives Tor up to a second to take them.
+    ///
+    /// Like [`Stdout::flush`] it blocks the thread.
+    pub fn end(&self, messages: impl IntoIterator<Item = Message>) {
+        self.send_all(messages);
+        let _ = self.flush(Duration::from_secs(1));
     }
 
     /// Queues a `LOG` line.

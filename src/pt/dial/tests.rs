@@ -1,0 +1,68 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// An address that no machine here has, so that binding to it fails.
+fn elsewhere() -> OutboundBind {
+    OutboundBind { v4: "192.0.2.1".parse().ok(), v6: "2001:db8::1".parse().ok() }
+}
+
+#[test]
+fn a_source_address_is_of_the_destinations_family_and_never_for_loopback() {
+    let source = |destination: &str| elsewhere().source_for(destination.parse().unwrap());
+    assert_eq!(source("198.51.100.1"), "192.0.2.1".parse().ok());
+    assert_eq!(source("2001:db8::2"), "2001:db8::1".parse().ok());
+    assert_eq!(source("127.0.0.9"), None);
+    assert_eq!(source("::1"), None);
+    assert_eq!(OutboundBind::default().source_for("198.51.100.1".parse().unwrap()), None);
+}
+
+#[tokio::test]
+async fn loopback_is_reached_in_spite_of_a_source_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let dialer = Dialer { proxy: None, bind: elsewhere() };
+    let stream = dialer.connect("127.0.0.1", port).await.unwrap();
+    assert!(stream.local_addr().unwrap().ip().is_loopback());
+}
+
+#[tokio::test]
+async fn a_source_address_that_cannot_be_had_is_an_error() {
+    let dialer = Dialer { proxy: None, bind: elsewhere() };
+    let error = dialer.connect("198.51.100.1", 9).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_the_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let dialer = Dialer { proxy: Some(Proxy::parse(&uri).unwrap()), bind: elsewhere() };
+    let proxy = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut line = [0; 33];
+        stream.read_exact(&mut line).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").await.unwrap();
+        line
+    };
+    let (stream, line) = tokio::join!(dialer.connect("no.such.invalid", 5222), proxy);
+    assert_eq!(&line, b"CONNECT no.such.invalid:5222 HTTP");
+    let mut hello = [0; 5];
+    stream.unwrap().read_exact(&mut hello).await.unwrap();
+    assert_eq!(&hello, b"hello");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_down_is_not_gone_around() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    let deaf = TcpSocket::new_v4().unwrap(); // bound, so that nobody else gets the port, but not listening
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let proxy = Proxy::parse(&format!("socks5://{}", deaf.local_addr().unwrap())).ok();
+    let dialer = Dialer { proxy, bind: OutboundBind::default() };
+    let error = dialer.connect("127.0.0.1", target.port()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+}

@@ -1,0 +1,194 @@
+//! The client of Tor's extended ORPort: proposals 196 and 217 ("ext-orport-spec").
+//!
+//! Before it becomes a connection to the ORPort, each side proves that it can read a file that Tor
+//! wrote (SAFE_COOKIE), and we say which transport the connection came through. A chat server shows
+//! no client addresses, so none is sent: Tor then counts the client without a country.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ring::hmac;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::name::TransportName;
+
+const COOKIE_HEADER: &[u8; 32] = b"! Extended ORPort Auth Cookie !\n";
+const SERVER_HASH: &[u8] = b"ExtORPort authentication server-to-client hash";
+const CLIENT_HASH: &[u8] = b"ExtORPort authentication client-to-server hash";
+
+/// The only type of authentication in use.
+const SAFE_COOKIE: u8 = 1;
+
+const DONE: u16 = 0x0000;
+const TRANSPORT: u16 = 0x0002;
+const OKAY: u16 = 0x1000;
+const DENY: u16 = 0x1001;
+
+/// How many commands that we do not know may come before the answer.
+const MAX_UNKNOWN: usize = 16;
+
+/// The secret in Tor's cookie file.
+pub struct Cookie([u8; 32]);
+
+/// Why there is no connection to Tor.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtOrError {
+    /// Connecting to the port, reading from it or writing to it failed. Trying again can help.
+    #[error("lost the connection to Tor's extended ORPort")]
+    Io(#[from] io::Error),
+    /// It took too long. Trying again can help.
+    #[error("Tor's extended ORPort does not answer")]
+    Timeout,
+    /// The cookie file cannot be read. Trying again can help once it is there.
+    #[error("cannot read the cookie file of Tor's extended ORPort")]
+    CookieFile(#[source] io::Error),
+    /// The cookie file is not one. Trying again can help if Tor was just writing it.
+    #[error("the cookie file of Tor's extended ORPort is malformed")]
+    BadCookie,
+    /// Tor offers no authentication that we know. Trying again cannot help.
+    #[error("Tor's extended ORPort offers no authentication that we know")]
+    NoAuth,
+    /// The other end does not know the cookie: not our Tor, or it has restarted and written a new
+    /// one. Trying again, with the file read anew, can help.
+    #[error("the extended ORPort does not know the secret of the cookie file")]
+    WrongServer,
+    /// Tor does not accept our proof. Trying again, with the file read anew, can help.
+    #[error("Tor's extended ORPort refused our authentication")]
+    AuthRefused,
+    /// Tor refuses this connection.
+    #[error("Tor refused the connection")]
+    Denied,
+    /// The other end does not keep to the protocol.
+    #[error("the extended ORPort does not keep to its protocol")]
+    Protocol,
+}
+
+impl Cookie {
+    /// Reads Tor's cookie file, 64 bytes. Do so for each connection: Tor writes a new one when it starts.
+    pub fn read(path: &Path) -> Result<Self, ExtOrError> {
+        // One byte more than it should have, so that a longer file shows.
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(65).read_to_end(&mut bytes));
+        read.map_err(ExtOrError::CookieFile)?;
+        Self::parse(&bytes)
+    }
+
+    /// Takes the 32 bytes of the secret from behind the 32 bytes of the header.
+    pub fn parse(file: &[u8]) -> Result<Self, ExtOrError> {
+        let secret = file.strip_prefix(COOKIE_HEADER).ok_or(ExtOrError::BadCookie)?;
+        secret.try_into().map(Self).map_err(|_| ExtOrError::BadCookie)
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.0)
+    }
+}
+
+/// Connects, authenticates and announces `transport`, all within `limit`.
+///
+/// The stream that is returned goes to the ORPort, with nothing read past the handshake.
+pub async fn connect(
+    addr: SocketAddr,
+    cookie_file: &Path,
+    transport: &TransportName,
+    limit: Duration,
+) -> Result<TcpStream, ExtOrError> {
+    let connect = async {
+        let cookie = Cookie::read(cookie_file)?;
+        let mut stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        handshake(&mut stream, &cookie, transport, rand::random()).await?;
+        Ok(stream)
+    };
+    tokio::time::timeout(limit, connect).await.unwrap_or(Err(ExtOrError::Timeout))
+}
+
+/// Authenticates and announces `transport` over a stream to the extended ORPort.
+///
+/// `nonce` must be random and never used before. Has no timeout of its own.
+pub async fn handshake<S>(
+    stream: &mut S,
+    cookie: &Cookie,
+    transport: &TransportName,
+    nonce: [u8; 32],
+) -> Result<(), ExtOrError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    choose_auth(stream).await?;
+    prove(stream, cookie, nonce).await?;
+    announce(stream, transport).await?;
+    answer(stream).await
+}
+
+/// Reads the types on offer, up to a 0, and chooses the one that we know.
+async fn choose_auth<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<(), ExtOrError> {
+    let mut known = false;
+    for _ in 0..=u8::MAX {
+        match stream.read_u8().await? {
+            0 => return say_choice(stream, known).await,
+            offered => known |= offered == SAFE_COOKIE,
+        }
+    }
+    Err(ExtOrError::Protocol)
+}
+
+async fn say_choice(stream: &mut (impl AsyncWrite + Unpin), known: bool) -> Result<(), ExtOrError> {
+    stream.write_all(&[if known { SAFE_COOKIE } else { 0 }]).await?;
+    stream.flush().await?;
+    if known { Ok(()) } else { Err(ExtOrError::NoAuth) }
+}
+
+/// Proves the cookie to each other. The server goes first, so that an impostor learns nothing.
+async fn prove<S>(stream: &mut S, cookie: &Cookie, nonce: [u8; 32]) -> Result<(), ExtOrError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.write_all(&nonce).await?;
+    stream.flush().await?;
+    let (mut server_hash, mut server_nonce) = ([0; 32], [0; 32]);
+    stream.read_exact(&mut server_hash).await?;
+    stream.read_exact(&mut server_nonce).await?;
+    let proof = |label| [label, nonce.as_slice(), &server_nonce].concat();
+    // In constant time.
+    hmac::verify(&cookie.key(), &proof(SERVER_HASH), &server_hash).map_err(|_| ExtOrError::WrongServer)?;
+    stream.write_all(hmac::sign(&cookie.key(), &proof(CLIENT_HASH)).as_ref()).await?;
+    stream.flush().await?;
+    if stream.read_u8().await? == 1 { Ok(()) } else { Err(ExtOrError::AuthRefused) }
+}
+
+async fn announce(stream: &mut (impl AsyncWrite + Unpin), name: &TransportName) -> Result<(), ExtOrError> {
+    let body = name.as_str().as_bytes();
+    let mut commands = command(TRANSPORT, body).ok_or(ExtOrError::Protocol)?;
+    commands.extend(command(DONE, &[]).ok_or(ExtOrError::Protocol)?);
+    stream.write_all(&commands).await?;
+    Ok(stream.flush().await?)
+}
+
+/// A command and its length in network order, and its body, which must fit.
+fn command(number: u16, body: &[u8]) -> Option<Vec<u8>> {
+    let length = u16::try_from(body.len()).ok()?;
+    Some([&number.to_be_bytes()[..], &length.to_be_bytes(), body].concat())
+}
+
+/// Waits for OKAY or DENY, past commands that are new to us.
+async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> Result<(), ExtOrError> {
+    for _ in 0..=MAX_UNKNOWN {
+        let number = stream.read_u16().await?;
+        let length = stream.read_u16().await?;
+        stream.read_exact(&mut vec![0; length.into()]).await?;
+        match number {
+            OKAY => return Ok(()),
+            DENY => return Err(ExtOrError::Denied),
+            _ => {}
+        }
+    }
+    Err(ExtOrError::Protocol)
+}
+
+#[cfg(test)]
+mod tests;
