@@ -1,13 +1,16 @@
 //! The bridge's side: a stream becomes a connection to Tor's ORPort or to an allowed target.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use crate::classic::Address;
+use crate::pt::{TransportName, extor};
 use crate::relay::relay;
 use crate::tunnel::Tunnel;
 
@@ -16,6 +19,17 @@ use crate::tunnel::Tunnel;
 pub enum Destination {
     /// To Tor's ORPort, whatever the peer asks for.
     OrPort(SocketAddr),
+    /// To Tor's extended ORPort, whatever the peer asks for.
+    ExtOrPort {
+        /// Its address.
+        address: SocketAddr,
+        /// The file with its secret; Tor writes a new one whenever it starts.
+        cookie_file: PathBuf,
+        /// Under which name the connections are counted.
+        transport: TransportName,
+        /// How long the handshake may take.
+        timeout: Duration,
+    },
     /// To the target that the peer asks for, when it is one of these.
     Allowed(Vec<Target>),
 }
@@ -92,23 +106,42 @@ impl Destination {
     /// Connects to where the peer may go; `None` when it may not or cannot, which is logged here because
     /// the peer learns no more than that.
     async fn dial(&self, asked: &Address) -> Option<TcpStream> {
-        let dialled = match self {
-            Self::OrPort(address) => TcpStream::connect(address).await,
-            Self::Allowed(targets) => {
-                let Some(target) = targets.iter().find(|target| target.matches(asked)) else {
-                    tracing::warn!("a connection was refused: its target is not allowed");
-                    return None;
-                };
-                TcpStream::connect((target.host.as_str(), target.port)).await
+        let tcp = match self.connect(asked).await {
+            Ok(tcp) => tcp,
+            Err(error) => {
+                tracing::warn!("a connection was refused: {error}");
+                return None;
             }
         };
-        let tcp = dialled
-            .inspect_err(|error| tracing::warn!(error = %error.kind(), "a connection was refused: cannot reach its target"))
-            .ok()?;
         // Cells are small and come one at a time; waiting for more of them only adds delay.
         tcp.set_nodelay(true).ok()?;
         Some(tcp)
     }
+
+    async fn connect(&self, asked: &Address) -> Result<TcpStream, DialError> {
+        match self {
+            Self::OrPort(address) => Ok(TcpStream::connect(address).await?),
+            Self::ExtOrPort { address, cookie_file, transport, timeout } => {
+                Ok(extor::connect(*address, cookie_file, transport, *timeout).await?)
+            }
+            Self::Allowed(targets) => {
+                let target =
+                    targets.iter().find(|target| target.matches(asked)).ok_or(DialError::NotAllowed)?;
+                Ok(TcpStream::connect((target.host.as_str(), target.port)).await?)
+            }
+        }
+    }
+}
+
+/// Why a target was not reached.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error("its target is not allowed")]
+    NotAllowed,
+    #[error("cannot reach its target: {}", .0.kind())]
+    Io(#[from] io::Error),
+    #[error("cannot reach Tor's extended ORPort: {0}")]
+    ExtOrPort(#[from] extor::ExtOrError),
 }
 
 #[cfg(test)]

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::accounts::open_accounts;
-use crate::classic::Address;
-use crate::config::{BridgeConfig, Config, ConfigError, Protocol, Warning};
+use crate::classic::{Address, CloseReason};
+use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
+use crate::pt::Reply;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, Tunnel, TunnelStream};
-use crate::xmpp::AccountId;
+use crate::xmpp::{AccountError, AccountId};
+
+/// More different warnings than this are not remembered.
+const MOST_WARNINGS: usize = 1000;
 
 /// Connects to bridges.
 pub struct Client {
@@ -28,9 +32,50 @@ pub enum ClientError {
     /// The bridge line asks for what this version cannot do.
     #[error("bridge line: it has a key, and this version does not speak the secure protocol yet")]
     SecureUnsupported,
+    /// What Tor asked for cannot be written into a header.
+    #[error("the address of the bridge line cannot be used; any placeholder will do")]
+    BadTarget,
     /// The bridge could not be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+}
+
+impl ClientError {
+    /// What to tell Tor.
+    pub fn reply(&self) -> Reply {
+        match self {
+            Self::Config(_) | Self::SecureUnsupported | Self::BadTarget => Reply::GeneralFailure,
+            Self::Connect(ConnectError::Rejected(_)) => Reply::NotAllowed,
+            Self::Connect(ConnectError::NotOnline(error)) => {
+                error.as_ref().map_or(Reply::Timeout, reply_to_account)
+            }
+            Self::Connect(ConnectError::Closed(reason)) => reply_to_close(*reason),
+        }
+    }
+}
+
+fn reply_to_account(error: &AccountError) -> Reply {
+    match error {
+        AccountError::Refused => Reply::ConnectionRefused,
+        AccountError::NoRoute => Reply::NetworkUnreachable,
+        AccountError::NameNotFound => Reply::HostUnreachable,
+        AccountError::TimedOut(_) => Reply::Timeout,
+        _ => Reply::GeneralFailure,
+    }
+}
+
+fn reply_to_close(reason: CloseReason) -> Reply {
+    match reason {
+        CloseReason::Refused => Reply::ConnectionRefused,
+        CloseReason::PeerUnavailable | CloseReason::ConnectTimedOut | CloseReason::PeerSilent => {
+            Reply::HostUnreachable
+        }
+        CloseReason::NoAccount => Reply::NotAllowed,
+        CloseReason::Finished
+        | CloseReason::ProtocolViolation
+        | CloseReason::Overflow
+        | CloseReason::TooManyStreams => Reply::GeneralFailure,
+    }
 }
 
 impl Client {
@@ -49,18 +94,20 @@ impl Client {
         arguments: impl IntoIterator<Item = (K, V)>,
     ) -> Result<BridgeConfig, ClientError> {
         let (bridge, warnings) = BridgeConfig::resolve(arguments, &self.config)?;
-        warnings.iter().for_each(|warning| self.warn_once(warning));
+        warnings.iter().for_each(|warning| self.warn_once(&warning.to_string()));
         match bridge.protocol {
             Protocol::Classic => Ok(bridge),
             Protocol::Secure { .. } => Err(ClientError::SecureUnsupported),
         }
     }
 
-    fn warn_once(&self, warning: &Warning) {
-        let text = warning.to_string();
+    /// Warns of something that will come up with every connection: Tor tries again several times a second.
+    pub fn warn_once(&self, text: &str) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() < 1000 && said.insert(text.clone()) {
+        if said.len() < MOST_WARNINGS && said.insert(text.to_owned()) {
             tracing::warn!("{text}");
+        } else {
+            tracing::debug!("{text}");
         }
     }
 
@@ -82,6 +129,12 @@ impl Client {
     ) -> Result<TunnelStream, ClientError> {
         let accounts = self.log_in(bridge);
         let timeout = self.config.limits.connect_timeout;
-        Ok(self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?)
+        let stream = self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?;
+        // What went wrong before went right now: it is news when it goes wrong again.
+        self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|text| text.starts_with("bridge line"));
+        Ok(stream)
     }
 }

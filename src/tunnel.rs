@@ -6,6 +6,7 @@
 //! detour through another one. The driver task ([`driver`]) does the same for what comes in and
 //! for what time brings.
 
+mod announce;
 mod driver;
 mod stream;
 
@@ -21,6 +22,7 @@ use crate::carrier::Carrier;
 use crate::classic::{self, Address, CloseReason, Endpoint, Event, StreamId};
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
+use announce::Announcer;
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
@@ -61,6 +63,8 @@ struct Shared {
     timer_changed: Notify,
     /// Another [`Incoming`] is there.
     incoming: Notify,
+    /// The last stream may be gone.
+    closed: Notify,
 }
 
 /// What the mutex protects.
@@ -73,6 +77,7 @@ struct State {
     incoming: VecDeque<(StreamId, Address)>,
     /// What the driver sleeps until.
     armed: Option<Instant>,
+    announcer: Announcer,
 }
 
 /// Who waits for a stream.
@@ -97,6 +102,7 @@ impl Tunnel {
             carrier: Carrier::new(id_prefix),
             timer_changed: Notify::new(),
             incoming: Notify::new(),
+            closed: Notify::new(),
         });
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
@@ -195,12 +201,21 @@ impl Tunnel {
         &self.shared.pool
     }
 
-    /// Waits until all streams that are being closed are closed, or `patience` is over; then logs out.
-    pub async fn shutdown(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        while self.shared.lock().core.stream_count() > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    /// Waits until there are no streams, those included that are only being closed.
+    pub async fn drained(&self) {
+        loop {
+            let closed = self.shared.closed.notified();
+            if self.shared.lock().core.stream_count() == 0 {
+                return;
+            }
+            closed.await;
         }
+    }
+
+    /// Closes all streams, which may take as long as `patience`, and logs out.
+    pub async fn shutdown(&self, patience: Duration) {
+        self.shared.with(|state, now| state.core.finish_all(now));
+        let _ = tokio::time::timeout(patience, self.drained()).await;
         self.shared.pool.shutdown().await;
     }
 }
@@ -266,6 +281,9 @@ impl Shared {
                 self.incoming.notify_one();
             }
         }
+        if state.core.stream_count() == 0 {
+            self.closed.notify_waiters();
+        }
         let timeout = state.core.poll_timeout();
         if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             state.armed = timeout;
@@ -282,6 +300,7 @@ impl State {
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
             armed: None,
+            announcer: Announcer::default(),
         }
     }
 

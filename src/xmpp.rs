@@ -40,7 +40,7 @@ use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::FullJid;
 
 use self::account::{Command, Mailbox, Outgoing};
-pub use self::dialer::Dialer;
+pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
 use self::reports::Reports;
 use crate::config::AccountConfig;

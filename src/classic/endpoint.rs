@@ -245,6 +245,19 @@ impl Endpoint {
         }
     }
 
+    /// Closes all streams: what was written still goes out, and connects that were not answered fail.
+    pub fn finish_all(&mut self, now: Instant) {
+        let ids: Vec<StreamId> = self.streams.keys().copied().collect();
+        for id in ids {
+            match self.streams.get(&id).map(|stream| &stream.phase) {
+                Some(Phase::Open { .. }) => self.finish(now, id),
+                Some(Phase::Offered { .. }) => self.refuse(now, id),
+                Some(Phase::Connecting(_)) => self.close(now, id, CloseReason::Finished),
+                Some(Phase::Closed(_)) | None => {}
+            }
+        }
+    }
+
     /// The application has let go of the stream: nothing more will be read or written, and no event
     /// will name it. What was written still goes out.
     pub fn release(&mut self, now: Instant, id: StreamId) {

@@ -1,7 +1,144 @@
-//! Launched by Tor.
+//! Launched by Tor: the pluggable transport specification's managed proxy.
 
-use super::Options;
+mod client;
+mod server;
 
-pub(super) fn run(_options: &Options) -> u8 {
-    super::EXIT_USAGE
+use std::env;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::setup::{core_dialer, runtime};
+use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
+use crate::config::{Config, ConfigError};
+use crate::logging;
+use crate::pt::{self, Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
+use crate::tunnel::Tunnel;
+
+/// The name of the transport.
+const TRANSPORT: &str = "hexchat";
+
+/// The file that is read when no other is named and there is none in the state directory.
+const SYSTEM_CONFIG: &str = "/etc/hexchat-pt/hexchat.toml";
+/// Its name in the state directory.
+const STATE_CONFIG: &str = "hexchat.toml";
+
+/// How long streams may take to end when we have to.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long Tor may take to read our last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// What a managed proxy works with.
+struct Managed<'a> {
+    options: &'a Options,
+    launch: Launch,
+    name: TransportName,
+    stdout: Stdout,
+    shutdown: Shutdown,
+}
+
+pub(super) fn run(options: &Options) -> u8 {
+    let Ok(stdout) = Stdout::start() else { return EXIT_FAULT };
+    let launch = match Launch::from_env(|name| env::var_os(name)) {
+        Ok(launch) => launch,
+        Err(error) => {
+            hint(&error);
+            stdout.end(error.messages());
+            return EXIT_USAGE;
+        }
+    };
+    stdout.send_all(launch.greeting());
+    start_logging(options, &stdout);
+    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(options, launch, stdout.clone())));
+    if let Err(error) = &outcome {
+        tracing::error!("{error:#}");
+    }
+    // Tor may have stopped reading.
+    let _ = stdout.flush(LAST_LINES);
+    if outcome.is_ok() { EXIT_OK } else { EXIT_FAULT }
+}
+
+/// A person who started us by hand sees standard error.
+fn hint(error: &LaunchError) {
+    let text = match error {
+        LaunchError::NotManaged => {
+            "hexchat-pt is a pluggable transport: it is meant to be launched by Tor, by a line in torrc such as\n\
+             \n    ClientTransportPlugin hexchat exec /usr/bin/hexchat-pt\n\
+             \nTo use it without Tor, see `hexchat-pt --help`."
+        }
+        _ => return,
+    };
+    // If standard error is gone, there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Without a log Tor is still told everything that matters.
+fn start_logging(options: &Options, stdout: &Stdout) {
+    let to_tor = |stdout: Stdout| {
+        logging::Sink::Lines(Box::new(move |severity, text| stdout.log(severity_for_tor(severity), text)))
+    };
+    if let Err(error) = logging::init(options.logging(to_tor(stdout.clone()))) {
+        stdout.log(pt::Severity::Warning, format!("{error}; going on without it"));
+        let without_file = logging::Options { file: None, ..options.logging(to_tor(stdout.clone())) };
+        // It failed for the file's sake, or there is a log already.
+        let _ = logging::init(without_file);
+    }
+}
+
+fn severity_for_tor(severity: logging::Severity) -> pt::Severity {
+    match severity {
+        logging::Severity::Error => pt::Severity::Error,
+        logging::Severity::Warning => pt::Severity::Warning,
+        logging::Severity::Notice => pt::Severity::Notice,
+        logging::Severity::Info => pt::Severity::Info,
+        logging::Severity::Debug => pt::Severity::Debug,
+    }
+}
+
+async fn serve(options: &Options, launch: Launch, stdout: Stdout) -> anyhow::Result<()> {
+    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
+    let name: TransportName = TRANSPORT.parse()?;
+    let managed = Managed { options, launch, name, stdout, shutdown };
+    if managed.launch.wants(&managed.name) {
+        let status = Status::version(managed.name.clone(), "hexchat-pt", env!("CARGO_PKG_VERSION"));
+        managed.stdout.send(Message::Status(status));
+    }
+    match &managed.launch {
+        Launch::Client(_) => client::run(&managed).await,
+        Launch::Server(launch) => server::run(&managed, launch).await,
+    }
+    Ok(())
+}
+
+impl Managed<'_> {
+    /// The configuration, from the file that was named or from the first place that has one.
+    fn load_config(&self) -> Result<Config, ConfigError> {
+        let config = match self.config_file() {
+            Some(path) => Config::load(&path)?,
+            None => Config::default(),
+        };
+        config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        Ok(config)
+    }
+
+    fn config_file(&self) -> Option<PathBuf> {
+        let in_state = self.launch.common().state_dir.join(STATE_CONFIG);
+        let usual = [in_state, Path::new(SYSTEM_CONFIG).to_owned()];
+        self.options.config.clone().or_else(|| usual.into_iter().find(|path| path.exists()))
+    }
+
+    /// How accounts reach their servers: as Tor says.
+    fn dialer(&self) -> crate::xmpp::Dialer {
+        core_dialer(pt::Dialer::new(&self.launch))
+    }
+
+    /// After a fault that can never pass. Tor starts a child anew that exits, and again, and again.
+    async fn wait_for_the_end(&self) {
+        self.shutdown.reached(Phase::Drain).await;
+    }
+
+    /// Closes the streams and logs out.
+    async fn say_goodbye(&self, tunnel: &Tunnel) {
+        tunnel.shutdown(FAREWELL).await;
+    }
 }

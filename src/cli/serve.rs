@@ -1,14 +1,16 @@
 //! `hexchat-pt serve`: the protocol document's server.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
-use super::setup::{all_rejected, announce, core_config, run_command, state_dir, until_stopped};
+use super::setup::{all_rejected, announce, core_config, open_state, run_command, state_dir, until_stopped};
 use super::{Options, Serve};
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
 use crate::config::Config;
-use crate::state::StateDir;
+use crate::state::StateError;
 use crate::tunnel::Tunnel;
 use crate::xmpp::{AccountId, AccountPool, AccountStatus, Dialer};
 
@@ -18,7 +20,7 @@ pub(super) fn run(options: &Options, command: Serve) -> u8 {
 
 struct Prepared {
     config: Config,
-    state: StateDir,
+    state: PathBuf,
     destination: Destination,
 }
 
@@ -27,17 +29,13 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
         !config.accounts.is_empty(),
         "no account: give --config FILE with at least one [[account]] section"
     );
-    let path = state_dir(command.state.state);
-    // Peers find the server by its resource, so it must be the same after a restart.
-    let state = match path {
-        Some(path) => StateDir::open(&path)?,
-        None => StateDir::open_or_ephemeral(None),
-    };
+    let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
     Ok(Prepared { config, state, destination: Destination::Allowed(command.allow) })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, destination } = prepared;
+    let state = open_state(&state).await?;
     let (pool, events) = AccountPool::new(Dialer::direct());
     let accounts = open_accounts(&pool, &state, &config.accounts);
     let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &accounts));

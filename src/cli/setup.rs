@@ -1,8 +1,8 @@
 //! What the commands for a person have in common.
 
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,9 +11,13 @@ use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::classic;
 use crate::config::{Config, Limits};
 use crate::logging;
-use crate::state;
+use crate::pt;
+use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
-use crate::xmpp::{AccountId, AccountPool, AccountStatus};
+use crate::xmpp::{AccountId, AccountPool, AccountStatus, Dialer};
+
+/// How long a process that is ending may hold on to its state directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long streams that are being closed may take when the program ends.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
@@ -79,6 +83,28 @@ pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::
         receive_buffer: limits.receive_buffer,
         connect_timeout: limits.connect_timeout,
         silence_timeout: limits.silence_timeout,
+    }
+}
+
+/// Lets accounts reach their servers as Tor says.
+pub(super) fn core_dialer(dialer: pt::Dialer) -> Dialer {
+    Dialer::through(move |host, port| {
+        let (dialer, host) = (dialer.clone(), host.to_owned());
+        Box::pin(async move { dialer.connect(&host, port).await })
+    })
+}
+
+/// Opens the state directory of a server, whose peers must find it again under the same resource. A process that is
+/// just ending may still hold it.
+pub(super) async fn open_state(path: &Path) -> Result<StateDir, StateError> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match StateDir::open(path) {
+            Err(error) if error.can_pass() && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -52,6 +52,7 @@ impl Shared {
 
     fn on_account_event(&self, state: &mut State, now: Instant, id: AccountId, event: AccountEvent) {
         let account = core_id(id);
+        state.announcer.announce(id, &event);
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
             AccountEvent::Pinged { by } => return state.core.handle_sign_of_life(now, account, &by),

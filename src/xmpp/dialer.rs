@@ -1,7 +1,10 @@
 //! How a TCP connection to a chat server is made.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -12,22 +15,34 @@ use super::error::{AccountError, Step};
 /// The longest wait for one address, so that a silent one leaves time for the next.
 const PER_ADDRESS: Duration = Duration::from_secs(7);
 
-/// Makes the TCP connections of every account.
-///
-/// The one place that knows how to reach the outside: an upstream proxy or an outbound bind address belongs here.
-#[derive(Clone, Debug)]
+/// A connection that is being made.
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+type Connect = dyn Fn(&str, u16) -> Dialling + Send + Sync;
+
+/// Makes the TCP connections of every account: nothing else of this module reaches the outside.
+#[derive(Clone)]
 pub struct Dialer {
-    _private: (),
+    /// Connects to a host, which may be a name, and a port; `None` is the system's own way.
+    through: Option<Arc<Connect>>,
 }
 
 impl Dialer {
     /// Dials on our own, with the system's name resolution.
     pub fn direct() -> Self {
-        Self { _private: () }
+        Self { through: None }
+    }
+
+    /// Lets `connect` make every connection and resolve every name.
+    pub fn through(connect: impl Fn(&str, u16) -> Dialling + Send + Sync + 'static) -> Self {
+        Self { through: Some(Arc::new(connect)) }
     }
 
     /// Connects to the first address of `host` that answers.
     pub(super) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, AccountError> {
+        if let Some(connect) = &self.through {
+            return connect(host, port).await.map_err(|error| AccountError::io(Step::Dial, &error));
+        }
         let addresses = lookup_host((host, port)).await.map_err(|_| AccountError::NameNotFound)?;
         let mut last = AccountError::NameNotFound;
         for address in addresses {
@@ -37,6 +52,12 @@ impl Dialer {
             }
         }
         Err(last)
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer").field("direct", &self.through.is_none()).finish()
     }
 }
 

@@ -1,0 +1,123 @@
+//! The user's side, under Tor.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::Managed;
+use crate::classic::Address;
+use crate::cli::setup::core_config;
+use crate::client::{Client, ClientError};
+use crate::pt::{Message, Phase, SocksRequest, Target, socks};
+use crate::relay::relay;
+use crate::state::StateDir;
+use crate::tunnel::{Tunnel, TunnelStream};
+use crate::xmpp::AccountPool;
+
+/// How long Tor may take over the SOCKS handshake; it is on the same machine.
+const SOCKS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause after a connection could not be taken, for want of file descriptors perhaps.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+pub(super) async fn run(managed: &Managed<'_>) {
+    if !managed.launch.wants(&managed.name) {
+        managed.stdout.send(Message::CmethodsDone);
+        return managed.wait_for_the_end().await;
+    }
+    match start(managed).await {
+        Ok((listener, client, tunnel)) => {
+            serve(managed, listener, &Arc::new(client)).await;
+            managed.say_goodbye(&tunnel).await;
+        }
+        Err(error) => {
+            let text = format!("{error:#}");
+            managed.stdout.send(Message::CmethodError { transport: managed.name.clone(), text });
+            managed.stdout.send(Message::CmethodsDone);
+            managed.wait_for_the_end().await;
+        }
+    }
+}
+
+/// Listens, and tells Tor so, before anything touches the network.
+async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tunnel)> {
+    let config = managed.load_config()?;
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("listening for Tor")?;
+    let addr = listener.local_addr().context("listening for Tor")?;
+    managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
+    managed.stdout.send(Message::CmethodsDone);
+    let state = StateDir::open_or_ephemeral(Some(&managed.launch.common().state_dir));
+    if let Some(reason) = state.ephemeral_because() {
+        tracing::info!("nothing will be kept for the next run: {reason}");
+    }
+    let (pool, events) = AccountPool::new(managed.dialer());
+    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &[]));
+    Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
+}
+
+/// Takes connections until told to stop, then waits for the live ones until told to stop now.
+async fn serve(managed: &Managed<'_>, listener: TcpListener, client: &Arc<Client>) {
+    let mut live = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, _)) => drop(live.spawn(serve_one(Arc::clone(client), tcp))),
+                Err(error) => pause(&error).await,
+            },
+            Some(_) = live.join_next() => {}
+            () = managed.shutdown.reached(Phase::Drain) => break,
+        }
+    }
+    drop(listener);
+    tokio::select! {
+        () = async { while live.join_next().await.is_some() {} } => {}
+        () = managed.shutdown.reached(Phase::Now) => {}
+    }
+}
+
+async fn pause(error: &io::Error) {
+    tracing::warn!("a connection of Tor's could not be taken: {}", error.kind());
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+async fn serve_one(client: Arc<Client>, tcp: TcpStream) {
+    // Without it small cells wait for each other; that it fails means the connection is gone.
+    let _ = tcp.set_nodelay(true);
+    match socks::accept(tcp, SOCKS_TIMEOUT).await {
+        Ok(request) => answer(&client, request).await,
+        Err(error) => client.warn_once(&format!("a SOCKS request was refused: {error}")),
+    }
+}
+
+async fn answer(client: &Client, request: SocksRequest) {
+    let outcome = tokio::select! {
+        outcome = connect(client, &request) => outcome,
+        () = request.closed() => return,
+    };
+    match outcome {
+        Ok(stream) => {
+            if let Ok(tcp) = request.accept().await {
+                relay(tcp, stream).await;
+            }
+        }
+        Err(error) => {
+            client.warn_once(&error.to_string());
+            // If Tor has gone away there is nobody to tell.
+            let _ = request.refuse(error.reply()).await;
+        }
+    }
+}
+
+async fn connect(client: &Client, request: &SocksRequest) -> Result<TunnelStream, ClientError> {
+    let bridge = client.resolve(request.args.iter())?;
+    let remote = match &request.target {
+        Target::Ip(address) => Some(Address::from(*address)),
+        Target::Domain(host, port) => Address::new(host.clone(), port.to_string()),
+    };
+    let remote = remote.ok_or(ClientError::BadTarget)?;
+    client.connect(&bridge, request.peer.into(), remote).await
+}

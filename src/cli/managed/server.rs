@@ -1,0 +1,101 @@
+//! The bridge's side, under Tor.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::Managed;
+use crate::accounts::open_accounts;
+use crate::bridge::{self, Destination};
+use crate::cli::setup::{core_config, open_state};
+use crate::config::Config;
+use crate::pt::{self, Message, Phase, ServerLaunch, SmethodArgs};
+use crate::state::StateDir;
+use crate::tunnel::Tunnel;
+use crate::xmpp::AccountPool;
+
+pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
+    if !managed.launch.wants(&managed.name) {
+        managed.stdout.send(Message::SmethodsDone);
+        return managed.wait_for_the_end().await;
+    }
+    match start(managed, launch).await {
+        // The state directory stays locked for as long as we run.
+        Ok((tunnel, dial_timeout, _state)) => {
+            report_method(managed, launch);
+            let destination = destination(managed, launch, dial_timeout);
+            tokio::select! {
+                () = bridge::serve(&tunnel, &destination, dial_timeout) => {}
+                () = managed.shutdown.reached(Phase::Drain) => {}
+            }
+            wait_for_streams(managed, &tunnel).await;
+            managed.say_goodbye(&tunnel).await;
+        }
+        Err(error) => {
+            let text = format!("{error:#}");
+            managed.stdout.send(Message::SmethodError { transport: managed.name.clone(), text });
+            managed.stdout.send(Message::SmethodsDone);
+            managed.wait_for_the_end().await;
+        }
+    }
+}
+
+/// Everything that does not need the network: what fails here can never work.
+async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<(Tunnel, Duration, StateDir)> {
+    let config = managed.load_config()?;
+    check(&config)?;
+    let state = open_state(&launch.common.state_dir).await?;
+    let (pool, events) = AccountPool::new(managed.dialer());
+    let accounts = open_accounts(&pool, &state, &config.accounts);
+    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &accounts));
+    Ok((tunnel, config.limits.dial_timeout, state))
+}
+
+fn check(config: &Config) -> anyhow::Result<()> {
+    ensure!(
+        !config.accounts.is_empty(),
+        "no account: add an [[account]] section to the configuration file and name the file with --config"
+    );
+    ensure!(
+        config.bridge.classic,
+        "this version speaks only the classic protocol: set `classic = true` in the [bridge] section"
+    );
+    Ok(())
+}
+
+/// Nothing listens: the address is the one that Tor asked for, or a placeholder.
+fn report_method(managed: &Managed<'_>, launch: &ServerLaunch) {
+    managed.stdout.send(Message::Smethod {
+        transport: managed.name.clone(),
+        addr: launch.placeholder_addr(&managed.name),
+        args: SmethodArgs::default(),
+    });
+    managed.stdout.send(Message::SmethodsDone);
+}
+
+fn destination(managed: &Managed<'_>, launch: &ServerLaunch, timeout: Duration) -> Destination {
+    match &launch.destination {
+        pt::Destination::OrPort(address) => Destination::OrPort(*address),
+        pt::Destination::ExtOrPort { addr, cookie_file } => {
+            if !addr.ip().is_loopback() {
+                tracing::warn!(
+                    "the extended ORPort is not on this machine: whoever is in between can read along"
+                );
+            }
+            Destination::ExtOrPort {
+                address: *addr,
+                cookie_file: cookie_file.clone(),
+                transport: managed.name.clone(),
+                timeout,
+            }
+        }
+    }
+}
+
+/// Live connections may go on until we are told to stop now.
+async fn wait_for_streams(managed: &Managed<'_>, tunnel: &Tunnel) {
+    tokio::select! {
+        () = tunnel.drained() => {}
+        () = managed.shutdown.reached(Phase::Now) => {}
+    }
+}

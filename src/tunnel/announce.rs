@@ -1,0 +1,44 @@
+//! What the log says of accounts: each change once, however often an attempt is repeated.
+
+use std::collections::BTreeMap;
+
+use safelog::sensitive;
+
+use crate::xmpp::{AccountError, AccountEvent, AccountId};
+
+/// Remembers what was said last of each account.
+#[derive(Debug, Default)]
+pub(super) struct Announcer {
+    faults: BTreeMap<AccountId, AccountError>,
+}
+
+impl Announcer {
+    /// Says what `event` means for whoever runs the program, if that is news.
+    pub(super) fn announce(&mut self, id: AccountId, event: &AccountEvent) {
+        let account = id.get();
+        match event {
+            AccountEvent::Online { jid, resumed } => {
+                self.faults.remove(&id);
+                tracing::info!(
+                    "account {account} is online as {}{}",
+                    sensitive(jid),
+                    if *resumed { " again" } else { "" }
+                );
+            }
+            AccountEvent::Suspended { reason } => {
+                tracing::info!("account {account} lost its connection: {reason}");
+            }
+            AccountEvent::Unreachable(error) if self.is_news(id, error) => {
+                tracing::warn!("account {account} is not online: {error}; {}", error.advice());
+            }
+            AccountEvent::Failed(error) => {
+                tracing::error!("account {account} cannot be used: {error}; {}", error.advice());
+            }
+            _ => {}
+        }
+    }
+
+    fn is_news(&mut self, id: AccountId, error: &AccountError) -> bool {
+        self.faults.insert(id, error.clone()).as_ref() != Some(error)
+    }
+}
