@@ -1,1 +1,22 @@
 //! Chat servers and a Tor network on loopback, for the tests, the demo and the benchmarks of hexchat-pt.
+//!
+//! Everything runs in temporary folders of its own and on ports that were free a moment ago, so that any number
+//! of labs can run side by side. Every process is ended by its own pid when its owner is dropped, and also when the owner
+//! is killed (see [`process`]).
+
+pub mod ca;
+pub mod cutter;
+pub mod ejabberd;
+pub mod fetch;
+pub mod files;
+pub mod ports;
+pub mod process;
+pub mod prosody;
+pub mod server;
+pub mod tor;
+
+pub use cutter::TcpCutter;
+pub use files::{EchoServer, FileServer};
+pub use process::Process;
+pub use server::{ChatServer, Kind, Rate};
+pub use tor::TorNetwork;

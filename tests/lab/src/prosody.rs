@@ -1,0 +1,176 @@
+//! Debian's Prosody, on loopback.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use crate::ca::{Certificate, certificate_for};
+use crate::ports::{free_port, wait_until_open};
+use crate::process::{Process, Spawn, is_root};
+use crate::server::{ChatServer, DOMAIN, Rate};
+
+const READY: Duration = Duration::from_secs(20);
+/// Tries with other ports, when somebody else was faster.
+const TRIES: usize = 3;
+
+/// A Prosody of our own.
+#[derive(Debug)]
+pub struct Prosody {
+    // Before the folder, so that it has ended when its files go.
+    process: Option<Process>,
+    folder: TempDir,
+    certificate: Certificate,
+    ports: Ports,
+    rate: Rate,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    plain: u16,
+    tls: u16,
+}
+
+impl Prosody {
+    /// Starts one.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up, with its last words.
+    pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
+        let mut failure = None;
+        for _ in 0..TRIES {
+            let mut server = Self::prepare(rate, users)?;
+            match server.run() {
+                Ok(()) => return Ok(server),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| anyhow::anyhow!("no try was made")))
+    }
+
+    fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
+        let certificate = certificate_for(DOMAIN, folder.path())?;
+        let ports = Ports { plain: free_port()?, tls: free_port()? };
+        let server = Self { process: None, folder, certificate, ports, rate };
+        fs::write(server.config_file(), server.config())?;
+        fs::create_dir_all(server.accounts())?;
+        for user in users {
+            let account = format!("return {{ [\"password\"] = \"{}\" }};\n", ChatServer::password(user));
+            fs::write(server.account_file(user), account)?;
+        }
+        server.give_to_prosody()?;
+        Ok(server)
+    }
+
+    /// Prosody refuses to be root, so its files must belong to the user that its package made.
+    fn give_to_prosody(&self) -> Result<()> {
+        if is_root() {
+            let status = std::process::Command::new("chown").args(["-R", "prosody:"]).arg(self.folder.path()).status();
+            if !status.context("running chown")?.success() {
+                bail!("there is no user `prosody`: install Debian's package prosody");
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts it, for the first time or again.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up, with its last words.
+    pub fn run(&mut self) -> Result<()> {
+        let mut process = Spawn::new("prosody", "prosody")
+            .args(["-F", "--config"])
+            .arg(self.config_file())
+            .folder(self.folder.path())
+            .user("prosody")
+            .start()
+            .context("install Debian's package prosody")?;
+        for port in [self.ports.plain, self.ports.tls] {
+            wait_until_open(port, READY, || process.is_running())
+                .with_context(|| format!("prosody did not come up:\n{}", process.lines().join("\n")))?;
+        }
+        // It only logs that a port was taken, and goes on without it.
+        if let Some(line) = process.lines().iter().find(|line| line.contains("Failed to open server port")) {
+            bail!("prosody: {line}");
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// What it has logged since it was started last.
+    pub fn log(&self) -> Vec<String> {
+        self.process.as_ref().map(Process::lines).unwrap_or_default()
+    }
+
+    /// The port for STARTTLS.
+    pub fn port(&self) -> u16 {
+        self.ports.plain
+    }
+
+    /// The port for direct TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls
+    }
+
+    /// The certificate of its authority.
+    pub fn ca_file(&self) -> &Path {
+        &self.certificate.ca
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.folder.path().join("prosody.cfg.lua")
+    }
+
+    fn accounts(&self) -> PathBuf {
+        self.folder.path().join("data").join(DOMAIN.replace('.', "%2e")).join("accounts")
+    }
+
+    fn account_file(&self, user: &str) -> PathBuf {
+        self.accounts().join(format!("{user}.dat"))
+    }
+
+    /// Debian's configuration as far as it concerns clients.
+    fn config(&self) -> String {
+        let folder = self.folder.path().display();
+        let Certificate { certificate, key, .. } = &self.certificate;
+        let limits = match self.rate {
+            Rate::Stock => "{ c2s = { rate = \"10kb/s\"; }; }",
+            Rate::Unlimited => "{}",
+        };
+        format!(
+            r#"data_path = "{folder}/data"
+pidfile = "{folder}/prosody.pid"
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {plain} }}
+c2s_direct_tls_ports = {{ {tls} }}
+s2s_ports = {{}}
+component_ports = {{}}
+http_ports = {{}}
+https_ports = {{}}
+modules_enabled = {{ "roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "limits"; "smacks"; "csi_simple" }}
+modules_disabled = {{ "s2s" }}
+limits = {limits}
+c2s_require_encryption = true
+authentication = "internal_hashed"
+log = {{ info = "*console" }}
+ssl = {{ key = "{key}"; certificate = "{certificate}" }}
+c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
+VirtualHost "{DOMAIN}"
+"#,
+            plain = self.ports.plain,
+            tls = self.ports.tls,
+            key = key.display(),
+            certificate = certificate.display(),
+        )
+    }
+}

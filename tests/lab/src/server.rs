@@ -1,0 +1,118 @@
+//! What all chat servers have in common.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::ejabberd::Ejabberd;
+use crate::ports::loopback;
+use crate::prosody::Prosody;
+
+/// The domain that every server of the lab serves.
+pub const DOMAIN: &str = "chat.example";
+
+/// How fast an account may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// As Debian's package is configured: about 10 kB/s with Prosody, 3 kB/s with ejabberd.
+    Stock,
+    /// Without limit.
+    Unlimited,
+}
+
+/// Which server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Debian's Prosody.
+    Prosody,
+    /// Debian's ejabberd.
+    Ejabberd,
+}
+
+/// A chat server with accounts, so that a test can be written once for all.
+#[derive(Debug)]
+pub enum ChatServer {
+    /// Prosody.
+    Prosody(Prosody),
+    /// ejabberd.
+    Ejabberd(Ejabberd),
+}
+
+impl ChatServer {
+    /// Starts one with these accounts; the password of each is [`password`](Self::password).
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up, with its last words; when its Debian package is missing.
+    pub fn start(kind: Kind, rate: Rate, users: &[&str]) -> Result<Self> {
+        match kind {
+            Kind::Prosody => Prosody::start(rate, users).map(Self::Prosody),
+            Kind::Ejabberd => Ejabberd::start(rate, users).map(Self::Ejabberd),
+        }
+    }
+
+    /// Where it takes plain connections, for STARTTLS.
+    pub fn address(&self) -> SocketAddr {
+        loopback(match self {
+            Self::Prosody(server) => server.port(),
+            Self::Ejabberd(server) => server.port(),
+        })
+    }
+
+    /// Where it takes TLS connections.
+    pub fn tls_address(&self) -> SocketAddr {
+        loopback(match self {
+            Self::Prosody(server) => server.tls_port(),
+            Self::Ejabberd(server) => server.tls_port(),
+        })
+    }
+
+    /// The certificate of its authority.
+    pub fn ca_file(&self) -> &Path {
+        match self {
+            Self::Prosody(server) => server.ca_file(),
+            Self::Ejabberd(server) => server.ca_file(),
+        }
+    }
+
+    /// A user's bare JID.
+    pub fn jid(&self, user: &str) -> String {
+        format!("{user}@{DOMAIN}")
+    }
+
+    /// A user's password.
+    pub fn password(user: &str) -> String {
+        format!("secret-of-{user}")
+    }
+
+    /// Stops it, as an administrator would.
+    pub fn stop(&mut self) {
+        match self {
+            Self::Prosody(server) => server.stop(),
+            Self::Ejabberd(server) => server.stop(),
+        }
+    }
+
+    /// Starts it again, on the same ports, with the same accounts.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up.
+    pub fn restart(&mut self) -> Result<()> {
+        match self {
+            Self::Prosody(server) => server.run(),
+            Self::Ejabberd(server) => server.run(),
+        }
+    }
+
+    /// A configuration file's `[[account]]` section for `user`, who connects to `address`.
+    pub fn account_section(&self, user: &str, address: SocketAddr) -> String {
+        format!(
+            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nserver = \"{address}\"\nca_file = \"{}\"\n",
+            self.jid(user),
+            Self::password(user),
+            self.ca_file().display()
+        )
+    }
+}
