@@ -159,6 +159,9 @@ async fn the_cookie_is_read_anew_for_each_connection() {
     let limit = Duration::from_secs(20);
     let missing = connect(addr, &path, &hexchat(), limit).await;
     assert!(matches!(missing, Err(ExtOrError::CookieFile(_))), "{missing:?}");
+    std::fs::write(&path, [cookie_file(), vec![0]].concat()).unwrap();
+    let long = connect(addr, &path, &hexchat(), limit).await;
+    assert!(matches!(long, Err(ExtOrError::BadCookie)), "{long:?}");
     for secret in [SECRET, [3; 32]] {
         std::fs::write(&path, [COOKIE_HEADER.as_slice(), &secret].concat()).unwrap();
         let serve = async { Server { secret, ..GOOD }.serve(listener.accept().await.unwrap().0).await };

@@ -21,7 +21,14 @@ fn say(text: &str) {
 #[tokio::test]
 #[ignore = "the child of the tests below"]
 async fn a_child_that_reports_its_phases() {
-    let shutdown = Shutdown::under_tor(std::env::var_os(STDIN).is_some()).unwrap();
+    let watch_stdin = std::env::var_os(STDIN).is_some();
+    let shutdown = Shutdown::under_tor(watch_stdin).unwrap();
+    if !watch_stdin {
+        thread::spawn(|| {
+            let read = io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+            say(&format!("end of input after {read} bytes"));
+        });
+    }
     say(&format!("pid {}", std::process::id()));
     shutdown.reached(Phase::Drain).await;
     say(&format!("{:?}", shutdown.phase()));
@@ -102,7 +109,7 @@ fn the_first_interrupt_drains_and_the_second_stops() {
 
 #[test]
 fn sigterm_stops() {
-    let mut run = exec(true);
+    let mut run = exec(false);
     run.signal(Kill::TERM);
     run.expect("Now");
     run.expect_end();
@@ -119,13 +126,22 @@ fn the_end_of_stdin_stops_and_input_does_not() {
 }
 
 #[test]
-fn a_process_that_ignores_stdin_and_is_blocked_on_it_still_stops() {
+fn unless_asked_for_the_end_of_stdin_means_nothing() {
     let mut run = exec(false);
-    run.stdin = None;
+    // Had the shutdown read along, some of this would be missing.
+    run.stdin.take().unwrap().write_all(&[b'x'; 1_000_000]).unwrap();
+    run.expect("end of input after 1000000 bytes");
     run.signal(Kill::INT);
     run.expect("Drain");
     run.signal(Kill::TERM);
     run.expect_end();
+}
+
+#[test]
+fn a_thread_that_waits_for_input_does_not_keep_the_process() {
+    let run = exec(true);
+    run.signal(Kill::TERM);
+    run.expect_end(); // while its standard input is still open
 }
 
 #[test]

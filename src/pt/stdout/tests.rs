@@ -118,6 +118,15 @@ fn a_later_line_says_how_many_were_dropped() {
 }
 
 #[test]
+fn only_so_many_informational_lines_wait_however_slowly_they_come() {
+    let mut state = State::default();
+    let start = Instant::now();
+    state.push(&Message::CmethodsDone, start);
+    (0..10 * BURST).for_each(|n| state.push(&Message::log(Severity::Info, "x"), start + REFILL * n));
+    assert_eq!(state.lines.len(), BURST as usize + 1);
+}
+
+#[test]
 fn the_throttle_earns_lines_only_after_methods_done() {
     let mut throttle = Throttle::default();
     let start = Instant::now();
