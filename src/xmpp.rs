@@ -1,1 +1,230 @@
-//! (under construction)
+//! Accounts at chat servers: connect, log in, stay logged in.
+//!
+//! [`AccountPool`] owns any number of accounts. Each runs in a task of its own, retries faults of the network with a
+//! jittered back-off from 1 to 60 seconds, resumes its session where the server can (XEP-0198), and says by
+//! [`AccountEvent`]s what happens to it and to the stanzas it was given. A wrong password is final: servers lock
+//! accounts that insist.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `account` | one login: the task, and its states |
+//! | `flight` | which stanzas are acknowledged, which are lost |
+//! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
+//! | `line` | why a connection ended |
+//! | `reports` | events and status, without ever blocking the account |
+//! | `retire` | how a stanza stream ends without a panic |
+//! | `backoff`, `timing` | how long to wait, and for what |
+//! | [`manners`] | answers to requests that nobody claims |
+
+mod account;
+mod backoff;
+mod connector;
+mod dialer;
+mod error;
+mod flight;
+mod line;
+pub mod manners;
+mod reports;
+mod retire;
+mod sasl;
+mod socket;
+mod timing;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_xmpp::Stanza;
+use xmpp_parsers::jid::FullJid;
+
+use self::account::{Command, Mailbox, Outgoing};
+pub use self::dialer::Dialer;
+pub use self::error::{AccountError, Step};
+use self::reports::Reports;
+use crate::config::AccountConfig;
+
+/// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
+const EVENTS: usize = 1024;
+
+/// How long all accounts together may take to log out.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// Names an account of an [`AccountPool`]. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(u64);
+
+/// What happened to an account, or to a stanza that it was given.
+#[derive(Debug)]
+pub enum AccountEvent {
+    /// Stanzas can be sent, and `<presence/>` is on its way.
+    Online {
+        /// As whom the server knows us. The same after every reconnect, except for an anonymous login.
+        jid: FullJid,
+        /// Whether the session goes on as if nothing had happened (XEP-0198). If not, the server has forgotten
+        /// everything, and what was in flight was reported [`Lost`](Self::Lost) just before.
+        resumed: bool,
+    },
+    /// The connection is gone. The account is already at work on the next; stanzas wait for it.
+    Suspended {
+        /// Why.
+        reason: AccountError,
+    },
+    /// An attempt to connect failed, and another will follow.
+    Unreachable(AccountError),
+    /// The account has given up for good. Whatever was to be sent was reported [`Lost`](Self::Lost) just before.
+    Failed(AccountError),
+    /// The server delivered a stanza. Pings are not among them: the account has answered them.
+    Stanza(Box<Stanza>),
+    /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
+    /// connection.) The addressee may still not get it.
+    Acked {
+        /// As given to [`AccountPool::send`].
+        tag: u64,
+    },
+    /// Nobody knows whether the server has the stanza with this tag. It is not sent again.
+    Lost {
+        /// As given to [`AccountPool::send`].
+        tag: u64,
+    },
+}
+
+/// The present state of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// Not online yet.
+    Connecting {
+        /// Why the last attempt failed.
+        last_error: Option<AccountError>,
+    },
+    /// Online under this name.
+    Online(FullJid),
+    /// Was online, and is at work to be so again.
+    Suspended {
+        /// Why it is not.
+        last_error: Option<AccountError>,
+    },
+    /// Never to be online again.
+    Failed(AccountError),
+}
+
+/// All accounts of this process. Clones share them.
+#[derive(Clone)]
+pub struct AccountPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dialer: Dialer,
+    events: mpsc::Sender<(AccountId, AccountEvent)>,
+    accounts: Mutex<Accounts>,
+}
+
+#[derive(Default)]
+struct Accounts {
+    last: u64,
+    open: BTreeMap<AccountId, Handle>,
+}
+
+struct Handle {
+    config: AccountConfig,
+    commands: mpsc::UnboundedSender<Command>,
+    status: watch::Receiver<AccountStatus>,
+}
+
+impl AccountPool {
+    /// A pool without accounts, and where the events of its accounts come out: in order for each account. An account
+    /// stops reading from its server while nobody takes events out.
+    pub fn new(dialer: Dialer) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
+        let (events, receiver) = mpsc::channel(EVENTS);
+        (Self { shared: Arc::new(Shared { dialer, events, accounts: Mutex::default() }) }, receiver)
+    }
+
+    /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
+    /// failed: its failure is final. Must be called within a Tokio runtime.
+    pub fn open(&self, config: AccountConfig) -> AccountId {
+        let mut accounts = self.accounts();
+        if let Some((id, _)) = accounts.open.iter().find(|(_, handle)| handle.config == config) {
+            return *id;
+        }
+        accounts.last += 1;
+        let id = AccountId(accounts.last);
+        accounts.open.insert(id, self.start(id, config));
+        id
+    }
+
+    fn start(&self, id: AccountId, config: AccountConfig) -> Handle {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
+        let reports = Reports::new(id, self.shared.events.clone(), status_in);
+        let mailbox = Mailbox { commands: receiver, reports };
+        tokio::spawn(account::run(config.clone(), self.shared.dialer.clone(), mailbox));
+        Handle { config, commands, status }
+    }
+
+    /// Sends `stanza` when the account is online, behind all that was given to it before. Never blocks and has no
+    /// bound: who sends tagged stanzas bounds what it has in flight by [`AccountEvent::Acked`] and
+    /// [`AccountEvent::Lost`], one of which follows for each tag unless the account is closed before. An account that
+    /// has failed or that does not exist drops the stanza: [`AccountEvent::Lost`].
+    pub fn send(&self, id: AccountId, stanza: Stanza, tag: Option<u64>) {
+        let command = Command::Send(Outgoing { stanza: Box::new(stanza), tag });
+        let sent = self.accounts().open.get(&id).is_some_and(|handle| handle.commands.send(command).is_ok());
+        if let (false, Some(tag)) = (sent, tag) {
+            self.report(id, AccountEvent::Lost { tag });
+        }
+    }
+
+    /// For accounts that have no task to speak for them.
+    fn report(&self, id: AccountId, event: AccountEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.shared.events.try_send((id, event)) {
+            let events = self.shared.events.clone();
+            tokio::spawn(async move { events.send(event).await });
+        }
+    }
+
+    /// The present state; [`AccountError::LoggedOut`] for an account that was closed or never opened.
+    pub fn status(&self, id: AccountId) -> AccountStatus {
+        self.subscribe(id).borrow().clone()
+    }
+
+    /// Follows the state.
+    pub fn subscribe(&self, id: AccountId) -> watch::Receiver<AccountStatus> {
+        match self.accounts().open.get(&id) {
+            Some(handle) => handle.status.clone(),
+            None => watch::channel(AccountStatus::Failed(AccountError::LoggedOut)).1,
+        }
+    }
+
+    /// Sends what was given to the account before, then logs out: unavailable presence, the end of the stream. Returns
+    /// at once; no further events are promised. The same configuration opens a new account from now on.
+    pub fn close(&self, id: AccountId) {
+        if let Some(handle) = self.accounts().open.remove(&id) {
+            let _ = handle.commands.send(Command::Close(None));
+        }
+    }
+
+    /// Closes all accounts and waits until they have logged out, for 2 seconds at most.
+    pub async fn shutdown(&self) {
+        let open = std::mem::take(&mut self.accounts().open);
+        let farewells: Vec<_> = open.into_values().filter_map(farewell).collect();
+        let all = async {
+            for logged_out in farewells {
+                // Nothing is ever sent: the account drops the other end when it is done.
+                let _ = logged_out.await;
+            }
+        };
+        let _ = tokio::time::timeout(SHUTDOWN, all).await;
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.shared.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an account must not outlive its farewell in the pool")]
+fn farewell(handle: Handle) -> Option<oneshot::Receiver<()>> {
+    let (done, logged_out) = oneshot::channel();
+    handle.commands.send(Command::Close(Some(done))).ok()?;
+    Some(logged_out)
+}

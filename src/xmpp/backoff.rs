@@ -1,0 +1,64 @@
+//! How long to wait before the next attempt. Pure: randomness comes in, durations go out.
+
+use std::time::Duration;
+
+/// The shortest full delay.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest delay.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Exponential back-off with jitter.
+///
+/// The `n`th delay lies between half of and the whole of `2^n` seconds, at most 60 seconds. Jitter keeps the many
+/// clients of a server that restarts from all coming back in the same instant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The delay before the next attempt. `random` is uniform in `0.0..1.0`.
+    pub(super) fn next_delay(&mut self, random: f64) -> Duration {
+        let full = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    }
+
+    /// All is well: begin at the shortest delay next time.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Go to the longest delay at once, and stay there until [`reset`](Self::reset).
+    pub(super) fn exhaust(&mut self) {
+        self.failures = u32::MAX;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_from_one_second_to_a_minute() {
+        let mut backoff = Backoff::default();
+        let delays: Vec<u64> = (0..9).map(|_| backoff.next_delay(1.0).as_secs()).collect();
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn jitter_takes_at_most_half() {
+        assert_eq!(Backoff::default().next_delay(0.0), Duration::from_millis(500));
+        assert_eq!(Backoff::default().next_delay(0.5), Duration::from_millis(750));
+    }
+
+    #[test]
+    fn success_begins_anew_and_exhaustion_does_not_overflow() {
+        let mut backoff = Backoff::default();
+        backoff.exhaust();
+        assert_eq!(backoff.next_delay(1.0), LONGEST);
+        assert_eq!(backoff.next_delay(1.0), LONGEST);
+        backoff.reset();
+        assert_eq!(backoff.next_delay(1.0), FIRST);
+    }
+}

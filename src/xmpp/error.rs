@@ -1,0 +1,329 @@
+//! What can go wrong with an account, and whether trying again can help.
+
+use std::fmt;
+use std::io;
+
+use thiserror::Error;
+use tokio_xmpp::error::AuthError;
+use tokio_xmpp::xmlstream::RecvFeaturesError;
+use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
+
+/// A part of the way from nothing to a usable session, for error texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Name resolution and the TCP connection.
+    Dial,
+    /// The XML stream up to and including `<starttls/>` (RFC 6120 section 5).
+    StartTls,
+    /// The TLS handshake.
+    Tls,
+    /// The XML stream's header and features (RFC 6120 section 4).
+    Stream,
+    /// SASL (RFC 6120 section 6).
+    Login,
+    /// Resource binding (RFC 6120 section 7), stream management (XEP-0198), and all that follows.
+    Session,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dial => "dialling the chat server",
+            Self::StartTls => "asking the chat server for TLS",
+            Self::Tls => "setting up TLS with the chat server",
+            Self::Stream => "opening the stream with the chat server",
+            Self::Login => "logging in at the chat server",
+            Self::Session => "keeping the session with the chat server",
+        })
+    }
+}
+
+/// Why an account is not online.
+///
+/// The text says what was being done; [`advice`](Self::advice) says what can help. Neither names the account or the
+/// server, and neither repeats what the server wrote: both are safe in any log. Unless
+/// [`is_permanent`](Self::is_permanent), the account keeps trying on its own.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// The server's name has no address.
+    #[error("{}: its name has no address", Step::Dial)]
+    NameNotFound,
+    /// Every address refused the connection.
+    #[error("{}: connection refused", Step::Dial)]
+    Refused,
+    /// No route to any address.
+    #[error("{}: no route to it", Step::Dial)]
+    NoRoute,
+    /// A deadline passed.
+    #[error("{0}: no answer in time")]
+    TimedOut(Step),
+    /// The peer closed the connection.
+    #[error("{0}: it closed the connection")]
+    Closed(Step),
+    /// Another fault of the network.
+    #[error("{step}: {kind}")]
+    Io {
+        /// What was being done.
+        step: Step,
+        /// What the operating system said.
+        kind: io::ErrorKind,
+    },
+    /// The certificate is from an authority that we do not know.
+    #[error("{}: its certificate is from an unknown authority", Step::Tls)]
+    CertificateUntrusted,
+    /// The certificate is for another domain.
+    #[error("{}: its certificate is not for the domain of the account", Step::Tls)]
+    CertificateWrongName,
+    /// The certificate, or our clock, is out of date.
+    #[error("{}: its certificate is not valid at this time", Step::Tls)]
+    CertificateExpired,
+    /// Another fault of TLS.
+    #[error("{}: the handshake failed", Step::Tls)]
+    Tls,
+    /// The server does not offer TLS where we require it.
+    #[error("{}: it offers none", Step::StartTls)]
+    NoStartTls,
+    /// The server offers no mechanism that we accept.
+    #[error("{}: it offers no login mechanism that keeps the password secret", Step::Login)]
+    NoMechanism,
+    /// The server does not accept the user name and password.
+    #[error("{}: wrong user name or password", Step::Login)]
+    WrongPassword,
+    /// The account is disabled or its password has expired.
+    #[error("{}: the account is disabled or its password has expired", Step::Login)]
+    AccountDisabled,
+    /// The server cannot check the password at the moment.
+    #[error("{}: it cannot check passwords at the moment", Step::Login)]
+    LoginUnavailable,
+    /// The login failed with this other condition of RFC 6120 section 6.5.
+    #[error("logging in at the chat server: refused ({0})")]
+    LoginRefused(&'static str),
+    /// Another login took our resource.
+    #[error("{}: another login with the same resource replaced this one", Step::Session)]
+    Conflict,
+    /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
+    #[error("keeping the session with the chat server: it ended the stream ({0})")]
+    StreamError(&'static str),
+    /// The server answered with something that XMPP does not allow there.
+    #[error("{0}: the answer makes no sense")]
+    Protocol(Step),
+    /// `tls = "none"` for a server that is not on this machine.
+    #[error("refusing to log in without TLS to a chat server that is not on this machine")]
+    PlaintextRefused,
+    /// `tls = "websocket"`.
+    #[error("XMPP over WebSocket is not supported yet")]
+    WebSocketUnsupported,
+    /// `ca_file` cannot be used.
+    #[error("reading ca_file: {0}")]
+    CaFile(&'static str),
+    /// The address of the account cannot be logged in to.
+    #[error("the address of the account is unusable: {0}")]
+    BadAddress(&'static str),
+    /// We logged out, or there never was such an account.
+    #[error("the account is logged out")]
+    LoggedOut,
+}
+
+impl AccountError {
+    /// Whether trying again with the same configuration is pointless: the server has judged these credentials, or the
+    /// configuration can never work. Servers lock accounts after repeated failures, so nothing is tried again then.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::WrongPassword
+            | Self::AccountDisabled
+            | Self::PlaintextRefused
+            | Self::WebSocketUnsupported
+            | Self::CaFile(_)
+            | Self::BadAddress(_)
+            | Self::LoggedOut => true,
+            Self::NameNotFound
+            | Self::Refused
+            | Self::NoRoute
+            | Self::TimedOut(_)
+            | Self::Closed(_)
+            | Self::Io { .. }
+            | Self::CertificateUntrusted
+            | Self::CertificateWrongName
+            | Self::CertificateExpired
+            | Self::Tls
+            | Self::NoStartTls
+            | Self::NoMechanism
+            | Self::LoginUnavailable
+            | Self::LoginRefused(_)
+            | Self::Conflict
+            | Self::StreamError(_)
+            | Self::Protocol(_) => false,
+        }
+    }
+
+    /// What can help, as a clause to put behind the error's own text.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
+            Self::Refused => "check that the chat server runs, and `server`; trying again",
+            Self::NoRoute | Self::TimedOut(_) | Self::Closed(_) | Self::Io { .. } => "trying again",
+            Self::CertificateUntrusted => {
+                "if the server has an authority of its own, name its certificate in `ca_file`; otherwise someone may be listening in; trying again"
+            }
+            Self::CertificateWrongName => {
+                "the certificate must be for the domain of the account, whatever `server` says; trying again"
+            }
+            Self::CertificateExpired => "check the clock of this machine; trying again",
+            Self::Tls => "check `tls` and the port in `server`; trying again",
+            Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
+            Self::NoMechanism => {
+                "it must offer SCRAM-SHA-256 or SCRAM-SHA-1 (or ANONYMOUS where no password is given); trying again"
+            }
+            Self::WrongPassword => {
+                "correct the login; not trying again, because servers lock accounts that do"
+            }
+            Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
+            Self::LoginUnavailable | Self::LoginRefused(_) => "trying again",
+            Self::Conflict => {
+                "give each running program an account or a resource of its own; trying again after a long pause"
+            }
+            Self::StreamError("host-unknown") => {
+                "the server does not serve the domain of the account: check the domain and `server`; trying again"
+            }
+            Self::StreamError(_) | Self::Protocol(_) => "trying again",
+            Self::PlaintextRefused => "use another `tls` than \"none\", or a loopback address in `server`",
+            Self::WebSocketUnsupported => "use `tls = \"starttls\"` or \"direct\"",
+            Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
+            Self::BadAddress(_) => "correct the login",
+            Self::LoggedOut => "open the account again",
+        }
+    }
+
+    /// A fault of the connection during `step`.
+    pub(super) fn io(step: Step, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Protocol(step),
+            io::ErrorKind::TimedOut => Self::TimedOut(step),
+            io::ErrorKind::UnexpectedEof => Self::Closed(step),
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            kind => Self::Io { step, kind },
+        }
+    }
+
+    /// The stream's features did not come.
+    pub(super) fn features(step: Step, error: &RecvFeaturesError) -> Self {
+        match error {
+            RecvFeaturesError::Io(error) => Self::io(step, error),
+            RecvFeaturesError::StreamError(error) => {
+                Self::stream_error(&error.0.condition.to_string()).unwrap_or(Self::Protocol(step))
+            }
+        }
+    }
+
+    /// The login failed.
+    pub(super) fn login(error: &tokio_xmpp::Error) -> Self {
+        match error {
+            tokio_xmpp::Error::Io(error) => Self::io(Step::Login, error),
+            tokio_xmpp::Error::Auth(AuthError::Fail(condition)) => Self::sasl(condition),
+            tokio_xmpp::Error::Auth(AuthError::NoMechanism) => Self::NoMechanism,
+            tokio_xmpp::Error::Disconnected => Self::Closed(Step::Login),
+            _ => Self::Protocol(Step::Login),
+        }
+    }
+
+    fn sasl(condition: &SaslCondition) -> Self {
+        match condition {
+            SaslCondition::NotAuthorized => Self::WrongPassword,
+            SaslCondition::AccountDisabled | SaslCondition::CredentialsExpired => Self::AccountDisabled,
+            SaslCondition::TemporaryAuthFailure => Self::LoginUnavailable,
+            SaslCondition::Aborted => Self::LoginRefused("aborted"),
+            SaslCondition::EncryptionRequired => Self::LoginRefused("encryption-required"),
+            SaslCondition::IncorrectEncoding => Self::LoginRefused("incorrect-encoding"),
+            SaslCondition::InvalidAuthzid => Self::LoginRefused("invalid-authzid"),
+            SaslCondition::InvalidMechanism => Self::LoginRefused("invalid-mechanism"),
+            SaslCondition::MalformedRequest => Self::LoginRefused("malformed-request"),
+            SaslCondition::MechanismTooWeak => Self::LoginRefused("mechanism-too-weak"),
+        }
+    }
+
+    /// The stream error with this condition name; none for a name that RFC 6120 does not know.
+    pub(super) fn stream_error(condition: &str) -> Option<Self> {
+        // `see-other-host` prints its host too.
+        let name = condition.split([':', ' ']).next()?;
+        let name = STREAM_CONDITIONS.iter().find(|known| **known == name)?;
+        Some(if *name == "conflict" { Self::Conflict } else { Self::StreamError(name) })
+    }
+}
+
+/// The conditions of RFC 6120 section 4.9.3.
+pub(super) const STREAM_CONDITIONS: [&str; 25] = [
+    "bad-format",
+    "bad-namespace-prefix",
+    "conflict",
+    "connection-timeout",
+    "host-gone",
+    "host-unknown",
+    "improper-addressing",
+    "internal-server-error",
+    "invalid-from",
+    "invalid-namespace",
+    "invalid-xml",
+    "not-authorized",
+    "not-well-formed",
+    "policy-violation",
+    "remote-connection-failed",
+    "reset",
+    "resource-constraint",
+    "restricted-xml",
+    "see-other-host",
+    "system-shutdown",
+    "undefined-condition",
+    "unsupported-encoding",
+    "unsupported-feature",
+    "unsupported-stanza-type",
+    "unsupported-version",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_judged_credential_is_final() {
+        let fail = |condition| AccountError::login(&AuthError::Fail(condition).into());
+        assert_eq!(fail(SaslCondition::NotAuthorized), AccountError::WrongPassword);
+        assert!(fail(SaslCondition::NotAuthorized).is_permanent());
+        assert!(fail(SaslCondition::AccountDisabled).is_permanent());
+        assert!(!fail(SaslCondition::TemporaryAuthFailure).is_permanent());
+        assert!(!fail(SaslCondition::MechanismTooWeak).is_permanent());
+        assert!(!AccountError::CertificateUntrusted.is_permanent());
+    }
+
+    #[test]
+    fn a_dead_network_is_told_apart_from_nonsense() {
+        let map = |kind| AccountError::io(Step::Login, &io::Error::from(kind));
+        assert_eq!(map(io::ErrorKind::InvalidData), AccountError::Protocol(Step::Login));
+        assert_eq!(map(io::ErrorKind::UnexpectedEof), AccountError::Closed(Step::Login));
+        assert_eq!(map(io::ErrorKind::TimedOut), AccountError::TimedOut(Step::Login));
+        assert_eq!(map(io::ErrorKind::ConnectionRefused), AccountError::Refused);
+    }
+
+    #[test]
+    fn a_stream_error_keeps_only_a_known_condition() {
+        assert_eq!(AccountError::stream_error("conflict"), Some(AccountError::Conflict));
+        assert_eq!(
+            AccountError::stream_error("see-other-host: secret.example"),
+            Some(AccountError::StreamError("see-other-host"))
+        );
+        assert_eq!(AccountError::stream_error("rm -rf"), None);
+    }
+
+    #[test]
+    fn the_text_says_what_was_being_done() {
+        assert_eq!(
+            AccountError::WrongPassword.to_string(),
+            "logging in at the chat server: wrong user name or password"
+        );
+        assert_eq!(
+            AccountError::TimedOut(Step::Tls).to_string(),
+            "setting up TLS with the chat server: no answer in time"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! What an account tells its owner: events in order, and the latest status.
+
+use std::collections::VecDeque;
+
+use tokio::sync::{mpsc, watch};
+
+use super::flight::Fate;
+use super::{AccountEvent, AccountId, AccountStatus};
+
+/// The way out for events. Never blocks: what the owner has no room for waits here, and
+/// [`is_congested`](Self::is_congested) tells the account to read no more until it has left.
+pub(super) struct Reports {
+    id: AccountId,
+    events: mpsc::Sender<(AccountId, AccountEvent)>,
+    waiting: VecDeque<AccountEvent>,
+    status: watch::Sender<AccountStatus>,
+}
+
+impl Reports {
+    pub(super) fn new(
+        id: AccountId,
+        events: mpsc::Sender<(AccountId, AccountEvent)>,
+        status: watch::Sender<AccountStatus>,
+    ) -> Self {
+        Self { id, events, waiting: VecDeque::new(), status }
+    }
+
+    /// Reports `event`, at once if there is room.
+    pub(super) fn event(&mut self, event: AccountEvent) {
+        self.waiting.push_back(event);
+        self.flush();
+    }
+
+    /// Reports how tagged stanzas ended.
+    pub(super) fn fates(&mut self, fates: impl IntoIterator<Item = Fate>) {
+        self.waiting.extend(fates.into_iter().map(|fate| match fate {
+            Fate::Acked(tag) => AccountEvent::Acked { tag },
+            Fate::Lost(tag) => AccountEvent::Lost { tag },
+        }));
+        self.flush();
+    }
+
+    /// Sets the status.
+    pub(super) fn status(&self, status: AccountStatus) {
+        self.status.send_replace(status);
+    }
+
+    /// Whether events wait for room.
+    pub(super) fn is_congested(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Waits for room and uses it. False when nobody listens any more. Cancel-safe.
+    pub(super) async fn drain(&mut self) -> bool {
+        {
+            // Used, not given back: two congested accounts would pass it to each other for ever.
+            let Ok(permit) = self.events.reserve().await else { return false };
+            if let Some(event) = self.waiting.pop_front() {
+                permit.send((self.id, event));
+            }
+        }
+        self.flush();
+        true
+    }
+
+    fn flush(&mut self) {
+        while !self.waiting.is_empty() {
+            let Ok(permit) = self.events.try_reserve() else { return };
+            if let Some(event) = self.waiting.pop_front() {
+                permit.send((self.id, event));
+            }
+        }
+    }
+}

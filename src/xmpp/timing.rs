@@ -1,0 +1,23 @@
+//! Every time bound of an account, with its reason.
+
+use std::time::Duration;
+
+/// Dialling, TLS, the stream and SASL together. One attempt must fit well into the 30 seconds in which a user is to
+/// learn what is wrong.
+pub(super) const LOGIN: Duration = Duration::from_secs(20);
+
+/// Resource binding and stream management, once logged in.
+pub(super) const OPENING: Duration = Duration::from_secs(20);
+
+/// When the server has been silent for so long, it is asked for a sign of life (`<r/>` or a ping).
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
+
+/// When it stays silent for so long after that, the connection is dead. Servers that limit our rate (stock ejabberd: 3
+/// kB/s) read the question only behind everything that we sent before it, so shorter would break healthy connections.
+pub(super) const RESPONSE: Duration = Duration::from_secs(25);
+
+/// A session that lasted so long was a success, after which the back-off begins anew.
+pub(super) const STEADY: Duration = Duration::from_secs(10);
+
+/// Logging out: what is queued, unavailable presence, the end of the stream.
+pub(super) const LOGOUT: Duration = Duration::from_millis(1900);

@@ -1,0 +1,124 @@
+//! TLS to a chat server: whom to trust, and what went wrong.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
+
+use super::error::{AccountError, Step};
+
+/// The protocol name of XMPP for ALPN (XEP-0368 section 3).
+const ALPN: &[u8] = b"xmpp-client";
+
+/// The TLS side of one account.
+#[derive(Clone)]
+pub(super) struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Trusts the well-known authorities and those in `ca_file`, for a certificate of `domain` (its ASCII form),
+    /// whatever host is dialled. `direct` asks for XMPP from the first byte.
+    pub(super) fn new(domain: &str, ca_file: Option<&Path>, direct: bool) -> Result<Self, AccountError> {
+        let name = ServerName::try_from(domain.to_owned())
+            .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|_| AccountError::Tls)?
+            .with_root_certificates(roots(ca_file)?)
+            .with_no_client_auth();
+        if direct {
+            config.alpn_protocols = vec![ALPN.to_vec()];
+        }
+        Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// Shakes hands over `io`.
+    pub(super) async fn connect<S>(&self, io: S) -> Result<TlsStream<S>, AccountError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        connector.connect(self.name.clone(), io).await.map_err(|error| classify(&error))
+    }
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, AccountError> {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    if let Some(path) = ca_file {
+        let pem = std::fs::read(path).map_err(|_| AccountError::CaFile("it cannot be read"))?;
+        add_pem(&mut roots, &pem)?;
+    }
+    Ok(roots)
+}
+
+fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), AccountError> {
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| AccountError::CaFile("it is not PEM"))?;
+        roots.add(certificate).map_err(|_| AccountError::CaFile("a certificate in it is malformed"))?;
+    }
+    if roots.len() == before {
+        return Err(AccountError::CaFile("there is no certificate in it"));
+    }
+    Ok(())
+}
+
+fn classify(error: &io::Error) -> AccountError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
+        Some(TlsError::InvalidCertificate(fault)) => certificate(fault),
+        Some(_) => AccountError::Tls,
+        None => AccountError::io(Step::Tls, error),
+    }
+}
+
+fn certificate(fault: &CertificateError) -> AccountError {
+    match fault {
+        CertificateError::UnknownIssuer => AccountError::CertificateUntrusted,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            AccountError::CertificateWrongName
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => AccountError::CertificateExpired,
+        _ => AccountError::CertificateUntrusted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tls_fault(fault: CertificateError) -> AccountError {
+        classify(&io::Error::new(io::ErrorKind::InvalidData, TlsError::InvalidCertificate(fault)))
+    }
+
+    #[test]
+    fn certificate_faults_are_told_apart() {
+        assert_eq!(tls_fault(CertificateError::UnknownIssuer), AccountError::CertificateUntrusted);
+        assert_eq!(tls_fault(CertificateError::NotValidForName), AccountError::CertificateWrongName);
+        assert_eq!(tls_fault(CertificateError::Expired), AccountError::CertificateExpired);
+        assert_eq!(
+            classify(&io::ErrorKind::UnexpectedEof.into()),
+            AccountError::Closed(Step::Tls),
+            "no TLS fault at all"
+        );
+    }
+
+    #[test]
+    fn a_ca_file_must_hold_a_certificate() {
+        let missing = Tls::new("chat.example", Some(Path::new("/nonexistent/ca.pem")), false);
+        assert_eq!(missing.err(), Some(AccountError::CaFile("it cannot be read")));
+        let empty = add_pem(&mut RootCertStore::empty(), b"");
+        assert_eq!(empty, Err(AccountError::CaFile("there is no certificate in it")));
+    }
+}
