@@ -215,13 +215,45 @@ async fn a_resumed_session_loses_nothing() {
     peer.send_sm(sm::Nonza::Resumed(sm::Resumed { h: 2, previd: resume.previd })).await;
     assert_eq!(client.fate().await, Ok(1));
     assert!(client.online().await);
-    for text in ["2", "3", "4"] {
-        assert_eq!(peer.text().await, text);
-    }
-    peer.ack(5).await;
+    assert_eq!((peer.text().await, peer.text().await), ("2".into(), "3".into()));
+    let Stanza::Iq(Iq::Get { id, .. }) = peer.stanza().await else { panic!("no ping") };
+    peer.send(XmppStreamElement::Stanza(Iq::Result { from: None, to: None, id, payload: None }.into())).await;
+    assert_eq!(peer.text().await, "4");
+    peer.ack(6).await;
     for tag in 2..=4 {
         assert_eq!(client.fate().await, Ok(tag));
     }
+}
+
+#[tokio::test]
+async fn a_resumed_session_that_does_not_work_is_replaced_and_not_resumed_again() {
+    let server = MockServer::start().await;
+    let mut client = Client::open(server.anonymous());
+    let mut peer = server.session(true).await;
+    client.online().await;
+    client.send(1);
+    peer.presence().await;
+    peer.text().await;
+    drop(peer);
+    client.suspended().await;
+
+    let mut deaf = server.log_in(true).await;
+    let XmppStreamElement::SM(sm::Nonza::Resume(resume)) = deaf.next().await else { panic!("no resume") };
+    deaf.send_sm(sm::Nonza::Resumed(sm::Resumed { h: 1, previd: resume.previd })).await;
+    assert!(client.online().await);
+    assert_eq!(client.fate().await, Err(1));
+    client.suspended().await;
+    let mut peer = server.session(true).await;
+    assert!(!client.online().await);
+
+    client.send(2);
+    peer.presence().await;
+    peer.text().await;
+    drop(peer);
+    client.suspended().await;
+    assert_eq!(client.fate().await, Err(2));
+    let _peer = server.session(true).await;
+    assert!(!client.online().await, "a new session at once");
 }
 
 #[tokio::test]

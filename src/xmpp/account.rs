@@ -25,6 +25,7 @@ use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{Connection, Event, StanzaStream, StreamEvent};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
@@ -41,6 +42,9 @@ use crate::config::{AccountConfig, Credential};
 
 /// How many stanzas the stanza stream queues each way: as many as can come up between two of our wake-ups.
 const QUEUE: usize = 128;
+
+/// The id of the ping behind a resumption.
+const PROBE: &str = "resumed";
 
 /// How many commands are taken in one go.
 const BATCH: usize = 128;
@@ -121,19 +125,24 @@ enum Link {
     Attempting(Attempt),
     /// Logged in; the stanza stream binds or resumes, until the deadline.
     Opening(Pin<Box<Sleep>>),
-    /// Usable since then.
-    Up(Instant),
+    /// Usable.
+    Up {
+        since: Instant,
+        /// Until when a resumed session must show that it works.
+        proof: Option<Pin<Box<Sleep>>>,
+    },
 }
 
 /// What became of the link.
 enum Progress {
     Attempted(Result<Box<LoggedIn>, AccountError>),
-    Overdue,
+    NotOpened,
+    NotProven,
 }
 
 impl Link {
     fn is_up(&self) -> bool {
-        matches!(self, Self::Up(_))
+        matches!(self, Self::Up { .. })
     }
 
     /// Cancel-safe: whatever is under way goes on in the next call.
@@ -142,9 +151,13 @@ impl Link {
             Self::Attempting(attempt) => Progress::Attempted(attempt.await),
             Self::Opening(deadline) => {
                 deadline.await;
-                Progress::Overdue
+                Progress::NotOpened
             }
-            Self::Waiting | Self::Up(_) => std::future::pending().await,
+            Self::Up { proof: Some(deadline), .. } => {
+                deadline.await;
+                Progress::NotProven
+            }
+            Self::Waiting | Self::Up { proof: None, .. } => std::future::pending().await,
         }
     }
 }
@@ -169,6 +182,8 @@ struct Account {
     bound: Option<FullJid>,
     /// Whether the present stanza stream has had a session, which it tries to resume.
     resumes: bool,
+    /// Whether this server resumes sessions that then do not work.
+    resumes_badly: bool,
     /// Whether to do without XEP-0198, because the server offers it and then refuses.
     without_acks: bool,
 }
@@ -190,6 +205,7 @@ impl Account {
             flight: Flight::default(),
             bound: None,
             resumes: false,
+            resumes_badly: false,
             without_acks: false,
         }
     }
@@ -223,7 +239,7 @@ impl Account {
                     }
                 }
                 event = next_event(&mut self.stream), if !congested => self.on_event(event, &mut mailbox.reports),
-                () = self.flight.news(), if up => mailbox.reports.fates(self.flight.settle()),
+                () = self.flight.news(), if up => self.on_news(&mut mailbox.reports),
                 () = self.flight.room(), if up && !self.outbox.is_empty() => {}
                 progress = self.link.progress() => {
                     if let Err(error) = self.on_progress(progress, &mut mailbox.reports) {
@@ -288,7 +304,7 @@ impl Account {
         };
         match pong {
             Some(pong) => self.outbox.push_back(Outgoing { stanza: Box::new(pong.into()), tag: None }),
-            None if stanza_is_probe_answer(&stanza) => {}
+            None if is_probe_answer(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
         }
     }
@@ -307,16 +323,29 @@ impl Account {
         self.online(false, reports);
     }
 
+    /// The session goes on, and has to prove it: Prosody 0.12 feeds a resumed session's data to the XML parser of the
+    /// connection that broke, which swallows everything if it was in the middle of a stanza.
     fn on_resumed(&mut self, reports: &mut Reports) {
         reports.fates(self.flight.resume());
+        let probe = Iq::Get { from: None, to: None, id: PROBE.into(), payload: Ping.into() };
+        self.outbox.push_front(Outgoing { stanza: Box::new(probe.into()), tag: None });
         self.online(true, reports);
     }
 
     fn online(&mut self, resumed: bool, reports: &mut Reports) {
         let Some(jid) = self.bound.clone() else { return };
-        self.link = Link::Up(Instant::now());
+        let proof = resumed.then(|| Box::pin(sleep(timing::PROOF)));
+        self.link = Link::Up { since: Instant::now(), proof };
         reports.status(AccountStatus::Online(jid.clone()));
         reports.event(AccountEvent::Online { jid, resumed });
+    }
+
+    /// The server has acknowledged something.
+    fn on_news(&mut self, reports: &mut Reports) {
+        reports.fates(self.flight.settle());
+        if let Link::Up { proof, .. } = &mut self.link {
+            *proof = None;
+        }
     }
 
     /// The connection is gone; a slot for the next one follows.
@@ -326,6 +355,19 @@ impl Account {
         }
         reports.fates(self.flight.suspend());
         self.disconnected(&self.line.last_words(), reports);
+        if self.resumes_badly {
+            self.drop_stream(reports);
+            self.attempt_later();
+        }
+    }
+
+    /// The resumed session does not work, and neither would the next.
+    fn on_not_proven(&mut self, reports: &mut Reports) {
+        self.resumes_badly = true;
+        self.line.hang_up();
+        self.drop_stream(reports);
+        self.disconnected(&AccountError::TimedOut(Step::Session), reports);
+        self.attempt_after(Duration::ZERO);
     }
 
     /// XEP-0198's `<failed/>` may come without a count, as Prosody's does after a restart. The stanza stream takes that
@@ -342,8 +384,7 @@ impl Account {
         self.line.hang_up();
         self.drop_stream(reports);
         self.disconnected(&AccountError::Protocol(Step::Session), reports);
-        let delay = self.backoff.next_delay(rand::random());
-        self.attempt_after(delay);
+        self.attempt_later();
     }
 
     /// Lets the stanza stream go, with its session and all that it holds.
@@ -365,7 +406,7 @@ impl Account {
 
     fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
         match std::mem::replace(&mut self.link, Link::Waiting) {
-            Link::Up(since) => {
+            Link::Up { since, .. } => {
                 if since.elapsed() >= timing::STEADY {
                     self.backoff.reset();
                 }
@@ -391,6 +432,10 @@ impl Account {
 
     fn on_slot(&mut self, slot: Slot) {
         self.slot = Some(slot);
+        self.attempt_later();
+    }
+
+    fn attempt_later(&mut self) {
         let delay = self.backoff.next_delay(rand::random());
         self.attempt_after(delay);
     }
@@ -413,13 +458,13 @@ impl Account {
                     self.backoff.exhaust();
                 }
                 self.unreachable(error, reports);
-                let delay = self.backoff.next_delay(rand::random());
-                self.attempt_after(delay);
+                self.attempt_later();
             }
-            Progress::Overdue => {
+            Progress::NotOpened => {
                 self.link = Link::Opening(Box::pin(sleep(timing::OPENING)));
                 self.line.hang_up();
             }
+            Progress::NotProven => self.on_not_proven(reports),
         }
         Ok(())
     }
@@ -490,8 +535,9 @@ async fn next_event(stream: &mut Option<StanzaStream>) -> Option<Event> {
     }
 }
 
-/// Without XEP-0198 the stanza stream asks for signs of life by pings of its own. The answers are nobody's business.
-fn stanza_is_probe_answer(stanza: &Stanza) -> bool {
-    const PROBE: &str = "xmpp-rs-stanzastream-liveness-probe";
-    matches!(stanza, Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. }) if id.starts_with(PROBE))
+/// The answers to the pings of ours, and to those by which the stanza stream asks for signs of life where there is no
+/// XEP-0198, are nobody else's business.
+fn is_probe_answer(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. })
+        if id == PROBE || id.starts_with("xmpp-rs-stanzastream-liveness-probe"))
 }

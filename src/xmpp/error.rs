@@ -73,7 +73,7 @@ pub enum AccountError {
     #[error("{}: its certificate is from an unknown authority", Step::Tls)]
     CertificateUntrusted,
     /// The certificate is for another domain.
-    #[error("{}: its certificate is not for the domain of the account", Step::Tls)]
+    #[error("{}: it has no certificate for the domain of the account", Step::Tls)]
     CertificateWrongName,
     /// The certificate, or our clock, is out of date.
     #[error("{}: its certificate is not valid at this time", Step::Tls)]
