@@ -13,6 +13,7 @@
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`pt`] | Tor's side of the pluggable transport specification; uses nothing else of this crate |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
+//! | [`hardening`] | no core dumps |
 
 pub mod bridge;
 pub mod carrier;
@@ -20,6 +21,7 @@ pub mod classic;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod hardening;
 pub mod logging;
 pub mod pt;
 pub mod state;

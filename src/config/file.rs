@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use toml::Spanned;
-use toml::de::DeTable;
 use xmpp_parsers::jid::Jid;
 
 use super::arguments::{ARGUMENTS, Arguments};
@@ -43,8 +41,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let Text { text, world_readable } = read_text(path, MAX_FILE)
             .map_err(|problem| ConfigError::new(Place::WholeFile(Arc::from(path)), "", problem))?;
-        let mut config = Self::parse(&text, path)?;
-        if world_readable && config.holds_secrets(&text) {
+        let (mut config, holds_secrets) = read(&text, path)?;
+        if world_readable && holds_secrets {
             config.warnings.push(Warning::Exposed(path.to_owned()));
         }
         Ok(config)
@@ -56,39 +54,38 @@ impl Config {
     /// # Errors
     /// As [`Config::load`]; also when a `password_file` cannot be read.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let document =
-            Document { path: Arc::from(path), text: text.strip_prefix('\u{feff}').unwrap_or(text) };
-        let table = document.parse()?;
-        read_document(&document, &table)
-    }
-
-    /// Whether the file itself, and not only a `password_file`, holds something to hide.
-    fn holds_secrets(&self, text: &str) -> bool {
-        let has_password = |account: &AccountConfig| matches!(account.credential, Credential::Password(_));
-        let inline_password = text.lines().any(|line| {
-            line.trim_start().strip_prefix("password").is_some_and(|rest| rest.trim_start().starts_with('='))
-        });
-        self.bridge.psk.is_some()
-            || self.client.holds_secrets()
-            || (inline_password && self.accounts.iter().any(has_password))
+        read(text, path).map(|(config, _)| config)
     }
 }
 
-fn read_document<'d>(
-    document: &'d Document<'d>,
-    table: &'d Spanned<DeTable<'d>>,
-) -> Result<Config, ConfigError> {
-    let sections = SECTIONS.map(|(name, _)| name);
-    let root = document.root(table, &sections)?;
-    let directory = document.path.parent().unwrap_or(Path::new(""));
+/// Also tells whether the text itself, and not only a `password_file`, holds something to hide.
+fn read(text: &str, path: &Path) -> Result<(Config, bool), ConfigError> {
+    let document = Document { path: Arc::from(path), text: text.strip_prefix('\u{feff}').unwrap_or(text) };
+    let table = document.parse()?;
+    let root = document.root(&table, &SECTIONS.map(|(name, _)| name))?;
     let mut config = Config::default();
+    let holds_passwords = read_accounts(&root, path, &mut config)?;
+    read_settings(&root, path, &mut config)?;
+    let holds_secrets = holds_passwords || config.client.holds_secrets() || config.bridge.psk.is_some();
+    Ok((config, holds_secrets))
+}
+
+/// Every `[[account]]`. Also tells whether a password was among them.
+fn read_accounts(root: &Section<'_>, path: &Path, config: &mut Config) -> Result<bool, ConfigError> {
+    let mut holds_passwords = false;
     for section in root.tables("account", "[[account]]", ACCOUNT)? {
-        let account = read_account(&section, directory, &mut config.warnings)?;
+        let account = read_account(&section, directory_of(path), &mut config.warnings)?;
         add_account(&mut config.accounts, account.value)
             .map_err(|problem| section.error(account.place, "jid", problem))?;
+        holds_passwords |= section.keys().any(|key| key == "password");
     }
+    Ok(holds_passwords)
+}
+
+/// The sections of which there is one.
+fn read_settings(root: &Section<'_>, path: &Path, config: &mut Config) -> Result<(), ConfigError> {
     if let Some(section) = root.table("client", "[client]", CLIENT)? {
-        config.client = read_client(&section, directory)?;
+        config.client = read_client(&section, directory_of(path))?;
     }
     if let Some(section) = root.table("bridge", "[bridge]", BRIDGE)? {
         config.bridge = read_bridge(&section)?;
@@ -100,7 +97,11 @@ fn read_document<'d>(
     if let Some(section) = root.table("metrics", "[metrics]", METRICS)? {
         config.metrics_listen = section.parsed("listen", parse_loopback)?.map(|given| given.value);
     }
-    Ok(config)
+    Ok(())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 /// An account, at the place of its JID.

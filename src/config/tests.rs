@@ -197,6 +197,9 @@ fn a_secret_that_anybody_can_read_is_warned_about() {
     let inline = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";
     let (warnings, path) = load("inline.toml", inline, 0o644);
     assert_eq!(warnings, Ok(vec![Warning::Exposed(path)]));
+    let table = "account = [{ jid = \"a@x.example\", password = \"p\" }]";
+    let (warnings, path) = load("table.toml", table, 0o644);
+    assert_eq!(warnings, Ok(vec![Warning::Exposed(path)]));
     assert_eq!(load("inline.toml", inline, 0o640).0, Ok(vec![]));
     assert_eq!(load("none.toml", "[bridge]\nclassic = true\n", 0o644).0, Ok(vec![]));
 
@@ -314,7 +317,8 @@ fn arguments_that_can_never_work_are_refused() {
     const JID: (&str, &str) = ("jid", "b@x.example/r");
     const LOGIN: (&str, &str) = ("login", "a@x.example:hunter2");
     let accounts = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";
-    let cases: [(&[(&str, &str)], &str, &str); 14] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: [Case<'_>; 14] = [
         (&[LOGIN], "", "bridge line: jid: missing: add jid="),
         (&[JID], "", "bridge line: login: missing: add login="),
         (&[], accounts, "bridge line: jid: missing: add jid="),
