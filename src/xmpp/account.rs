@@ -340,7 +340,7 @@ impl Account {
         reports.event(AccountEvent::Online { jid, resumed });
     }
 
-    /// The server has acknowledged something.
+    /// The server has acknowledged something: nothing that it knew before a resumption is open any more.
     fn on_news(&mut self, reports: &mut Reports) {
         reports.fates(self.flight.settle());
         if let Link::Up { proof, .. } = &mut self.link {

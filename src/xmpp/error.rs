@@ -200,7 +200,10 @@ impl AccountError {
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
             io::ErrorKind::TimedOut => Self::TimedOut(step),
-            io::ErrorKind::UnexpectedEof => Self::Closed(step),
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset => Self::Closed(step),
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
             kind => Self::Io { step, kind },

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::FutureExt;
+use tokio::task::unconstrained;
 use tokio_xmpp::stanzastream::{StanzaStage, StanzaToken};
 
 /// How a stanza with a tag ended.
@@ -120,7 +121,8 @@ impl Entry {
     /// Whether the stanza is acknowledged; none while that is open.
     fn outcome(&mut self, acks: bool) -> Option<bool> {
         let stage = if acks { StanzaStage::Acked } else { StanzaStage::Sent };
-        match self.token.wait_for(stage).now_or_never()? {
+        // Unconstrained: the scheduler's budget must not leave the rest of a long acknowledgement for later.
+        match unconstrained(self.token.wait_for(stage)).now_or_never()? {
             // The stages after `Acked` are failures.
             Some(state) => Some(state <= StanzaStage::Acked),
             None => Some(false),
