@@ -1,0 +1,179 @@
+//! `make demo`: Tor through a private chat server, all on loopback.
+//!
+//! The demonstration runs in a process of its own and keeps everything in one temporary folder. This process waits for it
+//! and removes the folder, also when it is interrupted: then it kills the demonstration, whose processes die with it.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use hexchat_lab::fetch::{Fetched, fetch};
+use hexchat_lab::process::Spawn;
+use hexchat_lab::tor::Tor;
+use hexchat_lab::{ChatServer, FileServer, Kind, Rate, TorNetwork};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Set for the process that demonstrates.
+const WORKER: &str = "HEXCHAT_DEMO_WORKER";
+/// How much is fetched through Tor, in bytes.
+const FILE: usize = 5_000_000;
+const BOOTSTRAP_PATIENCE: Duration = Duration::from_secs(120);
+const FETCH_PATIENCE: Duration = Duration::from_secs(60);
+const LAST_LINES: usize = 8;
+
+fn main() -> ExitCode {
+    let Some(executable) = env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("usage: demo PATH-OF-HEXCHAT-PT");
+        return ExitCode::from(2);
+    };
+    let outcome =
+        if env::var_os(WORKER).is_some() { demonstrate(&executable) } else { supervise(&executable) };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nThe demonstration failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the demonstration, and cleans up after it whatever happens.
+fn supervise(executable: &Path) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("listening for signals")?;
+    let folder = tempfile::Builder::new().prefix("hexchat-demo-").tempdir().context("making a folder")?;
+    let mut worker = Spawn::new("the demonstration", env::current_exe()?)
+        .arg(executable)
+        .env(WORKER, "1")
+        .env("TMPDIR", make_enterable(folder.path())?)
+        .inherit_output()
+        .start()?;
+    let status = loop {
+        if signals.pending().next().is_some() {
+            println!("\nInterrupted: cleaning up.");
+            worker.kill();
+            remove(folder)?;
+            anyhow::bail!("interrupted");
+        }
+        if let Ok(status) = worker.wait(Duration::from_millis(100)) {
+            break status;
+        }
+    };
+    remove(folder)?;
+    ensure!(status.success(), "see above");
+    Ok(())
+}
+
+/// Prosody runs as a user of its own.
+fn make_enterable(folder: &Path) -> Result<&Path> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711))?;
+    Ok(folder)
+}
+
+/// Removes the folder; processes that were killed a moment ago may still write into it.
+fn remove(folder: tempfile::TempDir) -> Result<()> {
+    let path = folder.keep();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while let Err(error) = std::fs::remove_dir_all(&path) {
+        if Instant::now() > deadline {
+            return Err(error).with_context(|| format!("removing {}", path.display()));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn demonstrate(executable: &Path) -> Result<()> {
+    let started = Instant::now();
+    println!("hexchat-pt: Tor through a chat server, all on this machine\n");
+    step("chat server", "a private Prosody with two accounts, bridge and alice");
+    let chat = ChatServer::start(Kind::Prosody, Rate::Unlimited, &["bridge", "alice"])?;
+    step("Tor network", "three authorities and exits of its own (takes a few seconds)");
+    let network = TorNetwork::start()?;
+    step("bridge", "tor with hexchat-pt, logged in as bridge, listening on no port");
+    let bridge = start_bridge(&network, &chat, executable)?;
+    step("client", "tor with hexchat-pt, logged in as alice");
+    let client = start_client(&network, &chat, &bridge, executable)?;
+    let (bootstrap, fetched) = use_it(&client).inspect_err(|_| show_logs(&bridge, &client))?;
+    report(bootstrap, &fetched, started.elapsed());
+    Ok(())
+}
+
+fn step(what: &str, how: &str) {
+    println!("  {what:<16}  {how}");
+}
+
+fn start_bridge(network: &TorNetwork, chat: &ChatServer, executable: &Path) -> Result<Tor> {
+    let config = network.folder().join("bridge.toml");
+    let section = chat.account_section("bridge", chat.address());
+    write_private(&config, &format!("{section}\n[bridge]\nclassic = true\n"))?;
+    network.bridge(&format!(
+        "ExtORPort auto\nServerTransportPlugin hexchat exec {} --config {}",
+        executable.display(),
+        config.display()
+    ))
+}
+
+fn start_client(network: &TorNetwork, chat: &ChatServer, bridge: &Tor, executable: &Path) -> Result<Tor> {
+    let config = network.folder().join("client.toml");
+    write_private(&config, &format!("[client]\nca_file = \"{}\"\n", chat.ca_file().display()))?;
+    network.client(&format!(
+        "ClientTransportPlugin hexchat exec {} --config {}\n\
+         Bridge hexchat 192.0.2.3:1 {} jid={} login={}:{} server={}",
+        executable.display(),
+        config.display(),
+        bridge.fingerprint()?,
+        chat.jid("bridge"),
+        chat.jid("alice"),
+        ChatServer::password("alice"),
+        chat.address()
+    ))
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).context("protecting a file")
+}
+
+/// Bootstraps, and fetches a file.
+fn use_it(client: &Tor) -> Result<(Duration, Fetched)> {
+    println!();
+    let bootstrap =
+        client.wait_until_bootstrapped(BOOTSTRAP_PATIENCE, |progress| println!("    {progress}"))?;
+    let web = FileServer::start()?;
+    let fetched =
+        fetch(Some(client.socks()), web.address(), FILE, FETCH_PATIENCE).context("fetching through Tor")?;
+    ensure!(fetched.sha256 == FileServer::sha256(FILE), "the file arrived damaged");
+    Ok((bootstrap, fetched))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few million bytes")]
+fn report(bootstrap: Duration, fetched: &Fetched, everything: Duration) {
+    let megabytes = fetched.length as f64 / 1e6;
+    let seconds = fetched.total.as_secs_f64();
+    println!("\n  bootstrapped in   {:.1} s", bootstrap.as_secs_f64());
+    println!("  fetched           {megabytes:.1} MB in {seconds:.1} s: {:.2} MB/s", megabytes / seconds);
+    println!("  first byte after  {:.0} ms", fetched.first_byte.as_secs_f64() * 1e3);
+    println!("  SHA-256           as it should be ({}…)", &fetched.sha256[..16]);
+    println!("  everything took   {:.1} s", everything.as_secs_f64());
+    println!(
+        "\nThe file came: web server - exit - bridge's tor - hexchat-pt - chat server - hexchat-pt - client's tor."
+    );
+}
+
+/// What the two tors said of their transports, and their last words.
+fn show_logs(bridge: &Tor, client: &Tor) {
+    for (name, tor) in [("bridge", bridge), ("client", client)] {
+        eprintln!("\n{name}:");
+        let lines = tor.process().lines();
+        let tail = lines.len().saturating_sub(LAST_LINES);
+        let matters = |(n, line): &(usize, &String)| *n >= tail || line.contains("proxy");
+        lines.iter().enumerate().filter(matters).for_each(|(_, line)| eprintln!("  {line}"));
+    }
+}
