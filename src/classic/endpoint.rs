@@ -116,7 +116,13 @@ impl Endpoint {
 
     /// The next thing that applications should know.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        loop {
+            let event = self.events.pop_front()?;
+            // The application may have let go of it since.
+            if self.streams.get(&event.stream()).is_some_and(|stream| !stream.released) {
+                return Some(event);
+            }
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
