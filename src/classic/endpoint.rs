@@ -344,8 +344,27 @@ impl Endpoint {
         }
     }
 
+    /// The way that an ack went is no way any more: what waits for it would wait for ever.
+    fn unpin(&mut self, is_closed: impl Fn(AccountId, &FullJid) -> bool) {
+        for stream in self.streams.values_mut() {
+            stream.pinned.take_if(|(via, to)| is_closed(*via, to));
+        }
+    }
+
+    /// A connect can be answered only by the account that was asked.
+    fn withdraw_offers(&mut self, now: Instant, id: AccountId) {
+        let asked = |stream: &Stream| matches!(stream.phase, Phase::Offered { via, .. } if via == id);
+        let offers: Vec<StreamId> =
+            self.streams.iter().filter(|(_, stream)| asked(stream)).map(|(&stream, _)| stream).collect();
+        for stream in offers {
+            self.close(now, stream, CloseReason::NoAccount);
+        }
+    }
+
     /// The account is gone, or is known under another JID now: no link can use it.
     fn leave_links(&mut self, now: Instant, id: AccountId) {
+        self.unpin(|via, _| via == id);
+        self.withdraw_offers(now, id);
         let links: Vec<LinkId> = self
             .routes
             .links()

@@ -293,6 +293,7 @@ impl Endpoint {
                 {
                     link.on_bounce(now, from);
                 }
+                self.unpin(|_, to| to == from);
                 self.on_set_lost(now, set, outstanding.purpose);
             }
             Purpose::Connect(id) => self.on_connect_bounced(now, id),
