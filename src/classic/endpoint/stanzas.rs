@@ -69,14 +69,26 @@ impl Endpoint {
             return;
         }
         let Some(ours) = self.aliases_of(&accounts) else { return };
-        if self.routes.lookup(via, from, header.clone()).is_some() {
-            return; // a message to a bare JID may come once a resource
+        if let Some(known) = self.routes.lookup(via, from, header.clone()) {
+            return self.repeat_ack(known, via, from);
         }
         if self.half_open >= self.config.max_half_open || self.streams.len() >= self.config.max_streams {
             return self.refuse_at_once(via, from, &header, &ours);
         }
         let attempt = Attempt { accounts, ours, via, set: None, fall_back_at: None };
         self.offer(now, from, header, resend, &attempt);
+    }
+
+    /// A connect of a known connection. A message to a bare JID may come once a resource; but as long as
+    /// the peer has not said anything, our ack may also have been lost.
+    fn repeat_ack(&mut self, id: StreamId, via: AccountId, from: &FullJid) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if let Phase::Open { link } = stream.phase
+            && stream.pinned.is_some()
+        {
+            stream.pinned = Some((via, from.clone()));
+            self.send_ack(id, link, via, from, true);
+        }
     }
 
     fn accepting_accounts(&self) -> Vec<AccountId> {
