@@ -144,7 +144,7 @@ impl Endpoint {
                 self.on_connected(now, id, &attempt, from, &header, resend);
             }
             Some((id, _)) => self.close(now, id, CloseReason::Refused),
-            None => self.on_known_ack(now, via, from, header),
+            None => self.on_known_ack(now, via, from, header, success),
         }
     }
 
@@ -177,11 +177,25 @@ impl Endpoint {
     }
 
     /// An ack for a connection that is open already says that the peer still has it.
-    fn on_known_ack(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header) {
-        if let Some(id) = self.routes.lookup(via, from, header) {
+    fn on_known_ack(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header, success: bool) {
+        if let Some(id) = self.routes.lookup(via, from, header.clone()) {
             self.note_heard(now, id, from);
             self.after_change(now, id);
+        } else if success && header.aliases.contains(from) {
+            self.disown(via, from, header);
         }
+    }
+
+    /// The peer has a connection that we have not: we gave up waiting for its ack, or it saw a late copy
+    /// of a connect. Nobody will ever use it, so it is told.
+    fn disown(&mut self, via: AccountId, from: &FullJid, header: Header) {
+        let link = self.routes.links_from(via, from).first().and_then(|link| self.routes.link(*link));
+        let known: Vec<AccountId> = self.accounts.keys().copied().collect();
+        let Some(ours) = link.map(|link| link.ours.clone()).or_else(|| self.aliases_of(&known)) else {
+            return;
+        };
+        let header = Header { local: header.remote, remote: header.local, aliases: ours };
+        self.send_parting_word(via, from.clone(), Payload::Disconnect { header, id: SeqNum::ZERO });
     }
 
     fn note_heard(&mut self, now: Instant, id: StreamId, from: &FullJid) {
