@@ -423,7 +423,10 @@ impl Endpoint {
             self.ready.push_back(id);
         }
         let silence = stream.silence_deadline(self.config.silence_timeout);
-        if let Some(at) = silence.into_iter().chain(stream.keepalive_deadline()).min() {
+        let oldest = stream.send.sets().next().and_then(|set| self.sets.get(&set));
+        let retry = oldest.and_then(|oldest| stream.retry_deadline(oldest.sent));
+        let deadlines = [silence, retry, stream.keepalive_deadline()];
+        if let Some(at) = deadlines.into_iter().flatten().min() {
             self.timers.arm(TimerKey::Stream(id), at);
         }
     }

@@ -180,6 +180,9 @@ impl Endpoint {
     fn on_known_ack(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header, success: bool) {
         if let Some(id) = self.routes.lookup(via, from, header.clone()) {
             self.note_heard(now, id, from);
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.on_slowed(now);
+            }
             self.after_change(now, id);
         } else if success && header.aliases.contains(from) {
             self.disown(via, from, header);

@@ -7,7 +7,7 @@ use crate::classic::link::PING_INTERVAL;
 use crate::classic::routing::LinkId;
 use crate::classic::stream::Phase;
 use crate::classic::timers::TimerKey;
-use crate::classic::{CloseReason, StreamId};
+use crate::classic::{CloseReason, SetId, StreamId};
 
 impl Endpoint {
     /// Looks after everything that is due; to be called when [`poll_timeout`](Self::poll_timeout) has
@@ -53,7 +53,23 @@ impl Endpoint {
             stream.on_keepalive(now);
             self.send_keepalive(now, id);
         }
+        self.retry(now, id);
         self.after_change(now, id);
+    }
+
+    /// Sends again what has not been answered for too long.
+    fn retry(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        let is_late = |set: &SetId| {
+            let sent = self.sets.get(set).map(|set| set.sent);
+            sent.and_then(|sent| stream.retry_deadline(sent)).is_some_and(|at| now >= at)
+        };
+        let late: Vec<SetId> = stream.send.sets().filter(is_late).collect();
+        for set in late {
+            if let Some(unanswered) = self.forget_set(set) {
+                self.on_set_lost(now, set, unanswered.purpose);
+            }
+        }
     }
 
     fn give_up(&mut self, now: Instant, id: StreamId) {
