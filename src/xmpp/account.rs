@@ -25,6 +25,7 @@ use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{Connection, Event, StanzaStream, StreamEvent};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
@@ -41,6 +42,9 @@ use crate::config::{AccountConfig, Credential};
 
 /// How many stanzas the stanza stream queues each way: as many as can come up between two of our wake-ups.
 const QUEUE: usize = 128;
+
+/// The id of the ping behind a resumption.
+const PROBE: &str = "resumed";
 
 /// How many commands are taken in one go.
 const BATCH: usize = 128;
@@ -121,19 +125,24 @@ enum Link {
     Attempting(Attempt),
     /// Logged in; the stanza stream binds or resumes, until the deadline.
     Opening(Pin<Box<Sleep>>),
-    /// Usable since then.
-    Up(Instant),
+    /// Usable.
+    Up {
+        since: Instant,
+        /// Until when a resumed session must show that it works.
+        proof: Option<Pin<Box<Sleep>>>,
+    },
 }
 
 /// What became of the link.
 enum Progress {
     Attempted(Result<Box<LoggedIn>, AccountError>),
-    Overdue,
+    NotOpened,
+    NotProven,
 }
 
 impl Link {
     fn is_up(&self) -> bool {
-        matches!(self, Self::Up(_))
+        matches!(self, Self::Up { .. })
     }
 
     /// Cancel-safe: whatever is under way goes on in the next call.
@@ -142,9 +151,13 @@ impl Link {
             Self::Attempting(attempt) => Progress::Attempted(attempt.await),
             Self::Opening(deadline) => {
                 deadline.await;
-                Progress::Overdue
+                Progress::NotOpened
             }
-            Self::Waiting | Self::Up(_) => std::future::pending().await,
+            Self::Up { proof: Some(deadline), .. } => {
+                deadline.await;
+                Progress::NotProven
+            }
+            Self::Waiting | Self::Up { proof: None, .. } => std::future::pending().await,
         }
     }
 }
@@ -167,6 +180,12 @@ struct Account {
     flight: Flight,
     /// As whom we were online last.
     bound: Option<FullJid>,
+    /// Whether the present stanza stream has had a session, which it tries to resume.
+    resumes: bool,
+    /// Whether this server resumes sessions that then do not work.
+    resumes_badly: bool,
+    /// Whether to do without XEP-0198, because the server offers it and then refuses.
+    without_acks: bool,
 }
 
 impl Account {
@@ -185,6 +204,9 @@ impl Account {
             outbox: VecDeque::new(),
             flight: Flight::default(),
             bound: None,
+            resumes: false,
+            resumes_badly: false,
+            without_acks: false,
         }
     }
 
@@ -198,7 +220,7 @@ impl Account {
                 mailbox.reports.fates(self.outbox.drain(..).filter_map(|unsent| unsent.tag.map(Fate::Lost)));
             }
         }
-        self.let_go().await;
+        self.let_go();
         end
     }
 
@@ -217,7 +239,7 @@ impl Account {
                     }
                 }
                 event = next_event(&mut self.stream), if !congested => self.on_event(event, &mut mailbox.reports),
-                () = self.flight.news(), if up => mailbox.reports.fates(self.flight.settle()),
+                () = self.flight.news(), if up => self.on_news(&mut mailbox.reports),
                 () = self.flight.room(), if up && !self.outbox.is_empty() => {}
                 progress = self.link.progress() => {
                     if let Err(error) = self.on_progress(progress, &mut mailbox.reports) {
@@ -287,55 +309,109 @@ impl Account {
                 }
                 self.outbox.push_back(Outgoing { stanza: Box::new(pong.into()), tag: None });
             }
-            None if stanza_is_probe_answer(&stanza) => {}
+            None if is_probe_answer(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
         }
     }
 
     /// A new session: the server knows nothing of an earlier one.
     fn on_reset(&mut self, bound: Jid, features: &StreamFeatures, reports: &mut Reports) {
-        reports.fates(self.flight.reset(features.stream_management.is_some()));
+        let acks = features.stream_management.is_some() && !self.line.acks_refused();
+        reports.fates(self.flight.reset(acks));
         let Ok(jid) = bound.try_into_full() else { return self.line.hang_up() };
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
         self.bound = Some(jid);
+        self.resumes = true;
         self.outbox.push_front(Outgoing { stanza: Box::new(Presence::available().into()), tag: None });
         self.online(false, reports);
     }
 
+    /// The session goes on, and has to prove it: Prosody 0.12 feeds a resumed session's data to the XML parser of the
+    /// connection that broke, which swallows everything if it was in the middle of a stanza.
     fn on_resumed(&mut self, reports: &mut Reports) {
         reports.fates(self.flight.resume());
+        let probe = Iq::Get { from: None, to: None, id: PROBE.into(), payload: Ping.into() };
+        self.outbox.push_front(Outgoing { stanza: Box::new(probe.into()), tag: None });
         self.online(true, reports);
     }
 
     fn online(&mut self, resumed: bool, reports: &mut Reports) {
         let Some(jid) = self.bound.clone() else { return };
-        self.link = Link::Up(Instant::now());
+        let proof = resumed.then(|| Box::pin(sleep(timing::PROOF)));
+        self.link = Link::Up { since: Instant::now(), proof };
         reports.status(AccountStatus::Online(jid.clone()));
         reports.event(AccountEvent::Online { jid, resumed });
     }
 
-    /// The connection is gone; a slot for the next one follows.
-    fn on_suspended(&mut self, reports: &mut Reports) {
-        reports.fates(self.flight.suspend());
-        self.disconnected(&self.line.last_words(), reports);
+    /// The server has acknowledged something: nothing that it knew before a resumption is open any more.
+    fn on_news(&mut self, reports: &mut Reports) {
+        reports.fates(self.flight.settle());
+        if let Link::Up { proof, .. } = &mut self.link {
+            *proof = None;
+        }
     }
 
-    /// The stanza stream has failed, which only a fault in it can cause: begin anew with another.
+    /// The connection is gone; a slot for the next one follows.
+    fn on_suspended(&mut self, reports: &mut Reports) {
+        if matches!(self.link, Link::Opening(_)) && self.line.acks_refused() {
+            return self.on_acks_refused(reports);
+        }
+        reports.fates(self.flight.suspend());
+        self.disconnected(&self.line.last_words(), reports);
+        if self.resumes_badly {
+            self.drop_stream(reports);
+            self.attempt_later();
+        }
+    }
+
+    /// The resumed session does not work, and neither would the next.
+    fn on_not_proven(&mut self, reports: &mut Reports) {
+        self.resumes_badly = true;
+        self.line.hang_up();
+        self.drop_stream(reports);
+        self.disconnected(&AccountError::TimedOut(Step::Session), reports);
+        self.attempt_after(Duration::ZERO);
+    }
+
+    /// XEP-0198's `<failed/>` may come without a count, as Prosody's does after a restart. The stanza stream takes that
+    /// for a fault of the connection, and would ask to resume the same session for ever. So it is replaced.
+    fn on_acks_refused(&mut self, reports: &mut Reports) {
+        self.without_acks = !self.resumes;
+        self.drop_stream(reports);
+        self.attempt_after(Duration::ZERO);
+    }
+
+    /// The stanza stream has failed, which only a fault in it can cause.
     fn on_stream_gone(&mut self, reports: &mut Reports) {
         tracing::warn!("a stream of stanzas broke down; starting another");
-        self.stream = None;
         self.line.hang_up();
-        reports.fates(self.flight.abandon());
+        self.drop_stream(reports);
         self.disconnected(&AccountError::Protocol(Step::Session), reports);
-        let delay = self.backoff.next_delay(rand::random());
-        self.attempt_after(delay);
+        self.attempt_later();
+    }
+
+    /// Lets the stanza stream go, with its session and all that it holds.
+    fn drop_stream(&mut self, reports: &mut Reports) {
+        reports.fates(self.flight.abandon());
+        self.retire_stream();
+        self.resumes = false;
+    }
+
+    /// Ends the stanza stream and its worker, if that waits for a connection.
+    fn retire_stream(&mut self) {
+        self.stream = None;
+        self.slots.close();
+        let unused = self.slot.take().into_iter().chain(std::iter::from_fn(|| self.slots.try_recv().ok()));
+        for slot in unused {
+            tokio::spawn(put_to_rest(slot, self.identity.clone()));
+        }
     }
 
     fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
         match std::mem::replace(&mut self.link, Link::Waiting) {
-            Link::Up(since) => {
+            Link::Up { since, .. } => {
                 if since.elapsed() >= timing::STEADY {
                     self.backoff.reset();
                 }
@@ -361,6 +437,10 @@ impl Account {
 
     fn on_slot(&mut self, slot: Slot) {
         self.slot = Some(slot);
+        self.attempt_later();
+    }
+
+    fn attempt_later(&mut self) {
         let delay = self.backoff.next_delay(rand::random());
         self.attempt_after(delay);
     }
@@ -383,20 +463,23 @@ impl Account {
                     self.backoff.exhaust();
                 }
                 self.unreachable(error, reports);
-                let delay = self.backoff.next_delay(rand::random());
-                self.attempt_after(delay);
+                self.attempt_later();
             }
-            Progress::Overdue => {
+            Progress::NotOpened => {
                 self.link = Link::Opening(Box::pin(sleep(timing::OPENING)));
                 self.line.hang_up();
             }
+            Progress::NotProven => self.on_not_proven(reports),
         }
         Ok(())
     }
 
     /// Gives a new connection to the stanza stream, which is made for the first one.
-    fn plug_in(&mut self, LoggedIn { connection, line }: LoggedIn) {
+    fn plug_in(&mut self, LoggedIn { mut connection, line }: LoggedIn) {
         self.line = line;
+        if self.without_acks {
+            connection.features.stream_management = None;
+        }
         self.link = Link::Opening(Box::pin(sleep(timing::OPENING)));
         if self.stream.is_none() {
             self.start_stream();
@@ -441,14 +524,9 @@ impl Account {
         let _ = timeout(timing::LOGOUT, goodbye).await;
     }
 
-    /// Lets go of the stanza stream and its worker, whatever they are waiting for.
-    async fn let_go(&mut self) {
-        self.stream = None;
-        self.slots.close();
-        let unused = self.slot.take().into_iter().chain(std::iter::from_fn(|| self.slots.try_recv().ok()));
-        for slot in unused.collect::<Vec<_>>() {
-            put_to_rest(slot, self.identity.clone()).await;
-        }
+    /// Leaves nothing behind, whatever the stanza stream is waiting for.
+    fn let_go(&mut self) {
+        self.retire_stream();
         if matches!(self.link, Link::Opening(_)) {
             self.line.hang_up();
         }
@@ -462,8 +540,9 @@ async fn next_event(stream: &mut Option<StanzaStream>) -> Option<Event> {
     }
 }
 
-/// Without XEP-0198 the stanza stream asks for signs of life by pings of its own. The answers are nobody's business.
-fn stanza_is_probe_answer(stanza: &Stanza) -> bool {
-    const PROBE: &str = "xmpp-rs-stanzastream-liveness-probe";
-    matches!(stanza, Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. }) if id.starts_with(PROBE))
+/// The answers to the pings of ours, and to those by which the stanza stream asks for signs of life where there is no
+/// XEP-0198, are nobody else's business.
+fn is_probe_answer(stanza: &Stanza) -> bool {
+    matches!(stanza, Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. })
+        if id == PROBE || id.starts_with("xmpp-rs-stanzastream-liveness-probe"))
 }

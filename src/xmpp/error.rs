@@ -73,7 +73,7 @@ pub enum AccountError {
     #[error("{}: its certificate is from an unknown authority", Step::Tls)]
     CertificateUntrusted,
     /// The certificate is for another domain.
-    #[error("{}: its certificate is not for the domain of the account", Step::Tls)]
+    #[error("{}: it has no certificate for the domain of the account", Step::Tls)]
     CertificateWrongName,
     /// The certificate, or our clock, is out of date.
     #[error("{}: its certificate is not valid at this time", Step::Tls)]
@@ -200,7 +200,10 @@ impl AccountError {
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
             io::ErrorKind::TimedOut => Self::TimedOut(step),
-            io::ErrorKind::UnexpectedEof => Self::Closed(step),
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset => Self::Closed(step),
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
             kind => Self::Io { step, kind },

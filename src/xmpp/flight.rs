@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::FutureExt;
+use tokio::task::unconstrained;
 use tokio_xmpp::stanzastream::{StanzaStage, StanzaToken};
 
 /// How a stanza with a tag ended.
@@ -73,11 +74,10 @@ impl Flight {
         fates
     }
 
-    /// The connection is gone.
+    /// The connection is gone. After some faults (a stream error) the session is, too: what is lost is known at once.
     pub(super) fn suspend(&mut self) -> Vec<Fate> {
-        let queued = self.queued();
-        let fates = if self.acks { Vec::new() } else { self.settle() };
-        self.in_doubt = self.entries.len().saturating_sub(queued);
+        let fates = self.settle();
+        self.in_doubt = self.entries.len() - self.queued();
         fates
     }
 
@@ -121,7 +121,8 @@ impl Entry {
     /// Whether the stanza is acknowledged; none while that is open.
     fn outcome(&mut self, acks: bool) -> Option<bool> {
         let stage = if acks { StanzaStage::Acked } else { StanzaStage::Sent };
-        match self.token.wait_for(stage).now_or_never()? {
+        // Unconstrained: the scheduler's budget must not leave the rest of a long acknowledgement for later.
+        match unconstrained(self.token.wait_for(stage)).now_or_never()? {
             // The stages after `Acked` are failures.
             Some(state) => Some(state <= StanzaStage::Acked),
             None => Some(false),

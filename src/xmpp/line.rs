@@ -67,6 +67,14 @@ impl Line {
         find_stream_error(&self.state().tail)
     }
 
+    /// Whether the server has just refused to resume the session, or to acknowledge stanzas at all (XEP-0198).
+    pub(super) fn acks_refused(&self) -> bool {
+        let state = self.state();
+        let text = String::from_utf8_lossy(&state.tail);
+        text.rsplit_once("<failed")
+            .is_some_and(|(_, refusal)| refusal.contains("urn:xmpp:sm:") && !refusal.contains("<enabled"))
+    }
+
     /// Why the connection ended: by the server's word, by a fault, or because the server fell silent.
     pub(super) fn last_words(&self) -> AccountError {
         self.stream_error().unwrap_or_else(|| match self.state().end {
@@ -74,6 +82,14 @@ impl Line {
             Some(End::Fault(kind)) => AccountError::io(Step::Session, &kind.into()),
             None => AccountError::TimedOut(Step::Session),
         })
+    }
+
+    /// Remembers a fault of writing, which may come before the reader notices anything.
+    fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(error)) = &result {
+            self.state().end = Some(End::Fault(error.kind()));
+        }
+        result
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,11 +159,13 @@ impl<S: AsyncBufRead + Unpin> AsyncRead for Tapped<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let result = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.line.note(result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        self.line.note(result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -162,6 +180,10 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, duplex};
 
     async fn words(chunks: &[&str]) -> AccountError {
+        hear(chunks).await.last_words()
+    }
+
+    async fn hear(chunks: &[&str]) -> Line {
         let (near, mut far) = duplex(16);
         let (mut tapped, line) = Tapped::new(BufReader::with_capacity(7, near));
         let mut heard = String::new();
@@ -174,7 +196,7 @@ mod tests {
         let (_, read) = tokio::join!(send, tapped.read_to_string(&mut heard));
         read.unwrap();
         assert_eq!(heard, chunks.concat());
-        line.last_words()
+        line
     }
 
     #[tokio::test]
@@ -194,6 +216,14 @@ mod tests {
     async fn escaped_text_is_no_stream_error() {
         let text = "<message><body>&lt;stream:error>&lt;conflict/></body></message>";
         assert_eq!(words(&[text]).await, AccountError::Closed(Step::Session));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_to_resume_is_heard() {
+        let refusal = "<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='x'/></failed>";
+        assert!(hear(&[refusal]).await.acks_refused());
+        assert!(!hear(&["<failed xmlns='y'/>"]).await.acks_refused());
+        assert!(!hear(&[refusal, "<enabled xmlns='urn:xmpp:sm:3'/>"]).await.acks_refused());
     }
 
     #[tokio::test]

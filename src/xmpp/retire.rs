@@ -45,14 +45,13 @@ mod tests {
     use tokio_xmpp::stanzastream::StanzaStream;
 
     #[tokio::test]
-    async fn a_worker_that_waits_for_a_connection_ends_without_a_panic() {
+    async fn a_worker_that_waits_for_a_connection_ends_without_asking_for_another() {
         let (slots_in, mut slots) = mpsc::unbounded_channel();
         let stream = StanzaStream::new(Box::new(move |_, slot| drop(slots_in.send(slot))), 1);
         let slot = slots.recv().await.unwrap();
         drop(stream);
         put_to_rest(slot, Jid::new("a@b").unwrap()).await;
-        // The worker drops our closure, and with it the sender, when it ends; a panic would do so too, but only behind
-        // the hook that `tests/accounts.rs` listens to.
+        // The worker drops our closure, and with it the sender, when it ends.
         assert!(slots.recv().await.is_none(), "asked for another connection instead of ending");
     }
 }

@@ -21,3 +21,7 @@ pub(super) const STEADY: Duration = Duration::from_secs(10);
 
 /// Logging out: what is queued, unavailable presence, the end of the stream.
 pub(super) const LOGOUT: Duration = Duration::from_millis(1900);
+
+/// A resumed session must prove that it works by an acknowledgement in this time, which leaves a server that limits our
+/// rate enough to read some tens of kilobytes.
+pub(super) const PROOF: Duration = Duration::from_secs(10);

@@ -10,7 +10,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError, ClientConfig, Error as TlsError, RootCertStore,
+};
 
 use super::error::{AccountError, Step};
 
@@ -75,6 +77,9 @@ fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), AccountError> {
 fn classify(error: &io::Error) -> AccountError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
         Some(TlsError::InvalidCertificate(fault)) => certificate(fault),
+        Some(TlsError::AlertReceived(AlertDescription::UnrecognisedName)) => {
+            AccountError::CertificateWrongName
+        }
         Some(_) => AccountError::Tls,
         None => AccountError::io(Step::Tls, error),
     }

@@ -5,6 +5,7 @@
 //! is killed (see [`process`]).
 
 pub mod ca;
+pub mod control;
 pub mod cutter;
 pub mod ejabberd;
 pub mod fetch;

@@ -7,6 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ pub struct Spawn {
     clean_env: bool,
     folder: Option<PathBuf>,
     stdin: bool,
+    inherit_output: bool,
 }
 
 /// A running process.
@@ -62,7 +64,15 @@ impl Spawn {
             clean_env: false,
             folder: None,
             stdin: false,
+            inherit_output: false,
         }
+    }
+
+    /// Lets it write where we write, instead of collecting what it writes.
+    #[must_use]
+    pub fn inherit_output(mut self) -> Self {
+        self.inherit_output = true;
+        self
     }
 
     /// Adds an argument.
@@ -124,7 +134,10 @@ impl Spawn {
     pub fn start(self) -> Result<Process> {
         let (program, args) = self.command.split_first().context("no program")?;
         let mut command = Command::new(program);
-        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = || if self.inherit_output { Stdio::inherit() } else { Stdio::piped() };
+        command.args(args).stdout(output()).stderr(output());
+        // A Ctrl-C at the terminal is for us; we end our processes ourselves.
+        command.process_group(0);
         command.stdin(if self.stdin { Stdio::piped() } else { Stdio::null() });
         if self.clean_env {
             command.env_clear();
@@ -156,6 +169,7 @@ fn watch(pid: u32) -> Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .context("starting a watcher")
 }
@@ -325,7 +339,8 @@ mod tests {
     fn lines_are_found_whether_they_were_written_before_or_after() {
         let script = "echo one; sleep 0.2; echo two >&2";
         let process = Spawn::new("talker", "sh").args(["-c", script]).start().unwrap();
-        let wait = |text: &'static str| process.wait_for_line(move |line| line == text, Duration::from_secs(5));
+        let wait =
+            |text: &'static str| process.wait_for_line(move |line| line == text, Duration::from_secs(5));
         assert_eq!(wait("two").unwrap(), "two");
         assert_eq!(wait("one").unwrap(), "one");
         assert!(wait("three").unwrap_err().to_string().contains("two"));

@@ -69,7 +69,8 @@ impl Prosody {
     /// Prosody refuses to be root, so its files must belong to the user that its package made.
     fn give_to_prosody(&self) -> Result<()> {
         if is_root() {
-            let status = std::process::Command::new("chown").args(["-R", "prosody:"]).arg(self.folder.path()).status();
+            let status =
+                std::process::Command::new("chown").args(["-R", "prosody:"]).arg(self.folder.path()).status();
             if !status.context("running chown")?.success() {
                 bail!("there is no user `prosody`: install Debian's package prosody");
             }

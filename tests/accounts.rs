@@ -1,0 +1,296 @@
+//! Accounts at a real chat server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod chat_server;
+mod relay;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chat_server::ChatServer;
+use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, manners};
+use relay::Relay;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_xmpp::Stanza;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ping::Ping;
+
+/// What no step of a test may take longer than.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longer than the longest first delay of the back-off.
+const NO_RETRY: Duration = Duration::from_millis(1500);
+
+fn through(relay: &Relay, config: AccountConfig) -> AccountConfig {
+    AccountConfig { server: Some(ServerAddr { host: "127.0.0.1".into(), port: relay.port() }), ..config }
+}
+
+struct Client {
+    pool: AccountPool,
+    events: mpsc::Receiver<(AccountId, AccountEvent)>,
+    id: AccountId,
+}
+
+impl Client {
+    fn open(config: AccountConfig) -> Self {
+        let (pool, events) = AccountPool::new(Dialer::direct());
+        let id = pool.open(config);
+        Self { pool, events, id }
+    }
+
+    async fn online(config: AccountConfig) -> (Self, FullJid) {
+        let mut client = Self::open(config);
+        let (jid, resumed) = client.until_online().await;
+        assert!(!resumed);
+        (client, jid)
+    }
+
+    async fn event(&mut self) -> AccountEvent {
+        timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1
+    }
+
+    /// Passes over everything else.
+    async fn until_online(&mut self) -> (FullJid, bool) {
+        loop {
+            if let AccountEvent::Online { jid, resumed } = self.event().await {
+                return (jid, resumed);
+            }
+        }
+    }
+
+    /// Passes over what other logins of the same account cause: presence.
+    async fn until(&mut self, wanted: impl Fn(&AccountEvent) -> bool) {
+        loop {
+            let event = self.event().await;
+            if wanted(&event) {
+                return;
+            }
+            assert!(matches!(event, AccountEvent::Stanza(_)), "{event:?}");
+        }
+    }
+
+    async fn iq(&mut self) -> Iq {
+        loop {
+            match self.event().await {
+                AccountEvent::Stanza(stanza) => {
+                    if let Stanza::Iq(iq) = *stanza {
+                        return iq;
+                    }
+                }
+                AccountEvent::Lost { tag } => panic!("{tag} is lost"),
+                AccountEvent::Failed(error) => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+
+    fn send(&self, iq: impl Into<Stanza>, tag: Option<u64>) {
+        self.pool.send(self.id, iq.into(), tag);
+    }
+}
+
+fn numbered(to: &FullJid, number: u64, size: usize) -> Iq {
+    let payload = Element::builder("data", "urn:example:test").append("x".repeat(size)).build();
+    Iq::Set { from: None, to: Some(to.clone().into()), id: number.to_string(), payload }
+}
+
+fn is_result(iq: &Iq, wanted: &str) -> bool {
+    matches!(iq, Iq::Result { id, .. } if id == wanted)
+}
+
+#[tokio::test]
+async fn two_accounts_exchange_requests_over_starttls_and_direct_tls() {
+    let server = ChatServer::start();
+    let (mut alice, alice_jid) = Client::online(server.account("alice", TlsMode::StartTls)).await;
+    let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::Direct)).await;
+    alice.send(numbered(&bob_jid, 1, 10), Some(1));
+    let request = bob.iq().await;
+    assert_eq!(request.from(), Some(&alice_jid.into()));
+    bob.send(manners::reply_to(&request).expect("an answer"), None);
+    let answer = alice.iq().await;
+    assert!(matches!(answer, Iq::Error { ref id, .. } if id == "1"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_ping_from_a_peer_is_answered() {
+    let server = ChatServer::start();
+    let (mut alice, _) = Client::online(server.account("alice", TlsMode::StartTls)).await;
+    let (_bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
+    alice.send(Iq::from_get("p", Ping).with_to(bob_jid.into()), None);
+    assert!(is_result(&alice.iq().await, "p"));
+}
+
+#[tokio::test]
+async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again() {
+    let server = ChatServer::start();
+    let relay = Relay::to(server.address()).await;
+    let account = AccountConfig { ca_file: None, ..server.account("alice", TlsMode::StartTls) };
+    let mut client = Client::open(through(&relay, account));
+    for _ in 0..2 {
+        let event = client.event().await;
+        assert!(matches!(event, AccountEvent::Unreachable(AccountError::CertificateUntrusted)), "{event:?}");
+    }
+    assert_eq!(relay.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_domain_is_refused() {
+    let server = ChatServer::start();
+    let account = AccountConfig {
+        jid: "alice@other.example".parse().unwrap(),
+        ..server.account("alice", TlsMode::Direct)
+    };
+    let event = Client::open(account).event().await;
+    assert!(matches!(event, AccountEvent::Unreachable(AccountError::CertificateWrongName)), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_reaches_the_server_once() {
+    let server = ChatServer::start();
+    let relay = Relay::to(server.address()).await;
+    let account = AccountConfig {
+        credential: Credential::Password("wrong".into()),
+        ..server.account("alice", TlsMode::StartTls)
+    };
+    let mut client = Client::open(through(&relay, account));
+    let event = client.event().await;
+    assert!(matches!(event, AccountEvent::Failed(AccountError::WrongPassword)), "{event:?}");
+    assert!(timeout(NO_RETRY, client.events.recv()).await.is_err(), "something happened after the end");
+    assert_eq!(relay.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_resumed_and_loses_nothing() {
+    const COUNT: u64 = 50;
+    let server = ChatServer::start();
+    let relay = Relay::to(server.address()).await;
+    let (mut alice, alice_jid) =
+        Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
+    let (bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
+    alice.send(numbered(&bob_jid, 0, 10), Some(0));
+    alice.until(|event| matches!(event, AccountEvent::Acked { tag: 0 })).await;
+    relay.cut();
+    alice.until(|event| matches!(event, AccountEvent::Suspended { .. })).await;
+    for number in 0..COUNT {
+        bob.send(numbered(&alice_jid, number, 1000), None);
+    }
+    alice.send(numbered(&bob_jid, 1, 10), Some(1));
+
+    let (mut resumed, mut acked, mut next) = (false, false, 0);
+    while !acked || next < COUNT {
+        match alice.event().await {
+            AccountEvent::Online { resumed: how, .. } => resumed = how,
+            AccountEvent::Acked { tag: 1 } => acked = true,
+            AccountEvent::Stanza(stanza) => {
+                let Stanza::Iq(iq) = *stanza else { continue };
+                assert_eq!(iq.id(), next.to_string());
+                next += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(resumed);
+}
+
+#[tokio::test]
+async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for() {
+    const COUNT: u64 = 300;
+    let server = ChatServer::start();
+    let relay = Relay::to(server.address()).await;
+    let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
+    let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
+    (0..COUNT).for_each(|number| alice.send(numbered(&bob_jid, number, 1000), Some(number)));
+    bob.iq().await;
+    relay.cut();
+
+    let mut open: BTreeSet<u64> = (0..COUNT).collect();
+    let mut lost = BTreeSet::new();
+    while !open.is_empty() {
+        let tag = match alice.event().await {
+            AccountEvent::Acked { tag } => tag,
+            AccountEvent::Lost { tag } => {
+                lost.insert(tag);
+                tag
+            }
+            AccountEvent::Failed(error) => panic!("{error}"),
+            _ => continue,
+        };
+        assert!(open.remove(&tag), "{tag} has two fates");
+    }
+    assert!(relay.connections() > 1, "no cut at all");
+    for number in (1..COUNT).filter(|number| !lost.contains(number)) {
+        while bob.iq().await.id() != number.to_string() {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_requests_arrive_in_order_and_are_acknowledged() {
+    const COUNT: u64 = 10_000;
+    let server = ChatServer::start();
+    let (mut alice, _) = Client::online(server.account("alice", TlsMode::StartTls)).await;
+    let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
+    for number in 0..COUNT {
+        alice.send(numbered(&bob_jid, number, 1024), Some(number));
+    }
+    for number in 0..COUNT {
+        assert_eq!(bob.iq().await.id(), number.to_string());
+    }
+    for number in 0..COUNT {
+        alice.until(|event| matches!(event, AccountEvent::Acked { tag } if *tag == number)).await;
+    }
+}
+
+#[tokio::test]
+async fn another_login_with_the_same_resource_is_named_and_not_fought() {
+    let server = ChatServer::start();
+    let account = server.account("alice", TlsMode::StartTls);
+    let (mut first, jid) = Client::online(account.clone()).await;
+    let (mut second, same) = Client::online(account).await;
+    assert_eq!(jid, same);
+    first.until(|event| matches!(event, AccountEvent::Suspended { reason: AccountError::Conflict })).await;
+    let status = second.pool.status(second.id);
+    assert!(
+        timeout(NO_RETRY, second.until(|event| !matches!(event, AccountEvent::Stanza(_)))).await.is_err()
+    );
+    assert_eq!(status, AccountStatus::Online(jid));
+}
+
+#[tokio::test]
+async fn a_stalled_connection_is_noticed_within_a_minute() {
+    let server = ChatServer::start();
+    let relay = Relay::to(server.address()).await;
+    let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
+    relay.stall();
+    let (_, event) = timeout(Duration::from_secs(60), alice.events.recv()).await.expect("notice").unwrap();
+    assert!(matches!(event, AccountEvent::Suspended { reason: AccountError::TimedOut(_) }), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_restarted_server_finds_us_under_the_same_name() {
+    let mut server = ChatServer::start();
+    let mut account = server.account("alice", TlsMode::StartTls);
+    account.jid = account.jid.to_bare().into();
+    let (mut alice, before) = Client::online(account).await;
+    server.stop();
+    alice.send(Iq::from_get("in flight or queued", Ping), Some(1));
+    alice.until(|event| matches!(event, AccountEvent::Suspended { .. })).await;
+    alice.send(Iq::from_get("queued", Ping), Some(2));
+    server.restart();
+    let (mut fates, mut answered) = (Vec::new(), false);
+    while fates.len() < 2 || !answered {
+        match alice.event().await {
+            AccountEvent::Online { jid, resumed } => assert_eq!((&jid, resumed), (&before, false)),
+            AccountEvent::Acked { tag } | AccountEvent::Lost { tag } => fates.push(tag),
+            AccountEvent::Stanza(stanza) => {
+                answered |= matches!(*stanza, Stanza::Iq(ref iq) if is_result(iq, "queued"));
+            }
+            AccountEvent::Unreachable(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(fates, [1, 2]);
+}

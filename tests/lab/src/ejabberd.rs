@@ -1,0 +1,183 @@
+//! Debian's ejabberd, on loopback.
+//!
+//! It runs without Erlang distribution: no node name, no epmd, no port but ours. So `ejabberdctl` cannot reach it, and
+//! accounts are made by an expression that it evaluates when it starts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::ca::{Certificate, certificate_for};
+use crate::ports::free_port;
+use crate::process::{Process, Spawn};
+use crate::server::{ChatServer, DOMAIN, Rate};
+
+const READY: Duration = Duration::from_secs(60);
+/// What it says once the accounts are there.
+const READY_LINE: &str = "lab is ready";
+/// Tries with other ports, when somebody else was faster.
+const TRIES: usize = 3;
+
+/// An ejabberd of our own.
+#[derive(Debug)]
+pub struct Ejabberd {
+    // Before the folder, so that it has ended when its files go.
+    process: Option<Process>,
+    folder: TempDir,
+    certificate: Certificate,
+    port: u16,
+    tls_port: u16,
+    rate: Rate,
+    users: Vec<String>,
+}
+
+impl Ejabberd {
+    /// Starts one.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up, with its last words.
+    pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
+        let mut failure = None;
+        for _ in 0..TRIES {
+            let mut server = Self::prepare(rate, users)?;
+            match server.run() {
+                Ok(()) => return Ok(server),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| anyhow::anyhow!("no try was made")))
+    }
+
+    fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
+        let certificate = certificate_for(DOMAIN, folder.path())?;
+        let users = users.iter().map(|&user| user.to_owned()).collect();
+        let (port, tls_port) = (free_port()?, free_port()?);
+        let server = Self { process: None, folder, certificate, port, tls_port, rate, users };
+        fs::write(server.config_file(), server.config())?;
+        Ok(server)
+    }
+
+    /// Starts it, for the first time or again.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up, with its last words.
+    pub fn run(&mut self) -> Result<()> {
+        let folder = self.folder.path();
+        let process = Spawn::new("ejabberd", "erl")
+            .args(["-noinput", "+sbwt", "none", "-mnesia", "dir"])
+            .arg(format!("\"{}/db\"", folder.display()))
+            .args(["-s", "ejabberd", "-eval"])
+            .arg(self.accounts())
+            .env("ERL_LIBS", libraries().context("install Debian's package ejabberd")?)
+            .env("HOME", folder)
+            .env("EJABBERD_CONFIG_PATH", self.config_file())
+            .env("EJABBERD_LOG_PATH", folder.join("ejabberd.log"))
+            .env("ERL_CRASH_DUMP", "/dev/null")
+            .folder(folder)
+            .start()
+            .context("install Debian's package ejabberd")?;
+        process.wait_for_line(|line| line == READY_LINE, READY)?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// What it has logged since it was started last.
+    pub fn log(&self) -> Vec<String> {
+        self.process.as_ref().map(Process::lines).unwrap_or_default()
+    }
+
+    /// The port for STARTTLS.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port for direct TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+
+    /// The certificate of its authority.
+    pub fn ca_file(&self) -> &Path {
+        &self.certificate.ca
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.folder.path().join("ejabberd.yml")
+    }
+
+    /// Registers the accounts, which fails harmlessly for those that exist, and says when that is done.
+    fn accounts(&self) -> String {
+        let users: Vec<_> = self
+            .users
+            .iter()
+            .map(|user| format!("{{<<\"{user}\">>,<<\"{}\">>}}", ChatServer::password(user)))
+            .collect();
+        format!(
+            "{{ok, _}} = application:ensure_all_started(ejabberd), \
+             [ejabberd_auth:try_register(U, <<\"{DOMAIN}\">>, P) || {{U, P}} <- [{}]], \
+             io:format(\"{READY_LINE}~n\").",
+            users.join(",")
+        )
+    }
+
+    /// Debian's configuration as far as it concerns clients.
+    fn config(&self) -> String {
+        let shaper = match self.rate {
+            Rate::Stock => "normal",
+            Rate::Unlimited => "none",
+        };
+        let listener =
+            format!("ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: {shaper}");
+        format!(
+            r#"hosts: ["{DOMAIN}"]
+loglevel: 4
+certfiles: ["{bundle}"]
+ca_file: "{ca}"
+listen:
+  - {{port: {port}, {listener}, starttls_required: true}}
+  - {{port: {tls_port}, {listener}, tls: true}}
+shaper:
+  normal: {{rate: 3000, burst_size: 20000}}
+shaper_rules:
+  max_user_sessions: 10
+modules:
+  mod_carboncopy: {{}}
+  mod_client_state: {{}}
+  mod_disco: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_roster: {{}}
+  mod_stream_mgmt: {{resend_on_timeout: if_offline}}
+"#,
+            bundle = self.certificate.bundle.display(),
+            ca = self.certificate.ca.display(),
+            port = self.port,
+            tls_port = self.tls_port,
+        )
+    }
+}
+
+/// The folder in which Debian keeps ejabberd as an Erlang library; it depends on the machine's architecture.
+fn libraries() -> Result<PathBuf> {
+    for folder in fs::read_dir("/usr/lib")?.flatten() {
+        let Ok(mut entries) = fs::read_dir(folder.path()) else { continue };
+        let is_ejabberd = |entry: fs::DirEntry| {
+            entry.file_name().to_string_lossy().starts_with("ejabberd-") && entry.path().join("ebin").is_dir()
+        };
+        if entries.any(|entry| entry.is_ok_and(is_ejabberd)) {
+            return Ok(folder.path());
+        }
+    }
+    anyhow::bail!("there is no ejabberd below /usr/lib")
+}

@@ -1,0 +1,328 @@
+//! A private Tor network, and a bridge and a client behind a pluggable transport.
+//!
+//! Three directory authorities that are also exits, with voting times as short as tor allows. It is up in seven or eight
+//! seconds: about two for the keys and five for the first consensus. A bridge that starts before there is a consensus, or
+//! a client that starts before its bridge is ready, would sit in a retry back-off; so they are started in turn.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::control::Control;
+use crate::ports::{free_port, loopback};
+use crate::process::{Process, Spawn};
+
+const AUTHORITIES: usize = 3;
+/// tor's minima, in seconds.
+const VOTING_INTERVAL: u64 = 5;
+const VOTE_DELAY: u64 = 2;
+const DIST_DELAY: u64 = 2;
+/// From the start of the authorities to their first vote, in seconds.
+const LEAD: u64 = 2;
+
+const CONSENSUS_PATIENCE: Duration = Duration::from_secs(60);
+const BRIDGE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The authorities of a private Tor network.
+#[derive(Debug)]
+pub struct TorNetwork {
+    // Before the folder, so that they have ended when their files go.
+    authorities: Vec<Process>,
+    folder: TempDir,
+    /// What everyone in this network has in its torrc.
+    common: String,
+}
+
+/// A bridge, or a client.
+#[derive(Debug)]
+pub struct Tor {
+    process: Process,
+    folder: TempDir,
+    socks_port: u16,
+    control_port: u16,
+}
+
+/// Keys and ports of an authority that is not running yet.
+struct Authority {
+    folder: PathBuf,
+    or_port: u16,
+    dir_port: u16,
+    v3_identity: String,
+    fingerprint: String,
+}
+
+impl TorNetwork {
+    /// Starts one and waits for its first consensus.
+    ///
+    /// # Errors
+    ///
+    /// When Debian's package tor is missing, or the authorities do not agree in time.
+    pub fn start() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("tornet-").tempdir().context("making a folder")?;
+        let authorities = make_authorities(folder.path())?;
+        let common = common_torrc(&authorities);
+        let offset = voting_offset()?;
+        let processes = authorities
+            .iter()
+            .map(|authority| authority.start(&common, offset))
+            .collect::<Result<Vec<_>>>()?;
+        let network = Self { authorities: processes, folder, common };
+        network.wait_for_consensus(&authorities)?;
+        Ok(network)
+    }
+
+    fn wait_for_consensus(&self, authorities: &[Authority]) -> Result<()> {
+        let deadline = Instant::now() + CONSENSUS_PATIENCE;
+        for (authority, process) in authorities.iter().zip(&self.authorities) {
+            while !authority.folder.join("cached-microdesc-consensus").exists() {
+                if Instant::now() > deadline {
+                    bail!("the authorities did not agree in time:\n{}", process.lines().join("\n"));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a bridge and waits until it is ready. `torrc` names its transport.
+    ///
+    /// # Errors
+    ///
+    /// When it does not get ready, with its log.
+    pub fn bridge(&self, torrc: &str) -> Result<Tor> {
+        let or_port = free_port()?;
+        let torrc = format!(
+            "BridgeRelay 1\nNickname bridge\nORPort 127.0.0.1:{or_port}\nAssumeReachable 1\nBridgeDistribution none\n\
+             PublishServerDescriptor 0\nExitRelay 0\nSocksPort 0\n{torrc}\n"
+        );
+        let bridge = Tor::start("bridge", &self.common, &torrc, 0)?;
+        let ready = bridge.process.wait_for_line(|line| line.contains("Bootstrapped 100%"), BRIDGE_PATIENCE);
+        ready.context("the bridge did not get ready")?;
+        Ok(bridge)
+    }
+
+    /// Starts a client. `torrc` names its bridges and their transport.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn client(&self, torrc: &str) -> Result<Tor> {
+        let socks_port = free_port()?;
+        let torrc = format!("UseBridges 1\nSocksPort 127.0.0.1:{socks_port}\n{torrc}\n");
+        Tor::start("client", &self.common, &torrc, socks_port)
+    }
+
+    /// The folder of the network.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn make_authorities(folder: &Path) -> Result<Vec<Authority>> {
+    // Making keys is most of the work: side by side.
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AUTHORITIES)
+            .map(|n| scope.spawn(move || Authority::make(&folder.join(format!("authority{n}")))))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| bail!("making an authority's keys panicked")))
+            .collect()
+    })
+}
+
+/// When votes begin, in seconds of each interval, so that the first one is not far away.
+fn voting_offset() -> Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    Ok((now + LEAD + VOTE_DELAY + DIST_DELAY) % VOTING_INTERVAL)
+}
+
+fn common_torrc(authorities: &[Authority]) -> String {
+    let mut torrc = String::from(
+        "TestingTorNetwork 1\nRunAsDaemon 0\nLog notice stdout\nSafeLogging 0\nAddress 127.0.0.1\n\
+         AssumeReachable 1\nPathsNeededToBuildCircuits 0.25\n",
+    );
+    for (n, authority) in authorities.iter().enumerate() {
+        let Authority { or_port, dir_port, v3_identity, fingerprint, .. } = authority;
+        torrc += &format!(
+            "DirAuthority authority{n} orport={or_port} no-v2 v3ident={v3_identity} 127.0.0.1:{dir_port} {fingerprint}\n"
+        );
+    }
+    torrc
+}
+
+impl Authority {
+    fn make(folder: &Path) -> Result<Self> {
+        let keys = folder.join("keys");
+        make_private_folder(&keys)?;
+        let (or_port, dir_port) = (free_port()?, free_port()?);
+        let output = std::process::Command::new("sh")
+            .args(["-c", "echo secret | tor-gencert --create-identity-key -m 12 -a \"$0\" --passphrase-fd 0"])
+            .arg(loopback(dir_port).to_string())
+            .current_dir(&keys)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "making keys with tor-gencert (Debian's package tor): {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let certificate = fs::read_to_string(keys.join("authority_certificate"))?;
+        let v3_identity = certificate
+            .lines()
+            .find_map(|line| line.strip_prefix("fingerprint "))
+            .context("the authority's certificate has no fingerprint")?
+            .to_owned();
+        let fingerprint = make_fingerprint(folder)?;
+        Ok(Self { folder: folder.to_owned(), or_port, dir_port, v3_identity, fingerprint })
+    }
+
+    fn start(&self, common: &str, offset: u64) -> Result<Process> {
+        let torrc = format!(
+            "{common}DataDirectory {folder}\nNickname {name}\nORPort 127.0.0.1:{or_port}\nDirPort 127.0.0.1:{dir_port}\n\
+             SocksPort 0\nExitRelay 1\nExitPolicy accept *:*\nContactInfo nobody@example.com\n\
+             AuthoritativeDirectory 1\nV3AuthoritativeDirectory 1\nV3AuthNIntervalsValid 30\n\
+             TestingV3AuthInitialVotingInterval {VOTING_INTERVAL}\nTestingV3AuthInitialVoteDelay {VOTE_DELAY}\n\
+             TestingV3AuthInitialDistDelay {DIST_DELAY}\nTestingV3AuthVotingStartOffset {offset}\n\
+             V3AuthVotingInterval {later}\nV3AuthVoteDelay {VOTE_DELAY}\nV3AuthDistDelay {DIST_DELAY}\n\
+             TestingDirAuthVoteExit *\nTestingDirAuthVoteGuard *\n",
+            folder = self.folder.display(),
+            name = self.folder.file_name().unwrap_or_default().display(),
+            or_port = self.or_port,
+            dir_port = self.dir_port,
+            later = 2 * VOTING_INTERVAL,
+        );
+        let file = self.folder.join("torrc");
+        fs::write(&file, torrc)?;
+        spawn_tor("authority", &file)
+    }
+}
+
+/// Makes the relay's own keys, and reads their fingerprint.
+fn make_fingerprint(folder: &Path) -> Result<String> {
+    let output = std::process::Command::new("tor")
+        .args(["--ignore-missing-torrc", "-f", "/nonexistent", "--list-fingerprint", "--orport", "1"])
+        .args(["--dirserver", "none 127.0.0.1:1 ffffffffffffffffffffffffffffffffffffffff", "--datadirectory"])
+        .arg(folder)
+        .output()
+        .context("starting tor: install Debian's package tor")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().context("tor shows no fingerprint")?;
+    Ok(line.split_whitespace().skip(1).collect())
+}
+
+fn make_private_folder(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).context("making a folder")
+}
+
+fn spawn_tor(name: &str, torrc: &Path) -> Result<Process> {
+    Spawn::new(name, "tor")
+        .args(["--defaults-torrc", "/nonexistent", "-f"])
+        .arg(torrc)
+        .start()
+        .context("install Debian's package tor")
+}
+
+impl Tor {
+    fn start(name: &str, common: &str, torrc: &str, socks_port: u16) -> Result<Self> {
+        let folder =
+            tempfile::Builder::new().prefix(&format!("tor-{name}-")).tempdir().context("making a folder")?;
+        let control_port = free_port()?;
+        let data = folder.path().join("data");
+        make_private_folder(&data)?;
+        let file = folder.path().join("torrc");
+        let text = format!(
+            "{common}DataDirectory {}\nControlPort 127.0.0.1:{control_port}\nCookieAuthentication 0\n{torrc}",
+            data.display()
+        );
+        fs::write(&file, text)?;
+        Ok(Self { process: spawn_tor(name, &file)?, folder, socks_port, control_port })
+    }
+
+    /// Where a client offers SOCKS5.
+    pub fn socks(&self) -> SocketAddr {
+        loopback(self.socks_port)
+    }
+
+    /// Opens its control port.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached.
+    pub fn control(&self) -> Result<Control> {
+        Control::connect(loopback(self.control_port))
+    }
+
+    /// Its process: the log, the pid.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// To stop or kill it.
+    pub fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Its data folder, in which `pt_state` is.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A relay's fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// When it has none yet.
+    pub fn fingerprint(&self) -> Result<String> {
+        let text = fs::read_to_string(self.data().join("fingerprint")).context("reading the fingerprint")?;
+        Ok(text.split_whitespace().nth(1).context("an empty fingerprint file")?.to_owned())
+    }
+
+    /// Waits until it has bootstrapped, and shows each step to `progress`.
+    ///
+    /// # Errors
+    ///
+    /// After `timeout`, with its log.
+    pub fn wait_until_bootstrapped(
+        &self,
+        timeout: Duration,
+        mut progress: impl FnMut(&str),
+    ) -> Result<Duration> {
+        let started = Instant::now();
+        let mut shown = 0;
+        while started.elapsed() < timeout {
+            let lines = self.process.lines();
+            for line in lines.iter().skip(shown) {
+                if let Some((_, step)) = line.split_once("Bootstrapped ") {
+                    progress(step);
+                    if step.starts_with("100%") {
+                        return Ok(started.elapsed());
+                    }
+                }
+            }
+            shown = lines.len();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("tor did not bootstrap within {timeout:?}:\n{}", self.process.lines().join("\n"))
+    }
+
+    /// The pluggable transports that it runs: its child processes.
+    pub fn transports(&self) -> Vec<u32> {
+        children_of(self.process.pid())
+    }
+}
+
+/// The child processes of process `pid`.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|children| {
+            children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()
+        })
+        .collect()
+}

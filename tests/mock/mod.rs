@@ -1,0 +1,180 @@
+//! A chat server in this process that does exactly what a test tells it to.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use tokio::io::BufStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_xmpp::Stanza;
+use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmlStream, XmppStreamElement, accept_stream};
+use xmpp_parsers::bind::BindFeature;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::message::Message;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stream_features::StreamFeatures;
+use xmpp_parsers::{ns, sasl, sm};
+
+/// What no step of a test may take longer than.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct MockServer {
+    listener: TcpListener,
+}
+
+/// One connection from a client.
+pub(crate) struct Peer {
+    stream: XmlStream<BufStream<TcpStream>, XmppStreamElement>,
+    pub(crate) features: StreamFeatures,
+}
+
+impl MockServer {
+    pub(crate) async fn start() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+    }
+
+    /// An anonymous login at this server.
+    pub(crate) fn anonymous(&self) -> AccountConfig {
+        AccountConfig {
+            jid: "mock.example".parse().unwrap(),
+            credential: Credential::Anonymous,
+            server: Some(ServerAddr {
+                host: "127.0.0.1".into(),
+                port: self.listener.local_addr().unwrap().port(),
+            }),
+            tls: TlsMode::None,
+            ca_file: None,
+        }
+    }
+
+    pub(crate) fn with_password(&self) -> AccountConfig {
+        AccountConfig {
+            jid: "alice@mock.example".parse().unwrap(),
+            credential: Credential::Password("secret".into()),
+            ..self.anonymous()
+        }
+    }
+
+    /// The next connection within `wait`.
+    pub(crate) async fn connection_within(&self, wait: Duration) -> Option<TcpStream> {
+        timeout(wait, self.listener.accept()).await.ok().map(|accepted| accepted.unwrap().0)
+    }
+
+    /// The next connection, which is offered `mechanism` and nothing else.
+    pub(crate) async fn greet(&self, mechanism: &str) -> Peer {
+        let socket = self.connection_within(PATIENCE).await.expect("a connection");
+        let stream =
+            accept_stream(BufStream::new(socket), ns::JABBER_CLIENT, Timeouts::default()).await.unwrap();
+        let features =
+            StreamFeatures { sasl_mechanisms: [mechanism.to_owned()].into(), ..StreamFeatures::default() };
+        let stream = stream.send_header(header()).await.unwrap().send_features(&features).await.unwrap();
+        Peer { stream, features }
+    }
+
+    /// The next connection, logged in.
+    pub(crate) async fn log_in(&self, acks: bool) -> Peer {
+        let mut peer = self.greet("ANONYMOUS").await;
+        assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
+        let success = XmppStreamElement::Sasl(sasl::Nonza::Success(sasl::Success { data: vec![] }));
+        let stream = peer.stream.accept_reset(&success).await.unwrap();
+        let features = StreamFeatures {
+            bind: Some(BindFeature { required: true }),
+            stream_management: acks.then_some(sm::StreamManagement { optional: false }),
+            ..StreamFeatures::default()
+        };
+        let stream = stream.send_header(header()).await.unwrap().send_features(&features).await.unwrap();
+        Peer { stream, features }
+    }
+
+    /// The next connection, with a new session.
+    pub(crate) async fn session(&self, acks: bool) -> Peer {
+        let mut peer = self.log_in(acks).await;
+        peer.open().await;
+        peer
+    }
+}
+
+impl Peer {
+    pub(crate) async fn next(&mut self) -> XmppStreamElement {
+        timeout(PATIENCE, self.stream.next()).await.expect("the client to say something").unwrap().unwrap()
+    }
+
+    pub(crate) async fn send(&mut self, element: XmppStreamElement) {
+        self.stream.send(&element).await.unwrap();
+    }
+
+    pub(crate) async fn send_sm(&mut self, nonza: sm::Nonza) {
+        self.send(XmppStreamElement::SM(nonza)).await;
+    }
+
+    /// Binds, and enables stream management if it was offered.
+    pub(crate) async fn open(&mut self) {
+        self.bind().await;
+        if self.features.stream_management.is_some() {
+            assert!(matches!(self.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
+            let enabled = sm::Enabled {
+                id: Some(sm::StreamId("session".into())),
+                location: None,
+                max: None,
+                resume: true,
+            };
+            self.send_sm(sm::Nonza::Enabled(enabled)).await;
+        }
+    }
+
+    pub(crate) async fn bind(&mut self) {
+        let bind = self.stanza().await;
+        let Stanza::Iq(bind) = bind else { panic!("no bind request: {bind:?}") };
+        let jid = Element::builder("jid", ns::BIND).append("alice@mock.example/here");
+        let payload = Element::builder("bind", ns::BIND).append(jid).build();
+        let response = Iq::Result { from: None, to: None, id: bind.id().into(), payload: Some(payload) };
+        self.send(XmppStreamElement::Stanza(response.into())).await;
+    }
+
+    pub(crate) async fn presence(&mut self) {
+        let presence = self.stanza().await;
+        assert!(matches!(presence, Stanza::Presence(_)), "no presence: {presence:?}");
+    }
+
+    /// The next stanza; requests for acknowledgements are passed over.
+    pub(crate) async fn stanza(&mut self) -> Stanza {
+        loop {
+            match self.next().await {
+                XmppStreamElement::Stanza(stanza) => return stanza,
+                XmppStreamElement::SM(sm::Nonza::Req(_)) => {}
+                other => panic!("no stanza: {other:?}"),
+            }
+        }
+    }
+
+    /// The body of the next stanza, which is a message.
+    pub(crate) async fn text(&mut self) -> String {
+        match self.stanza().await {
+            Stanza::Message(Message { bodies, .. }) => bodies.into_values().next().unwrap(),
+            other => panic!("no message: {other:?}"),
+        }
+    }
+
+    /// Acknowledges the first `handled` stanzas of the session.
+    pub(crate) async fn ack(&mut self, handled: u32) {
+        self.send_sm(sm::Nonza::Ack(sm::A { h: handled })).await;
+    }
+
+    /// Whether the client ends the stream in good order.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        use tokio_xmpp::xmlstream::ReadError;
+        loop {
+            match timeout(PATIENCE, self.stream.next()).await.expect("the client to close") {
+                Some(Ok(XmppStreamElement::SM(_))) => {}
+                Some(Err(ReadError::StreamFooterReceived)) => return true,
+                _ => return false,
+            }
+        }
+    }
+}
+
+fn header() -> StreamHeader<'static> {
+    StreamHeader { from: Some(Cow::Borrowed("mock.example")), to: None, id: Some(Cow::Borrowed("1")) }
+}
