@@ -194,6 +194,19 @@ pub enum Event {
     Closed(StreamId, CloseReason),
 }
 
+impl Event {
+    /// The stream that it is about.
+    pub fn stream(&self) -> StreamId {
+        match self {
+            Self::Incoming { stream, .. }
+            | Self::Connected(stream)
+            | Self::Readable(stream)
+            | Self::Writable(stream)
+            | Self::Closed(stream, _) => *stream,
+        }
+    }
+}
+
 /// Why a stream is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {

@@ -116,7 +116,13 @@ impl Endpoint {
 
     /// The next thing that applications should know.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        loop {
+            let event = self.events.pop_front()?;
+            // The application may have let go of it since.
+            if self.streams.get(&event.stream()).is_some_and(|stream| !stream.released) {
+                return Some(event);
+            }
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -338,8 +344,27 @@ impl Endpoint {
         }
     }
 
+    /// The way that an ack went is no way any more: what waits for it would wait for ever.
+    fn unpin(&mut self, is_closed: impl Fn(AccountId, &FullJid) -> bool) {
+        for stream in self.streams.values_mut() {
+            stream.pinned.take_if(|(via, to)| is_closed(*via, to));
+        }
+    }
+
+    /// A connect can be answered only by the account that was asked.
+    fn withdraw_offers(&mut self, now: Instant, id: AccountId) {
+        let asked = |stream: &Stream| matches!(stream.phase, Phase::Offered { via, .. } if via == id);
+        let offers: Vec<StreamId> =
+            self.streams.iter().filter(|(_, stream)| asked(stream)).map(|(&stream, _)| stream).collect();
+        for stream in offers {
+            self.close(now, stream, CloseReason::NoAccount);
+        }
+    }
+
     /// The account is gone, or is known under another JID now: no link can use it.
     fn leave_links(&mut self, now: Instant, id: AccountId) {
+        self.unpin(|via, _| via == id);
+        self.withdraw_offers(now, id);
         let links: Vec<LinkId> = self
             .routes
             .links()
@@ -398,7 +423,10 @@ impl Endpoint {
             self.ready.push_back(id);
         }
         let silence = stream.silence_deadline(self.config.silence_timeout);
-        if let Some(at) = silence.into_iter().chain(stream.keepalive_deadline()).min() {
+        let oldest = stream.send.sets().next().and_then(|set| self.sets.get(&set));
+        let retry = oldest.and_then(|oldest| stream.retry_deadline(oldest.sent));
+        let deadlines = [silence, retry, stream.keepalive_deadline()];
+        if let Some(at) = deadlines.into_iter().flatten().min() {
             self.timers.arm(TimerKey::Stream(id), at);
         }
     }

@@ -169,6 +169,12 @@ impl SendHalf {
         self.packets.get_mut(position).filter(|packet| packet.state == PacketState::Sent(set))
     }
 
+    /// An id that the peer's window cannot reach, whatever has arrived: it makes a peer give up at once.
+    pub(super) fn fatal_id(&self) -> SeqNum {
+        let distance = u32::try_from(self.packets.len()).unwrap_or(WINDOW);
+        self.oldest.plus(distance + WINDOW + 1)
+    }
+
     /// The sets under which packets are on their way.
     pub(super) fn sets(&self) -> impl Iterator<Item = SetId> {
         self.packets.iter().filter_map(|packet| match packet.state {

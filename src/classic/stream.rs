@@ -13,6 +13,9 @@ use super::{AccountId, CloseReason, Config, SetId};
 
 /// How often a peer that we slow down is told that the connection still exists.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long a peer that ignores repeated packets may leave one unanswered before it is sent again: the
+/// answer may have been lost with one of its accounts. Longer than [`KEEPALIVE_INTERVAL`].
+const RETRY_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a resource that was known from earlier may take to answer before the bare JID is asked.
 const RESOURCE_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -40,6 +43,8 @@ pub(super) struct Stream {
     pub(super) pinned: Option<(AccountId, FullJid)>,
     /// The last sign of progress, or when something to wait for began.
     quiet_since: Instant,
+    /// When the peer last said that it answers late on purpose.
+    slowed_at: Option<Instant>,
     /// Since when answers are withheld and the peer was not told why.
     withholding_since: Option<Instant>,
 }
@@ -101,6 +106,7 @@ impl Stream {
             answers: false,
             pinned: None,
             quiet_since: now,
+            slowed_at: None,
             withholding_since: None,
         }
     }
@@ -150,6 +156,17 @@ impl Stream {
     /// When nothing has come of what it waits for.
     pub(super) fn silence_deadline(&self, timeout: Duration) -> Option<Instant> {
         (self.is_open() && self.is_waiting()).then(|| self.quiet_since + timeout)
+    }
+
+    /// The peer says that the connection still exists, although it does not answer.
+    pub(super) fn on_slowed(&mut self, now: Instant) {
+        self.slowed_at = Some(now);
+    }
+
+    /// When to send again what was sent at `sent`, if it is not answered.
+    pub(super) fn retry_deadline(&self, sent: Instant) -> Option<Instant> {
+        let since = self.slowed_at.map_or(sent, |at| at.max(sent));
+        (self.is_open() && self.tolerant).then(|| since + RETRY_INTERVAL)
     }
 
     /// When the peer, slowed down by us, should hear that the connection still exists.

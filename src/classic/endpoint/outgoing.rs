@@ -148,7 +148,7 @@ impl Endpoint {
         Some((Attempt { accounts, ours, via, set: None, fall_back_at }, to))
     }
 
-    fn online_account(&self, accounts: &[AccountId]) -> Option<AccountId> {
+    pub(super) fn online_account(&self, accounts: &[AccountId]) -> Option<AccountId> {
         accounts.iter().copied().find(|id| self.accounts.get(id).is_some_and(|account| account.online))
     }
 
@@ -177,6 +177,26 @@ impl Endpoint {
             self.forget_set(set);
         }
         self.send_connect(now, id);
+    }
+
+    /// Tells the peer that we have given up a stream. It may have fallen silent to us only; if it has
+    /// not, and has nothing to send, it would keep its end for ever. All of its aliases are told, because
+    /// nobody will look after a bounce. The id is one that no correct peer uses, so that the end cannot
+    /// be taken for a complete one.
+    pub(super) fn send_reset(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.is_open()) else { return };
+        let Some(link) = stream.link().and_then(|link| self.routes.link(link)) else { return };
+        let Some(via) = self.online_account(&link.accounts) else { return };
+        let payload = Payload::Disconnect { header: stream.header(&link.ours), id: stream.send.fatal_id() };
+        for alias in link.theirs.clone().iter() {
+            self.send_parting_word(via, alias.clone(), payload.clone());
+        }
+    }
+
+    /// A set about something that we do not have (any more), whose answer is of no interest.
+    pub(super) fn send_parting_word(&mut self, via: AccountId, to: FullJid, payload: Payload) {
+        let stanza = Outgoing::Set(self.new_set_id(), payload);
+        self.control.push_back(Transmit { via, to: to.into(), stanza });
     }
 
     /// Asks the peer of a link for a sign of life.

@@ -69,14 +69,26 @@ impl Endpoint {
             return;
         }
         let Some(ours) = self.aliases_of(&accounts) else { return };
-        if self.routes.lookup(via, from, header.clone()).is_some() {
-            return; // a message to a bare JID may come once a resource
+        if let Some(known) = self.routes.lookup(via, from, header.clone()) {
+            return self.repeat_ack(known, via, from);
         }
         if self.half_open >= self.config.max_half_open || self.streams.len() >= self.config.max_streams {
             return self.refuse_at_once(via, from, &header, &ours);
         }
         let attempt = Attempt { accounts, ours, via, set: None, fall_back_at: None };
         self.offer(now, from, header, resend, &attempt);
+    }
+
+    /// A connect of a known connection. A message to a bare JID may come once a resource; but as long as
+    /// the peer has not said anything, our ack may also have been lost.
+    fn repeat_ack(&mut self, id: StreamId, via: AccountId, from: &FullJid) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if let Phase::Open { link } = stream.phase
+            && stream.pinned.is_some()
+        {
+            stream.pinned = Some((via, from.clone()));
+            self.send_ack(id, link, via, from, true);
+        }
     }
 
     fn accepting_accounts(&self) -> Vec<AccountId> {
@@ -132,7 +144,7 @@ impl Endpoint {
                 self.on_connected(now, id, &attempt, from, &header, resend);
             }
             Some((id, _)) => self.close(now, id, CloseReason::Refused),
-            None => self.on_known_ack(now, via, from, header),
+            None => self.on_known_ack(now, via, from, header, success),
         }
     }
 
@@ -165,11 +177,28 @@ impl Endpoint {
     }
 
     /// An ack for a connection that is open already says that the peer still has it.
-    fn on_known_ack(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header) {
-        if let Some(id) = self.routes.lookup(via, from, header) {
+    fn on_known_ack(&mut self, now: Instant, via: AccountId, from: &FullJid, header: Header, success: bool) {
+        if let Some(id) = self.routes.lookup(via, from, header.clone()) {
             self.note_heard(now, id, from);
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.on_slowed(now);
+            }
             self.after_change(now, id);
+        } else if success && header.aliases.contains(from) {
+            self.disown(via, from, header);
         }
+    }
+
+    /// The peer has a connection that we have not: we gave up waiting for its ack, or it saw a late copy
+    /// of a connect. Nobody will ever use it, so it is told.
+    fn disown(&mut self, via: AccountId, from: &FullJid, header: Header) {
+        let link = self.routes.links_from(via, from).first().and_then(|link| self.routes.link(*link));
+        let known: Vec<AccountId> = self.accounts.keys().copied().collect();
+        let Some(ours) = link.map(|link| link.ours.clone()).or_else(|| self.aliases_of(&known)) else {
+            return;
+        };
+        let header = Header { local: header.remote, remote: header.local, aliases: ours };
+        self.send_parting_word(via, from.clone(), Payload::Disconnect { header, id: SeqNum::ZERO });
     }
 
     fn note_heard(&mut self, now: Instant, id: StreamId, from: &FullJid) {
@@ -293,6 +322,7 @@ impl Endpoint {
                 {
                     link.on_bounce(now, from);
                 }
+                self.unpin(|_, to| to == from);
                 self.on_set_lost(now, set, outstanding.purpose);
             }
             Purpose::Connect(id) => self.on_connect_bounced(now, id),

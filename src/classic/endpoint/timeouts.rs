@@ -7,7 +7,7 @@ use crate::classic::link::PING_INTERVAL;
 use crate::classic::routing::LinkId;
 use crate::classic::stream::Phase;
 use crate::classic::timers::TimerKey;
-use crate::classic::{CloseReason, StreamId};
+use crate::classic::{CloseReason, SetId, StreamId};
 
 impl Endpoint {
     /// Looks after everything that is due; to be called when [`poll_timeout`](Self::poll_timeout) has
@@ -47,22 +47,43 @@ impl Endpoint {
     fn check_open(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if stream.silence_deadline(self.config.silence_timeout).is_some_and(|at| now >= at) {
-            return self.close(now, id, CloseReason::PeerSilent);
+            return self.give_up(now, id);
         }
         if stream.keepalive_deadline().is_some_and(|at| now >= at) {
             stream.on_keepalive(now);
             self.send_keepalive(now, id);
         }
+        self.retry(now, id);
         self.after_change(now, id);
+    }
+
+    /// Sends again what has not been answered for too long.
+    fn retry(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        let is_late = |set: &SetId| {
+            let sent = self.sets.get(set).map(|set| set.sent);
+            sent.and_then(|sent| stream.retry_deadline(sent)).is_some_and(|at| now >= at)
+        };
+        let late: Vec<SetId> = stream.send.sets().filter(is_late).collect();
+        for set in late {
+            if let Some(unanswered) = self.forget_set(set) {
+                self.on_set_lost(now, set, unanswered.purpose);
+            }
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, id: StreamId) {
+        self.send_reset(id);
+        self.close(now, id, CloseReason::PeerSilent);
     }
 
     /// Tells a peer that is being slowed down that its connection still exists: an ack that nobody
     /// waits for, which the 2013 program ignores.
     fn send_keepalive(&mut self, now: Instant, id: StreamId) {
         let Some(link_id) = self.streams.get(&id).and_then(super::Stream::link) else { return };
-        let Some(link) = self.routes.link_mut(link_id) else { return };
-        let Some(alias) = link.next_alias(now) else { return };
-        let Some(via) = link.accounts.first().copied() else { return };
+        let Some(link) = self.routes.link(link_id) else { return };
+        let Some(via) = self.online_account(&link.accounts) else { return };
+        let Some(alias) = self.routes.link_mut(link_id).and_then(|link| link.next_alias(now)) else { return };
         self.send_ack(id, link_id, via, &alias, true);
     }
 
@@ -72,7 +93,7 @@ impl Endpoint {
         let ping_at = link.last_heard() + PING_INTERVAL;
         if now >= dead_at {
             for stream in self.routes.streams_of(id) {
-                self.close(now, stream, CloseReason::PeerSilent);
+                self.give_up(now, stream);
             }
         } else if now >= ping_at {
             self.send_ping(now, id);

@@ -1,0 +1,467 @@
+//! The chat servers in the middle, on virtual time.
+//!
+//! What is kept is what XMPP promises: stanzas from one account to another stay in order, an IQ to
+//! nobody comes back as an error, a resumed connection (XEP-0198) has lost nothing. Everything else is
+//! up to [`Conditions`] and the seed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use hexchat_pt::classic::{AccountId, Payload};
+use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::minidom::Element;
+
+use crate::rng::Rng;
+
+/// Time since the start of the run.
+pub(crate) type Time = Duration;
+
+/// Which of the two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Self; 2] = [Self::Left, Self::Right];
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}
+
+/// One account of one program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seat {
+    pub(crate) side: Side,
+    pub(crate) account: AccountId,
+}
+
+impl Seat {
+    pub(crate) const fn new(side: Side, account: u64) -> Self {
+        Self { side, account: AccountId(account) }
+    }
+}
+
+/// What a stanza says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Message { payload: Payload, delayed: bool },
+    MessageError { payload: Option<Payload> },
+    Set(Payload),
+    Ping,
+    Result(Option<Payload>),
+    Error { nobody_there: bool },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stanza {
+    pub(crate) id: String,
+    pub(crate) body: Body,
+}
+
+impl Stanza {
+    fn payload(&self) -> Option<&Payload> {
+        match &self.body {
+            Body::Message { payload, .. } | Body::Set(payload) => Some(payload),
+            Body::Result(payload) | Body::MessageError { payload } => payload.as_ref(),
+            Body::Ping | Body::Error { .. } => None,
+        }
+    }
+
+    /// Roughly its length as XML.
+    fn size(&self) -> u64 {
+        let payload = match self.payload() {
+            Some(Payload::Packet { data, .. }) => 400 + data.len() as u64 * 4 / 3,
+            Some(_) => 400,
+            None => 0,
+        };
+        120 + payload
+    }
+
+    /// The same stanza after a trip through the encoding.
+    fn through_the_wire(self) -> Self {
+        let reread = |payload: Payload| {
+            if matches!(payload, Payload::Malformed { .. }) {
+                return payload;
+            }
+            let xml = String::from(&payload.to_element());
+            let element: Element = xml.parse().expect("what was written is XML");
+            let read = Payload::from_element(&element);
+            assert_eq!(read.as_ref(), Some(&payload), "the encoding changed a payload: {xml}");
+            payload
+        };
+        let body = match self.body {
+            Body::Message { payload, delayed } => Body::Message { payload: reread(payload), delayed },
+            Body::Set(payload) => Body::Set(reread(payload)),
+            Body::Result(payload) => Body::Result(payload.map(reread)),
+            other => other,
+        };
+        Self { id: self.id, body }
+    }
+}
+
+/// What an account hands to its program.
+#[derive(Clone, Debug)]
+pub(crate) enum Delivery {
+    Stanza {
+        from: Jid,
+        stanza: Stanza,
+    },
+    /// The server has taken over the stanza with this id (XEP-0198).
+    ServerAck {
+        id: String,
+    },
+}
+
+/// What this network is like.
+#[derive(Clone, Debug)]
+pub(crate) struct Conditions {
+    /// From an account to the server and back, in milliseconds; drawn for each stanza.
+    pub(crate) uplink: Range<u64>,
+    /// From the server to an account, in milliseconds; drawn for each stanza.
+    pub(crate) downlink: Range<u64>,
+    /// What the server reads from an account, in bytes a second.
+    pub(crate) rate: Option<u64>,
+    /// Stanzas in a thousand that are delivered twice.
+    pub(crate) duplicates: u64,
+    /// Stanzas in a thousand that vanish inside the server.
+    pub(crate) losses: u64,
+    /// A message to a bare JID goes to all of its resources, not to one.
+    pub(crate) copies_messages: bool,
+    /// Messages to nobody are kept until somebody comes.
+    pub(crate) stores_offline: bool,
+    /// What an account had not received when it was lost comes back as an error.
+    pub(crate) returns_undelivered: bool,
+    /// A message that comes back says what it said.
+    pub(crate) repeats_bounced: bool,
+    /// One stanza in so many is written as XML and read again.
+    pub(crate) encoded: u64,
+}
+
+impl Default for Conditions {
+    /// A good server nearby.
+    fn default() -> Self {
+        Self {
+            uplink: 5..20,
+            downlink: 5..20,
+            rate: None,
+            duplicates: 0,
+            losses: 0,
+            copies_messages: false,
+            stores_offline: false,
+            returns_undelivered: true,
+            repeats_bounced: true,
+            encoded: 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Online,
+    /// Its connection broke; the server keeps everything for it.
+    Suspended,
+    Offline,
+}
+
+#[derive(Debug)]
+struct Account {
+    jid: FullJid,
+    state: State,
+    /// When the shaper has read everything that was sent.
+    uplink_free: Time,
+    /// When the last stanza reaches the server.
+    uplink_last: Time,
+    /// What was under way in either direction when the connection broke, in order.
+    held: Vec<InFlight>,
+    stored: Vec<(Jid, Stanza)>,
+}
+
+#[derive(Clone, Debug)]
+enum InFlight {
+    Up { from: Seat, to: Jid, stanza: Stanza },
+    Down { to: Seat, delivery: Delivery },
+}
+
+impl InFlight {
+    fn seat(&self) -> Seat {
+        match self {
+            Self::Up { from: seat, .. } | Self::Down { to: seat, .. } => *seat,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Network {
+    rng: Rng,
+    conditions: Conditions,
+    accounts: BTreeMap<Seat, Account>,
+    queue: BTreeMap<(Time, u64), InFlight>,
+    /// When the last stanza from one JID to an account arrives.
+    order: BTreeMap<(Jid, Seat), Time>,
+    next: u64,
+    now: Time,
+    mute: Option<Side>,
+}
+
+impl Network {
+    pub(crate) fn new(rng: Rng, conditions: Conditions) -> Self {
+        Self {
+            rng,
+            conditions,
+            accounts: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            order: BTreeMap::new(),
+            next: 0,
+            now: Time::ZERO,
+            mute: None,
+        }
+    }
+
+    pub(crate) fn add_account(&mut self, seat: Seat, jid: FullJid) {
+        let account = Account {
+            jid,
+            state: State::Offline,
+            uplink_free: Time::ZERO,
+            uplink_last: Time::ZERO,
+            held: Vec::new(),
+            stored: Vec::new(),
+        };
+        self.accounts.insert(seat, account);
+    }
+
+    pub(crate) fn jid(&self, seat: Seat) -> &FullJid {
+        &self.accounts[&seat].jid
+    }
+
+    pub(crate) fn seats(&self, side: Side) -> Vec<Seat> {
+        self.accounts.keys().copied().filter(|seat| seat.side == side).collect()
+    }
+
+    pub(crate) fn is_online(&self, seat: Seat) -> bool {
+        self.accounts[&seat].state == State::Online
+    }
+
+    pub(crate) fn is_suspended(&self, seat: Seat) -> bool {
+        self.accounts[&seat].state == State::Suspended
+    }
+
+    /// From then on nothing that `side` sends arrives anywhere.
+    pub(crate) fn lose_everything_from(&mut self, side: Side) {
+        self.mute = Some(side);
+    }
+
+    pub(crate) fn calm_down(&mut self) {
+        self.conditions.losses = 0;
+        self.conditions.duplicates = 0;
+    }
+
+    /// When something happens next.
+    pub(crate) fn next_time(&self) -> Option<Time> {
+        self.queue.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    fn push(&mut self, at: Time, what: InFlight) {
+        self.queue.insert((at, self.next), what);
+        self.next += 1;
+    }
+
+    /// A program sends a stanza.
+    pub(crate) fn send(&mut self, now: Time, from: Seat, to: Jid, stanza: Stanza) {
+        self.now = now;
+        let encoded = self.rng.chance(1, self.conditions.encoded);
+        let stanza = if encoded { stanza.through_the_wire() } else { stanza };
+        let what = InFlight::Up { from, to, stanza };
+        match self.accounts[&from].state {
+            State::Online => self.start_up(what),
+            State::Suspended => self.hold(what),
+            State::Offline => {}
+        }
+    }
+
+    fn hold(&mut self, what: InFlight) {
+        if let Some(account) = self.accounts.get_mut(&what.seat()) {
+            account.held.push(what);
+        }
+    }
+
+    fn start_up(&mut self, what: InFlight) {
+        let InFlight::Up { from, stanza, .. } = &what else { return };
+        let delay = self.rng.millis(self.conditions.uplink.clone());
+        let Some(account) = self.accounts.get_mut(from) else { return };
+        if let Some(rate) = self.conditions.rate {
+            let reading = Duration::from_micros(stanza.size() * 1_000_000 / rate);
+            account.uplink_free = account.uplink_free.max(self.now) + reading;
+        } else {
+            account.uplink_free = self.now;
+        }
+        let at = (account.uplink_free + delay).max(account.uplink_last);
+        account.uplink_last = at;
+        self.push(at, what);
+    }
+
+    fn start_down(&mut self, to: Seat, from: &Jid, delivery: Delivery) {
+        let what = InFlight::Down { to, delivery };
+        if self.accounts[&to].state == State::Suspended {
+            return self.hold(what);
+        }
+        let delay = self.rng.millis(self.conditions.downlink.clone());
+        let last = self.order.entry((from.clone(), to)).or_default();
+        *last = (self.now + delay).max(*last);
+        let at = *last;
+        self.push(at, what);
+    }
+
+    /// The next thing that some account receives by `now`.
+    pub(crate) fn pop(&mut self, now: Time) -> Option<(Seat, Delivery)> {
+        while let Some((&key, _)) = self.queue.first_key_value().filter(|((at, _), _)| *at <= now) {
+            let what = self.queue.remove(&key)?;
+            self.now = key.0;
+            match what {
+                InFlight::Up { from, to, stanza } => self.route(from, to, stanza),
+                InFlight::Down { to, delivery } => return Some((to, delivery)),
+            }
+        }
+        None
+    }
+
+    /// A stanza has reached the server.
+    fn route(&mut self, from: Seat, to: Jid, stanza: Stanza) {
+        let sender: Jid = self.accounts[&from].jid.clone().into();
+        let ack = Delivery::ServerAck { id: stanza.id.clone() };
+        self.start_down(from, &Jid::new("the.server").expect("a JID"), ack);
+        if self.mute == Some(from.side) || self.rng.chance(self.conditions.losses, 1000) {
+            return;
+        }
+        let recipients = self.recipients(&to);
+        if recipients.is_empty() {
+            return self.nobody_there(from, to, stanza);
+        }
+        for seat in recipients {
+            let copies = if self.rng.chance(self.conditions.duplicates, 1000) { 2 } else { 1 };
+            for _ in 0..copies {
+                let stanza = stanza.clone();
+                self.start_down(seat, &sender, Delivery::Stanza { from: sender.clone(), stanza });
+            }
+        }
+    }
+
+    fn recipients(&self, to: &Jid) -> Vec<Seat> {
+        let reachable = self.accounts.iter().filter(|(_, account)| account.state != State::Offline);
+        let matching = reachable.filter(|(_, account)| match to.try_as_full() {
+            Ok(full) => account.jid == *full,
+            Err(bare) => account.jid.to_bare() == *bare,
+        });
+        let limit = if self.conditions.copies_messages { usize::MAX } else { 1 };
+        matching.map(|(&seat, _)| seat).take(limit).collect()
+    }
+
+    fn nobody_there(&mut self, sender: Seat, to: Jid, stanza: Stanza) {
+        let body = match stanza.body {
+            Body::Message { payload, .. } if self.conditions.stores_offline => {
+                let sender: Jid = self.accounts[&sender].jid.clone().into();
+                let stanza = Stanza { id: stanza.id, body: Body::Message { payload, delayed: true } };
+                if let Some(account) =
+                    self.accounts.values_mut().find(|account| account.jid.to_bare() == to.to_bare())
+                {
+                    account.stored.push((sender, stanza));
+                }
+                return;
+            }
+            Body::Message { payload, .. } => {
+                Body::MessageError { payload: self.conditions.repeats_bounced.then_some(payload) }
+            }
+            Body::Set(_) | Body::Ping => Body::Error { nobody_there: true },
+            Body::Result(_) | Body::Error { .. } | Body::MessageError { .. } => return,
+        };
+        let stanza = Stanza { id: stanza.id, body };
+        self.start_down(sender, &to.clone(), Delivery::Stanza { from: to, stanza });
+    }
+
+    /// The connection of an account breaks.
+    pub(crate) fn suspend(&mut self, now: Time, seat: Seat) {
+        self.now = now;
+        let under_way = self.take_under_way(seat);
+        let Some(account) = self.accounts.get_mut(&seat) else { return };
+        if account.state == State::Online {
+            account.state = State::Suspended;
+            account.held.extend(under_way);
+        }
+    }
+
+    fn take_under_way(&mut self, seat: Seat) -> Vec<InFlight> {
+        let keys: Vec<_> =
+            self.queue.iter().filter(|(_, what)| what.seat() == seat).map(|(&key, _)| key).collect();
+        keys.iter().filter_map(|key| self.queue.remove(key)).collect()
+    }
+
+    /// The connection of an account is back and nothing was lost.
+    pub(crate) fn resume(&mut self, now: Time, seat: Seat) {
+        self.now = now;
+        let Some(account) = self.accounts.get_mut(&seat) else { return };
+        account.state = State::Online;
+        for what in std::mem::take(&mut account.held) {
+            match what {
+                InFlight::Up { .. } => self.start_up(what),
+                InFlight::Down { to, delivery } => {
+                    let from = match &delivery {
+                        Delivery::Stanza { from, .. } => from.clone(),
+                        Delivery::ServerAck { .. } => Jid::new("the.server").expect("a JID"),
+                    };
+                    self.start_down(to, &from, delivery);
+                }
+            }
+        }
+    }
+
+    /// The server forgets an account's connection, and with it what was under way.
+    pub(crate) fn drop_account(&mut self, now: Time, seat: Seat) {
+        self.now = now;
+        let under_way = self.take_under_way(seat);
+        let Some(account) = self.accounts.get_mut(&seat) else { return };
+        account.state = State::Offline;
+        let lost = std::mem::take(&mut account.held).into_iter().chain(under_way);
+        if !self.conditions.returns_undelivered {
+            return;
+        }
+        let to: Jid = account.jid.clone().into();
+        for what in lost {
+            if let InFlight::Down { delivery: Delivery::Stanza { from, stanza }, .. } = what
+                && let Some(sender) = self.seat_of(&from)
+            {
+                self.nobody_there(sender, to.clone(), stanza);
+            }
+        }
+    }
+
+    fn seat_of(&self, jid: &Jid) -> Option<Seat> {
+        let found = self.accounts.iter().find(|(_, account)| jid.try_as_full() == Ok(&account.jid));
+        found.filter(|(_, account)| account.state != State::Offline).map(|(&seat, _)| seat)
+    }
+
+    /// The server restarts: everybody is out, and everything inside is lost.
+    pub(crate) fn restart(&mut self) {
+        self.queue.clear();
+        for account in self.accounts.values_mut() {
+            account.state = State::Offline;
+            account.held.clear();
+        }
+    }
+
+    /// An account logs in anew.
+    pub(crate) fn log_in(&mut self, now: Time, seat: Seat) {
+        self.now = now;
+        let Some(account) = self.accounts.get_mut(&seat) else { return };
+        account.state = State::Online;
+        account.uplink_free = now;
+        for (from, stanza) in std::mem::take(&mut account.stored) {
+            self.start_down(seat, &from.clone(), Delivery::Stanza { from, stanza });
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The two programs that talk: what they have in common, and ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use hexchat_pt::classic::{
+    AccountChange, AccountId, Address, CloseReason, Config, Endpoint, Event, Incoming, Outgoing, Payload,
+    Read, SetId, StreamId, Transmit,
+};
+use xmpp_parsers::jid::Jid;
+
+use crate::network::{Body, Stanza};
+
+/// A program with accounts on one side and applications on the other.
+pub(crate) trait Program {
+    fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange);
+    fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza);
+    fn handle_server_ack(&mut self, now: Instant, id: &str);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)>;
+    fn poll_event(&mut self) -> Option<Event>;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        accounts: &[AccountId],
+        to: Jid,
+        local: Address,
+        remote: Address,
+    ) -> Result<StreamId, CloseReason>;
+    fn accept(&mut self, now: Instant, stream: StreamId);
+    fn refuse(&mut self, now: Instant, stream: StreamId);
+    fn write(&mut self, now: Instant, stream: StreamId, data: &[u8]) -> Result<usize, CloseReason>;
+    fn read(&mut self, now: Instant, stream: StreamId) -> Read;
+    fn finish(&mut self, now: Instant, stream: StreamId);
+    fn release(&mut self, now: Instant, stream: StreamId);
+
+    /// Bytes kept.
+    fn buffered(&self) -> usize;
+    fn stream_count(&self) -> usize;
+    /// The most bytes that it may keep for one stream.
+    fn most_buffered(&self) -> usize;
+}
+
+/// Ours, with a driver that checks what goes over the wire.
+pub(crate) struct Ours {
+    endpoint: Endpoint,
+    most_buffered: usize,
+    /// Accounts that it was told are online.
+    online: BTreeSet<AccountId>,
+    spread: SpreadCheck,
+    /// Pings of the peer's to be answered, which a real driver's XMPP layer does.
+    pongs: Vec<(AccountId, Jid, String)>,
+    unsolicited: u64,
+}
+
+impl Ours {
+    pub(crate) fn new(config: Config) -> Self {
+        // What a correct peer can have on its way comes on top: 100 packets of 4096 bytes.
+        let most_buffered = config.send_buffer + config.receive_buffer + 100 * 4096;
+        Self {
+            endpoint: Endpoint::new(config),
+            most_buffered,
+            online: BTreeSet::new(),
+            spread: SpreadCheck::default(),
+            pongs: Vec::new(),
+            unsolicited: 0,
+        }
+    }
+
+    fn write_stanza(&mut self, stanza: Outgoing) -> Stanza {
+        match stanza {
+            Outgoing::Message(payload) => {
+                Stanza { id: String::new(), body: Body::Message { payload, delayed: false } }
+            }
+            Outgoing::Set(set, payload) => {
+                self.spread.on_sent(set, &payload);
+                Stanza { id: id_of(set), body: Body::Set(payload) }
+            }
+            Outgoing::Unsolicited(payload) => {
+                self.unsolicited += 1;
+                Stanza { id: format!("u{}", self.unsolicited), body: Body::Result(Some(payload)) }
+            }
+            Outgoing::Answer(id) => Stanza { id, body: Body::Result(None) },
+            Outgoing::Ping(set) => Stanza { id: id_of(set), body: Body::Ping },
+        }
+    }
+}
+
+fn id_of(set: SetId) -> String {
+    format!("h{}", set.0)
+}
+
+fn set_of(id: &str) -> Option<SetId> {
+    id.strip_prefix('h')?.parse().ok().map(SetId)
+}
+
+impl Program for Ours {
+    fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange) {
+        match &change {
+            AccountChange::Online { .. } => self.online.insert(account),
+            AccountChange::Suspended | AccountChange::Gone => self.online.remove(&account),
+        };
+        self.endpoint.handle_account(now, account, change);
+    }
+
+    fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza) {
+        let Stanza { id, body } = stanza;
+        let incoming = match body {
+            Body::Message { payload, delayed } => Incoming::Message { payload, delayed },
+            Body::MessageError { payload } => Incoming::MessageBounce { payload },
+            Body::Set(payload) => Incoming::Set { id, payload },
+            Body::Ping => {
+                self.pongs.push((via, from.clone(), id));
+                let from = from.try_as_full().expect("programs have full JIDs");
+                return self.endpoint.handle_sign_of_life(now, via, from);
+            }
+            Body::Result(payload) => {
+                let set = set_of(&id);
+                set.into_iter().for_each(|set| self.spread.on_arrived(set));
+                Incoming::Result { set, payload }
+            }
+            Body::Error { nobody_there } => match set_of(&id) {
+                Some(set) => Incoming::Error { set, nobody_there },
+                None => return,
+            },
+        };
+        self.endpoint.handle_stanza(now, via, from, incoming);
+    }
+
+    fn handle_server_ack(&mut self, now: Instant, id: &str) {
+        if let Some(set) = set_of(id) {
+            self.spread.on_server_ack(set);
+            self.endpoint.handle_server_ack(now, set);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.endpoint.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)> {
+        if let Some((via, to, id)) = self.pongs.pop() {
+            return Some((via, to, Stanza { id, body: Body::Result(None) }));
+        }
+        let Transmit { via, to, stanza } = self.endpoint.poll_transmit(now)?;
+        if let Outgoing::Set(..) = stanza {
+            assert!(
+                self.online.contains(&via),
+                "a set goes out through account {} that is not online",
+                via.0
+            );
+        }
+        Some((via, to, self.write_stanza(stanza)))
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.endpoint.poll_event()
+    }
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        accounts: &[AccountId],
+        to: Jid,
+        local: Address,
+        remote: Address,
+    ) -> Result<StreamId, CloseReason> {
+        self.endpoint.connect(now, accounts, to, local, remote)
+    }
+
+    fn accept(&mut self, now: Instant, stream: StreamId) {
+        self.endpoint.accept(now, stream);
+    }
+
+    fn refuse(&mut self, now: Instant, stream: StreamId) {
+        self.endpoint.refuse(now, stream);
+    }
+
+    fn write(&mut self, now: Instant, stream: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
+        self.endpoint.write(now, stream, data)
+    }
+
+    fn read(&mut self, now: Instant, stream: StreamId) -> Read {
+        self.endpoint.read(now, stream)
+    }
+
+    fn finish(&mut self, now: Instant, stream: StreamId) {
+        self.endpoint.finish(now, stream);
+    }
+
+    fn release(&mut self, now: Instant, stream: StreamId) {
+        self.endpoint.release(now, stream);
+    }
+
+    fn buffered(&self) -> usize {
+        self.endpoint.buffered()
+    }
+
+    fn stream_count(&self) -> usize {
+        self.endpoint.stream_count()
+    }
+
+    fn most_buffered(&self) -> usize {
+        self.most_buffered
+    }
+}
+
+/// Watches that the ids on their way on one stream stay within a peer's window.
+///
+/// A packet counts as arrived when the peer has answered any attempt at it. For a peer that answers
+/// nothing, the word of our own server has to do.
+#[derive(Default)]
+struct SpreadCheck {
+    streams: BTreeMap<StreamKey, Outstanding>,
+    sets: BTreeMap<SetId, (StreamKey, u32)>,
+}
+
+/// Our end, the peer's end.
+type StreamKey = (Address, Address);
+
+#[derive(Default)]
+struct Outstanding {
+    ids: BTreeSet<u32>,
+    /// The id after the highest that was sent.
+    next: u32,
+    peer_answers: bool,
+}
+
+impl SpreadCheck {
+    fn on_sent(&mut self, set: SetId, payload: &Payload) {
+        let (Payload::Packet { header, id, .. } | Payload::Disconnect { header, id }) = payload else {
+            return;
+        };
+        let (key, id) = ((header.local.clone(), header.remote.clone()), id.get());
+        let outstanding = self.streams.entry(key.clone()).or_default();
+        let is_disconnect = matches!(payload, Payload::Disconnect { .. });
+        if is_disconnect && id != outstanding.next && id + 1 != outstanding.next {
+            return; // about a stream that was given up
+        }
+        assert!(id <= outstanding.next, "id {id} is used before {}", outstanding.next);
+        outstanding.next = outstanding.next.max(id + 1);
+        outstanding.ids.insert(id);
+        self.sets.insert(set, (key, id));
+        let (lowest, highest) = (outstanding.ids.first(), outstanding.ids.last());
+        let spread = highest.zip(lowest).map_or(0, |(highest, lowest)| highest - lowest);
+        assert!(spread < 100, "ids on their way spread over {spread}");
+    }
+
+    fn on_arrived(&mut self, set: SetId) {
+        if let Some((key, id)) = self.sets.remove(&set)
+            && let Some(outstanding) = self.streams.get_mut(&key)
+        {
+            outstanding.peer_answers = true;
+            outstanding.ids.remove(&id);
+        }
+    }
+
+    fn on_server_ack(&mut self, set: SetId) {
+        if let Some((key, id)) = self.sets.get(&set)
+            && let Some(outstanding) = self.streams.get_mut(key).filter(|stream| !stream.peer_answers)
+        {
+            outstanding.ids.remove(id);
+        }
+    }
+}
