@@ -144,9 +144,10 @@ impl Prosody {
     fn config(&self) -> String {
         let folder = self.folder.path().display();
         let Certificate { certificate, key, .. } = &self.certificate;
-        let limits = match self.rate {
-            Rate::Stock => "{ c2s = { rate = \"10kb/s\"; }; }",
-            Rate::Unlimited => "{}",
+        // Without a configuration of its own the module has limits all the same.
+        let (limits_module, limits) = match self.rate {
+            Rate::Stock => ("\"limits\"; ", "limits = { c2s = { rate = \"10kb/s\"; }; }"),
+            Rate::Unlimited => ("", ""),
         };
         format!(
             r#"data_path = "{folder}/data"
@@ -158,14 +159,14 @@ s2s_ports = {{}}
 component_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ "roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "limits"; "smacks"; "csi_simple" }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple" }}
 modules_disabled = {{ "s2s" }}
-limits = {limits}
 c2s_require_encryption = true
 authentication = "internal_hashed"
 log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
+{limits}
 VirtualHost "{DOMAIN}"
 "#,
             plain = self.ports.plain,
