@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// Also log to this file.
     #[arg(long, global = true, value_name = "FILE")]
     log_file: Option<PathBuf>,
-    /// Log addresses and JIDs instead of [scrubbed]; never publish such a log.
+    /// Log addresses and JIDs instead of scrubbing them; never publish such a log.
     #[arg(long, global = true)]
     unsafe_logging: bool,
 }

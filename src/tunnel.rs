@@ -3,7 +3,7 @@
 //! A [`Tunnel`] joins a protocol core and an account pool. The core sits behind a mutex that is held for
 //! microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains
 //! the core and hands the stanzas to the accounts), so that a write reaches the account's task without a
-//! detour through another one. The driver task ([`driver`]) does the same for what comes in and
+//! detour through another one. The driver task does the same for what comes in and
 //! for what time brings.
 
 mod announce;

@@ -415,8 +415,7 @@ impl Endpoint {
             return;
         }
         if stream.send.is_done() {
-            let reason = stream.broken.unwrap_or(CloseReason::Finished);
-            return self.close(now, id, reason);
+            return self.close(now, id, CloseReason::Finished);
         }
         if stream.send.wants_to_send() && !stream.queued {
             stream.queued = true;
@@ -431,18 +430,10 @@ impl Endpoint {
         }
     }
 
-    /// The application can use the stream no more; the peer is told, after what it was sent already.
+    /// The stream can go on no more: the peer is told so, and the application.
     fn break_stream(&mut self, now: Instant, id: StreamId, reason: CloseReason) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        if stream.close_reason().is_some() {
-            return;
-        }
-        stream.broken = Some(reason);
-        stream.send.abort();
-        if !stream.released {
-            self.events.push_back(Event::Closed(id, reason));
-        }
-        self.after_change(now, id);
+        self.send_reset(id);
+        self.close(now, id, reason);
     }
 
     /// Nothing is left to do for the peer, or can be done: the stream leaves every table, and only what
@@ -453,7 +444,6 @@ impl Endpoint {
         if matches!(stream.phase, Phase::Closed(_)) {
             return;
         }
-        let already_told = stream.broken.is_some() || stream.released;
         let phase = std::mem::replace(&mut stream.phase, Phase::Closed(reason));
         let sets: Vec<SetId> = stream.send.sets().collect();
         let (local, remote, released) = (stream.local.clone(), stream.remote.clone(), stream.released);
@@ -462,11 +452,10 @@ impl Endpoint {
             self.forget_set(set);
         }
         self.timers.cancel(TimerKey::Stream(id));
-        if !already_told {
-            self.events.push_back(Event::Closed(id, reason));
-        }
         if released {
             self.streams.remove(&id);
+        } else {
+            self.events.push_back(Event::Closed(id, reason));
         }
     }
 

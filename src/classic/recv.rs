@@ -221,4 +221,27 @@ mod tests {
         half.receive(last, Body::Data(Bytes::from_static(b"z")), answer(0));
         assert_eq!(half.receive(last, Body::Data(Bytes::from_static(b"z")), answer(0)), Received::Redundant);
     }
+
+    #[test]
+    fn both_halves_carry_a_stream_across_the_wrap() {
+        use crate::classic::SetId;
+        use crate::classic::send::SendHalf;
+        let first = SeqNum::new(u32::MAX - 3).unwrap();
+        let (mut sender, mut receiver) = (SendHalf::new(1 << 20, first), RecvHalf::new(1 << 20, first));
+        let data: Vec<u8> = (0..60_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        sender.write(&data);
+        sender.finish();
+        let packets: Vec<_> = (0..).map_while(|n| sender.take_due(SetId(n))).collect();
+        assert!(
+            packets.iter().any(|(id, _)| id.get() == u32::MAX - 1)
+                && packets.iter().any(|(id, _)| id.get() == 0)
+        );
+        for (n, (id, body)) in packets.into_iter().enumerate().rev() {
+            assert_eq!(receiver.receive(id, body, answer(0)), Received::Stored);
+            sender.on_arrived(id, SetId(n as u64));
+        }
+        assert!(sender.is_done() && receiver.has_ended());
+        let received: Vec<u8> = std::iter::from_fn(|| receiver.read()).flatten().collect();
+        assert_eq!(received, data);
+    }
 }

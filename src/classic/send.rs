@@ -105,12 +105,6 @@ impl SendHalf {
         }
     }
 
-    /// What has no number yet is dropped and the disconnect follows at once.
-    pub(super) fn abort(&mut self) {
-        self.unsent.clear();
-        self.finish();
-    }
-
     /// Whether there is something to send now.
     pub(super) fn wants_to_send(&self) -> bool {
         self.due > 0
@@ -274,14 +268,5 @@ mod tests {
         assert_eq!(half.write(&[0; 30]), 0);
         half.on_arrived(id(0), SetId(0));
         assert_eq!(half.write(&[0; 30]), 10);
-    }
-
-    #[test]
-    fn an_abort_drops_what_has_no_number_yet() {
-        let mut half = half();
-        half.write(b"lost");
-        half.abort();
-        assert_eq!(half.take_due(SetId(0)), Some((id(0), Body::Disconnect)));
-        assert_eq!(half.room(), 0);
     }
 }

@@ -26,8 +26,6 @@ pub(super) struct Stream {
     pub(super) phase: Phase,
     pub(super) send: SendHalf,
     pub(super) recv: RecvHalf,
-    /// Why the application can use it no more, while the peer is still being told.
-    pub(super) broken: Option<CloseReason>,
     /// The application has let go of it.
     pub(super) released: bool,
     /// The application waits for room to write.
@@ -98,7 +96,6 @@ impl Stream {
             phase,
             send: SendHalf::new(config.send_buffer, SeqNum::ZERO),
             recv: RecvHalf::new(config.receive_buffer, SeqNum::ZERO),
-            broken: None,
             released: false,
             write_blocked: false,
             queued: false,
@@ -121,8 +118,8 @@ impl Stream {
     /// Why the application can use it no more.
     pub(super) fn close_reason(&self) -> Option<CloseReason> {
         match self.phase {
-            Phase::Closed(reason) => Some(self.broken.unwrap_or(reason)),
-            _ => self.broken,
+            Phase::Closed(reason) => Some(reason),
+            Phase::Connecting(_) | Phase::Offered { .. } | Phase::Open { .. } => None,
         }
     }
 

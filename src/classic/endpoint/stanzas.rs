@@ -190,14 +190,13 @@ impl Endpoint {
     }
 
     /// The peer has a connection that we have not: we gave up waiting for its ack, or it saw a late copy
-    /// of a connect. Nobody will ever use it, so it is told.
+    /// of a connect. Nobody will ever use it, so it is told. A stranger learns no more of our accounts than
+    /// the one that it wrote to.
     fn disown(&mut self, via: AccountId, from: &FullJid, header: Header) {
         let link = self.routes.links_from(via, from).first().and_then(|link| self.routes.link(*link));
-        let known: Vec<AccountId> = self.accounts.keys().copied().collect();
-        let Some(ours) = link.map(|link| link.ours.clone()).or_else(|| self.aliases_of(&known)) else {
-            return;
-        };
-        let header = Header { local: header.remote, remote: header.local, aliases: ours };
+        let ours = link.map(|link| link.ours.clone()).or_else(|| self.aliases_of(&[via]));
+        let Some(aliases) = ours else { return };
+        let header = Header { local: header.remote, remote: header.local, aliases };
         self.send_parting_word(via, from.clone(), Payload::Disconnect { header, id: SeqNum::ZERO });
     }
 
@@ -226,9 +225,6 @@ impl Endpoint {
 
     fn on_body(&mut self, now: Instant, id: StreamId, seq: SeqNum, body: Body, answer: Answer) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        if stream.broken.is_some() {
-            return self.on_body_of_broken(now, id, &body, answer);
-        }
         match stream.recv.receive(seq, body, answer.clone()) {
             Received::Stored => self.on_stored(now, id),
             Received::Waiting => self.answer(answer),
@@ -243,15 +239,6 @@ impl Endpoint {
     fn answer(&mut self, answer: Answer) {
         let stanza = Outgoing::Answer(answer.id);
         self.control.push_back(Transmit { via: answer.via, to: answer.to.into(), stanza });
-    }
-
-    /// We gave the stream up: the peer's packets are answered so that its window stays open, and its
-    /// disconnect ends the matter whatever its place.
-    fn on_body_of_broken(&mut self, now: Instant, id: StreamId, body: &Body, answer: Answer) {
-        self.answer(answer);
-        if *body == Body::Disconnect {
-            self.close(now, id, CloseReason::Finished);
-        }
     }
 
     fn on_stored(&mut self, now: Instant, id: StreamId) {

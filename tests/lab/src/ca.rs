@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// The files of a chat server's certificate.
 #[derive(Clone, Debug)]
@@ -25,13 +25,13 @@ pub struct Certificate {
 /// When a file cannot be written.
 pub fn certificate_for(domain: &str, folder: &Path) -> Result<Certificate> {
     let ca_key = KeyPair::generate()?;
-    let mut ca = CertificateParams::new(Vec::new())?;
+    let mut ca = dated(CertificateParams::new(Vec::new())?);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, "hexchat-lab");
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = Issuer::new(ca, ca_key);
     let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(vec![domain.to_owned()])?.signed_by(&key, &issuer)?;
+    let certificate = dated(CertificateParams::new(vec![domain.to_owned()])?).signed_by(&key, &issuer)?;
     let write = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
@@ -43,4 +43,12 @@ pub fn certificate_for(domain: &str, folder: &Path) -> Result<Certificate> {
         key: write("server.key", key.serialize_pem())?,
         bundle: write("bundle.pem", certificate.pem() + &key.serialize_pem())?,
     })
+}
+
+/// A validity that everyone understands: with the default, up to the year 4096, ejabberd's certificate manager crashes
+/// and every TLS connection is reset.
+fn dated(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2049, 1, 1);
+    params
 }

@@ -1,0 +1,62 @@
+# hexchat-pt. `make` alone lists what there is.
+
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+# Debian's packages and a program of each, by which its presence is known.
+DEMO_PROGRAMS := prosody tor tor-gencert setpriv cc
+DEMO_PACKAGES := prosody tor util-linux gcc libc6-dev
+TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl
+TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd
+
+.PHONY: help build demo test lint deps demo-deps cargo clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: cargo ## Build the executable for use
+	$(CARGO) build --release --locked
+
+demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
+	@$(CARGO) build --quiet --locked --package hexchat-lab --bin demo
+	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- \
+	  "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/hexchat-pt"
+
+test: deps lint ## Run everything there is to test, with real chat servers and real tor
+	$(CARGO) test --workspace --locked
+
+lint: cargo ## Check the format, the lints and the documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+deps: cargo ## Install the Debian packages that the tests need
+	@$(call install,$(TEST_PROGRAMS),$(TEST_PACKAGES))
+
+demo-deps: cargo
+	@$(call install,$(DEMO_PROGRAMS),$(DEMO_PACKAGES))
+
+cargo:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it with rustup, or set CARGO."; exit 1; }
+
+clean: ## Remove what was built
+	$(CARGO) clean
+
+# $(call install,programs,packages): as root installs what is missing; otherwise says how to. The packages' services
+# are not started: policy-rc.d forbids it while they are installed, unless the machine has a policy of its own.
+define install
+PATH="$$PATH:/usr/sbin"; missing=""; for program in $(1); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+if [ -n "$$missing" ]; then \
+  if [ "$$(id -u)" != 0 ]; then \
+    echo "Missing:$$missing. Install them first:  sudo apt-get install $(2)"; exit 1; \
+  fi; \
+  echo "Missing:$$missing. Installing Debian's packages: $(2)"; \
+  policy=/usr/sbin/policy-rc.d; made=""; \
+  if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; made=$$policy; fi; \
+  export DEBIAN_FRONTEND=noninteractive; \
+  { apt-get install -y -q --no-install-recommends $(2) \
+    || { apt-get update -q && apt-get install -y -q --no-install-recommends $(2); }; }; status=$$?; \
+  if [ -n "$$made" ]; then rm -f "$$made"; fi; \
+  exit $$status; \
+fi
+endef
