@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod input;
 mod key;
+mod keys;
 mod limits;
 mod login;
 #[cfg(test)]
@@ -27,12 +28,13 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use xmpp_parsers::jid::Jid;
 
-pub use self::arguments::{Arguments, BridgeConfig, Mode, Protocol};
+pub use self::arguments::{Arguments, BridgeConfig, Protocol};
 pub use self::bridge_line::{BridgeArgs, parse_bridge_line};
 pub use self::error::{ConfigError, Place, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, parse_login, percent_encode};
+pub use self::value::Mode;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
 #[derive(Clone, Default)]

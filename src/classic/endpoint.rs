@@ -1,5 +1,6 @@
 //! One end of the protocol: all accounts, all streams.
 
+mod accounts;
 mod outgoing;
 mod stanzas;
 mod timeouts;
@@ -15,9 +16,7 @@ use super::stanza::{Address, Aliases, Payload};
 use super::stream::{Attempt, Connecting, Phase, Stream};
 use super::timers::{TimerKey, Timers};
 use super::window::Window;
-use super::{
-    AccountChange, AccountId, CloseReason, Config, Event, Outgoing, Read, SetId, StreamId, Transmit,
-};
+use super::{AccountId, CloseReason, Config, Event, Outgoing, Read, SetId, StreamId, Transmit};
 
 /// One end of the protocol; see the [module](super) for how to drive it.
 ///
@@ -280,120 +279,6 @@ impl Endpoint {
         } else {
             self.give_answers(now, id);
             self.after_change(now, id);
-        }
-    }
-
-    /// One of our accounts came, went, or lost what was on its way.
-    pub fn handle_account(&mut self, now: Instant, id: AccountId, change: AccountChange) {
-        match change {
-            AccountChange::Online { jid, resumed } => self.on_online(now, id, jid, resumed),
-            AccountChange::Suspended => {
-                if let Some(account) = self.accounts.get_mut(&id) {
-                    account.online = false;
-                }
-            }
-            AccountChange::Gone => {
-                self.accounts.remove(&id);
-                self.forget_sets_of(now, id);
-                self.leave_links(now, id);
-                self.leave_connects(now, id);
-            }
-        }
-    }
-
-    fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
-        let before = self.accounts.get_mut(&id);
-        let same_jid = before.as_ref().is_none_or(|account| account.jid == jid);
-        if let (true, Some(account)) = (resumed && same_jid, before) {
-            account.online = true;
-        } else {
-            self.accounts.insert(id, Account { jid, online: true, window: Window::new() });
-            self.forget_sets_of(now, id);
-        }
-        if !same_jid {
-            self.leave_links(now, id);
-        }
-        self.send_waiting_connects(now, id);
-    }
-
-    /// What was on its way through an account is lost, or may be: send it again.
-    fn forget_sets_of(&mut self, now: Instant, id: AccountId) {
-        let lost: Vec<SetId> =
-            self.sets.iter().filter(|(_, set)| set.via == id).map(|(&set, _)| set).collect();
-        for set in lost {
-            if let Some(outstanding) = self.sets.remove(&set) {
-                self.on_set_lost(now, set, outstanding.purpose);
-            }
-        }
-        for stream in self.streams.values_mut() {
-            if let Phase::Connecting(connecting) = &mut stream.phase
-                && let Some(attempt) = &mut connecting.attempt
-                && attempt.via == id
-            {
-                connecting.attempt = None;
-            }
-        }
-    }
-
-    fn on_set_lost(&mut self, now: Instant, set: SetId, purpose: Purpose) {
-        if let Purpose::Packet(id, seq) = purpose
-            && let Some(stream) = self.streams.get_mut(&id)
-        {
-            stream.send.on_lost(seq, set);
-            self.after_change(now, id);
-        }
-    }
-
-    /// The way that an ack went is no way any more: what waits for it would wait for ever.
-    fn unpin(&mut self, is_closed: impl Fn(AccountId, &FullJid) -> bool) {
-        for stream in self.streams.values_mut() {
-            stream.pinned.take_if(|(via, to)| is_closed(*via, to));
-        }
-    }
-
-    /// A connect can be answered only by the account that was asked.
-    fn withdraw_offers(&mut self, now: Instant, id: AccountId) {
-        let asked = |stream: &Stream| matches!(stream.phase, Phase::Offered { via, .. } if via == id);
-        let offers: Vec<StreamId> =
-            self.streams.iter().filter(|(_, stream)| asked(stream)).map(|(&stream, _)| stream).collect();
-        for stream in offers {
-            self.close(now, stream, CloseReason::NoAccount);
-        }
-    }
-
-    /// The account is gone, or is known under another JID now: no link can use it.
-    fn leave_links(&mut self, now: Instant, id: AccountId) {
-        self.unpin(|via, _| via == id);
-        self.withdraw_offers(now, id);
-        let links: Vec<LinkId> = self
-            .routes
-            .links()
-            .filter(|(_, link)| link.accounts.contains(&id))
-            .map(|(link, _)| link)
-            .collect();
-        for link in links {
-            let Some(entry) = self.routes.link_mut(link) else { continue };
-            entry.accounts.retain(|account| *account != id);
-            if entry.accounts.is_empty() {
-                for stream in self.routes.streams_of(link) {
-                    self.close(now, stream, CloseReason::NoAccount);
-                }
-            }
-        }
-    }
-
-    fn leave_connects(&mut self, now: Instant, id: AccountId) {
-        let mut hopeless = Vec::new();
-        for (&stream_id, stream) in &mut self.streams {
-            if let Phase::Connecting(connecting) = &mut stream.phase {
-                connecting.accounts.retain(|account| *account != id);
-                if connecting.accounts.is_empty() {
-                    hopeless.push(stream_id);
-                }
-            }
-        }
-        for stream in hopeless {
-            self.close(now, stream, CloseReason::NoAccount);
         }
     }
 

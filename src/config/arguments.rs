@@ -8,24 +8,13 @@ use xmpp_parsers::jid::Jid;
 use super::document::Given;
 use super::error::{ConfigError, Place, Problem, Warning, shown_key};
 use super::key::{PresharedKey, PublicKey};
+use super::keys::ARGUMENTS;
 use super::login::{Login, parse_login};
-use super::value::{check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
+use super::value::{Mode, check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
 use super::{AccountConfig, Config, ServerAddr, TlsMode};
 
 /// The longest value of an argument, in bytes. Tor carries 510 for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
-
-/// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
-pub(super) const ARGUMENTS: [&str; 7] = ["jid", "key", "psk", "login", "server", "tls", "mode"];
-
-/// Which protocol is asked for by name, rather than by the presence of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The protocol document's.
-    Classic,
-    /// The end-to-end encrypted one.
-    Secure,
-}
 
 /// How to speak to a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -201,6 +201,6 @@ fn syntax_problem(message: &str) -> Problem {
 
 /// Whether this is a key or section of the contract.
 fn is_contract_key(word: &str) -> bool {
-    let named = super::file::SECTIONS.iter().any(|(section, keys)| *section == word || keys.contains(&word));
+    let named = super::keys::SECTIONS.iter().any(|(section, keys)| *section == word || keys.contains(&word));
     named || Limits::BOUNDS.iter().any(|bound| bound.name == word)
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use xmpp_parsers::jid::Jid;
 
-use super::arguments::{ARGUMENTS, Arguments};
+use super::arguments::Arguments;
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Place, Problem, Warning};
 use super::input::{Text, read_text};
 use super::key::PresharedKey;
+use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
 use super::limits::Limits;
 use super::value::{check_plaintext, parse_jid, parse_loopback, parse_server, parse_tls};
 use super::{AccountConfig, BridgeSettings, Config, Credential};
@@ -23,15 +24,6 @@ const MAX_PASSWORD: usize = 4096;
 
 /// The most `[[account]]` sections.
 const MAX_ACCOUNTS: usize = 64;
-
-const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "ca_file"];
-const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "mode", "ca_file"];
-const BRIDGE: &[&str] = &["classic", "psk"];
-const METRICS: &[&str] = &["listen"];
-
-/// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`].
-pub(super) const SECTIONS: [(&str, &[&str]); 5] =
-    [("account", ACCOUNT), ("client", CLIENT), ("bridge", BRIDGE), ("limits", &[]), ("metrics", METRICS)];
 
 impl Config {
     /// Reads a configuration file.

@@ -397,7 +397,7 @@ fn the_example_file_shows_every_key_with_its_default() {
     let all = Config::parse(&example_switched_on(EXAMPLE), &dir.path().join("hexchat.toml")).unwrap();
     assert_eq!(all.accounts.len(), 2);
     assert!(all.bridge.psk.is_some() && all.metrics_listen.is_some());
-    for (section, keys) in file::SECTIONS {
+    for (section, keys) in keys::SECTIONS {
         for key in keys {
             let setting = format!("\n{key} = ");
             assert!(example_switched_on(EXAMPLE).contains(&setting), "[{section}] {key}");
@@ -420,7 +420,7 @@ fn every_line_of_the_example_has_a_comment_above() {
 const PLANTED: &str = "Zq7+Zq7+Zq7";
 
 fn key_names() -> impl Strategy<Value = String> {
-    let keys = file::SECTIONS.iter().flat_map(|(_, keys)| keys.iter().copied());
+    let keys = keys::SECTIONS.iter().flat_map(|(_, keys)| keys.iter().copied());
     let keys: Vec<_> = keys.chain(Limits::BOUNDS.iter().map(|bound| bound.name)).collect();
     proptest::sample::select(keys).prop_map(str::to_owned)
 }
@@ -470,7 +470,7 @@ proptest! {
             PLANTED.to_owned(), format!("a@x.example:{PLANTED}"), format!("{PLANTED}@x.example/r"), format!("%{PLANTED}"),
             format!("{PLANTED}:{PLANTED}"), KEY.to_owned(),
         ];
-        let args = args.iter().map(|(key, value)| (arguments::ARGUMENTS[*key], &values[*value]));
+        let args = args.iter().map(|(key, value)| (keys::ARGUMENTS[*key], &values[*value]));
         if let Err(error) = BridgeConfig::resolve(args, &Config::default()) {
             let shown = format!("{error} {error:?}");
             prop_assert!(!shown.contains(PLANTED), "{}", shown);
@@ -485,4 +485,4 @@ proptest! {
     }
 }
 
-const ARGUMENT_COUNT: usize = arguments::ARGUMENTS.len();
+const ARGUMENT_COUNT: usize = keys::ARGUMENTS.len();

@@ -4,9 +4,17 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use xmpp_parsers::jid::Jid;
 
-use super::arguments::Mode;
 use super::error::Problem;
 use super::{ServerAddr, TlsMode};
+
+/// Which protocol is asked for by name, rather than by the presence of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The protocol document's.
+    Classic,
+    /// The end-to-end encrypted one.
+    Secure,
+}
 
 /// The most items of a comma-separated list.
 pub(super) const MAX_ITEMS: usize = 32;

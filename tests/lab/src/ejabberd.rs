@@ -11,15 +11,13 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use crate::ca::{Certificate, certificate_for};
-use crate::ports::free_port;
+use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn};
 use crate::server::{ChatServer, DOMAIN, Rate};
 
 const READY: Duration = Duration::from_secs(60);
 /// What it says once the accounts are there.
 const READY_LINE: &str = "lab is ready";
-/// Tries with other ports, when somebody else was faster.
-const TRIES: usize = 3;
 
 /// An ejabberd of our own.
 #[derive(Debug)]
@@ -41,15 +39,11 @@ impl Ejabberd {
     ///
     /// When it does not come up, with its last words.
     pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
-        let mut failure = None;
-        for _ in 0..TRIES {
+        try_ports(|| {
             let mut server = Self::prepare(rate, users)?;
-            match server.run() {
-                Ok(()) => return Ok(server),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.unwrap_or_else(|| anyhow::anyhow!("no try was made")))
+            server.run()?;
+            Ok(server)
+        })
     }
 
     fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {

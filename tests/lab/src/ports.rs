@@ -71,6 +71,15 @@ fn first_ephemeral() -> u16 {
     first.filter(|port| *port > LOWEST + 1_000).unwrap_or(DEFAULT_EPHEMERAL)
 }
 
+/// Starts something on ports of its own choice, again if somebody else was faster to take one.
+///
+/// # Errors
+///
+/// Why the last of three tries failed.
+pub fn try_ports<T>(start: impl Fn() -> Result<T>) -> Result<T> {
+    start().or_else(|_| start()).or_else(|_| start())
+}
+
 /// Waits until somebody listens on `port`; `alive` says whether it still makes sense to wait.
 ///
 /// # Errors

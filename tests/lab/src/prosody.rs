@@ -8,13 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::ca::{Certificate, certificate_for};
-use crate::ports::{free_port, wait_until_open};
+use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn, is_root};
 use crate::server::{ChatServer, DOMAIN, Rate};
 
 const READY: Duration = Duration::from_secs(20);
-/// Tries with other ports, when somebody else was faster.
-const TRIES: usize = 3;
 
 /// A Prosody of our own.
 #[derive(Debug)]
@@ -40,15 +38,11 @@ impl Prosody {
     ///
     /// When it does not come up, with its last words.
     pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
-        let mut failure = None;
-        for _ in 0..TRIES {
+        try_ports(|| {
             let mut server = Self::prepare(rate, users)?;
-            match server.run() {
-                Ok(()) => return Ok(server),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.unwrap_or_else(|| anyhow::anyhow!("no try was made")))
+            server.run()?;
+            Ok(server)
+        })
     }
 
     fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {

@@ -1,0 +1,13 @@
+//! The keys that can be set, by where.
+
+/// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
+pub(super) const ARGUMENTS: [&str; 7] = ["jid", "key", "psk", "login", "server", "tls", "mode"];
+
+pub(super) const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "ca_file"];
+pub(super) const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "mode", "ca_file"];
+pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
+pub(super) const METRICS: &[&str] = &["listen"];
+
+/// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`](super::Limits::BOUNDS).
+pub(super) const SECTIONS: [(&str, &[&str]); 5] =
+    [("account", ACCOUNT), ("client", CLIENT), ("bridge", BRIDGE), ("limits", &[]), ("metrics", METRICS)];
