@@ -42,7 +42,8 @@ impl LineLayer {
         match &self.sink {
             Sink::Lines(sink) => sink(severity, line),
             Sink::Stderr => {
-                let _ = writeln!(io::stderr(), "[{severity}] {line}");
+                // In one piece: stderr is not buffered, and others may write to it as well.
+                let _ = io::stderr().write_all(format!("[{severity}] {line}\n").as_bytes());
             }
         }
     }
