@@ -93,7 +93,7 @@ macro_rules! limits {
 
 limits! {
     /// Seconds that a client waits for the bridge's answer to a connect.
-    connect_timeout: Duration = 30, 1..=600;
+    connect_timeout: Duration = 25, 1..=600;
     /// Seconds that the bridge spends on dialling the target of one stream.
     dial_timeout: Duration = 20, 1..=600;
     /// Seconds without a sign of life from the peer of a stream before the stream is closed.
