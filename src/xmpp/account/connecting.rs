@@ -1,0 +1,117 @@
+//! From a lost connection to the next one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_xmpp::stanzastream::StanzaStream;
+
+use super::link::{Link, Progress};
+use super::{Account, QUEUE, Slot};
+use crate::xmpp::connector::LoggedIn;
+use crate::xmpp::error::AccountError;
+use crate::xmpp::reports::Reports;
+use crate::xmpp::retire::put_to_rest;
+use crate::xmpp::{AccountEvent, AccountStatus, timing};
+
+impl Account {
+    pub(super) fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
+        match std::mem::replace(&mut self.link, Link::Waiting) {
+            Link::Up { since, .. } => {
+                if since.elapsed() >= timing::STEADY {
+                    self.backoff.reset();
+                }
+                reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
+                reports.event(AccountEvent::Suspended { reason: reason.clone() });
+            }
+            _ => self.unreachable(reason.clone(), reports),
+        }
+        // Whoever took our resource would lose it again, and take it back, as fast as we can dial.
+        if *reason == AccountError::Conflict {
+            self.backoff.exhaust();
+        }
+    }
+
+    pub(super) fn unreachable(&self, error: AccountError, reports: &mut Reports) {
+        let last_error = Some(error.clone());
+        reports.status(match self.bound {
+            Some(_) => AccountStatus::Suspended { last_error },
+            None => AccountStatus::Connecting { last_error },
+        });
+        reports.event(AccountEvent::Unreachable(error));
+    }
+
+    pub(super) fn on_slot(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+        self.attempt_later();
+    }
+
+    pub(super) fn attempt_later(&mut self) {
+        let delay = self.backoff.next_delay(rand::random());
+        self.attempt_after(delay);
+    }
+
+    pub(super) fn attempt_after(&mut self, delay: Duration) {
+        let connector = Arc::clone(&self.connector);
+        let (dialer, identity) = (self.dialer.clone(), self.identity.clone());
+        self.link = Link::Attempting(Box::pin(async move {
+            sleep(delay).await;
+            connector.log_in(&dialer, identity).await.map(Box::new)
+        }));
+    }
+
+    pub(super) fn on_progress(
+        &mut self,
+        progress: Progress,
+        reports: &mut Reports,
+    ) -> Result<(), AccountError> {
+        match progress {
+            Progress::Attempted(Ok(logged_in)) => self.plug_in(*logged_in),
+            Progress::Attempted(Err(error)) if error.is_permanent() => return Err(error),
+            Progress::Attempted(Err(error)) => {
+                if error == AccountError::Conflict {
+                    self.backoff.exhaust();
+                }
+                self.unreachable(error, reports);
+                self.attempt_later();
+            }
+            Progress::NotOpened => {
+                self.link = Link::Opening(Box::pin(sleep(timing::OPENING)));
+                self.line.hang_up();
+            }
+            Progress::NotProven => self.on_not_proven(reports),
+        }
+        Ok(())
+    }
+
+    /// Gives a new connection to the stanza stream, which is made for the first one.
+    pub(super) fn plug_in(&mut self, LoggedIn { mut connection, line }: LoggedIn) {
+        self.line = line;
+        if self.without_acks {
+            connection.features.stream_management = None;
+        }
+        self.link = Link::Opening(Box::pin(sleep(timing::OPENING)));
+        if self.stream.is_none() {
+            self.start_stream();
+        }
+        if let Some(slot) = self.slot.take() {
+            // If the stream is gone, its end is the next event.
+            drop(slot.send(connection));
+        }
+    }
+
+    pub(super) fn start_stream(&mut self) {
+        let (slots_in, slots) = mpsc::unbounded_channel();
+        let identity = self.identity.clone();
+        let pass_on = move |_, slot| {
+            if let Err(unwanted) = slots_in.send(slot) {
+                tokio::spawn(put_to_rest(unwanted.0, identity.clone()));
+            }
+        };
+        self.stream = Some(StanzaStream::new(Box::new(pass_on), QUEUE));
+        self.slots = slots;
+        // The first slot is there before `new` returns.
+        self.slot = self.slots.try_recv().ok();
+    }
+}
