@@ -9,7 +9,7 @@ DEMO_PACKAGES := prosody tor util-linux gcc libc6-dev
 TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd
 
-.PHONY: help build demo test lint deps demo-deps cargo clean
+.PHONY: help build demo measure test lint deps demo-deps cargo clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,9 +18,10 @@ build: cargo ## Build the executable for use
 	$(CARGO) build --release --locked
 
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
-	@$(CARGO) build --quiet --locked --package hexchat-lab --bin demo
-	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- \
-	  "$$($(CARGO) metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/hexchat-pt"
+	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(executable))"
+
+measure: demo-deps build ## Measure speed and delay over an unlimited Prosody
+	@$(CARGO) run --quiet --locked --package hexchat-lab --bin measure -- "$$($(executable))"
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked
@@ -41,6 +42,10 @@ cargo:
 
 clean: ## Remove what was built
 	$(CARGO) clean
+
+# Prints where `make build` puts the executable.
+executable = $(CARGO) metadata --format-version 1 --no-deps --locked \
+  | sed 's|.*"target_directory":"\([^"]*\)".*|\1/release/hexchat-pt|'
 
 # $(call install,programs,packages): as root installs what is missing; otherwise says how to. The packages' services
 # are not started: policy-rc.d forbids it while they are installed, unless the machine has a policy of its own.
