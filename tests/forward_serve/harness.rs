@@ -1,0 +1,39 @@
+//! What the tests stand on.
+
+mod half;
+mod lab;
+mod target;
+mod transfer;
+
+pub(crate) use half::Half;
+pub(crate) use lab::{Lab, Route};
+pub(crate) use target::Target;
+pub(crate) use transfer::{Outcome, echo, random_bytes, read_until_closed, transfer};
+
+use std::time::Duration;
+
+/// What no single step of a test may take longer than: after this time without a sign of life, both applications must
+/// have seen their connections closed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Writes a test once for both chat servers.
+macro_rules! on_both_servers {
+    ($(fn $name:ident($kind:ident) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            fn run($kind: hexchat_lab::Kind) $body
+
+            #[test]
+            fn on_prosody() {
+                run(hexchat_lab::Kind::Prosody);
+            }
+
+            #[test]
+            fn on_ejabberd() {
+                run(hexchat_lab::Kind::Ejabberd);
+            }
+        })*
+    };
+}
+pub(crate) use on_both_servers;
