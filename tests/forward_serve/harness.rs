@@ -5,10 +5,12 @@ mod lab;
 mod target;
 mod transfer;
 
-pub(crate) use half::Half;
+pub(crate) use half::{Half, write_private};
 pub(crate) use lab::{Lab, Route};
-pub(crate) use target::Target;
-pub(crate) use transfer::{Outcome, echo, random_bytes, read_until_closed, transfer};
+pub(crate) use target::{Target, connect};
+pub(crate) use transfer::{
+    echo, random_bytes, transfer, transfer_despite, wait_until_closed, wait_until_it_works,
+};
 
 use std::time::Duration;
 

@@ -3,4 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod carrying;
+mod cuts;
+mod faults;
 mod harness;
+mod killed;
+mod leaks;
+mod outage;
+mod stopping;

@@ -20,7 +20,7 @@ const SECRETS: [&str; 2] = ["secret-of-", "chat.example"];
 pub(crate) struct Half {
     // Before the folder, so that it has ended when its files go.
     process: Process,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Half {
@@ -36,7 +36,7 @@ impl Half {
             .args(args)
             .start()
             .unwrap();
-        Self { process, folder }
+        Self { process, _folder: folder }
     }
 
     /// `serve` with these targets allowed, once its accounts are online.
@@ -95,10 +95,6 @@ impl Half {
     /// How many files and sockets it has open.
     pub(crate) fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.process.pid())).unwrap().count()
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     fn assert_discreet(&self) {

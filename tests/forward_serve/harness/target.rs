@@ -1,5 +1,6 @@
 //! What `serve` connects to, in the hands of the test.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -19,7 +20,11 @@ impl Target {
         let (sender, connections) = mpsc::channel();
         thread::spawn(move || {
             // Until nobody takes connections any more.
-            listener.incoming().flatten().take_while(|tcp| sender.send(tcp.try_clone().unwrap()).is_ok()).count()
+            listener
+                .incoming()
+                .flatten()
+                .take_while(|tcp| sender.send(tcp.try_clone().unwrap()).is_ok())
+                .count()
         });
         Self { address, connections }
     }
@@ -31,6 +36,21 @@ impl Target {
     /// The next connection.
     pub(crate) fn accept(&self) -> TcpStream {
         patient(self.connections.recv_timeout(PATIENCE).expect("a connection to the target"))
+    }
+
+    /// Whether nobody has connected.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.connections.try_recv().is_err()
+    }
+
+    /// Sends back whatever comes through further connections.
+    pub(crate) fn echo_from_now_on(self) {
+        thread::spawn(move || {
+            for tcp in self.connections {
+                // A connection that breaks is the other end's business.
+                thread::spawn(move || io::copy(&mut &tcp, &mut &tcp));
+            }
+        });
     }
 
     /// An application's connection through `entrance`, and what became of it here.

@@ -2,8 +2,11 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use super::PATIENCE;
 use super::target::connect;
 
 /// What the two applications saw of a transfer.
@@ -11,7 +14,7 @@ use super::target::connect;
 pub(crate) enum Outcome {
     /// Every byte arrived, then the end.
     Intact,
-    /// Both saw an error instead.
+    /// The receiver saw an error instead, and the sender the end of its connection.
     Broken,
 }
 
@@ -26,34 +29,51 @@ pub(crate) fn random_bytes(length: usize) -> Vec<u8> {
 ///
 /// # Panics
 ///
+/// As [`transfer_despite`] does, and when it does not arrive.
+pub(crate) fn transfer(from: TcpStream, to: TcpStream, data: &[u8]) {
+    assert_eq!(transfer_despite(from, to, data, || {}), Outcome::Intact);
+}
+
+/// Sends `data` from one end to the other, and makes trouble as soon as the first of it has arrived.
+///
+/// # Panics
+///
 /// When what arrives is no beginning of it, when an incomplete transfer looks complete to the receiver, or when an end
-/// is left waiting.
-pub(crate) fn transfer(mut from: TcpStream, mut to: TcpStream, data: &[u8]) -> Outcome {
+/// still waits [`PATIENCE`] after the trouble began.
+pub(crate) fn transfer_despite(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    data: &[u8],
+    trouble: impl FnOnce(),
+) -> Outcome {
     thread::scope(|scope| {
-        let sent = scope.spawn(move || {
-            from.write_all(data)?;
-            from.shutdown(Shutdown::Write)?;
+        let sender = scope.spawn(move || {
+            let sent = from.write_all(data).and_then(|()| from.shutdown(Shutdown::Write));
             // The other end sends nothing: this waits for its end, or for the fault.
-            from.read_to_end(&mut Vec::new()).map(drop)
+            (sent.and_then(|()| from.read_to_end(&mut Vec::new())), Instant::now())
         });
-        let mut received = Vec::new();
-        let end = to.read_to_end(&mut received);
-        assert!(data.starts_with(&received), "other bytes arrived than were sent");
-        drop(to);
-        let sent = sent.join().unwrap();
-        for fault in [&sent, &end.as_ref().map(drop).map_err(|error| io::Error::from(error.kind()))] {
-            assert!(!fault.as_ref().is_err_and(is_timeout), "an end was left waiting: {sent:?}, {end:?}");
+        let (started, has_started) = mpsc::channel();
+        let receiver = scope.spawn(move || {
+            let mut received = vec![0; data.len() / 10];
+            let start = to.read_exact(&mut received);
+            started.send(()).unwrap();
+            (start.and_then(|()| to.read_to_end(&mut received)), received, Instant::now())
+        });
+        has_started.recv().unwrap();
+        let since = Instant::now();
+        trouble();
+        let (end, received, receiver_ended) = receiver.join().unwrap();
+        let (sent, sender_ended) = sender.join().unwrap();
+        assert!(data.starts_with(&received) || end.is_err(), "other bytes arrived than were sent");
+        for (fault, ended) in [(&sent, sender_ended), (&end, receiver_ended)] {
+            let waiting = fault.as_ref().is_err_and(is_timeout) || fault.is_err() && ended > since + PATIENCE;
+            assert!(!waiting, "an end was left waiting: the sender saw {sent:?}, the receiver {end:?}");
         }
-        match end {
-            Ok(length) => {
-                assert_eq!(length, data.len(), "an incomplete transfer looks complete");
-                Outcome::Intact
-            }
-            Err(_) => {
-                assert!(sent.is_err(), "only the receiver saw that the transfer broke");
-                Outcome::Broken
-            }
+        if end.is_err() {
+            return Outcome::Broken;
         }
+        assert_eq!(received.len(), data.len(), "an incomplete transfer looks complete");
+        Outcome::Intact
     })
 }
 
@@ -80,10 +100,21 @@ pub(crate) fn echo(entrance: SocketAddr, data: &[u8]) -> io::Result<()> {
 ///
 /// # Panics
 ///
-/// When that does not happen.
-pub(crate) fn read_until_closed(mut tcp: &TcpStream) {
-    match tcp.read_to_end(&mut Vec::new()) {
-        Err(error) if is_timeout(&error) => panic!("the connection is still open"),
-        _ => {}
+/// When that does not happen within [`PATIENCE`] of silence.
+pub(crate) fn wait_until_closed(mut tcp: &TcpStream) {
+    let end = tcp.read_to_end(&mut Vec::new());
+    assert!(!end.as_ref().is_err_and(is_timeout), "the connection is still open");
+}
+
+/// Connects through `entrance` to an echo until it works once.
+///
+/// # Panics
+///
+/// When it does not work within [`PATIENCE`].
+pub(crate) fn wait_until_it_works(entrance: SocketAddr) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = echo(entrance, &random_bytes(10_000)) {
+        assert!(Instant::now() < deadline, "no new connection works: {error}");
+        thread::sleep(Duration::from_millis(100));
     }
 }
