@@ -58,9 +58,10 @@ fn a_forward_without_a_destination_is_refused() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_refused() {
-    let mut half = Half::start("serve", ACCOUNT, &["--allow", "secret-of-mine"]);
+fn a_command_line_that_makes_no_sense_is_refused_without_showing_what_is_private() {
+    let mut half = Half::start("forward", ACCOUNT, &[&FORWARD[..], &["--to", "bob@/secret-of-bob"]].concat());
     assert_eq!(half.exit_status(EXPLANATION), 2);
+    half.says("expected user@domain", EXPLANATION);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::PATIENCE;
 
 /// What stands in the configuration files of these tests and must never appear in a log: every password contains the
-/// first, every JID the second.
-const SECRETS: [&str; 2] = ["secret-of-", "chat.example"];
+/// first, every JID one of the others.
+const SECRETS: [&str; 6] = ["secret-of-", "alice@", "alice2@", "bob@", "bob2@", "nobody@"];
 
 /// `forward` or `serve`, with a folder of its own. When it is dropped, its log is searched for secrets.
 pub(crate) struct Half {
