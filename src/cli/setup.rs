@@ -137,12 +137,15 @@ async fn stopped() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until no account can come online any more. The log has said of each why that is.
+/// Waits until no account can come online any more, and says why that is.
 pub(super) async fn all_rejected(pool: &AccountPool, accounts: &[AccountId]) -> anyhow::Error {
+    let mut reason = anyhow::anyhow!("there is no account to log in with");
     for id in accounts {
         let mut status = pool.subscribe(*id);
-        // An account that is gone cannot come online either.
-        let _ = status.wait_for(|status| matches!(status, AccountStatus::Failed(_))).await;
+        let failed = status.wait_for(|status| matches!(status, AccountStatus::Failed(_))).await;
+        if let Ok(AccountStatus::Failed(error)) = failed.as_deref() {
+            reason = anyhow::anyhow!("{error}: {}", error.advice());
+        }
     }
-    anyhow::anyhow!("there is no account left to log in with")
+    reason
 }
