@@ -33,6 +33,17 @@ fn forward_ends_on_sigint_and_the_target_sees_the_end_of_its_stream() {
 }
 
 #[test]
+fn a_connection_that_is_only_being_made_is_not_left_behind() {
+    let (lab, target) = (Lab::start(Kind::Ejabberd), Target::start());
+    let (_serve, mut forward) = lab.both(target.address());
+    // The target has it before `forward` hears of it.
+    let (_application, mut server) = target.connect_through(forward.entrance());
+    assert_ends_well(&mut forward, Signal::TERM);
+    server.set_read_timeout(Some(FAREWELL)).unwrap();
+    assert_eq!(server.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+#[test]
 fn both_end_while_they_are_idle() {
     let (lab, target) = (Lab::start(Kind::Prosody), Target::start());
     let (mut serve, mut forward) = lab.both(target.address());
