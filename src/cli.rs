@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 use xmpp_parsers::jid::Jid;
 
@@ -115,7 +116,7 @@ fn parse_jid(text: &str) -> Result<Jid, &'static str> {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     // A process that may dump core works as well; there is nobody to tell yet.
     let _ = crate::hardening::disable_core_dumps();
@@ -127,8 +128,12 @@ pub fn run() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Help and version go to standard output and are no fault.
-fn usage(error: &clap::Error) -> ExitCode {
+/// Help and version go to standard output and are no fault. A value that is not valid may be a JID or an address: it is
+/// not shown.
+fn usage(mut error: clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::ValueValidation {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("[scrubbed]".to_owned()));
+    }
     // If the terminal is gone, there is nobody to tell.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_OK })

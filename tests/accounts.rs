@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_server::ChatServer;
+use hexchat_lab::Kind;
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, manners};
 use relay::Relay;
@@ -102,9 +103,8 @@ fn is_result(iq: &Iq, wanted: &str) -> bool {
     matches!(iq, Iq::Result { id, .. } if id == wanted)
 }
 
-#[tokio::test]
-async fn two_accounts_exchange_requests_over_starttls_and_direct_tls() {
-    let server = ChatServer::start();
+async fn two_accounts_exchange_requests_over_starttls_and_direct_tls(kind: Kind) {
+    let server = ChatServer::start(kind);
     let (mut alice, alice_jid) = Client::online(server.account("alice", TlsMode::StartTls)).await;
     let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::Direct)).await;
     alice.send(numbered(&bob_jid, 1, 10), Some(1));
@@ -115,18 +115,16 @@ async fn two_accounts_exchange_requests_over_starttls_and_direct_tls() {
     assert!(matches!(answer, Iq::Error { ref id, .. } if id == "1"), "{answer:?}");
 }
 
-#[tokio::test]
-async fn a_ping_from_a_peer_is_answered() {
-    let server = ChatServer::start();
+async fn a_ping_from_a_peer_is_answered(kind: Kind) {
+    let server = ChatServer::start(kind);
     let (mut alice, _) = Client::online(server.account("alice", TlsMode::StartTls)).await;
     let (_bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     alice.send(Iq::from_get("p", Ping).with_to(bob_jid.into()), None);
     assert!(is_result(&alice.iq().await, "p"));
 }
 
-#[tokio::test]
-async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again() {
-    let server = ChatServer::start();
+async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again(kind: Kind) {
+    let server = ChatServer::start(kind);
     let relay = Relay::to(server.address()).await;
     let account = AccountConfig { ca_file: None, ..server.account("alice", TlsMode::StartTls) };
     let mut client = Client::open(through(&relay, account));
@@ -137,9 +135,8 @@ async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again(
     assert_eq!(relay.connections(), 2);
 }
 
-#[tokio::test]
-async fn a_certificate_for_another_domain_is_refused() {
-    let server = ChatServer::start();
+async fn a_certificate_for_another_domain_is_refused(kind: Kind) {
+    let server = ChatServer::start(kind);
     let account = AccountConfig {
         jid: "alice@other.example".parse().unwrap(),
         ..server.account("alice", TlsMode::Direct)
@@ -148,9 +145,8 @@ async fn a_certificate_for_another_domain_is_refused() {
     assert!(matches!(event, AccountEvent::Unreachable(AccountError::CertificateWrongName)), "{event:?}");
 }
 
-#[tokio::test]
-async fn a_wrong_password_reaches_the_server_once() {
-    let server = ChatServer::start();
+async fn a_wrong_password_reaches_the_server_once(kind: Kind) {
+    let server = ChatServer::start(kind);
     let relay = Relay::to(server.address()).await;
     let account = AccountConfig {
         credential: Credential::Password("wrong".into()),
@@ -163,10 +159,9 @@ async fn a_wrong_password_reaches_the_server_once() {
     assert_eq!(relay.connections(), 1);
 }
 
-#[tokio::test]
-async fn a_cut_connection_is_resumed_and_loses_nothing() {
+async fn a_cut_connection_is_resumed_and_loses_nothing(kind: Kind) {
     const COUNT: u64 = 50;
-    let server = ChatServer::start();
+    let server = ChatServer::start(kind);
     let relay = Relay::to(server.address()).await;
     let (mut alice, alice_jid) =
         Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
@@ -196,10 +191,10 @@ async fn a_cut_connection_is_resumed_and_loses_nothing() {
     assert!(resumed);
 }
 
-#[tokio::test]
-async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for() {
-    const COUNT: u64 = 300;
-    let server = ChatServer::start();
+async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for(kind: Kind) {
+    // Too many to have been acknowledged, all of them, when the connection is cut.
+    const COUNT: u64 = 3000;
+    let server = ChatServer::start(kind);
     let relay = Relay::to(server.address()).await;
     let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
     let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
@@ -227,10 +222,9 @@ async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_requests_arrive_in_order_and_are_acknowledged() {
+async fn ten_thousand_requests_arrive_in_order_and_are_acknowledged(kind: Kind) {
     const COUNT: u64 = 10_000;
-    let server = ChatServer::start();
+    let server = ChatServer::start(kind);
     let (mut alice, _) = Client::online(server.account("alice", TlsMode::StartTls)).await;
     let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     for number in 0..COUNT {
@@ -244,9 +238,8 @@ async fn ten_thousand_requests_arrive_in_order_and_are_acknowledged() {
     }
 }
 
-#[tokio::test]
-async fn another_login_with_the_same_resource_is_named_and_not_fought() {
-    let server = ChatServer::start();
+async fn another_login_with_the_same_resource_is_named_and_not_fought(kind: Kind) {
+    let server = ChatServer::start(kind);
     let account = server.account("alice", TlsMode::StartTls);
     let (mut first, jid) = Client::online(account.clone()).await;
     let (mut second, same) = Client::online(account).await;
@@ -259,9 +252,8 @@ async fn another_login_with_the_same_resource_is_named_and_not_fought() {
     assert_eq!(status, AccountStatus::Online(jid));
 }
 
-#[tokio::test]
-async fn a_stalled_connection_is_noticed_within_a_minute() {
-    let server = ChatServer::start();
+async fn a_stalled_connection_is_noticed_within_a_minute(kind: Kind) {
+    let server = ChatServer::start(kind);
     let relay = Relay::to(server.address()).await;
     let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
     relay.stall();
@@ -269,9 +261,8 @@ async fn a_stalled_connection_is_noticed_within_a_minute() {
     assert!(matches!(event, AccountEvent::Suspended { reason: AccountError::TimedOut(_) }), "{event:?}");
 }
 
-#[tokio::test]
-async fn a_restarted_server_finds_us_under_the_same_name() {
-    let mut server = ChatServer::start();
+async fn a_restarted_server_finds_us_under_the_same_name(kind: Kind) {
+    let mut server = ChatServer::start(kind);
     let mut account = server.account("alice", TlsMode::StartTls);
     account.jid = account.jid.to_bare().into();
     let (mut alice, before) = Client::online(account).await;
@@ -293,4 +284,37 @@ async fn a_restarted_server_finds_us_under_the_same_name() {
         }
     }
     assert_eq!(fates, [1, 2]);
+}
+
+/// Runs every test at both chat servers.
+macro_rules! on_both_servers {
+    ($($name:ident)*) => {
+        mod on_prosody {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(hexchat_lab::Kind::Prosody).await;
+            })*
+        }
+
+        mod on_ejabberd {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(hexchat_lab::Kind::Ejabberd).await;
+            })*
+        }
+    };
+}
+
+on_both_servers! {
+    two_accounts_exchange_requests_over_starttls_and_direct_tls
+    a_ping_from_a_peer_is_answered
+    a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again
+    a_certificate_for_another_domain_is_refused
+    a_wrong_password_reaches_the_server_once
+    a_cut_connection_is_resumed_and_loses_nothing
+    a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for
+    ten_thousand_requests_arrive_in_order_and_are_acknowledged
+    another_login_with_the_same_resource_is_named_and_not_fought
+    a_stalled_connection_is_noticed_within_a_minute
+    a_restarted_server_finds_us_under_the_same_name
 }

@@ -250,11 +250,13 @@ impl Endpoint {
         }
     }
 
-    /// Closes all streams: what was written still goes out, and connects that were not answered fail.
+    /// Closes all streams: what was written still goes out, and connects that were not sent yet fail. One that was sent may
+    /// have been answered already, and the peer waits on an open stream: it is closed when the answer comes.
     pub fn finish_all(&mut self, now: Instant) {
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in ids {
             match self.streams.get(&id).map(|stream| &stream.phase) {
+                Some(Phase::Connecting(connecting)) if connecting.attempt.is_some() => self.finish(now, id),
                 Some(Phase::Open { .. }) => self.finish(now, id),
                 Some(Phase::Offered { .. }) => self.refuse(now, id),
                 Some(Phase::Connecting(_)) => self.close(now, id, CloseReason::Finished),

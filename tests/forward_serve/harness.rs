@@ -1,0 +1,41 @@
+//! What the tests stand on.
+
+mod half;
+mod lab;
+mod target;
+mod transfer;
+
+pub(crate) use half::{Half, write_private};
+pub(crate) use lab::{Lab, Route};
+pub(crate) use target::{Target, connect};
+pub(crate) use transfer::{
+    echo, random_bytes, transfer, transfer_despite, wait_until_closed, wait_until_it_works,
+};
+
+use std::time::Duration;
+
+/// What no single step of a test may take longer than: after this time without a sign of life, both applications must
+/// have seen their connections closed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Writes a test once for both chat servers.
+macro_rules! on_both_servers {
+    ($(fn $name:ident($kind:ident) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            fn run($kind: hexchat_lab::Kind) $body
+
+            #[test]
+            fn on_prosody() {
+                run(hexchat_lab::Kind::Prosody);
+            }
+
+            #[test]
+            fn on_ejabberd() {
+                run(hexchat_lab::Kind::Ejabberd);
+            }
+        })*
+    };
+}
+pub(crate) use on_both_servers;

@@ -1,0 +1,59 @@
+//! A chat server, and the two processes with accounts at it.
+
+use std::net::SocketAddr;
+
+use hexchat_lab::{ChatServer, Kind, Rate};
+
+use super::Half;
+
+/// Nothing is slowed down, so that tests are fast.
+pub(crate) struct Lab {
+    pub(crate) server: ChatServer,
+}
+
+/// How an account reaches the server.
+pub(crate) enum Route {
+    StartTls,
+    DirectTls,
+    /// STARTTLS through somebody in between.
+    Through(SocketAddr),
+}
+
+impl Lab {
+    /// The accounts `alice` and `alice2` are for `forward`, `bob` and `bob2` for `serve`.
+    pub(crate) fn start(kind: Kind) -> Self {
+        let users = ["alice", "alice2", "bob", "bob2"];
+        Self { server: ChatServer::start(kind, Rate::Unlimited, &users).unwrap() }
+    }
+
+    /// A configuration with these accounts.
+    pub(crate) fn config(&self, users: &[&str], route: &Route) -> String {
+        users.iter().map(|user| self.account(user, route)).collect()
+    }
+
+    fn account(&self, user: &str, route: &Route) -> String {
+        match route {
+            Route::StartTls => self.server.account_section(user, self.server.address()),
+            Route::DirectTls => {
+                self.server.account_section(user, self.server.tls_address()) + "tls = \"direct\"\n"
+            }
+            Route::Through(address) => self.server.account_section(user, *address),
+        }
+    }
+
+    /// `serve` as `bob`.
+    pub(crate) fn serve(&self, target: SocketAddr) -> Half {
+        Half::serve(&self.config(&["bob"], &Route::StartTls), &[target])
+    }
+
+    /// `forward` as `alice` to `bob`.
+    pub(crate) fn forward(&self, target: SocketAddr) -> Half {
+        let config = self.config(&["alice"], &Route::StartTls);
+        Half::forward(&config, &self.server.jid("bob"), target)
+    }
+
+    /// Both halves, one account each.
+    pub(crate) fn both(&self, target: SocketAddr) -> (Half, Half) {
+        (self.serve(target), self.forward(target))
+    }
+}

@@ -1,0 +1,12 @@
+//! `forward` and `serve` as their users run them: two processes, accounts at a real chat server, applications at both
+//! ends. Every test has a chat server of its own, so that all run side by side.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+mod carrying;
+mod cuts;
+mod faults;
+mod harness;
+mod killed;
+mod leaks;
+mod outage;
+mod stopping;
