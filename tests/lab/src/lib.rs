@@ -10,6 +10,7 @@ pub mod cutter;
 pub mod ejabberd;
 pub mod fetch;
 pub mod files;
+pub mod halves;
 pub mod ports;
 pub mod process;
 pub mod prosody;
@@ -18,6 +19,7 @@ pub mod tor;
 
 pub use cutter::TcpCutter;
 pub use files::{EchoServer, FileServer};
+pub use halves::Halves;
 pub use process::Process;
 pub use server::{ChatServer, Kind, Rate};
 pub use tor::TorNetwork;

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use hexchat_lab::fetch::{Fetched, fetch};
 use hexchat_lab::process::Spawn;
 use hexchat_lab::tor::Tor;
-use hexchat_lab::{ChatServer, FileServer, Kind, Rate, TorNetwork};
+use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Rate, TorNetwork};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -96,9 +96,11 @@ fn demonstrate(executable: &Path) -> Result<()> {
     step("Tor network", "three authorities and exits of its own (takes a few seconds)");
     let network = TorNetwork::start()?;
     step("bridge", "tor with hexchat-pt, logged in as bridge, listening on no port");
-    let bridge = start_bridge(&network, &chat, executable)?;
+    let halves = Halves { network: &network, chat: &chat, executable };
+    let bridge = network.bridge(&halves.bridge("bridge")?)?;
     step("client", "tor with hexchat-pt, logged in as alice");
-    let client = start_client(&network, &chat, &bridge, executable)?;
+    let login = Halves::login("alice", &ChatServer::password("alice"));
+    let client = network.client(&halves.client(&bridge.fingerprint()?, "bridge", &login)?)?;
     let (bootstrap, fetched) = use_it(&client).inspect_err(|_| show_logs(&bridge, &client))?;
     report(bootstrap, &fetched, started.elapsed());
     Ok(())
@@ -106,39 +108,6 @@ fn demonstrate(executable: &Path) -> Result<()> {
 
 fn step(what: &str, how: &str) {
     println!("  {what:<16}  {how}");
-}
-
-fn start_bridge(network: &TorNetwork, chat: &ChatServer, executable: &Path) -> Result<Tor> {
-    let config = network.folder().join("bridge.toml");
-    let section = chat.account_section("bridge", chat.address());
-    write_private(&config, &format!("{section}\n[bridge]\nclassic = true\n"))?;
-    network.bridge(&format!(
-        "ExtORPort auto\nServerTransportPlugin hexchat exec {} --config {}",
-        executable.display(),
-        config.display()
-    ))
-}
-
-fn start_client(network: &TorNetwork, chat: &ChatServer, bridge: &Tor, executable: &Path) -> Result<Tor> {
-    let config = network.folder().join("client.toml");
-    write_private(&config, &format!("[client]\nca_file = \"{}\"\n", chat.ca_file().display()))?;
-    network.client(&format!(
-        "ClientTransportPlugin hexchat exec {} --config {}\n\
-         Bridge hexchat 192.0.2.3:1 {} jid={} login={}:{} server={}",
-        executable.display(),
-        config.display(),
-        bridge.fingerprint()?,
-        chat.jid("bridge"),
-        chat.jid("alice"),
-        ChatServer::password("alice"),
-        chat.address()
-    ))
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(path, text)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).context("protecting a file")
 }
 
 /// Bootstraps, and fetches a file.
