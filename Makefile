@@ -24,7 +24,7 @@ measure: demo-deps build ## Measure speed and delay over an unlimited Prosody
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin measure -- "$$($(executable))"
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 lint: cargo ## Check the format, the lints and the documentation
 	$(CARGO) fmt --all --check

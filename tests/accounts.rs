@@ -252,12 +252,24 @@ async fn another_login_with_the_same_resource_is_named_and_not_fought(kind: Kind
     assert_eq!(status, AccountStatus::Online(jid));
 }
 
-async fn a_stalled_connection_is_noticed_within_a_minute(kind: Kind) {
+/// A stalled connection is given up after 55 seconds; a busy machine may need longer.
+const STALL_PATIENCE: Duration = Duration::from_secs(90);
+
+async fn a_stalled_connection_is_noticed(kind: Kind) {
     let server = ChatServer::start(kind);
     let relay = Relay::to(server.address()).await;
     let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
     relay.stall();
-    let (_, event) = timeout(Duration::from_secs(60), alice.events.recv()).await.expect("notice").unwrap();
+    // Our own presence may still come back before.
+    let notice = async {
+        loop {
+            match alice.events.recv().await.unwrap().1 {
+                AccountEvent::Stanza(_) => {}
+                event => return event,
+            }
+        }
+    };
+    let event = timeout(STALL_PATIENCE, notice).await.expect("notice");
     assert!(matches!(event, AccountEvent::Suspended { reason: AccountError::TimedOut(_) }), "{event:?}");
 }
 
@@ -315,6 +327,6 @@ on_both_servers! {
     a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for
     ten_thousand_requests_arrive_in_order_and_are_acknowledged
     another_login_with_the_same_resource_is_named_and_not_fought
-    a_stalled_connection_is_noticed_within_a_minute
+    a_stalled_connection_is_noticed
     a_restarted_server_finds_us_under_the_same_name
 }
