@@ -11,6 +11,9 @@ TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd
 
 .PHONY: help build demo measure test lint deps demo-deps cargo clean
 
+# Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
+.NOTPARALLEL:
+
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 

@@ -1,6 +1,6 @@
 //! A file over HTTP through a SOCKS5 proxy, as Tor's is.
 
-use std::io::{BufReader, Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -76,11 +76,15 @@ fn ask_proxy(stream: &mut TcpStream, to: SocketAddr) -> Result<()> {
 }
 
 /// Reads up to the body and says how long that will be.
-fn read_head(reader: &mut impl std::io::BufRead) -> Result<usize> {
+fn read_head(reader: &mut impl BufRead) -> Result<usize> {
+    let mut status = String::new();
+    reader.read_line(&mut status).context("waiting for the answer")?;
+    ensure!(!status.is_empty(), "no answer");
+    ensure!(status.starts_with("HTTP/1.1 200 "), "the server answered {}", status.trim_end());
     let mut announced = None;
     loop {
         let mut line = String::new();
-        ensure!(reader.read_line(&mut line).context("waiting for the answer")? > 0, "no answer");
+        ensure!(reader.read_line(&mut line).context("reading the answer")? > 0, "the answer is cut off");
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             announced = value.trim().parse().ok();
         }
@@ -101,5 +105,74 @@ fn read_body(reader: &mut impl Read) -> Result<(usize, String)> {
         }
         hash.update(&buffer[..read]);
         length += read;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead as _;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::FileServer;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A web server that answers one request with this.
+    fn web_server(answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(listener.accept().unwrap().0);
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        });
+        address
+    }
+
+    /// A proxy that answers every CONNECT with this code.
+    fn refusing_proxy(code: u8) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.read_exact(&mut [0; 3]).unwrap();
+            stream.write_all(&[5, 0]).unwrap();
+            stream.read_exact(&mut [0; 10]).unwrap();
+            stream.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+        });
+        address
+    }
+
+    #[test]
+    fn a_file_arrives_with_its_hash() {
+        let web = FileServer::start().unwrap();
+        let fetched = fetch(None, web.address(), 200_000, PATIENCE).unwrap();
+        assert_eq!((fetched.length, fetched.sha256), (200_000, FileServer::sha256(200_000)));
+        assert!(fetched.first_byte <= fetched.total);
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_an_error() {
+        let web = web_server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc");
+        let error = fetch(None, web, 5, PATIENCE).unwrap_err();
+        assert!(error.to_string().contains("after 3 of 5 bytes"), "{error}");
+    }
+
+    #[test]
+    fn an_error_page_is_not_a_file() {
+        let web = web_server("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        let error = fetch(None, web, 0, PATIENCE).unwrap_err();
+        assert!(error.to_string().contains("404 Not Found"), "{error}");
+    }
+
+    #[test]
+    fn a_proxy_that_refuses_is_an_error_with_its_code() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let error = fetch(Some(refusing_proxy(5)), nobody, 1, PATIENCE).unwrap_err();
+        assert!(error.to_string().contains("answered 5"), "{error}");
     }
 }

@@ -4,9 +4,12 @@
 //! seconds: about two for the keys and five for the first consensus. A bridge that starts before there is a consensus, or
 //! a client that starts before its bridge is ready, would sit in a retry back-off; so they are started in turn.
 
+use std::cell::RefCell;
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -42,8 +45,15 @@ pub struct TorNetwork {
 pub struct Tor {
     process: Process,
     folder: TempDir,
-    socks_port: u16,
-    control_port: u16,
+    ports: Ports,
+}
+
+/// Where a bridge or a client listens. A bridge has no SOCKS port, a client no ORPort: theirs are only reserved.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    or: u16,
+    socks: u16,
+    control: u16,
 }
 
 /// Keys and ports of an authority that is not running yet.
@@ -70,15 +80,18 @@ impl TorNetwork {
             .iter()
             .map(|authority| authority.start(&common, offset))
             .collect::<Result<Vec<_>>>()?;
-        let network = Self { authorities: processes, folder, common };
+        let mut network = Self { authorities: processes, folder, common };
         network.wait_for_consensus(&authorities)?;
         Ok(network)
     }
 
-    fn wait_for_consensus(&self, authorities: &[Authority]) -> Result<()> {
+    fn wait_for_consensus(&mut self, authorities: &[Authority]) -> Result<()> {
         let deadline = Instant::now() + CONSENSUS_PATIENCE;
-        for (authority, process) in authorities.iter().zip(&self.authorities) {
+        for (authority, process) in authorities.iter().zip(&mut self.authorities) {
             while !authority.folder.join("cached-microdesc-consensus").exists() {
+                if !process.is_running() {
+                    bail!("an authority has ended:\n{}", process.lines().join("\n"));
+                }
                 if Instant::now() > deadline {
                     bail!("the authorities did not agree in time:\n{}", process.lines().join("\n"));
                 }
@@ -94,12 +107,13 @@ impl TorNetwork {
     ///
     /// When it does not get ready, with its log.
     pub fn bridge(&self, torrc: &str) -> Result<Tor> {
-        let or_port = free_port()?;
+        let ports = Ports::reserve()?;
         let torrc = format!(
-            "BridgeRelay 1\nNickname bridge\nORPort 127.0.0.1:{or_port}\nAssumeReachable 1\nBridgeDistribution none\n\
-             PublishServerDescriptor 0\nExitRelay 0\nSocksPort 0\n{torrc}\n"
+            "BridgeRelay 1\nNickname bridge\nORPort 127.0.0.1:{}\nAssumeReachable 1\nBridgeDistribution none\n\
+             PublishServerDescriptor 0\nExitRelay 0\nSocksPort 0\n{torrc}\n",
+            ports.or
         );
-        let bridge = Tor::start("bridge", &self.common, &torrc, 0)?;
+        let bridge = Tor::start("bridge", &self.common, &torrc, ports)?;
         let ready = bridge.process.wait_for_line(|line| line.contains("Bootstrapped 100%"), BRIDGE_PATIENCE);
         ready.context("the bridge did not get ready")?;
         Ok(bridge)
@@ -111,9 +125,9 @@ impl TorNetwork {
     ///
     /// When it cannot be started.
     pub fn client(&self, torrc: &str) -> Result<Tor> {
-        let socks_port = free_port()?;
-        let torrc = format!("UseBridges 1\nSocksPort 127.0.0.1:{socks_port}\n{torrc}\n");
-        Tor::start("client", &self.common, &torrc, socks_port)
+        let ports = Ports::reserve()?;
+        let torrc = format!("UseBridges 1\nSocksPort 127.0.0.1:{}\n{torrc}\n", ports.socks);
+        Tor::start("client", &self.common, &torrc, ports)
     }
 
     /// The folder of the network.
@@ -160,16 +174,9 @@ impl Authority {
         let keys = folder.join("keys");
         make_private_folder(&keys)?;
         let (or_port, dir_port) = (free_port()?, free_port()?);
-        let output = std::process::Command::new("sh")
-            .args(["-c", "echo secret | tor-gencert --create-identity-key -m 12 -a \"$0\" --passphrase-fd 0"])
-            .arg(loopback(dir_port).to_string())
-            .current_dir(&keys)
-            .output()?;
-        ensure!(
-            output.status.success(),
-            "making keys with tor-gencert (Debian's package tor): {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output =
+            make_v3_keys(&keys, dir_port).context("starting tor-gencert: install Debian's package tor")?;
+        ensure!(output.status.success(), "tor-gencert: {}", String::from_utf8_lossy(&output.stderr));
         let certificate = fs::read_to_string(keys.join("authority_certificate"))?;
         let v3_identity = certificate
             .lines()
@@ -201,9 +208,26 @@ impl Authority {
     }
 }
 
+/// Makes an authority's signing keys and certificate, in `folder`.
+fn make_v3_keys(folder: &Path, dir_port: u16) -> std::io::Result<Output> {
+    let mut child = Command::new("tor-gencert")
+        .args(["--create-identity-key", "-m", "12", "--passphrase-fd", "0", "-a"])
+        .arg(loopback(dir_port).to_string())
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // When it has ended before reading, its status says more than a broken pipe does.
+        let _ = stdin.write_all(b"secret\n");
+    }
+    child.wait_with_output()
+}
+
 /// Makes the relay's own keys, and reads their fingerprint.
 fn make_fingerprint(folder: &Path) -> Result<String> {
-    let output = std::process::Command::new("tor")
+    let output = Command::new("tor")
         .args(["--ignore-missing-torrc", "-f", "/nonexistent", "--list-fingerprint", "--orport", "1"])
         .args(["--dirserver", "none 127.0.0.1:1 ffffffffffffffffffffffffffffffffffffffff", "--datadirectory"])
         .arg(folder)
@@ -227,25 +251,36 @@ fn spawn_tor(name: &str, torrc: &Path) -> Result<Process> {
         .context("install Debian's package tor")
 }
 
+impl Ports {
+    fn reserve() -> Result<Self> {
+        Ok(Self { or: free_port()?, socks: free_port()?, control: free_port()? })
+    }
+}
+
 impl Tor {
-    fn start(name: &str, common: &str, torrc: &str, socks_port: u16) -> Result<Self> {
+    fn start(name: &str, common: &str, torrc: &str, ports: Ports) -> Result<Self> {
         let folder =
             tempfile::Builder::new().prefix(&format!("tor-{name}-")).tempdir().context("making a folder")?;
-        let control_port = free_port()?;
         let data = folder.path().join("data");
         make_private_folder(&data)?;
         let file = folder.path().join("torrc");
         let text = format!(
-            "{common}DataDirectory {}\nControlPort 127.0.0.1:{control_port}\nCookieAuthentication 0\n{torrc}",
-            data.display()
+            "{common}DataDirectory {}\nControlPort 127.0.0.1:{}\nCookieAuthentication 0\n{torrc}",
+            data.display(),
+            ports.control
         );
         fs::write(&file, text)?;
-        Ok(Self { process: spawn_tor(name, &file)?, folder, socks_port, control_port })
+        Ok(Self { process: spawn_tor(name, &file)?, folder, ports })
     }
 
     /// Where a client offers SOCKS5.
     pub fn socks(&self) -> SocketAddr {
-        loopback(self.socks_port)
+        loopback(self.ports.socks)
+    }
+
+    /// Where a bridge takes Tor's own connections, without a transport.
+    pub fn or_address(&self) -> SocketAddr {
+        loopback(self.ports.or)
     }
 
     /// Opens its control port.
@@ -254,7 +289,7 @@ impl Tor {
     ///
     /// When it cannot be reached.
     pub fn control(&self) -> Result<Control> {
-        Control::connect(loopback(self.control_port))
+        Control::connect(loopback(self.ports.control))
     }
 
     /// Its process: the log, the pid.
@@ -282,32 +317,21 @@ impl Tor {
         Ok(text.split_whitespace().nth(1).context("an empty fingerprint file")?.to_owned())
     }
 
-    /// Waits until it has bootstrapped, and shows each step to `progress`.
+    /// Waits until it has bootstrapped, and shows each step to `progress`. Returns how long it waited.
     ///
     /// # Errors
     ///
-    /// After `timeout`, with its log.
-    pub fn wait_until_bootstrapped(
-        &self,
-        timeout: Duration,
-        mut progress: impl FnMut(&str),
-    ) -> Result<Duration> {
+    /// After `timeout`, or as soon as tor has ended; with the last lines of its log.
+    pub fn wait_until_bootstrapped(&self, timeout: Duration, progress: impl FnMut(&str)) -> Result<Duration> {
         let started = Instant::now();
-        let mut shown = 0;
-        while started.elapsed() < timeout {
-            let lines = self.process.lines();
-            for line in lines.iter().skip(shown) {
-                if let Some((_, step)) = line.split_once("Bootstrapped ") {
-                    progress(step);
-                    if step.starts_with("100%") {
-                        return Ok(started.elapsed());
-                    }
-                }
-            }
-            shown = lines.len();
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        bail!("tor did not bootstrap within {timeout:?}:\n{}", self.process.lines().join("\n"))
+        let progress = RefCell::new(progress);
+        let done = |line: &str| {
+            let Some((_, step)) = line.split_once("Bootstrapped ") else { return false };
+            progress.borrow_mut()(step);
+            step.starts_with("100%")
+        };
+        self.process.wait_for_line(done, timeout).context("tor did not bootstrap")?;
+        Ok(started.elapsed())
     }
 
     /// The pluggable transports that it runs: its child processes.
