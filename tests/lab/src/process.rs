@@ -161,6 +161,12 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether process `pid` exists and has not ended: a zombie does not count.
+pub fn is_alive(pid: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !state.is_empty() && !state.contains(") Z ")
+}
+
 /// Starts the watcher of process `pid`.
 fn watch(pid: u32) -> Result<Child> {
     Command::new("sh")
@@ -297,11 +303,6 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn is_alive(pid: u32) -> bool {
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        !state.is_empty() && !state.contains(") Z ")
-    }
 
     fn eventually(holds: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + Duration::from_secs(10);
