@@ -1,7 +1,7 @@
 //! Accounts at chat servers: connect, log in, stay logged in.
 //!
 //! [`AccountPool`] owns any number of accounts. Each runs in a task of its own, retries faults of the network with a
-//! jittered back-off from 1 to 60 seconds, resumes its session where the server can (XEP-0198), and says by
+//! jittered back-off from 1 to 30 seconds, resumes its session where the server can (XEP-0198), and says by
 //! [`AccountEvent`]s what happens to it and to the stanzas it was given. A wrong password is final: servers lock
 //! accounts that insist.
 //!

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// The shortest full delay.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Exponential back-off with jitter.
 ///
-/// The `n`th delay lies between half of and the whole of `2^n` seconds, at most 60 seconds. Jitter keeps the many
+/// The `n`th delay lies between half of and the whole of `2^n` seconds, at most 30 seconds. Jitter keeps the many
 /// clients of a server that restarts from all coming back in the same instant.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
@@ -40,10 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_from_one_second_to_a_minute() {
+    fn delays_double_from_one_second_to_half_a_minute() {
         let mut backoff = Backoff::default();
         let delays: Vec<u64> = (0..9).map(|_| backoff.next_delay(1.0).as_secs()).collect();
-        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30, 30, 30]);
     }
 
     #[test]
