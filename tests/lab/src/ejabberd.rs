@@ -131,8 +131,8 @@ impl Ejabberd {
             Rate::Stock => "normal",
             Rate::Unlimited => "none",
         };
-        let listener =
-            format!("ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: {shaper}");
+        // A listener names a rule, not a shaper: one that is not there does not limit.
+        let listener = "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: c2s_shaper";
         format!(
             r#"hosts: ["{DOMAIN}"]
 loglevel: 4
@@ -145,6 +145,7 @@ shaper:
   normal: {{rate: 3000, burst_size: 20000}}
 shaper_rules:
   max_user_sessions: 10
+  c2s_shaper: {shaper}
 modules:
   mod_carboncopy: {{}}
   mod_client_state: {{}}
