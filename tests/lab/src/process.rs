@@ -6,7 +6,7 @@
 //! and test threads end early.)
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -109,7 +109,7 @@ impl Spawn {
         self
     }
 
-    /// Gives it a pipe as standard input; see [`Process::close_stdin`].
+    /// Gives it a pipe as standard input; see [`Process::say`] and [`Process::close_stdin`].
     #[must_use]
     pub fn stdin(mut self) -> Self {
         self.stdin = true;
@@ -243,6 +243,17 @@ impl Process {
             // It may have ended already.
             let _ = kill_process(pid, signal);
         }
+    }
+
+    /// Writes a line to its standard input, when it has one.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or does not read it any more.
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        let name = &self.name;
+        let stdin = self.child.stdin.as_mut().with_context(|| format!("{name} has no standard input"))?;
+        writeln!(stdin, "{line}").with_context(|| format!("writing to {name}"))
     }
 
     /// Closes its standard input.
