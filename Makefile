@@ -51,7 +51,8 @@ executable = $(CARGO) metadata --format-version 1 --no-deps --locked \
   | sed 's|.*"target_directory":"\([^"]*\)".*|\1/release/hexchat-pt|'
 
 # $(call install,programs,packages): as root installs what is missing; otherwise says how to. The packages' services
-# are not started: policy-rc.d forbids it while they are installed, unless the machine has a policy of its own.
+# are not started: policy-rc.d forbids it while they are installed, also when that is interrupted and no longer after,
+# unless the machine has a policy of its own.
 define install
 PATH="$$PATH:/usr/sbin"; missing=""; for program in $(1); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 if [ -n "$$missing" ]; then \
@@ -59,12 +60,13 @@ if [ -n "$$missing" ]; then \
     echo "Missing:$$missing. Install them first:  sudo apt-get install $(2)"; exit 1; \
   fi; \
   echo "Missing:$$missing. Installing Debian's packages: $(2)"; \
-  policy=/usr/sbin/policy-rc.d; made=""; \
-  if [ ! -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; made=$$policy; fi; \
+  policy=/usr/sbin/policy-rc.d; \
+  if [ ! -e $$policy ]; then \
+    trap "rm -f $$policy" EXIT; trap 'exit 130' INT; trap 'exit 143' TERM HUP; \
+    printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; \
+  fi; \
   export DEBIAN_FRONTEND=noninteractive; \
-  { apt-get install -y -q --no-install-recommends $(2) \
-    || { apt-get update -q && apt-get install -y -q --no-install-recommends $(2); }; }; status=$$?; \
-  if [ -n "$$made" ]; then rm -f "$$made"; fi; \
-  exit $$status; \
+  apt-get install -y -q --no-install-recommends $(2) \
+    || { apt-get update -q && apt-get install -y -q --no-install-recommends $(2); }; \
 fi
 endef

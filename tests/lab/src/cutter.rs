@@ -1,55 +1,121 @@
-//! A TCP proxy whose connections can be cut.
+//! A TCP proxy in front of a server, for the faults of a network: cut, stalled, refused connections.
 
-use std::io::{Read as _, Write as _};
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context, Result};
+use rustix::net::sockopt::set_socket_linger;
 
-/// Stands between a client and a server.
+use crate::ports::loopback;
+
+/// How often a thread that cannot write, since nobody reads, looks whether its connection was cut.
+const WRITE_CHECK: Duration = Duration::from_millis(20);
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// Both sides read the end of the stream.
+    Fin,
+    /// Both sides get an error.
+    Rst,
+}
+
+/// The two sockets of a relayed connection.
 #[derive(Debug)]
-pub struct TcpCutter {
-    address: SocketAddr,
-    shared: Arc<Shared>,
+struct Pair {
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Pair {
+    fn cut(&self, how: Cut) {
+        for socket in [&self.client, &self.server] {
+            if how == Cut::Rst {
+                // With no time to linger, the kernel sends a reset when the last handle is closed.
+                let _ = set_socket_linger(socket, Some(Duration::ZERO));
+            } else {
+                let _ = socket.shutdown(Shutdown::Write);
+            }
+            // Wakes the threads that read from it, without telling the other side.
+            let _ = socket.shutdown(Shutdown::Read);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    stalled: bool,
+    /// How many connections there have been: the number of the next one.
+    accepted: usize,
+    /// Those that are there now, by number.
+    pairs: HashMap<usize, Arc<Pair>>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    server: SocketAddr,
-    /// Both ends of every connection.
-    live: Mutex<Vec<TcpStream>>,
-    accepted: AtomicUsize,
-    stalled: AtomicBool,
-    refusing: AtomicBool,
+    target: SocketAddr,
+    gate: Mutex<Gate>,
+    opened: Condvar,
+    refuse: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Shared {
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers a new connection.
+    fn admit(&self, pair: &Arc<Pair>) -> usize {
+        let mut gate = self.gate();
+        let id = gate.accepted;
+        gate.accepted += 1;
+        gate.pairs.insert(id, Arc::clone(pair));
+        id
+    }
+
+    /// Waits while the proxy is stalled, or until connection `id` is cut. Whether it still stands.
+    fn pass(&self, id: usize) -> bool {
+        let stalled = |gate: &mut Gate| gate.stalled && gate.pairs.contains_key(&id);
+        let gate = self.opened.wait_while(self.gate(), stalled).unwrap_or_else(PoisonError::into_inner);
+        gate.pairs.contains_key(&id)
+    }
+}
+
+/// A proxy on loopback in front of one server. Dropping it cuts its connections.
+#[derive(Debug)]
+pub struct TcpCutter {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<thread::JoinHandle<()>>,
 }
 
 impl TcpCutter {
-    /// Starts one in front of `server`; it ends with this process.
+    /// Listens on a free port and relays each connection to `target`.
     ///
     /// # Errors
     ///
     /// When it cannot listen.
-    pub fn start(server: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("listening")?;
-        let address = listener.local_addr()?;
+    pub fn start(target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(loopback(0)).context("listening in front of a server")?;
+        let address = listener.local_addr().context("reading the address of a listener")?;
         let shared = Arc::new(Shared {
-            server,
-            live: Mutex::default(),
-            accepted: AtomicUsize::new(0),
-            stalled: AtomicBool::new(false),
-            refusing: AtomicBool::new(false),
+            target,
+            gate: Mutex::default(),
+            opened: Condvar::new(),
+            refuse: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         });
-        let of_thread = Arc::clone(&shared);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                // A server that is not there is a closed connection to the client.
-                let _ = of_thread.join(client);
-            }
+        let acceptor = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &shared)
         });
-        Ok(Self { address, shared })
+        Ok(Self { address, shared, acceptor: Some(acceptor) })
     }
 
     /// Where clients connect to.
@@ -57,63 +123,223 @@ impl TcpCutter {
         self.address
     }
 
-    /// Closes every connection there is now.
+    /// Closes every connection there is now: both ends read the end of the stream. New ones are relayed as before.
+    ///
+    /// What is on its way may get lost, as when a network fails. The ends notice within milliseconds, after this returns.
     pub fn cut(&self) {
-        for stream in self.shared.live().drain(..) {
-            // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.cut_all(Cut::Fin);
     }
 
-    /// Keeps connections open and moves nothing, or moves on.
+    /// As [`TcpCutter::cut`], but both ends get an error: the connection was reset.
+    pub fn reset(&self) {
+        self.cut_all(Cut::Rst);
+    }
+
+    fn cut_all(&self, how: Cut) {
+        let pairs: Vec<_> = self.shared.gate().pairs.drain().map(|(_, pair)| pair).collect();
+        pairs.iter().for_each(|pair| pair.cut(how));
+        self.shared.opened.notify_all();
+    }
+
+    /// Keeps connections open, takes new ones and moves nothing, as a network that loses everything; or moves on.
     pub fn stall(&self, stalled: bool) {
-        self.shared.stalled.store(stalled, Ordering::SeqCst);
+        self.shared.gate().stalled = stalled;
+        self.shared.opened.notify_all();
     }
 
-    /// Closes new connections at once, or takes them again.
+    /// Resets new connections at once, as a server that is down, or takes them again. Present ones go on.
     pub fn refuse(&self, refusing: bool) {
-        self.shared.refusing.store(refusing, Ordering::SeqCst);
+        self.shared.refuse.store(refusing, Ordering::SeqCst);
     }
 
-    /// How many connections were made.
+    /// How many connections were relayed so far. Those that are counted can be cut.
     pub fn accepted(&self) -> usize {
-        self.shared.accepted.load(Ordering::SeqCst)
+        self.shared.gate().accepted
     }
 }
 
-impl Shared {
-    fn live(&self) -> MutexGuard<'_, Vec<TcpStream>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn join(self: &Arc<Self>, client: TcpStream) -> Result<()> {
-        if self.refusing.load(Ordering::SeqCst) {
-            return Ok(());
+impl Drop for TcpCutter {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // The listener notices the end at its next connection: this one.
+        let woken = TcpStream::connect(self.address);
+        if let (Ok(_), Some(acceptor)) = (woken, self.acceptor.take()) {
+            let _ = acceptor.join();
         }
-        self.accepted.fetch_add(1, Ordering::SeqCst);
-        let server = TcpStream::connect(self.server)?;
-        client.set_nodelay(true)?;
-        server.set_nodelay(true)?;
-        self.live().extend([client.try_clone()?, server.try_clone()?]);
-        self.pump(client.try_clone()?, server.try_clone()?);
-        self.pump(server, client);
-        Ok(())
+        self.cut();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for client in listener.incoming() {
+        if shared.ended.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(client) = client else { continue };
+        let refused = shared.refuse.load(Ordering::SeqCst);
+        let server = if refused { None } else { TcpStream::connect(shared.target).ok() };
+        match server {
+            Some(server) => relay(client, server, shared),
+            None => {
+                let _ = set_socket_linger(&client, Some(Duration::ZERO));
+            }
+        }
+    }
+}
+
+/// Starts the two threads of a connection.
+fn relay(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
+    for socket in [&client, &server] {
+        let _ = socket.set_nodelay(true);
+        let _ = socket.set_write_timeout(Some(WRITE_CHECK));
+    }
+    let pair = Arc::new(Pair { client, server });
+    let id = shared.admit(&pair);
+    let directions = Arc::new(AtomicUsize::new(2));
+    for up in [true, false] {
+        let (pair, shared, directions) = (Arc::clone(&pair), Arc::clone(shared), Arc::clone(&directions));
+        thread::spawn(move || {
+            let (from, to) = if up { (&pair.client, &pair.server) } else { (&pair.server, &pair.client) };
+            carry(id, from, to, &shared);
+            // Each direction ends by itself; the connection is over when both have.
+            if directions.fetch_sub(1, Ordering::SeqCst) == 1 {
+                shared.gate().pairs.remove(&id);
+            }
+        });
+    }
+}
+
+/// Moves one direction until its end, which it passes on, or until the connection is cut.
+fn carry(id: usize, mut from: &TcpStream, to: &TcpStream, shared: &Shared) {
+    let mut buffer = vec![0; 16 * 1024];
+    while shared.pass(id) {
+        let length = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        };
+        if !send(id, to, buffer.get(..length).unwrap_or_default(), shared) {
+            break;
+        }
+    }
+    // The two ends of a connection that was cut have been told already, and not always by a FIN.
+    if shared.pass(id) {
+        let _ = to.shutdown(Shutdown::Write);
+    }
+}
+
+/// Writes all of `bytes`. False when the connection is cut first or the other end is gone.
+fn send(id: usize, mut to: &TcpStream, mut bytes: &[u8], shared: &Shared) -> bool {
+    while !bytes.is_empty() {
+        // What was read before the proxy stalled is kept until it no longer does.
+        if !shared.pass(id) {
+            return false;
+        }
+        match to.write(bytes) {
+            Ok(0) => return false,
+            Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::EchoServer;
+
+    fn connect(cutter: &TcpCutter) -> TcpStream {
+        let stream = TcpStream::connect(cutter.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
     }
 
-    fn pump(self: &Arc<Self>, mut from: TcpStream, mut to: TcpStream) {
-        let shared = Arc::clone(self);
-        thread::spawn(move || {
-            let mut buffer = vec![0; 64 * 1024];
-            while let Ok(length @ 1..) = from.read(&mut buffer) {
-                while shared.stalled.load(Ordering::SeqCst) {
-                    thread::sleep(Duration::from_millis(10));
-                }
-                if to.write_all(&buffer[..length]).is_err() {
-                    break;
-                }
+    fn echo(stream: &mut TcpStream, text: &[u8]) {
+        stream.write_all(text).unwrap();
+        let mut heard = vec![0; text.len()];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, text);
+    }
+
+    fn lab() -> (EchoServer, TcpCutter) {
+        let server = EchoServer::start().unwrap();
+        let cutter = TcpCutter::start(server.address()).unwrap();
+        (server, cutter)
+    }
+
+    #[test]
+    fn bytes_pass_both_ways_and_connections_are_counted() {
+        let (_server, cutter) = lab();
+        echo(&mut connect(&cutter), b"hello");
+        echo(&mut connect(&cutter), b"again");
+        assert_eq!(cutter.accepted(), 2);
+    }
+
+    #[test]
+    fn a_cut_with_fin_ends_the_stream() {
+        let (_server, cutter) = lab();
+        let mut stream = connect(&cutter);
+        echo(&mut stream, b"hello");
+        cutter.cut();
+        assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+        echo(&mut connect(&cutter), b"the next one works");
+    }
+
+    #[test]
+    fn a_cut_with_rst_is_an_error() {
+        let (_server, cutter) = lab();
+        let mut stream = connect(&cutter);
+        echo(&mut stream, b"hello");
+        cutter.reset();
+        assert_eq!(stream.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_cut_with_rst_reaches_an_end_that_does_not_read() {
+        let (_server, cutter) = lab();
+        let mut stream = connect(&cutter);
+        stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        // Until every buffer on the way is full.
+        while stream.write(&[0; 65_536]).is_ok() {}
+        cutter.reset();
+        let mut read = || stream.read(&mut [0; 65_536]);
+        let error = loop {
+            if let Err(error) = read() {
+                break error;
             }
-            // Either may be closed already.
-            let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
-        });
+        };
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_stalled_proxy_keeps_connections_and_moves_nothing() {
+        let (_server, cutter) = lab();
+        let mut stream = connect(&cutter);
+        echo(&mut stream, b"hello");
+        cutter.stall(true);
+        stream.write_all(b"later").unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        assert_eq!(stream.read(&mut [0; 5]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        cutter.stall(false);
+        let mut heard = [0; 5];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"later");
+    }
+
+    #[test]
+    fn a_refusing_proxy_resets_new_connections_and_keeps_old_ones() {
+        let (_server, cutter) = lab();
+        let mut old = connect(&cutter);
+        echo(&mut old, b"hello");
+        cutter.refuse(true);
+        let refused = TcpStream::connect(cutter.address()).and_then(|mut new| new.read(&mut [0; 1]));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        echo(&mut old, b"still here");
+        cutter.refuse(false);
+        echo(&mut connect(&cutter), b"welcome");
     }
 }

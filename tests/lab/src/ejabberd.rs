@@ -1,17 +1,17 @@
 //! Debian's ejabberd, on loopback.
 //!
 //! It runs without Erlang distribution: no node name, no epmd, no port but ours. So `ejabberdctl` cannot reach it, and
-//! accounts are made by an expression that it evaluates when it starts.
+//! accounts are made by an expression that it evaluates when it starts, and deleted when it reads their names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::ca::{Certificate, certificate_for};
-use crate::ports::{free_port, try_ports};
+use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
 use crate::server::{ChatServer, DOMAIN, Rate};
 
@@ -63,11 +63,12 @@ impl Ejabberd {
     /// When it does not come up, with its last words.
     pub fn run(&mut self) -> Result<()> {
         let folder = self.folder.path();
-        let process = Spawn::new("ejabberd", "erl")
-            .args(["-noinput", "+sbwt", "none", "-mnesia", "dir"])
+        let mut process = Spawn::new("ejabberd", "erl")
+            .args(["-noshell", "+sbwt", "none", "-mnesia", "dir"])
             .arg(format!("\"{}/db\"", folder.display()))
             .args(["-s", "ejabberd", "-eval"])
-            .arg(self.accounts())
+            .arg(self.script())
+            .stdin()
             .env("ERL_LIBS", libraries().context("install Debian's package ejabberd")?)
             .env("HOME", folder)
             .env("EJABBERD_CONFIG_PATH", self.config_file())
@@ -77,6 +78,13 @@ impl Ejabberd {
             .start()
             .context("install Debian's package ejabberd")?;
         process.wait_for_line(|line| line == READY_LINE, READY)?;
+        for port in [self.port, self.tls_port] {
+            wait_until_open(port, READY, || process.is_running())?;
+        }
+        // It only logs that a port was taken, and goes on without it.
+        if let Some(line) = process.lines().iter().find(|line| line.contains("eaddrinuse")) {
+            bail!("ejabberd: {line}");
+        }
         self.process = Some(process);
         Ok(())
     }
@@ -84,6 +92,26 @@ impl Ejabberd {
     /// Stops it.
     pub fn stop(&mut self) {
         self.process = None;
+    }
+
+    /// Kills it: it says farewell to nobody.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Deletes an account while it runs.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or does not do it.
+    pub fn delete_account(&mut self, user: &str) -> Result<()> {
+        let process = self.process.as_mut().context("ejabberd does not run")?;
+        process.say(user)?;
+        process.wait_for_line(|line| line == format!("deleted {user}: ok"), READY)?;
+        self.users.retain(|other| other != user);
+        Ok(())
     }
 
     /// What it has logged since it was started last.
@@ -110,8 +138,9 @@ impl Ejabberd {
         self.folder.path().join("ejabberd.yml")
     }
 
-    /// Registers the accounts, which fails harmlessly for those that exist, and says when that is done.
-    fn accounts(&self) -> String {
+    /// Registers the accounts, which fails harmlessly for those that exist, and says when that is done. Then it deletes
+    /// those whose names it reads.
+    fn script(&self) -> String {
         let users: Vec<_> = self
             .users
             .iter()
@@ -120,6 +149,13 @@ impl Ejabberd {
         format!(
             "{{ok, _}} = application:ensure_all_started(ejabberd), \
              [ejabberd_auth:try_register(U, <<\"{DOMAIN}\">>, P) || {{U, P}} <- [{}]], \
+             Delete = fun(User) -> \
+                 Done = (catch ejabberd_auth:remove_user(list_to_binary(User), <<\"{DOMAIN}\">>)), \
+                 io:format(\"deleted ~s: ~0p~n\", [User, Done]) end, \
+             spawn(fun Loop() -> \
+                 case io:get_line(\"\") of \
+                     Line when is_list(Line) -> Delete(string:trim(Line)), Loop(); \
+                     _ -> ok end end), \
              io:format(\"{READY_LINE}~n\").",
             users.join(",")
         )
@@ -131,8 +167,8 @@ impl Ejabberd {
             Rate::Stock => "normal",
             Rate::Unlimited => "none",
         };
-        let listener =
-            format!("ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: {shaper}");
+        // A listener names a rule, not a shaper: one that is not there does not limit.
+        let listener = "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: c2s_shaper";
         format!(
             r#"hosts: ["{DOMAIN}"]
 loglevel: 4
@@ -145,6 +181,7 @@ shaper:
   normal: {{rate: 3000, burst_size: 20000}}
 shaper_rules:
   max_user_sessions: 10
+  c2s_shaper: {shaper}
 modules:
   mod_carboncopy: {{}}
   mod_client_state: {{}}
@@ -173,5 +210,5 @@ fn libraries() -> Result<PathBuf> {
             return Ok(folder.path());
         }
     }
-    anyhow::bail!("there is no ejabberd below /usr/lib")
+    bail!("there is no ejabberd below /usr/lib")
 }

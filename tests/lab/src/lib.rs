@@ -11,6 +11,7 @@ pub mod ejabberd;
 pub mod fetch;
 pub mod files;
 pub mod halves;
+pub mod orphans;
 pub mod ports;
 pub mod process;
 pub mod prosody;

@@ -6,7 +6,7 @@
 //! and test threads end early.)
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -109,7 +109,7 @@ impl Spawn {
         self
     }
 
-    /// Gives it a pipe as standard input; see [`Process::close_stdin`].
+    /// Gives it a pipe as standard input; see [`Process::say`] and [`Process::close_stdin`].
     #[must_use]
     pub fn stdin(mut self) -> Self {
         self.stdin = true;
@@ -159,6 +159,12 @@ impl Spawn {
 /// Whether we are root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether process `pid` exists and has not ended: a zombie does not count.
+pub fn is_alive(pid: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !state.is_empty() && !state.contains(") Z ")
 }
 
 /// Starts the watcher of process `pid`.
@@ -239,6 +245,17 @@ impl Process {
         }
     }
 
+    /// Writes a line to its standard input, when it has one.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or does not read it any more.
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        let name = &self.name;
+        let stdin = self.child.stdin.as_mut().with_context(|| format!("{name} has no standard input"))?;
+        writeln!(stdin, "{line}").with_context(|| format!("writing to {name}"))
+    }
+
     /// Closes its standard input.
     pub fn close_stdin(&mut self) {
         drop(self.child.stdin.take());
@@ -297,11 +314,6 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn is_alive(pid: u32) -> bool {
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        !state.is_empty() && !state.contains(") Z ")
-    }
 
     fn eventually(holds: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + Duration::from_secs(10);

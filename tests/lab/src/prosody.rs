@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::ca::{Certificate, certificate_for};
-use crate::ports::{free_port, try_ports, wait_until_open};
+use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
 use crate::server::{ChatServer, DOMAIN, Rate};
 
 const READY: Duration = Duration::from_secs(20);
+const PORT_TAKEN: &str = "Failed to open server port";
 
 /// A Prosody of our own.
 #[derive(Debug)]
@@ -78,20 +79,20 @@ impl Prosody {
     ///
     /// When it does not come up, with its last words.
     pub fn run(&mut self) -> Result<()> {
-        let mut process = Spawn::new("prosody", "prosody")
+        let process = Spawn::new("prosody", "prosody")
             .args(["-F", "--config"])
             .arg(self.config_file())
             .folder(self.folder.path())
             .user("prosody")
             .start()
             .context("install Debian's package prosody")?;
-        for port in [self.ports.plain, self.ports.tls] {
-            wait_until_open(port, READY, || process.is_running())
-                .with_context(|| format!("prosody did not come up:\n{}", process.lines().join("\n")))?;
-        }
-        // It only logs that a port was taken, and goes on without it.
-        if let Some(line) = process.lines().iter().find(|line| line.contains("Failed to open server port")) {
-            bail!("prosody: {line}");
+        for service in ["'c2s' on", "'c2s_direct_tls' on"] {
+            let activated = format!("Activated service {service}");
+            let line = process
+                .wait_for_line(|line| line.contains(&activated) || line.contains(PORT_TAKEN), READY)
+                .context("prosody did not come up")?;
+            // It only logs that, and goes on without the port.
+            ensure!(!line.contains(PORT_TAKEN), "prosody: {line}");
         }
         self.process = Some(process);
         Ok(())
@@ -100,6 +101,32 @@ impl Prosody {
     /// Stops it.
     pub fn stop(&mut self) {
         self.process = None;
+    }
+
+    /// Kills it: it says farewell to nobody.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Deletes an account while it runs, by its own shell.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or there is no such account.
+    pub fn delete_account(&self, user: &str) -> Result<()> {
+        let shell = Spawn::new("prosodyctl", "prosodyctl")
+            .arg("--config")
+            .arg(self.config_file())
+            .args(["shell", "user", "delete", &format!("{user}@{DOMAIN}")])
+            .folder(self.folder.path())
+            .user("prosody")
+            .start()?;
+        shell
+            .wait_for_line(|line| line.contains("OK: User deleted"), READY)
+            .context("deleting an account")?;
+        Ok(())
     }
 
     /// What it has logged since it was started last.
@@ -134,7 +161,8 @@ impl Prosody {
         self.accounts().join(format!("{user}.dat"))
     }
 
-    /// Debian's configuration as far as it concerns clients.
+    /// Debian's configuration as far as it concerns clients, and the shell, by which accounts are deleted. Messages for
+    /// who is not there are kept: Prosody loads that module by itself.
     fn config(&self) -> String {
         let folder = self.folder.path().display();
         let Certificate { certificate, key, .. } = &self.certificate;
@@ -146,6 +174,7 @@ impl Prosody {
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
+admin_socket = "{folder}/prosody.sock"
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {plain} }}
 c2s_direct_tls_ports = {{ {tls} }}
@@ -153,7 +182,7 @@ s2s_ports = {{}}
 component_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple" }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell" }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = true
 authentication = "internal_hashed"

@@ -94,6 +94,34 @@ impl ChatServer {
         }
     }
 
+    /// Kills it: it says farewell to nobody.
+    pub fn kill(&mut self) {
+        match self {
+            Self::Prosody(server) => server.kill(),
+            Self::Ejabberd(server) => server.kill(),
+        }
+    }
+
+    /// Deletes the account of `user` while it runs; whoever is logged in to it is thrown out.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or there is no such account.
+    pub fn delete_account(&mut self, user: &str) -> Result<()> {
+        match self {
+            Self::Prosody(server) => server.delete_account(user),
+            Self::Ejabberd(server) => server.delete_account(user),
+        }
+    }
+
+    /// What it has logged since it was started last.
+    pub fn log(&self) -> Vec<String> {
+        match self {
+            Self::Prosody(server) => server.log(),
+            Self::Ejabberd(server) => server.log(),
+        }
+    }
+
     /// Starts it again, on the same ports, with the same accounts.
     ///
     /// # Errors
