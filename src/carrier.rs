@@ -91,10 +91,13 @@ impl Carrier {
     fn receive_iq(&self, iq: Iq) -> Received {
         let (header, payload) = iq.split();
         let incoming = match &payload {
+            IqPayload::Get(element) if is_ours(element) => return Received::Nothing,
             IqPayload::Get(_) => None,
-            IqPayload::Set(element) => {
-                Payload::from_element(element).map(|payload| Incoming::Set { id: header.id.clone(), payload })
-            }
+            IqPayload::Set(element) => match Payload::from_element(element) {
+                Some(payload) => Some(Incoming::Set { id: header.id.clone(), payload }),
+                None if is_ours(element) => return Received::Nothing,
+                None => None,
+            },
             IqPayload::Result(element) => Some(Incoming::Result {
                 set: self.set_of(&header.id),
                 payload: element.as_ref().and_then(Payload::from_element),
@@ -113,6 +116,12 @@ impl Carrier {
             }
         }
     }
+}
+
+/// Whether a request is of this protocol. One that cannot be read gets no answer at all: the 2013 program
+/// closes a connection, or drops an alias, over any error.
+fn is_ours(element: &Element) -> bool {
+    element.ns().starts_with("hexchat:")
 }
 
 fn receive_message(message: Message) -> Option<(Jid, Incoming)> {
@@ -257,6 +266,18 @@ mod tests {
              </error></message>"
         );
         assert!(matches!(incoming(&xml), Incoming::MessageBounce { payload: Some(Payload::Connect { .. }) }));
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_this_protocol_gets_no_answer() {
+        for (kind, payload) in [
+            ("set", "<connect xmlns='hexchat:connect'/>"),
+            ("set", "<packet xmlns='hexchat:packet'><id>0</id></packet>"),
+            ("get", "<connect xmlns='hexchat:connect'/>"),
+        ] {
+            let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
+            assert!(matches!(received(&xml), Received::Nothing), "{xml}");
+        }
     }
 
     #[test]

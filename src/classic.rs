@@ -231,6 +231,9 @@ pub enum CloseReason {
     /// The peer sent more than the application read.
     #[error("the peer sent more than was read")]
     Overflow,
+    /// The application broke it off.
+    #[error("the connection was broken off")]
+    Aborted,
     /// All accounts that the connection could use are gone for good.
     #[error("no account of ours is left for the connection")]
     NoAccount,

@@ -72,6 +72,7 @@ fn reply_to_close(reason: CloseReason) -> Reply {
         }
         CloseReason::NoAccount => Reply::NotAllowed,
         CloseReason::Finished
+        | CloseReason::Aborted
         | CloseReason::ProtocolViolation
         | CloseReason::Overflow
         | CloseReason::TooManyStreams => Reply::GeneralFailure,

@@ -15,15 +15,15 @@ const BUFFER: usize = 32 * 1024;
 /// with unread bytes in it resets the connection, and a reset can overtake the last data.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Relays until the stream is closed. A stream that broke is passed on as a reset: the application must
-/// not take a part for the whole.
+/// Relays until the stream is closed. What breaks on one side is passed on as a break to the other.
 pub async fn relay(mut tcp: TcpStream, mut stream: TunnelStream) {
     let outcome = exchange(&mut tcp, &mut stream).await;
     match outcome {
         Ok(()) => linger(&mut tcp).await,
         Err(error) => {
             tracing::debug!(%error, "connection broken");
-            // If the connection is gone already there is nothing to reset.
+            // Neither side may take a part for the whole. If one of them is gone already, there is nothing to reset.
+            stream.abort();
             let _ = tcp.set_zero_linger();
         }
     }
@@ -36,8 +36,9 @@ async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<
     let outward = async {
         let copied =
             tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_tcp), &mut to_stream).await;
-        // The application is done, or gone: either way the peer should see the end of what it sent.
-        to_stream.shutdown().await?;
+        if copied.is_ok() {
+            to_stream.shutdown().await?;
+        }
         copied
     };
     let inward = async {
@@ -47,10 +48,18 @@ async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<
     tokio::pin!(outward, inward);
     tokio::select! {
         result = &mut inward => return result,
-        // That the peer cannot take more says nothing about what it has sent.
-        _ = &mut outward => {}
+        result = &mut outward => match result {
+            Err(error) if is_of_tcp(&error) => return Err(error),
+            // The application is done, or the peer can take no more: neither says that the peer is done.
+            _ => {}
+        },
     }
     inward.await
+}
+
+/// Whether it is the application's connection that failed, and not the stream.
+fn is_of_tcp(error: &io::Error) -> bool {
+    error.raw_os_error().is_some()
 }
 
 async fn linger(tcp: &mut TcpStream) {

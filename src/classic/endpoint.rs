@@ -5,7 +5,7 @@ mod outgoing;
 mod stanzas;
 mod timeouts;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
@@ -35,6 +35,8 @@ pub struct Endpoint {
     /// Connects of ours that were not answered yet.
     pending: BTreeMap<PendingKey, StreamId>,
     routes: RoutingTable,
+    /// Whom we have asked for a connection.
+    asked: BTreeSet<BareJid>,
     /// Where a peer answered from earlier.
     resources: BTreeMap<BareJid, FullJid>,
     sets: BTreeMap<SetId, OutstandingSet>,
@@ -86,6 +88,7 @@ impl Endpoint {
             streams: BTreeMap::new(),
             pending: BTreeMap::new(),
             routes: RoutingTable::default(),
+            asked: BTreeSet::new(),
             resources: BTreeMap::new(),
             sets: BTreeMap::new(),
             half_open: 0,
@@ -159,6 +162,7 @@ impl Endpoint {
             attempt: None,
         });
         let id = self.add_stream(Stream::new(now, &self.config, local, remote, phase));
+        self.asked.insert(key.1.clone());
         self.pending.insert(key, id);
         self.send_connect(now, id);
         Ok(id)
@@ -247,6 +251,13 @@ impl Endpoint {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.send.finish();
             self.after_change(now, id);
+        }
+    }
+
+    /// The application broke the connection off: the peer must not take what it has got for all there was.
+    pub fn abort(&mut self, now: Instant, id: StreamId) {
+        if self.streams.get(&id).is_some_and(Stream::is_open) {
+            self.break_stream(now, id, CloseReason::Aborted);
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::setup::{all_rejected, announce, core_config, run_command, state_dir, until_stopped};
+use super::setup::{accept, all_rejected, announce, core_config, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::classic::Address;
@@ -61,15 +61,15 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let bridge = client.resolve(arguments)?;
     let accounts = client.log_in(&bridge);
     announce(&format!("LISTENING {}", listener.local_addr().context("reading the port")?))?;
-    let accept = async {
+    let take_connections = async {
         loop {
-            let (tcp, peer) = listener.accept().await.context("accepting a connection")?;
+            let (tcp, peer) = accept(&listener).await;
             tokio::spawn(serve_one(client.clone(), bridge.clone(), tcp, peer, remote.clone()));
         }
     };
     let work = async {
         tokio::select! {
-            outcome = accept => outcome,
+            never = take_connections => never,
             error = all_rejected(tunnel.pool(), &accounts) => Err(error),
         }
     };

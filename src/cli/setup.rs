@@ -1,10 +1,12 @@
 //! What the commands for a person have in common.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
@@ -15,6 +17,9 @@ use crate::pt;
 use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
 use crate::xmpp::{AccountId, AccountPool, AccountStatus, Dialer};
+
+/// The pause after a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a process that is ending may hold on to its state directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -73,6 +78,19 @@ pub(super) fn announce(line: &str) -> anyhow::Result<()> {
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("writing to standard output")
 }
 
+/// The next connection. For want of file descriptors, perhaps, it may have to be tried again: that passes.
+pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!("a connection could not be taken: {error}; trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 /// The bounds of the protocol core.
 pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
     classic::Config {
@@ -126,11 +144,13 @@ pub(super) async fn until_stopped(
     outcome
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// Waits for SIGINT, SIGTERM or SIGHUP.
 async fn stopped() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     tokio::select! {
+        _ = hang_up.recv() => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }

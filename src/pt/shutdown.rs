@@ -107,6 +107,8 @@ impl Source {
 fn watch_signals(source: Source) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // A hang-up is Tor's own business; merely listening for it keeps it from ending us.
+    drop(signal(SignalKind::hangup())?);
     tokio::spawn(async move {
         loop {
             let event = tokio::select! {

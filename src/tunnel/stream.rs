@@ -58,6 +58,11 @@ impl TunnelStream {
         self.shared.lock().core.close_reason(self.id)
     }
 
+    /// Breaks the connection off: the peer's application sees a reset and not an end.
+    pub fn abort(&self) {
+        self.shared.with(|state, now| state.core.abort(now, self.id));
+    }
+
     /// Moves as much as fits from what is there into `buffer`.
     fn take_rest(&mut self, buffer: &mut ReadBuf<'_>) {
         let length = self.rest.len().min(buffer.remaining());

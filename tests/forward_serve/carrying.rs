@@ -1,10 +1,11 @@
 //! Everything arrives, once and in order.
 
+use std::io::Write as _;
 use std::thread;
 
-use hexchat_lab::EchoServer;
+use hexchat_lab::{EchoServer, FileServer, Kind};
 
-use crate::harness::{Half, Lab, Route, Target, echo, on_both_servers, random_bytes, transfer};
+use crate::harness::{Half, Lab, Route, Target, connect, echo, on_both_servers, random_bytes, transfer};
 
 const MEGABYTE: usize = 1_000_000;
 
@@ -54,5 +55,23 @@ on_both_servers! {
         let config = lab.config(&["alice"], &Route::DirectTls);
         let forward = Half::forward(&config, &lab.server.jid("bob"), target.address());
         echo(forward.entrance(), &random_bytes(MEGABYTE)).unwrap();
+    }
+}
+
+#[test]
+fn an_application_that_does_not_read_stops_nobody_else() {
+    let (lab, target) = (Lab::start(Kind::Prosody), EchoServer::start().unwrap());
+    let files = FileServer::start().unwrap();
+    let config = lab.config(&["bob"], &Route::StartTls);
+    let _serve = Half::serve(&config, &[files.address(), target.address()]);
+    let to_files = lab.forward(files.address());
+    let config = lab.config(&["alice2"], &Route::StartTls);
+    let to_echo = Half::forward(&config, &lab.server.jid("bob"), target.address());
+
+    let mut stuck = connect(to_files.entrance());
+    stuck.write_all(b"GET /100000000 HTTP/1.1\r\n\r\n").unwrap();
+    // The kernel's buffers take some megabytes before the sender notices; meanwhile and afterwards the others go on.
+    for _ in 0..200 {
+        echo(to_echo.entrance(), &random_bytes(MEGABYTE / 10)).unwrap();
     }
 }

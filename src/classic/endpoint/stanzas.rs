@@ -52,14 +52,27 @@ impl Endpoint {
         }
     }
 
-    /// The server has taken over a set of ours (XEP-0198). For a peer that answers nothing, that is all
+    /// The server has taken over a set of ours (XEP-0198): it takes up the account no longer, so that a
+    /// stream whose answers are withheld stops nobody else. For a peer that answers nothing, that is all
     /// that will ever be known of it.
     pub fn handle_server_ack(&mut self, now: Instant, set: SetId) {
+        self.clear_window(now, set);
         if let Some(OutstandingSet { purpose: Purpose::Packet(id, seq), .. }) = self.sets.get(&set)
             && self.streams.get(id).is_some_and(|stream| !stream.answers)
         {
             let (id, seq) = (*id, *seq);
             self.on_packet_arrived(now, set, id, seq);
+        }
+    }
+
+    /// A set has left its account: the first word of it counts, the server's or the peer's.
+    fn clear_window(&mut self, now: Instant, set: SetId) {
+        let Some(outstanding) = self.sets.get_mut(&set) else { return };
+        let cost = std::mem::take(&mut outstanding.cost);
+        if let Some(account) = self.accounts.get_mut(&outstanding.via)
+            && cost > 0
+        {
+            account.window.on_answered(now, outstanding.sent, cost);
         }
     }
 
@@ -184,14 +197,13 @@ impl Endpoint {
                 stream.on_slowed(now);
             }
             self.after_change(now, id);
-        } else if success && header.aliases.contains(from) {
+        } else if success && header.aliases.contains(from) && self.asked.contains(&from.to_bare()) {
             self.disown(via, from, header);
         }
     }
 
     /// The peer has a connection that we have not: we gave up waiting for its ack, or it saw a late copy
-    /// of a connect. Nobody will ever use it, so it is told. A stranger learns no more of our accounts than
-    /// the one that it wrote to.
+    /// of a connect. Nobody will ever use it, so it is told. (Strangers are told nothing.)
     fn disown(&mut self, via: AccountId, from: &FullJid, header: Header) {
         let link = self.routes.links_from(via, from).first().and_then(|link| self.routes.link(*link));
         let ours = link.map(|link| link.ours.clone()).or_else(|| self.aliases_of(&[via]));
@@ -280,11 +292,8 @@ impl Endpoint {
     }
 
     fn on_packet_arrived(&mut self, now: Instant, set: SetId, id: StreamId, seq: SeqNum) {
-        if let Some(OutstandingSet { via, sent, cost, .. }) = self.sets.remove(&set)
-            && let Some(account) = self.accounts.get_mut(&via)
-        {
-            account.window.on_answered(now, sent, cost);
-        }
+        self.clear_window(now, set);
+        self.sets.remove(&set);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.send.on_arrived(seq, set);
         if stream.write_blocked && stream.send.room() > 0 && !stream.released {

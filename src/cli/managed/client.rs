@@ -1,6 +1,5 @@
 //! The user's side, under Tor.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::Managed;
 use crate::classic::Address;
-use crate::cli::setup::core_config;
+use crate::cli::setup::{accept, core_config};
 use crate::client::{Client, ClientError};
 use crate::pt::{Message, Phase, SocksRequest, Target, socks};
 use crate::relay::relay;
@@ -20,9 +19,6 @@ use crate::xmpp::AccountPool;
 
 /// How long Tor may take over the SOCKS handshake; it is on the same machine.
 const SOCKS_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The pause after a connection could not be taken, for want of file descriptors perhaps.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(managed: &Managed<'_>) {
     if !managed.launch.wants(&managed.name) {
@@ -64,10 +60,7 @@ async fn serve(managed: &Managed<'_>, listener: TcpListener, client: &Arc<Client
     let mut live = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => drop(live.spawn(serve_one(Arc::clone(client), tcp))),
-                Err(error) => pause(&error).await,
-            },
+            (tcp, _) = accept(&listener) => drop(live.spawn(serve_one(Arc::clone(client), tcp))),
             Some(_) = live.join_next() => {}
             () = managed.shutdown.reached(Phase::Drain) => break,
         }
@@ -77,11 +70,6 @@ async fn serve(managed: &Managed<'_>, listener: TcpListener, client: &Arc<Client
         () = async { while live.join_next().await.is_some() {} } => {}
         () = managed.shutdown.reached(Phase::Now) => {}
     }
-}
-
-async fn pause(error: &io::Error) {
-    tracing::warn!("a connection of Tor's could not be taken: {}", error.kind());
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
 async fn serve_one(client: Arc<Client>, tcp: TcpStream) {
