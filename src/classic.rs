@@ -58,6 +58,8 @@ pub struct Config {
     pub accept_on: Vec<AccountId>,
     /// Connections at a time, both directions together.
     pub max_streams: usize,
+    /// Connections at a time that one account of a peer has asked for.
+    pub max_streams_per_peer: usize,
     /// Connects from outside that wait for the application's decision at a time.
     pub max_half_open: usize,
     /// A stream's unacknowledged and unsent bytes.
@@ -75,6 +77,7 @@ impl Default for Config {
         Self {
             accept_on: Vec::new(),
             max_streams: 4096,
+            max_streams_per_peer: 1024,
             max_half_open: 256,
             send_buffer: 256 * 1024,
             receive_buffer: 256 * 1024,

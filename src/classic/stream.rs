@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use super::recv::RecvHalf;
 use super::routing::LinkId;
@@ -26,6 +26,8 @@ pub(super) struct Stream {
     pub(super) phase: Phase,
     pub(super) send: SendHalf,
     pub(super) recv: RecvHalf,
+    /// Which account of the peer's asked for it, when it was not us.
+    pub(super) asked_by: Option<BareJid>,
     /// The application has let go of it.
     pub(super) released: bool,
     /// The application waits for room to write.
@@ -96,6 +98,7 @@ impl Stream {
             phase,
             send: SendHalf::new(config.send_buffer, SeqNum::ZERO),
             recv: RecvHalf::new(config.receive_buffer, SeqNum::ZERO),
+            asked_by: None,
             released: false,
             write_blocked: false,
             queued: false,

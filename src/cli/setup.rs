@@ -96,6 +96,7 @@ pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::
     classic::Config {
         accept_on: accept_on.iter().map(|id| classic::AccountId(id.get())).collect(),
         max_streams: limits.max_streams,
+        max_streams_per_peer: limits.max_streams_per_peer,
         max_half_open: limits.max_half_open,
         send_buffer: limits.send_buffer,
         receive_buffer: limits.receive_buffer,

@@ -102,6 +102,8 @@ limits! {
     session_timeout: Duration = 120, 5..=3600;
     /// Streams open at once, all peers together.
     max_streams: usize = 4096, 1..=100_000;
+    /// Streams open at once that one peer's account has asked for, in the classic protocol.
+    max_streams_per_peer: usize = 1024, 1..=100_000;
     /// Streams at once that wait for an answer or a dial, all peers together.
     max_half_open: usize = 1024, 1..=100_000;
     /// Bytes received for one stream that its application has not read yet.

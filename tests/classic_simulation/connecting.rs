@@ -155,13 +155,16 @@ fn a_connect_from_somebody_who_is_not_among_its_aliases_is_ignored() {
 }
 
 #[test]
-fn connects_beyond_the_limit_are_refused_at_once() {
-    let config = Config { max_half_open: 2, ..Config::default() };
-    let mut world = World::new(Setup { config, ..Setup::default() });
-    let flows = [(); 3].map(|()| open_with(&mut world, Decision::Never, Duration::ZERO));
-    world.run_for(SECOND);
-    let expected = [Outcome::Undecided, Outcome::Undecided, Outcome::Broken(CloseReason::Refused)];
-    assert_eq!(flows.map(|flow| outcome(&world, flow)), expected);
+fn connects_beyond_a_limit_are_refused_at_once() {
+    let half_open = Config { max_half_open: 2, ..Config::default() };
+    let of_one_peer = Config { max_streams_per_peer: 2, ..Config::default() };
+    for config in [half_open, of_one_peer] {
+        let mut world = World::new(Setup { config, ..Setup::default() });
+        let flows = [(); 3].map(|()| open_with(&mut world, Decision::Never, Duration::ZERO));
+        world.run_for(SECOND);
+        let expected = [Outcome::Undecided, Outcome::Undecided, Outcome::Broken(CloseReason::Refused)];
+        assert_eq!(flows.map(|flow| outcome(&world, flow)), expected);
+    }
 }
 
 #[test]

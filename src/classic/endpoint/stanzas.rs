@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use super::{Endpoint, OutstandingSet, Purpose};
 use crate::classic::recv::Received;
@@ -85,7 +85,7 @@ impl Endpoint {
         if let Some(known) = self.routes.lookup(via, from, header.clone()) {
             return self.repeat_ack(known, via, from);
         }
-        if self.half_open >= self.config.max_half_open || self.streams.len() >= self.config.max_streams {
+        if !self.has_room_for(&from.to_bare()) {
             return self.refuse_at_once(via, from, &header, &ours);
         }
         let attempt = Attempt { accounts, ours, via, set: None, fall_back_at: None };
@@ -108,12 +108,21 @@ impl Endpoint {
         self.config.accept_on.iter().copied().filter(|id| self.accounts.contains_key(id)).collect()
     }
 
+    /// Whether another connection may be offered, on behalf of this account of a peer's.
+    fn has_room_for(&self, peer: &BareJid) -> bool {
+        let of_peer = self.streams.values().filter(|stream| stream.asked_by.as_ref() == Some(peer)).count();
+        self.half_open < self.config.max_half_open
+            && self.streams.len() < self.config.max_streams
+            && of_peer < self.config.max_streams_per_peer
+    }
+
     fn offer(&mut self, now: Instant, from: &FullJid, header: Header, resend: bool, attempt: &Attempt) {
         let Header { local, remote, aliases } = header;
         let mut stream =
             Stream::new(now, &self.config, remote.clone(), local, Phase::Closed(CloseReason::Finished));
         stream.tolerant = resend;
         stream.answers = resend;
+        stream.asked_by = Some(from.to_bare());
         let id = self.add_stream(stream);
         let link = self.join_link(now, id, attempt, &aliases);
         if let Some(stream) = self.streams.get_mut(&id) {
