@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::classic::Address;
+use crate::protocol::Address;
 use crate::pt::{TransportName, extor};
 use crate::relay::relay;
 use crate::tunnel::Tunnel;

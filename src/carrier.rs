@@ -155,7 +155,8 @@ fn is_nobody_there(error: &StanzaError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classic::{AccountId, Address, Aliases, Header};
+    use crate::classic::{Aliases, Header};
+    use crate::protocol::{AccountId, Address};
 
     fn header() -> Header {
         Header {

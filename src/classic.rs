@@ -35,16 +35,9 @@ use std::time::Duration;
 
 use xmpp_parsers::jid::{FullJid, Jid};
 
+use crate::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
 pub use endpoint::Endpoint;
-pub use stanza::{Address, Aliases, Header, Payload};
-
-/// One of our accounts. The numbers are the driver's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(pub u64);
-
-/// One connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub u64);
+pub use stanza::{Aliases, Header, Payload};
 
 /// One IQ of ours that will be answered; unique in the life of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,23 +78,6 @@ impl Default for Config {
             silence_timeout: Duration::from_secs(50),
         }
     }
-}
-
-/// What happened to one of our accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccountChange {
-    /// It is logged in.
-    Online {
-        /// Its address.
-        jid: FullJid,
-        /// Whether everything that was sent before is still on its way (XEP-0198); otherwise it is
-        /// lost, or may be.
-        resumed: bool,
-    },
-    /// Its connection broke; it may come back.
-    Suspended,
-    /// It will not come back.
-    Gone,
 }
 
 /// A stanza that came in.
@@ -175,85 +151,4 @@ struct Answer {
     via: AccountId,
     to: FullJid,
     id: String,
-}
-
-/// What an application should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Someone asks for a connection: [`Endpoint::accept`] or [`Endpoint::refuse`] it.
-    Incoming {
-        /// The stream to be.
-        stream: StreamId,
-        /// Where to.
-        target: Address,
-    },
-    /// A connect of ours succeeded.
-    Connected(StreamId),
-    /// There is something to read: bytes, the end, or the reason why there will be no more.
-    Readable(StreamId),
-    /// There is room to write again.
-    Writable(StreamId),
-    /// The stream is over, in the given way. Bytes that came before can still be read.
-    Closed(StreamId, CloseReason),
-}
-
-impl Event {
-    /// The stream that it is about.
-    pub fn stream(&self) -> StreamId {
-        match self {
-            Self::Incoming { stream, .. }
-            | Self::Connected(stream)
-            | Self::Readable(stream)
-            | Self::Writable(stream)
-            | Self::Closed(stream, _) => *stream,
-        }
-    }
-}
-
-/// Why a stream is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CloseReason {
-    /// Both ends are done with it, or the peer is.
-    #[error("the connection was closed")]
-    Finished,
-    /// The peer answered that it cannot reach the target or does not allow it.
-    #[error("the bridge refused the connection or cannot reach its target")]
-    Refused,
-    /// The server says that the peer's account is not there.
-    #[error("the bridge's account is not online; trying again later can help")]
-    PeerUnavailable,
-    /// A connect was not answered in time.
-    #[error("the bridge did not answer in time; trying again later can help")]
-    ConnectTimedOut,
-    /// The peer has not been heard of for too long.
-    #[error("the peer has fallen silent; connecting again can help")]
-    PeerSilent,
-    /// The peer broke the protocol: a packet that was lost or came twice, or is not readable.
-    #[error("a packet was damaged, lost or repeated on the way; connecting again can help")]
-    ProtocolViolation,
-    /// The peer sent more than the application read.
-    #[error("the peer sent more than was read")]
-    Overflow,
-    /// The application broke it off.
-    #[error("the connection was broken off")]
-    Aborted,
-    /// All accounts that the connection could use are gone for good.
-    #[error("no account of ours is left for the connection")]
-    NoAccount,
-    /// There are as many connections as the limits allow.
-    #[error("too many connections are open; trying again later can help")]
-    TooManyStreams,
-}
-
-/// The outcome of reading from a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// These bytes.
-    Data(bytes::Bytes),
-    /// Nothing yet; [`Event::Readable`] will tell.
-    Blocked,
-    /// The peer has closed the stream and everything was read.
-    End,
-    /// The stream broke and everything was read.
-    Broken(CloseReason),
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::accounts::open_accounts;
-use crate::classic::{Address, CloseReason};
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
+use crate::protocol::{Address, CloseReason};
 use crate::pt::Reply;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, Tunnel, TunnelStream};

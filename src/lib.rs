@@ -9,6 +9,8 @@
 //! | [`relay`] | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
+//! | [`session`] | the secure protocol, as pure |
+//! | [`protocol`] | the words between a protocol core and its driver, whichever protocol it is |
 //! | [`carrier`] | what a core wants sent, as stanzas, and back |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
@@ -25,8 +27,10 @@ pub mod client;
 pub mod config;
 pub mod hardening;
 pub mod logging;
+pub mod protocol;
 pub mod pt;
 pub mod relay;
+pub mod session;
 pub mod state;
 pub mod tunnel;
 pub mod xmpp;

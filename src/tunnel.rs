@@ -19,7 +19,8 @@ use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::Jid;
 
 use crate::carrier::Carrier;
-use crate::classic::{self, Address, CloseReason, Endpoint, Event, StreamId};
+use crate::classic::{self, Endpoint};
+use crate::protocol::{self, Address, CloseReason, Event, StreamId};
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
 use announce::Announcer;
@@ -334,10 +335,10 @@ impl State {
 }
 
 /// The core's name for an account of the pool.
-fn core_id(id: AccountId) -> classic::AccountId {
-    classic::AccountId(id.get())
+fn core_id(id: AccountId) -> protocol::AccountId {
+    protocol::AccountId(id.get())
 }
 
-fn pool_id(id: classic::AccountId) -> AccountId {
+fn pool_id(id: protocol::AccountId) -> AccountId {
     AccountId::new(id.0)
 }

@@ -12,11 +12,11 @@ use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use super::routing::{LinkId, RoutingTable};
 use super::seq::SeqNum;
-use super::stanza::{Address, Aliases, Payload};
+use super::stanza::{Aliases, Payload};
 use super::stream::{Attempt, Connecting, Phase, Stream};
 use super::timers::{TimerKey, Timers};
 use super::window::Window;
-use super::{AccountId, CloseReason, Config, Event, Outgoing, Read, SetId, StreamId, Transmit};
+use super::{AccountId, Address, CloseReason, Config, Event, Outgoing, Read, SetId, StreamId, Transmit};
 
 /// One end of the protocol; see the [module](super) for how to drive it.
 ///

@@ -9,8 +9,8 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use super::link::Link;
-use super::stanza::{Address, Aliases, Header};
-use super::{AccountId, StreamId};
+use super::stanza::{Aliases, Header};
+use super::{AccountId, Address, StreamId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LinkId(u64);

@@ -12,59 +12,11 @@ use std::fmt;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 
+use super::Address;
 use super::seq::SeqNum;
 
-/// Longer host names and addresses do not exist (RFC 1035 section 2.3.4).
-const MAX_HOST_LENGTH: usize = 255;
-/// The 2013 program accepts no more digits in a port.
-const MAX_PORT_LENGTH: usize = 6;
 /// More accounts than this at one end of a connection are refused.
 const MAX_ALIASES: usize = 64;
-
-/// One end of the tunnelled TCP connection, as the header writes it.
-///
-/// Both fields are part of the routing key and compare as exact strings.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Address {
-    host: String,
-    port: String,
-}
-
-impl Address {
-    /// An address from its two header fields, unless one of them cannot be one: a host is 1 to 255
-    /// visible characters, a port is a decimal of at most 6 digits.
-    pub fn new(host: impl Into<String>, port: impl Into<String>) -> Option<Self> {
-        let (host, port) = (host.into(), port.into());
-        let host_fits =
-            (1..=MAX_HOST_LENGTH).contains(&host.len()) && host.chars().all(|c| c.is_ascii_graphic());
-        let port_fits =
-            (1..=MAX_PORT_LENGTH).contains(&port.len()) && port.bytes().all(|digit| digit.is_ascii_digit());
-        (host_fits && port_fits).then_some(Self { host, port })
-    }
-
-    /// The host name or IP address; IPv6 without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port, unless the header names one that no TCP connection can have.
-    pub fn port(&self) -> Option<u16> {
-        self.port.parse().ok().filter(|port| *port != 0)
-    }
-}
-
-impl From<std::net::SocketAddr> for Address {
-    fn from(address: std::net::SocketAddr) -> Self {
-        Self { host: address.ip().to_string(), port: address.port().to_string() }
-    }
-}
-
-impl fmt::Debug for Address {
-    /// Addresses are private: nothing is shown.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Address(..)")
-    }
-}
 
 /// The full JIDs of all accounts at one end of a connection: its place in the routing key, and where
 /// replies go. Never empty.
@@ -277,10 +229,10 @@ struct Builder(Element);
 
 fn build(kind: &str, header: &Header) -> Builder {
     Builder(Element::bare(kind, format!("hexchat:{kind}")))
-        .field("local_ip", &header.local.host)
-        .field("local_port", &header.local.port)
-        .field("remote_ip", &header.remote.host)
-        .field("remote_port", &header.remote.port)
+        .field("local_ip", header.local.host())
+        .field("local_port", header.local.port_text())
+        .field("remote_ip", header.remote.host())
+        .field("remote_port", header.remote.port_text())
         .field("aliases", &header.aliases.to_string())
 }
 

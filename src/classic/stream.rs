@@ -8,8 +8,8 @@ use super::recv::RecvHalf;
 use super::routing::LinkId;
 use super::send::SendHalf;
 use super::seq::SeqNum;
-use super::stanza::{Address, Aliases, Header};
-use super::{AccountId, CloseReason, Config, SetId};
+use super::stanza::{Aliases, Header};
+use super::{AccountId, Address, CloseReason, Config, SetId};
 
 /// How often a peer that we slow down is told that the connection still exists.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

@@ -13,6 +13,7 @@ use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::classic;
 use crate::config::{Config, Limits};
 use crate::logging;
+use crate::protocol;
 use crate::pt;
 use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
@@ -94,7 +95,7 @@ pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 /// The bounds of the protocol core.
 pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
     classic::Config {
-        accept_on: accept_on.iter().map(|id| classic::AccountId(id.get())).collect(),
+        accept_on: accept_on.iter().map(|id| protocol::AccountId(id.get())).collect(),
         max_streams: limits.max_streams,
         max_streams_per_peer: limits.max_streams_per_peer,
         max_half_open: limits.max_half_open,

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use super::{Shared, State, core_id};
 use crate::carrier::Received;
-use crate::classic::{AccountChange, SetId};
+use crate::classic::SetId;
+use crate::protocol::AccountChange;
 use crate::xmpp::{AccountEvent, AccountId, manners};
 
 /// How many events are handled under one lock.

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Shared;
-use crate::classic::{CloseReason, Read, StreamId};
+use crate::protocol::{CloseReason, Read, StreamId};
 
 /// One connection through the tunnel.
 ///

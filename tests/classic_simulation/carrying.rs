@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hexchat_pt::classic::seq::SeqNum;
-use hexchat_pt::classic::{Address, Aliases, CloseReason, Header, Payload};
+use hexchat_pt::classic::{Aliases, Header, Payload};
+use hexchat_pt::protocol::{Address, CloseReason};
 use xmpp_parsers::jid::Jid;
 
 use crate::flow::{End, Outcome, Script};

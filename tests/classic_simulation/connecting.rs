@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hexchat_pt::classic::{Address, Aliases, CloseReason, Config, Header, Payload};
+use hexchat_pt::classic::{Aliases, Config, Header, Payload};
+use hexchat_pt::protocol::{Address, CloseReason};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use hexchat_pt::classic::{Address, CloseReason, Read, StreamId};
+use hexchat_pt::protocol::{Address, CloseReason, Read, StreamId};
 use xmpp_parsers::jid::Jid;
 
 use crate::network::{Side, Time};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use hexchat_pt::classic::{AccountId, Payload};
+use hexchat_pt::classic::Payload;
+use hexchat_pt::protocol::AccountId;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::minidom::Element;
 

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hexchat_pt::classic::seq::SeqNum;
-use hexchat_pt::classic::{
-    AccountChange, AccountId, Address, Aliases, CloseReason, Event, Header, Payload, Read, StreamId,
-};
+use hexchat_pt::classic::{Aliases, Header, Payload};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::network::{Body, Stanza};

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use hexchat_pt::classic::{
-    AccountChange, AccountId, Address, CloseReason, Config, Endpoint, Event, Incoming, Outgoing, Payload,
-    Read, SetId, StreamId, Transmit,
-};
+use hexchat_pt::classic::{Config, Endpoint, Incoming, Outgoing, Payload, SetId, Transmit};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
 use xmpp_parsers::jid::Jid;
 
 use crate::network::{Body, Stanza};

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hexchat_pt::classic::{CloseReason, Config};
+use hexchat_pt::classic::Config;
+use hexchat_pt::protocol::CloseReason;
 use xmpp_parsers::jid::Jid;
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hexchat_pt::classic::CloseReason;
+use hexchat_pt::protocol::CloseReason;
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Side};

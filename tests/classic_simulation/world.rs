@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hexchat_pt::classic::{AccountChange, AccountId, CloseReason, Config, Event, Read, StreamId};
+use hexchat_pt::classic::Config;
+use hexchat_pt::protocol::{AccountChange, AccountId, CloseReason, Event, Read, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{App, Decision, End, Flow, Outcome, Script};
@@ -734,7 +735,7 @@ impl std::fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         use hexchat_pt::classic::Payload;
         let payload = |payload: &Payload| {
-            let port = |address: &hexchat_pt::classic::Address| address.port().unwrap_or_default();
+            let port = |address: &hexchat_pt::protocol::Address| address.port().unwrap_or_default();
             let ports = format!("{}>{}", port(&payload.header().local), port(&payload.header().remote));
             match payload {
                 Payload::Connect { .. } => format!("connect {ports}"),

@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Managed;
-use crate::classic::Address;
 use crate::cli::setup::{accept, core_config};
 use crate::client::{Client, ClientError};
+use crate::protocol::Address;
 use crate::pt::{Message, Phase, SocksRequest, Target, socks};
 use crate::relay::relay;
 use crate::state::StateDir;
