@@ -1,5 +1,7 @@
 //! What a protocol core and its driver say to each other, whichever protocol it is.
 
+pub(crate) mod timers;
+
 use std::fmt;
 
 use xmpp_parsers::jid::FullJid;
