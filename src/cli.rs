@@ -1,5 +1,6 @@
 //! The command line: launched by Tor, or by a person.
 
+mod dialer;
 mod forward;
 mod managed;
 mod serve;

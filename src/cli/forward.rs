@@ -6,16 +6,18 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::dialer::core_dialer;
 use super::setup::{accept, all_rejected, announce, core_config, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::Client;
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::protocol::Address;
+use crate::pt;
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
-use crate::xmpp::{AccountPool, Dialer};
+use crate::xmpp::AccountPool;
 
 pub(super) fn run(options: &Options, command: Forward) -> u8 {
     run_command(options, |config| prepare(config, command), forward)
@@ -55,7 +57,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, arguments, listen, target } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let (pool, events) = AccountPool::new(Dialer::direct());
+    let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
     let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &[]));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(arguments)?;

@@ -8,7 +8,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::setup::{core_dialer, runtime};
+use super::dialer::core_dialer;
+use super::setup::runtime;
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::{Config, ConfigError};
 use crate::logging;

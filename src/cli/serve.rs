@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
+use super::dialer::core_dialer;
 use super::setup::{all_rejected, announce, core_config, open_state, run_command, state_dir, until_stopped};
 use super::{Options, Serve};
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
 use crate::config::Config;
+use crate::pt;
 use crate::state::StateError;
 use crate::tunnel::Tunnel;
-use crate::xmpp::{AccountId, AccountPool, AccountStatus, Dialer};
+use crate::xmpp::{AccountId, AccountPool, AccountStatus};
 
 pub(super) fn run(options: &Options, command: Serve) -> u8 {
     run_command(options, |config| prepare(config, command), serve)
@@ -36,7 +38,7 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
 async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, destination } = prepared;
     let state = open_state(&state).await?;
-    let (pool, events) = AccountPool::new(Dialer::direct());
+    let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
     let accounts = open_accounts(&pool, &state, &config.accounts);
     let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &accounts));
     let work = async {

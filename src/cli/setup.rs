@@ -14,10 +14,9 @@ use crate::classic;
 use crate::config::{Config, Limits};
 use crate::logging;
 use crate::protocol;
-use crate::pt;
 use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
-use crate::xmpp::{AccountId, AccountPool, AccountStatus, Dialer};
+use crate::xmpp::{AccountId, AccountPool, AccountStatus};
 
 /// The pause after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -104,14 +103,6 @@ pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::
         connect_timeout: limits.connect_timeout,
         silence_timeout: limits.silence_timeout,
     }
-}
-
-/// Lets accounts reach their servers as Tor says.
-pub(super) fn core_dialer(dialer: pt::Dialer) -> Dialer {
-    Dialer::through(move |host, port| {
-        let (dialer, host) = (dialer.clone(), host.to_owned());
-        Box::pin(async move { dialer.connect(&host, port).await })
-    })
 }
 
 /// Opens the state directory of a server, whose peers must find it again under the same resource. A process that is

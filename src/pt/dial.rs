@@ -4,14 +4,29 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::env::{Launch, OutboundBind};
-use super::proxy::Proxy;
+use super::proxy::{Proxy, ProxyError};
 
-/// How long one address of several may take to accept a connection.
+/// How long one address may take to accept a connection.
 const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// How long one address may be silent before the next is tried beside it (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The host's name cannot be resolved. Trying again can help. Does not show the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the host's name cannot be resolved")]
+pub struct Unresolved;
+
+/// The source address that Tor demands cannot be used. Trying again can help when it comes and goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the source address that Tor demands cannot be used")]
+pub struct BadSource;
 
 /// Makes all outgoing connections of a transport.
 ///
@@ -34,42 +49,71 @@ impl Dialer {
         Self { proxy, bind: launch.common().outbound_bind }
     }
 
-    /// Connects to a host, by name or by address without brackets.
+    /// Connects to a host, by name or by address without brackets. If a name has several addresses, one that is
+    /// silent holds the others up for a quarter of a second only.
     ///
-    /// Has no timeout of its own but one of 10 seconds for each address that is tried. A fault of
-    /// the proxy's is a [`ProxyError`](super::proxy::ProxyError) inside the error.
+    /// Has no timeout of its own but one of 10 seconds for each address that is tried. Inside the error is a
+    /// [`ProxyError`] when the fault is the proxy's, [`Unresolved`] when the name is unknown, and [`BadSource`] when we
+    /// cannot call from where we should.
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
         match &self.proxy {
             Some(proxy) => self.connect_through(proxy, host, port).await,
-            None => self.connect_directly(host, port).await,
+            None => first_to_accept(resolve(host, port).await?, |addr| self.open(addr)).await,
         }
     }
 
     async fn connect_through(&self, proxy: &Proxy, host: &str, port: u16) -> io::Result<TcpStream> {
-        let mut stream = self.open(proxy.addr()).await?;
+        let mut stream = self.open(proxy.addr()).await.map_err(unreachable_proxy)?;
         proxy.handshake(&mut stream, host, port).await.map_err(io::Error::other)?;
         Ok(stream)
-    }
-
-    /// Tries each address in the order of the resolver.
-    async fn connect_directly(&self, host: &str, port: u16) -> io::Result<TcpStream> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host's name has no address");
-        for addr in lookup_host((host, port)).await? {
-            match self.open(addr).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 
     async fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(source) = self.bind.source_for(addr.ip()) {
-            socket.bind(SocketAddr::new(source, 0))?;
+            let bound = socket.bind(SocketAddr::new(source, 0));
+            bound.map_err(|error| io::Error::new(error.kind(), BadSource))?;
         }
         timeout(ATTEMPT, socket.connect(addr)).await?
     }
+}
+
+/// Blames the proxy, unless we got nowhere.
+fn unreachable_proxy(error: io::Error) -> io::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<BadSource>()) {
+        return error;
+    }
+    io::Error::new(error.kind(), ProxyError::Unreachable(error))
+}
+
+/// What the system's resolver knows of a name, which is at least one address.
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let unresolved = || io::Error::new(io::ErrorKind::HostUnreachable, Unresolved);
+    // The resolver's own error has no kind and may repeat the name.
+    let addrs: Vec<_> = lookup_host((host, port)).await.map_err(|_| unresolved())?.collect();
+    if addrs.is_empty() { Err(unresolved()) } else { Ok(addrs) }
+}
+
+/// Opens the addresses in their order, each as soon as the one before has failed or has been silent for [`STAGGER`],
+/// and takes the first that succeeds. The last fault is the error when none does.
+async fn first_to_accept<T, F>(addrs: Vec<SocketAddr>, open: impl Fn(SocketAddr) -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut waiting = addrs.into_iter();
+    let mut attempts: FuturesUnordered<F> = waiting.next().map(&open).into_iter().collect();
+    let mut last = io::Error::new(io::ErrorKind::HostUnreachable, Unresolved);
+    while !attempts.is_empty() {
+        tokio::select! {
+            Some(outcome) = attempts.next() => match outcome {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
+        }
+        attempts.extend(waiting.next().map(&open));
+    }
+    Err(last)
 }
 
 impl OutboundBind {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::error::{AccountError, Step};
+use super::error::AccountError;
 
 /// The longest wait for one address, so that a silent one leaves time for the next.
 const PER_ADDRESS: Duration = Duration::from_secs(7);
 
 /// A connection that is being made.
-pub type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+pub type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, AccountError>> + Send>>;
 
 type Connect = dyn Fn(&str, u16) -> Dialling + Send + Sync;
 
@@ -28,7 +28,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Dials on our own, with the system's name resolution.
+    /// Dials on our own, with the system's name resolution: one address after the other.
     pub fn direct() -> Self {
         Self { through: None }
     }
@@ -41,14 +41,14 @@ impl Dialer {
     /// Connects to the first address of `host` that answers.
     pub(super) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, AccountError> {
         if let Some(connect) = &self.through {
-            return connect(host, port).await.map_err(|error| AccountError::io(Step::Dial, &error));
+            return connect(host, port).await;
         }
         let addresses = lookup_host((host, port)).await.map_err(|_| AccountError::NameNotFound)?;
         let mut last = AccountError::NameNotFound;
         for address in addresses {
             match dial_address(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => last = AccountError::io(Step::Dial, &error),
+                Err(error) => last = AccountError::dial(&error),
             }
         }
         Err(last)

@@ -55,6 +55,12 @@ pub enum AccountError {
     /// No route to any address.
     #[error("{}: no route to it", Step::Dial)]
     NoRoute,
+    /// The proxy gave no connection, for this reason, which must be safe in any log.
+    #[error("dialling the chat server: {0}")]
+    Proxy(String),
+    /// We cannot call from the address that we were told to use.
+    #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
+    BadSource,
     /// A deadline passed.
     #[error("{0}: no answer in time")]
     TimedOut(Step),
@@ -140,6 +146,8 @@ impl AccountError {
             Self::NameNotFound
             | Self::Refused
             | Self::NoRoute
+            | Self::Proxy(_)
+            | Self::BadSource
             | Self::TimedOut(_)
             | Self::Closed(_)
             | Self::Io { .. }
@@ -163,6 +171,10 @@ impl AccountError {
             Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
             Self::Refused => "check that the chat server runs, and `server`; trying again",
             Self::NoRoute | Self::TimedOut(_) | Self::Closed(_) | Self::Io { .. } => "trying again",
+            Self::BadSource => {
+                "check OutboundBindAddress in torrc and the addresses of this machine; trying again"
+            }
+            Self::Proxy(_) => "check the proxy that Tor is configured to use; trying again",
             Self::CertificateUntrusted => {
                 "if the server has an authority of its own, name its certificate in `ca_file`; otherwise someone may be listening in; trying again"
             }
@@ -193,6 +205,11 @@ impl AccountError {
             Self::BadAddress(_) => "correct the login",
             Self::LoggedOut => "open the account again",
         }
+    }
+
+    /// A fault of the connection that is being made.
+    pub fn dial(error: &io::Error) -> Self {
+        Self::io(Step::Dial, error)
     }
 
     /// A fault of the connection during `step`.

@@ -34,6 +34,7 @@ async fn a_source_address_that_cannot_be_had_is_an_error() {
     let dialer = Dialer { proxy: None, bind: elsewhere() };
     let error = dialer.connect("198.51.100.1", 9).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+    assert!(error.get_ref().is_some_and(|inner| inner.is::<BadSource>()));
 }
 
 #[tokio::test]
@@ -65,4 +66,60 @@ async fn a_proxy_that_is_down_is_not_gone_around() {
     let dialer = Dialer { proxy, bind: OutboundBind::default() };
     let error = dialer.connect("127.0.0.1", target.port()).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    assert_eq!(error.to_string(), "cannot reach the proxy: connection refused");
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_said_to_be_one_and_not_shown() {
+    let error = Dialer::default().connect("nobody\0knows.invalid", 1).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::HostUnreachable);
+    assert_eq!(error.to_string(), "the host's name cannot be resolved");
+    assert!(error.get_ref().is_some_and(|inner| inner.is::<Unresolved>()));
+}
+
+/// Addresses that answer as their port says, and when the winner was found.
+async fn race(ports: &[u16]) -> (io::Result<u16>, Duration) {
+    let addrs = ports.iter().map(|port| SocketAddr::from(([192, 0, 2, 1], *port))).collect();
+    let start = tokio::time::Instant::now();
+    let open = |addr: SocketAddr| async move {
+        match addr.port() {
+            REFUSES => Err(io::ErrorKind::ConnectionRefused.into()),
+            IS_SILENT => {
+                sleep(ATTEMPT).await;
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            port => {
+                sleep(Duration::from_millis(100)).await;
+                Ok(port)
+            }
+        }
+    };
+    (first_to_accept(addrs, open).await, start.elapsed())
+}
+
+const REFUSES: u16 = 1;
+const IS_SILENT: u16 = 2;
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_address_holds_up_the_next_for_a_quarter_of_a_second() {
+    let (winner, after) = race(&[IS_SILENT, IS_SILENT, 80]).await;
+    assert_eq!((winner.unwrap(), after), (80, Duration::from_millis(600)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_refuses_holds_up_nobody() {
+    let (winner, after) = race(&[REFUSES, 80, IS_SILENT]).await;
+    assert_eq!((winner.unwrap(), after), (80, Duration::from_millis(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_address_wins_when_it_is_quick() {
+    let (winner, after) = race(&[80, 81]).await;
+    assert_eq!((winner.unwrap(), after), (80, Duration::from_millis(100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_address_fails_the_last_fault_is_told() {
+    let (winner, after) = race(&[REFUSES, IS_SILENT]).await;
+    assert_eq!((winner.unwrap_err().kind(), after), (io::ErrorKind::TimedOut, ATTEMPT));
 }

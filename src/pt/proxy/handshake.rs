@@ -18,6 +18,9 @@ const MAX_HTTP_HEAD: usize = 8 * 1024;
 /// Why a proxy gave no connection. Contains nothing that the proxy said in words.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
+    /// The proxy does not take connections. Trying again can help.
+    #[error("cannot reach the proxy: {}", .0.kind())]
+    Unreachable(#[source] io::Error),
     /// The connection to the proxy failed. Trying again can help.
     #[error("lost the connection to the proxy")]
     Io(#[from] io::Error),

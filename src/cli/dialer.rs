@@ -1,0 +1,32 @@
+//! How accounts reach their servers, from what Tor demands of outgoing connections.
+
+use std::io;
+
+use crate::pt;
+use crate::pt::dial::{BadSource, Unresolved};
+use crate::pt::proxy::ProxyError;
+use crate::xmpp::{AccountError, Dialer};
+
+/// Lets accounts reach their servers as Tor says.
+pub(super) fn core_dialer(dialer: pt::Dialer) -> Dialer {
+    Dialer::through(move |host, port| {
+        let (dialer, host) = (dialer.clone(), host.to_owned());
+        Box::pin(async move { dialer.connect(&host, port).await.map_err(|error| dial_error(&error)) })
+    })
+}
+
+/// Keeps apart what the proxy, the resolver and the chat server did.
+fn dial_error(error: &io::Error) -> AccountError {
+    let inner = error.get_ref();
+    if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<ProxyError>()) {
+        // It repeats nothing that the proxy said in words.
+        return AccountError::Proxy(fault.to_string());
+    }
+    if inner.is_some_and(|inner| inner.is::<Unresolved>()) {
+        return AccountError::NameNotFound;
+    }
+    if inner.is_some_and(|inner| inner.is::<BadSource>()) {
+        return AccountError::BadSource;
+    }
+    AccountError::dial(error)
+}
