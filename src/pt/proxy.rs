@@ -6,9 +6,12 @@
 mod handshake;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use handshake::ProxyError;
+
+/// What ends the address in a URI.
+const TRAILERS: [char; 3] = ['/', '?', '#'];
 
 /// A proxy that all outgoing connections must use. `Debug` shows its kind only.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,9 +52,6 @@ pub enum ProxyUriError {
     /// A host name, or no port.
     #[error("the proxy's address is not an IP address and a port")]
     BadAddress,
-    /// A `%` in the credentials without two hexadecimal digits.
-    #[error("the proxy's user name or password has a % that is not part of an escape like %25")]
-    BadEscape,
     /// The kind of proxy cannot carry these credentials.
     #[error("the proxy's user name or password does not suit its kind: {0}")]
     BadCredentials(&'static str),
@@ -59,13 +59,16 @@ pub enum ProxyUriError {
 
 impl Proxy {
     /// Parses `scheme://[user[:password]@]ip:port`, with `%XX` escapes in the credentials.
+    ///
+    /// C tor writes `Socks5ProxyPassword` and its like into the URI as they stand in torrc, unescaped (its
+    /// `get_pt_proxy_uri`). So the credentials end at the last `@` and may have any character that a URI
+    /// would have to escape, `/` too, as long as no address comes before it; and a `%` that two hexadecimal
+    /// digits do not follow is itself. Two digits do make it an escape, since that is what the specification
+    /// says: a password `50%25` must be written `50%2525`, in torrc too.
     pub fn parse(uri: &str) -> Result<Self, ProxyUriError> {
         let (scheme, rest) = uri.split_once("://").ok_or(ProxyUriError::NotAUri)?;
-        let (credentials, addr) = match rest.rsplit_once('@') {
-            Some((credentials, addr)) => (Some(credentials), addr),
-            None => (None, rest),
-        };
-        if rest.contains(['/', '?', '#']) {
+        let (credentials, addr) = split_credentials(rest);
+        if addr.contains(TRAILERS) || ends_early(rest) {
             return Err(ProxyUriError::Trailing);
         }
         let kind = Kind::parse(scheme, credentials)?;
@@ -94,7 +97,7 @@ impl fmt::Debug for Proxy {
 impl Kind {
     fn parse(scheme: &str, credentials: Option<&str>) -> Result<Self, ProxyUriError> {
         let (user, password) = match credentials.map(|pair| pair.split_once(':').unwrap_or((pair, ""))) {
-            Some((user, password)) => (percent_decode(user)?, percent_decode(password)?),
+            Some((user, password)) => (percent_decode(user), percent_decode(password)),
             None => (Vec::new(), Vec::new()),
         };
         let given = credentials.is_some();
@@ -132,18 +135,39 @@ impl Kind {
     }
 }
 
-fn percent_decode(text: &str) -> Result<Vec<u8>, ProxyUriError> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(if byte == b'%' { hex_pair(&mut bytes).ok_or(ProxyUriError::BadEscape)? } else { byte });
+/// What comes before the last `@`, and what comes after.
+fn split_credentials(authority: &str) -> (Option<&str>, &str) {
+    match authority.rsplit_once('@') {
+        Some((credentials, addr)) => (Some(credentials), addr),
+        None => (None, authority),
     }
-    Ok(decoded)
 }
 
-fn hex_pair(bytes: &mut impl Iterator<Item = u8>) -> Option<u8> {
-    let mut digit = || char::from(bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit()? * 16 + digit()?)
+/// Whether there is an address before a path, a query or a fragment: then what looks like credentials may be a part of
+/// that, and the address behind them not the proxy's.
+fn ends_early(rest: &str) -> bool {
+    let authority = rest.split_once(TRAILERS).map(|(authority, _)| split_credentials(authority).1);
+    authority.is_some_and(|addr| addr.parse::<SocketAddr>().is_ok() || addr.parse::<IpAddr>().is_ok())
+}
+
+/// Decodes each `%` that two hexadecimal digits follow.
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut rest = text.as_bytes();
+    let mut decoded = Vec::with_capacity(rest.len());
+    while let [byte, after @ ..] = rest {
+        let escape = if *byte == b'%' { hex_pair(after) } else { None };
+        let (byte, after) = escape.unwrap_or((*byte, after));
+        decoded.push(byte);
+        rest = after;
+    }
+    decoded
+}
+
+/// The byte that two hexadecimal digits stand for, and what follows them.
+fn hex_pair(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [high, low, after @ ..] = text else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some((digit(high)? * 16 + digit(low)?, after))
 }
 
 #[cfg(test)]

@@ -49,6 +49,24 @@ fn uris_are_read() {
     }
 }
 
+/// C tor does not escape what stands in torrc.
+#[test]
+fn credentials_as_tor_writes_them_are_read() {
+    for (written, meant) in [
+        ("100%", "100%"),
+        ("%4", "%4"),
+        ("%zz%+1", "%zz%+1"),
+        ("%%41", "%A"),
+        ("50%2525", "50%25"),
+        ("a/b?c#d", "a/b?c#d"),
+        ("p@q:r", "p@q:r"),
+        (" é\"[]", " é\"[]"),
+    ] {
+        let expected = Kind::Socks5(Some(Credentials { user: b"u".to_vec(), password: meant.into() }));
+        assert!(proxy(&format!("socks5://u:{written}@192.0.2.1:1")).kind == expected, "{written}");
+    }
+}
+
 #[test]
 fn useless_uris_are_refused() {
     let password = "x".repeat(256);
@@ -65,9 +83,10 @@ fn useless_uris_are_refused() {
         ("http://192.0.2.1:0", ProxyUriError::BadAddress),
         ("http://192.0.2.1:65536", ProxyUriError::BadAddress),
         ("http://::1:80", ProxyUriError::BadAddress),
-        ("socks5://u:%4@192.0.2.1:1", ProxyUriError::BadEscape),
-        ("socks5://u:%zz@192.0.2.1:1", ProxyUriError::BadEscape),
-        ("socks5://u:%+1@192.0.2.1:1", ProxyUriError::BadEscape),
+        ("http://192.0.2.1:8080/x@192.0.2.9:1", ProxyUriError::Trailing),
+        ("http://u:p@192.0.2.1:8080?x@192.0.2.9:1", ProxyUriError::Trailing),
+        ("http://192.0.2.1#x@192.0.2.9:1", ProxyUriError::Trailing),
+        ("http://u:p@192.0.2.1:8080/", ProxyUriError::Trailing),
     ] {
         assert_eq!(Proxy::parse(uri), Err(error), "{uri}");
     }
