@@ -91,6 +91,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct TcpCutter {
     address: SocketAddr,
+    listener: Arc<TcpListener>,
     shared: Arc<Shared>,
     acceptor: Option<thread::JoinHandle<()>>,
 }
@@ -102,7 +103,16 @@ impl TcpCutter {
     ///
     /// When it cannot listen.
     pub fn start(target: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(loopback(0)).context("listening in front of a server")?;
+        Self::start_at(loopback(0), target)
+    }
+
+    /// As [`TcpCutter::start`], at this address.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot listen.
+    pub fn start_at(address: SocketAddr, target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address).context("listening in front of a server")?;
         let address = listener.local_addr().context("reading the address of a listener")?;
         let shared = Arc::new(Shared {
             target,
@@ -111,11 +121,12 @@ impl TcpCutter {
             refuse: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
+        let listener = Arc::new(listener);
         let acceptor = thread::spawn({
-            let shared = Arc::clone(&shared);
+            let (listener, shared) = (Arc::clone(&listener), Arc::clone(&shared));
             move || accept(&listener, &shared)
         });
-        Ok(Self { address, shared, acceptor: Some(acceptor) })
+        Ok(Self { address, listener, shared, acceptor: Some(acceptor) })
     }
 
     /// Where clients connect to.
@@ -161,9 +172,10 @@ impl TcpCutter {
 impl Drop for TcpCutter {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        // The listener notices the end at its next connection: this one.
-        let woken = TcpStream::connect(self.address);
-        if let (Ok(_), Some(acceptor)) = (woken, self.acceptor.take()) {
+        // Wakes the thread that waits for connections. Connecting to it instead would miss a listener that is in
+        // another network namespace.
+        let woken = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        if let (Ok(()), Some(acceptor)) = (woken, self.acceptor.take()) {
             let _ = acceptor.join();
         }
         self.cut();

@@ -11,6 +11,7 @@ pub mod ejabberd;
 pub mod fetch;
 pub mod files;
 pub mod halves;
+pub mod netns;
 pub mod orphans;
 pub mod ports;
 pub mod process;
