@@ -6,8 +6,8 @@ export CARGO_TERM_COLOR ?= auto
 # Debian's packages and a program of each, by which its presence is known.
 DEMO_PROGRAMS := prosody tor tor-gencert setpriv cc
 DEMO_PACKAGES := prosody tor util-linux gcc libc6-dev
-TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl
-TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd
+TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3
+TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted
 
 .PHONY: help build demo measure test lint deps demo-deps cargo clean
 

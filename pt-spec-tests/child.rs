@@ -68,7 +68,14 @@ impl Launch {
         let path = self.state.path().join("given.toml");
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        self.args = vec!["--config".to_owned(), path.display().to_string()];
+        // In place of an earlier one.
+        self.args.retain(|arg| !arg.starts_with("--config="));
+        self.args(&[&format!("--config={}", path.display())])
+    }
+
+    /// Adds options to its command line.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
     }
 

@@ -5,9 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is how a fault is reported")]
 
+mod bind;
 mod child;
 mod client;
 mod ending;
 mod environment;
+mod halves;
+mod hosts;
+mod log;
+mod orport;
+mod proxy;
 mod server;
 mod socks;

@@ -7,10 +7,8 @@ use hexchat_pt::protocol::{Address, CloseReason};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
-use crate::letters::{Body, Stanza};
-use crate::network::{Conditions, Seat, Side};
-use crate::setup::{Setup, World};
-use crate::world::Fault;
+use crate::network::{Body, Conditions, Seat, Side, Stanza};
+use crate::world::{Fault, Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LEFT: Seat = Seat::new(Side::Left, 0);

@@ -6,8 +6,7 @@ use hexchat_pt::protocol::CloseReason;
 
 use crate::flow::{End, Outcome, Script};
 use crate::network::{Seat, Side};
-use crate::setup::{Setup, World};
-use crate::world::Fault;
+use crate::world::{Fault, Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
