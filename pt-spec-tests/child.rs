@@ -14,6 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Launch {
     variables: Vec<(&'static str, String)>,
     args: Vec<String>,
+    wrapper: Vec<String>,
     state: TempDir,
 }
 
@@ -32,7 +33,7 @@ impl Launch {
             ("TOR_PT_STATE_LOCATION", state.path().join("pt_state").display().to_string()),
             ("TOR_PT_EXIT_ON_STDIN_CLOSE", "1".to_owned()),
         ];
-        Self { variables, args: Vec::new(), state }
+        Self { variables, args: Vec::new(), wrapper: Vec::new(), state }
     }
 
     /// A client's launch.
@@ -79,14 +80,21 @@ impl Launch {
         self
     }
 
+    /// Starts it by a command that becomes what follows it.
+    pub(crate) fn wrapped(mut self, command: Vec<String>) -> Self {
+        self.wrapper = command;
+        self
+    }
+
     pub(crate) fn state(&self) -> &Path {
         self.state.path()
     }
 
     /// Starts it.
     pub(crate) fn start(self) -> Child {
-        let mut spawn =
-            Spawn::new("hexchat-pt", env!("CARGO_BIN_EXE_hexchat-pt")).args(&self.args).clean_env().stdin();
+        let executable = env!("CARGO_BIN_EXE_hexchat-pt").to_owned();
+        let words: Vec<String> = self.wrapper.into_iter().chain([executable]).chain(self.args).collect();
+        let mut spawn = Spawn::new("hexchat-pt", &words[0]).args(&words[1..]).clean_env().stdin();
         for (name, value) in &self.variables {
             spawn = spawn.env(name, value);
         }

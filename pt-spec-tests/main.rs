@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is how a fault is reported")]
 
+mod addresses;
 mod bind;
 mod child;
 mod client;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::world::World;
 use crate::halves::eventually;
+use crate::hosts::knowing;
 
 /// Which kind, and whether it wants to know who we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +64,13 @@ impl<'a> RealProxy<'a> {
     pub(crate) fn restart(&mut self) {
         let address = self.world.proxy_address();
         let command = self.command(address);
-        // Only this process, in a mount namespace of its own, sees the file that knows the domain.
-        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
-        self.process = Some(self.world.hosts.far.run(|| {
-            let spawn = Spawn::new(&command[0], "unshare").args(["--mount", "--", "sh", "-c", script]);
-            spawn.arg(self.folder.path().join("hosts")).args(&command).start().unwrap()
-        }));
+        let known = knowing(&self.folder.path().join("hosts"));
+        self.process = Some(
+            self.world
+                .hosts
+                .far
+                .run(|| Spawn::new("proxy", &known[0]).args(&known[1..]).args(&command).start().unwrap()),
+        );
         let listens = || self.world.hosts.far.run(|| TcpStream::connect(address).is_ok());
         eventually("the proxy does not listen", listens);
     }

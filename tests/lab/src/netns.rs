@@ -105,6 +105,15 @@ impl Namespace {
         self.ip(&[family, "route", "add", "default", "via", &gateway.to_string()])
     }
 
+    /// Answers nothing to whatever is for `network`, as an address and a number of bits, and comes by here.
+    ///
+    /// # Errors
+    ///
+    /// When `ip` refuses.
+    pub fn swallow(&self, network: &str) -> Result<()> {
+        self.ip(&["route", "add", "blackhole", network])
+    }
+
     fn ip(&self, args: &[&str]) -> Result<()> {
         let output = self.run(|| Command::new("ip").args(args).output());
         let output = output.context("install Debian's package iproute2")?;
