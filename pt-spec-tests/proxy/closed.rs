@@ -72,6 +72,11 @@ fn rows_22_and_48_only_a_socks4a_proxy_is_spoken_to() {
 }
 
 #[test]
+fn rows_22_and_48_only_a_socks5_proxy_is_spoken_to() {
+    goes_through(Kind::Socks5);
+}
+
+#[test]
 fn rows_22_and_48_only_a_socks5_proxy_with_a_password_is_spoken_to() {
     goes_through(Kind::Socks5WithPassword);
 }

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     HttpWithPassword,
     /// Twisted's; it takes any user name.
     Socks4a,
+    /// microsocks.
+    Socks5,
     /// microsocks, with a user name and a password that ends in a `%`, which tor does not escape.
     Socks5WithPassword,
 }
@@ -51,6 +53,7 @@ impl<'a> RealProxy<'a> {
             Kind::Http => format!("http://{address}"),
             Kind::HttpWithPassword => format!("http://{USER}:{PASSWORD}@{address}"),
             Kind::Socks4a => format!("socks4a://{USER}@{address}"),
+            Kind::Socks5 => format!("socks5://{address}"),
             Kind::Socks5WithPassword => format!("socks5://{USER}:{PASSWORD}%@{address}"),
         }
     }
@@ -81,6 +84,7 @@ impl<'a> RealProxy<'a> {
             Kind::Http => self.tinyproxy(address, ""),
             Kind::HttpWithPassword => self.tinyproxy(address, &format!("BasicAuth {USER} {PASSWORD}\n")),
             Kind::Socks4a => format!("twistd3 --nodaemon --pidfile= socks --port {port} --interface {ip}"),
+            Kind::Socks5 => format!("microsocks -i {ip} -p {port}"),
             Kind::Socks5WithPassword => format!("microsocks -i {ip} -p {port} -u {USER} -P {PASSWORD}%"),
         };
         words.split(' ').map(str::to_owned).collect()
