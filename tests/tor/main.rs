@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is how a fault is reported")]
 
 mod faults;
+mod parent;
 mod traffic;
+mod world;
 
 use std::path::Path;
 use std::time::Duration;

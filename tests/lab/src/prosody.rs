@@ -110,23 +110,45 @@ impl Prosody {
         }
     }
 
-    /// Deletes an account while it runs, by its own shell.
+    /// Deletes an account while it runs.
     ///
     /// # Errors
     ///
     /// When it does not run, or there is no such account.
     pub fn delete_account(&self, user: &str) -> Result<()> {
-        let shell = Spawn::new("prosodyctl", "prosodyctl")
+        let shown = self.shell(&["user", "delete", &format!("{user}@{DOMAIN}")])?;
+        ensure!(shown.iter().any(|line| line.contains("OK: User deleted")), "{}", shown.join("\n"));
+        Ok(())
+    }
+
+    /// The full JIDs that are logged in, in order, and those that are lost but kept to be resumed.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn sessions(&self) -> Result<Vec<String>> {
+        let shown = self.shell(&["c2s", "show"])?;
+        ensure!(shown.iter().any(|line| line.contains("c2s sessions shown")), "{}", shown.join("\n"));
+        let jids = shown.iter().flat_map(|line| line.split_whitespace());
+        let mut jids: Vec<_> =
+            jids.filter(|word| word.contains(&format!("@{DOMAIN}/"))).map(str::to_owned).collect();
+        jids.sort();
+        Ok(jids)
+    }
+
+    /// What its own shell answers to a command.
+    fn shell(&self, command: &[&str]) -> Result<Vec<String>> {
+        let mut shell = Spawn::new("prosodyctl", "prosodyctl")
             .arg("--config")
             .arg(self.config_file())
-            .args(["shell", "user", "delete", &format!("{user}@{DOMAIN}")])
+            .arg("shell")
+            .args(command)
             .folder(self.folder.path())
             .user("prosody")
             .start()?;
-        shell
-            .wait_for_line(|line| line.contains("OK: User deleted"), READY)
-            .context("deleting an account")?;
-        Ok(())
+        shell.wait_for_line(|line| line.starts_with("OK: ") || line.starts_with('!'), READY)?;
+        shell.wait(READY)?;
+        Ok(shell.lines())
     }
 
     /// What it has logged since it was started last.

@@ -1,0 +1,108 @@
+//! A client that reaches the web through a bridge, all of it on this machine.
+
+use std::time::{Duration, Instant};
+
+use hexchat_lab::fetch::fetch;
+use hexchat_lab::process::is_alive;
+use hexchat_lab::prosody::Prosody;
+use hexchat_lab::tor::Tor;
+use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Rate, TorNetwork};
+
+use crate::{BOOTSTRAP, SOON, executable};
+
+/// Long enough that it takes many stanzas.
+const FILE: usize = 200_000;
+
+/// Who dials ends before who is dialled.
+pub(crate) struct World {
+    pub(crate) client: Tor,
+    pub(crate) bridge: Tor,
+    pub(crate) web: FileServer,
+    _network: TorNetwork,
+    pub(crate) chat: ChatServer,
+}
+
+impl World {
+    /// Starts everything and waits until the client has bootstrapped. `more` is added to the bridge's torrc.
+    pub(crate) fn start(kind: Kind, more: &str) -> Self {
+        let chat = ChatServer::start(kind, Rate::Unlimited, &["bridge", "alice"]).unwrap();
+        let network = TorNetwork::start().unwrap();
+        let halves = Halves { network: &network, chat: &chat, executable: executable() };
+        let bridge = network.bridge(&format!("{}\n{more}", halves.bridge("bridge").unwrap())).unwrap();
+        let login = Halves::login("alice", &ChatServer::password("alice"));
+        let torrc = halves.client(&bridge.fingerprint().unwrap(), "bridge", &login).unwrap();
+        let client = network.client(&torrc).unwrap();
+        client.wait_until_bootstrapped(BOOTSTRAP, |_| {}).unwrap();
+        Self { client, bridge, web: FileServer::start().unwrap(), _network: network, chat }
+    }
+
+    /// Fetches a file through everything. Tor needs a while to notice that a transport is new, and may refuse until then.
+    pub(crate) fn fetch(&self) {
+        let deadline = Instant::now() + BOOTSTRAP;
+        loop {
+            match fetch(Some(self.client.socks()), self.web.address(), FILE, SOON) {
+                Ok(fetched) => return assert_eq!(fetched.sha256, FileServer::sha256(FILE)),
+                Err(error) => assert!(Instant::now() < deadline, "{error:#}\n{}", self.logs()),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The full JIDs that are logged in. Only Prosody shows them.
+    pub(crate) fn sessions(&self) -> Vec<String> {
+        self.prosody().sessions().unwrap()
+    }
+
+    /// How often somebody has logged in.
+    pub(crate) fn logins(&self) -> usize {
+        self.prosody().log().iter().filter(|line| line.contains("Authenticated as ")).count()
+    }
+
+    /// Waits until exactly these are logged in: each once, and nobody else.
+    pub(crate) fn wait_for_sessions(&self, wanted: &[String]) {
+        let mut sessions = Vec::new();
+        let holds = eventually(|| {
+            sessions = self.sessions();
+            sessions == wanted
+        });
+        assert!(holds, "{sessions:?}, not {wanted:?}\n{}", self.logs());
+    }
+
+    fn prosody(&self) -> &Prosody {
+        match &self.chat {
+            ChatServer::Prosody(server) => server,
+            ChatServer::Ejabberd(_) => panic!("this needs Prosody"),
+        }
+    }
+
+    /// What the two tors have said, for who has to find out what went wrong.
+    fn logs(&self) -> String {
+        [&self.client, &self.bridge].map(|tor| tor.process().lines().join("\n")).join("\n\n")
+    }
+}
+
+/// The one transport that `tor` runs.
+pub(crate) fn transport(tor: &Tor) -> u32 {
+    let transports = tor.transports();
+    let [transport] = transports[..] else { panic!("{transports:?} instead of one transport") };
+    transport
+}
+
+/// Waits until `tor` runs exactly one transport, and not `old`, which is gone.
+pub(crate) fn wait_for_another(tor: &Tor, old: u32) -> u32 {
+    let another = || matches!(tor.transports()[..], [new] if new != old) && !is_alive(old);
+    assert!(eventually(another), "{:?} after {old}", tor.transports());
+    transport(tor)
+}
+
+/// Waits until `holds`.
+pub(crate) fn eventually(mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + SOON;
+    while !holds() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
