@@ -21,17 +21,20 @@ build: cargo ## Build the executable for use
 	$(CARGO) build --release --locked
 
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
-	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(executable))"
+	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
 
 measure: demo-deps build ## Measure speed and delay over an unlimited Prosody
-	@$(CARGO) run --quiet --locked --package hexchat-lab --bin measure -- "$$($(executable))"
+	@$(CARGO) run --quiet --locked --package hexchat-lab --bin measure -- "$$($(target))/release/hexchat-pt"
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast
+	HEXCHAT_PT="$$($(target))/debug/hexchat-pt" $(CARGO) test --locked $(arti)
 
 lint: cargo ## Check the format, the lints and the documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) fmt --manifest-path tests/arti/Cargo.toml --check
+	$(CARGO) clippy --all-targets --locked $(arti) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 deps: cargo ## Install the Debian packages that the tests need
@@ -46,9 +49,11 @@ cargo:
 clean: ## Remove what was built
 	$(CARGO) clean
 
-# Prints where `make build` puts the executable.
-executable = $(CARGO) metadata --format-version 1 --no-deps --locked \
-  | sed 's|.*"target_directory":"\([^"]*\)".*|\1/release/hexchat-pt|'
+# Prints the folder in which everything is built.
+target = $(CARGO) metadata --format-version 1 --no-deps --locked | sed 's|.*"target_directory":"\([^"]*\)".*|\1|'
+
+# Arti is a workspace of its own; see there.
+arti = --manifest-path tests/arti/Cargo.toml --target-dir "$$($(target))/arti"
 
 # $(call install,programs,packages): as root installs what is missing; otherwise says how to. The packages' services
 # are not started: policy-rc.d forbids it while they are installed, also when that is interrupted and no longer after,

@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::SOON;
 use crate::world::{World, eventually, transport, wait_for_another};
 
-fn kill(pid: u32) {
-    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+fn send(signal: Signal, pid: u32) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
 /// What tor runs as the transport, as its option has it.
@@ -19,6 +19,7 @@ fn plugin(client: &Tor) -> String {
     lines[0].strip_prefix("ClientTransportPlugin=").unwrap().to_owned()
 }
 
+/// Whoever signals all processes of a service at once reaches the transport too.
 #[test]
 fn a_tor_that_reads_its_configuration_anew_leaves_its_transport_alone() {
     let world = World::start(Kind::Prosody, "");
@@ -28,6 +29,7 @@ fn a_tor_that_reads_its_configuration_anew_leaves_its_transport_alone() {
     for n in 1..=5 {
         for tor in tors {
             tor.process().signal(Signal::HUP);
+            send(Signal::HUP, transport(tor));
             let read =
                 || tor.process().lines().iter().filter(|line| line.contains("Received reload")).count();
             assert!(eventually(|| read() == n), "{}", tor.process().lines().join("\n"));
@@ -84,7 +86,7 @@ fn a_transport_that_is_killed_is_started_again_and_takes_the_place_of_the_old_on
     let sessions = world.sessions();
     for tor in [&world.client, &world.bridge] {
         let old = transport(tor);
-        kill(old);
+        send(Signal::KILL, old);
         wait_for_another(tor, old);
         world.fetch();
         world.wait_for_sessions(&sessions);

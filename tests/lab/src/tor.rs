@@ -36,6 +36,7 @@ pub struct TorNetwork {
     // Before the folder, so that they have ended when their files go.
     authorities: Vec<Process>,
     folder: TempDir,
+    v3_identities: Vec<String>,
     /// What everyone in this network has in its torrc.
     common: String,
 }
@@ -80,7 +81,8 @@ impl TorNetwork {
             .iter()
             .map(|authority| authority.start(&common, offset))
             .collect::<Result<Vec<_>>>()?;
-        let mut network = Self { authorities: processes, folder, common };
+        let v3_identities = authorities.iter().map(|authority| authority.v3_identity.clone()).collect();
+        let mut network = Self { authorities: processes, folder, v3_identities, common };
         network.wait_for_consensus(&authorities)?;
         Ok(network)
     }
@@ -128,6 +130,11 @@ impl TorNetwork {
         let ports = Ports::reserve()?;
         let torrc = format!("UseBridges 1\nSocksPort 127.0.0.1:{}\n{torrc}\n", ports.socks);
         Tor::start("client", &self.common, &torrc, ports)
+    }
+
+    /// The keys by which its authorities sign, in hexadecimal: by them a client knows its network.
+    pub fn v3_identities(&self) -> &[String] {
+        &self.v3_identities
     }
 
     /// The folder of the network.
