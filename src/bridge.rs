@@ -3,31 +3,26 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use crate::protocol::Address;
-use crate::pt::{TransportName, extor};
+use crate::pt::{self, TransportName, extor};
 use crate::relay::relay;
 use crate::tunnel::Tunnel;
 
 /// Where streams may lead. What a peer writes into a header never widens it.
 #[derive(Clone, Debug)]
 pub enum Destination {
-    /// To Tor's ORPort, whatever the peer asks for.
-    OrPort(SocketAddr),
-    /// To Tor's extended ORPort, whatever the peer asks for.
-    ExtOrPort {
-        /// Its address.
-        address: SocketAddr,
-        /// The file with its secret; Tor writes a new one whenever it starts.
-        cookie_file: PathBuf,
+    /// To Tor, whatever the peer asks for.
+    Tor {
+        /// Which port of Tor's, and how.
+        port: pt::Destination,
         /// Under which name the connections are counted.
         transport: TransportName,
-        /// How long the handshake may take.
+        /// How long connecting may take.
         timeout: Duration,
     },
     /// To the target that the peer asks for, when it is one of these.
@@ -120,10 +115,7 @@ impl Destination {
 
     async fn connect(&self, asked: &Address) -> Result<TcpStream, DialError> {
         match self {
-            Self::OrPort(address) => Ok(TcpStream::connect(address).await?),
-            Self::ExtOrPort { address, cookie_file, transport, timeout } => {
-                Ok(extor::connect(*address, cookie_file, transport, *timeout).await?)
-            }
+            Self::Tor { port, transport, timeout } => Ok(port.connect(transport, *timeout).await?),
             Self::Allowed(targets) => {
                 let target =
                     targets.iter().find(|target| target.matches(asked)).ok_or(DialError::NotAllowed)?;
@@ -140,8 +132,8 @@ enum DialError {
     NotAllowed,
     #[error("cannot reach its target: {}", .0.kind())]
     Io(#[from] io::Error),
-    #[error("cannot reach Tor's extended ORPort: {0}")]
-    ExtOrPort(#[from] extor::ExtOrError),
+    #[error("{0}")]
+    Tor(#[from] extor::ExtOrError),
 }
 
 #[cfg(test)]

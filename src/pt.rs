@@ -1,16 +1,16 @@
 //! Tor's side of the pluggable transport specification, version 1: the child's half, for any
 //! transport. It uses nothing else of this crate.
 //!
-//! A complete client transport, which connects to the address of the bridge line, through Tor's
-//! proxy if there is one, and carries the bytes as they are:
+//! A complete client transport, which connects to the address of the bridge line, through Tor's proxy if there is one,
+//! and carries the bytes as they are:
 //!
 //! ```no_run
 //! use hexchat_pt::pt::{Dialer, Launch, Message, Phase, Reply, Shutdown, Stdout, Target, socks};
 //! use std::{env, error::Error, io, time::Duration};
 //! use tokio::net::{TcpListener, TcpStream};
 //!
-//! async fn serve(client: TcpStream, dialer: Dialer) -> Result<(), io::Error> {
-//!     let request = socks::accept(client, Duration::from_secs(5)).await.map_err(io::Error::other)?;
+//! async fn serve(tor: TcpStream, dialer: Dialer) -> io::Result<()> {
+//!     let request = socks::accept(tor, Duration::from_secs(5)).await.map_err(io::Error::other)?;
 //!     let Target::Ip(to) = request.target else { return request.refuse(Reply::AddressNotSupported).await };
 //!     match dialer.connect(&to.ip().to_string(), to.port()).await {
 //!         Ok(mut bridge) => tokio::io::copy_bidirectional(&mut request.accept().await?, &mut bridge).await.map(drop),
@@ -20,24 +20,26 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn Error>> {
-//!     let (stdout, name) = (Stdout::start()?, "example".parse()?);
+//!     let stdout = Stdout::start()?;
 //!     let launch = Launch::from_env(|name| env::var_os(name)).inspect_err(|e| stdout.end(e.messages()))?;
 //!     stdout.send_all(launch.greeting());
 //!     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
-//!     if launch.wants(&name) {
-//!         stdout.send(Message::Cmethod { transport: name, addr: listener.local_addr()? });
+//!     let (transport, addr) = ("example".parse()?, listener.local_addr()?);
+//!     if launch.wants(&transport) {
+//!         stdout.send(Message::Cmethod { transport, addr });
 //!     }
 //!     stdout.send(Message::CmethodsDone);
-//!     while shutdown.phase() == Phase::Running {
+//!     loop {
 //!         tokio::select! {
-//!             Ok((client, _)) = listener.accept() => { tokio::spawn(serve(client, Dialer::new(&launch))); }
-//!             () = shutdown.reached(Phase::Drain) => {}
+//!             Ok((tor, _)) = listener.accept() => drop(tokio::spawn(serve(tor, Dialer::new(&launch)))),
+//!             () = shutdown.reached(Phase::Drain) => return Ok(()),
 //!         }
 //!     }
-//!     Ok(())
 //! }
 //! ```
+//!
+//! `examples/plain_transport.rs` has the bridge's half too, and lets live connections end. It is tested with real tor.
 //!
 //! | module | what it is |
 //! | --- | --- |

@@ -111,6 +111,13 @@ fn the_protocol_cores_are_pure() {
 }
 
 #[test]
+fn another_transport_needs_the_pt_module_alone() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plain_transport.rs");
+    let used = used_modules(&["example".to_owned()], &code_of(&fs::read_to_string(example).unwrap()));
+    assert_eq!(used, BTreeSet::from(["pt".to_owned()]));
+}
+
+#[test]
 fn a_wrong_import_is_found_however_it_is_written() {
     let wrong = [
         ("pt/args.rs", "use crate::config::Config;"),

@@ -1,5 +1,5 @@
 //! Arguments of a bridge line, of a server transport, and of an `SMETHOD` line: three grammars with
-//! one idea, `key=value` pairs in which a backslash takes the next byte literally.
+//! one idea, `key=value` pairs in which a backslash takes the next byte literally (pt-spec sections 3.5, 3.2.3 and 3.3.3).
 //!
 //! | where | written as | who escapes what |
 //! | --- | --- | --- |
@@ -57,6 +57,10 @@ impl Args {
     }
 
     /// Reads `k=v;k=v`. Nothing at all means no arguments.
+    ///
+    /// # Errors
+    ///
+    /// When the text does not follow the grammar, or is not UTF-8.
     pub fn parse(raw: &[u8]) -> Result<Self, ArgsError> {
         let mut scanner = Scanner::new(raw);
         let mut args = Self::new();
@@ -71,12 +75,20 @@ impl Args {
     ///
     /// The two are one string, cut anywhere; a password of one NUL byte, or none, stands for
     /// "nothing more".
+    ///
+    /// # Errors
+    ///
+    /// As for [`Args::parse`].
     pub fn from_socks(user_name: &[u8], password: &[u8]) -> Result<Self, ArgsError> {
         let rest = if password == [0] { &[] } else { password };
         Self::parse(&[user_name, rest].concat())
     }
 
     /// Writes the arguments as C tor does, so that the length is the one that counts for its limit.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::TooLong`] above [`MAX_ENCODED`] bytes.
     pub fn encode(&self) -> Result<String, ArgsError> {
         let items: Vec<_> =
             self.iter().map(|(key, value)| escape(key, r"\;=") + "=" + &escape(value, r"\;")).collect();
@@ -128,6 +140,10 @@ impl fmt::Debug for Args {
 /// Reads `TOR_PT_SERVER_TRANSPORT_OPTIONS` and returns what is meant for `transport`.
 ///
 /// Options of other transports must be well-formed and are otherwise ignored.
+///
+/// # Errors
+///
+/// When the text does not follow the grammar, or is not UTF-8.
 pub fn parse_server_options(raw: &[u8], transport: &TransportName) -> Result<Args, ArgsError> {
     let mut scanner = Scanner::new(raw);
     let mut args = Args::new();
@@ -148,7 +164,11 @@ pub fn parse_server_options(raw: &[u8], transport: &TransportName) -> Result<Arg
 pub struct SmethodArgs(String);
 
 impl SmethodArgs {
-    /// Appends one pair, or refuses one that would break the line.
+    /// Appends one pair.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgsError::Unprintable`] for a pair that would break the line; the others stay as they are.
     pub fn push(&mut self, key: &str, value: &str) -> Result<(), ArgsError> {
         let breaks = |c: char| c.is_whitespace() || c.is_control();
         if key.is_empty() || key.contains(breaks) || value.contains(breaks) {

@@ -136,7 +136,11 @@ impl LaunchError {
 }
 
 impl Launch {
-    /// Reads the variables through `lookup`, usually [`std::env::var_os`].
+    /// Reads the variables through `lookup`, usually [`std::env::var_os`]. An empty variable is one that is not set.
+    ///
+    /// # Errors
+    ///
+    /// When we cannot do what Tor asks. Tell Tor so by [`LaunchError::messages`], and exit.
     pub fn from_env(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, LaunchError> {
         let env = Env(&lookup);
         env.check_version()?;

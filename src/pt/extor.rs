@@ -14,6 +14,7 @@ use ring::hmac;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::env::Destination;
 use super::name::TransportName;
 
 const COOKIE_HEADER: &[u8; 32] = b"! Extended ORPort Auth Cookie !\n";
@@ -37,11 +38,17 @@ pub struct Cookie([u8; 32]);
 /// Why there is no connection to Tor.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtOrError {
-    /// Connecting to the port, reading from it or writing to it failed. Trying again can help.
+    /// Nobody listens at the ORPort. Trying again can help.
+    #[error("cannot reach Tor's ORPort: {}", .0.kind())]
+    OrPort(#[source] io::Error),
+    /// Nobody listens at the extended ORPort. Trying again can help.
+    #[error("cannot reach Tor's extended ORPort: {}", .0.kind())]
+    ExtOrPort(#[source] io::Error),
+    /// Reading from the port or writing to it failed. Trying again can help.
     #[error("lost the connection to Tor's extended ORPort")]
     Io(#[from] io::Error),
     /// It took too long. Trying again can help.
-    #[error("Tor's extended ORPort does not answer")]
+    #[error("Tor does not answer")]
     Timeout,
     /// The cookie file cannot be read. Trying again can help once it is there.
     #[error("cannot read the cookie file of Tor's extended ORPort")]
@@ -69,6 +76,10 @@ pub enum ExtOrError {
 
 impl Cookie {
     /// Reads Tor's cookie file, 64 bytes. Do so for each connection: Tor writes a new one when it starts.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtOrError::CookieFile`] and [`ExtOrError::BadCookie`].
     pub fn read(path: &Path) -> Result<Self, ExtOrError> {
         // One byte more than it should have, so that a longer file shows.
         let mut bytes = Vec::new();
@@ -78,6 +89,10 @@ impl Cookie {
     }
 
     /// Takes the 32 bytes of the secret from behind the 32 bytes of the header.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtOrError::BadCookie`].
     pub fn parse(file: &[u8]) -> Result<Self, ExtOrError> {
         let secret = file.strip_prefix(COOKIE_HEADER).ok_or(ExtOrError::BadCookie)?;
         secret.try_into().map(Self).map_err(|_| ExtOrError::BadCookie)
@@ -88,9 +103,36 @@ impl Cookie {
     }
 }
 
+impl Destination {
+    /// Connects to Tor for `transport`, within `limit`, in the way that Tor has given.
+    ///
+    /// What is written to the stream and read from it are the application's bytes alone.
+    ///
+    /// # Errors
+    ///
+    /// When Tor cannot be reached or refuses; the error says whether trying again can help.
+    pub async fn connect(&self, transport: &TransportName, limit: Duration) -> Result<TcpStream, ExtOrError> {
+        match self {
+            Self::OrPort(addr) => connect_plainly(*addr, limit).await,
+            Self::ExtOrPort { addr, cookie_file } => connect(*addr, cookie_file, transport, limit).await,
+        }
+    }
+}
+
+async fn connect_plainly(addr: SocketAddr, limit: Duration) -> Result<TcpStream, ExtOrError> {
+    let stream = tokio::time::timeout(limit, TcpStream::connect(addr)).await;
+    let stream = stream.map_err(|_| ExtOrError::Timeout)?.map_err(ExtOrError::OrPort)?;
+    stream.set_nodelay(true).map_err(ExtOrError::OrPort)?;
+    Ok(stream)
+}
+
 /// Connects, authenticates and announces `transport`, all within `limit`.
 ///
 /// The stream that is returned goes to the ORPort, with nothing read past the handshake.
+///
+/// # Errors
+///
+/// Any; the error says whether trying again can help.
 pub async fn connect(
     addr: SocketAddr,
     cookie_file: &Path,
@@ -99,7 +141,7 @@ pub async fn connect(
 ) -> Result<TcpStream, ExtOrError> {
     let connect = async {
         let cookie = Cookie::read(cookie_file)?;
-        let mut stream = TcpStream::connect(addr).await?;
+        let mut stream = TcpStream::connect(addr).await.map_err(ExtOrError::ExtOrPort)?;
         stream.set_nodelay(true)?;
         handshake(&mut stream, &cookie, transport, rand::random()).await?;
         Ok(stream)
@@ -110,6 +152,10 @@ pub async fn connect(
 /// Authenticates and announces `transport` over a stream to the extended ORPort.
 ///
 /// `nonce` must be random and never used before. Has no timeout of its own.
+///
+/// # Errors
+///
+/// Any but [`ExtOrError::Timeout`] and those of the cookie file.
 pub async fn handshake<S>(
     stream: &mut S,
     cookie: &Cookie,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A transport's name: a C identifier, as both C tor and Arti insist.
+/// A transport's name: a C identifier (pt-spec section 3.1), as both C tor and Arti insist.
 ///
 /// It can therefore stand in any line, list or option string without escaping.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,4 @@
-//! The ways in which we are told to stop, made one: standard input, signals, the parent's death.
+//! The ways in which we are told to stop, made one: standard input, signals, the parent's death (pt-spec section 3.4).
 //!
 //! | event | what it asks for |
 //! | --- | --- |
@@ -57,6 +57,10 @@ impl Shutdown {
     /// For a process started by Tor: signals, the parent's death and, if asked for, standard input.
     ///
     /// Must be called within a tokio runtime, with I/O and time enabled.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
     pub fn under_tor(exit_on_stdin_close: bool) -> io::Result<Self> {
         let (source, shutdown) = Source::new();
         watch_signals(source.clone())?;
@@ -70,6 +74,10 @@ impl Shutdown {
     /// For a process started by a person: signals only.
     ///
     /// Must be called within a tokio runtime, with I/O enabled.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
     pub fn by_signals() -> io::Result<Self> {
         let (source, shutdown) = Source::new();
         watch_signals(source)?;

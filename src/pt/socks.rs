@@ -108,7 +108,11 @@ impl From<&io::Error> for Reply {
 
 /// Reads one request from a fresh connection, within `limit`.
 ///
-/// Credentials are taken as arguments and never checked.
+/// Credentials are taken as arguments and never checked (pt-spec section 3.5).
+///
+/// # Errors
+///
+/// When there is no request that can be served. The client has its answer and the connection is closed.
 pub async fn accept(mut stream: TcpStream, limit: Duration) -> Result<SocksRequest, SocksError> {
     let peer = stream.peer_addr()?;
     let handshake = time::timeout(limit, handshake(&mut stream)).await;
@@ -118,12 +122,22 @@ pub async fn accept(mut stream: TcpStream, limit: Duration) -> Result<SocksReque
 
 impl SocksRequest {
     /// Tells the client that it is connected, and returns the stream with nothing read past the request.
+    ///
+    /// Do so only once the bridge is reached: Tor takes this for being connected to it.
+    ///
+    /// # Errors
+    ///
+    /// When the client has gone away.
     pub async fn accept(mut self) -> io::Result<TcpStream> {
         self.stream.write_all(&reply(0)).await?;
         Ok(self.stream)
     }
 
-    /// Tells the client why it is not connected, and closes.
+    /// Tells the client why it is not connected, and closes. Takes up to a second, for the client to read it.
+    ///
+    /// # Errors
+    ///
+    /// When the client has gone away.
     pub async fn refuse(mut self, why: Reply) -> io::Result<()> {
         hang_up(&mut self.stream, &reply(why as u8)).await
     }

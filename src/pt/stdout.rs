@@ -29,6 +29,10 @@ pub struct Stdout(Arc<Owner>);
 
 impl Stdout {
     /// Starts the writer of this process's standard output. Write to it by no other way from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no file descriptor or thread left.
     pub fn start() -> io::Result<Self> {
         use std::os::fd::AsFd;
         // Not `io::stdout()` itself: a writer stuck in its lock would be in the way of others.
@@ -37,6 +41,10 @@ impl Stdout {
     }
 
     /// Starts a writer of something else.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no thread left.
     pub fn with_writer(writer: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let of_thread = Arc::clone(&queue);

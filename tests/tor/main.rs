@@ -4,6 +4,7 @@
 
 mod faults;
 mod parent;
+mod plain;
 mod traffic;
 mod world;
 

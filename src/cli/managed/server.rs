@@ -74,22 +74,12 @@ fn report_method(managed: &Managed<'_>, launch: &ServerLaunch) {
 }
 
 fn destination(managed: &Managed<'_>, launch: &ServerLaunch, timeout: Duration) -> Destination {
-    match &launch.destination {
-        pt::Destination::OrPort(address) => Destination::OrPort(*address),
-        pt::Destination::ExtOrPort { addr, cookie_file } => {
-            if !addr.ip().is_loopback() {
-                tracing::warn!(
-                    "the extended ORPort is not on this machine: whoever is in between can read along"
-                );
-            }
-            Destination::ExtOrPort {
-                address: *addr,
-                cookie_file: cookie_file.clone(),
-                transport: managed.name.clone(),
-                timeout,
-            }
-        }
+    if let pt::Destination::ExtOrPort { addr, .. } = &launch.destination
+        && !addr.ip().is_loopback()
+    {
+        tracing::warn!("the extended ORPort is not on this machine: whoever is in between can read along");
     }
+    Destination::Tor { port: launch.destination.clone(), transport: managed.name.clone(), timeout }
 }
 
 /// Live connections may go on until we are told to stop now.

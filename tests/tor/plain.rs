@@ -1,0 +1,46 @@
+//! Another transport, made of the `pt` module alone.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hexchat_lab::FileServer;
+use hexchat_lab::TorNetwork;
+use hexchat_lab::fetch::fetch;
+use hexchat_lab::ports::{free_port, loopback};
+
+use crate::BOOTSTRAP;
+
+const FILE: usize = 200_000;
+
+/// Cargo builds the examples for a complete test run, beside the tests, and tells no test where.
+fn plain_transport() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("examples/plain_transport");
+    assert!(path.exists(), "run `cargo build --example plain_transport` first");
+    path
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_through_a_transport_that_another_author_would_write() {
+    let executable = plain_transport();
+    let executable = executable.display();
+    let network = TorNetwork::start().unwrap();
+    let address = loopback(free_port().unwrap());
+    let bridge = network
+        .bridge(&format!(
+            "ServerTransportPlugin plain exec {executable}\nServerTransportListenAddr plain {address}\nExtORPort auto\n\
+             Log [general]debug stdout"
+        ))
+        .unwrap();
+    let fingerprint = bridge.fingerprint().unwrap();
+    let torrc =
+        format!("ClientTransportPlugin plain exec {executable}\nBridge plain {address} {fingerprint}");
+    let client = network.client(&torrc).unwrap();
+    client.wait_until_bootstrapped(BOOTSTRAP, |_| {}).unwrap();
+
+    let web = FileServer::start().unwrap();
+    let fetched = fetch(Some(client.socks()), web.address(), FILE, Duration::from_secs(60)).unwrap();
+    assert_eq!(fetched.sha256, FileServer::sha256(FILE));
+    let seen = |line: &str| line.contains("with transport 'plain'");
+    bridge.process().wait_for_line(seen, Duration::from_secs(10)).unwrap();
+}
