@@ -43,15 +43,15 @@ fn a_tor_that_reads_its_configuration_anew_leaves_its_transport_alone() {
 #[test]
 fn a_client_that_goes_offline_ends_its_transport_and_comes_back_with_a_new_one() {
     let world = World::start(Kind::Prosody, "");
-    let (first, sessions) = (transport(&world.client), world.sessions());
+    let (mut old, sessions) = (transport(&world.client), world.sessions());
     let mut control = world.client.control().unwrap();
     for _ in 0..2 {
         control.set_conf("DisableNetwork", "1").unwrap();
-        assert!(eventually(|| world.client.transports().is_empty() && !is_alive(first)), "it goes on");
+        assert!(eventually(|| world.client.transports().is_empty() && !is_alive(old)), "it goes on");
         // It has logged out: nothing is left of it that a server would keep.
         world.wait_for_sessions(&sessions[1..]);
         control.set_conf("DisableNetwork", "0").unwrap();
-        wait_for_another(&world.client, first);
+        old = wait_for_another(&world.client, old);
         world.fetch();
         world.wait_for_sessions(&sessions);
     }

@@ -1,9 +1,9 @@
 //! Bootstrap, a file, and the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hexchat_lab::fetch::fetch;
-use hexchat_lab::process::is_alive;
+use hexchat_lab::process::ends_within;
 use hexchat_lab::{FileServer, Kind};
 
 use crate::world::{World, transport};
@@ -22,11 +22,7 @@ fn bootstrap_and_fetch(kind: Kind) {
     for tor in [&mut world.client, &mut world.bridge] {
         let transport = transport(tor);
         tor.process_mut().kill();
-        let killed = Instant::now();
-        while is_alive(transport) {
-            assert!(killed.elapsed() < END, "hexchat-pt outlives tor");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        assert!(ends_within(transport, END), "hexchat-pt outlives tor");
     }
 }
 

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is how a fault is reported")]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hexchat_lab::process::{Spawn, is_alive};
+use hexchat_lab::process::{Spawn, ends_within};
 use hexchat_lab::tor::{Tor, children_of};
 use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Process, Rate, TorNetwork};
 
@@ -85,9 +85,5 @@ fn arti_bootstraps_and_fetches_and_takes_its_transport_with_it() {
     let transports = children_of(arti.pid());
     let [transport] = transports[..] else { panic!("{transports:?} instead of one transport") };
     arti.kill();
-    let killed = Instant::now();
-    while is_alive(transport) {
-        assert!(killed.elapsed() < END, "hexchat-pt outlives Arti");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    assert!(ends_within(transport, END), "hexchat-pt outlives Arti");
 }

@@ -167,6 +167,22 @@ pub fn is_alive(pid: u32) -> bool {
     !state.is_empty() && !state.contains(") Z ")
 }
 
+/// Whether process `pid`, which is a child of another's, ends by itself within this time. If not, it is killed.
+pub fn ends_within(pid: u32, timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout;
+    while is_alive(pid) {
+        if Instant::now() > deadline {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                // It may have ended just now.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
 /// Starts the watcher of process `pid`.
 fn watch(pid: u32) -> Result<Child> {
     Command::new("sh")
