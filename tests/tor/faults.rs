@@ -1,8 +1,9 @@
 //! What tor's log says when something is wrong.
 
 use hexchat_lab::tor::Tor;
-use hexchat_lab::{ChatServer, Halves, Kind, Rate, TorNetwork};
+use hexchat_lab::{ChatServer, Halves, Kind, Rate};
 
+use crate::world::network;
 use crate::{SOON, executable};
 
 /// No bridge has this fingerprint; none is reached.
@@ -19,7 +20,7 @@ fn says(tor: &Tor, words: &[&str]) {
 #[test]
 fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
     let chat = ChatServer::start(Kind::Prosody, Rate::Unlimited, &["alice", "asleep"]).unwrap();
-    let network = TorNetwork::start().unwrap();
+    let network = network();
     let halves = Halves { network: &network, chat: &chat, executable: executable() };
     let login = Halves::login("alice", &ChatServer::password("alice"));
     let client = |bridge: &str, login: &str| {
@@ -60,7 +61,7 @@ fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
 #[test]
 fn a_configuration_that_can_never_work_is_a_method_error_and_no_respawning() {
     let chat = ChatServer::start(Kind::Prosody, Rate::Unlimited, &["alice"]).unwrap();
-    let network = TorNetwork::start().unwrap();
+    let network = network();
     let halves = Halves { network: &network, chat: &chat, executable: executable() };
     let config = halves
         .write_config("bad", "[client]\nserver = \"not a server\"\nsurprise = \"hidden value\"\n")

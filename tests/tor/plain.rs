@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hexchat_lab::FileServer;
-use hexchat_lab::TorNetwork;
 use hexchat_lab::fetch::fetch;
 use hexchat_lab::ports::{free_port, loopback};
 
 use crate::BOOTSTRAP;
+use crate::world::network;
 
 const FILE: usize = 200_000;
 
@@ -24,7 +24,7 @@ fn plain_transport() -> PathBuf {
 fn tor_bootstraps_and_fetches_through_a_transport_that_another_author_would_write() {
     let executable = plain_transport();
     let executable = executable.display();
-    let network = TorNetwork::start().unwrap();
+    let network = network();
     let address = loopback(free_port().unwrap());
     let bridge = network
         .bridge(&format!(

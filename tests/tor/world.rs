@@ -1,5 +1,6 @@
 //! A client that reaches the web through a bridge, all of it on this machine.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use hexchat_lab::fetch::fetch;
@@ -18,7 +19,7 @@ pub(crate) struct World {
     pub(crate) client: Tor,
     pub(crate) bridge: Tor,
     pub(crate) web: FileServer,
-    _network: TorNetwork,
+    _network: Arc<TorNetwork>,
     pub(crate) chat: ChatServer,
 }
 
@@ -26,7 +27,7 @@ impl World {
     /// Starts everything and waits until the client has bootstrapped. `more` is added to the bridge's torrc.
     pub(crate) fn start(kind: Kind, more: &str) -> Self {
         let chat = ChatServer::start(kind, Rate::Unlimited, &["bridge", "alice"]).unwrap();
-        let network = TorNetwork::start().unwrap();
+        let network = network();
         let halves = Halves { network: &network, chat: &chat, executable: executable() };
         let bridge = network.bridge(&format!("{}\n{more}", halves.bridge("bridge").unwrap())).unwrap();
         let login = Halves::login("alice", &ChatServer::password("alice"));
@@ -79,6 +80,18 @@ impl World {
     fn logs(&self) -> String {
         [&self.client, &self.bridge].map(|tor| tor.process().lines().join("\n")).join("\n\n")
     }
+}
+
+/// The network of all tests that run at the same time: its authorities are most of the work.
+pub(crate) fn network() -> Arc<TorNetwork> {
+    static NETWORK: Mutex<Weak<TorNetwork>> = Mutex::new(Weak::new());
+    // Poisoned by a test that could not start it; this one tries again.
+    let mut shared = NETWORK.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let network = Arc::new(TorNetwork::start().unwrap());
+        *shared = Arc::downgrade(&network);
+        network
+    })
 }
 
 /// The one transport that `tor` runs.

@@ -63,7 +63,7 @@ state_dir = "{folder}/state"
 permissions.dangerously_trust_everyone = true
 "#,
         executable = halves.executable.display(),
-        config = halves.network.folder().join("client.toml").display(),
+        config = halves.config_file("client").display(),
         authorities = halves.network.v3_identities(),
         folder = folder.display(),
     )

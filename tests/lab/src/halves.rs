@@ -62,10 +62,16 @@ impl Halves<'_> {
     ///
     /// When the operating system refuses.
     pub fn write_config(&self, name: &str, text: &str) -> Result<PathBuf> {
-        let path = self.network.folder().join(format!("{name}.toml"));
+        let path = self.config_file(name);
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).context("protecting a file")?;
         Ok(path)
+    }
+
+    /// Where the configuration file of this name is: `client`, or the bridge's user. Each chat server has its own, so
+    /// that several may share a network.
+    pub fn config_file(&self, name: &str) -> PathBuf {
+        self.network.folder().join(format!("{name}-{}.toml", self.chat.address().port()))
     }
 
     /// What follows `exec`.
