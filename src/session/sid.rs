@@ -11,8 +11,9 @@
 //! `tag = HMAC(key, kind ‖ value ‖ jid(from) ‖ jid(to))`, `mask = HMAC(key, 0 ‖ tag)`, the first bits of each; *from* is the
 //! client's full JID, *to* the bridge's. A minute is the Unix time divided by 60.
 //!
-//! Checking costs two HMACs, about a microsecond and a half-kilobyte of hashing with usual JIDs, whatever the sid is:
-//! there is one path through the code, and its only early exit is for a text that is no [`Sid`].
+//! Checking costs two HMACs over less than 7 kilobytes (some 200 bytes with usual JIDs), microseconds, whatever the sid
+//! is: there is one path through the code, and the only early exit is for a text that is no [`Sid`]. So a forger learns
+//! nothing from the time that an answer takes, not even whether the minute or the mask was right.
 
 use std::fmt;
 use std::str::FromStr;
