@@ -127,6 +127,7 @@ fn an_answer_belongs_to_one_first_message() {
     assert!(refused(client.finish(&second)));
     let (client, first) = case.start(None);
     assert!(refused(client.finish(&first)));
+    assert!(refused(case.read(&second)));
 }
 
 #[test]
