@@ -1,5 +1,6 @@
 //! The command line: launched by Tor, or by a person.
 
+mod bridge_line;
 mod dialer;
 mod forward;
 mod managed;
@@ -70,6 +71,8 @@ enum Command {
     Forward(Forward),
     /// Let peers connect through chat to the allowed targets, and to nothing else.
     Serve(Serve),
+    /// Print the bridge line of a bridge that has run with this state directory.
+    BridgeLine(State),
 }
 
 /// The protocol document's client.
@@ -125,6 +128,7 @@ pub fn run() -> ExitCode {
         None => managed::run(&cli.options),
         Some(Command::Forward(command)) => forward::run(&cli.options, command),
         Some(Command::Serve(command)) => serve::run(&cli.options, command),
+        Some(Command::BridgeLine(State { state })) => bridge_line::run(state),
     };
     ExitCode::from(status)
 }

@@ -29,7 +29,9 @@ use secrecy::{ExposeSecret, SecretString};
 use xmpp_parsers::jid::Jid;
 
 pub use self::arguments::{Arguments, BridgeConfig, Protocol};
-pub use self::bridge_line::{BridgeArgs, parse_bridge_line};
+pub use self::bridge_line::{
+    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, parse_bridge_line, read_bridge_line,
+};
 pub use self::error::{ConfigError, Place, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};

@@ -4,6 +4,15 @@
 //! of *streams*, and travels over *paths*: In-Band Bytestreams (XEP-0047) between one of the client's accounts and one of
 //! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
+pub mod entropy;
+pub mod handshake;
+pub mod keys;
+pub mod line;
+pub mod seal;
+pub mod sid;
+#[cfg(test)]
+mod vectors;
+
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 

@@ -1,11 +1,14 @@
 //! What is kept between runs: one directory, one process at a time.
 //!
 //! [`StateDir::open`] locks the directory and reads `hexchat_state.json`; every change is written at once, to a new
-//! file that then takes the old one's place, so that a crash leaves either the old state or the new one. A client needs
-//! no state to work: [`StateDir::open_or_ephemeral`] goes on in memory when the directory cannot be used, and keeps
-//! the [reason](StateDir::ephemeral_because) for the log.
+//! file that then takes the old one's place, so that a crash leaves either the old state or the new one. What a bridge
+//! has accepted of late is kept beside it in `hexchat_handshakes.txt`, which only grows by a line at a time.
+//!
+//! A client needs no state to work: [`StateDir::open_or_ephemeral`] goes on in memory when the directory cannot be
+//! used, and keeps the [reason](StateDir::ephemeral_because) for the log.
 
 mod file;
+mod handshakes;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -17,12 +20,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use self::file::{Contents, write_atomically};
+use self::handshakes::Handshakes;
+pub use self::handshakes::Remembered;
 
 /// The file with everything that only this program reads.
 const STATE_FILE: &str = "hexchat_state.json";
+
+/// The file with a bridge's own bridge line, for people.
+pub const BRIDGE_LINE_FILE: &str = "hexchat_bridgeline.txt";
 
 /// An empty file that the process which uses the directory holds locked.
 const LOCK_FILE: &str = "hexchat_state.lock";
@@ -35,6 +44,7 @@ const RESOURCE_BYTES: usize = 9;
 pub struct StateDir {
     home: Home,
     contents: Mutex<Contents>,
+    handshakes: Mutex<Handshakes>,
 }
 
 #[derive(Debug)]
@@ -84,6 +94,23 @@ pub enum StateError {
         /// Counted from 1.
         column: usize,
     },
+    /// The memory of handshakes is not what this program writes. It is left as it is.
+    #[error(
+        "{} is damaged at line {line}; move it away (what was recorded of handshakes in the last 20 minutes could then \
+         be repeated to find this bridge)", path.display()
+    )]
+    DamagedHandshakes {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1; 0 when it is the file as a whole.
+        line: usize,
+    },
+    /// There is no directory for what must be kept.
+    #[error("a bridge has to keep its key and its handshakes, and there is no state directory")]
+    NotKept,
+    /// The memory of handshakes is full. That passes in some minutes.
+    #[error("too many handshakes in a few minutes; trying again later can help")]
+    TooManyHandshakes,
     /// The file was written by a later version of this program. It is left as it is.
     #[error("{} was written by a later version of hexchat-pt; use that one, or another state directory", .0.display())]
     TooNew(PathBuf),
@@ -98,8 +125,9 @@ impl StateDir {
         make_private(path)?;
         let lock = lock(path)?;
         let contents = Contents::read(&path.join(STATE_FILE))?;
+        let handshakes = Handshakes::read(path)?;
         let home = Home::Directory { path: path.to_owned(), _lock: lock };
-        Ok(Self { home, contents: Mutex::new(contents) })
+        Ok(Self { home, contents: Mutex::new(contents), handshakes: Mutex::new(handshakes) })
     }
 
     /// As [`StateDir::open`], but in memory when that fails: for a client, which needs nothing from its last run.
@@ -111,7 +139,7 @@ impl StateDir {
     /// A state that ends with the process.
     #[must_use]
     pub fn ephemeral(reason: StateError) -> Self {
-        Self { home: Home::Memory { reason }, contents: Mutex::default() }
+        Self { home: Home::Memory { reason }, contents: Mutex::default(), handshakes: Mutex::default() }
     }
 
     /// Why nothing is kept; `None` when something is.
@@ -137,19 +165,35 @@ impl StateDir {
     /// # Errors
     /// When a new resource cannot be written to the directory. The same one is tried again at the next call, and stays
     /// the answer as long as the process lives.
-    #[expect(
-        clippy::significant_drop_tightening,
-        reason = "the file must be written in the order of the changes"
-    )]
     pub fn resource_for(&self, account: &BareJid) -> Result<ResourcePart, StateError> {
-        // Held until the file is written, so that two writers cannot overtake each other.
-        let mut contents = self.contents();
-        let resource = contents.resource_or_insert_with(account, random_resource);
-        if contents.is_unsaved() {
-            self.save(&contents)?;
-            contents.mark_saved();
-        }
-        Ok(resource)
+        self.change(|contents| contents.resource_or_insert_with(account, random_resource))
+    }
+
+    /// The secret key of a bridge (X25519): made once, at random, and kept.
+    ///
+    /// # Errors
+    /// When there is no directory, or a new key cannot be written to it: a bridge line with a key that is gone at the
+    /// next start would be of no use.
+    pub fn identity(&self) -> Result<Zeroizing<[u8; 32]>, StateError> {
+        self.path().ok_or(StateError::NotKept)?;
+        self.change(|contents| contents.identity_or_insert_with(|| Zeroizing::new(rand::random())))
+    }
+
+    /// Takes a handshake in: when this returns [`Remembered::New`], it is on the disk. Waits for the disk.
+    ///
+    /// `minute` is the one that the handshake names, at most ten from `now_minute`; both count from the Unix epoch.
+    ///
+    /// # Errors
+    /// When it cannot be written. The handshake must be refused then, and will be found as a
+    /// [replay](Remembered::Replay) if it comes again.
+    pub fn remember_handshake(
+        &self,
+        sid: [u8; 16],
+        minute: u64,
+        now_minute: u64,
+    ) -> Result<Remembered, StateError> {
+        let directory = self.path().ok_or(StateError::NotKept)?;
+        self.handshakes().remember(directory, (minute, sid), now_minute)
     }
 
     /// Writes a file for people beside the state, atomically and for the owner alone; nothing when in memory.
@@ -163,6 +207,22 @@ impl StateDir {
         }
     }
 
+    /// Changes the state, and writes it if that is needed.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "the file must be written in the order of the changes"
+    )]
+    fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> Result<T, StateError> {
+        // Held until the file is written, so that two writers cannot overtake each other.
+        let mut contents = self.contents();
+        let value = change(&mut contents);
+        if contents.is_unsaved() {
+            self.save(&contents)?;
+            contents.mark_saved();
+        }
+        Ok(value)
+    }
+
     fn save(&self, contents: &Contents) -> Result<(), StateError> {
         self.write_file(STATE_FILE, &contents.to_json())
     }
@@ -170,6 +230,11 @@ impl StateDir {
     fn contents(&self) -> MutexGuard<'_, Contents> {
         // A panic elsewhere cannot leave it half changed: each change is one insertion.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handshakes(&self) -> MutexGuard<'_, Handshakes> {
+        // As above; and a file that was half written is written anew.
+        self.handshakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// The last words of a command that failed.
-fn complain(error: &anyhow::Error, status: u8) -> u8 {
+pub(super) fn complain(error: &anyhow::Error, status: u8) -> u8 {
     // If standard error is gone, there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "hexchat-pt: {error:#}");
     status

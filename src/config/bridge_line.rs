@@ -1,8 +1,13 @@
 //! A bridge line as a bridge hands it out and as torrc has it.
 
-use std::fmt;
+mod writer;
 
+use std::fmt;
+use std::path::Path;
+
+pub use self::writer::{BridgeLineError, MAX_ARGUMENTS, NewBridgeLine};
 use super::error::{ConfigError, Place, Problem};
+use super::input::read_text;
 
 /// The longest text that is read, in bytes: a line, and comments around it.
 const MAX_TEXT: usize = 65_536;
@@ -36,17 +41,34 @@ pub fn parse_bridge_line(text: &str) -> Result<BridgeArgs, ConfigError> {
     parse(text).map_err(|problem| ConfigError::new(Place::BridgeLine, "", problem))
 }
 
+/// Reads the bridge line out of a file: the line itself, without comments.
+///
+/// # Errors
+/// As [`parse_bridge_line`], and when the file cannot be read.
+pub fn read_bridge_line(path: &Path) -> Result<String, ConfigError> {
+    let line = read_text(path, MAX_TEXT).and_then(|read| {
+        parse(&read.text)?;
+        Ok(lines(&read.text).collect())
+    });
+    line.map_err(|problem| ConfigError::new(Place::WholeFile(path.into()), "", problem))
+}
+
 fn parse(text: &str) -> Result<BridgeArgs, Problem> {
     if text.len() > MAX_TEXT {
         return Err(Problem::TooLong { max: MAX_TEXT });
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().map(without_comment).filter(|line| !line.is_empty());
+    let mut lines = lines(text);
     let line = lines.next().ok_or(Problem::Missing("there is no bridge line in this text"))?;
     if lines.next().is_some() {
         return Err(Problem::Conflict("there is more than one bridge line in this text; keep one"));
     }
     parse_line(line)
+}
+
+/// The lines that are more than a comment.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.lines().map(without_comment).filter(|line| !line.is_empty())
 }
 
 fn without_comment(line: &str) -> &str {

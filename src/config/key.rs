@@ -20,6 +20,18 @@ pub struct PublicKey([u8; 32]);
 pub struct PresharedKey(SecretBox<[u8; 32]>);
 
 impl PublicKey {
+    /// From a key's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// As a bridge line has it: 43 characters of base64url.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     /// The key's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -36,6 +48,18 @@ impl PublicKey {
 }
 
 impl PresharedKey {
+    /// From a key's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(SecretBox::new(Box::new(bytes)))
+    }
+
+    /// As a bridge line has it, for the bridge line's own file and nowhere else.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.expose())
+    }
+
     /// The key's bytes.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
@@ -47,13 +71,13 @@ impl PresharedKey {
     /// # Errors
     /// As [`PublicKey::parse`].
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        decode(text).map(|bytes| Self(SecretBox::new(Box::new(bytes))))
+        decode(text).map(Self::from_bytes)
     }
 }
 
 impl Clone for PresharedKey {
     fn clone(&self) -> Self {
-        Self(SecretBox::new(Box::new(*self.expose())))
+        Self::from_bytes(*self.expose())
     }
 }
 
@@ -100,6 +124,13 @@ mod tests {
         assert_eq!(PublicKey::parse(ZERO).unwrap().as_bytes(), &[0; 32]);
         let ones = format!("{}8", "_".repeat(42));
         assert_eq!(PresharedKey::parse(&ones).unwrap().expose(), &[0xff; 32]);
+    }
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        assert_eq!(PublicKey::from_bytes([0; 32]).to_text(), ZERO);
+        let key = PresharedKey::from_bytes([0xfb; 32]);
+        assert_eq!(PresharedKey::parse(&key.to_text()), Ok(key));
     }
 
     #[test]

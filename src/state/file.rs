@@ -7,6 +7,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
@@ -23,6 +26,8 @@ const MAX_FILE: u64 = 16 << 20;
 pub(super) struct Contents {
     /// By account.
     resources: BTreeMap<BareJid, ResourcePart>,
+    /// A bridge's secret key.
+    identity: Option<Zeroizing<[u8; 32]>>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
     unsaved: bool,
@@ -41,6 +46,9 @@ struct Format {
     version: u64,
     #[serde(default)]
     resources: BTreeMap<String, String>,
+    /// base64url without padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     #[serde(flatten)]
     other: BTreeMap<String, serde_json::Value>,
 }
@@ -72,8 +80,10 @@ impl Contents {
             return Err(StateError::TooNew(path.to_owned()));
         }
         let format: Format = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let damaged = || corrupt(0, 0);
         let resources = format.resources.iter().map(parse_resource).collect::<Option<_>>();
-        Ok(Self { resources: resources.ok_or_else(|| corrupt(0, 0))?, other: format.other, unsaved: false })
+        let identity = format.identity.map(|text| parse_identity(&text).ok_or_else(damaged)).transpose()?;
+        Ok(Self { resources: resources.ok_or_else(damaged)?, identity, other: format.other, unsaved: false })
     }
 
     /// The text of the file.
@@ -82,7 +92,8 @@ impl Contents {
             (account.as_str().to_owned(), resource.as_str().to_owned())
         };
         let resources = self.resources.iter().map(text).collect();
-        let format = Format { version: VERSION, resources, other: self.other.clone() };
+        let identity = self.identity.as_ref().map(|key| URL_SAFE_NO_PAD.encode(key));
+        let format = Format { version: VERSION, resources, identity, other: self.other.clone() };
         #[expect(clippy::expect_used, reason = "maps with text as keys always have a JSON form")]
         let mut json = serde_json::to_vec_pretty(&format).expect("a JSON object");
         json.push(b'\n');
@@ -104,6 +115,15 @@ impl Contents {
         resource
     }
 
+    /// The secret key of the bridge, a new one at first.
+    pub(super) fn identity_or_insert_with(
+        &mut self,
+        make: impl FnOnce() -> Zeroizing<[u8; 32]>,
+    ) -> Zeroizing<[u8; 32]> {
+        self.unsaved |= self.identity.is_none();
+        self.identity.get_or_insert_with(make).clone()
+    }
+
     /// Whether the file does not have the last change.
     pub(super) fn is_unsaved(&self) -> bool {
         self.unsaved
@@ -118,7 +138,13 @@ fn parse_resource((account, resource): (&String, &String)) -> Option<(BareJid, R
     Some((BareJid::new(account).ok()?, ResourcePart::new(resource).ok()?.into_owned()))
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn parse_identity(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
+    <[u8; 32]>::try_from(&bytes[..]).ok().map(Zeroizing::new)
+}
+
+/// A whole file, unless it is longer than any that this program writes.
+pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
     if !file.metadata()?.is_file() {

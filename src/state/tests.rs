@@ -41,6 +41,32 @@ fn a_resource_is_made_once_and_kept() {
 }
 
 #[test]
+fn the_key_of_a_bridge_is_made_once_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let key = state.identity().unwrap();
+    let resource = state.resource_for(&jid("a@x.example")).unwrap();
+    assert_eq!(state.identity().unwrap(), key);
+    drop(state);
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.identity().unwrap(), key);
+    assert_eq!(state.resource_for(&jid("a@x.example")).unwrap(), resource);
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(StateDir::open(other.path()).unwrap().identity().unwrap(), key);
+    assert!(!format!("{state:?}").contains(&URL_SAFE_NO_PAD.encode(key)));
+}
+
+#[test]
+fn a_bridge_needs_a_place_for_its_key() {
+    let state = StateDir::ephemeral(StateError::Nowhere);
+    assert!(matches!(state.identity(), Err(StateError::NotKept)));
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    fs::create_dir(dir.path().join(STATE_FILE)).unwrap();
+    assert!(matches!(state.identity(), Err(StateError::Io { .. })));
+}
+
+#[test]
 fn the_directory_and_its_files_are_for_the_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -92,13 +118,13 @@ fn without_a_usable_directory_the_state_lasts_as_long_as_the_process() {
 
 #[test]
 fn what_a_later_version_keeps_is_kept() {
-    let dir = with_file(r#"{"version": 1, "resources": {"a@x.example": "r"}, "identity": {"key": [1, 2]}}"#);
+    let dir = with_file(r#"{"version": 1, "resources": {"a@x.example": "r"}, "later": {"key": [1, 2]}}"#);
     let state = StateDir::open(dir.path()).unwrap();
     assert_eq!(state.resource_for(&jid("a@x.example")).unwrap().as_str(), "r");
     state.resource_for(&jid("b@x.example")).unwrap();
     let text = fs::read(dir.path().join(STATE_FILE)).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
-    assert_eq!(json["identity"], serde_json::json!({"key": [1, 2]}));
+    assert_eq!(json["later"], serde_json::json!({"key": [1, 2]}));
     assert_eq!(json["resources"]["a@x.example"], "r");
 }
 
@@ -113,6 +139,8 @@ fn a_damaged_file_is_an_error_and_stays_as_it_is() {
         r#"{"version": 1, "resources": {"a@x.example": {"hunter2": 1}}}"#,
         r#"{"version": 1, "resources": {"hunter2@": "r"}}"#,
         r#"{"version": 1, "resources": {"a@x.example": ""}}"#,
+        r#"{"version": 1, "identity": "hunter2"}"#,
+        r#"{"version": 1, "identity": ["hunter2"]}"#,
     ] {
         let dir = with_file(text);
         let error = StateDir::open(dir.path()).expect_err(text);

@@ -1,0 +1,148 @@
+//! The memory of accepted handshakes, in which a second one with the same id is found, also after a restart.
+//!
+//! It changes with every handshake and is of no use after 20 minutes, so that it has a file of its own: a line for each,
+//! on the disk before anybody is answered. The file is written anew, without what is past, when most of it is.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::StateError;
+use super::file::{read_bounded, write_atomically};
+
+/// The file, in the state directory: a line that names the format, then lines of a minute and an id.
+pub(super) const HANDSHAKES_FILE: &str = "hexchat_handshakes.txt";
+
+const FORMAT: &str = "hexchat-pt handshakes 1";
+
+/// A handshake is remembered until its minute is longer ago than this: it is not accepted later.
+const WINDOW_MINUTES: u64 = 10;
+
+/// The most that are remembered. The limits of a bridge let in a fraction of it.
+const MAX_HANDSHAKES: usize = 100_000;
+
+/// Lines that are past before the file is worth being written anew.
+const MIN_GARBAGE: usize = 128;
+
+/// Whether a handshake was accepted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// It was not, and will be found from now on, whatever happens to this process or machine.
+    New,
+    /// It was.
+    Replay,
+}
+
+type Handshake = (u64, [u8; 16]);
+
+/// All of them, and the file.
+#[derive(Default)]
+pub(super) struct Handshakes {
+    known: BTreeSet<Handshake>,
+    log: Log,
+}
+
+/// The file, as far as this process has written it.
+#[derive(Default)]
+enum Log {
+    /// It may end in half a line, or may not be there.
+    #[default]
+    Unknown,
+    /// It has this many lines, all whole.
+    Open { file: File, lines: usize },
+}
+
+impl fmt::Debug for Handshakes {
+    /// How many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshakes").field("known", &self.known.len()).finish_non_exhaustive()
+    }
+}
+
+impl Handshakes {
+    /// Reads the file; nothing when there is none.
+    pub(super) fn read(directory: &Path) -> Result<Self, StateError> {
+        let path = directory.join(HANDSHAKES_FILE);
+        match read_bounded(&path) {
+            Ok(bytes) => Ok(Self { known: parse(&bytes, &path)?, log: Log::Unknown }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(StateError::Io { action: "reading", path, source }),
+        }
+    }
+
+    /// Takes one handshake in, and says whether it was there.
+    pub(super) fn remember(
+        &mut self,
+        directory: &Path,
+        handshake: Handshake,
+        now_minute: u64,
+    ) -> Result<Remembered, StateError> {
+        self.known = self.known.split_off(&(now_minute.saturating_sub(WINDOW_MINUTES), [0; 16]));
+        if self.known.contains(&handshake) {
+            return Ok(Remembered::Replay);
+        }
+        if self.known.len() >= MAX_HANDSHAKES {
+            return Err(StateError::TooManyHandshakes);
+        }
+        // It stays known even if it cannot be written: it was refused, and must be refused again.
+        self.known.insert(handshake);
+        self.write(directory, handshake)?;
+        Ok(Remembered::New)
+    }
+
+    fn write(&mut self, directory: &Path, handshake: Handshake) -> Result<(), StateError> {
+        // After a fault the file may end in half a line, to which nothing must be added.
+        match std::mem::take(&mut self.log) {
+            Log::Open { mut file, lines } if lines < 2 * self.known.len() + MIN_GARBAGE => {
+                let appended = file.write_all(line(handshake).as_bytes()).and_then(|()| file.sync_data());
+                let path = directory.join(HANDSHAKES_FILE);
+                appended.map_err(|source| StateError::Io { action: "writing", path, source })?;
+                self.log = Log::Open { file, lines: lines + 1 };
+            }
+            _ => self.log = self.rewrite(directory)?,
+        }
+        Ok(())
+    }
+
+    fn rewrite(&self, directory: &Path) -> Result<Log, StateError> {
+        let lines: String = self.known.iter().map(|handshake| line(*handshake)).collect();
+        write_atomically(directory, HANDSHAKES_FILE, format!("{FORMAT}\n{lines}").as_bytes())?;
+        let path = directory.join(HANDSHAKES_FILE);
+        match OpenOptions::new().append(true).open(&path) {
+            Ok(file) => Ok(Log::Open { file, lines: self.known.len() }),
+            Err(source) => Err(StateError::Io { action: "opening", path, source }),
+        }
+    }
+}
+
+fn line((minute, sid): Handshake) -> String {
+    format!("{minute} {:032x}\n", u128::from_be_bytes(sid))
+}
+
+fn parse(bytes: &[u8], path: &Path) -> Result<BTreeSet<Handshake>, StateError> {
+    // What comes after the last line break was being written when the machine stopped, and nobody was answered.
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let damaged = |line| StateError::DamagedHandshakes { path: path.to_owned(), line };
+    let text = std::str::from_utf8(&bytes[..end]).map_err(|_| damaged(0))?;
+    let mut lines = text.lines().enumerate();
+    match lines.next() {
+        Some((_, FORMAT)) => {}
+        Some((_, other)) if other.starts_with("hexchat-pt handshakes ") => {
+            return Err(StateError::TooNew(PathBuf::from(path)));
+        }
+        _ => return Err(damaged(1)),
+    }
+    lines.map(|(n, line)| parse_line(line).ok_or_else(|| damaged(n + 1))).collect()
+}
+
+fn parse_line(line: &str) -> Option<Handshake> {
+    let (minute, sid) = line.split_once(' ')?;
+    let is_sid = sid.len() == 32 && sid.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let sid = u128::from_str_radix(sid, 16).ok().filter(|_| is_sid)?;
+    Some((minute.parse().ok()?, sid.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `hexchat-pt bridge-line`, as an operator runs it.
+
+#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use hexchat_lab::process::Spawn;
+use hexchat_pt::config::{NewBridgeLine, PublicKey};
+use hexchat_pt::state::{BRIDGE_LINE_FILE, StateDir};
+use xmpp_parsers::jid::FullJid;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The command without any environment.
+fn command() -> Spawn {
+    Spawn::new("bridge-line", env!("CARGO_BIN_EXE_hexchat-pt")).clean_env().arg("bridge-line")
+}
+
+/// Runs it to its end; what it has said, and its exit status.
+fn run(command: Spawn) -> (Vec<String>, Option<i32>) {
+    let mut process = command.start().unwrap();
+    let status = process.wait(PATIENCE).unwrap().code();
+    // Until the output has come to its end.
+    let _ = process.wait_for_line(|_| false, PATIENCE);
+    (process.lines(), status)
+}
+
+fn state(directory: &Path) -> [&str; 2] {
+    ["--state", directory.to_str().unwrap()]
+}
+
+/// What a bridge leaves in its state directory, and its line.
+fn leave_line(state: &StateDir) -> String {
+    let jid = FullJid::new("bridge@chat.example/r").unwrap();
+    let line = NewBridgeLine::new(&[jid], &PublicKey::from_bytes([7; 32]), None).unwrap();
+    state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes()).unwrap();
+    line.as_str().to_owned()
+}
+
+#[test]
+fn the_line_of_a_running_bridge_is_printed_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let bridge = StateDir::open(dir.path()).unwrap();
+    let line = leave_line(&bridge);
+    assert_eq!(run(command().args(state(dir.path()))), (vec![line], Some(0)));
+}
+
+#[test]
+fn the_directory_is_found_where_the_bridge_finds_it() {
+    let home = tempfile::tempdir().unwrap();
+    let line = leave_line(&StateDir::open(&home.path().join("hexchat-pt")).unwrap());
+    let command = command().env("XDG_STATE_HOME", home.path());
+    assert_eq!(run(command), (vec![line], Some(0)));
+}
+
+#[test]
+fn before_the_bridge_has_run_there_is_an_explanation_and_no_directory_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("state");
+    for directory in [dir.path(), &missing] {
+        let (said, status) = run(command().args(state(directory)));
+        assert_eq!(status, Some(1));
+        assert!(said.len() == 1 && said[0].contains("a bridge writes it when it starts"), "{said:?}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_without_one_line_is_a_fault_that_shows_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for text in ["", "# only\n", "Bridge hexchat jid=secret@x/r\nBridge hexchat jid=secret@x/r\n", "secret\n"]
+    {
+        fs::write(dir.path().join(BRIDGE_LINE_FILE), text).unwrap();
+        let (said, status) = run(command().args(state(dir.path())));
+        assert_eq!(status, Some(1), "{text:?}");
+        assert!(said.len() == 1 && !said[0].contains("secret"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_has_another_status() {
+    for args in [&["--state"][..], &["--nothing"], &["more"], &[]] {
+        // Nor is there a home directory to look in.
+        assert_eq!(run(command().args(args)).1, Some(2), "{args:?}");
+    }
+}
