@@ -4,6 +4,17 @@
 //! of *streams*, and travels over *paths*: In-Band Bytestreams (XEP-0047) between one of the client's accounts and one of
 //! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod bytestream;
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod path;
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod scheduler;
+#[cfg(test)]
+mod server_model;
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod window;
+
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
