@@ -75,7 +75,7 @@ impl Shared {
         stanza: xmpp_parsers::stanza::Stanza,
     ) {
         match self.carrier.receive(stanza) {
-            Received::Protocol { from, incoming } => {
+            Received::Classic { from, incoming } => {
                 state.core.handle_stanza(now, core_id(id), &from, incoming);
             }
             Received::Request { from, iq } => {
