@@ -1,12 +1,16 @@
 //! What the protocol cores want sent, as stanzas, and what comes in, as the core that it is for understands it. Pure.
 
 mod classic;
+mod ibb;
+#[cfg(test)]
+mod tests;
 
 use xmpp_parsers::iq::{Iq, IqHeader, IqPayload};
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
-use crate::classic::{Incoming, SetId, Transmit};
+use crate::classic::{self as classic_core, SetId};
+use crate::session;
 
 /// Turns a core's [`Transmit`]s into stanzas and stanzas into its [`Incoming`]s.
 #[derive(Debug)]
@@ -23,7 +27,14 @@ pub enum Received {
         /// Who sent it.
         from: Jid,
         /// What it is.
-        incoming: Incoming,
+        incoming: classic_core::Incoming,
+    },
+    /// Something for the secure protocol.
+    Secure {
+        /// Who sent it.
+        from: FullJid,
+        /// What it is.
+        incoming: session::Incoming,
     },
     /// A request that is not of a protocol of ours; it only shows that `from` is alive, and wants the
     /// ordinary answer.
@@ -44,8 +55,13 @@ impl Carrier {
     }
 
     /// The stanza for what the classic core wants sent.
-    pub fn classic(&self, transmit: Transmit) -> Stanza {
+    pub fn classic(&self, transmit: classic_core::Transmit) -> Stanza {
         classic::stanza(transmit, &self.id_prefix)
+    }
+
+    /// The stanza for what the secure core wants sent.
+    pub fn secure(&self, transmit: session::Transmit) -> Stanza {
+        ibb::stanza(transmit, &self.id_prefix)
     }
 
     /// What an incoming stanza is to us.
@@ -68,11 +84,15 @@ impl Carrier {
         }
     }
 
+    /// Results and errors belong to whoever asked.
     fn receive_answer(&self, header: IqHeader, payload: IqPayload) -> Received {
-        let set = self.set_of(&header.id);
-        match (header.from, classic::read_answer(set, payload)) {
-            (Some(from), Some(incoming)) => Received::Classic { from, incoming },
-            _ => Received::Nothing,
+        let Some(from) = header.from else { return Received::Nothing };
+        if let Some(iq) = ibb::iq_of(&self.id_prefix, &header.id) {
+            return receive_secure_answer(from, iq, &payload);
+        }
+        match classic::read_answer(self.set_of(&header.id), payload) {
+            Some(incoming) => Received::Classic { from, incoming },
+            None => Received::Nothing,
         }
     }
 
@@ -81,23 +101,30 @@ impl Carrier {
     }
 }
 
+/// A secure peer has a resource: whoever has none was not asked.
+fn receive_secure_answer(from: Jid, iq: session::IqId, payload: &IqPayload) -> Received {
+    let incoming = match payload {
+        IqPayload::Result(_) => session::Incoming::Result { iq },
+        _ => session::Incoming::Error { iq },
+    };
+    from.try_into_full().map_or(Received::Nothing, |from| Received::Secure { from, incoming })
+}
+
 fn receive_request(header: IqHeader, payload: IqPayload) -> Received {
-    if let IqPayload::Set(element) = &payload
-        && let Some(payload) = classic::read_set(element)
-    {
-        return match header.from {
-            Some(from) => Received::Classic { from, incoming: Incoming::Set { id: header.id, payload } },
-            None => Received::Nothing,
-        };
+    let full = header.from.clone().and_then(|from| from.try_into_full().ok());
+    if let IqPayload::Set(element) = &payload {
+        if let (Some(from), Some(incoming)) = (&full, ibb::read_set(&header.id, element)) {
+            return Received::Secure { from: from.clone(), incoming };
+        }
+        if let (Some(from), Some(payload)) = (&header.from, classic::read_set(element)) {
+            let incoming = classic_core::Incoming::Set { id: header.id, payload };
+            return Received::Classic { from: from.clone(), incoming };
+        }
     }
     if let IqPayload::Get(element) | IqPayload::Set(element) = &payload
         && classic::is_ours(element)
     {
         return Received::Nothing;
     }
-    let from = header.from.clone().and_then(|from| from.try_into_full().ok());
-    Received::Request { from, iq: Box::new(Iq::assemble(header, payload)) }
+    Received::Request { from: full, iq: Box::new(Iq::assemble(header, payload)) }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! Stanzas as they come and go.
 
 use super::*;
-use crate::classic::{Aliases, Header, Outgoing, Payload};
+use crate::classic::{Aliases, Header, Incoming, Outgoing, Payload, Transmit};
 use crate::protocol::{AccountId, Address};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
