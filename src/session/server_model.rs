@@ -15,6 +15,8 @@ pub(super) struct Server {
     unread: VecDeque<(Duration, usize)>,
     /// What may still pass before the shaper begins.
     burst: usize,
+    /// Answers leave at multiples of this.
+    pub(super) answers_every: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,14 @@ const READ: usize = 8192;
 
 impl Server {
     fn new(manner: Manner, delay: Duration, burst: usize) -> Self {
-        Self { manner, delay, free: Duration::ZERO, unread: VecDeque::new(), burst }
+        Self {
+            manner,
+            delay,
+            free: Duration::ZERO,
+            unread: VecDeque::new(),
+            burst,
+            answers_every: Duration::from_nanos(1),
+        }
     }
 
     /// Prosody as Debian configures it, on this machine.
@@ -80,7 +89,8 @@ impl Server {
             }
             Manner::Shaped { .. } => self.shaped_time(arrival, bytes),
         };
-        done + self.delay
+        let every = self.answers_every.as_nanos() as u64;
+        Duration::from_nanos((done.as_nanos() as u64).next_multiple_of(every)) + self.delay
     }
 
     fn shaped_time(&mut self, arrival: Duration, bytes: usize) -> Duration {

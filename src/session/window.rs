@@ -25,7 +25,7 @@ const INITIAL_LIMIT: usize = 5 * 1024;
 const MAX_LIMIT: usize = 2 * 1024 * 1024;
 
 /// The queue that there should be in a way of unknown delay, so that it never runs empty.
-const HEADROOM: Duration = Duration::from_millis(60);
+const HEADROOM: Duration = Duration::from_millis(40);
 /// Shapers let some 20 kB pass before they begin. More must be answered promptly before the window opens.
 const CAUTION: usize = 24 * 1024;
 

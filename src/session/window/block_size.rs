@@ -19,6 +19,8 @@ const SWIFT: f64 = 0.1;
 const ACCEPTABLE: f64 = 0.62;
 /// ... and gives up one that takes longer than this.
 const TOO_LONG: f64 = 0.75;
+/// For a moment, to find something out, blocks may take as long as this.
+const BEARABLE: f64 = 1.2;
 /// How long a slow way is watched before it gets larger blocks.
 const SLOW_EPOCH: Duration = Duration::from_secs(2);
 
@@ -27,6 +29,8 @@ const EPOCH_BLOCKS: usize = 24;
 const EPOCH: Duration = Duration::from_millis(100);
 /// By which factor another size must be better.
 const BETTER: f64 = 1.03;
+/// ... and on a slow way, where the larger one costs everybody who is in a hurry.
+const MUCH_BETTER: f64 = 1.3;
 /// How many epochs no other size is tried, after the first attempts and at most.
 const FIRST_REST: u32 = 8;
 const LONGEST_REST: u32 = 64;
@@ -63,6 +67,15 @@ impl Epoch {
 
     fn is_long_enough(&self, round_trip: Duration) -> bool {
         self.blocks >= EPOCH_BLOCKS && self.busy >= EPOCH.max(2 * round_trip)
+    }
+
+    fn is_slow_one(&self, round_trip: Duration) -> bool {
+        self.busy >= SLOW_EPOCH.max(2 * round_trip)
+    }
+
+    /// Bytes before base64 a second.
+    fn rate(&self) -> f64 {
+        self.bytes as f64 / self.busy.as_secs_f64()
     }
 }
 
@@ -122,21 +135,52 @@ impl BlockSize {
     }
 
     fn suit_slow_way(&mut self, answer: &Answer) {
+        if self.rung > self.home {
+            return self.judge_trial(answer);
+        }
         let is_too_large = seconds(self.rung, answer.rate) > TOO_LONG || self.rung > LARGEST_SLOW;
-        let is_too_small = self.rung < LARGEST_SLOW && seconds(self.rung + 1, answer.rate) <= ACCEPTABLE;
         if self.rung > 0 && is_too_large {
             self.settle(answer, self.rung - 1);
-        } else if is_too_small && self.epoch.busy >= SLOW_EPOCH {
-            self.settle(answer, self.rung + 1);
+        } else if self.rung < LARGEST_SLOW && self.epoch.is_slow_one(answer.round_trip) {
+            if seconds(self.rung + 1, answer.rate) <= ACCEPTABLE {
+                self.settle(answer, self.rung + 1);
+            } else {
+                self.try_despite(answer);
+            }
         }
     }
 
+    /// The way may only seem so slow because the answers are: they wait behind what the peer sends. Then larger blocks
+    /// make it faster, and nothing else would show it.
+    fn try_despite(&mut self, answer: &Answer) {
+        self.home_rate = self.epoch.rate();
+        self.resting = self.resting.saturating_sub(1);
+        if self.resting == 0 && seconds(self.rung + 1, answer.rate) <= BEARABLE {
+            self.rung += 1;
+        }
+        self.epoch = Epoch::starting(answer.now);
+    }
+
+    fn judge_trial(&mut self, answer: &Answer) {
+        if !self.epoch.is_slow_one(answer.round_trip) {
+            return;
+        }
+        if self.epoch.rate() > self.home_rate * MUCH_BETTER {
+            return self.settle(answer, self.rung);
+        }
+        self.rung = self.home;
+        self.resting = self.rest;
+        self.rest = (2 * self.rest).min(LONGEST_REST);
+        self.epoch = Epoch::starting(answer.now);
+    }
+
     fn settle(&mut self, answer: &Answer, rung: usize) {
-        *self = Self { rung, home: rung, epoch: Epoch::starting(answer.now), ..Self::default() };
+        let epoch = Epoch::starting(answer.now);
+        *self = Self { rung, home: rung, epoch, resting: FIRST_REST / 2, ..Self::default() };
     }
 
     fn climb(&mut self, answer: &Answer) {
-        let rate = self.epoch.bytes as f64 / self.epoch.busy.as_secs_f64();
+        let rate = self.epoch.rate();
         if self.rung == self.home {
             self.home_rate = rate;
             self.resting = self.resting.saturating_sub(1);
