@@ -12,7 +12,7 @@ use xmpp_parsers::stanza::Stanza;
 use crate::classic::{self as classic_core, SetId};
 use crate::session;
 
-/// Turns a core's [`Transmit`]s into stanzas and stanzas into its [`Incoming`]s.
+/// Turns what a core wants sent into stanzas, and stanzas into what they mean to a core.
 #[derive(Debug)]
 pub struct Carrier {
     /// Starts the id of every IQ, so that no answer to an IQ of an earlier process is taken for ours.
