@@ -3,11 +3,12 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-# Debian's packages and a program of each, by which its presence is known.
+# Debian's packages and a program or file of each, by which its presence is known.
 DEMO_PROGRAMS := prosody tor tor-gencert setpriv cc
 DEMO_PACKAGES := prosody tor util-linux gcc libc6-dev
-TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3
-TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted
+TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
+  /usr/lib/python3/dist-packages/slixmpp
+TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
 .PHONY: help build demo measure test lint deps demo-deps cargo clean
 
@@ -59,7 +60,7 @@ arti = --manifest-path tests/arti/Cargo.toml --target-dir "$$($(target))/arti"
 # are not started: policy-rc.d forbids it while they are installed, also when that is interrupted and no longer after,
 # unless the machine has a policy of its own.
 define install
-PATH="$$PATH:/usr/sbin"; missing=""; for program in $(1); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+PATH="$$PATH:/usr/sbin"; missing=""; for program in $(1); do [ -e $$program ] || command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 if [ -n "$$missing" ]; then \
   if [ "$$(id -u)" != 0 ]; then \
     echo "Missing:$$missing. Install them first:  sudo apt-get install $(2)"; exit 1; \

@@ -275,7 +275,7 @@ impl Shared {
                 classic::Outgoing::Set(set, _) => Some(set.0),
                 _ => None,
             };
-            self.pool.send(via, self.carrier.stanza(transmit), tag);
+            self.pool.send(via, self.carrier.classic(transmit), tag);
         }
         while let Some(event) = state.core.poll_event() {
             if state.on_event(event) {

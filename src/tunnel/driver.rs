@@ -4,11 +4,13 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use xmpp_parsers::jid::FullJid;
 
 use super::{Shared, State, core_id};
 use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
+use crate::session::Incoming;
 use crate::xmpp::{AccountEvent, AccountId, manners};
 
 /// How many events are handled under one lock.
@@ -75,7 +77,7 @@ impl Shared {
         stanza: xmpp_parsers::stanza::Stanza,
     ) {
         match self.carrier.receive(stanza) {
-            Received::Protocol { from, incoming } => {
+            Received::Classic { from, incoming } => {
                 state.core.handle_stanza(now, core_id(id), &from, incoming);
             }
             Received::Request { from, iq } => {
@@ -86,7 +88,18 @@ impl Shared {
                     self.pool.send(id, reply.into(), None);
                 }
             }
+            Received::Secure { from, incoming } => self.refuse(id, from, incoming),
             Received::Nothing => {}
+        }
+    }
+
+    /// Bytestreams lead nowhere as long as there is no session core.
+    fn refuse(&self, id: AccountId, from: FullJid, incoming: Incoming) {
+        if let Incoming::Open { id: iq, .. }
+        | Incoming::Data { id: iq, .. }
+        | Incoming::Close { id: iq, .. } = incoming
+        {
+            self.pool.send(id, manners::unavailable(Some(from.into()), iq).into(), None);
         }
     }
 }

@@ -32,7 +32,8 @@ fn refuse(iq: &Iq) -> Option<Iq> {
     }
 }
 
-fn unavailable(to: Option<Jid>, id: String) -> Iq {
+/// The refusal of a request with this id, in words that say nothing.
+pub fn unavailable(to: Option<Jid>, id: String) -> Iq {
     let error = StanzaError {
         type_: ErrorType::Cancel,
         by: None,

@@ -1,0 +1,90 @@
+//! The stanzas of the classic protocol.
+
+use xmpp_parsers::delay::Delay;
+use xmpp_parsers::iq::{Iq, IqHeader, IqPayload};
+use xmpp_parsers::jid::Jid;
+use xmpp_parsers::message::{Message, MessageType};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+use xmpp_parsers::ping::Ping;
+use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
+
+use crate::classic::{Incoming, Outgoing, Payload, SetId, Transmit};
+
+/// The stanza for what the core wants sent. The ids of its IQs start with `id_prefix`.
+pub(super) fn stanza(transmit: Transmit, id_prefix: &str) -> Stanza {
+    let to = transmit.to;
+    match transmit.stanza {
+        Outgoing::Message(payload) => {
+            let message = Message::new_with_type(MessageType::Chat, to);
+            message.with_payloads(vec![payload.to_element()]).into()
+        }
+        Outgoing::Set(set, payload) => iq(to, id_of(id_prefix, set), IqPayload::Set(payload.to_element())),
+        Outgoing::Ping(set) => iq(to, id_of(id_prefix, set), IqPayload::Get(Ping.into())),
+        Outgoing::Unsolicited(payload) => {
+            iq(to, format!("{id_prefix}-ack"), IqPayload::Result(Some(payload.to_element())))
+        }
+        Outgoing::Answer(id) => iq(to, id, IqPayload::Result(None)),
+    }
+}
+
+fn iq(to: Jid, id: String, payload: IqPayload) -> Stanza {
+    Iq::assemble(IqHeader { from: None, to: Some(to), id }, payload).into()
+}
+
+fn id_of(prefix: &str, set: SetId) -> String {
+    format!("{prefix}{}", set.0)
+}
+
+/// The payload of a set of this protocol, if it is one that can be read.
+pub(super) fn read_set(element: &Element) -> Option<Payload> {
+    Payload::from_element(element)
+}
+
+/// A result or an error; `set` is the IQ of ours that it answers.
+pub(super) fn read_answer(set: Option<SetId>, payload: IqPayload) -> Option<Incoming> {
+    match payload {
+        IqPayload::Result(element) => {
+            Some(Incoming::Result { set, payload: element.as_ref().and_then(Payload::from_element) })
+        }
+        IqPayload::Error(error) => {
+            set.map(|set| Incoming::Error { set, nobody_there: is_nobody_there(&error) })
+        }
+        IqPayload::Get(_) | IqPayload::Set(_) => None,
+    }
+}
+
+/// Whether a request is of this protocol. One that cannot be read gets no answer at all: the 2013 program
+/// closes a connection, or drops an alias, over any error.
+pub(super) fn is_ours(element: &Element) -> bool {
+    element.ns().starts_with("hexchat:")
+}
+
+pub(super) fn read_message(message: Message) -> Option<(Jid, Incoming)> {
+    let from = message.from?;
+    let payload = message.payloads.iter().find_map(Payload::from_element);
+    if message.type_ == MessageType::Error {
+        return Some((from, Incoming::MessageBounce { payload }));
+    }
+    let delayed = message.payloads.iter().any(is_delay);
+    Some((from, Incoming::Message { payload: payload?, delayed }))
+}
+
+fn is_delay(element: &Element) -> bool {
+    element.is("delay", ns::DELAY) && Delay::try_from(element.clone()).is_ok()
+        || element.is("x", "jabber:x:delay")
+}
+
+/// Whether an error comes from a server that found nobody, rather than from somebody.
+fn is_nobody_there(error: &StanzaError) -> bool {
+    matches!(
+        error.defined_condition,
+        DefinedCondition::ServiceUnavailable
+            | DefinedCondition::RecipientUnavailable
+            | DefinedCondition::ItemNotFound
+            | DefinedCondition::Gone { .. }
+            | DefinedCondition::RemoteServerNotFound
+            | DefinedCondition::RemoteServerTimeout
+    )
+}

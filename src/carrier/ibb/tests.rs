@@ -1,0 +1,184 @@
+//! Bytestreams on the wire.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use xmpp_parsers::jid::FullJid;
+
+use super::super::{Carrier, Received};
+use super::*;
+use crate::protocol::AccountId;
+
+const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
+
+/// As it goes over the wire.
+fn written(stanza: Outgoing) -> String {
+    let to = FullJid::new("bob@x/r2").unwrap();
+    let stanza = Carrier::new("p").secure(Transmit { via: AccountId(0), to, stanza });
+    tokio_xmpp::PrintRawXml(&stanza).to_string()
+}
+
+fn received(xml: &str) -> Received {
+    let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
+    Carrier::new("p").receive(iq.into())
+}
+
+/// A set with this payload from somebody with a resource.
+fn set(payload: &str) -> Received {
+    received(&format!("<iq xmlns='jabber:client' from='eve@x/r' type='set' id='i1'>{payload}</iq>"))
+}
+
+fn incoming(received: Received) -> Incoming {
+    match received {
+        Received::Secure { incoming, .. } => incoming,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn data(seq: u16, block: impl Into<Bytes>) -> Outgoing {
+    Outgoing::Data { iq: IqId(7), sid: SID.into(), seq, data: block.into() }
+}
+
+#[test]
+fn an_open_is_written_as_the_specification_has_it() {
+    let xml = written(Outgoing::Open { iq: IqId(7), sid: SID.into(), block_size: 65_535 });
+    assert_eq!(
+        xml,
+        format!(
+            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='ps7'><open \
+             xmlns='http://jabber.org/protocol/ibb' block-size='65535' sid='{SID}' stanza='iq'></open></iq>"
+        )
+    );
+}
+
+#[test]
+fn data_is_written_as_the_specification_has_it() {
+    assert_eq!(
+        written(data(65_535, &b"\0\x01\xffabc!"[..])),
+        format!(
+            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='ps7'><data \
+             xmlns='http://jabber.org/protocol/ibb' seq='65535' sid='{SID}'>AAH/YWJjIQ==</data></iq>"
+        )
+    );
+}
+
+#[test]
+fn a_close_is_written_as_the_specification_has_it() {
+    assert_eq!(
+        written(Outgoing::Close { iq: IqId(7), sid: SID.into() }),
+        format!(
+            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='ps7'><close \
+             xmlns='http://jabber.org/protocol/ibb' sid='{SID}'></close></iq>"
+        )
+    );
+}
+
+#[test]
+fn an_answer_is_empty_and_a_refusal_is_the_ordinary_one() {
+    let result = written(Outgoing::Result { id: "i1".into() });
+    assert_eq!(result, "<iq xmlns='jabber:client' type='result' to='bob@x/r2' id='i1'></iq>");
+    let request =
+        "<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'><what xmlns='urn:ever'/></iq>";
+    let Received::Request { iq, .. } = received(request) else { panic!("not a request") };
+    let ordinary = Stanza::from(manners::reply_to(&iq).unwrap());
+    let refusal = written(Outgoing::Unavailable { id: "i1".into() });
+    assert_eq!(refusal, tokio_xmpp::PrintRawXml(&ordinary).to_string());
+}
+
+#[test]
+fn what_the_specification_shows_is_understood() {
+    let open = "<open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='i781hf64' stanza='iq'/>";
+    assert_eq!(
+        incoming(set(open)),
+        Incoming::Open { id: "i1".into(), sid: "i781hf64".into(), block_size: 4096 }
+    );
+    assert_eq!(incoming(set(&open.replace(" stanza='iq'", ""))), incoming(set(open)), "iq is the default");
+    let data = "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>AAH/YWJjIQ==</data>";
+    let block = b"\0\x01\xffabc!".to_vec();
+    assert_eq!(
+        incoming(set(data)),
+        Incoming::Data { id: "i1".into(), sid: "i781hf64".into(), seq: 0, data: block }
+    );
+    let close = "<close xmlns='http://jabber.org/protocol/ibb' sid='i781hf64'/>";
+    assert_eq!(incoming(set(close)), Incoming::Close { id: "i1".into(), sid: "i781hf64".into() });
+}
+
+#[test]
+fn what_cannot_be_read_is_a_request_like_any_other() {
+    for payload in [
+        "<open NS block-size='4096' sid='s' stanza='message'/>",
+        "<open NS block-size='4096' sid='s' stanza='presence'/>",
+        "<open NS block-size='65536' sid='s' stanza='iq'/>",
+        "<open NS block-size='-1' sid='s'/>",
+        "<open NS sid='s'/>",
+        "<open NS block-size='4096'/>",
+        "<open NS block-size='4096' sid='s' more='1'/>",
+        "<open NS block-size='4096' sid='s' stanza='iq' more='1'/>",
+        "<open NS block-size='4096' sid='s'><x/></open>",
+        "<open NS block-size='4096' sid='s'>text</open>",
+        "<data NS seq='65536' sid='s'>AAAA</data>",
+        "<data NS seq='-1' sid='s'>AAAA</data>",
+        "<data NS seq='' sid='s'>AAAA</data>",
+        "<data NS sid='s'>AAAA</data>",
+        "<data NS seq='1'>AAAA</data>",
+        "<data NS seq='1' sid='s' more='1'>AAAA</data>",
+        "<data NS seq='1' sid='s'>A</data>",
+        "<data NS seq='1' sid='s'>AAA</data>",
+        "<data NS seq='1' sid='s'>AB==</data>",
+        "<data NS seq='1' sid='s'>AA AA</data>",
+        "<data NS seq='1' sid='s'>AAAA=AAA</data>",
+        "<data NS seq='1' sid='s'>AA<x/>AA</data>",
+        "<data NS seq='1' sid='s'>\u{e4}AAA</data>",
+        "<close NS/>",
+        "<close NS sid='s' more='1'/>",
+        "<close NS sid='s'><x/></close>",
+        "<reopen NS sid='s'/>",
+        "<open xmlns='jabber:iq:other' block-size='4096' sid='s'/>",
+    ] {
+        let payload = payload.replace("NS", "xmlns='http://jabber.org/protocol/ibb'");
+        let Received::Request { from, iq } = set(&payload) else { panic!("{payload}") };
+        assert_eq!(from, FullJid::new("eve@x/r").ok());
+        assert!(matches!(manners::reply_to(&iq), Some(Iq::Error { .. })), "{payload}");
+    }
+}
+
+#[test]
+fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
+    let close = "<close xmlns='http://jabber.org/protocol/ibb' sid='s'/>";
+    for attributes in ["from='eve@x/r' type='get'", "from='eve@x' type='set'", "type='set'"] {
+        let xml = format!("<iq xmlns='jabber:client' id='i1' {attributes}>{close}</iq>");
+        assert!(matches!(received(&xml), Received::Request { .. }), "{xml}");
+    }
+}
+
+#[test]
+fn an_answer_goes_to_the_protocol_that_asked() {
+    let result = "<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='ps7'/>";
+    assert_eq!(incoming(received(result)), Incoming::Result { iq: IqId(7) });
+    let error = "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='ps7'><error type='cancel'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
+    assert_eq!(incoming(received(error)), Incoming::Error { iq: IqId(7) });
+    let classic = "<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='p7'/>";
+    assert!(matches!(received(classic), Received::Classic { .. }));
+    let nobody = "<iq xmlns='jabber:client' type='result' id='ps7'/>";
+    assert!(matches!(received(nobody), Received::Nothing));
+}
+
+proptest! {
+    #[test]
+    fn every_block_comes_back_as_it_was(block in prop::collection::vec(any::<u8>(), 0..3000), seq: u16) {
+        let xml = written(data(seq, block.clone())).replace("to='bob@x/r2'", "from='bob@x/r2'");
+        let expected = Incoming::Data { id: "ps7".into(), sid: SID.into(), seq, data: block };
+        prop_assert_eq!(incoming(received(&xml)), expected);
+    }
+
+    /// Reading data by hand must be no more lenient, and no stricter, than the library.
+    #[test]
+    fn data_is_read_as_by_the_library(seq in "[0-9+-]{0,6}", text in "[A-D+/= ]{0,9}") {
+        let xml = format!("<data xmlns='http://jabber.org/protocol/ibb' sid='s' seq='{seq}'>{text}</data>");
+        let element: Element = xml.parse().unwrap();
+        let library = xmpp_parsers::ibb::Data::try_from(element.clone()).ok().map(|data| {
+            Incoming::Data { id: "i1".into(), sid: data.sid.0, seq: data.seq, data: data.data }
+        });
+        prop_assert_eq!(read_set("i1", &element), library);
+    }
+}

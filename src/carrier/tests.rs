@@ -1,0 +1,133 @@
+//! Stanzas as they come and go.
+
+use super::*;
+use crate::classic::{Aliases, Header, Incoming, Outgoing, Payload, Transmit};
+use crate::protocol::{AccountId, Address};
+use xmpp_parsers::message::Message;
+use xmpp_parsers::minidom::Element;
+
+fn header() -> Header {
+    Header {
+        local: Address::new("127.0.0.1", "1").unwrap(),
+        remote: Address::new("127.0.0.1", "2").unwrap(),
+        aliases: Aliases::new([FullJid::new("alice@x/r1").unwrap()]).unwrap(),
+    }
+}
+
+fn transmit(stanza: Outgoing) -> Transmit {
+    Transmit { via: AccountId(0), to: Jid::new("bob@x/r2").unwrap(), stanza }
+}
+
+/// As it goes over the wire.
+fn written(stanza: Outgoing) -> String {
+    let stanza = Carrier::new("p").classic(transmit(stanza));
+    tokio_xmpp::PrintRawXml(&stanza).to_string()
+}
+
+fn received(xml: &str) -> Received {
+    let element: Element = xml.parse().unwrap();
+    let stanza = match element.name() {
+        "iq" => Iq::try_from(element).unwrap().into(),
+        _ => Message::try_from(element).unwrap().into(),
+    };
+    Carrier::new("p").receive(stanza)
+}
+
+fn incoming(xml: &str) -> Incoming {
+    match received(xml) {
+        Received::Classic { incoming, .. } => incoming,
+        other => panic!("{other:?}"),
+    }
+}
+
+const HEADER: &str = "<local_ip>127.0.0.1</local_ip><local_port>1</local_port>\
+    <remote_ip>127.0.0.1</remote_ip><remote_port>2</remote_port><aliases>alice@x/r1</aliases>";
+
+#[test]
+fn fields_are_unprefixed_and_inherit_the_payloads_namespace_on_the_wire() {
+    let connect = Payload::Connect { header: header(), resend: false };
+    let xml = written(Outgoing::Message(connect));
+    assert!(xml.contains(&format!("<connect xmlns='hexchat:connect'>{HEADER}</connect>")), "{xml}");
+    assert!(xml.contains("type='chat'") && !xml.contains(" id="), "{xml}");
+}
+
+#[test]
+fn an_answer_to_one_of_our_iqs_is_told_from_any_other() {
+    let disconnect = Payload::Disconnect { header: header(), id: crate::classic::seq::SeqNum::ZERO };
+    assert!(written(Outgoing::Set(SetId(7), disconnect)).contains("id='p7'"));
+    let ours = incoming("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='p7'/>");
+    assert!(matches!(ours, Incoming::Result { set: Some(SetId(7)), payload: None }));
+    let other = incoming("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='0'/>");
+    assert!(matches!(other, Incoming::Result { set: None, payload: None }));
+}
+
+#[test]
+fn the_2013_programs_ack_is_understood() {
+    let xml = format!(
+        "<iq xmlns='jabber:client' from='bob@x/r2' id='0' type='result'>\
+         <connect_ack xmlns='hexchat:connect_ack'>{HEADER}<response>success</response></connect_ack></iq>"
+    );
+    let Incoming::Result { payload: Some(Payload::ConnectAck { success, resend, .. }), .. } = incoming(&xml)
+    else {
+        panic!("not an ack")
+    };
+    assert!(success && !resend);
+}
+
+#[test]
+fn an_error_of_the_server_is_told_from_one_of_the_peer() {
+    for (condition, expected) in
+        [("service-unavailable", true), ("recipient-unavailable", true), ("feature-not-implemented", false)]
+    {
+        let xml = format!(
+            "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='p7'><error type='cancel'>\
+             <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        );
+        let Incoming::Error { set: SetId(7), nobody_there } = incoming(&xml) else { panic!("{condition}") };
+        assert_eq!(nobody_there, expected, "{condition}");
+    }
+}
+
+#[test]
+fn a_connect_from_offline_storage_is_marked() {
+    let connect = format!("<connect xmlns='hexchat:connect'>{HEADER}</connect>");
+    let delay = "<delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/>";
+    for (extra, expected) in
+        [("", false), (delay, true), ("<x xmlns='jabber:x:delay' stamp='20260101T00:00:00'/>", true)]
+    {
+        let xml =
+            format!("<message xmlns='jabber:client' from='a@x/r' type='chat'>{connect}{extra}</message>");
+        let Incoming::Message { delayed, .. } = incoming(&xml) else { panic!("{extra}") };
+        assert_eq!(delayed, expected, "{extra}");
+    }
+}
+
+#[test]
+fn a_connect_that_came_back_is_no_connect() {
+    let xml = format!(
+        "<message xmlns='jabber:client' from='bob@x' type='error'><connect xmlns='hexchat:connect'>{HEADER}\
+         </connect><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+         </error></message>"
+    );
+    assert!(matches!(incoming(&xml), Incoming::MessageBounce { payload: Some(Payload::Connect { .. }) }));
+}
+
+#[test]
+fn what_cannot_be_read_of_this_protocol_gets_no_answer() {
+    for (kind, payload) in [
+        ("set", "<connect xmlns='hexchat:connect'/>"),
+        ("set", "<packet xmlns='hexchat:packet'><id>0</id></packet>"),
+        ("get", "<connect xmlns='hexchat:connect'/>"),
+    ] {
+        let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
+        assert!(matches!(received(&xml), Received::Nothing), "{xml}");
+    }
+}
+
+#[test]
+fn requests_of_other_protocols_are_handed_back_for_an_ordinary_answer() {
+    let xml = "<iq xmlns='jabber:client' from='eve@x/r' type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>";
+    let Received::Request { from, iq } = received(xml) else { panic!("not a request") };
+    assert_eq!(from, FullJid::new("eve@x/r").ok());
+    assert_eq!(iq.id(), "1");
+}

@@ -1,0 +1,79 @@
+//! Our end: one account and the carrier, without a session.
+
+use std::time::Duration;
+
+use hexchat_lab::ChatServer;
+use hexchat_pt::carrier::{Carrier, Received};
+use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::session::{Incoming, Outgoing, Transmit};
+use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer};
+use hexchat_pt::{protocol, xmpp::manners};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use xmpp_parsers::jid::FullJid;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct End {
+    pool: AccountPool,
+    events: mpsc::Receiver<(AccountId, AccountEvent)>,
+    id: AccountId,
+    jid: FullJid,
+    carrier: Carrier,
+}
+
+impl End {
+    /// Logs in as `user`.
+    pub(crate) async fn online(server: &ChatServer, user: &str) -> Self {
+        let (pool, mut events) = AccountPool::new(Dialer::direct());
+        let id = pool.open(account(server, user));
+        let jid = loop {
+            if let AccountEvent::Online { jid, .. } = event(&mut events).await {
+                break jid;
+            }
+        };
+        Self { pool, events, id, jid, carrier: Carrier::new("interop") }
+    }
+
+    pub(crate) fn jid(&self) -> &FullJid {
+        &self.jid
+    }
+
+    pub(crate) fn send(&self, to: &FullJid, stanza: Outgoing) {
+        let via = protocol::AccountId(self.id.get());
+        self.pool.send(self.id, self.carrier.secure(Transmit { via, to: to.clone(), stanza }), None);
+    }
+
+    /// The next stanza of a bytestream. Whatever else is asked gets the ordinary answer.
+    pub(crate) async fn next(&mut self) -> (FullJid, Incoming) {
+        loop {
+            let AccountEvent::Stanza(stanza) = event(&mut self.events).await else { continue };
+            match self.carrier.receive(*stanza) {
+                Received::Secure { from, incoming } => return (from, incoming),
+                Received::Request { iq, .. } => {
+                    if let Some(reply) = manners::reply_to(&iq) {
+                        self.pool.send(self.id, reply.into(), None);
+                    }
+                }
+                Received::Classic { .. } | Received::Nothing => {}
+            }
+        }
+    }
+}
+
+fn account(server: &ChatServer, user: &str) -> AccountConfig {
+    let address = server.address();
+    AccountConfig {
+        jid: server.jid(user).parse().unwrap(),
+        credential: Credential::Password(ChatServer::password(user).into()),
+        server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
+        tls: TlsMode::StartTls,
+        ca_file: Some(server.ca_file().to_owned()),
+    }
+}
+
+async fn event(events: &mut mpsc::Receiver<(AccountId, AccountEvent)>) -> AccountEvent {
+    let (_, event) = timeout(PATIENCE, events.recv()).await.expect("an event in time").expect("an account");
+    assert!(!matches!(event, AccountEvent::Failed(_) | AccountEvent::Lost { .. }), "{event:?}");
+    event
+}
