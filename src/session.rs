@@ -4,6 +4,17 @@
 //! of *streams*, and travels over *paths*: In-Band Bytestreams (XEP-0047) between one of the client's accounts and one of
 //! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
+pub mod ack;
+mod assembler;
+pub mod counters;
+pub mod frame;
+pub mod ranges;
+mod receive;
+mod send_buffer;
+mod stream;
+pub mod streams;
+pub mod varint;
+
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
