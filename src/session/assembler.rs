@@ -251,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn single_bytes_in_order_become_few_pieces() {
+        let mut assembler = Assembler::default();
+        for n in 0..50_000 {
+            assembler.insert(n, Bytes::from_static(b"x")).unwrap();
+        }
+        assert!(assembler.ready.len() <= 50_000 / COLLECTED);
+    }
+
+    #[test]
     fn gaps_without_end_are_an_error() {
         let mut assembler = Assembler::default();
         let outcome = (1..100_000).find(|n| assembler.insert(2 * n, Bytes::from_static(b"x")).is_err());

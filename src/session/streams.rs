@@ -18,6 +18,8 @@
 mod incoming;
 mod outgoing;
 mod queues;
+mod totals;
+mod types;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,8 +28,10 @@ use super::ranges::RangeSet;
 use super::stream::{Delivery, Stream};
 use crate::protocol::{Address, CloseReason, Read};
 use queues::Queues;
+use totals::Totals;
 
 pub use outgoing::{MIN_ROOM, Sent};
+pub use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
 
 /// Streams that are over but that the peer has not confirmed, beyond the limit on streams.
 pub const MOST_CLOSING: usize = 4096;
@@ -35,75 +39,6 @@ pub const MOST_CLOSING: usize = 4096;
 pub const MOST_AHEAD: u64 = 16 * 1024;
 /// Small pieces of received bytes that wait for what comes before them, on all streams.
 pub const MOST_FRAGMENTS: usize = 16 * 1024;
-
-/// Which side this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Opens streams.
-    Client,
-    /// Accepts them.
-    Bridge,
-}
-
-/// What may be kept, in bytes unless it says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLimits {
-    /// Written to one stream and not known to have arrived.
-    pub send_buffer: usize,
-    /// Received on one stream and not read: the stream's credit.
-    pub receive_buffer: u64,
-    /// Received on all streams together and not read: the session's credit.
-    pub session_credit: u64,
-    /// Streams, as a count.
-    pub max_streams: usize,
-}
-
-/// What the peer's handshake allows us to send at first, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Credit {
-    /// On each stream.
-    pub stream: u64,
-    /// On all together.
-    pub session: u64,
-}
-
-/// What the application should know about a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamEvent {
-    /// The client asks for a connection: accept or refuse it.
-    Incoming {
-        /// The stream's number on the wire.
-        id: u64,
-        /// Where to.
-        target: Address,
-    },
-    /// The bridge has reached the target.
-    Connected(u64),
-    /// There is something to read: bytes, the end, or the reason why there will be no more.
-    Readable(u64),
-    /// There is room to write again, or writing fails from now on.
-    Writable(u64),
-    /// The stream is over in both directions. Bytes that came before can still be read.
-    Closed(u64, CloseReason),
-}
-
-impl StreamEvent {
-    /// The stream that it is about.
-    pub fn id(&self) -> u64 {
-        match self {
-            Self::Incoming { id, .. }
-            | Self::Connected(id)
-            | Self::Readable(id)
-            | Self::Writable(id)
-            | Self::Closed(id, _) => *id,
-        }
-    }
-}
-
-/// The peer broke the protocol: the session must be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the peer broke the protocol: {0}")]
-pub struct ProtocolViolation(&'static str);
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -127,45 +62,6 @@ pub struct Streams {
     grant: Delivery,
     /// Why the session is over.
     closed: Option<CloseReason>,
-}
-
-/// Sums over all streams, those that are gone included where they never become less.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Totals {
-    live: usize,
-    queued: usize,
-    unread: usize,
-    fragments: usize,
-    /// Offsets that we have used.
-    sent: u64,
-    /// Offsets that the peer has used, and those of them that take up no room any more.
-    received: u64,
-    consumed: u64,
-}
-
-impl Totals {
-    fn of(stream: &Stream) -> Self {
-        Self {
-            live: usize::from(stream.is_live()),
-            queued: stream.send.len(),
-            unread: stream.receive.len(),
-            fragments: stream.receive.fragments(),
-            sent: stream.send.sent(),
-            received: stream.receive.highest(),
-            consumed: stream.receive.consumed(),
-        }
-    }
-
-    /// A stream has changed.
-    fn replace(&mut self, before: &Self, after: &Self) {
-        self.live = self.live - before.live + after.live;
-        self.queued = self.queued - before.queued + after.queued;
-        self.unread = self.unread - before.unread + after.unread;
-        self.fragments = self.fragments - before.fragments + after.fragments;
-        self.sent += after.sent - before.sent;
-        self.received += after.received - before.received;
-        self.consumed += after.consumed - before.consumed;
-    }
 }
 
 impl Streams {
@@ -380,6 +276,8 @@ fn note_events(id: u64, stream: &mut Stream, events: &mut VecDeque<StreamEvent>)
     }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Streams {
                 }
                 Item::Control { stream, control, credit } => {
                     self.with(stream, |stream| stream.on_control_arrived(control, credit));
-                    if control == Control::Open {
+                    if matches!(control, Control::Open | Control::Reset) {
                         self.seen.insert(stream..stream + 1);
                     }
                 }
