@@ -35,7 +35,8 @@ enum Fin {
     Arrived,
 }
 
-/// A part of the buffer that was put into a packet.
+/// A part of the buffer that was put into a packet. No byte is in two of them at a time: each is either lost, and sent
+/// again after that, or arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) range: Range<u64>,
@@ -160,7 +161,6 @@ impl SendBuffer {
             self.fin = Fin::Arrived;
         }
         let range = piece.range.start.max(self.base)..piece.range.end;
-        self.lost.remove(range.clone());
         if range.start > self.base {
             self.arrived.insert(range);
             return;
@@ -190,11 +190,7 @@ impl SendBuffer {
         if piece.fin && self.fin == Fin::Sent {
             self.fin = Fin::Due;
         }
-        let range = piece.range.start.max(self.base)..piece.range.end.min(self.sent);
-        self.lost.insert(range.clone());
-        let arrived: Vec<_> =
-            self.arrived.newest_first().take_while(|arrived| arrived.end > range.start).collect();
-        arrived.into_iter().for_each(|arrived| self.lost.remove(arrived));
+        self.lost.insert(piece.range.start.max(self.base)..piece.range.end);
     }
 }
 
