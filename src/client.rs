@@ -67,9 +67,11 @@ fn reply_to_account(error: &AccountError) -> Reply {
 fn reply_to_close(reason: CloseReason) -> Reply {
     match reason {
         CloseReason::Refused => Reply::ConnectionRefused,
-        CloseReason::PeerUnavailable | CloseReason::ConnectTimedOut | CloseReason::PeerSilent => {
-            Reply::HostUnreachable
-        }
+        CloseReason::PeerUnavailable
+        | CloseReason::ConnectTimedOut
+        | CloseReason::PeerSilent
+        | CloseReason::SessionLost
+        | CloseReason::NoPath => Reply::HostUnreachable,
         CloseReason::NoAccount => Reply::NotAllowed,
         CloseReason::Finished
         | CloseReason::Aborted

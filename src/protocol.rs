@@ -153,6 +153,12 @@ pub enum CloseReason {
     /// There are as many connections as the limits allow.
     #[error("too many connections are open; trying again later can help")]
     TooManyStreams,
+    /// The bridge does not know the session: it was restarted, or the session was away for too long.
+    #[error("the bridge has restarted and does not know the session; connecting again can help")]
+    SessionLost,
+    /// The session had no working path for longer than it may.
+    #[error("no way to the bridge worked for too long; connecting again can help once an account works")]
+    NoPath,
 }
 
 /// The outcome of reading from a stream.

@@ -22,6 +22,16 @@ mod scheduler;
 mod server_model;
 #[allow(dead_code, reason = "the session core, which uses it, is to come")]
 mod window;
+pub mod ack;
+mod assembler;
+pub mod counters;
+pub mod frame;
+pub mod ranges;
+mod receive;
+mod send_buffer;
+mod stream;
+pub mod streams;
+pub mod varint;
 
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;

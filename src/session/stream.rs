@@ -1,0 +1,261 @@
+//! One stream: both halves, and what the peer must still hear about it.
+
+mod control;
+
+use super::frame::ResetReason;
+use super::receive::{Fault, ReceiveHalf};
+use super::send_buffer::SendBuffer;
+use crate::protocol::{Address, CloseReason, Read};
+
+pub(super) use control::{Control, Delivery};
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Where to, until the bridge knows.
+    target: Option<Address>,
+    deliveries: [Delivery; Control::ALL.len()],
+    reset_reason: ResetReason,
+    pub(super) send: SendBuffer,
+    /// Up to where we may send.
+    send_credit: u64,
+    /// How much may wait to be sent.
+    send_capacity: usize,
+    pub(super) receive: ReceiveHalf,
+    /// The target was reached.
+    pub(super) connected: bool,
+    /// Why it ended before both sides were done.
+    broken: Option<CloseReason>,
+    /// The peer reads nothing more.
+    stopped: bool,
+    /// The application knows of it.
+    pub(super) known: bool,
+    pub(super) released: bool,
+    /// The application waits for something to read.
+    pub(super) read_blocked: bool,
+    /// The application waits for room to write.
+    pub(super) write_blocked: bool,
+    /// The application knows that it is over.
+    pub(super) told_closed: bool,
+    /// In which of the queues for sending it is.
+    pub(super) queued: [bool; 3],
+    /// How many more bytes it may send before it is the turn of the next.
+    pub(super) turn: u64,
+}
+
+impl Stream {
+    /// A stream that nobody has spoken of yet.
+    pub(super) fn new(send_capacity: usize, receive_window: u64, send_credit: u64) -> Self {
+        Self {
+            target: None,
+            deliveries: Default::default(),
+            reset_reason: ResetReason::Finished,
+            send: SendBuffer::default(),
+            send_credit,
+            send_capacity,
+            receive: ReceiveHalf::new(receive_window),
+            connected: false,
+            broken: None,
+            stopped: false,
+            known: false,
+            released: false,
+            read_blocked: true,
+            write_blocked: false,
+            told_closed: false,
+            queued: [false; 3],
+            turn: 0,
+        }
+    }
+
+    /// The bridge is to connect it to `target`.
+    pub(super) fn open(&mut self, target: Address) {
+        self.target = Some(target);
+        self.known = true;
+        self.deliveries[Control::Open as usize] = Delivery::Due;
+    }
+
+    pub(super) fn accept(&mut self) {
+        if !self.connected && self.broken.is_none() {
+            self.connected = true;
+            self.deliveries[Control::Accept as usize] = Delivery::Due;
+        }
+    }
+
+    /// How many bytes may be written now.
+    pub(super) fn room(&self) -> usize {
+        self.send_capacity.saturating_sub(self.send.len())
+    }
+
+    /// Why nothing can be written any more.
+    pub(super) fn write_error(&self) -> Option<CloseReason> {
+        self.broken.or_else(|| (self.stopped || self.send.is_finished()).then_some(CloseReason::Finished))
+    }
+
+    pub(super) fn write(&mut self, data: &[u8]) -> Result<usize, CloseReason> {
+        if let Some(reason) = self.write_error() {
+            return Err(reason);
+        }
+        let taken = data.len().min(self.room());
+        self.send.write(&data[..taken]);
+        self.write_blocked = taken < data.len();
+        Ok(taken)
+    }
+
+    pub(super) fn read(&mut self) -> Read {
+        if let Some(data) = self.receive.read() {
+            if self.receive.wants_credit() {
+                self.deliveries[Control::Credit as usize] = Delivery::Due;
+            }
+            return Read::Data(data);
+        }
+        match self.broken {
+            _ if self.receive.is_complete() => Read::End,
+            Some(reason) => Read::Broken(reason),
+            None => {
+                self.read_blocked = true;
+                Read::Blocked
+            }
+        }
+    }
+
+    /// Whether reading would tell more than that there is nothing.
+    pub(super) fn is_readable(&self) -> bool {
+        self.receive.is_readable() || self.receive.is_complete() || self.broken.is_some()
+    }
+
+    /// Why it is over in both directions.
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        let done = self.receive.is_complete() && self.send.is_done();
+        self.broken.or_else(|| done.then_some(CloseReason::Finished))
+    }
+
+    /// Whether it is still in use, as far as the limit on streams is concerned.
+    pub(super) fn is_live(&self) -> bool {
+        self.broken.is_none()
+    }
+
+    /// Whether neither side needs it any more.
+    pub(super) fn is_forgettable(&self) -> bool {
+        let arrived = |control: Control| matches!(self.delivery(control), Delivery::Not | Delivery::Arrived);
+        let sent = match self.delivery(Control::Reset) {
+            Delivery::Not => self.send.is_done() && arrived(Control::Open) && arrived(Control::Accept),
+            Delivery::Due | Delivery::Sent => false,
+            Delivery::Arrived => true,
+        };
+        self.released && sent && self.receive.is_done()
+    }
+
+    /// Breaks it off in both directions. The peer is told where ours ends.
+    pub(super) fn reset(&mut self, reason: ResetReason) {
+        if self.delivery(Control::Reset) == Delivery::Not && self.close_reason().is_none() {
+            self.broken = Some(reason.into());
+            self.tell_reset(reason);
+            self.receive.discard();
+        }
+    }
+
+    fn tell_reset(&mut self, reason: ResetReason) {
+        self.send.abandon();
+        self.target = None;
+        self.reset_reason = reason;
+        self.deliveries = Default::default();
+        self.deliveries[Control::Reset as usize] = Delivery::Due;
+    }
+
+    /// The application has let go of it.
+    pub(super) fn release(&mut self) {
+        if self.released {
+            return;
+        }
+        self.released = true;
+        let unwritten = self.send.sent() == 0 && self.send.len() == 0 && !self.send.is_finished();
+        let unused = !self.connected && unwritten;
+        if unused {
+            self.reset(ResetReason::Finished);
+        }
+        self.receive.discard();
+        if self.broken.is_none() {
+            self.send.finish();
+            self.deliveries[Control::Credit as usize] = Delivery::Not;
+            if !self.receive.has_end() {
+                self.deliveries[Control::Stop as usize] = Delivery::Due;
+            }
+        }
+    }
+
+    /// The session is over, and with it everything that was to be told.
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        if self.close_reason().is_none() {
+            self.broken = Some(reason);
+        }
+        self.deliveries = Default::default();
+        self.send.abandon();
+        self.receive.cut_off();
+        self.release_unknown();
+    }
+
+    /// When it is over before the application has heard of it, nobody else will let go of it.
+    fn release_unknown(&mut self) {
+        if !self.known {
+            self.released = true;
+            self.receive.discard();
+        }
+    }
+
+    pub(super) fn on_data(&mut self, offset: u64, data: bytes::Bytes, fin: bool) -> Result<(), Fault> {
+        match self.receive.receive(offset, data, fin) {
+            Err(Fault::Overflow) => self.reset(ResetReason::Overflow),
+            outcome => outcome?,
+        }
+        self.on_end_known();
+        Ok(())
+    }
+
+    /// The peer has broken it off. It must know where our direction ends, unless it has got everything.
+    pub(super) fn on_reset(&mut self, reason: ResetReason, sent: u64) -> Result<(), Fault> {
+        let over = self.close_reason().is_some();
+        self.receive.break_off(sent)?;
+        if !over {
+            self.broken = Some(reason.into());
+            if !self.send.is_done() {
+                self.tell_reset(ResetReason::Finished);
+            }
+        }
+        self.on_end_known();
+        self.release_unknown();
+        Ok(())
+    }
+
+    /// Nobody has to be asked for an end, or given credit, when the end is there.
+    fn on_end_known(&mut self) {
+        if self.receive.has_end() {
+            self.deliveries[Control::Stop as usize] = Delivery::Not;
+            self.deliveries[Control::Credit as usize] = Delivery::Not;
+        }
+    }
+
+    /// The peer reads nothing more.
+    pub(super) fn on_stop(&mut self) {
+        if self.broken.is_none() && !self.stopped {
+            self.stopped = true;
+            self.send.stop();
+        }
+    }
+
+    pub(super) fn on_credit(&mut self, offset: u64) {
+        self.send_credit = self.send_credit.max(offset);
+    }
+
+    /// How many bytes that were never sent may be sent now.
+    pub(super) fn unsent(&self) -> u64 {
+        self.send.unsent(self.send_credit)
+    }
+
+    /// Whether data or an end must be sent that needs no credit.
+    pub(super) fn has_urgent(&self) -> bool {
+        self.delivery(Control::Reset) == Delivery::Not && self.broken.is_none() && self.send.has_urgent()
+    }
+
+    fn delivery(&self, control: Control) -> Delivery {
+        self.deliveries[control as usize]
+    }
+}

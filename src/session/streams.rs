@@ -1,0 +1,284 @@
+//! All streams of one session, for either side: what applications write becomes frames, and back.
+//!
+//! [`Streams`] knows nothing of packets, paths and time. Its methods are, in the order in which they are written:
+//!
+//! - **commands** of applications: `open`, `accept`, `refuse`, `write`, `read`, `finish`, `abort`, `release`, and
+//!   `close_all` of the session;
+//! - **what comes in**: `handle_frame`, for frames of packets that are authentic and no replays;
+//! - **what goes out**: `write_frames` fills a packet and says in a [`Sent`] what went in, which is given back to
+//!   `on_acked` or `on_lost`, once;
+//! - **`poll_event`** says what applications should know, and the getters what is kept.
+//!
+//! # Memory
+//!
+//! Whatever the peer sends, a session keeps at most twice the session's credit of received bytes, [`MOST_FRAGMENTS`]
+//! small fragments, and the state (under 1 KiB) of [`StreamLimits::max_streams`] + [`MOST_CLOSING`] streams. What is sent
+//! is bounded by [`StreamLimits::send_buffer`] for each stream.
+
+mod incoming;
+mod outgoing;
+mod queues;
+mod totals;
+mod types;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::frame::ResetReason;
+use super::ranges::RangeSet;
+use super::stream::{Delivery, Stream};
+use crate::protocol::{Address, CloseReason, Read};
+use queues::Queues;
+use totals::Totals;
+
+pub use outgoing::{MIN_ROOM, Sent};
+pub use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
+
+/// Streams that are over but that the peer has not confirmed, beyond the limit on streams.
+pub const MOST_CLOSING: usize = 4096;
+/// A stream's number may be this much above the lowest that was never seen.
+pub const MOST_AHEAD: u64 = 16 * 1024;
+/// Small pieces of received bytes that wait for what comes before them, on all streams.
+pub const MOST_FRAGMENTS: usize = 16 * 1024;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Streams {
+    role: Role,
+    limits: StreamLimits,
+    streams: BTreeMap<u64, Stream>,
+    /// The client's next stream.
+    next_id: u64,
+    /// Streams that the bridge knows of, or has known.
+    seen: RangeSet,
+    events: VecDeque<StreamEvent>,
+    queues: Queues,
+    totals: Totals,
+    /// How much we may send on a new stream.
+    stream_credit: u64,
+    /// Up to which sum of offsets we may send.
+    session_credit: u64,
+    /// Up to which sum of offsets the peer may send.
+    granted: u64,
+    grant: Delivery,
+    /// Why the session is over.
+    closed: Option<CloseReason>,
+}
+
+impl Streams {
+    /// No streams yet, on our side of a session whose peer gives `peer_credit` at first.
+    pub fn new(role: Role, limits: StreamLimits, peer_credit: Credit) -> Self {
+        Self {
+            role,
+            limits,
+            streams: BTreeMap::new(),
+            next_id: 0,
+            seen: RangeSet::default(),
+            events: VecDeque::new(),
+            queues: Queues::default(),
+            totals: Totals::default(),
+            stream_credit: peer_credit.stream,
+            session_credit: peer_credit.session,
+            granted: limits.session_credit,
+            grant: Delivery::Not,
+            closed: None,
+        }
+    }
+
+    /// Asks the bridge for a connection to `target`. The outcome is a [`StreamEvent::Connected`] or
+    /// [`StreamEvent::Closed`]; bytes may be written before.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::TooManyStreams`], or why the session is over.
+    pub fn open(&mut self, target: Address) -> Result<u64, CloseReason> {
+        if let Some(reason) = self.closed {
+            return Err(reason);
+        }
+        // Half of what the bridge accepts: it can be behind with what it has seen.
+        let far_ahead = self.next_id - self.first_unseen() >= MOST_AHEAD / 2;
+        if far_ahead || self.totals.live >= self.limits.max_streams || self.is_crowded() {
+            return Err(CloseReason::TooManyStreams);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut stream = self.new_stream();
+        stream.open(target);
+        self.add(id, stream);
+        Ok(id)
+    }
+
+    /// Tells the client that the target was reached.
+    pub fn accept(&mut self, id: u64) {
+        self.with(id, |stream| stream.accept());
+    }
+
+    /// Tells the client that the target cannot be reached or is not allowed. The stream is released with it.
+    pub fn refuse(&mut self, id: u64) {
+        self.with(id, |stream| {
+            stream.reset(ResetReason::Refused);
+            stream.release();
+        });
+    }
+
+    /// Takes as much of `data` as there is room for, and says how much that was; when it was not all, a
+    /// [`StreamEvent::Writable`] will follow.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing more can be written; [`CloseReason::Finished`] when the peer reads nothing more.
+    pub fn write(&mut self, id: u64, data: &[u8]) -> Result<usize, CloseReason> {
+        self.with(id, |stream| stream.write(data)).unwrap_or(Err(CloseReason::Finished))
+    }
+
+    /// Takes the next bytes that came from the peer.
+    pub fn read(&mut self, id: u64) -> Read {
+        self.with(id, Stream::read).unwrap_or(Read::End)
+    }
+
+    /// Nothing more will be written: the peer sees the end after the last byte. Reading goes on.
+    pub fn finish(&mut self, id: u64) {
+        self.with(id, |stream| stream.send.finish());
+    }
+
+    /// The application broke the stream off: the peer must not take what it has got for all there was.
+    pub fn abort(&mut self, id: u64) {
+        self.with(id, |stream| stream.reset(ResetReason::Aborted));
+    }
+
+    /// The application has let go of the stream: nothing more will be read or written, and no event will name it. What was
+    /// written still goes out. One that was not accepted yet is refused, and one that is not connected yet and has nothing
+    /// written is cancelled.
+    pub fn release(&mut self, id: u64) {
+        if self.role == Role::Bridge && self.streams.get(&id).is_some_and(|stream| !stream.connected) {
+            return self.refuse(id);
+        }
+        self.with(id, Stream::release);
+    }
+
+    /// The session is over: every stream is closed, and what is in order can still be read.
+    pub fn close_all(&mut self, reason: CloseReason) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(reason);
+        self.grant = Delivery::Not;
+        let ids: Vec<u64> = self.streams.keys().copied().collect();
+        for id in ids {
+            self.with(id, |stream| stream.end(reason));
+        }
+    }
+
+    /// The next thing that applications should know.
+    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        loop {
+            let event = self.events.pop_front()?;
+            // The application may have let go of it since.
+            if self.streams.get(&event.id()).is_some_and(|stream| !stream.released) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Why a stream is over, once it is.
+    pub fn close_reason(&self, id: u64) -> Option<CloseReason> {
+        self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)
+    }
+
+    /// Bytes that were written and are not known to have arrived.
+    pub fn queued_bytes(&self) -> usize {
+        self.totals.queued
+    }
+
+    /// Bytes that are kept in both directions.
+    pub fn buffered_bytes(&self) -> usize {
+        self.totals.queued + self.totals.unread
+    }
+
+    /// Streams that exist, those included that are only being closed.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether there is no stream, not even one that is being closed.
+    pub fn is_idle(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    fn new_stream(&self) -> Stream {
+        Stream::new(self.limits.send_buffer, self.limits.receive_buffer, self.stream_credit)
+    }
+
+    fn first_unseen(&self) -> u64 {
+        self.seen.first().filter(|seen| seen.start == 0).map_or(0, |seen| seen.end)
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.streams.len() >= self.limits.max_streams.saturating_add(MOST_CLOSING)
+    }
+
+    fn add(&mut self, id: u64, stream: Stream) {
+        self.totals.replace(&Totals::default(), &Totals::of(&stream));
+        self.streams.insert(id, stream);
+        self.with(id, |_| ());
+    }
+
+    /// Every change of a stream goes through here, so that all that follows from it is done: sums, events, queues, its end.
+    fn with<R>(&mut self, id: u64, change: impl FnOnce(&mut Stream) -> R) -> Option<R> {
+        let stream = self.streams.get_mut(&id)?;
+        let before = Totals::of(stream);
+        let result = change(stream);
+        self.totals.replace(&before, &Totals::of(stream));
+        note_events(id, stream, &mut self.events);
+        self.queues.settle(id, stream);
+        let over = self.closed.is_some() && stream.released;
+        if over || stream.is_forgettable() {
+            self.forget(id);
+        }
+        self.grant_session();
+        Some(result)
+    }
+
+    fn forget(&mut self, id: u64) {
+        let Some(stream) = self.streams.remove(&id) else { return };
+        let sums = Totals::of(&stream);
+        self.totals.replace(&sums, &Totals { live: 0, queued: 0, unread: 0, fragments: 0, ..sums });
+        self.queues.remove(id, &stream);
+        self.seen.insert(id..id + 1);
+    }
+
+    /// Gives the peer credit once half of it is used up.
+    fn grant_session(&mut self) {
+        let window = self.limits.session_credit;
+        let left = (self.granted - self.totals.consumed.min(self.granted)).min(window);
+        if self.closed.is_none() && window - left >= window.div_ceil(2).max(1) {
+            self.granted = self.totals.consumed + window;
+            self.grant = Delivery::Due;
+        }
+    }
+}
+
+/// What the application does not know yet and waits for.
+fn note_events(id: u64, stream: &mut Stream, events: &mut VecDeque<StreamEvent>) {
+    if !stream.known || stream.released {
+        return;
+    }
+    if stream.read_blocked && stream.is_readable() {
+        stream.read_blocked = false;
+        events.push_back(StreamEvent::Readable(id));
+    }
+    if stream.write_blocked && (stream.room() > 0 || stream.write_error().is_some()) {
+        stream.write_blocked = false;
+        events.push_back(StreamEvent::Writable(id));
+    }
+    if let Some(reason) = stream.close_reason().filter(|_| !stream.told_closed) {
+        stream.told_closed = true;
+        events.push_back(StreamEvent::Closed(id, reason));
+    }
+}
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
