@@ -7,11 +7,14 @@
 
 mod addresses;
 mod bind;
+mod bridge;
+mod chat_server;
 mod child;
 mod client;
 mod ending;
 mod environment;
 mod halves;
+mod hostile;
 mod hosts;
 mod log;
 mod orport;

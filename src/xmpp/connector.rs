@@ -201,8 +201,8 @@ impl Connector {
     }
 }
 
-/// What really went wrong when an attempt on `line` ended in `error`: a server that bars us says so in a stream error,
-/// which the login code takes for nonsense, as it does what comes of too much.
+/// What really went wrong when an attempt on `line` ended in `error`. To the parser and the login code, a stream error
+/// (by which a server bars us), the end of the connection and what comes of too much are all nonsense.
 fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
     if error.is_permanent() {
         return error;
@@ -210,7 +210,8 @@ fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
     if line.is_flooded() {
         return AccountError::TooMuch(step);
     }
-    line.stream_error().unwrap_or(error)
+    let ended = line.is_closed() && matches!(error, AccountError::Protocol(_));
+    line.stream_error().unwrap_or(if ended { AccountError::Closed(step) } else { error })
 }
 
 fn default_server(host: &str, tls: TlsMode) -> ServerAddr {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::error::{AccountError, STREAM_CONDITIONS, Step};
-use super::meter::{Meter, TooMuch};
+use super::meter::{Fault, Meter};
 
 /// How many of the last received bytes are kept: a stream error with its text, and the stream's footer.
 const TAIL: usize = 1024;
@@ -80,6 +80,11 @@ impl Line {
         matches!(self.state().end, Some(End::TooMuch))
     }
 
+    /// Whether the server has closed the connection.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state().end, Some(End::Eof))
+    }
+
     /// The server's stream error, if that is how it ended.
     pub(super) fn stream_error(&self) -> Option<AccountError> {
         find_stream_error(&self.state().tail)
@@ -127,8 +132,10 @@ impl State {
     /// Takes note of what came in.
     fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.record(bytes);
-        self.meter.feed(bytes).map_err(|TooMuch| {
-            self.end(End::TooMuch);
+        self.meter.feed(bytes).map_err(|fault| {
+            if fault == Fault::TooMuch {
+                self.end(End::TooMuch);
+            }
             io::ErrorKind::InvalidData.into()
         })
     }
@@ -266,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_end_is_kept() {
-        let long = "x".repeat(3 * TAIL);
+        let long = " ".repeat(3 * TAIL);
         assert_eq!(words(&["<stream:error><reset/>", &long]).await, AccountError::Closed(Step::Session));
         assert_eq!(
             words(&[&long, "<stream:error><reset/></stream:error>"]).await,
