@@ -33,7 +33,15 @@ pub(crate) struct Conversation {
 impl ChatServer {
     /// Starts one that plays `script` to everybody. A script returns early when the client is gone.
     pub(crate) fn start(script: impl Fn(&mut Conversation) -> Option<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_at(Ipv4Addr::LOCALHOST, script)
+    }
+
+    /// Starts one at this address of the loopback interface.
+    pub(crate) fn start_at(
+        address: Ipv4Addr,
+        script: impl Fn(&mut Conversation) -> Option<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::new(script);
         thread::spawn(move || {
@@ -65,6 +73,11 @@ impl ChatServer {
             client.log_in()?;
             script(client)
         })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A bridge line that logs in here without a name.
@@ -118,6 +131,11 @@ impl Conversation {
 
     /// Lets the client log in without a name and become [`CLIENT`].
     pub(crate) fn log_in(&mut self) -> Option<()> {
+        self.log_in_as(CLIENT)
+    }
+
+    /// Lets the client log in without a name and become `jid`.
+    pub(crate) fn log_in_as(&mut self, jid: &str) -> Option<()> {
         self.open(&mechanism("ANONYMOUS"))?;
         self.hear("<auth")?;
         self.hear(">")?;
@@ -126,7 +144,7 @@ impl Conversation {
         self.hear("<iq")?;
         let id = attribute(&self.hear("</iq>")?, "id");
         self.say(format!(
-            "<iq type='result' id='{id}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{CLIENT}</jid></bind></iq>"
+            "<iq type='result' id='{id}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>{jid}</jid></bind></iq>"
         ))?;
         self.hear("<presence")?;
         self.hear(">")?;

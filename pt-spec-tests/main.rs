@@ -18,6 +18,8 @@ mod hostile;
 mod hosts;
 mod log;
 mod orport;
+mod privacy;
 mod proxy;
+mod reports;
 mod server;
 mod socks;

@@ -3,7 +3,7 @@
 mod abuse;
 mod arguments;
 mod methods;
-mod replies;
+pub(crate) mod replies;
 mod requests;
 mod slow;
 mod tunnel;

@@ -35,7 +35,7 @@ fn at(host: &str) -> String {
 }
 
 /// A chat server that refuses every login with this condition.
-pub(super) fn refusing(condition: &'static str) -> ChatServer {
+pub(crate) fn refusing(condition: &'static str) -> ChatServer {
     ChatServer::start(move |client| {
         client.open(&mechanism("SCRAM-SHA-1"))?;
         client.hear("<auth")?;
