@@ -125,7 +125,7 @@ async fn a_stanza_without_end_breaks_the_connection_and_its_session() {
     let flood = async {
         // The client may hang up in the middle of it.
         let _ = peer.try_send(message(&"x".repeat(2 << 20))).await;
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         reason = client.suspended() => assert_eq!(reason, AccountError::TooMuch(Step::Session)),
