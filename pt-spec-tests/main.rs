@@ -7,14 +7,19 @@
 
 mod addresses;
 mod bind;
+mod bridge;
+mod chat_server;
 mod child;
 mod client;
 mod ending;
 mod environment;
 mod halves;
+mod hostile;
 mod hosts;
 mod log;
 mod orport;
+mod privacy;
 mod proxy;
+mod reports;
 mod server;
 mod socks;

@@ -1,4 +1,12 @@
-//! Rows 23 to 29: the SOCKS port, byte by byte.
+//! Rows 23 to 29: the SOCKS port, byte by byte (RFC 1928, RFC 1929).
+
+mod abuse;
+mod arguments;
+mod methods;
+pub(crate) mod replies;
+mod requests;
+mod slow;
+mod tunnel;
 
 use std::io::{Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,18 +14,34 @@ use std::time::Duration;
 
 use crate::child::Launch;
 
-/// Success needs a bridge; these are the refusals.
-const GENERAL_FAILURE: u8 = 1;
-const REFUSED: u8 = 5;
-const COMMAND_NOT_SUPPORTED: u8 = 7;
-const ADDRESS_NOT_SUPPORTED: u8 = 8;
+/// The reply codes (RFC 1928 section 6).
+pub(crate) const SUCCEEDED: u8 = 0;
+pub(crate) const GENERAL_FAILURE: u8 = 1;
+pub(crate) const NOT_ALLOWED: u8 = 2;
+pub(crate) const NETWORK_UNREACHABLE: u8 = 3;
+pub(crate) const HOST_UNREACHABLE: u8 = 4;
+pub(crate) const REFUSED: u8 = 5;
+pub(crate) const TIMED_OUT: u8 = 6;
+pub(crate) const COMMAND_NOT_SUPPORTED: u8 = 7;
+pub(crate) const ADDRESS_NOT_SUPPORTED: u8 = 8;
 
-const TO_AN_ADDRESS: [u8; 10] = [5, 1, 0, 1, 192, 0, 2, 3, 0, 1];
+/// CONNECT to 192.0.2.3:1.
+pub(crate) const TO_AN_ADDRESS: [u8; 10] = [5, 1, 0, 1, 192, 0, 2, 3, 0, 1];
+
+/// No answer takes longer.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A fresh connection.
+pub(crate) fn connect(socks: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(socks).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
 
 /// Offers methods and returns the one that was chosen.
 pub(crate) fn offer(socks: SocketAddr, methods: &[u8]) -> Result<(TcpStream, u8)> {
-    let mut stream = TcpStream::connect(socks)?;
-    stream.set_read_timeout(Some(Duration::from_secs(40)))?;
+    let mut stream = connect(socks);
     let count = u8::try_from(methods.len()).unwrap();
     stream.write_all(&[&[5, count], methods].concat())?;
     let mut choice = [0; 2];
@@ -26,85 +50,59 @@ pub(crate) fn offer(socks: SocketAddr, methods: &[u8]) -> Result<(TcpStream, u8)
     Ok((stream, choice[1]))
 }
 
-/// Sends arguments as Tor does: 255 bytes in the name, the rest in the password.
-fn authenticate(stream: &mut TcpStream, arguments: &[u8]) {
+/// The message of RFC 1929 with these two.
+fn credentials(name: &[u8], password: &[u8]) -> Vec<u8> {
+    let [names, passwords] = [name, password].map(|part| u8::try_from(part.len()).unwrap());
+    [&[1, names], name, &[passwords], password].concat()
+}
+
+/// Arguments as Tor sends them: 255 bytes in the name, the rest in the password, or a NUL when there is none.
+fn as_tor_does(arguments: &[u8]) -> Vec<u8> {
     let (name, password) = arguments.split_at(arguments.len().min(255));
-    let password = if password.is_empty() { &[0] } else { password };
-    let lengths = [name.len(), password.len()].map(|length| u8::try_from(length).unwrap());
-    stream.write_all(&[&[1, lengths[0]], name, &[lengths[1]], password].concat()).unwrap();
+    credentials(name, if password.is_empty() { &[0] } else { password })
+}
+
+/// Sends credentials, which are taken whatever they are.
+fn authenticate(stream: &mut TcpStream, credentials: &[u8]) {
+    stream.write_all(credentials).unwrap();
     let mut status = [0; 2];
     stream.read_exact(&mut status).unwrap();
     assert_eq!(status, [1, 0], "arguments are taken and never judged here");
 }
 
-/// Sends a request and returns the code of the answer.
-fn request(stream: &mut TcpStream, bytes: &[u8]) -> u8 {
-    stream.write_all(bytes).unwrap();
+/// Reads the answer to a request.
+fn reply(stream: &mut TcpStream) -> u8 {
     let mut reply = [0; 10];
     stream.read_exact(&mut reply).unwrap();
     assert_eq!((reply[0], reply[2], reply[3]), (5, 0, 1));
-    assert_eq!(reply[4..], [0; 6], "the bound address is 0.0.0.0:0");
+    assert_eq!(reply[4..], [0; 6], "row 28: the bound address is 0.0.0.0:0");
     reply[1]
 }
 
-/// A launch whose requests are answered soon, whatever happens.
-fn impatient() -> Launch {
-    Launch::client().config("[limits]\nconnect_timeout = 2\n")
+/// Sends a request and returns the code of the answer.
+fn request(stream: &mut TcpStream, bytes: &[u8]) -> u8 {
+    stream.write_all(bytes).unwrap();
+    reply(stream)
 }
 
-fn code_for(arguments: &[u8], bytes: &[u8]) -> u8 {
-    let child = impatient().start();
-    let (mut stream, method) = offer(child.socks(), &[0, 2]).unwrap();
+/// Asks for a connection as Tor does, and returns the code of the answer.
+pub(crate) fn ask(socks: SocketAddr, arguments: &[u8]) -> u8 {
+    let (mut stream, method) = offer(socks, &[0, 2]).unwrap();
     assert_eq!(method, 2);
-    authenticate(&mut stream, arguments);
-    request(&mut stream, bytes)
+    authenticate(&mut stream, &as_tor_does(arguments));
+    request(&mut stream, &TO_AN_ADDRESS)
 }
 
-#[test]
-fn row_23_arguments_are_preferred_and_none_are_accepted() {
-    let child = Launch::client().start();
-    for (offered, chosen) in [(&[0u8, 2][..], 2), (&[2], 2), (&[0], 0), (&[1, 0x80], 0xff)] {
-        assert_eq!(offer(child.socks(), offered).unwrap().1, chosen, "{offered:?}");
+/// Whether the child ends the connection without another byte.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => rest.is_empty(),
+        Err(error) => rest.is_empty() && error.kind() == std::io::ErrorKind::ConnectionReset,
     }
 }
 
-#[test]
-fn row_24_only_connect_to_the_three_kinds_of_address() {
-    let bind = [5, 2, 0, 1, 192, 0, 2, 3, 0, 1];
-    assert_eq!(code_for(b"jid=a@b", &bind), COMMAND_NOT_SUPPORTED);
-    let strange = [5, 1, 0, 9, 192, 0, 2, 3, 0, 1];
-    assert_eq!(code_for(b"jid=a@b", &strange), ADDRESS_NOT_SUPPORTED);
-}
-
-#[test]
-fn rows_25_and_27_bad_arguments_are_refused_and_named_in_the_log() {
-    for arguments in
-        [&b"jid=planted@x"[..], b"=planted", b"jid=planted\\", b"jid=b@x;jid=planted@x;login=a@b:c"]
-    {
-        let child = Launch::client().start();
-        let (mut stream, _) = offer(child.socks(), &[2]).unwrap();
-        authenticate(&mut stream, arguments);
-        assert_eq!(request(&mut stream, &TO_AN_ADDRESS), GENERAL_FAILURE);
-        let line = child.says("LOG SEVERITY=warning ");
-        assert!(!line.contains("planted"), "{line}");
-    }
-}
-
-#[test]
-fn row_25_arguments_of_any_length_up_to_510_bytes_are_joined() {
-    for length in [100, 254, 255, 256, 509, 510] {
-        let fixed = "jid=b@x;login=a@127.0.0.1:y;server=127.0.0.1:1;pad=";
-        let arguments = format!("{fixed}{}", "p".repeat(length - fixed.len()));
-        let child = impatient().start();
-        let (mut stream, _) = offer(child.socks(), &[2]).unwrap();
-        authenticate(&mut stream, arguments.as_bytes());
-        // Had a byte been lost, the login or the address would be another, and so the fault.
-        assert_eq!(request(&mut stream, &TO_AN_ADDRESS), REFUSED, "{length}");
-    }
-}
-
-#[test]
-fn row_29_a_chat_server_that_refuses_the_connection_is_connection_refused() {
-    let arguments = b"jid=bridge@chat.example;login=alice@chat.example:sesame;server=127.0.0.1:1";
-    assert_eq!(code_for(arguments, &TO_AN_ADDRESS), REFUSED);
+/// A launch whose requests are answered soon, whatever happens.
+pub(crate) fn impatient() -> Launch {
+    Launch::client().config("[limits]\nconnect_timeout = 3\n")
 }

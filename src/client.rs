@@ -1,7 +1,11 @@
 //! The user's side: a bridge line and a TCP connection become a stream.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+mod said;
+
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use safelog::sensitive;
 
 use crate::accounts::open_accounts;
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
@@ -10,17 +14,15 @@ use crate::pt::Reply;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, Tunnel, TunnelStream};
 use crate::xmpp::{AccountError, AccountId};
-
-/// More different warnings than this are not remembered.
-const MOST_WARNINGS: usize = 1000;
+pub use said::BridgeNumber;
+use said::Said;
 
 /// Connects to bridges.
 pub struct Client {
     tunnel: Tunnel,
     config: Config,
     state: StateDir,
-    /// What was said already, so that it is not said again for each connection.
-    said: Mutex<BTreeSet<String>>,
+    said: Mutex<Said>,
 }
 
 /// Why there is no stream to a bridge.
@@ -45,7 +47,7 @@ impl ClientError {
     pub fn reply(&self) -> Reply {
         match self {
             Self::Config(_) | Self::SecureUnsupported | Self::BadTarget => Reply::GeneralFailure,
-            Self::Connect(ConnectError::Rejected(_)) => Reply::NotAllowed,
+            Self::Connect(ConnectError::Rejected(error)) => reply_to_account(error),
             Self::Connect(ConnectError::NotOnline(error)) => {
                 error.as_ref().map_or(Reply::Timeout, reply_to_account)
             }
@@ -56,10 +58,16 @@ impl ClientError {
 
 fn reply_to_account(error: &AccountError) -> Reply {
     match error {
-        AccountError::Refused => Reply::ConnectionRefused,
+        AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
-        AccountError::NameNotFound => Reply::HostUnreachable,
+        AccountError::HostUnreachable | AccountError::NameNotFound => Reply::HostUnreachable,
         AccountError::TimedOut(_) => Reply::Timeout,
+        AccountError::BadSource => Reply::AddressNotSupported,
+        AccountError::WrongPassword | AccountError::AccountDisabled | AccountError::LoginRefused(_) => {
+            Reply::NotAllowed
+        }
+        // What servers say to who is barred.
+        AccountError::StreamError("policy-violation" | "not-authorized") => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
 }
@@ -87,31 +95,59 @@ impl Client {
         Self { tunnel, config, state, said: Mutex::default() }
     }
 
+    /// Which bridge these arguments of a bridge line are for, to say in the log.
+    pub fn number<K: Hash, V: Hash>(&self, arguments: &[(K, V)]) -> Option<BridgeNumber> {
+        self.said().number(arguments)
+    }
+
     /// What the arguments of a bridge line mean.
     ///
     /// # Errors
     ///
     /// [`ClientError::Config`] and [`ClientError::SecureUnsupported`]: trying again cannot help.
-    pub fn resolve<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+    pub fn resolve<K: AsRef<[u8]> + Hash, V: AsRef<[u8]> + Hash>(
         &self,
-        arguments: impl IntoIterator<Item = (K, V)>,
+        arguments: &[(K, V)],
     ) -> Result<BridgeConfig, ClientError> {
-        let (bridge, warnings) = BridgeConfig::resolve(arguments, &self.config)?;
-        warnings.iter().for_each(|warning| self.warn_once(&warning.to_string()));
+        let pairs = arguments.iter().map(|(key, value)| (key, value));
+        let (bridge, warnings) = BridgeConfig::resolve(pairs, &self.config)?;
+        let number = self.number(arguments);
+        self.introduce(number, &bridge);
+        warnings.iter().for_each(|warning| self.warn_once(number, &warning.to_string()));
         match bridge.protocol {
             Protocol::Classic => Ok(bridge),
             Protocol::Secure { .. } => Err(ClientError::SecureUnsupported),
         }
     }
 
-    /// Warns of something that will come up with every connection: Tor tries again several times a second.
-    pub fn warn_once(&self, text: &str) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() < MOST_WARNINGS && said.insert(text.to_owned()) {
+    /// Says which bridge a number stands for, where JIDs are shown.
+    fn introduce(&self, number: Option<BridgeNumber>, bridge: &BridgeConfig) {
+        let peers: Vec<_> = bridge.peers.iter().map(|peer| peer.as_str()).collect();
+        let Some(number) = number else { return };
+        if self.said().is_news(Some(number), "bridge line") {
+            tracing::debug!("{number} is reached at {}", sensitive(peers.join(",")));
+        }
+    }
+
+    /// Warns of something that will come up with every connection to this bridge, or to any: Tor tries again several
+    /// times a second.
+    pub fn warn_once(&self, about: Option<BridgeNumber>, text: &str) {
+        let is_news = self.said().is_news(about, text);
+        let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
+        if is_news {
             tracing::warn!("{text}");
         } else {
             tracing::debug!("{text}");
         }
+    }
+
+    /// Something worked: its faults are news again.
+    pub fn is_right(&self, bridge: Option<BridgeNumber>) {
+        self.said().is_right(bridge);
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs in to what the bridge needs; [`connect`](Self::connect) does it too, later.
@@ -132,12 +168,6 @@ impl Client {
     ) -> Result<TunnelStream, ClientError> {
         let accounts = self.log_in(bridge);
         let timeout = self.config.limits.connect_timeout;
-        let stream = self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?;
-        // What went wrong before went right now: it is news when it goes wrong again.
-        self.said
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|text| text.starts_with("bridge line"));
-        Ok(stream)
+        Ok(self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?)
     }
 }

@@ -72,32 +72,22 @@ pub struct Options {
     pub sink: Sink,
 }
 
-/// Why logging could not be set up; nothing is logged then.
-#[derive(Debug, thiserror::Error)]
-pub enum LoggingError {
-    /// The log file cannot be opened for its owner alone.
-    #[error("opening the log file {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// [`init`] was called before.
-    #[error("logging is set up already")]
-    Twice,
-}
+/// [`init`] was called before, and what it set up stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("logging is set up already")]
+pub struct SetUpAlready;
 
 /// Sets up logging for the rest of the process, and turns panics into log lines.
 ///
+/// A file that cannot be opened or written to stops nothing: the sink is told once, whatever the level.
+///
 /// # Errors
-/// When the file cannot be opened, and when called again.
-pub fn init(options: Options) -> Result<(), LoggingError> {
+/// When called again.
+pub fn init(options: Options) -> Result<(), SetUpAlready> {
     let unsafe_logging = options.unsafe_logging;
-    let subscriber = subscriber(options)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| LoggingError::Twice)?;
+    tracing::subscriber::set_global_default(subscriber(options)).map_err(|_| SetUpAlready)?;
     if unsafe_logging {
-        let guard = safelog::disable_safe_logging().map_err(|_| LoggingError::Twice)?;
+        let guard = safelog::disable_safe_logging().map_err(|_| SetUpAlready)?;
         // Dropping the guard would scrub again.
         std::mem::forget(guard);
     }
@@ -106,13 +96,9 @@ pub fn init(options: Options) -> Result<(), LoggingError> {
 }
 
 /// What [`init`] installs.
-fn subscriber(options: Options) -> Result<impl Subscriber + Send + Sync, LoggingError> {
-    let file = match options.file {
-        Some(path) => Some(open(&path).map_err(|source| LoggingError::File { path, source })?),
-        None => None,
-    };
-    let layer = LineLayer::new(options.level, options.sink, file);
-    Ok(tracing_subscriber::registry().with(layer))
+fn subscriber(options: Options) -> impl Subscriber + Send + Sync {
+    let file = options.file.as_deref().map(open).transpose();
+    tracing_subscriber::registry().with(LineLayer::new(options.level, options.sink, file))
 }
 
 /// Opens a file to append to, and closes it to other users.

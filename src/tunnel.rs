@@ -66,6 +66,8 @@ struct Shared {
     incoming: Notify,
     /// The last stream may be gone.
     closed: Notify,
+    /// An account has failed for good, and the log says so.
+    failed: Notify,
 }
 
 /// What the mutex protects.
@@ -104,6 +106,7 @@ impl Tunnel {
             timer_changed: Notify::new(),
             incoming: Notify::new(),
             closed: Notify::new(),
+            failed: Notify::new(),
         });
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
@@ -200,6 +203,22 @@ impl Tunnel {
     /// The accounts, to open and watch them.
     pub fn pool(&self) -> &AccountPool {
         &self.shared.pool
+    }
+
+    /// Waits until none of `accounts` can ever be used again and the log says why.
+    pub async fn all_failed(&self, accounts: &[AccountId]) {
+        loop {
+            let another = self.shared.failed.notified();
+            // The lock must be free again while we wait.
+            let all = {
+                let state = self.shared.lock();
+                accounts.iter().all(|id| state.announcer.has_failed(*id))
+            };
+            if all {
+                return;
+            }
+            another.await;
+        }
     }
 
     /// Waits until there are no streams, those included that are only being closed.

@@ -11,6 +11,7 @@
 //! | `flight` | which stanzas are acknowledged, which are lost |
 //! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
 //! | `line` | why a connection ended |
+//! | `meter` | how much a server may send in one piece |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `retire` | how a stanza stream ends without a panic |
 //! | `backoff`, `timing` | how long to wait, and for what |
@@ -24,6 +25,7 @@ mod error;
 mod flight;
 mod line;
 pub mod manners;
+mod meter;
 mod reports;
 mod retire;
 mod sasl;

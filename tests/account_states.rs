@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, Step};
 use mock::{MockServer, PATIENCE};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -114,6 +114,61 @@ async fn a_login_sends_presence_and_is_acknowledged_stanza_by_stanza() {
     assert_eq!(client.fate().await, Ok(1));
     peer.ack(3).await;
     assert_eq!(client.fate().await, Ok(2));
+}
+
+#[tokio::test]
+async fn a_stanza_without_end_breaks_the_connection_and_its_session() {
+    let server = MockServer::start().await;
+    let mut client = Client::open(server.anonymous());
+    let mut peer = server.session(true).await;
+    client.online().await;
+    let flood = async {
+        // The client may hang up in the middle of it.
+        let _ = peer.try_send(message(&"x".repeat(2 << 20))).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        reason = client.suspended() => assert_eq!(reason, AccountError::TooMuch(Step::Session)),
+        () = flood => {}
+    }
+    let _peer = server.session(true).await;
+    assert!(!client.online().await, "a new session");
+}
+
+#[tokio::test]
+async fn many_stanzas_are_not_too_much() {
+    let server = MockServer::start().await;
+    let mut client = Client::open(server.anonymous());
+    let mut peer = server.session(true).await;
+    client.online().await;
+    for n in 0..8 {
+        let sending = peer.try_send(message(&format!("{n}{}", "x".repeat(900 << 10))));
+        let (sent, received) = tokio::join!(sending, client.event());
+        sent.unwrap();
+        assert!(matches!(received, AccountEvent::Stanza(_)), "{received:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_talks_without_end_before_the_login_is_left() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = MockServer::start().await;
+    let mut client = Client::open(server.anonymous());
+    let mut socket = server.connection_within(PATIENCE).await.unwrap();
+    let header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' id='1' from='mock.example'><stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>";
+    let flood = tokio::spawn(async move {
+        socket.write_all(header.as_bytes()).await?;
+        loop {
+            socket.write_all(b"<mechanism>SCRAM-SHA-1</mechanism>").await?;
+        }
+        #[expect(unreachable_code, reason = "tells the type")]
+        Ok::<(), std::io::Error>(())
+    });
+    match client.event().await {
+        AccountEvent::Unreachable(error) => assert_eq!(error, AccountError::TooMuch(Step::Stream)),
+        other => panic!("not unreachable: {other:?}"),
+    }
+    flood.await.unwrap().unwrap_err();
 }
 
 #[tokio::test]

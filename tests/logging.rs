@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
 use hexchat_pt::hardening::disable_core_dumps;
-use hexchat_pt::logging::{LoggingError, Options, Severity, Sink, init};
+use hexchat_pt::logging::{Options, SetUpAlready, Severity, Sink, init};
 use safelog::sensitive;
 
 #[test]
@@ -22,7 +22,7 @@ fn a_process_logs_no_secret_and_leaves_no_core() {
     let options =
         || Options { level: Severity::Debug, file: Some(file.clone()), unsafe_logging: false, sink: sink() };
     init(options()).unwrap();
-    assert!(matches!(init(options()), Err(LoggingError::Twice)));
+    assert_eq!(init(options()), Err(SetUpAlready));
 
     tracing::error!(target: "fast_socks5", "login=alice@x.example:hunter2");
     tracing::info!(target: "hexchat_pt::client", jid = %sensitive("alice@x.example"), "connecting");

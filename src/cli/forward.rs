@@ -60,7 +60,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
     let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &[]));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
-    let bridge = client.resolve(arguments)?;
+    let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);
     announce(&format!("LISTENING {}", listener.local_addr().context("reading the port")?))?;
     let take_connections = async {
@@ -72,7 +72,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let work = async {
         tokio::select! {
             never = take_connections => never,
-            error = all_rejected(tunnel.pool(), &accounts) => Err(error),
+            error = all_rejected(&tunnel, &accounts) => Err(error),
         }
     };
     until_stopped(&tunnel, work).await

@@ -73,17 +73,12 @@ fn hint(error: &LaunchError) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Without a log Tor is still told everything that matters.
 fn start_logging(options: &Options, stdout: &Stdout) {
-    let to_tor = |stdout: Stdout| {
-        logging::Sink::Lines(Box::new(move |severity, text| stdout.log(severity_for_tor(severity), text)))
-    };
-    if let Err(error) = logging::init(options.logging(to_tor(stdout.clone()))) {
-        stdout.log(pt::Severity::Warning, format!("{error}; going on without it"));
-        let without_file = logging::Options { file: None, ..options.logging(to_tor(stdout.clone())) };
-        // It failed for the file's sake, or there is a log already.
-        let _ = logging::init(without_file);
-    }
+    let to_tor = stdout.clone();
+    let sink =
+        logging::Sink::Lines(Box::new(move |severity, text| to_tor.log(severity_for_tor(severity), text)));
+    // There is a log already: nobody but us sets one up.
+    let _ = logging::init(options.logging(sink));
 }
 
 fn severity_for_tor(severity: logging::Severity) -> pt::Severity {

@@ -45,7 +45,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
         tokio::select! {
             never = bridge::serve(&tunnel, &destination, config.limits.dial_timeout) => Ok(never),
             announced = announce_when_ready(tunnel.pool(), &accounts) => announced,
-            error = all_rejected(tunnel.pool(), &accounts) => Err(error),
+            error = all_rejected(&tunnel, &accounts) => Err(error),
         }
     };
     until_stopped(&tunnel, work).await

@@ -16,7 +16,7 @@ use crate::logging;
 use crate::protocol;
 use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
-use crate::xmpp::{AccountId, AccountPool, AccountStatus};
+use crate::xmpp::AccountId;
 
 /// The pause after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -150,15 +150,8 @@ async fn stopped() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until no account can come online any more, and says why that is.
-pub(super) async fn all_rejected(pool: &AccountPool, accounts: &[AccountId]) -> anyhow::Error {
-    let mut reason = anyhow::anyhow!("there is no account to log in with");
-    for id in accounts {
-        let mut status = pool.subscribe(*id);
-        let failed = status.wait_for(|status| matches!(status, AccountStatus::Failed(_))).await;
-        if let Ok(AccountStatus::Failed(error)) = failed.as_deref() {
-            reason = anyhow::anyhow!("{error}: {}", error.advice());
-        }
-    }
-    reason
+/// Waits until no account can come online any more, which the log has explained by then.
+pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> anyhow::Error {
+    tunnel.all_failed(accounts).await;
+    anyhow::anyhow!("there is no account left to log in with")
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -22,12 +23,26 @@ const OWN_CRATE: &str = "hexchat_pt";
 pub(super) struct LineLayer {
     level: Level,
     sink: Sink,
-    file: Option<Mutex<File>>,
+    file: Option<LogFile>,
+}
+
+/// A file, and whether somebody knows that it cannot be written to.
+struct LogFile {
+    file: Mutex<File>,
+    complained: AtomicBool,
 }
 
 impl LineLayer {
-    pub(super) fn new(level: Severity, sink: Sink, file: Option<File>) -> Self {
-        Self { level: level.into(), sink, file: file.map(Mutex::new) }
+    pub(super) fn new(level: Severity, sink: Sink, file: io::Result<Option<File>>) -> Self {
+        let (file, fault) = match file {
+            Ok(file) => (file.map(LogFile::new), None),
+            Err(error) => (None, Some(error)),
+        };
+        let layer = Self { level: level.into(), sink, file };
+        if let Some(error) = fault {
+            layer.complain("opened", &error, "going on without it");
+        }
+        layer
     }
 
     fn passes(&self, metadata: &Metadata<'_>) -> bool {
@@ -35,10 +50,18 @@ impl LineLayer {
     }
 
     fn write(&self, severity: Severity, line: String) {
-        if let Some(file) = self.file.as_ref().and_then(lock) {
-            // Nobody is left to tell that the log cannot be written.
-            let _ = writeln!(&*file, "{} [{severity}] {line}", utc(SystemTime::now()));
+        if let Some(Err(error)) = self.file.as_ref().map(|file| file.write(severity, &line)) {
+            self.complain("written to", &error, "lines will be missing in it");
         }
+        self.tell(severity, line);
+    }
+
+    /// The file's own faults, for which there is no level. The user knows its name, which may be private.
+    fn complain(&self, what: &str, error: &io::Error, outcome: &str) {
+        self.tell(Severity::Warning, format!("the log file cannot be {what} ({}); {outcome}", error.kind()));
+    }
+
+    fn tell(&self, severity: Severity, line: String) {
         match &self.sink {
             Sink::Lines(sink) => sink(severity, line),
             Sink::Stderr => {
@@ -74,10 +97,24 @@ fn is_own(target: &str) -> bool {
     target.strip_prefix(OWN_CRATE).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// `None` when a thread that panics holds the lock itself.
-fn lock(file: &Mutex<File>) -> Option<MutexGuard<'_, File>> {
-    if std::thread::panicking() {
-        return file.try_lock().ok();
+impl LogFile {
+    fn new(file: File) -> Self {
+        Self { file: Mutex::new(file), complained: AtomicBool::new(false) }
     }
-    Some(file.lock().unwrap_or_else(PoisonError::into_inner))
+
+    /// Writes a line. Only the first fault is an error: a full disk would be told with every line.
+    fn write(&self, severity: Severity, line: &str) -> io::Result<()> {
+        let Some(mut file) = self.lock() else { return Ok(()) };
+        // In one piece: a second process may append to the file too.
+        let written = file.write_all(format!("{} [{severity}] {line}\n", utc(SystemTime::now())).as_bytes());
+        written.or_else(|error| if self.complained.swap(true, Relaxed) { Ok(()) } else { Err(error) })
+    }
+
+    /// `None` when a thread that panics holds the lock itself.
+    fn lock(&self) -> Option<MutexGuard<'_, File>> {
+        if std::thread::panicking() {
+            return self.file.try_lock().ok();
+        }
+        Some(self.file.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }

@@ -30,7 +30,7 @@ fn options(level: Severity, sink: Sink) -> Options {
 /// What is logged at a level while `act` runs.
 fn logged(level: Severity, act: impl FnOnce()) -> Log {
     let log = Log::default();
-    tracing::subscriber::with_default(subscriber(options(level, log.sink())).unwrap(), act);
+    tracing::subscriber::with_default(subscriber(options(level, log.sink())), act);
     log
 }
 
@@ -134,7 +134,7 @@ fn a_log_file_is_private_and_appended_to_with_the_time() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let log = Log::default();
     let options = Options { file: Some(path.clone()), ..options(Severity::Notice, log.sink()) };
-    tracing::subscriber::with_default(subscriber(options).unwrap(), one_of_each);
+    tracing::subscriber::with_default(subscriber(options), one_of_each);
 
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = text.lines().collect();
@@ -146,15 +146,37 @@ fn a_log_file_is_private_and_appended_to_with_the_time() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// What reaches the sink while something is logged to this file as well.
+fn logged_to(file: &Path) -> Vec<String> {
+    let log = Log::default();
+    let options = Options { file: Some(file.to_owned()), ..options(Severity::Error, log.sink()) };
+    tracing::subscriber::with_default(subscriber(options), || {
+        one_of_each();
+        one_of_each();
+    });
+    log.lines()
+}
+
 #[test]
-fn a_log_file_that_cannot_be_opened_is_an_error_at_once() {
+fn a_log_file_that_cannot_be_opened_is_said_once_and_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     for path in [dir.path(), &pipe, Path::new("/nonexistent/log")] {
-        let options = Options { file: Some(path.to_owned()), ..options(Severity::Notice, Sink::Stderr) };
-        assert!(matches!(subscriber(options), Err(LoggingError::File { .. })));
+        let lines = logged_to(path);
+        assert!(lines[0].starts_with("the log file cannot be opened ("), "{lines:?}");
+        assert!(lines[0].ends_with("); going on without it") && !lines[0].contains('/'), "{lines:?}");
+        assert_eq!(lines[1..], ["e", "e"]);
     }
+}
+
+#[test]
+fn a_log_file_that_cannot_be_written_to_is_said_once_and_stops_nothing() {
+    let lines = logged_to(Path::new("/dev/full"));
+    assert_eq!(
+        lines,
+        ["the log file cannot be written to (no storage space); lines will be missing in it", "e", "e"]
+    );
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! What the log says of accounts: each change once, however often an attempt is repeated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use safelog::sensitive;
 
@@ -10,6 +10,8 @@ use crate::xmpp::{AccountError, AccountEvent, AccountId};
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     faults: BTreeMap<AccountId, AccountError>,
+    /// Those that will never be online again.
+    failed: BTreeSet<AccountId>,
 }
 
 impl Announcer {
@@ -32,10 +34,16 @@ impl Announcer {
                 tracing::warn!("account {account} is not online: {error}; {}", error.advice());
             }
             AccountEvent::Failed(error) => {
+                self.failed.insert(id);
                 tracing::error!("account {account} cannot be used: {error}; {}", error.advice());
             }
             _ => {}
         }
+    }
+
+    /// Whether it was said that this account cannot be used.
+    pub(super) fn has_failed(&self, id: AccountId) -> bool {
+        self.failed.contains(&id)
     }
 
     fn is_news(&mut self, id: AccountId, error: &AccountError) -> bool {

@@ -64,7 +64,10 @@ impl Shared {
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
             AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
             AccountEvent::Suspended { .. } => AccountChange::Suspended,
-            AccountEvent::Failed(_) => AccountChange::Gone,
+            AccountEvent::Failed(_) => {
+                self.failed.notify_waiters();
+                AccountChange::Gone
+            }
         };
         state.core.handle_account(now, account, change);
     }

@@ -118,8 +118,17 @@ impl Connector {
 
     /// RFC 6120 section 5. Whatever an attacker sent behind `<proceed/>` is thrown away with the buffer.
     async fn ask_for_tls(&self, socket: PromptSocket) -> Result<PromptSocket, AccountError> {
+        let (io, line) = Tapped::new(BufStream::new(socket));
+        let io = self.ask_for_tls_tapped(io).await.map_err(|error| fault_of(&line, Step::StartTls, error))?;
+        Ok(io.into_inner().into_inner())
+    }
+
+    async fn ask_for_tls_tapped<S>(&self, io: S) -> Result<S, AccountError>
+    where
+        S: AsyncReadAndWrite,
+    {
         const STEP: Step = Step::StartTls;
-        let pending = self.open(BufStream::new(socket), STEP).await?;
+        let pending = self.open(io, STEP).await?;
         let (features, mut stream): (_, XmppStream<_>) =
             pending.recv_features().await.map_err(|error| AccountError::features(STEP, &error))?;
         if !features.can_starttls() {
@@ -129,7 +138,7 @@ impl Connector {
         stream.send(&request).await.map_err(|error| AccountError::io(STEP, &error))?;
         match stream.next().await {
             Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Starttls(starttls::Nonza::Proceed(_))))) => {
-                Ok(stream.into_inner().into_inner())
+                Ok(stream.into_inner())
             }
             Some(Ok(_)) => Err(AccountError::Protocol(STEP)),
             Some(Err(_)) | None => Err(AccountError::Closed(STEP)),
@@ -142,18 +151,16 @@ impl Connector {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (io, line) = Tapped::new(BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, io));
-        let result = self.authenticate_tapped(Box::new(io), identity, step).await;
-        match result {
+        match self.authenticate_tapped(Box::new(io), &line, identity, step).await {
             Ok(connection) => Ok(LoggedIn { connection, line }),
-            // A server that bars us says so in a stream error, which the login code below takes for nonsense.
-            Err(error) if !error.is_permanent() => Err(line.stream_error().unwrap_or(error)),
-            Err(error) => Err(error),
+            Err(error) => Err(fault_of(&line, *step, error)),
         }
     }
 
     async fn authenticate_tapped(
         &self,
         io: Io,
+        line: &Line,
         identity: Jid,
         step: &mut Step,
     ) -> Result<Connection, AccountError> {
@@ -168,6 +175,7 @@ impl Connector {
             .await
             .map_err(|error| AccountError::login(&error))?;
         *step = Step::Session;
+        line.logged_in();
         let pending =
             stream.send_header(self.header()).await.map_err(|error| AccountError::io(*step, &error))?;
         let (features, stream) =
@@ -191,6 +199,19 @@ impl Connector {
     fn header(&self) -> StreamHeader<'_> {
         StreamHeader { to: Some(Cow::Borrowed(&self.domain)), from: None, id: None }
     }
+}
+
+/// What really went wrong when an attempt on `line` ended in `error`. To the parser and the login code, a stream error
+/// (by which a server bars us), the end of the connection and what comes of too much are all nonsense.
+fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
+    if error.is_permanent() {
+        return error;
+    }
+    if line.is_flooded() {
+        return AccountError::TooMuch(step);
+    }
+    let ended = line.is_closed() && matches!(error, AccountError::Protocol(_));
+    line.stream_error().unwrap_or(if ended { AccountError::Closed(step) } else { error })
 }
 
 fn default_server(host: &str, tls: TlsMode) -> ServerAddr {

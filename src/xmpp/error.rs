@@ -52,9 +52,12 @@ pub enum AccountError {
     /// Every address refused the connection.
     #[error("{}: connection refused", Step::Dial)]
     Refused,
-    /// No route to any address.
+    /// No route to the network of any address.
     #[error("{}: no route to it", Step::Dial)]
     NoRoute,
+    /// A route, and nobody at its end.
+    #[error("{}: its machine cannot be reached", Step::Dial)]
+    HostUnreachable,
     /// The proxy gave no connection, for this reason, which must be safe in any log.
     #[error("dialling the chat server: {0}")]
     Proxy(String),
@@ -67,6 +70,9 @@ pub enum AccountError {
     /// The peer closed the connection.
     #[error("{0}: it closed the connection")]
     Closed(Step),
+    /// The server sends without end where one stanza should be.
+    #[error("{0}: it sent more than any chat server has to say at once")]
+    TooMuch(Step),
     /// Another fault of the network.
     #[error("{step}: {kind}")]
     Io {
@@ -146,6 +152,8 @@ impl AccountError {
             Self::NameNotFound
             | Self::Refused
             | Self::NoRoute
+            | Self::HostUnreachable
+            | Self::TooMuch(_)
             | Self::Proxy(_)
             | Self::BadSource
             | Self::TimedOut(_)
@@ -170,7 +178,12 @@ impl AccountError {
         match self {
             Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
             Self::Refused => "check that the chat server runs, and `server`; trying again",
-            Self::NoRoute | Self::TimedOut(_) | Self::Closed(_) | Self::Io { .. } => "trying again",
+            Self::NoRoute
+            | Self::HostUnreachable
+            | Self::TimedOut(_)
+            | Self::Closed(_)
+            | Self::TooMuch(_)
+            | Self::Io { .. } => "trying again",
             Self::BadSource => {
                 "check OutboundBindAddress in torrc and the addresses of this machine; trying again"
             }
@@ -222,7 +235,8 @@ impl AccountError {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset => Self::Closed(step),
             io::ErrorKind::ConnectionRefused => Self::Refused,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            io::ErrorKind::HostUnreachable => Self::HostUnreachable,
             kind => Self::Io { step, kind },
         }
     }

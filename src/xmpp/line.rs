@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::error::{AccountError, STREAM_CONDITIONS, Step};
+use super::meter::{Fault, Meter};
 
 /// How many of the last received bytes are kept: a stream error with its text, and the stream's footer.
 const TAIL: usize = 1024;
@@ -34,18 +35,25 @@ struct State {
     end: Option<End>,
     hung_up: bool,
     reader: Option<Waker>,
+    meter: Meter,
 }
 
 #[derive(Clone, Copy)]
 enum End {
     Eof,
     Fault(io::ErrorKind),
+    TooMuch,
 }
 
 impl<S> Tapped<S> {
     pub(super) fn new(inner: S) -> (Self, Line) {
         let line = Line::default();
         (Self { inner, line: line.clone(), recorded: 0 }, line)
+    }
+
+    /// The connection itself, without what is recorded of it.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
     }
 }
 
@@ -60,6 +68,21 @@ impl Line {
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+
+    /// What the server sends from now on counts stanza by stanza.
+    pub(super) fn logged_in(&self) {
+        self.state().meter.logged_in();
+    }
+
+    /// Whether we ended it, because the server sent too much.
+    pub(super) fn is_flooded(&self) -> bool {
+        matches!(self.state().end, Some(End::TooMuch))
+    }
+
+    /// Whether the server has closed the connection.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state().end, Some(End::Eof))
     }
 
     /// The server's stream error, if that is how it ended.
@@ -80,6 +103,7 @@ impl Line {
         self.stream_error().unwrap_or_else(|| match self.state().end {
             Some(End::Eof) => AccountError::Closed(Step::Session),
             Some(End::Fault(kind)) => AccountError::io(Step::Session, &kind.into()),
+            Some(End::TooMuch) => AccountError::TooMuch(Step::Session),
             None => AccountError::TimedOut(Step::Session),
         })
     }
@@ -87,7 +111,7 @@ impl Line {
     /// Remembers a fault of writing, which may come before the reader notices anything.
     fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &result {
-            self.state().end = Some(End::Fault(error.kind()));
+            self.state().end(End::Fault(error.kind()));
         }
         result
     }
@@ -98,6 +122,24 @@ impl Line {
 }
 
 impl State {
+    /// What follows from hanging up on a flood is no reason of its own.
+    fn end(&mut self, end: End) {
+        if !matches!(self.end, Some(End::TooMuch)) {
+            self.end = Some(end);
+        }
+    }
+
+    /// Takes note of what came in.
+    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.record(bytes);
+        self.meter.feed(bytes).map_err(|fault| {
+            if fault == Fault::TooMuch {
+                self.end(End::TooMuch);
+            }
+            io::ErrorKind::InvalidData.into()
+        })
+    }
+
     fn record(&mut self, bytes: &[u8]) {
         let bytes = bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default();
         let excess = (self.tail.len() + bytes.len()).saturating_sub(TAIL);
@@ -126,12 +168,15 @@ impl<S: AsyncBufRead + Unpin> AsyncBufRead for Tapped<S> {
         }
         match result {
             Poll::Pending => state.reader = Some(cx.waker().clone()),
-            Poll::Ready(Ok([])) => state.end = Some(End::Eof),
+            Poll::Ready(Ok([])) => state.end(End::Eof),
             Poll::Ready(Ok(buffer)) => {
-                state.record(buffer.get(this.recorded..).unwrap_or_default());
+                let news = buffer.get(this.recorded..).unwrap_or_default();
                 this.recorded = buffer.len();
+                if let Err(error) = state.hear(news) {
+                    return Poll::Ready(Err(error));
+                }
             }
-            Poll::Ready(Err(ref error)) => state.end = Some(End::Fault(error.kind())),
+            Poll::Ready(Err(ref error)) => state.end(End::Fault(error.kind())),
         }
         result
     }
@@ -228,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_end_is_kept() {
-        let long = "x".repeat(3 * TAIL);
+        let long = " ".repeat(3 * TAIL);
         assert_eq!(words(&["<stream:error><reset/>", &long]).await, AccountError::Closed(Step::Session));
         assert_eq!(
             words(&[&long, "<stream:error><reset/></stream:error>"]).await,

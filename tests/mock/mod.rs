@@ -105,6 +105,11 @@ impl Peer {
         self.stream.send(&element).await.unwrap();
     }
 
+    /// Sends to a client that may hang up.
+    pub(crate) async fn try_send(&mut self, stanza: Stanza) -> std::io::Result<()> {
+        self.stream.send(&XmppStreamElement::Stanza(stanza)).await
+    }
+
     pub(crate) async fn send_sm(&mut self, nonza: sm::Nonza) {
         self.send(XmppStreamElement::SM(nonza)).await;
     }

@@ -77,31 +77,38 @@ async fn serve_one(client: Arc<Client>, tcp: TcpStream) {
     let _ = tcp.set_nodelay(true);
     match socks::accept(tcp, SOCKS_TIMEOUT).await {
         Ok(request) => answer(&client, request).await,
-        Err(error) => client.warn_once(&format!("a SOCKS request was refused: {error}")),
+        Err(error) => client.warn_once(None, &format!("a SOCKS request was refused: {error}")),
     }
 }
 
 async fn answer(client: &Client, request: SocksRequest) {
+    let arguments: Vec<_> = request.args.iter().collect();
+    let bridge = client.number(&arguments);
     let outcome = tokio::select! {
-        outcome = connect(client, &request) => outcome,
+        outcome = connect(client, &arguments, &request) => outcome,
         () = request.closed() => return,
     };
     match outcome {
         Ok(stream) => {
+            client.is_right(bridge);
             if let Ok(tcp) = request.accept().await {
                 relay(tcp, stream).await;
             }
         }
         Err(error) => {
-            client.warn_once(&error.to_string());
+            client.warn_once(bridge, &error.to_string());
             // If Tor has gone away there is nobody to tell.
             let _ = request.refuse(error.reply()).await;
         }
     }
 }
 
-async fn connect(client: &Client, request: &SocksRequest) -> Result<TunnelStream, ClientError> {
-    let bridge = client.resolve(request.args.iter())?;
+async fn connect(
+    client: &Client,
+    arguments: &[(&str, &str)],
+    request: &SocksRequest,
+) -> Result<TunnelStream, ClientError> {
+    let bridge = client.resolve(arguments)?;
     let remote = match &request.target {
         Target::Ip(address) => Some(Address::from(*address)),
         Target::Domain(host, port) => Address::new(host.clone(), port.to_string()),

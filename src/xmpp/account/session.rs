@@ -95,7 +95,8 @@ impl Account {
         }
         reports.fates(self.flight.suspend());
         self.disconnected(&self.line.last_words(), reports);
-        if self.resumes_badly {
+        // What was too much would come again, behind every resumption.
+        if self.resumes_badly || self.line.is_flooded() {
             self.drop_stream(reports);
             self.attempt_later();
         }

@@ -1,0 +1,76 @@
+//! What is said in the log, and how often: Tor tries again and again.
+
+use hexchat_lab::ports::{free_port, loopback};
+
+use crate::chat_server::DOMAIN;
+use crate::child::{Child, Launch, PATIENCE};
+use crate::log::{message, warns};
+use crate::socks::replies::refusing;
+use crate::socks::{GENERAL_FAILURE, NOT_ALLOWED, REFUSED, ask};
+
+/// How many lines of the log that a user sees by default have these words.
+fn said(child: &Child, words: &str) -> usize {
+    child
+        .process
+        .lines()
+        .iter()
+        .filter(|line| line.starts_with("LOG ") && message(line).contains(words))
+        .count()
+}
+
+#[test]
+fn row_32_each_bridge_that_fails_is_told_once_however_often_tor_tries_again() {
+    let child = Launch::client().config("[limits]\nconnect_timeout = 1\n").start();
+    let nowhere = loopback(free_port().unwrap());
+    let bridge = |name: &str| {
+        format!("jid={name}@{DOMAIN};login=alice@{DOMAIN}:sesame;server={nowhere};tls=none").into_bytes()
+    };
+    for _ in 0..3 {
+        for name in ["one", "two"] {
+            assert_eq!(ask(child.socks(), &bridge(name)), REFUSED);
+        }
+    }
+    let second =
+        "the chat server was not reached in time: dialling the chat server: connection refused (bridge 2)";
+    warns(&child, second);
+    assert_eq!(said(&child, "the chat server was not reached in time"), 2, "{:?}", child.process.lines());
+    assert_eq!(said(&child, "no key= given"), 2, "{:?}", child.process.lines());
+    assert_eq!(said(&child, "account 1 is not online"), 1, "they share the account");
+}
+
+#[test]
+fn row_32_a_wrong_password_is_told_once_for_the_account_and_once_for_each_bridge() {
+    let server = refusing("<not-authorized/>");
+    let child = Launch::client().start();
+    let bridges = ["one", "two"].map(|name| server.with_password().replace("bridge@", &format!("{name}@")));
+    for _ in 0..5 {
+        for bridge in &bridges {
+            assert_eq!(ask(child.socks(), bridge.as_bytes()), NOT_ALLOWED);
+        }
+    }
+    warns(&child, "(bridge 2)");
+    assert_eq!(said(&child, "account 1 cannot be used"), 1, "{:?}", child.process.lines());
+    assert_eq!(said(&child, "cannot log in to the chat server"), 2, "{:?}", child.process.lines());
+}
+
+#[test]
+fn a_log_file_that_cannot_be_used_is_said_once_and_stops_nothing() {
+    for (file, words) in [
+        ("/nonexistent/folder/log", "the log file cannot be opened"),
+        ("/dev/full", "the log file cannot be written to"),
+    ] {
+        // At the level at which the least is said.
+        let launch = Launch::client().args(&["--log-file", file, "--log-level", "error"]);
+        let mut child = launch.start();
+        let server = refusing("<not-authorized/>");
+        for user in ["one", "two"] {
+            let line = server.with_password().replace("alice@", &format!("{user}@"));
+            assert_eq!(ask(child.socks(), line.as_bytes()), NOT_ALLOWED);
+        }
+        let last = |line: &str| line.contains("account 2 cannot be used");
+        child.process.wait_for_line(last, PATIENCE).unwrap();
+        assert_eq!(said(&child, words), 1, "{:?}", child.process.lines());
+        assert_eq!(ask(child.socks(), b"jid=b@x"), GENERAL_FAILURE, "it still serves");
+        assert!(child.process.is_running());
+    }
+}
