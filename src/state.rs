@@ -72,14 +72,14 @@ pub enum StateError {
     #[error("{} is shared with other users; give hexchat-pt a directory of its own", .0.display())]
     Shared(PathBuf),
     /// The operating system refused. Trying again can help when a disk was full.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("{action} {}: {error}", path.display())]
     Io {
         /// What was being done.
         action: &'static str,
         /// To which file or directory.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; part of the text, and so not a source as well.
+        error: io::Error,
     },
     /// The file is not what this program writes. It is left as it is.
     #[error(
@@ -257,7 +257,7 @@ pub fn default_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
 
 /// A directory with mode 0700.
 fn make_private(path: &Path) -> Result<(), StateError> {
-    let failed = |action| move |source| StateError::Io { action, path: path.to_owned(), source };
+    let failed = |action| move |error| StateError::Io { action, path: path.to_owned(), error };
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -279,7 +279,7 @@ fn lock(directory: &Path) -> Result<File, StateError> {
     let path = directory.join(LOCK_FILE);
     let failed = |action| {
         let path = path.clone();
-        move |source| StateError::Io { action, path, source }
+        move |error| StateError::Io { action, path, error }
     };
     let file = OpenOptions::new()
         .write(true)
@@ -291,7 +291,7 @@ fn lock(directory: &Path) -> Result<File, StateError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StateError::Locked(directory.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed("locking")(source)),
+        Err(TryLockError::Error(error)) => Err(failed("locking")(error)),
     }
 }
 

@@ -114,10 +114,10 @@ pub enum LaunchError {
     ClientOrServer,
     /// The server options do not follow their grammar.
     #[error("{SERVER_OPTIONS} is malformed: {0}")]
-    Options(#[source] ArgsError),
+    Options(ArgsError),
     /// We cannot use the proxy.
     #[error("{PROXY}: {0}")]
-    Proxy(#[source] ProxyUriError),
+    Proxy(ProxyUriError),
 }
 
 impl LaunchError {

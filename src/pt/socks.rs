@@ -63,7 +63,7 @@ pub enum SocksError {
     BadAuth,
     /// The arguments do not follow their grammar. The bridge line must change.
     #[error("the bridge line's arguments are malformed: {0}")]
-    Args(#[source] ArgsError),
+    Args(ArgsError),
     /// The request itself cannot be served; the reply says why.
     #[error("the SOCKS client's request cannot be served ({0:?})")]
     BadRequest(Reply),

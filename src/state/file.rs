@@ -65,8 +65,8 @@ impl Contents {
         match read_bounded(path) {
             Ok(bytes) => Self::from_json(&bytes, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => {
-                Err(StateError::Io { action: "reading the state file", path: path.to_owned(), source })
+            Err(error) => {
+                Err(StateError::Io { action: "reading the state file", path: path.to_owned(), error })
             }
         }
     }
@@ -164,7 +164,7 @@ pub(super) fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Re
     let replaced = write_new(&temporary, bytes)
         .and_then(|()| fs::rename(&temporary, &path))
         .and_then(|()| File::open(directory)?.sync_all());
-    replaced.map_err(|source| StateError::Io { action: "writing", path, source })
+    replaced.map_err(|error| StateError::Io { action: "writing", path, error })
 }
 
 /// Writes a file that was not there; one that a crash left behind is removed first.

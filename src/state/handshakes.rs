@@ -68,7 +68,7 @@ impl Handshakes {
         match read_bounded(&path) {
             Ok(bytes) => Ok(Self { known: parse(&bytes, &path)?, log: Log::Unknown }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(StateError::Io { action: "reading", path, source }),
+            Err(error) => Err(StateError::Io { action: "reading", path, error }),
         }
     }
 
@@ -98,7 +98,7 @@ impl Handshakes {
             Log::Open { mut file, lines } if lines < 2 * self.known.len() + MIN_GARBAGE => {
                 let appended = file.write_all(line(handshake).as_bytes()).and_then(|()| file.sync_data());
                 let path = directory.join(HANDSHAKES_FILE);
-                appended.map_err(|source| StateError::Io { action: "writing", path, source })?;
+                appended.map_err(|error| StateError::Io { action: "writing", path, error })?;
                 self.log = Log::Open { file, lines: lines + 1 };
             }
             _ => self.log = self.rewrite(directory)?,
@@ -112,7 +112,7 @@ impl Handshakes {
         let path = directory.join(HANDSHAKES_FILE);
         match OpenOptions::new().append(true).open(&path) {
             Ok(file) => Ok(Log::Open { file, lines: self.known.len() }),
-            Err(source) => Err(StateError::Io { action: "opening", path, source }),
+            Err(error) => Err(StateError::Io { action: "opening", path, error }),
         }
     }
 }

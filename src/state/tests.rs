@@ -192,3 +192,13 @@ fn the_default_directory_follows_the_xdg_specification() {
     assert_eq!(find(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]), path("/h/.local/state/hexchat-pt"));
     assert_eq!(find(&[]), None);
 }
+
+#[test]
+fn what_the_system_said_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = StateDir::open(&file).unwrap_err();
+    let text = format!("{:#}", anyhow::Error::from(error));
+    assert_eq!(text.matches("os error").count(), 1, "{text}");
+}
