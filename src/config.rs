@@ -1,8 +1,9 @@
 //! The configuration file and the arguments of a bridge line, validated.
 //!
 //! Everything that a user writes for this program comes in here, as text, and leaves as values that need no further
-//! check: [`Config::load`] reads the file, [`parse_bridge_line`] the line that a bridge hands out, and
-//! [`BridgeConfig::resolve`] lays the arguments of one bridge line over the `[client]` section of the file.
+//! check: [`Config::load`] reads the file, [`parse_bridge_line`] the line that a bridge hands out,
+//! [`BridgeConfig::resolve`] lays the arguments of one bridge line over the `[client]` section of the file, and
+//! [`BridgeSettings::apply_options`] torrc's `ServerTransportOptions` over its `[bridge]` section.
 //!
 //! An error ([`ConfigError`]) names the place and the key and says what is expected there. It never repeats what was
 //! written: its texts are all fixed in the source, so that no password can reach a log through it.
@@ -17,6 +18,7 @@ mod key;
 mod keys;
 mod limits;
 mod login;
+mod options;
 #[cfg(test)]
 mod tests;
 mod value;

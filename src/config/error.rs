@@ -36,6 +36,8 @@ pub enum Place {
     WholeFile(Arc<Path>),
     /// An argument of a bridge line.
     BridgeLine,
+    /// An option that torrc gives a bridge.
+    ServerOptions,
 }
 
 /// What is wrong with a value. Holds nothing that was read: every text is one of ours.
@@ -137,6 +139,7 @@ impl fmt::Display for Place {
             }
             Self::WholeFile(path) => write!(f, "{}", OneLine(path)),
             Self::BridgeLine => f.write_str("bridge line"),
+            Self::ServerOptions => f.write_str("ServerTransportOptions hexchat"),
         }
     }
 }

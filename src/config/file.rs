@@ -9,7 +9,7 @@ use xmpp_parsers::jid::Jid;
 use super::arguments::Arguments;
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Place, Problem, Warning};
-use super::input::{Text, read_text};
+use super::input::{Text, check_certificates, read_text};
 use super::key::PresharedKey;
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
 use super::limits::Limits;
@@ -44,7 +44,7 @@ impl Config {
     /// directory.
     ///
     /// # Errors
-    /// As [`Config::load`]; also when a `password_file` cannot be read.
+    /// As [`Config::load`]; also when a `password_file` or `ca_file` cannot be read.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         read(text, path).map(|(config, _)| config)
     }
@@ -113,7 +113,7 @@ fn read_account(
         check_plaintext(tls.value, server.as_ref())
             .map_err(|problem| section.error(tls.place.clone(), "tls", problem))?;
     }
-    let ca_file = read_path(section, "ca_file", directory)?.map(|given| given.value);
+    let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
     let tls = tls.map(|given| given.value).unwrap_or_default();
     let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file };
     Ok(Given { value: account, place: jid.place })
@@ -188,9 +188,17 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
             set.map_err(|problem| section.error(text.place, name, problem))?;
         }
     }
-    arguments.ca_file = read_path(section, "ca_file", directory)?;
+    arguments.ca_file = read_ca_file(section, directory)?;
     arguments.check_mode().map_err(|(place, key, problem)| section.error(place, key, problem))?;
     Ok(arguments)
+}
+
+/// Looks into the file at once: without it no login that needs it can ever succeed.
+fn read_ca_file(section: &Section<'_>, directory: &Path) -> Result<Option<Given<PathBuf>>, ConfigError> {
+    let Some(file) = read_path(section, "ca_file", directory)? else { return Ok(None) };
+    check_certificates(&file.value)
+        .map_err(|problem| section.error(file.place.clone(), "ca_file", problem))?;
+    Ok(Some(file))
 }
 
 fn read_bridge(section: &Section<'_>) -> Result<BridgeSettings, ConfigError> {

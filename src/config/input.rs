@@ -5,7 +5,13 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+
 use super::error::Problem;
+
+/// The longest file of trust roots, in bytes; a whole system's bundle has a quarter of it.
+const MAX_CERTIFICATES: usize = 1 << 20;
 
 /// A file's text, and whether any user of the machine can read it.
 #[derive(Debug)]
@@ -18,6 +24,23 @@ pub(super) struct Text {
 ///
 /// Pipes are refused, because opening one can wait for ever.
 pub(super) fn read_text(path: &Path, max: usize) -> Result<Text, Problem> {
+    let (bytes, metadata) = read_bytes(path, max)?;
+    let text = String::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
+    // `/dev/null` may be read by anybody, and holds no secret.
+    let world_readable = metadata.is_file() && metadata.permissions().mode() & 0o004 != 0;
+    Ok(Text { text, world_readable })
+}
+
+/// Checks that a file of trust roots is there and has at least one certificate.
+pub(super) fn check_certificates(path: &Path) -> Result<(), Problem> {
+    let (pem, _) = read_bytes(path, MAX_CERTIFICATES)?;
+    match CertificateDer::pem_slice_iter(&pem).next() {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(Problem::Invalid("a PEM file with at least one certificate")),
+    }
+}
+
+fn read_bytes(path: &Path, max: usize) -> Result<(Vec<u8>, fs::Metadata), Problem> {
     let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
     let metadata = fs::metadata(path).map_err(unreadable)?;
     let kind = metadata.file_type();
@@ -28,10 +51,7 @@ pub(super) fn read_text(path: &Path, max: usize) -> Result<Text, Problem> {
     if bytes.len() > max {
         return Err(Problem::TooLong { max });
     }
-    let text = String::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
-    // `/dev/null` may be read by anybody, and holds no secret.
-    let world_readable = kind.is_file() && metadata.permissions().mode() & 0o004 != 0;
-    Ok(Text { text, world_readable })
+    Ok((bytes, metadata))
 }
 
 /// At most one byte more than `max`.
@@ -70,6 +90,21 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert_eq!(read_text(&pipe, 9).unwrap_err(), Problem::NotAFile);
         assert_eq!(read_text(Path::new("/dev/null"), 9).unwrap().text, "");
+    }
+
+    #[test]
+    fn a_file_of_trust_roots_has_a_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let invalid = Err(Problem::Invalid("a PEM file with at least one certificate"));
+        for text in ["", "hunter2", "-----BEGIN CERTIFICATE-----\n"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(check_certificates(&path), invalid, "{text:?}");
+        }
+        fs::write(&path, b"\xff\n-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n").unwrap();
+        assert_eq!(check_certificates(&path), Ok(()));
+        let missing = check_certificates(&dir.path().join("none"));
+        assert_eq!(missing, Err(Problem::Unreadable(io::ErrorKind::NotFound)));
     }
 
     #[test]

@@ -53,9 +53,18 @@ fn an_empty_file_is_the_default() {
     }
 }
 
+/// A directory with a file of trust roots.
+fn with_ca_file() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    fs::write(dir.path().join("ca.pem"), pem).unwrap();
+    dir
+}
+
 #[test]
 fn an_account_has_all_its_settings() {
-    let config = parse(
+    let dir = with_ca_file();
+    let config = Config::parse(
         r#"
         [[account]]
         jid = "a@x.example/r"
@@ -66,12 +75,13 @@ fn an_account_has_all_its_settings() {
         [[account]]
         jid = "anon.example"
         "#,
+        &dir.path().join("hexchat.toml"),
     )
     .unwrap();
     let [first, second] = config.accounts.as_slice() else { panic!("two accounts") };
     assert_eq!((first.jid.as_str(), password(first), first.tls), ("a@x.example/r", "p", TlsMode::Direct));
     assert_eq!(first.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5223 }));
-    assert_eq!(first.ca_file.as_deref(), Some(Path::new("/etc/hexchat-pt/ca.pem")));
+    assert_eq!(first.ca_file, Some(dir.path().join("ca.pem")));
     assert!(second.credential == Credential::Anonymous && second.tls == TlsMode::StartTls);
 }
 
@@ -102,6 +112,8 @@ fn every_wrong_value_is_refused_at_its_line() {
         (4, "[[account]] tls", account("password = \"p\"\ntls = \"none\"")),
         (5, "[[account]] tls", account("password = \"p\"\nserver = \"192.0.2.1:1\"\ntls = \"none\"")),
         (4, "[[account]] ca_file", account("password = \"p\"\nca_file = \"\"")),
+        (4, "[[account]] ca_file", account("password = \"p\"\nca_file = \"/nonexistent/p\"")),
+        (3, "[client] ca_file", client("ca_file = \"/nonexistent/p\"")),
         (4, "[[account]] password_file", account("password = \"p\"\npassword_file = \"p\"")),
         (3, "[[account]] password_file", account("password_file = \"/nonexistent/p\"")),
         (3, "[client] jid", client("jid = \"x.example\"")),
@@ -252,9 +264,12 @@ fn a_line_without_a_key_is_classic_and_says_so() {
 
 #[test]
 fn the_bridge_line_wins_over_the_file_and_the_file_fills_the_rest() {
+    let dir = with_ca_file();
+    let ca_file = dir.path().join("ca.pem");
     let config = format!(
         "[client]\njid = \"c@z.example/r\"\nkey = \"{KEY}\"\nlogin = \"d@z.example:p\"\n\
-         server = \"[::1]:1\"\ntls = \"none\"\nca_file = \"/ca.pem\"\nmode = \"secure\"\n"
+         server = \"[::1]:1\"\ntls = \"none\"\nca_file = \"{}\"\nmode = \"secure\"\n",
+        ca_file.display()
     );
     let (bridge, _) = resolve(&[], &config).unwrap();
     assert_eq!(bridge.peers[0].as_str(), "c@z.example/r");
@@ -268,7 +283,7 @@ fn the_bridge_line_wins_over_the_file_and_the_file_fills_the_rest() {
     let account = &bridge.accounts[0];
     assert_eq!((account.jid.as_str(), account.tls), ("a@x.example", TlsMode::Direct));
     assert_eq!(account.server.as_ref().map(|server| server.host.as_str()), Some("x.example"));
-    assert_eq!(account.ca_file.as_deref(), Some(Path::new("/ca.pem")));
+    assert_eq!(account.ca_file, Some(ca_file));
 }
 
 #[test]
@@ -392,7 +407,7 @@ fn the_example_file_shows_every_key_with_its_default() {
         assert!(EXAMPLE.contains(&format!("\n{} = {}\n", bound.name, bound.default)), "{}", bound.name);
     }
 
-    let dir = tempfile::tempdir().unwrap();
+    let dir = with_ca_file();
     fs::write(dir.path().join("other.password"), "p\n").unwrap();
     let all = Config::parse(&example_switched_on(EXAMPLE), &dir.path().join("hexchat.toml")).unwrap();
     assert_eq!(all.accounts.len(), 2);
@@ -486,3 +501,31 @@ proptest! {
 }
 
 const ARGUMENT_COUNT: usize = keys::ARGUMENTS.len();
+
+fn with_options(options: &[(&str, &str)]) -> Result<BridgeSettings, ConfigError> {
+    let mut settings = parse("[bridge]\nclassic = true\n").unwrap().bridge;
+    settings.apply_options(options.iter().copied()).map(|()| settings)
+}
+
+#[test]
+fn options_of_the_bridge_win_over_the_file() {
+    let settings = with_options(&[("psk", KEY), ("classic", "false")]).unwrap();
+    assert!(!settings.classic && settings.psk.is_some());
+    assert!(with_options(&[]).unwrap().classic);
+}
+
+#[test]
+fn an_option_that_cannot_be_used_is_named_and_its_value_not_shown() {
+    for (options, key) in [
+        (&[("surprise", "hunter2")][..], "surprise"),
+        (&[("hunter2 x", "1")], "(unprintable)"),
+        (&[("classic", "hunter2")], "classic"),
+        (&[("classic", "TRUE")], "classic"),
+        (&[("psk", "hunter2")], "psk"),
+        (&[("classic", "true"), ("classic", "true")], "classic"),
+    ] {
+        let error = with_options(options).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("ServerTransportOptions hexchat: {key}: ")), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}

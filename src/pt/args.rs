@@ -65,7 +65,8 @@ impl Args {
         let mut scanner = Scanner::new(raw);
         let mut args = Self::new();
         while scanner.next_item() {
-            let (key, value) = scanner.pair()?;
+            let pair = scanner.pair()?;
+            let (key, value) = scanner.text(pair)?;
             args.push(key, value);
         }
         Ok(args)
@@ -139,18 +140,19 @@ impl fmt::Debug for Args {
 
 /// Reads `TOR_PT_SERVER_TRANSPORT_OPTIONS` and returns what is meant for `transport`.
 ///
-/// Options of other transports must be well-formed and are otherwise ignored.
+/// Options of other transports must be well-formed, in any encoding, and are otherwise ignored.
 ///
 /// # Errors
 ///
-/// When the text does not follow the grammar, or is not UTF-8.
+/// When the text does not follow the grammar, or what is for `transport` is not UTF-8.
 pub fn parse_server_options(raw: &[u8], transport: &TransportName) -> Result<Args, ArgsError> {
     let mut scanner = Scanner::new(raw);
     let mut args = Args::new();
     while scanner.next_item() {
         let name = scanner.transport()?;
-        let (key, value) = scanner.pair()?;
+        let pair = scanner.pair()?;
         if name == transport.as_str().as_bytes() {
+            let (key, value) = scanner.text(pair)?;
             args.push(key, value);
         }
     }
@@ -233,14 +235,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// `key=value`, and the `;` after it. C tor leaves `=` in a value as it is.
-    fn pair(&mut self) -> Result<(String, String), ArgsError> {
+    fn pair(&mut self) -> Result<(Vec<u8>, Vec<u8>), ArgsError> {
         let (key, Some(b'=')) = self.token(b"=;")? else { return Err(ArgsError::NoEquals(self.item)) };
         if key.is_empty() {
             return Err(ArgsError::EmptyKey(self.item));
         }
-        let key = String::from_utf8(key).map_err(|_| ArgsError::KeyNotUtf8(self.item))?;
         let (value, end) = self.token(b";")?;
         self.more = end.is_some();
+        Ok((key, value))
+    }
+
+    /// A pair that is for us.
+    fn text(&self, (key, value): (Vec<u8>, Vec<u8>)) -> Result<(String, String), ArgsError> {
+        let key = String::from_utf8(key).map_err(|_| ArgsError::KeyNotUtf8(self.item))?;
         match String::from_utf8(value) {
             Ok(value) => Ok((key, value)),
             Err(_) => Err(ArgsError::ValueNotUtf8(key)),

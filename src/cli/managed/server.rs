@@ -42,7 +42,8 @@ pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
 
 /// Everything that does not need the network: what fails here can never work.
 async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<(Tunnel, Duration, StateDir)> {
-    let config = managed.load_config()?;
+    let mut config = managed.load_config()?;
+    config.bridge.apply_options(launch.options(&managed.name).iter())?;
     check(&config)?;
     let state = open_state(&launch.common.state_dir).await?;
     let (pool, events) = AccountPool::new(managed.dialer());
@@ -58,7 +59,8 @@ fn check(config: &Config) -> anyhow::Result<()> {
     );
     ensure!(
         config.bridge.classic,
-        "this version speaks only the classic protocol: set `classic = true` in the [bridge] section"
+        "this version speaks only the classic protocol: set `classic = true` in the [bridge] section, \
+         or `ServerTransportOptions hexchat classic=true` in torrc"
     );
     Ok(())
 }
