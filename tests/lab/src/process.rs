@@ -50,6 +50,8 @@ struct Output {
 #[derive(Debug, Default)]
 struct Lines {
     lines: Vec<String>,
+    /// What came over its standard output alone, as it came.
+    stdout: Vec<u8>,
     /// How many of its pipes are closed.
     closed: usize,
 }
@@ -150,8 +152,8 @@ impl Spawn {
             command.spawn().with_context(|| format!("starting {} ({})", self.name, program.display()))?;
         let watcher = watch(child.id())?;
         let output = Arc::new(Output::default());
-        collect(child.stdout.take(), &output);
-        collect(child.stderr.take(), &output);
+        collect(child.stdout.take(), &output, |lines, bytes| lines.stdout.extend(bytes));
+        collect(child.stderr.take(), &output, |_, _| ());
         Ok(Process { name: self.name, child, watcher, output })
     }
 }
@@ -196,16 +198,23 @@ fn watch(pid: u32) -> Result<Child> {
         .context("starting a watcher")
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>, output: &Arc<Output>) {
+/// Reads `pipe` to its end; `keep` is given every line, its newline included, before it can be seen.
+fn collect(
+    pipe: Option<impl Read + Send + 'static>,
+    output: &Arc<Output>,
+    keep: impl Fn(&mut Lines, &[u8]) + Send + 'static,
+) {
     let output = Arc::clone(output);
     let Some(pipe) = pipe else { return };
     std::thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            let mut state = output.lock();
+            keep(&mut state, &line);
+            state.lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+            drop(state);
             line.clear();
-            output.lock().lines.push(text);
             output.more.notify_all();
         }
         output.lock().closed += 1;
@@ -228,6 +237,26 @@ impl Process {
     /// Everything that it has written so far, to either pipe.
     pub fn lines(&self) -> Vec<String> {
         self.output.lock().lines.clone()
+    }
+
+    /// The bytes that it has written to its standard output so far.
+    pub fn stdout(&self) -> Vec<u8> {
+        self.output.lock().stdout.clone()
+    }
+
+    /// Waits until it has closed its output, as it does at the latest when it ends.
+    ///
+    /// # Errors
+    ///
+    /// After `timeout`: it, or a process of its own, still holds the output.
+    pub fn wait_for_end_of_output(&self, timeout: Duration) -> Result<()> {
+        let open = |state: &mut Lines| state.closed < 2;
+        let state = self.output.lock();
+        let waited = self.output.more.wait_timeout_while(state, timeout, open);
+        match waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
+            true => bail!("{} has not closed its output within {timeout:?}", self.name),
+            false => Ok(()),
+        }
     }
 
     /// The first line for which `wanted` holds, once it is written.
@@ -372,5 +401,7 @@ mod tests {
         assert_eq!(wait("two").unwrap(), "two");
         assert_eq!(wait("one").unwrap(), "one");
         assert!(wait("three").unwrap_err().to_string().contains("two"));
+        process.wait_for_end_of_output(Duration::from_secs(5)).unwrap();
+        assert_eq!(process.stdout(), b"one\n");
     }
 }
