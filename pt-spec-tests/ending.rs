@@ -1,75 +1,144 @@
-//! Rows 8 to 11: standard input and signals.
+//! Rows 8 to 12: standard input, signals, the parent's death.
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hexchat_lab::process::Process;
+use hexchat_lab::process::{ends_within, is_alive};
 use rustix::process::Signal;
 
-use crate::child::{Launch, PATIENCE};
+use crate::child::{Child, EXIT_LIMIT, Launch, PATIENCE};
 
-/// Arti kills a child that takes longer.
-const LIMIT: Duration = Duration::from_secs(5);
+fn ends_with_status_0(mut child: Child) {
+    assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
+}
 
-fn ends_with_status_0(mut process: Process) {
-    assert_eq!(process.wait(LIMIT).unwrap().code(), Some(0));
+/// Every state that a child can be in: with a method, with a method error, with none of its methods wanted.
+fn launches() -> [Launch; 6] {
+    let broken = "[client]\nsurprise = 1\n";
+    [
+        Launch::client(),
+        Launch::server(),
+        Launch::client().config(broken),
+        Launch::server().config(broken),
+        Launch::client().set("TOR_PT_CLIENT_TRANSPORTS", "foo"),
+        Launch::server().set("TOR_PT_SERVER_TRANSPORTS", "foo"),
+    ]
 }
 
 #[test]
 fn row_8_it_ends_when_standard_input_closes() {
-    for launch in [Launch::client(), Launch::server()] {
+    for launch in launches() {
         let mut child = launch.start();
         child.greeting();
         child.process.close_stdin();
-        ends_with_status_0(child.process);
+        ends_with_status_0(child);
     }
 }
 
 #[test]
+fn row_8_what_comes_over_standard_input_is_of_no_interest() {
+    let mut child = Launch::client().start();
+    let socks = child.socks();
+    child.process.say("CMETHODS DONE").unwrap();
+    assert!(TcpStream::connect(socks).is_ok() && child.process.is_running());
+    child.process.close_stdin();
+    ends_with_status_0(child);
+}
+
+#[test]
 fn row_9_it_stays_when_standard_input_closes_and_nobody_asked_for_more() {
-    for value in ["0", ""] {
+    for value in ["0", "", "2", "true", " 1"] {
         let mut child = Launch::client().set("TOR_PT_EXIT_ON_STDIN_CLOSE", value).start();
         let socks = child.socks();
         child.process.close_stdin();
         // Long enough for a closed pipe to be seen, and then it still answers.
-        assert!(child.process.wait(Duration::from_secs(1)).is_err());
+        assert!(child.process.wait(Duration::from_millis(300)).is_err(), "{value:?}");
         assert!(TcpStream::connect(socks).is_ok());
     }
 }
 
 #[test]
+fn row_9_it_stays_with_an_empty_standard_input_from_the_start() {
+    for launch in Launch::both() {
+        let mut child = launch.without("TOR_PT_EXIT_ON_STDIN_CLOSE").without_stdin().start();
+        child.greeting();
+        assert!(child.process.wait(Duration::from_millis(300)).is_err());
+    }
+}
+
+#[test]
 fn row_10_sigterm_ends_it() {
-    for launch in [Launch::client(), Launch::server()] {
+    for launch in launches() {
         let child = launch.start();
         child.greeting();
         child.process.signal(Signal::TERM);
-        ends_with_status_0(child.process);
+        ends_with_status_0(child);
     }
 }
 
 #[test]
 fn row_11_the_first_sigint_ends_it_when_nothing_is_live() {
-    let child = Launch::client().start();
-    child.greeting();
-    child.process.signal(Signal::INT);
-    ends_with_status_0(child.process);
+    for launch in launches() {
+        let child = launch.start();
+        child.greeting();
+        child.process.signal(Signal::INT);
+        ends_with_status_0(child);
+    }
 }
 
-#[test]
-fn row_11_with_a_live_connection_the_first_sigint_stops_listening_and_the_second_ends_it() {
+/// A client that has been told to stop and still has a connection.
+fn draining_client() -> (Child, TcpStream) {
     let mut child = Launch::client().start();
     let socks = child.socks();
     let mut live = TcpStream::connect(socks).unwrap();
     live.write_all(&[5]).unwrap();
-    // Accepted in order: once the second one is refused by a reply, the first one is being served.
+    // Accepted in order: once the second one is answered, the first one is being served.
     crate::socks::offer(socks, &[0]).unwrap();
     child.process.signal(Signal::INT);
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(socks).is_ok() {
-        assert!(std::time::Instant::now() < deadline, "it still listens");
+        assert!(Instant::now() < deadline, "it still listens");
     }
     assert!(child.process.is_running());
-    child.process.signal(Signal::INT);
-    ends_with_status_0(child.process);
+    (child, live)
+}
+
+#[test]
+fn row_11_with_a_live_connection_the_first_sigint_stops_listening_and_the_second_signal_ends_it() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (child, _live) = draining_client();
+        child.process.signal(signal);
+        ends_with_status_0(child);
+    }
+}
+
+#[test]
+fn row_11_after_the_first_sigint_the_end_of_the_last_connection_ends_it() {
+    let (child, live) = draining_client();
+    drop(live);
+    ends_with_status_0(child);
+}
+
+#[test]
+fn a_hang_up_is_tors_own_business() {
+    let mut child = Launch::client().start();
+    let socks = child.socks();
+    child.process.signal(Signal::HUP);
+    assert!(child.process.wait(Duration::from_millis(300)).is_err());
+    assert!(TcpStream::connect(socks).is_ok());
+}
+
+#[test]
+fn row_12_it_ends_when_its_parent_is_killed() {
+    for launch in Launch::both() {
+        // Nothing but the parent's death can be the reason.
+        let launch = launch.set("TOR_PT_EXIT_ON_STDIN_CLOSE", "0");
+        let mut parent = launch.through("\"$@\" <&0 & echo \"pid $!\" >&2; wait").start();
+        let pid: u32 = parent.says("pid ").strip_prefix("pid ").unwrap().parse().unwrap();
+        parent.greeting();
+        assert!(is_alive(pid));
+        parent.process.kill();
+        assert!(ends_within(pid, EXIT_LIMIT), "it outlives its parent");
+    }
 }

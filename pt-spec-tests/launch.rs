@@ -1,92 +1,112 @@
-//! Rows 15 to 21, 30 to 34 as far as a launch shows them.
+//! Rows 16 to 20: a launch.
 
-use hexchat_lab::ports::free_port;
+use std::net::TcpListener;
 
-use crate::child::{Launch, protocol};
+use crate::child::{Launch, account, protocol};
 
 #[test]
-fn rows_16_and_18_the_listener_is_on_loopback_and_comes_without_any_network() {
+fn row_16_the_listener_is_on_loopback_and_has_a_port() {
     let child = Launch::client().start();
-    let lines = child.greeting();
+    child.greeting();
+    let lines = child.stdout();
     let lines = protocol(&lines);
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!((lines[0], lines[2]), ("VERSION 1", "CMETHODS DONE"));
     let socks = child.socks();
     assert!(socks.ip().is_loopback() && socks.port() != 0);
+    // It listens from the moment at which it says so.
+    assert!(std::net::TcpStream::connect(socks).is_ok());
 }
 
 #[test]
-fn row_15_unknown_transports_are_ignored() {
-    let some = Launch::client().set("TOR_PT_CLIENT_TRANSPORTS", "foo,hexchat,bar").start();
-    let lines = some.greeting();
-    assert_eq!(protocol(&lines).iter().filter(|line| line.starts_with("CMETHOD")).count(), 2, "{lines:?}");
-    let none = Launch::client().set("TOR_PT_CLIENT_TRANSPORTS", "foo").start();
-    assert_eq!(protocol(&none.greeting()), ["VERSION 1", "CMETHODS DONE"]);
+fn row_17_a_listener_that_cannot_be_opened_is_a_method_error_and_then_the_methods_are_done() {
+    // How many descriptors a launch needs is its own business: the most that do not suffice lack the listener's.
+    let starved = (3..=64).rev().map(|count| {
+        let child = Launch::client().through(&format!("ulimit -n {count}; exec \"$@\"")).start();
+        child.greeting();
+        child
+    });
+    let is_starved =
+        |child: &crate::child::Child| !child.stdout().iter().any(|line| line.starts_with("CMETHOD "));
+    let child = starved.into_iter().find(is_starved).unwrap();
+    let lines = child.stdout();
+    let methods = protocol(&lines);
+    assert_eq!(methods.len(), 3, "{lines:?}");
+    assert!(methods[1].starts_with("CMETHOD-ERROR hexchat "), "{lines:?}");
+    assert_eq!(methods[2], "CMETHODS DONE");
+    let error = child.stays_with("CMETHOD-ERROR hexchat ");
+    assert_eq!(error.matches("os error").count(), 1, "{error}");
+}
+
+/// A chat server that takes connections and never says anything.
+fn silent_server() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+#[test]
+fn row_18_the_methods_are_done_without_any_network() {
+    // A namespace of its own has no interface that is up, not even the loopback one.
+    for launch in Launch::both() {
+        let child = launch
+            .through(
+                "unshare --net true 2>/dev/null && exec unshare --net \"$@\"
+                 exec unshare --user --map-root-user --net \"$@\"",
+            )
+            .start();
+        child.greeting();
+        let lines = child.stdout();
+        let methods = protocol(&lines);
+        assert_eq!(methods.len(), 3, "{lines:?}");
+        assert!(
+            methods[1].starts_with("CMETHOD hexchat ") || methods[1].starts_with("SMETHOD hexchat "),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn row_18_a_client_has_not_logged_in_when_its_methods_are_done() {
+    let (listener, port) = silent_server();
+    let child = Launch::client().config(&account(port)).start();
+    child.greeting();
+    assert!(child.stdout().contains(&"CMETHODS DONE".to_owned()));
+    listener.set_nonblocking(true).unwrap();
+    let connected = listener.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(connected, Err(std::io::ErrorKind::WouldBlock));
+}
+
+#[test]
+fn row_18_a_server_that_does_not_answer_delays_nothing() {
+    let (_listener, port) = silent_server();
+    let config = format!("{}[bridge]\nclassic = true\n", account(port));
+    for (launch, done) in [(Launch::client(), "CMETHODS DONE"), (Launch::server(), "SMETHODS DONE")] {
+        let child = launch.config(&config).start();
+        child.greeting();
+        assert!(child.stdout().contains(&done.to_owned()));
+    }
 }
 
 #[test]
 fn a_configuration_that_cannot_work_is_a_method_error_and_the_child_stays() {
-    let mut child = Launch::client().config("[client]\nsurprise = \"hidden\"\n").start();
-    let lines = child.greeting();
-    let error = lines.iter().find(|line| line.starts_with("CMETHOD-ERROR hexchat ")).unwrap();
+    let child = Launch::client().config("[client]\nsurprise = \"hidden\"\n").start();
+    let error = child.stays_with("CMETHOD-ERROR hexchat ");
     assert!(error.contains("line 2") && error.contains("surprise") && !error.contains("hidden"), "{error}");
-    assert_eq!(lines.last().map(String::as_str), Some("CMETHODS DONE"));
-    assert!(child.process.is_running());
-    child.process.close_stdin();
-    assert_eq!(child.status(), 0);
 }
 
 #[test]
-fn rows_19_and_20_a_proxy_is_confirmed_once_and_only_when_there_is_one() {
-    let confirmations = |launch: Launch| {
-        let lines = launch.start().greeting();
-        lines.iter().filter(|line| *line == "PROXY DONE").count()
-    };
-    assert_eq!(confirmations(Launch::client()), 0);
-    for uri in ["http://127.0.0.1:9", "socks4a://u@127.0.0.1:9", "socks5://u:p@127.0.0.1:9"] {
-        assert_eq!(confirmations(Launch::client().set("TOR_PT_PROXY", uri)), 1, "{uri}");
+fn row_20_without_a_proxy_none_is_confirmed() {
+    for launch in [Launch::client(), Launch::client().set("TOR_PT_PROXY", ""), Launch::server()] {
+        let child = launch.start();
+        child.greeting();
+        assert!(!child.stdout().iter().any(|line| line.starts_with("PROXY")));
     }
 }
 
 #[test]
-fn rows_19_and_21_a_proxy_that_cannot_be_used_is_an_error_without_its_credentials() {
-    for uri in [
-        "ftp://127.0.0.1:9",
-        "socks5://user:sesame@proxy.example:9",
-        "http://127.0.0.1",
-        "http://127.0.0.1:9/x",
-    ] {
-        let mut child = Launch::client().set("TOR_PT_PROXY", uri).start();
-        assert_eq!(child.status(), 2, "{uri}");
-        let lines = child.greeting();
-        assert!(lines.iter().any(|line| line.starts_with("PROXY-ERROR ")), "{uri}: {lines:?}");
-        assert!(!lines.iter().any(|line| line.contains("sesame") || line.contains("METHOD")), "{lines:?}");
-    }
-}
-
-#[test]
-fn rows_33_and_34_the_version_is_told_before_the_methods_are_done() {
-    let lines = Launch::client().start().greeting();
-    let status = lines.iter().position(|line| line.starts_with("STATUS ")).unwrap();
-    let done = lines.iter().position(|line| line == "CMETHODS DONE").unwrap();
-    assert!(status < done);
-    let fields: Vec<&str> = lines[status].split(' ').skip(1).collect();
-    for field in ["TRANSPORT=hexchat", "TYPE=version", "IMPLEMENTATION=\"hexchat-pt\""] {
-        assert!(fields.contains(&field), "{fields:?}");
-    }
-}
-
-#[test]
-fn rows_30_and_31_log_lines_have_the_severity_first_and_a_quoted_message() {
-    let port = free_port().unwrap();
-    let child = Launch::server()
-        .config(&format!(
-            "[[account]]\njid = \"b@chat.example\"\npassword = \"x\"\nserver = \"127.0.0.1:{port}\"\n[bridge]\nclassic = true\n"
-        ))
-        .start();
-    let line = child.says("LOG ");
-    let rest = line.strip_prefix("LOG SEVERITY=").unwrap();
-    let (severity, message) = rest.split_once(" MESSAGE=").unwrap();
-    assert!(["error", "warning", "notice", "info", "debug"].contains(&severity), "{line}");
-    assert!(message.starts_with('"') && message.ends_with('"') || !message.contains(' '), "{line}");
+fn row_20_a_bridge_is_not_told_of_a_proxy_and_confirms_none() {
+    let child = Launch::server().set("TOR_PT_PROXY", "socks5://127.0.0.1:9").start();
+    child.greeting();
+    assert_eq!(protocol(&child.stdout()), ["VERSION 1", "SMETHOD hexchat 127.0.0.1:1", "SMETHODS DONE"]);
 }

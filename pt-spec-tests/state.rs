@@ -1,0 +1,103 @@
+//! Rows 6 and 7: the state folder, and nothing beside it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+use crate::child::{Launch, PATIENCE, protocol};
+
+fn mode(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o7777)
+}
+
+/// A client opens its state after it has told Tor that it is ready.
+fn becomes_private(path: &Path) {
+    let deadline = Instant::now() + PATIENCE;
+    while mode(path) != Some(0o700) {
+        assert!(Instant::now() < deadline, "{:?}", mode(path));
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn row_6_the_state_folder_is_made_for_its_owner_alone() {
+    for launch in Launch::both() {
+        let path = launch.state().join("not/there/yet");
+        let child = launch.set("TOR_PT_STATE_LOCATION", &path).start();
+        child.greeting();
+        becomes_private(&path);
+    }
+}
+
+#[test]
+fn row_6_a_folder_that_others_could_look_into_is_closed_to_them() {
+    for launch in Launch::both() {
+        let path = launch.state().join("pt_state");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let child = launch.start();
+        child.greeting();
+        becomes_private(&path);
+    }
+}
+
+#[test]
+fn row_6_a_folder_that_everybody_shares_is_left_as_it_is() {
+    let launch = Launch::server();
+    let path = launch.state().join("pt_state");
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o1777)).unwrap();
+    let child = launch.start();
+    child.greeting();
+    assert_eq!(mode(&path), Some(0o1777));
+    child.stays_with("SMETHOD-ERROR hexchat ");
+}
+
+#[test]
+fn row_7_nothing_is_written_outside_the_state_folder() {
+    for launch in Launch::both() {
+        let empty = tempfile::tempdir().unwrap();
+        let mut launch = launch.folder(empty.path());
+        for variable in
+            ["HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"]
+        {
+            launch = launch.set(variable, empty.path());
+        }
+        let before = fs::read_dir(launch.state()).unwrap().count();
+        let mut child = launch.start();
+        child.greeting();
+        becomes_private(&child.state.path().join("pt_state"));
+        child.process.close_stdin();
+        assert_eq!(child.status(), 0);
+        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+        assert_eq!(
+            fs::read_dir(child.state.path()).unwrap().count(),
+            before + 1,
+            "the state folder alone is new"
+        );
+    }
+}
+
+#[test]
+fn row_7_a_client_works_without_a_usable_state_folder() {
+    let launch = Launch::client();
+    let file = launch.file("a-file", "");
+    let below = file.join("state");
+    for unusable in [&file, &below, Path::new("/proc/self"), Path::new("/proc/nothing")] {
+        let child = Launch::client().set("TOR_PT_STATE_LOCATION", unusable).start();
+        child.greeting();
+        let lines = child.stdout();
+        assert!(protocol(&lines).iter().any(|line| line.starts_with("CMETHOD hexchat ")), "{lines:?}");
+    }
+}
+
+#[test]
+fn row_7_a_bridge_which_must_be_found_again_does_not_start_without_its_state() {
+    for unusable in ["/proc/self", "/proc/nothing"] {
+        let child = Launch::server().set("TOR_PT_STATE_LOCATION", unusable).start();
+        let error = child.stays_with("SMETHOD-ERROR hexchat ");
+        assert!(error.contains(unusable), "{error}");
+        assert_eq!(error.matches("os error").count(), 1, "{error}");
+    }
+}
