@@ -142,8 +142,8 @@ impl Client {
     }
 
     /// Something worked: its faults are news again.
-    pub fn is_right(&self, bridge: Option<BridgeNumber>) {
-        self.said().is_right(bridge);
+    pub fn recovered(&self, bridge: Option<BridgeNumber>) {
+        self.said().recovered(bridge);
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {

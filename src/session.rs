@@ -4,34 +4,34 @@
 //! of *streams*, and travels over *paths*: In-Band Bytestreams (XEP-0047) between one of the client's accounts and one of
 //! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
+pub mod ack;
+mod assembler;
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod bytestream;
+pub mod counters;
 pub mod entropy;
+pub mod frame;
 pub mod handshake;
 pub mod keys;
 pub mod line;
-pub mod seal;
-pub mod sid;
-#[cfg(test)]
-mod vectors;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
-mod bytestream;
 #[allow(dead_code, reason = "the session core, which uses it, is to come")]
 mod path;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
-mod scheduler;
-#[cfg(test)]
-mod server_model;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
-mod window;
-pub mod ack;
-mod assembler;
-pub mod counters;
-pub mod frame;
 pub mod ranges;
 mod receive;
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod scheduler;
+pub mod seal;
 mod send_buffer;
+#[cfg(test)]
+mod server_model;
+pub mod sid;
 mod stream;
 pub mod streams;
 pub mod varint;
+#[cfg(test)]
+mod vectors;
+#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod window;
 
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;

@@ -62,13 +62,13 @@ fn row_47_a_bridge_that_cannot_reach_tor_shows_neither_tor_nor_the_peer() {
     let server = server_with_a_peer();
     let tor = format!("{TOR}:{}", free_port().unwrap());
     let (child, watch) = start(&anonymous(&server), |launch| launch.set("TOR_PT_ORPORT", &tor));
-    expect(&child, "cannot reach its target: connection refused");
+    expect(&child, "cannot reach Tor's ORPort: connection refused");
     watch.assert_discreet(&child, "a dead ORPort");
     let (child, watch) = start(&anonymous(&server), |launch| {
         launch
             .set("TOR_PT_EXTENDED_SERVER_PORT", &tor)
             .set("TOR_PT_AUTH_COOKIE_FILE", "/nonexistent/planted-cookie")
     });
-    expect(&child, "cannot reach Tor's extended ORPort");
+    expect(&child, "cannot read the cookie file of Tor's extended ORPort");
     watch.assert_discreet(&child, "a dead extended ORPort");
 }

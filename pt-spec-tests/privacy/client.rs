@@ -59,7 +59,9 @@ fn row_47_arguments_that_cannot_work_are_not_shown() {
             assert_ne!(ask(child.socks(), line.as_bytes()), SUCCEEDED, "{line}");
         }
     }
-    assert_ne!(ask(child.socks(), &[b"jid=pl\xffanted;", good.as_bytes()].concat()), SUCCEEDED);
+    for bad in [&b"jid=pl\xffanted;"[..], b"planted@x.example:planted=\xff;"] {
+        assert_ne!(ask(child.socks(), &[bad, good.as_bytes()].concat()), SUCCEEDED);
+    }
     for secure in [format!("{good};key={KEY}"), format!("{good};key={KEY};psk={PSK}")] {
         assert_ne!(ask(child.socks(), secure.as_bytes()), SUCCEEDED);
     }

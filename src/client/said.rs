@@ -38,7 +38,7 @@ impl Said {
     }
 
     /// What went wrong before went right now: it is news when it goes wrong again.
-    pub(super) fn is_right(&mut self, bridge: Option<BridgeNumber>) {
+    pub(super) fn recovered(&mut self, bridge: Option<BridgeNumber>) {
         // What is wrong with the bridge line itself stays so.
         self.texts.retain(|(about, text)| *about != bridge || text.starts_with("bridge line"));
     }
@@ -81,7 +81,7 @@ mod tests {
         for about in [first, second] {
             assert!(said.is_news(about, "refused") && said.is_news(about, "bridge line: no key"));
         }
-        said.is_right(first);
+        said.recovered(first);
         assert!(said.is_news(first, "refused") && !said.is_news(first, "bridge line: no key"));
         assert!(!said.is_news(second, "refused"));
     }

@@ -35,7 +35,7 @@ pub enum ArgsError {
     /// An item, counted from 1, whose key is not UTF-8.
     #[error("the key of argument {0} is not UTF-8")]
     KeyNotUtf8(usize),
-    /// The named key's value is not UTF-8.
+    /// The named key's value is not UTF-8. A key that is no name, perhaps a secret in the wrong place, is not shown.
     #[error("the value of `{0}` is not UTF-8")]
     ValueNotUtf8(String),
     /// A server option, counted from 1, without the `name:` that says whose it is.
@@ -194,6 +194,12 @@ impl fmt::Display for SmethodArgs {
     }
 }
 
+/// A key that somebody else wrote, when it can be one.
+fn presentable(key: String) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if key.len() <= 32 && key.chars().all(is_name) { key } else { "(unprintable)".to_owned() }
+}
+
 /// `text` with a backslash before each of `special`.
 fn escape(text: &str, special: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -250,7 +256,7 @@ impl<'a> Scanner<'a> {
         let key = String::from_utf8(key).map_err(|_| ArgsError::KeyNotUtf8(self.item))?;
         match String::from_utf8(value) {
             Ok(value) => Ok((key, value)),
-            Err(_) => Err(ArgsError::ValueNotUtf8(key)),
+            Err(_) => Err(ArgsError::ValueNotUtf8(presentable(key))),
         }
     }
 

@@ -90,7 +90,7 @@ async fn answer(client: &Client, request: SocksRequest) {
     };
     match outcome {
         Ok(stream) => {
-            client.is_right(bridge);
+            client.recovered(bridge);
             if let Ok(tcp) = request.accept().await {
                 relay(tcp, stream).await;
             }

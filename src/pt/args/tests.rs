@@ -52,6 +52,8 @@ fn no_error_and_no_debug_shows_a_value() {
     assert!(shown.contains("login") && !shown.contains("hunter2"), "{shown}");
     let error = Args::parse(b"login=hunter2\xff").unwrap_err().to_string();
     assert!(error.contains("login") && !error.contains("hunter2"), "{error}");
+    let misplaced = Args::parse(b"alice@x.example:hunter2=\xff").unwrap_err().to_string();
+    assert!(!misplaced.contains("hunter2") && !misplaced.contains("alice"), "{misplaced}");
 }
 
 #[test]
