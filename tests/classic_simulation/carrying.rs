@@ -9,8 +9,10 @@ use hexchat_pt::protocol::{Address, CloseReason};
 use xmpp_parsers::jid::Jid;
 
 use crate::flow::{End, Outcome, Script};
-use crate::network::{Body, Conditions, Seat, Side, Stanza, Time};
-use crate::world::{Fault, Setup, World, seconds};
+use crate::letters::{Body, Stanza};
+use crate::network::{Conditions, Seat, Side, Time};
+use crate::setup::{Setup, World};
+use crate::world::{Fault, seconds};
 
 const SECOND: Duration = Duration::from_secs(1);
 const RIGHT: Seat = Seat::new(Side::Right, 0);

@@ -7,8 +7,10 @@ use hexchat_pt::protocol::{Address, CloseReason};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
-use crate::network::{Body, Conditions, Seat, Side, Stanza};
-use crate::world::{Fault, Setup, World};
+use crate::letters::{Body, Stanza};
+use crate::network::{Conditions, Seat, Side};
+use crate::setup::{Setup, World};
+use crate::world::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 const LEFT: Seat = Seat::new(Side::Left, 0);

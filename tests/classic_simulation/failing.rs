@@ -6,7 +6,8 @@ use hexchat_pt::protocol::CloseReason;
 
 use crate::flow::{End, Outcome, Script};
 use crate::network::{Seat, Side};
-use crate::world::{Fault, Setup, World};
+use crate::setup::{Setup, World};
+use crate::world::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 

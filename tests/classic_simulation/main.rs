@@ -2,12 +2,11 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | `rng` | random numbers that a seed replays |
-//! | `network` | the chat servers: order, delay, shaping, bounces, resumption, faults |
-//! | `program` | our program with a driver that watches the wire |
+//! | `../simulation` | whatever the protocol: random numbers that a seed replays, the chat servers, the reference of what applications do and may read, and the clock |
+//! | `letters` | what stanzas say |
+//! | `ours` | our program with a driver that watches the wire |
 //! | `old_peer` | the program of 2013 |
-//! | `flow` | the reference: what applications do and what they may read |
-//! | `world` | all of it together, and the clock |
+//! | `setup` | worlds of such programs |
 //! | `random` | thousands of random worlds |
 //! | `connecting`, `carrying`, `failing`, `with_old_peer` | one story each |
 //!
@@ -21,14 +20,25 @@
     reason = "a test that meets something unexpected has failed, and says so"
 )]
 
+#[path = "../simulation/flow.rs"]
+mod flow;
+#[path = "../simulation/network.rs"]
+mod network;
+#[path = "../simulation/program.rs"]
+mod program;
+#[path = "../simulation/rng.rs"]
+mod rng;
+#[path = "../simulation/seeds.rs"]
+mod seeds;
+#[path = "../simulation/world.rs"]
+mod world;
+
 mod carrying;
 mod connecting;
 mod failing;
-mod flow;
-mod network;
+mod letters;
 mod old_peer;
-mod program;
+mod ours;
 mod random;
-mod rng;
+mod setup;
 mod with_old_peer;
-mod world;

@@ -14,7 +14,7 @@ use hexchat_pt::classic::{Aliases, Header, Payload};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
-use crate::network::{Body, Stanza};
+use crate::letters::{Body, Stanza};
 use crate::program::Program;
 
 /// The most that it reads from an application at once.
@@ -172,7 +172,7 @@ impl OldPeer {
     }
 }
 
-impl Program for OldPeer {
+impl Program<Body> for OldPeer {
     fn handle_account(&mut self, _now: Instant, account: AccountId, change: AccountChange) {
         if let AccountChange::Online { jid, .. } = change {
             self.accounts.retain(|(other, _)| *other != account);

@@ -1,7 +1,5 @@
 //! Random worlds, thousands of them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hexchat_pt::classic::Config;
@@ -11,7 +9,9 @@ use xmpp_parsers::jid::Jid;
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Seat, Side, Time};
 use crate::rng::Rng;
-use crate::world::{Fault, Setup, World};
+use crate::seeds::try_seeds;
+use crate::setup::{Setup, World};
+use crate::world::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,17 +28,17 @@ enum Weather {
 
 #[test]
 fn in_calm_weather_every_stream_arrives_intact() {
-    try_seeds("in_calm_weather", 400, |seed, keep_log| play(seed, Weather::Calm, keep_log));
+    try_seeds("in_calm_weather", 400, |seed, keep_log| drop(play(seed, Weather::Calm, keep_log)));
 }
 
 #[test]
 fn when_nothing_is_lost_every_stream_arrives_intact() {
-    try_seeds("when_nothing_is_lost", 400, |seed, keep_log| play(seed, Weather::Bumpy, keep_log));
+    try_seeds("when_nothing_is_lost", 400, |seed, keep_log| drop(play(seed, Weather::Bumpy, keep_log)));
 }
 
 #[test]
 fn in_a_storm_every_stream_arrives_or_is_closed_at_both_ends() {
-    try_seeds("in_a_storm", 1200, |seed, keep_log| play(seed, Weather::Stormy, keep_log));
+    try_seeds("in_a_storm", 1200, |seed, keep_log| drop(play(seed, Weather::Stormy, keep_log)));
 }
 
 #[test]
@@ -58,34 +58,6 @@ fn the_same_seed_gives_the_same_log() {
         world.log().to_owned()
     };
     assert_ne!(log(1), log(2), "seeds make no difference");
-}
-
-/// Tries `count` seeds, or as many as `HEXCHAT_SEEDS` says, or just `HEXCHAT_SEED`.
-fn try_seeds(test: &str, count: u64, run: impl Fn(u64, bool) -> World + Sync) {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    if let Some(seed) = number("HEXCHAT_SEED") {
-        run(seed, true);
-        return;
-    }
-    let count = number("HEXCHAT_SEEDS").unwrap_or(count);
-    let next = AtomicU64::new(0);
-    let failed = AtomicU64::new(u64::MAX);
-    let work = || loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= count || failed.load(Ordering::Relaxed) != u64::MAX {
-            break;
-        }
-        if catch_unwind(AssertUnwindSafe(|| run(seed, false))).is_err() {
-            eprintln!(
-                "replay: HEXCHAT_SEED={seed} cargo test --test classic_simulation -- --nocapture {test}"
-            );
-            failed.fetch_min(seed, Ordering::Relaxed);
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(4);
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    let seed = failed.into_inner();
-    assert_eq!(seed, u64::MAX, "seed {seed} fails");
 }
 
 /// A world and what is known of it beforehand.

@@ -6,7 +6,7 @@ use hexchat_pt::protocol::CloseReason;
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Side};
-use crate::world::{Setup, World};
+use crate::setup::{Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! The two programs that talk: what they have in common, and ours.
+//! Our program, with a driver that watches the wire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -7,39 +7,8 @@ use hexchat_pt::classic::{Config, Endpoint, Incoming, Outgoing, Payload, SetId, 
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
 use xmpp_parsers::jid::Jid;
 
-use crate::network::{Body, Stanza};
-
-/// A program with accounts on one side and applications on the other.
-pub(crate) trait Program {
-    fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange);
-    fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza);
-    fn handle_server_ack(&mut self, now: Instant, id: &str);
-    fn handle_timeout(&mut self, now: Instant);
-    fn poll_timeout(&self) -> Option<Instant>;
-    fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)>;
-    fn poll_event(&mut self) -> Option<Event>;
-
-    fn connect(
-        &mut self,
-        now: Instant,
-        accounts: &[AccountId],
-        to: Jid,
-        local: Address,
-        remote: Address,
-    ) -> Result<StreamId, CloseReason>;
-    fn accept(&mut self, now: Instant, stream: StreamId);
-    fn refuse(&mut self, now: Instant, stream: StreamId);
-    fn write(&mut self, now: Instant, stream: StreamId, data: &[u8]) -> Result<usize, CloseReason>;
-    fn read(&mut self, now: Instant, stream: StreamId) -> Read;
-    fn finish(&mut self, now: Instant, stream: StreamId);
-    fn release(&mut self, now: Instant, stream: StreamId);
-
-    /// Bytes kept.
-    fn buffered(&self) -> usize;
-    fn stream_count(&self) -> usize;
-    /// The most bytes that it may keep for one stream.
-    fn most_buffered(&self) -> usize;
-}
+use crate::letters::{Body, Stanza};
+use crate::program::Program;
 
 /// Ours, with a driver that checks what goes over the wire.
 pub(crate) struct Ours {
@@ -94,7 +63,7 @@ fn set_of(id: &str) -> Option<SetId> {
     id.strip_prefix('h')?.parse().ok().map(SetId)
 }
 
-impl Program for Ours {
+impl Program<Body> for Ours {
     fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange) {
         match &change {
             AccountChange::Online { .. } => self.online.insert(account),

@@ -5,14 +5,12 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hexchat_pt::classic::Config;
 use hexchat_pt::protocol::{AccountChange, AccountId, CloseReason, Event, Read, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{App, Decision, End, Flow, Outcome, Script};
-use crate::network::{Body, Conditions, Delivery, Network, Seat, Side, Stanza, Time};
-use crate::old_peer::OldPeer;
-use crate::program::{Ours, Program};
+use crate::network::{Conditions, Delivery, Letter, Network, Seat, Side, Stanza, Time};
+use crate::program::Program;
 use crate::rng::Rng;
 
 /// Steps at one instant, above which something runs in circles.
@@ -20,33 +18,16 @@ const MOST_STEPS_AT_ONCE: usize = 20_000;
 /// Timeouts that a program may want handled in one second.
 const MOST_TIMEOUTS_A_SECOND: usize = 500;
 
-/// What a world is made of.
+/// What a world is made of, whatever its programs are.
 #[derive(Clone, Debug)]
-pub(crate) struct Setup {
+pub(crate) struct Stage {
     pub(crate) seed: u64,
     /// How many accounts each side has.
     pub(crate) accounts: [u64; 2],
     /// All accounts of a side are resources of one bare JID.
     pub(crate) one_bare_jid: bool,
     pub(crate) conditions: Conditions,
-    pub(crate) config: Config,
-    /// The program on the right is the one of 2013.
-    pub(crate) old_right: bool,
     pub(crate) keep_log: bool,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            accounts: [1, 1],
-            one_bare_jid: false,
-            conditions: Conditions::default(),
-            config: Config::default(),
-            old_right: false,
-            keep_log: true,
-        }
-    }
 }
 
 /// What goes wrong.
@@ -78,12 +59,15 @@ enum Task {
     Calm,
 }
 
-pub(crate) struct World {
+/// Makes the program of one side.
+pub(crate) type Maker<L> = Box<dyn Fn(Side) -> Box<dyn Program<L>>>;
+
+pub(crate) struct World<L: Letter> {
     start: Instant,
     now: Time,
-    config: Config,
-    pub(crate) network: Network,
-    programs: [Box<dyn Program>; 2],
+    make: Maker<L>,
+    pub(crate) network: Network<L>,
+    programs: [Box<dyn Program<L>>; 2],
     killed: BTreeSet<Side>,
     gone: BTreeSet<Seat>,
     flows: Vec<Flow>,
@@ -98,26 +82,22 @@ pub(crate) struct World {
     pub(crate) stanzas: usize,
 }
 
-impl World {
+impl<L: Letter> World<L> {
     /// A world in which every account is about to log in.
-    pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { seed, accounts, one_bare_jid, conditions, mut config, old_right, keep_log } = setup;
+    pub(crate) fn on(stage: Stage, make: Maker<L>) -> Self {
+        let Stage { seed, accounts, one_bare_jid, conditions, keep_log } = stage;
         let mut network = Network::new(Rng::new(seed).fork(), conditions);
         for (side, count) in Side::BOTH.into_iter().zip(accounts) {
             for account in 0..count {
                 network.add_account(Seat::new(side, account), jid_of(side, account, one_bare_jid));
             }
         }
-        config.accept_on = (0..8).map(AccountId).collect();
-        let left: Box<dyn Program> = Box::new(Ours::new(config.clone()));
-        let right: Box<dyn Program> =
-            if old_right { Box::new(OldPeer::default()) } else { Box::new(Ours::new(config.clone())) };
         let mut world = Self {
             start: Instant::now(),
             now: Time::ZERO,
-            config,
+            programs: Side::BOTH.map(&make),
+            make,
             network,
-            programs: [left, right],
             killed: BTreeSet::new(),
             gone: BTreeSet::new(),
             flows: Vec::new(),
@@ -154,11 +134,11 @@ impl World {
         self.flows[flow].app(side)
     }
 
-    pub(crate) fn program(&self, side: Side) -> &dyn Program {
+    pub(crate) fn program(&self, side: Side) -> &dyn Program<L> {
         self.programs[side as usize].as_ref()
     }
 
-    fn program_mut(&mut self, side: Side) -> &mut dyn Program {
+    fn program_mut(&mut self, side: Side) -> &mut dyn Program<L> {
         self.programs[side as usize].as_mut()
     }
 
@@ -363,12 +343,12 @@ impl World {
                 continue;
             }
             self.stanzas += 1;
-            self.note(format_args!("{side:?}/{} sends {} {}", via.0, stanza.id, Brief(&stanza)));
+            self.note(format_args!("{side:?}/{} sends {} {}", via.0, stanza.id, stanza.body));
             self.network.send(self.now, Seat { side, account: via }, to, stanza);
         }
     }
 
-    fn deliver(&mut self, seat: Seat, delivery: Delivery) {
+    fn deliver(&mut self, seat: Seat, delivery: Delivery<L>) {
         if self.killed.contains(&seat.side) {
             return;
         }
@@ -380,8 +360,8 @@ impl World {
     }
 
     /// Gives a stanza to a program, whoever sent it.
-    pub(crate) fn hand_in(&mut self, seat: Seat, from: &Jid, stanza: Stanza) {
-        self.note(format_args!("{:?}/{} gets {} {}", seat.side, seat.account.0, stanza.id, Brief(&stanza)));
+    pub(crate) fn hand_in(&mut self, seat: Seat, from: &Jid, stanza: Stanza<L>) {
+        self.note(format_args!("{:?}/{} gets {} {}", seat.side, seat.account.0, stanza.id, stanza.body));
         let now = self.instant();
         self.program_mut(seat.side).handle_stanza(now, seat.account, from, stanza);
         self.settle();
@@ -687,7 +667,7 @@ impl World {
     /// The program on one side is started again, with the same accounts, and remembers nothing.
     pub(crate) fn restart_program(&mut self, side: Side) {
         self.note(format_args!("{side:?} is started again"));
-        self.programs[side as usize] = Box::new(Ours::new(self.config.clone()));
+        self.programs[side as usize] = (self.make)(side);
         self.streams.retain(|(other, _), _| *other != side);
         for flow in &mut self.flows {
             flow.app_mut(side).outcome = Outcome::Released;
@@ -726,35 +706,6 @@ fn jid_of(side: Side, account: u64, one_bare_jid: bool) -> FullJid {
     let text =
         if one_bare_jid { format!("{name}@x/r{account}") } else { format!("{name}{account}@x/r{account}") };
     FullJid::new(&text).expect("a JID")
-}
-
-/// A stanza in the log.
-struct Brief<'a>(&'a Stanza);
-
-impl std::fmt::Display for Brief<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use hexchat_pt::classic::Payload;
-        let payload = |payload: &Payload| {
-            let port = |address: &hexchat_pt::protocol::Address| address.port().unwrap_or_default();
-            let ports = format!("{}>{}", port(&payload.header().local), port(&payload.header().remote));
-            match payload {
-                Payload::Connect { .. } => format!("connect {ports}"),
-                Payload::ConnectAck { success, .. } => format!("ack {ports} {success}"),
-                Payload::Packet { id, data, .. } => format!("packet {ports} {id:?} {} bytes", data.len()),
-                Payload::Disconnect { id, .. } => format!("disconnect {ports} {id:?}"),
-                Payload::Malformed { .. } => format!("malformed {ports}"),
-            }
-        };
-        match &self.0.body {
-            Body::Message { payload: says, delayed } => write!(f, "message {} {delayed}", payload(says)),
-            Body::MessageError { .. } => f.write_str("message error"),
-            Body::Set(says) => write!(f, "set {}", payload(says)),
-            Body::Ping => f.write_str("ping"),
-            Body::Result(None) => f.write_str("result"),
-            Body::Result(Some(says)) => write!(f, "result {}", payload(says)),
-            Body::Error { nobody_there } => write!(f, "error {nobody_there}"),
-        }
-    }
 }
 
 /// A stretch of time.

@@ -5,13 +5,12 @@
 //! up to [`Conditions`] and the seed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use hexchat_pt::classic::Payload;
 use hexchat_pt::protocol::AccountId;
 use xmpp_parsers::jid::{FullJid, Jid};
-use xmpp_parsers::minidom::Element;
 
 use crate::rng::Rng;
 
@@ -49,70 +48,30 @@ impl Seat {
     }
 }
 
-/// What a stanza says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
-    Message { payload: Payload, delayed: bool },
-    MessageError { payload: Option<Payload> },
-    Set(Payload),
-    Ping,
-    Result(Option<Payload>),
-    Error { nobody_there: bool },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stanza {
-    pub(crate) id: String,
-    pub(crate) body: Body,
-}
-
-impl Stanza {
-    fn payload(&self) -> Option<&Payload> {
-        match &self.body {
-            Body::Message { payload, .. } | Body::Set(payload) => Some(payload),
-            Body::Result(payload) | Body::MessageError { payload } => payload.as_ref(),
-            Body::Ping | Body::Error { .. } => None,
-        }
-    }
-
+/// What a stanza says, to a network that only carries it.
+pub(crate) trait Letter: Clone + fmt::Debug + fmt::Display {
     /// Roughly its length as XML.
-    fn size(&self) -> u64 {
-        let payload = match self.payload() {
-            Some(Payload::Packet { data, .. }) => 400 + data.len() as u64 * 4 / 3,
-            Some(_) => 400,
-            None => 0,
-        };
-        120 + payload
-    }
+    fn size(&self) -> u64;
+    /// The same after a trip through the encoding.
+    fn through_the_wire(self) -> Self;
+    /// What comes back when nobody is there; nothing for answers.
+    fn bounce(&self, repeats_message: bool) -> Option<Self>;
+    /// What comes out of the server's offline storage, if it is what servers keep there.
+    fn stored(&self) -> Option<Self>;
+}
 
-    /// The same stanza after a trip through the encoding.
-    fn through_the_wire(self) -> Self {
-        let reread = |payload: Payload| {
-            if matches!(payload, Payload::Malformed { .. }) {
-                return payload;
-            }
-            let xml = String::from(&payload.to_element());
-            let element: Element = xml.parse().expect("what was written is XML");
-            let read = Payload::from_element(&element);
-            assert_eq!(read.as_ref(), Some(&payload), "the encoding changed a payload: {xml}");
-            payload
-        };
-        let body = match self.body {
-            Body::Message { payload, delayed } => Body::Message { payload: reread(payload), delayed },
-            Body::Set(payload) => Body::Set(reread(payload)),
-            Body::Result(payload) => Body::Result(payload.map(reread)),
-            other => other,
-        };
-        Self { id: self.id, body }
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stanza<L> {
+    pub(crate) id: String,
+    pub(crate) body: L,
 }
 
 /// What an account hands to its program.
 #[derive(Clone, Debug)]
-pub(crate) enum Delivery {
+pub(crate) enum Delivery<L> {
     Stanza {
         from: Jid,
-        stanza: Stanza,
+        stanza: Stanza<L>,
     },
     /// The server has taken over the stanza with this id (XEP-0198).
     ServerAck {
@@ -172,7 +131,7 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Account {
+struct Account<L> {
     jid: FullJid,
     state: State,
     /// When the shaper has read everything that was sent.
@@ -180,17 +139,17 @@ struct Account {
     /// When the last stanza reaches the server.
     uplink_last: Time,
     /// What was under way in either direction when the connection broke, in order.
-    held: Vec<InFlight>,
-    stored: Vec<(Jid, Stanza)>,
+    held: Vec<InFlight<L>>,
+    stored: Vec<(Jid, Stanza<L>)>,
 }
 
 #[derive(Clone, Debug)]
-enum InFlight {
-    Up { from: Seat, to: Jid, stanza: Stanza },
-    Down { to: Seat, delivery: Delivery },
+enum InFlight<L> {
+    Up { from: Seat, to: Jid, stanza: Stanza<L> },
+    Down { to: Seat, delivery: Delivery<L> },
 }
 
-impl InFlight {
+impl<L> InFlight<L> {
     fn seat(&self) -> Seat {
         match self {
             Self::Up { from: seat, .. } | Self::Down { to: seat, .. } => *seat,
@@ -199,11 +158,11 @@ impl InFlight {
 }
 
 #[derive(Debug)]
-pub(crate) struct Network {
+pub(crate) struct Network<L> {
     rng: Rng,
     conditions: Conditions,
-    accounts: BTreeMap<Seat, Account>,
-    queue: BTreeMap<(Time, u64), InFlight>,
+    accounts: BTreeMap<Seat, Account<L>>,
+    queue: BTreeMap<(Time, u64), InFlight<L>>,
     /// When the last stanza from one JID to an account arrives.
     order: BTreeMap<(Jid, Seat), Time>,
     next: u64,
@@ -211,7 +170,7 @@ pub(crate) struct Network {
     mute: Option<Side>,
 }
 
-impl Network {
+impl<L: Letter> Network<L> {
     pub(crate) fn new(rng: Rng, conditions: Conditions) -> Self {
         Self {
             rng,
@@ -268,16 +227,18 @@ impl Network {
         self.queue.first_key_value().map(|(&(at, _), _)| at)
     }
 
-    fn push(&mut self, at: Time, what: InFlight) {
+    fn push(&mut self, at: Time, what: InFlight<L>) {
         self.queue.insert((at, self.next), what);
         self.next += 1;
     }
 
     /// A program sends a stanza.
-    pub(crate) fn send(&mut self, now: Time, from: Seat, to: Jid, stanza: Stanza) {
+    pub(crate) fn send(&mut self, now: Time, from: Seat, to: Jid, stanza: Stanza<L>) {
         self.now = now;
         let encoded = self.rng.chance(1, self.conditions.encoded);
-        let stanza = if encoded { stanza.through_the_wire() } else { stanza };
+        let Stanza { id, body } = stanza;
+        let body = if encoded { body.through_the_wire() } else { body };
+        let stanza = Stanza { id, body };
         let what = InFlight::Up { from, to, stanza };
         match self.accounts[&from].state {
             State::Online => self.start_up(what),
@@ -286,18 +247,18 @@ impl Network {
         }
     }
 
-    fn hold(&mut self, what: InFlight) {
+    fn hold(&mut self, what: InFlight<L>) {
         if let Some(account) = self.accounts.get_mut(&what.seat()) {
             account.held.push(what);
         }
     }
 
-    fn start_up(&mut self, what: InFlight) {
+    fn start_up(&mut self, what: InFlight<L>) {
         let InFlight::Up { from, stanza, .. } = &what else { return };
         let delay = self.rng.millis(self.conditions.uplink.clone());
         let Some(account) = self.accounts.get_mut(from) else { return };
         if let Some(rate) = self.conditions.rate {
-            let reading = Duration::from_micros(stanza.size() * 1_000_000 / rate);
+            let reading = Duration::from_micros(stanza.body.size() * 1_000_000 / rate);
             account.uplink_free = account.uplink_free.max(self.now) + reading;
         } else {
             account.uplink_free = self.now;
@@ -307,7 +268,7 @@ impl Network {
         self.push(at, what);
     }
 
-    fn start_down(&mut self, to: Seat, from: &Jid, delivery: Delivery) {
+    fn start_down(&mut self, to: Seat, from: &Jid, delivery: Delivery<L>) {
         let what = InFlight::Down { to, delivery };
         if self.accounts[&to].state == State::Suspended {
             return self.hold(what);
@@ -320,7 +281,7 @@ impl Network {
     }
 
     /// The next thing that some account receives by `now`.
-    pub(crate) fn pop(&mut self, now: Time) -> Option<(Seat, Delivery)> {
+    pub(crate) fn pop(&mut self, now: Time) -> Option<(Seat, Delivery<L>)> {
         while let Some((&key, _)) = self.queue.first_key_value().filter(|((at, _), _)| *at <= now) {
             let what = self.queue.remove(&key)?;
             self.now = key.0;
@@ -333,7 +294,7 @@ impl Network {
     }
 
     /// A stanza has reached the server.
-    fn route(&mut self, from: Seat, to: Jid, stanza: Stanza) {
+    fn route(&mut self, from: Seat, to: Jid, stanza: Stanza<L>) {
         let sender: Jid = self.accounts[&from].jid.clone().into();
         let ack = Delivery::ServerAck { id: stanza.id.clone() };
         self.start_down(from, &Jid::new("the.server").expect("a JID"), ack);
@@ -363,26 +324,22 @@ impl Network {
         matching.map(|(&seat, _)| seat).take(limit).collect()
     }
 
-    fn nobody_there(&mut self, sender: Seat, to: Jid, stanza: Stanza) {
-        let body = match stanza.body {
-            Body::Message { payload, .. } if self.conditions.stores_offline => {
-                let sender: Jid = self.accounts[&sender].jid.clone().into();
-                let stanza = Stanza { id: stanza.id, body: Body::Message { payload, delayed: true } };
-                if let Some(account) =
-                    self.accounts.values_mut().find(|account| account.jid.to_bare() == to.to_bare())
-                {
-                    account.stored.push((sender, stanza));
-                }
-                return;
+    fn nobody_there(&mut self, sender: Seat, to: Jid, stanza: Stanza<L>) {
+        let Stanza { id, body } = stanza;
+        if self.conditions.stores_offline
+            && let Some(stored) = body.stored()
+        {
+            let sender: Jid = self.accounts[&sender].jid.clone().into();
+            let stanza = Stanza { id, body: stored };
+            if let Some(account) =
+                self.accounts.values_mut().find(|account| account.jid.to_bare() == to.to_bare())
+            {
+                account.stored.push((sender, stanza));
             }
-            Body::Message { payload, .. } => {
-                Body::MessageError { payload: self.conditions.repeats_bounced.then_some(payload) }
-            }
-            Body::Set(_) | Body::Ping => Body::Error { nobody_there: true },
-            Body::Result(_) | Body::Error { .. } | Body::MessageError { .. } => return,
-        };
-        let stanza = Stanza { id: stanza.id, body };
-        self.start_down(sender, &to.clone(), Delivery::Stanza { from: to, stanza });
+        } else if let Some(body) = body.bounce(self.conditions.repeats_bounced) {
+            let stanza = Stanza { id, body };
+            self.start_down(sender, &to.clone(), Delivery::Stanza { from: to, stanza });
+        }
     }
 
     /// The connection of an account breaks.
@@ -396,7 +353,7 @@ impl Network {
         }
     }
 
-    fn take_under_way(&mut self, seat: Seat) -> Vec<InFlight> {
+    fn take_under_way(&mut self, seat: Seat) -> Vec<InFlight<L>> {
         let keys: Vec<_> =
             self.queue.iter().filter(|(_, what)| what.seat() == seat).map(|(&key, _)| key).collect();
         keys.iter().filter_map(|key| self.queue.remove(key)).collect()
