@@ -244,6 +244,27 @@ fn credit_that_was_used_for_bytes_that_never_came_is_not_lost() {
 }
 
 #[test]
+fn credit_that_was_lost_is_given_again_whatever_becomes_of_what_was_given_before() {
+    let (mut client, mut bridge, id) = connected();
+    let mut given = Vec::new();
+    for _ in 0..2 {
+        client.write(id, &[7; 9_000]).unwrap();
+        pump(&mut client, &mut bridge);
+        read_all(&mut bridge, id);
+        let (frames, sent) = packet(&mut bridge, 4096);
+        let credit = frames.iter().find(|frame| matches!(frame, Frame::StreamCredit { .. })).cloned();
+        given.push((credit.unwrap(), sent));
+        client.handle_frame(Frame::StreamCredit { stream: id, offset: 1 << 20 }).unwrap();
+    }
+    let (newer, lost) = given.pop().unwrap();
+    let (older, acked) = given.pop().unwrap();
+    assert_ne!(newer, older);
+    bridge.on_acked(acked);
+    bridge.on_lost(lost);
+    assert!(packet(&mut bridge, 4096).0.contains(&newer));
+}
+
+#[test]
 fn a_client_beyond_the_bridges_limit_is_told_so() {
     let mut client = Streams::new(
         Role::Client,
