@@ -18,7 +18,7 @@ use setup::Setup;
 #[test]
 fn row_40_the_orport_sees_the_applications_bytes_and_no_others() {
     let orport = Tor::listen();
-    let setup = Setup::start(|launch| launch.set("TOR_PT_ORPORT", &orport.address()));
+    let setup = Setup::start(|launch| launch.set("TOR_PT_ORPORT", orport.address()));
     let mut application = setup.request().unwrap();
     let mut tor = orport.accept();
     application.write_all(b"\x07\0\0hello tor").unwrap();
@@ -60,7 +60,7 @@ fn row_41_an_extended_orport_needs_a_cookie_file_and_an_address() {
 fn rows_40_and_41_with_an_extended_orport_the_other_one_is_not_touched_even_when_it_fails() {
     let orport = Tor::listen();
     let nobody = format!("127.0.0.1:{}", free_port().unwrap());
-    let setup = Setup::extended_at(&nobody, |launch| launch.set("TOR_PT_ORPORT", &orport.address()));
+    let setup = Setup::extended_at(&nobody, |launch| launch.set("TOR_PT_ORPORT", orport.address()));
     assert_eq!(setup.request().unwrap_err(), setup::REFUSED);
     warns(&setup.bridge, "cannot reach Tor's extended ORPort");
     assert!(orport.is_untouched());

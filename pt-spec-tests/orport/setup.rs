@@ -46,7 +46,7 @@ impl Setup {
         let file = folder.path().join("cookie");
         fs::write(&file, cookie(&[1; 32])).unwrap();
         Self::start_in(folder, seconds, |launch| {
-            let launch = launch.set("TOR_PT_AUTH_COOKIE_FILE", &file.display().to_string());
+            let launch = launch.set("TOR_PT_AUTH_COOKIE_FILE", file.display().to_string());
             complete(launch.set("TOR_PT_EXTENDED_SERVER_PORT", address))
         })
     }
