@@ -11,8 +11,9 @@ const BEFORE_LOGIN: usize = 256 * 1024;
 /// The largest element. Servers themselves accept a quarter of that from a client, and half from each other.
 const ELEMENT: usize = 1024 * 1024;
 
-/// How deep elements may lie in each other. Forwarded and archived messages reach a dozen. The parser's trees are taken
-/// apart by recursion, which tens of thousands, fewer than fit into a stanza, drive off the end of the stack.
+/// How deep elements may lie in each other. Forwarded and archived messages reach a dozen. The parser takes time in
+/// proportion to the square of the depth, and its trees are taken apart by recursion: tens of thousands, which fit into a
+/// stanza that servers pass on, keep a core busy for a minute and then run off the end of the stack.
 const DEPTH: usize = 100;
 
 /// Counts what comes in.
