@@ -19,7 +19,9 @@ struct Pipe(File);
 impl Pipe {
     fn new(path: &Path) -> Self {
         mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap();
-        Self(File::from(open(path, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap()))
+        Self(File::from(
+            open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap(),
+        ))
     }
 
     /// Reads until this has come.
@@ -47,7 +49,8 @@ impl Pipe {
 
 /// A client whose standard output is a pipe of ours, with what it has said.
 fn client() -> (Child, Pipe, SocketAddr) {
-    let launch = Launch::client();
+    // At this level every request has its line.
+    let launch = Launch::client().args(&["--log-level", "debug"]);
     let path = launch.state().join("stdout");
     let mut pipe = Pipe::new(&path);
     let asked = launch.asked();
@@ -59,7 +62,7 @@ fn client() -> (Child, Pipe, SocketAddr) {
     (child, pipe, socks.parse().unwrap())
 }
 
-/// Many requests, each of which it would like to say something about.
+/// Many requests, each of which it has something to say about.
 fn answers_requests(socks: SocketAddr) {
     for number in 0..100 {
         assert_ne!(ask(socks, format!("odd{number}=1;jid=x").as_bytes()), SUCCEEDED);
