@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::parents::{self, Asked};
 
 /// A child that says nothing for this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Arti kills a child that takes longer to end.
 pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(5);

@@ -36,5 +36,6 @@ mod server;
 mod socks;
 mod state;
 mod status;
+mod table;
 mod text;
 mod version;
