@@ -30,6 +30,7 @@ pub fn reply_to(iq: &Iq) -> Option<Iq> {
     match answer {
         Answer::Result(payload) => Some(Iq::Result { from: None, to, id, payload }),
         Answer::Error(error) => Some(Iq::Error { from: None, to, id, error: *error, payload: None }),
+        Answer::Unknown => Some(unavailable(to, id)),
         Answer::Nothing => None,
     }
 }
@@ -51,13 +52,9 @@ pub fn unavailable(to: Option<Jid>, id: String) -> Iq {
 enum Answer {
     Result(Option<Element>),
     Error(Box<StanzaError>),
+    /// It is refused as everything is that is not understood.
+    Unknown,
     Nothing,
-}
-
-impl Answer {
-    fn refused(condition: DefinedCondition) -> Self {
-        Self::Error(Box::new(error(condition)))
-    }
 }
 
 fn error(defined_condition: DefinedCondition) -> StanzaError {

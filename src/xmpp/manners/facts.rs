@@ -21,13 +21,13 @@ pub(super) fn answer_get(payload: &Element) -> Answer {
     match (payload.name(), payload.ns().as_str()) {
         ("ping", ns::PING) => Answer::Result(None),
         ("query", ns::DISCO_INFO | ns::DISCO_ITEMS) if has_node(payload) => {
-            Answer::refused(DefinedCondition::ItemNotFound)
+            Answer::Error(Box::new(error(DefinedCondition::ItemNotFound)))
         }
         ("query", ns::DISCO_INFO) => Answer::Result(Some(info())),
         ("query", ns::DISCO_ITEMS) => Answer::Result(Some(Element::bare("query", ns::DISCO_ITEMS))),
         ("query", ns::VERSION) => Answer::Result(Some(version())),
         ("time", ns::TIME) => trouble(),
-        _ => Answer::refused(DefinedCondition::ServiceUnavailable),
+        _ => Answer::Unknown,
     }
 }
 
@@ -35,7 +35,7 @@ pub(super) fn answer_get(payload: &Element) -> Answer {
 pub(super) fn answer_set(payload: &Element) -> Answer {
     match (payload.name(), payload.ns().as_str()) {
         ("query", ns::DISCO_INFO | ns::DISCO_ITEMS | ns::ROSTER) => Answer::Nothing,
-        _ => Answer::refused(DefinedCondition::ServiceUnavailable),
+        _ => Answer::Unknown,
     }
 }
 
