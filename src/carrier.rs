@@ -64,10 +64,12 @@ impl Carrier {
         ibb::stanza(transmit, &self.id_prefix)
     }
 
-    /// What an incoming stanza is to us.
-    pub fn receive(&self, stanza: Stanza) -> Received {
+    /// What an incoming stanza is to us. `classic`: whether anybody can have reason to speak the classic protocol with
+    /// us. If not, its stanzas are as unknown as any other.
+    pub fn receive(&self, stanza: Stanza, classic: bool) -> Received {
         match stanza {
-            Stanza::Iq(iq) => self.receive_iq(iq),
+            Stanza::Iq(iq) => self.receive_iq(iq, classic),
+            Stanza::Message(_) if !classic => Received::Nothing,
             Stanza::Message(message) => match classic::read_message(message) {
                 Some((from, incoming)) => Received::Classic { from, incoming },
                 None => Received::Nothing,
@@ -76,10 +78,10 @@ impl Carrier {
         }
     }
 
-    fn receive_iq(&self, iq: Iq) -> Received {
+    fn receive_iq(&self, iq: Iq, classic: bool) -> Received {
         let (header, payload) = iq.split();
         match payload {
-            IqPayload::Get(_) | IqPayload::Set(_) => receive_request(header, payload),
+            IqPayload::Get(_) | IqPayload::Set(_) => receive_request(header, payload, classic),
             IqPayload::Result(_) | IqPayload::Error(_) => self.receive_answer(header, payload),
         }
     }
@@ -110,18 +112,19 @@ fn receive_secure_answer(from: Jid, iq: session::IqId, payload: &IqPayload) -> R
     from.try_into_full().map_or(Received::Nothing, |from| Received::Secure { from, incoming })
 }
 
-fn receive_request(header: IqHeader, payload: IqPayload) -> Received {
+fn receive_request(header: IqHeader, payload: IqPayload, classic: bool) -> Received {
     let full = header.from.clone().and_then(|from| from.try_into_full().ok());
     if let IqPayload::Set(element) = &payload {
         if let (Some(from), Some(incoming)) = (&full, ibb::read_set(&header.id, element)) {
             return Received::Secure { from: from.clone(), incoming };
         }
-        if let (Some(from), Some(payload)) = (&header.from, classic::read_set(element)) {
+        if classic && let (Some(from), Some(payload)) = (&header.from, classic::read_set(element)) {
             let incoming = classic_core::Incoming::Set { id: header.id, payload };
             return Received::Classic { from: from.clone(), incoming };
         }
     }
     if let IqPayload::Get(element) | IqPayload::Set(element) = &payload
+        && classic
         && classic::is_ours(element)
     {
         return Received::Nothing;

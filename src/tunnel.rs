@@ -7,6 +7,7 @@
 //! for what time brings.
 
 mod announce;
+mod contacts;
 mod driver;
 mod stream;
 
@@ -24,6 +25,7 @@ use crate::protocol::{self, Address, CloseReason, Event, StreamId};
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
 use announce::Announcer;
+use contacts::LastPresences;
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
@@ -81,6 +83,7 @@ struct State {
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
+    last_presences: LastPresences,
 }
 
 /// Who waits for a stream.
@@ -321,6 +324,7 @@ impl State {
             incoming: VecDeque::new(),
             armed: None,
             announcer: Announcer::default(),
+            last_presences: LastPresences::new(),
         }
     }
 

@@ -30,7 +30,7 @@ fn received(xml: &str) -> Received {
         "iq" => Iq::try_from(element).unwrap().into(),
         _ => Message::try_from(element).unwrap().into(),
     };
-    Carrier::new("p").receive(stanza)
+    Carrier::new("p").receive(stanza, true)
 }
 
 fn incoming(xml: &str) -> Incoming {
@@ -122,6 +122,21 @@ fn what_cannot_be_read_of_this_protocol_gets_no_answer() {
         let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
         assert!(matches!(received(&xml), Received::Nothing), "{xml}");
     }
+}
+
+#[test]
+fn where_nobody_uses_the_classic_protocol_its_stanzas_are_unknown_ones() {
+    let connect = format!("<connect xmlns='hexchat:connect'>{HEADER}</connect>");
+    for payload in [connect.as_str(), "<packet xmlns='hexchat:packet'/>"] {
+        for kind in ["get", "set"] {
+            let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
+            let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
+            assert!(matches!(Carrier::new("p").receive(iq.into(), false), Received::Request { .. }), "{xml}");
+        }
+    }
+    let message = format!("<message xmlns='jabber:client' from='eve@x/r' type='chat'>{connect}</message>");
+    let message = Message::try_from(message.parse::<Element>().unwrap()).unwrap();
+    assert!(matches!(Carrier::new("p").receive(message.into(), false), Received::Nothing));
 }
 
 #[test]

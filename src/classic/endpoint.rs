@@ -111,6 +111,16 @@ impl Endpoint {
         self.streams.len()
     }
 
+    /// Whether `account` takes connections from others.
+    pub fn accepts_on(&self, account: AccountId) -> bool {
+        self.config.accept_on.contains(&account)
+    }
+
+    /// Whether anybody can have reason to speak this protocol with us. To everybody else, it should not be there.
+    pub fn is_in_use(&self) -> bool {
+        !self.config.accept_on.is_empty() || !self.streams.is_empty()
+    }
+
     /// Why a stream is over, once it is.
     pub fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
         self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)

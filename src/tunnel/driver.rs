@@ -4,6 +4,7 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
+use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Shared, State, core_id};
@@ -72,14 +73,11 @@ impl Shared {
         state.core.handle_account(now, account, change);
     }
 
-    fn on_stanza(
-        &self,
-        state: &mut State,
-        now: Instant,
-        id: AccountId,
-        stanza: xmpp_parsers::stanza::Stanza,
-    ) {
-        match self.carrier.receive(stanza) {
+    fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: Stanza) {
+        if let Stanza::Presence(presence) = &stanza {
+            return self.on_presence(state, id, presence);
+        }
+        match self.carrier.receive(stanza, state.core.is_in_use()) {
             Received::Classic { from, incoming } => {
                 state.core.handle_stanza(now, core_id(id), &from, incoming);
             }

@@ -1,63 +1,110 @@
-//! What a well-behaved client answers to IQ requests that nobody else claims. Pure.
+//! What an account answers to whatever nobody else claims: what an ordinary idle chat client would. Pure.
+//!
+//! The ordinary client is slixmpp, as Debian ships it, with its plugins for service discovery (XEP-0030), software
+//! version (XEP-0092), ping (XEP-0199) and entity time (XEP-0202), and its defaults otherwise. An account that told its
+//! true name would give its owner away, so it tells that one, always the same: a version that followed the times, or
+//! that everyone could choose, would tell our accounts apart. `tests/looks` asks the real slixmpp the same questions.
+//!
+//! The refusal of an unknown request is the exception: it is the standard's `service-unavailable`, which both
+//! protocols rely on, and not slixmpp's `feature-not-implemented`.
+
+mod contacts;
+mod facts;
+
+pub use contacts::{Ids, new_id, reply_to_presence};
 
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
-use xmpp_parsers::{jid::Jid, ns};
 
-/// The answer to `iq`: a ping (XEP-0199) gets its result, every other request `service-unavailable` (RFC 6120
-/// section 8.4). Results and errors are never answered (RFC 6120 section 8.2.3).
+/// The answer to `iq`, if it gets one. An unknown request gets `service-unavailable` (RFC 6120 section 8.4). Results and
+/// errors are never answered (RFC 6120 section 8.2.3).
 pub fn reply_to(iq: &Iq) -> Option<Iq> {
-    answer_ping(iq).or_else(|| refuse(iq))
+    let (from, id, answer) = match iq {
+        Iq::Get { from, id, payload, .. } => (from, id, facts::answer_get(payload)),
+        Iq::Set { from, id, payload, .. } => (from, id, facts::answer_set(payload)),
+        Iq::Result { .. } | Iq::Error { .. } => return None,
+    };
+    let (to, id) = (from.clone(), id.clone());
+    match answer {
+        Answer::Result(payload) => Some(Iq::Result { from: None, to, id, payload }),
+        Answer::Error(error) => Some(Iq::Error { from: None, to, id, error: *error, payload: None }),
+        Answer::Unknown => Some(unavailable(to, id)),
+        Answer::Nothing => None,
+    }
 }
 
 /// The answer to a ping; none for anything else.
 pub fn answer_ping(iq: &Iq) -> Option<Iq> {
     match iq {
-        Iq::Get { from, id, payload, .. } if is_ping(payload) => {
-            Some(Iq::Result { from: None, to: from.clone(), id: id.clone(), payload: None })
-        }
+        Iq::Get { payload, .. } if facts::is_ping(payload) => reply_to(iq),
         _ => None,
     }
 }
 
-fn is_ping(payload: &Element) -> bool {
-    payload.is("ping", ns::PING)
-}
-
-fn refuse(iq: &Iq) -> Option<Iq> {
-    match iq {
-        Iq::Get { from, id, .. } | Iq::Set { from, id, .. } => Some(unavailable(from.clone(), id.clone())),
-        Iq::Result { .. } | Iq::Error { .. } => None,
-    }
-}
-
-/// The refusal of a request with this id, in words that say nothing.
+/// The refusal of a request that is not understood: the same for all of them, whoever asks.
 pub fn unavailable(to: Option<Jid>, id: String) -> Iq {
-    let error = StanzaError {
+    Iq::Error { from: None, to, id, error: error(DefinedCondition::ServiceUnavailable), payload: None }
+}
+
+/// What becomes of a request.
+enum Answer {
+    Result(Option<Element>),
+    Error(Box<StanzaError>),
+    /// It is refused as everything is that is not understood.
+    Unknown,
+    Nothing,
+}
+
+fn error(defined_condition: DefinedCondition) -> StanzaError {
+    StanzaError {
         type_: ErrorType::Cancel,
         by: None,
-        defined_condition: DefinedCondition::ServiceUnavailable,
+        defined_condition,
         texts: Default::default(),
         other: None,
-    };
-    Iq::Error { from: None, to, id, error, payload: None }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use xmpp_parsers::ns;
     use xmpp_parsers::ping::Ping;
 
     fn peer() -> Jid {
         "peer@chat.example/r".parse().unwrap()
     }
 
+    fn request(kind: &str, payload: &str) -> Iq {
+        let xml = format!("<iq xmlns='jabber:client' from='{}' type='{kind}' id='q'>{payload}</iq>", peer());
+        Iq::try_from(xml.parse::<Element>().unwrap()).unwrap()
+    }
+
+    fn condition(kind: &str, payload: &str) -> DefinedCondition {
+        match reply_to(&request(kind, payload)) {
+            Some(Iq::Error { to, id, error, .. }) => {
+                assert_eq!((to, id.as_str(), error.type_), (Some(peer()), "q", ErrorType::Cancel));
+                error.defined_condition
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn result(payload: &str) -> Element {
+        match reply_to(&request("get", payload)) {
+            Some(Iq::Result { payload: Some(payload), .. }) => payload,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_ping_gets_an_empty_result() {
         let answer = reply_to(&Iq::from_get("p1", Ping).with_from(peer())).unwrap();
         assert_eq!(answer, Iq::Result { from: None, to: Some(peer()), id: "p1".into(), payload: None });
+        assert_eq!(answer_ping(&Iq::from_get("p1", Ping).with_from(peer())), Some(answer));
     }
 
     #[test]
@@ -75,12 +122,22 @@ mod tests {
 
     #[test]
     fn an_unknown_request_gets_service_unavailable() {
-        let payload = Element::builder("query", "jabber:iq:unheard-of").build();
-        let request = Iq::Get { from: Some(peer()), to: None, id: "q".into(), payload };
-        let Some(Iq::Error { to, id, error, .. }) = reply_to(&request) else { panic!("no error") };
-        assert_eq!((to, id.as_str()), (Some(peer()), "q"));
-        assert_eq!(error.type_, ErrorType::Cancel);
-        assert_eq!(error.defined_condition, DefinedCondition::ServiceUnavailable);
+        let refused = Some(unavailable(Some(peer()), "q".into()));
+        for payload in [
+            "<query xmlns='jabber:iq:unheard-of'/>",
+            "<open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='x'/>",
+            "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='x'>AAAA</data>",
+            "<close xmlns='http://jabber.org/protocol/ibb' sid='x'/>",
+            "<packet xmlns='hexchat:packet'/>",
+        ] {
+            for kind in ["get", "set"] {
+                assert_eq!(reply_to(&request(kind, payload)), refused, "{payload}");
+            }
+        }
+        assert_eq!(
+            condition("set", "<query xmlns='jabber:iq:version'/>"),
+            DefinedCondition::ServiceUnavailable
+        );
     }
 
     #[test]
@@ -88,5 +145,37 @@ mod tests {
         let result = Iq::empty_result(peer(), "r").with_from(peer());
         assert!(reply_to(&result).is_none());
         assert!(reply_to(&unavailable(Some(peer()), "e".into())).is_none());
+    }
+
+    #[test]
+    fn it_is_a_bot_without_in_band_bytestreams() {
+        let info = result("<query xmlns='http://jabber.org/protocol/disco#info'/>");
+        let identity = info.get_child("identity", ns::DISCO_INFO).unwrap();
+        assert_eq!((identity.attr("category"), identity.attr("type")), (Some("client"), Some("bot")));
+        let features: Vec<_> = info.children().filter_map(|child| child.attr("var")).collect();
+        assert_eq!(features, [ns::DISCO_INFO, ns::VERSION, ns::PING, ns::TIME]);
+    }
+
+    #[test]
+    fn it_has_neither_items_nor_nodes() {
+        assert_eq!(result("<query xmlns='http://jabber.org/protocol/disco#items'/>").children().count(), 0);
+        for namespace in [ns::DISCO_INFO, ns::DISCO_ITEMS] {
+            let asked = format!("<query xmlns='{namespace}' node='x'/>");
+            assert_eq!(condition("get", &asked), DefinedCondition::ItemNotFound);
+            assert_eq!(reply_to(&request("set", &asked)), None);
+        }
+    }
+
+    #[test]
+    fn it_calls_itself_what_its_answers_are_made_after() {
+        let version = result("<query xmlns='jabber:iq:version'/>");
+        let fields: Vec<_> =
+            version.children().map(|child| (child.name().to_owned(), child.text())).collect();
+        assert_eq!(fields, [("name".into(), "Slixmpp".into()), ("version".into(), "1.8.3".into())]);
+    }
+
+    #[test]
+    fn asked_for_the_time_it_fails_as_that_version_does() {
+        assert_eq!(condition("get", "<time xmlns='urn:xmpp:time'/>"), DefinedCondition::UndefinedCondition);
     }
 }

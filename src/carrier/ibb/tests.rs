@@ -19,7 +19,7 @@ fn written(stanza: Outgoing) -> String {
 
 fn received(xml: &str) -> Received {
     let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-    Carrier::new("p").receive(iq.into())
+    Carrier::new("p").receive(iq.into(), true)
 }
 
 /// A set with this payload from somebody with a resource.

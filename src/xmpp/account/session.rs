@@ -59,7 +59,9 @@ impl Account {
         }
         self.bound = Some(jid);
         self.resumes = true;
-        self.outbox.push_front(Outgoing { stanza: Box::new(Presence::available().into()), tag: None });
+        let mut presence = Presence::available();
+        presence.id = Some(manners::new_id(rand::random()));
+        self.outbox.push_front(Outgoing { stanza: Box::new(presence.into()), tag: None });
         self.online(false, reports);
     }
 

@@ -1,0 +1,90 @@
+//! How it treats those who want to see when it is online: everyone may, and it asks for the same in return.
+
+use xmpp_parsers::jid::Jid;
+use xmpp_parsers::presence::{Presence, Type};
+
+/// The ids of the stanzas that answer a presence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// The one of the presence that the account sent last, to everybody.
+    pub last_presence: Option<String>,
+    /// New ones.
+    pub new: [String; 2],
+}
+
+impl Ids {
+    /// Ids as slixmpp makes them: a UUID of version 4 in 32 hexadecimal digits.
+    pub fn new(last_presence: Option<String>, random: [u128; 2]) -> Self {
+        Self { last_presence, new: random.map(new_id) }
+    }
+}
+
+/// An id as slixmpp makes them, of random bits.
+pub fn new_id(random: u128) -> String {
+    const VERSION: u128 = 0xf << 76;
+    const VARIANT: u128 = 0b11 << 62;
+    format!("{:032x}", random & !VERSION & !VARIANT | 4 << 76 | 0b10 << 62)
+}
+
+/// The answers to a presence: only a request for a subscription gets any.
+pub fn reply_to_presence(presence: &Presence, ids: Ids) -> Vec<Presence> {
+    let (Type::Subscribe, Some(from)) = (&presence.type_, &presence.from) else { return Vec::new() };
+    let to = Jid::from(from.to_bare());
+    let [granted, asked] = ids.new;
+    vec![
+        answer(Type::Subscribed, &to, Some(granted)),
+        answer(Type::None, &to, ids.last_presence),
+        answer(Type::Subscribe, &to, Some(asked)),
+    ]
+}
+
+fn answer(type_: Type, to: &Jid, id: Option<String>) -> Presence {
+    let mut presence = Presence::new(type_).with_to(to.clone());
+    presence.id = id;
+    presence
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn from(type_: Type) -> Presence {
+        Presence::new(type_).with_from("eve@chat.example/r".parse::<Jid>().unwrap())
+    }
+
+    fn answers(presence: &Presence) -> Vec<Presence> {
+        reply_to_presence(presence, Ids::new(Some("last".into()), [1, 2]))
+    }
+
+    #[test]
+    fn whoever_asks_may_subscribe_and_is_asked_in_return() {
+        let answers = answers(&from(Type::Subscribe));
+        let types: Vec<_> = answers.iter().map(|answer| answer.type_.clone()).collect();
+        assert_eq!(types, [Type::Subscribed, Type::None, Type::Subscribe]);
+        assert!(answers.iter().all(|answer| answer.to == Some("eve@chat.example".parse().unwrap())));
+        assert_eq!(answers[1].id.as_deref(), Some("last"));
+    }
+
+    #[test]
+    fn no_other_presence_is_answered() {
+        for type_ in [
+            Type::None,
+            Type::Error,
+            Type::Probe,
+            Type::Subscribed,
+            Type::Unavailable,
+            Type::Unsubscribe,
+            Type::Unsubscribed,
+        ] {
+            assert_eq!(answers(&from(type_)), []);
+        }
+        assert_eq!(answers(&Presence::new(Type::Subscribe)), []);
+    }
+
+    #[test]
+    fn an_id_is_a_random_uuid_without_dashes() {
+        assert_eq!(new_id(0), "00000000000040008000000000000000");
+        assert_eq!(new_id(u128::MAX), "ffffffffffff4fffbfffffffffffffff");
+    }
+}

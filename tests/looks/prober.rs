@@ -1,0 +1,132 @@
+//! Somebody with an account at the same server who may send whatever is well-formed XML.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use hexchat_lab::ChatServer;
+use hexchat_lab::server::DOMAIN;
+use sasl::common::Credentials;
+use tokio::io::BufStream;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_xmpp::client_login;
+use tokio_xmpp::xmlstream::{FallibleStreamElement, StreamHeader, Timeouts, XmlStream, initiate_stream};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+
+/// What no step of a test may take longer than.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A login that sends and gets stanzas as they are.
+pub(crate) struct Prober {
+    stream: XmlStream<BufStream<TlsStream<TcpStream>>, Element>,
+    /// Its full JID.
+    pub(crate) jid: String,
+    sent: u64,
+}
+
+impl Prober {
+    /// Logs in as `user`, and sends no presence.
+    pub(crate) async fn log_in(server: &ChatServer, user: &str) -> Self {
+        let tls = connect_tls(server.tls_address(), server.ca_file()).await;
+        let timeouts = Timeouts { read_timeout: PATIENCE * 10, response_timeout: PATIENCE };
+        let pending =
+            initiate_stream(BufStream::new(tls), ns::JABBER_CLIENT, header(), timeouts).await.unwrap();
+        let (features, stream) = pending.recv_features::<FallibleStreamElement>().await.unwrap();
+        let credentials =
+            Credentials::default().with_username(user).with_password(ChatServer::password(user));
+        let mechanisms = features.sasl_mechanisms;
+        let stream = client_login(stream, mechanisms, credentials).await.unwrap();
+        let pending = stream.send_header(header()).await.unwrap();
+        let (_, stream) = pending.recv_features::<Element>().await.unwrap();
+        let mut prober = Self { stream, jid: String::new(), sent: 0 };
+        prober.jid = prober.bind().await;
+        prober
+    }
+
+    async fn bind(&mut self) -> String {
+        self.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+        let answer = self.next().await;
+        answer.children().next().unwrap().children().next().unwrap().text()
+    }
+
+    /// Shows itself, and wants to know what becomes of its subscriptions.
+    pub(crate) async fn come_online(&mut self) {
+        self.send("<presence/>").await;
+        self.send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>").await;
+        self.until_answer("roster").await;
+    }
+
+    /// Its bare JID.
+    pub(crate) fn bare(&self) -> &str {
+        self.jid.split('/').next().unwrap()
+    }
+
+    /// An id that was not used before. All are of the same length, as the times that they take must be.
+    pub(crate) fn new_id(&mut self) -> String {
+        self.sent += 1;
+        format!("probe-{:07}", self.sent)
+    }
+
+    /// Sends a stanza as it is written.
+    pub(crate) async fn send(&mut self, xml: &str) {
+        self.send_element(&parse(xml)).await;
+    }
+
+    pub(crate) async fn send_element(&mut self, stanza: &Element) {
+        timeout(PATIENCE, self.stream.send(stanza)).await.expect("a server that reads").unwrap();
+    }
+
+    /// The next stanza.
+    pub(crate) async fn next(&mut self) -> Element {
+        let next = timeout(PATIENCE, self.stream.next()).await.expect("a stanza");
+        next.expect("the server closed the stream").unwrap()
+    }
+
+    /// Waits for a stanza.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Element) -> bool) {
+        while !wanted(&self.next().await) {}
+    }
+
+    /// What comes until the answer to the request `id`, which is the last one.
+    pub(crate) async fn until_answer(&mut self, id: &str) -> Vec<Element> {
+        let mut stanzas = Vec::new();
+        loop {
+            let stanza = self.next().await;
+            let done = stanza.name() == "iq" && stanza.attr("id") == Some(id);
+            stanzas.push(stanza);
+            if done {
+                return stanzas;
+            }
+        }
+    }
+}
+
+/// A stanza of a client's stream.
+pub(crate) fn parse(xml: &str) -> Element {
+    Element::from_reader_with_prefixes(xml.as_bytes(), ns::JABBER_CLIENT.to_owned())
+        .unwrap_or_else(|error| panic!("{error}: {xml}"))
+}
+
+fn header() -> StreamHeader<'static> {
+    StreamHeader { to: Some(Cow::Borrowed(DOMAIN)), from: None, id: None }
+}
+
+async fn connect_tls(address: SocketAddr, ca_file: &Path) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let tcp = TcpStream::connect(address).await.unwrap();
+    tcp.set_nodelay(true).unwrap();
+    let name = ServerName::try_from(DOMAIN).unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
+}
