@@ -138,6 +138,11 @@ pub enum AccountError {
 }
 
 impl AccountError {
+    /// Whether the connection ended without a word from the server, as when something between us and it breaks it.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Closed(_) | Self::Io { .. })
+    }
+
     /// Whether trying again with the same configuration is pointless: the server has judged these credentials, or the
     /// configuration can never work. Servers lock accounts after repeated failures, so nothing is tried again then.
     pub fn is_permanent(&self) -> bool {

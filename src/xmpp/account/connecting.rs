@@ -19,7 +19,9 @@ impl Account {
     pub(super) fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
         match std::mem::replace(&mut self.link, Link::Waiting) {
             Link::Up { since, .. } => {
-                if since.elapsed() >= timing::STEADY {
+                // In some networks no connection lives for long, and much gets through all the same in the time that
+                // each has. A server that itself ends a session soon would do it again.
+                if reason.is_cut() || since.elapsed() >= timing::STEADY {
                     self.backoff.reset();
                 }
                 reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
