@@ -304,6 +304,10 @@ impl Program<Body> for OldPeer {
         self.events.retain(|event| !matches!(event, Event::Closed(of, _) | Event::Readable(of) if *of == id));
     }
 
+    fn half_closes(&self) -> bool {
+        false
+    }
+
     fn buffered(&self) -> usize {
         let unread = |stream: &Stream| stream.unread.iter().map(Bytes::len).sum::<usize>();
         self.streams.values().map(unread).sum()

@@ -165,6 +165,10 @@ impl Program<Body> for Ours {
         self.endpoint.release(now, stream);
     }
 
+    fn half_closes(&self) -> bool {
+        false
+    }
+
     fn buffered(&self) -> usize {
         self.endpoint.buffered()
     }

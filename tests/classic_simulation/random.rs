@@ -11,7 +11,7 @@ use crate::network::{Conditions, Seat, Side, Time};
 use crate::rng::Rng;
 use crate::seeds::try_seeds;
 use crate::setup::{Setup, World};
-use crate::world::Fault;
+use crate::world::{Fault, LogOnPanic};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -66,17 +66,6 @@ struct Case {
     /// When the last fault is over, the last reader reads again, and everything could have been sent.
     settled_at: Time,
     killed: Option<Side>,
-}
-
-/// Prints what happened when a run fails.
-struct LogOnPanic(World);
-
-impl Drop for LogOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() && !self.0.log().is_empty() {
-            eprintln!("{}", self.0.log());
-        }
-    }
 }
 
 fn play(seed: u64, weather: Weather, keep_log: bool) -> World {

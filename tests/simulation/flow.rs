@@ -90,6 +90,8 @@ pub(crate) struct App {
     pub(crate) written: u64,
     pub(crate) read: u64,
     pub(crate) finished: bool,
+    /// It read the end and still has something to say, where the protocol lets it.
+    pub(crate) saw_end: bool,
     pub(crate) outcome: Outcome,
     /// When, the first time that the program said so.
     pub(crate) closed: Option<(Time, CloseReason)>,
@@ -104,6 +106,7 @@ impl App {
             written: 0,
             read: 0,
             finished: false,
+            saw_end: false,
             outcome: Outcome::Undecided,
             closed: None,
         }
@@ -189,11 +192,11 @@ impl Flow {
     }
 
     /// Checks what the application at `side` has read; panics when that is not what was written.
-    pub(crate) fn check_read(&mut self, side: Side, read: &Read) {
+    pub(crate) fn check_read(&mut self, side: Side, read: &Read, half_closes: bool) {
         match read {
             Read::Data(data) => self.check_data(side, data),
             Read::Blocked => {}
-            Read::End => self.check_end(side),
+            Read::End => self.check_end(side, half_closes),
             Read::Broken(reason) => self.app_mut(side).outcome = Outcome::Broken(*reason),
         }
     }
@@ -213,7 +216,7 @@ impl Flow {
 
     /// An end must not hide that something is missing, unless this side asked for the end itself or the
     /// other one knows that the stream broke.
-    fn check_end(&mut self, side: Side) {
+    fn check_end(&mut self, side: Side, half_closes: bool) {
         let (reader, writer) = (self.app(side), self.app(side.other()));
         let writer_knows = writer.closed.is_some_and(|(_, reason)| reason != CloseReason::Finished);
         let complete = writer.finished && writer.written == reader.read;
@@ -224,7 +227,12 @@ impl Flow {
             reader.read,
             writer.written,
         );
-        self.app_mut(side).outcome = Outcome::Ended;
+        let app = self.app_mut(side);
+        if half_closes && !app.finished {
+            app.saw_end = true;
+        } else {
+            app.outcome = Outcome::Ended;
+        }
     }
 
     /// Whether the application at `side` knows how it went, or never heard of it.

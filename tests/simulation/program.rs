@@ -32,6 +32,8 @@ pub(crate) trait Program<L> {
     fn finish(&mut self, now: Instant, stream: StreamId);
     fn release(&mut self, now: Instant, stream: StreamId);
 
+    /// Whether one direction of a stream goes on when the other has ended.
+    fn half_closes(&self) -> bool;
     /// Bytes kept.
     fn buffered(&self) -> usize;
     fn stream_count(&self) -> usize;

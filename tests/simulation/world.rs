@@ -512,7 +512,9 @@ impl<L: Letter> World<L> {
         };
         let piece = self.flows[flow].next_piece(side);
         if !piece.is_empty() && !self.flows[flow].app(side).finished {
-            let Ok(taken) = self.program_mut(side).write(now, stream, &piece) else { return };
+            let Ok(taken) = self.program_mut(side).write(now, stream, &piece) else {
+                return self.end_if_nobody_listens(flow, side);
+            };
             let app = self.flows[flow].app_mut(side);
             app.written += taken as u64;
             let again = self.now + app.script.pace;
@@ -523,11 +525,20 @@ impl<L: Letter> World<L> {
         self.finish_if_done(flow, side);
     }
 
+    /// The peer has said all that it had to say, and will not read what is still to be said.
+    fn end_if_nobody_listens(&mut self, flow: usize, side: Side) {
+        if self.flows[flow].app(side).saw_end {
+            self.release_stream(flow, side);
+            self.let_go(flow, side, Outcome::Ended);
+        }
+    }
+
     fn finish_if_done(&mut self, flow: usize, side: Side) {
         let Some(stream) = self.held(flow, side) else { return };
         let (app, peer) = (self.flows[flow].app(side), self.flows[flow].app(side.other()));
         let written = app.written == app.script.total;
         let done = match app.script.end {
+            _ if app.saw_end => written,
             End::Never => false,
             End::Written => written,
             End::AllDone => written && app.read == peer.script.total,
@@ -537,6 +548,10 @@ impl<L: Letter> World<L> {
             self.flows[flow].app_mut(side).finished = true;
             let now = self.instant();
             self.program_mut(side).finish(now, stream);
+            if self.flows[flow].app(side).saw_end {
+                self.release_stream(flow, side);
+                self.let_go(flow, side, Outcome::Ended);
+            }
         }
     }
 
@@ -547,16 +562,20 @@ impl<L: Letter> World<L> {
         }
         while let Some(stream) = self.held(flow, side) {
             let read = self.program_mut(side).read(now, stream);
-            self.flows[flow].check_read(side, &read);
+            let half_closes = self.program(side).half_closes();
+            self.flows[flow].check_read(side, &read, half_closes);
             let app = self.flows[flow].app(side);
+            let saw_end = app.saw_end;
             if app.script.reads_first > 0 && app.read >= app.script.reads_first && app.written == 0 {
                 self.schedule(self.now, Task::Write(flow, side));
             }
-            if read == Read::Blocked {
+            if read == Read::Blocked || saw_end {
                 break;
             }
         }
-        match self.flows[flow].app(side).outcome {
+        let app = self.flows[flow].app(side);
+        match app.outcome {
+            Outcome::Undecided if app.closed.is_some() => self.end_if_nobody_listens(flow, side),
             Outcome::Undecided => self.finish_if_done(flow, side),
             Outcome::Ended | Outcome::Broken(_) => self.release_stream(flow, side),
             Outcome::Released => {}
@@ -697,6 +716,17 @@ impl<L: Letter> World<L> {
         assert!(self.flows[flow].is_intact(), "flow {flow} is not intact:\n{left:?}\n{right:?}");
         for app in [left, right] {
             assert!(matches!(app.outcome, Outcome::Ended | Outcome::Released), "flow {flow}: {app:?}");
+        }
+    }
+}
+
+/// Prints what happened when a run fails.
+pub(crate) struct LogOnPanic<L: Letter>(pub(crate) World<L>);
+
+impl<L: Letter> Drop for LogOnPanic<L> {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.0.log().is_empty() {
+            eprintln!("{}", self.0.log());
         }
     }
 }
