@@ -138,6 +138,12 @@ pub enum CloseReason {
     /// The peer has not been heard of for too long.
     #[error("the peer has fallen silent; connecting again can help")]
     PeerSilent,
+    /// The peer has restarted, or given up the session that the stream was in.
+    #[error("the bridge does not know the session any more; connecting again can help")]
+    SessionLost,
+    /// Nothing has come from the peer for too long, by any path.
+    #[error("no way to the bridge has worked for too long; trying again later can help")]
+    NoPath,
     /// The peer broke the protocol: a packet that was lost or came twice, or is not readable.
     #[error("a packet was damaged, lost or repeated on the way; connecting again can help")]
     ProtocolViolation,
@@ -153,12 +159,6 @@ pub enum CloseReason {
     /// There are as many connections as the limits allow.
     #[error("too many connections are open; trying again later can help")]
     TooManyStreams,
-    /// The bridge does not know the session: it was restarted, or the session was away for too long.
-    #[error("the bridge has restarted and does not know the session; connecting again can help")]
-    SessionLost,
-    /// The session had no working path for longer than it may.
-    #[error("no way to the bridge worked for too long; connecting again can help once an account works")]
-    NoPath,
 }
 
 /// The outcome of reading from a stream.

@@ -5,20 +5,25 @@
 //! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
 pub mod ack;
+mod acks;
 mod assembler;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod bucket;
 mod bytestream;
 pub mod counters;
+mod dialing;
+mod door;
+mod endpoint;
 pub mod entropy;
+mod established;
+mod flight;
 pub mod frame;
 pub mod handshake;
+mod jids;
 pub mod keys;
 pub mod line;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
 mod path;
 pub mod ranges;
 mod receive;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
 mod scheduler;
 pub mod seal;
 mod send_buffer;
@@ -30,13 +35,124 @@ pub mod streams;
 pub mod varint;
 #[cfg(test)]
 mod vectors;
-#[allow(dead_code, reason = "the session core, which uses it, is to come")]
+mod wall_clock;
 mod window;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+pub use endpoint::{Endpoint, Remembered};
+pub use line::{BridgeLine, Identity};
+pub use sid::Sid;
+
+/// The largest block that we send or take, in bytes before base64. Servers refuse stanzas above some size; none that is
+/// in use refuses this one.
+const BLOCK_SIZE: u16 = 65_535;
+
+/// Bounds and timeouts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Streams at a time, of all sessions.
+    pub max_streams: usize,
+    /// Streams at a time in one session.
+    pub max_streams_per_session: usize,
+    /// Sessions at a time.
+    pub max_sessions: usize,
+    /// Clients at a time that were let in and have not shown yet that they hold the keys.
+    pub max_half_open_sessions: usize,
+    /// Handshakes that one account may begin in a minute.
+    pub handshakes_per_minute_per_jid: usize,
+    /// Handshakes that all accounts together may begin in a minute.
+    pub handshakes_per_minute: usize,
+    /// Bytes that one stream keeps, in either direction.
+    pub queue_per_stream: usize,
+    /// Bytes that all streams of a session keep, in either direction.
+    pub queue_per_session: usize,
+    /// Bytes that all sessions together keep, in either direction.
+    pub queue_total: usize,
+    /// How long a connect may take.
+    pub connect_timeout: Duration,
+    /// How long a session outlives the last word from its peer.
+    pub session_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_streams: 4096,
+            max_streams_per_session: 1024,
+            max_sessions: 1024,
+            max_half_open_sessions: 64,
+            handshakes_per_minute_per_jid: 20,
+            handshakes_per_minute: 600,
+            queue_per_stream: 1 << 20,
+            queue_per_session: 8 << 20,
+            queue_total: 128 << 20,
+            connect_timeout: Duration::from_secs(25),
+            session_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Config {
+    /// How much a peer may send before something of it was read.
+    fn credits(&self) -> handshake::Credits {
+        let whole = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        handshake::Credits { stream: whole(self.queue_per_stream), session: whole(self.queue_per_session) }
+    }
+
+    fn stream_limits(&self) -> streams::StreamLimits {
+        let credits = self.credits();
+        streams::StreamLimits {
+            send_buffer: self.queue_per_stream,
+            receive_buffer: credits.stream.into(),
+            session_credit: credits.session.into(),
+            max_streams: self.max_streams_per_session,
+        }
+    }
+
+    fn door_limits(&self) -> door::DoorLimits {
+        door::DoorLimits { per_jid: self.handshakes_per_minute_per_jid, total: self.handshakes_per_minute }
+    }
+}
+
+/// A bridge, and how a client reaches it.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// What proves to it that we may, and by which it proves itself.
+    pub line: BridgeLine,
+    /// Its accounts.
+    pub peers: BTreeSet<FullJid>,
+    /// Ours.
+    pub accounts: Vec<AccountId>,
+}
+
+/// What a bridge needs to let clients in.
+#[derive(Debug)]
+pub struct Service {
+    /// By which it proves itself.
+    pub identity: Identity,
+    /// The secret that its clients have to know, if there is one.
+    pub psk: Option<[u8; 32]>,
+    /// The accounts at which clients are let in.
+    pub accounts: Vec<AccountId>,
+    /// The handshakes that were accepted by earlier processes, and their minutes.
+    pub accepted: Vec<(Sid, u64)>,
+}
+
+/// A handshake to be remembered, across restarts too, before it is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memento {
+    path: path::PathId,
+    /// What the client said.
+    pub sid: Sid,
+    /// When it said so, in minutes since 1970.
+    pub minute: u64,
+}
 
 /// One IQ of ours that will be answered; unique in the life of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

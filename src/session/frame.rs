@@ -105,6 +105,11 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// Whether the peer should say that it has come.
+    pub fn wants_ack(&self) -> bool {
+        !matches!(self, Self::Ack(_) | Self::Close { .. })
+    }
+
     /// Appends the frame to a packet: exactly [`encoded_len`](Self::encoded_len) bytes.
     pub fn encode(&self, packet: &mut Vec<u8>) {
         match self {

@@ -32,6 +32,14 @@ impl BridgeLine {
     }
 }
 
+impl PartialEq for BridgeLine {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.psk() == other.psk()
+    }
+}
+
+impl Eq for BridgeLine {}
+
 impl fmt::Debug for BridgeLine {
     /// Neither key: also the public one is for those who hold the line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,188 @@
+//! Which pair of accounts a client tries next.
+//!
+//! Each of our accounts with each of the bridge's is a way that may work. Tried are as many as are needed for every
+//! account on either side to carry something: what an account may send is bounded by its server, so that more accounts
+//! are more speed. What failed is tried again, ever less often.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::AccountId;
+
+/// One of our accounts and one of the bridge's.
+pub(super) type Pair = (AccountId, FullJid);
+
+/// Paths of one session at a time.
+const MOST_PATHS: usize = 16;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known of the pairs of one session.
+#[derive(Debug, Default)]
+pub(super) struct Dialing {
+    failed: BTreeMap<Pair, Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    times: u32,
+    not_before: Instant,
+}
+
+/// The accounts between which paths are wanted, and those paths that there are.
+#[derive(Debug)]
+pub(super) struct Field<'a> {
+    /// Our accounts that are online.
+    pub(super) ours: &'a [AccountId],
+    /// The bridge's, as far as we know them.
+    pub(super) theirs: &'a BTreeSet<FullJid>,
+    /// The pairs with a path, and those that are being tried.
+    pub(super) busy: &'a BTreeSet<Pair>,
+}
+
+impl Field<'_> {
+    /// Pairs that would bring an account into play, those that bring two first.
+    fn wanted(&self) -> Vec<Pair> {
+        if self.busy.len() >= MOST_PATHS {
+            return Vec::new();
+        }
+        let is_idle = |ours: AccountId, theirs: &FullJid| {
+            (!self.busy.iter().any(|pair| pair.0 == ours), !self.busy.iter().any(|pair| pair.1 == *theirs))
+        };
+        let pairs =
+            self.ours.iter().flat_map(|ours| self.theirs.iter().map(|theirs| (*ours, theirs.clone())));
+        let mut wanted: Vec<_> = pairs
+            .filter(|pair| !self.busy.contains(pair))
+            .map(|pair| (is_idle(pair.0, &pair.1), pair))
+            .filter(|(idle, _)| *idle != (false, false))
+            .collect();
+        wanted.sort_by_key(|(idle, _)| *idle != (true, true));
+        wanted.into_iter().map(|(_, pair)| pair).collect()
+    }
+}
+
+impl Dialing {
+    /// A pair to try now: of those that are wanted, the one that has failed least often.
+    pub(super) fn next(&self, now: Instant, field: &Field<'_>) -> Option<Pair> {
+        let ready =
+            field.wanted().into_iter().filter(|pair| self.rests_until(pair).is_none_or(|at| at <= now));
+        ready.min_by_key(|pair| self.failures(pair))
+    }
+
+    /// When there may be another one to try.
+    pub(super) fn next_timeout(&self, field: &Field<'_>) -> Option<Instant> {
+        field.wanted().iter().filter_map(|pair| self.rests_until(pair)).min()
+    }
+
+    fn rests_until(&self, pair: &Pair) -> Option<Instant> {
+        self.failed.get(pair).map(|failure| failure.not_before)
+    }
+
+    /// How often a pair has failed since it worked.
+    pub(super) fn failures(&self, pair: &Pair) -> u32 {
+        self.failed.get(pair).map_or(0, |failure| failure.times)
+    }
+
+    /// The pair does not work. `jitter` is random: clients that lost the same bridge should not come back all at once.
+    pub(super) fn on_failed(&mut self, now: Instant, pair: Pair, jitter: u64) {
+        let failure = self.failed.entry(pair).or_insert(Failure { times: 0, not_before: now });
+        let pause = FIRST_PAUSE.saturating_mul(1 << failure.times.min(8)).min(LONGEST_PAUSE);
+        failure.times += 1;
+        failure.not_before = now + pause / 2 + (pause / 2).mul_f64(fraction(jitter));
+    }
+
+    /// The pair works.
+    pub(super) fn on_works(&mut self, pair: &Pair) {
+        self.failed.remove(pair);
+    }
+
+    /// Something is new, an account that came online for instance: everything may be tried at once.
+    pub(super) fn start_over(&mut self, account: AccountId) {
+        self.failed.retain(|pair, _| pair.0 != account);
+    }
+}
+
+/// From 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "any fraction will do")]
+fn fraction(random: u64) -> f64 {
+    random as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jid(name: &str) -> FullJid {
+        FullJid::new(&format!("{name}@chat.example/r")).unwrap()
+    }
+
+    fn accounts(count: u64) -> Vec<AccountId> {
+        (0..count).map(AccountId).collect()
+    }
+
+    fn peers(names: &[&str]) -> BTreeSet<FullJid> {
+        names.iter().map(|name| jid(name)).collect()
+    }
+
+    /// Opens paths, all of which work, until no more is wanted.
+    fn open_all(ours: &[AccountId], theirs: &BTreeSet<FullJid>) -> BTreeSet<Pair> {
+        let (dialing, mut busy) = (Dialing::default(), BTreeSet::new());
+        while let Some(pair) = dialing.next(Instant::now(), &Field { ours, theirs, busy: &busy }) {
+            assert!(busy.insert(pair));
+        }
+        busy
+    }
+
+    #[test]
+    fn every_account_on_either_side_gets_a_path_and_none_more_than_is_needed() {
+        for (ours, names) in
+            [(1, &["a"][..]), (2, &["a", "b"]), (4, &["a"]), (1, &["a", "b", "c"]), (3, &["a", "b"])]
+        {
+            let (ours, theirs) = (accounts(ours), peers(names));
+            let open = open_all(&ours, &theirs);
+            assert!(ours.iter().all(|account| open.iter().any(|pair| pair.0 == *account)));
+            assert!(theirs.iter().all(|peer| open.iter().any(|pair| pair.1 == *peer)));
+            assert_eq!(open.len(), ours.len().max(theirs.len()));
+        }
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        assert_eq!(open_all(&accounts(40), &peers(&["a"])).len(), MOST_PATHS);
+    }
+
+    #[test]
+    fn a_pair_that_fails_makes_way_for_another_and_is_tried_again_later() {
+        let now = Instant::now();
+        let (ours, theirs, busy) = (accounts(1), peers(&["a", "b"]), BTreeSet::new());
+        let field = Field { ours: &ours, theirs: &theirs, busy: &busy };
+        let mut dialing = Dialing::default();
+        let first = dialing.next(now, &field).unwrap();
+        dialing.on_failed(now, first.clone(), 0);
+        let second = dialing.next(now, &field).unwrap();
+        assert_ne!(first, second);
+        dialing.on_failed(now, second, u64::MAX);
+        assert_eq!(dialing.next(now, &field), None);
+        let again = dialing.next_timeout(&field).unwrap();
+        assert_eq!(again, now + FIRST_PAUSE / 2);
+        assert_eq!(dialing.next(again, &field), Some(first));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_end_with_success_or_a_new_login() {
+        let (now, pair) = (Instant::now(), (AccountId(0), jid("a")));
+        let mut dialing = Dialing::default();
+        for _ in 0..50 {
+            dialing.on_failed(now, pair.clone(), u64::MAX);
+        }
+        assert!(dialing.rests_until(&pair).unwrap() <= now + LONGEST_PAUSE);
+        dialing.on_works(&pair);
+        assert_eq!(dialing.failures(&pair), 0);
+        dialing.on_failed(now, pair.clone(), 0);
+        dialing.start_over(AccountId(0));
+        assert_eq!(dialing.failures(&pair), 0);
+    }
+}

@@ -1,0 +1,269 @@
+//! One end of the protocol, with all its sessions.
+
+mod accounts;
+mod calls;
+mod greeting;
+mod outgoing;
+mod sessions;
+mod stanzas;
+mod timeouts;
+mod ways;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use super::dialing::Dialing;
+use super::door::Door;
+use super::entropy::Entropy;
+use super::established::Established;
+use super::handshake::{Initiator, SessionId};
+use super::line::LineKeys;
+use super::path::{Path, PathId};
+use super::sid::Sid;
+use super::streams::Streams;
+use super::wall_clock::WallClock;
+use super::{BridgeLine, Config, IqId, Memento, Service, Transmit};
+use crate::protocol::timers::Timers;
+use crate::protocol::{AccountId, Address, CloseReason, Event, StreamId};
+pub use greeting::Remembered;
+
+/// One end of the secure protocol.
+///
+/// * What there is to know: [`stream_count`](Self::stream_count), [`buffered`](Self::buffered),
+///   [`close_reason`](Self::close_reason).
+/// * What happened outside: `handle_*`.
+/// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),
+///   [`write`](Self::write), [`read`](Self::read), [`finish`](Self::finish), [`abort`](Self::abort),
+///   [`release`](Self::release), [`finish_all`](Self::finish_all), [`say_goodbye`](Self::say_goodbye).
+/// * What is to be done about it: `poll_*`.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: Config,
+    entropy: Box<dyn Entropy>,
+    clock: WallClock,
+    accounts: BTreeMap<AccountId, Account>,
+    /// Where clients come in, on a bridge.
+    door: Option<Door>,
+    sessions: BTreeMap<SessionKey, Session>,
+    /// The streams of sessions that are over, until the applications have let go of them.
+    ended: BTreeMap<SessionKey, Streams>,
+    /// The sessions that clients may take up again, on a bridge.
+    by_id: BTreeMap<SessionId, SessionKey>,
+    /// From which accounts the peers of sessions may open further paths.
+    by_jid: BTreeMap<FullJid, BTreeSet<SessionKey>>,
+    ways: BTreeMap<PathId, Way>,
+    bytestreams: BTreeMap<Bytestream, PathId>,
+    /// Which way an answer belongs to.
+    iqs: BTreeMap<IqId, PathId>,
+    streams: BTreeMap<StreamId, Place>,
+    names: BTreeMap<(SessionKey, u64), StreamId>,
+    /// Everything to send that is no packet, in order.
+    control: VecDeque<Transmit>,
+    mementos: VecDeque<Memento>,
+    /// Sessions with packets to send, in turn.
+    ready: VecDeque<SessionKey>,
+    events: VecDeque<Event>,
+    timers: Timers<TimerKey>,
+    last_number: u64,
+}
+
+/// Names a session within this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SessionKey(u64);
+
+/// By what an incoming block is told from others: the account it came to, who sent it, and the bytestream's id.
+type Bytestream = (AccountId, FullJid, String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TimerKey {
+    Session(SessionKey),
+    Way(PathId),
+    /// A connect of ours may have waited long enough.
+    Stream(StreamId),
+}
+
+#[derive(Debug)]
+struct Account {
+    jid: FullJid,
+    is_online: bool,
+}
+
+/// One session, from the first attempt to reach the bridge on.
+#[derive(Debug)]
+struct Session {
+    /// None on a bridge, where paths and streams are the client's to open.
+    caller: Option<Caller>,
+    /// None until the handshake is done.
+    state: Option<Established>,
+    ways: BTreeSet<PathId>,
+    /// From which accounts the peer may open further paths, as [`Endpoint::by_jid`] has it.
+    indexed: BTreeSet<FullJid>,
+    /// Whether the peer has shown that it holds the session's keys.
+    is_confirmed: bool,
+    /// Since when there has been no stream.
+    idle_since: Option<Instant>,
+    queued: bool,
+}
+
+/// What a client needs to reach its bridge.
+#[derive(Debug)]
+struct Caller {
+    line: BridgeLine,
+    keys: LineKeys,
+    accounts: Vec<AccountId>,
+    /// Those that have not failed for good.
+    accounts_left: BTreeSet<AccountId>,
+    /// The bridge's accounts that the bridge line names.
+    peers: BTreeSet<FullJid>,
+    dialing: Dialing,
+    /// Streams that wait for the session.
+    waiting: Vec<(StreamId, Address)>,
+    last_path_number: u64,
+    /// No path is left, and the bridge did not accept a further one: perhaps it has forgotten the session.
+    must_ask: bool,
+}
+
+/// One path, and how far it has come.
+#[derive(Debug)]
+struct Way {
+    path: Path,
+    via: AccountId,
+    peer: FullJid,
+    sid: Sid,
+    session: Option<SessionKey>,
+    phase: Phase,
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// A client's `open` is on its way. For a first contact, with the handshake that follows.
+    Opening(Option<Opening>),
+    /// The client's first message is on its way.
+    Greeting(Box<Initiator>),
+    /// The bridge makes a note of the handshake before it answers the IQ with this id.
+    Remembering(String),
+    /// The bridge waits for the client's first message.
+    Listening,
+    /// Packets may go.
+    Open,
+}
+
+/// A first contact, or the wish to take up a session again.
+#[derive(Debug)]
+struct Opening {
+    initiator: Box<Initiator>,
+    message: Vec<u8>,
+}
+
+/// Where a stream is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// It waits for the session.
+    Waiting(SessionKey),
+    /// It is the session's stream with this number.
+    In(SessionKey, u64),
+    /// It never got anywhere.
+    Nowhere(CloseReason),
+}
+
+impl Endpoint {
+    /// An end without accounts or sessions, for a bridge with a `service`.
+    pub fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
+        let door = service.map(|service| Door::new(service, config.door_limits()));
+        Self {
+            config,
+            entropy,
+            clock: WallClock::default(),
+            accounts: BTreeMap::new(),
+            door,
+            sessions: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            by_jid: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            bytestreams: BTreeMap::new(),
+            iqs: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            names: BTreeMap::new(),
+            control: VecDeque::new(),
+            mementos: VecDeque::new(),
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            timers: Timers::default(),
+            last_number: 0,
+        }
+    }
+
+    /// Bytes that all streams keep together, in both directions.
+    pub fn buffered(&self) -> usize {
+        self.all_streams().map(Streams::buffered_bytes).sum()
+    }
+
+    /// Streams that exist, those included that are only being closed.
+    pub fn stream_count(&self) -> usize {
+        let waiting: usize = self
+            .sessions
+            .values()
+            .filter_map(|session| session.caller.as_ref())
+            .map(|caller| caller.waiting.len())
+            .sum();
+        waiting + self.all_streams().map(Streams::stream_count).sum::<usize>()
+    }
+
+    fn all_streams(&self) -> impl Iterator<Item = &Streams> {
+        let living = self.sessions.values().filter_map(|session| session.state.as_ref());
+        living.map(|state| &state.streams).chain(self.ended.values())
+    }
+
+    /// Whether an account is one at which clients are let in.
+    pub fn accepts_on(&self, id: AccountId) -> bool {
+        self.door.as_ref().is_some_and(|door| door.service().accounts.contains(&id))
+    }
+
+    /// Sessions that exist, those included that are only being made.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The next thing that applications should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            let event = self.events.pop_front()?;
+            // The application may have let go of it since.
+            if self.streams.contains_key(&event.stream()) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// The next handshake to be remembered across restarts. [`handle_remembered`](Self::handle_remembered) tells the
+    /// outcome; until then the client waits.
+    pub fn poll_memento(&mut self) -> Option<Memento> {
+        self.mementos.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.
+    pub fn handle_wall_clock(&mut self, now: Instant, seconds: u64) {
+        self.clock.set(now, seconds);
+    }
+
+    /// A number that was not used before.
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    fn random(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.entropy.fill(&mut bytes);
+        u64::from_be_bytes(bytes)
+    }
+}

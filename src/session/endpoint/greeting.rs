@@ -1,0 +1,297 @@
+//! The handshake: a client's first contact, and the bridge's answer.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use super::ways::OPEN_PATIENCE;
+use super::{Endpoint, Opening, Phase, Session, SessionKey, TimerKey};
+use crate::protocol::{AccountId, CloseReason};
+use crate::session::Memento;
+use crate::session::established::Established;
+use crate::session::frame::SessionClose;
+use crate::session::handshake::{Credits, Initiator, Request, Responder, SessionId, Status, Welcome};
+use crate::session::keys::SessionKeys;
+use crate::session::path::PathId;
+use crate::session::sid::Sid;
+use crate::session::streams::{Credit, Role, Streams};
+
+/// The outcome of keeping a [`Memento`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// It will not be accepted again, whatever happens to us.
+    Kept,
+    /// It could not be written down, or had been before: the handshake is refused.
+    Refused,
+}
+
+impl Endpoint {
+    // The client's side.
+
+    /// The bridge has let us in: the handshake follows.
+    pub(super) fn greet(&mut self, now: Instant, id: PathId, opening: Opening) {
+        let Some(way) = self.ways.get_mut(&id) else { return };
+        way.phase = Phase::Greeting(opening.initiator);
+        way.path.on_opened();
+        self.timers.arm(TimerKey::Way(id), now + OPEN_PATIENCE);
+        self.send_block(now, id, opening.message.into());
+    }
+
+    /// The bridge's half of the handshake has come.
+    pub(super) fn on_welcome(&mut self, now: Instant, id: PathId, initiator: Initiator, message: &[u8]) {
+        let key = self.ways.get(&id).and_then(|way| way.session);
+        let (Some(key), Ok((welcome, keys))) = (key, initiator.finish(message)) else {
+            return self.fail_way(now, id);
+        };
+        match welcome.status {
+            Status::Resumed => self.on_resumed(now, id, key, welcome.session),
+            Status::New => self.on_new_session(now, id, key, &welcome, keys),
+        }
+    }
+
+    fn on_resumed(&mut self, now: Instant, id: PathId, key: SessionKey, session: SessionId) {
+        let state = self.sessions.get(&key).and_then(|session| session.state.as_ref());
+        if state.is_some_and(|state| state.id == session) {
+            self.on_way_open(now, id);
+        } else {
+            self.fail_way(now, id);
+        }
+    }
+
+    fn on_new_session(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        key: SessionKey,
+        welcome: &Welcome,
+        keys: SessionKeys,
+    ) {
+        let key = self.replace_if_lost(now, key, id);
+        let streams = Streams::new(Role::Client, self.config.stream_limits(), credit_of(welcome.credits));
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.state = Some(Established::new(now, welcome.session, keys, streams));
+        self.open_waiting(key);
+        self.announce_jids(key);
+        self.on_way_open(now, id);
+    }
+
+    /// The bridge does not know the session that we wanted to take up: its streams are lost, and the new one takes its
+    /// place.
+    fn replace_if_lost(&mut self, now: Instant, key: SessionKey, id: PathId) -> SessionKey {
+        let lost = self.sessions.get_mut(&key).filter(|session| session.state.is_some());
+        let Some(caller) = lost.and_then(|session| session.caller.take()) else { return key };
+        let successor = self.add_session(Session::of(caller));
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.ways.remove(&id);
+        }
+        if let (Some(way), Some(session)) = (self.ways.get_mut(&id), self.sessions.get_mut(&successor)) {
+            way.session = Some(successor);
+            session.ways.insert(id);
+        }
+        self.end_session(now, key, CloseReason::SessionLost, None);
+        successor
+    }
+
+    /// Tells the peer of a session which of our accounts it can use.
+    pub(super) fn announce_jids(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        let ours = match &session.caller {
+            Some(caller) => caller.accounts.iter().filter_map(|id| self.online(*id)).cloned().collect(),
+            None => self.shown_to(session),
+        };
+        if let Some(state) = self.sessions.get_mut(&key).and_then(|session| session.state.as_mut()) {
+            state.jids.announce(ours);
+        }
+    }
+
+    // The bridge's side.
+
+    /// Which of the bridge's accounts a client learns of: always the same few, and those it uses.
+    fn shown_to(&self, session: &Session) -> Vec<FullJid> {
+        let Some(door) = &self.door else { return Vec::new() };
+        let Some(client) = session.indexed.first() else { return Vec::new() };
+        let online = door.service().accounts.iter().filter_map(|id| self.online(*id)).cloned().collect();
+        door.subset_for(&client.to_bare(), online)
+    }
+
+    /// Somebody at the door may have proved that he has the bridge line: he is let in once that has been noted down.
+    pub(super) fn on_knock(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        from: &FullJid,
+        sid: &Sid,
+        open: &str,
+    ) -> bool {
+        let minute = self.clock.minute(now);
+        let half_open = self.half_open();
+        let (Some(ours), Some(door)) =
+            (self.accounts.get(&via).map(|account| &account.jid), self.door.as_mut())
+        else {
+            return false;
+        };
+        let Some(said) = door.knock(minute, sid, from, ours) else { return false };
+        if half_open >= self.config.max_half_open_sessions {
+            return false;
+        }
+        let id = self.add_way(now, via, from.clone(), *sid, None, Phase::Remembering(open.to_owned()));
+        self.mementos.push_back(Memento { path: id, sid: *sid, minute: said });
+        self.timers.arm(TimerKey::Way(id), now + OPEN_PATIENCE);
+        true
+    }
+
+    /// Those who were let in and have not said anything yet.
+    fn half_open(&self) -> usize {
+        let silent =
+            self.ways.values().filter(|way| matches!(way.phase, Phase::Remembering(_) | Phase::Listening));
+        silent.count() + self.sessions.values().filter(|session| !session.is_confirmed).count()
+    }
+
+    /// The outcome of keeping a memento.
+    pub fn handle_remembered(&mut self, now: Instant, memento: &Memento, outcome: Remembered) {
+        let Some(way) = self.ways.get_mut(&memento.path) else { return };
+        let Phase::Remembering(open) = std::mem::replace(&mut way.phase, Phase::Listening) else { return };
+        let (via, to) = (way.via, way.peer.clone());
+        match outcome {
+            Remembered::Kept => {
+                way.path.on_opened();
+                self.answer(via, to, open);
+            }
+            Remembered::Refused => {
+                self.refuse_iq(via, to, open);
+                self.drop_way(now, memento.path);
+            }
+        }
+    }
+
+    /// The client's half of the handshake has come; true when it is one.
+    pub(super) fn on_hello(&mut self, now: Instant, id: PathId, message: &[u8]) -> bool {
+        let (Some(way), Some(door)) = (self.ways.get(&id), self.door.as_ref()) else { return false };
+        let Some(ours) = self.accounts.get(&way.via).map(|account| &account.jid) else { return false };
+        let entropy = &mut *self.entropy;
+        let read = Responder::read(
+            &door.service().identity,
+            door.service().psk.as_ref(),
+            &way.sid,
+            &way.peer,
+            ours,
+            message,
+            entropy,
+        );
+        let Ok((responder, received)) = read else { return false };
+        match self.resumable(&received) {
+            Some(key) => self.resume(now, id, key, responder),
+            None => self.make_session(now, id, responder, &received),
+        }
+        true
+    }
+
+    /// The session that a client wants to take up again and has the key of.
+    fn resumable(&self, received: &Request) -> Option<SessionKey> {
+        let claim = received.resume.as_ref()?;
+        let key = *self.by_id.get(&claim.session)?;
+        let state = self.sessions.get(&key)?.state.as_ref()?;
+        claim.is_proved_by(&state.resume_key).then_some(key)
+    }
+
+    fn resume(&mut self, now: Instant, id: PathId, key: SessionKey, responder: Responder) {
+        let Some(session) =
+            self.sessions.get(&key).and_then(|session| session.state.as_ref()).map(|state| state.id)
+        else {
+            return;
+        };
+        let welcome = Welcome { status: Status::Resumed, session, credits: self.config.credits() };
+        if self.welcome(now, id, responder, &welcome).is_some() {
+            self.join(id, key);
+            self.on_way_open(now, id);
+        }
+    }
+
+    fn make_session(&mut self, now: Instant, id: PathId, responder: Responder, received: &Request) {
+        let is_full = self.sessions.len() >= self.config.max_sessions;
+        let session = SessionId::generate(&mut *self.entropy);
+        let welcome = Welcome { status: Status::New, session, credits: self.config.credits() };
+        let Some(keys) = self.welcome(now, id, responder, &welcome) else { return };
+        let key = self.add_session(Session::incoming());
+        self.establish(now, key, welcome.session, keys, received.credits);
+        self.join(id, key);
+        self.announce_jids(key);
+        self.on_way_open(now, id);
+        if is_full {
+            self.end_session(now, key, CloseReason::TooManyStreams, Some(SessionClose::Limits));
+        }
+    }
+
+    fn establish(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        id: SessionId,
+        keys: SessionKeys,
+        credits: Credits,
+    ) {
+        let streams = Streams::new(Role::Bridge, self.config.stream_limits(), credit_of(credits));
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.state = Some(Established::new(now, id, keys, streams));
+            self.by_id.insert(id, key);
+        }
+    }
+
+    /// Sends the bridge's half of the handshake.
+    fn welcome(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        responder: Responder,
+        welcome: &Welcome,
+    ) -> Option<SessionKeys> {
+        match responder.reply(welcome) {
+            Ok((message, keys)) => {
+                self.send_block(now, id, message.into());
+                Some(keys)
+            }
+            Err(_) => {
+                self.fail_way(now, id);
+                None
+            }
+        }
+    }
+
+    /// The path is the session's from now on, and so is the account at its other end.
+    pub(super) fn join(&mut self, id: PathId, key: SessionKey) {
+        let (Some(way), Some(session)) = (self.ways.get_mut(&id), self.sessions.get_mut(&key)) else {
+            return;
+        };
+        way.session = Some(key);
+        session.ways.insert(id);
+        if session.indexed.insert(way.peer.clone()) {
+            self.by_jid.entry(way.peer.clone()).or_default().insert(key);
+        }
+    }
+}
+
+/// What the peer's half of the handshake allows us to send.
+fn credit_of(credits: Credits) -> Credit {
+    Credit { stream: credits.stream.into(), session: credits.session.into() }
+}
+
+impl Session {
+    /// A client's, still to be made.
+    pub(super) fn of(caller: super::Caller) -> Self {
+        Self { caller: Some(caller), is_confirmed: true, ..Self::incoming() }
+    }
+
+    /// A bridge's, whose client has not shown yet that it has the keys.
+    fn incoming() -> Self {
+        Self {
+            caller: None,
+            state: None,
+            ways: BTreeSet::new(),
+            indexed: BTreeSet::new(),
+            is_confirmed: false,
+            idle_since: None,
+            queued: false,
+        }
+    }
+}

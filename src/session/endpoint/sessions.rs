@@ -1,0 +1,151 @@
+//! The life of a session: what follows from each change, and its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use super::{Endpoint, SessionKey, TimerKey, Way};
+use crate::protocol::{CloseReason, Event, StreamId};
+use crate::session::frame::SessionClose;
+use crate::session::path::PathId;
+use crate::session::streams::StreamEvent;
+use crate::session::{IqId, Outgoing, Transmit};
+
+impl Endpoint {
+    /// Does everything that follows from a change to a session: events for its streams, paths that it wants, a place in
+    /// the queue of those that have something to send, timers.
+    pub(super) fn after_change(&mut self, now: Instant, key: SessionKey) {
+        self.tell_streams(key);
+        self.index(key);
+        self.note_idleness(now, key);
+        self.dial(now, key);
+        self.queue(now, key);
+        self.rearm(now, key);
+    }
+
+    fn queue(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let wants_to_send = session.state.as_ref().is_some_and(|state| state.wants_to_send(now));
+        if wants_to_send && !session.queued {
+            session.queued = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    fn note_idleness(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let has_waiting = session.caller.as_ref().is_some_and(|caller| !caller.waiting.is_empty());
+        let is_idle = !has_waiting && session.state.as_ref().is_none_or(|state| state.streams.is_idle());
+        session.idle_since = is_idle.then(|| session.idle_since.unwrap_or(now));
+    }
+
+    /// Passes on what a session's streams have to say.
+    fn tell_streams(&mut self, key: SessionKey) {
+        while let Some(event) = self.next_stream_event(key) {
+            self.on_stream_event(key, event);
+        }
+    }
+
+    fn next_stream_event(&mut self, key: SessionKey) -> Option<StreamEvent> {
+        self.streams_of(key)?.poll_event()
+    }
+
+    fn on_stream_event(&mut self, key: SessionKey, event: StreamEvent) {
+        if let StreamEvent::Incoming { id: wire, target } = event {
+            let stream = StreamId(self.next_number());
+            self.settle_in(key, stream, wire);
+            return self.events.push_back(Event::Incoming { stream, target });
+        }
+        let Some(&stream) = self.names.get(&(key, event.id())) else { return };
+        let event = match event {
+            StreamEvent::Connected(_) => {
+                self.timers.cancel(TimerKey::Stream(stream));
+                Event::Connected(stream)
+            }
+            StreamEvent::Readable(_) => Event::Readable(stream),
+            StreamEvent::Writable(_) => Event::Writable(stream),
+            StreamEvent::Closed(_, reason) => {
+                self.timers.cancel(TimerKey::Stream(stream));
+                Event::Closed(stream, reason)
+            }
+            StreamEvent::Incoming { .. } => return,
+        };
+        self.events.push_back(event);
+    }
+
+    /// Keeps [`Endpoint::by_jid`] in line with what a client says of its accounts, and with those it has paths from.
+    fn index(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(state) = session.state.as_mut().filter(|_| session.caller.is_none()) else { return };
+        if !state.jids.take_news() {
+            return;
+        }
+        let in_use = session.ways.iter().filter_map(|id| self.ways.get(id)).map(|way| way.peer.clone());
+        let current = state.jids.theirs().iter().cloned().chain(in_use).collect();
+        let former = std::mem::replace(&mut session.indexed, current);
+        for jid in former.difference(&session.indexed) {
+            remove(&mut self.by_jid, jid, key);
+        }
+        for jid in session.indexed.difference(&former) {
+            self.by_jid.entry(jid.clone()).or_default().insert(key);
+        }
+    }
+
+    /// The session is over: its streams end with `reason`, and the peer is told where there is still a way.
+    pub(super) fn end_session(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        reason: CloseReason,
+        farewell: Option<SessionClose>,
+    ) {
+        self.send_farewell(now, key, farewell);
+        let Some(mut session) = self.sessions.remove(&key) else { return };
+        self.timers.cancel(TimerKey::Session(key));
+        for id in std::mem::take(&mut session.ways) {
+            self.close_way(id);
+        }
+        for jid in &session.indexed {
+            remove(&mut self.by_jid, jid, key);
+        }
+        for (stream, _) in session.caller.into_iter().flat_map(|caller| caller.waiting) {
+            self.fail_stream(stream, reason);
+        }
+        if let Some(mut state) = session.state {
+            self.by_id.remove(&state.id);
+            state.streams.close_all(reason);
+            self.ended.insert(key, state.streams);
+            self.tell_streams(key);
+        }
+    }
+
+    fn send_farewell(&mut self, now: Instant, key: SessionKey, farewell: Option<SessionClose>) {
+        let (Some(reason), Some(session)) = (farewell, self.sessions.get_mut(&key)) else { return };
+        let works =
+            |way: &Way| way.is_open() && self.accounts.get(&way.via).is_some_and(|account| account.is_online);
+        let path = session.ways.iter().find(|id| self.ways.get(id).is_some_and(works)).copied();
+        let block = session.state.as_mut().and_then(|state| state.farewell(reason));
+        if let (Some(path), Some(block)) = (path, block) {
+            self.send_block(now, path, block);
+        }
+    }
+
+    /// Closes the bytestream of a path whose session is over.
+    fn close_way(&mut self, id: PathId) {
+        let iq = IqId(self.next_number());
+        if let Some(way) = self.forget_way(id) {
+            let stanza = Outgoing::Close { iq, sid: way.sid.to_string() };
+            self.control.push_back(Transmit { via: way.via, to: way.peer, stanza });
+        }
+    }
+}
+
+fn remove(index: &mut BTreeMap<FullJid, BTreeSet<SessionKey>>, jid: &FullJid, key: SessionKey) {
+    if let Some(keys) = index.get_mut(jid) {
+        keys.remove(&key);
+        if keys.is_empty() {
+            index.remove(jid);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Stanzas that came in.
+
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use super::{Endpoint, Phase, SessionKey};
+use crate::protocol::{AccountId, CloseReason};
+use crate::session::established::{BadPacket, ClosedByPeer};
+use crate::session::frame::SessionClose;
+use crate::session::path::PathId;
+use crate::session::sid::Sid;
+use crate::session::{Incoming, IqId, Outgoing, Transmit};
+
+impl Endpoint {
+    /// A stanza came to the account `via`. Whoever has not proved anything gets the answer of a client that knows no
+    /// bytestreams, whatever it is that he wants.
+    pub fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &FullJid, incoming: Incoming) {
+        match incoming {
+            Incoming::Open { id, sid, .. } => {
+                if !self.on_open(now, via, from, &id, &sid) {
+                    self.refuse_iq(via, from.clone(), id);
+                }
+            }
+            Incoming::Data { id, sid, seq, data } => match self.way_of(via, from, sid) {
+                Some(path) => self.on_block(now, path, id, seq, data),
+                None => self.refuse_iq(via, from.clone(), id),
+            },
+            Incoming::Close { id, sid } => match self.way_of(via, from, sid) {
+                Some(path) => {
+                    self.answer(via, from.clone(), id);
+                    self.drop_way(now, path);
+                }
+                None => self.refuse_iq(via, from.clone(), id),
+            },
+            Incoming::Result { iq } => self.on_result(now, via, from, iq),
+            Incoming::Error { iq } => self.on_error(now, via, from, iq),
+        }
+    }
+
+    fn way_of(&self, via: AccountId, from: &FullJid, sid: String) -> Option<PathId> {
+        self.bytestreams.get(&(via, from.clone(), sid)).copied()
+    }
+
+    pub(super) fn answer(&mut self, via: AccountId, to: FullJid, id: String) {
+        self.control.push_back(Transmit { via, to, stanza: Outgoing::Result { id } });
+    }
+
+    pub(super) fn refuse_iq(&mut self, via: AccountId, to: FullJid, id: String) {
+        self.control.push_back(Transmit { via, to, stanza: Outgoing::Unavailable { id } });
+    }
+
+    /// Somebody asks for a bytestream; false when he has not proved that he may.
+    fn on_open(&mut self, now: Instant, via: AccountId, from: &FullJid, id: &str, sid: &str) -> bool {
+        if !self.accepts_on(via) {
+            return false;
+        }
+        let Ok(sid) = sid.parse::<Sid>() else { return false };
+        match self.session_expecting(via, from, &sid) {
+            Some(key) => self.admit(now, via, from, id, sid, key),
+            None => self.on_knock(now, via, from, &sid, id),
+        }
+    }
+
+    /// The session of which `sid` is a further path that was not used yet.
+    fn session_expecting(&mut self, via: AccountId, from: &FullJid, sid: &Sid) -> Option<SessionKey> {
+        let ours = &self.accounts.get(&via)?.jid;
+        let keys = self.by_jid.get(from)?;
+        let (key, number) = keys.iter().find_map(|key| {
+            let state = self.sessions.get(key)?.state.as_ref()?;
+            Some((*key, state.path_key.check(sid, from, ours)?))
+        })?;
+        let state = self.sessions.get_mut(&key)?.state.as_mut()?;
+        state.path_numbers.insert(number).then_some(key)
+    }
+
+    fn admit(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        from: &FullJid,
+        id: &str,
+        sid: Sid,
+        key: SessionKey,
+    ) -> bool {
+        let path = self.add_way(now, via, from.clone(), sid, Some(key), Phase::Open);
+        self.answer(via, from.clone(), id.to_owned());
+        self.on_way_open(now, path);
+        true
+    }
+
+    /// A block of a bytestream that we have.
+    fn on_block(&mut self, now: Instant, path: PathId, id: String, seq: u16, data: Vec<u8>) {
+        let Some(way) = self.ways.get_mut(&path) else { return };
+        let (via, from) = (way.via, way.peer.clone());
+        let is_next = way.path.on_block(seq).is_ok();
+        if !is_next || !self.take_block(now, path, data) {
+            self.refuse_iq(via, from, id);
+            return self.fail_way(now, path);
+        }
+        self.answer(via, from, id);
+        if let Some(key) = self.ways.get(&path).and_then(|way| way.session) {
+            self.after_change(now, key);
+        }
+    }
+
+    /// Takes what is in a block; false when it makes no sense.
+    fn take_block(&mut self, now: Instant, path: PathId, data: Vec<u8>) -> bool {
+        let Some(way) = self.ways.get_mut(&path) else { return false };
+        match &way.phase {
+            Phase::Open => way.session.is_none_or(|key| self.on_packet(now, key, data)),
+            Phase::Listening => self.on_hello(now, path, &data),
+            Phase::Greeting(_) => {
+                let Phase::Greeting(initiator) = std::mem::replace(&mut way.phase, Phase::Listening) else {
+                    return false;
+                };
+                self.on_welcome(now, path, *initiator, &data);
+                true
+            }
+            Phase::Opening(_) | Phase::Remembering(_) => false,
+        }
+    }
+
+    /// A packet of a session; false when the path is to blame for what is wrong with it.
+    fn on_packet(&mut self, now: Instant, key: SessionKey, block: Vec<u8>) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else { return true };
+        let Some(state) = session.state.as_mut() else { return false };
+        let outcome = state.handle_packet(now, block);
+        session.is_confirmed |= outcome.is_ok();
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(closed)) => self.end_session(now, key, reason_of(closed), None),
+            Err(BadPacket::Tampered) => return false,
+            Err(BadPacket::Violation) => {
+                self.end_session(
+                    now,
+                    key,
+                    CloseReason::ProtocolViolation,
+                    Some(SessionClose::ProtocolViolation),
+                );
+            }
+        }
+        true
+    }
+
+    /// An IQ of ours was answered.
+    fn on_result(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
+        let Some(path) = self.answered(via, from, iq) else { return };
+        let Some(way) = self.ways.get_mut(&path) else { return };
+        way.path.on_result(now, iq);
+        match &mut way.phase {
+            Phase::Opening(opening) => match opening.take() {
+                Some(opening) => self.greet(now, path, opening),
+                None => self.on_way_open(now, path),
+            },
+            _ => {
+                self.watch(path);
+                if let Some(key) = self.ways.get(&path).and_then(|way| way.session) {
+                    self.after_change(now, key);
+                }
+            }
+        }
+    }
+
+    /// An IQ of ours was refused: the bytestream is over.
+    fn on_error(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
+        if let Some(path) = self.answered(via, from, iq) {
+            self.drop_way(now, path);
+        }
+    }
+
+    /// The path of an IQ that was answered by the one who was asked.
+    fn answered(&mut self, via: AccountId, from: &FullJid, iq: IqId) -> Option<PathId> {
+        let path = *self.iqs.get(&iq)?;
+        let way = self.ways.get(&path)?;
+        (way.via == via && way.peer == *from).then(|| {
+            self.iqs.remove(&iq);
+            path
+        })
+    }
+}
+
+/// What the peer's reason to close a session means for its streams.
+fn reason_of(ClosedByPeer(reason): ClosedByPeer) -> CloseReason {
+    match reason {
+        SessionClose::ProtocolViolation => CloseReason::ProtocolViolation,
+        SessionClose::ShuttingDown => CloseReason::SessionLost,
+        SessionClose::Limits => CloseReason::TooManyStreams,
+        SessionClose::Done => CloseReason::Aborted,
+    }
+}

@@ -1,0 +1,99 @@
+//! What time brings.
+
+use std::time::{Duration, Instant};
+
+use super::{Endpoint, Phase, SessionKey, TimerKey};
+use crate::protocol::{CloseReason, StreamId};
+use crate::session::frame::SessionClose;
+use crate::session::path::PathId;
+
+/// A session without streams is kept for this long, in case there is another one soon.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a client may take to show that it has the keys.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Endpoint {
+    /// Time has passed: [`poll_timeout`](Self::poll_timeout) asked to be called now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Session(key) => self.on_session_timeout(now, key),
+                TimerKey::Way(id) => self.on_way_timeout(now, id),
+                TimerKey::Stream(id) => self.on_stream_timeout(now, id),
+            }
+        }
+    }
+
+    /// The timer of a stream that has been connected is cancelled.
+    fn on_stream_timeout(&mut self, now: Instant, id: StreamId) {
+        if let Some(place) = self.streams.get(&id).copied() {
+            self.fail_stream(id, CloseReason::ConnectTimedOut);
+            self.vacate(now, id, place);
+        }
+    }
+
+    fn on_way_timeout(&mut self, now: Instant, id: PathId) {
+        let Some(way) = self.ways.get_mut(&id) else { return };
+        let is_late = match &way.phase {
+            Phase::Open => way.path.is_dead(now),
+            _ => way.since + super::ways::OPEN_PATIENCE <= now,
+        };
+        if is_late {
+            return self.fail_way(now, id);
+        }
+        let session = way.session;
+        if way.path.has_stalled(now)
+            && let Some(state) = session.and_then(|key| self.sessions.get_mut(&key)?.state.as_mut())
+        {
+            // It may come back, but others need not wait for it.
+            state.on_path_dead(id);
+        }
+        self.watch(id);
+        if let Some(key) = session {
+            self.after_change(now, key);
+        }
+    }
+
+    fn on_session_timeout(&mut self, now: Instant, key: SessionKey) {
+        if let Some((reason, farewell)) = self.expiry(now, key) {
+            return self.end_session(now, key, reason, farewell);
+        }
+        if let Some(state) = self.sessions.get_mut(&key).and_then(|session| session.state.as_mut()) {
+            state.handle_timeout(now);
+        }
+        self.after_change(now, key);
+    }
+
+    /// Why a session is over by now, and what to tell the peer.
+    fn expiry(&self, now: Instant, key: SessionKey) -> Option<(CloseReason, Option<SessionClose>)> {
+        let session = self.sessions.get(&key)?;
+        let is_over = |since: Option<Instant>, patience| since.is_some_and(|since| since + patience <= now);
+        let state = session.state.as_ref();
+        if is_over(state.map(|state| state.last_heard()), self.config.session_timeout) {
+            Some((CloseReason::NoPath, None))
+        } else if is_over(session.idle_since, IDLE_TIMEOUT) {
+            session.caller.as_ref().map(|_| (CloseReason::Finished, Some(SessionClose::Done)))
+        } else if !session.is_confirmed && is_over(state.map(|state| state.last_heard()), CONFIRM_PATIENCE) {
+            Some((CloseReason::NoPath, Some(SessionClose::Limits)))
+        } else {
+            None
+        }
+    }
+
+    /// Looks at a session again when anything about it may be due. What is due already waits for a path, not for time.
+    pub(super) fn rearm(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        let state = session.state.as_ref();
+        let deadlines = [
+            state.and_then(|state| state.next_timeout()),
+            state.map(|state| state.last_heard() + self.config.session_timeout),
+            session.idle_since.filter(|_| session.caller.is_some()).map(|since| since + IDLE_TIMEOUT),
+            state.filter(|_| !session.is_confirmed).map(|state| state.last_heard() + CONFIRM_PATIENCE),
+            self.next_dial(key),
+        ];
+        if let Some(at) = deadlines.into_iter().flatten().filter(|at| *at > now).min() {
+            self.timers.arm(TimerKey::Session(key), at);
+        }
+    }
+}

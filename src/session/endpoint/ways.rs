@@ -1,0 +1,264 @@
+//! Paths: how they are opened, and what happens when one ends.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use xmpp_parsers::jid::FullJid;
+
+use super::{Bytestream, Caller, Endpoint, Opening, Phase, Session, SessionKey, TimerKey, Way};
+use crate::protocol::{AccountId, CloseReason};
+use crate::session::dialing::{Field, Pair};
+use crate::session::handshake::{Hello, Initiator, Resumption};
+use crate::session::path::{Path, PathId};
+use crate::session::sid::Sid;
+use crate::session::{BLOCK_SIZE, IqId, Outgoing, Transmit};
+
+/// How long the other end may take to answer an `open` or to greet.
+pub(super) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A path that lived for less than this has failed, whatever it said at first.
+const SHORT_LIFE: Duration = Duration::from_secs(2);
+
+impl Way {
+    pub(super) fn bytestream(&self) -> Bytestream {
+        (self.via, self.peer.clone(), self.sid.to_string())
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    /// Whether it is to lead to a handshake.
+    fn is_first_contact(&self) -> bool {
+        matches!(self.phase, Phase::Opening(Some(_)) | Phase::Greeting(_))
+    }
+}
+
+impl Endpoint {
+    /// Opens the paths that a client's session wants and does not have.
+    pub(super) fn dial(&mut self, now: Instant, key: SessionKey) {
+        while let Some(pair) = self.with_field(key, |dialing, field| dialing.next(now, field)).flatten() {
+            if self.open_way(now, key, pair).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// When there may be another pair to try.
+    pub(super) fn next_dial(&self, key: SessionKey) -> Option<Instant> {
+        self.with_field(key, |dialing, field| dialing.next_timeout(field)).flatten()
+    }
+
+    /// Lets `action` look at the pairs of a client's session; none while no further one is wanted.
+    fn with_field<T>(
+        &self,
+        key: SessionKey,
+        action: impl FnOnce(&crate::session::dialing::Dialing, &Field<'_>) -> T,
+    ) -> Option<T> {
+        let session = self.sessions.get(&key)?;
+        let caller = session.caller.as_ref()?;
+        let busy = self.pairs_of(session);
+        // Before there is a session, and when it must be asked for, one attempt at a time.
+        if !busy.is_empty() && (session.state.is_none() || caller.must_ask) {
+            return None;
+        }
+        let ours: Vec<AccountId> =
+            caller.accounts.iter().copied().filter(|id| self.online(*id).is_some()).collect();
+        let theirs = peers_of(session, caller);
+        Some(action(&caller.dialing, &Field { ours: &ours, theirs: &theirs, busy: &busy }))
+    }
+
+    fn pairs_of(&self, session: &Session) -> BTreeSet<Pair> {
+        let ways = session.ways.iter().filter_map(|id| self.ways.get(id));
+        ways.map(|way| (way.via, way.peer.clone())).collect()
+    }
+
+    /// The name of an account that is online.
+    pub(super) fn online(&self, id: AccountId) -> Option<&FullJid> {
+        self.accounts.get(&id).filter(|account| account.is_online).map(|account| &account.jid)
+    }
+
+    /// A client asks for a path.
+    fn open_way(&mut self, now: Instant, key: SessionKey, (via, peer): Pair) -> Option<()> {
+        let ours = self.online(via)?.clone();
+        let (sid, opening) = self.credentials(now, key, &ours, &peer)?;
+        let id = self.add_way(now, via, peer.clone(), sid, Some(key), Phase::Opening(opening));
+        let iq = self.new_iq(id);
+        self.ways.get_mut(&id)?.path.on_open_sent(now, iq);
+        let stanza = Outgoing::Open { iq, sid: sid.to_string(), block_size: BLOCK_SIZE };
+        self.control.push_back(Transmit { via, to: peer, stanza });
+        self.timers.arm(TimerKey::Way(id), now + OPEN_PATIENCE);
+        Some(())
+    }
+
+    /// The id that proves that we may ask, and for a first contact what follows it.
+    fn credentials(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        ours: &FullJid,
+        peer: &FullJid,
+    ) -> Option<(Sid, Option<Opening>)> {
+        let nonce = self.random();
+        let minute = self.clock.minute(now);
+        let session = self.sessions.get_mut(&key)?;
+        let caller = session.caller.as_mut()?;
+        match &session.state {
+            Some(state) if !caller.must_ask => {
+                caller.last_path_number += 1;
+                Some((state.path_key.sid(caller.last_path_number, ours, peer), None))
+            }
+            state => {
+                let sid = caller.keys.first_contact(nonce as u32, minute, ours, peer);
+                let resume = state
+                    .as_ref()
+                    .map(|state| Resumption { session: state.id, key: state.resume_key.clone() });
+                let hello = Hello { credits: self.config.credits(), resume };
+                let (initiator, message) =
+                    Initiator::start(&caller.line, &sid, ours, peer, &hello, &mut *self.entropy);
+                Some((sid, Some(Opening { initiator: Box::new(initiator), message })))
+            }
+        }
+    }
+
+    pub(super) fn add_way(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        peer: FullJid,
+        sid: Sid,
+        session: Option<SessionKey>,
+        phase: Phase,
+    ) -> PathId {
+        let id = PathId(self.next_number());
+        let path = Path::new(via);
+        let way = Way { path, via, peer, sid, session, phase, since: now };
+        self.bytestreams.insert(way.bytestream(), id);
+        self.ways.insert(id, way);
+        if let Some(session) = session.and_then(|key| self.sessions.get_mut(&key)) {
+            session.ways.insert(id);
+        }
+        id
+    }
+
+    /// An IQ of the path with this number.
+    pub(super) fn new_iq(&mut self, id: PathId) -> IqId {
+        let iq = IqId(self.next_number());
+        self.iqs.insert(iq, id);
+        iq
+    }
+
+    /// The block that goes by this path.
+    pub(super) fn block(&mut self, now: Instant, id: PathId, data: Bytes) -> Option<Transmit> {
+        let iq = self.new_iq(id);
+        let way = self.ways.get_mut(&id)?;
+        let seq = way.path.on_sent(now, iq, data.len());
+        let stanza = Outgoing::Data { iq, sid: way.sid.to_string(), seq, data };
+        Some(Transmit { via: way.via, to: way.peer.clone(), stanza })
+    }
+
+    /// Sends a block before all packets.
+    pub(super) fn send_block(&mut self, now: Instant, id: PathId, data: Bytes) {
+        let transmit = self.block(now, id, data);
+        self.control.extend(transmit);
+        self.watch(id);
+    }
+
+    /// A path works.
+    pub(super) fn on_way_open(&mut self, now: Instant, id: PathId) {
+        let Some(way) = self.ways.get_mut(&id) else { return };
+        way.phase = Phase::Open;
+        way.since = now;
+        way.path.on_opened();
+        let (pair, key) = ((way.via, way.peer.clone()), way.session);
+        self.retire_others(now, &pair, id);
+        self.watch(id);
+        let Some(key) = key else { return };
+        if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
+            caller.dialing.on_works(&pair);
+            caller.must_ask = false;
+        }
+        self.after_change(now, key);
+    }
+
+    /// Between two accounts there is one path of a session; the client has given up the others.
+    fn retire_others(&mut self, now: Instant, pair: &Pair, newest: PathId) {
+        let session =
+            self.ways.get(&newest).and_then(|way| way.session).and_then(|key| self.sessions.get(&key));
+        let Some(session) = session else { return };
+        let is_older = |id: &PathId| {
+            let way = self.ways.get(id);
+            *id != newest && way.is_some_and(|way| way.via == pair.0 && way.peer == pair.1)
+        };
+        let older: Vec<PathId> = session.ways.iter().copied().filter(is_older).collect();
+        older.into_iter().for_each(|id| self.drop_way(now, id));
+    }
+
+    /// A path has failed: the peer is told, and what was on it goes another way.
+    pub(super) fn fail_way(&mut self, now: Instant, id: PathId) {
+        let Some(way) = self.ways.get(&id) else { return };
+        let (via, to, sid) = (way.via, way.peer.clone(), way.sid.to_string());
+        let iq = IqId(self.next_number());
+        self.control.push_back(Transmit { via, to, stanza: Outgoing::Close { iq, sid } });
+        self.drop_way(now, id);
+    }
+
+    /// A path is no more.
+    pub(super) fn drop_way(&mut self, now: Instant, id: PathId) {
+        let Some(way) = self.forget_way(id) else { return };
+        let Some(key) = way.session else { return };
+        let jitter = self.random();
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        session.ways.remove(&id);
+        if let Some(state) = &mut session.state {
+            state.on_path_dead(id);
+        }
+        let has_worked = way.is_open() && now.saturating_duration_since(way.since) >= SHORT_LIFE;
+        let others = session.ways.iter().any(|id| self.ways.get(id).is_some_and(Way::is_open));
+        if let Some(caller) = &mut session.caller {
+            if !has_worked {
+                caller.dialing.on_failed(now, (way.via, way.peer.clone()), jitter);
+            }
+            caller.must_ask = !others && session.state.is_some() && !way.is_open() && !way.is_first_contact();
+        }
+        self.give_up_if_hopeless(now, key);
+        self.after_change(now, key);
+    }
+
+    pub(super) fn forget_way(&mut self, id: PathId) -> Option<Way> {
+        let way = self.ways.remove(&id)?;
+        self.bytestreams.remove(&way.bytestream());
+        for iq in way.path.outstanding() {
+            self.iqs.remove(&iq);
+        }
+        self.timers.cancel(TimerKey::Way(id));
+        Some(way)
+    }
+
+    /// A client whose every way to the bridge was refused has to tell the application.
+    fn give_up_if_hopeless(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key).filter(|session| session.state.is_none()) else { return };
+        let Some(caller) = &session.caller else { return };
+        let peers = peers_of(session, caller);
+        let mut pairs =
+            caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, peer.clone())));
+        let is_hopeless = |pair: &Pair| self.online(pair.0).is_none() || caller.dialing.failures(pair) > 0;
+        if pairs.all(|pair| is_hopeless(&pair)) {
+            self.end_session(now, key, CloseReason::PeerUnavailable, None);
+        }
+    }
+
+    /// Looks at a path again when it wants to be looked at.
+    pub(super) fn watch(&mut self, id: PathId) {
+        if let Some(at) = self.ways.get(&id).and_then(|way| way.path.next_timeout()) {
+            self.timers.arm(TimerKey::Way(id), at);
+        }
+    }
+}
+
+/// The bridge's accounts, as far as a client knows them.
+fn peers_of(session: &Session, caller: &Caller) -> BTreeSet<FullJid> {
+    let told = session.state.iter().flat_map(|state| state.jids.theirs());
+    caller.peers.iter().chain(told).cloned().collect()
+}

@@ -1,0 +1,244 @@
+//! A session after its handshake: keys, streams, and what is on its way.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::acks::AckSchedule;
+use super::bucket;
+use super::counters::Counters;
+use super::flight::{Flight, Verdict};
+use super::frame::{Frame, Reader, SessionClose};
+use super::handshake::SessionId;
+use super::jids::Jids;
+use super::keys::{ResumeKey, SessionKeys};
+use super::path::PathId;
+use super::seal::{Draft, Opener, Sealer};
+use super::sid::PathKey;
+use super::streams::{Sent, Streams};
+
+/// After this long without a word from the peer it is asked for one, and again as often.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Ranges of counters that are remembered. Between two there is a packet that was lost or overtaken.
+const RANGES: usize = 4096;
+
+/// Ranges of counters that one acknowledgement names at most.
+const ACK_RANGES: usize = 32;
+
+/// What both ends share.
+#[derive(Debug)]
+pub(super) struct Established {
+    pub(super) id: SessionId,
+    pub(super) path_key: PathKey,
+    pub(super) resume_key: ResumeKey,
+    pub(super) streams: Streams,
+    pub(super) jids: Jids,
+    /// The path numbers that were used.
+    pub(super) path_numbers: Counters,
+    sealer: Sealer,
+    opener: Opener,
+    received: Counters,
+    acks: AckSchedule,
+    flight: Flight<Cargo>,
+    /// A word from the peer is wanted.
+    ping: bool,
+    last_heard: Instant,
+    last_ping: Instant,
+}
+
+/// What a packet carried that has to arrive.
+#[derive(Debug, Default)]
+struct Cargo {
+    streams: Sent,
+    jids: Option<u64>,
+    ping: bool,
+}
+
+/// The peer does not want the session any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClosedByPeer(pub(super) SessionClose);
+
+/// Why a block is none of this session's packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadPacket {
+    /// It was changed, or comes a second time: a server is at fault, and only the path is to blame.
+    Tampered,
+    /// The peer itself wrote nonsense.
+    Violation,
+}
+
+impl Established {
+    /// A session that has just been agreed on.
+    pub(super) fn new(now: Instant, id: SessionId, keys: SessionKeys, streams: Streams) -> Self {
+        let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
+        Self {
+            id,
+            path_key: keys.path_key,
+            resume_key: keys.resume_key,
+            streams,
+            jids: Jids::default(),
+            path_numbers: Counters::new(RANGES),
+            sealer,
+            opener,
+            received: Counters::new(RANGES),
+            acks: AckSchedule::default(),
+            flight: Flight::default(),
+            ping: false,
+            last_heard: now,
+            last_ping: now,
+        }
+    }
+
+    /// When the last authentic packet came.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.last_heard
+    }
+
+    /// Takes a block of one of the session's paths.
+    pub(super) fn handle_packet(
+        &mut self,
+        now: Instant,
+        block: Vec<u8>,
+    ) -> Result<Option<ClosedByPeer>, BadPacket> {
+        let size = block.len();
+        let (counter, plaintext) = self.opener.open(block).map_err(|_| BadPacket::Tampered)?;
+        if !self.received.insert(counter) {
+            return Err(BadPacket::Tampered);
+        }
+        self.last_heard = now;
+        let mut wants_ack = false;
+        for frame in Reader::new(plaintext) {
+            let frame = frame.map_err(|_| BadPacket::Violation)?;
+            wants_ack |= frame.wants_ack();
+            if let Some(closed) = self.handle_frame(now, frame)? {
+                return Ok(Some(closed));
+            }
+        }
+        if wants_ack {
+            self.acks.on_received(now, size);
+        }
+        Ok(None)
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: Frame) -> Result<Option<ClosedByPeer>, BadPacket> {
+        match frame {
+            Frame::Ping => {}
+            Frame::Ack(ack) => {
+                let verdict = self.flight.on_ack(now, ack.ranges());
+                self.settle(verdict);
+            }
+            Frame::Jids { serial, jids } => self.jids.on_told(serial, jids),
+            Frame::Close { reason } => return Ok(Some(ClosedByPeer(reason))),
+            frame => self.streams.handle_frame(frame).map_err(|_| BadPacket::Violation)?,
+        }
+        Ok(None)
+    }
+
+    fn settle(&mut self, verdict: Verdict<Cargo>) {
+        verdict.arrived.into_iter().for_each(|cargo| self.streams.on_acked(cargo.streams));
+        self.send_again(verdict.lost);
+    }
+
+    fn send_again(&mut self, lost: Vec<Cargo>) {
+        for cargo in lost {
+            self.streams.on_lost(cargo.streams);
+            self.ping |= cargo.ping;
+            if let Some(serial) = cargo.jids {
+                self.jids.on_lost(serial);
+            }
+        }
+    }
+
+    /// What went by this path and was not acknowledged goes another way.
+    pub(super) fn on_path_dead(&mut self, path: PathId) {
+        let lost = self.flight.on_path_dead(path);
+        self.send_again(lost);
+    }
+
+    /// Whether there is a reason to send a packet.
+    pub(super) fn wants_to_send(&self, now: Instant) -> bool {
+        self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.wants_to_send()
+    }
+
+    /// The next packet, in a block of at most `room` bytes.
+    pub(super) fn next_packet(&mut self, now: Instant, path: PathId, room: usize) -> Option<Bytes> {
+        let size = bucket::within(room);
+        let mut draft = Draft::new(size);
+        let cargo = self.load(now, &mut draft, size);
+        if draft.is_empty() {
+            return None;
+        }
+        let (counter, block) = self.seal(draft)?;
+        if let Some(cargo) = cargo {
+            self.flight.on_sent(now, counter, path, cargo);
+        }
+        Some(block)
+    }
+
+    /// The last packet: nothing that was written before has to arrive any more.
+    pub(super) fn farewell(&mut self, reason: SessionClose) -> Option<Bytes> {
+        let mut draft = Draft::new(0);
+        Frame::Close { reason }.encode(draft.buffer());
+        self.seal(draft).map(|(_, block)| block)
+    }
+
+    /// None when the session has sent as much as it may.
+    fn seal(&mut self, mut draft: Draft) -> Option<(u64, Bytes)> {
+        draft.pad_to(bucket::holding(draft.packet_len()));
+        self.sealer.seal(draft).ok()
+    }
+
+    /// Fills a packet of up to `size` bytes with what there is to say; none when nothing of it has to arrive.
+    fn load(&mut self, now: Instant, draft: &mut Draft, size: usize) -> Option<Cargo> {
+        if self.acks.is_useful()
+            && let Some(ack) = self.received.to_ack(ACK_RANGES)
+            && append(draft, size, &Frame::Ack(ack))
+        {
+            self.acks.on_sent();
+        }
+        let before = draft.packet_len();
+        let mut cargo = Cargo::default();
+        if self.ping && append(draft, size, &Frame::Ping) {
+            self.ping = false;
+            self.last_ping = now;
+            cargo.ping = true;
+        }
+        if let Some(list) = self.jids.waiting()
+            && append(draft, size, &list)
+        {
+            cargo.jids = Some(self.jids.on_sent());
+        }
+        let room = size.saturating_sub(draft.packet_len());
+        cargo.streams = self.streams.write_frames(draft.buffer(), room);
+        (draft.packet_len() > before).then_some(cargo)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let ping = (!self.streams.is_idle()).then(|| self.ping_deadline());
+        [self.acks.next_timeout(), self.flight.next_timeout(), ping].into_iter().flatten().min()
+    }
+
+    fn ping_deadline(&self) -> Instant {
+        self.last_heard.max(self.last_ping) + PING_INTERVAL
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let overdue = self.flight.take_overdue(now);
+        self.send_again(overdue);
+        if !self.streams.is_idle() && self.ping_deadline() <= now {
+            self.ping = true;
+            self.last_ping = now;
+        }
+    }
+}
+
+/// Writes a frame where a packet of `size` bytes has room for it.
+fn append(draft: &mut Draft, size: usize, frame: &Frame) -> bool {
+    let fits = draft.packet_len() + frame.encoded_len() <= size;
+    if fits {
+        frame.encode(draft.buffer());
+    }
+    fits
+}

@@ -1,0 +1,45 @@
+//! The secure protocol core against a simulated chat network, on virtual time.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `../simulation` | whatever the protocol: random numbers that a seed replays, the chat servers, the reference of what applications do and may read, and the clock |
+//! | `letters` | what stanzas say |
+//! | `ours` | our program with a driver that watches the wire |
+//! | `setup` | worlds of a client on the left and a bridge on the right |
+//! | `random` | thousands of random worlds |
+//! | `carrying`, `failing`, `door` | one story each |
+//!
+//! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that meets something unexpected has failed, and says so"
+)]
+
+#[path = "../simulation/flow.rs"]
+#[allow(dead_code, reason = "the classic protocol's tests use more of it")]
+mod flow;
+#[path = "../simulation/network.rs"]
+#[allow(dead_code, reason = "the classic protocol's tests use more of it")]
+mod network;
+#[path = "../simulation/program.rs"]
+mod program;
+#[path = "../simulation/rng.rs"]
+#[allow(dead_code, reason = "the classic protocol's tests use more of it")]
+mod rng;
+#[path = "../simulation/seeds.rs"]
+mod seeds;
+#[path = "../simulation/world.rs"]
+#[allow(dead_code, reason = "the classic protocol's tests use more of it")]
+mod world;
+
+mod carrying;
+mod door;
+mod failing;
+mod letters;
+mod ours;
+mod random;
+mod setup;
