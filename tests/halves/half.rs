@@ -27,12 +27,23 @@ impl Half {
     /// Starts `hexchat-pt` with this command and configuration.
     pub(crate) fn start(command: &str, config: &str, args: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("hexchat-half-").tempdir().unwrap();
+        let state = folder.path().join("state");
+        Self::start_in(folder, &state, command, config, args)
+    }
+
+    /// The same, with a state directory that outlives it.
+    pub(crate) fn start_at(state: &Path, command: &str, config: &str, args: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("hexchat-half-").tempdir().unwrap();
+        Self::start_in(folder, state, command, config, args)
+    }
+
+    fn start_in(folder: TempDir, state: &Path, command: &str, config: &str, args: &[&str]) -> Self {
         let process = Spawn::new(command, env!("CARGO_BIN_EXE_hexchat-pt"))
             .arg(command)
             .arg("--config")
             .arg(write_private(folder.path(), "hexchat.toml", config))
             .arg("--state")
-            .arg(folder.path().join("state"))
+            .arg(state)
             .args(args)
             .start()
             .unwrap();
