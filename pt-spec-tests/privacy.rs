@@ -84,11 +84,14 @@ impl Watch {
     }
 }
 
-/// Everything in the state folder but the one file that is made to keep such things.
+/// What is made to keep such things, for its owner alone.
+const KEPT: [&str; 2] = ["hexchat_state.json", "hexchat_bridgeline.txt"];
+
+/// Everything in the state folder but those files.
 fn kept(folder: &Path) -> String {
     let Ok(entries) = std::fs::read_dir(folder) else { return String::new() };
     let entries = entries.map(|entry| entry.unwrap().path());
-    let contents = entries.filter(|path| !path.ends_with("hexchat_state.json")).map(|path| {
+    let contents = entries.filter(|path| !KEPT.iter().any(|name| path.ends_with(name))).map(|path| {
         let content = if path.is_dir() {
             kept(&path)
         } else {

@@ -7,6 +7,8 @@ use crate::child::{Child, Launch, account, protocol};
 const OPTIONS: &str = "TOR_PT_SERVER_TRANSPORT_OPTIONS";
 const BINDADDR: &str = "TOR_PT_SERVER_BINDADDR";
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const FILE_PSK: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
+const METHOD: &str = "SMETHOD hexchat 127.0.0.1:1";
 
 /// What it says of its method.
 fn method(launch: Launch) -> String {
@@ -49,7 +51,7 @@ fn rows_35_and_37_the_method_names_the_address_that_was_asked_for_or_a_placehold
         .set("TOR_PT_SERVER_TRANSPORTS", "foo,hexchat,bar")
         .set(BINDADDR, "foo-127.0.0.1:5,hexchat-127.0.0.1:6,bar-127.0.0.1:7");
     assert_eq!(method(asked_in_any_order), "SMETHOD hexchat 127.0.0.1:6");
-    assert_eq!(method(Launch::server().without(BINDADDR)), "SMETHOD hexchat 127.0.0.1:1");
+    assert_eq!(method(Launch::server().without(BINDADDR)), METHOD);
 }
 
 #[test]
@@ -69,28 +71,37 @@ fn row_35_a_list_of_addresses_that_cannot_be_read_is_refused() {
     }
 }
 
-/// A bridge whose file does not switch on what it needs.
-fn without_classic() -> Launch {
-    Launch::server().config(&account(1))
+/// A bridge whose account has no name that a bridge line could give: it can serve classic clients alone.
+fn nameless() -> Launch {
+    Launch::server().config("[[account]]\njid = \"chat.example\"\nserver = \"127.0.0.1:1\"\n")
+}
+
+/// The bridge line of a bridge with these options, beside a file with a secret of its own.
+fn bridge_line(options: &str) -> String {
+    let file = format!("{}[bridge]\npsk = \"{FILE_PSK}\"\n", account(1));
+    let child = Launch::server().config(&file).set(OPTIONS, options).start();
+    assert!(child.greeting().iter().any(|line| line == METHOD), "{options}");
+    std::fs::read_to_string(child.state.path().join("pt_state/hexchat_bridgeline.txt")).unwrap()
 }
 
 #[test]
 fn row_36_options_win_over_the_file() {
-    assert!(method(without_classic()).starts_with("SMETHOD-ERROR hexchat "));
+    assert!(method(nameless()).starts_with("SMETHOD-ERROR hexchat "));
+    assert_eq!(method(nameless().set(OPTIONS, "hexchat:classic=true")), METHOD);
+    let off = method(nameless().set(OPTIONS, "hexchat:classic=false"));
+    assert!(off.starts_with("SMETHOD-ERROR hexchat "), "{off}");
+
+    for silent in ["", "hexchat:classic=true"] {
+        assert!(bridge_line(silent).contains(&format!(" psk={FILE_PSK}")), "{silent}");
+    }
     for options in [
-        "hexchat:classic=true".to_owned(),
+        format!("hexchat:psk={KEY}"),
         format!("hexchat:classic=true;hexchat:psk={KEY}"),
         format!("hexchat:psk={KEY};hexchat:classic=true"),
     ] {
-        assert_eq!(
-            method(without_classic().set(OPTIONS, &options)),
-            "SMETHOD hexchat 127.0.0.1:1",
-            "{options}"
-        );
+        let line = bridge_line(&options);
+        assert!(line.contains(&format!(" psk={KEY}")) && !line.contains(FILE_PSK), "{options}");
     }
-    let off = method(Launch::server().set(OPTIONS, "hexchat:classic=false"));
-    assert!(off.starts_with("SMETHOD-ERROR hexchat "), "{off}");
-    assert_eq!(method(Launch::server().set(OPTIONS, "")), "SMETHOD hexchat 127.0.0.1:1");
 }
 
 #[test]
@@ -104,11 +115,7 @@ fn row_36_options_of_other_transports_are_ignored_however_tor_escapes_them() {
         "foo:surprise=1;bar:psk=short",
     ] {
         for options in [format!("{others};hexchat:classic=true"), format!("hexchat:classic=true;{others}")] {
-            assert_eq!(
-                method(without_classic().set(OPTIONS, &options)),
-                "SMETHOD hexchat 127.0.0.1:1",
-                "{options}"
-            );
+            assert_eq!(method(nameless().set(OPTIONS, &options)), METHOD, "{options}");
         }
     }
 }

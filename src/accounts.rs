@@ -16,7 +16,8 @@ pub(crate) fn open_accounts(
     accounts.iter().map(|account| pool.open(with_resource(account, state))).collect()
 }
 
-fn with_resource(account: &AccountConfig, state: &StateDir) -> AccountConfig {
+/// The account, with the resource that is kept for it if it has none of its own.
+pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> AccountConfig {
     let mut account = account.clone();
     // An anonymous login has no name to keep a resource for.
     if matches!(account.credential, Credential::Password(_)) && account.jid.is_bare() {

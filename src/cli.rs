@@ -5,6 +5,7 @@ mod dialer;
 mod forward;
 mod managed;
 mod serve;
+mod service;
 mod setup;
 
 use std::net::SocketAddr;
@@ -100,6 +101,9 @@ struct Serve {
     /// A target that peers may connect to; can be given several times.
     #[arg(long, value_name = "HOST:PORT", required = true)]
     allow: Vec<Target>,
+    /// Speak the secure protocol; the bridge line for `forward` is written into the state directory.
+    #[arg(long)]
+    secure: bool,
     #[command(flatten)]
     state: State,
 }

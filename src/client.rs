@@ -12,7 +12,7 @@ use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::pt::Reply;
 use crate::state::StateDir;
-use crate::tunnel::{ConnectError, Tunnel, TunnelStream};
+use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream};
 use crate::xmpp::{AccountError, AccountId};
 pub use said::BridgeNumber;
 use said::Said;
@@ -31,9 +31,6 @@ pub enum ClientError {
     /// The bridge line, or the configuration file under it, can never work.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The bridge line asks for what this version cannot do.
-    #[error("bridge line: it has a key, and this version does not speak the secure protocol yet")]
-    SecureUnsupported,
     /// What Tor asked for cannot be written into a header.
     #[error("the address of the bridge line cannot be used; any placeholder will do")]
     BadTarget,
@@ -46,7 +43,7 @@ impl ClientError {
     /// What to tell Tor.
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Config(_) | Self::SecureUnsupported | Self::BadTarget => Reply::GeneralFailure,
+            Self::Config(_) | Self::BadTarget => Reply::GeneralFailure,
             Self::Connect(ConnectError::Rejected(error)) => reply_to_account(error),
             Self::Connect(ConnectError::NotOnline(error)) => {
                 error.as_ref().map_or(Reply::Timeout, reply_to_account)
@@ -104,7 +101,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::Config`] and [`ClientError::SecureUnsupported`]: trying again cannot help.
+    /// [`ClientError::Config`]: trying again cannot help.
     pub fn resolve<K: AsRef<[u8]> + Hash, V: AsRef<[u8]> + Hash>(
         &self,
         arguments: &[(K, V)],
@@ -114,10 +111,7 @@ impl Client {
         let number = self.number(arguments);
         self.introduce(number, &bridge);
         warnings.iter().for_each(|warning| self.warn_once(number, &warning.to_string()));
-        match bridge.protocol {
-            Protocol::Classic => Ok(bridge),
-            Protocol::Secure { .. } => Err(ClientError::SecureUnsupported),
-        }
+        Ok(bridge)
     }
 
     /// Says which bridge a number stands for, where JIDs are shown.
@@ -168,6 +162,17 @@ impl Client {
     ) -> Result<TunnelStream, ClientError> {
         let accounts = self.log_in(bridge);
         let timeout = self.config.limits.connect_timeout;
-        Ok(self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?)
+        Ok(match secure_bridge(bridge) {
+            Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, timeout).await?,
+            None => self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?,
+        })
     }
+}
+
+/// The bridge, if it has a key: then nothing less than the secure protocol will do.
+fn secure_bridge(bridge: &BridgeConfig) -> Option<SecureBridge> {
+    let Protocol::Secure { key, psk } = &bridge.protocol else { return None };
+    let psk = psk.as_ref().map(|psk| *psk.expose());
+    let peers = bridge.peers.iter().filter_map(|peer| peer.clone().try_into_full().ok());
+    Some(SecureBridge::new(*key.as_bytes(), psk, peers))
 }

@@ -29,8 +29,9 @@ pub async fn relay(mut tcp: TcpStream, mut stream: TunnelStream) {
     }
 }
 
-/// Copies both ways; returns when the stream has nothing more to give.
+/// Copies both ways. Returns when the stream has nothing more to give, and takes nothing more either.
 async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<()> {
+    let can_be_half_closed = stream.can_be_half_closed();
     let (from_tcp, mut to_tcp) = tcp.split();
     let (from_stream, mut to_stream) = tokio::io::split(stream);
     let outward = async {
@@ -47,14 +48,18 @@ async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<
     };
     tokio::pin!(outward, inward);
     tokio::select! {
-        result = &mut inward => return result,
-        result = &mut outward => match result {
-            Err(error) if is_of_tcp(&error) => return Err(error),
-            // The application is done, or the peer can take no more: neither says that the peer is done.
-            _ => {}
-        },
+        result = &mut inward => {
+            result?;
+            return if can_be_half_closed { ignore_the_peer(outward.await) } else { Ok(()) };
+        }
+        result = &mut outward => ignore_the_peer(result)?,
     }
     inward.await
+}
+
+/// The application is done, or the peer can take no more: neither says that the peer is done.
+fn ignore_the_peer(outward: io::Result<u64>) -> io::Result<()> {
+    outward.map(drop).or_else(|error| if is_of_tcp(&error) { Err(error) } else { Ok(()) })
 }
 
 /// Whether it is the application's connection that failed, and not the stream.

@@ -1,14 +1,17 @@
 //! Streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
 //!
-//! A [`Tunnel`] joins a protocol core and an account pool. The core sits behind a mutex that is held for
+//! A [`Tunnel`] joins the protocol cores and an account pool. The cores sit behind a mutex that is held for
 //! microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains
-//! the core and hands the stanzas to the accounts), so that a write reaches the account's task without a
+//! the cores and hands the stanzas to the accounts), so that a write reaches the account's task without a
 //! detour through another one. The driver task does the same for what comes in and
 //! for what time brings.
 
 mod announce;
 mod contacts;
+mod cores;
 mod driver;
+mod entropy;
+mod notary;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,20 +20,34 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Carrier;
-use crate::classic::{self, Endpoint};
-use crate::protocol::{self, Address, CloseReason, Event, StreamId};
+use crate::protocol::{self, Address, CloseReason, Event};
+use crate::session::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
+use crate::{classic, session};
 use announce::Announcer;
 use contacts::LastPresences;
+use cores::{Cores, StreamKey};
+use entropy::ThreadEntropy;
+pub use notary::Notebook;
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
 /// come later than that cannot join a connection any more (the aliases are part of its key).
 const LATECOMER_GRACE: Duration = Duration::from_secs(3);
+
+/// How a tunnel speaks its two protocols.
+pub struct Protocols {
+    /// The protocol document's.
+    pub classic: classic::Config,
+    /// The secure one.
+    pub secure: session::Config,
+    /// What a bridge needs to let clients of the secure protocol in, and where it writes down whom it has let in.
+    pub service: Option<(session::Service, Notebook)>,
+}
 
 /// All streams over a pool of accounts. Clones share everything.
 #[derive(Clone)]
@@ -52,6 +69,20 @@ pub enum ConnectError {
     Closed(#[from] CloseReason),
 }
 
+/// A bridge of the secure protocol, and where it is reached.
+#[derive(Clone, Debug)]
+pub struct SecureBridge {
+    line: session::BridgeLine,
+    peers: BTreeSet<FullJid>,
+}
+
+impl SecureBridge {
+    /// The bridge with this public key, and this secret if it is a private one, that is reached at `peers`.
+    pub fn new(key: [u8; 32], psk: Option<[u8; 32]>, peers: impl IntoIterator<Item = FullJid>) -> Self {
+        Self { line: session::BridgeLine::new(key, psk), peers: peers.into_iter().collect() }
+    }
+}
+
 /// Someone asks for a connection. Dropping it refuses.
 pub struct Incoming {
     target: Address,
@@ -70,16 +101,18 @@ struct Shared {
     closed: Notify,
     /// An account has failed for good, and the log says so.
     failed: Notify,
+    /// To whoever writes accepted handshakes down.
+    mementos: mpsc::UnboundedSender<session::Memento>,
 }
 
 /// What the mutex protects.
 #[derive(Debug)]
 struct State {
-    core: Endpoint,
-    wakers: BTreeMap<StreamId, Wakers>,
+    cores: Cores,
+    wakers: BTreeMap<StreamKey, Wakers>,
     /// Connects of ours that succeeded and were not picked up yet.
-    connected: BTreeSet<StreamId>,
-    incoming: VecDeque<(StreamId, Address)>,
+    connected: BTreeSet<StreamKey>,
+    incoming: VecDeque<(StreamKey, Address)>,
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
@@ -99,20 +132,58 @@ impl Tunnel {
     pub fn start(
         pool: AccountPool,
         events: mpsc::Receiver<(AccountId, AccountEvent)>,
-        config: classic::Config,
+        protocols: Protocols,
     ) -> Self {
         let id_prefix: String = std::iter::repeat_with(|| rand::random_range('a'..='z')).take(6).collect();
+        let Protocols { classic, secure, service } = protocols;
+        let (service, notebook) = service.unzip();
+        let (mementos, to_remember) = mpsc::unbounded_channel();
+        let cores = Cores {
+            classic: classic::Endpoint::new(classic),
+            secure: session::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
+        };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(Endpoint::new(config))),
+            state: Mutex::new(State::new(cores)),
             pool,
             carrier: Carrier::new(id_prefix),
             timer_changed: Notify::new(),
             incoming: Notify::new(),
             closed: Notify::new(),
             failed: Notify::new(),
+            mementos,
         });
+        if let Some(notebook) = notebook {
+            tokio::spawn(notary::run(Arc::downgrade(&shared), notebook, to_remember));
+        }
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
+    }
+
+    /// Asks a bridge of the secure protocol for a connection to `target`, within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none. A [`ConnectError::Rejected`] comes as soon as it is known.
+    pub async fn connect_secure(
+        &self,
+        accounts: &[AccountId],
+        bridge: &SecureBridge,
+        target: Address,
+        timeout: Duration,
+    ) -> Result<TunnelStream, ConnectError> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
+        let bridge = Bridge {
+            line: bridge.line.clone(),
+            peers: bridge.peers.clone(),
+            accounts: accounts.iter().map(|id| core_id(*id)).collect(),
+        };
+        let id = self.shared.with(|state, now| state.cores.secure.connect(now, &bridge, target))?;
+        let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id));
+        match tokio::time::timeout_at(deadline, stream.connected()).await {
+            Ok(outcome) => outcome.map(|()| stream).map_err(ConnectError::from),
+            Err(_) => Err(CloseReason::ConnectTimedOut.into()),
+        }
     }
 
     /// Asks the hexchat peer behind one of `peers` for a connection to `remote` on behalf of the
@@ -130,7 +201,7 @@ impl Tunnel {
         timeout: Duration,
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
-        self.wait_for_accounts(accounts, deadline).await?;
+        self.wait_for_accounts(accounts, deadline, LATECOMER_GRACE).await?;
         let mut failure = ConnectError::NotOnline(None);
         for peer in peers {
             let attempt = self.connect_to(accounts, peer, &local, &remote);
@@ -152,18 +223,19 @@ impl Tunnel {
     ) -> Result<TunnelStream, CloseReason> {
         let accounts: Vec<_> = accounts.iter().map(|id| core_id(*id)).collect();
         let id = self.shared.with(|state, now| {
-            state.core.connect(now, &accounts, peer.clone(), local.clone(), remote.clone())
+            state.cores.classic.connect(now, &accounts, peer.clone(), local.clone(), remote.clone())
         })?;
-        let mut stream = TunnelStream::new(Arc::clone(&self.shared), id);
+        let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
         stream.connected().await?;
         Ok(stream)
     }
 
-    /// Waits until at least one account is online, and a little for the others.
+    /// Waits until at least one account is online, and for `grace` for the others.
     async fn wait_for_accounts(
         &self,
         accounts: &[AccountId],
         deadline: tokio::time::Instant,
+        grace: Duration,
     ) -> Result<(), ConnectError> {
         let mut deadline = deadline;
         let mut one_is_online = false;
@@ -178,7 +250,7 @@ impl Tunnel {
                 (false, false) => return Err(rejection(&statuses)),
                 (true, true) if !one_is_online => {
                     one_is_online = true;
-                    deadline = deadline.min(tokio::time::Instant::now() + LATECOMER_GRACE);
+                    deadline = deadline.min(tokio::time::Instant::now() + grace);
                 }
                 _ => {}
             }
@@ -196,8 +268,8 @@ impl Tunnel {
             let more = self.shared.incoming.notified();
             // Taken in a statement of its own, so that the lock is free again.
             let next = self.shared.lock().incoming.pop_front();
-            if let Some((id, target)) = next {
-                return Incoming { target, stream: TunnelStream::new(Arc::clone(&self.shared), id) };
+            if let Some((key, target)) = next {
+                return Incoming { target, stream: TunnelStream::new(Arc::clone(&self.shared), key) };
             }
             more.await;
         }
@@ -228,7 +300,7 @@ impl Tunnel {
     pub async fn drained(&self) {
         loop {
             let closed = self.shared.closed.notified();
-            if self.shared.lock().core.stream_count() == 0 {
+            if self.shared.lock().cores.stream_count() == 0 {
                 return;
             }
             closed.await;
@@ -237,8 +309,9 @@ impl Tunnel {
 
     /// Closes all streams, which may take as long as `patience`, and logs out.
     pub async fn shutdown(&self, patience: Duration) {
-        self.shared.with(|state, now| state.core.finish_all(now));
+        self.shared.with(|state, now| state.cores.finish_all(now));
         let _ = tokio::time::timeout(patience, self.drained()).await;
+        self.shared.with(|state, now| state.cores.secure.say_goodbye(now));
         self.shared.pool.shutdown().await;
     }
 }
@@ -291,7 +364,7 @@ impl Shared {
 
     /// Drains the core: stanzas to the accounts, events to whoever waits for them.
     fn turn(&self, state: &mut State, now: Instant) {
-        while let Some(transmit) = state.core.poll_transmit(now) {
+        while let Some(transmit) = state.cores.classic.poll_transmit(now) {
             let via = pool_id(transmit.via);
             let tag = match &transmit.stanza {
                 classic::Outgoing::Set(set, _) => Some(set.0),
@@ -299,15 +372,22 @@ impl Shared {
             };
             self.pool.send(via, self.carrier.classic(transmit), tag);
         }
-        while let Some(event) = state.core.poll_event() {
-            if state.on_event(event) {
+        while let Some(transmit) = state.cores.secure.poll_transmit(now) {
+            self.pool.send(pool_id(transmit.via), self.carrier.secure(transmit), None);
+        }
+        while let Some(memento) = state.cores.secure.poll_memento() {
+            // Without a notebook nothing is kept, and nobody is let in.
+            let _ = self.mementos.send(memento);
+        }
+        while let Some((key, event)) = state.cores.poll_event() {
+            if state.on_event(key, event) {
                 self.incoming.notify_one();
             }
         }
-        if state.core.stream_count() == 0 {
+        if state.cores.stream_count() == 0 {
             self.closed.notify_waiters();
         }
-        let timeout = state.core.poll_timeout();
+        let timeout = state.cores.poll_timeout();
         if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             state.armed = timeout;
             self.timer_changed.notify_one();
@@ -316,9 +396,9 @@ impl Shared {
 }
 
 impl State {
-    fn new(core: Endpoint) -> Self {
+    fn new(cores: Cores) -> Self {
         Self {
-            core,
+            cores,
             wakers: BTreeMap::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
@@ -329,29 +409,29 @@ impl State {
     }
 
     /// Wakes whoever an event is for; true when it is somebody who asks for a connection.
-    fn on_event(&mut self, event: Event) -> bool {
+    fn on_event(&mut self, key: StreamKey, event: Event) -> bool {
         match event {
-            Event::Incoming { stream, target } => {
-                self.incoming.push_back((stream, target));
+            Event::Incoming { target, .. } => {
+                self.incoming.push_back((key, target));
                 return true;
             }
-            Event::Connected(id) => {
-                self.connected.insert(id);
-                self.wake(id, |wakers| wakers.connect.take());
+            Event::Connected(_) => {
+                self.connected.insert(key);
+                self.wake(key, |wakers| wakers.connect.take());
             }
-            Event::Readable(id) => self.wake(id, |wakers| wakers.read.take()),
-            Event::Writable(id) => self.wake(id, |wakers| wakers.write.take()),
-            Event::Closed(id, _) => {
-                self.wake(id, |wakers| wakers.connect.take());
-                self.wake(id, |wakers| wakers.read.take());
-                self.wake(id, |wakers| wakers.write.take());
+            Event::Readable(_) => self.wake(key, |wakers| wakers.read.take()),
+            Event::Writable(_) => self.wake(key, |wakers| wakers.write.take()),
+            Event::Closed(..) => {
+                self.wake(key, |wakers| wakers.connect.take());
+                self.wake(key, |wakers| wakers.read.take());
+                self.wake(key, |wakers| wakers.write.take());
             }
         }
         false
     }
 
-    fn wake(&mut self, id: StreamId, which: impl FnOnce(&mut Wakers) -> Option<Waker>) {
-        if let Some(waker) = self.wakers.get_mut(&id).and_then(which) {
+    fn wake(&mut self, key: StreamKey, which: impl FnOnce(&mut Wakers) -> Option<Waker>) {
+        if let Some(waker) = self.wakers.get_mut(&key).and_then(which) {
             waker.wake();
         }
     }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::dialer::core_dialer;
-use super::setup::{accept, all_rejected, announce, core_config, run_command, state_dir, until_stopped};
+use super::setup::{accept, all_rejected, announce, client_protocols, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::Client;
@@ -58,7 +58,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
-    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &[]));
+    let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

@@ -1,12 +1,14 @@
 //! `hexchat-pt serve`: the protocol document's server.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
 use super::dialer::core_dialer;
-use super::setup::{all_rejected, announce, core_config, open_state, run_command, state_dir, until_stopped};
+use super::service::{Speaks, bridge_protocols};
+use super::setup::{all_rejected, announce, open_state, run_command, state_dir, until_stopped};
 use super::{Options, Serve};
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
@@ -24,6 +26,7 @@ struct Prepared {
     config: Config,
     state: PathBuf,
     destination: Destination,
+    speaks: Speaks,
 }
 
 fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
@@ -32,15 +35,17 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
         "no account: give --config FILE with at least one [[account]] section"
     );
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
-    Ok(Prepared { config, state, destination: Destination::Allowed(command.allow) })
+    let speaks = Speaks { classic: config.bridge.classic || !command.secure, secure: command.secure };
+    Ok(Prepared { config, state, destination: Destination::Allowed(command.allow), speaks })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<()> {
-    let Prepared { config, state, destination } = prepared;
-    let state = open_state(&state).await?;
+    let Prepared { config, state, destination, speaks } = prepared;
+    let state = Arc::new(open_state(&state).await?);
     let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
     let accounts = open_accounts(&pool, &state, &config.accounts);
-    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &accounts));
+    let protocols = bridge_protocols(&config, &state, &accounts, speaks)?;
+    let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {
         tokio::select! {
             never = bridge::serve(&tunnel, &destination, config.limits.dial_timeout) => Ok(never),

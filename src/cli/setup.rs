@@ -14,8 +14,9 @@ use crate::classic;
 use crate::config::{Config, Limits};
 use crate::logging;
 use crate::protocol;
+use crate::session;
 use crate::state::{self, StateDir, StateError};
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountId;
 
 /// The pause after a connection could not be taken.
@@ -91,8 +92,13 @@ pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// The bounds of the protocol core.
-pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
+/// How a client speaks: nobody is let in.
+pub(super) fn client_protocols(limits: &Limits) -> Protocols {
+    Protocols { classic: classic_config(limits, &[]), secure: secure_config(limits), service: None }
+}
+
+/// The bounds of the classic core, for connects at `accept_on`.
+pub(super) fn classic_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
     classic::Config {
         accept_on: accept_on.iter().map(|id| protocol::AccountId(id.get())).collect(),
         max_streams: limits.max_streams,
@@ -102,6 +108,23 @@ pub(super) fn core_config(limits: &Limits, accept_on: &[AccountId]) -> classic::
         receive_buffer: limits.receive_buffer,
         connect_timeout: limits.connect_timeout,
         silence_timeout: limits.silence_timeout,
+    }
+}
+
+/// The bounds of the secure core.
+pub(super) fn secure_config(limits: &Limits) -> session::Config {
+    session::Config {
+        max_streams: limits.max_streams,
+        max_streams_per_session: limits.max_streams_per_session,
+        max_sessions: limits.max_sessions,
+        max_half_open_sessions: limits.max_half_open_sessions,
+        handshakes_per_minute_per_jid: limits.handshakes_per_minute_per_jid,
+        handshakes_per_minute: limits.handshakes_per_minute,
+        queue_per_stream: limits.queue_per_stream,
+        queue_per_session: limits.queue_per_session,
+        queue_total: limits.queue_total,
+        connect_timeout: limits.connect_timeout,
+        session_timeout: limits.session_timeout,
     }
 }
 

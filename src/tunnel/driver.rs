@@ -1,17 +1,15 @@
 //! The task that tells the core what happens at the accounts and what time it is.
 
 use std::sync::Weak;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio_xmpp::Stanza;
-use xmpp_parsers::jid::FullJid;
 
 use super::{Shared, State, core_id};
 use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
-use crate::session::Incoming;
 use crate::xmpp::{AccountEvent, AccountId, manners};
 
 /// How many events are handled under one lock.
@@ -28,6 +26,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                     return;
                 }
                 strong.with(|state, now| {
+                    state.cores.secure.handle_wall_clock(now, wall_clock());
                     for (account, event) in batch.drain(..) {
                         strong.on_account_event(state, now, account, event);
                     }
@@ -37,6 +36,11 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
             () = strong.timer_changed.notified() => {}
         }
     }
+}
+
+/// Seconds since 1970.
+fn wall_clock() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -49,7 +53,7 @@ async fn sleep_until(at: Option<Instant>) {
 impl Shared {
     fn on_timeout(&self) {
         self.with(|state, now| {
-            state.core.handle_timeout(now);
+            state.cores.handle_timeout(now);
             state.armed = None;
         });
     }
@@ -59,8 +63,8 @@ impl Shared {
         state.announcer.announce(id, &event);
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
-            AccountEvent::Pinged { by } => return state.core.handle_sign_of_life(now, account, &by),
-            AccountEvent::Acked { tag } => return state.core.handle_server_ack(now, SetId(tag)),
+            AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, account, &by),
+            AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
             AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
@@ -70,37 +74,29 @@ impl Shared {
                 AccountChange::Gone
             }
         };
-        state.core.handle_account(now, account, change);
+        state.cores.handle_account(now, account, change);
     }
 
     fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: Stanza) {
         if let Stanza::Presence(presence) = &stanza {
             return self.on_presence(state, id, presence);
         }
-        match self.carrier.receive(stanza, state.core.is_in_use()) {
+        match self.carrier.receive(stanza, state.cores.classic.is_in_use()) {
             Received::Classic { from, incoming } => {
-                state.core.handle_stanza(now, core_id(id), &from, incoming);
+                state.cores.classic.handle_stanza(now, core_id(id), &from, incoming);
+            }
+            Received::Secure { from, incoming } => {
+                state.cores.secure.handle_stanza(now, core_id(id), &from, incoming);
             }
             Received::Request { from, iq } => {
                 if let Some(from) = from {
-                    state.core.handle_sign_of_life(now, core_id(id), &from);
+                    state.cores.classic.handle_sign_of_life(now, core_id(id), &from);
                 }
                 if let Some(reply) = manners::reply_to(&iq) {
                     self.pool.send(id, reply.into(), None);
                 }
             }
-            Received::Secure { from, incoming } => self.refuse(id, from, incoming),
             Received::Nothing => {}
-        }
-    }
-
-    /// Bytestreams lead nowhere as long as there is no session core.
-    fn refuse(&self, id: AccountId, from: FullJid, incoming: Incoming) {
-        if let Incoming::Open { id: iq, .. }
-        | Incoming::Data { id: iq, .. }
-        | Incoming::Close { id: iq, .. } = incoming
-        {
-            self.pool.send(id, manners::unavailable(Some(from.into()), iq).into(), None);
         }
     }
 }

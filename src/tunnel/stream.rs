@@ -9,29 +9,30 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Shared;
-use crate::protocol::{CloseReason, Read, StreamId};
+use super::cores::StreamKey;
+use crate::protocol::{CloseReason, Read};
 
 /// One connection through the tunnel.
 ///
 /// Reading ends cleanly when the peer has closed it and everything was read; any other end is an
 /// error of kind [`io::ErrorKind::ConnectionReset`] that carries the [`CloseReason`]. Shutting it down
-/// closes it in both directions once everything that was written has arrived: the classic protocol
-/// knows no half-closed connections. Dropping it does the same.
+/// ends our direction once everything that was written has arrived; with the classic protocol, which
+/// knows no half-closed connections, it ends both. Dropping it ends both, too.
 pub struct TunnelStream {
     shared: Arc<Shared>,
-    id: StreamId,
+    key: StreamKey,
     /// What was taken from the core and did not fit the reader's buffer.
     rest: Bytes,
 }
 
 impl TunnelStream {
-    pub(super) fn new(shared: Arc<Shared>, id: StreamId) -> Self {
-        shared.lock().wakers.insert(id, super::Wakers::default());
-        Self { shared, id, rest: Bytes::new() }
+    pub(super) fn new(shared: Arc<Shared>, key: StreamKey) -> Self {
+        shared.lock().wakers.insert(key, super::Wakers::default());
+        Self { shared, key, rest: Bytes::new() }
     }
 
     pub(super) fn accept(&self) {
-        self.shared.with(|state, now| state.core.accept(now, self.id));
+        self.shared.with(|state, now| state.cores.accept(now, self.key));
     }
 
     /// Waits for the answer to a connect.
@@ -41,26 +42,31 @@ impl TunnelStream {
 
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let mut state = self.shared.lock();
-        if state.connected.remove(&self.id) {
+        if state.connected.remove(&self.key) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(reason) = state.core.close_reason(self.id) {
+        if let Some(reason) = state.cores.close_reason(self.key) {
             return Poll::Ready(Err(reason));
         }
-        if let Some(wakers) = state.wakers.get_mut(&self.id) {
+        if let Some(wakers) = state.wakers.get_mut(&self.key) {
             wakers.connect = Some(cx.waker().clone());
         }
         Poll::Pending
     }
 
+    /// Whether one direction can go on when the other has ended.
+    pub fn can_be_half_closed(&self) -> bool {
+        matches!(self.key, StreamKey::Secure(_))
+    }
+
     /// Why the stream is over, once it is.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.shared.lock().core.close_reason(self.id)
+        self.shared.lock().cores.close_reason(self.key)
     }
 
     /// Breaks the connection off: the peer's application sees a reset and not an end.
     pub fn abort(&self) {
-        self.shared.with(|state, now| state.core.abort(now, self.id));
+        self.shared.with(|state, now| state.cores.abort(now, self.key));
     }
 
     /// Moves as much as fits from what is there into `buffer`.
@@ -87,7 +93,7 @@ impl AsyncRead for TunnelStream {
         let shared = Arc::clone(&this.shared);
         shared.with(|state, now| {
             while buffer.remaining() > 0 {
-                match state.core.read(now, this.id) {
+                match state.cores.read(now, this.key) {
                     Read::Data(data) => {
                         this.rest = data;
                         this.take_rest(buffer);
@@ -96,7 +102,7 @@ impl AsyncRead for TunnelStream {
                     Read::End => break,
                     Read::Broken(reason) => return Poll::Ready(Err(broken(reason))),
                     Read::Blocked => {
-                        if let Some(wakers) = state.wakers.get_mut(&this.id) {
+                        if let Some(wakers) = state.wakers.get_mut(&this.key) {
                             wakers.read = Some(cx.waker().clone());
                         }
                         return Poll::Pending;
@@ -110,9 +116,9 @@ impl AsyncRead for TunnelStream {
 
 impl AsyncWrite for TunnelStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.shared.with(|state, now| match state.core.write(now, self.id, data) {
+        self.shared.with(|state, now| match state.cores.write(now, self.key, data) {
             Ok(0) if !data.is_empty() => {
-                if let Some(wakers) = state.wakers.get_mut(&self.id) {
+                if let Some(wakers) = state.wakers.get_mut(&self.key) {
                     wakers.write = Some(cx.waker().clone());
                 }
                 Poll::Pending
@@ -129,7 +135,7 @@ impl AsyncWrite for TunnelStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.shared.with(|state, now| state.core.finish(now, self.id));
+        self.shared.with(|state, now| state.cores.finish(now, self.key));
         Poll::Ready(Ok(()))
     }
 }
@@ -137,9 +143,9 @@ impl AsyncWrite for TunnelStream {
 impl Drop for TunnelStream {
     fn drop(&mut self) {
         self.shared.with(|state, now| {
-            state.wakers.remove(&self.id);
-            state.connected.remove(&self.id);
-            state.core.release(now, self.id);
+            state.wakers.remove(&self.key);
+            state.connected.remove(&self.key);
+            state.cores.release(now, self.key);
         });
     }
 }

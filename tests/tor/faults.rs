@@ -24,18 +24,21 @@ fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
     let halves = Halves { network: &network, chat: &chat, executable: executable() };
     let login = Halves::login("alice", &ChatServer::password("alice"));
     let client = |bridge: &str, login: &str| {
-        network.client(&halves.client(FINGERPRINT, bridge, login).unwrap()).unwrap()
+        network.client(&halves.classic_client(FINGERPRINT, bridge, login).unwrap()).unwrap()
     };
 
     let wrong_password = client("asleep", &Halves::login("alice", "wrong"));
     let unknown = client("nobody", &login);
     let asleep = client("asleep", &login);
     let no_login = network.client(
-        &halves.client(FINGERPRINT, "asleep", &login).unwrap().replace(&format!(" login={login}"), ""),
+        &halves
+            .classic_client(FINGERPRINT, "asleep", &login)
+            .unwrap()
+            .replace(&format!(" login={login}"), ""),
     );
     let no_server = network.client(
         &halves
-            .client(FINGERPRINT, "asleep", &login)
+            .classic_client(FINGERPRINT, "asleep", &login)
             .unwrap()
             .replace(&format!(" server={}", chat.address()), " server=127.0.0.1:1"),
     );

@@ -13,8 +13,7 @@ const FILE: usize = 5_000_000;
 /// Arti gives a transport five seconds to end.
 const END: Duration = Duration::from_secs(5);
 
-fn bootstrap_and_fetch(kind: Kind) {
-    let mut world = World::start(kind, "");
+fn bootstrap_and_fetch(mut world: World) {
     let (proxy, web) = (world.client.socks(), world.web.address());
     let fetched = fetch(Some(proxy), web, FILE, Duration::from_secs(60)).unwrap();
     assert_eq!(fetched.sha256, FileServer::sha256(FILE));
@@ -28,10 +27,15 @@ fn bootstrap_and_fetch(kind: Kind) {
 
 #[test]
 fn tor_bootstraps_and_fetches_through_prosody_and_takes_the_transports_with_it() {
-    bootstrap_and_fetch(Kind::Prosody);
+    bootstrap_and_fetch(World::start(Kind::Prosody, ""));
 }
 
 #[test]
 fn tor_bootstraps_and_fetches_through_ejabberd_and_takes_the_transports_with_it() {
-    bootstrap_and_fetch(Kind::Ejabberd);
+    bootstrap_and_fetch(World::start(Kind::Ejabberd, ""));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_by_the_classic_protocol() {
+    bootstrap_and_fetch(World::start_classic(Kind::Prosody, ""));
 }

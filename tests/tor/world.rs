@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use hexchat_lab::fetch::fetch;
 use hexchat_lab::process::is_alive;
 use hexchat_lab::prosody::Prosody;
@@ -26,12 +27,34 @@ pub(crate) struct World {
 impl World {
     /// Starts everything and waits until the client has bootstrapped. `more` is added to the bridge's torrc.
     pub(crate) fn start(kind: Kind, more: &str) -> Self {
+        Self::with(
+            kind,
+            more,
+            |halves| halves.bridge("bridge"),
+            |halves, bridge, login| halves.client(bridge, login),
+        )
+    }
+
+    /// The same with the classic protocol.
+    pub(crate) fn start_classic(kind: Kind, more: &str) -> Self {
+        let client = |halves: &Halves<'_>, bridge: &Tor, login: &str| {
+            halves.classic_client(&bridge.fingerprint()?, "bridge", login)
+        };
+        Self::with(kind, more, |halves| halves.classic_bridge("bridge"), client)
+    }
+
+    fn with(
+        kind: Kind,
+        more: &str,
+        bridge_torrc: impl FnOnce(&Halves<'_>) -> Result<String>,
+        client_torrc: impl FnOnce(&Halves<'_>, &Tor, &str) -> Result<String>,
+    ) -> Self {
         let chat = ChatServer::start(kind, Rate::Unlimited, &["bridge", "alice"]).unwrap();
         let network = network();
         let halves = Halves { network: &network, chat: &chat, executable: executable() };
-        let bridge = network.bridge(&format!("{}\n{more}", halves.bridge("bridge").unwrap())).unwrap();
+        let bridge = network.bridge(&format!("{}\n{more}", bridge_torrc(&halves).unwrap())).unwrap();
         let login = Halves::login("alice", &ChatServer::password("alice"));
-        let torrc = halves.client(&bridge.fingerprint().unwrap(), "bridge", &login).unwrap();
+        let torrc = client_torrc(&halves, &bridge, &login).unwrap();
         let client = network.client(&torrc).unwrap();
         client.wait_until_bootstrapped(BOOTSTRAP, |_| {}).unwrap();
         Self { client, bridge, web: FileServer::start().unwrap(), _network: network, chat }

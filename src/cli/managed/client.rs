@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Managed;
-use crate::cli::setup::{accept, core_config};
+use crate::cli::setup::{accept, client_protocols};
 use crate::client::{Client, ClientError};
 use crate::protocol::Address;
 use crate::pt::{Message, Phase, SocksRequest, Target, socks};
@@ -51,7 +51,7 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
         tracing::info!("nothing will be kept for the next run: {reason}");
     }
     let (pool, events) = AccountPool::new(managed.dialer());
-    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &[]));
+    let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 

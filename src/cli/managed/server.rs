@@ -1,5 +1,6 @@
 //! The bridge's side, under Tor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -7,7 +8,8 @@ use anyhow::ensure;
 use super::Managed;
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
-use crate::cli::setup::{core_config, open_state};
+use crate::cli::service::{Speaks, bridge_protocols};
+use crate::cli::setup::open_state;
 use crate::config::Config;
 use crate::pt::{self, Message, Phase, ServerLaunch, SmethodArgs};
 use crate::state::StateDir;
@@ -41,14 +43,18 @@ pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
 }
 
 /// Everything that does not need the network: what fails here can never work.
-async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<(Tunnel, Duration, StateDir)> {
+async fn start(
+    managed: &Managed<'_>,
+    launch: &ServerLaunch,
+) -> anyhow::Result<(Tunnel, Duration, Arc<StateDir>)> {
     let mut config = managed.load_config()?;
     config.bridge.apply_options(launch.options(&managed.name).iter())?;
     check(&config)?;
-    let state = open_state(&launch.common.state_dir).await?;
+    let state = Arc::new(open_state(&launch.common.state_dir).await?);
     let (pool, events) = AccountPool::new(managed.dialer());
     let accounts = open_accounts(&pool, &state, &config.accounts);
-    let tunnel = Tunnel::start(pool, events, core_config(&config.limits, &accounts));
+    let speaks = Speaks { classic: config.bridge.classic, secure: true };
+    let tunnel = Tunnel::start(pool, events, bridge_protocols(&config, &state, &accounts, speaks)?);
     Ok((tunnel, config.limits.dial_timeout, state))
 }
 
@@ -56,11 +62,6 @@ fn check(config: &Config) -> anyhow::Result<()> {
     ensure!(
         !config.accounts.is_empty(),
         "no account: add an [[account]] section to the configuration file and name the file with --config"
-    );
-    ensure!(
-        config.bridge.classic,
-        "this version speaks only the classic protocol: set `classic = true` in the [bridge] section, \
-         or `ServerTransportOptions hexchat classic=true` in torrc"
     );
     Ok(())
 }

@@ -36,7 +36,7 @@ fn start_arti(halves: &Halves, bridge: &Tor, folder: &Path) -> Process {
 /// The configuration of a client of this network, as a user of Arti writes it.
 fn configuration(halves: &Halves, bridge: &Tor, folder: &Path) -> String {
     let login = Halves::login("alice", &ChatServer::password("alice"));
-    let torrc = halves.client(&bridge.fingerprint().unwrap(), "bridge", &login).unwrap();
+    let torrc = halves.client(bridge, &login).unwrap();
     let bridge_line = torrc.lines().find(|line| line.starts_with("Bridge ")).unwrap();
     format!(
         r#"

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::server::{ChatServer, DOMAIN};
-use crate::tor::TorNetwork;
+use crate::tor::{Tor, TorNetwork};
 
 /// A network, a chat server, and the executable between them.
 #[derive(Clone, Copy, Debug)]
@@ -27,26 +27,56 @@ impl Halves<'_> {
     ///
     /// When its configuration file cannot be written.
     pub fn bridge(&self, user: &str) -> Result<String> {
-        let section = self.chat.account_section(user, self.chat.address());
-        let config = self.write_config(user, &format!("{section}\n[bridge]\nclassic = true\n"))?;
-        Ok(format!("ExtORPort auto\nServerTransportPlugin hexchat exec {}", self.command(&config)))
+        self.bridge_with(user, "")
     }
 
-    /// The lines of a client that reaches the bridge with this fingerprint at the account of `bridge`, through `login`.
+    /// The same for a bridge that classic clients may reach, too.
     ///
     /// # Errors
     ///
     /// When its configuration file cannot be written.
-    pub fn client(&self, fingerprint: &str, bridge: &str, login: &str) -> Result<String> {
+    pub fn classic_bridge(&self, user: &str) -> Result<String> {
+        self.bridge_with(user, "[bridge]\nclassic = true\n")
+    }
+
+    fn bridge_with(&self, user: &str, more: &str) -> Result<String> {
+        let section = self.chat.account_section(user, self.chat.address());
+        let config = self.write_config(user, &format!("{section}\n{more}"))?;
+        Ok(format!("ExtORPort auto\nServerTransportPlugin hexchat exec {}", self.command(&config)))
+    }
+
+    /// The lines of a client that reaches `bridge`, by the bridge line that it hands out, through `login`.
+    ///
+    /// # Errors
+    ///
+    /// When the bridge has written none, and when the configuration file cannot be written.
+    pub fn client(&self, bridge: &Tor, login: &str) -> Result<String> {
+        let file = bridge.data().join("pt_state/hexchat_bridgeline.txt");
+        let text = fs::read_to_string(file).context("reading the bridge line")?;
+        let line =
+            text.lines().find(|line| line.starts_with("Bridge ")).context("there is no bridge line")?;
+        self.client_with(&line.replace("<FINGERPRINT>", &bridge.fingerprint()?), login)
+    }
+
+    /// The lines of a client that reaches the bridge with this fingerprint by the classic protocol, at the account of
+    /// `bridge`.
+    ///
+    /// # Errors
+    ///
+    /// When its configuration file cannot be written.
+    pub fn classic_client(&self, fingerprint: &str, bridge: &str, login: &str) -> Result<String> {
+        let jid = self.chat.jid(bridge);
+        self.client_with(&format!("Bridge hexchat 192.0.2.3:1 {fingerprint} jid={jid}"), login)
+    }
+
+    fn client_with(&self, line: &str, login: &str) -> Result<String> {
         let config = self.write_config(
             "client",
             &format!("[client]\nca_file = \"{}\"\n", self.chat.ca_file().display()),
         )?;
         Ok(format!(
-            "ClientTransportPlugin hexchat exec {}\n\
-             Bridge hexchat 192.0.2.3:1 {fingerprint} jid={} login={login} server={}",
+            "ClientTransportPlugin hexchat exec {}\n{line} login={login} server={}",
             self.command(&config),
-            self.chat.jid(bridge),
             self.chat.address()
         ))
     }

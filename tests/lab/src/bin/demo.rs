@@ -124,7 +124,7 @@ fn demonstrate(executable: &Path) -> Result<()> {
     let bridge = network.bridge(&halves.bridge("bridge")?)?;
     step("client", "tor with hexchat-pt, logged in as alice")?;
     let login = Halves::login("alice", &ChatServer::password("alice"));
-    let client = network.client(&halves.client(&bridge.fingerprint()?, "bridge", &login)?)?;
+    let client = network.client(&halves.client(&bridge, &login)?)?;
     let (bootstrap, fetched) = use_it(&client).inspect_err(|_| show_logs(&bridge, &client))?;
     report(bootstrap, &fetched, started.elapsed())
 }

@@ -1,0 +1,112 @@
+//! What a bridge needs beside its accounts: its key, its memory of handshakes, the bridge line that it hands out.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use xmpp_parsers::jid::FullJid;
+
+use super::setup::{classic_config, secure_config};
+use crate::accounts::with_resource;
+use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
+use crate::protocol;
+use crate::session::{Identity, Memento, Service};
+use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir};
+use crate::tunnel::{Notebook, Protocols};
+use crate::xmpp::AccountId;
+
+/// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and nobody
+/// can list them all.
+const NAMED: usize = 4;
+
+/// Which protocols a bridge speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Speaks {
+    pub(super) classic: bool,
+    pub(super) secure: bool,
+}
+
+/// How a bridge speaks, at all of `accounts`. For the secure protocol its bridge line is written down.
+///
+/// # Errors
+///
+/// When the state directory cannot be used, or no bridge line can be made of the accounts.
+pub(super) fn bridge_protocols(
+    config: &Config,
+    state: &Arc<StateDir>,
+    accounts: &[AccountId],
+    speaks: Speaks,
+) -> anyhow::Result<Protocols> {
+    let accept_on = if speaks.classic { accounts } else { &[] };
+    let jids = named(config, state);
+    let service = if speaks.secure && jids.is_empty() && speaks.classic {
+        tracing::warn!("no account has a name of its own for a bridge line: only classic clients are served");
+        None
+    } else if speaks.secure {
+        Some(service(config, state, accounts, &jids)?)
+    } else {
+        None
+    };
+    Ok(Protocols {
+        classic: classic_config(&config.limits, accept_on),
+        secure: secure_config(&config.limits),
+        service,
+    })
+}
+
+fn service(
+    config: &Config,
+    state: &Arc<StateDir>,
+    accounts: &[AccountId],
+    jids: &[FullJid],
+) -> anyhow::Result<(Service, Notebook)> {
+    let identity = Identity::from_bytes(*state.identity().context("reading the bridge's key")?);
+    write_bridge_line(config, state, jids, &identity)?;
+    let service = Service {
+        identity,
+        psk: psk_of(&config.bridge),
+        accounts: accounts.iter().map(|id| protocol::AccountId(id.get())).collect(),
+        // The notebook knows them.
+        accepted: Vec::new(),
+    };
+    Ok((service, notebook(Arc::clone(state))))
+}
+
+fn psk_of(settings: &BridgeSettings) -> Option<[u8; 32]> {
+    settings.psk.as_ref().map(|psk| *psk.expose())
+}
+
+/// The accounts that a bridge line can name: those with an address of their own.
+fn named(config: &Config, state: &StateDir) -> Vec<FullJid> {
+    let accounts = config.accounts.iter().map(|account| with_resource(account, state));
+    accounts.filter_map(|account| account.jid.try_into_full().ok()).take(NAMED).collect()
+}
+
+fn write_bridge_line(
+    config: &Config,
+    state: &StateDir,
+    jids: &[FullJid],
+    identity: &Identity,
+) -> anyhow::Result<()> {
+    let key = PublicKey::from_bytes(*identity.public_key());
+    let line =
+        NewBridgeLine::new(jids, &key, config.bridge.psk.as_ref()).context("making the bridge line")?;
+    state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes()).context("keeping the bridge line")
+}
+
+/// Keeps handshakes in the state directory.
+fn notebook(state: Arc<StateDir>) -> Notebook {
+    Arc::new(move |memento: &Memento| {
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 60);
+        match state.remember_handshake(*memento.sid.as_bytes(), memento.minute, now) {
+            Ok(Remembered::New) => true,
+            Ok(Remembered::Replay) => false,
+            Err(error) => {
+                tracing::warn!(
+                    "a client was turned away, because its handshake cannot be remembered: {error}"
+                );
+                false
+            }
+        }
+    })
+}
