@@ -1,0 +1,11 @@
+//! The secure protocol as its users run it: `forward` and `serve --secure`, accounts at a real chat server, applications
+//! at both ends, and everything that chat servers do to them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+#[path = "../halves/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the classic protocol's tests use more of it")]
+mod harness;
+
+mod carrying;
+mod pair;
+mod trouble;

@@ -1,0 +1,61 @@
+//! Two halves that speak the secure protocol.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hexchat_lab::Kind;
+use tempfile::TempDir;
+
+use crate::harness::{Half, Lab, PATIENCE, Route};
+
+/// A bridge's half that can be started again, and how a client reaches it.
+pub(crate) struct Bridge {
+    pub(crate) half: Half,
+    state: TempDir,
+    config: String,
+    target: SocketAddr,
+}
+
+impl Bridge {
+    /// `serve --secure` with these accounts.
+    pub(crate) fn start(lab: &Lab, users: &[&str], route: &Route, target: SocketAddr) -> Self {
+        let state = tempfile::Builder::new().prefix("hexchat-bridge-").tempdir().unwrap();
+        let config = lab.config(users, route);
+        let half = serve(&state, &config, target);
+        Self { half, state, config, target }
+    }
+
+    /// Kills it and starts it again, with all that it keeps.
+    pub(crate) fn restart(&mut self) {
+        self.half.process().kill();
+        self.half = serve(&self.state, &self.config, self.target);
+    }
+
+    /// What it hands out.
+    pub(crate) fn line_file(&self) -> PathBuf {
+        self.state.path().join("hexchat_bridgeline.txt")
+    }
+
+    /// `forward` by its bridge line.
+    pub(crate) fn forward(&self, lab: &Lab, users: &[&str], route: &Route) -> Half {
+        let (line, target) = (self.line_file(), self.target.to_string());
+        let args =
+            ["--listen", "127.0.0.1:0", "--bridge-line-file", line.to_str().unwrap(), "--target", &target];
+        Half::start("forward", &lab.config(users, route), &args)
+    }
+}
+
+fn serve(state: &TempDir, config: &str, target: SocketAddr) -> Half {
+    let target = target.to_string();
+    let half = Half::start_at(state.path(), "serve", config, &["--secure", "--allow", &target]);
+    half.says("READY ", PATIENCE);
+    half
+}
+
+/// Both halves, one account each, over a server that slows nobody down.
+pub(crate) fn one_account_each(kind: Kind, target: SocketAddr) -> (Lab, Bridge, Half) {
+    let lab = Lab::start(kind);
+    let bridge = Bridge::start(&lab, &["bob"], &Route::StartTls, target);
+    let forward = bridge.forward(&lab, &["alice"], &Route::StartTls);
+    (lab, bridge, forward)
+}

@@ -1,0 +1,130 @@
+//! What chat servers, and those who run a bridge, do to a connection.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hexchat_lab::{Kind, TcpCutter};
+
+use crate::harness::{Lab, Route, Target, connect, on_both_servers, random_bytes, transfer};
+use crate::pair::{Bridge, one_account_each};
+
+const MEGABYTE: usize = 1_000_000;
+
+/// How often connections are cut.
+const CUT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long an administrator takes to restart the server.
+const OUTAGE: Duration = Duration::from_secs(20);
+
+on_both_servers! {
+    fn a_transfer_survives_connections_that_are_cut_every_two_seconds(kind) {
+        let (lab, target) = (Lab::start(kind), Target::start());
+        let cutter = TcpCutter::start(lab.server.address()).unwrap();
+        let route = Route::Through(cutter.address());
+        let bridge = Bridge::start(&lab, &["bob"], &route, target.address());
+        let forward = bridge.forward(&lab, &["alice"], &route);
+        let (application, server) = target.connect_through(forward.entrance());
+        thread::scope(|scope| {
+            // Gone when the transfer has ended, or failed.
+            let (still_wanted, is_over) = mpsc::channel::<()>();
+            let cutter = &cutter;
+            scope.spawn(move || {
+                while is_over.recv_timeout(CUT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    cutter.cut();
+                }
+            });
+            transfer(server, application, &random_bytes(20 * MEGABYTE));
+            drop(still_wanted);
+        });
+        assert!(cutter.accepted() > 2, "nothing was cut");
+    }
+
+    fn a_transfer_goes_on_after_the_server_was_away_for_twenty_seconds(kind) {
+        let target = Target::start();
+        let (mut lab, _bridge, forward) = one_account_each(kind, target.address());
+        let (mut application, mut server) = target.connect_through(forward.entrance());
+        let data = random_bytes(20 * MEGABYTE);
+        let sent = data.clone();
+        let sender = thread::spawn(move || server.write_all(&sent).map(|()| server));
+        let mut received = vec![0; MEGABYTE];
+        application.read_exact(&mut received).unwrap();
+        lab.server.stop();
+        thread::sleep(OUTAGE);
+        lab.server.restart().unwrap();
+        read_rest(&mut application, &mut received, data.len());
+        assert!(received == data, "what arrived differs");
+        sender.join().unwrap().unwrap();
+    }
+
+    fn a_transfer_goes_on_when_one_of_two_accounts_is_deleted(kind) {
+        for deleted in ["alice2", "bob2"] {
+            let (mut lab, target) = (Lab::start(kind), Target::start());
+            let bridge = Bridge::start(&lab, &["bob", "bob2"], &Route::StartTls, target.address());
+            let forward = bridge.forward(&lab, &["alice", "alice2"], &Route::StartTls);
+            let (mut application, mut server) = target.connect_through(forward.entrance());
+            let data = random_bytes(20 * MEGABYTE);
+            let sent = data.clone();
+            let sender = thread::spawn(move || server.write_all(&sent).map(|()| server));
+            let mut received = vec![0; MEGABYTE];
+            application.read_exact(&mut received).unwrap();
+            lab.server.delete_account(deleted).unwrap();
+            read_rest(&mut application, &mut received, data.len());
+            assert!(received == data, "what arrived differs");
+            sender.join().unwrap().unwrap();
+        }
+    }
+}
+
+/// Reads until there are `length` bytes, however long the pauses are.
+fn read_rest(from: &mut TcpStream, received: &mut Vec<u8>, length: usize) {
+    from.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let have = received.len();
+    received.resize(length, 0);
+    from.read_exact(&mut received[have..]).unwrap();
+}
+
+/// Waits for the end of a connection, which may be a fault; how long it took.
+fn closes(mut connection: &TcpStream, within: Duration) -> Duration {
+    let start = Instant::now();
+    connection.set_read_timeout(Some(within)).unwrap();
+    let end = connection.read_to_end(&mut Vec::new());
+    let is_late = end.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+    assert!(!is_late, "the connection is still open after {within:?}");
+    start.elapsed()
+}
+
+#[test]
+fn a_bridge_that_is_killed_for_good_is_given_up_within_130_seconds() {
+    let target = Target::start();
+    let (_lab, mut bridge, forward) = one_account_each(Kind::Prosody, target.address());
+    let (application, _server) = target.connect_through(forward.entrance());
+    bridge.half.process().kill();
+    println!("closed after {:?}", closes(&application, Duration::from_secs(130)));
+}
+
+#[test]
+fn a_client_that_is_killed_for_good_is_given_up_within_130_seconds() {
+    let target = Target::start();
+    let (_lab, _bridge, mut forward) = one_account_each(Kind::Ejabberd, target.address());
+    let (_application, server) = target.connect_through(forward.entrance());
+    forward.process().kill();
+    println!("closed after {:?}", closes(&server, Duration::from_secs(130)));
+}
+
+#[test]
+fn when_the_bridge_is_started_again_connections_close_within_20_seconds_and_the_next_one_works() {
+    let target = Target::start();
+    let (_lab, mut bridge, forward) = one_account_each(Kind::Prosody, target.address());
+    let (application, _server) = target.connect_through(forward.entrance());
+    bridge.restart();
+    println!("closed after {:?}", closes(&application, Duration::from_secs(20)));
+    let mut application = connect(forward.entrance());
+    let mut server = target.accept();
+    application.write_all(b"again").unwrap();
+    let mut received = [0; 5];
+    server.read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"again");
+}
