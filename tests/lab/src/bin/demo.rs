@@ -31,7 +31,7 @@ const FETCH_PATIENCE: Duration = Duration::from_secs(60);
 const LAST_LINES: usize = 8;
 const ROUTE: &str = "
 The file came: web server - exit - bridge's tor - hexchat-pt - chat server - hexchat-pt - client's tor.
-That was the classic protocol: the chat server sees who talks to whom; what it carries is encrypted by Tor alone.";
+The chat server saw who talks to whom, and standard In-Band Bytestreams with random content.";
 
 fn main() -> ExitCode {
     let Some(executable) = env::args_os().nth(1).map(PathBuf::from) else {
