@@ -1,20 +1,22 @@
 //! The sizes of blocks: few, so that a size says little.
 
-/// Sizes up to here are powers of two, and multiples of [`STEP`] from here on.
+/// The sizes up to [`STEP`]. The one that is no power of two holds a cell of Tor's with all that is around it, which is
+/// most of what an idle connection carries.
+const SMALL: [usize; 6] = [64, 128, 256, 512, 640, STEP];
+/// Larger ones are multiples of this.
 const STEP: usize = 1024;
-const SMALLEST: usize = 64;
 
 /// The smallest size of a block that holds `length` bytes.
 pub(super) fn holding(length: usize) -> usize {
-    if length <= STEP { length.next_power_of_two().max(SMALLEST) } else { length.next_multiple_of(STEP) }
+    SMALL.into_iter().find(|size| *size >= length).unwrap_or_else(|| length.next_multiple_of(STEP))
 }
 
 /// The largest size of a block that is not above `room`; 0 when there is none.
 pub(super) fn within(room: usize) -> usize {
-    match room {
-        0..SMALLEST => 0,
-        SMALLEST..=STEP => 1 << room.ilog2(),
-        _ => room - room % STEP,
+    if room >= STEP {
+        room - room % STEP
+    } else {
+        SMALL.into_iter().rev().find(|size| *size <= room).unwrap_or(0)
     }
 }
 
@@ -25,7 +27,7 @@ mod tests {
     #[test]
     fn few_sizes_hold_everything() {
         for (length, size) in
-            [(0, 64), (64, 64), (65, 128), (600, 1024), (1024, 1024), (1025, 2048), (3000, 3072)]
+            [(0, 64), (64, 64), (65, 128), (575, 640), (641, 1024), (1024, 1024), (1025, 2048), (3000, 3072)]
         {
             assert_eq!(holding(length), size, "{length}");
         }
