@@ -6,6 +6,7 @@
 
 pub mod ack;
 mod acks;
+mod answers;
 mod assembler;
 mod bucket;
 mod bytestream;

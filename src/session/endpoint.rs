@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
+use super::answers::Answers;
 use super::dialing::Dialing;
 use super::door::Door;
 use super::entropy::Entropy;
@@ -61,6 +62,7 @@ pub struct Endpoint {
     names: BTreeMap<(SessionKey, u64), StreamId>,
     /// Everything to send that is no packet, in order.
     control: VecDeque<Transmit>,
+    answers: Answers,
     mementos: VecDeque<Memento>,
     /// Sessions with packets to send, in turn.
     ready: VecDeque<SessionKey>,
@@ -82,6 +84,8 @@ enum TimerKey {
     Way(PathId),
     /// A connect of ours may have waited long enough.
     Stream(StreamId),
+    /// Answers have waited for company long enough.
+    Answers,
 }
 
 #[derive(Debug)]
@@ -189,6 +193,7 @@ impl Endpoint {
             streams: BTreeMap::new(),
             names: BTreeMap::new(),
             control: VecDeque::new(),
+            answers: Answers::default(),
             mementos: VecDeque::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),

@@ -9,7 +9,7 @@ use crate::session::scheduler::{self, Choice};
 impl Endpoint {
     /// The next stanza to send. Everything that is polled is taken as sent at `now`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        self.control.pop_front().or_else(|| self.next_packet(now))
+        self.control.pop_front().or_else(|| self.next_packet(now)).or_else(|| self.answers.pop())
     }
 
     /// A packet of the first session in turn that can send one.

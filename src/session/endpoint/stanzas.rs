@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use super::{Endpoint, Phase, SessionKey};
+use super::{Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
@@ -44,6 +44,17 @@ impl Endpoint {
 
     pub(super) fn answer(&mut self, via: AccountId, to: FullJid, id: String) {
         self.control.push_back(Transmit { via, to, stanza: Outgoing::Result { id } });
+    }
+
+    fn answer_block(&mut self, now: Instant, answer: Transmit, bytes: usize) {
+        if let Some(at) = self.answers.push(now, answer, bytes) {
+            self.timers.arm(TimerKey::Answers, at);
+        }
+    }
+
+    pub(super) fn release_answers(&mut self) {
+        self.timers.cancel(TimerKey::Answers);
+        self.answers.release();
     }
 
     pub(super) fn refuse_iq(&mut self, via: AccountId, to: FullJid, id: String) {
@@ -94,11 +105,12 @@ impl Endpoint {
         let Some(way) = self.ways.get_mut(&path) else { return };
         let (via, from) = (way.via, way.peer.clone());
         let is_next = way.path.on_block(seq).is_ok();
+        let bytes = data.len();
         if !is_next || !self.take_block(now, path, data) {
             self.refuse_iq(via, from, id);
             return self.fail_way(now, path);
         }
-        self.answer(via, from, id);
+        self.answer_block(now, Transmit { via, to: from, stanza: Outgoing::Result { id } }, bytes);
         if let Some(key) = self.ways.get(&path).and_then(|way| way.session) {
             self.after_change(now, key);
         }

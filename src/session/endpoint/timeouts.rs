@@ -21,6 +21,7 @@ impl Endpoint {
                 TimerKey::Session(key) => self.on_session_timeout(now, key),
                 TimerKey::Way(id) => self.on_way_timeout(now, id),
                 TimerKey::Stream(id) => self.on_stream_timeout(now, id),
+                TimerKey::Answers => self.release_answers(),
             }
         }
     }

@@ -1,0 +1,102 @@
+//! When to answer the blocks that came.
+//!
+//! Each block is an IQ, and each IQ is answered. But an answer that goes before a packet holds it up at the server, which
+//! has as much to do for it as for the packet; and a few answers together cost the server less than one by one. So they
+//! wait for each other, though never for long: they are the other end's clock.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Transmit;
+
+/// The longest that an answer waits.
+const PATIENCE: Duration = Duration::from_millis(4);
+/// So many answers do not wait. The window of a new path has room for as many cells of Tor's.
+const MOST: usize = 4;
+/// Nor do answers to more than this many bytes of blocks.
+const BYTES: usize = 64 * 1024;
+
+/// Answers that wait to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    waiting: VecDeque<Transmit>,
+    bytes: usize,
+    is_released: bool,
+}
+
+impl Answers {
+    /// A block of so many `bytes` is answered. When to release what waits, if nothing does earlier.
+    pub(super) fn push(&mut self, now: Instant, answer: Transmit, bytes: usize) -> Option<Instant> {
+        let is_first = self.waiting.is_empty();
+        self.waiting.push_back(answer);
+        self.bytes += bytes;
+        self.is_released |= self.bytes >= BYTES || self.waiting.len() >= MOST;
+        is_first.then(|| now + PATIENCE)
+    }
+
+    /// Nothing need wait any longer: time has passed.
+    pub(super) fn release(&mut self) {
+        self.is_released = !self.waiting.is_empty();
+    }
+
+    /// The next one that waits no longer.
+    pub(super) fn pop(&mut self) -> Option<Transmit> {
+        let answer = if self.is_released { self.waiting.pop_front() } else { None };
+        if answer.is_none() && self.is_released {
+            *self = Self::default();
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::AccountId;
+    use crate::session::Outgoing;
+    use xmpp_parsers::jid::FullJid;
+
+    fn answer() -> Transmit {
+        let to = FullJid::new("peer@chat.example/r").unwrap();
+        Transmit { via: AccountId(1), to, stanza: Outgoing::Result { id: "1".to_owned() } }
+    }
+
+    #[test]
+    fn one_waits_until_it_is_released() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        assert_eq!(answers.push(now, answer(), 1000), Some(now + PATIENCE));
+        assert_eq!(answers.push(now, answer(), 1000), None, "the first one's time is everybody's");
+        assert!(answers.pop().is_none());
+        answers.release();
+        assert_eq!([(); 3].map(|()| answers.pop().is_some()), [true, true, false]);
+        assert!(answers.push(now, answer(), 1000).is_some() && answers.pop().is_none(), "the next one waits");
+    }
+
+    #[test]
+    fn many_do_not_wait() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        for _ in 1..MOST {
+            answers.push(now, answer(), 1);
+            assert!(answers.pop().is_none());
+        }
+        answers.push(now, answer(), 1);
+        assert_eq!((0..=MOST).filter(|_| answers.pop().is_some()).count(), MOST);
+    }
+
+    #[test]
+    fn many_bytes_do_not_wait() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        answers.push(now, answer(), BYTES / 2);
+        assert!(answers.pop().is_none());
+        answers.push(now, answer(), BYTES / 2);
+        assert!(answers.pop().is_some() && answers.pop().is_some() && answers.pop().is_none());
+    }
+
+    #[test]
+    fn a_release_of_nothing_has_no_effect_on_what_comes_later() {
+        let mut answers = Answers::default();
+        answers.release();
+        answers.push(Instant::now(), answer(), 1);
+        assert!(answers.pop().is_none());
+    }
+}
