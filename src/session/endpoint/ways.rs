@@ -17,6 +17,10 @@ use crate::session::{BLOCK_SIZE, IqId, Outgoing, Transmit};
 /// How long the other end may take to answer an `open` or to greet.
 pub(super) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// A bridge whose accounts have all been out of reach so many times in a row is not there. Once is nothing: it may be
+/// logging in anew at this very moment.
+const HOPELESS: u32 = 3;
+
 /// A path that lived for less than this has failed, whatever it said at first.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
 
@@ -243,7 +247,8 @@ impl Endpoint {
         let peers = peers_of(session, caller);
         let mut pairs =
             caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, peer.clone())));
-        let is_hopeless = |pair: &Pair| self.online(pair.0).is_none() || caller.dialing.failures(pair) > 0;
+        let is_hopeless =
+            |pair: &Pair| self.online(pair.0).is_none() || caller.dialing.failures(pair) >= HOPELESS;
         if pairs.all(|pair| is_hopeless(&pair)) {
             self.end_session(now, key, CloseReason::PeerUnavailable, None);
         }
