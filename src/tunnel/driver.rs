@@ -1,9 +1,11 @@
 //! The task that tells the core what happens at the accounts and what time it is.
 
+use std::pin::Pin;
 use std::sync::Weak;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
 use tokio_xmpp::Stanza;
 
 use super::{Shared, State, core_id};
@@ -18,6 +20,7 @@ const BATCH: usize = 64;
 /// Runs until the tunnel or the pool is gone.
 pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(AccountId, AccountEvent)>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut alarm = Alarm::new();
     while let Some(strong) = shared.upgrade() {
         let armed = strong.lock().armed;
         tokio::select! {
@@ -32,7 +35,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                     }
                 });
             }
-            () = sleep_until(armed) => strong.on_timeout(),
+            () = alarm.ring(armed) => strong.on_timeout(),
             () = strong.timer_changed.notified() => {}
         }
     }
@@ -43,10 +46,22 @@ fn wall_clock() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
+/// One timer for all deadlines. It is set anew only when it must ring earlier, or has rung: with each setting the
+/// runtime wakes itself up, which costs more than to be woken too early now and then.
+struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    fn new() -> Self {
+        Self(Box::pin(sleep(Duration::ZERO)))
+    }
+
+    /// Waits until `at`, or less.
+    async fn ring(&mut self, at: Option<Instant>) {
+        let Some(at) = at.map(tokio::time::Instant::from_std) else { return std::future::pending().await };
+        if self.0.is_elapsed() || at < self.0.deadline() {
+            self.0.as_mut().reset(at);
+        }
+        self.0.as_mut().await;
     }
 }
 
