@@ -62,8 +62,15 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
     }
 }
 
+/// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
+const WORKERS: usize = 1;
+
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
 
 /// The last words of a command that failed.
