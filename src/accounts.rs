@@ -4,16 +4,17 @@ use xmpp_parsers::jid::Jid;
 
 use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
-use crate::xmpp::{AccountId, AccountPool};
+use crate::xmpp::{AccountId, AccountPool, StreamManagement};
 
 /// Opens accounts. Each without a resource gets the one that is kept for it, so that peers know it again after a
-/// restart; equal ones share a connection.
+/// restart; equal ones share a connection. Only the classic protocol has a use for stream management.
 pub(crate) fn open_accounts(
     pool: &AccountPool,
     state: &StateDir,
     accounts: &[AccountConfig],
+    management: StreamManagement,
 ) -> Vec<AccountId> {
-    accounts.iter().map(|account| pool.open(with_resource(account, state))).collect()
+    accounts.iter().map(|account| pool.open(with_resource(account, state), management)).collect()
 }
 
 /// The account, with the resource that is kept for it if it has none of its own.

@@ -13,7 +13,7 @@ use crate::protocol::{Address, CloseReason};
 use crate::pt::Reply;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId};
+use crate::xmpp::{AccountError, AccountId, StreamManagement};
 pub use said::BridgeNumber;
 use said::Said;
 
@@ -146,7 +146,11 @@ impl Client {
 
     /// Logs in to what the bridge needs; [`connect`](Self::connect) does it too, later.
     pub fn log_in(&self, bridge: &BridgeConfig) -> Vec<AccountId> {
-        open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts)
+        let management = match bridge.protocol {
+            Protocol::Secure { .. } => StreamManagement::Unwanted,
+            Protocol::Classic => StreamManagement::Wanted,
+        };
+        open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, management)
     }
 
     /// A connection through `bridge` to `remote`, for the application at `local`.

@@ -144,6 +144,16 @@ impl AccountStatus {
     }
 }
 
+/// Whether an account uses XEP-0198.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamManagement {
+    /// The server acknowledges what it has, and a connection that breaks is resumed.
+    Wanted,
+    /// For whoever notices and repairs losses itself: acknowledgements are a third of all that a server has to handle,
+    /// and an account whose connection broke is missed at once and not after minutes of hibernation.
+    Unwanted,
+}
+
 /// All accounts of this process. Clones share them.
 #[derive(Clone)]
 pub struct AccountPool {
@@ -177,24 +187,25 @@ impl AccountPool {
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
-    /// failed: its failure is final. Must be called within a Tokio runtime.
-    pub fn open(&self, config: AccountConfig) -> AccountId {
+    /// failed: its failure is final; `management` is as the first of them wanted it. Must be called within a Tokio
+    /// runtime.
+    pub fn open(&self, config: AccountConfig, management: StreamManagement) -> AccountId {
         let mut accounts = self.accounts();
         if let Some((id, _)) = accounts.open.iter().find(|(_, handle)| handle.config == config) {
             return *id;
         }
         accounts.last += 1;
         let id = AccountId(accounts.last);
-        accounts.open.insert(id, self.start(id, config));
+        accounts.open.insert(id, self.start(id, config, management));
         id
     }
 
-    fn start(&self, id: AccountId, config: AccountConfig) -> Handle {
+    fn start(&self, id: AccountId, config: AccountConfig, management: StreamManagement) -> Handle {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let mailbox = Mailbox { commands: receiver, reports };
-        tokio::spawn(account::run(config.clone(), self.shared.dialer.clone(), mailbox));
+        tokio::spawn(account::run(config.clone(), management, self.shared.dialer.clone(), mailbox));
         Handle { config, commands, status }
     }
 

@@ -8,7 +8,9 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, Step};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, Step, StreamManagement,
+};
 use mock::{MockServer, PATIENCE};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -49,7 +51,7 @@ impl Client {
     fn open(config: hexchat_pt::config::AccountConfig) -> Self {
         watch_for_panics();
         let (pool, events) = AccountPool::new(Dialer::direct());
-        let id = pool.open(config);
+        let id = pool.open(config, StreamManagement::Wanted);
         Self { pool, events, id }
     }
 
@@ -353,7 +355,11 @@ async fn a_wrong_password_is_final_and_tried_once() {
     assert!(matches!(client.event().await, AccountEvent::Failed(AccountError::WrongPassword)));
     assert_eq!(client.pool.status(client.id), AccountStatus::Failed(AccountError::WrongPassword));
 
-    assert_eq!(client.pool.open(server.with_password()), client.id, "the same login must not be tried anew");
+    assert_eq!(
+        client.pool.open(server.with_password(), StreamManagement::Wanted),
+        client.id,
+        "the same login must not be tried anew"
+    );
     client.send(2);
     assert_eq!(client.fate().await, Err(2));
     assert!(server.connection_within(NO_RETRY).await.is_none(), "tried again");
@@ -489,5 +495,5 @@ async fn an_unknown_account_loses_what_it_is_given() {
     client.pool.close(client.id);
     client.send(7);
     assert_eq!(client.fate().await, Err(7));
-    assert_ne!(client.pool.open(server.anonymous()), client.id);
+    assert_ne!(client.pool.open(server.anonymous(), StreamManagement::Wanted), client.id);
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use chat_server::ChatServer;
 use hexchat_lab::Kind;
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, manners};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement, manners,
+};
 use relay::Relay;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -39,7 +41,7 @@ struct Client {
 impl Client {
     fn open(config: AccountConfig) -> Self {
         let (pool, events) = AccountPool::new(Dialer::direct());
-        let id = pool.open(config);
+        let id = pool.open(config, StreamManagement::Wanted);
         Self { pool, events, id }
     }
 

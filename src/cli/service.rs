@@ -13,7 +13,7 @@ use crate::protocol;
 use crate::session::{Identity, Memento, Service};
 use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir};
 use crate::tunnel::{Notebook, Protocols};
-use crate::xmpp::AccountId;
+use crate::xmpp::{AccountId, StreamManagement};
 
 /// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and nobody
 /// can list them all.
@@ -24,6 +24,13 @@ const NAMED: usize = 4;
 pub(super) struct Speaks {
     pub(super) classic: bool,
     pub(super) secure: bool,
+}
+
+impl Speaks {
+    /// What the protocols need of the accounts: one that repairs losses itself needs less.
+    pub(super) fn stream_management(self) -> StreamManagement {
+        if self.classic { StreamManagement::Wanted } else { StreamManagement::Unwanted }
+    }
 }
 
 /// How a bridge speaks, at all of `accounts`. For the secure protocol its bridge line is written down.

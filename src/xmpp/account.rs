@@ -36,7 +36,7 @@ use super::error::AccountError;
 use super::flight::{Fate, Flight};
 use super::line::Line;
 use super::reports::Reports;
-use super::{AccountEvent, AccountStatus, timing};
+use super::{AccountEvent, AccountStatus, StreamManagement, timing};
 use crate::config::{AccountConfig, Credential};
 use link::Link;
 
@@ -73,9 +73,14 @@ pub(super) struct Mailbox {
 }
 
 /// Runs an account until it is closed or nobody listens to it any more.
-pub(super) async fn run(config: AccountConfig, dialer: Dialer, mut mailbox: Mailbox) {
+pub(super) async fn run(
+    config: AccountConfig,
+    management: StreamManagement,
+    dialer: Dialer,
+    mut mailbox: Mailbox,
+) {
     let end = match Connector::new(&config) {
-        Ok(connector) => Account::new(&config, connector, dialer).run(&mut mailbox).await,
+        Ok(connector) => Account::new(&config, management, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
     match end {
@@ -137,12 +142,17 @@ struct Account {
     resumes: bool,
     /// Whether this server resumes sessions that then do not work.
     resumes_badly: bool,
-    /// Whether to do without XEP-0198, because the server offers it and then refuses.
+    /// Whether to do without XEP-0198: it is not wanted, or the server offers it and then refuses.
     without_acks: bool,
 }
 
 impl Account {
-    fn new(config: &AccountConfig, connector: Connector, dialer: Dialer) -> Self {
+    fn new(
+        config: &AccountConfig,
+        management: StreamManagement,
+        connector: Connector,
+        dialer: Dialer,
+    ) -> Self {
         Self {
             connector: Arc::new(connector),
             dialer,
@@ -159,7 +169,7 @@ impl Account {
             bound: None,
             resumes: false,
             resumes_badly: false,
-            without_acks: false,
+            without_acks: management == StreamManagement::Unwanted,
         }
     }
 

@@ -6,7 +6,7 @@ use hexchat_lab::ChatServer;
 use hexchat_pt::carrier::{Carrier, Received};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 use hexchat_pt::session::{Incoming, Outgoing, Transmit};
-use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer};
+use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use hexchat_pt::{protocol, xmpp::manners};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -26,7 +26,7 @@ impl End {
     /// Logs in as `user`.
     pub(crate) async fn online(server: &ChatServer, user: &str) -> Self {
         let (pool, mut events) = AccountPool::new(Dialer::direct());
-        let id = pool.open(account(server, user));
+        let id = pool.open(account(server, user), StreamManagement::Wanted);
         let jid = loop {
             if let AccountEvent::Online { jid, .. } = event(&mut events).await {
                 break jid;

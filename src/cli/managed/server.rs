@@ -52,8 +52,8 @@ async fn start(
     check(&config)?;
     let state = Arc::new(open_state(&launch.common.state_dir).await?);
     let (pool, events) = AccountPool::new(managed.dialer());
-    let accounts = open_accounts(&pool, &state, &config.accounts);
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
+    let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
     let tunnel = Tunnel::start(pool, events, bridge_protocols(&config, &state, &accounts, speaks)?);
     Ok((tunnel, config.limits.dial_timeout, state))
 }
