@@ -24,6 +24,7 @@ mod dialer;
 mod error;
 mod flight;
 mod line;
+mod login;
 pub mod manners;
 mod meter;
 mod reports;

@@ -2,6 +2,7 @@
 //! final.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod mock;
 
 use std::sync::Once;

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, BufStream};
 use tokio::time::timeout;
-use tokio_xmpp::client_login;
 use tokio_xmpp::connect::AsyncReadAndWrite;
 use tokio_xmpp::stanzastream::Connection;
 use tokio_xmpp::xmlstream::{
@@ -18,9 +17,11 @@ use xmpp_parsers::starttls;
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::line::{Line, Tapped};
+use super::login::log_in;
+use super::sasl::Exchange;
 use super::socket::PromptSocket;
+use super::timing;
 use super::tls::Tls;
-use super::{sasl, timing};
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 
 const STARTTLS_PORT: u16 = 5222;
@@ -169,11 +170,8 @@ impl Connector {
         let (features, stream) =
             pending.recv_features().await.map_err(|error| AccountError::features(*step, &error))?;
         *step = Step::Login;
-        let mechanisms = sasl::acceptable(&self.credential, &features.sasl_mechanisms)?;
-        let credentials = sasl::credentials(&self.jid, &self.credential);
-        let stream = client_login(stream, mechanisms, credentials)
-            .await
-            .map_err(|error| AccountError::login(&error))?;
+        let exchange = Exchange::new(&self.jid, &self.credential, &features.sasl_mechanisms)?;
+        let stream = log_in(stream, exchange).await?;
         *step = Step::Session;
         line.logged_in();
         let pending =

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 
 use thiserror::Error;
-use tokio_xmpp::error::AuthError;
 use tokio_xmpp::xmlstream::RecvFeaturesError;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 
@@ -111,6 +110,9 @@ pub enum AccountError {
     /// The login failed with this other condition of RFC 6120 section 6.5.
     #[error("logging in at the chat server: refused ({0})")]
     LoginRefused(&'static str),
+    /// The server accepts us without having shown that it knows the password.
+    #[error("{}: it does not know the password itself, so that somebody may be in between", Step::Login)]
+    Unproven,
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
@@ -170,6 +172,7 @@ impl AccountError {
             | Self::Tls
             | Self::NoStartTls
             | Self::NoMechanism
+            | Self::Unproven
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
             | Self::Conflict
@@ -202,6 +205,7 @@ impl AccountError {
             Self::CertificateExpired => "check the clock of this machine; trying again",
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
+            Self::Unproven => "the server, or who pretends to be it, is at fault; trying again",
             Self::NoMechanism => {
                 "it must offer SCRAM-SHA-256 or SCRAM-SHA-1 (or ANONYMOUS where no password is given); trying again"
             }
@@ -256,18 +260,8 @@ impl AccountError {
         }
     }
 
-    /// The login failed.
-    pub(super) fn login(error: &tokio_xmpp::Error) -> Self {
-        match error {
-            tokio_xmpp::Error::Io(error) => Self::io(Step::Login, error),
-            tokio_xmpp::Error::Auth(AuthError::Fail(condition)) => Self::sasl(condition),
-            tokio_xmpp::Error::Auth(AuthError::NoMechanism) => Self::NoMechanism,
-            tokio_xmpp::Error::Disconnected => Self::Closed(Step::Login),
-            _ => Self::Protocol(Step::Login),
-        }
-    }
-
-    fn sasl(condition: &SaslCondition) -> Self {
+    /// The server refused the login.
+    pub(super) fn sasl(condition: &SaslCondition) -> Self {
         match condition {
             SaslCondition::NotAuthorized => Self::WrongPassword,
             SaslCondition::AccountDisabled | SaslCondition::CredentialsExpired => Self::AccountDisabled,
@@ -326,7 +320,7 @@ mod tests {
 
     #[test]
     fn only_a_judged_credential_is_final() {
-        let fail = |condition| AccountError::login(&AuthError::Fail(condition).into());
+        let fail = |condition| AccountError::sasl(&condition);
         assert_eq!(fail(SaslCondition::NotAuthorized), AccountError::WrongPassword);
         assert!(fail(SaslCondition::NotAuthorized).is_permanent());
         assert!(fail(SaslCondition::AccountDisabled).is_permanent());

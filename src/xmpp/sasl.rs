@@ -1,40 +1,133 @@
-//! Which SASL mechanisms we take part in, and with what.
+//! SASL (RFC 6120 section 6): which mechanisms we take part in, and how far we trust whoever takes part with us.
 
 use std::collections::BTreeSet;
 
+use sasl::client::Mechanism;
+use sasl::client::mechanisms::{Anonymous, Scram};
+use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
 use secrecy::ExposeSecret;
+use tokio::task::spawn_blocking;
 use xmpp_parsers::jid::Jid;
+use xmpp_parsers::sasl::{Auth, Mechanism as Name};
 
-use super::error::AccountError;
+use super::error::{AccountError, Step};
 use crate::config::Credential;
 
-/// Best first. The `-PLUS` forms are left out: with a channel binding that only the server's name for it fails, the
-/// SASL library falls back to PLAIN, and within TLS to a verified server they add little.
-const WITH_PASSWORD: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-1"];
-const WITHOUT: [&str; 1] = ["ANONYMOUS"];
+/// Best first. The `-PLUS` forms are left out: within TLS to a verified server they add little, and servers differ in what
+/// they bind to. PLAIN is, so that no server, however it was got at, reads a password.
+const WITH_PASSWORD: [(Name, &str); 2] =
+    [(Name::ScramSha256, "SCRAM-SHA-256"), (Name::ScramSha1, "SCRAM-SHA-1")];
+const WITHOUT: [(Name, &str); 1] = [(Name::Anonymous, "ANONYMOUS")];
 
-/// Of what the server offers, what we accept. Never PLAIN, so that no server, however it was got at, reads a password.
-pub(super) fn acceptable(
-    credential: &Credential,
-    offered: &BTreeSet<String>,
-) -> Result<BTreeSet<String>, AccountError> {
-    let known: &[&str] = match credential {
+/// How often a server may have us hash the password (RFC 5802 section 5.1). Servers ask for some thousands, a few for some
+/// hundreds of thousands; more would only keep us busy.
+const MOST_ITERATIONS: u32 = 1_000_000;
+
+/// One login, from our first word to the server's last.
+pub(super) struct Exchange {
+    name: Name,
+    mechanism: Box<dyn Mechanism + Send>,
+    proof: Proof,
+}
+
+/// Whether the server has shown that it knows the password, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    /// There is no password.
+    Needless,
+    /// It has not even asked for ours.
+    Missing,
+    /// It has ours, and owes us its own.
+    Due,
+    /// It has.
+    Given,
+}
+
+impl Exchange {
+    /// By the best mechanism that the server offers and that we accept.
+    pub(super) fn new(
+        jid: &Jid,
+        credential: &Credential,
+        offered: &BTreeSet<String>,
+    ) -> Result<Self, AccountError> {
+        let name = choose(credential, offered)?;
+        let credentials = credentials(jid, credential);
+        let mechanism: Result<Box<dyn Mechanism + Send>, _> = match name {
+            Name::ScramSha256 => {
+                Scram::<Sha256>::from_credentials(credentials).map(|scram| Box::new(scram) as _)
+            }
+            Name::ScramSha1 => Scram::<Sha1>::from_credentials(credentials).map(|scram| Box::new(scram) as _),
+            _ => Ok(Box::new(Anonymous::new())),
+        };
+        let mechanism = mechanism.map_err(|_| AccountError::NoMechanism)?;
+        let proof = if name == Name::Anonymous { Proof::Needless } else { Proof::Missing };
+        Ok(Self { name, mechanism, proof })
+    }
+
+    /// What we say first.
+    pub(super) fn auth(&mut self) -> Auth {
+        Auth { mechanism: self.name.clone(), data: self.mechanism.initial() }
+    }
+
+    /// Our response to a challenge. Hashing takes a while, and is done where nothing else has to wait for it.
+    pub(super) async fn respond(mut self, challenge: Vec<u8>) -> Result<(Self, Vec<u8>), AccountError> {
+        match self.proof {
+            Proof::Missing if is_reasonable(&challenge) => {
+                self.proof = Proof::Due;
+                spawn_blocking(move || self.mechanism.response(&challenge).map(|response| (self, response)))
+                    .await
+                    .ok()
+                    .and_then(Result::ok)
+                    .ok_or(AccountError::Protocol(Step::Login))
+            }
+            Proof::Due => {
+                self.verify(&challenge)?;
+                Ok((self, Vec::new()))
+            }
+            Proof::Needless | Proof::Missing | Proof::Given => Err(AccountError::Protocol(Step::Login)),
+        }
+    }
+
+    /// The server says that we are logged in. Whoever does not know the password can say so, too.
+    pub(super) fn succeed(mut self, data: &[u8]) -> Result<(), AccountError> {
+        match self.proof {
+            Proof::Needless | Proof::Given => Ok(()),
+            Proof::Due => self.verify(data),
+            Proof::Missing => Err(AccountError::Unproven),
+        }
+    }
+
+    fn verify(&mut self, signature: &[u8]) -> Result<(), AccountError> {
+        self.proof = Proof::Given;
+        self.mechanism.success(signature).map_err(|_| AccountError::Unproven)
+    }
+}
+
+fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Result<Name, AccountError> {
+    let known: &[(Name, &str)] = match credential {
         Credential::Password(_) => &WITH_PASSWORD,
         Credential::Anonymous => &WITHOUT,
     };
-    let accepted: BTreeSet<String> =
-        known.iter().filter(|name| offered.contains(**name)).map(ToString::to_string).collect();
-    if accepted.is_empty() { Err(AccountError::NoMechanism) } else { Ok(accepted) }
+    let found = known.iter().find(|(_, text)| offered.contains(*text));
+    found.map(|(name, _)| name.clone()).ok_or(AccountError::NoMechanism)
+}
+
+/// Whether a server's first message asks for an effort that makes sense.
+fn is_reasonable(challenge: &[u8]) -> bool {
+    let text = str::from_utf8(challenge).unwrap_or_default();
+    let iterations = text.split(',').find_map(|field| field.strip_prefix("i="));
+    iterations
+        .and_then(|count| count.parse().ok())
+        .is_some_and(|count: u32| (1..=MOST_ITERATIONS).contains(&count))
 }
 
 /// What the mechanisms log in with.
-pub(super) fn credentials(jid: &Jid, credential: &Credential) -> Credentials {
+fn credentials(jid: &Jid, credential: &Credential) -> Credentials {
     let (user, password) = match credential {
         Credential::Password(password) => {
             (jid.node().map(|node| node.as_str()).unwrap_or_default(), password.expose_secret())
         }
-        // The library makes the SCRAM mechanisms before it looks whether one is wanted, and they insist on both.
         Credential::Anonymous => ("", ""),
     };
     Credentials::default()
@@ -52,9 +145,8 @@ fn scram_name(user: &str) -> String {
 mod tests {
     use super::*;
 
-    fn choose(credential: &Credential, offered: &[&str]) -> Result<Vec<String>, AccountError> {
-        let offered = offered.iter().map(ToString::to_string).collect();
-        acceptable(credential, &offered).map(|accepted| accepted.into_iter().collect())
+    fn chosen(credential: &Credential, offered: &[&str]) -> Result<Name, AccountError> {
+        choose(credential, &offered.iter().map(ToString::to_string).collect())
     }
 
     fn password() -> Credential {
@@ -63,28 +155,42 @@ mod tests {
 
     #[test]
     fn plain_is_never_accepted() {
-        assert_eq!(choose(&password(), &["PLAIN"]), Err(AccountError::NoMechanism));
-        assert_eq!(choose(&password(), &["PLAIN", "SCRAM-SHA-1"]), Ok(vec!["SCRAM-SHA-1".into()]));
+        assert_eq!(chosen(&password(), &["PLAIN"]), Err(AccountError::NoMechanism));
+        assert_eq!(chosen(&password(), &["PLAIN", "SCRAM-SHA-1"]), Ok(Name::ScramSha1));
     }
 
     #[test]
-    fn channel_binding_is_not_attempted() {
+    fn the_better_mechanism_is_chosen_and_none_with_channel_binding() {
         let offered = ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"];
-        assert_eq!(choose(&password(), &offered), Ok(vec!["SCRAM-SHA-1".into(), "SCRAM-SHA-256".into()]));
+        assert_eq!(chosen(&password(), &offered), Ok(Name::ScramSha256));
+        assert_eq!(chosen(&password(), &["SCRAM-SHA-256-PLUS"]), Err(AccountError::NoMechanism));
     }
 
     #[test]
     fn anonymous_only_when_asked_for() {
-        assert_eq!(choose(&password(), &["ANONYMOUS"]), Err(AccountError::NoMechanism));
-        assert_eq!(
-            choose(&Credential::Anonymous, &["ANONYMOUS", "SCRAM-SHA-1"]),
-            Ok(vec!["ANONYMOUS".into()])
-        );
-        assert_eq!(choose(&Credential::Anonymous, &["SCRAM-SHA-1"]), Err(AccountError::NoMechanism));
+        assert_eq!(chosen(&password(), &["ANONYMOUS"]), Err(AccountError::NoMechanism));
+        assert_eq!(chosen(&Credential::Anonymous, &["ANONYMOUS", "SCRAM-SHA-1"]), Ok(Name::Anonymous));
+        assert_eq!(chosen(&Credential::Anonymous, &["SCRAM-SHA-1"]), Err(AccountError::NoMechanism));
     }
 
     #[test]
     fn a_user_name_cannot_end_its_field() {
         assert_eq!(scram_name("a=b,c"), "a=3Db=2Cc");
+    }
+
+    #[test]
+    fn a_server_can_ask_for_some_effort_and_not_for_any() {
+        for (challenge, is_fine) in [
+            ("r=x,s=QQ==,i=4096", true),
+            ("r=x,s=QQ==,i=1000000", true),
+            ("r=x,s=QQ==,i=1000001", false),
+            ("r=x,s=QQ==,i=4294967295", false),
+            ("r=x,s=QQ==,i=0", false),
+            ("r=x,s=QQ==,i=-1", false),
+            ("r=x,s=QQ==", false),
+        ] {
+            assert_eq!(is_reasonable(challenge.as_bytes()), is_fine, "{challenge}");
+        }
+        assert!(!is_reasonable(b"r=\xff,i=4096"));
     }
 }

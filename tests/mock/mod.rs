@@ -167,6 +167,12 @@ impl Peer {
         self.send_sm(sm::Nonza::Ack(sm::A { h: handled })).await;
     }
 
+    /// Whether the client opens the stream that follows a login.
+    pub(crate) async fn begins_anew(self) -> bool {
+        let io = self.stream.into_inner();
+        timeout(PATIENCE, accept_stream(io, ns::JABBER_CLIENT, Timeouts::default())).await.unwrap().is_ok()
+    }
+
     /// Whether the client ends the stream in good order.
     pub(crate) async fn is_closed(&mut self) -> bool {
         use tokio_xmpp::xmlstream::ReadError;

@@ -1,0 +1,166 @@
+//! A login at a server that does exactly what the test wants: whom we believe, and how much we do for it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod mock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Dialer, Step, StreamManagement};
+use mock::{MockServer, PATIENCE, Peer};
+use sasl::common::Password;
+use sasl::common::scram::{ScramProvider as _, Sha1};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_xmpp::xmlstream::XmppStreamElement;
+use xmpp_parsers::sasl::{Challenge, Nonza, Success};
+
+const SALT: &[u8] = b"some salt";
+
+struct Client {
+    _pool: AccountPool,
+    events: mpsc::Receiver<(AccountId, AccountEvent)>,
+}
+
+impl Client {
+    fn open(server: &MockServer) -> Self {
+        let (pool, events) = AccountPool::new(Dialer::direct());
+        pool.open(server.with_password(), StreamManagement::Wanted);
+        Self { _pool: pool, events }
+    }
+
+    /// Why it could not log in.
+    async fn fault(&mut self) -> AccountError {
+        match timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1 {
+            AccountEvent::Unreachable(error) => error,
+            other => panic!("no fault: {other:?}"),
+        }
+    }
+}
+
+/// The server's part of SCRAM-SHA-1, as RFC 5802 section 5 has it.
+struct Scram {
+    peer: Peer,
+    said: Vec<String>,
+}
+
+impl Scram {
+    async fn begin(server: &MockServer) -> Self {
+        let mut peer = server.greet("SCRAM-SHA-1").await;
+        let XmppStreamElement::Sasl(Nonza::Auth(auth)) = peer.next().await else { panic!("no login") };
+        let first = String::from_utf8(auth.data).unwrap().strip_prefix("n,,").unwrap().to_owned();
+        Self { peer, said: vec![first] }
+    }
+
+    async fn challenge(&mut self, iterations: &str) {
+        let nonce = self.said[0].split_once("r=").unwrap().1;
+        let challenge = format!("r={nonce}more,s={},i={iterations}", BASE64.encode(SALT));
+        self.say_challenge(challenge.clone()).await;
+        self.said.push(challenge);
+    }
+
+    async fn say_challenge(&mut self, text: String) {
+        let challenge = Nonza::Challenge(Challenge { data: text.into_bytes() });
+        self.peer.send(XmppStreamElement::Sasl(challenge)).await;
+    }
+
+    async fn response(&mut self) -> String {
+        match self.peer.next().await {
+            XmppStreamElement::Sasl(Nonza::Response(response)) => String::from_utf8(response.data).unwrap(),
+            other => panic!("no response: {other:?}"),
+        }
+    }
+
+    /// Takes the client's proof; what shows that the server knows this password.
+    async fn signature(&mut self, password: &str) -> String {
+        let response = self.response().await;
+        let without_proof = response.rsplit_once(",p=").unwrap().0;
+        let message = format!("{},{},{without_proof}", self.said[0], self.said[1]);
+        let salted = Sha1::derive(&Password::Plain(password.to_owned()), SALT, 4096).unwrap();
+        let key = Sha1::hmac(b"Server Key", &salted).unwrap();
+        format!("v={}", BASE64.encode(Sha1::hmac(message.as_bytes(), &key).unwrap()))
+    }
+
+    async fn succeed(mut self, data: &str) -> Peer {
+        let success = Nonza::Success(Success { data: data.as_bytes().to_vec() });
+        self.peer.send(XmppStreamElement::Sasl(success)).await;
+        self.peer
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_no_proof_is_not_believed() {
+    let server = MockServer::start().await;
+    let mut client = Client::open(&server);
+    let scram = Scram::begin(&server).await;
+    let _peer = scram.succeed("").await;
+    assert_eq!(client.fault().await, AccountError::Unproven);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_the_password_is_not_believed() {
+    let server = MockServer::start().await;
+    for signature in [None, Some("v=AAAAAAAAAAAAAAAAAAAAAAAAAAA="), Some(""), Some("e=other-error")] {
+        let mut client = Client::open(&server);
+        let mut scram = Scram::begin(&server).await;
+        scram.challenge("4096").await;
+        let of_another = scram.signature("another password").await;
+        let _peer = scram.succeed(signature.unwrap_or(&of_another)).await;
+        assert_eq!(client.fault().await, AccountError::Unproven, "{signature:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_shows_that_it_knows_the_password_is_believed() {
+    let server = MockServer::start().await;
+    let _client = Client::open(&server);
+    let mut scram = Scram::begin(&server).await;
+    scram.challenge("4096").await;
+    let signature = scram.signature("secret").await;
+    assert!(scram.succeed(&signature).await.begins_anew().await);
+}
+
+#[tokio::test]
+async fn it_may_show_that_in_a_last_challenge() {
+    let server = MockServer::start().await;
+    let _client = Client::open(&server);
+    let mut scram = Scram::begin(&server).await;
+    scram.challenge("4096").await;
+    let signature = scram.signature("secret").await;
+    scram.say_challenge(signature).await;
+    assert_eq!(scram.response().await, "");
+    assert!(scram.succeed("").await.begins_anew().await);
+}
+
+#[tokio::test]
+async fn a_server_cannot_keep_us_busy() {
+    let server = MockServer::start().await;
+    for iterations in ["4294967295", "1000001", "0", "many"] {
+        let mut client = Client::open(&server);
+        let mut scram = Scram::begin(&server).await;
+        scram.challenge(iterations).await;
+        assert_eq!(client.fault().await, AccountError::Protocol(Step::Login), "{iterations}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_while_a_password_is_hashed() {
+    let server = MockServer::start().await;
+    let _client = Client::open(&server);
+    let mut scram = Scram::begin(&server).await;
+    scram.challenge("1000000").await;
+    // There is one thread here. If it did the hashing, the response would be there at the first look.
+    let mut looks = 0;
+    let response = async { scram.response().await };
+    let look = async {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            looks += 1;
+        }
+    };
+    tokio::select! {
+        _ = response => {}
+        () = look => {}
+    }
+    assert!(looks > 10, "looked {looks} times");
+}
