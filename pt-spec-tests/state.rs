@@ -1,11 +1,14 @@
 //! Rows 6 and 7: the state folder, and nothing beside it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Instant;
 
-use crate::child::{Launch, PATIENCE, protocol};
+use rustix::fs::Mode;
+use rustix::process::Signal;
+
+use crate::child::{EXIT_LIMIT, Launch, PATIENCE, protocol};
 
 fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o7777)
@@ -100,4 +103,42 @@ fn row_7_a_bridge_which_must_be_found_again_does_not_start_without_its_state() {
         assert!(error.contains(unusable), "{error}");
         assert_eq!(error.matches("os error").count(), 1, "{error}");
     }
+}
+
+/// The files that are read or locked at the start.
+const READ: [&str; 3] = ["hexchat_state.json", "hexchat_state.lock", "hexchat_handshakes.txt"];
+
+#[test]
+fn row_7_a_pipe_in_place_of_a_state_file_holds_nothing_up() {
+    for name in READ {
+        for launch in Launch::both() {
+            let path = launch.state().join("pt_state");
+            fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+            let pipe = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, path.join(name), pipe, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            let mut child = launch.start();
+            let said = child.greeting();
+            assert!(said.iter().any(|line| line.ends_with("METHODS DONE")), "{name}: {said:?}");
+            child.process.signal(Signal::TERM);
+            assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn row_7_a_bridge_waits_until_another_process_is_done_with_the_state_folder() {
+    let first = Launch::server();
+    let state = first.state().join("pt_state");
+    let second = || Launch::server().set("TOR_PT_STATE_LOCATION", &state).start();
+    let mut first = first.start();
+    first.greeting();
+    let (patient, mut impatient) = (second(), second());
+    for child in [&patient, &impatient] {
+        assert!(child.says("LOG SEVERITY=warning ").contains("in use by another process"));
+    }
+    impatient.process.signal(Signal::TERM);
+    assert_eq!(impatient.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
+    first.process.close_stdin();
+    assert_eq!(first.status(), 0);
+    patient.says("SMETHOD hexchat ");
 }

@@ -23,7 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
-use self::file::{Contents, write_atomically};
+use self::file::{Contents, open_regular, write_atomically};
 use self::handshakes::Handshakes;
 pub use self::handshakes::Remembered;
 
@@ -281,13 +281,9 @@ fn lock(directory: &Path) -> Result<File, StateError> {
         let path = path.clone();
         move |error| StateError::Io { action, path, error }
     };
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(failed("opening the lock file"))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = open_regular(&mut options, &path).map_err(failed("opening the lock file"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StateError::Locked(directory.to_owned())),

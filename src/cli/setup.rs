@@ -149,6 +149,23 @@ pub(super) async fn open_state(path: &Path) -> Result<StateDir, StateError> {
     }
 }
 
+/// As [`open_state`], but waits for as long as another process uses it: Tor never tries again what it was once told
+/// cannot be.
+pub(super) async fn wait_for_state(path: &Path) -> Result<StateDir, StateError> {
+    let mut said = false;
+    loop {
+        match open_state(path).await {
+            Err(error) if error.can_pass() => {
+                if !said {
+                    tracing::warn!("waiting for another process to end: {error}");
+                }
+                said = true;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// The state directory of a command.
 pub(super) fn state_dir(given: Option<PathBuf>) -> Option<PathBuf> {
     given.or_else(|| state::default_dir(|name| std::env::var_os(name)))

@@ -143,13 +143,17 @@ fn parse_identity(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     <[u8; 32]>::try_from(&bytes[..]).ok().map(Zeroizing::new)
 }
 
+/// Opens a file, and nothing else: a pipe could hold us up for ever.
+pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = options.custom_flags(nonblocking).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("this is not a regular file")) }
+}
+
 /// A whole file, unless it is longer than any that this program writes.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    let file = open_regular(OpenOptions::new().read(true), path)?;
     match file.take(MAX_FILE + 1).read_to_end(&mut bytes) {
         Ok(_) if bytes.len() as u64 > MAX_FILE => Err(io::ErrorKind::FileTooLarge.into()),
         Ok(_) => Ok(bytes),

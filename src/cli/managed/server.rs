@@ -9,7 +9,7 @@ use super::Managed;
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
 use crate::cli::service::{Speaks, bridge_protocols};
-use crate::cli::setup::open_state;
+use crate::cli::setup::wait_for_state;
 use crate::config::Config;
 use crate::pt::{self, Message, Phase, ServerLaunch, SmethodArgs};
 use crate::state::StateDir;
@@ -21,7 +21,11 @@ pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
         managed.stdout.send(Message::SmethodsDone);
         return managed.wait_for_the_end().await;
     }
-    match start(managed, launch).await {
+    let started = tokio::select! {
+        started = start(managed, launch) => started,
+        () = managed.shutdown.reached(Phase::Drain) => return,
+    };
+    match started {
         // The state directory stays locked for as long as we run.
         Ok((tunnel, dial_timeout, _state)) => {
             report_method(managed, launch);
@@ -50,7 +54,7 @@ async fn start(
     let mut config = managed.load_config()?;
     config.bridge.apply_options(launch.options(&managed.name).iter())?;
     check(&config)?;
-    let state = Arc::new(open_state(&launch.common.state_dir).await?);
+    let state = Arc::new(wait_for_state(&launch.common.state_dir).await?);
     let (pool, events) = AccountPool::new(managed.dialer());
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
