@@ -96,6 +96,17 @@ fn a_configuration_that_cannot_work_is_a_method_error_and_the_child_stays() {
 }
 
 #[test]
+fn row_17_arguments_in_torrc_that_make_no_sense_are_a_method_error_and_the_child_stays() {
+    for arguments in [&["--unknown"][..], &["--log-level", "planted"], &["--config"], &["planted"]] {
+        for (launch, error) in [(Launch::client(), "CMETHOD-ERROR"), (Launch::server(), "SMETHOD-ERROR")] {
+            let error = launch.args(arguments).start().stays_with(&format!("{error} hexchat "));
+            assert!(error.contains("arguments in torrc") && !error.contains("LEVEL=planted"), "{error}");
+            assert!(error.contains(arguments[0]), "{error}");
+        }
+    }
+}
+
+#[test]
 fn row_20_without_a_proxy_none_is_confirmed() {
     for launch in [Launch::client(), Launch::client().set("TOR_PT_PROXY", ""), Launch::server()] {
         let child = launch.start();

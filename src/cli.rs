@@ -56,9 +56,18 @@ pub(crate) struct Options {
     /// Log addresses and JIDs instead of scrubbing them; never publish such a log.
     #[arg(long, global = true)]
     unsafe_logging: bool,
+    /// What is wrong with the arguments that Tor was told to start us with.
+    #[arg(skip)]
+    fault: Option<String>,
 }
 
 impl Options {
+    /// What is left when the arguments make no sense.
+    fn faulty(fault: String) -> Self {
+        let log_level = Severity::Notice;
+        Self { config: None, log_level, log_file: None, unsafe_logging: false, fault: Some(fault) }
+    }
+
     /// How to log, besides to whom.
     fn logging(&self, sink: logging::Sink) -> logging::Options {
         let Self { log_level: level, log_file, unsafe_logging, .. } = self;
@@ -124,7 +133,7 @@ fn parse_jid(text: &str) -> Result<Jid, &'static str> {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(error),
+        Err(error) => return usage(&hide_values(error)),
     };
     // A process that may dump core works as well; there is nobody to tell yet.
     let _ = crate::hardening::disable_core_dumps();
@@ -137,15 +146,28 @@ pub fn run() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Help and version go to standard output and are no fault. A value that is not valid may be a JID or an address: it is
-/// not shown.
-fn usage(mut error: clap::Error) -> ExitCode {
+/// A value that is not valid may be a JID or an address: it is not shown.
+fn hide_values(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::ValueValidation {
         error.insert(ContextKind::InvalidValue, ContextValue::String("[scrubbed]".to_owned()));
+    }
+    error
+}
+
+/// Help and version go to standard output and are no fault. What is wrong with a line in torrc is for Tor to hear: it
+/// reads standard error only when it is asked to, and starts a child anew that exits.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && managed::is_launched_by_tor() {
+        return ExitCode::from(managed::run(&Options::faulty(first_line(error))));
     }
     // If the terminal is gone, there is nobody to tell.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { EXIT_OK })
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

@@ -8,10 +8,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::bail;
+
 use super::dialer::core_dialer;
 use super::setup::runtime;
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::logging;
 use crate::pt::{self, Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 use crate::tunnel::Tunnel;
@@ -36,6 +38,11 @@ struct Managed<'a> {
     name: TransportName,
     stdout: Stdout,
     shutdown: Shutdown,
+}
+
+/// Whether it was Tor that started us, and not a person.
+pub(super) fn is_launched_by_tor() -> bool {
+    !matches!(Launch::from_env(|name| env::var_os(name)), Err(LaunchError::NotManaged))
 }
 
 pub(super) fn run(options: &Options) -> u8 {
@@ -108,7 +115,10 @@ async fn serve(options: &Options, launch: Launch, stdout: Stdout) -> anyhow::Res
 
 impl Managed<'_> {
     /// The configuration, from the file that was named or from the first place that has one.
-    fn load_config(&self) -> Result<Config, ConfigError> {
+    fn load_config(&self) -> anyhow::Result<Config> {
+        if let Some(fault) = &self.options.fault {
+            bail!("the arguments in torrc: {fault}");
+        }
         let config = match self.config_file() {
             Some(path) => Config::load(&path)?,
             None => Config::default(),
