@@ -1,13 +1,13 @@
 //! Rows 8 to 12: standard input, signals, the parent's death.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use hexchat_lab::process::{ends_within, is_alive};
 use rustix::process::Signal;
 
-use crate::child::{Child, EXIT_LIMIT, Launch, PATIENCE};
+use crate::child::{Child, EXIT_LIMIT, Launch, PATIENCE, account};
 
 fn ends_with_status_0(mut child: Child) {
     assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
@@ -74,6 +74,29 @@ fn row_10_sigterm_ends_it() {
         child.greeting();
         child.process.signal(Signal::TERM);
         ends_with_status_0(child);
+    }
+}
+
+#[test]
+fn rows_8_and_10_it_ends_in_time_in_the_middle_of_a_login() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let account = account(silent.local_addr().unwrap().port());
+    let end: [fn(&mut Child); 2] =
+        [|child| child.process.signal(Signal::TERM), |child| child.process.close_stdin()];
+    for end in end {
+        let mut bridge = Launch::server().config(&account).start();
+        let mut client = Launch::client().config(&account).start();
+        let mut waiting = TcpStream::connect(client.socks()).unwrap();
+        // A request without arguments, for the bridge that the configuration does not name, starts no login: this does.
+        let arguments = b"jid=bridge@chat.example/r";
+        waiting
+            .write_all(&[&[5, 1, 2, 1, 25], &arguments[..], &[1, 0, 5, 1, 0, 1, 192, 0, 2, 1, 0, 1]].concat())
+            .unwrap();
+        let _logins = [silent.accept().unwrap(), silent.accept().unwrap()];
+        for child in [&mut bridge, &mut client] {
+            end(child);
+            assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
+        }
     }
 }
 

@@ -76,3 +76,15 @@ fn row_24_what_is_sent_behind_the_request_is_not_lost() {
     stream.read_exact(&mut echo).unwrap();
     assert!(echo == early.as_bytes(), "what came back differs");
 }
+
+#[test]
+fn row_7_a_client_serves_requests_without_a_usable_state_folder() {
+    for unusable in ["/proc/self", "/proc/nothing"] {
+        let (server, _asked, answer) = bridge();
+        answer.send("success").unwrap();
+        let child = Launch::client().set("TOR_PT_STATE_LOCATION", unusable).start();
+        let (mut stream, _) = offer(child.socks(), &[2]).unwrap();
+        authenticate(&mut stream, &as_tor_does(server.anonymously().as_bytes()));
+        assert_eq!(request(&mut stream, &TO_AN_ADDRESS), SUCCEEDED, "{unusable}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::FullJid;
 
 use super::setup::{classic_config, secure_config};
@@ -67,6 +67,10 @@ fn service(
     accounts: &[AccountId],
     jids: &[FullJid],
 ) -> anyhow::Result<(Service, Notebook)> {
+    ensure!(
+        !jids.is_empty(),
+        "no account has a user name, which a bridge line must give: add an [[account]] with jid = \"user@domain\""
+    );
     let identity = Identity::from_bytes(*state.identity().context("reading the bridge's key")?);
     write_bridge_line(config, state, jids, &identity)?;
     let service = Service {

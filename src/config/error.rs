@@ -40,11 +40,20 @@ pub enum Place {
     ServerOptions,
 }
 
+/// As the system says it to people.
+fn in_plain_words(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// What is wrong with a value. Holds nothing that was read: every text is one of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A file cannot be read.
-    #[error("the file cannot be read: {0}")]
+    #[error("the file cannot be read: {}", in_plain_words(*.0))]
     Unreadable(io::ErrorKind),
     /// A path leads to a directory, a pipe or a socket.
     #[error("this is not a regular file")]

@@ -8,9 +8,32 @@ pub(super) fn log_panics(with_payload: bool) {
     panic::set_hook(Box::new(move |info| log(info, with_payload)));
 }
 
+/// The place in a crate, without that of the crate on the machine that it was built on.
+fn within_crate(file: &str) -> &str {
+    let Some(source) = file.rfind("/src/").filter(|_| file.starts_with('/')) else { return file };
+    file[..source].rfind('/').map_or(file, |folder| &file[folder + 1..])
+}
+
 fn log(info: &PanicHookInfo<'_>, with_payload: bool) {
-    let (file, line) = info.location().map_or(("unknown", 0), |place| (place.file(), place.line()));
+    let (file, line) =
+        info.location().map_or(("unknown", 0), |place| (within_crate(place.file()), place.line()));
     let payload =
         info.payload_as_str().filter(|_| with_payload).unwrap_or("not shown without --unsafe-logging");
     tracing::error!(file, line, payload, "a fault in this program; please report it");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_source_does_not_name_the_machine_it_was_built_on() {
+        for (file, shown) in [
+            ("/home/me/registry/src/index-1/tokio-1.0.0/src/net/tcp.rs", "tokio-1.0.0/src/net/tcp.rs"),
+            ("/rustc/0123abcd/library/core/src/option.rs", "core/src/option.rs"),
+            ("src/client.rs", "src/client.rs"),
+        ] {
+            assert_eq!(within_crate(file), shown);
+        }
+    }
 }
