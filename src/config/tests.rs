@@ -223,7 +223,10 @@ fn a_secret_that_anybody_can_read_is_warned_about() {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::load(Path::new("/nonexistent/hexchat.toml")).unwrap_err();
-    assert_eq!(error.to_string(), "/nonexistent/hexchat.toml: the file cannot be read: there is no such file");
+    assert_eq!(
+        error.to_string(),
+        "/nonexistent/hexchat.toml: the file cannot be read: there is no such file"
+    );
     let error = Config::load(Path::new("/dev/zero")).unwrap_err();
     assert_eq!(error.problem, Problem::TooLong { max: 1 << 20 });
 }

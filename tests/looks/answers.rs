@@ -85,7 +85,9 @@ async fn a_stranger_gets_slixmpps_answers_on_prosody() {
     for probes in [REQUESTS, MESSAGES, CONTACTS] {
         compare(&mut eve, &lab.plain, &lab.ours, probes).await;
     }
-    compare(&mut eve, &lab.plain, &lab.without_classic, CLASSIC).await;
+    for probes in [REQUESTS, MESSAGES, CLASSIC] {
+        compare(&mut eve, &lab.plain, &lab.bridge, probes).await;
+    }
 }
 
 /// Not the presence stanzas: they leave several of ejabberd's processes, and so in no order.
@@ -95,7 +97,9 @@ async fn a_stranger_gets_slixmpps_answers_on_ejabberd() {
     for probes in [REQUESTS, MESSAGES] {
         compare(&mut eve, &lab.plain, &lab.ours, probes).await;
     }
-    compare(&mut eve, &lab.plain, &lab.without_classic, CLASSIC).await;
+    for probes in [REQUESTS, MESSAGES, CLASSIC] {
+        compare(&mut eve, &lab.plain, &lab.bridge, probes).await;
+    }
 }
 
 #[tokio::test]
@@ -110,7 +114,7 @@ async fn prosody_answers_malformed_requests_itself() {
 async fn all_refusals_are_the_same() {
     let (lab, mut eve) = visit(Kind::Prosody).await;
     let expected = interview(&mut eve, &lab.plain, &[REQUESTS, CLASSIC].concat()).await;
-    let answers = interview(&mut eve, &lab.without_classic, &[REQUESTS, CLASSIC].concat()).await;
+    let answers = interview(&mut eve, &lab.bridge, &[REQUESTS, CLASSIC].concat()).await;
     let refusals: Vec<_> = expected
         .iter()
         .zip(&answers)

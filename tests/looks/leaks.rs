@@ -55,7 +55,7 @@ async fn messages_to_the_bare_jid_get_no_reply() {
     let lab = Lab::start(Kind::Prosody, &["eve"]).await;
     let mut eve = Prober::log_in(&lab.server, "eve").await;
     eve.come_online().await;
-    for subject in [&lab.ours, &lab.without_classic] {
+    for subject in [&lab.ours, &lab.bridge] {
         for payload in [
             "<body>Hello</body>",
             "<body>Hello</body><request xmlns='urn:xmpp:receipts'/>",

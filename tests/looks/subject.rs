@@ -16,14 +16,14 @@ use crate::prober::{PATIENCE, Prober};
 pub(crate) const PLAIN: &str = "plain";
 /// The user behind our account.
 pub(crate) const OURS: &str = "ours";
-/// The user behind our account that has no business with the classic protocol.
-pub(crate) const WITHOUT_CLASSIC: &str = "quiet";
+/// The user behind the account of a bridge that speaks the secure protocol alone.
+pub(crate) const BRIDGE: &str = "quiet";
 
 /// A chat server with both accounts online.
 pub(crate) struct Lab {
     pub(crate) plain: Subject,
     pub(crate) ours: Subject,
-    pub(crate) without_classic: Subject,
+    pub(crate) bridge: Subject,
     // After the clients, which say farewell to it.
     pub(crate) server: ChatServer,
 }
@@ -40,15 +40,15 @@ pub(crate) struct Subject {
 impl Lab {
     /// Both accounts, and others for `probers`.
     pub(crate) async fn start(kind: Kind, probers: &[&str]) -> Self {
-        let users: Vec<&str> = [PLAIN, OURS, WITHOUT_CLASSIC].iter().chain(probers).copied().collect();
+        let users: Vec<&str> = [PLAIN, OURS, BRIDGE].iter().chain(probers).copied().collect();
         let server = ChatServer::start(kind, Rate::Unlimited, &users).unwrap();
-        let [plain, ours, without_classic] =
-            [Subject::plain, Subject::ours, Subject::without_classic].map(|start| start(&server));
+        let [plain, ours, bridge] =
+            [Subject::plain, Subject::ours, Subject::bridge].map(|start| start(&server));
         let mut prober = Prober::log_in(&server, probers[0]).await;
-        for subject in [&plain, &ours, &without_classic] {
+        for subject in [&plain, &ours, &bridge] {
             subject.wait_until_online(&mut prober).await;
         }
-        Self { plain, ours, without_classic, server }
+        Self { plain, ours, bridge, server }
     }
 }
 
@@ -71,16 +71,14 @@ impl Subject {
         Self { jid: line["READY ".len()..].to_owned(), process, _folder: folder }
     }
 
-    /// One of our accounts that serve.
+    /// One of our accounts that serve the classic protocol.
     fn ours(server: &ChatServer) -> Self {
         Self::hexchat(server, OURS, &["serve", "--allow", "127.0.0.1:1"])
     }
 
-    /// One of our accounts with which nobody has a reason to speak the classic protocol.
-    fn without_classic(server: &ChatServer) -> Self {
-        let args =
-            ["forward", "--listen", "127.0.0.1:0", "--to", "nobody@chat.example", "--target", "127.0.0.1:1"];
-        Self::hexchat(server, WITHOUT_CLASSIC, &args)
+    /// A bridge's account.
+    fn bridge(server: &ChatServer) -> Self {
+        Self::hexchat(server, BRIDGE, &["serve", "--secure", "--allow", "127.0.0.1:1"])
     }
 
     fn hexchat(server: &ChatServer, user: &str, args: &[&str]) -> Self {

@@ -125,11 +125,11 @@ fn a_twin_differs_in_its_name_only() {
 async fn answers_take_as_long_for_what_is_known_as_for_what_is_not() {
     let lab = Lab::start(Kind::Prosody, &["eve"]).await;
     let mut eve = Prober::log_in(&lab.server, "eve").await;
-    let first = measure(&mut eve, &lab.without_classic).await;
+    let first = measure(&mut eve, &lab.bridge).await;
     if !first.iter().any(Times::differ) {
         return;
     }
-    let second = measure(&mut eve, &lab.without_classic).await;
+    let second = measure(&mut eve, &lab.bridge).await;
     for ((request, first), second) in REQUESTS.iter().zip(&first).zip(&second) {
         assert!(!(first.differ() && second.differ()), "{}: {}", request, describe(second));
     }
