@@ -17,6 +17,8 @@ pub(crate) enum Route {
     DirectTls,
     /// STARTTLS through somebody in between.
     Through(SocketAddr),
+    /// Without TLS, past somebody who listens.
+    Overheard(SocketAddr),
 }
 
 impl Lab {
@@ -38,6 +40,7 @@ impl Lab {
                 self.server.account_section(user, self.server.tls_address()) + "tls = \"direct\"\n"
             }
             Route::Through(address) => self.server.account_section(user, *address),
+            Route::Overheard(address) => self.server.account_section(user, *address) + "tls = \"none\"\n",
         }
     }
 

@@ -7,5 +7,6 @@
 mod harness;
 
 mod carrying;
+mod overheard;
 mod pair;
 mod trouble;

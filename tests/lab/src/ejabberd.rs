@@ -175,7 +175,7 @@ loglevel: 4
 certfiles: ["{bundle}"]
 ca_file: "{ca}"
 listen:
-  - {{port: {port}, {listener}, starttls_required: true}}
+  - {{port: {port}, {listener}, starttls: true}}
   - {{port: {tls_port}, {listener}, tls: true}}
 shaper:
   normal: {{rate: 3000, burst_size: 20000}}

@@ -16,6 +16,7 @@ pub mod orphans;
 pub mod ports;
 pub mod process;
 pub mod prosody;
+pub mod recorder;
 pub mod server;
 pub mod tor;
 
@@ -23,5 +24,6 @@ pub use cutter::TcpCutter;
 pub use files::{EchoServer, FileServer};
 pub use halves::Halves;
 pub use process::Process;
+pub use recorder::Recorder;
 pub use server::{ChatServer, Kind, Rate};
 pub use tor::TorNetwork;

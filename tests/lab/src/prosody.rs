@@ -206,7 +206,7 @@ http_ports = {{}}
 https_ports = {{}}
 modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell" }}
 modules_disabled = {{ "s2s" }}
-c2s_require_encryption = true
+c2s_require_encryption = false
 authentication = "internal_hashed"
 log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
