@@ -37,6 +37,11 @@ pub(crate) struct Prober {
 impl Prober {
     /// Logs in as `user`, and sends no presence.
     pub(crate) async fn log_in(server: &ChatServer, user: &str) -> Self {
+        Self::log_in_as(server, user, "").await
+    }
+
+    /// The same, with this resource, or one that the server chooses if it is empty.
+    pub(crate) async fn log_in_as(server: &ChatServer, user: &str, resource: &str) -> Self {
         let tls = connect_tls(server.tls_address(), server.ca_file()).await;
         let timeouts = Timeouts { read_timeout: PATIENCE * 10, response_timeout: PATIENCE };
         let pending =
@@ -49,12 +54,17 @@ impl Prober {
         let pending = stream.send_header(header()).await.unwrap();
         let (_, stream) = pending.recv_features::<Element>().await.unwrap();
         let mut prober = Self { stream, jid: String::new(), sent: 0 };
-        prober.jid = prober.bind().await;
+        prober.jid = prober.bind(resource).await;
         prober
     }
 
-    async fn bind(&mut self) -> String {
-        self.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+    async fn bind(&mut self, resource: &str) -> String {
+        let resource =
+            if resource.is_empty() { String::new() } else { format!("<resource>{resource}</resource>") };
+        self.send(&format!(
+            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>{resource}</bind></iq>"
+        ))
+        .await;
         let answer = self.next().await;
         answer.children().next().unwrap().children().next().unwrap().text()
     }

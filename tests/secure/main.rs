@@ -9,4 +9,8 @@ mod harness;
 mod carrying;
 mod overheard;
 mod pair;
+#[path = "../looks/prober.rs"]
+#[allow(dead_code, reason = "those who compare our looks use more of it")]
+mod prober;
+mod strangers;
 mod trouble;
