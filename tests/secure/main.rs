@@ -12,5 +12,6 @@ mod pair;
 #[path = "../looks/prober.rs"]
 #[allow(dead_code, reason = "those who compare our looks use more of it")]
 mod prober;
+mod slow_reader;
 mod strangers;
 mod trouble;

@@ -125,7 +125,7 @@ async fn ten_thousand_first_stanzas_get_what_an_unknown_request_gets_and_nothing
 
     let mut eve = Prober::log_in(&lab.server, "alice2").await;
     let unknown = "<query xmlns='jabber:iq:unheard-of'/>".to_owned();
-    let refusal = answers(&mut eve, &bob, &[unknown.clone()]).await.pop().unwrap();
+    let refusal = answers(&mut eve, &bob, std::slice::from_ref(&unknown)).await.pop().unwrap();
     assert!(refusal.contains("service-unavailable"), "{refusal}");
     let seed = rand::random();
     let mut rng = SmallRng::seed_from_u64(seed);
@@ -151,7 +151,7 @@ async fn ten_thousand_first_stanzas_get_what_an_unknown_request_gets_and_nothing
             bridge.restart();
         }
         let mut thief = Prober::log_in_as(&lab.server, "alice", &recorded.resource).await;
-        let refusal = answers(&mut thief, &bob, &[unknown.clone()]).await.pop().unwrap();
+        let refusal = answers(&mut thief, &bob, std::slice::from_ref(&unknown)).await.pop().unwrap();
         for answer in answers(&mut thief, &bob, &genuine).await {
             assert_eq!(answer, refusal, "restarted: {is_restarted}");
         }
