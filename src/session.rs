@@ -75,6 +75,8 @@ pub struct Config {
     pub queue_per_session: usize,
     /// Bytes that all sessions together keep, in either direction.
     pub queue_total: usize,
+    /// Frames of a session that wait for what comes before them.
+    pub reorder_window: usize,
     /// How long a connect may take.
     pub connect_timeout: Duration,
     /// How long a session outlives the last word from its peer.
@@ -93,6 +95,7 @@ impl Default for Config {
             queue_per_stream: 1 << 20,
             queue_per_session: 8 << 20,
             queue_total: 128 << 20,
+            reorder_window: 16_384,
             connect_timeout: Duration::from_secs(25),
             session_timeout: Duration::from_secs(120),
         }
@@ -112,7 +115,9 @@ impl Config {
             send_buffer: self.queue_per_stream,
             receive_buffer: credits.stream.into(),
             session_credit: credits.session.into(),
+            session_queue: self.queue_per_session,
             max_streams: self.max_streams_per_session,
+            max_fragments: self.reorder_window,
         }
     }
 

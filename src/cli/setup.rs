@@ -130,6 +130,7 @@ pub(super) fn secure_config(limits: &Limits) -> session::Config {
         queue_per_stream: limits.queue_per_stream,
         queue_per_session: limits.queue_per_session,
         queue_total: limits.queue_total,
+        reorder_window: limits.reorder_window,
         connect_timeout: limits.connect_timeout,
         session_timeout: limits.session_timeout,
     }

@@ -127,7 +127,7 @@ limits! {
     /// Bytes queued in the whole process.
     queue_total: usize = 134_217_728, 1_048_576..=4_294_967_295;
     /// Frames of a session that may arrive before the one that is due (a classic peer has the document's 100).
-    reorder_window: usize = 4096, 64..=65_536;
+    reorder_window: usize = 16_384, 1024..=65_536;
     /// Bytes of one stanza, sent or received.
     max_stanza: usize = 262_144, 8192..=16_777_216;
 }

@@ -63,6 +63,9 @@ pub struct Endpoint {
     /// Everything to send that is no packet, in order.
     control: VecDeque<Transmit>,
     answers: Answers,
+    /// Bytes that the streams of all sessions keep, and streams that could write more if it were less.
+    kept: usize,
+    crowded: BTreeSet<StreamId>,
     mementos: VecDeque<Memento>,
     /// Sessions with packets to send, in turn.
     ready: VecDeque<SessionKey>,
@@ -108,6 +111,8 @@ struct Session {
     is_confirmed: bool,
     /// Since when there has been no stream.
     idle_since: Option<Instant>,
+    /// Its part of [`Endpoint::kept`].
+    kept: usize,
     queued: bool,
 }
 
@@ -194,6 +199,8 @@ impl Endpoint {
             names: BTreeMap::new(),
             control: VecDeque::new(),
             answers: Answers::default(),
+            kept: 0,
+            crowded: BTreeSet::new(),
             mementos: VecDeque::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),

@@ -11,7 +11,7 @@
 //!
 //! # Memory
 //!
-//! Whatever the peer sends, a session keeps at most twice the session's credit of received bytes, [`MOST_FRAGMENTS`]
+//! Whatever the peer sends, a session keeps at most twice the session's credit of received bytes, [`StreamLimits::max_fragments`]
 //! small fragments, and the state (under 1 KiB) of [`StreamLimits::max_streams`] + [`MOST_CLOSING`] streams. What is sent
 //! is bounded by [`StreamLimits::send_buffer`] for each stream.
 
@@ -21,7 +21,7 @@ mod queues;
 mod totals;
 mod types;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::frame::ResetReason;
 use super::ranges::RangeSet;
@@ -37,8 +37,10 @@ pub use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
 pub const MOST_CLOSING: usize = 4096;
 /// A stream's number may be this much above the lowest that was never seen.
 pub const MOST_AHEAD: u64 = 16 * 1024;
-/// Small pieces of received bytes that wait for what comes before them, on all streams.
-pub const MOST_FRAGMENTS: usize = 16 * 1024;
+
+/// So much, in bytes, every stream may keep of what was written to it, however much others keep: those whose peers do not
+/// read must not stop all the rest.
+pub const FLOOR: usize = 16 * 1024;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub struct Streams {
     events: VecDeque<StreamEvent>,
     queues: Queues,
     totals: Totals,
+    /// Streams that could write more if others had less on their way.
+    crowded: BTreeSet<u64>,
     /// How much we may send on a new stream.
     stream_credit: u64,
     /// Up to which sum of offsets we may send.
@@ -76,6 +80,7 @@ impl Streams {
             events: VecDeque::new(),
             queues: Queues::default(),
             totals: Totals::default(),
+            crowded: BTreeSet::new(),
             stream_credit: peer_credit.stream,
             session_credit: peer_credit.session,
             granted: limits.session_credit,
@@ -127,7 +132,23 @@ impl Streams {
     ///
     /// Why nothing more can be written; [`CloseReason::Finished`] when the peer reads nothing more.
     pub fn write(&mut self, id: u64, data: &[u8]) -> Result<usize, CloseReason> {
-        self.with(id, |stream| stream.write(data)).unwrap_or(Err(CloseReason::Finished))
+        self.write_within(id, data, usize::MAX)
+    }
+
+    /// The same, when there is room for so many bytes outside.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_within(&mut self, id: u64, data: &[u8], room: usize) -> Result<usize, CloseReason> {
+        let own = FLOOR.saturating_sub(self.streams.get(&id).map_or(0, |stream| stream.send.len()));
+        let among_all = self.limits.session_queue.saturating_sub(self.totals.queued);
+        let offered = data.get(..room.min(among_all).max(own)).unwrap_or(data);
+        let taken = self.with(id, |stream| stream.write(offered)).unwrap_or(Err(CloseReason::Finished))?;
+        if taken >= among_all && taken < data.len() {
+            self.crowded.insert(id);
+        }
+        Ok(taken)
     }
 
     /// Takes the next bytes that came from the peer.
@@ -230,6 +251,9 @@ impl Streams {
         self.totals.replace(&before, &Totals::of(stream));
         note_events(id, stream, &mut self.events);
         self.queues.settle(id, stream);
+        if self.totals.queued <= self.limits.session_queue / 4 * 3 {
+            self.events.extend(std::mem::take(&mut self.crowded).into_iter().map(StreamEvent::Writable));
+        }
         let over = self.closed.is_some() && stream.released;
         if over || stream.is_forgettable() {
             self.forget(id);
@@ -243,6 +267,7 @@ impl Streams {
         let sums = Totals::of(&stream);
         self.totals.replace(&sums, &Totals { live: 0, queued: 0, unread: 0, fragments: 0, ..sums });
         self.queues.remove(id, &stream);
+        self.crowded.remove(&id);
         self.seen.insert(id..id + 1);
     }
 

@@ -139,8 +139,12 @@ impl Endpoint {
         if let Some(Place::Nowhere(reason)) = self.streams.get(&id) {
             return Err(*reason);
         }
+        let room = self.most_written().saturating_sub(self.kept);
         let Some((key, streams, wire)) = self.place_of(id) else { return Ok(0) };
-        let taken = streams.write(wire, data)?;
+        let taken = streams.write_within(wire, data, room)?;
+        if taken >= room && taken < data.len() {
+            self.crowded.insert(id);
+        }
         self.after_change(now, key);
         Ok(taken)
     }

@@ -291,6 +291,7 @@ impl Session {
             indexed: BTreeSet::new(),
             is_confirmed: false,
             idle_since: None,
+            kept: 0,
             queued: false,
         }
     }

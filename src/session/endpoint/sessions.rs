@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use super::{Endpoint, SessionKey, TimerKey, Way};
+use super::{Endpoint, Place, SessionKey, TimerKey, Way};
 use crate::protocol::{CloseReason, Event, StreamId};
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;
@@ -16,12 +16,55 @@ impl Endpoint {
     /// Does everything that follows from a change to a session: events for its streams, paths that it wants, a place in
     /// the queue of those that have something to send, timers.
     pub(super) fn after_change(&mut self, now: Instant, key: SessionKey) {
+        self.note_kept(key);
         self.tell_streams(key);
         self.index(key);
         self.note_idleness(now, key);
         self.dial(now, key);
         self.queue(now, key);
         self.rearm(now, key);
+    }
+
+    /// Keeps the sum of what all sessions keep, and tells who waits for it to become less.
+    fn note_kept(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let kept = session.state.as_ref().map_or(0, |state| state.streams.buffered_bytes());
+        self.kept = self.kept - std::mem::replace(&mut session.kept, kept) + kept;
+        self.relieve();
+    }
+
+    fn relieve(&mut self) {
+        if self.kept <= self.most_written() / 4 * 3 {
+            let crowded = std::mem::take(&mut self.crowded);
+            self.events.extend(crowded.into_iter().map(Event::Writable));
+        }
+    }
+
+    /// Above this nothing more is taken from our applications. The rest is for what peers may send.
+    pub(super) fn most_written(&self) -> usize {
+        self.config.queue_total / 2
+    }
+
+    /// When all sessions together keep more than they may, the one that keeps the most has to go. Applications can be made
+    /// to wait, but peers have been given credit, each its own.
+    pub(super) fn shed(&mut self, now: Instant) {
+        while self.kept > self.config.queue_total {
+            let greediest = self.sessions.iter().max_by_key(|(_, session)| session.kept);
+            let Some((&key, _)) = greediest else { return };
+            self.end_session(now, key, CloseReason::Overflow, Some(SessionClose::Limits));
+            self.discard_unread(key);
+        }
+    }
+
+    /// What was not read of a session that is over is given up, too.
+    fn discard_unread(&mut self, key: SessionKey) {
+        self.ended.remove(&key);
+        let mut streams = self.names.split_off(&(key, 0));
+        self.names.append(&mut streams.split_off(&(SessionKey(key.0 + 1), 0)));
+        for stream in streams.into_values() {
+            // It has been told already.
+            self.streams.insert(stream, Place::Nowhere(CloseReason::Overflow));
+        }
     }
 
     fn queue(&mut self, now: Instant, key: SessionKey) {
@@ -102,6 +145,8 @@ impl Endpoint {
     ) {
         self.send_farewell(now, key, farewell);
         let Some(mut session) = self.sessions.remove(&key) else { return };
+        self.kept -= session.kept;
+        self.relieve();
         self.timers.cancel(TimerKey::Session(key));
         for id in std::mem::take(&mut session.ways) {
             self.close_way(id);

@@ -113,6 +113,7 @@ impl Endpoint {
         self.answer_block(now, Transmit { via, to: from, stanza: Outgoing::Result { id } }, bytes);
         if let Some(key) = self.ways.get(&path).and_then(|way| way.session) {
             self.after_change(now, key);
+            self.shed(now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{MOST_AHEAD, MOST_FRAGMENTS, ProtocolViolation, Role, StreamEvent, Streams};
+use super::{MOST_AHEAD, ProtocolViolation, Role, StreamEvent, Streams};
 use crate::protocol::Address;
 use crate::session::frame::{Frame, ResetReason};
 use crate::session::receive::Fault;
@@ -50,7 +50,7 @@ impl Streams {
             Frame::SessionCredit { offset } => self.session_credit = self.session_credit.max(offset),
             Frame::Ping | Frame::Ack(_) | Frame::Jids { .. } | Frame::Close { .. } => {}
         }
-        if self.totals.fragments > MOST_FRAGMENTS {
+        if self.totals.fragments > self.limits.max_fragments {
             return Err(ProtocolViolation("there are too many gaps in what was sent"));
         }
         Ok(())

@@ -8,8 +8,14 @@ use proptest::sample::Index;
 use super::*;
 use world::{Packet, World};
 
-const LIMITS: StreamLimits =
-    StreamLimits { send_buffer: 3000, receive_buffer: 2000, session_credit: 5000, max_streams: 5 };
+const LIMITS: StreamLimits = StreamLimits {
+    send_buffer: 3000,
+    receive_buffer: 2000,
+    session_credit: 5000,
+    session_queue: 8000,
+    max_streams: 5,
+    max_fragments: 16 * 1024,
+};
 
 /// What an application or the channel does.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,9 @@ const LIMITS: StreamLimits = StreamLimits {
     send_buffer: 64 * 1024,
     receive_buffer: 16 * 1024,
     session_credit: 40 * 1024,
+    session_queue: 1 << 20,
     max_streams: 4,
+    max_fragments: 16 * 1024,
 };
 
 fn streams(role: Role) -> Streams {
@@ -320,4 +322,22 @@ fn the_smallest_room_is_enough_for_the_longest_frame() {
     let longest = Address::new("x".repeat(255), "65535").unwrap();
     let open = Frame::Open { stream: crate::session::varint::MAX, target: longest };
     assert!(open.encoded_len() <= MIN_ROOM);
+}
+
+#[test]
+fn all_streams_together_keep_a_bounded_amount_and_whoever_waits_for_that_is_told() {
+    let limits = StreamLimits { session_queue: 40_000, ..LIMITS };
+    let credit = Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit };
+    let mut client = Streams::new(Role::Client, limits, credit);
+    let mut bridge = streams(Role::Bridge);
+    let [first, second] = [(); 2].map(|()| client.open(target()).unwrap());
+    assert_eq!(client.write(first, &[7; 35_000]), Ok(35_000));
+    assert_eq!(client.write(second, &[7; 35_000]), Ok(FLOOR), "however little the others leave");
+    assert_eq!(client.write(second, &[7; 6000]), Ok(0));
+    assert_eq!(client.write(first, &[7]), Ok(0));
+    assert_eq!(events(&mut client), []);
+    settle(&mut client, &mut bridge);
+    let told = events(&mut client);
+    assert!([first, second].iter().all(|id| told.contains(&StreamEvent::Writable(*id))), "{told:?}");
+    assert!(client.write(second, &[7; 6000]).unwrap() > 0);
 }

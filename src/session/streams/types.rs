@@ -20,8 +20,12 @@ pub struct StreamLimits {
     pub receive_buffer: u64,
     /// Received on all streams together and not read: the session's credit.
     pub session_credit: u64,
+    /// Written to all streams together and not known to have arrived.
+    pub session_queue: usize,
     /// Streams, as a count.
     pub max_streams: usize,
+    /// Small pieces of received bytes that wait for what comes before them, on all streams, as a count.
+    pub max_fragments: usize,
 }
 
 /// What the peer's handshake allows us to send at first, in bytes.
