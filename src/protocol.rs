@@ -129,8 +129,12 @@ pub enum CloseReason {
     /// The peer answered that it cannot reach the target or does not allow it.
     #[error("the bridge refused the connection or cannot reach its target")]
     Refused,
-    /// The server says that the peer's account is not there.
-    #[error("the bridge's account is not online; trying again later can help")]
+    /// The server says that the peer's account is not there; or the peer says that it knows nothing of what we want, as a
+    /// bridge does to whoever has not proved that he has its bridge line.
+    #[error(
+        "the bridge's account is not online, or does not accept the bridge line: check that, and the clock of this \
+         machine; trying again later can help"
+    )]
     PeerUnavailable,
     /// A connect was not answered in time.
     #[error("the bridge did not answer in time; trying again later can help")]
