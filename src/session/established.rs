@@ -20,6 +20,9 @@ use super::streams::{Sent, Streams};
 /// After this long without a word from the peer it is asked for one, and again as often.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
+/// While something is on its way, less than half a packet waits for more, so long.
+const COALESCING: Duration = Duration::from_millis(2);
+
 /// Ranges of counters that are remembered. Between two there is a packet that was lost or overtaken.
 const RANGES: usize = 4096;
 
@@ -45,6 +48,8 @@ pub(super) struct Established {
     ping: bool,
     last_heard: Instant,
     last_ping: Instant,
+    /// Since when there has been too little to send.
+    held_since: Option<Instant>,
 }
 
 /// What a packet carried that has to arrive.
@@ -87,6 +92,7 @@ impl Established {
             ping: false,
             last_heard: now,
             last_ping: now,
+            held_since: None,
         }
     }
 
@@ -161,8 +167,21 @@ impl Established {
         self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.wants_to_send()
     }
 
+    /// Until when what there is to send should wait for more. Each packet costs the servers as much as a kilobyte, but
+    /// nothing waits while nothing is on its way.
+    pub(super) fn holds_back(&mut self, now: Instant, room: usize) -> Option<Instant> {
+        let is_urgent =
+            self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.has_urgent();
+        if is_urgent || self.flight.is_empty() || self.streams.unsent_bytes() >= room / 2 {
+            return None;
+        }
+        let since = *self.held_since.get_or_insert(now);
+        Some(since + COALESCING).filter(|until| *until > now)
+    }
+
     /// The next packet, in a block of at most `room` bytes.
     pub(super) fn next_packet(&mut self, now: Instant, path: PathId, room: usize) -> Option<Bytes> {
+        self.held_since = None;
         let size = bucket::within(room);
         let mut draft = Draft::new(size);
         let cargo = self.load(now, &mut draft, size);

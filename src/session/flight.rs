@@ -47,6 +47,11 @@ impl<T> Flight<T> {
         self.packets.insert(counter, Packet { path, sent: now, cargo });
     }
 
+    /// Whether everything that was sent is known to have arrived, or not to.
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
     /// The peer has the packets of these ranges. Those of the same paths that were sent before them are lost.
     pub(super) fn on_ack(
         &mut self,

@@ -210,6 +210,11 @@ impl Streams {
         self.totals.queued
     }
 
+    /// Bytes that were written and never sent, as far as the peer's credit for each stream allows.
+    pub fn unsent_bytes(&self) -> usize {
+        usize::try_from(self.totals.unsent).unwrap_or(usize::MAX)
+    }
+
     /// Bytes that are kept in both directions.
     pub fn buffered_bytes(&self) -> usize {
         self.totals.queued + self.totals.unread
@@ -265,7 +270,8 @@ impl Streams {
     fn forget(&mut self, id: u64) {
         let Some(stream) = self.streams.remove(&id) else { return };
         let sums = Totals::of(&stream);
-        self.totals.replace(&sums, &Totals { live: 0, queued: 0, unread: 0, fragments: 0, ..sums });
+        self.totals
+            .replace(&sums, &Totals { live: 0, queued: 0, unsent: 0, unread: 0, fragments: 0, ..sums });
         self.queues.remove(id, &stream);
         self.crowded.remove(&id);
         self.seen.insert(id..id + 1);

@@ -100,3 +100,16 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
     world.assert_intact(flow);
     world.assert_nothing_left();
 }
+
+#[test]
+fn small_writes_in_quick_succession_share_packets() {
+    let next_door = Conditions { uplink: 0..1, downlink: 0..1, ..Conditions::default() };
+    let mut world = World::new(Setup { conditions: next_door, ..Setup::default() });
+    let mut chatty = Script::writes(20_000).and_ends(End::Written);
+    (chatty.piece, chatty.pace) = (100, Duration::from_micros(500));
+    let flow = world.open(chatty, Script::default());
+    world.run_until_quiet(300 * SECOND);
+    world.assert_intact(flow);
+    // Each of the 200 writes in a packet of its own would make more than 400, with its answer.
+    assert!(world.stanzas < 200, "{} stanzas for 200 small writes", world.stanzas);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, SessionKey};
+use super::{Endpoint, SessionKey, TimerKey};
 use crate::session::Transmit;
 use crate::session::scheduler::{self, Choice};
 
@@ -34,12 +34,16 @@ impl Endpoint {
             .iter()
             .filter_map(|id| Some((*id, self.ways.get(id)?)))
             .filter(|(_, way)| way.is_open());
-        let waiting = state.streams.queued_bytes();
+        let waiting = state.streams.unsent_bytes();
         let Choice::Send(path) = scheduler::choose(open.map(|(id, way)| (id, &way.path)), now, waiting)
         else {
             return None;
         };
         let room = self.ways.get(&path)?.path.room();
+        if let Some(until) = state.holds_back(now, room) {
+            self.timers.arm(TimerKey::Session(key), until);
+            return None;
+        }
         let block = state.next_packet(now, path, room)?;
         let transmit = self.block(now, path, block);
         self.watch(path);

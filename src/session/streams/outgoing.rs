@@ -61,6 +61,13 @@ impl Streams {
         self.grant == Delivery::Due || self.next_data().is_some() || self.queues.len(Queue::Control) > 0
     }
 
+    /// Whether there is something to send that others wait for: about a stream, or its end, or what was lost.
+    pub fn has_urgent(&self) -> bool {
+        self.grant == Delivery::Due
+            || self.queues.len(Queue::Control) > 0
+            || self.queues.len(Queue::Urgent) > 0
+    }
+
     /// Appends at most `room` bytes of frames to `packet`: first what is about streams, then what was lost, then what was
     /// never sent, all streams in turn. `room` should be [`MIN_ROOM`] at least.
     #[must_use]

@@ -7,6 +7,8 @@ use crate::session::stream::Stream;
 pub(super) struct Totals {
     pub(super) live: usize,
     pub(super) queued: usize,
+    /// Of what is queued, what was never sent and may be, by the stream's own credit.
+    pub(super) unsent: u64,
     pub(super) unread: usize,
     pub(super) fragments: usize,
     /// Offsets that we have used.
@@ -21,6 +23,7 @@ impl Totals {
         Self {
             live: usize::from(stream.is_live()),
             queued: stream.send.len(),
+            unsent: stream.unsent(),
             unread: stream.receive.len(),
             fragments: stream.receive.fragments(),
             sent: stream.send.sent(),
@@ -33,6 +36,7 @@ impl Totals {
     pub(super) fn replace(&mut self, before: &Self, after: &Self) {
         self.live = self.live - before.live + after.live;
         self.queued = self.queued - before.queued + after.queued;
+        self.unsent = self.unsent - before.unsent + after.unsent;
         self.unread = self.unread - before.unread + after.unread;
         self.fragments = self.fragments - before.fragments + after.fragments;
         self.sent += after.sent - before.sent;
