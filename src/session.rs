@@ -27,6 +27,7 @@ pub mod ranges;
 mod receive;
 mod scheduler;
 pub mod seal;
+pub mod secret;
 mod send_buffer;
 #[cfg(test)]
 mod server_model;

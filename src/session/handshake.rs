@@ -13,8 +13,9 @@ use xmpp_parsers::jid::FullJid;
 pub use self::payload::{Credits, SessionId, Status, Welcome};
 use self::payload::{Greeting, read_hello, read_welcome, write_hello, write_welcome};
 use super::entropy::{Entropy, random};
-use super::keys::{ResumeKey, ResumeProof, SALT, Secret, SessionKeys, Side, equal, jid_bytes, mac};
+use super::keys::{ResumeKey, ResumeProof, SessionKeys, Side};
 use super::line::{BridgeLine, Identity, LineKeys};
+use super::secret::{SALT, Secret, equal, jid_bytes, mac};
 use super::sid::Sid;
 
 /// Both messages are as long as this, a bucket of packets as well: the payloads of version 1 always fit.

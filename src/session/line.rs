@@ -7,7 +7,7 @@ use secrecy::zeroize::Zeroizing;
 
 use super::entropy::{Entropy, random};
 use super::handshake::noise;
-use super::keys::{Secret, derive};
+use super::secret::{Secret, derive};
 
 /// The secrets of a bridge line: whoever has them may speak to the bridge.
 #[derive(Clone)]

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
-use super::keys::{DirectionKeys, Secret, head, mac};
+use super::keys::DirectionKeys;
+use super::secret::{Secret, head, mac};
 
 /// The masked counter at a packet's beginning.
 const HEADER: usize = 6;

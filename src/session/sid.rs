@@ -21,8 +21,8 @@ use std::str::FromStr;
 use ring::hmac;
 use xmpp_parsers::jid::FullJid;
 
-use super::keys::{Secret, equal, head, jid_bytes, mac};
 use super::line::LineKeys;
+use super::secret::{Secret, equal, head, jid_bytes, mac};
 
 /// A first contact is accepted this many minutes before and after the minute that it names.
 pub const WINDOW_MINUTES: u64 = 10;

@@ -11,9 +11,10 @@ use xmpp_parsers::jid::FullJid;
 use super::entropy::testing::Given;
 use super::handshake::payload::{self, Greeting};
 use super::handshake::{Credits, Hello, Initiator, Responder, Resumption, SessionId, Status, Welcome};
-use super::keys::{DirectionKeys, ResumeKey, Secret, SessionKeys};
+use super::keys::{DirectionKeys, ResumeKey, SessionKeys};
 use super::line::{BridgeLine, Identity, LineKeys};
 use super::seal::{Draft, OVERHEAD, Opener, Sealer};
+use super::secret::Secret;
 use super::sid::{PathKey, Sid};
 
 /// The file, and which of its values have been looked at.

@@ -7,7 +7,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error, HandshakeState};
 
 use super::{HandshakeError, MESSAGE_LEN};
-use crate::session::keys::Secret;
+use crate::session::secret::Secret;
 
 const PATTERN: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
 const PATTERN_PSK: &str = "Noise_NKpsk0_25519_ChaChaPoly_BLAKE2s";
