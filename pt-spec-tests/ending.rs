@@ -1,13 +1,15 @@
 //! Rows 8 to 12: standard input, signals, the parent's death.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use hexchat_lab::process::{ends_within, is_alive};
 use rustix::process::Signal;
 
 use crate::child::{Child, EXIT_LIMIT, Launch, PATIENCE, account};
+use crate::hosts::{FAR, Hosts, ip, resolving};
+use crate::socks::TO_AN_ADDRESS;
 
 fn ends_with_status_0(mut child: Child) {
     assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
@@ -86,18 +88,48 @@ fn rows_8_and_10_it_ends_in_time_in_the_middle_of_a_login() {
     for end in end {
         let mut bridge = Launch::server().config(&account).start();
         let mut client = Launch::client().config(&account).start();
-        let mut waiting = TcpStream::connect(client.socks()).unwrap();
-        // A request without arguments, for the bridge that the configuration does not name, starts no login: this does.
-        let arguments = b"jid=bridge@chat.example/r";
-        waiting
-            .write_all(&[&[5, 1, 2, 1, 25], &arguments[..], &[1, 0, 5, 1, 0, 1, 192, 0, 2, 1, 0, 1]].concat())
-            .unwrap();
+        let _waiting = [(); 3].map(|()| begin(client.socks(), b"jid=bridge@chat.example/r"));
         let _logins = [silent.accept().unwrap(), silent.accept().unwrap()];
         for child in [&mut bridge, &mut client] {
             end(child);
             assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
         }
     }
+}
+
+#[test]
+fn rows_8_and_10_a_name_that_nobody_resolves_does_not_hold_up_the_end() {
+    let hosts = Hosts::new();
+    let resolver = hosts.far.run(|| UdpSocket::bind(SocketAddr::new(ip(FAR[0]), 53)).unwrap());
+    resolver.set_read_timeout(Some(PATIENCE)).unwrap();
+    for launch in Launch::both() {
+        let file = launch.file("resolv.conf", &format!("nameserver {}\noptions timeout:30\n", FAR[0]));
+        let launch = launch.config("[[account]]\njid = \"b@chat.example\"\npassword = \"x\"\n");
+        let mut child = hosts.near.run(|| launch.wrapped(resolving(&file)).start());
+        // A client logs in when it is asked for something.
+        let is_client = child.greeting().iter().any(|line| line.starts_with("CMETHOD "));
+        let _waiting =
+            is_client.then(|| hosts.near.run(|| begin(child.socks(), b"jid=bridge@chat.example/r")));
+        resolver.recv(&mut [0; 512]).unwrap();
+        child.process.signal(Signal::TERM);
+        assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
+        drain(&resolver);
+    }
+}
+
+/// Forgets what the child that has ended asked for.
+fn drain(resolver: &UdpSocket) {
+    resolver.set_nonblocking(true).unwrap();
+    while resolver.recv(&mut [0; 512]).is_ok() {}
+    resolver.set_nonblocking(false).unwrap();
+}
+
+/// Asks for a connection, as Tor does, and waits for no answer.
+fn begin(socks: SocketAddr, arguments: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(socks).unwrap();
+    let length = u8::try_from(arguments.len()).unwrap();
+    stream.write_all(&[&[5, 1, 2, 1, length], arguments, &[1, 0], &TO_AN_ADDRESS].concat()).unwrap();
+    stream
 }
 
 #[test]

@@ -42,8 +42,17 @@ impl Hosts {
 
 /// A command that starts what follows it where `/etc/hosts` is this file, and nowhere else.
 pub(crate) fn knowing(file: &Path) -> Vec<String> {
-    let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
-    ["unshare", "--mount", "--", "sh", "-c", script, &file.display().to_string()].map(str::to_owned).into()
+    seeing(file, "/etc/hosts")
+}
+
+/// A command that starts what follows it where names are asked for as this file says, and nowhere else.
+pub(crate) fn resolving(file: &Path) -> Vec<String> {
+    seeing(file, "/etc/resolv.conf")
+}
+
+fn seeing(file: &Path, at: &str) -> Vec<String> {
+    let script = format!("mount --bind \"$0\" {at} && exec \"$@\"");
+    ["unshare", "--mount", "--", "sh", "-c", &script, &file.display().to_string()].map(str::to_owned).into()
 }
 
 /// An address of this file.

@@ -53,8 +53,12 @@ impl Scram {
     }
 
     async fn challenge(&mut self, iterations: &str) {
-        let nonce = self.said[0].split_once("r=").unwrap().1;
-        let challenge = format!("r={nonce}more,s={},i={iterations}", BASE64.encode(SALT));
+        let nonce = self.said[0].split_once("r=").unwrap().1.to_owned();
+        self.challenge_with(&format!("{nonce}more"), iterations).await;
+    }
+
+    async fn challenge_with(&mut self, nonce: &str, iterations: &str) {
+        let challenge = format!("r={nonce},s={},i={iterations}", BASE64.encode(SALT));
         self.say_challenge(challenge.clone()).await;
         self.said.push(challenge);
     }
@@ -135,12 +139,22 @@ async fn it_may_show_that_in_a_last_challenge() {
 #[tokio::test]
 async fn a_server_cannot_keep_us_busy() {
     let server = MockServer::start().await;
-    for iterations in ["4294967295", "1000001", "0", "many"] {
+    // Of two counts the first is looked at, perhaps, and the second is used.
+    for iterations in ["4294967295", "1000001", "0", "many", "4096,i=4294967295", "4294967295,i=4096"] {
         let mut client = Client::open(&server);
         let mut scram = Scram::begin(&server).await;
         scram.challenge(iterations).await;
         assert_eq!(client.fault().await, AccountError::Protocol(Step::Login), "{iterations}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_to_another_login_is_none_to_ours() {
+    let server = MockServer::start().await;
+    let mut client = Client::open(&server);
+    let mut scram = Scram::begin(&server).await;
+    scram.challenge_with("somebody else's nonce", "4096").await;
+    assert_eq!(client.fault().await, AccountError::Protocol(Step::Login));
 }
 
 #[tokio::test]

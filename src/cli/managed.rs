@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::dialer::core_dialer;
-use super::setup::runtime;
+use super::setup::run_async;
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options) -> u8 {
     };
     stdout.send_all(launch.greeting());
     start_logging(options, &stdout);
-    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(options, launch, stdout.clone())));
+    let outcome = run_async(serve(options, launch, stdout.clone()));
     if let Err(error) = &outcome {
         tracing::error!("{error:#}");
     }

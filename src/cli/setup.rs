@@ -25,6 +25,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long a process that is ending may hold on to its state directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long what is being written to the disk may take when the program ends.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
 /// How long streams that are being closed may take when the program ends.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -42,7 +45,7 @@ where
         Ok(prepared) => prepared,
         Err(error) => return complain(&error, EXIT_USAGE),
     };
-    match runtime().and_then(|runtime| runtime.block_on(work(prepared))) {
+    match run_async(work(prepared)) {
         Ok(()) => EXIT_OK,
         Err(error) => complain(&error, EXIT_FAULT),
     }
@@ -65,12 +68,16 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
 /// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
 const WORKERS: usize = 1;
 
-pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Does `work`, then ends without waiting for what blocks a thread of its own: looking up a name can take minutes.
+pub(super) fn run_async(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .context("starting the runtime")
+        .context("starting the runtime")?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 /// The last words of a command that failed.

@@ -28,6 +28,8 @@ const MOST_ITERATIONS: u32 = 1_000_000;
 pub(super) struct Exchange {
     name: Name,
     mechanism: Box<dyn Mechanism + Send>,
+    /// What we said first.
+    first: Vec<u8>,
     proof: Proof,
 }
 
@@ -60,20 +62,21 @@ impl Exchange {
             Name::ScramSha1 => Scram::<Sha1>::from_credentials(credentials).map(|scram| Box::new(scram) as _),
             _ => Ok(Box::new(Anonymous::new())),
         };
-        let mechanism = mechanism.map_err(|_| AccountError::NoMechanism)?;
+        let mut mechanism = mechanism.map_err(|_| AccountError::NoMechanism)?;
+        let first = mechanism.initial();
         let proof = if name == Name::Anonymous { Proof::Needless } else { Proof::Missing };
-        Ok(Self { name, mechanism, proof })
+        Ok(Self { name, mechanism, first, proof })
     }
 
     /// What we say first.
-    pub(super) fn auth(&mut self) -> Auth {
-        Auth { mechanism: self.name.clone(), data: self.mechanism.initial() }
+    pub(super) fn auth(&self) -> Auth {
+        Auth { mechanism: self.name.clone(), data: self.first.clone() }
     }
 
     /// Our response to a challenge. Hashing takes a while, and is done where nothing else has to wait for it.
     pub(super) async fn respond(mut self, challenge: Vec<u8>) -> Result<(Self, Vec<u8>), AccountError> {
         match self.proof {
-            Proof::Missing if is_reasonable(&challenge) => {
+            Proof::Missing if is_reasonable(&challenge) && is_for(&self.first, &challenge) => {
                 self.proof = Proof::Due;
                 spawn_blocking(move || self.mechanism.response(&challenge).map(|response| (self, response)))
                     .await
@@ -115,11 +118,22 @@ fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Result<Name, A
 
 /// Whether a server's first message asks for an effort that makes sense.
 fn is_reasonable(challenge: &[u8]) -> bool {
-    let text = str::from_utf8(challenge).unwrap_or_default();
-    let iterations = text.split(',').find_map(|field| field.strip_prefix("i="));
-    iterations
-        .and_then(|count| count.parse().ok())
-        .is_some_and(|count: u32| (1..=MOST_ITERATIONS).contains(&count))
+    let iterations = only(challenge, "i=").and_then(|count| count.parse().ok());
+    iterations.is_some_and(|count: u32| (1..=MOST_ITERATIONS).contains(&count))
+}
+
+/// Whether a server's first message answers ours, and not somebody else's (RFC 5802 section 5.1): its nonce is ours and
+/// something more.
+fn is_for(first: &[u8], challenge: &[u8]) -> bool {
+    let nonces = (only(first, "r="), only(challenge, "r="));
+    let (Some(ours), Some(both)) = nonces else { return false };
+    both.strip_prefix(ours).is_some_and(|theirs| !theirs.is_empty())
+}
+
+/// The value of the one field of this name. Of two, the library may use the other one than we looked at.
+fn only<'a>(message: &'a [u8], name: &str) -> Option<&'a str> {
+    let mut fields = str::from_utf8(message).ok()?.split(',').filter_map(|field| field.strip_prefix(name));
+    fields.next().filter(|_| fields.next().is_none())
 }
 
 /// What the mechanisms log in with.
@@ -185,6 +199,8 @@ mod tests {
             ("r=x,s=QQ==,i=1000000", true),
             ("r=x,s=QQ==,i=1000001", false),
             ("r=x,s=QQ==,i=4294967295", false),
+            ("r=x,s=QQ==,i=4096,i=4294967295", false),
+            ("r=x,s=QQ==,i=4294967295,i=4096", false),
             ("r=x,s=QQ==,i=0", false),
             ("r=x,s=QQ==,i=-1", false),
             ("r=x,s=QQ==", false),
@@ -192,5 +208,19 @@ mod tests {
             assert_eq!(is_reasonable(challenge.as_bytes()), is_fine, "{challenge}");
         }
         assert!(!is_reasonable(b"r=\xff,i=4096"));
+    }
+
+    #[test]
+    fn an_answer_has_our_nonce_and_more() {
+        for (challenge, is_ours) in [
+            ("r=abcd,i=1", true),
+            ("r=abc,i=1", false),
+            ("r=ab,i=1", false),
+            ("r=xabc,i=1", false),
+            ("i=1", false),
+            ("r=abcd,r=xyz", false),
+        ] {
+            assert_eq!(is_for(b"n,,n=user,r=abc", challenge.as_bytes()), is_ours, "{challenge}");
+        }
     }
 }
