@@ -1,8 +1,8 @@
 //! Rows 6 and 7: the state folder, and nothing beside it.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rustix::fs::Mode;
@@ -57,6 +57,60 @@ fn row_6_a_folder_that_everybody_shares_is_left_as_it_is() {
     child.stays_with("SMETHOD-ERROR hexchat ");
 }
 
+/// Somebody else, on every system: nobody.
+const ANOTHER: u32 = 65534;
+
+/// A folder of another user's, in which that user wants others to look.
+fn of_another(folder: &Path) -> PathBuf {
+    let path = folder.join("of-another");
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    chown(&path, Some(ANOTHER), Some(ANOTHER)).unwrap();
+    path
+}
+
+#[test]
+fn row_6_a_folder_of_another_user_is_left_alone() {
+    for through_a_link in [false, true] {
+        let [client, server] = Launch::both().map(|launch| elsewhere(launch, through_a_link));
+        let child = client.start();
+        child.greeting();
+        assert!(child.says("CMETHOD ").starts_with("CMETHOD hexchat "));
+        assert!(child.says("LOG SEVERITY=notice ").contains("belongs to another user"));
+        is_untouched(&child.state.path().join("of-another"));
+        let child = server.start();
+        child.greeting();
+        is_untouched(&child.state.path().join("of-another"));
+        assert!(child.stays_with("SMETHOD-ERROR hexchat ").contains("belongs to another user"));
+    }
+}
+
+/// The launch with its state in such a folder, or in a link to it.
+fn elsewhere(launch: Launch, through_a_link: bool) -> Launch {
+    let folder = of_another(launch.state());
+    let link = launch.state().join("link");
+    symlink(&folder, &link).unwrap();
+    launch.set("TOR_PT_STATE_LOCATION", if through_a_link { link } else { folder })
+}
+
+fn is_untouched(path: &Path) {
+    assert_eq!(mode(path), Some(0o755));
+    assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+}
+
+#[test]
+fn row_6_a_link_to_a_folder_of_our_own_is_followed() {
+    for launch in Launch::both() {
+        let (folder, link) = (launch.state().join("elsewhere"), launch.state().join("link"));
+        fs::create_dir(&folder).unwrap();
+        symlink(&folder, &link).unwrap();
+        let child = launch.set("TOR_PT_STATE_LOCATION", &link).start();
+        child.greeting();
+        becomes_private(&folder);
+        assert!(!child.stdout().iter().any(|line| line.contains("METHOD-ERROR")));
+    }
+}
+
 #[test]
 fn row_7_nothing_is_written_outside_the_state_folder() {
     for launch in Launch::both() {
@@ -105,17 +159,23 @@ fn row_7_a_bridge_which_must_be_found_again_does_not_start_without_its_state() {
     }
 }
 
-/// The files that are read or locked at the start.
-const READ: [&str; 3] = ["hexchat_state.json", "hexchat_state.lock", "hexchat_handshakes.txt"];
+/// The files that are read, locked or written at the start.
+const OURS: [&str; 4] =
+    ["hexchat_state.json", "hexchat_state.lock", "hexchat_handshakes.txt", "hexchat_bridgeline.txt"];
+
+/// A pipe that nobody reads from and nobody writes to.
+pub(crate) fn make_pipe(path: &Path) {
+    let pipe = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, path, pipe, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
 
 #[test]
 fn row_7_a_pipe_in_place_of_a_state_file_holds_nothing_up() {
-    for name in READ {
+    for name in OURS {
         for launch in Launch::both() {
             let path = launch.state().join("pt_state");
             fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
-            let pipe = rustix::fs::FileType::Fifo;
-            rustix::fs::mknodat(rustix::fs::CWD, path.join(name), pipe, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            make_pipe(&path.join(name));
             let mut child = launch.start();
             let said = child.greeting();
             assert!(said.iter().any(|line| line.ends_with("METHODS DONE")), "{name}: {said:?}");

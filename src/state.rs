@@ -71,6 +71,9 @@ pub enum StateError {
     /// A directory that other users share. Making it private would lock them out.
     #[error("{} is shared with other users; give hexchat-pt a directory of its own", .0.display())]
     Shared(PathBuf),
+    /// A directory of another user's, who could read and change what is in it.
+    #[error("{} belongs to another user; give hexchat-pt a directory of its own", .0.display())]
+    Foreign(PathBuf),
     /// The operating system refused. Trying again can help when a disk was full.
     #[error("{action} {}: {error}", path.display())]
     Io {
@@ -255,7 +258,7 @@ pub fn default_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
     base.map(|base| base.join("hexchat-pt"))
 }
 
-/// A directory with mode 0700.
+/// A directory of our own with mode 0700.
 fn make_private(path: &Path) -> Result<(), StateError> {
     let failed = |action| move |error| StateError::Io { action, path: path.to_owned(), error };
     DirBuilder::new()
@@ -264,11 +267,15 @@ fn make_private(path: &Path) -> Result<(), StateError> {
         .create(path)
         .map_err(failed("creating the state directory"))?;
     let metadata = fs::metadata(path).map_err(failed("inspecting the state directory"))?;
-    if metadata.mode() & 0o7777 == 0o700 {
-        return Ok(());
-    }
     if metadata.mode() & 0o1000 != 0 || path.parent().is_none() {
         return Err(StateError::Shared(path.to_owned()));
+    }
+    // Root could close it to its owner, and would then keep secrets where the owner can open it again.
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(StateError::Foreign(path.to_owned()));
+    }
+    if metadata.mode() & 0o7777 == 0o700 {
+        return Ok(());
     }
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
         .map_err(failed("closing the state directory to other users"))

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use super::server::Tor;
 use super::setup::{HEADER, REFUSED, Setup, cookie};
 use crate::log::warns;
+use crate::state::make_pipe;
 
 /// Whether a connection through both halves works now, with this secret.
 fn works(setup: &Setup, tor: &Tor, secret: &[u8; 32]) {
@@ -48,6 +49,9 @@ fn row_42_a_cookie_file_that_is_none_is_named_in_the_log_and_recovered_from() {
     assert!(!line.contains(&*setup.cookie_file().to_string_lossy()), "{line}");
     // Endless, and never read whole.
     symlink("/dev/zero", setup.cookie_file()).unwrap();
+    assert_eq!(setup.request().unwrap_err(), REFUSED);
+    fs::remove_file(setup.cookie_file()).unwrap();
+    make_pipe(&setup.cookie_file());
     assert_eq!(setup.request().unwrap_err(), REFUSED);
     fs::remove_file(setup.cookie_file()).unwrap();
     fs::write(setup.cookie_file(), whole).unwrap();

@@ -4,9 +4,10 @@
 //! wrote (SAFE_COOKIE), and we say which transport the connection came through. A chat server shows
 //! no client addresses, so none is sent: Tor then counts the client without a country.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,7 +84,10 @@ impl Cookie {
     pub fn read(path: &Path) -> Result<Self, ExtOrError> {
         // One byte more than it should have, so that a longer file shows.
         let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(65).read_to_end(&mut bytes));
+        // Without O_NONBLOCK, a pipe that nobody writes to would hold up everything.
+        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+        let read = file.and_then(|file| file.take(65).read_to_end(&mut bytes));
         read.map_err(ExtOrError::CookieFile)?;
         Self::parse(&bytes)
     }
