@@ -25,6 +25,8 @@ pub(super) struct Door {
     keys: LineKeys,
     /// What was accepted, with its minute; for longer than anyone could say it again.
     accepted: BTreeMap<Sid, u64>,
+    /// When it was last looked through for what nobody can say again.
+    cleared: u64,
     limits: DoorLimits,
     /// Who came in during this minute.
     visitors: Visitors,
@@ -50,7 +52,7 @@ impl Door {
     pub(super) fn new(mut service: Service, limits: DoorLimits) -> Self {
         let keys = LineKeys::new(&service.identity.line(service.psk));
         let accepted = std::mem::take(&mut service.accepted).into_iter().collect();
-        Self { service, keys, accepted, limits, visitors: Visitors::default() }
+        Self { service, keys, accepted, cleared: 0, limits, visitors: Visitors::default() }
     }
 
     pub(super) fn service(&self) -> &Service {
@@ -77,12 +79,20 @@ impl Door {
     /// its minute, with which it has to be remembered.
     pub(super) fn knock(&mut self, now_minute: u64, sid: &Sid, from: &FullJid, to: &FullJid) -> Option<u64> {
         let minute = self.keys.check_first_contact(sid, now_minute, from, to)?;
-        self.accepted.retain(|_, minute| *minute + WINDOW_MINUTES >= now_minute);
+        self.forget_old(now_minute);
         if self.accepted.contains_key(sid) || !self.visitors.admit(now_minute, from.to_bare(), self.limits) {
             return None;
         }
         self.accepted.insert(*sid, minute);
         Some(minute)
+    }
+
+    /// Once a minute: there may be thousands to look through.
+    fn forget_old(&mut self, now_minute: u64) {
+        if self.cleared != now_minute {
+            self.cleared = now_minute;
+            self.accepted.retain(|_, minute| *minute + WINDOW_MINUTES >= now_minute);
+        }
     }
 }
 

@@ -54,6 +54,7 @@ pub struct Endpoint {
     by_id: BTreeMap<SessionId, SessionKey>,
     /// From which accounts the peers of sessions may open further paths.
     by_jid: BTreeMap<FullJid, BTreeSet<SessionKey>>,
+    half_open: HalfOpen,
     ways: BTreeMap<PathId, Way>,
     bytestreams: BTreeMap<Bytestream, PathId>,
     /// Which way an answer belongs to.
@@ -134,6 +135,21 @@ struct Caller {
     must_ask: bool,
 }
 
+/// Those who were let in and have not shown yet that they hold the keys.
+#[derive(Debug, Default)]
+struct HalfOpen {
+    /// Paths on which nothing has been said.
+    silent: BTreeSet<PathId>,
+    /// Sessions of which no packet has come.
+    unconfirmed: BTreeSet<SessionKey>,
+}
+
+impl HalfOpen {
+    fn len(&self) -> usize {
+        self.silent.len() + self.unconfirmed.len()
+    }
+}
+
 /// One path, and how far it has come.
 #[derive(Debug)]
 struct Way {
@@ -192,6 +208,7 @@ impl Endpoint {
             ended: BTreeMap::new(),
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),
+            half_open: HalfOpen::default(),
             ways: BTreeMap::new(),
             bytestreams: BTreeMap::new(),
             iqs: BTreeMap::new(),

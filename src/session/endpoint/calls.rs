@@ -207,7 +207,9 @@ impl Endpoint {
                 key
             }
         };
-        self.ended.retain(|_, streams| streams.stream_count() > 0);
+        if self.ended.get(&key).is_some_and(|streams| streams.stream_count() == 0) {
+            self.ended.remove(&key);
+        }
         self.after_change(now, key);
     }
 

@@ -131,21 +131,14 @@ impl Endpoint {
             return false;
         };
         let Some(said) = door.knock(minute, sid, from, ours) else { return false };
-        // Only now: to count them takes time, by which a stranger could tell that there are many.
-        if self.half_open() >= self.config.max_half_open_sessions {
+        if self.half_open.len() >= self.config.max_half_open_sessions {
             return false;
         }
         let id = self.add_way(now, via, from.clone(), *sid, None, Phase::Remembering(open.to_owned()));
+        self.half_open.silent.insert(id);
         self.mementos.push_back(Memento { path: id, sid: *sid, minute: said });
         self.timers.arm(TimerKey::Way(id), now + OPEN_PATIENCE);
         true
-    }
-
-    /// Those who were let in and have not said anything yet.
-    fn half_open(&self) -> usize {
-        let silent =
-            self.ways.values().filter(|way| matches!(way.phase, Phase::Remembering(_) | Phase::Listening));
-        silent.count() + self.sessions.values().filter(|session| !session.is_confirmed).count()
     }
 
     /// The outcome of keeping a memento.
@@ -214,6 +207,7 @@ impl Endpoint {
         let welcome = Welcome { status: Status::New, session, credits: self.config.credits() };
         let Some(keys) = self.welcome(now, id, responder, &welcome) else { return };
         let key = self.add_session(Session::incoming());
+        self.half_open.unconfirmed.insert(key);
         self.establish(now, key, welcome.session, keys, received.credits);
         self.join(id, key);
         self.announce_jids(key);
@@ -264,6 +258,7 @@ impl Endpoint {
             return;
         };
         way.session = Some(key);
+        self.half_open.silent.remove(&id);
         session.ways.insert(id);
         if session.indexed.insert(way.peer.clone()) {
             self.by_jid.entry(way.peer.clone()).or_default().insert(key);

@@ -148,6 +148,7 @@ impl Endpoint {
         self.kept -= session.kept;
         self.relieve();
         self.timers.cancel(TimerKey::Session(key));
+        self.half_open.unconfirmed.remove(&key);
         for id in std::mem::take(&mut session.ways) {
             self.close_way(id);
         }
@@ -160,8 +161,10 @@ impl Endpoint {
         if let Some(mut state) = session.state {
             self.by_id.remove(&state.id);
             state.streams.close_all(reason);
-            self.ended.insert(key, state.streams);
-            self.tell_streams(key);
+            if state.streams.stream_count() > 0 {
+                self.ended.insert(key, state.streams);
+                self.tell_streams(key);
+            }
         }
     }
 

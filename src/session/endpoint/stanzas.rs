@@ -139,7 +139,10 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&key) else { return true };
         let Some(state) = session.state.as_mut() else { return false };
         let outcome = state.handle_packet(now, block);
-        session.is_confirmed |= outcome.is_ok();
+        if outcome.is_ok() && !session.is_confirmed {
+            session.is_confirmed = true;
+            self.half_open.unconfirmed.remove(&key);
+        }
         match outcome {
             Ok(None) => {}
             Ok(Some(closed)) => self.end_session(now, key, reason_of(closed), None),

@@ -233,6 +233,7 @@ impl Endpoint {
     pub(super) fn forget_way(&mut self, id: PathId) -> Option<Way> {
         let way = self.ways.remove(&id)?;
         self.bytestreams.remove(&way.bytestream());
+        self.half_open.silent.remove(&id);
         for iq in way.path.outstanding() {
             self.iqs.remove(&iq);
         }
