@@ -17,8 +17,12 @@ use super::seal::{Draft, Opener, Sealer};
 use super::sid::PathKey;
 use super::streams::{Sent, Streams};
 
-/// After this long without a word from the peer it is asked for one, and again as often.
+/// After this long without a word from the peer it is asked for one, and again as often until it answers.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A session that has been idle for longer than that waits for as long as it was idle, though no longer than this: most
+/// sessions are, and what asking costs is time that the servers would have for others.
+const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
 
 /// While something is on its way, less than half a packet waits for more, so long.
 const COALESCING: Duration = Duration::from_millis(2);
@@ -50,6 +54,8 @@ pub(super) struct Established {
     last_ping: Instant,
     /// Since when there has been too little to send.
     held_since: Option<Instant>,
+    /// When a packet last said something about a stream, whoever sent it.
+    last_use: Instant,
 }
 
 /// What a packet carried that has to arrive.
@@ -93,6 +99,7 @@ impl Established {
             last_heard: now,
             last_ping: now,
             held_since: None,
+            last_use: now,
         }
     }
 
@@ -136,7 +143,10 @@ impl Established {
             }
             Frame::Jids { serial, jids } => self.jids.on_told(serial, jids),
             Frame::Close { reason } => return Ok(Some(ClosedByPeer(reason))),
-            frame => self.streams.handle_frame(frame).map_err(|_| BadPacket::Violation)?,
+            frame => {
+                self.last_use = now;
+                self.streams.handle_frame(frame).map_err(|_| BadPacket::Violation)?;
+            }
         }
         Ok(None)
     }
@@ -230,6 +240,9 @@ impl Established {
         }
         let room = size.saturating_sub(draft.packet_len());
         cargo.streams = self.streams.write_frames(draft.buffer(), room);
+        if !cargo.streams.is_empty() {
+            self.last_use = now;
+        }
         (draft.packet_len() > before).then_some(cargo)
     }
 
@@ -240,7 +253,11 @@ impl Established {
     }
 
     fn ping_deadline(&self) -> Instant {
-        self.last_heard.max(self.last_ping) + PING_INTERVAL
+        let idle = self.last_heard.saturating_duration_since(self.last_use);
+        let is_waiting = self.last_ping > self.last_heard;
+        let patience =
+            if is_waiting { PING_INTERVAL } else { idle.clamp(PING_INTERVAL, LONGEST_PING_INTERVAL) };
+        self.last_heard.max(self.last_ping) + patience
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

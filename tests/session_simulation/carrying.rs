@@ -74,6 +74,24 @@ fn many_streams_share_one_session() {
 }
 
 #[test]
+fn an_idle_session_lives_on_and_costs_less_and_less() {
+    let mut world = World::new(Setup::default());
+    let flow = world.open(Script::writes(1000), Script::default());
+    world.run_until(10 * SECOND);
+    let stanzas_in = |world: &mut World, seconds: u32| {
+        let before = world.stanzas;
+        world.run_for(seconds * SECOND);
+        world.stanzas - before
+    };
+    let (soon, late) = (stanzas_in(&mut world, 90), stanzas_in(&mut world, 900));
+    assert!(late < 6 * soon, "{soon} stanzas in the first 90 seconds, then {late} in 900");
+    assert!(world.app(flow, Side::Left).closed.is_none());
+    world.write_more(flow, Side::Left, 1000);
+    world.run_for(SECOND);
+    assert_eq!(world.app(flow, Side::Right).read, 2000);
+}
+
+#[test]
 fn shaped_accounts_add_up() {
     let shaped = |accounts| Setup {
         accounts: [accounts, accounts],
