@@ -1,0 +1,175 @@
+//! Servers with the limits that Debian's packages set, and what else takes its time without a processor: all at once, each
+//! with a server of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use hexchat_lab::{ChatServer, Kind, Rate};
+
+use crate::footprint::Footprint;
+use crate::ours::{self, Pair, Protocol, Setup};
+use crate::plan::Plan;
+use crate::samples::Samples;
+use crate::target::{Download, Echo};
+use crate::{name_of, say, wire};
+
+/// How many accounts each half has.
+pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
+/// From one cell to the next: they shall measure the bulk transfer, not be another.
+const BETWEEN_CELLS: Duration = Duration::from_millis(2500);
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Something that is measured on its own.
+type Job<'a> = Box<dyn FnOnce(&mut Samples) + Send + 'a>;
+
+/// Measures all of that.
+pub(crate) fn measure(executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
+    say("servers with limits, all at once");
+    let lab = Lab { executable, target, plan };
+    let mut jobs: Vec<Job> = Vec::new();
+    for (kind, counts) in [(Kind::Prosody, &ACCOUNTS[..]), (Kind::Ejabberd, plan.ejabberd_accounts)] {
+        for accounts in counts {
+            jobs.push(Box::new(move |samples| lab.bulk(kind, *accounts, samples)));
+        }
+    }
+    jobs.push(Box::new(move |samples| lab.cells_during_bulk(samples)));
+    jobs.push(Box::new(move |samples| lab.idle(samples)));
+    jobs.push(Box::new(move |samples| lab.slow_wire(samples)));
+    let all = Mutex::new(samples);
+    thread::scope(|scope| {
+        for job in jobs {
+            let all = &all;
+            scope.spawn(move || {
+                let mut samples = Samples::default();
+                job(&mut samples);
+                all.lock().unwrap_or_else(PoisonError::into_inner).merge(samples);
+            });
+        }
+    });
+}
+
+#[derive(Clone, Copy)]
+struct Lab<'a> {
+    executable: &'a Path,
+    target: SocketAddr,
+    plan: &'a Plan,
+}
+
+impl Lab<'_> {
+    fn server(&self, kind: Kind, rate: Rate, accounts: usize) -> Result<ChatServer> {
+        let users = ours::users(accounts);
+        ChatServer::start(kind, rate, &users.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn setup<'a>(&'a self, chat: &'a ChatServer, accounts: usize) -> Setup<'a> {
+        let Self { executable, target, .. } = *self;
+        Setup { executable, chat, protocol: Protocol::Secure, accounts, target, by_way_of: None }
+    }
+
+    fn bulk(&self, kind: Kind, accounts: usize, samples: &mut Samples) {
+        let rate = || {
+            let chat = self.server(kind, Rate::Stock, accounts)?;
+            let pair = Pair::start(self.setup(&chat, accounts))?;
+            let arrivals = Arrivals::default();
+            arrivals.collect(pair.entrance, self.plan.settle + self.plan.limited)?;
+            arrivals.rate(self.plan.settle, self.plan.settle + self.plan.limited)
+        };
+        samples.record(format!("limited.{}.{accounts}", name_of(kind)), rate());
+    }
+
+    fn cells_during_bulk(&self, samples: &mut Samples) {
+        match self.time_cells() {
+            Ok((alone, loaded, times)) => {
+                samples.record("loaded.bulk_alone", Ok(alone));
+                samples.record("loaded.bulk", Ok(loaded));
+                times.iter().for_each(|time| samples.add("loaded.cell.times", *time));
+            }
+            Err(error) => samples.fail("loaded.cell.times", &format!("{error:#}")),
+        }
+    }
+
+    /// The rate of the bulk transfer alone and with cells, and the times of the cells.
+    fn time_cells(&self) -> Result<(f64, f64, Vec<f64>)> {
+        let Plan { settle, limited, loaded, .. } = *self.plan;
+        let chat = self.server(Kind::Prosody, Rate::Stock, 1)?;
+        let pair = Pair::start(self.setup(&chat, 1))?;
+        let arrivals = Arrivals::default();
+        let end = settle + limited + loaded;
+        thread::scope(|scope| {
+            let bulk = scope.spawn(|| arrivals.collect(pair.entrance, end));
+            let started = Instant::now();
+            thread::sleep(settle + limited);
+            let mut echo = Echo::start(pair.entrance)?;
+            let mut times = Vec::new();
+            while started.elapsed() + BETWEEN_CELLS < end {
+                let begun = Instant::now();
+                times.push(echo.time()?);
+                thread::sleep(BETWEEN_CELLS.saturating_sub(begun.elapsed()));
+            }
+            bulk.join().map_err(|_| anyhow!("a thread panicked"))??;
+            let alone = arrivals.rate(settle, settle + limited)?;
+            Ok((alone, arrivals.rate(settle + limited, end)?, times))
+        })
+    }
+
+    /// What two halves do when nothing happens.
+    fn idle(&self, samples: &mut Samples) {
+        let cpu = || {
+            let chat = self.server(Kind::Prosody, Rate::Unlimited, 1)?;
+            let pair = Pair::start(self.setup(&chat, 1))?;
+            let mut echo = Echo::start(pair.entrance)?;
+            echo.time()?;
+            // What follows a handshake is not idleness.
+            thread::sleep(Duration::from_secs(5));
+            let look = || anyhow::Ok([&pair.forward, &pair.serve].map(Footprint::of));
+            let (before, started) = (look()?, Instant::now());
+            thread::sleep(IDLE);
+            let (after, elapsed) = (look()?, started.elapsed().as_secs_f64());
+            let mut most = 0.0_f64;
+            for (before, after) in before.into_iter().zip(after) {
+                most = most.max((after?.cpu - before?.cpu) / elapsed);
+            }
+            Ok(most)
+        };
+        samples.record("idle.cpu", cpu());
+    }
+
+    fn slow_wire(&self, samples: &mut Samples) {
+        match self.server(Kind::Prosody, Rate::Unlimited, 1) {
+            Ok(chat) => wire::measure_slow(self.setup(&chat, 1), self.plan, samples),
+            Err(error) => samples.fail("wire.slow.serve", &format!("{error:#}")),
+        }
+    }
+}
+
+/// When how much of a download had come.
+#[derive(Default)]
+struct Arrivals(Mutex<Vec<(Duration, u64)>>);
+
+impl Arrivals {
+    /// Downloads for so long.
+    fn collect(&self, entrance: SocketAddr, time: Duration) -> Result<()> {
+        let mut download = Download::start(entrance, u64::MAX)?;
+        while download.started.elapsed() < time {
+            let received = download.more()?.context("the download ended")?;
+            let arrival = (download.started.elapsed(), received);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+        }
+        Ok(())
+    }
+
+    /// In bytes a second, from the first arrival after `from` to the last one before `to`: whatever stands between two
+    /// arrivals belongs to the second.
+    fn rate(&self, from: Duration, to: Duration) -> Result<f64> {
+        let arrivals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut within = arrivals.iter().filter(|(when, _)| (from..=to).contains(when));
+        let (Some(first), Some(last)) = (within.next(), within.next_back()) else {
+            bail!("hardly anything arrived");
+        };
+        Ok((last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64())
+    }
+}

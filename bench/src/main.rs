@@ -1,0 +1,98 @@
+//! `make bench`: hexchat-pt measured beside what else carries data over chat, all on loopback.
+//!
+//! [`unlimited`] is about processors and takes turns; [`limited`] is about waiting and does everything at once. Both leave
+//! [`samples`]; [`rows`] judges them, [`results`] and [`plot`] show them.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures are rounded anyway"
+)]
+
+mod footprint;
+mod limited;
+mod meter;
+mod ours;
+mod plan;
+mod plot;
+mod raw;
+mod results;
+mod rows;
+mod samples;
+mod scale;
+mod slixmpp;
+mod target;
+mod unlimited;
+mod wire;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use hexchat_lab::Kind;
+
+use plan::Plan;
+use results::Results;
+use samples::Samples;
+
+/// What no single step takes longer than, unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
+       bench readme PATH-OF-RESULTS PATH-OF-README";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["run", executable, folder] => run(Path::new(executable), Path::new(folder), false),
+        ["quick", executable, folder] => run(Path::new(executable), Path::new(folder), true),
+        ["readme", results, readme] => {
+            Results::read(Path::new(results)).and_then(|results| results.show_in(Path::new(readme)))
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(executable: &Path, folder: &Path, quick: bool) -> Result<()> {
+    let plan = if quick { Plan::quick() } else { Plan::full() };
+    fs::create_dir_all(folder).context("making the folder for the results")?;
+    let target = target::start()?;
+    let mut samples = Samples::default();
+    for kind in [Kind::Prosody, Kind::Ejabberd] {
+        unlimited::measure(kind, executable, target, &plan, &mut samples);
+    }
+    scale::measure(executable, target, plan.starts, &mut samples);
+    limited::measure(executable, target, &plan, &mut samples);
+    let results = Results::new(quick, samples)?;
+    results.write(&folder.join("results.json"))?;
+    plot::draw(&results, &folder.join("plot.svg"))?;
+    println!("{}", results.table());
+    println!("{} has all of it, and plot.svg beside it shows it.", folder.join("results.json").display());
+    Ok(())
+}
+
+/// Tells how far it is.
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Prosody => "prosody",
+        Kind::Ejabberd => "ejabberd",
+    }
+}

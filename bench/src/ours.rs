@@ -1,0 +1,104 @@
+//! `forward` and `serve`, as a user runs them.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use hexchat_lab::process::Spawn;
+use hexchat_lab::{ChatServer, Process};
+use tempfile::TempDir;
+
+use crate::PATIENCE;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Secure,
+    Classic,
+}
+
+/// What two halves are started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) executable: &'a Path,
+    pub(crate) chat: &'a ChatServer,
+    pub(crate) protocol: Protocol,
+    /// How many each half has.
+    pub(crate) accounts: usize,
+    pub(crate) target: SocketAddr,
+    /// Where `forward` and `serve` connect to instead of to the chat server.
+    pub(crate) by_way_of: Option<[SocketAddr; 2]>,
+}
+
+/// Both halves.
+pub(crate) struct Pair {
+    // Before the folder, so that they have ended when their files go.
+    pub(crate) forward: Process,
+    pub(crate) serve: Process,
+    pub(crate) entrance: SocketAddr,
+    _folder: TempDir,
+}
+
+/// Their accounts, for as many as there can be.
+pub(crate) fn users(accounts: usize) -> Vec<String> {
+    (1..=accounts).flat_map(|n| [client(n), bridge(n)]).collect()
+}
+
+fn client(n: usize) -> String {
+    format!("alice{n}")
+}
+
+fn bridge(n: usize) -> String {
+    format!("bob{n}")
+}
+
+impl Pair {
+    /// Starts both; they need not have found each other yet.
+    pub(crate) fn start(setup: Setup) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("hexchat-bench-").tempdir()?;
+        let serve = setup.serve(folder.path())?;
+        let forward = setup.forward(folder.path())?;
+        let line = forward.wait_for_line(|line| line.starts_with("LISTENING "), PATIENCE)?;
+        let entrance = line.split(' ').nth(1).context("no address")?.parse()?;
+        Ok(Self { forward, serve, entrance, _folder: folder })
+    }
+}
+
+impl Setup<'_> {
+    fn serve(&self, folder: &Path) -> Result<Process> {
+        let mut spawn = self.spawn("serve", folder, bridge, 1)?.args(["--allow", &self.target.to_string()]);
+        if self.protocol == Protocol::Secure {
+            spawn = spawn.arg("--secure");
+        }
+        let process = spawn.start()?;
+        process.wait_for_line(|line| line.starts_with("READY "), PATIENCE)?;
+        Ok(process)
+    }
+
+    fn forward(&self, folder: &Path) -> Result<Process> {
+        let spawn = self.spawn("forward", folder, client, 0)?;
+        let spawn = spawn.args(["--listen", "127.0.0.1:0", "--target", &self.target.to_string()]);
+        let line = folder.join("serve").join("hexchat_bridgeline.txt");
+        match self.protocol {
+            Protocol::Secure => spawn.arg("--bridge-line-file").arg(line).start(),
+            Protocol::Classic => spawn.arg("--to").arg(self.chat.jid(&bridge(1))).start(),
+        }
+    }
+
+    /// A half whose state is in a folder of its own name.
+    fn spawn(&self, half: &str, folder: &Path, user: fn(usize) -> String, way: usize) -> Result<Spawn> {
+        let server = self.by_way_of.map_or(self.chat.address(), |ways| ways[way]);
+        let section = |n| self.chat.account_section(&user(n), server);
+        let config: String = (1..=self.accounts).map(section).collect();
+        let file = write_private(&folder.join(format!("{half}.toml")), &config)?;
+        let spawn = Spawn::new(half, self.executable).arg(half).arg("--config").arg(file);
+        Ok(spawn.arg("--state").arg(folder.join(half)))
+    }
+}
+
+fn write_private(path: &Path, text: &str) -> Result<PathBuf> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(path.to_owned())
+}

@@ -1,0 +1,206 @@
+//! What was measured against what was to be reached.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limited::ACCOUNTS;
+use crate::samples::{Samples, Spread, quantile, sorted};
+use crate::scale::STREAMS;
+
+/// A line of the table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) what: String,
+    /// What came out, or why nothing did.
+    pub(crate) value: String,
+    pub(crate) reach: String,
+    /// Nothing when it could not be measured.
+    pub(crate) met: Option<bool>,
+    /// The figures behind it, with their spread.
+    pub(crate) note: String,
+}
+
+/// What a row comes to: its value, whether that is enough, and the note.
+type Outcome = Result<(String, bool, String), String>;
+
+/// All rows, in order.
+pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
+    let s = samples;
+    let mut rows = vec![
+        row("bulk, Prosody without limits, one account a side, against slixmpp's bytestreams", ">= 2.5 times", slixmpp(s)),
+        row("the same, against raw stanzas", ">= 0.7", raw(s, 1)),
+        row("two accounts a side, against raw stanzas of two pairs", ">= 0.7", raw(s, 2)),
+        row("bulk, ejabberd without limits, against raw stanzas of 48 KiB", ">= 0.4", ejabberd(s)),
+        row("the same, where raw stanzas of 4 KiB carry 113 MB/s", ">= 40 MB/s", ejabberd_floor(s)),
+        row("classic bulk, Prosody without limits, one account (the 2013 program: 2.0 to 2.3 MB/s)", ">= 4 MB/s", classic(s)),
+    ];
+    for accounts in ACCOUNTS {
+        let what = format!("bulk, Prosody with stock limits, {accounts} x 10 kB/s");
+        let reach = if accounts == 8 { ">= 0.70, within 5 % of linear" } else { ">= 0.70" };
+        rows.push(row(&what, reach, limited(s, "prosody", 10_000.0, accounts)));
+    }
+    for accounts in ACCOUNTS {
+        if s.get(&format!("limited.ejabberd.{accounts}")).is_ok() {
+            let what = format!("bulk, ejabberd with stock limits, {accounts} x 3 kB/s");
+            rows.push(row(&what, ">= 0.70", limited(s, "ejabberd", 3000.0, accounts)));
+        }
+    }
+    rows.extend([
+        row("a Tor cell there and back, idle, against a raw IQ: p50, Prosody", "<= 2 times", cell(s, "prosody", "p50", 2.0)),
+        row("p99", "<= 5 times", cell(s, "prosody", "p99", 5.0)),
+        row("the same over ejabberd: p50", "<= 2 times", cell(s, "ejabberd", "p50", 2.0)),
+        row("p99", "<= 5 times", cell(s, "ejabberd", "p99", 5.0)),
+        row("the same during a bulk transfer, stock Prosody: p50", "<= 1.5 s", loaded_cell(s)),
+        row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s)),
+        row("bytes on the wire per byte of payload, blocks of 4 KiB", "<= 1.45", wire(s, "slow", 1.45)),
+        row("the same with the largest blocks (ejabberd without limits)", "<= 1.37", wire(s, "fast", 1.37)),
+        row(&format!("{STREAMS} open streams: memory of each, in either half"), "<= 32 KB", streams(s)),
+        row("served, and left after the close", "all, none", leftovers(s)),
+        row("from the start to CMETHODS DONE", "<= 50 ms", start(s)),
+        row("CPU of an idle half", "<= 0.2 %", idle(s)),
+        row("the executable, stripped", "<= 10 MB", size(s)),
+    ]);
+    rows
+}
+
+fn row(what: &str, reach: &str, outcome: Outcome) -> Row {
+    let (value, met, note) = match outcome {
+        Ok((value, met, note)) => (value, Some(met), note),
+        Err(reason) => ("failed".into(), None, reason),
+    };
+    Row { what: what.into(), value, reach: reach.into(), met, note }
+}
+
+/// MB/s, with the spread.
+fn rate(spread: Spread) -> String {
+    let [median, least, most] = [spread.median, spread.least, spread.most].map(|rate| rate / 1e6);
+    format!("{median:.2} MB/s ({least:.2} to {most:.2})")
+}
+
+/// The best of what starts so, and the rest of its name.
+fn best<'a>(samples: &'a Samples, start: &'a str) -> Result<(&'a str, Spread), String> {
+    let best = samples.below(start).max_by(|a, b| a.1.median.total_cmp(&b.1.median));
+    best.ok_or_else(|| samples.get(start).err().unwrap_or_default())
+}
+
+/// Against slixmpp as it sends by itself. Many calls of its `send` at a time are only noted: nothing in it does that.
+fn slixmpp(s: &Samples) -> Outcome {
+    let ours = s.get("prosody.secure.1")?;
+    let (block, peer) = best(s, "prosody.slixmpp.1.").map_err(|_| s.get("prosody.slixmpp").err().unwrap_or_default())?;
+    let ratio = ours.median / peer.median;
+    let mut note = format!("{}; slixmpp {}, blocks of {block}", rate(ours), rate(peer));
+    if let Ok((name, pushed)) = best(s, "prosody.slixmpp.16.") {
+        note += &format!("; 16 sends of its at a time: {}, blocks of {name}", rate(pushed));
+    }
+    Ok((format!("{ratio:.2}"), ratio >= 2.5, note))
+}
+
+fn raw(s: &Samples, pairs: usize) -> Outcome {
+    let ours = s.get(&format!("prosody.secure.{pairs}"))?;
+    let start = format!("prosody.raw.{pairs}.");
+    let (block, ceiling) = best(s, &start)?;
+    let ratio = ours.median / ceiling.median;
+    Ok((
+        format!("{ratio:.2}"),
+        ratio >= 0.7,
+        format!("{}; raw {}, payload {block}", rate(ours), rate(ceiling)),
+    ))
+}
+
+fn ejabberd(s: &Samples) -> Outcome {
+    let ours = s.get("ejabberd.secure.1")?;
+    let ceiling = s.get("ejabberd.raw.1.49152")?;
+    let ratio = ours.median / ceiling.median;
+    Ok((format!("{ratio:.2}"), ratio >= 0.4, format!("{}; raw {}", rate(ours), rate(ceiling))))
+}
+
+/// On a machine that is faster or slower than the first one, in proportion to the raw stanzas.
+fn ejabberd_floor(s: &Samples) -> Outcome {
+    let ours = s.get("ejabberd.secure.1")?.median / 1e6;
+    let raw = s.get("ejabberd.raw.1.4096")?.median / 1e6;
+    let floor = 40.0 * raw / 113.0;
+    Ok((format!("{ours:.1} MB/s"), ours >= floor, format!("raw {raw:.1} MB/s: in proportion >= {floor:.1} MB/s")))
+}
+
+fn classic(s: &Samples) -> Outcome {
+    let ours = s.get("prosody.classic.1")?;
+    let peer = best(s, "prosody.slixmpp.1.").map_or_else(|_| "not measured".into(), |peer| rate(peer.1));
+    let value = format!("{:.2} MB/s", ours.median / 1e6);
+    Ok((value, ours.median >= 4e6, format!("{}; slixmpp {peer}", rate(ours))))
+}
+
+fn limited(s: &Samples, server: &str, limit: f64, accounts: usize) -> Outcome {
+    let got = |accounts| Ok::<_, String>(s.get(&format!("limited.{server}.{accounts}"))?.median);
+    let rate = got(accounts)?;
+    let share = rate / (limit * accounts as f64);
+    let linear = rate / (got(1)? * accounts as f64);
+    let is_linear = accounts != ACCOUNTS[3] || server != "prosody" || linear >= 0.95;
+    let note = format!("{:.2} kB/s; {:.3} of one account's rate times {accounts}", rate / 1e3, linear);
+    Ok((format!("{share:.3}"), share >= 0.70 && is_linear, note))
+}
+
+fn cell(s: &Samples, server: &str, share: &str, most: f64) -> Outcome {
+    let [cell, ping] = [
+        s.get(&format!("{server}.cell.{share}"))?,
+        s.get(&format!("{server}.ping.{share}"))?,
+    ];
+    let ratio = cell.median / ping.median;
+    let time = |spread: Spread| {
+        let [median, least, most] = [spread.median, spread.least, spread.most].map(|time| time * 1e3);
+        format!("{median:.2} ms ({least:.2} to {most:.2})")
+    };
+    Ok((format!("{ratio:.2}"), ratio <= most, format!("{}; IQ {}", time(cell), time(ping))))
+}
+
+fn loaded_cell(s: &Samples) -> Outcome {
+    let p50 = s.get("loaded.cell.times")?;
+    let times = sorted(s.of("loaded.cell.times"));
+    let note = format!("{} cells, p90 {:.2} s, the slowest {:.2} s", times.len(), quantile(&times, 0.9), p50.most);
+    Ok((format!("{:.2} s", p50.median), p50.median <= 1.5, note))
+}
+
+fn loaded_bulk(s: &Samples) -> Outcome {
+    s.get("loaded.cell.times")?;
+    let [alone, loaded] = [s.get("loaded.bulk_alone")?.median, s.get("loaded.bulk")?.median];
+    let kept = loaded / alone;
+    let note = format!("{:.2} kB/s, alone {:.2} kB/s; a cell each 2.5 s", loaded / 1e3, alone / 1e3);
+    Ok((format!("{kept:.2}"), kept >= 0.9, note))
+}
+
+/// Of the half with more.
+fn wire(s: &Samples, name: &str, most: f64) -> Outcome {
+    let serve = s.get(&format!("wire.{name}.serve"))?.median;
+    let forward = s.get(&format!("wire.{name}.forward"))?.median;
+    let value = serve.max(forward);
+    Ok((format!("{value:.3}"), value <= most, format!("{serve:.3} at the sender, {forward:.3} at the receiver")))
+}
+
+fn streams(s: &Samples) -> Outcome {
+    let memory = s.get("streams.memory")?.median / 1e3;
+    Ok((format!("{memory:.1} KB"), memory <= 32.0, "growth of the larger half's resident memory".into()))
+}
+
+fn leftovers(s: &Samples) -> Outcome {
+    let number = |name: &str| Ok::<_, String>(s.get(name)?.median);
+    let served = number("streams.served")?;
+    s.get("streams.memory")?;
+    let (files, threads) = (number("streams.files_left")?, number("streams.threads_left")?);
+    let is_clean = served == STREAMS as f64 && files <= 0.0 && threads <= 0.0;
+    let note = format!("{} files and {} threads more than before", files.max(0.0), threads.max(0.0));
+    Ok((format!("{served} served"), is_clean, note))
+}
+
+fn start(s: &Samples) -> Outcome {
+    let time = s.get("start")?;
+    let [median, least, most] = [time.median, time.least, time.most].map(|time| time * 1e3);
+    Ok((format!("{median:.1} ms"), median <= 50.0, format!("{least:.1} to {most:.1} ms")))
+}
+
+fn idle(s: &Samples) -> Outcome {
+    let percent = s.get("idle.cpu")?.median * 100.0;
+    Ok((format!("{percent:.3} %"), percent <= 0.2, "of the busier half, in 30 s".into()))
+}
+
+fn size(s: &Samples) -> Outcome {
+    let size = s.get("size")?.median / 1e6;
+    Ok((format!("{size:.1} MB"), size <= 10.0, String::new()))
+}

@@ -1,0 +1,142 @@
+//! What was measured, by name, and what could not be.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// Everything that a run has measured. Bytes, seconds, bytes a second.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Samples {
+    values: BTreeMap<String, Vec<f64>>,
+    /// The first fault of each measurement.
+    faults: BTreeMap<String, String>,
+}
+
+impl Samples {
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: f64) {
+        self.values.entry(name.into()).or_default().push(value);
+    }
+
+    /// Keeps a value, or the reason why there is none. Says so at once: a run takes minutes.
+    pub(crate) fn record(&mut self, name: impl Into<String>, value: Result<f64>) {
+        let name = name.into();
+        match value {
+            Ok(value) => {
+                crate::say(&format!("  {name}: {}", shown(value)));
+                self.add(name, value);
+            }
+            Err(error) => self.fail(name, &format!("{error:#}")),
+        }
+    }
+
+    pub(crate) fn fail(&mut self, name: impl Into<String>, reason: &str) {
+        let name = name.into();
+        crate::say(&format!("  {name}: failed: {reason}"));
+        // Processes tell at length; what they said last is the reason.
+        let line = reason.lines().next().unwrap_or_default().to_owned();
+        self.faults.entry(name).or_insert(line);
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (name, values) in other.values {
+            self.values.entry(name).or_default().extend(values);
+        }
+        self.faults.extend(other.faults);
+    }
+
+    pub(crate) fn of(&self, name: &str) -> &[f64] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was measured under this name.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not.
+    pub(crate) fn get(&self, name: &str) -> Result<Spread, String> {
+        let fault = || self.faults.get(name).cloned().unwrap_or_else(|| format!("{name} was not measured"));
+        Spread::of(self.of(name)).ok_or_else(fault)
+    }
+
+    /// The names that start so, and what was measured under each.
+    pub(crate) fn below<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, Spread)> {
+        let named = move |(name, values): (&'a String, &'a Vec<f64>)| {
+            Some((name.strip_prefix(start)?, Spread::of(values)?))
+        };
+        self.values.iter().filter_map(named)
+    }
+}
+
+/// Several measurements of the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Option<Self> {
+        let sorted = sorted(values);
+        let (least, most) = (*sorted.first()?, *sorted.last()?);
+        Some(Self { median: quantile(&sorted, 0.5), least, most })
+    }
+}
+
+pub(crate) fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+/// The value that this share of them lies below; between two of them, a value in between. They are in order, and there
+/// is at least one.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    low + (high - low) * place.fract()
+}
+
+/// Three significant figures, and no exponent for what people read.
+fn shown(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if size >= 1000.0 => format!("{value:.0}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.6}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_quantile_lies_where_it_should_among_few_values() {
+        let values = sorted(&[4.0, 1.0, 3.0, 2.0]);
+        assert_eq!([0.0, 0.5, 1.0].map(|share| quantile(&values, share)), [1.0, 2.5, 4.0]);
+        assert_eq!(quantile(&[7.0], 0.99), 7.0);
+    }
+
+    #[test]
+    fn a_measurement_that_failed_says_why_and_one_good_round_is_enough() {
+        let mut samples = Samples::default();
+        samples.fail("a", "it rained\nlast lines");
+        assert_eq!(samples.get("a"), Err("it rained".into()));
+        assert_eq!(samples.get("b"), Err("b was not measured".into()));
+        samples.add("a", 2.0);
+        assert_eq!(samples.get("a").unwrap().median, 2.0);
+    }
+
+    #[test]
+    fn samples_survive_being_written_and_read() {
+        let mut samples = Samples::default();
+        samples.add("a.1", 2.5);
+        let text = serde_json::to_string(&samples).unwrap();
+        let read: Samples = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.below("a.").collect::<Vec<_>>(), [("1", samples.get("a.1").unwrap())]);
+    }
+}

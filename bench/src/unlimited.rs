@@ -1,0 +1,152 @@
+//! Servers without limits: bulk and delay, ours and the peers', taking turns.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use hexchat_lab::{ChatServer, Kind, Rate};
+
+use crate::ours::{self, Pair, Protocol, Setup};
+use crate::plan::Plan;
+use crate::samples::{Samples, quantile, sorted};
+use crate::slixmpp::Slixmpp;
+use crate::target::{self, Echo};
+use crate::{name_of, raw, say, wire};
+
+const SLIXMPP: [&str; 2] = ["carol", "dave"];
+const RAW: [[&str; 2]; 2] = [["erin", "frank"], ["grace", "heidi"]];
+/// After each measurement, for what is still on its way.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Two halves of ours that are measured again and again.
+struct Contender {
+    name: &'static str,
+    pair: Pair,
+    /// What it carried before it was measured, in bytes a second: how much it is given to carry.
+    expected: f64,
+}
+
+/// Measures everything that there is to measure over such a server.
+pub(crate) fn measure(kind: Kind, executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
+    say(&format!("{} without limits", name_of(kind)));
+    let mut users = ours::users(2);
+    users.extend(SLIXMPP.iter().chain(RAW.as_flattened()).map(ToString::to_string));
+    let users: Vec<_> = users.iter().map(String::as_str).collect();
+    let chat = match ChatServer::start(kind, Rate::Unlimited, &users) {
+        Ok(chat) => chat,
+        Err(error) => return samples.fail(name_of(kind), &format!("{error:#}")),
+    };
+    let mut run = Run { kind, chat: &chat, executable, target, plan, samples };
+    let mut contenders = run.contenders();
+    let mut slixmpp = run.slixmpp();
+    for round in 1..=plan.rounds {
+        say(&format!(" round {round} of {}", plan.rounds));
+        contenders.iter_mut().for_each(|contender| run.bulk(contender));
+        run.raw();
+        if let Some(slixmpp) = &mut slixmpp {
+            run.peer(slixmpp);
+        }
+        run.delays(contenders.first());
+    }
+    drop((contenders, slixmpp));
+    if kind == Kind::Ejabberd {
+        let setup = run.setup(Protocol::Secure, 1);
+        wire::measure_fast(setup, plan, run.samples);
+    }
+}
+
+struct Run<'a> {
+    kind: Kind,
+    chat: &'a ChatServer,
+    executable: &'a Path,
+    target: SocketAddr,
+    plan: &'a Plan,
+    samples: &'a mut Samples,
+}
+
+impl<'a> Run<'a> {
+    fn name(&self, what: &str) -> String {
+        format!("{}.{what}", name_of(self.kind))
+    }
+
+    fn setup(&self, protocol: Protocol, accounts: usize) -> Setup<'a> {
+        let (executable, chat, target) = (self.executable, self.chat, self.target);
+        Setup { executable, chat, protocol, accounts, target, by_way_of: None }
+    }
+
+    /// Those that could be started, each with a first idea of what it can carry.
+    fn contenders(&mut self) -> Vec<Contender> {
+        let wanted =
+            [("secure.1", Protocol::Secure, 1), ("secure.2", Protocol::Secure, 2), ("classic.1", Protocol::Classic, 1)];
+        let mut started = Vec::new();
+        for (name, protocol, accounts) in wanted {
+            let setup = self.setup(protocol, accounts);
+            let start = || {
+                let pair = Pair::start(setup)?;
+                let expected = target::rate_within(pair.entrance, self.plan.warm_up)?;
+                anyhow::Ok(Contender { name, pair, expected })
+            };
+            match start() {
+                Ok(contender) => started.push(contender),
+                Err(error) => self.samples.fail(self.name(name), &format!("{error:#}")),
+            }
+            std::thread::sleep(PAUSE);
+        }
+        started
+    }
+
+    fn slixmpp(&mut self) -> Option<Slixmpp> {
+        let started = Slixmpp::start(self.chat, SLIXMPP[0], SLIXMPP[1]);
+        started.inspect_err(|error| self.samples.fail(self.name("slixmpp"), &format!("{error:#}"))).ok()
+    }
+
+    fn bulk(&mut self, contender: &mut Contender) {
+        let length = (contender.expected * self.plan.bulk.as_secs_f64()) as u64;
+        let rate = target::rate_of(contender.pair.entrance, length);
+        self.samples.record(self.name(contender.name), rate);
+        std::thread::sleep(PAUSE);
+    }
+
+    /// For one pair and for two, each size.
+    fn raw(&mut self) {
+        for pairs in 1..=RAW.len() {
+            for block in (self.plan.raw_blocks)(self.kind) {
+                let rate = raw::rate(self.chat, &RAW[..pairs], *block, self.plan.peer_bulk);
+                self.samples.record(self.name(&format!("raw.{pairs}.{block}")), rate);
+            }
+        }
+    }
+
+    fn peer(&mut self, slixmpp: &mut Slixmpp) {
+        for (block, at_once) in self.plan.slixmpp {
+            let rate = slixmpp.rate(*block, *at_once, self.plan.peer_bulk);
+            self.samples.record(self.name(&format!("slixmpp.{at_once}.{block}")), rate);
+        }
+    }
+
+    /// A Tor cell through ours, and a ping without it.
+    fn delays(&mut self, ours: Option<&Contender>) {
+        let count = self.plan.echoes;
+        if let Some(contender) = ours {
+            let times = Echo::start(contender.pair.entrance).and_then(|mut echo| {
+                // The first one opens the stream.
+                echo.times(count / 10)?;
+                echo.times(count)
+            });
+            self.keep_delays("cell", times);
+        }
+        self.keep_delays("ping", raw::ping_times(self.chat, RAW[0], count));
+    }
+
+    fn keep_delays(&mut self, what: &str, times: Result<Vec<f64>>) {
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let value = times.as_ref().map(|times| quantile(&sorted(times), share));
+            let value = value.map_err(|error| anyhow::anyhow!("{error:#}"));
+            self.samples.record(self.name(&format!("{what}.{name}")), value);
+        }
+        for time in times.iter().flatten() {
+            self.samples.add(self.name(&format!("{what}.times")), *time);
+        }
+    }
+}
