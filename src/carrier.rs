@@ -65,10 +65,16 @@ impl Carrier {
     }
 
     /// What an incoming stanza is to us. `classic`: whether anybody can have reason to speak the classic protocol with
-    /// us. If not, its stanzas are as unknown as any other.
-    pub fn receive(&self, stanza: Stanza, classic: bool) -> Received {
+    /// us. If not, its stanzas are as unknown as any other. `has_bytestream`: whether somebody has a bytestream with us.
+    /// From everybody else blocks are as unknown as anything, and not even read, which would take time.
+    pub fn receive(
+        &self,
+        stanza: Stanza,
+        classic: bool,
+        has_bytestream: impl FnOnce(&FullJid) -> bool,
+    ) -> Received {
         match stanza {
-            Stanza::Iq(iq) => self.receive_iq(iq, classic),
+            Stanza::Iq(iq) => self.receive_iq(iq, classic, has_bytestream),
             Stanza::Message(_) if !classic => Received::Nothing,
             Stanza::Message(message) => match classic::read_message(message) {
                 Some((from, incoming)) => Received::Classic { from, incoming },
@@ -78,10 +84,12 @@ impl Carrier {
         }
     }
 
-    fn receive_iq(&self, iq: Iq, classic: bool) -> Received {
+    fn receive_iq(&self, iq: Iq, classic: bool, has_bytestream: impl FnOnce(&FullJid) -> bool) -> Received {
         let (header, payload) = iq.split();
         match payload {
-            IqPayload::Get(_) | IqPayload::Set(_) => receive_request(header, payload, classic),
+            IqPayload::Get(_) | IqPayload::Set(_) => {
+                receive_request(header, payload, classic, has_bytestream)
+            }
             IqPayload::Result(_) | IqPayload::Error(_) => self.receive_answer(header, payload),
         }
     }
@@ -112,10 +120,16 @@ fn receive_secure_answer(from: Jid, iq: session::IqId, payload: &IqPayload) -> R
     from.try_into_full().map_or(Received::Nothing, |from| Received::Secure { from, incoming })
 }
 
-fn receive_request(header: IqHeader, payload: IqPayload, classic: bool) -> Received {
+fn receive_request(
+    header: IqHeader,
+    payload: IqPayload,
+    classic: bool,
+    has_bytestream: impl FnOnce(&FullJid) -> bool,
+) -> Received {
     let full = header.from.clone().and_then(|from| from.try_into_full().ok());
+    let has_bytestream = full.as_ref().is_some_and(has_bytestream);
     if let IqPayload::Set(element) = &payload {
-        if let (Some(from), Some(incoming)) = (&full, ibb::read_set(&header.id, element)) {
+        if let (Some(from), Some(incoming)) = (&full, ibb::read_set(&header.id, element, has_bytestream)) {
             return Received::Secure { from: from.clone(), incoming };
         }
         if classic && let (Some(from), Some(payload)) = (&header.from, classic::read_set(element)) {

@@ -211,8 +211,8 @@ pub enum Outgoing {
         /// The id of that IQ.
         id: String,
     },
-    /// What a chat client without In-Band Bytestreams answers: `service-unavailable`.
-    Unavailable {
+    /// What a chat client answers that knows no In-Band Bytestreams: the same as to anything unknown.
+    Refusal {
         /// The id of the IQ that it answers.
         id: String,
     },
@@ -247,6 +247,11 @@ pub enum Incoming {
         id: String,
         /// The bytestream's id.
         sid: String,
+    },
+    /// A request that nothing here knows.
+    Unknown {
+        /// The IQ's id.
+        id: String,
     },
     /// The result of an IQ of ours.
     Result {

@@ -39,7 +39,7 @@ pub(super) fn stanza(transmit: Transmit, id_prefix: &str) -> Stanza {
         }
         Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()),
         Outgoing::Result { id } => Iq::Result { from: None, to, id, payload: None },
-        Outgoing::Unavailable { id } => manners::unavailable(to, id),
+        Outgoing::Refusal { id } => manners::refusal(to, id),
     }
     .into()
 }
@@ -57,9 +57,10 @@ pub(super) fn iq_of(prefix: &str, id: &str) -> Option<IqId> {
     id.strip_prefix(prefix)?.strip_prefix(MARK)?.parse().ok().map(IqId)
 }
 
-/// The set with this payload, if there is no doubt about its meaning.
-pub(super) fn read_set(id: &str, element: &Element) -> Option<Incoming> {
-    if !element.has_ns(ns::IBB) || element.children().next().is_some() {
+/// The set with this payload, if there is no doubt about its meaning. Who has no bytestream can only open one.
+pub(super) fn read_set(id: &str, element: &Element, has_bytestream: bool) -> Option<Incoming> {
+    let is_listened_to = has_bytestream || element.name() == "open";
+    if !is_listened_to || !element.has_ns(ns::IBB) || element.children().next().is_some() {
         return None;
     }
     let id = id.to_owned();

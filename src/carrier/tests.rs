@@ -30,7 +30,7 @@ fn received(xml: &str) -> Received {
         "iq" => Iq::try_from(element).unwrap().into(),
         _ => Message::try_from(element).unwrap().into(),
     };
-    Carrier::new("p").receive(stanza, true)
+    Carrier::new("p").receive(stanza, true, |_| true)
 }
 
 fn incoming(xml: &str) -> Incoming {
@@ -131,12 +131,15 @@ fn where_nobody_uses_the_classic_protocol_its_stanzas_are_unknown_ones() {
         for kind in ["get", "set"] {
             let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
             let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-            assert!(matches!(Carrier::new("p").receive(iq.into(), false), Received::Request { .. }), "{xml}");
+            assert!(
+                matches!(Carrier::new("p").receive(iq.into(), false, |_| true), Received::Request { .. }),
+                "{xml}"
+            );
         }
     }
     let message = format!("<message xmlns='jabber:client' from='eve@x/r' type='chat'>{connect}</message>");
     let message = Message::try_from(message.parse::<Element>().unwrap()).unwrap();
-    assert!(matches!(Carrier::new("p").receive(message.into(), false), Received::Nothing));
+    assert!(matches!(Carrier::new("p").receive(message.into(), false, |_| true), Received::Nothing));
 }
 
 #[test]

@@ -75,16 +75,20 @@ impl Door {
         ours
     }
 
-    /// Whether `from`, at our account `to`, proves himself with `sid`, for the first time and within the limits; then
-    /// its minute, with which it has to be remembered.
-    pub(super) fn knock(&mut self, now_minute: u64, sid: &Sid, from: &FullJid, to: &FullJid) -> Option<u64> {
-        let minute = self.keys.check_first_contact(sid, now_minute, from, to)?;
+    /// The minute in which `sid` was made with the bridge line, by `from` for our account `to`, if it was.
+    pub(super) fn check(&self, now_minute: u64, sid: &Sid, from: &FullJid, to: &FullJid) -> Option<u64> {
+        self.keys.check_first_contact(sid, now_minute, from, to)
+    }
+
+    /// Whether `from`, who has proved himself with `sid` of `minute`, does so for the first time and within the limits.
+    /// Then the two have to be remembered.
+    pub(super) fn admit(&mut self, now_minute: u64, minute: u64, sid: Sid, from: &FullJid) -> bool {
         self.forget_old(now_minute);
-        if self.accepted.contains_key(sid) || !self.visitors.admit(now_minute, from.to_bare(), self.limits) {
-            return None;
+        if self.accepted.contains_key(&sid) || !self.visitors.admit(now_minute, from.to_bare(), self.limits) {
+            return false;
         }
-        self.accepted.insert(*sid, minute);
-        Some(minute)
+        self.accepted.insert(sid, minute);
+        true
     }
 
     /// Once a minute: there may be thousands to look through.
@@ -134,7 +138,7 @@ mod tests {
     fn knocks(door: &mut Door, minute: u64, nonce: u32, from: &str) -> bool {
         let (from, to) = (jid(from), jid("bridge@x/r"));
         let sid = door.keys.first_contact(nonce, minute, &from, &to);
-        door.knock(minute, &sid, &from, &to).is_some()
+        door.check(minute, &sid, &from, &to).is_some_and(|said| door.admit(minute, said, sid, &from))
     }
 
     #[test]

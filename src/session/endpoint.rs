@@ -6,6 +6,7 @@ mod greeting;
 mod outgoing;
 mod sessions;
 mod stanzas;
+mod strangers;
 mod timeouts;
 mod ways;
 

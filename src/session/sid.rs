@@ -41,6 +41,10 @@ const NONCE_MASK: u64 = (1 << (FIELD_BITS - MINUTE_BITS)) - 1;
 const FIRST_CONTACT: u8 = 1;
 const FURTHER_PATH: u8 = 2;
 
+/// Where a UUID as text has its hyphens, and how long it is.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+const TEXT_LENGTH: usize = 36;
+
 /// A bytestream's id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid([u8; 16]);
@@ -98,12 +102,21 @@ impl FromStr for Sid {
     type Err = NotASid;
 
     fn from_str(text: &str) -> Result<Self, NotASid> {
-        let digits: String = text.chars().filter(|c| *c != '-').take(33).collect();
-        let bits = u128::from_str_radix(&digits, 16).map_err(|_| NotASid)?;
-        let sid = Self(bits.to_be_bytes());
+        if text.len() != TEXT_LENGTH {
+            return Err(NotASid);
+        }
+        let mut bits = 0u128;
+        for (place, byte) in text.bytes().enumerate() {
+            match byte {
+                b'-' if HYPHENS.contains(&place) => {}
+                _ if HYPHENS.contains(&place) => return Err(NotASid),
+                b'0'..=b'9' => bits = bits << 4 | u128::from(byte - b'0'),
+                b'a'..=b'f' => bits = bits << 4 | u128::from(byte - b'a' + 10),
+                _ => return Err(NotASid),
+            }
+        }
         let is_version_4 = bits >> 76 & 0xf == 4 && bits >> 62 & 0b11 == 0b10;
-        // Upper case, signs, and hyphens elsewhere are other spellings.
-        (is_version_4 && sid.to_string() == text).then_some(sid).ok_or(NotASid)
+        is_version_4.then_some(Self(bits.to_be_bytes())).ok_or(NotASid)
     }
 }
 

@@ -7,11 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 use tokio_xmpp::Stanza;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::FullJid;
 
+use super::cores::Cores;
 use super::{Shared, State, core_id};
 use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
+use crate::session::Incoming;
 use crate::xmpp::{AccountEvent, AccountId, manners};
 
 /// How many events are handled under one lock.
@@ -96,22 +100,32 @@ impl Shared {
         if let Stanza::Presence(presence) = &stanza {
             return self.on_presence(state, id, presence);
         }
-        match self.carrier.receive(stanza, state.cores.classic.is_in_use()) {
+        let Cores { classic, secure } = &mut state.cores;
+        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
+        match self.carrier.receive(stanza, classic.is_in_use(), has_bytestream) {
             Received::Classic { from, incoming } => {
-                state.cores.classic.handle_stanza(now, core_id(id), &from, incoming);
+                classic.handle_stanza(now, core_id(id), &from, incoming);
             }
             Received::Secure { from, incoming } => {
-                state.cores.secure.handle_stanza(now, core_id(id), &from, incoming);
+                secure.handle_stanza(now, core_id(id), &from, incoming);
             }
-            Received::Request { from, iq } => {
-                if let Some(from) = from {
-                    state.cores.classic.handle_sign_of_life(now, core_id(id), &from);
-                }
-                if let Some(reply) = manners::reply_to(&iq) {
-                    self.pool.send(id, reply.into(), None);
-                }
-            }
+            Received::Request { from, iq } => self.on_request(state, now, id, from.as_ref(), &iq),
             Received::Nothing => {}
+        }
+    }
+
+    fn on_request(&self, state: &mut State, now: Instant, id: AccountId, from: Option<&FullJid>, iq: &Iq) {
+        let Cores { classic, secure } = &mut state.cores;
+        if let Some(from) = from {
+            classic.handle_sign_of_life(now, core_id(id), from);
+            if manners::refuses(iq) {
+                // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
+                let unknown = Incoming::Unknown { id: iq.id().to_owned() };
+                return secure.handle_stanza(now, core_id(id), from, unknown);
+            }
+        }
+        if let Some(reply) = manners::reply_to(iq) {
+            self.pool.send(id, reply.into(), None);
         }
     }
 }

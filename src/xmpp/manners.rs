@@ -5,8 +5,8 @@
 //! true name would give its owner away, so it tells that one, always the same: a version that followed the times, or
 //! that everyone could choose, would tell our accounts apart. `tests/looks` asks the real slixmpp the same questions.
 //!
-//! The refusal of an unknown request is the exception: it is the standard's `service-unavailable`, which both
-//! protocols rely on, and not slixmpp's `feature-not-implemented`.
+//! So its refusal of an unknown request is slixmpp's, too: `feature-not-implemented` with a text, where the standard has
+//! `service-unavailable` (RFC 6120 section 8.4).
 
 mod contacts;
 mod facts;
@@ -16,23 +16,27 @@ pub use contacts::{Ids, new_id, reply_to_presence};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-/// The answer to `iq`, if it gets one. An unknown request gets `service-unavailable` (RFC 6120 section 8.4). Results and
-/// errors are never answered (RFC 6120 section 8.2.3).
+/// What slixmpp says to a request that none of its plugins knows.
+const UNKNOWN: &str = "No handlers registered for this request.";
+
+/// The answer to `iq`, if it gets one. An unknown request gets the [`refusal`]. Results and errors are never answered
+/// (RFC 6120 section 8.2.3).
 pub fn reply_to(iq: &Iq) -> Option<Iq> {
-    let (from, id, answer) = match iq {
-        Iq::Get { from, id, payload, .. } => (from, id, facts::answer_get(payload)),
-        Iq::Set { from, id, payload, .. } => (from, id, facts::answer_set(payload)),
-        Iq::Result { .. } | Iq::Error { .. } => return None,
-    };
-    let (to, id) = (from.clone(), id.clone());
-    match answer {
+    let (to, id) = (iq.from().cloned(), iq.id().to_owned());
+    match answer(iq) {
         Answer::Result(payload) => Some(Iq::Result { from: None, to, id, payload }),
         Answer::Error(error) => Some(Iq::Error { from: None, to, id, error: *error, payload: None }),
-        Answer::Unknown => Some(unavailable(to, id)),
+        Answer::Unknown => Some(refusal(to, id)),
         Answer::Nothing => None,
     }
+}
+
+/// Whether the answer to `iq` is the [`refusal`].
+pub fn refuses(iq: &Iq) -> bool {
+    matches!(answer(iq), Answer::Unknown)
 }
 
 /// The answer to a ping; none for anything else.
@@ -44,8 +48,9 @@ pub fn answer_ping(iq: &Iq) -> Option<Iq> {
 }
 
 /// The refusal of a request that is not understood: the same for all of them, whoever asks.
-pub fn unavailable(to: Option<Jid>, id: String) -> Iq {
-    Iq::Error { from: None, to, id, error: error(DefinedCondition::ServiceUnavailable), payload: None }
+pub fn refusal(to: Option<Jid>, id: String) -> Iq {
+    let error = error_with_text(DefinedCondition::FeatureNotImplemented, UNKNOWN);
+    Iq::Error { from: None, to, id, error, payload: None }
 }
 
 /// What becomes of a request.
@@ -55,6 +60,21 @@ enum Answer {
     /// It is refused as everything is that is not understood.
     Unknown,
     Nothing,
+}
+
+fn answer(iq: &Iq) -> Answer {
+    match iq {
+        Iq::Get { payload, .. } => facts::answer_get(payload),
+        Iq::Set { payload, .. } => facts::answer_set(payload),
+        Iq::Result { .. } | Iq::Error { .. } => Answer::Nothing,
+    }
+}
+
+fn error_with_text(defined_condition: DefinedCondition, text: &str) -> StanzaError {
+    let mut error = error(defined_condition);
+    // Not one of its `texts`: those would be written with a language.
+    error.other = Some(Element::builder("text", ns::XMPP_STANZAS).append(text).build());
+    error
 }
 
 fn error(defined_condition: DefinedCondition) -> StanzaError {
@@ -71,7 +91,6 @@ fn error(defined_condition: DefinedCondition) -> StanzaError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
-    use xmpp_parsers::ns;
     use xmpp_parsers::ping::Ping;
 
     fn peer() -> Jid {
@@ -121,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_request_gets_service_unavailable() {
-        let refused = Some(unavailable(Some(peer()), "q".into()));
+    fn all_unknown_requests_get_the_same_refusal() {
+        let refused = Some(refusal(Some(peer()), "q".into()));
         for payload in [
             "<query xmlns='jabber:iq:unheard-of'/>",
             "<open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='x'/>",
@@ -131,20 +150,42 @@ mod tests {
             "<packet xmlns='hexchat:packet'/>",
         ] {
             for kind in ["get", "set"] {
-                assert_eq!(reply_to(&request(kind, payload)), refused, "{payload}");
+                let request = request(kind, payload);
+                assert!(refuses(&request), "{payload}");
+                assert_eq!(reply_to(&request), refused, "{payload}");
             }
         }
         assert_eq!(
             condition("set", "<query xmlns='jabber:iq:version'/>"),
-            DefinedCondition::ServiceUnavailable
+            DefinedCondition::FeatureNotImplemented
         );
+    }
+
+    #[test]
+    fn the_refusal_is_written_as_slixmpp_writes_it() {
+        let refusal = Element::from(refusal(Some(peer()), "q".into()));
+        let error = refusal.get_child("error", ns::JABBER_CLIENT).unwrap();
+        assert_eq!(
+            String::from(error),
+            "<error xmlns='jabber:client' type='cancel'>\
+             <feature-not-implemented xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>No handlers registered for this request.</text></error>"
+        );
+    }
+
+    #[test]
+    fn what_is_known_is_not_refused() {
+        for payload in ["<query xmlns='jabber:iq:version'/>", "<time xmlns='urn:xmpp:time'/>"] {
+            assert!(!refuses(&request("get", payload)), "{payload}");
+        }
+        assert!(!refuses(&Iq::empty_result(peer(), "r").with_from(peer())));
     }
 
     #[test]
     fn answers_are_never_answered() {
         let result = Iq::empty_result(peer(), "r").with_from(peer());
         assert!(reply_to(&result).is_none());
-        assert!(reply_to(&unavailable(Some(peer()), "e".into())).is_none());
+        assert!(reply_to(&refusal(Some(peer()), "e".into())).is_none());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! How connections come about, and how they do not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hexchat_pt::classic::{Aliases, Config, Header, Payload};
-use hexchat_pt::protocol::{Address, CloseReason};
+use hexchat_pt::classic::{Aliases, Config, Endpoint, Header, Incoming, Outgoing, Payload};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
@@ -80,6 +80,25 @@ fn a_connect_to_nobody_fails_at_once() {
         let flow = world.open_to(Jid::new(to).unwrap(), Script::default(), Script::default());
         world.run_for(SECOND);
         assert_eq!(outcome(&world, flow), Outcome::Broken(CloseReason::PeerUnavailable));
+    }
+}
+
+/// A server says that nobody is there, and an ordinary client that it does not understand.
+#[test]
+fn a_connect_that_somebody_else_refuses_fails_at_once() {
+    let (now, ours) = (Instant::now(), AccountId(1));
+    let peer = FullJid::new("somebody@x/r").unwrap();
+    for nobody_there in [true, false] {
+        let mut endpoint = Endpoint::new(Config::default());
+        let jid = FullJid::new("left@x/r").unwrap();
+        endpoint.handle_account(now, ours, AccountChange::Online { jid, resumed: false });
+        let [local, remote] = ["1", "2"].map(|port| Address::new("192.0.2.1", port).unwrap());
+        let id = endpoint.connect(now, &[ours], peer.clone().into(), local, remote).unwrap();
+        let Some(Outgoing::Set(set, _)) = endpoint.poll_transmit(now).map(|transmit| transmit.stanza) else {
+            panic!("no connect");
+        };
+        endpoint.handle_stanza(now, ours, &peer.clone().into(), Incoming::Error { set, nobody_there });
+        assert_eq!(endpoint.close_reason(id), Some(CloseReason::PeerUnavailable));
     }
 }
 

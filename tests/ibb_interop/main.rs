@@ -139,6 +139,6 @@ async fn slixmpp_is_refused_like_any_stranger() {
     let mut end = End::online(&server, "alice").await;
     peer.say(&format!("give {} 1", end.jid())).unwrap();
     let (_, Incoming::Open { id, .. }) = end.next().await else { panic!("no open") };
-    end.send(&from, Outgoing::Unavailable { id });
-    peer.wait_for_line(|line| line == "refused service-unavailable", PATIENCE).unwrap();
+    end.send(&from, Outgoing::Refusal { id });
+    peer.wait_for_line(|line| line == "refused feature-not-implemented", PATIENCE).unwrap();
 }

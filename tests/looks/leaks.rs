@@ -30,17 +30,17 @@ async fn a_stranger_sees_neither_presence_nor_its_end() {
     // Somebody who is a contact sees it, which shows that there is something to see.
     let mut bob = Prober::log_in(&lab.server, "bob").await;
     bob.come_online().await;
-    bob.send(&format!("<presence type='subscribe' to='{}'/>", lab.ours.bare())).await;
-    bob.until(|stanza| lab.ours.sent(stanza) && stanza.attr("type") == Some("subscribe")).await;
+    bob.send(&format!("<presence type='subscribe' to='{}'/>", lab.bridge.bare())).await;
+    bob.until(|stanza| lab.bridge.sent(stanza) && stanza.attr("type") == Some("subscribe")).await;
     for stanza in [
-        format!("<presence type='probe' to='{}'/>", lab.ours.bare()),
-        format!("<message type='chat' to='{}'><body>Hello</body></message>", lab.ours.bare()),
+        format!("<presence type='probe' to='{}'/>", lab.bridge.bare()),
+        format!("<message type='chat' to='{}'><body>Hello</body></message>", lab.bridge.bare()),
     ] {
         eve.send(&stanza).await;
     }
-    let Lab { ours, server: _server, .. } = lab;
-    let (jid, bare) = (ours.jid.clone(), ours.bare().to_owned());
-    ours.log_out();
+    let Lab { bridge, server: _server, .. } = lab;
+    let (jid, bare) = (bridge.jid.clone(), bridge.bare().to_owned());
+    bridge.log_out();
     bob.until(|stanza| stanza.attr("from") == Some(&jid) && stanza.attr("type") == Some("unavailable")).await;
     let heard = everything(&mut eve).await;
     let leaks: Vec<_> = heard
@@ -55,7 +55,7 @@ async fn messages_to_the_bare_jid_get_no_reply() {
     let lab = Lab::start(Kind::Prosody, &["eve"]).await;
     let mut eve = Prober::log_in(&lab.server, "eve").await;
     eve.come_online().await;
-    for subject in [&lab.ours, &lab.bridge] {
+    for subject in [&lab.classic, &lab.bridge, &lab.client] {
         for payload in [
             "<body>Hello</body>",
             "<body>Hello</body><request xmlns='urn:xmpp:receipts'/>",

@@ -72,12 +72,56 @@ pub(crate) const REQUESTS: &[Probe] = &[
         "<iq type='get' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='x'/></iq>",
     ),
     (
+        "IBB open without a kind of stanza",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11'/></iq>",
+    ),
+    (
+        "IBB open with the largest blocks",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='65535' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11' stanza='iq'/></iq>",
+    ),
+    (
+        "IBB open with blocks of nothing",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='0' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11' stanza='iq'/></iq>",
+    ),
+    (
+        "IBB open with a short sid",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='i781hf64' stanza='iq'/></iq>",
+    ),
+    (
+        "IBB open with an empty sid",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='' stanza='iq'/></iq>",
+    ),
+    (
+        "IBB open with a sid in capitals",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='4AD9A5C4-3D4D-4C2E-B1C6-0F6F3A3C9D11' stanza='iq'/></iq>",
+    ),
+    (
+        "IBB open with a sid of another version",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='4ad9a5c4-3d4d-1c2e-b1c6-0f6f3a3c9d11' stanza='iq'/></iq>",
+    ),
+    (
+        "IBB open with a child",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11' stanza='iq'><x/></open></iq>",
+    ),
+    (
+        "IBB open again",
+        "<iq type='set' id='ID' to='TO'><open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11' stanza='iq'/></iq>",
+    ),
+    (
         "IBB data",
         "<iq type='set' id='ID' to='TO'><data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11'>AAAA</data></iq>",
     ),
     (
         "IBB data that is malformed",
         "<iq type='set' id='ID' to='TO'><data xmlns='http://jabber.org/protocol/ibb' seq='-1' sid='x'>*</data></iq>",
+    ),
+    (
+        "IBB data without a block",
+        "<iq type='set' id='ID' to='TO'><data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='4ad9a5c4-3d4d-4c2e-b1c6-0f6f3a3c9d11'/></iq>",
+    ),
+    (
+        "IBB data of a far block",
+        "<iq type='set' id='ID' to='TO'><data xmlns='http://jabber.org/protocol/ibb' seq='65535' sid='i781hf64'>AAAA</data></iq>",
     ),
     (
         "IBB close",
@@ -88,8 +132,20 @@ pub(crate) const REQUESTS: &[Probe] = &[
         "<iq type='set' id='ID' to='TO'><close xmlns='http://jabber.org/protocol/ibb'/></iq>",
     ),
     (
+        "IBB close with a short sid",
+        "<iq type='set' id='ID' to='TO'><close xmlns='http://jabber.org/protocol/ibb' sid='i781hf64'/></iq>",
+    ),
+    (
+        "IBB of no kind",
+        "<iq type='set' id='ID' to='TO'><reopen xmlns='http://jabber.org/protocol/ibb' sid='i781hf64'/></iq>",
+    ),
+    (
         "jingle",
         "<iq type='set' id='ID' to='TO'><jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' initiator='PROBER' sid='a73sjjvkla37jfea'><content creator='initiator' name='a'><description xmlns='urn:xmpp:jingle:apps:file-transfer:5'/><transport xmlns='urn:xmpp:jingle:transports:ibb:1' block-size='4096' sid='ch3d9s71'/></content></jingle></iq>",
+    ),
+    (
+        "jingle that ends",
+        "<iq type='set' id='ID' to='TO'><jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='a73sjjvkla37jfea'><reason><success/></reason></jingle></iq>",
     ),
     (
         "a roster push from a stranger",
@@ -156,8 +212,8 @@ pub(crate) const MESSAGES: &[Probe] = &[
     ),
 ];
 
-/// Presence, in the order in which a contact is made and lost again.
-pub(crate) const CONTACTS: &[Probe] = &[
+/// Presence of somebody who does not ask for anything.
+pub(crate) const PRESENCE: &[Probe] = &[
     ("directed presence", "<presence id='ID' to='TO'><show>away</show></presence>"),
     (
         "directed presence with capabilities",
@@ -173,6 +229,10 @@ pub(crate) const CONTACTS: &[Probe] = &[
     ("subscribed unasked", "<presence id='ID' to='BARE' type='subscribed'/>"),
     ("unsubscribed unasked", "<presence id='ID' to='BARE' type='unsubscribed'/>"),
     ("unsubscribe unasked", "<presence id='ID' to='BARE' type='unsubscribe'/>"),
+];
+
+/// Presence, in the order in which a contact is made and lost again.
+pub(crate) const CONTACTS: &[Probe] = &[
     ("subscribe", "<presence id='ID' to='BARE' type='subscribe'/>"),
     ("subscribe again", "<presence id='ID' to='BARE' type='subscribe'/>"),
     ("probe by a subscriber", "<presence id='ID' to='BARE' type='probe'/>"),

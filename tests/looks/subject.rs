@@ -1,7 +1,8 @@
-//! The two accounts that should look the same.
+//! The accounts that should look the same.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,16 +15,21 @@ use crate::prober::{PATIENCE, Prober};
 
 /// The user behind the reference.
 pub(crate) const PLAIN: &str = "plain";
-/// The user behind our account.
-pub(crate) const OURS: &str = "ours";
-/// The user behind the account of a bridge that speaks the secure protocol alone.
-pub(crate) const BRIDGE: &str = "quiet";
+/// The user behind a bridge of the classic protocol.
+const CLASSIC: &str = "classic";
+/// The user behind a bridge of the secure protocol alone.
+const BRIDGE: &str = "bridge";
+/// The user behind a client of that bridge.
+const CLIENT: &str = "client";
 
-/// A chat server with both accounts online.
+/// A chat server with the accounts online.
 pub(crate) struct Lab {
     pub(crate) plain: Subject,
-    pub(crate) ours: Subject,
+    pub(crate) classic: Subject,
     pub(crate) bridge: Subject,
+    /// It has a connection through the bridge.
+    pub(crate) client: Subject,
+    _connection: [TcpStream; 2],
     // After the clients, which say farewell to it.
     pub(crate) server: ChatServer,
 }
@@ -34,22 +40,38 @@ pub(crate) struct Subject {
     pub(crate) jid: String,
     // Before the folder, so that it has ended when its files go.
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Lab {
-    /// Both accounts, and others for `probers`.
+    /// All accounts, and others for `probers`.
     pub(crate) async fn start(kind: Kind, probers: &[&str]) -> Self {
-        let users: Vec<&str> = [PLAIN, OURS, BRIDGE].iter().chain(probers).copied().collect();
+        let users: Vec<&str> = [PLAIN, CLASSIC, BRIDGE, CLIENT].iter().chain(probers).copied().collect();
         let server = ChatServer::start(kind, Rate::Unlimited, &users).unwrap();
-        let [plain, ours, bridge] =
-            [Subject::plain, Subject::ours, Subject::bridge].map(|start| start(&server));
+        let target = TcpListener::bind("127.0.0.1:0").unwrap();
+        let allowed = target.local_addr().unwrap().to_string();
+        let plain = Subject::plain(&server);
+        let classic = Subject::hexchat(&server, CLASSIC, &["serve", "--allow", "127.0.0.1:1"]);
+        let bridge = Subject::hexchat(&server, BRIDGE, &["serve", "--secure", "--allow", &allowed]);
+        bridge.process.wait_for_line(|line| line.starts_with("READY "), PATIENCE).unwrap();
+        let client = Subject::client_of(&bridge, &server, &allowed);
         let mut prober = Prober::log_in(&server, probers[0]).await;
-        for subject in [&plain, &ours, &bridge] {
+        for subject in [&plain, &classic, &bridge, &client] {
             subject.wait_until_online(&mut prober).await;
         }
-        Self { plain, ours, bridge, server }
+        let connection = connect_through(&client, &target);
+        Self { plain, classic, bridge, client, _connection: connection, server }
     }
+}
+
+/// A connection through both halves, and what comes out at the target.
+fn connect_through(client: &Subject, target: &TcpListener) -> [TcpStream; 2] {
+    let line = client.process.wait_for_line(|line| line.starts_with("LISTENING "), PATIENCE).unwrap();
+    let mut application = TcpStream::connect(&line["LISTENING ".len()..]).unwrap();
+    let (mut reached, _) = target.accept().unwrap();
+    application.write_all(b"hello").unwrap();
+    reached.read_exact(&mut [0; 5]).unwrap();
+    [application, reached]
 }
 
 impl Subject {
@@ -68,17 +90,15 @@ impl Subject {
             .start()
             .unwrap();
         let line = process.wait_for_line(|line| line.starts_with("READY "), PATIENCE).unwrap();
-        Self { jid: line["READY ".len()..].to_owned(), process, _folder: folder }
+        Self { jid: line["READY ".len()..].to_owned(), process, folder }
     }
 
-    /// One of our accounts that serve the classic protocol.
-    fn ours(server: &ChatServer) -> Self {
-        Self::hexchat(server, OURS, &["serve", "--allow", "127.0.0.1:1"])
-    }
-
-    /// A bridge's account.
-    fn bridge(server: &ChatServer) -> Self {
-        Self::hexchat(server, BRIDGE, &["serve", "--secure", "--allow", "127.0.0.1:1"])
+    /// One that reaches `bridge` by its bridge line.
+    fn client_of(bridge: &Self, server: &ChatServer, target: &str) -> Self {
+        let line = bridge.folder.path().join("state/hexchat_bridgeline.txt");
+        let line = line.to_str().unwrap();
+        let args = ["forward", "--listen", "127.0.0.1:0", "--bridge-line-file", line, "--target", target];
+        Self::hexchat(server, CLIENT, &args)
     }
 
     fn hexchat(server: &ChatServer, user: &str, args: &[&str]) -> Self {
@@ -93,7 +113,7 @@ impl Subject {
             .arg(folder.path().join("state"))
             .start()
             .unwrap();
-        Self { jid, process, _folder: folder }
+        Self { jid, process, folder }
     }
 
     /// Its bare JID.

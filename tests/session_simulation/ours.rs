@@ -100,7 +100,7 @@ impl Ours {
             }
             Outgoing::Close { iq, sid } => (id_of(iq), Body::Close { sid }),
             Outgoing::Result { id } => (id, Body::Result),
-            Outgoing::Unavailable { id } => (id, Body::Error),
+            Outgoing::Refusal { id } => (id, Body::Error),
         };
         Stanza { id, body }
     }

@@ -19,7 +19,7 @@ fn written(stanza: Outgoing) -> String {
 
 fn received(xml: &str) -> Received {
     let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-    Carrier::new("p").receive(iq.into(), true)
+    Carrier::new("p").receive(iq.into(), true, |_| true)
 }
 
 /// A set with this payload from somebody with a resource.
@@ -80,7 +80,7 @@ fn an_answer_is_empty_and_a_refusal_is_the_ordinary_one() {
         "<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'><what xmlns='urn:ever'/></iq>";
     let Received::Request { iq, .. } = received(request) else { panic!("not a request") };
     let ordinary = Stanza::from(manners::reply_to(&iq).unwrap());
-    let refusal = written(Outgoing::Unavailable { id: "i1".into() });
+    let refusal = written(Outgoing::Refusal { id: "i1".into() });
     assert_eq!(refusal, tokio_xmpp::PrintRawXml(&ordinary).to_string());
 }
 
@@ -142,6 +142,22 @@ fn what_cannot_be_read_is_a_request_like_any_other() {
 }
 
 #[test]
+fn who_has_no_bytestream_can_only_open_one() {
+    for (payload, expected) in [
+        ("<open NS block-size='4096' sid='s'/>", true),
+        ("<data NS seq='0' sid='s'>AAAA</data>", false),
+        ("<close NS sid='s'/>", false),
+    ] {
+        let payload = payload.replace("NS", "xmlns='http://jabber.org/protocol/ibb'");
+        let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='set' id='i1'>{payload}</iq>");
+        let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
+        let received = Carrier::new("p").receive(iq.into(), true, |_| false);
+        assert_eq!(matches!(received, Received::Secure { .. }), expected, "{payload}");
+        assert_eq!(matches!(received, Received::Request { .. }), !expected, "{payload}");
+    }
+}
+
+#[test]
 fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
     let close = "<close xmlns='http://jabber.org/protocol/ibb' sid='s'/>";
     for attributes in ["from='eve@x/r' type='get'", "from='eve@x' type='set'", "type='set'"] {
@@ -179,6 +195,6 @@ proptest! {
         let library = xmpp_parsers::ibb::Data::try_from(element.clone()).ok().map(|data| {
             Incoming::Data { id: "i1".into(), sid: data.sid.0, seq: data.seq, data: data.data }
         });
-        prop_assert_eq!(read_set("i1", &element), library);
+        prop_assert_eq!(read_set("i1", &element, true), library);
     }
 }

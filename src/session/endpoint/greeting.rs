@@ -7,14 +7,13 @@ use xmpp_parsers::jid::FullJid;
 
 use super::ways::OPEN_PATIENCE;
 use super::{Endpoint, Opening, Phase, Session, SessionKey, TimerKey};
-use crate::protocol::{AccountId, CloseReason};
+use crate::protocol::CloseReason;
 use crate::session::Memento;
 use crate::session::established::Established;
 use crate::session::frame::SessionClose;
 use crate::session::handshake::{Credits, Initiator, Request, Responder, SessionId, Status, Welcome};
 use crate::session::keys::SessionKeys;
 use crate::session::path::PathId;
-use crate::session::sid::Sid;
 use crate::session::streams::{Credit, Role, Streams};
 
 /// The outcome of keeping a [`Memento`].
@@ -113,32 +112,6 @@ impl Endpoint {
         let Some(client) = session.indexed.first() else { return Vec::new() };
         let online = door.service().accounts.iter().filter_map(|id| self.online(*id)).cloned().collect();
         door.subset_for(&client.to_bare(), online)
-    }
-
-    /// Somebody at the door may have proved that he has the bridge line: he is let in once that has been noted down.
-    pub(super) fn on_knock(
-        &mut self,
-        now: Instant,
-        via: AccountId,
-        from: &FullJid,
-        sid: &Sid,
-        open: &str,
-    ) -> bool {
-        let minute = self.clock.minute(now);
-        let (Some(ours), Some(door)) =
-            (self.accounts.get(&via).map(|account| &account.jid), self.door.as_mut())
-        else {
-            return false;
-        };
-        let Some(said) = door.knock(minute, sid, from, ours) else { return false };
-        if self.half_open.len() >= self.config.max_half_open_sessions {
-            return false;
-        }
-        let id = self.add_way(now, via, from.clone(), *sid, None, Phase::Remembering(open.to_owned()));
-        self.half_open.silent.insert(id);
-        self.mementos.push_back(Memento { path: id, sid: *sid, minute: said });
-        self.timers.arm(TimerKey::Way(id), now + OPEN_PATIENCE);
-        true
     }
 
     /// The outcome of keeping a memento.

@@ -9,7 +9,6 @@ use crate::protocol::{AccountId, CloseReason};
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;
-use crate::session::sid::Sid;
 use crate::session::{Incoming, IqId, Outgoing, Transmit};
 
 impl Endpoint {
@@ -33,6 +32,7 @@ impl Endpoint {
                 }
                 None => self.refuse_iq(via, from.clone(), id),
             },
+            Incoming::Unknown { id } => self.on_unknown(now, via, from, id),
             Incoming::Result { iq } => self.on_result(now, via, from, iq),
             Incoming::Error { iq } => self.on_error(now, via, from, iq),
         }
@@ -58,46 +58,7 @@ impl Endpoint {
     }
 
     pub(super) fn refuse_iq(&mut self, via: AccountId, to: FullJid, id: String) {
-        self.control.push_back(Transmit { via, to, stanza: Outgoing::Unavailable { id } });
-    }
-
-    /// Somebody asks for a bytestream; false when he has not proved that he may.
-    fn on_open(&mut self, now: Instant, via: AccountId, from: &FullJid, id: &str, sid: &str) -> bool {
-        if !self.accepts_on(via) {
-            return false;
-        }
-        let Ok(sid) = sid.parse::<Sid>() else { return false };
-        match self.session_expecting(via, from, &sid) {
-            Some(key) => self.admit(now, via, from, id, sid, key),
-            None => self.on_knock(now, via, from, &sid, id),
-        }
-    }
-
-    /// The session of which `sid` is a further path that was not used yet.
-    fn session_expecting(&mut self, via: AccountId, from: &FullJid, sid: &Sid) -> Option<SessionKey> {
-        let ours = &self.accounts.get(&via)?.jid;
-        let keys = self.by_jid.get(from)?;
-        let (key, number) = keys.iter().find_map(|key| {
-            let state = self.sessions.get(key)?.state.as_ref()?;
-            Some((*key, state.path_key.check(sid, from, ours)?))
-        })?;
-        let state = self.sessions.get_mut(&key)?.state.as_mut()?;
-        state.path_numbers.insert(number).then_some(key)
-    }
-
-    fn admit(
-        &mut self,
-        now: Instant,
-        via: AccountId,
-        from: &FullJid,
-        id: &str,
-        sid: Sid,
-        key: SessionKey,
-    ) -> bool {
-        let path = self.add_way(now, via, from.clone(), sid, Some(key), Phase::Open);
-        self.answer(via, from.clone(), id.to_owned());
-        self.on_way_open(now, path);
-        true
+        self.control.push_back(Transmit { via, to, stanza: Outgoing::Refusal { id } });
     }
 
     /// A block of a bytestream that we have.

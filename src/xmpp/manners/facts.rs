@@ -6,7 +6,7 @@ use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::DefinedCondition;
 use xmpp_parsers::version::VersionResult;
 
-use super::{Answer, error};
+use super::{Answer, error, error_with_text};
 
 /// The software that it says it is, in the version that Debian 12 ships.
 const SOFTWARE: (&str, &str) = ("Slixmpp", "1.8.3");
@@ -59,8 +59,5 @@ fn version() -> Element {
 }
 
 fn trouble() -> Answer {
-    let mut error = error(DefinedCondition::UndefinedCondition);
-    // Not one of its `texts`: those would be written with a language.
-    error.other = Some(Element::builder("text", ns::XMPP_STANZAS).append(TROUBLE).build());
-    Answer::Error(Box::new(error))
+    Answer::Error(Box::new(error_with_text(DefinedCondition::UndefinedCondition, TROUBLE)))
 }
