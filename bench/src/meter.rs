@@ -28,7 +28,7 @@ impl Meter {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // Whoever is refused tries again.
-                let _ = relay(client, server, &counter, pace);
+                let _ = relay(&client, server, &counter, pace);
             }
         });
         Ok(Self { address, bytes })
@@ -40,9 +40,9 @@ impl Meter {
     }
 }
 
-fn relay(client: TcpStream, server: SocketAddr, counter: &Arc<AtomicU64>, pace: Option<f64>) -> Result<()> {
+fn relay(client: &TcpStream, server: SocketAddr, counter: &Arc<AtomicU64>, pace: Option<f64>) -> Result<()> {
     let server = TcpStream::connect(server)?;
-    for (from, to, pace) in [(&client, &server, pace), (&server, &client, None)] {
+    for (from, to, pace) in [(client, &server, pace), (&server, client, None)] {
         let (from, to, counter) = (from.try_clone()?, to.try_clone()?, Arc::clone(counter));
         to.set_nodelay(true)?;
         thread::spawn(move || {

@@ -94,7 +94,8 @@ fn delays(samples: &Samples) -> Panel<'_> {
 
 /// What stands under this name and a number, as the number and the median.
 fn numbered(samples: &Samples, start: &str, unit: f64) -> Vec<(f64, f64)> {
-    let number = |(name, spread): (&str, crate::samples::Spread)| Some((name.parse().ok()?, spread.median / unit));
+    let number =
+        |(name, spread): (&str, crate::samples::Spread)| Some((name.parse().ok()?, spread.median / unit));
     let mut points: Vec<(f64, f64)> = samples.below(start).filter_map(number).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points
@@ -117,7 +118,13 @@ impl Panel<'_> {
             .x_label_area_size(40)
             .y_label_area_size(56)
             .build_cartesian_2d((x.0 * 0.9..x.1 * 1.1).log_scale(), (y.0 * 0.5..y.1 * 4.0).log_scale())?;
-        chart.configure_mesh().x_desc(self.x).y_desc(self.y).label_style(FONT).light_line_style(TRANSPARENT).draw()?;
+        chart
+            .configure_mesh()
+            .x_desc(self.x)
+            .y_desc(self.y)
+            .label_style(FONT)
+            .light_line_style(TRANSPARENT)
+            .draw()?;
         for (line, colour) in self.lines.iter().zip(COLOURS) {
             if line.points.is_empty() {
                 continue;

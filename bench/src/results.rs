@@ -66,7 +66,10 @@ impl Results {
     }
 
     fn markdown(&self) -> String {
-        let mut text = format!("{}:\n\n| what | value | reach | | |\n| --- | --- | --- | --- | --- |\n", self.headline());
+        let mut text = format!(
+            "{}:\n\n| what | value | reach | | |\n| --- | --- | --- | --- | --- |\n",
+            self.headline()
+        );
         for Row { what, value, reach, met, note } in &self.rows {
             let note = note.replace('|', "/");
             text += &format!("| {what} | {value} | {reach} | {} | {note} |\n", verdict(*met));
@@ -115,7 +118,14 @@ mod tests {
         let mut samples = Samples::default();
         samples.add("size", 6e6);
         let rows = rows(&samples);
-        Results { date: "2026-01-01".into(), cores: 2, versions: vec!["x 1".into()], quick: false, rows, samples }
+        Results {
+            date: "2026-01-01".into(),
+            cores: 2,
+            versions: vec!["x 1".into()],
+            quick: false,
+            rows,
+            samples,
+        }
     }
 
     #[test]

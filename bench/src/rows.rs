@@ -26,12 +26,20 @@ type Outcome = Result<(String, bool, String), String>;
 pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
     let s = samples;
     let mut rows = vec![
-        row("bulk, Prosody without limits, one account a side, against slixmpp's bytestreams", ">= 2.5 times", slixmpp(s)),
+        row(
+            "bulk, Prosody without limits, one account a side, against slixmpp's bytestreams",
+            ">= 2.5 times",
+            slixmpp(s),
+        ),
         row("the same, against raw stanzas", ">= 0.7", raw(s, 1)),
         row("two accounts a side, against raw stanzas of two pairs", ">= 0.7", raw(s, 2)),
         row("bulk, ejabberd without limits, against raw stanzas of 48 KiB", ">= 0.4", ejabberd(s)),
         row("the same, where raw stanzas of 4 KiB carry 113 MB/s", ">= 40 MB/s", ejabberd_floor(s)),
-        row("classic bulk, Prosody without limits, one account (the 2013 program: 2.0 to 2.3 MB/s)", ">= 4 MB/s", classic(s)),
+        row(
+            "classic bulk, Prosody without limits, one account (the 2013 program: 2.0 to 2.3 MB/s)",
+            ">= 4 MB/s",
+            classic(s),
+        ),
     ];
     for accounts in ACCOUNTS {
         let what = format!("bulk, Prosody with stock limits, {accounts} x 10 kB/s");
@@ -45,7 +53,11 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         }
     }
     rows.extend([
-        row("a Tor cell there and back, idle, against a raw IQ: p50, Prosody", "<= 2 times", cell(s, "prosody", "p50", 2.0)),
+        row(
+            "a Tor cell there and back, idle, against a raw IQ: p50, Prosody",
+            "<= 2 times",
+            cell(s, "prosody", "p50", 2.0),
+        ),
         row("p99", "<= 5 times", cell(s, "prosody", "p99", 5.0)),
         row("the same over ejabberd: p50", "<= 2 times", cell(s, "ejabberd", "p50", 2.0)),
         row("p99", "<= 5 times", cell(s, "ejabberd", "p99", 5.0)),
@@ -85,7 +97,8 @@ fn best<'a>(samples: &'a Samples, start: &'a str) -> Result<(&'a str, Spread), S
 /// Against slixmpp as it sends by itself. Many calls of its `send` at a time are only noted: nothing in it does that.
 fn slixmpp(s: &Samples) -> Outcome {
     let ours = s.get("prosody.secure.1")?;
-    let (block, peer) = best(s, "prosody.slixmpp.1.").map_err(|_| s.get("prosody.slixmpp").err().unwrap_or_default())?;
+    let (block, peer) =
+        best(s, "prosody.slixmpp.1.").map_err(|_| s.get("prosody.slixmpp").err().unwrap_or_default())?;
     let ratio = ours.median / peer.median;
     let mut note = format!("{}; slixmpp {}, blocks of {block}", rate(ours), rate(peer));
     if let Ok((name, pushed)) = best(s, "prosody.slixmpp.16.") {
@@ -118,7 +131,11 @@ fn ejabberd_floor(s: &Samples) -> Outcome {
     let ours = s.get("ejabberd.secure.1")?.median / 1e6;
     let raw = s.get("ejabberd.raw.1.4096")?.median / 1e6;
     let floor = 40.0 * raw / 113.0;
-    Ok((format!("{ours:.1} MB/s"), ours >= floor, format!("raw {raw:.1} MB/s: in proportion >= {floor:.1} MB/s")))
+    Ok((
+        format!("{ours:.1} MB/s"),
+        ours >= floor,
+        format!("raw {raw:.1} MB/s: in proportion >= {floor:.1} MB/s"),
+    ))
 }
 
 fn classic(s: &Samples) -> Outcome {
@@ -139,10 +156,7 @@ fn limited(s: &Samples, server: &str, limit: f64, accounts: usize) -> Outcome {
 }
 
 fn cell(s: &Samples, server: &str, share: &str, most: f64) -> Outcome {
-    let [cell, ping] = [
-        s.get(&format!("{server}.cell.{share}"))?,
-        s.get(&format!("{server}.ping.{share}"))?,
-    ];
+    let [cell, ping] = [s.get(&format!("{server}.cell.{share}"))?, s.get(&format!("{server}.ping.{share}"))?];
     let ratio = cell.median / ping.median;
     let time = |spread: Spread| {
         let [median, least, most] = [spread.median, spread.least, spread.most].map(|time| time * 1e3);
@@ -154,7 +168,8 @@ fn cell(s: &Samples, server: &str, share: &str, most: f64) -> Outcome {
 fn loaded_cell(s: &Samples) -> Outcome {
     let p50 = s.get("loaded.cell.times")?;
     let times = sorted(s.of("loaded.cell.times"));
-    let note = format!("{} cells, p90 {:.2} s, the slowest {:.2} s", times.len(), quantile(&times, 0.9), p50.most);
+    let note =
+        format!("{} cells, p90 {:.2} s, the slowest {:.2} s", times.len(), quantile(&times, 0.9), p50.most);
     Ok((format!("{:.2} s", p50.median), p50.median <= 1.5, note))
 }
 
@@ -171,7 +186,11 @@ fn wire(s: &Samples, name: &str, most: f64) -> Outcome {
     let serve = s.get(&format!("wire.{name}.serve"))?.median;
     let forward = s.get(&format!("wire.{name}.forward"))?.median;
     let value = serve.max(forward);
-    Ok((format!("{value:.3}"), value <= most, format!("{serve:.3} at the sender, {forward:.3} at the receiver")))
+    Ok((
+        format!("{value:.3}"),
+        value <= most,
+        format!("{serve:.3} at the sender, {forward:.3} at the receiver"),
+    ))
 }
 
 fn streams(s: &Samples) -> Outcome {

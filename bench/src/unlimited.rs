@@ -77,8 +77,11 @@ impl<'a> Run<'a> {
 
     /// Those that could be started, each with a first idea of what it can carry.
     fn contenders(&mut self) -> Vec<Contender> {
-        let wanted =
-            [("secure.1", Protocol::Secure, 1), ("secure.2", Protocol::Secure, 2), ("classic.1", Protocol::Classic, 1)];
+        let wanted = [
+            ("secure.1", Protocol::Secure, 1),
+            ("secure.2", Protocol::Secure, 2),
+            ("classic.1", Protocol::Classic, 1),
+        ];
         let mut started = Vec::new();
         for (name, protocol, accounts) in wanted {
             let setup = self.setup(protocol, accounts);
@@ -134,12 +137,12 @@ impl<'a> Run<'a> {
                 echo.times(count / 10)?;
                 echo.times(count)
             });
-            self.keep_delays("cell", times);
+            self.keep_delays("cell", &times);
         }
-        self.keep_delays("ping", raw::ping_times(self.chat, RAW[0], count));
+        self.keep_delays("ping", &raw::ping_times(self.chat, RAW[0], count));
     }
 
-    fn keep_delays(&mut self, what: &str, times: Result<Vec<f64>>) {
+    fn keep_delays(&mut self, what: &str, times: &Result<Vec<f64>>) {
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             let value = times.as_ref().map(|times| quantile(&sorted(times), share));
             let value = value.map_err(|error| anyhow::anyhow!("{error:#}"));

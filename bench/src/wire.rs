@@ -31,7 +31,14 @@ pub(crate) fn measure_slow(setup: Setup, plan: &Plan, samples: &mut Samples) {
     measure(setup, Some(SLOW), SLOW_WARM_UP, plan.limited, "wire.slow", samples);
 }
 
-fn measure(setup: Setup, pace: Option<f64>, warm_up: Duration, time: Duration, name: &str, samples: &mut Samples) {
+fn measure(
+    setup: Setup,
+    pace: Option<f64>,
+    warm_up: Duration,
+    time: Duration,
+    name: &str,
+    samples: &mut Samples,
+) {
     match ratios(setup, pace, warm_up, time) {
         Ok(ratios) => {
             for (half, ratio) in ["forward", "serve"].into_iter().zip(ratios) {
