@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo measure test lint deps demo-deps cargo clean
+.PHONY: help build demo measure bench bench-quick test lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -26,6 +26,12 @@ demo: demo-deps build ## Watch Tor go through a private chat server, all on this
 
 measure: demo-deps build ## Measure speed and delay over an unlimited Prosody
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin measure -- "$$($(target))/release/hexchat-pt"
+
+bench: deps build ## Measure beside slixmpp and raw stanzas (an hour; nothing else should run)
+	@$(CARGO) run --quiet --locked --package hexchat-bench -- run "$$($(target))/release/hexchat-pt" bench
+
+bench-quick: deps build ## The same with fewer rounds and smaller transfers
+	@$(CARGO) run --quiet --locked --package hexchat-bench -- quick "$$($(target))/release/hexchat-pt" bench/quick
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast
