@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::child::{Launch, account, protocol};
+use crate::child::{Child, Launch, account, protocol};
 
 #[test]
 fn row_16_the_listener_is_on_loopback_and_has_a_port() {
@@ -18,24 +18,32 @@ fn row_16_the_listener_is_on_loopback_and_has_a_port() {
     assert!(std::net::TcpStream::connect(socks).is_ok());
 }
 
+/// The fewest descriptors with which an executable can be started at all: three, and one to find its libraries.
+const FEWEST: usize = 4;
+
 #[test]
 fn row_17_a_listener_that_cannot_be_opened_is_a_method_error_and_then_the_methods_are_done() {
-    // How many descriptors a launch needs is its own business: the most that do not suffice lack the listener's.
-    let starved = (3..=40).rev().map(|count| {
-        let child = Launch::client().through(&format!("ulimit -n {count}; exec \"$@\"")).start();
-        child.greeting();
-        child
-    });
-    let is_starved =
-        |child: &crate::child::Child| !child.stdout().iter().any(|line| line.starts_with("CMETHOD "));
-    let child = starved.into_iter().find(is_starved).unwrap();
-    let lines = child.stdout();
-    let methods = protocol(&lines);
-    assert_eq!(methods.len(), 3, "{lines:?}");
-    assert!(methods[1].starts_with("CMETHOD-ERROR hexchat "), "{lines:?}");
-    assert_eq!(methods[2], "CMETHODS DONE");
-    let error = child.stays_with("CMETHOD-ERROR hexchat ");
-    assert_eq!(error.matches("os error").count(), 1, "{error}");
+    for (launch, method) in [(Launch::client as fn() -> Launch, "CMETHOD"), (Launch::server, "SMETHOD")] {
+        // How many descriptors a launch needs is its own business: with any number that does not suffice, it says so.
+        let children = (FEWEST..=40).map(|count| {
+            let child = launch().through(&format!("ulimit -n {count}; exec \"$@\"")).start();
+            child.greeting();
+            child
+        });
+        let starved: Vec<_> = children.take_while(|child| !offers(child, method)).collect();
+        assert!(starved.len() > 3, "{method}: {}", starved.len());
+        for child in starved {
+            let lines = child.stdout();
+            assert_eq!(protocol(&lines).len(), 3, "{lines:?}");
+            let error = child.stays_with(&format!("{method}-ERROR hexchat "));
+            assert_eq!(error.matches("Too many open files (os error 24)").count(), 1, "{error}");
+            assert!(!lines.iter().any(|line| line.contains("please report it")), "{lines:?}");
+        }
+    }
+}
+
+fn offers(child: &Child, method: &str) -> bool {
+    child.stdout().iter().any(|line| line.starts_with(&format!("{method} ")))
 }
 
 /// A chat server that takes connections and never says anything.

@@ -86,7 +86,11 @@ fn bridge_line(options: &str) -> String {
 
 #[test]
 fn row_36_options_win_over_the_file() {
-    assert!(method(nameless()).starts_with("SMETHOD-ERROR hexchat "));
+    let error = method(nameless());
+    assert!(
+        error.starts_with("SMETHOD-ERROR hexchat ") && error.contains("no account has a user name"),
+        "{error}"
+    );
     assert_eq!(method(nameless().set(OPTIONS, "hexchat:classic=true")), METHOD);
     let off = method(nameless().set(OPTIONS, "hexchat:classic=false"));
     assert!(off.starts_with("SMETHOD-ERROR hexchat "), "{off}");

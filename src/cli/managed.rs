@@ -1,6 +1,7 @@
 //! Launched by Tor: the pluggable transport specification's managed proxy.
 
 mod client;
+mod idle;
 mod server;
 
 use std::env;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::dialer::core_dialer;
-use super::setup::run_async;
+use super::setup::{run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
@@ -57,7 +58,10 @@ pub(super) fn run(options: &Options) -> u8 {
     };
     stdout.send_all(launch.greeting());
     start_logging(options, &stdout);
-    let outcome = run_async(serve(options, launch, stdout.clone()));
+    let outcome = match runtime() {
+        Ok(runtime) => run_to_end(runtime, serve(options, launch, stdout.clone())),
+        Err(error) => idle::run(&launch, &stdout, &error),
+    };
     if let Err(error) = &outcome {
         tracing::error!("{error:#}");
     }
@@ -100,7 +104,7 @@ fn severity_for_tor(severity: logging::Severity) -> pt::Severity {
 
 async fn serve(options: &Options, launch: Launch, stdout: Stdout) -> anyhow::Result<()> {
     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
-    let name: TransportName = TRANSPORT.parse()?;
+    let name = TRANSPORT.parse()?;
     let managed = Managed { options, launch, name, stdout, shutdown };
     if managed.launch.wants(&managed.name) {
         let status = Status::version(managed.name.clone(), "hexchat-pt", env!("CARGO_PKG_VERSION"));
@@ -139,6 +143,12 @@ impl Managed<'_> {
     }
 
     /// After a fault that can never pass. Tor starts a child anew that exits, and again, and again.
+    async fn fail(&self, error: &anyhow::Error) {
+        self.stdout.send_all(idle::fault(&self.launch, &self.name, error));
+        self.wait_for_the_end().await;
+    }
+
+    /// When there is nothing to do.
     async fn wait_for_the_end(&self) {
         self.shutdown.reached(Phase::Drain).await;
     }

@@ -1,12 +1,14 @@
 //! What the commands for a person have in common.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
@@ -45,7 +47,7 @@ where
         Ok(prepared) => prepared,
         Err(error) => return complain(&error, EXIT_USAGE),
     };
-    match run_async(work(prepared)) {
+    match runtime().and_then(|runtime| run_to_end(runtime, work(prepared))) {
         Ok(()) => EXIT_OK,
         Err(error) => complain(&error, EXIT_FAULT),
     }
@@ -68,13 +70,29 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
 /// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
 const WORKERS: usize = 1;
 
+/// How many file descriptors the runtime takes, its signal handlers and standard input included.
+const OF_RUNTIME: usize = 8;
+
+/// What runs everything else.
+///
+/// # Errors
+/// When there are too few file descriptors: without its own, the runtime panics here or there.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    check_descriptors()
+        .and_then(|()| {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
+        })
+        .context("starting the runtime")
+}
+
+fn check_descriptors() -> io::Result<()> {
+    let spare: io::Result<Vec<_>> =
+        (0..OF_RUNTIME).map(|_| io::stdin().as_fd().try_clone_to_owned()).collect();
+    spare.map(drop)
+}
+
 /// Does `work`, then ends without waiting for what blocks a thread of its own: looking up a name can take minutes.
-pub(super) fn run_async(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
+pub(super) fn run_to_end<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
     let outcome = runtime.block_on(work);
     runtime.shutdown_timeout(LAST_WORK);
     outcome
@@ -83,13 +101,13 @@ pub(super) fn run_async(work: impl Future<Output = anyhow::Result<()>>) -> anyho
 /// The last words of a command that failed.
 pub(super) fn complain(error: &anyhow::Error, status: u8) -> u8 {
     // If standard error is gone, there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "hexchat-pt: {error:#}");
+    let _ = writeln!(io::stderr(), "hexchat-pt: {error:#}");
     status
 }
 
 /// Says on standard output that a command is ready, for whoever started it.
 pub(super) fn announce(line: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
+    let mut stdout = io::stdout();
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("writing to standard output")
 }
 

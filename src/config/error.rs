@@ -40,7 +40,7 @@ pub enum Place {
     ServerOptions,
 }
 
-/// As the system says it to people.
+/// As one says it to people.
 fn in_plain_words(kind: io::ErrorKind) -> String {
     match kind {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -55,6 +55,9 @@ pub enum Problem {
     /// A file cannot be read.
     #[error("the file cannot be read: {}", in_plain_words(*.0))]
     Unreadable(io::ErrorKind),
+    /// The process may open no more files.
+    #[error("the file cannot be opened: {}", io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()))]
+    NoDescriptor,
     /// A path leads to a directory, a pipe or a socket.
     #[error("this is not a regular file")]
     NotAFile,

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
+use rustix::io::Errno;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
@@ -41,7 +42,6 @@ pub(super) fn check_certificates(path: &Path) -> Result<(), Problem> {
 }
 
 fn read_bytes(path: &Path, max: usize) -> Result<(Vec<u8>, fs::Metadata), Problem> {
-    let unreadable = |error: io::Error| Problem::Unreadable(error.kind());
     let metadata = fs::metadata(path).map_err(unreadable)?;
     let kind = metadata.file_type();
     if !kind.is_file() && !kind.is_char_device() {
@@ -52,6 +52,14 @@ fn read_bytes(path: &Path, max: usize) -> Result<(Vec<u8>, fs::Metadata), Proble
         return Err(Problem::TooLong { max });
     }
     Ok((bytes, metadata))
+}
+
+fn unreadable(error: io::Error) -> Problem {
+    match Errno::from_io_error(&error) {
+        // It has no kind of its own.
+        Some(Errno::MFILE) => Problem::NoDescriptor,
+        _ => Problem::Unreadable(error.kind()),
+    }
 }
 
 /// At most one byte more than `max`.

@@ -30,12 +30,7 @@ pub(super) async fn run(managed: &Managed<'_>) {
             serve(managed, listener, &Arc::new(client)).await;
             managed.say_goodbye(&tunnel).await;
         }
-        Err(error) => {
-            let text = format!("{error:#}");
-            managed.stdout.send(Message::CmethodError { transport: managed.name.clone(), text });
-            managed.stdout.send(Message::CmethodsDone);
-            managed.wait_for_the_end().await;
-        }
+        Err(error) => managed.fail(&error).await,
     }
 }
 

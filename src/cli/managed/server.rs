@@ -37,12 +37,7 @@ pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
             wait_for_streams(managed, &tunnel).await;
             managed.say_goodbye(&tunnel).await;
         }
-        Err(error) => {
-            let text = format!("{error:#}");
-            managed.stdout.send(Message::SmethodError { transport: managed.name.clone(), text });
-            managed.stdout.send(Message::SmethodsDone);
-            managed.wait_for_the_end().await;
-        }
+        Err(error) => managed.fail(&error).await,
     }
 }
 

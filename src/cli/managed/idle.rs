@@ -1,0 +1,39 @@
+//! A child that can do nothing for Tor, and stays: Tor starts one anew that exits, every second, for ever.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::getppid;
+
+use super::TRANSPORT;
+use crate::pt::{Launch, Message, Stdout, TransportName};
+
+/// How often to look whether Tor is still there.
+const PARENT_CHECK: Duration = Duration::from_secs(1);
+
+/// What to tell Tor of a fault that can never pass.
+pub(super) fn fault(launch: &Launch, name: &TransportName, error: &anyhow::Error) -> [Message; 2] {
+    let (transport, text) = (name.clone(), format!("{error:#}"));
+    match launch {
+        Launch::Client(_) => [Message::CmethodError { transport, text }, Message::CmethodsDone],
+        Launch::Server(_) => [Message::SmethodError { transport, text }, Message::SmethodsDone],
+    }
+}
+
+/// Without a runtime: says why, and waits. There are no signal handlers either, so that any signal ends the process.
+pub(super) fn run(launch: &Launch, stdout: &Stdout, error: &anyhow::Error) -> anyhow::Result<()> {
+    let name: TransportName = TRANSPORT.parse()?;
+    let [fault, done] = fault(launch, &name, error);
+    stdout.send_all(launch.wants(&name).then_some(fault).into_iter().chain([done]));
+    if launch.common().exit_on_stdin_close {
+        // Whatever Tor says there means nothing, and a fault is an end.
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        return Ok(());
+    }
+    let tor = getppid();
+    while getppid() == tor {
+        thread::sleep(PARENT_CHECK);
+    }
+    Ok(())
+}
