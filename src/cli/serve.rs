@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
 use super::dialer::core_dialer;
-use super::service::{Speaks, bridge_protocols};
+use super::service::{Speaks, bridge_protocols, secure_identity};
 use super::setup::{all_rejected, announce, open_state, run_command, state_dir, until_stopped};
 use super::{Options, Serve};
 use crate::accounts::open_accounts;
@@ -42,9 +42,10 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
 async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, destination, speaks } = prepared;
     let state = Arc::new(open_state(&state).await?);
+    let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
-    let protocols = bridge_protocols(&config, &state, &accounts, speaks)?;
+    let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {
         tokio::select! {

@@ -33,46 +33,56 @@ impl Speaks {
     }
 }
 
-/// How a bridge speaks, at all of `accounts`. For the secure protocol its bridge line is written down.
+/// What a bridge needs for the secure protocol before any account logs in; nothing when it speaks the classic one alone.
+/// Its bridge line is written down.
 ///
 /// # Errors
 ///
 /// When the state directory cannot be used, or no bridge line can be made of the accounts.
+pub(super) fn secure_identity(
+    config: &Config,
+    state: &StateDir,
+    speaks: Speaks,
+) -> anyhow::Result<Option<Identity>> {
+    let jids = named(config, state);
+    if !speaks.secure {
+        return Ok(None);
+    }
+    if jids.is_empty() && speaks.classic {
+        tracing::warn!("no account has a name of its own for a bridge line: only classic clients are served");
+        return Ok(None);
+    }
+    ensure!(
+        !jids.is_empty(),
+        "no account has a user name, which a bridge line must give: add an [[account]] with jid = \"user@domain\""
+    );
+    let identity = Identity::from_bytes(*state.identity().context("reading the bridge's key")?);
+    write_bridge_line(config, state, &jids, &identity)?;
+    Ok(Some(identity))
+}
+
+/// How a bridge speaks, at all of `accounts`: securely if it has an identity for that.
 pub(super) fn bridge_protocols(
     config: &Config,
     state: &Arc<StateDir>,
     accounts: &[AccountId],
-    speaks: Speaks,
-) -> anyhow::Result<Protocols> {
-    let accept_on = if speaks.classic { accounts } else { &[] };
-    let jids = named(config, state);
-    let service = if speaks.secure && jids.is_empty() && speaks.classic {
-        tracing::warn!("no account has a name of its own for a bridge line: only classic clients are served");
-        None
-    } else if speaks.secure {
-        Some(service(config, state, accounts, &jids)?)
-    } else {
-        None
-    };
-    Ok(Protocols {
+    classic: bool,
+    identity: Option<Identity>,
+) -> Protocols {
+    let accept_on = if classic { accounts } else { &[] };
+    Protocols {
         classic: classic_config(&config.limits, accept_on),
         secure: secure_config(&config.limits),
-        service,
-    })
+        service: identity.map(|identity| service(config, state, accounts, identity)),
+    }
 }
 
 fn service(
     config: &Config,
     state: &Arc<StateDir>,
     accounts: &[AccountId],
-    jids: &[FullJid],
-) -> anyhow::Result<(Service, Notebook)> {
-    ensure!(
-        !jids.is_empty(),
-        "no account has a user name, which a bridge line must give: add an [[account]] with jid = \"user@domain\""
-    );
-    let identity = Identity::from_bytes(*state.identity().context("reading the bridge's key")?);
-    write_bridge_line(config, state, jids, &identity)?;
+    identity: Identity,
+) -> (Service, Notebook) {
     let service = Service {
         identity,
         psk: psk_of(&config.bridge),
@@ -80,7 +90,7 @@ fn service(
         // The notebook knows them.
         accepted: Vec::new(),
     };
-    Ok((service, notebook(Arc::clone(state))))
+    (service, notebook(Arc::clone(state)))
 }
 
 fn psk_of(settings: &BridgeSettings) -> Option<[u8; 32]> {

@@ -8,10 +8,11 @@ use anyhow::ensure;
 use super::Managed;
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
-use crate::cli::service::{Speaks, bridge_protocols};
+use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::wait_for_state;
 use crate::config::Config;
 use crate::pt::{self, Message, Phase, ServerLaunch, SmethodArgs};
+use crate::session::Identity;
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
@@ -26,35 +27,47 @@ pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
         () = managed.shutdown.reached(Phase::Drain) => return,
     };
     match started {
-        // The state directory stays locked for as long as we run.
-        Ok((tunnel, dial_timeout, _state)) => {
-            report_method(managed, launch);
-            let destination = destination(managed, launch, dial_timeout);
-            tokio::select! {
-                () = bridge::serve(&tunnel, &destination, dial_timeout) => {}
-                () = managed.shutdown.reached(Phase::Drain) => {}
-            }
-            wait_for_streams(managed, &tunnel).await;
-            managed.say_goodbye(&tunnel).await;
-        }
+        Ok(bridge) => serve(managed, launch, bridge).await,
         Err(error) => managed.fail(&error).await,
     }
 }
 
+/// A bridge that can work.
+struct Bridge {
+    config: Config,
+    /// Locked for as long as we run.
+    state: Arc<StateDir>,
+    speaks: Speaks,
+    identity: Option<Identity>,
+}
+
 /// Everything that does not need the network: what fails here can never work.
-async fn start(
-    managed: &Managed<'_>,
-    launch: &ServerLaunch,
-) -> anyhow::Result<(Tunnel, Duration, Arc<StateDir>)> {
+async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<Bridge> {
     let mut config = managed.load_config()?;
     config.bridge.apply_options(launch.options(&managed.name).iter())?;
     check(&config)?;
     let state = Arc::new(wait_for_state(&launch.common.state_dir).await?);
-    let (pool, events) = AccountPool::new(managed.dialer());
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
+    let identity = secure_identity(&config, &state, speaks)?;
+    Ok(Bridge { config, state, speaks, identity })
+}
+
+/// Tells Tor that the method is there, and only then logs in.
+async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
+    let Bridge { config, state, speaks, identity } = bridge;
+    report_method(managed, launch);
+    let (pool, events) = AccountPool::new(managed.dialer());
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
-    let tunnel = Tunnel::start(pool, events, bridge_protocols(&config, &state, &accounts, speaks)?);
-    Ok((tunnel, config.limits.dial_timeout, state))
+    let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
+    let tunnel = Tunnel::start(pool, events, protocols);
+    let dial_timeout = config.limits.dial_timeout;
+    let destination = destination(managed, launch, dial_timeout);
+    tokio::select! {
+        () = bridge::serve(&tunnel, &destination, dial_timeout) => {}
+        () = managed.shutdown.reached(Phase::Drain) => {}
+    }
+    wait_for_streams(managed, &tunnel).await;
+    managed.say_goodbye(&tunnel).await;
 }
 
 fn check(config: &Config) -> anyhow::Result<()> {
