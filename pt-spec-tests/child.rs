@@ -134,6 +134,15 @@ impl Launch {
         self.wrapped(["sh", "-c", script, "sh"].map(str::to_owned).into())
     }
 
+    /// Starts it where nothing can be written into the state folder, not even by root.
+    pub(crate) fn with_read_only_state(self) -> Self {
+        let path = self.state().join("pt_state");
+        std::fs::create_dir(&path).unwrap();
+        let script = "mount -t tmpfs -o ro,mode=0700 none \"$0\" && exec \"$@\"";
+        let wrapper = ["unshare", "--mount", "--", "sh", "-c", script, &path.display().to_string()];
+        self.wrapped(wrapper.map(str::to_owned).into())
+    }
+
     /// Starts it in this folder.
     pub(crate) fn folder(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_owned());

@@ -2,14 +2,18 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use hexchat_lab::process::{ends_within, is_alive};
 use rustix::process::Signal;
 
+use crate::bridge::Asked;
+use crate::chat_server::ChatServer;
 use crate::child::{Child, EXIT_LIMIT, Launch, PATIENCE, account};
+use crate::halves::{self, start_online};
 use crate::hosts::{FAR, Hosts, ip, resolving};
-use crate::socks::TO_AN_ADDRESS;
+use crate::socks::{begin, succeed};
 
 fn ends_with_status_0(mut child: Child) {
     assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
@@ -79,13 +83,15 @@ fn row_10_sigterm_ends_it() {
     }
 }
 
+/// Both ways in which Tor ends a child.
+const ENDS: [fn(&mut Child); 2] =
+    [|child| child.process.signal(Signal::TERM), |child| child.process.close_stdin()];
+
 #[test]
 fn rows_8_and_10_it_ends_in_time_in_the_middle_of_a_login() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let account = account(silent.local_addr().unwrap().port());
-    let end: [fn(&mut Child); 2] =
-        [|child| child.process.signal(Signal::TERM), |child| child.process.close_stdin()];
-    for end in end {
+    for end in ENDS {
         let mut bridge = Launch::server().config(&account).start();
         let mut client = Launch::client().config(&account).start();
         let _waiting = [(); 3].map(|()| begin(client.socks(), b"jid=bridge@chat.example/r"));
@@ -124,12 +130,74 @@ fn drain(resolver: &UdpSocket) {
     resolver.set_nonblocking(false).unwrap();
 }
 
-/// Asks for a connection, as Tor does, and waits for no answer.
-fn begin(socks: SocketAddr, arguments: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(socks).unwrap();
-    let length = u8::try_from(arguments.len()).unwrap();
-    stream.write_all(&[&[5, 1, 2, 1, length], arguments, &[1, 0], &TO_AN_ADDRESS].concat()).unwrap();
-    stream
+/// A chat server with a bridge that takes one connection. It tells how the client ends it, and when `is_busy` answers
+/// nothing any more.
+fn bridge(is_busy: bool) -> (ChatServer, Receiver<&'static str>) {
+    let (heard, hears) = channel();
+    let server = ChatServer::with_session(move |client| {
+        let connection = Asked::by(client)?;
+        connection.answer(client, "success")?;
+        if !is_busy {
+            connection.packet(client, 0)?;
+        }
+        for farewell in FAREWELLS {
+            client.hear(farewell)?;
+            heard.send(farewell).ok()?;
+        }
+        client.wait()
+    });
+    (server, hears)
+}
+
+/// The end of a stream, and of a session.
+const FAREWELLS: [&str; 2] = ["hexchat:disconnect", "unavailable"];
+
+#[test]
+fn rows_8_and_10_with_a_live_stream_a_login_and_requests_it_says_goodbye_and_ends_in_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let account = format!("login=a@chat.example:x;server={};tls=none", silent.local_addr().unwrap());
+    for end in ENDS {
+        let (server, hears) = bridge(false);
+        let mut child = Launch::client().start();
+        let mut live = succeed(child.socks(), server.anonymously().as_bytes());
+        live.write_all(b"x").unwrap();
+        let waiting = format!("jid=bridge@chat.example/r;{account}");
+        let _waiting = [(); 3].map(|()| begin(child.socks(), waiting.as_bytes()));
+        let _login = silent.accept().unwrap();
+        end(&mut child);
+        ends_with_status_0(child);
+        assert_eq!(FAREWELLS.map(|_| hears.recv_timeout(PATIENCE).unwrap()), FAREWELLS);
+    }
+}
+
+#[test]
+fn rows_8_and_10_a_peer_that_answers_nothing_does_not_hold_up_the_end() {
+    for end in ENDS {
+        let (server, hears) = bridge(true);
+        let mut child = Launch::client().start();
+        let mut live = succeed(child.socks(), server.anonymously().as_bytes());
+        live.write_all(&[b'x'; 10_000]).unwrap();
+        end(&mut child);
+        ends_with_status_0(child);
+        assert!(hears.iter().any(|farewell| farewell == "unavailable"));
+    }
+}
+
+#[test]
+fn rows_8_and_10_both_halves_end_in_time_with_a_live_stream_between_them() {
+    for end in ENDS {
+        let chat = halves::chat_server();
+        let target = halves::echo_server().to_string();
+        let mut bridge = start_online(halves::bridge_launch(&chat, 60).set("TOR_PT_ORPORT", &target));
+        let mut client = halves::client_launch(&chat, 60).start();
+        let arguments = format!("{};server={}", halves::arguments(&chat), chat.address());
+        let live = halves::request(client.socks(), &arguments).unwrap();
+        halves::echo(&live, 10_000);
+        end(&mut bridge);
+        end(&mut client);
+        ends_with_status_0(bridge);
+        ends_with_status_0(client);
+    }
 }
 
 #[test]

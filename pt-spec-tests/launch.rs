@@ -1,8 +1,10 @@
 //! Rows 16 to 20: a launch.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
-use crate::child::{Child, Launch, account, protocol};
+use crate::child::{Child, Launch, PATIENCE, account, protocol};
+use crate::socks::begin;
 
 #[test]
 fn row_16_the_listener_is_on_loopback_and_has_a_port() {
@@ -74,15 +76,43 @@ fn row_18_the_methods_are_done_without_any_network() {
     }
 }
 
+/// A login that was begun has long arrived by then.
+const WATCH: Duration = Duration::from_millis(1500);
+
+/// Whether anybody connects within this time.
+fn connects_within(listener: &TcpListener, wait: Duration) -> bool {
+    listener.set_nonblocking(true).unwrap();
+    let deadline = Instant::now() + wait;
+    while Instant::now() < deadline {
+        if listener.accept().is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
 #[test]
-fn row_18_a_client_has_not_logged_in_when_its_methods_are_done() {
+fn row_18_a_client_logs_in_when_it_is_asked_for_a_connection_and_not_before() {
     let (listener, port) = silent_server();
     let child = Launch::client().config(&account(port)).start();
     child.greeting();
     assert!(child.stdout().contains(&"CMETHODS DONE".to_owned()));
-    listener.set_nonblocking(true).unwrap();
-    let connected = listener.accept().map(drop).map_err(|error| error.kind());
-    assert_eq!(connected, Err(std::io::ErrorKind::WouldBlock));
+    assert!(!connects_within(&listener, WATCH), "it has logged in already");
+    let _request = begin(child.socks(), b"jid=bridge@chat.example/r");
+    assert!(connects_within(&listener, PATIENCE), "it does not log in");
+}
+
+#[test]
+fn row_18_a_bridge_that_cannot_work_does_not_log_in_either() {
+    let (listener, port) = silent_server();
+    let nameless = format!("[[account]]\njid = \"chat.example\"\nserver = \"127.0.0.1:{port}\"\n");
+    // Whether a login that is called off at once gets far enough to be seen is a matter of luck.
+    let children = [(); 10].map(|()| Launch::server().config(&nameless).start());
+    assert!(!connects_within(&listener, WATCH), "it has logged in");
+    for child in children {
+        child.stays_with("SMETHOD-ERROR hexchat ");
+    }
 }
 
 #[test]

@@ -93,6 +93,22 @@ pub(crate) fn ask(socks: SocketAddr, arguments: &[u8]) -> u8 {
     request(&mut stream, &TO_AN_ADDRESS)
 }
 
+/// The same, without waiting for any answer.
+pub(crate) fn begin(socks: SocketAddr, arguments: &[u8]) -> TcpStream {
+    let mut stream = connect(socks);
+    let request = [&[5, 1, 2], &as_tor_does(arguments)[..], &TO_AN_ADDRESS].concat();
+    stream.write_all(&request).unwrap();
+    stream
+}
+
+/// Asks for a connection as Tor does, and gets it.
+pub(crate) fn succeed(socks: SocketAddr, arguments: &[u8]) -> TcpStream {
+    let (mut stream, _) = offer(socks, &[2]).unwrap();
+    authenticate(&mut stream, &as_tor_does(arguments));
+    assert_eq!(request(&mut stream, &TO_AN_ADDRESS), SUCCEEDED);
+    stream
+}
+
 /// Whether the child ends the connection without another byte.
 fn is_closed(stream: &mut TcpStream) -> bool {
     let mut rest = Vec::new();

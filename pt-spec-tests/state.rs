@@ -159,6 +159,12 @@ fn row_7_a_bridge_which_must_be_found_again_does_not_start_without_its_state() {
     }
 }
 
+#[test]
+fn row_7_a_bridge_does_not_start_in_a_folder_that_is_read_only() {
+    let error = Launch::server().with_read_only_state().start().stays_with("SMETHOD-ERROR hexchat ");
+    assert!(error.contains("Read-only file system"), "{error}");
+}
+
 /// The files that are read, locked or written at the start.
 const OURS: [&str; 4] =
     ["hexchat_state.json", "hexchat_state.lock", "hexchat_handshakes.txt", "hexchat_bridgeline.txt"];

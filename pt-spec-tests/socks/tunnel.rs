@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::{REFUSED, SUCCEEDED, TO_AN_ADDRESS, as_tor_does, authenticate, offer, reply, request};
+use super::{REFUSED, SUCCEEDED, TO_AN_ADDRESS, as_tor_does, authenticate, offer, reply, request, succeed};
 use crate::bridge::Asked;
 use crate::chat_server::ChatServer;
 use crate::child::{Launch, PATIENCE};
@@ -79,12 +79,17 @@ fn row_24_what_is_sent_behind_the_request_is_not_lost() {
 
 #[test]
 fn row_7_a_client_serves_requests_without_a_usable_state_folder() {
-    for unusable in ["/proc/self", "/proc/nothing"] {
+    let unusable = |path: &str| Launch::client().set("TOR_PT_STATE_LOCATION", path);
+    for launch in [unusable("/proc/self"), unusable("/proc/nothing"), Launch::client().with_read_only_state()]
+    {
         let (server, _asked, answer) = bridge();
         answer.send("success").unwrap();
-        let child = Launch::client().set("TOR_PT_STATE_LOCATION", unusable).start();
-        let (mut stream, _) = offer(child.socks(), &[2]).unwrap();
-        authenticate(&mut stream, &as_tor_does(server.anonymously().as_bytes()));
-        assert_eq!(request(&mut stream, &TO_AN_ADDRESS), SUCCEEDED, "{unusable}");
+        let child = launch.start();
+        let mut stream = succeed(child.socks(), server.anonymously().as_bytes());
+        stream.write_all(b"echo!").unwrap();
+        let mut echo = [0; 5];
+        stream.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"echo!");
+        child.says("LOG SEVERITY=notice MESSAGE=\"nothing will be kept for the next run");
     }
 }
