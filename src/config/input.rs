@@ -42,20 +42,20 @@ pub(super) fn check_certificates(path: &Path) -> Result<(), Problem> {
 }
 
 fn read_bytes(path: &Path, max: usize) -> Result<(Vec<u8>, fs::Metadata), Problem> {
-    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
     let kind = metadata.file_type();
     if !kind.is_file() && !kind.is_char_device() {
         return Err(Problem::NotAFile);
     }
-    let bytes = read_bounded(path, max).map_err(unreadable)?;
+    let bytes = read_bounded(path, max).map_err(|error| unreadable(&error))?;
     if bytes.len() > max {
         return Err(Problem::TooLong { max });
     }
     Ok((bytes, metadata))
 }
 
-fn unreadable(error: io::Error) -> Problem {
-    match Errno::from_io_error(&error) {
+fn unreadable(error: &io::Error) -> Problem {
+    match Errno::from_io_error(error) {
         // It has no kind of its own.
         Some(Errno::MFILE) => Problem::NoDescriptor,
         _ => Problem::Unreadable(error.kind()),
