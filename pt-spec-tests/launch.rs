@@ -106,9 +106,14 @@ fn row_18_a_client_logs_in_when_it_is_asked_for_a_connection_and_not_before() {
 #[test]
 fn row_18_a_bridge_that_cannot_work_does_not_log_in_either() {
     let (listener, port) = silent_server();
-    let nameless = format!("[[account]]\njid = \"chat.example\"\nserver = \"127.0.0.1:{port}\"\n");
-    // Whether a login that is called off at once gets far enough to be seen is a matter of luck.
-    let children = [(); 10].map(|()| Launch::server().config(&nameless).start());
+    let account = account(port);
+    // What fails last: its bridge line cannot be written.
+    let launches = [(); 5].map(|()| {
+        let launch = Launch::server().config(&account);
+        std::fs::create_dir_all(launch.state().join("pt_state/hexchat_bridgeline.txt")).unwrap();
+        launch
+    });
+    let children = launches.map(Launch::start);
     assert!(!connects_within(&listener, WATCH), "it has logged in");
     for child in children {
         child.stays_with("SMETHOD-ERROR hexchat ");
