@@ -10,8 +10,12 @@ pub(super) fn log_panics(with_payload: bool) {
 
 /// The place in a crate, without that of the crate on the machine that it was built on.
 fn within_crate(file: &str) -> &str {
-    let Some(source) = file.rfind("/src/").filter(|_| file.starts_with('/')) else { return file };
-    file[..source].rfind('/').map_or(file, |folder| &file[folder + 1..])
+    if !file.starts_with('/') {
+        return file;
+    }
+    // What a build script wrote lies in no crate: its name alone says enough.
+    let of_crate = file.rfind("/src/").and_then(|source| file[..source].rfind('/'));
+    of_crate.or(file.rfind('/')).map_or(file, |folder| &file[folder + 1..])
 }
 
 fn log(info: &PanicHookInfo<'_>, with_payload: bool) {
@@ -32,6 +36,7 @@ mod tests {
             ("/home/me/registry/src/index-1/tokio-1.0.0/src/net/tcp.rs", "tokio-1.0.0/src/net/tcp.rs"),
             ("/rustc/0123abcd/library/core/src/option.rs", "core/src/option.rs"),
             ("src/client.rs", "src/client.rs"),
+            ("/home/me/target/debug/build/ring-1/out/generated.rs", "generated.rs"),
         ] {
             assert_eq!(within_crate(file), shown);
         }
