@@ -24,8 +24,17 @@ pub(crate) enum Route {
 impl Lab {
     /// The accounts `alice` and `alice2` are for `forward`, `bob` and `bob2` for `serve`.
     pub(crate) fn start(kind: Kind) -> Self {
+        Self::with(kind, Rate::Unlimited)
+    }
+
+    /// The same, with a server that [`Route::Overheard`] leads to.
+    pub(crate) fn overheard(kind: Kind) -> Self {
+        Self::with(kind, Rate::Overheard)
+    }
+
+    fn with(kind: Kind, rate: Rate) -> Self {
         let users = ["alice", "alice2", "bob", "bob2"];
-        Self { server: ChatServer::start(kind, Rate::Unlimited, &users).unwrap() }
+        Self { server: ChatServer::start(kind, rate, &users).unwrap() }
     }
 
     /// A configuration with these accounts.

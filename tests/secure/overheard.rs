@@ -105,7 +105,7 @@ fn talk(application: &TcpStream, server: &TcpStream) {
 
 on_both_servers! {
     fn the_stanzas_of_a_session_show_neither_the_program_nor_what_it_carries_nor_where_to(kind) {
-        let (lab, target) = (Lab::start(kind), Target::start());
+        let (lab, target) = (Lab::overheard(kind), Target::start());
         let recorder = Recorder::start(lab.server.address()).unwrap();
         let route = Route::Overheard(recorder.address());
         let bridge = Bridge::start(&lab, &["bob"], &route, target.address());
@@ -134,7 +134,7 @@ on_both_servers! {
 
     // So that the test above cannot pass because nothing would ever be found.
     fn the_stanzas_of_the_classic_protocol_show_all_of_it(kind) {
-        let (lab, target) = (Lab::start(kind), Target::start());
+        let (lab, target) = (Lab::overheard(kind), Target::start());
         let recorder = Recorder::start(lab.server.address()).unwrap();
         let route = Route::Overheard(recorder.address());
         let _serve = Half::serve(&lab.config(&["bob"], &route), &[target.address()]);

@@ -108,7 +108,7 @@ fn unanswered(recorders: &[Recorder]) -> (usize, usize) {
 
 #[test]
 fn readers_that_stop_for_a_minute_cost_neither_half_nor_the_server_more_than_their_share() {
-    let (lab, target) = (Lab::start(Kind::Prosody), Target::start());
+    let (lab, target) = (Lab::overheard(Kind::Prosody), Target::start());
     let recorders = [(); 2].map(|()| Recorder::start(lab.server.address()).unwrap());
     let [at_bob, at_alice] = recorders.each_ref().map(|recorder| Route::Overheard(recorder.address()));
     let mut bridge = Bridge::start(&lab, &["bob"], &at_bob, target.address());

@@ -111,7 +111,7 @@ fn say_hello(application: &mut TcpStream, server: &mut TcpStream) {
 
 #[tokio::test]
 async fn ten_thousand_first_stanzas_get_what_an_unknown_request_gets_and_nothing_is_dialled() {
-    let (lab, target) = (Lab::start(Kind::Prosody), Target::start());
+    let (lab, target) = (Lab::overheard(Kind::Prosody), Target::start());
     let recorder = Recorder::start(lab.server.address()).unwrap();
     let mut bridge = Bridge::start(&lab, &["bob"], &Route::StartTls, target.address());
     let bob = std::fs::read_to_string(bridge.line_file()).unwrap();

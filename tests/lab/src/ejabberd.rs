@@ -163,9 +163,10 @@ impl Ejabberd {
 
     /// Debian's configuration as far as it concerns clients.
     fn config(&self) -> String {
+        let starttls = if self.rate == Rate::Overheard { "starttls" } else { "starttls_required" };
         let shaper = match self.rate {
             Rate::Stock => "normal",
-            Rate::Unlimited => "none",
+            Rate::Unlimited | Rate::Overheard => "none",
         };
         // A listener names a rule, not a shaper: one that is not there does not limit.
         let listener = "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: c2s_shaper";
@@ -175,7 +176,7 @@ loglevel: 4
 certfiles: ["{bundle}"]
 ca_file: "{ca}"
 listen:
-  - {{port: {port}, {listener}, starttls: true}}
+  - {{port: {port}, {listener}, {starttls}: true}}
   - {{port: {tls_port}, {listener}, tls: true}}
 shaper:
   normal: {{rate: 3000, burst_size: 20000}}

@@ -189,9 +189,10 @@ impl Prosody {
         let folder = self.folder.path().display();
         let Certificate { certificate, key, .. } = &self.certificate;
         // Without a configuration of its own the module has limits all the same.
+        let encryption = self.rate != Rate::Overheard;
         let (limits_module, limits) = match self.rate {
             Rate::Stock => ("\"limits\"; ", "limits = { c2s = { rate = \"10kb/s\"; }; }"),
-            Rate::Unlimited => ("", ""),
+            Rate::Unlimited | Rate::Overheard => ("", ""),
         };
         format!(
             r#"data_path = "{folder}/data"
@@ -206,7 +207,7 @@ http_ports = {{}}
 https_ports = {{}}
 modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell" }}
 modules_disabled = {{ "s2s" }}
-c2s_require_encryption = false
+c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
 log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}

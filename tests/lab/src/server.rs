@@ -19,6 +19,8 @@ pub enum Rate {
     Stock,
     /// Without limit.
     Unlimited,
+    /// As fast as it can, and for clients that do without TLS, so that what they say can be recorded.
+    Overheard,
 }
 
 /// Which server it is.
