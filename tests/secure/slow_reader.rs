@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -117,17 +118,25 @@ fn readers_that_stop_for_a_minute_cost_neither_half_nor_the_server_more_than_the
     let (up, server_up) = target.connect_through(forward.entrance());
     let before = [peak_memory(&mut bridge.half), peak_memory(&mut forward)];
     let data = random_bytes(15 * MEGABYTE);
+    let mut seen = None;
     thread::scope(|scope| {
-        scope.spawn(|| send_to_a_slow_reader(up, server_up, &data, || thread::sleep(PAUSE)));
+        // Gone when everything has been looked at: until then neither of the two reads.
+        let (still_looking, is_seen) = mpsc::channel::<()>();
+        let until_seen = move || {
+            let _ = is_seen.recv();
+        };
+        scope.spawn(|| send_to_a_slow_reader(up, server_up, &data, until_seen));
         send_to_a_slow_reader(server_down, down, &data, || {
             thread::sleep(PAUSE);
-            let grown = [(&mut bridge.half, before[0]), (&mut forward, before[1])]
-                .map(|(half, before)| peak_memory(half) - before);
-            let (left, most) = unanswered(&recorders);
-            println!("memory grew by {grown:?} bytes; at most {most} bytes of blocks were unanswered");
-            assert!(grown.iter().all(|grown| *grown <= MOST_MEMORY), "{grown:?} bytes more are taken");
-            assert_eq!(left, 0, "the server holds blocks that nobody takes");
-            assert!(most <= MOST_UNANSWERED, "{most} bytes of blocks were unanswered");
+            let memory = [peak_memory(&mut bridge.half), peak_memory(&mut forward)];
+            seen = Some((memory, unanswered(&recorders)));
+            drop(still_looking);
         });
     });
+    let (memory, (left, most)) = seen.unwrap();
+    let grown = [memory[0] - before[0], memory[1] - before[1]];
+    println!("memory grew by {grown:?} bytes; at most {most} bytes of blocks were unanswered");
+    assert!(grown.iter().all(|grown| *grown <= MOST_MEMORY), "{grown:?} bytes more are taken");
+    assert_eq!(left, 0, "the server holds blocks that nobody takes");
+    assert!(most <= MOST_UNANSWERED, "{most} bytes of blocks were unanswered");
 }
