@@ -18,7 +18,11 @@ pub(crate) struct Footprint {
 
 impl Footprint {
     pub(crate) fn of(process: &Process) -> Result<Self> {
-        let folder = format!("/proc/{}", process.pid());
+        Self::of_pid(process.pid())
+    }
+
+    pub(crate) fn of_pid(pid: u32) -> Result<Self> {
+        let folder = format!("/proc/{pid}");
         let status = fs::read_to_string(format!("{folder}/status")).context("the process has ended")?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: u64 = resident.trim().trim_end_matches(" kB").parse()?;

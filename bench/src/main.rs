@@ -17,6 +17,7 @@ mod meter;
 mod ours;
 mod plan;
 mod plot;
+mod profile;
 mod raw;
 mod results;
 mod rows;
@@ -43,6 +44,7 @@ use samples::Samples;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
+       bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells ACCOUNTS SECONDS
        bench readme PATH-OF-RESULTS PATH-OF-README";
 
 fn main() -> ExitCode {
@@ -50,6 +52,9 @@ fn main() -> ExitCode {
     let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["run", executable, folder] => run(Path::new(executable), Path::new(folder), false),
         ["quick", executable, folder] => run(Path::new(executable), Path::new(folder), true),
+        ["profile", executable, ref words @ ..] => {
+            target::start().and_then(|target| profile::run(Path::new(executable), target, words))
+        }
         ["readme", results, readme] => {
             Results::read(Path::new(results)).and_then(|results| results.show_in(Path::new(readme)))
         }

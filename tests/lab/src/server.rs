@@ -116,6 +116,14 @@ impl ChatServer {
         }
     }
 
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Prosody(server) => server.pid(),
+            Self::Ejabberd(server) => server.pid(),
+        }
+    }
+
     /// What it has logged since it was started last.
     pub fn log(&self) -> Vec<String> {
         match self {
