@@ -11,6 +11,7 @@
 //! | `flight` | which stanzas are acknowledged, which are lost |
 //! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
 //! | `line` | why a connection ended |
+//! | `records` | TLS records that servers can read without a rest |
 //! | `meter` | how much a server may send in one piece |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `retire` | how a stanza stream ends without a panic |
@@ -27,6 +28,7 @@ mod line;
 mod login;
 pub mod manners;
 mod meter;
+mod records;
 mod reports;
 mod retire;
 mod sasl;

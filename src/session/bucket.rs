@@ -11,15 +11,6 @@ pub(super) fn holding(length: usize) -> usize {
     SMALL.into_iter().find(|size| *size >= length).unwrap_or_else(|| length.next_multiple_of(STEP))
 }
 
-/// The largest size of a block that is not above `room`; 0 when there is none.
-pub(super) fn within(room: usize) -> usize {
-    if room >= STEP {
-        room - room % STEP
-    } else {
-        SMALL.into_iter().rev().find(|size| *size <= room).unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,16 +21,6 @@ mod tests {
             [(0, 64), (64, 64), (65, 128), (575, 640), (641, 1024), (1024, 1024), (1025, 2048), (3000, 3072)]
         {
             assert_eq!(holding(length), size, "{length}");
-        }
-    }
-
-    #[test]
-    fn what_is_within_a_room_is_a_size_and_the_largest_one() {
-        for room in 0..10_000 {
-            let size = within(room);
-            assert!(size <= room);
-            assert!(size == 0 || holding(size) == size);
-            assert!(holding(size + 1) > room);
         }
     }
 }

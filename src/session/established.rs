@@ -192,13 +192,12 @@ impl Established {
     /// The next packet, in a block of at most `room` bytes.
     pub(super) fn next_packet(&mut self, now: Instant, path: PathId, room: usize) -> Option<Bytes> {
         self.held_since = None;
-        let size = bucket::within(room);
-        let mut draft = Draft::new(size);
-        let cargo = self.load(now, &mut draft, size);
+        let mut draft = Draft::new(room);
+        let cargo = self.load(now, &mut draft, room);
         if draft.is_empty() {
             return None;
         }
-        let (counter, block) = self.seal(draft)?;
+        let (counter, block) = self.seal(draft, room)?;
         if let Some(cargo) = cargo {
             self.flight.on_sent(now, counter, path, cargo);
         }
@@ -209,12 +208,12 @@ impl Established {
     pub(super) fn farewell(&mut self, reason: SessionClose) -> Option<Bytes> {
         let mut draft = Draft::new(0);
         Frame::Close { reason }.encode(draft.buffer());
-        self.seal(draft).map(|(_, block)| block)
+        self.seal(draft, usize::MAX).map(|(_, block)| block)
     }
 
     /// None when the session has sent as much as it may.
-    fn seal(&mut self, mut draft: Draft) -> Option<(u64, Bytes)> {
-        draft.pad_to(bucket::holding(draft.packet_len()));
+    fn seal(&mut self, mut draft: Draft, room: usize) -> Option<(u64, Bytes)> {
+        draft.pad_to(bucket::holding(draft.packet_len()).min(room));
         self.sealer.seal(draft).ok()
     }
 

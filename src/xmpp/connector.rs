@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
 use tokio_xmpp::connect::AsyncReadAndWrite;
 use tokio_xmpp::stanzastream::Connection;
@@ -18,6 +18,7 @@ use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::line::{Line, Tapped};
 use super::login::log_in;
+use super::records::Recorded;
 use super::sasl::Exchange;
 use super::socket::PromptSocket;
 use super::timing;
@@ -29,8 +30,6 @@ const DIRECT_TLS_PORT: u16 = 5223;
 
 /// A TLS record's worth.
 const READ_BUFFER: usize = 16 * 1024;
-/// Small stanzas of one batch leave in one record and one system call.
-const WRITE_BUFFER: usize = 16 * 1024;
 
 type Io = Box<dyn AsyncReadAndWrite + Send>;
 type XmppStream<S> = tokio_xmpp::xmlstream::XmlStream<S, FallibleStreamElement>;
@@ -151,7 +150,7 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (io, line) = Tapped::new(BufStream::with_capacity(READ_BUFFER, WRITE_BUFFER, io));
+        let (io, line) = Tapped::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)));
         match self.authenticate_tapped(Box::new(io), &line, identity, step).await {
             Ok(connection) => Ok(LoggedIn { connection, line }),
             Err(error) => Err(fault_of(&line, *step, error)),

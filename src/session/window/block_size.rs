@@ -9,7 +9,14 @@ use std::time::{Duration, Instant};
 use super::wire_size;
 
 const KIB: usize = 1024;
-const LADDER: [usize; 7] = [KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 48 * KIB];
+const LADDER: [usize; 7] = [KIB, 2 * KIB, 4 * KIB, filling(8), filling(16), filling(32), filling(64)];
+
+/// The block whose stanza is just below so many KiB: where servers take the most, what is written ends with a TLS record.
+const fn filling(kib: usize) -> usize {
+    /// The longest stanza around a block, in bytes.
+    const AROUND: usize = 256;
+    (kib * KIB - AROUND) / 4 * 3
+}
 
 /// The largest size that a slow way may have. Beyond it base64 is nearly all of the overhead.
 const LARGEST_SLOW: usize = 2;
