@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::acks::AckSchedule;
 use super::bucket;
 use super::counters::Counters;
+use super::express::EXPRESS_SIZE;
 use super::flight::{Flight, Verdict};
 use super::frame::{Frame, Reader, SessionClose};
 use super::handshake::SessionId;
@@ -37,6 +38,9 @@ const RANGES: usize = 4096;
 
 /// Ranges of counters that one acknowledgement names at most.
 const ACK_RANGES: usize = 32;
+
+/// Puts of the streams into a packet what has room there.
+type WriteFrames = fn(&mut Streams, &mut Vec<u8>, usize) -> Sent;
 
 /// What both ends share.
 #[derive(Debug)]
@@ -200,9 +204,22 @@ impl Established {
     /// The next packet, in a block of at most `room` bytes.
     pub(super) fn next_packet(&mut self, now: Instant, path: PathId, room: usize) -> Option<Bytes> {
         self.held_since = None;
-        let size = bucket::within(room);
+        self.packet(now, path, bucket::within(room), Streams::write_frames)
+    }
+
+    /// Whether there is something for an express packet.
+    pub(super) fn wants_express(&self) -> bool {
+        self.streams.has_little_among_much()
+    }
+
+    /// The next packet for the streams that have little to send.
+    pub(super) fn express_packet(&mut self, now: Instant, path: PathId) -> Option<Bytes> {
+        self.packet(now, path, EXPRESS_SIZE, Streams::write_little)
+    }
+
+    fn packet(&mut self, now: Instant, path: PathId, size: usize, write: WriteFrames) -> Option<Bytes> {
         let mut draft = Draft::new(size);
-        let cargo = self.load(now, &mut draft, size);
+        let cargo = self.load(now, &mut draft, size, write);
         if draft.is_empty() {
             return None;
         }
@@ -227,7 +244,7 @@ impl Established {
     }
 
     /// Fills a packet of up to `size` bytes with what there is to say; none when nothing of it has to arrive.
-    fn load(&mut self, now: Instant, draft: &mut Draft, size: usize) -> Option<Cargo> {
+    fn load(&mut self, now: Instant, draft: &mut Draft, size: usize, write: WriteFrames) -> Option<Cargo> {
         if self.acks.is_useful()
             && let Some(ack) = self.received.to_ack(ACK_RANGES)
             && append(draft, size, &Frame::Ack(ack))
@@ -247,7 +264,7 @@ impl Established {
             cargo.jids = Some(self.jids.on_sent());
         }
         let room = size.saturating_sub(draft.packet_len());
-        cargo.streams = self.streams.write_frames(draft.buffer(), room);
+        cargo.streams = write(&mut self.streams, draft.buffer(), room);
         if !cargo.streams.is_empty() {
             self.last_use = now;
             if self.streams.awaits_acks() {
