@@ -16,6 +16,7 @@ mod door;
 mod endpoint;
 pub mod entropy;
 mod established;
+mod express;
 mod flight;
 pub mod frame;
 pub mod handshake;

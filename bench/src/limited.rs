@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use hexchat_lab::{ChatServer, Kind, Rate};
 
 use crate::footprint::Footprint;
+use crate::only::Only;
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::plan::Plan;
 use crate::samples::Samples;
@@ -26,22 +27,30 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Something that is measured on its own.
 type Job<'a> = Box<dyn FnOnce(&mut Samples) + Send + 'a>;
 
-/// Measures all of that.
-pub(crate) fn measure(executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
+/// Measures what of that is wanted.
+pub(crate) fn measure(
+    only: &Only,
+    executable: &Path,
+    target: SocketAddr,
+    plan: &Plan,
+    samples: &mut Samples,
+) {
     say("servers with limits, all at once");
     let lab = Lab { executable, target, plan };
-    let mut jobs: Vec<Job> = Vec::new();
+    let mut jobs: Vec<(String, Job)> = Vec::new();
     for (kind, counts) in [(Kind::Prosody, &ACCOUNTS[..]), (Kind::Ejabberd, plan.ejabberd_accounts)] {
         for accounts in counts {
-            jobs.push(Box::new(move |samples| lab.bulk(kind, *accounts, samples)));
+            let name = format!("limited.{}.{accounts}", name_of(kind));
+            jobs.push((name, Box::new(move |samples| lab.bulk(kind, *accounts, samples))));
         }
     }
-    jobs.push(Box::new(move |samples| lab.cells_during_bulk(samples)));
-    jobs.push(Box::new(move |samples| lab.idle(samples)));
-    jobs.push(Box::new(move |samples| lab.slow_wire(samples)));
+    jobs.push(("loaded".into(), Box::new(move |samples| lab.cells_during_bulk(samples))));
+    jobs.push(("idle".into(), Box::new(move |samples| lab.idle(samples))));
+    jobs.push(("wire.slow".into(), Box::new(move |samples| lab.slow_wire(samples))));
+    jobs.retain(|(name, _)| only.wants(name));
     let all = Mutex::new(samples);
     thread::scope(|scope| {
-        for job in jobs {
+        for (_, job) in jobs {
             let all = &all;
             scope.spawn(move || {
                 let mut samples = Samples::default();

@@ -14,6 +14,7 @@
 mod footprint;
 mod limited;
 mod meter;
+mod only;
 mod ours;
 mod plan;
 mod plot;
@@ -36,15 +37,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use hexchat_lab::Kind;
 
+use only::Only;
 use plan::Plan;
 use results::Results;
-use samples::Samples;
+use samples::{NOT_MEASURED, Samples};
 
 /// What no single step takes longer than, unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells ACCOUNTS SECONDS
+       bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
        bench readme PATH-OF-RESULTS PATH-OF-README";
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         ["profile", executable, ref words @ ..] => {
             target::start().and_then(|target| profile::run(Path::new(executable), target, words))
         }
+        ["only", names, executable] => show_only(&Only::these(names), Path::new(executable)),
         ["readme", results, readme] => {
             Results::read(Path::new(results)).and_then(|results| results.show_in(Path::new(readme)))
         }
@@ -75,19 +79,38 @@ fn main() -> ExitCode {
 fn run(executable: &Path, folder: &Path, quick: bool) -> Result<()> {
     let plan = if quick { Plan::quick() } else { Plan::full() };
     fs::create_dir_all(folder).context("making the folder for the results")?;
-    let target = target::start()?;
-    let mut samples = Samples::default();
-    for kind in [Kind::Prosody, Kind::Ejabberd] {
-        unlimited::measure(kind, executable, target, &plan, &mut samples);
-    }
-    scale::measure(executable, target, plan.starts, &mut samples);
-    limited::measure(executable, target, &plan, &mut samples);
-    let results = Results::new(quick, samples)?;
+    let results = Results::new(quick, measure(&Only::default(), executable, &plan)?)?;
     results.write(&folder.join("results.json"))?;
     plot::draw(&results, &folder.join("plot.svg"))?;
     println!("{}", results.table());
     println!("{} has all of it, and plot.svg beside it shows it.", folder.join("results.json").display());
     Ok(())
+}
+
+/// Measures quickly what has these names, and leaves nothing behind.
+fn show_only(only: &Only, executable: &Path) -> Result<()> {
+    let mut results = Results::new(true, measure(only, executable, &Plan::quick())?)?;
+    results.rows.retain(|row| !row.note.ends_with(NOT_MEASURED));
+    println!("{}", results.table());
+    Ok(())
+}
+
+fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
+    let target = target::start()?;
+    let mut samples = Samples::default();
+    for kind in [Kind::Prosody, Kind::Ejabberd] {
+        if only.wants(name_of(kind)) {
+            unlimited::measure(kind, executable, target, plan, &mut samples);
+        }
+    }
+    if only.wants("wire.fast") {
+        unlimited::measure_wire(executable, target, plan, &mut samples);
+    }
+    if only.wants("scale") {
+        scale::measure(executable, target, plan.starts, &mut samples);
+    }
+    limited::measure(only, executable, target, plan, &mut samples);
+    Ok(samples)
 }
 
 /// Tells how far it is.

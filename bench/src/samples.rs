@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+/// How the reason ends when nobody asked for a measurement.
+pub(crate) const NOT_MEASURED: &str = "was not measured";
+
 /// Everything that a run has measured. Bytes, seconds, bytes a second.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Samples {
@@ -55,7 +58,7 @@ impl Samples {
     ///
     /// Why it was not.
     pub(crate) fn get(&self, name: &str) -> Result<Spread, String> {
-        let fault = || self.faults.get(name).cloned().unwrap_or_else(|| format!("{name} was not measured"));
+        let fault = || self.faults.get(name).cloned().unwrap_or_else(|| format!("{name} {NOT_MEASURED}"));
         Spread::of(self.of(name)).ok_or_else(fault)
     }
 

@@ -49,10 +49,20 @@ pub(crate) fn measure(kind: Kind, executable: &Path, target: SocketAddr, plan: &
         }
         run.delays(contenders.first());
     }
-    drop((contenders, slixmpp));
-    if kind == Kind::Ejabberd {
-        let setup = run.setup(Protocol::Secure, 1);
-        wire::measure_fast(setup, plan, run.samples);
+}
+
+/// What goes over the wire where large blocks are best.
+pub(crate) fn measure_wire(executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
+    say("bytes on the wire");
+    let users = ours::users(1);
+    let users: Vec<_> = users.iter().map(String::as_str).collect();
+    let kind = Kind::Ejabberd;
+    match ChatServer::start(kind, Rate::Unlimited, &users) {
+        Ok(chat) => {
+            let run = Run { kind, chat: &chat, executable, target, plan, samples };
+            wire::measure_fast(run.setup(Protocol::Secure, 1), plan, run.samples);
+        }
+        Err(error) => samples.fail("wire.fast.serve", &format!("{error:#}")),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir};
 use crate::tunnel::{Notebook, Protocols};
 use crate::xmpp::{AccountId, StreamManagement};
 
-/// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and nobody
-/// can list them all.
+/// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and where
+/// there are many nobody can list them all.
 const NAMED: usize = 4;
 
 /// Which protocols a bridge speaks.

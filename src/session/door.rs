@@ -12,8 +12,9 @@ use super::Service;
 use super::line::LineKeys;
 use super::sid::{Sid, WINDOW_MINUTES};
 
-/// So many of the bridge's accounts one client learns of, beside those in the bridge line.
-const SHOWN: usize = 4;
+/// So many of the bridge's accounts one client learns of, beside those in the bridge line. What each account may send is
+/// bounded, so that fewer would slow down the downloads from a bridge that has as many.
+const SHOWN: usize = 8;
 
 /// What the order of our accounts is made from, beside the two names and the bridge's secret.
 const SUBSET: &[u8] = b"hexchat-pt subset";
@@ -165,6 +166,14 @@ mod tests {
         assert!(knocks(&mut door, 1000, 1, "a@x/r"));
         assert!(knocks(&mut door, 1011, 2, "a@x/r"));
         assert_eq!(door.accepted.len(), 1);
+    }
+
+    #[test]
+    fn a_client_learns_of_all_accounts_of_a_bridge_with_few() {
+        let ours: Vec<FullJid> = (0..SHOWN).map(|n| jid(&format!("bridge{n}@x/r"))).collect();
+        let mut shown = door().subset_for(&BareJid::new("a@x").unwrap(), ours.clone());
+        shown.sort();
+        assert_eq!(shown, ours);
     }
 
     #[test]

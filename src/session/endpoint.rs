@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calls;
+mod express;
 mod greeting;
 mod outgoing;
 mod sessions;

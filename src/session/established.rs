@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::acks::AckSchedule;
 use super::bucket;
 use super::counters::Counters;
+use super::express::EXPRESS_SIZE;
 use super::flight::{Flight, Verdict};
 use super::frame::{Frame, Reader, SessionClose};
 use super::handshake::SessionId;
@@ -24,14 +25,22 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// sessions are, and what asking costs is time that the servers would have for others.
 const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
 
-/// While something is on its way, less than half a packet waits for more, so long.
+/// While something is on its way, a packet that lacks more than half of its block, or more than this, waits for more.
+const LACKING: usize = 2048;
+/// So long.
 const COALESCING: Duration = Duration::from_millis(2);
+
+/// What was sent earlier has arrived, though its acknowledgement may still wait for company.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
 /// Ranges of counters that are remembered. Between two there is a packet that was lost or overtaken.
 const RANGES: usize = 4096;
 
 /// Ranges of counters that one acknowledgement names at most.
 const ACK_RANGES: usize = 32;
+
+/// Puts of the streams into a packet what has room there.
+type WriteFrames = fn(&mut Streams, &mut Vec<u8>, usize) -> Sent;
 
 /// What both ends share.
 #[derive(Debug)]
@@ -120,16 +129,17 @@ impl Established {
             return Err(BadPacket::Tampered);
         }
         self.last_heard = now;
-        let mut wants_ack = false;
+        let (mut wants_ack, mut is_awaited) = (false, false);
         for frame in Reader::new(plaintext) {
             let frame = frame.map_err(|_| BadPacket::Violation)?;
             wants_ack |= frame.wants_ack();
+            is_awaited |= is_urgent(&frame);
             if let Some(closed) = self.handle_frame(now, frame)? {
                 return Ok(Some(closed));
             }
         }
         if wants_ack {
-            self.acks.on_received(now, size);
+            self.acks.on_received(now, size, is_awaited);
         }
         Ok(None)
     }
@@ -182,7 +192,9 @@ impl Established {
     pub(super) fn holds_back(&mut self, now: Instant, room: usize) -> Option<Instant> {
         let is_urgent =
             self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.has_urgent();
-        if is_urgent || self.flight.is_empty() || self.streams.unsent_bytes() >= room / 2 {
+        let is_quiet = self.flight.last_sent().is_none_or(|sent| sent + ON_ITS_WAY <= now);
+        let is_full_enough = self.streams.unsent_bytes() + LACKING.min(room / 2) >= room;
+        if is_urgent || is_quiet || is_full_enough {
             return None;
         }
         let since = *self.held_since.get_or_insert(now);
@@ -192,12 +204,26 @@ impl Established {
     /// The next packet, in a block of at most `room` bytes.
     pub(super) fn next_packet(&mut self, now: Instant, path: PathId, room: usize) -> Option<Bytes> {
         self.held_since = None;
-        let mut draft = Draft::new(room);
-        let cargo = self.load(now, &mut draft, room);
+        self.packet(now, path, room, Streams::write_frames)
+    }
+
+    /// Whether there is something for an express packet.
+    pub(super) fn wants_express(&self) -> bool {
+        self.streams.has_little_among_much()
+    }
+
+    /// The next packet for the streams that have little to send.
+    pub(super) fn express_packet(&mut self, now: Instant, path: PathId) -> Option<Bytes> {
+        self.packet(now, path, EXPRESS_SIZE, Streams::write_little)
+    }
+
+    fn packet(&mut self, now: Instant, path: PathId, size: usize, write: WriteFrames) -> Option<Bytes> {
+        let mut draft = Draft::new(size);
+        let cargo = self.load(now, &mut draft, size, write);
         if draft.is_empty() {
             return None;
         }
-        let (counter, block) = self.seal(draft, room)?;
+        let (counter, block) = self.seal(draft, size)?;
         if let Some(cargo) = cargo {
             self.flight.on_sent(now, counter, path, cargo);
         }
@@ -218,7 +244,7 @@ impl Established {
     }
 
     /// Fills a packet of up to `size` bytes with what there is to say; none when nothing of it has to arrive.
-    fn load(&mut self, now: Instant, draft: &mut Draft, size: usize) -> Option<Cargo> {
+    fn load(&mut self, now: Instant, draft: &mut Draft, size: usize, write: WriteFrames) -> Option<Cargo> {
         if self.acks.is_useful()
             && let Some(ack) = self.received.to_ack(ACK_RANGES)
             && append(draft, size, &Frame::Ack(ack))
@@ -238,9 +264,13 @@ impl Established {
             cargo.jids = Some(self.jids.on_sent());
         }
         let room = size.saturating_sub(draft.packet_len());
-        cargo.streams = self.streams.write_frames(draft.buffer(), room);
+        cargo.streams = write(&mut self.streams, draft.buffer(), room);
         if !cargo.streams.is_empty() {
             self.last_use = now;
+            if self.streams.awaits_acks() {
+                // Or else the acknowledgement would take its time, and nothing could be written until then.
+                append(draft, size, &Frame::Ping);
+            }
         }
         (draft.packet_len() > before).then_some(cargo)
     }
@@ -267,6 +297,21 @@ impl Established {
             self.last_ping = now;
         }
     }
+}
+
+/// Whether the peer waits until it knows that this has arrived. For the rest nothing waits but its buffers.
+fn is_urgent(frame: &Frame) -> bool {
+    use Frame::{Accept, Data, Jids, Open, Ping, Reset, Stop};
+    matches!(
+        frame,
+        Data { fin: true, .. }
+            | Open { .. }
+            | Accept { .. }
+            | Reset { .. }
+            | Stop { .. }
+            | Ping
+            | Jids { .. }
+    )
 }
 
 /// Writes a frame where a packet of `size` bytes has room for it.

@@ -47,9 +47,9 @@ impl<T> Flight<T> {
         self.packets.insert(counter, Packet { path, sent: now, cargo });
     }
 
-    /// Whether everything that was sent is known to have arrived, or not to.
-    pub(super) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+    /// When the last packet was sent of which it is not known whether it has arrived.
+    pub(super) fn last_sent(&self) -> Option<Instant> {
+        self.packets.values().next_back().map(|packet| packet.sent)
     }
 
     /// The peer has the packets of these ranges. Those of the same paths that were sent before them are lost.

@@ -33,6 +33,8 @@ pub(super) struct Path {
     window: Window,
     /// What was not answered yet, in the order of sending.
     outstanding: VecDeque<Sent>,
+    /// The block that went although the window was full.
+    express: Option<IqId>,
     /// Our account has been offline since then, and the clock stands still.
     suspended: Option<Instant>,
     has_stalled: bool,
@@ -57,6 +59,7 @@ impl Path {
             bytestream: Bytestream::opening(),
             window: Window::new(),
             outstanding: VecDeque::new(),
+            express: None,
             suspended: None,
             has_stalled: false,
         }
@@ -94,6 +97,16 @@ impl Path {
         self.bytestream.next_seq()
     }
 
+    /// The block that was sent last did so although the window was full.
+    pub(super) fn note_express(&mut self) {
+        self.express = self.outstanding.back().map(|sent| sent.iq);
+    }
+
+    /// Whether such a block is on its way.
+    pub(super) fn has_express(&self) -> bool {
+        self.express.is_some()
+    }
+
     fn push(&mut self, now: Instant, iq: IqId, block: Option<usize>) {
         let interrupted = self.suspended.is_some();
         self.outstanding.push_back(Sent { iq, block, at: now, interrupted });
@@ -104,6 +117,7 @@ impl Path {
         let Some(place) = self.outstanding.iter().position(|sent| sent.iq == iq) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
+        self.express = self.express.filter(|express| *express != iq);
         match sent.block {
             Some(bytes) if sent.interrupted => self.window.on_answered_late(now, bytes),
             Some(bytes) => self.window.on_answered(now, sent.at, bytes),

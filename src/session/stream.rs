@@ -37,7 +37,7 @@ pub(super) struct Stream {
     /// The application knows that it is over.
     pub(super) told_closed: bool,
     /// In which of the queues for sending it is.
-    pub(super) queued: [bool; 3],
+    pub(super) queued: [bool; 4],
     /// How many more bytes it may send before it is the turn of the next.
     pub(super) turn: u64,
 }
@@ -61,7 +61,7 @@ impl Stream {
             read_blocked: true,
             write_blocked: false,
             told_closed: false,
-            queued: [false; 3],
+            queued: [false; 4],
             turn: 0,
         }
     }

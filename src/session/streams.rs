@@ -215,6 +215,11 @@ impl Streams {
         usize::try_from(self.totals.unsent).unwrap_or(usize::MAX)
     }
 
+    /// Whether everything is on its way and so much of it that there may be no room to write more.
+    pub fn awaits_acks(&self) -> bool {
+        self.totals.unsent == 0 && self.totals.queued >= FLOOR.min(self.limits.send_buffer)
+    }
+
     /// Bytes that are kept in both directions.
     pub fn buffered_bytes(&self) -> usize {
         self.totals.queued + self.totals.unread

@@ -120,6 +120,37 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_cell_waits_for_no_more_than_what_is_on_its_way_of_a_bulk_transfer() {
+    let conditions = Conditions { rate: Some(10_000), uplink: 5..6, downlink: 5..6, ..Conditions::default() };
+    let mut world = World::new(Setup { conditions, ..Setup::default() });
+    world.open(Script::default(), Script::writes(10 << 20));
+    let cells = world.open(Script::default(), Script::writes(514));
+    world.run_until(60 * SECOND);
+    let mut times: Vec<Duration> = (1..=20)
+        .map(|n| {
+            let begin = world.now();
+            world.write_more(cells, Side::Right, 514);
+            while world.app(cells, Side::Left).read < (n + 1) * 514 {
+                world.run_for(SECOND / 100);
+            }
+            let took = world.now() - begin;
+            world.run_for(n as u32 * SECOND / 7);
+            took
+        })
+        .collect();
+    times.sort();
+    assert!(times[10] < SECOND, "{times:?}");
+    assert!(times[19] < 13 * SECOND / 10, "{times:?}");
+}
+
+#[test]
+fn a_sender_that_may_keep_little_does_not_wait_long_for_acknowledgements() {
+    let config = Config { queue_total: 65_536, ..Config::default() };
+    let took = transfer(Setup { config, ..Setup::default() }, 400_000, 0);
+    assert!(took < 10 * SECOND, "{took:?} for 400 kB");
+}
+
+#[test]
 fn small_writes_in_quick_succession_share_packets() {
     let next_door = Conditions { uplink: 0..1, downlink: 0..1, ..Conditions::default() };
     let mut world = World::new(Setup { conditions: next_door, ..Setup::default() });

@@ -37,7 +37,7 @@ impl Endpoint {
         let waiting = state.streams.unsent_bytes();
         let Choice::Send(path) = scheduler::choose(open.map(|(id, way)| (id, &way.path)), now, waiting)
         else {
-            return None;
+            return self.express_of(now, key);
         };
         let room = self.ways.get(&path)?.path.room();
         if let Some(until) = state.holds_back(now, room) {

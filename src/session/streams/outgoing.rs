@@ -68,6 +68,26 @@ impl Streams {
             || self.queues.len(Queue::Urgent) > 0
     }
 
+    /// Whether a stream with little to send waits behind others that have more.
+    pub fn has_little_among_much(&self) -> bool {
+        self.next_within_credit(Queue::Little).is_some()
+            && self.queues.len(Queue::Little) < self.queues.len(Queue::Unsent)
+    }
+
+    /// Appends at most `room` bytes of frames to `packet`: what is about streams, and the bytes of those that have little.
+    #[must_use]
+    pub fn write_little(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+        let end = packet.len() + room;
+        let mut writer = Writer { packet, end, sent: Sent::default() };
+        self.write_control(&mut writer);
+        while let Some(id) = self.next_within_credit(Queue::Little) {
+            if !self.write_data(&mut writer, Queue::Little, id) {
+                break;
+            }
+        }
+        writer.sent
+    }
+
     /// Appends at most `room` bytes of frames to `packet`: first what is about streams, then what was lost, then what was
     /// never sent, all streams in turn. `room` should be [`MIN_ROOM`] at least.
     #[must_use]
@@ -142,22 +162,23 @@ impl Streams {
     /// The stream whose turn it is to send data, within the session's credit.
     fn next_data(&self) -> Option<(Queue, u64)> {
         let urgent = self.queues.front(Queue::Urgent).map(|id| (Queue::Urgent, id));
-        urgent.or_else(|| {
-            let id = self.queues.front(Queue::Unsent).filter(|_| self.totals.sent < self.session_credit)?;
-            Some((Queue::Unsent, id))
-        })
+        urgent.or_else(|| Some((Queue::Unsent, self.next_within_credit(Queue::Unsent)?)))
+    }
+
+    fn next_within_credit(&self, queue: Queue) -> Option<u64> {
+        self.queues.front(queue).filter(|_| self.totals.sent < self.session_credit)
     }
 
     /// Writes one piece of a stream's data, unless there is too little room.
     fn write_data(&mut self, writer: &mut Writer<'_>, queue: Queue, id: u64) -> bool {
-        let alone = self.queues.len(queue) == 1;
+        let alone = self.queues.len(queue) == 1 || queue == Queue::Little;
         let credit = self.session_credit - self.totals.sent.min(self.session_credit);
         let Some(stream) = self.streams.get_mut(&id) else { return false };
         let before = Totals::of(stream);
         let Some(most) = data_room(id, stream, queue, writer) else { return false };
         self.queues.pop(queue, stream);
         let piece = match queue {
-            Queue::Unsent => take_turn(stream, most.min(credit), alone),
+            Queue::Unsent | Queue::Little => take_turn(stream, most.min(credit), alone),
             Queue::Urgent | Queue::Control => stream.send.take_urgent(most),
         };
         if let Some(piece) = piece {
@@ -178,7 +199,7 @@ fn data_room(id: u64, stream: &Stream, queue: Queue, writer: &Writer<'_>) -> Opt
     // Offsets that are sent again are shorter, if anything.
     let header = data_header_len(id, stream.send.sent(), room);
     let most = room.checked_sub(header)? as u64;
-    let all = if queue == Queue::Unsent { stream.unsent() } else { stream.send.urgent_len() };
+    let all = if queue == Queue::Urgent { stream.send.urgent_len() } else { stream.unsent() };
     let least = if writer.sent.is_empty() { 1 } else { SHORT };
     (most >= all.min(least)).then_some(most)
 }

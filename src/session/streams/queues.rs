@@ -13,10 +13,15 @@ pub(super) enum Queue {
     Urgent,
     /// Bytes that were never sent, within the stream's credit.
     Unsent,
+    /// The same, but only a few of them.
+    Little,
 }
 
+/// More than this is not little: two cells of Tor's, with what TLS puts around them.
+pub(super) const LITTLE: u64 = 1152;
+
 #[derive(Debug, Default)]
-pub(super) struct Queues([VecDeque<u64>; 3]);
+pub(super) struct Queues([VecDeque<u64>; 4]);
 
 impl Queues {
     pub(super) fn len(&self, queue: Queue) -> usize {
@@ -41,11 +46,13 @@ impl Queues {
 
     /// Brings the queues in line with the state of a stream.
     pub(super) fn settle(&mut self, id: u64, stream: &mut Stream) {
-        let wanted = [stream.next_control().is_some(), stream.has_urgent(), stream.unsent() > 0];
+        let unsent = stream.unsent();
+        let has_little = (1..=LITTLE).contains(&unsent);
+        let wanted = [stream.next_control().is_some(), stream.has_urgent(), unsent > 0, has_little];
         if !wanted[Queue::Unsent as usize] {
             stream.turn = 0;
         }
-        for queue in [Queue::Control, Queue::Urgent, Queue::Unsent] {
+        for queue in [Queue::Control, Queue::Urgent, Queue::Unsent, Queue::Little] {
             let (wanted, queued) = (wanted[queue as usize], &mut stream.queued[queue as usize]);
             let waiting = &mut self.0[queue as usize];
             match (wanted, *queued) {

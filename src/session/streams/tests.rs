@@ -35,6 +35,14 @@ fn packet(streams: &mut Streams, room: usize) -> (Vec<Frame>, Sent) {
     (frames(packet), sent)
 }
 
+/// The same for streams with little to send.
+fn express(streams: &mut Streams, room: usize) -> (Vec<Frame>, Sent) {
+    let mut packet = Vec::new();
+    let sent = streams.write_little(&mut packet, room);
+    assert!(packet.len() <= room);
+    (frames(packet), sent)
+}
+
 /// Sends until nothing is left to send; everything arrives.
 fn pump(from: &mut Streams, to: &mut Streams) {
     while from.wants_to_send() {
@@ -201,6 +209,37 @@ fn streams_take_turns_of_the_same_size() {
         }
     }
     assert!(bytes[&first].abs_diff(bytes[&second]) <= 2048, "{bytes:?}");
+}
+
+#[test]
+fn a_stream_with_little_to_send_overtakes_those_with_much_and_nobody_else() {
+    let mut client = streams(Role::Client);
+    let [much, little, more] = [(); 3].map(|()| client.open(target()).unwrap());
+    let _ = packet(&mut client, 4096);
+    client.write(little, &[7; 514]).unwrap();
+    assert!(!client.has_little_among_much(), "there is nobody to overtake");
+    client.write(much, &[7; 10_000]).unwrap();
+    client.write(more, &[7; 10_000]).unwrap();
+    assert!(client.has_little_among_much());
+    let (frames, sent) = express(&mut client, 2048);
+    let data = Frame::Data { stream: little, offset: 0, data: vec![7; 514].into(), fin: false };
+    assert_eq!(frames, [data]);
+    assert!(!client.has_little_among_much());
+    client.on_lost(sent);
+    assert!(client.has_urgent() && client.unsent_bytes() == 20_000);
+}
+
+#[test]
+fn a_little_that_there_is_no_credit_for_waits() {
+    let mut client = streams(Role::Client);
+    let [much, little] = [(); 2].map(|()| client.open(target()).unwrap());
+    let _ = packet(&mut client, 4096);
+    client.session_credit = 100;
+    client.write(little, &[7; 514]).unwrap();
+    client.write(much, &[7; 10_000]).unwrap();
+    assert!(matches!(&express(&mut client, 2048).0[..], [Frame::Data { data, .. }] if data.len() == 100));
+    assert!(!client.has_little_among_much());
+    assert!(express(&mut client, 2048).1.is_empty());
 }
 
 #[test]

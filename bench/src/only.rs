@@ -1,0 +1,30 @@
+//! Which measurements are wanted.
+
+/// All, or those whose names begin with one of a few words.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Only(Option<Vec<String>>);
+
+impl Only {
+    /// From words with commas between them.
+    pub(crate) fn these(words: &str) -> Self {
+        Self(Some(words.split(',').map(str::to_owned).collect()))
+    }
+
+    /// Whether a measurement is wanted, by the name of its samples.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|words| words.iter().any(|word| name.starts_with(word)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_wanted_unless_somebody_says_what() {
+        assert!(Only::default().wants("idle"));
+        let only = Only::these("limited.prosody,wire.slow");
+        let wanted = ["limited.prosody.8", "wire.slow", "limited.ejabberd.1", "wire.fast", "idle"];
+        assert_eq!(wanted.map(|name| only.wants(name)), [true, true, false, false, false]);
+    }
+}

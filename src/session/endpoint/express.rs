@@ -1,0 +1,25 @@
+//! Packets that do not wait for a window.
+
+use std::time::Instant;
+
+use super::{Endpoint, SessionKey};
+use crate::session::{Transmit, express};
+
+impl Endpoint {
+    /// An express packet of a session that has no room for another, if it has something for one.
+    pub(super) fn express_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
+        let session = self.sessions.get_mut(&key)?;
+        let state = session.state.as_mut().filter(|state| state.wants_express())?;
+        let ways = session.ways.iter().filter_map(|id| Some((*id, self.ways.get(id)?)));
+        let open = ways.filter(|(_, way)| way.is_open());
+        let path = express::choose(open.map(|(id, way)| (id, &way.path)), now)?;
+        let block = state.express_packet(now, path)?;
+        let transmit = self.block(now, path, block);
+        if let Some(way) = self.ways.get_mut(&path) {
+            way.path.note_express();
+        }
+        self.watch(path);
+        self.rearm(now, key);
+        transmit
+    }
+}
