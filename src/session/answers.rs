@@ -11,10 +11,15 @@ use super::Transmit;
 
 /// The longest that an answer waits.
 const PATIENCE: Duration = Duration::from_millis(4);
+/// The same while large blocks of ours are being sent, of which the next one takes it along.
+const PATIENCE_IN_BULK: Duration = Duration::from_millis(25);
 /// So many answers do not wait. The window of a new path has room for as many cells of Tor's.
 const MOST: usize = 4;
 /// Nor do answers to more than this many bytes of blocks.
 const BYTES: usize = 64 * 1024;
+
+/// A block of at least so many bytes takes answers along.
+const BULK: usize = 4096;
 
 /// Answers that wait to be sent.
 #[derive(Debug, Default)]
@@ -22,6 +27,8 @@ pub(super) struct Answers {
     waiting: VecDeque<Transmit>,
     bytes: usize,
     is_released: bool,
+    /// When a large block of ours was sent last.
+    last_bulk: Option<Instant>,
 }
 
 impl Answers {
@@ -31,7 +38,7 @@ impl Answers {
         self.waiting.push_back(answer);
         self.bytes += bytes;
         self.is_released |= self.bytes >= BYTES || self.waiting.len() >= MOST;
-        is_first.then(|| now + PATIENCE)
+        is_first.then(|| now + self.patience(now))
     }
 
     /// Nothing need wait any longer: time has passed.
@@ -39,11 +46,26 @@ impl Answers {
         self.is_released = !self.waiting.is_empty();
     }
 
+    /// A block of so many `bytes` of ours is being sent. Behind a large one answers cost next to nothing.
+    pub(super) fn ride_along(&mut self, now: Instant, bytes: usize) {
+        if bytes >= BULK {
+            self.last_bulk = Some(now);
+            self.release();
+        }
+    }
+
+    fn patience(&self, now: Instant) -> Duration {
+        match self.last_bulk {
+            Some(last) if now < last + PATIENCE_IN_BULK => PATIENCE_IN_BULK,
+            _ => PATIENCE,
+        }
+    }
+
     /// The next one that waits no longer.
     pub(super) fn pop(&mut self) -> Option<Transmit> {
         let answer = if self.is_released { self.waiting.pop_front() } else { None };
         if answer.is_none() && self.is_released {
-            *self = Self::default();
+            (self.bytes, self.is_released) = (0, false);
         }
         answer
     }
@@ -90,6 +112,17 @@ mod tests {
         assert!(answers.pop().is_none());
         answers.push(now, answer(), BYTES / 2);
         assert!(answers.pop().is_some() && answers.pop().is_some() && answers.pop().is_none());
+    }
+
+    #[test]
+    fn a_large_block_takes_along_what_waits() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        answers.push(now, answer(), 1);
+        answers.ride_along(now, BULK - 1);
+        assert!(answers.pop().is_none());
+        answers.ride_along(now, BULK);
+        assert!(answers.pop().is_some() && answers.pop().is_none());
+        assert_eq!(answers.push(now, answer(), 1), Some(now + PATIENCE_IN_BULK), "the next one is near");
     }
 
     #[test]

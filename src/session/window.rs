@@ -29,6 +29,14 @@ const HEADROOM: Duration = Duration::from_millis(40);
 /// Shapers let some 20 kB pass before they begin. More must be answered promptly before the window opens.
 const CAUTION: usize = 24 * 1024;
 
+/// How often the queue is to be seen empty at most. A server that reads in pieces may have come to read across our TLS
+/// records, which costs it a rest for each, and finds back to their beginnings when there is nothing left to read.
+const BREAK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same in delays of the empty way, of which it costs one or two.
+const BREAK_INTERVAL_IN_DELAYS: u32 = 200;
+/// Where answers take longer, something else than the server's manners makes it slow.
+const PROMPT: Duration = Duration::from_millis(100);
+
 /// What a block takes up on the wire and in a window, in bytes: base64 and the stanza around it.
 pub(super) fn wire_size(block: usize) -> usize {
     block.div_ceil(3) * 4 + STANZA
@@ -42,8 +50,9 @@ pub(super) struct Window {
     limit: usize,
     /// Until the first sign of a queue; with what was answered so far.
     startup: Option<usize>,
-    /// A lifetime of the base delay is over: the queue is to be seen empty once. Since when.
+    /// The queue is to be seen empty once. Since when.
     draining: Option<Instant>,
+    last_drained: Option<Instant>,
     base: BaseDelay,
     smoothed: Option<Duration>,
     peak: PeakRate,
@@ -62,6 +71,7 @@ impl Window {
             limit: INITIAL_LIMIT,
             startup: Some(0),
             draining: None,
+            last_drained: None,
             base: BaseDelay::default(),
             smoothed: None,
             peak: PeakRate::default(),
@@ -137,8 +147,8 @@ impl Window {
         if self.draining.is_some_and(|since| since <= sent) {
             self.draining = None;
         }
-        if self.note_delay(now, delay) && self.blocks > 1 {
-            self.draining = Some(now);
+        if self.note_delay(now, delay) | self.is_break_due(now, BREAK_INTERVAL) {
+            self.drain(now);
         }
         self.release(bytes);
         // Answers come in order, so before `sent` nothing was on its way that `last_answer` does not count.
@@ -146,6 +156,19 @@ impl Window {
         self.last_answer = Some(now);
         if self.filled.is_some_and(|filled| filled >= sent) {
             self.measure(now, sent, busy, bytes);
+        }
+    }
+
+    fn is_break_due(&mut self, now: Instant, interval: Duration) -> bool {
+        let last = *self.last_drained.get_or_insert(now);
+        let interval = interval.max(BREAK_INTERVAL_IN_DELAYS * self.base.get().unwrap_or_default());
+        let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
+        is_prompt && now.saturating_duration_since(last) >= interval
+    }
+
+    fn drain(&mut self, now: Instant) {
+        if self.blocks > 1 {
+            (self.draining, self.last_drained) = (Some(now), Some(now));
         }
     }
 
@@ -175,7 +198,12 @@ impl Window {
             self.limit = self.limit_at(rate);
         }
         if let Some(rate) = self.lasting.get() {
+            let before = self.block_size();
             self.size.on_answered(&Answer { now, sent, busy, bytes, round_trip, rate });
+            // Sizes are compared from the same start.
+            if self.block_size() != before && self.is_break_due(now, Duration::ZERO) {
+                self.drain(now);
+            }
         }
     }
 

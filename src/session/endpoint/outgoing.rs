@@ -45,6 +45,7 @@ impl Endpoint {
             return None;
         }
         let block = state.next_packet(now, path, room)?;
+        self.answers.ride_along(now, block.len());
         let transmit = self.block(now, path, block);
         self.watch(path);
         self.rearm(now, key);

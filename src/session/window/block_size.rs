@@ -13,8 +13,8 @@ const LADDER: [usize; 7] = [KIB, 2 * KIB, 4 * KIB, filling(8), filling(16), fill
 
 /// The block whose stanza is just below so many KiB: where servers take the most, what is written ends with a TLS record.
 const fn filling(kib: usize) -> usize {
-    /// The longest stanza around a block, in bytes.
-    const AROUND: usize = 256;
+    /// What a stanza around a block weighs at most, and the answer to another one behind it, in bytes.
+    const AROUND: usize = 384;
     (kib * KIB - AROUND) / 4 * 3
 }
 
