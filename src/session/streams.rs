@@ -233,7 +233,7 @@ impl Streams {
     }
 
     /// Whether everything is on its way and so much of it that there may be no room to write more.
-    pub fn awaits_acks(&self) -> bool {
+    pub fn wants_acks(&self) -> bool {
         self.totals.unsent == 0 && self.totals.queued >= FLOOR.min(self.limits.send_buffer)
     }
 
