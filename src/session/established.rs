@@ -267,7 +267,7 @@ impl Established {
         cargo.streams = write(&mut self.streams, draft.buffer(), room);
         if !cargo.streams.is_empty() {
             self.last_use = now;
-            if self.streams.awaits_acks() {
+            if self.streams.wants_acks() {
                 // Or else the acknowledgement would take its time, and nothing could be written until then.
                 append(draft, size, &Frame::Ping);
             }

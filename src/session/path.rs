@@ -213,6 +213,11 @@ impl Path {
         })
     }
 
+    /// How much a sender should have at hand to keep the path busy, in bytes.
+    pub(super) fn appetite(&self) -> usize {
+        self.window.appetite()
+    }
+
     /// How long something takes by this path while nothing is on it, beyond what its rate makes of it.
     pub(super) fn latency(&self, now: Instant) -> Duration {
         let lateness = self.age(now).saturating_sub(self.window.round_trip().unwrap_or(UNKNOWN_DELAY));

@@ -19,7 +19,7 @@ pub(super) struct Stream {
     /// Up to where we may send.
     send_credit: u64,
     /// How much may wait to be sent.
-    send_capacity: usize,
+    pub(super) send_capacity: usize,
     pub(super) receive: ReceiveHalf,
     /// The target was reached.
     pub(super) connected: bool,

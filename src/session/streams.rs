@@ -47,6 +47,8 @@ pub const FLOOR: usize = 16 * 1024;
 pub struct Streams {
     role: Role,
     limits: StreamLimits,
+    /// How much each stream may keep of what was written to it.
+    send_buffer: usize,
     streams: BTreeMap<u64, Stream>,
     /// The client's next stream.
     next_id: u64,
@@ -74,6 +76,7 @@ impl Streams {
         Self {
             role,
             limits,
+            send_buffer: limits.send_buffer,
             streams: BTreeMap::new(),
             next_id: 0,
             seen: RangeSet::default(),
@@ -151,6 +154,20 @@ impl Streams {
         Ok(taken)
     }
 
+    /// From now on each stream keeps about `bytes` of what is written to it, within its limit. What is more than a slow way
+    /// carries soon would only wait here, and whatever the application writes after it.
+    pub fn fit_send_buffers(&mut self, bytes: usize) {
+        let bytes = bytes.max(1).next_multiple_of(FLOOR).min(self.limits.send_buffer);
+        if bytes == self.send_buffer {
+            return;
+        }
+        self.send_buffer = bytes;
+        let ids: Vec<u64> = self.streams.keys().copied().collect();
+        for id in ids {
+            self.with(id, |stream| stream.send_capacity = bytes);
+        }
+    }
+
     /// Takes the next bytes that came from the peer.
     pub fn read(&mut self, id: u64) -> Read {
         self.with(id, Stream::read).unwrap_or(Read::End)
@@ -216,7 +233,7 @@ impl Streams {
     }
 
     /// Whether everything is on its way and so much of it that there may be no room to write more.
-    pub fn awaits_acks(&self) -> bool {
+    pub fn wants_acks(&self) -> bool {
         self.totals.unsent == 0 && self.totals.queued >= FLOOR.min(self.limits.send_buffer)
     }
 
@@ -236,7 +253,7 @@ impl Streams {
     }
 
     fn new_stream(&self) -> Stream {
-        Stream::new(self.limits.send_buffer, self.limits.receive_buffer, self.stream_credit)
+        Stream::new(self.send_buffer, self.limits.receive_buffer, self.stream_credit)
     }
 
     fn first_unseen(&self) -> u64 {

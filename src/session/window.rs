@@ -26,6 +26,8 @@ const MAX_LIMIT: usize = 2 * 1024 * 1024;
 
 /// The queue that there should be in a way of unknown delay, so that it never runs empty.
 const HEADROOM: Duration = Duration::from_millis(40);
+/// Acknowledgements take up to two seconds.
+const AT_HAND: Duration = Duration::from_secs(3);
 /// Shapers let some 20 kB pass before they begin. More must be answered promptly before the window opens.
 const CAUTION: usize = 24 * 1024;
 
@@ -113,6 +115,13 @@ impl Window {
     /// What the way carries in the long run, in bytes on the wire a second.
     pub(super) fn rate(&self) -> Option<f64> {
         self.lasting.get()
+    }
+
+    /// How much a sender should have at hand to keep the way busy, in bytes: what it carries until it is acknowledged and
+    /// a little longer. While that is not known, some windows.
+    pub(super) fn appetite(&self) -> usize {
+        let carried = self.rate().map_or(0.0, |rate| rate * AT_HAND.as_secs_f64());
+        (carried as usize).max(4 * self.limit)
     }
 
     /// One block is at the server and the next on its way to it, or else as many as fit.

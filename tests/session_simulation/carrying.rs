@@ -144,6 +144,20 @@ fn a_cell_waits_for_no_more_than_what_is_on_its_way_of_a_bulk_transfer() {
 }
 
 #[test]
+fn no_more_is_taken_from_an_application_than_a_slow_way_carries_in_some_seconds() {
+    let conditions = Conditions { rate: Some(10_000), ..Conditions::default() };
+    let mut world = World::new(Setup { conditions, ..Setup::default() });
+    let flow = world.open(Script::default(), Script::writes(10 << 20));
+    let mut most = 0;
+    for _ in 0..60 {
+        world.run_for(SECOND);
+        most = most.max(world.app(flow, Side::Right).written - world.app(flow, Side::Left).read);
+    }
+    assert!(most <= 50_000, "{most} bytes are under way at 7 kB/s");
+    assert!(world.app(flow, Side::Left).read > 350_000);
+}
+
+#[test]
 fn a_sender_that_may_keep_little_does_not_wait_long_for_acknowledgements() {
     let config = Config { queue_total: 65_536, ..Config::default() };
     let took = transfer(Setup { config, ..Setup::default() }, 400_000, 0);

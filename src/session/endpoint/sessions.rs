@@ -16,6 +16,7 @@ impl Endpoint {
     /// Does everything that follows from a change to a session: events for its streams, paths that it wants, a place in
     /// the queue of those that have something to send, timers.
     pub(super) fn after_change(&mut self, now: Instant, key: SessionKey) {
+        self.fit_buffers(key);
         self.note_kept(key);
         self.tell_streams(key);
         self.index(key);
@@ -23,6 +24,14 @@ impl Endpoint {
         self.dial(now, key);
         self.queue(now, key);
         self.rearm(now, key);
+    }
+
+    /// Takes no more from applications than the session's paths will soon carry.
+    fn fit_buffers(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(state) = session.state.as_mut() else { return };
+        let open = session.ways.iter().filter_map(|id| self.ways.get(id)).filter(|way| way.is_open());
+        state.streams.fit_send_buffers(open.map(|way| way.path.appetite()).sum());
     }
 
     /// Keeps the sum of what all sessions keep, and tells who waits for it to become less.

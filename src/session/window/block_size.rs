@@ -36,6 +36,8 @@ const EPOCH_BLOCKS: usize = 24;
 const EPOCH: Duration = Duration::from_millis(100);
 /// By which factor another size must be better.
 const BETTER: f64 = 1.03;
+/// Where a block takes less than this many seconds, a larger one need only be as good: there is less around its bytes.
+const NO_TIME: f64 = 0.005;
 /// ... and on a slow way, where the larger one costs everybody who is in a hurry.
 const MUCH_BETTER: f64 = 1.3;
 /// How many epochs no other size is tried, after the first attempts and at most.
@@ -191,7 +193,7 @@ impl BlockSize {
         if self.rung == self.home {
             self.home_rate = rate;
             self.resting = self.resting.saturating_sub(1);
-        } else if rate > self.home_rate * BETTER {
+        } else if rate > self.home_rate * self.wanted_gain(answer.rate) {
             (self.home, self.home_rate) = (self.rung, rate);
             (self.failures, self.rest) = (0, FIRST_REST);
         } else {
@@ -203,6 +205,11 @@ impl BlockSize {
         }
         // What is on its way was sent at the old size, and slows down or speeds up what follows.
         self.epoch = Epoch::starting(answer.now + answer.round_trip);
+    }
+
+    fn wanted_gain(&self, rate: f64) -> f64 {
+        let is_larger = self.rung > self.home;
+        if is_larger && seconds(self.rung, rate) < NO_TIME { 1.0 } else { BETTER }
     }
 
     fn try_neighbour(&mut self, rate: f64) {
