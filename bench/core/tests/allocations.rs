@@ -81,7 +81,7 @@ fn complaints(protocol: &str, mut pair: Pair<impl Core>, ceilings: &[Ceiling]) -
         println!("{what}{allocations:>8.1} allocations a block{per_mb:>9.0} a MB{bytes:>8.2} bytes a byte");
         let allocations = complaint(allocations, ceiling.allocations, "allocations a block");
         let bytes = complaint(bytes, ceiling.bytes, "bytes allocated for each byte carried");
-        complaints.extend([allocations, bytes].into_iter().flatten().map(|text| format!("{what}{text}")));
+        complaints.extend([allocations, bytes].into_iter().flatten().map(|text| format!("{what} {text}")));
     }
     complaints
 }
