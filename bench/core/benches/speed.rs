@@ -100,7 +100,7 @@ fn main() {
 /// From what an application writes to bytes for the server, and from there to what the other application reads.
 fn whole_way(criterion: &mut Criterion, protocol: &str, mut pair: Pair<impl Core>, blocks: &[Block]) {
     for block in blocks {
-        let data = vec![7; block.payload];
+        let data = block.data();
         let mut group = group(criterion, protocol, *block);
         for (name, side) in [("out", Side::Out), ("back", Side::Back)] {
             group.bench_function(name, |bencher| {
@@ -122,7 +122,7 @@ fn group<'a>(criterion: &'a mut Criterion, what: &str, block: Block) -> Group<'a
 
 /// What the whole way is made of.
 fn parts(criterion: &mut Criterion, block: Block) {
-    let payload = Bytes::from(vec![7; block.payload]);
+    let payload = Bytes::from(block.data());
     let mut group = group(criterion, "parts", block);
     frames(&mut group, &payload);
     packets(&mut group, &payload);

@@ -64,7 +64,7 @@ impl Meter for Count {
 
 /// Allocations for each block, and bytes for each byte of the application's.
 fn measured(pair: &mut Pair<impl Core>, block: Block, side: Side) -> (f64, f64) {
-    let (data, blocks) = (vec![7; block.payload], TOTAL / block.payload);
+    let (data, blocks) = (block.data(), TOTAL / block.payload);
     let mut count = Count { side, allocations: 0, bytes: 0 };
     (0..blocks).for_each(|_| pair.carry(&data, &mut count));
     let bytes = count.bytes as f64 / (blocks * block.payload) as f64;
