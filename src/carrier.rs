@@ -11,6 +11,8 @@ use xmpp_parsers::stanza::Stanza;
 
 use crate::classic::{self as classic_core, SetId};
 use crate::session;
+use crate::xmpp::Parcel;
+use crate::xmpp::swift::Swift;
 
 /// Turns what a core wants sent into stanzas, and stanzas into what they mean to a core.
 #[derive(Debug)]
@@ -60,8 +62,23 @@ impl Carrier {
     }
 
     /// The stanza for what the secure core wants sent.
-    pub fn secure(&self, transmit: session::Transmit) -> Stanza {
-        ibb::stanza(transmit, &self.id_prefix)
+    pub fn secure(&self, transmit: session::Transmit) -> Parcel {
+        ibb::parcel(transmit, &self.id_prefix)
+    }
+
+    /// The same as [`receive`](Self::receive), for the stanzas that there are many of.
+    pub fn receive_swift(&self, swift: Swift, has_bytestream: impl FnOnce(&FullJid) -> bool) -> Received {
+        match swift {
+            Swift::Result { from, id } => match ibb::iq_of(&self.id_prefix, &id) {
+                Some(iq) => Received::Secure { from, incoming: session::Incoming::Result { iq } },
+                None => Received::Nothing,
+            },
+            Swift::Block(block) => {
+                let is_listened_to = has_bytestream(&block.from);
+                let (from, incoming) = ibb::read_block(block, is_listened_to);
+                Received::Secure { from, incoming }
+            }
+        }
     }
 
     /// What an incoming stanza is to us. `classic`: whether anybody can have reason to speak the classic protocol with

@@ -12,6 +12,9 @@
 //! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
 //! | `line` | why a connection ended |
 //! | `records` | TLS records that servers can read without a rest |
+//! | `plain` | a connection without XEP-0198 |
+//! | [`swift`] | the stanzas that there are many of |
+//! | `framer`, `scanner` | where elements begin and end |
 //! | `meter` | how much a server may send in one piece |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `retire` | how a stanza stream ends without a panic |
@@ -24,15 +27,19 @@ mod connector;
 mod dialer;
 mod error;
 mod flight;
+mod framer;
 mod line;
 mod login;
 pub mod manners;
 mod meter;
+mod plain;
 mod records;
 mod reports;
 mod retire;
 mod sasl;
+mod scanner;
 mod socket;
+pub mod swift;
 mod timing;
 mod tls;
 
@@ -40,6 +47,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::FullJid;
@@ -48,10 +56,14 @@ use self::account::{Command, Mailbox, Outgoing};
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
 use self::reports::Reports;
+use self::swift::Swift;
 use crate::config::AccountConfig;
 
 /// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
 const EVENTS: usize = 1024;
+
+/// The id of pings of ours to a server, whose answers are nobody else's business.
+const PROBE: &str = "resumed";
 
 /// How long all accounts together may take to log out.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -99,6 +111,8 @@ pub enum AccountEvent {
     },
     /// The server delivered a stanza, other than a ping.
     Stanza(Box<Stanza>),
+    /// The server delivered one of the stanzas that there are many of. Only from accounts that do without XEP-0198.
+    Swift(Swift),
     /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
     /// connection.) The addressee may still not get it.
     Acked {
@@ -110,6 +124,21 @@ pub enum AccountEvent {
         /// As given to [`AccountPool::send`].
         tag: u64,
     },
+}
+
+/// A stanza to send.
+#[derive(Debug)]
+pub enum Parcel {
+    /// One that the XML library writes.
+    Stanza(Box<Stanza>),
+    /// One that [`swift`] has written.
+    Written(Bytes),
+}
+
+impl<T: Into<Stanza>> From<T> for Parcel {
+    fn from(stanza: T) -> Self {
+        Self::Stanza(Box::new(stanza.into()))
+    }
 }
 
 /// The present state of an account.
@@ -216,8 +245,8 @@ impl AccountPool {
     /// bound: who sends tagged stanzas bounds what it has in flight by [`AccountEvent::Acked`] and
     /// [`AccountEvent::Lost`], one of which follows for each tag unless the account is closed before. An account that
     /// has failed or that does not exist drops the stanza: [`AccountEvent::Lost`].
-    pub fn send(&self, id: AccountId, stanza: Stanza, tag: Option<u64>) {
-        let command = Command::Send(Outgoing { stanza: Box::new(stanza), tag });
+    pub fn send(&self, id: AccountId, stanza: impl Into<Parcel>, tag: Option<u64>) {
+        let command = Command::Send(Outgoing { parcel: stanza.into(), tag });
         let sent = self.accounts().open.get(&id).is_some_and(|handle| handle.commands.send(command).is_ok());
         if let (false, Some(tag)) = (sent, tag) {
             self.report(id, AccountEvent::Lost { tag });

@@ -8,14 +8,14 @@ mod tests;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
-use xmpp_parsers::stanza::Stanza;
 
 use crate::session::{Incoming, IqId, Outgoing, Transmit};
-use crate::xmpp::manners;
+use crate::xmpp::swift::{self, Block};
+use crate::xmpp::{Parcel, manners};
 
 /// Stands between the prefix and the number in the ids of our IQs; the other protocol's ids have none.
 const MARK: char = 's';
@@ -24,24 +24,27 @@ const MARK: char = 's';
 const IN_IQS: &str = "iq";
 
 /// The stanza for what the core wants sent. The ids of its IQs start with `id_prefix`.
-pub(super) fn stanza(transmit: Transmit, id_prefix: &str) -> Stanza {
-    let to = Some(Jid::from(transmit.to));
-    let set = |to, iq, payload| Iq::Set { from: None, to, id: id_of(id_prefix, iq), payload };
+pub(super) fn parcel(transmit: Transmit, id_prefix: &str) -> Parcel {
+    let to = transmit.to;
+    let set = |to: FullJid, iq, payload| Iq::Set {
+        from: None,
+        to: Some(to.into()),
+        id: id_of(id_prefix, iq),
+        payload,
+    };
     match transmit.stanza {
         Outgoing::Open { iq, sid, block_size } => {
             let open = element("open", sid).attr(xml_ncname!("block-size").to_owned(), block_size);
             // It is the default, and written all the same by most clients.
-            set(to, iq, open.attr(xml_ncname!("stanza").to_owned(), IN_IQS).build())
+            set(to, iq, open.attr(xml_ncname!("stanza").to_owned(), IN_IQS).build()).into()
         }
         Outgoing::Data { iq, sid, seq, data } => {
-            let element = element("data", sid).attr(xml_ncname!("seq").to_owned(), seq);
-            set(to, iq, element.append(BASE64.encode(data)).build())
+            Parcel::Written(swift::block(&to, &id_of(id_prefix, iq), &sid, seq, &data).into())
         }
-        Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()),
-        Outgoing::Result { id } => Iq::Result { from: None, to, id, payload: None },
-        Outgoing::Refusal { id } => manners::refusal(to, id),
+        Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()).into(),
+        Outgoing::Result { id } => Parcel::Written(swift::result(&to, &id).into()),
+        Outgoing::Refusal { id } => manners::refusal(Some(to.into()), id).into(),
     }
-    .into()
 }
 
 fn element(name: &str, sid: String) -> ElementBuilder {
@@ -55,6 +58,18 @@ fn id_of(prefix: &str, iq: IqId) -> String {
 /// The IQ of ours with this id.
 pub(super) fn iq_of(prefix: &str, id: &str) -> Option<IqId> {
     id.strip_prefix(prefix)?.strip_prefix(MARK)?.parse().ok().map(IqId)
+}
+
+/// A block that came, and from whom. One that cannot be read, or of somebody who has no bytestream, is as unknown as
+/// anything.
+pub(super) fn read_block(block: Block, has_bytestream: bool) -> (FullJid, Incoming) {
+    let data = if has_bytestream { block.data() } else { None };
+    let Block { from, id, sid, seq, .. } = block;
+    let incoming = match data {
+        Some(data) => Incoming::Data { id, sid, seq, data },
+        None => Incoming::Unknown { id },
+    };
+    (from, incoming)
 }
 
 /// The set with this payload, if there is no doubt about its meaning. Who has no bytestream can only open one.

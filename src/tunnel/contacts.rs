@@ -19,7 +19,7 @@ impl Shared {
         } else if state.cores.accepts_on(core_id(id)) {
             let last = state.last_presences.get(&id).cloned();
             for reply in manners::reply_to_presence(presence, manners::Ids::new(last, rand::random())) {
-                self.pool.send(id, reply.into(), None);
+                self.pool.send(id, reply, None);
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
 use crate::session::Incoming;
+use crate::xmpp::swift::Swift;
 use crate::xmpp::{AccountEvent, AccountId, manners};
 
 /// How many events are handled under one lock.
@@ -82,6 +83,7 @@ impl Shared {
         state.announcer.announce(id, &event);
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
+            AccountEvent::Swift(swift) => return self.on_swift(state, now, id, swift),
             AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, account, &by),
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
@@ -94,6 +96,14 @@ impl Shared {
             }
         };
         state.cores.handle_account(now, account, change);
+    }
+
+    fn on_swift(&self, state: &mut State, now: Instant, id: AccountId, swift: Swift) {
+        let secure = &mut state.cores.secure;
+        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
+        if let Received::Secure { from, incoming } = self.carrier.receive_swift(swift, has_bytestream) {
+            secure.handle_stanza(now, core_id(id), &from, incoming);
+        }
     }
 
     fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: Stanza) {
@@ -125,7 +135,7 @@ impl Shared {
             }
         }
         if let Some(reply) = manners::reply_to(iq) {
-            self.pool.send(id, reply.into(), None);
+            self.pool.send(id, reply, None);
         }
     }
 }

@@ -10,7 +10,8 @@
 //!      └──────────────────── connection lost ──────┴──────────────────────────┘
 //! ```
 //!
-//! The stanza stream asks for each new connection through a slot; connecting, and the pauses between attempts, are ours,
+//! Without XEP-0198 an attempt ends with a bound resource, so that from Attempting it goes to Up, and back.
+//! With it, the stanza stream asks for each new connection through a slot; connecting, and the pauses between attempts, are ours,
 //! because it would retry a wrong password for ever. It exists from the first successful login on.
 
 mod connecting;
@@ -24,7 +25,6 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{Connection, Event, StanzaStream};
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::presence::Presence;
@@ -35,16 +35,14 @@ use super::dialer::Dialer;
 use super::error::AccountError;
 use super::flight::{Fate, Flight};
 use super::line::Line;
+use super::plain::{Heard, Plain};
 use super::reports::Reports;
-use super::{AccountEvent, AccountStatus, StreamManagement, timing};
+use super::{AccountEvent, AccountStatus, Parcel, StreamManagement, timing};
 use crate::config::{AccountConfig, Credential};
 use link::Link;
 
 /// How many stanzas the stanza stream queues each way: as many as can come up between two of our wake-ups.
 const QUEUE: usize = 128;
-
-/// The id of the ping behind a resumption.
-const PROBE: &str = "resumed";
 
 /// How many commands are taken in one go.
 const BATCH: usize = 128;
@@ -62,8 +60,15 @@ pub(super) type Done = oneshot::Sender<()>;
 
 /// A stanza to send.
 pub(super) struct Outgoing {
-    pub(super) stanza: Box<Stanza>,
+    pub(super) parcel: Parcel,
     pub(super) tag: Option<u64>,
+}
+
+impl Outgoing {
+    /// Something that nobody asks about afterwards.
+    fn untagged(stanza: impl Into<Parcel>) -> Self {
+        Self { parcel: stanza.into(), tag: None }
+    }
 }
 
 /// The owner's end of an account.
@@ -120,6 +125,17 @@ async fn refuse_all(mut mailbox: Mailbox, error: AccountError) {
 }
 
 type Slot = oneshot::Sender<Connection>;
+
+/// What stanzas go through.
+enum Wire {
+    /// There was no login yet.
+    None,
+    /// With XEP-0198. It exists from the first successful login on, and asks for each new connection.
+    Managed(StanzaStream),
+    /// Without. One for each connection.
+    Plain(Plain),
+}
+
 struct Account {
     connector: Arc<Connector>,
     dialer: Dialer,
@@ -131,7 +147,7 @@ struct Account {
     link: Link,
     /// The present connection, or the last one.
     line: Line,
-    stream: Option<StanzaStream>,
+    wire: Wire,
     slots: mpsc::UnboundedReceiver<Slot>,
     slot: Option<Slot>,
     outbox: VecDeque<Outgoing>,
@@ -142,7 +158,9 @@ struct Account {
     resumes: bool,
     /// Whether this server resumes sessions that then do not work.
     resumes_badly: bool,
-    /// Whether to do without XEP-0198: it is not wanted, or the server offers it and then refuses.
+    /// Whether XEP-0198 is wanted.
+    management: StreamManagement,
+    /// Whether to do without XEP-0198 all the same: the server offers it and then refuses.
     without_acks: bool,
 }
 
@@ -161,7 +179,7 @@ impl Account {
             backoff: Backoff::default(),
             link: Link::Waiting,
             line: Line::default(),
-            stream: None,
+            wire: Wire::None,
             slots: mpsc::unbounded_channel().1,
             slot: None,
             outbox: VecDeque::new(),
@@ -169,7 +187,8 @@ impl Account {
             bound: None,
             resumes: false,
             resumes_badly: false,
-            without_acks: management == StreamManagement::Unwanted,
+            management,
+            without_acks: false,
         }
     }
 
@@ -201,7 +220,10 @@ impl Account {
                         return end;
                     }
                 }
-                event = next_event(&mut self.stream), if !congested => self.on_event(event, &mut mailbox.reports),
+                news = self.wire.news(!self.outbox.is_empty()), if !congested => match news {
+                    News::Managed(event) => self.on_event(event, &mut mailbox.reports),
+                    News::Plain(heard) => self.on_heard(heard, &mut mailbox.reports),
+                },
                 () = self.flight.news(), if up => self.on_news(&mut mailbox.reports),
                 () = self.flight.room(), if up && !self.outbox.is_empty() => {}
                 progress = self.link.progress() => {
@@ -233,17 +255,30 @@ impl Account {
         None
     }
 
-    /// Hands to the stanza stream as much as it has room for, so that handing over never waits.
+    /// Hands to the wire as much as it has room for, so that handing over never waits.
     async fn hand_over(&mut self) {
-        // The stream panics when its worker is gone; the closure, and so the slots, go first.
-        if !self.link.is_up() || self.slots.is_closed() {
+        if !self.link.is_up() {
             return;
         }
-        let Some(stream) = &self.stream else { return };
-        let room = QUEUE.saturating_sub(self.flight.queued()).min(self.outbox.len());
-        for Outgoing { stanza, tag } in self.outbox.drain(..room) {
-            let token = stream.send(stanza).await;
-            self.flight.push(token, tag);
+        match &mut self.wire {
+            Wire::None => {}
+            Wire::Plain(plain) => {
+                while plain.has_room()
+                    && let Some(Outgoing { parcel, .. }) = self.outbox.pop_front()
+                {
+                    plain.send(parcel);
+                }
+            }
+            // The stream panics when its worker is gone; the closure, and so the slots, go first.
+            Wire::Managed(_) if self.slots.is_closed() => {}
+            Wire::Managed(stream) => {
+                let room = QUEUE.saturating_sub(self.flight.queued()).min(self.outbox.len());
+                for Outgoing { parcel, tag } in self.outbox.drain(..room) {
+                    let Some(stanza) = parcel.into_stanza() else { continue };
+                    let token = stream.send(stanza).await;
+                    self.flight.push(token, tag);
+                }
+            }
         }
     }
 
@@ -252,15 +287,25 @@ impl Account {
         if !self.link.is_up() {
             return;
         }
-        self.outbox.push_back(Outgoing { stanza: Box::new(Presence::unavailable().into()), tag: None });
+        self.outbox.push_back(Outgoing::untagged(Presence::unavailable()));
         let goodbye = async {
             self.hand_over().await;
             while !self.outbox.is_empty() {
-                self.flight.room().await;
+                match &mut self.wire {
+                    Wire::None => return,
+                    Wire::Managed(_) => self.flight.room().await,
+                    Wire::Plain(plain) => {
+                        if matches!(plain.heard(true).await, Heard::Gone) {
+                            return;
+                        }
+                    }
+                }
                 self.hand_over().await;
             }
-            if let Some(stream) = self.stream.take() {
-                stream.close().await;
+            match std::mem::replace(&mut self.wire, Wire::None) {
+                Wire::None => {}
+                Wire::Managed(stream) => stream.close().await,
+                Wire::Plain(plain) => plain.close().await,
             }
         };
         // What is too late is left to the server's time-outs.
@@ -276,9 +321,19 @@ impl Account {
     }
 }
 
-async fn next_event(stream: &mut Option<StanzaStream>) -> Option<Event> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
+/// What a wire brings.
+enum News {
+    Managed(Option<Event>),
+    Plain(Heard),
+}
+
+impl Wire {
+    /// Cancel-safe. `wants_room`: whether something waits that there was no room for.
+    async fn news(&mut self, wants_room: bool) -> News {
+        match self {
+            Self::None => std::future::pending().await,
+            Self::Managed(stream) => News::Managed(stream.next().await),
+            Self::Plain(plain) => News::Plain(plain.heard(wants_room).await),
+        }
     }
 }

@@ -5,12 +5,16 @@ use std::borrow::Cow;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
+use tokio_xmpp::Stanza;
 use tokio_xmpp::connect::AsyncReadAndWrite;
 use tokio_xmpp::stanzastream::Connection;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, PendingFeaturesRecv, StreamHeader, Timeouts, XmppStreamElement, initiate_stream,
+    FallibleStreamElement, PendingFeaturesRecv, ReadError, StreamHeader, Timeouts, XmppStreamElement,
+    initiate_stream,
 };
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::bind::{BindQuery, BindResponse};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::ns;
 use xmpp_parsers::starttls;
 
@@ -18,6 +22,8 @@ use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::line::{Line, Tapped};
 use super::login::log_in;
+use super::manners;
+use super::plain::Plain;
 use super::records::Recorded;
 use super::sasl::Exchange;
 use super::socket::PromptSocket;
@@ -30,6 +36,8 @@ const DIRECT_TLS_PORT: u16 = 5223;
 
 /// A TLS record's worth.
 const READ_BUFFER: usize = 16 * 1024;
+/// What is read from the network at a time.
+const SOCKET_BUFFER: usize = 64 * 1024;
 
 type Io = Box<dyn AsyncReadAndWrite + Send>;
 type XmppStream<S> = tokio_xmpp::xmlstream::XmlStream<S, FallibleStreamElement>;
@@ -54,6 +62,52 @@ enum Security {
 pub(super) struct LoggedIn {
     pub(super) connection: Connection,
     pub(super) line: Line,
+}
+
+/// A stream with a resource, without XEP-0198, and the handle to its connection.
+pub(super) struct Bound {
+    pub(super) jid: FullJid,
+    pub(super) plain: Plain,
+    pub(super) line: Line,
+}
+
+/// Binds the resource that was asked for (RFC 6120 section 7), within [`timing::OPENING`].
+pub(super) async fn bind(LoggedIn { connection, line }: LoggedIn) -> Result<Bound, AccountError> {
+    let Connection { mut stream, identity, .. } = connection;
+    match timeout(timing::OPENING, ask_for_resource(&mut stream, &identity)).await {
+        Ok(Ok(jid)) => Ok(Bound { jid, plain: Plain::new(stream.into_inner()), line }),
+        Ok(Err(error)) => Err(fault_of(&line, Step::Session, error)),
+        Err(_) => Err(AccountError::TimedOut(Step::Session)),
+    }
+}
+
+async fn ask_for_resource(stream: &mut XmppStream<Io>, identity: &Jid) -> Result<FullJid, AccountError> {
+    const STEP: Step = Step::Session;
+    let id = manners::new_id(rand::random());
+    let query = BindQuery::new(identity.resource().map(ToString::to_string));
+    let request = Iq::Set { from: None, to: None, id: id.clone(), payload: query.into() };
+    let request = XmppStreamElement::Stanza(request.into());
+    stream.send(&request).await.map_err(|error| AccountError::io(STEP, &error))?;
+    loop {
+        let element =
+            stream.next().await.map(|element| element.and_then(|element| element.into_read_error()));
+        match element {
+            Some(Ok(XmppStreamElement::Stanza(Stanza::Iq(iq)))) if iq.id() == id => {
+                return bound_as(iq).ok_or(AccountError::Protocol(STEP));
+            }
+            Some(Ok(XmppStreamElement::Stanza(_)) | Err(ReadError::SoftTimeout)) => {}
+            Some(Err(ReadError::HardError(error))) => return Err(AccountError::io(STEP, &error)),
+            Some(Ok(_) | Err(ReadError::ParseError(_))) => return Err(AccountError::Protocol(STEP)),
+            Some(Err(ReadError::StreamFooterReceived)) | None => return Err(AccountError::Closed(STEP)),
+        }
+    }
+}
+
+fn bound_as(answer: Iq) -> Option<FullJid> {
+    match answer {
+        Iq::Result { payload: Some(payload), .. } => Some(BindResponse::try_from(payload).ok()?.jid),
+        _ => None,
+    }
 }
 
 impl Connector {
@@ -105,13 +159,13 @@ impl Connector {
             Security::None => self.authenticate(socket, identity, step).await,
             Security::Direct(tls) => {
                 *step = Step::Tls;
-                self.authenticate(tls.connect(socket).await?, identity, step).await
+                self.authenticate(tls.connect(buffered(socket)).await?, identity, step).await
             }
             Security::StartTls(tls) => {
                 *step = Step::StartTls;
                 let socket = self.ask_for_tls(socket).await?;
                 *step = Step::Tls;
-                self.authenticate(tls.connect(socket).await?, identity, step).await
+                self.authenticate(tls.connect(buffered(socket)).await?, identity, step).await
             }
         }
     }
@@ -209,6 +263,11 @@ fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
     }
     let ended = line.is_closed() && matches!(error, AccountError::Protocol(_));
     line.stream_error().unwrap_or(if ended { AccountError::Closed(step) } else { error })
+}
+
+/// The TLS library reads little at a time.
+fn buffered(socket: PromptSocket) -> BufReader<PromptSocket> {
+    BufReader::with_capacity(SOCKET_BUFFER, socket)
 }
 
 fn default_server(host: &str, tls: TlsMode) -> ServerAddr {

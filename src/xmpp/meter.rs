@@ -5,6 +5,8 @@
 //! before the login whoever poses as one) could fill the memory. The parser also waits for the end of a text that cannot
 //! be there at all, so that a server of another kind would look like a silent one.
 
+use super::scanner::Scanner;
+
 /// The most that a server has to say before a login: features, challenges, and generous spare.
 const BEFORE_LOGIN: usize = 256 * 1024;
 
@@ -34,36 +36,6 @@ pub(super) enum Fault {
     NotXml,
 }
 
-/// Follows XML far enough to know where the children of the root begin and end. Whether it is well-formed is the
-/// parser's business: it gives up on what is not.
-#[derive(Debug, Default)]
-struct Scanner {
-    place: Place,
-    depth: usize,
-    /// Bytes since the last child of the root was complete.
-    size: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
-    #[default]
-    Text,
-    /// Behind `<`.
-    Opening,
-    /// In a start tag, perhaps just behind a `/`.
-    Start { slash: bool },
-    /// In the value of an attribute, until this quote.
-    Value(u8),
-    /// In an end tag.
-    End,
-    /// In `<?…>`, which has no content.
-    Declaration,
-    /// Behind `<!`, with so many brackets seen: at the second of `<![CDATA[` it begins.
-    Bang(u8),
-    /// In a CDATA section, behind so many closing brackets.
-    Cdata(u8),
-}
-
 impl Meter {
     /// From now on the server speaks to who it knows: the next thing it says is the header of a new stream.
     pub(super) fn logged_in(&mut self) {
@@ -76,7 +48,14 @@ impl Meter {
         if !self.logged_in {
             self.feed_before_login(bytes)?;
         }
-        bytes.iter().try_for_each(|byte| self.scanner.feed(*byte))
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = &rest[self.scanner.advance(rest)..];
+            if self.scanner.size() > ELEMENT || self.scanner.depth() > DEPTH {
+                return Err(Fault::TooMuch);
+            }
+        }
+        Ok(())
     }
 
     fn feed_before_login(&mut self, bytes: &[u8]) -> Result<(), Fault> {
@@ -91,40 +70,6 @@ impl Meter {
 /// A tag, a byte order mark, or white space.
 fn begins_xml(byte: u8) -> bool {
     matches!(byte, b'<' | 0xef) || byte.is_ascii_whitespace()
-}
-
-impl Scanner {
-    fn feed(&mut self, byte: u8) -> Result<(), Fault> {
-        let before = self.place;
-        self.place = before.next(byte);
-        match (before, byte) {
-            (Place::Start { slash: false }, b'>') => self.depth = self.depth.saturating_add(1),
-            (Place::End, b'>') => self.depth = self.depth.saturating_sub(1),
-            _ => {}
-        }
-        self.size = if self.depth <= 1 && self.place == Place::Text { 0 } else { self.size + 1 };
-        if self.size > ELEMENT || self.depth > DEPTH { Err(Fault::TooMuch) } else { Ok(()) }
-    }
-}
-
-impl Place {
-    fn next(self, byte: u8) -> Self {
-        match (self, byte) {
-            (Self::Text, b'<') => Self::Opening,
-            (Self::Opening, b'/') => Self::End,
-            (Self::Opening, b'?') => Self::Declaration,
-            (Self::Opening, b'!') => Self::Bang(0),
-            (Self::Bang(0), b'[') => Self::Bang(1),
-            (Self::Bang(1), b'[') => Self::Cdata(0),
-            (Self::Cdata(seen), b']') => Self::Cdata(2.min(seen + 1)),
-            (Self::Start { .. } | Self::End | Self::Declaration | Self::Cdata(2), b'>') => Self::Text,
-            (Self::Cdata(_), _) => Self::Cdata(0),
-            (Self::Start { .. }, b'"' | b'\'') => Self::Value(byte),
-            (Self::Value(quote), _) if quote != byte => self,
-            (Self::Opening | Self::Start { .. } | Self::Value(_), _) => Self::Start { slash: byte == b'/' },
-            (Self::Text | Self::End | Self::Declaration | Self::Bang(_), _) => self,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -143,7 +88,7 @@ mod tests {
     }
 
     fn size(text: &str) -> usize {
-        after(text).scanner.size
+        after(text).scanner.size()
     }
 
     #[test]

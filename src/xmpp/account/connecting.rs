@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_xmpp::stanzastream::StanzaStream;
 
-use super::link::{Link, Progress};
-use super::{Account, QUEUE, Slot};
-use crate::xmpp::connector::LoggedIn;
+use super::link::{Arrival, Link, Progress};
+use super::{Account, QUEUE, Slot, Wire};
+use crate::xmpp::connector::{self, Bound, LoggedIn};
 use crate::xmpp::error::AccountError;
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
-use crate::xmpp::{AccountEvent, AccountStatus, timing};
+use crate::xmpp::{AccountEvent, AccountStatus, StreamManagement, timing};
 
 impl Account {
     pub(super) fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
@@ -57,9 +57,14 @@ impl Account {
     pub(super) fn attempt_after(&mut self, delay: Duration) {
         let connector = Arc::clone(&self.connector);
         let (dialer, identity) = (self.dialer.clone(), self.identity.clone());
+        let management = self.management;
         self.link = Link::Attempting(Box::pin(async move {
             sleep(delay).await;
-            connector.log_in(&dialer, identity).await.map(Box::new)
+            let logged_in = connector.log_in(&dialer, identity).await?;
+            match management {
+                StreamManagement::Wanted => Ok(Arrival::LoggedIn(Box::new(logged_in))),
+                StreamManagement::Unwanted => connector::bind(logged_in).await.map(Arrival::Bound),
+            }
         }));
     }
 
@@ -69,7 +74,12 @@ impl Account {
         reports: &mut Reports,
     ) -> Result<(), AccountError> {
         match progress {
-            Progress::Attempted(Ok(logged_in)) => self.plug_in(*logged_in),
+            Progress::Attempted(Ok(Arrival::LoggedIn(logged_in))) => self.plug_in(*logged_in),
+            Progress::Attempted(Ok(Arrival::Bound(Bound { jid, plain, line }))) => {
+                self.line = line;
+                self.wire = Wire::Plain(plain);
+                self.begin(jid, reports);
+            }
             Progress::Attempted(Err(error)) if error.is_permanent() => return Err(error),
             Progress::Attempted(Err(error)) => {
                 if error == AccountError::Conflict {
@@ -94,7 +104,7 @@ impl Account {
             connection.features.stream_management = None;
         }
         self.link = Link::Opening(Box::pin(sleep(timing::OPENING)));
-        if self.stream.is_none() {
+        if !matches!(self.wire, Wire::Managed(_)) {
             self.start_stream();
         }
         if let Some(slot) = self.slot.take() {
@@ -111,7 +121,7 @@ impl Account {
                 tokio::spawn(put_to_rest(unwanted.0, identity.clone()));
             }
         };
-        self.stream = Some(StanzaStream::new(Box::new(pass_on), QUEUE));
+        self.wire = Wire::Managed(StanzaStream::new(Box::new(pass_on), QUEUE));
         self.slots = slots;
         // The first slot is there before `new` returns.
         self.slot = self.slots.try_recv().ok();

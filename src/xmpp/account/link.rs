@@ -4,10 +4,18 @@ use std::pin::Pin;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::xmpp::connector::LoggedIn;
+use crate::xmpp::connector::{Bound, LoggedIn};
 use crate::xmpp::error::AccountError;
 
-pub(super) type Attempt = Pin<Box<dyn Future<Output = Result<Box<LoggedIn>, AccountError>> + Send>>;
+pub(super) type Attempt = Pin<Box<dyn Future<Output = Result<Arrival, AccountError>> + Send>>;
+
+/// How far an attempt has come.
+pub(super) enum Arrival {
+    /// What follows is for the stanza stream to do.
+    LoggedIn(Box<LoggedIn>),
+    /// Nothing more is to be done.
+    Bound(Bound),
+}
 
 /// How far the connection is.
 pub(super) enum Link {
@@ -27,7 +35,7 @@ pub(super) enum Link {
 
 /// What became of the link.
 pub(super) enum Progress {
-    Attempted(Result<Box<LoggedIn>, AccountError>),
+    Attempted(Result<Arrival, AccountError>),
     NotOpened,
     NotProven,
 }

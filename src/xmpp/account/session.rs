@@ -6,17 +6,18 @@ use tokio::time::{Instant, sleep};
 use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{Event, StreamEvent};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::link::Link;
-use super::{Account, Outgoing, PROBE};
+use super::{Account, Outgoing, Wire};
 use crate::xmpp::error::{AccountError, Step};
+use crate::xmpp::plain::Heard;
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
-use crate::xmpp::{AccountEvent, AccountStatus, manners, timing};
+use crate::xmpp::{AccountEvent, AccountStatus, PROBE, manners, timing};
 
 impl Account {
     pub(super) fn on_event(&mut self, event: Option<Event>, reports: &mut Reports) {
@@ -31,6 +32,29 @@ impl Account {
         }
     }
 
+    /// Something came without XEP-0198, and with it perhaps more.
+    pub(super) fn on_heard(&mut self, heard: Heard, reports: &mut Reports) {
+        let mut next = Some(heard);
+        while let Some(heard) = next {
+            match heard {
+                Heard::Swift(swift) => reports.event(AccountEvent::Swift(swift)),
+                Heard::Stanza(stanza) => self.on_stanza(stanza, reports),
+                Heard::Room => {}
+                Heard::Gone => return self.on_plain_gone(reports),
+            }
+            next = match &mut self.wire {
+                Wire::Plain(plain) if !reports.is_congested() => plain.heard_before(),
+                _ => None,
+            };
+        }
+    }
+
+    fn on_plain_gone(&mut self, reports: &mut Reports) {
+        self.wire = Wire::None;
+        self.disconnected(&self.line.last_words(), reports);
+        self.attempt_later();
+    }
+
     /// Pings are answered here, so that they are answered however busy the owner is.
     pub(super) fn on_stanza(&mut self, stanza: Stanza, reports: &mut Reports) {
         let pong = match &stanza {
@@ -42,7 +66,7 @@ impl Account {
                 if let Some(by) = pong.to().and_then(|to| to.try_as_full().ok()) {
                     reports.event(AccountEvent::Pinged { by: by.clone() });
                 }
-                self.outbox.push_back(Outgoing { stanza: Box::new(pong.into()), tag: None });
+                self.outbox.push_back(Outgoing::untagged(pong));
             }
             None if is_probe_answer(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
@@ -54,6 +78,11 @@ impl Account {
         let acks = features.stream_management.is_some() && !self.line.acks_refused();
         reports.fates(self.flight.reset(acks));
         let Ok(jid) = bound.try_into_full() else { return self.line.hang_up() };
+        self.begin(jid, reports);
+    }
+
+    /// A session begins, under this name.
+    pub(super) fn begin(&mut self, jid: FullJid, reports: &mut Reports) {
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
@@ -61,7 +90,7 @@ impl Account {
         self.resumes = true;
         let mut presence = Presence::available();
         presence.id = Some(manners::new_id(rand::random()));
-        self.outbox.push_front(Outgoing { stanza: Box::new(presence.into()), tag: None });
+        self.outbox.push_front(Outgoing::untagged(presence));
         self.online(false, reports);
     }
 
@@ -70,7 +99,7 @@ impl Account {
     pub(super) fn on_resumed(&mut self, reports: &mut Reports) {
         reports.fates(self.flight.resume());
         let probe = Iq::Get { from: None, to: None, id: PROBE.into(), payload: Ping.into() };
-        self.outbox.push_front(Outgoing { stanza: Box::new(probe.into()), tag: None });
+        self.outbox.push_front(Outgoing::untagged(probe));
         self.online(true, reports);
     }
 
@@ -139,7 +168,7 @@ impl Account {
 
     /// Ends the stanza stream and its worker, if that waits for a connection.
     pub(super) fn retire_stream(&mut self) {
-        self.stream = None;
+        self.wire = Wire::None;
         self.slots.close();
         let unused = self.slot.take().into_iter().chain(std::iter::from_fn(|| self.slots.try_recv().ok()));
         for slot in unused {

@@ -1,0 +1,206 @@
+//! A connection without XEP-0198, from the binding of a resource to its end.
+//!
+//! The XML library's stream would make a tree of everything, which is most of what a fast connection would do with its
+//! time. Here the library only gets what is not [`swift`]. It is owned and polled by the account's task; what is sent in
+//! one go is written in one go.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncBufRead as _, AsyncWrite as _, AsyncWriteExt as _};
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_xmpp::Stanza;
+use tokio_xmpp::connect::AsyncReadAndWrite;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+use xmpp_parsers::ping::Ping;
+
+use super::framer::Framer;
+use super::swift::{self, Swift};
+use super::{PROBE, Parcel, timing};
+
+/// So much waits to be written before more has to wait outside, in bytes.
+const QUEUE: usize = 256 * 1024;
+
+/// The end of a stream.
+const FOOTER: &[u8] = b"</stream:stream>";
+
+type Io = Box<dyn AsyncReadAndWrite + Send>;
+
+/// The connection.
+pub(super) struct Plain {
+    io: Io,
+    framer: Framer,
+    out: BytesMut,
+    is_flushed: bool,
+    last_heard: Instant,
+    /// When to look how long the server has been silent.
+    alarm: Pin<Box<Sleep>>,
+    was_asked: bool,
+}
+
+/// What happened.
+pub(super) enum Heard {
+    Swift(Swift),
+    Stanza(Stanza),
+    /// There is room for more to send.
+    Room,
+    /// The connection is over.
+    Gone,
+}
+
+impl Plain {
+    /// On a stream that is past everything that comes before stanzas.
+    pub(super) fn new(io: Io) -> Self {
+        Self {
+            io,
+            framer: Framer::between_elements(),
+            out: BytesMut::new(),
+            is_flushed: true,
+            last_heard: Instant::now(),
+            alarm: Box::pin(sleep(timing::SILENCE)),
+            was_asked: false,
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.out.len() < QUEUE
+    }
+
+    /// Sends something with the next [`heard`](Self::heard).
+    pub(super) fn send(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Written(bytes) => self.out.extend_from_slice(&bytes),
+            Parcel::Stanza(stanza) => match xso::to_vec(&*stanza) {
+                Ok(bytes) => self.out.extend_from_slice(&bytes),
+                Err(_) => tracing::warn!("a stanza of ours is not XML"),
+            },
+        }
+        self.is_flushed = false;
+    }
+
+    /// Writes what there is, and waits for the next thing to happen. Cancel-safe.
+    pub(super) async fn heard(&mut self, wants_room: bool) -> Heard {
+        std::future::poll_fn(|cx| self.poll_heard(cx, wants_room)).await
+    }
+
+    /// What has come already, and needs no waiting.
+    pub(super) fn heard_before(&mut self) -> Option<Heard> {
+        loop {
+            if let Some(heard) = understand(self.framer.pop()?) {
+                return Some(heard);
+            }
+        }
+    }
+
+    fn poll_heard(&mut self, cx: &mut Context<'_>, wants_room: bool) -> Poll<Heard> {
+        match self.poll_write_out(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Heard::Gone),
+            Poll::Ready(Ok(())) if wants_room => return Poll::Ready(Heard::Room),
+            _ => {}
+        }
+        loop {
+            if let Some(heard) = self.heard_before() {
+                return Poll::Ready(heard);
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(Heard::Gone),
+                Poll::Pending => break,
+            }
+        }
+        ready!(self.poll_silence(cx));
+        Poll::Ready(Heard::Gone)
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out))?;
+            self.out.advance(written);
+        }
+        if !self.is_flushed {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.is_flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// True when something has come.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let length = match ready!(Pin::new(&mut self.io).poll_fill_buf(cx)) {
+            Ok([]) | Err(_) => return Poll::Ready(false),
+            Ok(bytes) => {
+                self.framer.feed(bytes);
+                bytes.len()
+            }
+        };
+        Pin::new(&mut self.io).consume(length);
+        self.last_heard = Instant::now();
+        self.was_asked = false;
+        Poll::Ready(true)
+    }
+
+    /// Asks a server that is silent for a sign of life; ready when there is none.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let patience = if self.was_asked { timing::SILENCE + timing::RESPONSE } else { timing::SILENCE };
+            if Instant::now() < self.last_heard + patience {
+                self.alarm.as_mut().reset(self.last_heard + patience);
+                continue;
+            }
+            if self.was_asked {
+                return Poll::Ready(());
+            }
+            self.was_asked = true;
+            let ping = Iq::Get { from: None, to: None, id: PROBE.into(), payload: Ping.into() };
+            self.send(Parcel::Stanza(Box::new(ping.into())));
+            // Whatever hinders it wakes us again, and so does the alarm.
+            let _ = self.poll_write_out(cx);
+        }
+    }
+
+    /// Writes what there is, and the end of the stream.
+    pub(super) async fn close(mut self) {
+        self.out.extend_from_slice(FOOTER);
+        let _ = self.io.write_all(&self.out).await;
+        let _ = self.io.shutdown().await;
+    }
+}
+
+/// What an element means; nothing, if it is none of our business.
+fn understand(element: Vec<u8>) -> Option<Heard> {
+    let element = match swift::read(element) {
+        Ok(swift) => return Some(Heard::Swift(swift)),
+        Err(element) => element,
+    };
+    // The end, or something that is not XML, behind which nothing makes sense.
+    let Some(element) = parse(&element) else { return Some(Heard::Gone) };
+    if element.has_ns(ns::STREAM) {
+        return Some(Heard::Gone);
+    }
+    xso::transform(&element).ok().map(Heard::Stanza)
+}
+
+/// An element as a tree, in the surroundings of a stream.
+fn parse(element: &[u8]) -> Option<Element> {
+    let prefixes = BTreeMap::from([
+        (None, ns::JABBER_CLIENT.to_owned()),
+        (Some("stream".to_owned()), ns::STREAM.to_owned()),
+    ]);
+    Element::from_reader_with_prefixes(element, prefixes).ok()
+}
+
+impl Parcel {
+    /// For who cannot send it as it was written.
+    pub(super) fn into_stanza(self) -> Option<Box<Stanza>> {
+        match self {
+            Self::Stanza(stanza) => Some(stanza),
+            Self::Written(bytes) => Some(Box::new(xso::transform(&parse(&bytes)?).ok()?)),
+        }
+    }
+}

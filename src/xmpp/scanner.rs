@@ -1,0 +1,104 @@
+//! Where elements begin and end in a stream of XML. Pure.
+
+/// Follows XML far enough to know where the children of the root begin and end. Whether it is well-formed is the
+/// parser's business: it gives up on what is not.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    place: Place,
+    depth: usize,
+    /// Bytes since the last child of the root was complete.
+    size: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Text,
+    /// Behind `<`.
+    Opening,
+    /// In a start tag, perhaps just behind a `/`.
+    Start { slash: bool },
+    /// In the value of an attribute, until this quote.
+    Value(u8),
+    /// In an end tag.
+    End,
+    /// In `<?…>`, which has no content.
+    Declaration,
+    /// Behind `<!`, with so many brackets seen: at the second of `<![CDATA[` it begins.
+    Bang(u8),
+    /// In a CDATA section, behind so many closing brackets.
+    Cdata(u8),
+}
+
+impl Scanner {
+    /// In the stream already, behind its header or an element.
+    pub(super) fn between_elements() -> Self {
+        Self { depth: 1, ..Self::default() }
+    }
+
+    /// How many elements have begun and not ended.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Bytes since the last child of the root was complete.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Goes on by at least one of `bytes`, of which there must be some, and says by how many. Texts and values, which are
+    /// nearly all that there is, are passed over at once.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
+        let run = match self.place {
+            Place::Text => memchr::memchr(b'<', bytes),
+            Place::Value(quote) => memchr::memchr(quote, bytes),
+            _ => Some(0),
+        };
+        match run {
+            Some(0) => {
+                self.feed(bytes[0]);
+                1
+            }
+            run => {
+                let length = run.unwrap_or(bytes.len());
+                self.note(length);
+                length
+            }
+        }
+    }
+
+    fn feed(&mut self, byte: u8) {
+        let before = self.place;
+        self.place = before.next(byte);
+        match (before, byte) {
+            (Place::Start { slash: false }, b'>') => self.depth = self.depth.saturating_add(1),
+            (Place::End, b'>') => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.note(1);
+    }
+
+    fn note(&mut self, bytes: usize) {
+        self.size = if self.depth <= 1 && self.place == Place::Text { 0 } else { self.size + bytes };
+    }
+}
+
+impl Place {
+    fn next(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Text, b'<') => Self::Opening,
+            (Self::Opening, b'/') => Self::End,
+            (Self::Opening, b'?') => Self::Declaration,
+            (Self::Opening, b'!') => Self::Bang(0),
+            (Self::Bang(0), b'[') => Self::Bang(1),
+            (Self::Bang(1), b'[') => Self::Cdata(0),
+            (Self::Cdata(seen), b']') => Self::Cdata(2.min(seen + 1)),
+            (Self::Start { .. } | Self::End | Self::Declaration | Self::Cdata(2), b'>') => Self::Text,
+            (Self::Cdata(_), _) => Self::Cdata(0),
+            (Self::Start { .. }, b'"' | b'\'') => Self::Value(byte),
+            (Self::Value(quote), _) if quote != byte => self,
+            (Self::Opening | Self::Start { .. } | Self::Value(_), _) => Self::Start { slash: byte == b'/' },
+            (Self::Text | Self::End | Self::Declaration | Self::Bang(_), _) => self,
+        }
+    }
+}
