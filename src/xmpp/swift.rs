@@ -53,7 +53,7 @@ impl Block {
 /// # Errors
 ///
 /// The element, if it is not.
-pub(super) fn read(stanza: Vec<u8>) -> Result<Swift, Vec<u8>> {
+pub fn read(stanza: Vec<u8>) -> Result<Swift, Vec<u8>> {
     match Head::of(&stanza) {
         Some(head) => Ok(head.with(stanza)),
         None => Err(stanza),
@@ -187,4 +187,122 @@ fn escaped(text: &str) -> Cow<'_, str> {
         }
     }
     escaped.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::xmpp::Parcel;
+    use proptest::prelude::*;
+    use xmpp_parsers::iq::Iq;
+    use xmpp_parsers::stanza::Stanza;
+
+    fn is_swift(xml: &str) -> bool {
+        read(xml.as_bytes().to_vec()).is_ok()
+    }
+
+    const BLOCK: &str = "<iq from='eve@x/r' id='i1' type='set' to='bob@x/r'>\
+        <data xmlns='http://jabber.org/protocol/ibb' sid='s' seq='7'>AAAA</data></iq>";
+
+    #[test]
+    fn a_block_is_read_whatever_the_order_of_attributes_and_the_quotes() {
+        for xml in [
+            BLOCK.to_owned(),
+            BLOCK.replace('\'', "\""),
+            BLOCK.replace("<iq ", "<iq xml:lang='en' xmlns='jabber:client' "),
+            BLOCK.replace("sid='s' seq='7'", "seq='7' sid='s'"),
+        ] {
+            let Ok(Swift::Block(block)) = read(xml.clone().into_bytes()) else { panic!("{xml}") };
+            assert_eq!((block.from.as_str(), block.id.as_str()), ("eve@x/r", "i1"));
+            assert_eq!((block.sid.as_str(), block.seq, block.data()), ("s", 7, Some(vec![0; 3])));
+        }
+    }
+
+    #[test]
+    fn a_result_is_read_with_a_tag_of_its_own_or_without() {
+        for xml in
+            ["<iq from='eve@x/r' id='i1' type='result'/>", "<iq type='result' from='eve@x/r' id='i1'></iq>"]
+        {
+            let Ok(Swift::Result { from, id }) = read(xml.as_bytes().to_vec()) else { panic!("{xml}") };
+            assert_eq!((from.as_str(), id.as_str()), ("eve@x/r", "i1"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_library() {
+        for (from, to) in [
+            ("id='i1'", "id='i&amp;1'"),
+            ("id='i1'", "id='i1' id='i1'"),
+            ("id='i1'", "id='i1' more='1'"),
+            ("id='i1' ", "id='i1'"),
+            ("id='i1'", "id='i\n1'"),
+            (" id='i1'", ""),
+            ("eve@x/r", "eve@x"),
+            ("<iq ", "<iq xmlns='jabber:server' "),
+            ("<iq ", "<iq\n"),
+            ("type='set'", "type='get'"),
+            ("type='set'", "type='result'"),
+            ("AAAA", "AA<x/>AA"),
+            ("AAAA", "AA&#65;A"),
+            ("AAAA", "<![CDATA[AAAA]]>"),
+            ("seq='7'", "seq='65536'"),
+            ("seq='7'", "seq='7' more='1'"),
+            ("/ibb", "/ibc"),
+            ("</data>", "</data><data/>"),
+            ("</data>", "</data> "),
+        ] {
+            let xml = BLOCK.replace(from, to);
+            assert_ne!(xml, BLOCK, "{from}");
+            assert!(!is_swift(&xml), "{xml}");
+        }
+    }
+
+    fn by_the_library(xml: Vec<u8>) -> Iq {
+        match *Parcel::Written(xml.into()).into_stanza().unwrap() {
+            Stanza::Iq(iq) => iq,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_library_reads_what_is_written_here(
+            to in "[a-z&']{1,8}@[a-z]{1,8}/[ -~\u{e4}\u{2603}]{1,20}",
+            id in "[ -~\u{e4}\n]{0,20}",
+            data in prop::collection::vec(any::<u8>(), 0..300),
+            seq: u16,
+        ) {
+            let Ok(to) = FullJid::new(&to) else { return Ok(()) };
+            let Iq::Set { to: read_to, id: read_id, payload, .. } =
+                by_the_library(block(&to, &id, "s", seq, &data)) else { panic!("no set") };
+            prop_assert_eq!((read_to.unwrap().to_string(), &read_id), (to.to_string(), &id));
+            let ibb = xmpp_parsers::ibb::Data::try_from(payload).unwrap();
+            prop_assert_eq!((ibb.seq, ibb.data), (seq, data));
+            let Iq::Result { to: read_to, id: read_id, payload: None, .. } =
+                by_the_library(result(&to, &id)) else { panic!("no empty result") };
+            prop_assert_eq!((read_to.unwrap().to_string(), &read_id), (to.to_string(), &id));
+        }
+
+        #[test]
+        fn nothing_is_read_here_that_the_library_would_read_otherwise(
+            xml in "<iq( from='[ab]@x/r'| id='[a-c&;]{0,3}'| type='(set|get|result)'| xmlns='jabber:client'){2,5}>\
+                (<data( xmlns='http://jabber.org/protocol/ibb'| sid='s'| seq='[0-9+]{0,3}'){2,4}>[A-D=&;]{0,5}</data>)?</iq>"
+        ) {
+            let Ok(swift) = read(xml.clone().into_bytes()) else { return Ok(()) };
+            let iq = by_the_library(xml.into_bytes());
+            prop_assert!(iq.from().is_some());
+            match (swift, iq) {
+                (Swift::Result { from, id }, Iq::Result { from: expected, id: expected_id, payload: None, .. }) => {
+                    prop_assert_eq!((from.to_string(), id), (expected.unwrap().to_string(), expected_id));
+                }
+                (Swift::Block(block), Iq::Set { from, id, payload, .. }) => {
+                    prop_assert_eq!((block.from.to_string(), &block.id), (from.unwrap().to_string(), &id));
+                    prop_assert_eq!(Some(block.seq), payload.attr("seq").and_then(|seq| seq.parse().ok()));
+                    prop_assert_eq!(block.data(), BASE64.decode(payload.text()).ok());
+                }
+                (swift, iq) => panic!("{swift:?} instead of {iq:?}"),
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use bytes::BytesMut;
 use hexchat_pt::carrier::{Carrier, Received};
+use hexchat_pt::xmpp::{Parcel, swift};
 use hexchat_pt::{classic, session};
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
@@ -42,9 +43,13 @@ impl Wire {
 
     /// Appends one stanza to what goes to the server.
     pub fn to_wire(&mut self, transmit: Transmit, out: &mut BytesMut) {
-        let stanza = match transmit {
-            Transmit::Classic(transmit) => self.carrier.classic(transmit),
+        let parcel = match transmit {
+            Transmit::Classic(transmit) => self.carrier.classic(transmit).into(),
             Transmit::Secure(transmit) => self.carrier.secure(transmit),
+        };
+        let stanza = match parcel {
+            Parcel::Written(bytes) => return out.extend_from_slice(&bytes),
+            Parcel::Stanza(stanza) => stanza,
         };
         for item in stanza.as_xml_iter().expect("our stanzas are XML") {
             let item = item.expect("our stanzas are XML");
@@ -54,6 +59,10 @@ impl Wire {
 
     /// Reads the one stanza that `xml` holds.
     pub fn from_wire(&mut self, mut xml: &[u8]) -> Received {
+        // An account's connection has copied the stanza out of what it reads.
+        if let Ok(swift) = swift::read(xml.to_vec()) {
+            return self.carrier.receive_swift(swift, |_| true);
+        }
         let stanza = self.read(&mut xml);
         assert!(xml.is_empty(), "there is more than one stanza");
         self.carrier.receive(stanza, true, |_| true)

@@ -13,8 +13,10 @@ const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
 /// As it goes over the wire.
 fn written(stanza: Outgoing) -> String {
     let to = FullJid::new("bob@x/r2").unwrap();
-    let stanza = Carrier::new("p").secure(Transmit { via: AccountId(0), to, stanza });
-    tokio_xmpp::PrintRawXml(&stanza).to_string()
+    match Carrier::new("p").secure(Transmit { via: AccountId(0), to, stanza }) {
+        Parcel::Stanza(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
+        Parcel::Written(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+    }
 }
 
 fn received(xml: &str) -> Received {
@@ -55,8 +57,8 @@ fn data_is_written_as_the_specification_has_it() {
     assert_eq!(
         written(data(65_535, &b"\0\x01\xffabc!"[..])),
         format!(
-            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='ps7'><data \
-             xmlns='http://jabber.org/protocol/ibb' seq='65535' sid='{SID}'>AAH/YWJjIQ==</data></iq>"
+            "<iq type='set' id='ps7' to='bob@x/r2'><data xmlns='http://jabber.org/protocol/ibb' \
+             sid='{SID}' seq='65535'>AAH/YWJjIQ==</data></iq>"
         )
     );
 }
@@ -75,11 +77,11 @@ fn a_close_is_written_as_the_specification_has_it() {
 #[test]
 fn an_answer_is_empty_and_a_refusal_is_the_ordinary_one() {
     let result = written(Outgoing::Result { id: "i1".into() });
-    assert_eq!(result, "<iq xmlns='jabber:client' type='result' to='bob@x/r2' id='i1'></iq>");
+    assert_eq!(result, "<iq type='result' id='i1' to='bob@x/r2'/>");
     let request =
         "<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'><what xmlns='urn:ever'/></iq>";
     let Received::Request { iq, .. } = received(request) else { panic!("not a request") };
-    let ordinary = Stanza::from(manners::reply_to(&iq).unwrap());
+    let ordinary = tokio_xmpp::Stanza::from(manners::reply_to(&iq).unwrap());
     let refusal = written(Outgoing::Refusal { id: "i1".into() });
     assert_eq!(refusal, tokio_xmpp::PrintRawXml(&ordinary).to_string());
 }
@@ -158,6 +160,31 @@ fn who_has_no_bytestream_can_only_open_one() {
 }
 
 #[test]
+fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_as_unknown_as_anything() {
+    for (text, has_bytestream, is_unknown) in
+        [("AAAA", true, false), ("AAAA", false, true), ("AAA", true, true)]
+    {
+        let xml = format!(
+            "<iq from='eve@x/r' type='set' id='i1'><data xmlns='http://jabber.org/protocol/ibb' \
+             sid='s' seq='0'>{text}</data></iq>"
+        );
+        let swift = swift::read(xml.into_bytes()).unwrap();
+        let incoming = incoming(Carrier::new("p").receive_swift(swift, |_| has_bytestream));
+        assert_eq!(incoming == Incoming::Unknown { id: "i1".into() }, is_unknown, "{text}");
+    }
+}
+
+#[test]
+fn a_swift_result_goes_to_the_protocol_that_asked() {
+    for (id, is_ours) in [("ps7", true), ("p7", false), ("7", false)] {
+        let swift =
+            swift::read(format!("<iq from='bob@x/r2' type='result' id='{id}'/>").into_bytes()).unwrap();
+        let received = Carrier::new("p").receive_swift(swift, |_| true);
+        assert_eq!(matches!(received, Received::Secure { .. }), is_ours, "{id}");
+    }
+}
+
+#[test]
 fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
     let close = "<close xmlns='http://jabber.org/protocol/ibb' sid='s'/>";
     for attributes in ["from='eve@x/r' type='get'", "from='eve@x' type='set'", "type='set'"] {
@@ -184,7 +211,8 @@ proptest! {
     fn every_block_comes_back_as_it_was(block in prop::collection::vec(any::<u8>(), 0..3000), seq: u16) {
         let xml = written(data(seq, block.clone())).replace("to='bob@x/r2'", "from='bob@x/r2'");
         let expected = Incoming::Data { id: "ps7".into(), sid: SID.into(), seq, data: block };
-        prop_assert_eq!(incoming(received(&xml)), expected);
+        let swift = swift::read(xml.into_bytes()).unwrap();
+        prop_assert_eq!(incoming(Carrier::new("p").receive_swift(swift, |_| true)), expected);
     }
 
     /// Reading data by hand must be no more lenient, and no stricter, than the library.

@@ -160,7 +160,7 @@ fn where_large_stanzas_are_slow_blocks_stay_small() {
     assert!(first.goodput > 0.7 * 5.7e6, "{first:?}");
     assert!(later.goodput > 0.92 * 5.7e6, "{later:?}");
     assert!(later.longest < Duration::from_millis(400), "{later:?}");
-    assert!(run.window.size.home() == 4096);
+    assert!(run.window.size.home() < 8 * 1024);
 }
 
 #[test]
