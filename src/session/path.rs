@@ -177,13 +177,9 @@ impl Path {
     }
 
     /// What is on its way, in bytes on the wire.
+    #[cfg(test)]
     pub(super) fn in_flight(&self) -> usize {
         self.window.in_flight()
-    }
-
-    /// How much may be on its way, likewise.
-    pub(super) fn limit(&self) -> usize {
-        self.window.limit()
     }
 
     /// The size of blocks, before base64.

@@ -34,6 +34,12 @@ pub(super) fn wire_size(block: usize) -> usize {
     block.div_ceil(3) * 4 + STANZA
 }
 
+/// What keeps a way busy that takes `delay` there and back, and a little more.
+pub(super) fn pipe(rate: f64, delay: Duration) -> usize {
+    let delay = delay + delay / 4 + HEADROOM;
+    ((rate * delay.as_secs_f64()) as usize).min(MAX_LIMIT)
+}
+
 /// The send window of one path, in bytes on the wire.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -105,11 +111,15 @@ impl Window {
         self.lasting.get()
     }
 
-    /// One block is at the server and the next on its way to it, or else as many as fit.
     fn is_full(&self) -> bool {
+        !self.admits(wire_size(self.block_size()), self.limit)
+    }
+
+    /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
+    /// server and the next on its way to it, or else as many as fit.
+    pub(super) fn admits(&self, packet: usize, limit: usize) -> bool {
         let floor = if self.draining.is_some() { 1 } else { 2 };
-        self.blocks >= floor
-            && (self.draining.is_some() || self.in_flight + wire_size(self.block_size()) > self.limit)
+        self.blocks < floor || (self.draining.is_none() && self.in_flight + packet <= limit)
     }
 
     pub(super) fn on_sent(&mut self, now: Instant, bytes: usize) {
@@ -147,6 +157,11 @@ impl Window {
         if self.filled.is_some_and(|filled| filled >= sent) {
             self.measure(now, sent, busy, bytes);
         }
+    }
+
+    /// Nobody waits for the answer to a block any more.
+    pub(super) fn on_forgotten(&mut self, bytes: usize) {
+        self.release(bytes);
     }
 
     fn release(&mut self, bytes: usize) {
@@ -191,9 +206,6 @@ impl Window {
     }
 
     fn limit_at(&self, rate: f64) -> usize {
-        let base = self.base.get().unwrap_or_default();
-        let delay = base + base / 4 + HEADROOM;
-        let pipe = (rate * delay.as_secs_f64()) as usize;
-        pipe.min(MAX_LIMIT) + wire_size(self.block_size())
+        pipe(rate, self.base.get().unwrap_or_default()) + wire_size(self.block_size())
     }
 }

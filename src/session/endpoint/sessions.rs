@@ -67,7 +67,7 @@ impl Endpoint {
         }
     }
 
-    fn queue(&mut self, now: Instant, key: SessionKey) {
+    pub(super) fn queue(&mut self, now: Instant, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let wants_to_send = session.state.as_ref().is_some_and(|state| state.wants_to_send(now));
         if wants_to_send && !session.queued {
@@ -149,6 +149,7 @@ impl Endpoint {
         self.relieve();
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.unconfirmed.remove(&key);
+        session.waits_at.drain(..).for_each(|account| self.senders.leave(account, key));
         for id in std::mem::take(&mut session.ways) {
             self.close_way(id);
         }

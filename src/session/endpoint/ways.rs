@@ -158,6 +158,7 @@ impl Endpoint {
         let iq = self.new_iq(id);
         let way = self.ways.get_mut(&id)?;
         let seq = way.path.on_sent(now, iq, data.len());
+        self.senders.on_sent(now, way.via, way.session, id, iq, data.len());
         let stanza = Outgoing::Data { iq, sid: way.sid.to_string(), seq, data };
         Some(Transmit { via: way.via, to: way.peer.clone(), stanza })
     }
@@ -237,6 +238,7 @@ impl Endpoint {
         for iq in way.path.outstanding() {
             self.iqs.remove(&iq);
         }
+        self.senders.forget(way.via, way.path.outstanding());
         self.timers.cancel(TimerKey::Way(id));
         Some(way)
     }
