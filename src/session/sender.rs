@@ -20,13 +20,15 @@ use super::turns::Turns;
 use super::window::{Window, pipe, wire_size};
 use crate::protocol::AccountId;
 
-/// Whoever waits all the time should not wait for longer than this: blocks become smaller, unless they are as small as
-/// makes sense. Who sends now and then does not wait so long anyway.
-const LONGEST_ROUND: f64 = 20.0;
+/// Whoever always waits should not wait for longer than so many seconds: blocks become smaller, until they are as small as
+/// makes sense. Smaller ones cost everybody some of the rate, and who sends now and then does not wait so long anyway.
+const LONGEST_ROUND: f64 = 30.0;
 
-/// The sizes of blocks that a path may get from others' experience: it has none of its own while it shares.
+/// The sizes of blocks that a path may get without experience of its own, which it cannot have while it shares.
 const SMALLEST: usize = 1024;
 const LARGEST: usize = 4096;
+/// None that is larger than the window wants takes longer than so many seconds.
+const LONGEST_BLOCK: f64 = 0.75;
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -226,12 +228,16 @@ impl<K: Copy + Ord> Sender<K> {
 
     /// What suits the account, and those who wait for their turns.
     fn block_size(&self, own: usize, accounts: usize) -> usize {
-        let usual = self.window.block_size().min(own.max(LARGEST));
-        let Some(rate) = self.window.rate() else { return usual };
+        let usual = self.window.block_size();
+        let Some(rate) = self.window.rate() else { return usual.min(own.max(LARGEST)) };
         let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
-        let is_bearable = |block: &usize| turns * wire_size(*block) as f64 <= rate * LONGEST_ROUND;
-        let smaller = std::iter::successors(Some(usual), |block| Some(block / 2));
-        smaller.take_while(|block| *block > SMALLEST).find(is_bearable).unwrap_or(usual.min(SMALLEST))
+        let largest_within = |most: usize, seconds: f64, blocks: f64| {
+            let sizes = std::iter::successors(Some(most), |size| Some(size / 2));
+            let is_bearable = |size: &usize| blocks * wire_size(*size) as f64 <= rate * seconds;
+            sizes.take_while(|size| *size > SMALLEST).find(is_bearable).unwrap_or(most.min(SMALLEST))
+        };
+        let swift = largest_within(LARGEST, LONGEST_BLOCK, 1.0);
+        largest_within(usual.max(swift).min(own.max(LARGEST)), LONGEST_ROUND, turns)
     }
 
     fn on_sent(&mut self, now: Instant, key: Option<K>, path: PathId, iq: IqId, bytes: usize) {

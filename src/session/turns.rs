@@ -87,7 +87,9 @@ impl<K: Copy + Ord> Turns<K> {
             self.ahead.remove(&(before, key));
         }
         self.ahead.insert((begin + bytes as u64, key));
-        self.clock = begin;
+        // Nobody who waits falls behind because somebody did not.
+        let first = self.waiting.first().map_or(begin, |((waits, _), _)| begin.min(*waits));
+        self.clock = first.max(self.clock);
         while let Some(&(begin, past)) = self.ahead.first().filter(|(begin, _)| *begin <= self.clock) {
             self.ahead.remove(&(begin, past));
             self.begins.remove(&past);
@@ -148,6 +150,20 @@ mod tests {
         }
         let sent = serve(&mut turns, &[1000; 2], 100);
         assert!(sent[0].abs_diff(sent[1]) <= 2000, "{sent:?}");
+    }
+
+    #[test]
+    fn whoever_is_taken_out_is_next_even_if_others_have_sent_out_of_turn() {
+        let mut turns = Turns::default();
+        for n in 0..1000_u64 {
+            turns.wait(n % 7);
+            turns.on_sent(n % 11, 500 + (n % 13) as usize * 300);
+            if n % 3 == 0 {
+                let key = turns.pop().unwrap();
+                assert!(turns.is_next(key), "{n}: {turns:?}");
+                turns.wait(key);
+            }
+        }
     }
 
     #[test]

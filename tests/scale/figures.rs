@@ -41,7 +41,7 @@ impl Figures {
             accounts: world.uplinks().len(),
             shares: group.iter().map(|client| gained[*client]).collect(),
             received: gained.iter().sum(),
-            sent: world.sent,
+            sent: world.sent.clone(),
             meters: world.uplinks().iter().map(|uplink| uplink.meter).collect(),
             sessions: world.sessions(),
             streams: world.streams(),
@@ -95,7 +95,6 @@ impl fmt::Display for Figures {
         let percent = |bytes: usize| 100.0 * bytes as f64 / self.capacity();
         let (least, most) = self.extremes();
         let (mean, longest) = self.queue();
-        let blocks = self.sent.block_count.max(1);
         writeln!(f, "  {} sessions, {} streams, {:.0} s", self.sessions, self.streams, self.duration.as_secs_f64())?;
         writeln!(
             f,
@@ -106,14 +105,14 @@ impl fmt::Display for Figures {
         )?;
         writeln!(
             f,
-            "  sent: packets {:.1} %, base64 and stanzas around them {:.1} %, answers {:.1} %, the rest {:.1} %; {} packets, {} B each",
+            "  sent: packets {:.1} %, base64 and stanzas around them {:.1} %, answers {:.1} %, the rest {:.1} %",
             percent(self.sent.blocks),
             percent(self.sent.block_stanzas - self.sent.blocks),
             percent(self.sent.answers),
-            percent(self.sent.others),
-            self.sent.block_count,
-            self.sent.blocks / blocks
+            percent(self.sent.others)
         )?;
+        let sizes = self.sent.sizes.iter().map(|(size, count)| format!("{count} of {size}"));
+        writeln!(f, "  packets: {} B", sizes.collect::<Vec<_>>().join(", "))?;
         writeln!(
             f,
             "  {} downloaders: {:.0} B/s each, from {least:.2} to {most:.2} of that, Jain's index {:.4}",

@@ -81,13 +81,14 @@ struct Job {
 }
 
 /// What the bridge has sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sent {
     /// Bytes of the packets.
     pub(crate) blocks: usize,
     /// Bytes of the stanzas around them.
     pub(crate) block_stanzas: usize,
-    pub(crate) block_count: usize,
+    /// How many there were of each size.
+    pub(crate) sizes: BTreeMap<usize, usize>,
     /// Bytes of the answers to what clients sent.
     pub(crate) answers: usize,
     pub(crate) others: usize,
@@ -221,13 +222,13 @@ impl World {
         match task {
             Task::Read(seat) => self.read(seat),
             Task::Deliver(from, to, stanza) => self.deliver(from, to, stanza),
-            Task::WakeBridge => {
+            Task::WakeBridge if self.bridge.wakes_at == Some(self.now) => {
                 self.bridge.wakes_at = None;
                 let now = self.bridge.at(self.now);
                 self.bridge.core.handle_timeout(now);
                 self.settle_bridge();
             }
-            Task::WakeClient(n) => {
+            Task::WakeClient(n) if self.clients[n].program.wakes_at == Some(self.now) => {
                 let program = &mut self.clients[n].program;
                 program.wakes_at = None;
                 program.core.handle_timeout(program.at(self.now));
@@ -235,6 +236,8 @@ impl World {
             }
             Task::Fetch(n, bytes) => self.fetch(n, bytes),
             Task::Leave(n) => self.leave(n),
+            // It was woken up earlier.
+            Task::WakeBridge | Task::WakeClient(_) => {}
         }
     }
 
@@ -309,7 +312,7 @@ impl World {
             let Some(event) = self.bridge.poll_event() else { break };
             self.on_bridge_event(&event);
         }
-        let wanted = self.bridge.next_timeout();
+        let wanted = self.bridge.next_timeout().map(|at| at.max(self.now));
         if let Some(at) = sooner(&mut self.bridge.wakes_at, wanted) {
             self.schedule(at, Task::WakeBridge);
         }
@@ -324,7 +327,7 @@ impl World {
             self.clients[n].on_event(self.now, &event, &self.pattern);
         }
         let program = &mut self.clients[n].program;
-        let wanted = program.next_timeout();
+        let wanted = program.next_timeout().map(|at| at.max(self.now));
         if let Some(at) = sooner(&mut program.wakes_at, wanted) {
             self.schedule(at, Task::WakeClient(n));
         }
@@ -455,7 +458,8 @@ impl Client {
                     self.fetched += 1;
                     break;
                 }
-                Read::Broken(_) => {
+                Read::Broken(reason) => {
+                    println!("{now:?} a download broke after {} of {} bytes: {reason}", fetch.received, fetch.wanted);
                     self.failed += 1;
                     break;
                 }
@@ -473,7 +477,7 @@ impl Sent {
             Outgoing::Data { data, .. } => {
                 self.blocks += data.len();
                 self.block_stanzas += bytes;
-                self.block_count += 1;
+                *self.sizes.entry(data.len()).or_default() += 1;
             }
             Outgoing::Result { .. } => self.answers += bytes,
             _ => self.others += bytes,

@@ -144,6 +144,19 @@ impl Endpoint {
         farewell: Option<SessionClose>,
     ) {
         self.send_farewell(now, key, farewell);
+        self.bury(key, reason);
+    }
+
+    /// The peer has ended the session, and closes its bytestreams itself.
+    pub(super) fn on_session_closed(&mut self, key: SessionKey, reason: CloseReason) {
+        let ways = self.sessions.get_mut(&key).map(|session| std::mem::take(&mut session.ways));
+        for id in ways.into_iter().flatten() {
+            self.forget_way(id);
+        }
+        self.bury(key, reason);
+    }
+
+    fn bury(&mut self, key: SessionKey, reason: CloseReason) {
         let Some(mut session) = self.sessions.remove(&key) else { return };
         self.kept -= session.kept;
         self.relieve();

@@ -106,7 +106,7 @@ impl Endpoint {
         }
         match outcome {
             Ok(None) => {}
-            Ok(Some(closed)) => self.end_session(now, key, reason_of(closed), None),
+            Ok(Some(closed)) => self.on_session_closed(key, reason_of(closed)),
             Err(BadPacket::Tampered) => return false,
             Err(BadPacket::Violation) => {
                 self.end_session(
