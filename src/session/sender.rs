@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::IqId;
 use super::path::{Path, PathId, transfer};
-use super::turns::Turns;
+use super::turns::{Turns, Used};
 use super::window::{Window, pipe, wire_size};
 use crate::protocol::AccountId;
 
@@ -49,13 +49,15 @@ pub(super) struct Share {
 #[derive(Debug)]
 pub(super) struct Senders<K> {
     senders: BTreeMap<AccountId, Sender<K>>,
+    /// What each has used of all accounts.
+    used: BTreeMap<K, Used>,
     /// Accounts at which somebody waits who might be able to send.
     open: BTreeSet<AccountId>,
 }
 
 impl<K> Default for Senders<K> {
     fn default() -> Self {
-        Self { senders: BTreeMap::new(), open: BTreeSet::new() }
+        Self { senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
     }
 }
 
@@ -101,10 +103,15 @@ impl<K: Copy + Ord> Senders<K> {
     /// What the account of `path` has to say to the one with `key`, who wants to send `waiting` bytes and could send by so
     /// many `accounts`.
     pub(super) fn share(&self, key: K, path: (PathId, &Path), waiting: usize, accounts: usize) -> Share {
+        let used = self.used(key);
         match self.senders.get(&path.1.via()) {
-            Some(sender) => sender.share(key, path, waiting, accounts),
-            None => Sender::default().share(key, path, waiting, accounts),
+            Some(sender) => sender.share(used, path, waiting, accounts),
+            None => Sender::<K>::default().share(used, path, waiting, accounts),
         }
+    }
+
+    fn used(&self, key: K) -> Used {
+        self.used.get(&key).copied().unwrap_or_default()
     }
 
     /// A block goes by a path of the account, of the one with `key` if anybody's.
@@ -117,7 +124,12 @@ impl<K: Copy + Ord> Senders<K> {
         iq: IqId,
         bytes: usize,
     ) {
-        self.senders.entry(account).or_default().on_sent(now, key, path, iq, bytes);
+        let sender = self.senders.entry(account).or_default();
+        sender.on_sent(now, path, iq, bytes);
+        if let Some(key) = key {
+            let used = self.used.entry(key).or_default();
+            *used = sender.turns.on_sent(*used, wire_size(bytes));
+        }
     }
 
     /// An IQ that went by the account was answered.
@@ -150,7 +162,8 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// The account did not let the one with `key` send.
     pub(super) fn wait(&mut self, account: AccountId, key: K) {
-        self.senders.entry(account).or_default().turns.wait(key);
+        let used = self.used(key);
+        self.senders.entry(account).or_default().turns.wait(key, used);
     }
 
     /// It does not wait there any more.
@@ -158,6 +171,11 @@ impl<K: Copy + Ord> Senders<K> {
         if let Some(sender) = self.senders.get_mut(&account) {
             sender.turns.leave(key);
         }
+    }
+
+    /// The one with `key` is no more, and waits nowhere.
+    pub(super) fn remove(&mut self, key: K) {
+        self.used.remove(&key);
     }
 
     /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
@@ -170,11 +188,11 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
-    /// The one with `key` has had its turn. If it waits again there is no room, and the next change will show whether there
-    /// is again: something is on its way.
+    /// The one with `key` has had its turn. If it comes first again there is no room, and the next change will show whether
+    /// there is again: something is on its way.
     pub(super) fn end_turn(&mut self, account: AccountId, key: K) {
-        let sender = self.senders.get(&account);
-        if sender.is_some_and(|sender| !sender.turns.is_waiting(key)) {
+        let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
+        if first.is_some_and(|first| first != key) {
             self.open.insert(account);
         }
     }
@@ -192,16 +210,16 @@ impl<K: Copy + Ord> Senders<K> {
 }
 
 impl<K: Copy + Ord> Sender<K> {
-    fn share(&self, key: K, (id, path): (PathId, &Path), waiting: usize, accounts: usize) -> Share {
+    fn share(&self, used: Used, (id, path): (PathId, &Path), waiting: usize, accounts: usize) -> Share {
         let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
         if self.belongs_to(id) {
             return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send: true };
         }
         let block = self.block_size(path.block_size(), accounts);
-        let is_next = self.turns.is_next(key);
+        let is_next = self.turns.is_next(used);
         let packet = wire_size(waiting.min(block));
         let may_send = is_next && self.window.admits(packet, self.limit(wire_size(block)));
-        let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) };
+        let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) / accounts.max(1) };
         Share { in_flight, queue, rate, block, may_send }
     }
 
@@ -240,16 +258,13 @@ impl<K: Copy + Ord> Sender<K> {
         largest_within(usual.max(swift).min(own.max(LARGEST)), LONGEST_ROUND, turns)
     }
 
-    fn on_sent(&mut self, now: Instant, key: Option<K>, path: PathId, iq: IqId, bytes: usize) {
+    fn on_sent(&mut self, now: Instant, path: PathId, iq: IqId, bytes: usize) {
         if self.flight.is_empty() {
             self.lone = Some(iq);
         }
         self.window.on_sent(now, bytes);
         self.flight.insert(iq, Block { path, bytes, sent: Some(now) });
         *self.by_path.entry(path).or_default() += bytes;
-        if let Some(key) = key {
-            self.turns.on_sent(key, wire_size(bytes));
-        }
     }
 
     fn on_answered(&mut self, now: Instant, iq: IqId) {

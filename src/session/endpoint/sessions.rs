@@ -163,6 +163,7 @@ impl Endpoint {
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.unconfirmed.remove(&key);
         session.waits_at.drain(..).for_each(|account| self.senders.leave(account, key));
+        self.senders.remove(key);
         for id in std::mem::take(&mut session.ways) {
             self.close_way(id);
         }
