@@ -285,7 +285,8 @@ impl<K: Copy + Ord> Sender<K> {
     fn note_undisturbed(&mut self, now: Instant, block: Block) {
         let Some(sent) = block.sent else { return };
         let delay = now.saturating_duration_since(sent);
-        self.undisturbed = Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
+        self.undisturbed =
+            Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
     }
 
     fn forget(&mut self, iq: IqId) {

@@ -114,7 +114,8 @@ mod tests {
         fn serve(&mut self, account: usize, bytes: impl Fn(u64) -> usize) -> Option<u64> {
             let key = self.turns[account].pop()?;
             self.turns.iter_mut().for_each(|turns| turns.leave(key));
-            let used = self.turns[account].on_sent(self.used(key), bytes(key));
+            let before = self.used(key);
+            let used = self.turns[account].on_sent(before, bytes(key));
             self.used.insert(key, used);
             Some(key)
         }

@@ -64,6 +64,10 @@ impl Figures {
         self.meters.iter().map(|meter| meter.read).sum::<usize>() as f64 / self.capacity()
     }
 
+    pub(crate) fn entries_of_a_session(&self) -> f64 {
+        self.entries as f64 / self.sessions.max(1) as f64
+    }
+
     /// Jain's index of the shares: 1 when all are alike, 1/n when one has everything.
     pub(crate) fn fairness(&self) -> f64 {
         let sum: f64 = self.shares.iter().map(|share| *share as f64).sum();
@@ -95,7 +99,13 @@ impl fmt::Display for Figures {
         let percent = |bytes: usize| 100.0 * bytes as f64 / self.capacity();
         let (least, most) = self.extremes();
         let (mean, longest) = self.queue();
-        writeln!(f, "  {} sessions, {} streams, {:.0} s", self.sessions, self.streams, self.duration.as_secs_f64())?;
+        writeln!(
+            f,
+            "  {} sessions, {} streams, {:.0} s",
+            self.sessions,
+            self.streams,
+            self.duration.as_secs_f64()
+        )?;
         writeln!(
             f,
             "  of {} x {RATE} B/s used {:.1} %, goodput {:.1} %",
@@ -131,7 +141,7 @@ impl fmt::Display for Figures {
             "  kept: {:.1} MB of streams at most, {} entries, {:.1} a session",
             self.most_buffered as f64 / 1e6,
             self.entries,
-            self.entries as f64 / self.sessions.max(1) as f64
+            self.entries_of_a_session()
         )
     }
 }

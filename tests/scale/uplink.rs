@@ -49,13 +49,7 @@ pub(crate) struct Meter {
 
 impl<T> Uplink<T> {
     pub(crate) fn new(rate: usize) -> Self {
-        Self {
-            rate,
-            unread: VecDeque::new(),
-            free: Time::ZERO,
-            next_read: None,
-            meter: Meter::default(),
-        }
+        Self { rate, unread: VecDeque::new(), free: Time::ZERO, next_read: None, meter: Meter::default() }
     }
 
     /// Sends a stanza of so many bytes. When the server should [`read`](Self::read), if it was not going to anyway.
@@ -71,7 +65,8 @@ impl<T> Uplink<T> {
     /// The server reads: the stanzas that it has got, and when it is going to read again.
     pub(crate) fn read(&mut self, now: Time) -> (Vec<T>, Option<Time>) {
         let (mut room, mut stanzas) = (READ, Vec::new());
-        while let Some(first) = self.unread.front_mut().filter(|first| room > 0 && first.sent + DELAY <= now) {
+        while let Some(first) = self.unread.front_mut().filter(|first| room > 0 && first.sent + DELAY <= now)
+        {
             let taken = room.min(first.bytes);
             room -= taken;
             first.bytes -= taken;

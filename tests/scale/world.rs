@@ -49,8 +49,8 @@ enum Task {
     WakeClient(usize),
     /// A client's application wants so many bytes from the bridge; none when it wants nothing but the connection.
     Fetch(usize, usize),
-    /// A client's applications are gone.
-    Leave(usize),
+    /// A client is gone without a word.
+    Vanish(usize),
 }
 
 type Letter = (Seat, Outgoing);
@@ -64,6 +64,7 @@ struct Client {
     received: usize,
     fetched: usize,
     failed: usize,
+    has_vanished: bool,
 }
 
 /// One download.
@@ -181,6 +182,7 @@ impl World {
             received: 0,
             fetched: 0,
             failed: 0,
+            has_vanished: false,
         };
         self.clients.push(client);
         let online = &mut self.clients[n].program;
@@ -199,9 +201,9 @@ impl World {
         self.schedule(at, Task::Fetch(client, bytes));
     }
 
-    /// A client's applications are going to be closed.
-    pub(crate) fn plan_leave(&mut self, at: Time, client: usize) {
-        self.schedule(at, Task::Leave(client));
+    /// A client is going to vanish, and what it kept with it.
+    pub(crate) fn plan_vanish(&mut self, at: Time, client: usize) {
+        self.schedule(at, Task::Vanish(client));
     }
 
     pub(crate) fn random(&mut self, range: Range<u64>) -> u64 {
@@ -235,7 +237,7 @@ impl World {
                 self.settle_client(n);
             }
             Task::Fetch(n, bytes) => self.fetch(n, bytes),
-            Task::Leave(n) => self.leave(n),
+            Task::Vanish(n) => self.vanish(n),
             // It was woken up earlier.
             Task::WakeBridge | Task::WakeClient(_) => {}
         }
@@ -293,6 +295,7 @@ impl World {
                 self.bridge.core.handle_stanza(now, account, &sender, received(stanza));
                 self.settle_bridge();
             }
+            Seat::Client(n) if self.clients[n].has_vanished => {}
             Seat::Client(n) => {
                 let program = &mut self.clients[n].program;
                 let now = program.at(self.now);
@@ -343,14 +346,11 @@ impl World {
         self.settle_client(n);
     }
 
-    fn leave(&mut self, n: usize) {
+    fn vanish(&mut self, n: usize) {
         let client = &mut self.clients[n];
-        let now = client.program.at(self.now);
-        for (stream, _) in std::mem::take(&mut client.streams) {
-            client.program.core.abort(now, stream);
-            client.program.core.release(now, stream);
-        }
-        self.settle_client(n);
+        client.program = Program::new(self.start, Config::default(), None, Rng::new(0));
+        client.streams.clear();
+        client.has_vanished = true;
     }
 
     fn on_bridge_event(&mut self, event: &Event) {
@@ -459,7 +459,10 @@ impl Client {
                     break;
                 }
                 Read::Broken(reason) => {
-                    println!("{now:?} a download broke after {} of {} bytes: {reason}", fetch.received, fetch.wanted);
+                    println!(
+                        "{now:?} a download broke after {} of {} bytes: {reason}",
+                        fetch.received, fetch.wanted
+                    );
                     self.failed += 1;
                     break;
                 }
