@@ -27,6 +27,8 @@ const LONGEST_ROUND: f64 = 30.0;
 /// The sizes of blocks that a path may get without experience of its own, which it cannot have while it shares.
 const SMALLEST: usize = 1024;
 const LARGEST: usize = 4096;
+/// Blocks that take so much of the way's time keep it busy.
+const NEARLY: f64 = 0.9;
 /// None that is larger than the window wants takes longer than so many seconds.
 const LONGEST_BLOCK: f64 = 0.75;
 
@@ -229,10 +231,16 @@ impl<K: Copy + Ord> Sender<K> {
     }
 
     /// How much all paths may have on their way, with blocks of so many bytes on the wire. The window knows how short the
-    /// nearest way is, but one of those far away has to be kept busy, too.
+    /// nearest way is, but one of those far away has to be kept busy, too, where two blocks do not do that.
     fn limit(&self, block: usize) -> usize {
-        let busy = self.window.rate().map_or(0, |rate| pipe(rate, self.farthest(block, rate)) + block);
-        self.window.limit().max(busy).max(2 * block)
+        let least = self.window.limit().max(2 * block);
+        let Some(rate) = self.window.rate() else { return least };
+        let delay = self.farthest(block, rate);
+        if delay < transfer(2 * block, rate).mul_f64(NEARLY) {
+            least
+        } else {
+            least.max(pipe(rate, delay) + block)
+        }
     }
 
     /// What the farthest way takes while nothing is queued. Where there usually is a queue, what the block itself takes was
