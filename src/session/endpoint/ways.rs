@@ -64,7 +64,8 @@ impl Endpoint {
         let caller = session.caller.as_ref()?;
         let busy = self.pairs_of(session);
         // Before there is a session, and when it must be asked for, one attempt at a time.
-        if !busy.is_empty() && (session.state.is_none() || caller.must_ask) {
+        let is_trying = session.ways.iter().any(|id| self.ways.get(id).is_some_and(|way| !way.is_open()));
+        if is_trying && (session.state.is_none() || caller.must_ask) {
             return None;
         }
         let ours: Vec<AccountId> =
@@ -220,7 +221,9 @@ impl Endpoint {
             state.on_path_dead(id);
         }
         let has_worked = way.is_open() && now.saturating_duration_since(way.since) >= SHORT_LIFE;
-        let others = session.ways.iter().any(|id| self.ways.get(id).is_some_and(Way::is_open));
+        // One that has stalled proves nothing: the bridge may have forgotten it, too.
+        let works = |way: &Way| way.is_open() && way.path.is_usable();
+        let others = session.ways.iter().any(|id| self.ways.get(id).is_some_and(works));
         if let Some(caller) = &mut session.caller {
             if !has_worked {
                 caller.dialing.on_failed(now, (way.via, way.peer.clone()), jitter);
