@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo measure bench bench-quick bench-core test lint deps demo-deps cargo clean
+.PHONY: help build demo measure bench bench-quick bench-core scale test lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -36,6 +36,9 @@ bench-quick: deps build ## The same with fewer rounds and smaller transfers
 bench-core: cargo ## Measure the cores and codecs alone: time and allocations of a block (minutes)
 	$(CARGO) bench --package hexchat-core-bench --locked
 	$(CARGO) test --release --package hexchat-core-bench --locked --test allocations -- --nocapture
+
+scale: cargo ## Simulate a bridge with ten thousand clients (minutes)
+	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast

@@ -30,11 +30,13 @@ mod scheduler;
 pub mod seal;
 pub mod secret;
 mod send_buffer;
+mod sender;
 #[cfg(test)]
 mod server_model;
 pub mod sid;
 mod stream;
 pub mod streams;
+mod turns;
 pub mod varint;
 #[cfg(test)]
 mod vectors;

@@ -24,6 +24,7 @@ use super::established::Established;
 use super::handshake::{Initiator, SessionId};
 use super::line::LineKeys;
 use super::path::{Path, PathId};
+use super::sender::Senders;
 use super::sid::Sid;
 use super::streams::Streams;
 use super::wall_clock::WallClock;
@@ -34,8 +35,8 @@ pub use greeting::Remembered;
 
 /// One end of the secure protocol.
 ///
-/// * What there is to know: [`stream_count`](Self::stream_count), [`buffered`](Self::buffered),
-///   [`close_reason`](Self::close_reason).
+/// * What there is to know: [`stream_count`](Self::stream_count), [`session_count`](Self::session_count),
+///   [`buffered`](Self::buffered), [`entries`](Self::entries), [`close_reason`](Self::close_reason).
 /// * What happened outside: `handle_*`.
 /// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),
 ///   [`write`](Self::write), [`read`](Self::read), [`finish`](Self::finish), [`abort`](Self::abort),
@@ -70,8 +71,10 @@ pub struct Endpoint {
     kept: usize,
     crowded: BTreeSet<StreamId>,
     mementos: VecDeque<Memento>,
-    /// Sessions with packets to send, in turn.
+    /// Sessions that may have packets to send, in turn.
     ready: VecDeque<SessionKey>,
+    /// What all sessions share of our accounts, and who waits for room there.
+    senders: Senders<SessionKey>,
     events: VecDeque<Event>,
     timers: Timers<TimerKey>,
     last_number: u64,
@@ -117,6 +120,8 @@ struct Session {
     /// Its part of [`Endpoint::kept`].
     kept: usize,
     queued: bool,
+    /// The accounts at which it waits for its turn.
+    waits_at: Vec<AccountId>,
 }
 
 /// What a client needs to reach its bridge.
@@ -222,6 +227,7 @@ impl Endpoint {
             crowded: BTreeSet::new(),
             mementos: VecDeque::new(),
             ready: VecDeque::new(),
+            senders: Senders::default(),
             events: VecDeque::new(),
             timers: Timers::default(),
             last_number: 0,
@@ -257,6 +263,16 @@ impl Endpoint {
     /// Sessions that exist, those included that are only being made.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It
+    /// grows and shrinks with the sessions that there are.
+    pub fn entries(&self) -> usize {
+        let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
+        let paths = self.ways.len() + self.bytestreams.len() + self.iqs.len();
+        let streams = self.streams.len() + self.names.len() + self.crowded.len();
+        let waiting = self.ready.len() + self.senders.waiting() + self.control.len() + self.events.len();
+        sessions + paths + streams + waiting
     }
 
     /// The next thing that applications should know.

@@ -195,11 +195,6 @@ impl Path {
         self.window.in_flight()
     }
 
-    /// How much may be on its way, likewise.
-    pub(super) fn limit(&self) -> usize {
-        self.window.limit()
-    }
-
     /// The size of blocks, before base64.
     pub(super) fn block_size(&self) -> usize {
         self.window.block_size()

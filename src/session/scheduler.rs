@@ -2,7 +2,8 @@
 //!
 //! By the one on which it will arrive first, as in "ECF: An MPTCP path scheduler" (Lim et al., 2017): while the fast paths are
 //! full a slow one gets something to do, but only if they would not have delivered everything earlier. Otherwise the
-//! end of a transfer would have to wait for a slow path.
+//! end of a transfer would have to wait for a slow path. An account that others use, too, may be full of what they send, and
+//! then it is as slow as it takes until our turn.
 
 #[cfg(test)]
 mod tests;
@@ -11,24 +12,24 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::path::{Path, PathId, transfer};
+use super::sender::{Senders, Share};
 use super::window::wire_size;
 use crate::protocol::AccountId;
 
 /// What to do with the next packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// Send it by this path.
-    Send(PathId),
+    /// Send it by this path, in a block of at most so many bytes before base64.
+    Send(PathId, usize),
     /// It will arrive earlier if it waits for room.
     Wait,
 }
 
-/// The sending side of an account of ours, which the paths by it share: servers read from each of their clients at a
-/// limited rate.
+/// An account of ours, as one session sees it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sender {
-    in_flight: usize,
-    limit: usize,
+    /// What goes before anything that would be sent now.
+    ahead: usize,
     rate: f64,
 }
 
@@ -40,56 +41,69 @@ struct Candidate {
     latency: Duration,
     /// How long until the packet has arrived.
     arrival: Duration,
-    has_room: bool,
+    /// How large a block may go now; 0 while none may.
+    room: usize,
+    /// The account is all that has no room.
+    is_refused: bool,
 }
 
-/// Chooses among `paths`, with `waiting` bytes to be sent. Small as they are, acknowledgements and the like are chosen a
-/// path for in just this way.
-pub(super) fn choose<'a>(
+/// Chooses among `paths` of the one with `key`, with `waiting` bytes to be sent. Small as they are, acknowledgements and the
+/// like are chosen a path for in just this way. The accounts that have no room for anything of this session now are
+/// added to `full`.
+pub(super) fn choose<'a, K: Copy + Ord>(
     paths: impl IntoIterator<Item = (PathId, &'a Path)>,
+    (senders, key): (&Senders<K>, K),
     now: Instant,
     waiting: usize,
+    full: &mut Vec<AccountId>,
 ) -> Choice {
     let paths: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
-    let senders = senders(&paths, now);
-    let mut candidates: Vec<_> =
-        paths.iter().filter_map(|&(id, path)| candidate(&senders, id, path, now, waiting)).collect();
+    let mut accounts: Vec<_> = paths.iter().map(|(_, path)| path.via()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let shared = |path| senders.share(key, path, waiting, accounts.len());
+    let paths: Vec<_> = paths.into_iter().map(|path| (path, shared(path))).collect();
+    let senders = combine(&paths, now);
+    let mut candidates: Vec<_> = paths
+        .iter()
+        .filter_map(|((id, path), share)| candidate(&senders, (*id, path), share, now, waiting))
+        .collect();
+    full.extend(candidates.iter().filter(|candidate| candidate.is_refused).map(|candidate| candidate.via));
     candidates.sort_by_key(|candidate| (candidate.arrival, candidate.id));
-    let Some(free) = candidates.iter().position(|candidate| candidate.has_room) else { return Choice::Wait };
+    let Some(free) = candidates.iter().position(|candidate| candidate.room > 0) else { return Choice::Wait };
     let (faster, slower) = candidates.split_at(free);
     let slower = &slower[0];
     if time_for_all(&senders, faster, waiting).is_some_and(|time| time <= slower.arrival) {
         return Choice::Wait;
     }
-    Choice::Send(slower.id)
+    Choice::Send(slower.id, slower.room)
 }
 
-fn senders(paths: &[(PathId, &Path)], now: Instant) -> BTreeMap<AccountId, Sender> {
+fn combine(paths: &[((PathId, &Path), Share)], now: Instant) -> BTreeMap<AccountId, Sender> {
     let mut senders = BTreeMap::<_, Sender>::new();
-    for (_, path) in paths {
+    for ((_, path), share) in paths {
         let sender = senders.entry(path.via()).or_default();
-        sender.in_flight += path.in_flight();
-        sender.limit = sender.limit.max(path.limit());
-        sender.rate = sender.rate.max(path.rate(now));
+        let queue = if share.may_send { 0 } else { share.queue };
+        sender.ahead = sender.ahead.max(share.in_flight + queue);
+        sender.rate = share.rate.unwrap_or_else(|| sender.rate.max(path.rate(now)));
     }
     senders
 }
 
 fn candidate(
     senders: &BTreeMap<AccountId, Sender>,
-    id: PathId,
-    path: &Path,
+    (id, path): (PathId, &Path),
+    share: &Share,
     now: Instant,
     waiting: usize,
 ) -> Option<Candidate> {
     let sender = senders.get(&path.via())?;
     let latency = path.latency(now);
-    let packet = wire_size(waiting.min(path.block_size()));
-    let arrival = latency + transfer(sender.in_flight + packet, sender.rate);
-    // What other paths by the same account have on its way is in the way.
-    let others = sender.in_flight - path.in_flight();
-    let has_room = path.room() > 0 && (others == 0 || sender.in_flight + packet <= sender.limit);
-    Some(Candidate { id, via: path.via(), latency, arrival, has_room })
+    let packet = wire_size(waiting.min(share.block));
+    let arrival = latency + transfer(sender.ahead + packet, sender.rate);
+    let has_room = path.room() > 0;
+    let room = if has_room && share.may_send { share.block } else { 0 };
+    Some(Candidate { id, via: path.via(), latency, arrival, room, is_refused: has_room && room == 0 })
 }
 
 /// How long these paths would take to deliver everything; none when there are none.
@@ -101,7 +115,7 @@ fn time_for_all(
     let latency = paths.iter().map(|path| path.latency).max()?;
     let shared: BTreeMap<_, _> =
         paths.iter().filter_map(|path| Some((path.via, senders.get(&path.via)?))).collect();
-    let in_flight: usize = shared.values().map(|sender| sender.in_flight).sum();
+    let ahead: usize = shared.values().map(|sender| sender.ahead).sum();
     let rate = shared.values().map(|sender| sender.rate).sum();
-    Some(latency + transfer(in_flight + wire_size(waiting), rate))
+    Some(latency + transfer(ahead + wire_size(waiting), rate))
 }

@@ -59,6 +59,9 @@ pub struct Streams {
     totals: Totals,
     /// Streams that could write more if others had less on their way.
     crowded: BTreeSet<u64>,
+    /// Streams from which less was taken than there was, because others have so much. Each goes on when its own is nearly
+    /// gone, even if others never have less.
+    short: BTreeSet<u64>,
     /// How much we may send on a new stream.
     stream_credit: u64,
     /// Up to which sum of offsets we may send.
@@ -84,6 +87,7 @@ impl Streams {
             queues: Queues::default(),
             totals: Totals::default(),
             crowded: BTreeSet::new(),
+            short: BTreeSet::new(),
             stream_credit: peer_credit.stream,
             session_credit: peer_credit.session,
             granted: limits.session_credit,
@@ -150,6 +154,9 @@ impl Streams {
         let taken = self.with(id, |stream| stream.write(offered)).unwrap_or(Err(CloseReason::Finished))?;
         if taken >= among_all && taken < data.len() {
             self.crowded.insert(id);
+        }
+        if taken == offered.len() && taken < data.len() {
+            self.short.insert(id);
         }
         Ok(taken)
     }
@@ -278,6 +285,9 @@ impl Streams {
         self.totals.replace(&before, &Totals::of(stream));
         note_events(id, stream, &mut self.events);
         self.queues.settle(id, stream);
+        if stream.send.len() <= FLOOR / 2 && self.short.remove(&id) {
+            self.events.push_back(StreamEvent::Writable(id));
+        }
         if self.totals.queued <= self.limits.session_queue / 4 * 3 {
             self.events.extend(std::mem::take(&mut self.crowded).into_iter().map(StreamEvent::Writable));
         }
@@ -296,6 +306,7 @@ impl Streams {
             .replace(&sums, &Totals { live: 0, queued: 0, unsent: 0, unread: 0, fragments: 0, ..sums });
         self.queues.remove(id, &stream);
         self.crowded.remove(&id);
+        self.short.remove(&id);
         self.seen.insert(id..id + 1);
     }
 

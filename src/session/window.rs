@@ -44,6 +44,12 @@ pub(super) fn wire_size(block: usize) -> usize {
     block.div_ceil(3) * 4 + STANZA
 }
 
+/// What keeps a way busy that takes `delay` there and back, and a little more.
+pub(super) fn pipe(rate: f64, delay: Duration) -> usize {
+    let delay = delay + delay / 4 + HEADROOM;
+    ((rate * delay.as_secs_f64()) as usize).min(MAX_LIMIT)
+}
+
 /// The send window of one path, in bytes on the wire.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -55,6 +61,7 @@ pub(super) struct Window {
     /// The queue is to be seen empty once. Since when.
     draining: Option<Instant>,
     last_drained: Option<Instant>,
+    takes_breaks: bool,
     base: BaseDelay,
     smoothed: Option<Duration>,
     peak: PeakRate,
@@ -74,6 +81,7 @@ impl Window {
             startup: Some(0),
             draining: None,
             last_drained: None,
+            takes_breaks: true,
             base: BaseDelay::default(),
             smoothed: None,
             peak: PeakRate::default(),
@@ -82,6 +90,11 @@ impl Window {
             filled: None,
             last_answer: None,
         }
+    }
+
+    /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those.
+    pub(super) fn without_breaks() -> Self {
+        Self { takes_breaks: false, ..Self::new() }
     }
 
     /// The size of the block that may be sent now, before base64; 0 while there is no room for one.
@@ -124,11 +137,15 @@ impl Window {
         (carried as usize).max(4 * self.limit)
     }
 
-    /// One block is at the server and the next on its way to it, or else as many as fit.
     fn is_full(&self) -> bool {
+        !self.admits(wire_size(self.block_size()), self.limit)
+    }
+
+    /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
+    /// server and the next on its way to it, or else as many as fit.
+    pub(super) fn admits(&self, packet: usize, limit: usize) -> bool {
         let floor = if self.draining.is_some() { 1 } else { 2 };
-        self.blocks >= floor
-            && (self.draining.is_some() || self.in_flight + wire_size(self.block_size()) > self.limit)
+        self.blocks < floor || (self.draining.is_none() && self.in_flight + packet <= limit)
     }
 
     pub(super) fn on_sent(&mut self, now: Instant, bytes: usize) {
@@ -172,13 +189,18 @@ impl Window {
         let last = *self.last_drained.get_or_insert(now);
         let interval = interval.max(BREAK_INTERVAL_IN_DELAYS * self.base.get().unwrap_or_default());
         let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
-        is_prompt && now.saturating_duration_since(last) >= interval
+        self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
     }
 
     fn drain(&mut self, now: Instant) {
         if self.blocks > 1 {
             (self.draining, self.last_drained) = (Some(now), Some(now));
         }
+    }
+
+    /// Nobody waits for the answer to a block any more.
+    pub(super) fn on_forgotten(&mut self, bytes: usize) {
+        self.release(bytes);
     }
 
     fn release(&mut self, bytes: usize) {
@@ -228,9 +250,6 @@ impl Window {
     }
 
     fn limit_at(&self, rate: f64) -> usize {
-        let base = self.base.get().unwrap_or_default();
-        let delay = base + base / 4 + HEADROOM;
-        let pipe = (rate * delay.as_secs_f64()) as usize;
-        pipe.min(MAX_LIMIT) + wire_size(self.block_size())
+        pipe(rate, self.base.get().unwrap_or_default()) + wire_size(self.block_size())
     }
 }

@@ -52,7 +52,7 @@ impl End {
                 Received::Secure { from, incoming } => return (from, incoming),
                 Received::Request { iq, .. } => {
                     if let Some(reply) = manners::reply_to(&iq) {
-                        self.pool.send(self.id, reply.into(), None);
+                        self.pool.send(self.id, reply, None);
                     }
                 }
                 Received::Classic { .. } | Received::Nothing => {}

@@ -32,6 +32,7 @@ impl Endpoint {
             // What was on its way is lost, and a bytestream that has lost a block is over. The peer is told, because it may
             // have nothing to send by which it would find out.
             self.ways_via(id).into_iter().for_each(|path| self.fail_way(now, path));
+            self.senders.reset(id);
         }
         for key in self.sessions_using(id) {
             if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
@@ -46,6 +47,7 @@ impl Endpoint {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.is_online = false;
         }
+        self.senders.suspend(id);
         for path in self.ways_via(id) {
             if let Some(way) = self.ways.get_mut(&path) {
                 way.path.suspend(now);
@@ -58,6 +60,7 @@ impl Endpoint {
     fn on_gone(&mut self, now: Instant, id: AccountId) {
         self.accounts.remove(&id);
         self.ways_via(id).into_iter().for_each(|path| self.drop_way(now, path));
+        self.senders.reset(id);
         for key in self.sessions_using(id) {
             if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
                 caller.accounts_left.remove(&id);

@@ -261,6 +261,7 @@ impl Session {
             idle_since: None,
             kept: 0,
             queued: false,
+            waits_at: Vec::new(),
         }
     }
 }

@@ -12,34 +12,53 @@ impl Endpoint {
         self.control.pop_front().or_else(|| self.next_packet(now)).or_else(|| self.answers.pop())
     }
 
-    /// A packet of the first session in turn that can send one.
+    /// A packet of the first session that can send one: of those to which something happened, then of those that wait for
+    /// room at an account, in turn.
     fn next_packet(&mut self, now: Instant) -> Option<Transmit> {
-        while let Some(key) = self.ready.pop_front() {
-            if let Some(transmit) = self.packet_of(now, key) {
-                self.ready.push_back(key);
-                return Some(transmit);
-            }
-            if let Some(session) = self.sessions.get_mut(&key) {
-                session.queued = false;
+        loop {
+            let transmit = match self.next_ready() {
+                Some(key) => self.packet_of(now, key),
+                None => {
+                    let (account, key) = self.senders.next_turn()?;
+                    let transmit = self.packet_of(now, key);
+                    self.senders.end_turn(account, key);
+                    transmit
+                }
+            };
+            if transmit.is_some() {
+                return transmit;
             }
         }
-        None
+    }
+
+    fn next_ready(&mut self) -> Option<SessionKey> {
+        let key = self.ready.pop_front()?;
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.queued = false;
+        }
+        Some(key)
     }
 
     fn packet_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
         let session = self.sessions.get_mut(&key)?;
+        for account in session.waits_at.drain(..) {
+            self.senders.leave(account, key);
+        }
         let state = session.state.as_mut().filter(|state| state.wants_to_send(now))?;
         let open = session
             .ways
             .iter()
             .filter_map(|id| Some((*id, self.ways.get(id)?)))
             .filter(|(_, way)| way.is_open());
-        let waiting = state.streams.unsent_bytes();
-        let Choice::Send(path) = scheduler::choose(open.map(|(id, way)| (id, &way.path)), now, waiting)
-        else {
-            return self.express_of(now, key);
+        let paths = open.map(|(id, way)| (id, &way.path));
+        let (waiting, full) = (state.streams.unsent_bytes(), &mut session.waits_at);
+        let choice = scheduler::choose(paths, (&self.senders, key), now, waiting, full);
+        let Choice::Send(path, room) = choice else {
+            session.waits_at.iter().for_each(|account| self.senders.wait(*account, key));
+            // Where others wait as well there is no way past them, only an earlier turn.
+            return if session.waits_at.is_empty() { self.express_of(now, key) } else { None };
         };
-        let room = self.ways.get(&path)?.path.room();
+        session.waits_at.clear();
         if let Some(until) = state.holds_back(now, room) {
             self.timers.arm(TimerKey::Session(key), until);
             return None;
@@ -49,6 +68,7 @@ impl Endpoint {
         let transmit = self.block(now, path, block);
         self.watch(path);
         self.rearm(now, key);
+        self.queue(now, key);
         transmit
     }
 }

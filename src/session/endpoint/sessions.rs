@@ -76,7 +76,7 @@ impl Endpoint {
         }
     }
 
-    fn queue(&mut self, now: Instant, key: SessionKey) {
+    pub(super) fn queue(&mut self, now: Instant, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let wants_to_send = session.state.as_ref().is_some_and(|state| state.wants_to_send(now));
         if wants_to_send && !session.queued {
@@ -153,11 +153,26 @@ impl Endpoint {
         farewell: Option<SessionClose>,
     ) {
         self.send_farewell(now, key, farewell);
+        self.bury(key, reason);
+    }
+
+    /// The peer has ended the session, and closes its bytestreams itself.
+    pub(super) fn on_session_closed(&mut self, key: SessionKey, reason: CloseReason) {
+        let ways = self.sessions.get_mut(&key).map(|session| std::mem::take(&mut session.ways));
+        for id in ways.into_iter().flatten() {
+            self.forget_way(id);
+        }
+        self.bury(key, reason);
+    }
+
+    fn bury(&mut self, key: SessionKey, reason: CloseReason) {
         let Some(mut session) = self.sessions.remove(&key) else { return };
         self.kept -= session.kept;
         self.relieve();
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.unconfirmed.remove(&key);
+        session.waits_at.drain(..).for_each(|account| self.senders.leave(account, key));
+        self.senders.remove(key);
         for id in std::mem::take(&mut session.ways) {
             self.close_way(id);
         }

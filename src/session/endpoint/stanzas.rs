@@ -106,7 +106,7 @@ impl Endpoint {
         }
         match outcome {
             Ok(None) => {}
-            Ok(Some(closed)) => self.end_session(now, key, reason_of(closed), None),
+            Ok(Some(closed)) => self.on_session_closed(key, reason_of(closed)),
             Err(BadPacket::Tampered) => return false,
             Err(BadPacket::Violation) => {
                 self.end_session(
@@ -122,7 +122,7 @@ impl Endpoint {
 
     /// An IQ of ours was answered.
     fn on_result(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
-        let Some(path) = self.answered(via, from, iq) else { return };
+        let Some(path) = self.answered(now, via, from, iq) else { return };
         let Some(way) = self.ways.get_mut(&path) else { return };
         way.path.on_result(now, iq);
         match &mut way.phase {
@@ -141,17 +141,18 @@ impl Endpoint {
 
     /// An IQ of ours was refused: the bytestream is over.
     fn on_error(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
-        if let Some(path) = self.answered(via, from, iq) {
+        if let Some(path) = self.answered(now, via, from, iq) {
             self.drop_way(now, path);
         }
     }
 
     /// The path of an IQ that was answered by the one who was asked.
-    fn answered(&mut self, via: AccountId, from: &FullJid, iq: IqId) -> Option<PathId> {
+    fn answered(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) -> Option<PathId> {
         let path = *self.iqs.get(&iq)?;
         let way = self.ways.get(&path)?;
         (way.via == via && way.peer == *from).then(|| {
             self.iqs.remove(&iq);
+            self.senders.on_answered(now, via, iq);
             path
         })
     }

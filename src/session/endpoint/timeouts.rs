@@ -44,11 +44,12 @@ impl Endpoint {
             return self.fail_way(now, id);
         }
         let session = way.session;
-        if way.path.has_stalled(now)
-            && let Some(state) = session.and_then(|key| self.sessions.get_mut(&key)?.state.as_mut())
-        {
+        if way.path.has_stalled(now) {
             // It may come back, but others need not wait for it.
-            state.on_path_dead(id);
+            self.senders.forget(way.via, way.path.outstanding());
+            if let Some(state) = session.and_then(|key| self.sessions.get_mut(&key)?.state.as_mut()) {
+                state.on_path_dead(id);
+            }
         }
         self.watch(id);
         if let Some(key) = session {

@@ -64,7 +64,8 @@ impl Endpoint {
         let caller = session.caller.as_ref()?;
         let busy = self.pairs_of(session);
         // Before there is a session, and when it must be asked for, one attempt at a time.
-        if !busy.is_empty() && (session.state.is_none() || caller.must_ask) {
+        let is_trying = session.ways.iter().any(|id| self.ways.get(id).is_some_and(|way| !way.is_open()));
+        if is_trying && (session.state.is_none() || caller.must_ask) {
             return None;
         }
         let ours: Vec<AccountId> =
@@ -158,6 +159,7 @@ impl Endpoint {
         let iq = self.new_iq(id);
         let way = self.ways.get_mut(&id)?;
         let seq = way.path.on_sent(now, iq, data.len());
+        self.senders.on_sent(now, way.via, way.session, id, iq, data.len());
         let stanza = Outgoing::Data { iq, sid: way.sid.to_string(), seq, data };
         Some(Transmit { via: way.via, to: way.peer.clone(), stanza })
     }
@@ -219,7 +221,9 @@ impl Endpoint {
             state.on_path_dead(id);
         }
         let has_worked = way.is_open() && now.saturating_duration_since(way.since) >= SHORT_LIFE;
-        let others = session.ways.iter().any(|id| self.ways.get(id).is_some_and(Way::is_open));
+        // One that has stalled proves nothing: the bridge may have forgotten it, too.
+        let works = |way: &Way| way.is_open() && way.path.is_usable();
+        let others = session.ways.iter().any(|id| self.ways.get(id).is_some_and(works));
         if let Some(caller) = &mut session.caller {
             if !has_worked {
                 caller.dialing.on_failed(now, (way.via, way.peer.clone()), jitter);
@@ -237,6 +241,7 @@ impl Endpoint {
         for iq in way.path.outstanding() {
             self.iqs.remove(&iq);
         }
+        self.senders.forget(way.via, way.path.outstanding());
         self.timers.cancel(TimerKey::Way(id));
         Some(way)
     }

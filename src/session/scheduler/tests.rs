@@ -14,8 +14,12 @@ struct Run {
     /// Now, from the start.
     time: Duration,
     paths: BTreeMap<PathId, Model>,
+    senders: Senders<u8>,
     next_iq: u64,
 }
+
+/// The session whose paths they are.
+const ONLY: u8 = 0;
 
 struct Model {
     path: Path,
@@ -30,7 +34,8 @@ impl Run {
     /// Paths by the given accounts, all of them open.
     fn new(accounts: &[u64]) -> Self {
         let start = Instant::now();
-        let mut run = Self { start, time: Duration::ZERO, paths: BTreeMap::new(), next_iq: 0 };
+        let (paths, senders) = (BTreeMap::new(), Senders::default());
+        let mut run = Self { start, time: Duration::ZERO, paths, senders, next_iq: 0 };
         for (n, &account) in accounts.iter().enumerate() {
             let mut path = Path::new(AccountId(account));
             path.on_opened();
@@ -45,7 +50,8 @@ impl Run {
     }
 
     fn choose(&self, waiting: usize) -> Choice {
-        choose(self.paths.iter().map(|(id, model)| (*id, &model.path)), self.now(), waiting)
+        let paths = self.paths.iter().map(|(id, model)| (*id, &model.path));
+        choose(paths, (&self.senders, ONLY), self.now(), waiting, &mut Vec::new())
     }
 
     fn send(&mut self, id: PathId, bytes: usize, servers: &mut [Server]) {
@@ -54,6 +60,7 @@ impl Run {
         let iq = IqId(self.next_iq);
         self.next_iq += 1;
         model.path.on_sent(now, iq, bytes);
+        self.senders.on_sent(now, model.path.via(), Some(ONLY), id, iq, bytes);
         model.sent += bytes;
         model.flying.push_back((iq, servers[model.server].answer_time(self.time, wire_size(bytes))));
     }
@@ -66,6 +73,7 @@ impl Run {
         let Some((iq, at)) = model.flying.pop_front_if(|(_, at)| *at < end) else { return false };
         self.time = at;
         model.path.on_result(self.start + at, iq);
+        self.senders.on_answered(self.start + at, model.path.via(), iq);
         true
     }
 
@@ -74,9 +82,9 @@ impl Run {
         let mut left = total;
         loop {
             while left > 0
-                && let Choice::Send(id) = self.choose(left.min(buffer))
+                && let Choice::Send(id, room) = self.choose(left.min(buffer))
             {
-                let bytes = self.paths[&id].path.room().min(left);
+                let bytes = room.min(left);
                 left -= bytes;
                 self.send(id, bytes, servers);
             }
@@ -183,7 +191,7 @@ fn nobody_waits_for_a_path_whose_account_is_offline() {
     while run.answer(Duration::MAX) {}
     let now = run.now();
     run.paths.get_mut(&PathId(1)).unwrap().path.suspend(now);
-    assert_eq!(run.choose(100), Choice::Send(PathId(0)));
+    assert!(matches!(run.choose(100), Choice::Send(PathId(0), _)));
     run.paths.get_mut(&PathId(0)).unwrap().path.suspend(now);
     assert_eq!(run.choose(100), Choice::Wait);
 }
@@ -193,10 +201,11 @@ fn something_small_goes_where_it_arrives_first() {
     let mut servers = fast_and_slow();
     let mut run = Run::new(&[1, 0]);
     run.transfer(2_000_000, 256 * 1024, Duration::MAX, &mut servers);
-    assert_eq!(run.choose(0), Choice::Send(PathId(1)), "the fast path");
+    assert!(matches!(run.choose(0), Choice::Send(PathId(1), _)), "the fast path");
 }
 
 #[test]
 fn with_no_path_at_all_everything_waits() {
-    assert_eq!(choose([], Instant::now(), 100), Choice::Wait);
+    let senders = Senders::default();
+    assert_eq!(choose([], (&senders, ONLY), Instant::now(), 100, &mut Vec::new()), Choice::Wait);
 }

@@ -380,3 +380,20 @@ fn all_streams_together_keep_a_bounded_amount_and_whoever_waits_for_that_is_told
     assert!([first, second].iter().all(|id| told.contains(&StreamEvent::Writable(*id))), "{told:?}");
     assert!(client.write(second, &[7; 6000]).unwrap() > 0);
 }
+
+#[test]
+fn a_stream_goes_on_when_its_own_is_sent_even_if_others_keep_everything() {
+    let limits = StreamLimits { session_queue: 40_000, ..LIMITS };
+    let credit = Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit };
+    let mut client = Streams::new(Role::Client, limits, credit);
+    let first = client.open(target()).unwrap();
+    assert_eq!(client.write_within(first, &[7; 20_000], 0), Ok(FLOOR), "there is no room outside");
+    let mut sent = Vec::new();
+    while client.wants_to_send() {
+        assert_eq!(events(&mut client), []);
+        sent.push(packet(&mut client, 1000).1);
+    }
+    sent.into_iter().for_each(|sent| client.on_acked(sent));
+    assert_eq!(events(&mut client), [StreamEvent::Writable(first)]);
+    assert_eq!(client.write_within(first, &[7; 20_000], 0), Ok(FLOOR));
+}

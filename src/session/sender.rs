@@ -1,0 +1,315 @@
+//! The sending side of our accounts, each of which all paths by it share, whichever session they belong to.
+//!
+//! A server reads from each of its clients at a limited rate, and one after the other. So what any path has on its way
+//! stands in front of everything that goes by the same account, and two blocks of each of a hundred sessions would be minutes.
+//! A path that has its account to itself is bounded by its own window. Where several meet they have on their way
+//! together what one of them would have, and take turns: [`Turns`] says whose it is.
+//!
+//! An answer shows that the server has read what it answers and everything that was sent before. So those who answer late, or
+//! not at all, take no room from others.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::IqId;
+use super::path::{Path, PathId, transfer};
+use super::turns::{Turns, Used};
+use super::window::{Window, pipe, wire_size};
+use crate::protocol::AccountId;
+
+/// Whoever always waits should not wait for longer than so many seconds: blocks become smaller, until they are as small as
+/// makes sense. Smaller ones cost everybody some of the rate, and who sends now and then does not wait so long anyway.
+const LONGEST_ROUND: f64 = 30.0;
+
+/// The sizes of blocks that a path may get without experience of its own, which it cannot have while it shares.
+const SMALLEST: usize = 1024;
+const LARGEST: usize = 4096;
+/// Blocks that take so much of the way's time keep it busy.
+const NEARLY: f64 = 0.9;
+/// None that is larger than the window wants takes longer than so many seconds.
+const LONGEST_BLOCK: f64 = 0.75;
+
+/// What an account has to say to a path by which a block might go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// In bytes on the wire, of all paths by the account.
+    pub(super) in_flight: usize,
+    /// What goes before when the account is full, likewise.
+    pub(super) queue: usize,
+    /// What the account carries in the long run, in bytes on the wire a second.
+    pub(super) rate: Option<f64>,
+    /// How large a block may be, before base64.
+    pub(super) block: usize,
+    /// Whether one may go as far as the account is concerned.
+    pub(super) may_send: bool,
+}
+
+/// All our accounts' sending sides, shared among those with a key.
+#[derive(Debug)]
+pub(super) struct Senders<K> {
+    senders: BTreeMap<AccountId, Sender<K>>,
+    /// What each has used of all accounts.
+    used: BTreeMap<K, Used>,
+    /// Accounts at which somebody waits who might be able to send.
+    open: BTreeSet<AccountId>,
+}
+
+impl<K> Default for Senders<K> {
+    fn default() -> Self {
+        Self { senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
+    }
+}
+
+/// One account's.
+#[derive(Debug)]
+struct Sender<K> {
+    window: Window,
+    /// What the server has not read yet, for all that we know.
+    flight: BTreeMap<IqId, Block>,
+    /// Bytes of it, by path.
+    by_path: BTreeMap<PathId, usize>,
+    /// The last block before which nothing was on its way.
+    lone: Option<IqId>,
+    /// What the ways by this account take while nothing is queued, lately.
+    undisturbed: Option<Duration>,
+    turns: Turns<K>,
+}
+
+/// A block on its way.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    path: PathId,
+    /// Before base64.
+    bytes: usize,
+    /// Unknown when the account was offline meanwhile.
+    sent: Option<Instant>,
+}
+
+impl<K> Default for Sender<K> {
+    fn default() -> Self {
+        Self {
+            window: Window::without_breaks(),
+            flight: BTreeMap::new(),
+            by_path: BTreeMap::new(),
+            lone: None,
+            undisturbed: None,
+            turns: Turns::default(),
+        }
+    }
+}
+
+impl<K: Copy + Ord> Senders<K> {
+    /// What the account of `path` has to say to the one with `key`, who wants to send `waiting` bytes and could send by so
+    /// many `accounts`.
+    pub(super) fn share(&self, key: K, path: (PathId, &Path), waiting: usize, accounts: usize) -> Share {
+        let used = self.used(key);
+        match self.senders.get(&path.1.via()) {
+            Some(sender) => sender.share(used, path, waiting, accounts),
+            None => Sender::<K>::default().share(used, path, waiting, accounts),
+        }
+    }
+
+    fn used(&self, key: K) -> Used {
+        self.used.get(&key).copied().unwrap_or_default()
+    }
+
+    /// A block goes by a path of the account, of the one with `key` if anybody's.
+    pub(super) fn on_sent(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        key: Option<K>,
+        path: PathId,
+        iq: IqId,
+        bytes: usize,
+    ) {
+        let sender = self.senders.entry(account).or_default();
+        sender.on_sent(now, path, iq, bytes);
+        if let Some(key) = key {
+            let used = self.used.entry(key).or_default();
+            *used = sender.turns.on_sent(*used, wire_size(bytes));
+        }
+    }
+
+    /// An IQ that went by the account was answered.
+    pub(super) fn on_answered(&mut self, now: Instant, account: AccountId, iq: IqId) {
+        self.change(account, |sender| sender.on_answered(now, iq));
+    }
+
+    /// Nobody waits any more for the answers to what went by a path of the account.
+    pub(super) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = IqId>) {
+        self.change(account, |sender| iqs.into_iter().for_each(|iq| sender.forget(iq)));
+    }
+
+    /// The account is offline. What is on its way may still be answered.
+    pub(super) fn suspend(&mut self, account: AccountId) {
+        self.change(account, |sender| sender.flight.values_mut().for_each(|block| block.sent = None));
+    }
+
+    /// The account has a new connection, or none any more.
+    pub(super) fn reset(&mut self, account: AccountId) {
+        self.senders.remove(&account);
+        self.open.remove(&account);
+    }
+
+    fn change(&mut self, account: AccountId, change: impl FnOnce(&mut Sender<K>)) {
+        if let Some(sender) = self.senders.get_mut(&account) {
+            change(sender);
+            self.open.insert(account);
+        }
+    }
+
+    /// The account did not let the one with `key` send.
+    pub(super) fn wait(&mut self, account: AccountId, key: K) {
+        let used = self.used(key);
+        self.senders.entry(account).or_default().turns.wait(key, used);
+    }
+
+    /// It does not wait there any more.
+    pub(super) fn leave(&mut self, account: AccountId, key: K) {
+        if let Some(sender) = self.senders.get_mut(&account) {
+            sender.turns.leave(key);
+        }
+    }
+
+    /// The one with `key` is no more, and waits nowhere.
+    pub(super) fn remove(&mut self, key: K) {
+        self.used.remove(&key);
+    }
+
+    /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
+    pub(super) fn next_turn(&mut self) -> Option<(AccountId, K)> {
+        loop {
+            let account = self.open.pop_first()?;
+            if let Some(key) = self.senders.get_mut(&account).and_then(|sender| sender.turns.pop()) {
+                return Some((account, key));
+            }
+        }
+    }
+
+    /// The one with `key` has had its turn. If it comes first again there is no room, and the next change will show whether
+    /// there is again: something is on its way.
+    pub(super) fn end_turn(&mut self, account: AccountId, key: K) {
+        let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
+        if first.is_some_and(|first| first != key) {
+            self.open.insert(account);
+        }
+    }
+
+    /// How many wait, at all accounts together.
+    pub(super) fn waiting(&self) -> usize {
+        self.senders.values().map(|sender| sender.turns.waiting()).sum()
+    }
+
+    /// What is on its way by an account, in bytes on the wire.
+    #[cfg(test)]
+    fn in_flight(&self, account: AccountId) -> usize {
+        self.senders.get(&account).map_or(0, |sender| sender.window.in_flight())
+    }
+}
+
+impl<K: Copy + Ord> Sender<K> {
+    fn share(&self, used: Used, (id, path): (PathId, &Path), waiting: usize, accounts: usize) -> Share {
+        let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
+        if self.belongs_to(id) {
+            return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send: true };
+        }
+        let block = self.block_size(path.block_size(), accounts);
+        let is_next = self.turns.is_next(used);
+        let packet = wire_size(waiting.min(block));
+        let may_send = is_next && self.window.admits(packet, self.limit(wire_size(block)));
+        let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) / accounts.max(1) };
+        Share { in_flight, queue, rate, block, may_send }
+    }
+
+    /// Whether nobody else wants anything of it.
+    fn belongs_to(&self, path: PathId) -> bool {
+        self.turns.waiting() == 0 && self.by_path.keys().all(|other| *other == path)
+    }
+
+    /// How much all paths may have on their way, with blocks of so many bytes on the wire. The window knows how short the
+    /// nearest way is, but one of those far away has to be kept busy, too, where two blocks do not do that.
+    fn limit(&self, block: usize) -> usize {
+        let least = self.window.limit().max(2 * block);
+        let Some(rate) = self.window.rate() else { return least };
+        let delay = self.farthest(block, rate);
+        if delay < transfer(2 * block, rate).mul_f64(NEARLY) {
+            least
+        } else {
+            least.max(pipe(rate, delay) + block)
+        }
+    }
+
+    /// What the farthest way takes while nothing is queued. Where there usually is a queue, what the block itself takes was
+    /// a part of what was seen; where there is none, the account would be faster with more on its way.
+    fn farthest(&self, block: usize, rate: f64) -> Duration {
+        let delay = self.undisturbed.unwrap_or_default();
+        let queued = self.window.round_trip().unwrap_or_default().saturating_sub(delay);
+        let own = if queued > delay / 4 { transfer(block, rate) } else { Duration::ZERO };
+        delay.saturating_sub(own)
+    }
+
+    /// What suits the account, and those who wait for their turns.
+    fn block_size(&self, own: usize, accounts: usize) -> usize {
+        let usual = self.window.block_size();
+        let Some(rate) = self.window.rate() else { return usual.min(own.max(LARGEST)) };
+        let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
+        let largest_within = |most: usize, seconds: f64, blocks: f64| {
+            let sizes = std::iter::successors(Some(most), |size| Some(size / 2));
+            let is_bearable = |size: &usize| blocks * wire_size(*size) as f64 <= rate * seconds;
+            sizes.take_while(|size| *size > SMALLEST).find(is_bearable).unwrap_or(most.min(SMALLEST))
+        };
+        let swift = largest_within(LARGEST, LONGEST_BLOCK, 1.0);
+        largest_within(usual.max(swift).min(own.max(LARGEST)), LONGEST_ROUND, turns)
+    }
+
+    fn on_sent(&mut self, now: Instant, path: PathId, iq: IqId, bytes: usize) {
+        if self.flight.is_empty() {
+            self.lone = Some(iq);
+        }
+        self.window.on_sent(now, bytes);
+        self.flight.insert(iq, Block { path, bytes, sent: Some(now) });
+        *self.by_path.entry(path).or_default() += bytes;
+    }
+
+    fn on_answered(&mut self, now: Instant, iq: IqId) {
+        if let Some(block) = self.flight.get(&iq).filter(|_| self.lone == Some(iq)) {
+            self.note_undisturbed(now, *block);
+        }
+        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= iq) {
+            let block = oldest.remove();
+            self.forget_bytes(block);
+            match block.sent {
+                Some(sent) => self.window.on_answered(now, sent, block.bytes),
+                None => self.window.on_answered_late(now, block.bytes),
+            }
+        }
+    }
+
+    /// Nothing was queued before this block. The farthest way counts, until it was not used for some time.
+    fn note_undisturbed(&mut self, now: Instant, block: Block) {
+        let Some(sent) = block.sent else { return };
+        let delay = now.saturating_duration_since(sent);
+        self.undisturbed =
+            Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
+    }
+
+    fn forget(&mut self, iq: IqId) {
+        if let Some(block) = self.flight.remove(&iq) {
+            self.forget_bytes(block);
+            self.window.on_forgotten(block.bytes);
+        }
+    }
+
+    fn forget_bytes(&mut self, block: Block) {
+        if let Some(bytes) = self.by_path.get_mut(&block.path) {
+            *bytes = bytes.saturating_sub(block.bytes);
+            if *bytes == 0 {
+                self.by_path.remove(&block.path);
+            }
+        }
+    }
+}

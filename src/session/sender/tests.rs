@@ -1,0 +1,237 @@
+//! Many sessions by one account, over models of servers.
+
+use super::*;
+use crate::session::scheduler::{Choice, choose};
+use crate::session::server_model::Server;
+
+const SECOND: Duration = Duration::from_secs(1);
+const ACCOUNT: AccountId = AccountId(1);
+
+/// Sessions of one path each, by the same account, in virtual time.
+struct Run {
+    start: Instant,
+    /// Now, from the start.
+    time: Duration,
+    server: Server,
+    senders: Senders<u64>,
+    peers: Vec<Peer>,
+    /// When the answers come, and to what.
+    answers: BTreeSet<(Duration, IqId, u64)>,
+    ready: BTreeSet<u64>,
+    next_iq: u64,
+    /// The most that was in front of a block, in bytes on the wire.
+    ahead: usize,
+}
+
+struct Peer {
+    path: Path,
+    /// How much longer its answers take than those of the nearest; none while it does not answer.
+    distance: Option<Duration>,
+    waiting: usize,
+    sent: usize,
+    /// When it began to wait, and the longest that it waited for its turn and its answer.
+    since: Duration,
+    longest: Duration,
+}
+
+impl Run {
+    fn new(server: Server, count: usize) -> Self {
+        let start = Instant::now();
+        let peer = |_| {
+            let mut path = Path::new(ACCOUNT);
+            path.on_opened();
+            let (since, longest) = (Duration::ZERO, Duration::ZERO);
+            Peer { path, distance: Some(Duration::ZERO), waiting: usize::MAX, sent: 0, since, longest }
+        };
+        Self {
+            start,
+            time: Duration::ZERO,
+            server,
+            senders: Senders::default(),
+            peers: (0..count).map(peer).collect(),
+            answers: BTreeSet::new(),
+            ready: (0..count as u64).collect(),
+            next_iq: 0,
+            ahead: 0,
+        }
+    }
+
+    fn send_all(&mut self) {
+        loop {
+            let (account, key) = match self.ready.pop_first() {
+                Some(key) => (None, key),
+                None => match self.senders.next_turn() {
+                    Some((account, key)) => (Some(account), key),
+                    None => return,
+                },
+            };
+            self.try_to_send(key);
+            if let Some(account) = account {
+                self.senders.end_turn(account, key);
+            }
+        }
+    }
+
+    fn try_to_send(&mut self, key: u64) {
+        let (now, mut full) = (self.start + self.time, Vec::new());
+        let peer = &mut self.peers[key as usize];
+        self.senders.leave(ACCOUNT, key);
+        if peer.waiting == 0 {
+            return;
+        }
+        let path = (PathId(key), &peer.path);
+        match choose([path], (&self.senders, key), now, peer.waiting, &mut full) {
+            Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, key)),
+            Choice::Send(path, room) => {
+                let bytes = room.min(peer.waiting);
+                let iq = IqId(self.next_iq);
+                self.next_iq += 1;
+                self.ahead = self.ahead.max(self.senders.in_flight(ACCOUNT));
+                peer.path.on_sent(now, iq, bytes);
+                self.senders.on_sent(now, ACCOUNT, Some(key), path, iq, bytes);
+                peer.sent += bytes;
+                peer.waiting -= bytes;
+                let answer = self.server.answer_time(self.time, wire_size(bytes));
+                if let Some(distance) = peer.distance {
+                    self.answers.insert((answer + distance, iq, key));
+                }
+                self.ready.insert(key);
+            }
+        }
+    }
+
+    /// What paths have on their way that are not answered for too long is given up.
+    fn give_up_stalled(&mut self) {
+        let now = self.start + self.time;
+        for peer in &mut self.peers {
+            if peer.path.has_stalled(now) {
+                self.senders.forget(ACCOUNT, peer.path.outstanding());
+            }
+        }
+    }
+
+    fn run_until(&mut self, end: Duration) {
+        self.give_up_stalled();
+        self.send_all();
+        while let Some((at, iq, key)) = self.answers.first().copied().filter(|(at, ..)| *at < end) {
+            self.answers.pop_first();
+            self.time = at;
+            let peer = &mut self.peers[key as usize];
+            peer.path.on_result(self.start + at, iq);
+            peer.longest = peer.longest.max(at - peer.since);
+            self.senders.on_answered(self.start + at, ACCOUNT, iq);
+            self.ready.insert(key);
+            self.send_all();
+        }
+        self.time = end;
+    }
+
+    /// Bytes that each has sent from now on for so long.
+    fn observe(&mut self, duration: Duration) -> Vec<usize> {
+        let before: Vec<usize> = self.peers.iter().map(|peer| peer.sent).collect();
+        self.ahead = 0;
+        self.run_until(self.time + duration);
+        self.peers.iter().zip(before).map(|(peer, before)| peer.sent - before).collect()
+    }
+}
+
+fn total(sent: &[usize]) -> f64 {
+    sent.iter().sum::<usize>() as f64
+}
+
+#[test]
+fn a_hundred_sessions_share_an_account_fairly_and_queue_no_more_than_one_of_them() {
+    for count in [2, 10, 100, 400] {
+        let mut run = Run::new(Server::stock_prosody(), count);
+        run.observe(120 * SECOND);
+        let sent = run.observe(600 * SECOND);
+        let (most, least) = (sent.iter().max().unwrap(), sent.iter().min().unwrap());
+        println!("{count}: {} B/s, {} ahead, {least} to {most}", total(&sent) / 600.0, run.ahead);
+        assert!(run.ahead <= 10_000, "{} bytes were in front of a block", run.ahead);
+        assert!(most - least <= 2 * LARGEST, "{count}: from {least} to {most}");
+        assert!(
+            total(&sent) > 600.0 * if count < 40 { 6_900.0 } else { 6_000.0 },
+            "{}",
+            total(&sent) / 600.0
+        );
+    }
+}
+
+#[test]
+fn whoever_sends_now_and_then_does_not_wait_for_all_the_others() {
+    let mut run = Run::new(Server::stock_prosody(), 100);
+    run.peers[99].waiting = 0;
+    run.run_until(120 * SECOND);
+    run.peers[99].longest = Duration::ZERO;
+    for n in 0..20 {
+        run.peers[99].waiting = 500;
+        run.peers[99].since = run.time;
+        run.ready.insert(99);
+        run.run_until((140 + 20 * n) * SECOND);
+    }
+    let longest = run.peers[99].longest;
+    println!("among 100: {longest:?} at most, there and back");
+    assert_eq!(run.peers[99].sent, 20 * 500);
+    assert!(longest < 2 * SECOND, "{longest:?}");
+}
+
+#[test]
+fn those_who_do_not_answer_take_nothing_from_those_who_do() {
+    let mut run = Run::new(Server::stock_prosody(), 50);
+    run.peers[..25].iter_mut().for_each(|peer| peer.distance = None);
+    for _ in 0..60 {
+        run.observe(SECOND);
+    }
+    let sent = run.observe(120 * SECOND);
+    println!("25 of 50 answer: {} B/s", total(&sent) / 120.0);
+    assert!(total(&sent[25..]) > 120.0 * 6_900.0, "{sent:?}");
+}
+
+#[test]
+fn those_far_away_are_as_fast_together_as_one_of_them_alone() {
+    let far = |run: &mut Run, from: usize| {
+        run.peers[from..].iter_mut().for_each(|peer| peer.distance = Some(SECOND / 3));
+    };
+    let server = || Server::ten_megabits(Duration::from_millis(1));
+    let mut alone = Run::new(server(), 1);
+    far(&mut alone, 0);
+    alone.observe(30 * SECOND);
+    let alone = total(&alone.observe(60 * SECOND));
+    // One nearby says something now and then, which shows how short the way to the server is.
+    let mut together = Run::new(server(), 11);
+    far(&mut together, 1);
+    together.peers[0].waiting = 0;
+    let mut sent = 0.0;
+    for n in 0..90 {
+        together.peers[0].waiting = 500;
+        together.ready.insert(0);
+        let now = total(&together.observe(SECOND));
+        sent += if n < 30 { 0.0 } else { now };
+    }
+    println!("far away: {} B/s alone, {} B/s ten of them", alone / 60.0, sent / 60.0);
+    assert!(sent > 0.9 * alone, "{sent} and {alone}");
+}
+
+#[test]
+fn many_on_a_fast_server_use_it_and_queue_little() {
+    let mut run = Run::new(Server::fast_prosody(), 200);
+    run.observe(10 * SECOND);
+    let sent = run.observe(10 * SECOND);
+    let (most, least) = (sent.iter().max().unwrap(), sent.iter().min().unwrap());
+    println!("fast: {} B/s, {} ahead, {least} to {most}", total(&sent) / 10.0, run.ahead);
+    assert!(total(&sent) > 10.0 * 0.85 * 5.7e6, "{}", total(&sent));
+    assert!(run.ahead < 600_000, "{}", run.ahead);
+    assert!(*least as f64 > 0.8 * *most as f64, "{least} to {most}");
+}
+
+#[test]
+fn what_was_on_its_way_by_a_path_that_is_no_more_takes_no_room() {
+    let mut run = Run::new(Server::stock_prosody(), 2);
+    run.observe(60 * SECOND);
+    for key in 0..2 {
+        let iqs: Vec<IqId> = run.peers[key].path.outstanding().collect();
+        run.senders.forget(ACCOUNT, iqs);
+    }
+    assert_eq!(run.senders.in_flight(ACCOUNT), 0);
+    assert!(run.senders.senders[&ACCOUNT].by_path.is_empty());
+}

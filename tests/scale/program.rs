@@ -1,0 +1,80 @@
+//! One program: a pure core, and what drives it.
+
+use std::time::Instant;
+
+use hexchat_pt::protocol::{AccountChange, AccountId, Event};
+use hexchat_pt::session::entropy::Entropy;
+use hexchat_pt::session::{Config, Endpoint, Incoming, Outgoing, Remembered, Service, Transmit};
+use xmpp_parsers::jid::FullJid;
+
+use crate::rng::Rng;
+use crate::world::Time;
+
+/// What the wall clock shows at the beginning, in seconds since 1970.
+const EPOCH: u64 = 1_800_000_000;
+
+/// Randomness that a seed replays.
+#[derive(Debug)]
+struct Seeded(Rng);
+
+impl Entropy for Seeded {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.0.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+pub(crate) struct Program {
+    pub(crate) core: Endpoint,
+    start: Instant,
+    /// When the world looks after it the next time.
+    pub(crate) wakes_at: Option<Time>,
+}
+
+impl Program {
+    pub(crate) fn new(start: Instant, config: Config, service: Option<Service>, rng: Rng) -> Self {
+        let mut core = Endpoint::new(config, service, Box::new(Seeded(rng)));
+        core.handle_wall_clock(start, EPOCH);
+        Self { core, start, wakes_at: None }
+    }
+
+    pub(crate) fn at(&self, time: Time) -> Instant {
+        self.start + time
+    }
+
+    pub(crate) fn log_in(&mut self, now: Time, account: AccountId, jid: FullJid) {
+        let online = AccountChange::Online { jid, resumed: false };
+        self.core.handle_account(self.at(now), account, online);
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
+        let now = self.at(now);
+        while let Some(memento) = self.core.poll_memento() {
+            self.core.handle_remembered(now, &memento, Remembered::Kept);
+        }
+        self.core.poll_transmit(now)
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.core.poll_event()
+    }
+
+    /// When it wants to be looked after.
+    pub(crate) fn next_timeout(&self) -> Option<Time> {
+        self.core.poll_timeout().map(|at| at.saturating_duration_since(self.start))
+    }
+}
+
+/// What the one at the other end makes of a stanza.
+pub(crate) fn received(stanza: Outgoing) -> Incoming {
+    let id = |iq: hexchat_pt::session::IqId| format!("s{}", iq.0);
+    let answered = |id: &str| hexchat_pt::session::IqId(id[1..].parse().expect("a number"));
+    match stanza {
+        Outgoing::Open { iq, sid, block_size } => Incoming::Open { id: id(iq), sid, block_size },
+        Outgoing::Data { iq, sid, seq, data } => Incoming::Data { id: id(iq), sid, seq, data: data.to_vec() },
+        Outgoing::Close { iq, sid } => Incoming::Close { id: id(iq), sid },
+        Outgoing::Result { id } => Incoming::Result { iq: answered(&id) },
+        Outgoing::Refusal { id } => Incoming::Error { iq: answered(&id) },
+    }
+}
