@@ -31,11 +31,13 @@ const AT_HAND: Duration = Duration::from_secs(3);
 /// Shapers let some 20 kB pass before they begin. More must be answered promptly before the window opens.
 const CAUTION: usize = 24 * 1024;
 
-/// How often the queue is to be seen empty at most. A server that reads in pieces may have come to read across our TLS
-/// records, which costs it a rest for each, and finds back to their beginnings when there is nothing left to read.
+/// How often the queue is to be seen empty. A server that reads in pieces may have come to read across our TLS records,
+/// which costs it a rest for each, and finds back to their beginnings when there is nothing left to read.
 const BREAK_INTERVAL: Duration = Duration::from_secs(1);
-/// The same in delays of the empty way, of which it costs one or two.
-const BREAK_INTERVAL_IN_DELAYS: u32 = 200;
+/// A break costs one or two delays of the empty way. So between two there are at least this many,
+const DELAYS_BETWEEN_BREAKS: u32 = 200;
+/// or this many when another size of block is tried, for which everything should be in order.
+const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 /// Where answers take longer, something else than the server's manners makes it slow.
 const PROMPT: Duration = Duration::from_millis(100);
 
@@ -173,7 +175,7 @@ impl Window {
         if self.draining.is_some_and(|since| since <= sent) {
             self.draining = None;
         }
-        if self.note_delay(now, delay) | self.is_break_due(now, BREAK_INTERVAL) {
+        if self.note_delay(now, delay) | self.is_break_due(now, BREAK_INTERVAL, DELAYS_BETWEEN_BREAKS) {
             self.drain(now);
         }
         self.release(bytes);
@@ -185,9 +187,9 @@ impl Window {
         }
     }
 
-    fn is_break_due(&mut self, now: Instant, interval: Duration) -> bool {
+    fn is_break_due(&mut self, now: Instant, interval: Duration, delays: u32) -> bool {
         let last = *self.last_drained.get_or_insert(now);
-        let interval = interval.max(BREAK_INTERVAL_IN_DELAYS * self.base.get().unwrap_or_default());
+        let interval = interval.max(delays * self.base.get().unwrap_or_default());
         let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
         self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
     }
@@ -232,7 +234,7 @@ impl Window {
             let before = self.block_size();
             self.size.on_answered(&Answer { now, sent, busy, bytes, round_trip, rate });
             // Sizes are compared from the same start.
-            if self.block_size() != before && self.is_break_due(now, Duration::ZERO) {
+            if self.block_size() != before && self.is_break_due(now, Duration::ZERO, DELAYS_BEFORE_A_TRIAL) {
                 self.drain(now);
             }
         }
