@@ -8,10 +8,12 @@ use bytes::{Bytes, BytesMut};
 use super::SetId;
 use super::reorder::WINDOW;
 use super::seq::SeqNum;
-use super::window::CHUNK;
 
 /// How far ids on their way may spread. The peer's buffer takes [`WINDOW`] places; a few are left free.
 const MAX_SPREAD: usize = WINDOW as usize - 4;
+
+/// When so many packets are on their way, an answer will come soon.
+const BUSY: usize = 4;
 
 /// What a numbered packet carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +113,20 @@ impl SendHalf {
             || self.packets.len() < MAX_SPREAD && (!self.unsent.is_empty() || self.end == End::Wanted)
     }
 
-    /// The next packet to send, noted as on its way as `set`.
-    pub(super) fn take_due(&mut self, set: SetId) -> Option<(SeqNum, Body)> {
+    /// Bytes that are in no packet yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// Whether so much is on its way that more can wait for an answer; but no end waits, nor what is to be sent again.
+    pub(super) fn is_busy(&self) -> bool {
+        self.due == 0 && self.end == End::Open && self.packets.len() >= BUSY
+    }
+
+    /// The next packet to send, noted as on its way as `set`; a new one has at most `chunk` bytes.
+    pub(super) fn take_due(&mut self, set: SetId, chunk: usize) -> Option<(SeqNum, Body)> {
         if self.due == 0 {
-            self.cut_packet()?;
+            self.cut_packet(chunk)?;
         }
         let position = self.packets.iter().position(|packet| packet.state == PacketState::Due)?;
         let packet = self.packets.get_mut(position)?;
@@ -123,7 +135,7 @@ impl SendHalf {
         Some((self.oldest.plus(u32::try_from(position).ok()?), packet.body.clone()))
     }
 
-    fn cut_packet(&mut self) -> Option<()> {
+    fn cut_packet(&mut self, chunk: usize) -> Option<()> {
         if !self.wants_to_send() {
             return None;
         }
@@ -131,7 +143,7 @@ impl SendHalf {
             self.end = End::Numbered;
             Body::Disconnect
         } else {
-            Body::Data(self.unsent.split_to(self.unsent.len().min(CHUNK)).freeze())
+            Body::Data(self.unsent.split_to(self.unsent.len().min(chunk)).freeze())
         };
         self.packet_bytes += body.len();
         self.packets.push_back(Packet { body, state: PacketState::Due });
@@ -196,6 +208,7 @@ impl SendHalf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classic::window::CHUNK;
 
     fn half() -> SendHalf {
         SendHalf::new(64 * 1024, SeqNum::ZERO)
@@ -206,7 +219,7 @@ mod tests {
     }
 
     fn drain(half: &mut SendHalf) -> Vec<(SeqNum, Body)> {
-        (0..).map_while(|n| half.take_due(SetId(n))).collect()
+        (0..).map_while(|n| half.take_due(SetId(n), CHUNK)).collect()
     }
 
     #[test]
@@ -239,20 +252,20 @@ mod tests {
     fn a_lost_packet_is_sent_again_with_the_same_bytes_under_the_same_id_before_anything_new() {
         let mut half = half();
         half.write(b"first");
-        let first = half.take_due(SetId(0));
+        let first = half.take_due(SetId(0), CHUNK);
         half.write(b"second");
         half.on_lost(id(0), SetId(0));
-        assert_eq!(half.take_due(SetId(1)), first);
-        assert_eq!(half.take_due(SetId(2)), Some((id(1), Body::Data(Bytes::from_static(b"second")))));
+        assert_eq!(half.take_due(SetId(1), CHUNK), first);
+        assert_eq!(half.take_due(SetId(2), CHUNK), Some((id(1), Body::Data(Bytes::from_static(b"second")))));
     }
 
     #[test]
     fn a_late_word_about_an_earlier_attempt_changes_nothing() {
         let mut half = half();
         half.write(b"x");
-        half.take_due(SetId(0));
+        half.take_due(SetId(0), CHUNK);
         half.on_lost(id(0), SetId(0));
-        half.take_due(SetId(1));
+        half.take_due(SetId(1), CHUNK);
         half.on_lost(id(0), SetId(0));
         half.on_arrived(id(0), SetId(0));
         assert!(!half.wants_to_send() && half.is_waiting());
@@ -264,7 +277,7 @@ mod tests {
     fn what_has_not_arrived_takes_up_room() {
         let mut half = SendHalf::new(10, SeqNum::ZERO);
         assert_eq!(half.write(&[0; 30]), 10);
-        half.take_due(SetId(0));
+        half.take_due(SetId(0), CHUNK);
         assert_eq!(half.write(&[0; 30]), 0);
         half.on_arrived(id(0), SetId(0));
         assert_eq!(half.write(&[0; 30]), 10);

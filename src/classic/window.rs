@@ -9,6 +9,13 @@ use std::time::{Duration, Instant};
 
 /// The largest piece of data that one packet carries, in bytes.
 pub(super) const CHUNK: usize = 4096;
+/// What a packet's stanza is just below a multiple of, in bytes, once so much is on its way that it delays nobody. So it ends
+/// with a TLS record, which spares some servers a rest.
+const RECORD: usize = 4096;
+/// So many of them at most.
+const MOST_RECORDS: usize = 4;
+/// What the stanza weighs at most beyond base64.
+const AROUND: usize = 1024;
 /// Roughly what a packet weighs beyond its data, in bytes.
 const PACKET_OVERHEAD: usize = 512;
 const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
@@ -16,7 +23,9 @@ const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
 /// Two full packets: one at the server, the next on its way to it.
 const MIN_LIMIT: usize = 2 * FULL_PACKET;
 const INITIAL_LIMIT: usize = 4 * FULL_PACKET;
-const MAX_LIMIT: usize = 64 * FULL_PACKET;
+const MAX_LIMIT: usize = 40 * FULL_PACKET;
+/// Behind a shaper no window opens so far.
+const WIDE: usize = 12 * FULL_PACKET;
 
 /// The queueing delay above which the window shrinks.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
@@ -35,6 +44,11 @@ pub(super) struct Window {
     filled: Option<Instant>,
     /// Answers to what was sent before the last cut tell nothing about its effect.
     last_cut: Option<Instant>,
+}
+
+/// How much data a stanza of so many records has.
+fn filling(records: usize) -> usize {
+    (RECORD * records - AROUND) / 4 * 3
 }
 
 /// What one packet with `data_length` bytes of data takes up in a window.
@@ -58,6 +72,15 @@ impl Window {
     /// that a small remainder never blocks.
     pub(super) fn has_room(&self) -> bool {
         self.in_flight < self.limit
+    }
+
+    /// How much data the next packet should carry when so much waits, in bytes; none when that should wait for more as long
+    /// as it is not all.
+    pub(super) fn chunk(&self, waiting: usize) -> Option<usize> {
+        if self.limit < WIDE {
+            return Some(CHUNK);
+        }
+        (1..=MOST_RECORDS).rev().map(filling).find(|chunk| *chunk <= waiting)
     }
 
     pub(super) fn in_flight(&self) -> usize {

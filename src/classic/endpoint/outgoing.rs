@@ -46,10 +46,17 @@ impl Endpoint {
             Some((via, to)) => (self.least_loaded(&[via])?, to),
             None => self.pick_way(now, id)?,
         };
+        let stream = self.streams.get(&id)?;
+        let chunk = match self.accounts.get(&via)?.window.chunk(stream.send.unsent()) {
+            Some(chunk) => chunk,
+            // The next answer comes soon.
+            None if stream.send.is_busy() => return None,
+            None => window::CHUNK,
+        };
         let set = self.new_set_id();
         let stream = self.streams.get_mut(&id)?;
         stream.on_sending(now);
-        let (seq, body) = stream.send.take_due(set)?;
+        let (seq, body) = stream.send.take_due(set, chunk)?;
         let cost = window::cost(body.len());
         let header = stream.header(&self.routes.link(stream.link()?)?.ours);
         let payload = match body {
