@@ -32,9 +32,10 @@ mod wire;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use hexchat_lab::Kind;
 
 use only::Only;
@@ -84,6 +85,9 @@ fn run(executable: &Path, folder: &Path, quick: bool) -> Result<()> {
     plot::draw(&results, &folder.join("plot.svg"))?;
     println!("{}", results.table());
     println!("{} has all of it, and plot.svg beside it shows it.", folder.join("results.json").display());
+    println!("{}", results.count());
+    let failed = results.failed();
+    ensure!(failed == 0, "{failed} rows could not be measured");
     Ok(())
 }
 
@@ -106,16 +110,14 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
     if only.wants("wire.fast") {
         unlimited::measure_wire(executable, target, plan, &mut samples);
     }
-    if only.wants("scale") {
-        scale::measure(executable, target, plan.starts, &mut samples);
-    }
     limited::measure(only, executable, target, plan, &mut samples);
     Ok(samples)
 }
 
-/// Tells how far it is.
+/// Tells how far it is, and since when.
 fn say(text: &str) {
-    eprintln!("{text}");
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    eprintln!("{:4} s  {text}", STARTED.elapsed().as_secs());
 }
 
 fn name_of(kind: Kind) -> &'static str {

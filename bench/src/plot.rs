@@ -11,13 +11,14 @@ use crate::samples::{Samples, quantile, sorted};
 
 const SIZE: (u32, u32) = (1500, 460);
 const FONT: (&str, u32) = ("sans-serif", 14);
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(0, 130, 80),
     RGBColor(150, 90, 200),
     RGBColor(230, 150, 0),
     RGBColor(90, 90, 90),
+    RGBColor(0, 170, 190),
 ];
 
 /// One line of a panel.
@@ -68,6 +69,10 @@ fn blocks(samples: &Samples) -> Panel<'_> {
         let ours = samples.get(&format!("{server}.secure.1")).ok();
         let ours = ends.filter_map(|x| Some((x, ours?.median / 1e6))).collect();
         lines.push(Line { label: format!("{server}: raw stanzas"), points: raw });
+        if server == "prosody" {
+            let aligned = numbered(samples, "prosody.aligned.1.", 1e6);
+            lines.push(Line { label: "prosody: the same, records like ours".into(), points: aligned });
+        }
         lines.push(Line { label: format!("{server}: ours, of a size that it finds"), points: ours });
         let slixmpp = numbered(samples, &format!("{server}.slixmpp.1."), 1e6);
         lines.push(Line { label: format!("{server}: slixmpp"), points: slixmpp });
