@@ -38,7 +38,7 @@ impl Plan {
     /// Below nine minutes.
     pub(crate) fn full() -> Self {
         Self {
-            rounds: 5,
+            rounds: 6,
             bulk: Duration::from_millis(3500),
             peer_bulk: Duration::from_secs(1),
             warm_up: Duration::from_secs(8),

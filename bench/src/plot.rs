@@ -117,16 +117,22 @@ impl Panel<'_> {
         let (Some(x), Some(y)) = (ends(&mut points().map(|p| p.0)), ends(&mut points().map(|p| p.1))) else {
             return Ok(());
         };
+        // The legend stands above the lines.
+        let top = y.1 * 1.5 * (y.1 / y.0).powf(0.1 * self.lines.len() as f64);
         let mut chart = ChartBuilder::on(area)
             .caption(self.title, ("sans-serif", 18))
             .margin(8)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d((x.0 * 0.9..x.1 * 1.1).log_scale(), (y.0 * 0.5..y.1 * 4.0).log_scale())?;
+            .build_cartesian_2d((x.0 * 0.9..x.1 * 1.1).log_scale(), (y.0 * 0.5..top).log_scale())?;
         chart
             .configure_mesh()
             .x_desc(self.x)
             .y_desc(self.y)
+            .x_labels(5)
+            .y_labels(7)
+            .x_label_formatter(&|value| format!("{value}"))
+            .y_label_formatter(&|value| format!("{value}"))
             .label_style(FONT)
             .light_line_style(TRANSPARENT)
             .draw()?;
@@ -134,7 +140,8 @@ impl Panel<'_> {
             if line.points.is_empty() {
                 continue;
             }
-            let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3);
+            let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2))
+                .point_size(if line.points.len() > 20 { 0 } else { 3 });
             let swatch = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
             chart.draw_series(series)?.label(line.label.as_str()).legend(swatch);
         }

@@ -85,7 +85,7 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         rows.push(row(&what, reach, limited(s, "prosody", 10_000.0, accounts)));
     }
     for accounts in ACCOUNTS {
-        if s.get(&format!("limited.ejabberd.{accounts}")).is_ok() {
+        if s.has(&format!("limited.ejabberd.{accounts}")) {
             let what = format!("bulk, ejabberd with stock limits, {accounts} x 3 kB/s");
             rows.push(informational(&what, limited_ejabberd(s, accounts)));
         }
