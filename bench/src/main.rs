@@ -49,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
+       bench plot PATH-OF-RESULTS PATH-OF-PLOT
        bench readme PATH-OF-RESULTS PATH-OF-README";
 
 fn main() -> ExitCode {
@@ -60,6 +61,9 @@ fn main() -> ExitCode {
             target::start().and_then(|target| profile::run(Path::new(executable), target, words))
         }
         ["only", names, executable] => show_only(&Only::these(names), Path::new(executable)),
+        ["plot", results, plot] => {
+            Results::read(Path::new(results)).and_then(|results| plot::draw(&results, Path::new(plot)))
+        }
         ["readme", results, readme] => {
             Results::read(Path::new(results)).and_then(|results| results.show_in(Path::new(readme)))
         }
