@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo measure bench bench-quick bench-core scale test lint deps demo-deps cargo clean
+.PHONY: help build demo bench bench-quick bench-readme bench-core scale test lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -24,14 +24,14 @@ build: cargo ## Build the executable for use
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
 
-measure: demo-deps build ## Measure speed and delay over an unlimited Prosody
-	@$(CARGO) run --quiet --locked --package hexchat-lab --bin measure -- "$$($(target))/release/hexchat-pt"
+bench: deps build ## Measure beside slixmpp and raw stanzas (nine minutes; nothing else should run)
+	@$(bench) run "$$($(target))/release/hexchat-pt" bench
 
-bench: deps build ## Measure beside slixmpp and raw stanzas (an hour; nothing else should run)
-	@$(CARGO) run --quiet --locked --package hexchat-bench -- run "$$($(target))/release/hexchat-pt" bench
+bench-quick: deps build ## The same with fewer and shorter rounds (two and a half minutes)
+	@$(bench) quick "$$($(target))/release/hexchat-pt" bench/quick
 
-bench-quick: deps build ## The same with fewer rounds and smaller transfers
-	@$(CARGO) run --quiet --locked --package hexchat-bench -- quick "$$($(target))/release/hexchat-pt" bench/quick
+bench-readme: cargo ## Put what `make bench` found into README.md
+	@$(bench) readme bench/results.json README.md
 
 bench-core: cargo ## Measure the cores and codecs alone: time and allocations of a block (minutes)
 	$(CARGO) bench --package hexchat-core-bench --locked
@@ -65,6 +65,9 @@ clean: ## Remove what was built
 
 # Prints the folder in which everything is built.
 target = $(CARGO) metadata --format-version 1 --no-deps --locked | sed 's|.*"target_directory":"\([^"]*\)".*|\1|'
+
+# Optimised, so that the peers and the application beside us do not hold anything up.
+bench = $(CARGO) run --quiet --locked --profile bench-run --package hexchat-bench --bin bench --
 
 # Arti is a workspace of its own; see there.
 arti = --manifest-path tests/arti/Cargo.toml --target-dir "$$($(target))/arti"

@@ -16,7 +16,7 @@ use crate::ours::{self, Pair, Protocol, Setup};
 use crate::plan::Plan;
 use crate::samples::Samples;
 use crate::target::{Download, Echo};
-use crate::{name_of, say, wire};
+use crate::{name_of, say, scale, wire};
 
 /// How many accounts each half has.
 pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
@@ -44,7 +44,12 @@ pub(crate) fn measure(
             jobs.push((name, Box::new(move |samples| lab.bulk(kind, *accounts, samples))));
         }
     }
-    jobs.push(("loaded".into(), Box::new(move |samples| lab.cells_during_bulk(samples))));
+    for _ in 0..plan.lanes {
+        jobs.push(("loaded".into(), Box::new(move |samples| lab.cells_during_bulk(samples))));
+    }
+    // These need a processor, for less time than the servers' limits need to settle.
+    let scale = move |samples: &mut Samples| scale::measure(executable, target, plan.starts, samples);
+    jobs.push(("scale".into(), Box::new(scale)));
     jobs.push(("idle".into(), Box::new(move |samples| lab.idle(samples))));
     jobs.push(("wire.slow".into(), Box::new(move |samples| lab.slow_wire(samples))));
     jobs.retain(|(name, _)| only.wants(name));
@@ -93,6 +98,7 @@ impl Lab<'_> {
     fn cells_during_bulk(&self, samples: &mut Samples) {
         match self.time_cells() {
             Ok((alone, loaded, times)) => {
+                samples.record("loaded.kept", Ok(loaded / alone));
                 samples.record("loaded.bulk_alone", Ok(alone));
                 samples.record("loaded.bulk", Ok(loaded));
                 times.iter().for_each(|time| samples.add("loaded.cell.times", *time));
@@ -103,15 +109,15 @@ impl Lab<'_> {
 
     /// The rate of the bulk transfer alone and with cells, and the times of the cells.
     fn time_cells(&self) -> Result<(f64, f64, Vec<f64>)> {
-        let Plan { settle, limited, loaded, .. } = *self.plan;
+        let Plan { settle, alone, loaded, .. } = *self.plan;
         let chat = self.server(Kind::Prosody, Rate::Stock, 1)?;
         let pair = Pair::start(self.setup(&chat, 1))?;
         let arrivals = Arrivals::default();
-        let end = settle + limited + loaded;
+        let end = settle + alone + loaded;
         thread::scope(|scope| {
             let bulk = scope.spawn(|| arrivals.collect(pair.entrance, end));
             let started = Instant::now();
-            thread::sleep(settle + limited);
+            thread::sleep(settle + alone);
             let mut echo = Echo::start(pair.entrance)?;
             let mut times = Vec::new();
             while started.elapsed() + BETWEEN_CELLS < end {
@@ -120,8 +126,8 @@ impl Lab<'_> {
                 thread::sleep(BETWEEN_CELLS.saturating_sub(begun.elapsed()));
             }
             bulk.join().map_err(|_| anyhow!("a thread panicked"))??;
-            let alone = arrivals.rate(settle, settle + limited)?;
-            Ok((alone, arrivals.rate(settle + limited, end)?, times))
+            let before = arrivals.rate(settle, settle + alone)?;
+            Ok((before, arrivals.rate(settle + alone, end)?, times))
         })
     }
 

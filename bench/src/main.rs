@@ -32,9 +32,10 @@ mod wire;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use hexchat_lab::Kind;
 
 use only::Only;
@@ -48,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
+       bench plot PATH-OF-RESULTS PATH-OF-PLOT
        bench readme PATH-OF-RESULTS PATH-OF-README";
 
 fn main() -> ExitCode {
@@ -59,6 +61,9 @@ fn main() -> ExitCode {
             target::start().and_then(|target| profile::run(Path::new(executable), target, words))
         }
         ["only", names, executable] => show_only(&Only::these(names), Path::new(executable)),
+        ["plot", results, plot] => {
+            Results::read(Path::new(results)).and_then(|results| plot::draw(&results, Path::new(plot)))
+        }
         ["readme", results, readme] => {
             Results::read(Path::new(results)).and_then(|results| results.show_in(Path::new(readme)))
         }
@@ -84,6 +89,9 @@ fn run(executable: &Path, folder: &Path, quick: bool) -> Result<()> {
     plot::draw(&results, &folder.join("plot.svg"))?;
     println!("{}", results.table());
     println!("{} has all of it, and plot.svg beside it shows it.", folder.join("results.json").display());
+    println!("{}", results.count());
+    let failed = results.failed();
+    ensure!(failed == 0, "{failed} rows could not be measured");
     Ok(())
 }
 
@@ -106,16 +114,14 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
     if only.wants("wire.fast") {
         unlimited::measure_wire(executable, target, plan, &mut samples);
     }
-    if only.wants("scale") {
-        scale::measure(executable, target, plan.starts, &mut samples);
-    }
     limited::measure(only, executable, target, plan, &mut samples);
     Ok(samples)
 }
 
-/// Tells how far it is.
+/// Tells how far it is, and since when.
 fn say(text: &str) {
-    eprintln!("{text}");
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    eprintln!("{:4} s  {text}", STARTED.elapsed().as_secs());
 }
 
 fn name_of(kind: Kind) -> &'static str {

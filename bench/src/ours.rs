@@ -58,16 +58,50 @@ impl Pair {
     pub(crate) fn start(setup: Setup) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("hexchat-bench-").tempdir()?;
         let serve = setup.serve(folder.path())?;
-        let forward = setup.forward(folder.path())?;
-        let line = forward.wait_for_line(|line| line.starts_with("LISTENING "), PATIENCE)?;
-        let entrance = line.split(' ').nth(1).context("no address")?.parse()?;
+        let users: Vec<_> = (1..=setup.accounts).map(client).collect();
+        let forward = setup.forward(folder.path(), "forward", &users)?;
+        let entrance = entrance(&forward)?;
         Ok(Self { forward, serve, entrance, _folder: folder })
     }
 }
 
+/// One `serve`, and many `forward`s with an account each.
+pub(crate) struct Crowd {
+    /// Each with its entrance.
+    pub(crate) forwards: Vec<(Process, SocketAddr)>,
+    pub(crate) serve: Process,
+    _folder: TempDir,
+}
+
+impl Crowd {
+    pub(crate) fn users(clients: usize, bridges: usize) -> Vec<String> {
+        (1..=clients).map(client).chain((1..=bridges).map(bridge)).collect()
+    }
+
+    /// Starts `serve` with the accounts of the setup, and so many clients.
+    pub(crate) fn start(setup: Setup, clients: usize) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("hexchat-bench-").tempdir()?;
+        let serve = setup.serve(folder.path())?;
+        let start = |n| setup.forward(folder.path(), &format!("forward{n}"), &[client(n)]);
+        // All log in at a time; then all are waited for.
+        let processes = (1..=clients).map(start).collect::<Result<Vec<_>>>()?;
+        let with_entrance = |forward: Process| entrance(&forward).map(|entrance| (forward, entrance));
+        let forwards = processes.into_iter().map(with_entrance).collect::<Result<Vec<_>>>()?;
+        Ok(Self { forwards, serve, _folder: folder })
+    }
+}
+
+/// Where a `forward` takes connections.
+fn entrance(forward: &Process) -> Result<SocketAddr> {
+    let line = forward.wait_for_line(|line| line.starts_with("LISTENING "), PATIENCE)?;
+    Ok(line.split(' ').nth(1).context("no address")?.parse()?)
+}
+
 impl Setup<'_> {
     fn serve(&self, folder: &Path) -> Result<Process> {
-        let mut spawn = self.spawn("serve", folder, bridge, 1)?.args(["--allow", &self.target.to_string()]);
+        let users: Vec<_> = (1..=self.accounts).map(bridge).collect();
+        let mut spawn =
+            self.spawn("serve", "serve", folder, &users, 1)?.args(["--allow", &self.target.to_string()]);
         if self.protocol == Protocol::Secure {
             spawn = spawn.arg("--secure");
         }
@@ -76,8 +110,8 @@ impl Setup<'_> {
         Ok(process)
     }
 
-    fn forward(&self, folder: &Path) -> Result<Process> {
-        let spawn = self.spawn("forward", folder, client, 0)?;
+    fn forward(&self, folder: &Path, name: &str, users: &[String]) -> Result<Process> {
+        let spawn = self.spawn("forward", name, folder, users, 0)?;
         let spawn = spawn.args(["--listen", "127.0.0.1:0", "--target", &self.target.to_string()]);
         let line = folder.join("serve").join("hexchat_bridgeline.txt");
         match self.protocol {
@@ -86,14 +120,14 @@ impl Setup<'_> {
         }
     }
 
-    /// A half whose state is in a folder of its own name.
-    fn spawn(&self, half: &str, folder: &Path, user: fn(usize) -> String, way: usize) -> Result<Spawn> {
+    /// A half with the accounts of `users`, whose state is in a folder of its own `name`.
+    fn spawn(&self, half: &str, name: &str, folder: &Path, users: &[String], way: usize) -> Result<Spawn> {
         let server = self.by_way_of.map_or(self.chat.address(), |ways| ways[way]);
-        let section = |n| self.chat.account_section(&user(n), server);
-        let config: String = (1..=self.accounts).map(section).collect();
-        let file = write_private(&folder.join(format!("{half}.toml")), &config)?;
+        let section = |user: &String| self.chat.account_section(user, server);
+        let config: String = users.iter().map(section).collect();
+        let file = write_private(&folder.join(format!("{name}.toml")), &config)?;
         let spawn = Spawn::new(half, self.executable).arg(half).arg("--config").arg(file);
-        Ok(spawn.arg("--state").arg(folder.join(half)))
+        Ok(spawn.arg("--state").arg(folder.join(name)))
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hexchat_lab::Kind;
-
 /// A run, with as many and as long measurements as there is time for.
 pub(crate) struct Plan {
     /// How often everything fast is measured, one after the other and then again.
@@ -16,61 +14,66 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// Cells and pings there and back, each round.
     pub(crate) echoes: usize,
-    /// Sizes of block of the raw stanzas, in bytes.
-    pub(crate) raw_blocks: fn(Kind) -> &'static [usize],
+    /// Sizes of block of the raw stanzas through Prosody, in bytes; one pair and two. Larger ones are slower.
+    pub(crate) prosody_raw: &'static [usize],
+    /// The same in TLS records as ours are: eight KiB and 32 on the wire.
+    pub(crate) prosody_aligned: &'static [usize],
+    /// Through ejabberd; one pair.
+    pub(crate) ejabberd_raw: &'static [usize],
     /// What slixmpp is asked to do: size of block, and how many at once.
     pub(crate) slixmpp: &'static [(usize, usize)],
     /// Servers with limits: until their bursts have passed, and for how long the rate is taken after that.
     pub(crate) settle: Duration,
     pub(crate) limited: Duration,
-    /// For how long cells are sent during a bulk transfer.
+    /// How many transfers are disturbed by cells, each over a server of its own, so that there are enough cells.
+    pub(crate) lanes: usize,
+    /// For how long each runs alone, and for how long with cells.
+    pub(crate) alone: Duration,
     pub(crate) loaded: Duration,
     pub(crate) ejabberd_accounts: &'static [usize],
     pub(crate) starts: usize,
 }
 
-/// One size in both, so that there is something to compare; the ends of what we send.
-fn few_blocks(kind: Kind) -> &'static [usize] {
-    match kind {
-        Kind::Prosody => &[2048, 4096, 8192],
-        Kind::Ejabberd => &[4096, 49_152],
-    }
-}
-
-fn all_blocks(_: Kind) -> &'static [usize] {
-    &[1024, 2048, 4096, 8192, 16_384, 49_152]
-}
-
 impl Plan {
+    /// Below nine minutes.
     pub(crate) fn full() -> Self {
         Self {
-            rounds: 7,
-            bulk: Duration::from_secs(4),
-            peer_bulk: Duration::from_secs(2),
-            warm_up: Duration::from_secs(15),
+            rounds: 6,
+            bulk: Duration::from_millis(3500),
+            peer_bulk: Duration::from_secs(1),
+            warm_up: Duration::from_secs(8),
             echoes: 1000,
-            raw_blocks: all_blocks,
+            prosody_raw: &[1024, 2048, 4096, 8192],
+            prosody_aligned: &[5856, 24_288],
+            ejabberd_raw: &[4096, 24_576, 49_152],
             slixmpp: &[(4096, 1), (16_384, 1), (65_535, 1), (4096, 16)],
-            settle: Duration::from_secs(30),
-            limited: Duration::from_secs(90),
-            loaded: Duration::from_secs(150),
+            settle: Duration::from_secs(25),
+            limited: Duration::from_secs(80),
+            lanes: 3,
+            alone: Duration::from_secs(40),
+            loaded: Duration::from_secs(60),
             ejabberd_accounts: &[1, 2, 4, 8],
             starts: 30,
         }
     }
 
+    /// Below two and a half minutes.
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,
-            bulk: Duration::from_millis(1500),
-            peer_bulk: Duration::from_millis(700),
-            warm_up: Duration::from_secs(4),
+            bulk: Duration::from_secs(2),
+            peer_bulk: Duration::from_millis(600),
+            warm_up: Duration::from_secs(6),
             echoes: 300,
-            raw_blocks: few_blocks,
-            slixmpp: &[(4096, 1), (65_535, 1), (4096, 16)],
-            settle: Duration::from_secs(15),
-            limited: Duration::from_secs(25),
-            loaded: Duration::from_secs(35),
+            prosody_raw: &[2048, 4096],
+            prosody_aligned: &[5856],
+            ejabberd_raw: &[4096, 24_576, 49_152],
+            slixmpp: &[(4096, 1), (65_535, 1)],
+            settle: Duration::from_secs(12),
+            limited: Duration::from_secs(26),
+            lanes: 5,
+            alone: Duration::from_secs(12),
+            loaded: Duration::from_secs(23),
             ejabberd_accounts: &[1, 4],
             starts: 10,
         }

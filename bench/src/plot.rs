@@ -11,13 +11,14 @@ use crate::samples::{Samples, quantile, sorted};
 
 const SIZE: (u32, u32) = (1500, 460);
 const FONT: (&str, u32) = ("sans-serif", 14);
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(0, 130, 80),
     RGBColor(150, 90, 200),
     RGBColor(230, 150, 0),
     RGBColor(90, 90, 90),
+    RGBColor(0, 170, 190),
 ];
 
 /// One line of a panel.
@@ -68,6 +69,10 @@ fn blocks(samples: &Samples) -> Panel<'_> {
         let ours = samples.get(&format!("{server}.secure.1")).ok();
         let ours = ends.filter_map(|x| Some((x, ours?.median / 1e6))).collect();
         lines.push(Line { label: format!("{server}: raw stanzas"), points: raw });
+        if server == "prosody" {
+            let aligned = numbered(samples, "prosody.aligned.1.", 1e6);
+            lines.push(Line { label: "prosody: the same, records like ours".into(), points: aligned });
+        }
         lines.push(Line { label: format!("{server}: ours, of a size that it finds"), points: ours });
         let slixmpp = numbered(samples, &format!("{server}.slixmpp.1."), 1e6);
         lines.push(Line { label: format!("{server}: slixmpp"), points: slixmpp });
@@ -112,16 +117,22 @@ impl Panel<'_> {
         let (Some(x), Some(y)) = (ends(&mut points().map(|p| p.0)), ends(&mut points().map(|p| p.1))) else {
             return Ok(());
         };
+        // The legend stands above the lines.
+        let top = y.1 * 1.5 * (y.1 / y.0).powf(0.1 * self.lines.len() as f64);
         let mut chart = ChartBuilder::on(area)
             .caption(self.title, ("sans-serif", 18))
             .margin(8)
             .x_label_area_size(40)
             .y_label_area_size(56)
-            .build_cartesian_2d((x.0 * 0.9..x.1 * 1.1).log_scale(), (y.0 * 0.5..y.1 * 4.0).log_scale())?;
+            .build_cartesian_2d((x.0 * 0.9..x.1 * 1.1).log_scale(), (y.0 * 0.5..top).log_scale())?;
         chart
             .configure_mesh()
             .x_desc(self.x)
             .y_desc(self.y)
+            .x_labels(5)
+            .y_labels(7)
+            .x_label_formatter(&|value| format!("{value}"))
+            .y_label_formatter(&|value| format!("{value}"))
             .label_style(FONT)
             .light_line_style(TRANSPARENT)
             .draw()?;
@@ -129,7 +140,8 @@ impl Panel<'_> {
             if line.points.is_empty() {
                 continue;
             }
-            let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3);
+            let series = LineSeries::new(line.points.iter().copied(), colour.stroke_width(2))
+                .point_size(if line.points.len() > 20 { 0 } else { 3 });
             let swatch = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
             chart.draw_series(series)?.label(line.label.as_str()).legend(swatch);
         }

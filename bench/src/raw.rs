@@ -24,6 +24,18 @@ const END: u8 = b'*';
 /// At least so much is written at a time, in bytes.
 const BATCH: usize = 32 * 1024;
 const BUFFER: usize = 256 * 1024;
+/// Prosody reads so much and looks whether it was all of a TLS record, in bytes.
+const RECORD: usize = 4096;
+
+/// How stanzas lie in TLS records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Records {
+    /// As they come.
+    Plain,
+    /// In records that end where Prosody's reads do, as ours: it does not rest in the midst of one. Each stanza is filled
+    /// up with spaces.
+    Aligned,
+}
 
 /// With the socket options that ours have: small writes are not held back, and each read is acknowledged at once.
 struct Prompt(BufReader<TcpStream>);
@@ -55,12 +67,12 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    pub(crate) fn log_in(chat: &ChatServer, user: &str) -> Result<Self> {
+    fn log_in(chat: &ChatServer, user: &str, records: Records) -> Result<Self> {
         let tcp = TcpStream::connect(chat.tls_address())?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
-        let tls = ClientConnection::new(tls_config(chat)?, ServerName::try_from(DOMAIN)?)?;
+        let tls = ClientConnection::new(tls_config(chat, records)?, ServerName::try_from(DOMAIN)?)?;
         let tls = StreamOwned::new(tls, Prompt(BufReader::with_capacity(BUFFER, tcp)));
         let jid = format!("{user}@{DOMAIN}/raw");
         let mut raw = Self { tls, jid, buffer: vec![0; BUFFER] };
@@ -108,22 +120,37 @@ impl Raw {
     }
 }
 
-fn tls_config(chat: &ChatServer) -> Result<Arc<ClientConfig>> {
+fn tls_config(chat: &ChatServer, records: Records) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(chat.ca_file()).map_err(|error| anyhow!("{error}"))?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    if records == Records::Aligned {
+        // The library counts the five bytes in front of a record as well.
+        config.max_fragment_size = Some(RECORD + 5);
+    }
+    Ok(Arc::new(config))
 }
 
 /// What arrives a second, in bytes of payload, when each pair's first sends its second as much as it can for so long, in
 /// blocks of this size.
-pub(crate) fn rate(chat: &ChatServer, pairs: &[[&str; 2]], block: usize, time: Duration) -> Result<f64> {
-    let log_in = |users: &[&str; 2]| anyhow::Ok((Raw::log_in(chat, users[0])?, Raw::log_in(chat, users[1])?));
+pub(crate) fn rate(
+    chat: &ChatServer,
+    pairs: &[[&str; 2]],
+    records: Records,
+    block: usize,
+    time: Duration,
+) -> Result<f64> {
+    let log_in = |users: &[&str; 2]| {
+        let [from, to] = users.map(|user| Raw::log_in(chat, user, records));
+        anyhow::Ok((from?, to?))
+    };
     let pairs = pairs.iter().map(log_in).collect::<Result<Vec<_>>>()?;
     let started = Instant::now();
     thread::scope(|scope| {
-        let run = |(from, to): (Raw, Raw)| scope.spawn(move || carry(from, to, block, started, time));
+        let run =
+            |(from, to): (Raw, Raw)| scope.spawn(move || carry(from, to, records, block, started, time));
         let running: Vec<_> = pairs.into_iter().map(run).collect();
         let mut sum = 0.0;
         for pair in running {
@@ -133,12 +160,22 @@ pub(crate) fn rate(chat: &ChatServer, pairs: &[[&str; 2]], block: usize, time: D
     })
 }
 
-fn carry(mut from: Raw, mut to: Raw, block: usize, started: Instant, time: Duration) -> Result<f64> {
+fn carry(
+    mut from: Raw,
+    mut to: Raw,
+    records: Records,
+    block: usize,
+    started: Instant,
+    time: Duration,
+) -> Result<f64> {
     let jid = to.jid.clone();
     thread::scope(|scope| {
         let reading = scope.spawn(move || to.read_to(END).map(|()| started.elapsed()));
         let payload: Vec<u8> = (0..block).map(|n| (n * n % 251) as u8).collect();
-        let stanza = data_iq(&jid, &BASE64.encode(payload));
+        let mut stanza = data_iq(&jid, &BASE64.encode(payload));
+        if records == Records::Aligned {
+            stanza += &" ".repeat(stanza.len().next_multiple_of(RECORD) - stanza.len());
+        }
         let count = BATCH.div_ceil(stanza.len());
         let batch = stanza.repeat(count);
         let mut sent = 0;
@@ -161,7 +198,8 @@ fn data_iq(to: &str, text: &str) -> String {
 
 /// Times of so many pings from one to the other and back (XEP-0199), one after the other, in seconds.
 pub(crate) fn ping_times(chat: &ChatServer, users: [&str; 2], count: usize) -> Result<Vec<f64>> {
-    let (mut from, mut to) = (Raw::log_in(chat, users[0])?, Raw::log_in(chat, users[1])?);
+    let log_in = |user| Raw::log_in(chat, user, Records::Plain);
+    let (mut from, mut to) = (log_in(users[0])?, log_in(users[1])?);
     let ping = format!("<iq type='get' id='q' to='{}'><ping xmlns='urn:xmpp:ping'/></iq>", to.jid);
     let pong = format!("<iq type='result' id='q' to='{}'/>", from.jid);
     thread::scope(|scope| {

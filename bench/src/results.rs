@@ -8,16 +8,19 @@ use hexchat_lab::process::Spawn;
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;
-use crate::rows::{Row, rows};
+use crate::rows::{Row, Verdict, rows};
 use crate::samples::Samples;
 
 const BEGIN: &str = "<!-- What `make bench` found; `make bench-readme` writes it. -->\n";
+const PLOT: &str = "![Goodput by accounts and by size of block, and latency](bench/plot.svg)\n";
 const END: &str = "<!-- The end of what it found. -->\n";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) date: String,
     pub(crate) cores: usize,
+    /// In GB.
+    pub(crate) memory: f64,
     /// Programs that took part.
     pub(crate) versions: Vec<String>,
     /// Rounds and transfers were few and short.
@@ -31,6 +34,7 @@ impl Results {
         Ok(Self {
             date: output_of("date", &["-u", "+%F"])?.concat(),
             cores: std::thread::available_parallelism()?.get(),
+            memory: memory()?,
             versions: versions()?,
             quick,
             rows: rows(&samples),
@@ -50,16 +54,32 @@ impl Results {
 
     /// One line says when, on what, and with whom.
     fn headline(&self) -> String {
-        let Self { date, cores, versions, quick, .. } = self;
+        let Self { date, cores, memory, versions, quick, .. } = self;
         let kind = if *quick { "a quick run" } else { "a run" };
-        format!("{date}, {kind} on {cores} cores with {}", versions.join(", "))
+        format!("{date}, {kind} on {cores} cores and {memory:.0} GB with {}", versions.join(", "))
+    }
+
+    /// How many rows have come to this.
+    fn with(&self, verdict: Verdict) -> usize {
+        self.rows.iter().filter(|row| row.verdict == verdict).count()
+    }
+
+    /// Rows that could not be measured.
+    pub(crate) fn failed(&self) -> usize {
+        self.with(Verdict::Failed)
+    }
+
+    /// How many rows are met, of those that something is expected of.
+    pub(crate) fn count(&self) -> String {
+        let all = self.rows.len() - self.with(Verdict::Informational);
+        format!("{} of {all} rows met", self.with(Verdict::Met))
     }
 
     /// For the terminal.
     pub(crate) fn table(&self) -> String {
         let mut text = format!("\n{}\n\n", self.headline());
-        for Row { what, value, reach, met, note } in &self.rows {
-            text += &format!("{:<8} {value:>12}   {reach:<30} {what}\n", verdict(*met));
+        for Row { what, value, reach, verdict, note } in &self.rows {
+            text += &format!("{:<8} {value:>12}   {reach:<30} {what}\n", verdict.shown());
             text += &format!("{:24}{note}\n", "");
         }
         text
@@ -67,12 +87,13 @@ impl Results {
 
     fn markdown(&self) -> String {
         let mut text = format!(
-            "{}:\n\n| what | value | reach | | |\n| --- | --- | --- | --- | --- |\n",
-            self.headline()
+            "{}; {}:\n\n| what | value | reach | | |\n| --- | --- | --- | --- | --- |\n",
+            self.headline(),
+            self.count()
         );
-        for Row { what, value, reach, met, note } in &self.rows {
+        for Row { what, value, reach, verdict, note } in &self.rows {
             let note = note.replace('|', "/");
-            text += &format!("| {what} | {value} | {reach} | {} | {note} |\n", verdict(*met));
+            text += &format!("| {what} | {value} | {reach} | {} | {note} |\n", verdict.shown());
         }
         text
     }
@@ -83,16 +104,16 @@ impl Results {
         let (before, rest) = text.split_once(BEGIN).context("the mark before the table is missing")?;
         let (_, after) = rest.split_once(END).context("the mark after the table is missing")?;
         let table = self.markdown();
-        fs::write(readme, format!("{before}{BEGIN}\n{table}\n{END}{after}")).context("writing")
+        fs::write(readme, format!("{before}{BEGIN}\n{table}\n{PLOT}\n{END}{after}")).context("writing")
     }
 }
 
-fn verdict(met: Option<bool>) -> &'static str {
-    match met {
-        Some(true) => "met",
-        Some(false) => "not met",
-        None => "failed",
-    }
+/// In GB, as Linux has it.
+fn memory() -> Result<f64> {
+    let text = fs::read_to_string("/proc/meminfo").context("reading the size of the memory")?;
+    let words = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).context("no MemTotal")?;
+    let kib: f64 = words.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024.0 / 1e9)
 }
 
 fn versions() -> Result<Vec<String>> {
@@ -121,6 +142,7 @@ mod tests {
         Results {
             date: "2026-01-01".into(),
             cores: 2,
+            memory: 4.0,
             versions: vec!["x 1".into()],
             quick: false,
             rows,
@@ -132,9 +154,20 @@ mod tests {
     fn what_was_measured_is_judged_and_what_was_not_has_failed() {
         let rows = results().rows;
         assert!(rows.len() > 20);
-        let verdict = |what: &str| rows.iter().find(|row| row.what.contains(what)).unwrap().met;
-        assert_eq!(verdict("stripped"), Some(true));
-        assert_eq!(verdict("classic"), None);
+        let verdict = |what: &str| rows.iter().find(|row| row.what.contains(what)).unwrap().verdict;
+        assert_eq!(verdict("stripped"), Verdict::Met);
+        assert_eq!(verdict("classic"), Verdict::Failed);
+        assert_eq!(verdict("TLS records like ours"), Verdict::Failed);
+    }
+
+    #[test]
+    fn what_nothing_is_expected_of_does_not_count() {
+        let mut results = results();
+        let all = results.rows.len();
+        assert_eq!(results.count(), format!("1 of {all} rows met"));
+        results.rows[0].verdict = Verdict::Informational;
+        assert_eq!(results.count(), format!("1 of {} rows met", all - 1));
+        assert_eq!(results.failed(), all - 2);
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl Samples {
         Spread::of(self.of(name)).ok_or_else(fault)
     }
 
+    /// Whether somebody has tried to measure this.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name) || self.faults.contains_key(name)
+    }
+
     /// The names that start so, and what was measured under each.
     pub(crate) fn below<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, Spread)> {
         let named = move |(name, values): (&'a String, &'a Vec<f64>)| {

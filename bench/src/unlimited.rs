@@ -9,6 +9,7 @@ use hexchat_lab::{ChatServer, Kind, Rate};
 
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::plan::Plan;
+use crate::raw::Records;
 use crate::samples::{Samples, quantile, sorted};
 use crate::slixmpp::Slixmpp;
 use crate::target::{self, Echo};
@@ -87,13 +88,16 @@ impl<'a> Run<'a> {
 
     /// Those that could be started, each with a first idea of what it can carry.
     fn contenders(&mut self) -> Vec<Contender> {
-        let wanted = [
-            ("secure.1", Protocol::Secure, 1),
-            ("secure.2", Protocol::Secure, 2),
-            ("classic.1", Protocol::Classic, 1),
-        ];
+        let wanted = match self.kind {
+            Kind::Prosody => &[
+                ("secure.1", Protocol::Secure, 1),
+                ("secure.2", Protocol::Secure, 2),
+                ("classic.1", Protocol::Classic, 1),
+            ][..],
+            Kind::Ejabberd => &[("secure.1", Protocol::Secure, 1)],
+        };
         let mut started = Vec::new();
-        for (name, protocol, accounts) in wanted {
+        for &(name, protocol, accounts) in wanted {
             let setup = self.setup(protocol, accounts);
             let start = || {
                 let pair = Pair::start(setup)?;
@@ -121,13 +125,23 @@ impl<'a> Run<'a> {
         std::thread::sleep(PAUSE);
     }
 
-    /// For one pair and for two, each size.
     fn raw(&mut self) {
-        for pairs in 1..=RAW.len() {
-            for block in (self.plan.raw_blocks)(self.kind) {
-                let rate = raw::rate(self.chat, &RAW[..pairs], *block, self.plan.peer_bulk);
-                self.samples.record(self.name(&format!("raw.{pairs}.{block}")), rate);
+        let Plan { prosody_raw, prosody_aligned, ejabberd_raw, .. } = *self.plan;
+        match self.kind {
+            Kind::Prosody => {
+                for pairs in 1..=RAW.len() {
+                    self.raw_blocks("raw", Records::Plain, pairs, prosody_raw);
+                    self.raw_blocks("aligned", Records::Aligned, pairs, prosody_aligned);
+                }
             }
+            Kind::Ejabberd => self.raw_blocks("raw", Records::Plain, 1, ejabberd_raw),
+        }
+    }
+
+    fn raw_blocks(&mut self, what: &str, records: Records, pairs: usize, blocks: &[usize]) {
+        for block in blocks {
+            let rate = raw::rate(self.chat, &RAW[..pairs], records, *block, self.plan.peer_bulk);
+            self.samples.record(self.name(&format!("{what}.{pairs}.{block}")), rate);
         }
     }
 
@@ -158,8 +172,11 @@ impl<'a> Run<'a> {
             let value = value.map_err(|error| anyhow::anyhow!("{error:#}"));
             self.samples.record(self.name(&format!("{what}.{name}")), value);
         }
-        for time in times.iter().flatten() {
-            self.samples.add(self.name(&format!("{what}.times")), *time);
+        // For the plot, as many of them as it shows.
+        let times = sorted(times.as_deref().unwrap_or_default());
+        for share in (1..100).filter(|_| !times.is_empty()) {
+            let time = quantile(&times, f64::from(share) / 100.0);
+            self.samples.add(self.name(&format!("{what}.times")), time);
         }
     }
 }
