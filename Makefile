@@ -38,7 +38,9 @@ bench-core: cargo ## Measure the cores and codecs alone: time and allocations of
 	$(CARGO) test --release --package hexchat-core-bench --locked --test allocations -- --nocapture
 
 scale: cargo ## Simulate a bridge with ten thousand clients (minutes)
-	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1
+# Memory is measured in a process of its own.
+	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1 what_an_idle_session_costs
+	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1 --skip what_an_idle_session_costs
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast

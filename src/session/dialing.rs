@@ -2,7 +2,7 @@
 //!
 //! Each of our accounts with each of the bridge's is a way that may work. Tried are as many as are needed for every
 //! account on either side to carry something: what an account may send is bounded by its server, so that more accounts
-//! are more speed. What failed is tried again, ever less often.
+//! are more speed. A session that carries little does with few. What failed is tried again, ever less often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,7 +15,11 @@ use crate::protocol::AccountId;
 pub(super) type Pair = (AccountId, FullJid);
 
 /// Paths of one session at a time.
-const MOST_PATHS: usize = 16;
+pub(super) const MOST_PATHS: usize = 16;
+
+/// So many are enough for a session that carries little: it goes on when one fails. Each costs the bridge's account the
+/// answers to its `open` and its `close`, some 350 bytes, and there are many who come for a few kilobytes.
+pub(super) const FEW_PATHS: usize = 2;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -41,12 +45,14 @@ pub(super) struct Field<'a> {
     pub(super) theirs: &'a BTreeSet<FullJid>,
     /// The pairs with a path, and those that are being tried.
     pub(super) busy: &'a BTreeSet<Pair>,
+    /// So many pairs are enough.
+    pub(super) most: usize,
 }
 
 impl Field<'_> {
     /// Pairs that would bring an account into play, those that bring two first.
     fn wanted(&self) -> Vec<Pair> {
-        if self.busy.len() >= MOST_PATHS {
+        if self.busy.len() >= self.most {
             return Vec::new();
         }
         let is_idle = |ours: AccountId, theirs: &FullJid| {
@@ -128,9 +134,9 @@ mod tests {
     }
 
     /// Opens paths, all of which work, until no more is wanted.
-    fn open_all(ours: &[AccountId], theirs: &BTreeSet<FullJid>) -> BTreeSet<Pair> {
+    fn open_all(ours: &[AccountId], theirs: &BTreeSet<FullJid>, most: usize) -> BTreeSet<Pair> {
         let (dialing, mut busy) = (Dialing::default(), BTreeSet::new());
-        while let Some(pair) = dialing.next(Instant::now(), &Field { ours, theirs, busy: &busy }) {
+        while let Some(pair) = dialing.next(Instant::now(), &Field { ours, theirs, busy: &busy, most }) {
             assert!(busy.insert(pair));
         }
         busy
@@ -142,7 +148,7 @@ mod tests {
             [(1, &["a"][..]), (2, &["a", "b"]), (4, &["a"]), (1, &["a", "b", "c"]), (3, &["a", "b"])]
         {
             let (ours, theirs) = (accounts(ours), peers(names));
-            let open = open_all(&ours, &theirs);
+            let open = open_all(&ours, &theirs, MOST_PATHS);
             assert!(ours.iter().all(|account| open.iter().any(|pair| pair.0 == *account)));
             assert!(theirs.iter().all(|peer| open.iter().any(|pair| pair.1 == *peer)));
             assert_eq!(open.len(), ours.len().max(theirs.len()));
@@ -151,14 +157,16 @@ mod tests {
 
     #[test]
     fn there_is_a_bound() {
-        assert_eq!(open_all(&accounts(40), &peers(&["a"])).len(), MOST_PATHS);
+        for most in [FEW_PATHS, MOST_PATHS] {
+            assert_eq!(open_all(&accounts(40), &peers(&["a"]), most).len(), most);
+        }
     }
 
     #[test]
     fn a_pair_that_fails_makes_way_for_another_and_is_tried_again_later() {
         let now = Instant::now();
         let (ours, theirs, busy) = (accounts(1), peers(&["a", "b"]), BTreeSet::new());
-        let field = Field { ours: &ours, theirs: &theirs, busy: &busy };
+        let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
         let mut dialing = Dialing::default();
         let first = dialing.next(now, &field).unwrap();
         dialing.on_failed(now, first.clone(), 0);

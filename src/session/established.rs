@@ -30,6 +30,9 @@ const LACKING: usize = 2048;
 /// So long.
 const COALESCING: Duration = Duration::from_millis(2);
 
+/// A session that has carried so much, or is to, is worth more than a few paths: a visit is over by then.
+const MUCH: usize = 16 * 1024;
+
 /// What was sent earlier has arrived, though its acknowledgement may still wait for company.
 const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
@@ -57,6 +60,8 @@ pub(super) struct Established {
     received: Counters,
     acks: AckSchedule,
     flight: Flight<Cargo>,
+    /// Bytes of all packets, in both directions.
+    carried: usize,
     /// A word from the peer is wanted.
     ping: bool,
     last_heard: Instant,
@@ -104,6 +109,7 @@ impl Established {
             received: Counters::new(RANGES),
             acks: AckSchedule::default(),
             flight: Flight::default(),
+            carried: 0,
             ping: false,
             last_heard: now,
             last_ping: now,
@@ -115,6 +121,11 @@ impl Established {
     /// When the last authentic packet came.
     pub(super) fn last_heard(&self) -> Instant {
         self.last_heard
+    }
+
+    /// Whether more than a few paths are of use.
+    pub(super) fn carries_much(&self) -> bool {
+        self.carried.saturating_add(self.streams.unsent_bytes()) >= MUCH
     }
 
     /// Takes a block of one of the session's paths.
@@ -129,6 +140,7 @@ impl Established {
             return Err(BadPacket::Tampered);
         }
         self.last_heard = now;
+        self.carried = self.carried.saturating_add(size);
         let (mut wants_ack, mut is_awaited) = (false, false);
         for frame in Reader::new(plaintext) {
             let frame = frame.map_err(|_| BadPacket::Violation)?;
@@ -224,6 +236,7 @@ impl Established {
             return None;
         }
         let (counter, block) = self.seal(draft, size)?;
+        self.carried = self.carried.saturating_add(block.len());
         if let Some(cargo) = cargo {
             self.flight.on_sent(now, counter, path, cargo);
         }

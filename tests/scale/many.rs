@@ -96,9 +96,10 @@ fn thousand() -> Population {
 fn a_thousand_clients_share_eight_accounts_fairly() {
     let (world, figures) = thousand().measure(120 * SECOND, 300 * SECOND);
     assert_fair_and_bounded(&figures);
-    assert!(figures.goodput() >= 0.58, "{}", figures.goodput());
+    // It is 0.61, with 18 entries; 0.58 and 25 if every visit opens a path to each account that it is told of.
+    assert!(figures.goodput() >= 0.59, "{}", figures.goodput());
     assert_eq!(world.fetched().1, 0, "downloads that broke");
-    assert!(figures.entries_of_a_session() < 30.0, "{} entries", figures.entries_of_a_session());
+    assert!(figures.entries_of_a_session() < 22.0, "{} entries", figures.entries_of_a_session());
 }
 
 #[test]

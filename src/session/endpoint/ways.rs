@@ -8,7 +8,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::{Bytestream, Caller, Endpoint, Opening, Phase, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::dialing::{Field, Pair};
+use crate::session::dialing::{FEW_PATHS, Field, MOST_PATHS, Pair};
 use crate::session::handshake::{Hello, Initiator, Resumption};
 use crate::session::path::{Path, PathId};
 use crate::session::sid::Sid;
@@ -71,7 +71,20 @@ impl Endpoint {
         let ours: Vec<AccountId> =
             caller.accounts.iter().copied().filter(|id| self.online(*id).is_some()).collect();
         let theirs = peers_of(session, caller);
-        Some(action(&caller.dialing, &Field { ours: &ours, theirs: &theirs, busy: &busy }))
+        Some(action(
+            &caller.dialing,
+            &Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths(session) },
+        ))
+    }
+
+    /// So many paths are enough. One that has stalled is none.
+    fn most_paths(&self, session: &Session) -> usize {
+        if session.state.as_ref().is_some_and(|state| state.carries_much()) {
+            return MOST_PATHS;
+        }
+        let ways = session.ways.iter().filter_map(|id| self.ways.get(id));
+        let stalled = ways.filter(|way| way.is_open() && !way.path.is_usable()).count();
+        MOST_PATHS.min(FEW_PATHS + stalled)
     }
 
     fn pairs_of(&self, session: &Session) -> BTreeSet<Pair> {
