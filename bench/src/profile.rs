@@ -67,7 +67,7 @@ impl Subject<'_> {
 
     fn cells(&self, time: Duration) -> Result<()> {
         let mut echo = Echo::start(self.pair.entrance)?;
-        echo.times(100)?;
+        echo.times(100, Duration::ZERO)?;
         let (before, started) = (self.look()?, Instant::now());
         let mut times = Vec::new();
         while started.elapsed() < time {

@@ -196,8 +196,13 @@ fn data_iq(to: &str, text: &str) -> String {
     )
 }
 
-/// Times of so many pings from one to the other and back (XEP-0199), one after the other, in seconds.
-pub(crate) fn ping_times(chat: &ChatServer, users: [&str; 2], count: usize) -> Result<Vec<f64>> {
+/// Times of so many pings from one to the other and back (XEP-0199), with a pause before each, in seconds.
+pub(crate) fn ping_times(
+    chat: &ChatServer,
+    users: [&str; 2],
+    count: usize,
+    pause: Duration,
+) -> Result<Vec<f64>> {
     let log_in = |user| Raw::log_in(chat, user, Records::Plain);
     let (mut from, mut to) = (log_in(users[0])?, log_in(users[1])?);
     let ping = format!("<iq type='get' id='q' to='{}'><ping xmlns='urn:xmpp:ping'/></iq>", to.jid);
@@ -208,6 +213,7 @@ pub(crate) fn ping_times(chat: &ChatServer, users: [&str; 2], count: usize) -> R
             (0..count).all(|_| answer().is_ok())
         });
         let mut time = || {
+            thread::sleep(pause);
             let started = Instant::now();
             from.tls.write_all(ping.as_bytes())?;
             from.read_to(b'>')?;

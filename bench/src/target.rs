@@ -175,7 +175,12 @@ impl Echo {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    pub(crate) fn times(&mut self, count: usize) -> Result<Vec<f64>> {
-        (0..count).map(|_| self.time()).collect()
+    /// So many cells, with a pause before each.
+    pub(crate) fn times(&mut self, count: usize, pause: Duration) -> Result<Vec<f64>> {
+        let mut time = |_| {
+            thread::sleep(pause);
+            self.time()
+        };
+        (0..count).map(&mut time).collect()
     }
 }

@@ -17,6 +17,8 @@ use crate::{name_of, raw, say, wire};
 
 const SLIXMPP: [&str; 2] = ["carol", "dave"];
 const RAW: [[&str; 2]; 2] = [["erin", "frank"], ["grace", "heidi"]];
+/// From the end of one cell to the next, where it is the only thing that is going on.
+const IDLE: Duration = Duration::from_millis(20);
 /// After each measurement, for what is still on its way.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -153,17 +155,23 @@ impl<'a> Run<'a> {
     }
 
     /// A Tor cell through ours, and a ping without it.
+    /// A Tor cell through ours, and a ping without it: when nothing else is going on, and one right after the other.
     fn delays(&mut self, ours: Option<&Contender>) {
-        let count = self.plan.echoes;
+        let Plan { echoes, idle_echoes, .. } = *self.plan;
         if let Some(contender) = ours {
-            let times = Echo::start(contender.pair.entrance).and_then(|mut echo| {
+            let cells = |count, pause| {
+                let mut echo = Echo::start(contender.pair.entrance)?;
                 // The first one opens the stream.
-                echo.times(count / 10)?;
-                echo.times(count)
-            });
-            self.keep_delays("cell", &times);
+                echo.times(10, pause)?;
+                echo.times(count, pause)
+            };
+            self.keep_delays("cell", &cells(idle_echoes, IDLE));
+            self.keep_delays("busy_cell", &cells(echoes, Duration::ZERO));
         }
-        self.keep_delays("ping", &raw::ping_times(self.chat, RAW[0], count));
+        let pings = |count, pause| raw::ping_times(self.chat, RAW[0], count, pause);
+        let (idle, busy) = (pings(idle_echoes, IDLE), pings(echoes, Duration::ZERO));
+        self.keep_delays("ping", &idle);
+        self.keep_delays("busy_ping", &busy);
     }
 
     fn keep_delays(&mut self, what: &str, times: &Result<Vec<f64>>) {

@@ -25,16 +25,19 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// sessions are, and what asking costs is time that the servers would have for others.
 const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
 
-/// While something is on its way, a packet that lacks more than half of its block, or more than this, waits for more.
+/// With more than this on its way by its path, in bytes, a packet does not go at once that lacks more than half of its
+/// block, ...
+const FEW: usize = 4 * 1024;
+/// ... or more than this, ...
 const LACKING: usize = 2048;
-/// So long.
+/// ... but waits for more, so long.
 const COALESCING: Duration = Duration::from_millis(2);
 
 /// A session that has carried so much, or is to, is worth more than a few paths: a visit is over by then.
 const MUCH: usize = 16 * 1024;
 
-/// What was sent earlier has arrived, though its acknowledgement may still wait for company.
-const ON_ITS_WAY: Duration = Duration::from_millis(200);
+/// Roughly what a packet holds beside the bytes of streams.
+const AROUND: usize = 512;
 
 /// Ranges of counters that are remembered. Between two there is a packet that was lost or overtaken.
 const RANGES: usize = 4096;
@@ -199,14 +202,13 @@ impl Established {
         self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.wants_to_send()
     }
 
-    /// Until when what there is to send should wait for more. Each packet costs the servers as much as a kilobyte, but
-    /// nothing waits while nothing is on its way.
-    pub(super) fn holds_back(&mut self, now: Instant, room: usize) -> Option<Instant> {
+    /// Until when what there is to send should wait for more, with so much on its way by its path. Each packet costs the
+    /// servers as much as a kilobyte, but nothing waits while there is little else.
+    pub(super) fn holds_back(&mut self, now: Instant, room: usize, on_its_way: usize) -> Option<Instant> {
         let is_urgent =
             self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.has_urgent();
-        let is_quiet = self.flight.last_sent().is_none_or(|sent| sent + ON_ITS_WAY <= now);
         let is_full_enough = self.streams.unsent_bytes() + LACKING.min(room / 2) >= room;
-        if is_urgent || is_quiet || is_full_enough {
+        if is_urgent || on_its_way <= FEW || is_full_enough {
             return None;
         }
         let since = *self.held_since.get_or_insert(now);
@@ -230,7 +232,7 @@ impl Established {
     }
 
     fn packet(&mut self, now: Instant, path: PathId, size: usize, write: WriteFrames) -> Option<Bytes> {
-        let mut draft = Draft::new(size);
+        let mut draft = Draft::new(size.min(self.streams.unsent_bytes() + AROUND));
         let cargo = self.load(now, &mut draft, size, write);
         if draft.is_empty() {
             return None;

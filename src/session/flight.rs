@@ -47,11 +47,6 @@ impl<T> Flight<T> {
         self.packets.insert(counter, Packet { path, sent: now, cargo });
     }
 
-    /// When the last packet was sent of which it is not known whether it has arrived.
-    pub(super) fn last_sent(&self) -> Option<Instant> {
-        self.packets.values().next_back().map(|packet| packet.sent)
-    }
-
     /// The peer has the packets of these ranges. Those of the same paths that were sent before them are lost.
     pub(super) fn on_ack(
         &mut self,

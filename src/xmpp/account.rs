@@ -221,7 +221,7 @@ impl Account {
                     }
                 }
                 news = self.wire.news(!self.outbox.is_empty()), if !congested => match news {
-                    News::Managed(event) => self.on_event(event, &mut mailbox.reports),
+                    News::Managed(event) => self.on_event(*event, &mut mailbox.reports),
                     News::Plain(heard) => self.on_heard(heard, &mut mailbox.reports),
                 },
                 () = self.flight.news(), if up => self.on_news(&mut mailbox.reports),
@@ -323,7 +323,7 @@ impl Account {
 
 /// What a wire brings.
 enum News {
-    Managed(Option<Event>),
+    Managed(Box<Option<Event>>),
     Plain(Heard),
 }
 
@@ -332,7 +332,7 @@ impl Wire {
     async fn news(&mut self, wants_room: bool) -> News {
         match self {
             Self::None => std::future::pending().await,
-            Self::Managed(stream) => News::Managed(stream.next().await),
+            Self::Managed(stream) => News::Managed(Box::new(stream.next().await)),
             Self::Plain(plain) => News::Plain(plain.heard(wants_room).await),
         }
     }

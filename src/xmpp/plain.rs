@@ -46,7 +46,7 @@ pub(super) struct Plain {
 /// What happened.
 pub(super) enum Heard {
     Swift(Swift),
-    Stanza(Stanza),
+    Stanza(Box<Stanza>),
     /// There is room for more to send.
     Room,
     /// The connection is over.
@@ -183,7 +183,7 @@ fn understand(element: Vec<u8>) -> Option<Heard> {
     if element.has_ns(ns::STREAM) {
         return Some(Heard::Gone);
     }
-    xso::transform(&element).ok().map(Heard::Stanza)
+    xso::transform(&element).ok().map(|stanza| Heard::Stanza(Box::new(stanza)))
 }
 
 /// An element as a tree, in the surroundings of a stream.

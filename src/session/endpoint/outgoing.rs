@@ -59,7 +59,8 @@ impl Endpoint {
             return if session.waits_at.is_empty() { self.express_of(now, key) } else { None };
         };
         session.waits_at.clear();
-        if let Some(until) = state.holds_back(now, room) {
+        let on_its_way = self.ways.get(&path)?.path.in_flight();
+        if let Some(until) = state.holds_back(now, room, on_its_way) {
             self.timers.arm(TimerKey::Session(key), until);
             return None;
         }

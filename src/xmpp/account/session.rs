@@ -38,7 +38,7 @@ impl Account {
         while let Some(heard) = next {
             match heard {
                 Heard::Swift(swift) => reports.event(AccountEvent::Swift(swift)),
-                Heard::Stanza(stanza) => self.on_stanza(stanza, reports),
+                Heard::Stanza(stanza) => self.on_stanza(*stanza, reports),
                 Heard::Room => {}
                 Heard::Gone => return self.on_plain_gone(reports),
             }
