@@ -36,8 +36,12 @@ const EPOCH_BLOCKS: usize = 24;
 const EPOCH: Duration = Duration::from_millis(100);
 /// By which factor another size must be better.
 const BETTER: f64 = 1.03;
-/// Where a block takes less than this many seconds, a larger one need only be as good: there is less around its bytes.
+/// Where a block takes less than this many seconds only the bytes around it count, and rates are too noisy to walk by them:
 const NO_TIME: f64 = 0.005;
+/// a larger one need hardly be worse,
+const HARDLY_WORSE: f64 = 0.93;
+/// and a smaller one has to be clearly better.
+const CLEARLY_BETTER: f64 = 1.12;
 /// ... and on a slow way, where the larger one costs everybody who is in a hurry.
 const MUCH_BETTER: f64 = 1.3;
 /// How many epochs no other size is tried, after the first attempts and at most.
@@ -209,7 +213,11 @@ impl BlockSize {
 
     fn wanted_gain(&self, rate: f64) -> f64 {
         let is_larger = self.rung > self.home;
-        if is_larger && seconds(self.rung, rate) < NO_TIME { 1.0 } else { BETTER }
+        match (is_larger, seconds(self.rung.max(self.home), rate) < NO_TIME) {
+            (true, true) => HARDLY_WORSE,
+            (false, true) => CLEARLY_BETTER,
+            (_, false) => BETTER,
+        }
     }
 
     fn try_neighbour(&mut self, rate: f64) {
