@@ -31,7 +31,7 @@ pub const CELL: Block = Block { name: "640 B", payload: 543 };
 pub const MIDDLE: Block = Block { name: "4 KiB", payload: 4096 - OVERHEAD };
 
 /// The largest block of the secure protocol.
-pub const LARGE: Block = Block { name: "48 KiB", payload: 48 * 1024 - OVERHEAD };
+pub const LARGE: Block = Block { name: "48 KiB", payload: 48_864 - OVERHEAD };
 
 /// What a packet of the secure protocol has around the application's bytes, at most: the seal, the frame, and an
 /// acknowledgement.

@@ -14,6 +14,9 @@ pub const ACCOUNT: AccountId = AccountId(0);
 
 /// A protocol core, its application, and its driver without the connection.
 pub trait Core {
+    /// Whether its accounts do without XEP-0198.
+    const IS_PLAIN: bool;
+
     /// Asks the peer for the one stream that there will be.
     fn connect(&mut self, now: Instant);
 
@@ -57,7 +60,13 @@ pub struct End<C> {
 impl<C: Core> End<C> {
     /// An end that has just logged in. The ids of its IQs start with `id_prefix`.
     pub fn new(core: C, id_prefix: &str) -> Self {
-        Self { core, wire: Wire::new(id_prefix), out: BytesMut::new(), ends: Vec::new(), read: 0 }
+        Self {
+            core,
+            wire: Wire::new(id_prefix, C::IS_PLAIN),
+            out: BytesMut::new(),
+            ends: Vec::new(),
+            read: 0,
+        }
     }
 
     /// The application writes as much as it can of `data`.

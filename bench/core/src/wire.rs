@@ -21,6 +21,8 @@ const HEADER: &[u8] =
 /// One account's connection, from the login on.
 pub struct Wire {
     carrier: Carrier,
+    /// Whether the account does without XEP-0198, and reads what comes often by itself.
+    is_plain: bool,
     encoder: Encoder<SimpleNamespaces>,
     parser: Parser,
 }
@@ -37,8 +39,8 @@ pub enum Transmit {
 impl Wire {
     /// A stream that was just opened. The ids of its IQs start with `id_prefix`.
     #[must_use]
-    pub fn new(id_prefix: &str) -> Self {
-        Self { carrier: Carrier::new(id_prefix), encoder: begun_encoder(), parser: begun_parser() }
+    pub fn new(id_prefix: &str, is_plain: bool) -> Self {
+        Self { carrier: Carrier::new(id_prefix), is_plain, encoder: begun_encoder(), parser: begun_parser() }
     }
 
     /// Appends one stanza to what goes to the server.
@@ -60,7 +62,9 @@ impl Wire {
     /// Reads the one stanza that `xml` holds.
     pub fn from_wire(&mut self, mut xml: &[u8]) -> Received {
         // An account's connection has copied the stanza out of what it reads.
-        if let Ok(swift) = swift::read(xml.to_vec()) {
+        if self.is_plain
+            && let Ok(swift) = swift::read(xml.to_vec())
+        {
             return self.carrier.receive_swift(swift, |_| true);
         }
         let stanza = self.read(&mut xml);

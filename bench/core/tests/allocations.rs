@@ -31,12 +31,12 @@ const fn at_most(block: Block, side: Side, allocations: f64, bytes: f64) -> Ceil
 }
 
 const SECURE: [Ceiling; 6] = [
-    at_most(CELL, Side::Out, 123.0, 133.0),
-    at_most(CELL, Side::Back, 53.0, 14.2),
-    at_most(MIDDLE, Side::Out, 125.0, 20.8),
-    at_most(MIDDLE, Side::Back, 54.0, 4.05),
-    at_most(LARGE, Side::Out, 164.0, 4.1),
-    at_most(LARGE, Side::Back, 105.0, 5.6),
+    at_most(CELL, Side::Out, 76.0, 23.3),
+    at_most(CELL, Side::Back, 16.2, 6.5),
+    at_most(MIDDLE, Side::Out, 78.0, 7.75),
+    at_most(MIDDLE, Side::Back, 16.3, 2.96),
+    at_most(LARGE, Side::Out, 88.0, 5.25),
+    at_most(LARGE, Side::Back, 22.6, 2.62),
 ];
 
 const CLASSIC: [Ceiling; 4] = [
