@@ -74,9 +74,14 @@ impl Carrier {
                 None => Received::Nothing,
             },
             Swift::Block(block) => {
-                let is_listened_to = has_bytestream(&block.from);
-                let (from, incoming) = ibb::read_block(block, is_listened_to);
-                Received::Secure { from, incoming }
+                // From a stranger it has to take as long as anything unknown, so it goes the same way.
+                let data = if has_bytestream(&block.from) { block.data() } else { None };
+                match data {
+                    Some(data) => ibb::block(block, data),
+                    None => block
+                        .into_stanza()
+                        .map_or(Received::Nothing, |stanza| self.receive(stanza, false, |_| false)),
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
+use super::Received;
 use crate::session::{Incoming, IqId, Outgoing, Transmit};
 use crate::xmpp::swift::{self, Block};
 use crate::xmpp::{Parcel, manners};
@@ -60,16 +61,10 @@ pub(super) fn iq_of(prefix: &str, id: &str) -> Option<IqId> {
     id.strip_prefix(prefix)?.strip_prefix(MARK)?.parse().ok().map(IqId)
 }
 
-/// A block that came, and from whom. One that cannot be read, or of somebody who has no bytestream, is as unknown as
-/// anything.
-pub(super) fn read_block(block: Block, has_bytestream: bool) -> (FullJid, Incoming) {
-    let data = if has_bytestream { block.data() } else { None };
+/// A block that came, and what is in it.
+pub(super) fn block(block: Block, data: Vec<u8>) -> Received {
     let Block { from, id, sid, seq, .. } = block;
-    let incoming = match data {
-        Some(data) => Incoming::Data { id, sid, seq, data },
-        None => Incoming::Unknown { id },
-    };
-    (from, incoming)
+    Received::Secure { from, incoming: Incoming::Data { id, sid, seq, data } }
 }
 
 /// The set with this payload, if there is no doubt about its meaning. Who has no bytestream can only open one.
@@ -82,7 +77,7 @@ pub(super) fn read_set(id: &str, element: &Element, has_bytestream: bool) -> Opt
     let sid = element.attr("sid")?.to_owned();
     match (element.name(), element.attrs().len()) {
         ("data", 2) => {
-            Some(Incoming::Data { id, sid, seq: element.attr("seq")?.parse().ok()?, data: block(element)? })
+            Some(Incoming::Data { id, sid, seq: element.attr("seq")?.parse().ok()?, data: decoded(element)? })
         }
         ("open", 2 | 3) => {
             let block_size = element.attr("block-size")?.parse().ok()?;
@@ -95,7 +90,7 @@ pub(super) fn read_set(id: &str, element: &Element, has_bytestream: bool) -> Opt
 }
 
 /// What `data` carries. The types of the library would copy it twice more on the way, and overlook what they do not know.
-fn block(data: &Element) -> Option<Vec<u8>> {
+fn decoded(data: &Element) -> Option<Vec<u8>> {
     let mut texts = data.texts();
     let first = texts.next().unwrap_or_default();
     let block = if texts.next().is_some() { BASE64.decode(data.text()) } else { BASE64.decode(first) };

@@ -99,20 +99,25 @@ impl Shared {
     }
 
     fn on_swift(&self, state: &mut State, now: Instant, id: AccountId, swift: Swift) {
-        let secure = &mut state.cores.secure;
+        let secure = &state.cores.secure;
         let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
-        if let Received::Secure { from, incoming } = self.carrier.receive_swift(swift, has_bytestream) {
-            secure.handle_stanza(now, core_id(id), &from, incoming);
-        }
+        let received = self.carrier.receive_swift(swift, has_bytestream);
+        self.on_received(state, now, id, received);
     }
 
     fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: Stanza) {
         if let Stanza::Presence(presence) = &stanza {
             return self.on_presence(state, id, presence);
         }
-        let Cores { classic, secure } = &mut state.cores;
+        let Cores { classic, secure } = &state.cores;
         let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
-        match self.carrier.receive(stanza, classic.is_in_use(), has_bytestream) {
+        let received = self.carrier.receive(stanza, classic.is_in_use(), has_bytestream);
+        self.on_received(state, now, id, received);
+    }
+
+    fn on_received(&self, state: &mut State, now: Instant, id: AccountId, received: Received) {
+        let Cores { classic, secure } = &mut state.cores;
+        match received {
             Received::Classic { from, incoming } => {
                 classic.handle_stanza(now, core_id(id), &from, incoming);
             }

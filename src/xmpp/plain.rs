@@ -4,7 +4,6 @@
 //! time. Here the library only gets what is not [`swift`]. It is owned and polled by the account's task; what is sent in
 //! one go is written in one go.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +14,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_xmpp::Stanza;
 use tokio_xmpp::connect::AsyncReadAndWrite;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::ping::Ping;
 
@@ -179,20 +177,11 @@ fn understand(element: Vec<u8>) -> Option<Heard> {
         Err(element) => element,
     };
     // The end, or something that is not XML, behind which nothing makes sense.
-    let Some(element) = parse(&element) else { return Some(Heard::Gone) };
+    let Some(element) = swift::element(&element) else { return Some(Heard::Gone) };
     if element.has_ns(ns::STREAM) {
         return Some(Heard::Gone);
     }
     xso::transform(&element).ok().map(|stanza| Heard::Stanza(Box::new(stanza)))
-}
-
-/// An element as a tree, in the surroundings of a stream.
-fn parse(element: &[u8]) -> Option<Element> {
-    let prefixes = BTreeMap::from([
-        (None, ns::JABBER_CLIENT.to_owned()),
-        (Some("stream".to_owned()), ns::STREAM.to_owned()),
-    ]);
-    Element::from_reader_with_prefixes(element, prefixes).ok()
 }
 
 impl Parcel {
@@ -200,7 +189,7 @@ impl Parcel {
     pub(super) fn into_stanza(self) -> Option<Box<Stanza>> {
         match self {
             Self::Stanza(stanza) => Some(stanza),
-            Self::Written(bytes) => Some(Box::new(xso::transform(&parse(&bytes)?).ok()?)),
+            Self::Written(bytes) => swift::stanza(&bytes).map(Box::new),
         }
     }
 }

@@ -5,12 +5,15 @@
 //! to it as well: so nothing can be one thing here and another one there.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
+use xmpp_parsers::stanza::Stanza;
 
 /// A stanza that came in.
 #[derive(Debug)]
@@ -45,6 +48,11 @@ impl Block {
     /// What the block holds; none when that is no base64.
     pub fn data(&self) -> Option<Vec<u8>> {
         BASE64.decode(self.stanza.get(self.text.clone())?).ok()
+    }
+
+    /// As the library reads it.
+    pub fn into_stanza(self) -> Option<Stanza> {
+        stanza(&self.stanza)
     }
 }
 
@@ -150,6 +158,20 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// An element as the library reads it; none when it is no stanza.
+pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
+    xso::transform(&element(written)?).ok()
+}
+
+/// An element as a tree, in the surroundings of a stream; none when it is no XML.
+pub(super) fn element(written: &[u8]) -> Option<Element> {
+    let prefixes = BTreeMap::from([
+        (None, ns::JABBER_CLIENT.to_owned()),
+        (Some("stream".to_owned()), ns::STREAM.to_owned()),
+    ]);
+    Element::from_reader_with_prefixes(written, prefixes).ok()
+}
+
 /// The stanza that sends a block.
 pub fn block(to: &FullJid, id: &str, sid: &str, seq: u16, data: &[u8]) -> Vec<u8> {
     let [id, to, sid] = [id, to.as_str(), sid].map(escaped);
@@ -196,7 +218,6 @@ mod tests {
     use crate::xmpp::Parcel;
     use proptest::prelude::*;
     use xmpp_parsers::iq::Iq;
-    use xmpp_parsers::stanza::Stanza;
 
     fn is_swift(xml: &str) -> bool {
         read(xml.as_bytes().to_vec()).is_ok()

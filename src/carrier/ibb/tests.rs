@@ -160,17 +160,18 @@ fn who_has_no_bytestream_can_only_open_one() {
 }
 
 #[test]
-fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_as_unknown_as_anything() {
-    for (text, has_bytestream, is_unknown) in
-        [("AAAA", true, false), ("AAAA", false, true), ("AAA", true, true)]
+fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_any_other() {
+    for (text, has_bytestream, is_block) in
+        [("AAAA", true, true), ("AAAA", false, false), ("AAA", true, false)]
     {
         let xml = format!(
             "<iq from='eve@x/r' type='set' id='i1'><data xmlns='http://jabber.org/protocol/ibb' \
              sid='s' seq='0'>{text}</data></iq>"
         );
         let swift = swift::read(xml.into_bytes()).unwrap();
-        let incoming = incoming(Carrier::new("p").receive_swift(swift, |_| has_bytestream));
-        assert_eq!(incoming == Incoming::Unknown { id: "i1".into() }, is_unknown, "{text}");
+        let received = Carrier::new("p").receive_swift(swift, |_| has_bytestream);
+        assert_eq!(matches!(received, Received::Secure { .. }), is_block, "{text}");
+        assert_eq!(matches!(received, Received::Request { .. }), !is_block, "{text}");
     }
 }
 
