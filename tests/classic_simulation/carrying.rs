@@ -115,7 +115,7 @@ fn a_packet_that_bounced_goes_another_way_under_the_same_id() {
 fn a_resumed_account_loses_nothing_and_nothing_is_sent_twice() {
     for seat in [RIGHT, Seat::new(Side::Left, 0)] {
         let mut world = World::new(Setup::default());
-        let flow = world.open(upload(500_000), Script::default());
+        let flow = world.open(upload(2_000_000), Script::default());
         world.run_for(Duration::from_millis(200));
         world.strike(Fault::Suspend(seat, 5 * SECOND));
         world.run_until_quiet(60 * SECOND);
