@@ -25,12 +25,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// sessions are, and what asking costs is time that the servers would have for others.
 const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
 
-/// With more than this on its way by its path, in bytes, a packet does not go at once that lacks more than half of its
-/// block, ...
-const FEW: usize = 4 * 1024;
-/// ... or more than this, ...
+/// After a packet that the peer has said nothing since, another does not go at once that lacks more than half of its block,
+/// or more than this, in bytes, ...
 const LACKING: usize = 2048;
-/// ... but waits for more, so long.
+/// ... but waits for more, so long. Whoever answers each other does not wait.
 const COALESCING: Duration = Duration::from_millis(2);
 
 /// A session that has carried so much, or is to, is worth more than a few paths: a visit is over by then.
@@ -69,6 +67,8 @@ pub(super) struct Established {
     ping: bool,
     last_heard: Instant,
     last_ping: Instant,
+    /// When the last packet went that wants an acknowledgement.
+    last_sent: Option<Instant>,
     /// Since when there has been too little to send.
     held_since: Option<Instant>,
     /// When a packet last said something about a stream, whoever sent it.
@@ -116,6 +116,7 @@ impl Established {
             ping: false,
             last_heard: now,
             last_ping: now,
+            last_sent: None,
             held_since: None,
             last_use: now,
         }
@@ -203,12 +204,13 @@ impl Established {
     }
 
     /// Until when what there is to send should wait for more, with so much on its way by its path. Each packet costs the
-    /// servers as much as a kilobyte, but nothing waits while there is little else.
+    /// servers as much as a kilobyte, but nothing waits while nothing is on its way.
     pub(super) fn holds_back(&mut self, now: Instant, room: usize, on_its_way: usize) -> Option<Instant> {
         let is_urgent =
             self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.has_urgent();
         let is_full_enough = self.streams.unsent_bytes() + LACKING.min(room / 2) >= room;
-        if is_urgent || on_its_way <= FEW || is_full_enough {
+        let is_answered = self.last_sent.is_none_or(|sent| sent <= self.last_heard);
+        if is_urgent || on_its_way == 0 || is_answered || is_full_enough {
             return None;
         }
         let since = *self.held_since.get_or_insert(now);
@@ -241,6 +243,7 @@ impl Established {
         self.carried = self.carried.saturating_add(block.len());
         if let Some(cargo) = cargo {
             self.flight.on_sent(now, counter, path, cargo);
+            self.last_sent = Some(now);
         }
         Some(block)
     }
