@@ -69,10 +69,8 @@ impl Carrier {
     /// The same as [`receive`](Self::receive), for the stanzas that there are many of.
     pub fn receive_swift(&self, swift: Swift, has_bytestream: impl FnOnce(&FullJid) -> bool) -> Received {
         match swift {
-            Swift::Result { from, id } => match ibb::iq_of(&self.id_prefix, &id) {
-                Some(iq) => Received::Secure { from, incoming: session::Incoming::Result { iq } },
-                None => Received::Nothing,
-            },
+            Swift::Result { from, id } => self
+                .receive_answer(IqHeader { from: Some(from.into()), to: None, id }, IqPayload::Result(None)),
             Swift::Block(block) => {
                 // From a stranger it has to take as long as anything unknown, so it goes the same way.
                 let data = if has_bytestream(&block.from) { block.data() } else { None };

@@ -152,6 +152,8 @@ struct Account {
     slot: Option<Slot>,
     outbox: VecDeque<Outgoing>,
     flight: Flight,
+    /// What was written without XEP-0198, and not reported yet.
+    written: Vec<Fate>,
     /// As whom we were online last.
     bound: Option<FullJid>,
     /// Whether the present stanza stream has had a session, which it tries to resume.
@@ -184,6 +186,7 @@ impl Account {
             slot: None,
             outbox: VecDeque::new(),
             flight: Flight::default(),
+            written: Vec::new(),
             bound: None,
             resumes: false,
             resumes_badly: false,
@@ -211,6 +214,7 @@ impl Account {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             self.hand_over().await;
+            mailbox.reports.fates(self.written.drain(..));
             let up = self.link.is_up();
             let waiting = matches!(self.link, Link::Waiting);
             let congested = mailbox.reports.is_congested();
@@ -264,9 +268,11 @@ impl Account {
             Wire::None => {}
             Wire::Plain(plain) => {
                 while plain.has_room()
-                    && let Some(Outgoing { parcel, .. }) = self.outbox.pop_front()
+                    && let Some(Outgoing { parcel, tag }) = self.outbox.pop_front()
                 {
                     plain.send(parcel);
+                    // Nobody will ever know more of it.
+                    self.written.extend(tag.map(Fate::Acked));
                 }
             }
             // The stream panics when its worker is gone; the closure, and so the slots, go first.
