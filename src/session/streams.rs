@@ -244,6 +244,11 @@ impl Streams {
         self.totals.unsent == 0 && self.totals.queued >= FLOOR.min(self.limits.send_buffer)
     }
 
+    /// Whether everything is on its way and an application has more, for which there is no room until some of it has arrived.
+    pub fn is_backed_up(&self) -> bool {
+        self.totals.unsent == 0 && self.totals.blocked > 0
+    }
+
     /// Bytes that are kept in both directions.
     pub fn buffered_bytes(&self) -> usize {
         self.totals.queued + self.totals.unread
@@ -282,8 +287,8 @@ impl Streams {
         let stream = self.streams.get_mut(&id)?;
         let before = Totals::of(stream);
         let result = change(stream);
-        self.totals.replace(&before, &Totals::of(stream));
         note_events(id, stream, &mut self.events);
+        self.totals.replace(&before, &Totals::of(stream));
         self.queues.settle(id, stream);
         if stream.send.len() <= FLOOR / 2 && self.short.remove(&id) {
             self.events.push_back(StreamEvent::Writable(id));
@@ -303,7 +308,7 @@ impl Streams {
         let Some(stream) = self.streams.remove(&id) else { return };
         let sums = Totals::of(&stream);
         self.totals
-            .replace(&sums, &Totals { live: 0, queued: 0, unsent: 0, unread: 0, fragments: 0, ..sums });
+            .replace(&sums, &Totals { live: 0, queued: 0, unsent: 0, blocked: 0, unread: 0, fragments: 0, ..sums });
         self.queues.remove(id, &stream);
         self.crowded.remove(&id);
         self.short.remove(&id);

@@ -69,7 +69,7 @@ pub(super) struct Window {
     peak: PeakRate,
     lasting: LastingRate,
     size: BlockSize,
-    /// When the window was full last: an idle sender proves nothing by prompt answers.
+    /// When the way was what held up the sender last: an idle one proves nothing by prompt answers.
     filled: Option<Instant>,
     last_answer: Option<Instant>,
 }
@@ -156,6 +156,11 @@ impl Window {
         if self.is_full() {
             self.filled = Some(now);
         }
+    }
+
+    /// More will be sent only when some of what is on its way has arrived, though the window may have room.
+    pub(super) fn on_backed_up(&mut self, now: Instant) {
+        self.filled = Some(now);
     }
 
     /// The delay of something that is no block.

@@ -65,8 +65,12 @@ impl Endpoint {
             return None;
         }
         let block = state.next_packet(now, path, room)?;
+        let is_backed_up = state.streams.is_backed_up();
         self.answers.ride_along(now, block.len());
         let transmit = self.block(now, path, block);
+        if is_backed_up && let Some(way) = self.ways.get_mut(&path) {
+            way.path.note_backed_up(now);
+        }
         self.watch(path);
         self.rearm(now, key);
         self.queue(now, key);

@@ -166,6 +166,21 @@ fn a_reader_that_stops_stops_the_sender() {
 }
 
 #[test]
+fn it_is_backed_up_while_all_was_sent_and_somebody_has_more_to_write() {
+    let (mut client, _, id) = connected();
+    assert!(!client.is_backed_up());
+    let capacity = client.write(id, &[7; 1 << 20]).unwrap();
+    assert!(!client.is_backed_up(), "it is for us to send");
+    let (_, sent) = packet(&mut client, 2 * capacity);
+    assert!(client.is_backed_up());
+    client.on_acked(sent);
+    assert!(!client.is_backed_up(), "there is room to write");
+    client.write(id, b"all there is").unwrap();
+    packet(&mut client, 1000);
+    assert!(!client.is_backed_up(), "nobody has more");
+}
+
+#[test]
 fn all_streams_together_have_a_limit_too() {
     let (mut client, mut bridge, first) = connected();
     let ids = [first, client.open(target()).unwrap(), client.open(target()).unwrap()];

@@ -9,6 +9,8 @@ pub(super) struct Totals {
     pub(super) queued: usize,
     /// Of what is queued, what was never sent and may be, by the stream's own credit.
     pub(super) unsent: u64,
+    /// Streams whose application waits for room to write.
+    pub(super) blocked: usize,
     pub(super) unread: usize,
     pub(super) fragments: usize,
     /// Offsets that we have used.
@@ -24,6 +26,7 @@ impl Totals {
             live: usize::from(stream.is_live()),
             queued: stream.send.len(),
             unsent: stream.unsent(),
+            blocked: usize::from(stream.write_blocked),
             unread: stream.receive.len(),
             fragments: stream.receive.fragments(),
             sent: stream.send.sent(),
@@ -37,6 +40,7 @@ impl Totals {
         self.live = self.live - before.live + after.live;
         self.queued = self.queued - before.queued + after.queued;
         self.unsent = self.unsent - before.unsent + after.unsent;
+        self.blocked = self.blocked - before.blocked + after.blocked;
         self.unread = self.unread - before.unread + after.unread;
         self.fragments = self.fragments - before.fragments + after.fragments;
         self.sent += after.sent - before.sent;

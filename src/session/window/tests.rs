@@ -14,6 +14,8 @@ struct Run {
     time: Duration,
     /// When what is on its way was sent, when it is answered, and how large it is.
     flying: std::collections::VecDeque<(Duration, Duration, usize)>,
+    /// How much the sender keeps until it is known to have arrived, in bytes on the wire.
+    buffer: usize,
 }
 
 /// What happened in a part of a run.
@@ -35,13 +37,24 @@ struct Observed {
 impl Run {
     fn new(server: Server) -> Self {
         let start = Instant::now();
-        Self { window: Window::new(), server, start, time: Duration::ZERO, flying: Default::default() }
+        Self { window: Window::new(), server, start, time: Duration::ZERO, flying: Default::default(), buffer: usize::MAX }
     }
 
     fn send(&mut self, bytes: usize) {
         let answer = self.server.answer_time(self.time, wire_size(bytes));
         self.flying.push_back((self.time, answer, bytes));
         self.window.on_sent(self.start + self.time, bytes);
+    }
+
+    /// Sends as much as there is room for on the way and in the buffer.
+    fn fill(&mut self, observed: &mut Observed) {
+        while self.window.room() > 0 {
+            if self.window.in_flight() + wire_size(self.window.room()) > self.buffer {
+                return self.window.on_backed_up(self.start + self.time);
+            }
+            observed.ahead = observed.ahead.max(self.window.in_flight());
+            self.send(self.window.room());
+        }
     }
 
     /// The next answer, if it comes before `end`.
@@ -57,10 +70,7 @@ impl Run {
         let mut observed = Observed::default();
         let mut delays = Vec::new();
         loop {
-            while self.window.room() > 0 {
-                observed.ahead = observed.ahead.max(self.window.in_flight());
-                self.send(self.window.room());
-            }
+            self.fill(&mut observed);
             let Some((delay, bytes)) = self.answer(end) else { break };
             delays.push(delay);
             observed.goodput += bytes as f64 / duration.as_secs_f64();
@@ -170,6 +180,18 @@ fn where_small_stanzas_are_slow_blocks_become_large() {
     report("fast ejabberd, first 2 s", &first, 1.4e8);
     let later = run.observe(20 * SECOND);
     report("fast ejabberd, later", &later, 1.4e8);
+    assert!(later.goodput > 0.92 * 1.08e8, "{later:?}");
+    assert!(run.window.size.home() >= 32 * 1024);
+}
+
+#[test]
+fn a_sender_that_keeps_less_than_the_window_holds_finds_the_best_size_of_block_too() {
+    let mut run = Run::new(Server::fast_ejabberd());
+    run.buffer = 256 * 1024;
+    run.observe(2 * SECOND);
+    let later = run.observe(20 * SECOND);
+    report("fast ejabberd, small buffer", &later, 1.4e8);
+    assert!(run.window.limit() > 2 * run.buffer);
     assert!(later.goodput > 0.92 * 1.08e8, "{later:?}");
     assert!(run.window.size.home() >= 32 * 1024);
 }
