@@ -307,8 +307,10 @@ impl Streams {
     fn forget(&mut self, id: u64) {
         let Some(stream) = self.streams.remove(&id) else { return };
         let sums = Totals::of(&stream);
-        self.totals
-            .replace(&sums, &Totals { live: 0, queued: 0, unsent: 0, blocked: 0, unread: 0, fragments: 0, ..sums });
+        self.totals.replace(
+            &sums,
+            &Totals { live: 0, queued: 0, unsent: 0, blocked: 0, unread: 0, fragments: 0, ..sums },
+        );
         self.queues.remove(id, &stream);
         self.crowded.remove(&id);
         self.short.remove(&id);

@@ -37,7 +37,14 @@ struct Observed {
 impl Run {
     fn new(server: Server) -> Self {
         let start = Instant::now();
-        Self { window: Window::new(), server, start, time: Duration::ZERO, flying: Default::default(), buffer: usize::MAX }
+        Self {
+            window: Window::new(),
+            server,
+            start,
+            time: Duration::ZERO,
+            flying: Default::default(),
+            buffer: usize::MAX,
+        }
     }
 
     fn send(&mut self, bytes: usize) {
