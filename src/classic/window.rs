@@ -27,6 +27,10 @@ const MAX_LIMIT: usize = 40 * FULL_PACKET;
 /// Behind a shaper no window opens so far.
 const WIDE: usize = 12 * FULL_PACKET;
 
+/// How often a wide window is let run empty. A server that has come to read across TLS records rests for each, and finds
+/// back to their beginnings when there is nothing left to read.
+const BREAK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The queueing delay above which the window shrinks.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
 /// How long the fastest answer counts as what the way takes without a queue.
@@ -44,6 +48,10 @@ pub(super) struct Window {
     filled: Option<Instant>,
     /// Answers to what was sent before the last cut tell nothing about its effect.
     last_cut: Option<Instant>,
+    /// When a break began last, or the window became wide.
+    last_break: Option<Instant>,
+    /// Nothing may be sent before all that is on its way was answered.
+    in_break: bool,
 }
 
 /// How much data a stanza of so many records has.
@@ -65,19 +73,21 @@ impl Window {
             base: BaseDelay::default(),
             filled: None,
             last_cut: None,
+            last_break: None,
+            in_break: false,
         }
     }
 
     /// Whether another packet may be sent. One that overshoots the limit a little is let through, so
     /// that a small remainder never blocks.
     pub(super) fn has_room(&self) -> bool {
-        self.in_flight < self.limit
+        !self.in_break && self.in_flight < self.limit
     }
 
     /// How much data the next packet should carry when so much waits, in bytes; none when that should wait for more as long
     /// as it is not all.
     pub(super) fn chunk(&self, waiting: usize) -> Option<usize> {
-        if self.limit < WIDE {
+        if !self.is_wide() {
             return Some(CHUNK);
         }
         (1..=MOST_RECORDS).rev().map(filling).find(|chunk| *chunk <= waiting)
@@ -97,18 +107,33 @@ impl Window {
     /// A packet will not be answered, or nobody waits for it any more.
     pub(super) fn on_forgotten(&mut self, cost: usize) {
         self.in_flight = self.in_flight.saturating_sub(cost);
+        self.in_break &= self.in_flight > 0;
     }
 
     /// A packet that was sent at `sent` has been answered.
     pub(super) fn on_answered(&mut self, now: Instant, sent: Instant, cost: usize) {
         let was_full = self.filled.is_some_and(|filled| filled >= sent);
-        self.in_flight = self.in_flight.saturating_sub(cost);
+        self.on_forgotten(cost);
         let delay = now.saturating_duration_since(sent);
         let queued = delay.saturating_sub(self.base.update(now, delay));
         if queued > TARGET_DELAY {
             self.cut(now, sent);
         } else if was_full {
             self.grow(cost);
+        }
+        self.take_break(now);
+    }
+
+    fn is_wide(&self) -> bool {
+        self.limit >= WIDE
+    }
+
+    fn take_break(&mut self, now: Instant) {
+        if !self.is_wide() {
+            self.last_break = None;
+        } else if now.saturating_duration_since(*self.last_break.get_or_insert(now)) >= BREAK_INTERVAL {
+            self.last_break = Some(now);
+            self.in_break = self.in_flight > 0;
         }
     }
 
@@ -178,6 +203,27 @@ mod tests {
         let mut window = Window::new();
         run(&mut window, Instant::now(), 20, |_| Duration::from_millis(20));
         assert_eq!(window.limit, MAX_LIMIT);
+    }
+
+    #[test]
+    fn now_and_then_a_wide_one_runs_empty_and_a_narrow_one_never_does() {
+        let breaks = |delay: Duration| {
+            let (mut window, mut now, mut breaks) = (Window::new(), Instant::now(), 0);
+            let end = now + Duration::from_secs(10);
+            let mut flying = std::collections::VecDeque::new();
+            while now < end {
+                while window.has_room() {
+                    window.on_sent(now, FULL_PACKET);
+                    flying.push_back(now);
+                }
+                now += delay;
+                window.on_answered(now, flying.pop_front().unwrap(), FULL_PACKET);
+                breaks += usize::from(flying.is_empty());
+            }
+            breaks
+        };
+        assert!((8..=10).contains(&breaks(Duration::from_millis(1))));
+        assert_eq!(breaks(Duration::from_millis(400)), 0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::line::{Line, Tapped};
 use super::login::log_in;
 use super::manners;
 use super::plain::Plain;
-use super::records::Recorded;
+use super::records::{BATCH, Recorded};
 use super::sasl::Exchange;
 use super::socket::PromptSocket;
 use super::timing;
@@ -36,8 +36,8 @@ const DIRECT_TLS_PORT: u16 = 5223;
 
 /// A TLS record's worth.
 const READ_BUFFER: usize = 16 * 1024;
-/// What is read from the network at a time.
-const SOCKET_BUFFER: usize = 64 * 1024;
+/// What is read from the network at a time, or written: a batch and what TLS adds to it.
+const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
 
 type Io = Box<dyn AsyncReadAndWrite + Send>;
 type XmppStream<S> = tokio_xmpp::xmlstream::XmlStream<S, FallibleStreamElement>;
@@ -265,9 +265,9 @@ fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
     line.stream_error().unwrap_or(if ended { AccountError::Closed(step) } else { error })
 }
 
-/// The TLS library reads little at a time.
-fn buffered(socket: PromptSocket) -> BufReader<PromptSocket> {
-    BufReader::with_capacity(SOCKET_BUFFER, socket)
+/// The TLS library reads little at a time, and writes each record by itself.
+fn buffered(socket: PromptSocket) -> BufStream<PromptSocket> {
+    BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket)
 }
 
 fn default_server(host: &str, tls: TlsMode) -> ServerAddr {

@@ -2,9 +2,9 @@
 //!
 //! Prosody reads 8192 bytes at a time. When they end in the middle of a TLS record it rests for a millisecond before it
 //! goes on, so that it takes no more than 4 MB/s from one connection, whatever its processor could do. When all records
-//! have a length by which 8192 can be divided it never has to rest. So records are [`RECORD`] bytes long, and while much is
-//! written the last one of each batch is filled up with spaces, which mean nothing between stanzas (RFC 6120 section
-//! 4.6.1).
+//! have a length by which 8192 can be divided it never has to rest. So while much is written records are [`RECORD`] bytes
+//! long, and the last one of each batch is filled up with spaces, which mean nothing between stanzas (RFC 6120 section
+//! 4.6.1). Otherwise what is written together is one record, as anybody's would be.
 
 use std::io;
 use std::pin::Pin;
@@ -14,11 +14,13 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The length of a record, in bytes before encryption.
-pub(super) const RECORD: usize = 4096;
+/// The length of a record while much is written, in bytes before encryption.
+const RECORD: usize = 4096;
+/// What is longer than this is much.
+const LONG: usize = 4 * RECORD;
 
-/// So much is collected before it must be written.
-const BATCH: usize = 64 * 1024;
+/// So much is collected before it must be written, in bytes.
+pub(super) const BATCH: usize = 64 * 1024;
 
 /// What is at least so long, in bytes, is bulk, ...
 const BULK: usize = 3 * 1024;
@@ -38,11 +40,15 @@ pub(super) struct Recorded<S> {
     /// How much came since the last flush.
     news: usize,
     filler: Filler,
+    /// How long the next records are at most.
+    longest: usize,
+    /// What is missing of a record of which only a part was taken.
+    missing: usize,
 }
 
 impl<S> Recorded<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self { inner, batch: BytesMut::new(), news: 0, filler: Filler::new() }
+        Self { inner, batch: BytesMut::new(), news: 0, filler: Filler::new(), longest: RECORD, missing: 0 }
     }
 }
 
@@ -51,18 +57,23 @@ impl<S: AsyncWrite + Unpin> Recorded<S> {
     fn fill_up(&mut self) {
         let news = std::mem::take(&mut self.news);
         if news > 0 {
-            let spaces = self.filler.spaces_behind(Instant::now(), news);
+            let now = Instant::now();
+            self.longest = self.filler.longest_record(now, news);
+            let spaces = self.filler.spaces_behind(now, news);
             self.batch.resize(self.batch.len() + spaces, b' ');
         }
     }
 
-    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.batch.is_empty() {
-            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.batch))?;
+    /// Writes out until no more than `rest` bytes are left.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>, rest: usize) -> Poll<io::Result<()>> {
+        while self.batch.len() > rest {
+            let record = if self.missing > 0 { self.missing } else { self.longest.min(self.batch.len()) };
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.batch[..record]))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.batch.advance(written);
+            self.missing = record - written;
         }
         Poll::Ready(Ok(()))
     }
@@ -72,7 +83,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.batch.len() >= BATCH {
-            ready!(this.poll_write_out(cx))?;
+            this.longest = RECORD;
+            // What is left goes into one record with what follows.
+            ready!(this.poll_write_out(cx, RECORD - 1))?;
         }
         this.news += bytes.len();
         this.batch.extend_from_slice(bytes);
@@ -82,13 +95,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.fill_up();
-        ready!(this.poll_write_out(cx))?;
+        ready!(this.poll_write_out(cx, 0))?;
         Pin::new(&mut this.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_write_out(cx))?;
+        ready!(this.poll_write_out(cx, 0))?;
         Pin::new(&mut this.inner).poll_shutdown(cx)
     }
 }
@@ -117,10 +130,19 @@ impl Filler {
         Self { bulk_until: None, allowed: RECORD }
     }
 
+    /// How long the records of a batch of this length should be at most.
+    fn longest_record(&self, now: Instant, batch: usize) -> usize {
+        if self.is_bulk(now, batch) { RECORD } else { LONG }
+    }
+
+    fn is_bulk(&self, now: Instant, batch: usize) -> bool {
+        batch > LONG || self.bulk_until.is_some_and(|until| now < until)
+    }
+
     /// How many spaces should follow a batch of this length.
     fn spaces_behind(&mut self, now: Instant, batch: usize) -> usize {
         self.allowed = MOST.min(self.allowed + batch / SHARE);
-        let is_bulk = self.bulk_until.is_some_and(|until| now < until);
+        let is_bulk = self.is_bulk(now, batch);
         if batch >= BULK {
             self.bulk_until = Some(now + time_for(batch));
         }
@@ -177,6 +199,72 @@ mod tests {
     fn nothing_small_is_followed_by_spaces_while_there_is_no_bulk() {
         let (mut filler, now) = (Filler::new(), Instant::now());
         assert!((0..10_000).all(|_| filler.spaces_behind(now, BULK - 1) == 0));
+    }
+
+    #[test]
+    fn what_is_written_together_is_one_record_unless_there_is_bulk() {
+        let (mut filler, now) = (Filler::new(), Instant::now());
+        assert_eq!(filler.longest_record(now, LONG), LONG);
+        assert_eq!(filler.longest_record(now, LONG + 1), RECORD);
+        filler.spaces_behind(now, BULK);
+        assert_eq!(filler.longest_record(now + MOMENT, LONG), RECORD);
+        assert_eq!(filler.longest_record(now + time_for(BULK), LONG), LONG);
+    }
+
+    /// Takes everything, or less than is offered each `tired` times, and keeps the lengths.
+    #[derive(Default)]
+    struct Lengths {
+        taken: Vec<usize>,
+        tired: Option<usize>,
+    }
+
+    impl AsyncWrite for Lengths {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let is_tired = self.tired.is_some_and(|each| self.taken.len() % each == each - 1);
+            let length = if is_tired { bytes.len().div_ceil(3) } else { bytes.len() };
+            self.taken.push(length);
+            Poll::Ready(Ok(length))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn lengths_of(batch: usize, tired: Option<usize>) -> Vec<usize> {
+        let mut recorded = Recorded::new(Lengths { tired, ..Lengths::default() });
+        for piece in vec![b'x'; batch].chunks(977) {
+            recorded.write_all(piece).await.unwrap();
+        }
+        recorded.flush().await.unwrap();
+        recorded.inner.taken
+    }
+
+    #[tokio::test]
+    async fn however_much_is_written_at_once_each_record_has_the_same_length() {
+        for batch in [LONG + 1, BATCH, BATCH + 3000, 3 * BATCH + 1] {
+            let records = vec![RECORD; batch.div_ceil(RECORD)];
+            assert_eq!(lengths_of(batch, None).await, records, "{batch}");
+        }
+        assert_eq!(lengths_of(LONG, None).await, [LONG]);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_in_parts_stays_in_step() {
+        let mut lengths = lengths_of(3 * BATCH + 1, Some(5)).await.into_iter();
+        while let Some(length) = lengths.next() {
+            if length < RECORD {
+                assert_eq!(length + lengths.next().unwrap(), RECORD);
+            }
+        }
     }
 
     #[tokio::test]

@@ -15,7 +15,6 @@ use tokio_rustls::rustls::{
 };
 
 use super::error::{AccountError, Step};
-use super::records::RECORD;
 
 /// The protocol name of XMPP for ALPN (XEP-0368 section 3).
 const ALPN: &[u8] = b"xmpp-client";
@@ -38,8 +37,6 @@ impl Tls {
             .map_err(|_| AccountError::Tls)?
             .with_root_certificates(roots(ca_file)?)
             .with_no_client_auth();
-        // The library counts the five bytes in front of a record as well.
-        config.max_fragment_size = Some(RECORD + 5);
         if direct {
             config.alpn_protocols = vec![ALPN.to_vec()];
         }
