@@ -11,6 +11,7 @@ use crate::footprint::Footprint;
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::samples::{quantile, sorted};
 use crate::target::{Download, Echo};
+use crate::unlimited::IDLE;
 
 /// Until windows and sizes of blocks have settled.
 const WARM_UP: Duration = Duration::from_secs(6);
@@ -21,7 +22,7 @@ struct Subject<'a> {
     pair: &'a Pair,
 }
 
-/// Runs `load` (`bulk` or `cells`) over an unlimited `server` with `protocol` and so many `accounts` a side, for so many
+/// Runs `load` (`bulk`, `cells` or `idle`, which is cells with a pause before each) over an unlimited `server` with `protocol` and so many `accounts` a side, for so many
 /// `seconds`, and prints what each process took. The process ids are printed before, for a profiler.
 pub(crate) fn run(executable: &Path, target: SocketAddr, words: &[&str]) -> Result<()> {
     let [server, protocol, load, accounts, seconds] = words else { bail!("five words are wanted") };
@@ -44,8 +45,9 @@ pub(crate) fn run(executable: &Path, target: SocketAddr, words: &[&str]) -> Resu
     let subject = Subject { chat: &chat, pair: &pair };
     match *load {
         "bulk" => subject.bulk(time),
-        "cells" => subject.cells(time),
-        _ => bail!("the load is bulk or cells"),
+        "cells" => subject.cells(time, Duration::ZERO),
+        "idle" => subject.cells(time, IDLE),
+        _ => bail!("the load is bulk, cells or idle"),
     }
 }
 
@@ -65,13 +67,14 @@ impl Subject<'_> {
         self.tell(&before, elapsed, megabytes, "MB")
     }
 
-    fn cells(&self, time: Duration) -> Result<()> {
+    /// One cell after the other, with a `pause` between two.
+    fn cells(&self, time: Duration, pause: Duration) -> Result<()> {
         let mut echo = Echo::start(self.pair.entrance)?;
         echo.times(100, Duration::ZERO)?;
         let (before, started) = (self.look()?, Instant::now());
         let mut times = Vec::new();
         while started.elapsed() < time {
-            times.push(echo.time()?);
+            times.extend(echo.times(1, pause)?);
         }
         let elapsed = started.elapsed().as_secs_f64();
         let times = sorted(&times);

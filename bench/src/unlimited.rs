@@ -18,7 +18,7 @@ use crate::{name_of, raw, say, wire};
 const SLIXMPP: [&str; 2] = ["carol", "dave"];
 const RAW: [[&str; 2]; 2] = [["erin", "frank"], ["grace", "heidi"]];
 /// From the end of one cell to the next, where it is the only thing that is going on.
-const IDLE: Duration = Duration::from_millis(20);
+pub(crate) const IDLE: Duration = Duration::from_millis(20);
 /// After each measurement, for what is still on its way.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -154,7 +154,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A Tor cell through ours, and a ping without it.
     /// A Tor cell through ours, and a ping without it: when nothing else is going on, and one right after the other.
     fn delays(&mut self, ours: Option<&Contender>) {
         let Plan { echoes, idle_echoes, .. } = *self.plan;
