@@ -3,7 +3,7 @@
 //! It knows just enough XMPP for a login, and reads with searches instead of a parser.
 
 use std::io::{BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::PATIENCE;
+use crate::target::{CELL, Echo};
 
 /// Stands in the last stanza, and nowhere in base64.
 const END: u8 = b'*';
@@ -106,6 +107,15 @@ impl Raw {
             answer.push_str(&String::from_utf8_lossy(&self.buffer[..length]));
         }
         Ok(())
+    }
+
+    fn write(&mut self, stanza: &str) -> Result<()> {
+        Ok(self.tls.write_all(stanza.as_bytes())?)
+    }
+
+    /// Reads a small stanza, all of which comes at once.
+    fn await_stanza(&mut self) -> Result<()> {
+        self.read_to(b'>')
     }
 
     /// Reads until a piece has this byte.
@@ -209,16 +219,62 @@ pub(crate) fn ping_times(
     let pong = format!("<iq type='result' id='q' to='{}'/>", from.jid);
     thread::scope(|scope| {
         scope.spawn(move || {
-            let mut answer = || to.read_to(b'>').and_then(|()| Ok(to.tls.write_all(pong.as_bytes())?));
+            let mut answer = || to.await_stanza().and_then(|()| to.write(&pong));
             (0..count).all(|_| answer().is_ok())
         });
         let mut time = || {
             thread::sleep(pause);
             let started = Instant::now();
-            from.tls.write_all(ping.as_bytes())?;
-            from.read_to(b'>')?;
+            from.write(&ping)?;
+            from.await_stanza()?;
             Ok(started.elapsed().as_secs_f64())
         };
         (0..count).map(|_| time()).collect()
     })
+}
+
+/// Times of so many cells there and back, with a pause before each, in seconds: in blocks of so many bytes, over the sockets
+/// that a cell of ours goes over, and with nothing done on the way. It is what the servers and the system take.
+pub(crate) fn cell_times(
+    chat: &ChatServer,
+    users: [&str; 2],
+    target: SocketAddr,
+    block: usize,
+    (count, pause): (usize, Duration),
+) -> Result<Vec<f64>> {
+    let log_in = |user| Raw::log_in(chat, user, Records::Plain);
+    let (from, to) = (log_in(users[0])?, log_in(users[1])?);
+    let [there, back] = [&to.jid, &from.jid].map(|to| data_iq(to, &BASE64.encode(vec![7; block])));
+    let listener = TcpListener::bind("127.0.0.1:0").context("listening")?;
+    let entrance = listener.local_addr()?;
+    let echo = Echo::start(target)?;
+    thread::scope(|scope| {
+        scope.spawn(move || near_half(&listener, from, &there));
+        scope.spawn(move || far_half(to, echo, &back, count));
+        Echo::start(entrance)?.times(count, pause)
+    })
+}
+
+/// In the place of `forward`, until the application goes away.
+fn near_half(listener: &TcpListener, mut raw: Raw, stanza: &str) -> Result<()> {
+    let (mut application, _) = listener.accept()?;
+    application.set_nodelay(true)?;
+    application.read_exact(&mut [0; 1])?;
+    let mut cell = [0; CELL];
+    loop {
+        application.read_exact(&mut cell)?;
+        raw.write(stanza)?;
+        raw.await_stanza()?;
+        application.write_all(&cell)?;
+    }
+}
+
+/// In the place of `serve`.
+fn far_half(mut raw: Raw, mut target: Echo, stanza: &str, count: usize) -> Result<()> {
+    for _ in 0..count {
+        raw.await_stanza()?;
+        target.time()?;
+        raw.write(stanza)?;
+    }
+    Ok(())
 }

@@ -97,9 +97,11 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
             cell(s, "prosody", "", "p50", 2.0),
         ),
         row("p99", "<= 5 times", cell(s, "prosody", "", "p99", 5.0)),
+        informational("the same, against raw stanzas of that size between the same sockets: p50", raw_cell(s, "prosody")),
         informational("the same, one right after the other: p50", cell(s, "prosody", "busy_", "p50", 2.0)),
         row("idle, over ejabberd: p50", "<= 2 times", cell(s, "ejabberd", "", "p50", 2.0)),
         row("p99", "<= 5 times", cell(s, "ejabberd", "", "p99", 5.0)),
+        informational("the same, against raw stanzas of that size between the same sockets: p50", raw_cell(s, "ejabberd")),
         informational("the same, one right after the other: p50", cell(s, "ejabberd", "busy_", "p50", 2.0)),
         row("a Tor cell there and back during a bulk transfer, stock Prosody: p50", "<= 1.5 s", loaded_cell(s)),
         row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s)),
@@ -234,6 +236,14 @@ fn cell(s: &Samples, server: &str, how: &str, share: &str, most: f64) -> Outcome
         format!("{median:.2} ms ({least:.2} to {most:.2})")
     };
     Ok((format!("{ratio:.2}"), ratio <= most, format!("{}; IQ {}", time(cell), time(ping))))
+}
+
+/// Without us: what the server and the system alone take.
+fn raw_cell(s: &Samples, server: &str) -> Outcome {
+    let [cell, raw, ping] = ["cell", "raw_cell", "ping"].map(|what| s.get(&format!("{server}.{what}.p50")));
+    let [cell, raw, ping] = [cell?.median, raw?.median, ping?.median];
+    let note = format!("those take {:.2} ms, {:.2} times the IQ", raw * 1e3, raw / ping);
+    Ok((format!("{:.2}", cell / raw), true, note))
 }
 
 fn loaded_cell(s: &Samples) -> Outcome {

@@ -19,6 +19,8 @@ const SLIXMPP: [&str; 2] = ["carol", "dave"];
 const RAW: [[&str; 2]; 2] = [["erin", "frank"], ["grace", "heidi"]];
 /// From the end of one cell to the next, where it is the only thing that is going on.
 pub(crate) const IDLE: Duration = Duration::from_millis(20);
+/// The block in which a cell goes, in bytes.
+const CELL_BLOCK: usize = 640;
 /// After each measurement, for what is still on its way.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -167,6 +169,8 @@ impl<'a> Run<'a> {
             self.keep_delays("cell", &cells(idle_echoes, IDLE));
             self.keep_delays("busy_cell", &cells(echoes, Duration::ZERO));
         }
+        let raw_cells = |often| raw::cell_times(self.chat, RAW[0], self.target, CELL_BLOCK, often);
+        self.keep_delays("raw_cell", &raw_cells((idle_echoes, IDLE)));
         let pings = |count, pause| raw::ping_times(self.chat, RAW[0], count, pause);
         let (idle, busy) = (pings(idle_echoes, IDLE), pings(echoes, Duration::ZERO));
         self.keep_delays("ping", &idle);
