@@ -50,9 +50,13 @@ struct Client {
 
 impl Client {
     fn open(config: hexchat_pt::config::AccountConfig) -> Self {
+        Self::open_with(config, StreamManagement::Wanted)
+    }
+
+    fn open_with(config: hexchat_pt::config::AccountConfig, management: StreamManagement) -> Self {
         watch_for_panics();
         let (pool, events) = AccountPool::new(Dialer::direct());
-        let id = pool.open(config, StreamManagement::Wanted);
+        let id = pool.open(config, management);
         Self { pool, events, id }
     }
 
@@ -324,6 +328,38 @@ async fn without_stream_management_written_is_acknowledged() {
     assert_eq!((client.fate().await, client.fate().await), (Ok(1), Ok(2)));
     peer.presence().await;
     assert_eq!((peer.text().await, peer.text().await), ("1".into(), "2".into()));
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_read_is_not_acknowledged_and_is_lost_with_the_connection() {
+    const COUNT: u64 = 400;
+    let server = MockServer::start().await;
+    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let peer = server.session(false).await;
+    client.online().await;
+    let much = "x".repeat(64 * 1024);
+    (1..=COUNT).for_each(|tag| client.pool.send(client.id, message(&much), Some(tag)));
+    let mut acked = Vec::new();
+    // The buffers of two sockets have room for some of it.
+    while let Ok(event) = timeout(Duration::from_secs(1), client.event()).await {
+        match event {
+            AccountEvent::Acked { tag } => acked.push(tag),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(acked.len() < usize::try_from(COUNT).unwrap(), "all of it was written");
+    drop(peer);
+    let mut lost = Vec::new();
+    loop {
+        match client.event().await {
+            AccountEvent::Acked { tag } => acked.push(tag),
+            AccountEvent::Lost { tag } => lost.push(tag),
+            AccountEvent::Suspended { .. } => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!lost.is_empty());
+    assert!(acked.iter().chain(&lost).copied().eq(1..=acked.len() as u64 + lost.len() as u64));
 }
 
 #[tokio::test]

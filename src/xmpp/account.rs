@@ -128,7 +128,7 @@ type Slot = oneshot::Sender<Connection>;
 
 /// What stanzas go through.
 enum Wire {
-    /// There was no login yet.
+    /// There is no connection, and no stanza stream that asks for one.
     None,
     /// With XEP-0198. It exists from the first successful login on, and asks for each new connection.
     Managed(StanzaStream),
@@ -152,8 +152,8 @@ struct Account {
     slot: Option<Slot>,
     outbox: VecDeque<Outgoing>,
     flight: Flight,
-    /// What was written without XEP-0198, and not reported yet.
-    written: Vec<Fate>,
+    /// What was handed over without XEP-0198, and may not be written yet.
+    unwritten: Vec<u64>,
     /// As whom we were online last.
     bound: Option<FullJid>,
     /// Whether the present stanza stream has had a session, which it tries to resume.
@@ -186,7 +186,7 @@ impl Account {
             slot: None,
             outbox: VecDeque::new(),
             flight: Flight::default(),
-            written: Vec::new(),
+            unwritten: Vec::new(),
             bound: None,
             resumes: false,
             resumes_badly: false,
@@ -214,7 +214,10 @@ impl Account {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             self.hand_over().await;
-            mailbox.reports.fates(self.written.drain(..));
+            if self.wire.is_flushed() {
+                // Nobody will ever know more of it.
+                mailbox.reports.fates(self.unwritten.drain(..).map(Fate::Acked));
+            }
             let up = self.link.is_up();
             let waiting = matches!(self.link, Link::Waiting);
             let congested = mailbox.reports.is_congested();
@@ -224,7 +227,7 @@ impl Account {
                         return end;
                     }
                 }
-                news = self.wire.news(!self.outbox.is_empty()), if !congested => match news {
+                news = self.wire.news(!self.outbox.is_empty() || !self.unwritten.is_empty()), if !congested => match news {
                     News::Managed(event) => self.on_event(*event, &mut mailbox.reports),
                     News::Plain(heard) => self.on_heard(heard, &mut mailbox.reports),
                 },
@@ -271,8 +274,7 @@ impl Account {
                     && let Some(Outgoing { parcel, tag }) = self.outbox.pop_front()
                 {
                     plain.send(parcel);
-                    // Nobody will ever know more of it.
-                    self.written.extend(tag.map(Fate::Acked));
+                    self.unwritten.extend(tag);
                 }
             }
             // The stream panics when its worker is gone; the closure, and so the slots, go first.
@@ -334,7 +336,12 @@ enum News {
 }
 
 impl Wire {
-    /// Cancel-safe. `wants_room`: whether something waits that there was no room for.
+    /// Whether all that was handed over has been written, where that is all there is to know.
+    fn is_flushed(&self) -> bool {
+        matches!(self, Self::Plain(plain) if plain.is_flushed())
+    }
+
+    /// Cancel-safe. `wants_room`: whether something waits until what was handed over is written.
     async fn news(&mut self, wants_room: bool) -> News {
         match self {
             Self::None => std::future::pending().await,

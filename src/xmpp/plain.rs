@@ -45,7 +45,7 @@ pub(super) struct Plain {
 pub(super) enum Heard {
     Swift(Swift),
     Stanza(Box<Stanza>),
-    /// There is room for more to send.
+    /// What was to be sent is written, and there is room for more.
     Room,
     /// The connection is over.
     Gone,
@@ -67,6 +67,11 @@ impl Plain {
 
     pub(super) fn has_room(&self) -> bool {
         self.out.len() < QUEUE
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.is_flushed
     }
 
     /// Sends something with the next [`heard`](Self::heard).
@@ -118,6 +123,9 @@ impl Plain {
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
             self.out.advance(written);
         }
         if !self.is_flushed {

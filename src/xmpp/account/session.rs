@@ -14,6 +14,7 @@ use xmpp_parsers::stream_features::StreamFeatures;
 use super::link::Link;
 use super::{Account, Outgoing, Wire};
 use crate::xmpp::error::{AccountError, Step};
+use crate::xmpp::flight::Fate;
 use crate::xmpp::plain::Heard;
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
@@ -51,6 +52,7 @@ impl Account {
 
     fn on_plain_gone(&mut self, reports: &mut Reports) {
         self.wire = Wire::None;
+        reports.fates(self.unwritten.drain(..).map(Fate::Lost));
         self.disconnected(&self.line.last_words(), reports);
         self.attempt_later();
     }
@@ -78,6 +80,7 @@ impl Account {
         let acks = features.stream_management.is_some() && !self.line.acks_refused();
         reports.fates(self.flight.reset(acks));
         let Ok(jid) = bound.try_into_full() else { return self.line.hang_up() };
+        self.resumes = true;
         self.begin(jid, reports);
     }
 
@@ -87,7 +90,6 @@ impl Account {
             self.identity = jid.clone().into();
         }
         self.bound = Some(jid);
-        self.resumes = true;
         let mut presence = Presence::available();
         presence.id = Some(manners::new_id(rand::random()));
         self.outbox.push_front(Outgoing::untagged(presence));
