@@ -63,11 +63,11 @@ impl Answers {
 
     /// The next one that waits no longer.
     pub(super) fn pop(&mut self) -> Option<Transmit> {
-        let answer = if self.is_released { self.waiting.pop_front() } else { None };
-        if answer.is_none() && self.is_released {
+        let answer = self.waiting.pop_front_if(|_| self.is_released)?;
+        if self.waiting.is_empty() {
             (self.bytes, self.is_released) = (0, false);
         }
-        answer
+        Some(answer)
     }
 }
 
@@ -123,6 +123,16 @@ mod tests {
         answers.ride_along(now, BULK);
         assert!(answers.pop().is_some() && answers.pop().is_none());
         assert_eq!(answers.push(now, answer(), 1), Some(now + PATIENCE_IN_BULK), "the next one is near");
+    }
+
+    #[test]
+    fn what_went_does_not_hurry_what_comes() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        answers.push(now, answer(), BYTES);
+        assert!(answers.pop().is_some());
+        answers.ride_along(now, BULK);
+        answers.push(now, answer(), 1);
+        assert!(answers.pop().is_none());
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl<K: Copy + Ord> Sender<K> {
         let Some(rate) = self.window.rate() else { return usual.min(own.max(LARGEST)) };
         let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
         let largest_within = |most: usize, seconds: f64, blocks: f64| {
-            let sizes = std::iter::successors(Some(most), |size| Some(size / 2));
+            let sizes = std::iter::successors(Some(most), |size| Some(size.next_power_of_two() / 2));
             let is_bearable = |size: &usize| blocks * wire_size(*size) as f64 <= rate * seconds;
             sizes.take_while(|size| *size > SMALLEST).find(is_bearable).unwrap_or(most.min(SMALLEST))
         };

@@ -20,6 +20,8 @@ impl Endpoint {
         }
         self.watch(path);
         self.rearm(now, key);
+        // There may be room for another one beyond another window.
+        self.queue(now, key);
         transmit
     }
 }
