@@ -118,7 +118,7 @@ impl SendHalf {
         self.unsent.len()
     }
 
-    /// Whether so much is on its way that more can wait for an answer; but no end waits, nor what is to be sent again.
+    /// Whether more may wait for an answer: enough is on its way, and neither an end nor something lost is to be sent.
     pub(super) fn is_busy(&self) -> bool {
         self.due == 0 && self.end == End::Open && self.packets.len() >= BUSY
     }

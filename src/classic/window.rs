@@ -7,14 +7,13 @@
 
 use std::time::{Duration, Instant};
 
-/// The largest piece of data that one packet carries, in bytes.
+use crate::protocol::filling;
+
+/// The data of a packet while the window is not wide, in bytes. Windows are measured in such packets.
 pub(super) const CHUNK: usize = 4096;
-/// What a packet's stanza is just below a multiple of, in bytes, once so much is on its way that it delays nobody. So it ends
-/// with a TLS record, which spares some servers a rest.
-const RECORD: usize = 4096;
-/// So many of them at most.
+/// Once so much is on its way that a large packet delays nobody, its stanza fills so many TLS records at most.
 const MOST_RECORDS: usize = 4;
-/// What the stanza weighs at most beyond base64.
+/// What the stanza weighs at most beyond base64, in bytes.
 const AROUND: usize = 1024;
 /// Roughly what a packet weighs beyond its data, in bytes.
 const PACKET_OVERHEAD: usize = 512;
@@ -30,6 +29,8 @@ const WIDE: usize = 12 * FULL_PACKET;
 /// How often a wide window is let run empty. A server that has come to read across TLS records rests for each, and finds
 /// back to their beginnings when there is nothing left to read.
 const BREAK_INTERVAL: Duration = Duration::from_secs(1);
+/// A break costs one or two delays of the empty way. So between two there are at least this many.
+const DELAYS_BETWEEN_BREAKS: u32 = 200;
 
 /// The queueing delay above which the window shrinks.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
@@ -52,11 +53,6 @@ pub(super) struct Window {
     last_break: Option<Instant>,
     /// Nothing may be sent before all that is on its way was answered.
     in_break: bool,
-}
-
-/// How much data a stanza of so many records has.
-fn filling(records: usize) -> usize {
-    (RECORD * records - AROUND) / 4 * 3
 }
 
 /// What one packet with `data_length` bytes of data takes up in a window.
@@ -84,13 +80,13 @@ impl Window {
         !self.in_break && self.in_flight < self.limit
     }
 
-    /// How much data the next packet should carry when so much waits, in bytes; none when that should wait for more as long
-    /// as it is not all.
+    /// How much data the next packet should carry while `waiting` bytes wait. None when those fill no record: they should wait
+    /// for more, unless no answer is to come.
     pub(super) fn chunk(&self, waiting: usize) -> Option<usize> {
         if !self.is_wide() {
             return Some(CHUNK);
         }
-        (1..=MOST_RECORDS).rev().map(filling).find(|chunk| *chunk <= waiting)
+        (1..=MOST_RECORDS).rev().map(|records| filling(records, AROUND)).find(|chunk| *chunk <= waiting)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -115,23 +111,27 @@ impl Window {
         let was_full = self.filled.is_some_and(|filled| filled >= sent);
         self.on_forgotten(cost);
         let delay = now.saturating_duration_since(sent);
-        let queued = delay.saturating_sub(self.base.update(now, delay));
+        let base = self.base.update(now, delay);
+        let queued = delay.saturating_sub(base);
         if queued > TARGET_DELAY {
             self.cut(now, sent);
         } else if was_full {
             self.grow(cost);
         }
-        self.take_break(now);
+        self.take_break(now, base);
     }
 
     fn is_wide(&self) -> bool {
         self.limit >= WIDE
     }
 
-    fn take_break(&mut self, now: Instant) {
+    fn take_break(&mut self, now: Instant, base: Duration) {
         if !self.is_wide() {
             self.last_break = None;
-        } else if now.saturating_duration_since(*self.last_break.get_or_insert(now)) >= BREAK_INTERVAL {
+            return;
+        }
+        let since = now.saturating_duration_since(*self.last_break.get_or_insert(now));
+        if since >= BREAK_INTERVAL.max(DELAYS_BETWEEN_BREAKS * base) {
             self.last_break = Some(now);
             self.in_break = self.in_flight > 0;
         }

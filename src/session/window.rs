@@ -94,7 +94,8 @@ impl Window {
         }
     }
 
-    /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those.
+    /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those. Only
+    /// the delay of the empty way is looked at anew, now and then.
     pub(super) fn without_breaks() -> Self {
         Self { takes_breaks: false, ..Self::new() }
     }
@@ -133,7 +134,7 @@ impl Window {
     }
 
     /// How much a sender should have at hand to keep the way busy, in bytes: what it carries until it is acknowledged and
-    /// a little longer. While that is not known, some windows.
+    /// a little longer, and four windows at least.
     pub(super) fn appetite(&self) -> usize {
         let carried = self.rate().map_or(0.0, |rate| rate * AT_HAND.as_secs_f64());
         (carried as usize).max(4 * self.limit)
@@ -180,7 +181,8 @@ impl Window {
         if self.draining.is_some_and(|since| since <= sent) {
             self.draining = None;
         }
-        if self.note_delay(now, delay) | self.is_break_due(now, BREAK_INTERVAL, DELAYS_BETWEEN_BREAKS) {
+        let is_stale = self.note_delay(now, delay);
+        if is_stale || self.is_break_due(now, BREAK_INTERVAL, DELAYS_BETWEEN_BREAKS) {
             self.drain(now);
         }
         self.release(bytes);

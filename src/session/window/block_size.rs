@@ -7,20 +7,18 @@
 use std::time::{Duration, Instant};
 
 use super::wire_size;
+use crate::protocol::filling;
 
 const KIB: usize = 1024;
-const LADDER: [usize; 7] = [KIB, 2 * KIB, 4 * KIB, filling(8), filling(16), filling(32), filling(64)];
-
-/// The block whose stanza is just below so many KiB: where servers take the most, what is written ends with a TLS record.
-const fn filling(kib: usize) -> usize {
-    /// What a stanza around a block weighs at most, and the answer to another one behind it, in bytes.
-    const AROUND: usize = 384;
-    (kib * KIB - AROUND) / 4 * 3
-}
+/// What a stanza around a block weighs at most, and the answer to another one behind it, in bytes.
+const AROUND: usize = 384;
+/// The large ones fill TLS records: two, four, eight, sixteen.
+const LADDER: [usize; 7] =
+    [KIB, 2 * KIB, 4 * KIB, filling(2, AROUND), filling(4, AROUND), filling(8, AROUND), filling(16, AROUND)];
 
 /// The largest size that a slow way may have. Beyond it base64 is nearly all of the overhead.
 const LARGEST_SLOW: usize = 2;
-/// A way is slow while a block of the next size takes longer than this.
+/// A way is slow while a block of the largest such size takes longer than so many seconds. None that is larger may, either.
 const SWIFT: f64 = 0.1;
 /// A slow way takes a larger size if one block of it takes no longer than this many seconds, ...
 const ACCEPTABLE: f64 = 0.62;
@@ -34,16 +32,16 @@ const SLOW_EPOCH: Duration = Duration::from_secs(2);
 /// A size is tried for so many blocks, and so long.
 const EPOCH_BLOCKS: usize = 24;
 const EPOCH: Duration = Duration::from_millis(100);
-/// By which factor another size must be better.
+/// By which factor another size must be better, ...
 const BETTER: f64 = 1.03;
+/// ... and on a slow way, where the larger one costs everybody who is in a hurry.
+const MUCH_BETTER: f64 = 1.3;
 /// Where a block takes less than this many seconds only the bytes around it count, and rates are too noisy to walk by them:
 const NO_TIME: f64 = 0.005;
 /// a larger one need hardly be worse,
 const HARDLY_WORSE: f64 = 0.93;
 /// and a smaller one has to be clearly better.
 const CLEARLY_BETTER: f64 = 1.12;
-/// ... and on a slow way, where the larger one costs everybody who is in a hurry.
-const MUCH_BETTER: f64 = 1.3;
 /// How many epochs no other size is tried, after the first attempts and at most.
 const FIRST_REST: u32 = 8;
 const LONGEST_REST: u32 = 64;
