@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// An acknowledgement is due after so much, however fast it came,
-const MUCH: usize = 128 * 1024;
+const MUCH: usize = 192 * 1024;
 /// or after this long when it was so much, or when the peer waits for it,
 const SOME: usize = 64 * 1024;
 const SHORTLY: Duration = Duration::from_millis(200);
