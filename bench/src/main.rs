@@ -47,7 +47,7 @@ use samples::{NOT_MEASURED, Samples};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
-       bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells ACCOUNTS SECONDS
+       bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells|idle ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
        bench readme PATH-OF-RESULTS PATH-OF-README";

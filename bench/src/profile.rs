@@ -22,8 +22,9 @@ struct Subject<'a> {
     pair: &'a Pair,
 }
 
-/// Runs `load` (`bulk`, `cells` or `idle`, which is cells with a pause before each) over an unlimited `server` with `protocol` and so many `accounts` a side, for so many
-/// `seconds`, and prints what each process took. The process ids are printed before, for a profiler.
+/// Runs `load` (`bulk`, `cells` or `idle`, which is cells with a pause before each) over an unlimited `server` with
+/// `protocol` and so many `accounts` a side, for so many `seconds`, and prints what each process took. The process ids are
+/// printed before, for a profiler.
 pub(crate) fn run(executable: &Path, target: SocketAddr, words: &[&str]) -> Result<()> {
     let [server, protocol, load, accounts, seconds] = words else { bail!("five words are wanted") };
     let kind = match *server {

@@ -25,7 +25,7 @@ const END: u8 = b'*';
 /// At least so much is written at a time, in bytes.
 const BATCH: usize = 32 * 1024;
 const BUFFER: usize = 256 * 1024;
-/// Prosody reads so much and looks whether it was all of a TLS record, in bytes.
+/// A divisor of what Prosody reads before it looks whether that was all of a TLS record, in bytes.
 const RECORD: usize = 4096;
 
 /// How stanzas lie in TLS records.

@@ -25,10 +25,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// sessions are, and what asking costs is time that the servers would have for others.
 const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
 
-/// After a packet that the peer has said nothing since, another does not go at once that lacks more than half of its block,
-/// or more than this, in bytes, ...
+/// A packet that lacks more than half of its block, or more than this, in bytes, does not follow at once on one since which
+/// nothing has come from the peer, ...
 const LACKING: usize = 2048;
-/// ... but waits for more, so long. Whoever answers each other does not wait.
+/// ... but waits for more, so long. Those who answer each other do not wait.
 const COALESCING: Duration = Duration::from_millis(2);
 
 /// A session that has carried so much, or is to, is worth more than a few paths: a visit is over by then.
@@ -43,7 +43,7 @@ const RANGES: usize = 4096;
 /// Ranges of counters that one acknowledgement names at most.
 const ACK_RANGES: usize = 32;
 
-/// Puts of the streams into a packet what has room there.
+/// Writes as many frames of the streams as a packet has room for.
 type WriteFrames = fn(&mut Streams, &mut Vec<u8>, usize) -> Sent;
 
 /// What both ends share.
@@ -149,7 +149,7 @@ impl Established {
         for frame in Reader::new(plaintext) {
             let frame = frame.map_err(|_| BadPacket::Violation)?;
             wants_ack |= frame.wants_ack();
-            is_awaited |= is_urgent(&frame);
+            is_awaited |= is_waited_for(&frame);
             if let Some(closed) = self.handle_frame(now, frame)? {
                 return Ok(Some(closed));
             }
@@ -318,7 +318,7 @@ impl Established {
 }
 
 /// Whether the peer waits until it knows that this has arrived. For the rest nothing waits but its buffers.
-fn is_urgent(frame: &Frame) -> bool {
+fn is_waited_for(frame: &Frame) -> bool {
     use Frame::{Accept, Data, Jids, Open, Ping, Reset, Stop};
     matches!(
         frame,

@@ -102,14 +102,14 @@ impl Path {
         self.express = self.outstanding.back().map(|sent| sent.iq);
     }
 
-    /// More will be sent only when some of what is on its way has arrived, though there may be room.
-    pub(super) fn note_backed_up(&mut self, now: Instant) {
-        self.window.on_backed_up(now);
-    }
-
     /// Whether such a block is on its way.
     pub(super) fn has_express(&self) -> bool {
         self.express.is_some()
+    }
+
+    /// More will be sent only when some of what is on its way has arrived, though there may be room.
+    pub(super) fn note_backed_up(&mut self, now: Instant) {
+        self.window.on_backed_up(now);
     }
 
     fn push(&mut self, now: Instant, iq: IqId, block: Option<usize>) {

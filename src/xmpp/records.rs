@@ -1,9 +1,9 @@
 //! What is written, in TLS records that servers can read without a rest.
 //!
-//! Prosody reads 8192 bytes at a time. When they end in the middle of a TLS record it rests for a millisecond before it
-//! goes on, so that it takes no more than 4 MB/s from one connection, whatever its processor could do. When all records
-//! have a length by which 8192 can be divided it never has to rest. So while much is written records are [`RECORD`] bytes
-//! long, and the last one of each batch is filled up with spaces, which mean nothing between stanzas (RFC 6120 section
+//! Prosody reads in pieces, of whose length [`RECORD`] is a divisor. When a piece ends in the middle of a TLS record it
+//! rests for a millisecond before it goes on, so that it takes no more than 4 MB/s from one connection, whatever its
+//! processor could do. So while much is written records are [`RECORD`] bytes long, and the last one of each batch is filled
+//! up with spaces, which mean nothing between stanzas (RFC 6120 section
 //! 4.6.1). Otherwise what is written together is one record, as anybody's would be.
 
 use std::io;
@@ -30,7 +30,7 @@ const PACE: f64 = 500_000.0;
 
 /// Spaces may be this part of what is written, ...
 const SHARE: usize = 16;
-/// ... and so many at once, after less was needed for some time.
+/// ... and so many may be saved up while fewer are needed.
 const MOST: usize = 2 * RECORD;
 
 /// Collects what is written until it is flushed.

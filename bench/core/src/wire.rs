@@ -1,7 +1,8 @@
 //! What a core wants sent, as the bytes that go to the server, and the bytes that come from it, as the core understands them.
 //!
 //! Everything here that knows of stanzas is in this file. It writes and reads as `tokio_xmpp` does once a stream is open:
-//! one encoder and one parser for the whole life of a connection, into one buffer.
+//! one encoder and one parser for the whole life of a connection, into one buffer. What accounts without XEP-0198 do
+//! themselves goes through `swift`, as there.
 
 use bytes::BytesMut;
 use hexchat_pt::carrier::{Carrier, Received};
