@@ -10,6 +10,7 @@
 //! | `account` | one login: the task, and its states |
 //! | `flight` | which stanzas are acknowledged, which are lost |
 //! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
+//! | `binding` | from there to a resource, without XEP-0198 |
 //! | `line` | why a connection ended |
 //! | `records` | TLS records that servers can read without a rest |
 //! | `plain` | a connection without XEP-0198 |
@@ -23,6 +24,7 @@
 
 mod account;
 mod backoff;
+mod binding;
 mod connector;
 mod dialer;
 mod error;

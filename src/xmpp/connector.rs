@@ -5,16 +5,12 @@ use std::borrow::Cow;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
-use tokio_xmpp::Stanza;
 use tokio_xmpp::connect::AsyncReadAndWrite;
 use tokio_xmpp::stanzastream::Connection;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, PendingFeaturesRecv, ReadError, StreamHeader, Timeouts, XmppStreamElement,
-    initiate_stream,
+    FallibleStreamElement, PendingFeaturesRecv, StreamHeader, Timeouts, XmppStreamElement, initiate_stream,
 };
-use xmpp_parsers::bind::{BindQuery, BindResponse};
-use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::Jid;
 use xmpp_parsers::ns;
 use xmpp_parsers::starttls;
 
@@ -22,11 +18,9 @@ use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::line::{Line, Tapped};
 use super::login::log_in;
-use super::manners;
-use super::plain::Plain;
 use super::records::{BATCH, Recorded};
 use super::sasl::Exchange;
-use super::socket::PromptSocket;
+use super::socket::{Io, PromptSocket};
 use super::timing;
 use super::tls::Tls;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
@@ -39,8 +33,7 @@ const READ_BUFFER: usize = 16 * 1024;
 /// What is read from the network at a time, or written: a batch and what TLS adds to it.
 const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
 
-type Io = Box<dyn AsyncReadAndWrite + Send>;
-type XmppStream<S> = tokio_xmpp::xmlstream::XmlStream<S, FallibleStreamElement>;
+pub(super) type XmppStream<S> = tokio_xmpp::xmlstream::XmlStream<S, FallibleStreamElement>;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
@@ -62,52 +55,6 @@ enum Security {
 pub(super) struct LoggedIn {
     pub(super) connection: Connection,
     pub(super) line: Line,
-}
-
-/// A stream with a resource, without XEP-0198, and the handle to its connection.
-pub(super) struct Bound {
-    pub(super) jid: FullJid,
-    pub(super) plain: Plain,
-    pub(super) line: Line,
-}
-
-/// Binds the resource that was asked for (RFC 6120 section 7), within [`timing::OPENING`].
-pub(super) async fn bind(LoggedIn { connection, line }: LoggedIn) -> Result<Bound, AccountError> {
-    let Connection { mut stream, identity, .. } = connection;
-    match timeout(timing::OPENING, ask_for_resource(&mut stream, &identity)).await {
-        Ok(Ok(jid)) => Ok(Bound { jid, plain: Plain::new(stream.into_inner()), line }),
-        Ok(Err(error)) => Err(fault_of(&line, Step::Session, error)),
-        Err(_) => Err(AccountError::TimedOut(Step::Session)),
-    }
-}
-
-async fn ask_for_resource(stream: &mut XmppStream<Io>, identity: &Jid) -> Result<FullJid, AccountError> {
-    const STEP: Step = Step::Session;
-    let id = manners::new_id(rand::random());
-    let query = BindQuery::new(identity.resource().map(ToString::to_string));
-    let request = Iq::Set { from: None, to: None, id: id.clone(), payload: query.into() };
-    let request = XmppStreamElement::Stanza(request.into());
-    stream.send(&request).await.map_err(|error| AccountError::io(STEP, &error))?;
-    loop {
-        let element =
-            stream.next().await.map(|element| element.and_then(|element| element.into_read_error()));
-        match element {
-            Some(Ok(XmppStreamElement::Stanza(Stanza::Iq(iq)))) if iq.id() == id => {
-                return bound_as(iq).ok_or(AccountError::Protocol(STEP));
-            }
-            Some(Ok(XmppStreamElement::Stanza(_)) | Err(ReadError::SoftTimeout)) => {}
-            Some(Err(ReadError::HardError(error))) => return Err(AccountError::io(STEP, &error)),
-            Some(Ok(_) | Err(ReadError::ParseError(_))) => return Err(AccountError::Protocol(STEP)),
-            Some(Err(ReadError::StreamFooterReceived)) | None => return Err(AccountError::Closed(STEP)),
-        }
-    }
-}
-
-fn bound_as(answer: Iq) -> Option<FullJid> {
-    match answer {
-        Iq::Result { payload: Some(payload), .. } => Some(BindResponse::try_from(payload).ok()?.jid),
-        _ => None,
-    }
 }
 
 impl Connector {
@@ -254,7 +201,7 @@ impl Connector {
 
 /// What really went wrong when an attempt on `line` ended in `error`. To the parser and the login code, a stream error
 /// (by which a server bars us), the end of the connection and what comes of too much are all nonsense.
-fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
+pub(super) fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
     if error.is_permanent() {
         return error;
     }

@@ -12,12 +12,12 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncBufRead as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_xmpp::Stanza;
-use tokio_xmpp::connect::AsyncReadAndWrite;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ns;
 use xmpp_parsers::ping::Ping;
 
 use super::framer::Framer;
+use super::socket::Io;
 use super::swift::{self, Swift};
 use super::{PROBE, Parcel, timing};
 
@@ -26,8 +26,6 @@ const QUEUE: usize = 256 * 1024;
 
 /// The end of a stream.
 const FOOTER: &[u8] = b"</stream:stream>";
-
-type Io = Box<dyn AsyncReadAndWrite + Send>;
 
 /// The connection.
 pub(super) struct Plain {

@@ -6,6 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_xmpp::connect::AsyncReadAndWrite;
+
+/// A connection, whatever lies between us and its socket.
+pub(super) type Io = Box<dyn AsyncReadAndWrite + Send>;
 
 /// A TCP stream that neither holds back small writes nor acknowledges late.
 ///

@@ -9,7 +9,8 @@ use tokio_xmpp::stanzastream::StanzaStream;
 
 use super::link::{Arrival, Link, Progress};
 use super::{Account, QUEUE, Slot, Wire};
-use crate::xmpp::connector::{self, Bound, LoggedIn};
+use crate::xmpp::binding::{self, Bound};
+use crate::xmpp::connector::LoggedIn;
 use crate::xmpp::error::AccountError;
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
@@ -63,7 +64,7 @@ impl Account {
             let logged_in = connector.log_in(&dialer, identity).await?;
             match management {
                 StreamManagement::Wanted => Ok(Arrival::LoggedIn(Box::new(logged_in))),
-                StreamManagement::Unwanted => connector::bind(logged_in).await.map(Arrival::Bound),
+                StreamManagement::Unwanted => binding::bind(logged_in).await.map(Arrival::Bound),
             }
         }));
     }

@@ -4,7 +4,8 @@ use std::pin::Pin;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::xmpp::connector::{Bound, LoggedIn};
+use crate::xmpp::binding::Bound;
+use crate::xmpp::connector::LoggedIn;
 use crate::xmpp::error::AccountError;
 
 pub(super) type Attempt = Pin<Box<dyn Future<Output = Result<Arrival, AccountError>> + Send>>;
