@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::ways::open_paths;
 use super::{Endpoint, SessionKey};
 use crate::session::{Transmit, express};
 
@@ -10,9 +11,7 @@ impl Endpoint {
     pub(super) fn express_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
         let session = self.sessions.get_mut(&key)?;
         let state = session.state.as_mut().filter(|state| state.wants_express())?;
-        let ways = session.ways.iter().filter_map(|id| Some((*id, self.ways.get(id)?)));
-        let open = ways.filter(|(_, way)| way.is_open());
-        let path = express::choose(open.map(|(id, way)| (id, &way.path)), now)?;
+        let path = express::choose(open_paths(&session.ways, &self.ways), now)?;
         let block = state.express_packet(now, path)?;
         let transmit = self.block(now, path, block);
         if let Some(way) = self.ways.get_mut(&path) {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::ways::open_paths;
 use super::{Endpoint, SessionKey, TimerKey};
 use crate::session::Transmit;
 use crate::session::scheduler::{self, Choice};
@@ -45,12 +46,7 @@ impl Endpoint {
             self.senders.leave(account, key);
         }
         let state = session.state.as_mut().filter(|state| state.wants_to_send(now))?;
-        let open = session
-            .ways
-            .iter()
-            .filter_map(|id| Some((*id, self.ways.get(id)?)))
-            .filter(|(_, way)| way.is_open());
-        let paths = open.map(|(id, way)| (id, &way.path));
+        let paths = open_paths(&session.ways, &self.ways);
         let (waiting, full) = (state.streams.unsent_bytes(), &mut session.waits_at);
         let choice = scheduler::choose(paths, (&self.senders, key), now, waiting, full);
         let Choice::Send(path, room) = choice else {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
+use super::ways::open_paths;
 use super::{Endpoint, Place, SessionKey, TimerKey, Way};
 use crate::protocol::{CloseReason, Event, StreamId};
 use crate::session::frame::SessionClose;
@@ -30,8 +31,8 @@ impl Endpoint {
     fn fit_buffers(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(&key) else { return };
         let Some(state) = session.state.as_mut() else { return };
-        let open = session.ways.iter().filter_map(|id| self.ways.get(id)).filter(|way| way.is_open());
-        state.streams.fit_send_buffers(open.map(|way| way.path.appetite()).sum());
+        let appetites = open_paths(&session.ways, &self.ways).map(|(_, path)| path.appetite());
+        state.streams.fit_send_buffers(appetites.sum());
     }
 
     /// Keeps the sum of what all sessions keep, and tells who waits for it to become less.

@@ -1,6 +1,6 @@
 //! Paths: how they are opened, and what happens when one ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +23,15 @@ const HOPELESS: u32 = 3;
 
 /// A path that lived for less than this has failed, whatever it said at first.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
+
+/// Those of a session's paths by which packets may go.
+pub(super) fn open_paths<'a>(
+    ids: &'a BTreeSet<PathId>,
+    ways: &'a BTreeMap<PathId, Way>,
+) -> impl Iterator<Item = (PathId, &'a Path)> {
+    let ways = ids.iter().filter_map(|id| Some((*id, ways.get(id)?)));
+    ways.filter(|(_, way)| way.is_open()).map(|(id, way)| (id, &way.path))
+}
 
 impl Way {
     pub(super) fn bytestream(&self) -> Bytestream {
