@@ -8,6 +8,7 @@
 //! An answer shows that the server has read what it answers and everything that was sent before. So those who answer late, or
 //! not at all, take no room from others.
 
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -20,17 +21,8 @@ use super::turns::{Turns, Used};
 use super::window::{Window, pipe, wire_size};
 use crate::protocol::AccountId;
 
-/// Whoever always waits should not wait for longer than so many seconds: blocks become smaller, until they are as small as
-/// makes sense. Smaller ones cost everybody some of the rate, and who sends now and then does not wait so long anyway.
-const LONGEST_ROUND: f64 = 30.0;
-
-/// The sizes of blocks that a path may get without experience of its own, which it cannot have while it shares.
-const SMALLEST: usize = 1024;
-const LARGEST: usize = 4096;
 /// Blocks that take so much of the way's time keep it busy.
 const NEARLY: f64 = 0.9;
-/// None that is larger than the window wants takes longer than so many seconds.
-const LONGEST_BLOCK: f64 = 0.75;
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -254,16 +246,8 @@ impl<K: Copy + Ord> Sender<K> {
 
     /// What suits the account, and those who wait for their turns.
     fn block_size(&self, own: usize, accounts: usize) -> usize {
-        let usual = self.window.block_size();
-        let Some(rate) = self.window.rate() else { return usual.min(own.max(LARGEST)) };
         let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
-        let largest_within = |most: usize, seconds: f64, blocks: f64| {
-            let sizes = std::iter::successors(Some(most), |size| Some(size.next_power_of_two() / 2));
-            let is_bearable = |size: &usize| blocks * wire_size(*size) as f64 <= rate * seconds;
-            sizes.take_while(|size| *size > SMALLEST).find(is_bearable).unwrap_or(most.min(SMALLEST))
-        };
-        let swift = largest_within(LARGEST, LONGEST_BLOCK, 1.0);
-        largest_within(usual.max(swift).min(own.max(LARGEST)), LONGEST_ROUND, turns)
+        size::of_shared(self.window.block_size(), own, self.window.rate(), turns)
     }
 
     fn on_sent(&mut self, now: Instant, path: PathId, iq: IqId, bytes: usize) {
