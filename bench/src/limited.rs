@@ -75,8 +75,7 @@ struct Lab<'a> {
 
 impl Lab<'_> {
     fn server(&self, kind: Kind, rate: Rate, accounts: usize) -> Result<ChatServer> {
-        let users = ours::users(accounts);
-        ChatServer::start(kind, rate, &users.iter().map(String::as_str).collect::<Vec<_>>())
+        ours::server(kind, rate, &ours::users(accounts))
     }
 
     fn setup<'a>(&'a self, chat: &'a ChatServer, accounts: usize) -> Setup<'a> {

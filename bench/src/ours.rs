@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use hexchat_lab::process::Spawn;
-use hexchat_lab::{ChatServer, Process};
+use hexchat_lab::{ChatServer, Kind, Process, Rate};
 use tempfile::TempDir;
 
 use crate::PATIENCE;
@@ -43,6 +43,11 @@ pub(crate) struct Pair {
 /// Their accounts, for as many as there can be.
 pub(crate) fn users(accounts: usize) -> Vec<String> {
     (1..=accounts).flat_map(|n| [client(n), bridge(n)]).collect()
+}
+
+/// A chat server with accounts for these.
+pub(crate) fn server(kind: Kind, rate: Rate, users: &[String]) -> Result<ChatServer> {
+    ChatServer::start(kind, rate, &users.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn client(n: usize) -> String {

@@ -79,8 +79,7 @@ fn crowd(executable: &Path, target: SocketAddr, samples: &mut Samples) -> Result
 }
 
 fn server(users: &[String]) -> Result<ChatServer> {
-    let users: Vec<_> = users.iter().map(String::as_str).collect();
-    ChatServer::start(Kind::Prosody, Rate::Unlimited, &users)
+    ours::server(Kind::Prosody, Rate::Unlimited, users)
 }
 
 fn setup<'a>(executable: &'a Path, chat: &'a ChatServer, accounts: usize, target: SocketAddr) -> Setup<'a> {

@@ -37,8 +37,7 @@ pub(crate) fn measure(kind: Kind, executable: &Path, target: SocketAddr, plan: &
     say(&format!("{} without limits", name_of(kind)));
     let mut users = ours::users(2);
     users.extend(SLIXMPP.iter().chain(RAW.as_flattened()).map(ToString::to_string));
-    let users: Vec<_> = users.iter().map(String::as_str).collect();
-    let chat = match ChatServer::start(kind, Rate::Unlimited, &users) {
+    let chat = match ours::server(kind, Rate::Unlimited, &users) {
         Ok(chat) => chat,
         Err(error) => return samples.fail(name_of(kind), &format!("{error:#}")),
     };
@@ -59,10 +58,8 @@ pub(crate) fn measure(kind: Kind, executable: &Path, target: SocketAddr, plan: &
 /// What goes over the wire where large blocks are best.
 pub(crate) fn measure_wire(executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
     say("bytes on the wire");
-    let users = ours::users(1);
-    let users: Vec<_> = users.iter().map(String::as_str).collect();
     let kind = Kind::Ejabberd;
-    match ChatServer::start(kind, Rate::Unlimited, &users) {
+    match ours::server(kind, Rate::Unlimited, &ours::users(1)) {
         Ok(chat) => {
             let run = Run { kind, chat: &chat, executable, target, plan, samples };
             wire::measure_fast(run.setup(Protocol::Secure, 1), plan, run.samples);
