@@ -71,7 +71,10 @@ impl Endpoint {
     ) -> Option<T> {
         let session = self.sessions.get(&key)?;
         let caller = session.caller.as_ref()?;
-        let busy = self.pairs_of(session);
+        let is_hopeful = |way: &Way| !way.is_open() || way.path.is_usable();
+        let have_all_stalled = !session.ways.iter().any(|id| self.ways.get(id).is_some_and(is_hopeful));
+        // Whether the bridge still knows the session only an attempt can tell, and be it between the same accounts.
+        let busy = if have_all_stalled { BTreeSet::new() } else { self.pairs_of(session) };
         // Before there is a session, and when it must be asked for, one attempt at a time.
         let is_trying = session.ways.iter().any(|id| self.ways.get(id).is_some_and(|way| !way.is_open()));
         if is_trying && (session.state.is_none() || caller.must_ask) {
