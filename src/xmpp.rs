@@ -17,6 +17,7 @@
 //! | [`swift`] | the stanzas that there are many of |
 //! | `framer`, `scanner` | where elements begin and end |
 //! | `meter` | how much a server may send in one piece |
+//! | `outbox` | what waits to be handed over, and when that is too much |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `retire` | how a stanza stream ends without a panic |
 //! | `backoff`, `timing` | how long to wait, and for what |
@@ -34,6 +35,7 @@ mod line;
 mod login;
 pub mod manners;
 mod meter;
+mod outbox;
 mod plain;
 mod records;
 mod reports;
@@ -54,9 +56,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::FullJid;
 
-use self::account::{Command, Mailbox, Outgoing};
+use self::account::{Command, Mailbox};
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
+use self::outbox::Outgoing;
 use self::reports::Reports;
 use self::swift::Swift;
 use crate::config::AccountConfig;

@@ -486,6 +486,31 @@ async fn pings_are_answered_by_the_account_itself() {
 }
 
 #[tokio::test]
+async fn who_asks_and_does_not_read_the_answers_is_not_read_either() {
+    const MANY: usize = 100_000;
+    let server = MockServer::start().await;
+    let (pool, mut events) = AccountPool::new(Dialer::direct());
+    pool.open(server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    peer.presence().await;
+    let from: Option<Jid> = Some("bob@mock.example/there".parse().unwrap());
+    let mut sent = 0;
+    while sent < MANY {
+        let ping = Iq::Get { from: from.clone(), to: None, id: "x".repeat(4000), payload: Ping.into() };
+        match timeout(Duration::from_secs(1), peer.try_send(ping.into())).await {
+            Ok(written) => written.unwrap(),
+            Err(_) => break,
+        }
+        sent += 1;
+    }
+    assert!(sent < MANY, "everything was taken in, and the answers kept");
+    for _ in 0..sent {
+        assert!(matches!(peer.stanza().await, Stanza::Iq(Iq::Result { .. })));
+    }
+}
+
+#[tokio::test]
 async fn shutdown_sends_what_is_queued_and_says_goodbye() {
     let server = MockServer::start().await;
     let mut client = Client::open(server.anonymous());

@@ -18,7 +18,6 @@ mod connecting;
 mod link;
 mod session;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +34,10 @@ use super::dialer::Dialer;
 use super::error::AccountError;
 use super::flight::{Fate, Flight};
 use super::line::Line;
-use super::plain::{Heard, Plain};
+use super::outbox::{Outbox, Outgoing};
+use super::plain::{Heard, Plain, Wanted};
 use super::reports::Reports;
-use super::{AccountEvent, AccountStatus, Parcel, StreamManagement, timing};
+use super::{AccountEvent, AccountStatus, StreamManagement, timing};
 use crate::config::{AccountConfig, Credential};
 use link::Link;
 
@@ -57,19 +57,6 @@ pub(super) enum Command {
 
 /// Dropped when the account has logged out.
 pub(super) type Done = oneshot::Sender<()>;
-
-/// A stanza to send.
-pub(super) struct Outgoing {
-    pub(super) parcel: Parcel,
-    pub(super) tag: Option<u64>,
-}
-
-impl Outgoing {
-    /// Something that nobody asks about afterwards.
-    fn untagged(stanza: impl Into<Parcel>) -> Self {
-        Self { parcel: stanza.into(), tag: None }
-    }
-}
 
 /// The owner's end of an account.
 pub(super) struct Mailbox {
@@ -150,7 +137,7 @@ struct Account {
     wire: Wire,
     slots: mpsc::UnboundedReceiver<Slot>,
     slot: Option<Slot>,
-    outbox: VecDeque<Outgoing>,
+    outbox: Outbox,
     flight: Flight,
     /// What was handed over without XEP-0198, and may not be written yet.
     unwritten: Vec<u64>,
@@ -184,7 +171,7 @@ impl Account {
             wire: Wire::None,
             slots: mpsc::unbounded_channel().1,
             slot: None,
-            outbox: VecDeque::new(),
+            outbox: Outbox::default(),
             flight: Flight::default(),
             unwritten: Vec::new(),
             bound: None,
@@ -202,7 +189,8 @@ impl Account {
             End::Closed(_) => self.log_out().await,
             End::Failed(_) => {
                 mailbox.reports.fates(self.flight.abandon());
-                mailbox.reports.fates(self.outbox.drain(..).filter_map(|unsent| unsent.tag.map(Fate::Lost)));
+                let unsent = std::iter::from_fn(|| self.outbox.pop_front());
+                mailbox.reports.fates(unsent.filter_map(|unsent| unsent.tag.map(Fate::Lost)));
             }
         }
         self.let_go();
@@ -221,13 +209,18 @@ impl Account {
             let up = self.link.is_up();
             let waiting = matches!(self.link, Link::Waiting);
             let congested = mailbox.reports.is_congested();
+            let wanted = Wanted {
+                room: !self.outbox.is_empty() || !self.unwritten.is_empty(),
+                // Who asks for more than the server takes from us has to wait, and fills no memory.
+                news: !self.outbox.is_crowded(),
+            };
             tokio::select! {
                 _ = mailbox.commands.recv_many(&mut batch, BATCH) => {
                     if let Some(end) = self.obey(&mut batch) {
                         return end;
                     }
                 }
-                news = self.wire.news(!self.outbox.is_empty() || !self.unwritten.is_empty()), if !congested => match news {
+                news = self.wire.news(wanted), if !congested => match news {
                     News::Managed(event) => self.on_event(*event, &mut mailbox.reports),
                     News::Plain(heard) => self.on_heard(heard, &mut mailbox.reports),
                 },
@@ -281,7 +274,8 @@ impl Account {
             Wire::Managed(_) if self.slots.is_closed() => {}
             Wire::Managed(stream) => {
                 let room = QUEUE.saturating_sub(self.flight.queued()).min(self.outbox.len());
-                for Outgoing { parcel, tag } in self.outbox.drain(..room) {
+                for _ in 0..room {
+                    let Some(Outgoing { parcel, tag }) = self.outbox.pop_front() else { return };
                     let Some(stanza) = parcel.into_stanza() else { continue };
                     let token = stream.send(stanza).await;
                     self.flight.push(token, tag);
@@ -303,7 +297,7 @@ impl Account {
                     Wire::None => return,
                     Wire::Managed(_) => self.flight.room().await,
                     Wire::Plain(plain) => {
-                        if matches!(plain.heard(true).await, Heard::Gone) {
+                        if matches!(plain.heard(Wanted { room: true, news: true }).await, Heard::Gone) {
                             return;
                         }
                     }
@@ -341,12 +335,12 @@ impl Wire {
         matches!(self, Self::Plain(plain) if plain.is_flushed())
     }
 
-    /// Cancel-safe. `wants_room`: whether something waits until what was handed over is written.
-    async fn news(&mut self, wants_room: bool) -> News {
+    /// Cancel-safe.
+    async fn news(&mut self, wanted: Wanted) -> News {
         match self {
             Self::None => std::future::pending().await,
             Self::Managed(stream) => News::Managed(Box::new(stream.next().await)),
-            Self::Plain(plain) => News::Plain(plain.heard(wants_room).await),
+            Self::Plain(plain) => News::Plain(plain.heard(wanted).await),
         }
     }
 }

@@ -66,6 +66,14 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_place_in_a_stream_comes_out_as_well_and_swallows_nothing() {
+        let pieces = ["<!-- x -->", "<?x?>", "<!DOCTYPE x>"];
+        for piece in pieces {
+            assert_eq!(elements(&[piece.as_bytes(), b"<a/>"]), [piece, "<a/>"]);
+        }
+    }
+
+    #[test]
     fn what_is_not_complete_stays_inside() {
         assert_eq!(elements(&[b"<a/><b>"]), ["<a/>"]);
         assert_eq!(elements(&[b" \n "]), [""; 0]);

@@ -39,6 +39,15 @@ pub(super) struct Plain {
     was_asked: bool,
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// That everything is written.
+    pub(super) room: bool,
+    /// What the server says.
+    pub(super) news: bool,
+}
+
 /// What happened.
 pub(super) enum Heard {
     Swift(Swift),
@@ -85,8 +94,8 @@ impl Plain {
     }
 
     /// Writes what there is, and waits for the next thing to happen. Cancel-safe.
-    pub(super) async fn heard(&mut self, wants_room: bool) -> Heard {
-        std::future::poll_fn(|cx| self.poll_heard(cx, wants_room)).await
+    pub(super) async fn heard(&mut self, wanted: Wanted) -> Heard {
+        std::future::poll_fn(|cx| self.poll_heard(cx, wanted)).await
     }
 
     /// What has come already, and needs no waiting.
@@ -98,24 +107,35 @@ impl Plain {
         }
     }
 
-    fn poll_heard(&mut self, cx: &mut Context<'_>, wants_room: bool) -> Poll<Heard> {
+    fn poll_heard(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<Heard> {
+        let before = self.out.len();
         match self.poll_write_out(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Heard::Gone),
-            Poll::Ready(Ok(())) if wants_room => return Poll::Ready(Heard::Room),
+            Poll::Ready(Ok(())) if wanted.room => return Poll::Ready(Heard::Room),
             _ => {}
         }
+        if !wanted.news && self.out.len() < before {
+            // Who is not listened to shows by reading that he is there.
+            self.note_life();
+        }
+        if wanted.news
+            && let Poll::Ready(heard) = self.poll_news(cx)
+        {
+            return Poll::Ready(heard);
+        }
+        ready!(self.poll_silence(cx));
+        Poll::Ready(Heard::Gone)
+    }
+
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
         loop {
             if let Some(heard) = self.heard_before() {
                 return Poll::Ready(heard);
             }
-            match self.poll_read(cx) {
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return Poll::Ready(Heard::Gone),
-                Poll::Pending => break,
+            if !ready!(self.poll_read(cx)) {
+                return Poll::Ready(Heard::Gone);
             }
         }
-        ready!(self.poll_silence(cx));
-        Poll::Ready(Heard::Gone)
     }
 
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -143,9 +163,13 @@ impl Plain {
             }
         };
         Pin::new(&mut self.io).consume(length);
+        self.note_life();
+        Poll::Ready(true)
+    }
+
+    fn note_life(&mut self) {
         self.last_heard = Instant::now();
         self.was_asked = false;
-        Poll::Ready(true)
     }
 
     /// Asks a server that is silent for a sign of life; ready when there is none.

@@ -24,7 +24,8 @@ enum Place {
     End,
     /// In `<?…>`, which has no content.
     Declaration,
-    /// Behind `<!`, with so many brackets seen: at the second of `<![CDATA[` it begins.
+    /// Behind `<!`, with so many brackets seen: at the second of `<![CDATA[` it begins. Everything else has no place in a
+    /// stream, and is over at the next `>`.
     Bang(u8),
     /// In a CDATA section, behind so many closing brackets.
     Cdata(u8),
@@ -93,7 +94,9 @@ impl Place {
             (Self::Bang(0), b'[') => Self::Bang(1),
             (Self::Bang(1), b'[') => Self::Cdata(0),
             (Self::Cdata(seen), b']') => Self::Cdata(2.min(seen + 1)),
-            (Self::Start { .. } | Self::End | Self::Declaration | Self::Cdata(2), b'>') => Self::Text,
+            (Self::Start { .. } | Self::End | Self::Declaration | Self::Bang(_) | Self::Cdata(2), b'>') => {
+                Self::Text
+            }
             (Self::Cdata(_), _) => Self::Cdata(0),
             (Self::Start { .. }, b'"' | b'\'') => Self::Value(byte),
             (Self::Value(quote), _) if quote != byte => self,

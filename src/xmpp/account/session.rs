@@ -12,9 +12,10 @@ use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::link::Link;
-use super::{Account, Outgoing, Wire};
+use super::{Account, Wire};
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::flight::Fate;
+use crate::xmpp::outbox::Outgoing;
 use crate::xmpp::plain::Heard;
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
@@ -44,7 +45,9 @@ impl Account {
                 Heard::Gone => return self.on_plain_gone(reports),
             }
             next = match &mut self.wire {
-                Wire::Plain(plain) if !reports.is_congested() => plain.heard_before(),
+                Wire::Plain(plain) if !reports.is_congested() && !self.outbox.is_crowded() => {
+                    plain.heard_before()
+                }
                 _ => None,
             };
         }
