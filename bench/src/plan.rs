@@ -37,7 +37,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Below nine minutes.
+    /// Ten minutes.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,

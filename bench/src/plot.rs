@@ -101,7 +101,8 @@ fn delays(samples: &Samples) -> Panel<'_> {
 fn numbered(samples: &Samples, start: &str, unit: f64) -> Vec<(f64, f64)> {
     let number =
         |(name, spread): (&str, crate::samples::Spread)| Some((name.parse().ok()?, spread.median / unit));
-    let mut points: Vec<(f64, f64)> = samples.below(start).filter_map(number).collect();
+    let mut points: Vec<(f64, f64)> =
+        samples.below(start).unwrap_or_default().into_iter().filter_map(number).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use hexchat_lab::process::Spawn;
 use serde::{Deserialize, Serialize};
 
@@ -64,15 +64,24 @@ impl Results {
         self.rows.iter().filter(|row| row.verdict == verdict).count()
     }
 
-    /// Rows that could not be measured.
-    pub(crate) fn failed(&self) -> usize {
-        self.with(Verdict::Failed)
-    }
-
     /// How many rows are met, of those that something is expected of.
     pub(crate) fn count(&self) -> String {
         let all = self.rows.len() - self.with(Verdict::Informational);
-        format!("{} of {all} rows met", self.with(Verdict::Met))
+        let forbidden = match self.with(Verdict::Forbidden) {
+            0 => String::new(),
+            rows => format!(", {rows} forbidden by the server"),
+        };
+        format!("{} of {all} rows met{forbidden}", self.with(Verdict::Met))
+    }
+
+    /// # Errors
+    ///
+    /// How many rows could not be measured, or are not met though nothing forbids it.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (failed, missed) = (self.with(Verdict::Failed), self.with(Verdict::NotMet));
+        ensure!(failed == 0, "{failed} rows could not be measured");
+        ensure!(missed == 0, "{missed} rows are not met");
+        Ok(())
     }
 
     /// For the terminal.
@@ -100,6 +109,7 @@ impl Results {
 
     /// Puts the table where the marks are.
     pub(crate) fn show_in(&self, readme: &Path) -> Result<()> {
+        ensure!(!self.quick, "those are the results of a quick run");
         let text = fs::read_to_string(readme).with_context(|| format!("reading {}", readme.display()))?;
         let (before, rest) = text.split_once(BEGIN).context("the mark before the table is missing")?;
         let (_, after) = rest.split_once(END).context("the mark after the table is missing")?;
@@ -167,7 +177,7 @@ mod tests {
         assert_eq!(results.count(), format!("1 of {all} rows met"));
         results.rows[0].verdict = Verdict::Informational;
         assert_eq!(results.count(), format!("1 of {} rows met", all - 1));
-        assert_eq!(results.failed(), all - 2);
+        assert!(results.check().unwrap_err().to_string().starts_with(&(all - 2).to_string()));
     }
 
     #[test]

@@ -56,10 +56,12 @@ impl Samples {
     ///
     /// # Errors
     ///
-    /// Why it was not.
+    /// Why it was not, in one round or in all.
     pub(crate) fn get(&self, name: &str) -> Result<Spread, String> {
-        let fault = || self.faults.get(name).cloned().unwrap_or_else(|| format!("{name} {NOT_MEASURED}"));
-        Spread::of(self.of(name)).ok_or_else(fault)
+        match self.faults.get(name) {
+            Some(fault) => Err(fault.clone()),
+            None => Spread::of(self.of(name)).ok_or_else(|| format!("{name} {NOT_MEASURED}")),
+        }
     }
 
     /// Whether somebody has tried to measure this.
@@ -68,11 +70,14 @@ impl Samples {
     }
 
     /// The names that start so, and what was measured under each.
-    pub(crate) fn below<'a>(&'a self, start: &'a str) -> impl Iterator<Item = (&'a str, Spread)> {
-        let named = move |(name, values): (&'a String, &'a Vec<f64>)| {
-            Some((name.strip_prefix(start)?, Spread::of(values)?))
-        };
-        self.values.iter().filter_map(named)
+    ///
+    /// # Errors
+    ///
+    /// Why one of them was not.
+    pub(crate) fn below<'a>(&'a self, start: &str) -> Result<Vec<(&'a str, Spread)>, String> {
+        let names = self.values.keys().chain(self.faults.keys());
+        let named = names.filter_map(|name| Some((name.strip_prefix(start)?, name)));
+        named.map(|(rest, name)| Ok((rest, self.get(name)?))).collect()
     }
 }
 
@@ -130,13 +135,15 @@ mod tests {
     }
 
     #[test]
-    fn a_measurement_that_failed_says_why_and_one_good_round_is_enough() {
+    fn a_measurement_that_failed_says_why_also_when_another_round_did_not() {
         let mut samples = Samples::default();
         samples.fail("a", "it rained\nlast lines");
         assert_eq!(samples.get("a"), Err("it rained".into()));
         assert_eq!(samples.get("b"), Err("b was not measured".into()));
         samples.add("a", 2.0);
-        assert_eq!(samples.get("a").unwrap().median, 2.0);
+        assert_eq!(samples.get("a"), Err("it rained".into()));
+        samples.add("b", 2.0);
+        assert_eq!(samples.get("b").unwrap().median, 2.0);
     }
 
     #[test]
@@ -145,6 +152,6 @@ mod tests {
         samples.add("a.1", 2.5);
         let text = serde_json::to_string(&samples).unwrap();
         let read: Samples = serde_json::from_str(&text).unwrap();
-        assert_eq!(read.below("a.").collect::<Vec<_>>(), [("1", samples.get("a.1").unwrap())]);
+        assert_eq!(read.below("a.").unwrap(), [("1", samples.get("a.1").unwrap())]);
     }
 }
