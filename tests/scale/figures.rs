@@ -64,6 +64,12 @@ impl Figures {
         self.meters.iter().map(|meter| meter.read).sum::<usize>() as f64 / self.capacity()
     }
 
+    /// Bytes that all streams together kept at the bridge, at most.
+    pub(crate) fn most_buffered(&self) -> usize {
+        self.most_buffered
+    }
+
+    /// What all tables together hold for each session.
     pub(crate) fn entries_of_a_session(&self) -> f64 {
         self.entries as f64 / self.sessions.max(1) as f64
     }

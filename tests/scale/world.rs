@@ -110,7 +110,6 @@ pub(crate) struct World {
     pattern: Vec<u8>,
     pub(crate) sent: Sent,
     pub(crate) most_buffered: usize,
-    pub(crate) most_entries: usize,
 }
 
 /// The limits, raised to what such a bridge needs.
@@ -152,7 +151,6 @@ impl World {
             pattern: (0..WRITE + PATTERN).map(|n| (n % PATTERN) as u8).collect(),
             sent: Sent::default(),
             most_buffered: 0,
-            most_entries: 0,
         };
         for (n, jid) in world.bridge_jids.clone().into_iter().enumerate() {
             world.bridge.log_in(Time::ZERO, AccountId(n as u64), jid);
@@ -397,7 +395,6 @@ impl World {
         let kept = self.bridge.core.buffered();
         assert!(kept <= Config::default().queue_total, "the bridge keeps {kept} bytes");
         self.most_buffered = self.most_buffered.max(kept);
-        self.most_entries = self.most_entries.max(self.bridge.core.entries());
     }
 
     pub(crate) fn sessions(&self) -> usize {
