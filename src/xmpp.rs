@@ -15,7 +15,7 @@
 //! | `records` | TLS records that servers can read without a rest |
 //! | `plain` | a connection without XEP-0198 |
 //! | [`swift`] | the stanzas that there are many of |
-//! | `framer`, `scanner` | where elements begin and end |
+//! | [`framer`], `scanner` | where elements begin and end |
 //! | `meter` | how much a server may send in one piece |
 //! | `outbox` | what waits to be handed over, and when that is too much |
 //! | `reports` | events and status, without ever blocking the account |
@@ -30,7 +30,7 @@ mod connector;
 mod dialer;
 mod error;
 mod flight;
-mod framer;
+pub mod framer;
 mod line;
 mod login;
 pub mod manners;

@@ -6,35 +6,48 @@ use super::scanner::Scanner;
 
 /// Collects the children of a stream's root, each as it was written.
 #[derive(Debug)]
-pub(super) struct Framer {
+pub struct Framer {
     scanner: Scanner,
     /// As far as it has come.
     element: Vec<u8>,
+    /// How long those before were, in bytes, the latest above all: in bulk the next one is as long, and need not grow step by
+    /// step.
+    usual: usize,
     complete: VecDeque<Vec<u8>>,
 }
 
 impl Framer {
     /// For what comes behind the header of a stream, or behind an element.
-    pub(super) fn between_elements() -> Self {
-        Self { scanner: Scanner::between_elements(), element: Vec::new(), complete: VecDeque::new() }
+    #[must_use]
+    pub fn between_elements() -> Self {
+        Self {
+            scanner: Scanner::between_elements(),
+            element: Vec::new(),
+            usual: 0,
+            complete: VecDeque::new(),
+        }
     }
 
     /// Takes what has come.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
+    pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (run, rest) = bytes.split_at(self.scanner.advance(bytes));
             bytes = rest;
             if self.scanner.size() > 0 {
+                if self.element.is_empty() {
+                    self.element.reserve(self.usual);
+                }
                 self.element.extend_from_slice(run);
             } else if !self.element.is_empty() {
                 self.element.extend_from_slice(run);
+                self.usual = self.element.len().max(self.usual / 2);
                 self.complete.push_back(std::mem::take(&mut self.element));
             }
         }
     }
 
     /// The next element that is complete; the end tag of the root is one, too.
-    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
+    pub fn pop(&mut self) -> Option<Vec<u8>> {
         self.complete.pop_front()
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Everything here that knows of stanzas is in this file. It writes and reads as `tokio_xmpp` does once a stream is open:
 //! one encoder and one parser for the whole life of a connection, into one buffer. What accounts without XEP-0198 do
-//! themselves goes through `swift`, as there.
+//! themselves goes through `framer` and `swift`, as there.
 
 use bytes::BytesMut;
 use hexchat_pt::carrier::{Carrier, Received};
+use hexchat_pt::xmpp::framer::Framer;
 use hexchat_pt::xmpp::{Parcel, swift};
 use hexchat_pt::{classic, session};
 use xmpp_parsers::ns;
@@ -24,6 +25,7 @@ pub struct Wire {
     carrier: Carrier,
     /// Whether the account does without XEP-0198, and reads what comes often by itself.
     is_plain: bool,
+    framer: Framer,
     encoder: Encoder<SimpleNamespaces>,
     parser: Parser,
 }
@@ -41,7 +43,13 @@ impl Wire {
     /// A stream that was just opened. The ids of its IQs start with `id_prefix`.
     #[must_use]
     pub fn new(id_prefix: &str, is_plain: bool) -> Self {
-        Self { carrier: Carrier::new(id_prefix), is_plain, encoder: begun_encoder(), parser: begun_parser() }
+        Self {
+            carrier: Carrier::new(id_prefix),
+            is_plain,
+            framer: Framer::between_elements(),
+            encoder: begun_encoder(),
+            parser: begun_parser(),
+        }
     }
 
     /// Appends one stanza to what goes to the server.
@@ -62,11 +70,12 @@ impl Wire {
 
     /// Reads the one stanza that `xml` holds.
     pub fn from_wire(&mut self, mut xml: &[u8]) -> Received {
-        // An account's connection has copied the stanza out of what it reads.
-        if self.is_plain
-            && let Ok(swift) = swift::read(xml.to_vec())
-        {
-            return self.carrier.receive_swift(swift, |_| true);
+        if self.is_plain {
+            self.framer.feed(xml);
+            let element = self.framer.pop().expect("one stanza");
+            if let Ok(swift) = swift::read(element) {
+                return self.carrier.receive_swift(swift, |_| true);
+            }
         }
         let stanza = self.read(&mut xml);
         assert!(xml.is_empty(), "there is more than one stanza");

@@ -34,9 +34,9 @@ const SECURE: [Ceiling; 6] = [
     at_most(CELL, Side::Out, 76.0, 23.3),
     at_most(CELL, Side::Back, 16.2, 6.5),
     at_most(MIDDLE, Side::Out, 78.0, 7.75),
-    at_most(MIDDLE, Side::Back, 16.3, 2.96),
+    at_most(MIDDLE, Side::Back, 16.3, 3.15),
     at_most(LARGE, Side::Out, 88.0, 5.25),
-    at_most(LARGE, Side::Back, 22.6, 2.62),
+    at_most(LARGE, Side::Back, 21.6, 3.3),
 ];
 
 const CLASSIC: [Ceiling; 4] = [
