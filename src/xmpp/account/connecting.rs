@@ -64,7 +64,9 @@ impl Account {
             let logged_in = connector.log_in(&dialer, identity).await?;
             match management {
                 StreamManagement::Wanted => Ok(Arrival::LoggedIn(Box::new(logged_in))),
-                StreamManagement::Unwanted => binding::bind(logged_in).await.map(Arrival::Bound),
+                StreamManagement::Unwanted => {
+                    binding::bind(logged_in).await.map(Box::new).map(Arrival::Bound)
+                }
             }
         }));
     }
@@ -76,7 +78,8 @@ impl Account {
     ) -> Result<(), AccountError> {
         match progress {
             Progress::Attempted(Ok(Arrival::LoggedIn(logged_in))) => self.plug_in(*logged_in),
-            Progress::Attempted(Ok(Arrival::Bound(Bound { jid, plain, line }))) => {
+            Progress::Attempted(Ok(Arrival::Bound(bound))) => {
+                let Bound { jid, plain, line } = *bound;
                 self.line = line;
                 self.wire = Wire::Plain(plain);
                 self.begin(jid, reports);

@@ -15,7 +15,7 @@ pub(super) enum Arrival {
     /// What follows is for the stanza stream to do.
     LoggedIn(Box<LoggedIn>),
     /// Nothing more is to be done.
-    Bound(Bound),
+    Bound(Box<Bound>),
 }
 
 /// How far the connection is.
