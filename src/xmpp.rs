@@ -14,6 +14,7 @@
 //! | `line` | why a connection ended |
 //! | `records` | TLS records that servers can read without a rest |
 //! | `plain` | a connection without XEP-0198 |
+//! | `probe` | how a server is asked for a sign of life |
 //! | [`swift`] | the stanzas that there are many of |
 //! | [`framer`], `scanner` | where elements begin and end |
 //! | `meter` | how much a server may send in one piece |
@@ -37,6 +38,7 @@ pub mod manners;
 mod meter;
 mod outbox;
 mod plain;
+mod probe;
 mod records;
 mod reports;
 mod retire;
@@ -66,9 +68,6 @@ use crate::config::AccountConfig;
 
 /// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
 const EVENTS: usize = 1024;
-
-/// The id of pings of ours to a server, whose answers are nobody else's business.
-const PROBE: &str = "resumed";
 
 /// How long all accounts together may take to log out.
 const SHUTDOWN: Duration = Duration::from_secs(2);

@@ -12,14 +12,13 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncBufRead as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_xmpp::Stanza;
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ns;
-use xmpp_parsers::ping::Ping;
 
 use super::framer::Framer;
+use super::probe::probe;
 use super::socket::Io;
 use super::swift::{self, Swift};
-use super::{PROBE, Parcel, timing};
+use super::{Parcel, timing};
 
 /// So much waits to be written before more has to wait outside, in bytes.
 const QUEUE: usize = 256 * 1024;
@@ -185,8 +184,7 @@ impl Plain {
                 return Poll::Ready(());
             }
             self.was_asked = true;
-            let ping = Iq::Get { from: None, to: None, id: PROBE.into(), payload: Ping.into() };
-            self.send(Parcel::Stanza(Box::new(ping.into())));
+            self.send(probe().into());
             // Whatever hinders it wakes us again, and so does the alarm.
             let _ = self.poll_write_out(cx);
         }

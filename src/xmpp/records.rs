@@ -3,8 +3,8 @@
 //! Prosody reads in pieces, of whose length [`RECORD`] is a divisor. When a piece ends in the middle of a TLS record it
 //! rests for a millisecond before it goes on, so that it takes no more than 4 MB/s from one connection, whatever its
 //! processor could do. So while much is written records are [`RECORD`] bytes long, and the last one of each batch is filled
-//! up with spaces, which mean nothing between stanzas (RFC 6120 section
-//! 4.6.1). Otherwise what is written together is one record, as anybody's would be.
+//! up with spaces, which mean nothing between stanzas (RFC 6120 section 4.6.1). Otherwise what is written together is one
+//! record, as anybody's would be.
 
 use std::io;
 use std::pin::Pin;

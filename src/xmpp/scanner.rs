@@ -1,7 +1,7 @@
 //! Where elements begin and end in a stream of XML. Pure.
 
-/// Follows XML far enough to know where the children of the root begin and end. Whether it is well-formed is the
-/// parser's business: it gives up on what is not.
+/// Follows XML far enough to know where the children of the root begin and end. Whether it is well-formed is for the parser
+/// to say, which gets each of them sooner or later.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
     place: Place,

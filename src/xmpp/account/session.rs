@@ -5,9 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{Event, StreamEvent};
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
-use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
@@ -17,9 +15,10 @@ use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::flight::Fate;
 use crate::xmpp::outbox::Outgoing;
 use crate::xmpp::plain::Heard;
+use crate::xmpp::probe::{self, probe};
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
-use crate::xmpp::{AccountEvent, AccountStatus, PROBE, manners, timing};
+use crate::xmpp::{AccountEvent, AccountStatus, manners, timing};
 
 impl Account {
     pub(super) fn on_event(&mut self, event: Option<Event>, reports: &mut Reports) {
@@ -73,7 +72,7 @@ impl Account {
                 }
                 self.outbox.push_back(Outgoing::untagged(pong));
             }
-            None if is_probe_answer(&stanza) => {}
+            None if probe::is_answer(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
         }
     }
@@ -103,8 +102,7 @@ impl Account {
     /// connection that broke, which swallows everything if it was in the middle of a stanza.
     pub(super) fn on_resumed(&mut self, reports: &mut Reports) {
         reports.fates(self.flight.resume());
-        let probe = Iq::Get { from: None, to: None, id: PROBE.into(), payload: Ping.into() };
-        self.outbox.push_front(Outgoing::untagged(probe));
+        self.outbox.push_front(Outgoing::untagged(probe()));
         self.online(true, reports);
     }
 
@@ -180,11 +178,4 @@ impl Account {
             tokio::spawn(put_to_rest(slot, self.identity.clone()));
         }
     }
-}
-
-/// The answers to the pings of ours, and to those by which the stanza stream asks for signs of life where there is no
-/// XEP-0198, are nobody else's business.
-fn is_probe_answer(stanza: &Stanza) -> bool {
-    matches!(stanza, Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. })
-        if id == PROBE || id.starts_with("xmpp-rs-stanzastream-liveness-probe"))
 }
