@@ -1,13 +1,13 @@
 //! What a protocol core and its driver say to each other, whichever protocol it is.
 
-mod filling;
+mod records;
 pub(crate) mod timers;
 
 use std::fmt;
 
 use xmpp_parsers::jid::FullJid;
 
-pub(crate) use filling::filling;
+pub(crate) use records::{break_interval, filling};
 
 /// Longer host names and addresses do not exist (RFC 1035 section 2.3.4).
 const MAX_HOST_LENGTH: usize = 255;

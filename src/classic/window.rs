@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::filling;
+use crate::protocol::{break_interval, filling};
 
 /// The data of a packet while the window is not wide, in bytes. Windows are measured in such packets.
 pub(super) const CHUNK: usize = 4096;
@@ -25,12 +25,6 @@ const INITIAL_LIMIT: usize = 4 * FULL_PACKET;
 const MAX_LIMIT: usize = 40 * FULL_PACKET;
 /// Behind a shaper no window opens so far.
 const WIDE: usize = 12 * FULL_PACKET;
-
-/// How often a wide window is let run empty. A server that has come to read across TLS records rests for each, and finds
-/// back to their beginnings when there is nothing left to read.
-const BREAK_INTERVAL: Duration = Duration::from_secs(1);
-/// A break costs one or two delays of the empty way. So between two there are at least this many.
-const DELAYS_BETWEEN_BREAKS: u32 = 200;
 
 /// The queueing delay above which the window shrinks.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
@@ -125,13 +119,14 @@ impl Window {
         self.limit >= WIDE
     }
 
+    /// A wide window is let run empty now and then.
     fn take_break(&mut self, now: Instant, base: Duration) {
         if !self.is_wide() {
             self.last_break = None;
             return;
         }
         let since = now.saturating_duration_since(*self.last_break.get_or_insert(now));
-        if since >= BREAK_INTERVAL.max(DELAYS_BETWEEN_BREAKS * base) {
+        if since >= break_interval(base) {
             self.last_break = Some(now);
             self.in_break = self.in_flight > 0;
         }

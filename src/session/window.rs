@@ -18,6 +18,8 @@ use base_delay::BaseDelay;
 use block_size::{Answer, BlockSize};
 use rate::{LastingRate, PeakRate};
 
+use crate::protocol::break_interval;
+
 /// What an IQ with a block weighs beyond the block, in bytes.
 const STANZA: usize = 220;
 
@@ -31,12 +33,8 @@ const AT_HAND: Duration = Duration::from_secs(3);
 /// Shapers let some 20 kB pass before they begin. More must be answered promptly before the window opens.
 const CAUTION: usize = 24 * 1024;
 
-/// How often the queue is to be seen empty. A server that reads in pieces may have come to read across our TLS records,
-/// which costs it a rest for each, and finds back to their beginnings when there is nothing left to read.
-const BREAK_INTERVAL: Duration = Duration::from_secs(1);
-/// A break costs one or two delays of the empty way. So between two there are at least this many,
-const DELAYS_BETWEEN_BREAKS: u32 = 200;
-/// or this many when another size of block is tried, for which everything should be in order.
+/// When another size of block is tried everything should be in order: there is a break, if the last one was so many delays of
+/// the empty way ago.
 const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 /// Where answers take longer, something else than the server's manners makes it slow.
 const PROMPT: Duration = Duration::from_millis(100);
@@ -182,7 +180,7 @@ impl Window {
             self.draining = None;
         }
         let is_stale = self.note_delay(now, delay);
-        if is_stale || self.is_break_due(now, BREAK_INTERVAL, DELAYS_BETWEEN_BREAKS) {
+        if is_stale || self.is_break_due(now, break_interval) {
             self.drain(now);
         }
         self.release(bytes);
@@ -194,9 +192,10 @@ impl Window {
         }
     }
 
-    fn is_break_due(&mut self, now: Instant, interval: Duration, delays: u32) -> bool {
+    /// `interval`: how long the last one must be ago where the empty way takes so long.
+    fn is_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
-        let interval = interval.max(delays * self.base.get().unwrap_or_default());
+        let interval = interval(self.base.get().unwrap_or_default());
         let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
         self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
     }
@@ -241,7 +240,7 @@ impl Window {
             let before = self.block_size();
             self.size.on_answered(&Answer { now, sent, busy, bytes, round_trip, rate });
             // Sizes are compared from the same start.
-            if self.block_size() != before && self.is_break_due(now, Duration::ZERO, DELAYS_BEFORE_A_TRIAL) {
+            if self.block_size() != before && self.is_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay) {
                 self.drain(now);
             }
         }
