@@ -99,7 +99,7 @@ impl Raw {
 
     /// Writes something and reads until these words have come.
     fn ask(&mut self, text: &str, end: &str) -> Result<()> {
-        self.tls.write_all(text.as_bytes())?;
+        self.write(text)?;
         let mut answer = String::new();
         while !answer.contains(end) {
             let length = self.tls.read(&mut self.buffer)?;
@@ -109,8 +109,8 @@ impl Raw {
         Ok(())
     }
 
-    fn write(&mut self, stanza: &str) -> Result<()> {
-        Ok(self.tls.write_all(stanza.as_bytes())?)
+    fn write(&mut self, text: &str) -> Result<()> {
+        Ok(self.tls.write_all(text.as_bytes())?)
     }
 
     /// Reads a small stanza, all of which comes at once.
@@ -190,10 +190,10 @@ fn carry(
         let batch = stanza.repeat(count);
         let mut sent = 0;
         while started.elapsed() < time {
-            from.tls.write_all(batch.as_bytes())?;
+            from.write(&batch)?;
             sent += count * block;
         }
-        from.tls.write_all(data_iq(&jid, &char::from(END).to_string()).as_bytes())?;
+        from.write(&data_iq(&jid, &char::from(END).to_string()))?;
         let elapsed = reading.join().map_err(|_| anyhow!("a thread panicked"))??;
         Ok(sent as f64 / elapsed.as_secs_f64())
     })

@@ -144,8 +144,17 @@ fn informational(what: &str, outcome: Outcome) -> Row {
 
 /// MB/s, with the spread.
 fn rate(spread: Spread) -> String {
-    let [median, least, most] = [spread.median, spread.least, spread.most].map(|rate| rate / 1e6);
-    format!("{median:.2} MB/s ({least:.2} to {most:.2})")
+    in_units(spread, 1e6, "MB/s")
+}
+
+/// With the spread.
+fn milliseconds(spread: Spread) -> String {
+    in_units(spread, 1e-3, "ms")
+}
+
+fn in_units(spread: Spread, size: f64, unit: &str) -> String {
+    let [median, least, most] = [spread.median, spread.least, spread.most].map(|value| value / size);
+    format!("{median:.2} {unit} ({least:.2} to {most:.2})")
 }
 
 /// The best of what starts so, and the rest of its name. All of it must have been measured: the best might be missing.
@@ -259,12 +268,6 @@ fn slow_cell(s: &Samples, server: &str) -> Row {
         row.verdict = Verdict::Forbidden;
     }
     row
-}
-
-/// With the spread.
-fn milliseconds(spread: Spread) -> String {
-    let [median, least, most] = [spread.median, spread.least, spread.most].map(|time| time * 1e3);
-    format!("{median:.2} ms ({least:.2} to {most:.2})")
 }
 
 /// Without us: what the server and the system alone take.
