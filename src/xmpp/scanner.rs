@@ -47,21 +47,16 @@ impl Scanner {
         self.size
     }
 
-    /// Goes on by at least one of `bytes`, of which there must be some, and says by how many. Texts and values, which are
-    /// nearly all that there is, are passed over at once.
+    /// Goes on by at least one of `bytes`, of which there must be some, and says by how many. What changes nothing, which is
+    /// nearly all that there is, is passed over at once.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
-        let run = match self.place {
-            Place::Text => memchr::memchr(b'<', bytes),
-            Place::Value(quote) => memchr::memchr(quote, bytes),
-            _ => Some(0),
-        };
-        match run {
-            Some(0) => {
+        match self.place.idle_run(bytes) {
+            0 => {
                 self.feed(bytes[0]);
                 1
             }
-            run => {
-                let length = run.unwrap_or(bytes.len());
+            length => {
+                self.place = self.place.behind(bytes[length - 1]);
                 self.note(length);
                 length
             }
@@ -85,6 +80,26 @@ impl Scanner {
 }
 
 impl Place {
+    /// How many of `bytes` lead nowhere else.
+    fn idle_run(self, bytes: &[u8]) -> usize {
+        let run = match self {
+            Self::Text => memchr::memchr(b'<', bytes),
+            Self::Value(quote) => memchr::memchr(quote, bytes),
+            Self::Start { .. } => memchr::memchr3(b'>', b'"', b'\'', bytes),
+            Self::End => memchr::memchr(b'>', bytes),
+            _ => Some(0),
+        };
+        run.unwrap_or(bytes.len())
+    }
+
+    /// Behind a run that ends with this byte.
+    fn behind(self, last: u8) -> Self {
+        match self {
+            Self::Start { .. } => Self::Start { slash: last == b'/' },
+            place => place,
+        }
+    }
+
     fn next(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Text, b'<') => Self::Opening,
