@@ -136,11 +136,10 @@ impl<'a> Attributes<'a> {
         let mut rest = std::str::from_utf8(bytes).ok()?.trim_ascii();
         let mut attributes = Vec::with_capacity(8);
         while !rest.is_empty() {
-            let (name, behind) = rest.split_once('=')?;
-            let quote = behind.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
-            let (value, behind) = behind.get(1..)?.split_once(quote)?;
-            let is_plain = !value.contains(['&', '<', '\t', '\n', '\r']);
-            if !is_plain || attributes.iter().any(|(known, _)| *known == name) {
+            let (name, behind) = cut(rest, b'=')?;
+            let quote = *behind.as_bytes().first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
+            let (value, behind) = cut(behind.get(1..)?, quote)?;
+            if !value.bytes().all(is_plain) || attributes.iter().any(|(known, _)| *known == name) {
                 return None;
             }
             attributes.push((name, value));
@@ -156,6 +155,17 @@ impl<'a> Attributes<'a> {
     fn has_only(&self, names: &[&str]) -> Option<()> {
         self.0.iter().all(|(name, _)| names.contains(name)).then_some(())
     }
+}
+
+/// What is before this byte, an ASCII character, and what is behind it.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_at_checked(memchr::memchr(at, text.as_bytes())?)?;
+    Some((before, rest.get(1..)?))
+}
+
+/// Stands for itself in the value of an attribute.
+fn is_plain(byte: u8) -> bool {
+    !matches!(byte, b'&' | b'<' | b'\t' | b'\n' | b'\r')
 }
 
 /// An element as the library reads it; none when it is no stanza.
@@ -175,10 +185,21 @@ pub(super) fn element(written: &[u8]) -> Option<Element> {
 /// The stanza that sends a block.
 pub fn block(to: &FullJid, id: &str, sid: &str, seq: u16, data: &[u8]) -> Vec<u8> {
     let [id, to, sid] = [id, to.as_str(), sid].map(escaped);
-    let head =
-        format!("<iq type='set' id='{id}' to='{to}'><data xmlns='{}' sid='{sid}' seq='{seq}'>", ns::IBB);
-    let mut stanza = String::with_capacity(head.len() + data.len().div_ceil(3) * 4 + END.len());
-    stanza.push_str(&head);
+    let seq = seq.to_string();
+    let head = [
+        "<iq type='set' id='",
+        &id,
+        "' to='",
+        &to,
+        "'><data xmlns='http://jabber.org/protocol/ibb' sid='",
+        &sid,
+        "' seq='",
+        &seq,
+        "'>",
+    ];
+    let length = head.iter().map(|part| part.len()).sum::<usize>() + data.len().div_ceil(3) * 4 + END.len();
+    let mut stanza = String::with_capacity(length);
+    stanza.extend(head);
     BASE64.encode_string(data, &mut stanza);
     stanza.push_str(END);
     stanza.into_bytes()
