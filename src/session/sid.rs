@@ -78,11 +78,14 @@ impl Sid {
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, byte) in self.0.iter().enumerate() {
-            let hyphen = if matches!(n, 4 | 6 | 8 | 10) { "-" } else { "" };
-            write!(f, "{hyphen}{byte:02x}")?;
+        // Every block names its bytestream, so this is done by hand.
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let mut text = [b'-'; TEXT_LENGTH];
+        let places = text.iter_mut().enumerate().filter(|(place, _)| !HYPHENS.contains(place));
+        for ((_, place), digit) in places.zip(digits) {
+            *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
