@@ -13,6 +13,8 @@ use crate::protocol::AccountId;
 
 /// One of our accounts and one of the bridge's.
 pub(super) type Pair = (AccountId, FullJid);
+/// The same, of somebody else's.
+pub(super) type PairRef<'a> = (AccountId, &'a FullJid);
 
 /// Paths of one session at a time.
 pub(super) const MOST_PATHS: usize = 16;
@@ -42,27 +44,26 @@ pub(super) struct Field<'a> {
     /// Our accounts that are online.
     pub(super) ours: &'a [AccountId],
     /// The bridge's, as far as we know them.
-    pub(super) theirs: &'a BTreeSet<FullJid>,
+    pub(super) theirs: &'a BTreeSet<&'a FullJid>,
     /// The pairs with a path, and those that are being tried.
-    pub(super) busy: &'a BTreeSet<Pair>,
+    pub(super) busy: &'a BTreeSet<PairRef<'a>>,
     /// So many pairs are enough.
     pub(super) most: usize,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
     /// Pairs that would bring an account into play, those that bring two first.
-    fn wanted(&self) -> Vec<Pair> {
+    fn wanted(&self) -> Vec<PairRef<'a>> {
         if self.busy.len() >= self.most {
             return Vec::new();
         }
-        let is_idle = |ours: AccountId, theirs: &FullJid| {
-            (!self.busy.iter().any(|pair| pair.0 == ours), !self.busy.iter().any(|pair| pair.1 == *theirs))
+        let is_idle = |(ours, theirs): &PairRef<'_>| {
+            (!self.busy.iter().any(|pair| pair.0 == *ours), !self.busy.iter().any(|pair| pair.1 == *theirs))
         };
-        let pairs =
-            self.ours.iter().flat_map(|ours| self.theirs.iter().map(|theirs| (*ours, theirs.clone())));
+        let pairs = self.ours.iter().flat_map(|ours| self.theirs.iter().map(|theirs| (*ours, *theirs)));
         let mut wanted: Vec<_> = pairs
-            .filter(|pair| !self.busy.contains(pair))
-            .map(|pair| (is_idle(pair.0, &pair.1), pair))
+            .map(|pair| (is_idle(&pair), pair))
+            // Which a pair that is busy itself never is.
             .filter(|(idle, _)| *idle != (false, false))
             .collect();
         wanted.sort_by_key(|(idle, _)| *idle != (true, true));
@@ -73,14 +74,18 @@ impl Field<'_> {
 impl Dialing {
     /// A pair to try now: of those that are wanted, the one that has failed least often.
     pub(super) fn next(&self, now: Instant, field: &Field<'_>) -> Option<Pair> {
-        let ready =
-            field.wanted().into_iter().filter(|pair| self.rests_until(pair).is_none_or(|at| at <= now));
+        let wanted = field.wanted().into_iter().map(|(ours, theirs)| (ours, theirs.clone()));
+        let ready = wanted.filter(|pair| self.rests_until(pair).is_none_or(|at| at <= now));
         ready.min_by_key(|pair| self.failures(pair))
     }
 
     /// When there may be another one to try.
     pub(super) fn next_timeout(&self, field: &Field<'_>) -> Option<Instant> {
-        field.wanted().iter().filter_map(|pair| self.rests_until(pair)).min()
+        if self.failed.is_empty() {
+            return None;
+        }
+        let wanted = field.wanted().into_iter().map(|(ours, theirs)| (ours, theirs.clone()));
+        wanted.filter_map(|pair| self.rests_until(&pair)).min()
     }
 
     fn rests_until(&self, pair: &Pair) -> Option<Instant> {
@@ -129,17 +134,22 @@ mod tests {
         (0..count).map(AccountId).collect()
     }
 
-    fn peers(names: &[&str]) -> BTreeSet<FullJid> {
+    fn peers(names: &[&str]) -> Vec<FullJid> {
         names.iter().map(|name| jid(name)).collect()
     }
 
     /// Opens paths, all of which work, until no more is wanted.
-    fn open_all(ours: &[AccountId], theirs: &BTreeSet<FullJid>, most: usize) -> BTreeSet<Pair> {
-        let (dialing, mut busy) = (Dialing::default(), BTreeSet::new());
-        while let Some(pair) = dialing.next(Instant::now(), &Field { ours, theirs, busy: &busy, most }) {
-            assert!(busy.insert(pair));
+    fn open_all(ours: &[AccountId], theirs: &[FullJid], most: usize) -> BTreeSet<Pair> {
+        let (dialing, mut open) = (Dialing::default(), BTreeSet::new());
+        let next = |open: &BTreeSet<Pair>| {
+            let (theirs, busy) =
+                (theirs.iter().collect(), open.iter().map(|pair| (pair.0, &pair.1)).collect());
+            dialing.next(Instant::now(), &Field { ours, theirs: &theirs, busy: &busy, most })
+        };
+        while let Some(pair) = next(&open) {
+            assert!(open.insert(pair));
         }
-        busy
+        open
     }
 
     #[test]
@@ -165,7 +175,8 @@ mod tests {
     #[test]
     fn a_pair_that_fails_makes_way_for_another_and_is_tried_again_later() {
         let now = Instant::now();
-        let (ours, theirs, busy) = (accounts(1), peers(&["a", "b"]), BTreeSet::new());
+        let (ours, peers) = (accounts(1), peers(&["a", "b"]));
+        let (theirs, busy) = (peers.iter().collect(), BTreeSet::new());
         let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
         let mut dialing = Dialing::default();
         let first = dialing.next(now, &field).unwrap();

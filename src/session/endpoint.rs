@@ -135,6 +135,8 @@ struct Caller {
     /// The bridge's accounts that the bridge line names.
     peers: BTreeSet<FullJid>,
     dialing: Dialing,
+    /// When there may be another path to ask for.
+    dial_at: Option<Instant>,
     /// Streams that wait for the session.
     waiting: Vec<(StreamId, Address)>,
     last_path_number: u64,
@@ -248,6 +250,12 @@ impl Endpoint {
             .map(|caller| caller.waiting.len())
             .sum();
         waiting + self.all_streams().map(Streams::stream_count).sum::<usize>()
+    }
+
+    /// Whether there is no stream, not even one that is only being closed.
+    pub fn is_idle(&self) -> bool {
+        let mut callers = self.sessions.values().filter_map(|session| session.caller.as_ref());
+        self.all_streams().all(Streams::is_idle) && callers.all(|caller| caller.waiting.is_empty())
     }
 
     fn all_streams(&self) -> impl Iterator<Item = &Streams> {

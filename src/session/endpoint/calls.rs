@@ -54,6 +54,7 @@ impl Endpoint {
             accounts_left: bridge.accounts.iter().copied().collect(),
             peers: bridge.peers.clone(),
             dialing: Dialing::default(),
+            dial_at: None,
             waiting: Vec::new(),
             last_path_number: 0,
             must_ask: false,

@@ -92,7 +92,7 @@ impl Endpoint {
             state.map(|state| state.last_heard() + self.config.session_timeout),
             session.idle_since.filter(|_| session.caller.is_some()).map(|since| since + IDLE_TIMEOUT),
             state.filter(|_| !session.is_confirmed).map(|state| state.last_heard() + CONFIRM_PATIENCE),
-            self.next_dial(key),
+            session.caller.as_ref().and_then(|caller| caller.dial_at),
         ];
         if let Some(at) = deadlines.into_iter().flatten().filter(|at| *at > now).min() {
             self.timers.arm(TimerKey::Session(key), at);

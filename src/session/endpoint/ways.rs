@@ -8,7 +8,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::{Bytestream, Caller, Endpoint, Opening, Phase, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::dialing::{FEW_PATHS, Field, MOST_PATHS, Pair};
+use crate::session::dialing::{Dialing, FEW_PATHS, Field, MOST_PATHS, Pair, PairRef};
 use crate::session::handshake::{Hello, Initiator, Resumption};
 use crate::session::path::{Path, PathId};
 use crate::session::sid::Sid;
@@ -53,22 +53,17 @@ impl Endpoint {
     pub(super) fn dial(&mut self, now: Instant, key: SessionKey) {
         while let Some(pair) = self.with_field(key, |dialing, field| dialing.next(now, field)).flatten() {
             if self.open_way(now, key, pair).is_none() {
-                return;
+                break;
             }
+        }
+        let dial_at = self.with_field(key, Dialing::next_timeout).flatten();
+        if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
+            caller.dial_at = dial_at;
         }
     }
 
-    /// When there may be another pair to try.
-    pub(super) fn next_dial(&self, key: SessionKey) -> Option<Instant> {
-        self.with_field(key, |dialing, field| dialing.next_timeout(field)).flatten()
-    }
-
     /// Lets `action` look at the pairs of a client's session; none while no further one is wanted.
-    fn with_field<T>(
-        &self,
-        key: SessionKey,
-        action: impl FnOnce(&crate::session::dialing::Dialing, &Field<'_>) -> T,
-    ) -> Option<T> {
+    fn with_field<T>(&self, key: SessionKey, action: impl FnOnce(&Dialing, &Field<'_>) -> T) -> Option<T> {
         let session = self.sessions.get(&key)?;
         let caller = session.caller.as_ref()?;
         let is_hopeful = |way: &Way| !way.is_open() || way.path.is_usable();
@@ -99,9 +94,9 @@ impl Endpoint {
         MOST_PATHS.min(FEW_PATHS + stalled)
     }
 
-    fn pairs_of(&self, session: &Session) -> BTreeSet<Pair> {
+    fn pairs_of(&self, session: &Session) -> BTreeSet<PairRef<'_>> {
         let ways = session.ways.iter().filter_map(|id| self.ways.get(id));
-        ways.map(|way| (way.via, way.peer.clone())).collect()
+        ways.map(|way| (way.via, &way.peer)).collect()
     }
 
     /// The name of an account that is online.
@@ -277,7 +272,7 @@ impl Endpoint {
         let Some(caller) = &session.caller else { return };
         let peers = peers_of(session, caller);
         let mut pairs =
-            caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, peer.clone())));
+            caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, (*peer).clone())));
         let is_hopeless =
             |pair: &Pair| self.online(pair.0).is_none() || caller.dialing.failures(pair) >= HOPELESS;
         if pairs.all(|pair| is_hopeless(&pair)) {
@@ -294,7 +289,7 @@ impl Endpoint {
 }
 
 /// The bridge's accounts, as far as a client knows them.
-fn peers_of(session: &Session, caller: &Caller) -> BTreeSet<FullJid> {
+fn peers_of<'a>(session: &'a Session, caller: &'a Caller) -> BTreeSet<&'a FullJid> {
     let told = session.state.iter().flat_map(|state| state.jids.theirs());
-    caller.peers.iter().chain(told).cloned().collect()
+    caller.peers.iter().chain(told).collect()
 }
