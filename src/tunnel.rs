@@ -300,7 +300,7 @@ impl Tunnel {
     pub async fn drained(&self) {
         loop {
             let closed = self.shared.closed.notified();
-            if self.shared.lock().cores.stream_count() == 0 {
+            if self.shared.lock().cores.is_idle() {
                 return;
             }
             closed.await;
@@ -384,7 +384,7 @@ impl Shared {
                 self.incoming.notify_one();
             }
         }
-        if state.cores.stream_count() == 0 {
+        if state.cores.is_idle() {
             self.closed.notify_waiters();
         }
         let timeout = state.cores.poll_timeout();

@@ -43,8 +43,9 @@ impl Cores {
         self.classic.accepts_on(id) || self.secure.accepts_on(id)
     }
 
-    pub(super) fn stream_count(&self) -> usize {
-        self.classic.stream_count() + self.secure.stream_count()
+    /// Whether there is no stream, not even one that is only being closed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.classic.stream_count() == 0 && self.secure.is_idle()
     }
 
     pub(super) fn finish_all(&mut self, now: Instant) {

@@ -28,6 +28,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
     let mut alarm = Alarm::new();
     while let Some(strong) = shared.upgrade() {
         let armed = strong.lock().armed;
+        alarm.set(armed).await;
         tokio::select! {
             count = events.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
@@ -40,7 +41,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                     }
                 });
             }
-            () = alarm.ring(armed) => strong.on_timeout(),
+            () = alarm.ring(), if armed.is_some() => strong.on_timeout(),
             () = strong.timer_changed.notified() => {}
         }
     }
@@ -60,12 +61,18 @@ impl Alarm {
         Self(Box::pin(sleep(Duration::ZERO)))
     }
 
-    /// Waits until `at`, or less.
-    async fn ring(&mut self, at: Option<Instant>) {
-        let Some(at) = at.map(tokio::time::Instant::from_std) else { return std::future::pending().await };
+    /// Sees to it that it rings at `at`, or earlier.
+    async fn set(&mut self, at: Option<Instant>) {
+        let Some(at) = at.map(tokio::time::Instant::from_std) else { return };
         if self.0.is_elapsed() || at < self.0.deadline() {
+            // Whoever has just been given something to do need not wait for that.
+            tokio::task::yield_now().await;
             self.0.as_mut().reset(at);
         }
+    }
+
+    /// Waits for it.
+    async fn ring(&mut self) {
         self.0.as_mut().await;
     }
 }
