@@ -14,8 +14,8 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// Cells and pings there and back, each round.
     pub(crate) echoes: usize,
-    /// The same with a pause before each.
-    pub(crate) idle_echoes: usize,
+    /// How often they take turns with a pause before each, each round.
+    pub(crate) idle_turns: usize,
     /// Sizes of block of the raw stanzas through Prosody, in bytes; one pair and two. Larger ones are slower.
     pub(crate) prosody_raw: &'static [usize],
     /// The same in TLS records as ours are: eight KiB and 32 on the wire.
@@ -45,7 +45,7 @@ impl Plan {
             peer_bulk: Duration::from_secs(1),
             warm_up: Duration::from_secs(8),
             echoes: 1000,
-            idle_echoes: 150,
+            idle_turns: 5,
             prosody_raw: &[1024, 2048, 4096, 8192],
             prosody_aligned: &[5856, 24_288],
             ejabberd_raw: &[4096, 24_576, 49_152],
@@ -68,7 +68,7 @@ impl Plan {
             peer_bulk: Duration::from_millis(600),
             warm_up: Duration::from_secs(6),
             echoes: 300,
-            idle_echoes: 100,
+            idle_turns: 2,
             prosody_raw: &[2048, 4096],
             prosody_aligned: &[5856],
             ejabberd_raw: &[4096, 24_576, 49_152],

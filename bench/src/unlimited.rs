@@ -19,6 +19,9 @@ const SLIXMPP: [&str; 2] = ["carol", "dave"];
 const RAW: [[&str; 2]; 2] = [["erin", "frank"], ["grace", "heidi"]];
 /// From the end of one cell to the next, where it is the only thing that is going on.
 pub(crate) const IDLE: Duration = Duration::from_millis(20);
+/// So many of each kind in a row. On which core each program is woken, and whether that one has to be woken first, is as
+/// much as what it does, and stays as it is for a while: so the kinds take turns often.
+const IDLE_TURN: usize = 50;
 /// The block in which a cell goes, in bytes.
 const CELL_BLOCK: usize = 640;
 /// After each measurement, for what is still on its way.
@@ -153,25 +156,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A Tor cell through ours, and a ping without it: when nothing else is going on, and one right after the other.
+    /// A Tor cell through ours, a ready stanza of its size without it, and a ping: when nothing else is going on, and one
+    /// right after the other.
     fn delays(&mut self, ours: Option<&Contender>) {
-        let Plan { echoes, idle_echoes, .. } = *self.plan;
-        if let Some(contender) = ours {
-            let cells = |count, pause| {
-                let mut echo = Echo::start(contender.pair.entrance)?;
-                // The first one opens the stream.
-                echo.times(10, pause)?;
-                echo.times(count, pause)
-            };
-            self.keep_delays("cell", &cells(idle_echoes, IDLE));
-            self.keep_delays("busy_cell", &cells(echoes, Duration::ZERO));
+        let Plan { echoes, idle_turns, .. } = *self.plan;
+        let (mut cells, mut raw_cells, mut pings) = (Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new()));
+        for _ in 0..idle_turns {
+            if let Some(contender) = ours {
+                gather(&mut cells, cell_times(contender, IDLE_TURN, IDLE));
+            }
+            let (users, often) = (RAW[0], (IDLE_TURN, IDLE));
+            gather(&mut raw_cells, raw::cell_times(self.chat, users, self.target, CELL_BLOCK, often));
+            gather(&mut pings, raw::ping_times(self.chat, users, IDLE_TURN, IDLE));
         }
-        let raw_cells = |often| raw::cell_times(self.chat, RAW[0], self.target, CELL_BLOCK, often);
-        self.keep_delays("raw_cell", &raw_cells((idle_echoes, IDLE)));
-        let pings = |count, pause| raw::ping_times(self.chat, RAW[0], count, pause);
-        let (idle, busy) = (pings(idle_echoes, IDLE), pings(echoes, Duration::ZERO));
-        self.keep_delays("ping", &idle);
-        self.keep_delays("busy_ping", &busy);
+        self.keep_delays("raw_cell", &raw_cells);
+        self.keep_delays("ping", &pings);
+        if let Some(contender) = ours {
+            self.keep_delays("cell", &cells);
+            self.keep_delays("busy_cell", &cell_times(contender, echoes, Duration::ZERO));
+        }
+        self.keep_delays("busy_ping", &raw::ping_times(self.chat, RAW[0], echoes, Duration::ZERO));
     }
 
     fn keep_delays(&mut self, what: &str, times: &Result<Vec<f64>>) {
@@ -186,5 +190,22 @@ impl<'a> Run<'a> {
             let time = quantile(&times, f64::from(share) / 100.0);
             self.samples.add(self.name(&format!("{what}.times")), time);
         }
+    }
+}
+
+/// Times of so many Tor cells there and back through ours, with a pause before each, in seconds.
+fn cell_times(ours: &Contender, count: usize, pause: Duration) -> Result<Vec<f64>> {
+    let mut echo = Echo::start(ours.pair.entrance)?;
+    // The first one opens the stream.
+    echo.times(10, pause)?;
+    echo.times(count, pause)
+}
+
+/// Puts more to what there is; the first failure is what remains.
+fn gather(all: &mut Result<Vec<f64>>, more: Result<Vec<f64>>) {
+    match (all.as_mut(), more) {
+        (Ok(all), Ok(more)) => all.extend(more),
+        (Ok(_), Err(error)) => *all = Err(error),
+        (Err(_), _) => {}
     }
 }
