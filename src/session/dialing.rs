@@ -51,6 +51,15 @@ pub(super) struct Field<'a> {
     pub(super) most: usize,
 }
 
+/// What a client does about further paths.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It tries this pair.
+    Try(Pair),
+    /// Nothing until then, if there is anything to wait for.
+    Wait(Option<Instant>),
+}
+
 impl<'a> Field<'a> {
     /// Pairs that would bring an account into play, those that bring two first.
     fn wanted(&self) -> Vec<PairRef<'a>> {
@@ -72,20 +81,15 @@ impl<'a> Field<'a> {
 }
 
 impl Dialing {
-    /// A pair to try now: of those that are wanted, the one that has failed least often.
-    pub(super) fn next(&self, now: Instant, field: &Field<'_>) -> Option<Pair> {
+    /// What to do about further paths. Of the pairs that are wanted, the one that has failed least often is tried first.
+    pub(super) fn next(&self, now: Instant, field: &Field<'_>) -> Next {
         let wanted = field.wanted().into_iter().map(|(ours, theirs)| (ours, theirs.clone()));
-        let ready = wanted.filter(|pair| self.rests_until(pair).is_none_or(|at| at <= now));
-        ready.min_by_key(|pair| self.failures(pair))
-    }
-
-    /// When there may be another one to try.
-    pub(super) fn next_timeout(&self, field: &Field<'_>) -> Option<Instant> {
-        if self.failed.is_empty() {
-            return None;
+        let (resting, ready): (Vec<Pair>, Vec<Pair>) =
+            wanted.partition(|pair| self.rests_until(pair).is_some_and(|at| at > now));
+        match ready.into_iter().min_by_key(|pair| self.failures(pair)) {
+            Some(pair) => Next::Try(pair),
+            None => Next::Wait(resting.iter().filter_map(|pair| self.rests_until(pair)).min()),
         }
-        let wanted = field.wanted().into_iter().map(|(ours, theirs)| (ours, theirs.clone()));
-        wanted.filter_map(|pair| self.rests_until(&pair)).min()
     }
 
     fn rests_until(&self, pair: &Pair) -> Option<Instant> {
@@ -146,7 +150,7 @@ mod tests {
                 (theirs.iter().collect(), open.iter().map(|pair| (pair.0, &pair.1)).collect());
             dialing.next(Instant::now(), &Field { ours, theirs: &theirs, busy: &busy, most })
         };
-        while let Some(pair) = next(&open) {
+        while let Next::Try(pair) = next(&open) {
             assert!(open.insert(pair));
         }
         open
@@ -179,15 +183,14 @@ mod tests {
         let (theirs, busy) = (peers.iter().collect(), BTreeSet::new());
         let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
         let mut dialing = Dialing::default();
-        let first = dialing.next(now, &field).unwrap();
+        let Next::Try(first) = dialing.next(now, &field) else { panic!("nothing to try") };
         dialing.on_failed(now, first.clone(), 0);
-        let second = dialing.next(now, &field).unwrap();
+        let Next::Try(second) = dialing.next(now, &field) else { panic!("nothing else to try") };
         assert_ne!(first, second);
         dialing.on_failed(now, second, u64::MAX);
-        assert_eq!(dialing.next(now, &field), None);
-        let again = dialing.next_timeout(&field).unwrap();
-        assert_eq!(again, now + FIRST_PAUSE / 2);
-        assert_eq!(dialing.next(again, &field), Some(first));
+        let again = now + FIRST_PAUSE / 2;
+        assert_eq!(dialing.next(now, &field), Next::Wait(Some(again)));
+        assert_eq!(dialing.next(again, &field), Next::Try(first));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::{Bytestream, Caller, Endpoint, Opening, Phase, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::dialing::{Dialing, FEW_PATHS, Field, MOST_PATHS, Pair, PairRef};
+use crate::session::dialing::{FEW_PATHS, Field, MOST_PATHS, Next, Pair, PairRef};
 use crate::session::handshake::{Hello, Initiator, Resumption};
 use crate::session::path::{Path, PathId};
 use crate::session::sid::Sid;
@@ -51,37 +51,41 @@ impl Way {
 impl Endpoint {
     /// Opens the paths that a client's session wants and does not have.
     pub(super) fn dial(&mut self, now: Instant, key: SessionKey) {
-        while let Some(pair) = self.with_field(key, |dialing, field| dialing.next(now, field)).flatten() {
-            if self.open_way(now, key, pair).is_none() {
-                break;
+        loop {
+            match self.next_dial(now, key) {
+                Next::Try(pair) => {
+                    if self.open_way(now, key, pair).is_none() {
+                        return;
+                    }
+                }
+                Next::Wait(until) => {
+                    let session = self.sessions.get_mut(&key);
+                    if let Some(caller) = session.and_then(|session| session.caller.as_mut()) {
+                        caller.dial_at = until;
+                    }
+                    return;
+                }
             }
-        }
-        let dial_at = self.with_field(key, Dialing::next_timeout).flatten();
-        if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
-            caller.dial_at = dial_at;
         }
     }
 
-    /// Lets `action` look at the pairs of a client's session; none while no further one is wanted.
-    fn with_field<T>(&self, key: SessionKey, action: impl FnOnce(&Dialing, &Field<'_>) -> T) -> Option<T> {
-        let session = self.sessions.get(&key)?;
-        let caller = session.caller.as_ref()?;
-        let is_hopeful = |way: &Way| !way.is_open() || way.path.is_usable();
-        let have_all_stalled = !session.ways.iter().any(|id| self.ways.get(id).is_some_and(is_hopeful));
+    fn next_dial(&self, now: Instant, key: SessionKey) -> Next {
+        let Some(session) = self.sessions.get(&key) else { return Next::Wait(None) };
+        let Some(caller) = session.caller.as_ref() else { return Next::Wait(None) };
+        let ways = || session.ways.iter().filter_map(|id| self.ways.get(id));
+        // Before there is a session, and when it must be asked for, one attempt at a time.
+        let is_trying = ways().any(|way| !way.is_open());
+        if is_trying && (session.state.is_none() || caller.must_ask) {
+            return Next::Wait(None);
+        }
+        let have_all_stalled = !ways().any(|way| !way.is_open() || way.path.is_usable());
         // Whether the bridge still knows the session only an attempt can tell, and be it between the same accounts.
         let busy = if have_all_stalled { BTreeSet::new() } else { self.pairs_of(session) };
-        // Before there is a session, and when it must be asked for, one attempt at a time.
-        let is_trying = session.ways.iter().any(|id| self.ways.get(id).is_some_and(|way| !way.is_open()));
-        if is_trying && (session.state.is_none() || caller.must_ask) {
-            return None;
-        }
         let ours: Vec<AccountId> =
             caller.accounts.iter().copied().filter(|id| self.online(*id).is_some()).collect();
         let theirs = peers_of(session, caller);
-        Some(action(
-            &caller.dialing,
-            &Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths(session) },
-        ))
+        let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths(session) };
+        caller.dialing.next(now, &field)
     }
 
     /// So many paths are enough. One that has stalled is none.
