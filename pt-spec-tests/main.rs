@@ -33,6 +33,7 @@ mod properties;
 mod proxy;
 mod reports;
 mod server;
+mod shared_login;
 mod socks;
 mod state;
 mod status;
