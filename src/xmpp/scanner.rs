@@ -56,7 +56,7 @@ impl Scanner {
                 1
             }
             length => {
-                self.place = self.place.behind(bytes[length - 1]);
+                self.place = self.place.next(bytes[length - 1]);
                 self.note(length);
                 length
             }
@@ -80,7 +80,7 @@ impl Scanner {
 }
 
 impl Place {
-    /// How many of `bytes` lead nowhere else.
+    /// How many of `bytes` lead nowhere else: behind them everything is as behind the last one alone.
     fn idle_run(self, bytes: &[u8]) -> usize {
         let run = match self {
             Self::Text => memchr::memchr(b'<', bytes),
@@ -90,14 +90,6 @@ impl Place {
             _ => Some(0),
         };
         run.unwrap_or(bytes.len())
-    }
-
-    /// Behind a run that ends with this byte.
-    fn behind(self, last: u8) -> Self {
-        match self {
-            Self::Start { .. } => Self::Start { slash: last == b'/' },
-            place => place,
-        }
     }
 
     fn next(self, byte: u8) -> Self {
@@ -117,6 +109,31 @@ impl Place {
             (Self::Value(quote), _) if quote != byte => self,
             (Self::Opening | Self::Start { .. } | Self::Value(_), _) => Self::Start { slash: byte == b'/' },
             (Self::Text | Self::End | Self::Declaration | Self::Bang(_), _) => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn wherever_it_is_cut_it_stands_where_it_would_byte_by_byte(
+            text in "(<|>|/|'|\"|\\[|\\]|!|\\?|a|=| |<a|</a>|<a b='|<!\\[CDATA\\[|\\]\\]>){0,30}",
+            cuts in prop::collection::vec(1..6usize, 120),
+        ) {
+            let (mut slow, mut fast) = (Scanner::between_elements(), Scanner::between_elements());
+            let (mut rest, mut cuts) = (text.as_bytes(), cuts.into_iter().cycle());
+            while !rest.is_empty() {
+                let piece = &rest[..rest.len().min(cuts.next().unwrap_or(1))];
+                let (run, behind) = rest.split_at(fast.advance(piece));
+                run.iter().for_each(|byte| slow.feed(*byte));
+                let stands = |scanner: &Scanner| (scanner.place, scanner.depth, scanner.size);
+                prop_assert_eq!(stands(&fast), stands(&slow));
+                rest = behind;
+            }
         }
     }
 }

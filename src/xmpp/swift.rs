@@ -139,7 +139,7 @@ impl<'a> Attributes<'a> {
             let (name, behind) = cut(rest, b'=')?;
             let quote = *behind.as_bytes().first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
             let (value, behind) = cut(behind.get(1..)?, quote)?;
-            if !value.bytes().all(is_plain) || attributes.iter().any(|(known, _)| *known == name) {
+            if !value.bytes().all(stands_for_itself) || attributes.iter().any(|(known, _)| *known == name) {
                 return None;
             }
             attributes.push((name, value));
@@ -163,8 +163,8 @@ fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
     Some((before, rest.get(1..)?))
 }
 
-/// Stands for itself in the value of an attribute.
-fn is_plain(byte: u8) -> bool {
+/// In the value of an attribute.
+fn stands_for_itself(byte: u8) -> bool {
     !matches!(byte, b'&' | b'<' | b'\t' | b'\n' | b'\r')
 }
 
@@ -191,7 +191,9 @@ pub fn block(to: &FullJid, id: &str, sid: &str, seq: u16, data: &[u8]) -> Vec<u8
         &id,
         "' to='",
         &to,
-        "'><data xmlns='http://jabber.org/protocol/ibb' sid='",
+        "'><data xmlns='",
+        ns::IBB,
+        "' sid='",
         &sid,
         "' seq='",
         &seq,
