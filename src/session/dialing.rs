@@ -13,7 +13,7 @@ use crate::protocol::AccountId;
 
 /// One of our accounts and one of the bridge's.
 pub(super) type Pair = (AccountId, FullJid);
-/// The same, of somebody else's.
+/// The same, borrowed.
 pub(super) type PairRef<'a> = (AccountId, &'a FullJid);
 
 /// Paths of one session at a time.
@@ -29,7 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// What is known of the pairs of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialing {
-    failed: BTreeMap<Pair, Failure>,
+    /// Of each account of ours, with whom.
+    failed: BTreeMap<AccountId, BTreeMap<FullJid, Failure>>,
 }
 
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl<'a> Field<'a> {
         let pairs = self.ours.iter().flat_map(|ours| self.theirs.iter().map(|theirs| (*ours, *theirs)));
         let mut wanted: Vec<_> = pairs
             .map(|pair| (is_idle(&pair), pair))
-            // Which a pair that is busy itself never is.
+            // A pair that is busy itself brings none.
             .filter(|(idle, _)| *idle != (false, false))
             .collect();
         wanted.sort_by_key(|(idle, _)| *idle != (true, true));
@@ -83,40 +84,46 @@ impl<'a> Field<'a> {
 impl Dialing {
     /// What to do about further paths. Of the pairs that are wanted, the one that has failed least often is tried first.
     pub(super) fn next(&self, now: Instant, field: &Field<'_>) -> Next {
-        let wanted = field.wanted().into_iter().map(|(ours, theirs)| (ours, theirs.clone()));
-        let (resting, ready): (Vec<Pair>, Vec<Pair>) =
-            wanted.partition(|pair| self.rests_until(pair).is_some_and(|at| at > now));
-        match ready.into_iter().min_by_key(|pair| self.failures(pair)) {
-            Some(pair) => Next::Try(pair),
-            None => Next::Wait(resting.iter().filter_map(|pair| self.rests_until(pair)).min()),
+        let wanted = field.wanted();
+        let ready = wanted.iter().filter(|pair| self.rests_until(**pair).is_none_or(|at| at <= now));
+        match ready.min_by_key(|pair| self.failures(**pair)) {
+            Some(&(ours, theirs)) => Next::Try((ours, theirs.clone())),
+            None => Next::Wait(wanted.iter().filter_map(|pair| self.rests_until(*pair)).min()),
         }
     }
 
-    fn rests_until(&self, pair: &Pair) -> Option<Instant> {
-        self.failed.get(pair).map(|failure| failure.not_before)
+    fn failure(&self, (ours, theirs): PairRef<'_>) -> Option<&Failure> {
+        self.failed.get(&ours)?.get(theirs)
+    }
+
+    fn rests_until(&self, pair: PairRef<'_>) -> Option<Instant> {
+        self.failure(pair).map(|failure| failure.not_before)
     }
 
     /// How often a pair has failed since it worked.
-    pub(super) fn failures(&self, pair: &Pair) -> u32 {
-        self.failed.get(pair).map_or(0, |failure| failure.times)
+    pub(super) fn failures(&self, pair: PairRef<'_>) -> u32 {
+        self.failure(pair).map_or(0, |failure| failure.times)
     }
 
     /// The pair does not work. `jitter` is random: clients that lost the same bridge should not come back all at once.
-    pub(super) fn on_failed(&mut self, now: Instant, pair: Pair, jitter: u64) {
-        let failure = self.failed.entry(pair).or_insert(Failure { times: 0, not_before: now });
+    pub(super) fn on_failed(&mut self, now: Instant, (ours, theirs): Pair, jitter: u64) {
+        let failures = self.failed.entry(ours).or_default();
+        let failure = failures.entry(theirs).or_insert(Failure { times: 0, not_before: now });
         let pause = FIRST_PAUSE.saturating_mul(1 << failure.times.min(8)).min(LONGEST_PAUSE);
         failure.times += 1;
         failure.not_before = now + pause / 2 + (pause / 2).mul_f64(fraction(jitter));
     }
 
     /// The pair works.
-    pub(super) fn on_works(&mut self, pair: &Pair) {
-        self.failed.remove(pair);
+    pub(super) fn on_works(&mut self, (ours, theirs): PairRef<'_>) {
+        if let Some(failures) = self.failed.get_mut(&ours) {
+            failures.remove(theirs);
+        }
     }
 
     /// Something is new, an account that came online for instance: everything may be tried at once.
     pub(super) fn start_over(&mut self, account: AccountId) {
-        self.failed.retain(|pair, _| pair.0 != account);
+        self.failed.remove(&account);
     }
 }
 
@@ -195,16 +202,17 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound_and_end_with_success_or_a_new_login() {
-        let (now, pair) = (Instant::now(), (AccountId(0), jid("a")));
+        let (now, peer) = (Instant::now(), jid("a"));
+        let pair = (AccountId(0), &peer);
         let mut dialing = Dialing::default();
         for _ in 0..50 {
-            dialing.on_failed(now, pair.clone(), u64::MAX);
+            dialing.on_failed(now, (pair.0, peer.clone()), u64::MAX);
         }
-        assert!(dialing.rests_until(&pair).unwrap() <= now + LONGEST_PAUSE);
-        dialing.on_works(&pair);
-        assert_eq!(dialing.failures(&pair), 0);
-        dialing.on_failed(now, pair.clone(), 0);
+        assert!(dialing.rests_until(pair).unwrap() <= now + LONGEST_PAUSE);
+        dialing.on_works(pair);
+        assert_eq!(dialing.failures(pair), 0);
+        dialing.on_failed(now, (pair.0, peer.clone()), 0);
         dialing.start_over(AccountId(0));
-        assert_eq!(dialing.failures(&pair), 0);
+        assert_eq!(dialing.failures(pair), 0);
     }
 }

@@ -35,7 +35,8 @@ pub use greeting::Remembered;
 
 /// One end of the secure protocol.
 ///
-/// * What there is to know: [`stream_count`](Self::stream_count), [`session_count`](Self::session_count),
+/// * What there is to know: [`is_idle`](Self::is_idle), [`stream_count`](Self::stream_count),
+///   [`session_count`](Self::session_count),
 ///   [`buffered`](Self::buffered), [`entries`](Self::entries), [`close_reason`](Self::close_reason).
 /// * What happened outside: `handle_*`.
 /// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),

@@ -51,24 +51,22 @@ impl Way {
 impl Endpoint {
     /// Opens the paths that a client's session wants and does not have.
     pub(super) fn dial(&mut self, now: Instant, key: SessionKey) {
-        loop {
+        let dial_at = loop {
             match self.next_dial(now, key) {
+                Next::Wait(until) => break until,
                 Next::Try(pair) => {
                     if self.open_way(now, key, pair).is_none() {
-                        return;
+                        break None;
                     }
-                }
-                Next::Wait(until) => {
-                    let session = self.sessions.get_mut(&key);
-                    if let Some(caller) = session.and_then(|session| session.caller.as_mut()) {
-                        caller.dial_at = until;
-                    }
-                    return;
                 }
             }
+        };
+        if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
+            caller.dial_at = dial_at;
         }
     }
 
+    /// Whether a client's session tries another pair.
     fn next_dial(&self, now: Instant, key: SessionKey) -> Next {
         let Some(session) = self.sessions.get(&key) else { return Next::Wait(None) };
         let Some(caller) = session.caller.as_ref() else { return Next::Wait(None) };
@@ -206,7 +204,7 @@ impl Endpoint {
         self.watch(id);
         let Some(key) = key else { return };
         if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
-            caller.dialing.on_works(&pair);
+            caller.dialing.on_works((pair.0, &pair.1));
             caller.must_ask = false;
         }
         self.after_change(now, key);
@@ -275,11 +273,10 @@ impl Endpoint {
         let Some(session) = self.sessions.get(&key).filter(|session| session.state.is_none()) else { return };
         let Some(caller) = &session.caller else { return };
         let peers = peers_of(session, caller);
-        let mut pairs =
-            caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, (*peer).clone())));
+        let mut pairs = caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, *peer)));
         let is_hopeless =
-            |pair: &Pair| self.online(pair.0).is_none() || caller.dialing.failures(pair) >= HOPELESS;
-        if pairs.all(|pair| is_hopeless(&pair)) {
+            |pair: PairRef<'_>| self.online(pair.0).is_none() || caller.dialing.failures(pair) >= HOPELESS;
+        if pairs.all(is_hopeless) {
             self.end_session(now, key, CloseReason::PeerUnavailable, None);
         }
     }
