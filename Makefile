@@ -24,7 +24,7 @@ build: cargo ## Build the executable for use
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
 
-bench: deps build ## Measure beside slixmpp and raw stanzas (ten minutes; nothing else should run)
+bench: deps build ## Measure beside slixmpp and raw stanzas (twelve minutes; nothing else should run)
 	@$(bench) run "$$($(target))/release/hexchat-pt" bench
 
 bench-quick: deps build ## The same with fewer and shorter rounds (two and a half minutes)

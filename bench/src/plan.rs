@@ -14,7 +14,7 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// Cells and pings there and back, each round.
     pub(crate) echoes: usize,
-    /// How often they take turns with a pause before each, each round.
+    /// How often cells, raw stanzas of their size and pings take turns with pauses between them, each round.
     pub(crate) idle_turns: usize,
     /// Sizes of block of the raw stanzas through Prosody, in bytes; one pair and two. Larger ones are slower.
     pub(crate) prosody_raw: &'static [usize],
@@ -37,7 +37,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Ten minutes.
+    /// Twelve minutes.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::PATIENCE;
-use crate::target::{CELL, Echo};
+use crate::target::{BEFORE, CELL, Echo};
 
 /// Stands in the last stanza, and nowhere in base64.
 const END: u8 = b'*';
@@ -220,7 +220,7 @@ pub(crate) fn ping_times(
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut answer = || to.await_stanza().and_then(|()| to.write(&pong));
-            (0..count).all(|_| answer().is_ok())
+            (0..BEFORE + count).all(|_| answer().is_ok())
         });
         let mut time = || {
             thread::sleep(pause);
@@ -229,6 +229,7 @@ pub(crate) fn ping_times(
             from.await_stanza()?;
             Ok(started.elapsed().as_secs_f64())
         };
+        (0..BEFORE).try_for_each(|_| time().map(drop))?;
         (0..count).map(|_| time()).collect()
     })
 }
@@ -250,8 +251,8 @@ pub(crate) fn cell_times(
     let echo = Echo::start(target)?;
     thread::scope(|scope| {
         scope.spawn(move || near_half(&listener, from, &there));
-        scope.spawn(move || far_half(to, echo, &back, count));
-        Echo::start(entrance)?.times(count, pause)
+        scope.spawn(move || far_half(to, echo, &back, BEFORE + count));
+        Echo::start(entrance)?.settled_times(count, pause)
     })
 }
 

@@ -15,6 +15,8 @@ use crate::PATIENCE;
 
 const SOURCE: u8 = b'S';
 const ECHO: u8 = b'E';
+/// So many go before those that count: what comes right after a login or a connect takes longer.
+pub(crate) const BEFORE: usize = 10;
 /// The size of a Tor cell, in bytes.
 pub(crate) const CELL: usize = 514;
 
@@ -182,5 +184,11 @@ impl Echo {
             self.time()
         };
         (0..count).map(&mut time).collect()
+    }
+
+    /// The same behind those that do not count.
+    pub(crate) fn settled_times(&mut self, count: usize, pause: Duration) -> Result<Vec<f64>> {
+        self.times(BEFORE, pause)?;
+        self.times(count, pause)
     }
 }

@@ -163,11 +163,11 @@ impl<'a> Run<'a> {
         let (mut cells, mut raw_cells, mut pings) = (Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new()));
         for _ in 0..idle_turns {
             if let Some(contender) = ours {
-                gather(&mut cells, cell_times(contender, IDLE_TURN, IDLE));
+                gather(&mut cells, || cell_times(contender, IDLE_TURN, IDLE));
             }
             let (users, often) = (RAW[0], (IDLE_TURN, IDLE));
-            gather(&mut raw_cells, raw::cell_times(self.chat, users, self.target, CELL_BLOCK, often));
-            gather(&mut pings, raw::ping_times(self.chat, users, IDLE_TURN, IDLE));
+            gather(&mut raw_cells, || raw::cell_times(self.chat, users, self.target, CELL_BLOCK, often));
+            gather(&mut pings, || raw::ping_times(self.chat, users, IDLE_TURN, IDLE));
         }
         self.keep_delays("raw_cell", &raw_cells);
         self.keep_delays("ping", &pings);
@@ -195,17 +195,15 @@ impl<'a> Run<'a> {
 
 /// Times of so many Tor cells there and back through ours, with a pause before each, in seconds.
 fn cell_times(ours: &Contender, count: usize, pause: Duration) -> Result<Vec<f64>> {
-    let mut echo = Echo::start(ours.pair.entrance)?;
-    // The first one opens the stream.
-    echo.times(10, pause)?;
-    echo.times(count, pause)
+    Echo::start(ours.pair.entrance)?.settled_times(count, pause)
 }
 
-/// Puts more to what there is; the first failure is what remains.
-fn gather(all: &mut Result<Vec<f64>>, more: Result<Vec<f64>>) {
-    match (all.as_mut(), more) {
-        (Ok(all), Ok(more)) => all.extend(more),
-        (Ok(_), Err(error)) => *all = Err(error),
-        (Err(_), _) => {}
+/// Puts more to what there is, until something fails.
+fn gather(all: &mut Result<Vec<f64>>, more: impl FnOnce() -> Result<Vec<f64>>) {
+    if let Ok(gathered) = all {
+        match more() {
+            Ok(more) => gathered.extend(more),
+            Err(error) => *all = Err(error),
+        }
     }
 }
