@@ -175,6 +175,8 @@ impl<'a> Run<'a> {
             self.keep_delays("cell", &cells);
             self.keep_delays("busy_cell", &cell_times(contender, echoes, Duration::ZERO));
         }
+        let raw_cells = raw::cell_times(self.chat, RAW[0], self.target, CELL_BLOCK, (echoes, Duration::ZERO));
+        self.keep_delays("busy_raw_cell", &raw_cells);
         self.keep_delays("busy_ping", &raw::ping_times(self.chat, RAW[0], echoes, Duration::ZERO));
     }
 
