@@ -14,7 +14,7 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::answers::Answers;
 use super::dialing::Dialing;
@@ -109,6 +109,9 @@ struct Account {
 struct Session {
     /// None on a bridge, where paths and streams are the client's to open.
     caller: Option<Caller>,
+    /// On a bridge, the account that shook hands for the session. What a session takes is counted against it; what other
+    /// accounts join later, and what the client calls itself, changes nothing about that.
+    client: Option<BareJid>,
     /// None until the handshake is done.
     state: Option<Established>,
     ways: BTreeSet<PathId>,

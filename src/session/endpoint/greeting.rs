@@ -179,7 +179,8 @@ impl Endpoint {
         let session = SessionId::generate(&mut *self.entropy);
         let welcome = Welcome { status: Status::New, session, credits: self.config.credits() };
         let Some(keys) = self.welcome(now, id, responder, &welcome) else { return };
-        let key = self.add_session(Session::incoming());
+        let client = self.ways.get(&id).map(|way| way.peer.to_bare());
+        let key = self.add_session(Session { client, ..Session::incoming() });
         self.half_open.unconfirmed.insert(key);
         self.establish(now, key, welcome.session, keys, received.credits);
         self.join(id, key);
@@ -254,6 +255,7 @@ impl Session {
     fn incoming() -> Self {
         Self {
             caller: None,
+            client: None,
             state: None,
             ways: BTreeSet::new(),
             indexed: BTreeSet::new(),
