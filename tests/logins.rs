@@ -149,6 +149,30 @@ async fn a_server_cannot_keep_us_busy() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_for_too_few_iterations_gets_no_answer_to_guess_from() {
+    let server = MockServer::start().await;
+    for iterations in ["1", "4095"] {
+        let mut client = Client::open(&server);
+        let mut scram = Scram::begin(&server).await;
+        scram.challenge(iterations).await;
+        assert_eq!(client.fault().await, AccountError::TooFewIterations, "{iterations}");
+        assert!(scram.peer.is_dropped().await, "something was said");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_demands_an_extension_gets_no_answer() {
+    let server = MockServer::start().await;
+    let mut client = Client::open(&server);
+    let mut scram = Scram::begin(&server).await;
+    let nonce = scram.said[0].split_once("r=").unwrap().1.to_owned();
+    let salt = BASE64.encode(SALT);
+    scram.say_challenge(format!("m=extension,r={nonce}more,s={salt},i=4096")).await;
+    assert_eq!(client.fault().await, AccountError::UnknownDemand);
+    assert!(scram.peer.is_dropped().await, "something was said");
+}
+
+#[tokio::test]
 async fn an_answer_to_another_login_is_none_to_ours() {
     let server = MockServer::start().await;
     let mut client = Client::open(&server);

@@ -113,6 +113,15 @@ pub enum AccountError {
     /// The server accepts us without having shown that it knows the password.
     #[error("{}: it does not know the password itself, so that somebody may be in between", Step::Login)]
     Unproven,
+    /// The server keeps the password, or claims to, in a form that is too easily guessed from.
+    #[error(
+        "{}: the server asks for too few iterations of SCRAM, with which a password is quickly guessed",
+        Step::Login
+    )]
+    TooFewIterations,
+    /// The server demands an extension of SCRAM, and nobody knows one.
+    #[error("{}: the server demands an extension of SCRAM that does not exist", Step::Login)]
+    UnknownDemand,
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
@@ -173,6 +182,8 @@ impl AccountError {
             | Self::NoStartTls
             | Self::NoMechanism
             | Self::Unproven
+            | Self::TooFewIterations
+            | Self::UnknownDemand
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
             | Self::Conflict
@@ -205,7 +216,13 @@ impl AccountError {
             Self::CertificateExpired => "check the clock of this machine; trying again",
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
-            Self::Unproven => "the server, or who pretends to be it, is at fault; trying again",
+            Self::TooFewIterations => {
+                "the server is old, and keeps the password so since it was set: set it anew, or ask whoever runs it for 4096; \
+                 or somebody may be in between; trying again"
+            }
+            Self::Unproven | Self::UnknownDemand => {
+                "the server, or who pretends to be it, is at fault; trying again"
+            }
             Self::NoMechanism => {
                 "it must offer SCRAM-SHA-256 or SCRAM-SHA-1 (or ANONYMOUS where no password is given); trying again"
             }

@@ -20,8 +20,10 @@ const WITH_PASSWORD: [(Name, &str); 2] =
     [(Name::ScramSha256, "SCRAM-SHA-256"), (Name::ScramSha1, "SCRAM-SHA-1")];
 const WITHOUT: [(Name, &str); 1] = [(Name::Anonymous, "ANONYMOUS")];
 
-/// How often a server may have us hash the password (RFC 5802 section 5.1). Servers ask for some thousands, a few for some
-/// hundreds of thousands; more would only keep us busy.
+/// How often a server has to have us hash the password, at least (RFC 5802 section 5.1, RFC 7677 section 4). Whoever asks
+/// for less, with a certificate that he should not have, can try passwords on our answer at little cost.
+const LEAST_ITERATIONS: u32 = 4096;
+/// ... and at most. Servers ask for some thousands, a few for some hundreds of thousands; more would only keep us busy.
 const MOST_ITERATIONS: u32 = 1_000_000;
 
 /// One login, from our first word to the server's last.
@@ -76,7 +78,11 @@ impl Exchange {
     /// Our response to a challenge. Hashing takes a while, and is done where nothing else has to wait for it.
     pub(super) async fn respond(mut self, challenge: Vec<u8>) -> Result<(Self, Vec<u8>), AccountError> {
         match self.proof {
-            Proof::Missing if is_reasonable(&challenge) && is_for(&self.first, &challenge) => {
+            Proof::Missing => {
+                check_demands(&challenge)?;
+                if !is_for(&self.first, &challenge) {
+                    return Err(AccountError::Protocol(Step::Login));
+                }
                 self.proof = Proof::Due;
                 spawn_blocking(move || self.mechanism.response(&challenge).map(|response| (self, response)))
                     .await
@@ -88,7 +94,7 @@ impl Exchange {
                 self.verify(&challenge)?;
                 Ok((self, Vec::new()))
             }
-            Proof::Needless | Proof::Missing | Proof::Given => Err(AccountError::Protocol(Step::Login)),
+            Proof::Needless | Proof::Given => Err(AccountError::Protocol(Step::Login)),
         }
     }
 
@@ -116,10 +122,21 @@ fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Result<Name, A
     found.map(|(name, _)| name.clone()).ok_or(AccountError::NoMechanism)
 }
 
-/// Whether a server's first message asks for an effort that makes sense.
-fn is_reasonable(challenge: &[u8]) -> bool {
-    let iterations = only(challenge, "i=").and_then(|count| count.parse().ok());
-    iterations.is_some_and(|count: u32| (1..=MOST_ITERATIONS).contains(&count))
+/// Whether we do what a server's first message demands.
+///
+/// # Errors
+///
+/// It asks for too little effort, or for too much, or for something that we do not know: "m=" means that who does not know
+/// what follows must not go on.
+fn check_demands(challenge: &[u8]) -> Result<(), AccountError> {
+    if fields(challenge, "m=").next().is_some() {
+        return Err(AccountError::UnknownDemand);
+    }
+    match only(challenge, "i=").and_then(|count| count.parse().ok()) {
+        Some(1..LEAST_ITERATIONS) => Err(AccountError::TooFewIterations),
+        Some(LEAST_ITERATIONS..=MOST_ITERATIONS) => Ok(()),
+        _ => Err(AccountError::Protocol(Step::Login)),
+    }
 }
 
 /// Whether a server's first message answers ours, and not somebody else's (RFC 5802 section 5.1): its nonce is ours and
@@ -132,8 +149,13 @@ fn is_for(first: &[u8], challenge: &[u8]) -> bool {
 
 /// The value of the one field of this name. Of two, the library may use the other one than we looked at.
 fn only<'a>(message: &'a [u8], name: &str) -> Option<&'a str> {
-    let mut fields = str::from_utf8(message).ok()?.split(',').filter_map(|field| field.strip_prefix(name));
+    let mut fields = fields(message, name);
     fields.next().filter(|_| fields.next().is_none())
+}
+
+/// The values of the fields of this name; none in what is no text.
+fn fields<'a>(message: &'a [u8], name: &str) -> impl Iterator<Item = &'a str> {
+    str::from_utf8(message).unwrap_or_default().split(',').filter_map(move |field| field.strip_prefix(name))
 }
 
 /// What the mechanisms log in with.
@@ -193,21 +215,32 @@ mod tests {
     }
 
     #[test]
-    fn a_server_can_ask_for_some_effort_and_not_for_any() {
-        for (challenge, is_fine) in [
-            ("r=x,s=QQ==,i=4096", true),
-            ("r=x,s=QQ==,i=1000000", true),
-            ("r=x,s=QQ==,i=1000001", false),
-            ("r=x,s=QQ==,i=4294967295", false),
-            ("r=x,s=QQ==,i=4096,i=4294967295", false),
-            ("r=x,s=QQ==,i=4294967295,i=4096", false),
-            ("r=x,s=QQ==,i=0", false),
-            ("r=x,s=QQ==,i=-1", false),
-            ("r=x,s=QQ==", false),
+    fn a_server_can_ask_for_some_effort_and_neither_for_any_nor_for_hardly_any() {
+        let nonsense = Err(AccountError::Protocol(Step::Login));
+        let too_few = Err(AccountError::TooFewIterations);
+        for (challenge, outcome) in [
+            ("r=x,s=QQ==,i=4096", Ok(())),
+            ("r=x,s=QQ==,i=1000000", Ok(())),
+            ("r=x,s=QQ==,i=1000001", nonsense.clone()),
+            ("r=x,s=QQ==,i=4294967295", nonsense.clone()),
+            ("r=x,s=QQ==,i=4096,i=4294967295", nonsense.clone()),
+            ("r=x,s=QQ==,i=4294967295,i=4096", nonsense.clone()),
+            ("r=x,s=QQ==,i=4095", too_few.clone()),
+            ("r=x,s=QQ==,i=1", too_few),
+            ("r=x,s=QQ==,i=0", nonsense.clone()),
+            ("r=x,s=QQ==,i=-1", nonsense.clone()),
+            ("r=x,s=QQ==", nonsense.clone()),
         ] {
-            assert_eq!(is_reasonable(challenge.as_bytes()), is_fine, "{challenge}");
+            assert_eq!(check_demands(challenge.as_bytes()), outcome, "{challenge}");
         }
-        assert!(!is_reasonable(b"r=\xff,i=4096"));
+        assert_eq!(check_demands(b"r=\xff,i=4096"), nonsense);
+    }
+
+    #[test]
+    fn a_demand_that_we_do_not_know_ends_the_login_wherever_it_stands() {
+        for challenge in ["m=x,r=x,s=QQ==,i=4096", "r=x,m=,s=QQ==,i=4096", "r=x,s=QQ==,i=4096,m=x"] {
+            assert_eq!(check_demands(challenge.as_bytes()), Err(AccountError::UnknownDemand), "{challenge}");
+        }
     }
 
     #[test]

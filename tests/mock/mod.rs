@@ -154,6 +154,14 @@ impl Peer {
         }
     }
 
+    /// The next stanza, for which there is so much time.
+    pub(crate) async fn stanza_after(&mut self, patience: Duration) -> Stanza {
+        match timeout(patience, self.stream.next()).await.expect("a stanza").unwrap().unwrap() {
+            XmppStreamElement::Stanza(stanza) => stanza,
+            other => panic!("no stanza: {other:?}"),
+        }
+    }
+
     /// The body of the next stanza, which is a message.
     pub(crate) async fn text(&mut self) -> String {
         match self.stanza().await {
@@ -171,6 +179,13 @@ impl Peer {
     pub(crate) async fn begins_anew(self) -> bool {
         let io = self.stream.into_inner();
         timeout(PATIENCE, accept_stream(io, ns::JABBER_CLIENT, Timeouts::default())).await.unwrap().is_ok()
+    }
+
+    /// Whether the client drops the connection, and says nothing before.
+    pub(crate) async fn is_dropped(&mut self) -> bool {
+        use tokio_xmpp::xmlstream::ReadError;
+        let next = timeout(PATIENCE, self.stream.next()).await.expect("the client to hang up");
+        matches!(next, None | Some(Err(ReadError::HardError(_))))
     }
 
     /// Whether the client ends the stream in good order.
