@@ -18,16 +18,20 @@
 //! | [`swift`] | the stanzas that there are many of |
 //! | [`framer`], `scanner` | where elements begin and end |
 //! | `meter` | how much a server may send in one piece |
-//! | `outbox` | what waits to be handed over, and when that is too much |
+//! | `outbox` | what waits to be handed over |
+//! | `courtesies` | answers to strangers, which make nobody else wait |
+//! | `backlog` | how much is not written yet |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `retire` | how a stanza stream ends without a panic |
 //! | `backoff`, `timing` | how long to wait, and for what |
 //! | [`manners`] | answers to requests that nobody claims |
 
 mod account;
+mod backlog;
 mod backoff;
 mod binding;
 mod connector;
+mod courtesies;
 mod dialer;
 mod error;
 mod flight;
@@ -59,6 +63,8 @@ use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::FullJid;
 
 use self::account::{Command, Mailbox};
+pub use self::backlog::Backlog;
+use self::backlog::Gauge;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
 use self::outbox::Outgoing;
@@ -128,6 +134,8 @@ pub enum AccountEvent {
         /// As given to [`AccountPool::send`].
         tag: u64,
     },
+    /// The backlog has been above [`Backlog::LIMIT`], and is below half of it now.
+    Relieved,
 }
 
 /// A stanza to send.
@@ -137,6 +145,15 @@ pub enum Parcel {
     Stanza(Box<Stanza>),
     /// One that [`swift`] has written.
     Written(Bytes),
+    /// An answer to just anybody. It waits behind everything else, and is dropped when too many of them wait.
+    Courtesy(Box<Stanza>),
+}
+
+impl Parcel {
+    /// An answer to just anybody.
+    pub fn courtesy(stanza: impl Into<Stanza>) -> Self {
+        Self::Courtesy(Box::new(stanza.into()))
+    }
 }
 
 impl<T: Into<Stanza>> From<T> for Parcel {
@@ -212,6 +229,7 @@ struct Handle {
     config: AccountConfig,
     commands: mpsc::UnboundedSender<Command>,
     status: watch::Receiver<AccountStatus>,
+    gauge: Arc<Gauge>,
 }
 
 impl AccountPool {
@@ -240,21 +258,33 @@ impl AccountPool {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
-        let mailbox = Mailbox { commands: receiver, reports };
+        let gauge = Arc::default();
+        let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
         tokio::spawn(account::run(config.clone(), management, self.shared.dialer.clone(), mailbox));
-        Handle { config, commands, status }
+        Handle { config, commands, status, gauge }
     }
 
-    /// Sends `stanza` when the account is online, behind all that was given to it before. Never blocks and has no
-    /// bound: who sends tagged stanzas bounds what it has in flight by [`AccountEvent::Acked`] and
-    /// [`AccountEvent::Lost`], one of which follows for each tag unless the account is closed before. An account that
-    /// has failed or that does not exist drops the stanza: [`AccountEvent::Lost`].
-    pub fn send(&self, id: AccountId, stanza: impl Into<Parcel>, tag: Option<u64>) {
-        let command = Command::Send(Outgoing { parcel: stanza.into(), tag });
-        let sent = self.accounts().open.get(&id).is_some_and(|handle| handle.commands.send(command).is_ok());
-        if let (false, Some(tag)) = (sent, tag) {
+    /// Sends `stanza` when the account is online, behind all that was given to it before, and returns the account's
+    /// backlog with it. Never blocks and has no bound: who sends heeds the backlog, and bounds tagged stanzas in flight by
+    /// [`AccountEvent::Acked`] and [`AccountEvent::Lost`], one of which follows for each tag unless the account is closed
+    /// before. An account that has failed or that does not exist drops the stanza: [`AccountEvent::Lost`].
+    pub fn send(&self, id: AccountId, stanza: impl Into<Parcel>, tag: Option<u64>) -> Backlog {
+        let mut outgoing = Outgoing { parcel: stanza.into(), tag, counted: None };
+        let backlog = self.accounts().open.get(&id).and_then(|handle| {
+            outgoing.count(&handle.gauge);
+            let backlog = handle.gauge.backlog();
+            handle.commands.send(Command::Send(outgoing)).is_ok().then_some(backlog)
+        });
+        if let (None, Some(tag)) = (backlog, tag) {
             self.report(id, AccountEvent::Lost { tag });
         }
+        backlog.unwrap_or_default()
+    }
+
+    /// What was handed to the account and is not written yet; nothing for one that does not exist. With XEP-0198, what
+    /// the XML library's stream has taken, some 100 stanzas, is left out.
+    pub fn backlog(&self, id: AccountId) -> Backlog {
+        self.accounts().open.get(&id).map(|handle| handle.gauge.backlog()).unwrap_or_default()
     }
 
     /// For accounts that have no task to speak for them.

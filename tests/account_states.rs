@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, Step, StreamManagement,
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Backlog, Dialer, Parcel, Step,
+    StreamManagement, manners,
 };
 use mock::{MockServer, PATIENCE};
 use tokio::sync::mpsc;
@@ -84,10 +85,13 @@ impl Client {
     }
 
     async fn fate(&mut self) -> Result<u64, u64> {
-        match self.event().await {
-            AccountEvent::Acked { tag } => Ok(tag),
-            AccountEvent::Lost { tag } => Err(tag),
-            other => panic!("no fate: {other:?}"),
+        loop {
+            match self.event().await {
+                AccountEvent::Acked { tag } => return Ok(tag),
+                AccountEvent::Lost { tag } => return Err(tag),
+                AccountEvent::Relieved => {}
+                other => panic!("no fate: {other:?}"),
+            }
         }
     }
 
@@ -338,7 +342,9 @@ async fn what_a_server_does_not_read_is_not_acknowledged_and_is_lost_with_the_co
     let peer = server.session(false).await;
     client.online().await;
     let much = "x".repeat(64 * 1024);
-    (1..=COUNT).for_each(|tag| client.pool.send(client.id, message(&much), Some(tag)));
+    for tag in 1..=COUNT {
+        client.pool.send(client.id, message(&much), Some(tag));
+    }
     let mut acked = Vec::new();
     // The buffers of two sockets have room for some of it.
     while let Ok(event) = timeout(Duration::from_secs(1), client.event()).await {
@@ -485,29 +491,186 @@ async fn pings_are_answered_by_the_account_itself() {
     assert!(matches!(*stanza, Stanza::Message(_)), "the ping itself must not come through");
 }
 
+/// What is sent to a client whose server does not read: pings, and how many of them there were.
+async fn ask_without_end(peer: &mut mock::Peer, count: usize, id_length: usize) {
+    let from: Option<Jid> = Some("bob@mock.example/there".parse().unwrap());
+    for _ in 0..count {
+        let ping = Iq::Get { from: from.clone(), to: None, id: "x".repeat(id_length), payload: Ping.into() };
+        let sending = peer.try_send(ping.into());
+        timeout(Duration::from_secs(10), sending).await.expect("a client that reads").unwrap();
+    }
+}
+
 #[tokio::test]
-async fn who_asks_and_does_not_read_the_answers_is_not_read_either() {
-    const MANY: usize = 100_000;
+async fn who_asks_and_does_not_read_the_answers_fills_no_memory_and_is_read_all_the_same() {
+    const MANY: usize = 20_000;
+    const ID: usize = 4000;
     let server = MockServer::start().await;
     let (pool, mut events) = AccountPool::new(Dialer::direct());
-    pool.open(server.anonymous(), StreamManagement::Unwanted);
+    let id = pool.open(server.anonymous(), StreamManagement::Unwanted);
     let mut peer = server.session(false).await;
     tokio::spawn(async move { while events.recv().await.is_some() {} });
     peer.presence().await;
-    let from: Option<Jid> = Some("bob@mock.example/there".parse().unwrap());
-    let mut sent = 0;
-    while sent < MANY {
-        let ping = Iq::Get { from: from.clone(), to: None, id: "x".repeat(4000), payload: Ping.into() };
-        match timeout(Duration::from_secs(1), peer.try_send(ping.into())).await {
-            Ok(written) => written.unwrap(),
-            Err(_) => break,
+    ask_without_end(&mut peer, MANY, ID).await;
+    pool.send(id, message("ours"), None);
+    let mut answers = 0;
+    loop {
+        match peer.stanza().await {
+            Stanza::Iq(Iq::Get { id, .. }) => {
+                let pong = Iq::Result { from: None, to: None, id, payload: None };
+                peer.send(XmppStreamElement::Stanza(pong.into())).await;
+            }
+            Stanza::Iq(Iq::Result { .. }) => answers += 1,
+            Stanza::Message(_) => {
+                assert!(answers * ID < 64 * 1024, "{answers} answers stand in front of everything else");
+                break;
+            }
+            other => panic!("{other:?}"),
         }
-        sent += 1;
     }
-    assert!(sent < MANY, "everything was taken in, and the answers kept");
+    let mut kept = answers;
+    // The server answers our pings from now on, so that all come that were kept.
+    while let Ok(stanza) = timeout(Duration::from_secs(1), peer.stanza()).await {
+        match stanza {
+            Stanza::Iq(Iq::Get { id, .. }) => {
+                let pong = Iq::Result { from: None, to: None, id, payload: None };
+                peer.send(XmppStreamElement::Stanza(pong.into())).await;
+            }
+            _ => kept += 1,
+        }
+    }
+    assert!(kept > 100 && kept * ID < 2 << 20, "{kept} answers were kept");
+}
+
+#[tokio::test]
+async fn what_is_not_written_is_the_backlog_and_relief_is_told_once() {
+    const BLOCK: usize = 64 * 1024;
+    let server = MockServer::start().await;
+    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    client.online().await;
+    peer.presence().await;
+    let block = hexchat_pt::xmpp::swift::block(
+        &"bob@mock.example/there".parse().unwrap(),
+        "id",
+        "sid",
+        0,
+        &vec![7; BLOCK / 4 * 3],
+    );
+    let block = bytes::Bytes::from(block);
+    let mut sent = 0;
+    let send = |sent: &mut usize| {
+        *sent += 1;
+        client.pool.send(client.id, Parcel::Written(block.clone()), None)
+    };
+    // The buffers of two sockets have room for some of it.
+    while client.pool.backlog(client.id).bytes <= 8 * Backlog::LIMIT.bytes {
+        let backlog = send(&mut sent);
+        assert!(backlog.stanzas <= sent && backlog.bytes >= block.len());
+        tokio::task::yield_now().await;
+    }
+    let Backlog { stanzas, bytes } = client.pool.backlog(client.id);
+    assert!(stanzas < sent && bytes > stanzas.saturating_sub(1) * block.len(), "{stanzas}: {bytes}");
+    assert!(timeout(Duration::from_millis(200), client.events.recv()).await.is_err(), "no relief yet");
     for _ in 0..sent {
-        assert!(matches!(peer.stanza().await, Stanza::Iq(Iq::Result { .. })));
+        assert!(matches!(peer.stanza().await, Stanza::Iq(_)));
     }
+    assert!(matches!(client.event().await, AccountEvent::Relieved));
+    assert_eq!(client.pool.backlog(client.id), Backlog::default());
+    assert!(timeout(Duration::from_millis(200), client.events.recv()).await.is_err(), "told twice");
+}
+
+#[tokio::test]
+async fn a_backlog_goes_with_the_connection_that_it_was_written_to() {
+    let server = MockServer::start().await;
+    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let peer = server.session(false).await;
+    client.online().await;
+    let block = bytes::Bytes::from(vec![b' '; 128 * 1024]);
+    while client.pool.backlog(client.id).bytes <= 2 * Backlog::LIMIT.bytes {
+        client.pool.send(client.id, Parcel::Written(block.clone()), None);
+        tokio::task::yield_now().await;
+    }
+    drop(peer);
+    client.suspended().await;
+    let mut peer = server.session(false).await;
+    client.online().await;
+    client.send(1);
+    peer.presence().await;
+    assert_eq!(peer.text().await, "1");
+    assert_eq!(client.fate().await, Ok(1));
+    assert_eq!(client.pool.backlog(client.id), Backlog::default());
+}
+
+/// The ids of what an account sends to its server on its own while nothing is asked of it: presence, and pings.
+async fn ids_of_idle(server: &MockServer, config: hexchat_pt::config::AccountConfig) -> Vec<String> {
+    let (pool, mut events) = AccountPool::new(Dialer::direct());
+    let id = pool.open(config, StreamManagement::Wanted);
+    let mut ids = Vec::new();
+    let mut peer = server.session(true).await;
+    let Stanza::Presence(presence) = peer.stanza().await else { panic!("no presence") };
+    ids.extend(presence.id);
+    for handled in 1..=2 {
+        drop(peer);
+        peer = server.log_in(true).await;
+        let XmppStreamElement::SM(sm::Nonza::Resume(resume)) = peer.next().await else { panic!("no resume") };
+        peer.send_sm(sm::Nonza::Resumed(sm::Resumed { h: handled, previd: resume.previd })).await;
+        let id = loop {
+            if let Stanza::Iq(Iq::Get { id, .. }) = peer.stanza().await {
+                break id;
+            }
+        };
+        ids.push(id.clone());
+        let pong = Iq::Result { from: None, to: None, id, payload: None };
+        peer.send(XmppStreamElement::Stanza(pong.into())).await;
+        peer.ack(handled + 1).await;
+    }
+    let mut status = pool.subscribe(id);
+    pool.close(id);
+    let is_over = |status: &AccountStatus| *status == AccountStatus::Failed(AccountError::LoggedOut);
+    status.wait_for(is_over).await.unwrap();
+    while let Ok((_, event)) = events.try_recv() {
+        assert!(!matches!(event, AccountEvent::Stanza(_)), "an answer to a ping of its own came through");
+    }
+    ids
+}
+
+#[tokio::test]
+async fn no_id_of_an_idle_account_is_used_twice_and_all_are_an_ordinary_clients() {
+    let server = MockServer::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.extend(ids_of_idle(&server, server.anonymous()).await);
+    }
+    assert_eq!(ids.len(), 6);
+    for id in &ids {
+        let bits = u128::from_str_radix(id, 16).unwrap();
+        assert_eq!(*id, manners::new_id(bits), "a UUID of version 4 without dashes");
+        assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "{id} twice");
+    }
+}
+
+/// A minute passes without real time. A server that answers keeps the connection.
+#[tokio::test]
+async fn a_silent_server_is_asked_under_another_id_each_time() {
+    let server = MockServer::start().await;
+    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    client.online().await;
+    peer.presence().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        tokio::time::pause();
+        let Stanza::Iq(Iq::Get { id, .. }) = peer.stanza_after(Duration::from_secs(40)).await else {
+            panic!("no ping")
+        };
+        tokio::time::resume();
+        ids.push(id.clone());
+        let pong = Iq::Result { from: None, to: None, id, payload: None };
+        peer.send(XmppStreamElement::Stanza(pong.into())).await;
+    }
+    assert_ne!(ids[0], ids[1]);
+    assert!(ids.iter().all(|id| id.len() == 32), "{ids:?}");
 }
 
 #[tokio::test]

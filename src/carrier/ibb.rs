@@ -44,7 +44,7 @@ pub(super) fn parcel(transmit: Transmit, id_prefix: &str) -> Parcel {
         }
         Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()).into(),
         Outgoing::Result { id } => Parcel::Written(swift::result(&to, &id).into()),
-        Outgoing::Refusal { id } => manners::refusal(Some(to.into()), id).into(),
+        Outgoing::Refusal { id } => Parcel::courtesy(manners::refusal(Some(to.into()), id)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xmpp_parsers::presence::{Presence, Type};
 
 use super::{Shared, State, core_id};
-use crate::xmpp::{AccountId, AccountStatus, manners};
+use crate::xmpp::{AccountId, AccountStatus, Parcel, manners};
 
 /// The id of the presence that each account sent last, as its server sent it back.
 pub(super) type LastPresences = BTreeMap<AccountId, String>;
@@ -19,7 +19,7 @@ impl Shared {
         } else if state.cores.accepts_on(core_id(id)) {
             let last = state.last_presences.get(&id).cloned();
             for reply in manners::reply_to_presence(presence, manners::Ids::new(last, rand::random())) {
-                self.pool.send(id, reply, None);
+                self.pool.send(id, Parcel::courtesy(reply), None);
             }
         }
     }

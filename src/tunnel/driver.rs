@@ -17,7 +17,7 @@ use crate::classic::SetId;
 use crate::protocol::AccountChange;
 use crate::session::Incoming;
 use crate::xmpp::swift::Swift;
-use crate::xmpp::{AccountEvent, AccountId, manners};
+use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
 
 /// How many events are handled under one lock.
 const BATCH: usize = 64;
@@ -94,7 +94,7 @@ impl Shared {
             AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, account, &by),
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
-            AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
+            AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) | AccountEvent::Relieved => return,
             AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
             AccountEvent::Suspended { .. } => AccountChange::Suspended,
             AccountEvent::Failed(_) => {
@@ -147,7 +147,7 @@ impl Shared {
             }
         }
         if let Some(reply) = manners::reply_to(iq) {
-            self.pool.send(id, reply, None);
+            self.pool.send(id, Parcel::courtesy(reply), None);
         }
     }
 }

@@ -19,7 +19,7 @@ mod link;
 mod session;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +28,7 @@ use tokio_xmpp::stanzastream::{Connection, Event, StanzaStream};
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::presence::Presence;
 
+use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connector::Connector;
 use super::dialer::Dialer;
@@ -36,8 +37,9 @@ use super::flight::{Fate, Flight};
 use super::line::Line;
 use super::outbox::{Outbox, Outgoing};
 use super::plain::{Heard, Plain, Wanted};
+use super::probe::Probes;
 use super::reports::Reports;
-use super::{AccountEvent, AccountStatus, StreamManagement, timing};
+use super::{AccountEvent, AccountStatus, StreamManagement, manners, timing};
 use crate::config::{AccountConfig, Credential};
 use link::Link;
 
@@ -62,6 +64,7 @@ pub(super) type Done = oneshot::Sender<()>;
 pub(super) struct Mailbox {
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) reports: Reports,
+    pub(super) gauge: Arc<Gauge>,
 }
 
 /// Runs an account until it is closed or nobody listens to it any more.
@@ -111,6 +114,15 @@ async fn refuse_all(mut mailbox: Mailbox, error: AccountError) {
     }
 }
 
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// For a stanza of ours.
+fn new_id() -> String {
+    manners::new_id(rand::random())
+}
+
 type Slot = oneshot::Sender<Connection>;
 
 /// What stanzas go through.
@@ -138,6 +150,7 @@ struct Account {
     slots: mpsc::UnboundedReceiver<Slot>,
     slot: Option<Slot>,
     outbox: Outbox,
+    probes: Probes,
     flight: Flight,
     /// What was handed over without XEP-0198, and may not be written yet.
     unwritten: Vec<u64>,
@@ -172,6 +185,7 @@ impl Account {
             slots: mpsc::unbounded_channel().1,
             slot: None,
             outbox: Outbox::default(),
+            probes: Probes::default(),
             flight: Flight::default(),
             unwritten: Vec::new(),
             bound: None,
@@ -189,7 +203,7 @@ impl Account {
             End::Closed(_) => self.log_out().await,
             End::Failed(_) => {
                 mailbox.reports.fates(self.flight.abandon());
-                let unsent = std::iter::from_fn(|| self.outbox.pop_front());
+                let unsent = std::iter::from_fn(|| self.outbox.pop_ours());
                 mailbox.reports.fates(unsent.filter_map(|unsent| unsent.tag.map(Fate::Lost)));
             }
         }
@@ -206,13 +220,16 @@ impl Account {
                 // Nobody will ever know more of it.
                 mailbox.reports.fates(self.unwritten.drain(..).map(Fate::Acked));
             }
+            if mailbox.gauge.take_relief() {
+                mailbox.reports.event(AccountEvent::Relieved);
+            }
             let up = self.link.is_up();
             let waiting = matches!(self.link, Link::Waiting);
             let congested = mailbox.reports.is_congested();
+            let has_due = self.outbox.has_due(now());
             let wanted = Wanted {
-                room: !self.outbox.is_empty() || !self.unwritten.is_empty(),
-                // Who asks for more than the server takes from us has to wait, and fills no memory.
-                news: !self.outbox.is_crowded(),
+                room: has_due || !self.unwritten.is_empty(),
+                relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
             tokio::select! {
                 _ = mailbox.commands.recv_many(&mut batch, BATCH) => {
@@ -225,7 +242,7 @@ impl Account {
                     News::Plain(heard) => self.on_heard(heard, &mut mailbox.reports),
                 },
                 () = self.flight.news(), if up => self.on_news(&mut mailbox.reports),
-                () = self.flight.room(), if up && !self.outbox.is_empty() => {}
+                () = self.flight.room(), if up && has_due => {}
                 progress = self.link.progress() => {
                     if let Err(error) = self.on_progress(progress, &mut mailbox.reports) {
                         return End::Failed(error);
@@ -260,22 +277,23 @@ impl Account {
         if !self.link.is_up() {
             return;
         }
+        let now = now();
         match &mut self.wire {
             Wire::None => {}
             Wire::Plain(plain) => {
                 while plain.has_room()
-                    && let Some(Outgoing { parcel, tag }) = self.outbox.pop_front()
+                    && let Some(Outgoing { parcel, tag, counted }) = self.outbox.pop(now, new_id)
                 {
-                    plain.send(parcel);
+                    plain.send(parcel, counted);
                     self.unwritten.extend(tag);
                 }
             }
             // The stream panics when its worker is gone; the closure, and so the slots, go first.
             Wire::Managed(_) if self.slots.is_closed() => {}
             Wire::Managed(stream) => {
-                let room = QUEUE.saturating_sub(self.flight.queued()).min(self.outbox.len());
+                let room = QUEUE.saturating_sub(self.flight.queued());
                 for _ in 0..room {
-                    let Some(Outgoing { parcel, tag }) = self.outbox.pop_front() else { return };
+                    let Some(Outgoing { parcel, tag, .. }) = self.outbox.pop(now, new_id) else { return };
                     let Some(stanza) = parcel.into_stanza() else { continue };
                     let token = stream.send(stanza).await;
                     self.flight.push(token, tag);
@@ -292,12 +310,13 @@ impl Account {
         self.outbox.push_back(Outgoing::untagged(Presence::unavailable()));
         let goodbye = async {
             self.hand_over().await;
-            while !self.outbox.is_empty() {
+            while self.outbox.has_due(now()) {
                 match &mut self.wire {
                     Wire::None => return,
                     Wire::Managed(_) => self.flight.room().await,
                     Wire::Plain(plain) => {
-                        if matches!(plain.heard(Wanted { room: true, news: true }).await, Heard::Gone) {
+                        let wanted = Wanted { room: true, relief: None };
+                        if matches!(plain.heard(wanted).await, Heard::Gone) {
                             return;
                         }
                     }
@@ -336,7 +355,7 @@ impl Wire {
     }
 
     /// Cancel-safe.
-    async fn news(&mut self, wanted: Wanted) -> News {
+    async fn news(&mut self, wanted: Wanted<'_>) -> News {
         match self {
             Self::None => std::future::pending().await,
             Self::Managed(stream) => News::Managed(Box::new(stream.next().await)),

@@ -1,108 +1,241 @@
-//! What waits to be handed to the wire.
+//! What waits to be handed to the wire: ours, and behind it answers to strangers.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::Parcel;
+use super::backlog::{Counted, Gauge};
+use super::courtesies::{Courtesies, Window};
+use super::probe::probe;
 
-/// When so many courtesies wait, it is time to read no more of what calls for them.
-const MANY_COURTESIES: usize = 64;
-/// What comes when so many wait is never sent. Only an account that cannot stop reading comes so far.
-const MOST_COURTESIES: usize = 1024;
+/// What a stanza that the library writes counts in the backlog, in bytes: about as much as one without content.
+const TYPICAL: usize = 256;
+
+/// So many stanzas that the library writes and that nobody asks about wait at most: what comes then is never sent. They
+/// are answers of the classic protocol, nearly all of them, and a peer that gets none does not go on.
+const MOST_UNTAGGED: usize = 4096;
 
 /// A stanza to send.
 pub(super) struct Outgoing {
     pub(super) parcel: Parcel,
     pub(super) tag: Option<u64>,
+    /// Its part in the backlog, if it has one.
+    pub(super) counted: Option<Counted>,
 }
 
 impl Outgoing {
     /// Something that nobody asks about afterwards.
     pub(super) fn untagged(stanza: impl Into<Parcel>) -> Self {
-        Self { parcel: stanza.into(), tag: None }
+        Self { parcel: stanza.into(), tag: None, counted: None }
     }
 
-    /// Whether it may be an answer to just anybody. What a protocol sends is bounded by its windows; this is not.
-    fn is_courtesy(&self) -> bool {
+    /// Counts in the backlog from now on, unless it is an answer to a stranger.
+    pub(super) fn count(&mut self, gauge: &Arc<Gauge>) {
+        self.counted = match &self.parcel {
+            Parcel::Written(bytes) => Some(gauge.count(bytes.len())),
+            Parcel::Stanza(_) => Some(gauge.count(TYPICAL)),
+            Parcel::Courtesy(_) => None,
+        };
+    }
+
+    fn is_untagged(&self) -> bool {
         self.tag.is_none() && matches!(self.parcel, Parcel::Stanza(_))
     }
 }
 
-/// In the order of sending.
+/// What is ours is sent in its order, and before any answer to a stranger.
 #[derive(Default)]
 pub(super) struct Outbox {
-    queue: VecDeque<Outgoing>,
-    courtesies: usize,
+    ours: VecDeque<Outgoing>,
+    /// How many of ours nobody asks about.
+    untagged: usize,
+    courtesies: Courtesies,
+    window: Window,
 }
 
 impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Whether strangers have asked for more than the server takes from us.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.courtesies >= MANY_COURTESIES
-    }
-
     pub(super) fn push_back(&mut self, outgoing: Outgoing) {
-        if outgoing.is_courtesy() {
-            if self.courtesies >= MOST_COURTESIES {
-                return;
+        match outgoing.parcel {
+            Parcel::Courtesy(stanza) => self.courtesies.push(stanza),
+            _ if outgoing.is_untagged() && self.untagged >= MOST_UNTAGGED => {}
+            _ => {
+                self.untagged += usize::from(outgoing.is_untagged());
+                self.ours.push_back(outgoing);
             }
-            self.courtesies += 1;
         }
-        self.queue.push_back(outgoing);
     }
 
+    /// Sends something of ours before everything else.
     pub(super) fn push_front(&mut self, outgoing: Outgoing) {
-        self.courtesies += usize::from(outgoing.is_courtesy());
-        self.queue.push_front(outgoing);
+        self.untagged += usize::from(outgoing.is_untagged());
+        self.ours.push_front(outgoing);
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Outgoing> {
-        let outgoing = self.queue.pop_front()?;
-        self.courtesies -= usize::from(outgoing.is_courtesy());
+    /// Whether there is something to send now.
+    pub(super) fn has_due(&self, now: Instant) -> bool {
+        !self.ours.is_empty() || self.window.wants_probe(now) || self.may_answer()
+    }
+
+    fn may_answer(&self) -> bool {
+        !self.courtesies.is_empty() && self.window.has_room()
+    }
+
+    /// The next stanza to send. `new_id`: for a ping to the server, which shows how far it reads.
+    pub(super) fn pop(&mut self, now: Instant, new_id: impl FnOnce() -> String) -> Option<Outgoing> {
+        if self.window.wants_probe(now) {
+            let id = new_id();
+            self.window.on_probe(now, id.clone());
+            return Some(Outgoing::untagged(probe(id)));
+        }
+        self.pop_ours().or_else(|| self.pop_courtesy())
+    }
+
+    /// The next one that somebody may ask about.
+    pub(super) fn pop_ours(&mut self) -> Option<Outgoing> {
+        let outgoing = self.ours.pop_front()?;
+        self.untagged -= usize::from(outgoing.is_untagged());
         Some(outgoing)
+    }
+
+    fn pop_courtesy(&mut self) -> Option<Outgoing> {
+        if !self.may_answer() {
+            return None;
+        }
+        let courtesy = self.courtesies.pop()?;
+        self.window.on_sent(courtesy.length);
+        Some(Outgoing::untagged(Parcel::Stanza(courtesy.stanza)))
+    }
+
+    /// Whether an answer with this id is to a ping of [`pop`](Self::pop)'s.
+    pub(super) fn on_answer(&mut self, now: Instant, id: &str) -> bool {
+        self.window.on_answer(now, id)
+    }
+
+    /// What was on its way went with its connection.
+    pub(super) fn on_new_connection(&mut self) {
+        self.window = Window::default();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use bytes::Bytes;
+    use std::time::Duration;
+    use tokio_xmpp::Stanza;
+    use xmpp_parsers::iq::Iq;
     use xmpp_parsers::presence::Presence;
 
-    fn courtesy() -> Outgoing {
-        Outgoing::untagged(Presence::available())
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    fn courtesy(n: usize) -> Outgoing {
+        let to = "eve@chat.example/r".parse().unwrap();
+        Outgoing::untagged(Parcel::courtesy(Iq::empty_result(to, n.to_string())))
     }
 
     fn block() -> Outgoing {
-        Outgoing { parcel: Parcel::Written(Bytes::from_static(b"<iq/>")), tag: None }
+        Outgoing::untagged(Parcel::Written(Bytes::from_static(b"<iq/>")))
     }
 
-    #[test]
-    fn courtesies_make_it_crowded_until_they_are_gone_and_nothing_else_does() {
-        let mut outbox = Outbox::default();
-        (0..10 * MOST_COURTESIES).for_each(|_| outbox.push_back(block()));
-        assert!(!outbox.is_crowded());
-        (0..MANY_COURTESIES).for_each(|_| outbox.push_back(courtesy()));
-        assert!(outbox.is_crowded());
-        while outbox.len() > MANY_COURTESIES - 1 {
-            outbox.pop_front();
+    fn pop(outbox: &mut Outbox, now: Instant) -> Option<Parcel> {
+        outbox.pop(now, || "probe".to_owned()).map(|outgoing| outgoing.parcel)
+    }
+
+    /// What is sent at once: how many answers, and whether a ping.
+    fn burst(outbox: &mut Outbox, now: Instant) -> (usize, bool) {
+        let (mut answers, mut has_asked) = (0, false);
+        while let Some(parcel) = pop(outbox, now) {
+            let Parcel::Stanza(stanza) = parcel else { panic!("{parcel:?}") };
+            match *stanza {
+                Stanza::Iq(Iq::Get { id, .. }) => has_asked = id == "probe",
+                _ => answers += 1,
+            }
         }
-        assert!(!outbox.is_crowded());
+        (answers, has_asked)
     }
 
     #[test]
-    fn there_are_never_more_than_so_many_courtesies_and_everything_else_is_kept() {
-        let mut outbox = Outbox::default();
-        (0..3 * MOST_COURTESIES).for_each(|_| outbox.push_back(courtesy()));
-        assert_eq!(outbox.len(), MOST_COURTESIES);
+    fn ours_goes_before_any_number_of_answers_to_strangers() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        (0..1000).for_each(|n| outbox.push_back(courtesy(n)));
         outbox.push_back(block());
-        assert_eq!(outbox.len(), MOST_COURTESIES + 1);
+        assert!(matches!(pop(&mut outbox, now), Some(Parcel::Written(_))));
+    }
+
+    #[test]
+    fn a_few_kilobytes_of_answers_are_sent_until_the_server_shows_that_it_has_read_them() {
+        let (mut outbox, mut now) = (Outbox::default(), Instant::now());
+        (0..100).for_each(|n| outbox.push_back(courtesy(n)));
+        let (first, has_asked) = burst(&mut outbox, now);
+        assert!(has_asked && (10..16).contains(&first), "{first}");
+        assert!(!outbox.has_due(now), "the rest waits");
+        outbox.push_back(block());
+        assert!(matches!(pop(&mut outbox, now), Some(Parcel::Written(_))), "and nothing else does");
+
+        assert!(!outbox.on_answer(now, "another"));
+        let mut sent = first;
+        while sent < 100 {
+            now += MOMENT;
+            assert!(outbox.on_answer(now, "probe"));
+            sent += burst(&mut outbox, now).0;
+        }
+        assert_eq!(sent, 100);
+    }
+
+    #[test]
+    fn who_asks_one_question_after_the_other_never_waits_for_the_server() {
+        let (mut outbox, mut now) = (Outbox::default(), Instant::now());
+        let mut asked = None;
+        for n in 0..10_000 {
+            outbox.push_back(courtesy(n));
+            let (answers, has_asked) = burst(&mut outbox, now);
+            assert_eq!(answers, 1, "question {n}");
+            // There and back again takes the server as long as the stranger.
+            if asked.take().is_some() {
+                outbox.on_answer(now, "probe");
+            }
+            asked = has_asked.then_some(());
+            now += 100 * MOMENT;
+        }
+    }
+
+    #[test]
+    fn a_server_that_reads_slowly_is_sent_fewer_answers_at_a_time() {
+        let flight = |delay: Duration| {
+            let (mut outbox, mut now) = (Outbox::default(), Instant::now());
+            (0..500).for_each(|n| outbox.push_back(courtesy(n)));
+            let mut sent = burst(&mut outbox, now).0;
+            for _ in 0..16 {
+                now += delay;
+                outbox.on_answer(now, "probe");
+                sent += burst(&mut outbox, now).0;
+            }
+            sent
+        };
+        assert!(flight(300 * MOMENT) < flight(MOMENT));
+        assert!(flight(300 * MOMENT) < 16 * 16);
+    }
+
+    #[test]
+    fn a_server_that_answers_no_pings_stops_no_answers_for_good() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        (0..100).for_each(|n| outbox.push_back(courtesy(n)));
+        burst(&mut outbox, now);
+        let (answers, has_asked) = burst(&mut outbox, now + Duration::from_secs(20));
+        assert!(answers > 0 && has_asked);
+    }
+
+    #[test]
+    fn there_are_never_more_than_so_many_of_ours_that_nobody_asks_about_and_everything_else_is_kept() {
+        let mut outbox = Outbox::default();
+        (0..2 * MOST_UNTAGGED).for_each(|_| outbox.push_back(Outgoing::untagged(Presence::available())));
+        (0..2 * MOST_UNTAGGED).for_each(|_| outbox.push_back(block()));
+        let tagged = |tag| Outgoing { tag: Some(tag), ..Outgoing::untagged(Presence::available()) };
+        (0..2 * MOST_UNTAGGED as u64).for_each(|tag| outbox.push_back(tagged(tag)));
+        assert_eq!(std::iter::from_fn(|| outbox.pop_ours()).count(), 5 * MOST_UNTAGGED);
+        outbox.push_back(Outgoing::untagged(Presence::available()));
+        assert!(outbox.pop_ours().is_some(), "there is room again");
     }
 }

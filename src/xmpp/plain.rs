@@ -4,6 +4,7 @@
 //! time. Here the library only gets what is not [`swift`]. It is owned and polled by the account's task; what is sent in
 //! one go is written in one go.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,8 +15,9 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_xmpp::Stanza;
 use xmpp_parsers::ns;
 
+use super::backlog::{Counted, Gauge};
 use super::framer::Framer;
-use super::probe::probe;
+use super::records::BATCH;
 use super::socket::Io;
 use super::swift::{self, Swift};
 use super::{Parcel, timing};
@@ -31,7 +33,12 @@ pub(super) struct Plain {
     io: Io,
     framer: Framer,
     out: BytesMut,
-    is_flushed: bool,
+    /// Whether the layers below have written all that they were given.
+    is_below_flushed: bool,
+    /// How much was ever given to the layers below, in bytes.
+    handed_on: u64,
+    /// What counts in the backlog, with where it ends in all that was ever sent.
+    counted: VecDeque<(u64, Counted)>,
     last_heard: Instant,
     /// When to look how long the server has been silent.
     alarm: Pin<Box<Sleep>>,
@@ -40,19 +47,21 @@ pub(super) struct Plain {
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     /// That everything is written.
     pub(super) room: bool,
-    /// What the server says.
-    pub(super) news: bool,
+    /// That this backlog is short.
+    pub(super) relief: Option<&'a Gauge>,
 }
 
 /// What happened.
 pub(super) enum Heard {
     Swift(Swift),
     Stanza(Box<Stanza>),
-    /// What was to be sent is written, and there is room for more.
+    /// What was to be sent is written, or the backlog is short: there is room for more.
     Room,
+    /// The server has been silent for long, and is to be asked for a sign of life.
+    Silence,
     /// The connection is over.
     Gone,
 }
@@ -64,7 +73,9 @@ impl Plain {
             io,
             framer: Framer::between_elements(),
             out: BytesMut::new(),
-            is_flushed: true,
+            is_below_flushed: true,
+            handed_on: 0,
+            counted: VecDeque::new(),
             last_heard: Instant::now(),
             alarm: Box::pin(sleep(timing::SILENCE)),
             was_asked: false,
@@ -77,23 +88,24 @@ impl Plain {
 
     /// Whether nothing waits to be written.
     pub(super) fn is_flushed(&self) -> bool {
-        self.is_flushed
+        self.out.is_empty() && self.is_below_flushed
     }
 
     /// Sends something with the next [`heard`](Self::heard).
-    pub(super) fn send(&mut self, parcel: Parcel) {
+    pub(super) fn send(&mut self, parcel: Parcel, counted: Option<Counted>) {
         match parcel {
             Parcel::Written(bytes) => self.out.extend_from_slice(&bytes),
-            Parcel::Stanza(stanza) => match xso::to_vec(&*stanza) {
+            Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => match xso::to_vec(&*stanza) {
                 Ok(bytes) => self.out.extend_from_slice(&bytes),
                 Err(_) => tracing::warn!("a stanza of ours is not XML"),
             },
         }
-        self.is_flushed = false;
+        let end = self.handed_on + self.out.len() as u64;
+        self.counted.extend(counted.map(|counted| (end, counted)));
     }
 
     /// Writes what there is, and waits for the next thing to happen. Cancel-safe.
-    pub(super) async fn heard(&mut self, wanted: Wanted) -> Heard {
+    pub(super) async fn heard(&mut self, wanted: Wanted<'_>) -> Heard {
         std::future::poll_fn(|cx| self.poll_heard(cx, wanted)).await
     }
 
@@ -106,24 +118,17 @@ impl Plain {
         }
     }
 
-    fn poll_heard(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<Heard> {
-        let before = self.out.len();
+    fn poll_heard(&mut self, cx: &mut Context<'_>, wanted: Wanted<'_>) -> Poll<Heard> {
         match self.poll_write_out(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Heard::Gone),
             Poll::Ready(Ok(())) if wanted.room => return Poll::Ready(Heard::Room),
+            _ if wanted.relief.is_some_and(Gauge::is_short) => return Poll::Ready(Heard::Room),
             _ => {}
         }
-        if !wanted.news && self.out.len() < before {
-            // Who is not listened to shows by reading that he is there.
-            self.note_life();
-        }
-        if wanted.news
-            && let Poll::Ready(heard) = self.poll_news(cx)
-        {
+        if let Poll::Ready(heard) = self.poll_news(cx) {
             return Poll::Ready(heard);
         }
-        ready!(self.poll_silence(cx));
-        Poll::Ready(Heard::Gone)
+        self.poll_silence(cx)
     }
 
     fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
@@ -137,19 +142,32 @@ impl Plain {
         }
     }
 
+    /// Writes what there is. The layers below get no more until they have written what they have: what they kept would
+    /// stand before everything else, and count nowhere.
     fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out))?;
+        loop {
+            if !self.is_below_flushed {
+                ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+                self.is_below_flushed = true;
+                self.forget_written();
+            }
+            if self.out.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let piece = self.out.len().min(BATCH);
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.out[..piece]))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.out.advance(written);
+            self.handed_on += written as u64;
+            self.is_below_flushed = false;
         }
-        if !self.is_flushed {
-            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
-            self.is_flushed = true;
-        }
-        Poll::Ready(Ok(()))
+    }
+
+    /// All that was handed on is written, and counts no longer.
+    fn forget_written(&mut self) {
+        while self.counted.pop_front_if(|(end, _)| *end <= self.handed_on).is_some() {}
     }
 
     /// True when something has come.
@@ -171,8 +189,8 @@ impl Plain {
         self.was_asked = false;
     }
 
-    /// Asks a server that is silent for a sign of life; ready when there is none.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when a server that is silent should be asked for a sign of life, and when it has been and gave none.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));
             let patience = if self.was_asked { timing::SILENCE + timing::RESPONSE } else { timing::SILENCE };
@@ -180,13 +198,9 @@ impl Plain {
                 self.alarm.as_mut().reset(self.last_heard + patience);
                 continue;
             }
-            if self.was_asked {
-                return Poll::Ready(());
-            }
+            let heard = if self.was_asked { Heard::Gone } else { Heard::Silence };
             self.was_asked = true;
-            self.send(probe().into());
-            // Whatever hinders it wakes us again, and so does the alarm.
-            let _ = self.poll_write_out(cx);
+            return Poll::Ready(heard);
         }
     }
 
@@ -216,7 +230,7 @@ impl Parcel {
     /// For who cannot send it as it was written.
     pub(super) fn into_stanza(self) -> Option<Box<Stanza>> {
         match self {
-            Self::Stanza(stanza) => Some(stanza),
+            Self::Stanza(stanza) | Self::Courtesy(stanza) => Some(stanza),
             Self::Written(bytes) => swift::stanza(&bytes).map(Box::new),
         }
     }

@@ -4,16 +4,51 @@ use tokio_xmpp::Stanza;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ping::Ping;
 
-const ID: &str = "resumed";
+use super::manners;
+
+/// More are never unanswered at a time: a connection that leaves one is given up before the next but one.
+const MOST: usize = 4;
 
 /// A ping (XEP-0199).
-pub(super) fn probe() -> Iq {
-    Iq::Get { from: None, to: None, id: ID.into(), payload: Ping.into() }
+pub(super) fn probe(id: String) -> Iq {
+    Iq::Get { from: None, to: None, id, payload: Ping.into() }
 }
 
-/// The answers to these, and to those by which the stanza stream asks for signs of life where there is no XEP-0198, are
-/// nobody else's business.
-pub(super) fn is_answer(stanza: &Stanza) -> bool {
-    matches!(stanza, Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. })
-        if id == ID || id.starts_with("xmpp-rs-stanzastream-liveness-probe"))
+/// Those that ask for a sign of life, until they are answered.
+#[derive(Default)]
+pub(super) struct Probes {
+    unanswered: Vec<String>,
+}
+
+impl Probes {
+    /// Another one. Its id is as random as any other of the account's, so that nothing in a server's log is the same at two
+    /// accounts, or twice at one.
+    pub(super) fn ask(&mut self, random: u128) -> Iq {
+        let id = manners::new_id(random);
+        if self.unanswered.len() >= MOST {
+            self.unanswered.remove(0);
+        }
+        self.unanswered.push(id.clone());
+        probe(id)
+    }
+
+    /// Whether an answer with this id is to one of them.
+    pub(super) fn on_answer(&mut self, id: &str) -> bool {
+        let before = self.unanswered.len();
+        self.unanswered.retain(|unanswered| unanswered != id);
+        self.unanswered.len() < before || is_of_library(id)
+    }
+}
+
+/// Where XEP-0198 is wanted and not to be had, the library's stream asks by itself, with ids that we cannot choose.
+fn is_of_library(id: &str) -> bool {
+    id.starts_with("xmpp-rs-stanzastream-liveness-probe")
+}
+
+/// The id of the request that this answers.
+pub(super) fn answered(stanza: &Stanza) -> Option<&str> {
+    match stanza {
+        Stanza::Iq(Iq::Result { id, .. } | Iq::Error { id, .. }) => Some(id),
+        _ => None,
+    }
 }

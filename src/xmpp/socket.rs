@@ -1,4 +1,4 @@
-//! A TCP socket without the two delays that small stanzas suffer from.
+//! A TCP socket without the two delays that small stanzas suffer from, and without a long queue.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,6 +11,12 @@ use tokio_xmpp::connect::AsyncReadAndWrite;
 /// A connection, whatever lies between us and its socket.
 pub(super) type Io = Box<dyn AsyncReadAndWrite + Send>;
 
+/// What the kernel keeps that it cannot send yet, in bytes. By default that is up to 4 MB, which are minutes at a server with
+/// a limit, and nothing that is written later can overtake them. What is on the wires comes on top, so that no fast
+/// connection is slower for it.
+#[cfg(target_os = "linux")]
+const MOST_UNSENT: u32 = 128 * 1024;
+
 /// A TCP stream that neither holds back small writes nor acknowledges late.
 ///
 /// Prosody leaves Nagle's algorithm on: what it writes second (the stanza behind an `<a/>`) waits for our kernel's
@@ -22,9 +28,19 @@ impl PromptSocket {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let socket = Self(stream);
+        socket.keep_little();
         socket.acknowledge_at_once();
         Ok(socket)
     }
+
+    #[cfg(target_os = "linux")]
+    fn keep_little(&self) {
+        // Only others' delay depends on it, so a refusal is no fault.
+        let _ = socket2::SockRef::from(&self.0).set_tcp_notsent_lowat(MOST_UNSENT);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn keep_little(&self) {}
 
     #[cfg(target_os = "linux")]
     fn acknowledge_at_once(&self) {

@@ -14,7 +14,7 @@ const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
 fn written(stanza: Outgoing) -> String {
     let to = FullJid::new("bob@x/r2").unwrap();
     match Carrier::new("p").secure(Transmit { via: AccountId(0), to, stanza }) {
-        Parcel::Stanza(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
+        Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
         Parcel::Written(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
     }
 }

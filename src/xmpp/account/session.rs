@@ -10,15 +10,15 @@ use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::link::Link;
-use super::{Account, Wire};
+use super::{Account, Wire, new_id, now};
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::flight::Fate;
 use crate::xmpp::outbox::Outgoing;
 use crate::xmpp::plain::Heard;
-use crate::xmpp::probe::{self, probe};
+use crate::xmpp::probe::{Probes, answered};
 use crate::xmpp::reports::Reports;
 use crate::xmpp::retire::put_to_rest;
-use crate::xmpp::{AccountEvent, AccountStatus, manners, timing};
+use crate::xmpp::{AccountEvent, AccountStatus, Parcel, manners, timing};
 
 impl Account {
     pub(super) fn on_event(&mut self, event: Option<Event>, reports: &mut Reports) {
@@ -41,12 +41,11 @@ impl Account {
                 Heard::Swift(swift) => reports.event(AccountEvent::Swift(swift)),
                 Heard::Stanza(stanza) => self.on_stanza(*stanza, reports),
                 Heard::Room => {}
+                Heard::Silence => self.outbox.push_front(Outgoing::untagged(self.probes.ask(rand::random()))),
                 Heard::Gone => return self.on_plain_gone(reports),
             }
             next = match &mut self.wire {
-                Wire::Plain(plain) if !reports.is_congested() && !self.outbox.is_crowded() => {
-                    plain.heard_before()
-                }
+                Wire::Plain(plain) if !reports.is_congested() => plain.heard_before(),
                 _ => None,
             };
         }
@@ -70,11 +69,16 @@ impl Account {
                 if let Some(by) = pong.to().and_then(|to| to.try_as_full().ok()) {
                     reports.event(AccountEvent::Pinged { by: by.clone() });
                 }
-                self.outbox.push_back(Outgoing::untagged(pong));
+                self.outbox.push_back(Outgoing::untagged(Parcel::courtesy(pong)));
             }
-            None if probe::is_answer(&stanza) => {}
+            None if self.is_answer_to_probe(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
         }
+    }
+
+    /// The answers to pings of ours to our own server are nobody else's business.
+    fn is_answer_to_probe(&mut self, stanza: &Stanza) -> bool {
+        answered(stanza).is_some_and(|id| self.probes.on_answer(id) || self.outbox.on_answer(now(), id))
     }
 
     /// A new session: the server knows nothing of an earlier one.
@@ -92,8 +96,9 @@ impl Account {
             self.identity = jid.clone().into();
         }
         self.bound = Some(jid);
+        self.probes = Probes::default();
         let mut presence = Presence::available();
-        presence.id = Some(manners::new_id(rand::random()));
+        presence.id = Some(new_id());
         self.outbox.push_front(Outgoing::untagged(presence));
         self.online(false, reports);
     }
@@ -102,12 +107,13 @@ impl Account {
     /// connection that broke, which swallows everything if it was in the middle of a stanza.
     pub(super) fn on_resumed(&mut self, reports: &mut Reports) {
         reports.fates(self.flight.resume());
-        self.outbox.push_front(Outgoing::untagged(probe()));
+        self.outbox.push_front(Outgoing::untagged(self.probes.ask(rand::random())));
         self.online(true, reports);
     }
 
     pub(super) fn online(&mut self, resumed: bool, reports: &mut Reports) {
         let Some(jid) = self.bound.clone() else { return };
+        self.outbox.on_new_connection();
         let proof = resumed.then(|| Box::pin(sleep(timing::PROOF)));
         self.link = Link::Up { since: Instant::now(), proof };
         reports.status(AccountStatus::Online(jid.clone()));

@@ -1,0 +1,340 @@
+//! Answers to strangers: a queue that is fair to who asks, and a window that keeps them out of everybody else's way.
+//!
+//! Whoever has an account can ask ours without end, at a fifth of what the answers cost. An answer once written cannot be
+//! overtaken any more, whether it waits in our kernel or at a server that limits our rate. So only a few are on their way
+//! at a time, and the others wait here, where everything else goes before them. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use tokio_xmpp::Stanza;
+use xmpp_parsers::jid::{BareJid, Jid};
+
+/// What all of them that wait may take together, in bytes: some 2,000 usual ones. Whoever sends more at once than that to an
+/// account of a fast server gets fewer answers than from slixmpp, which keeps any number of them.
+const MOST: usize = 1024 * 1024;
+
+/// What an answer weighs beyond its id and its address, in bytes: those of a usual client have 100 to 700.
+const TYPICAL: usize = 300;
+
+/// How much of them may be on its way, in bytes, on a slow connection: the 0.4 seconds that a server with a usual limit
+/// of 10 kB/s takes to read it, ...
+const NARROW: usize = 4 * 1024;
+/// ... and on a fast one, where more of it is on the wires.
+const WIDE: usize = 16 * 1024;
+/// A connection is fast when the server was prompt so often in a row: it has read 24 KiB then, and a server with a limit
+/// lets no more than two seconds' worth of it through at once.
+const OFTEN: u32 = 12;
+
+/// A server that answers so soon reads as fast as we write: there and back again takes less nearly everywhere, and a server
+/// with a limit of 10 kB/s takes longer for half of [`NARROW`] alone.
+const PROMPT: Duration = Duration::from_millis(150);
+
+/// A server that has not answered for so long never will. The connection itself is given up not much later.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Those that wait, by who asked: all domains take turns, and so do all accounts of a domain.
+#[derive(Default)]
+pub(super) struct Courtesies(Turns<String, Turns<Option<BareJid>, Asker>>);
+
+/// An answer, and how long it is, roughly.
+pub(super) struct Courtesy {
+    pub(super) stanza: Box<Stanza>,
+    pub(super) length: usize,
+}
+
+impl Courtesies {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.length == 0
+    }
+
+    /// Takes an answer. When there are too many, the newest of whoever has most is dropped.
+    pub(super) fn push(&mut self, stanza: Box<Stanza>) {
+        let (to, id) = address(&stanza);
+        let length = TYPICAL + id.len() + to.map_or(0, |to| to.as_str().len());
+        let asker = to.map(Jid::to_bare);
+        let domain = asker.as_ref().map(|asker| asker.domain().to_string()).unwrap_or_default();
+        let courtesy = Courtesy { stanza, length };
+        self.0.push(domain, length, |domain| domain.push(asker, length, |asker| asker.push(courtesy)));
+        while self.0.length > MOST && self.0.drop_newest().is_some() {}
+    }
+
+    /// The answer whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<Courtesy> {
+        self.0.pop()
+    }
+}
+
+/// Whom a stanza is for, and its id.
+fn address(stanza: &Stanza) -> (Option<&Jid>, &str) {
+    match stanza {
+        Stanza::Iq(iq) => (iq.to(), iq.id()),
+        Stanza::Presence(presence) => (presence.to.as_ref(), presence.id.as_deref().unwrap_or_default()),
+        Stanza::Message(message) => (message.to.as_ref(), ""),
+    }
+}
+
+/// One queue, or several that take turns.
+trait Queue: Default {
+    /// How long all that is in it is together.
+    fn length(&self) -> usize;
+    fn pop(&mut self) -> Option<Courtesy>;
+    /// Drops the newest of whoever has most.
+    fn drop_newest(&mut self) -> Option<Courtesy>;
+}
+
+/// What one account has asked for.
+#[derive(Default)]
+struct Asker {
+    queue: VecDeque<Courtesy>,
+    length: usize,
+}
+
+impl Asker {
+    fn push(&mut self, courtesy: Courtesy) {
+        self.length += courtesy.length;
+        self.queue.push_back(courtesy);
+    }
+}
+
+impl Queue for Asker {
+    fn length(&self) -> usize {
+        self.length
+    }
+
+    fn pop(&mut self) -> Option<Courtesy> {
+        let courtesy = self.queue.pop_front()?;
+        self.length -= courtesy.length;
+        Some(courtesy)
+    }
+
+    fn drop_newest(&mut self) -> Option<Courtesy> {
+        let courtesy = self.queue.pop_back()?;
+        self.length -= courtesy.length;
+        Some(courtesy)
+    }
+}
+
+/// Queues that take turns. None of them is empty.
+struct Turns<K, Q> {
+    queues: BTreeMap<K, Q>,
+    order: VecDeque<K>,
+    length: usize,
+}
+
+impl<K, Q> Default for Turns<K, Q> {
+    fn default() -> Self {
+        Self { queues: BTreeMap::new(), order: VecDeque::new(), length: 0 }
+    }
+}
+
+impl<K: Ord + Clone, Q: Queue> Turns<K, Q> {
+    fn push(&mut self, key: K, length: usize, push: impl FnOnce(&mut Q)) {
+        if !self.queues.contains_key(&key) {
+            self.order.push_back(key.clone());
+        }
+        push(self.queues.entry(key).or_default());
+        self.length += length;
+    }
+}
+
+impl<K: Ord + Clone, Q: Queue> Queue for Turns<K, Q> {
+    fn length(&self) -> usize {
+        self.length
+    }
+
+    fn pop(&mut self) -> Option<Courtesy> {
+        let key = self.order.pop_front()?;
+        let queue = self.queues.get_mut(&key)?;
+        let courtesy = queue.pop()?;
+        self.length -= courtesy.length;
+        if queue.length() == 0 {
+            self.queues.remove(&key);
+        } else {
+            self.order.push_back(key);
+        }
+        Some(courtesy)
+    }
+
+    fn drop_newest(&mut self) -> Option<Courtesy> {
+        let key = self.queues.iter().max_by_key(|(_, queue)| queue.length())?.0.clone();
+        let queue = self.queues.get_mut(&key)?;
+        let courtesy = queue.drop_newest()?;
+        self.length -= courtesy.length;
+        if queue.length() == 0 {
+            self.queues.remove(&key);
+            self.order.retain(|other| *other != key);
+        }
+        Some(courtesy)
+    }
+}
+
+/// What the server is not known to have read, and may not be more than so much. When it is, the server is asked for an
+/// answer, behind all of it: a ping, as any client sends. It is asked when half is used up, so that whoever asks one
+/// question after the other never waits for it.
+pub(super) struct Window {
+    in_flight: usize,
+    probe: Option<Probe>,
+    /// How often the server was prompt, since it last was not.
+    prompt: u32,
+}
+
+struct Probe {
+    id: String,
+    sent: Instant,
+    /// How much was sent before it.
+    behind: usize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { in_flight: 0, probe: None, prompt: 0 }
+    }
+}
+
+impl Window {
+    /// Whether another answer may be sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight < self.limit()
+    }
+
+    pub(super) fn on_sent(&mut self, length: usize) {
+        self.in_flight += length;
+    }
+
+    /// Whether the server is to be asked for an answer.
+    pub(super) fn wants_probe(&self, now: Instant) -> bool {
+        self.in_flight >= self.limit() / 2 && (self.probe.is_none() || self.is_given_up(now))
+    }
+
+    /// It is asked, by a stanza with this id.
+    pub(super) fn on_probe(&mut self, now: Instant, id: String) {
+        if let Some(unanswered) = self.probe.take() {
+            self.confirm(unanswered.behind);
+            self.prompt = 0;
+        }
+        self.probe = Some(Probe { id, sent: now, behind: self.in_flight });
+    }
+
+    /// Whether an answer with this id is the one that was asked for.
+    pub(super) fn on_answer(&mut self, now: Instant, id: &str) -> bool {
+        let Some(probe) = self.probe.take_if(|probe| probe.id == id) else { return false };
+        self.confirm(probe.behind);
+        let is_prompt = now.saturating_duration_since(probe.sent) < PROMPT;
+        self.prompt = if is_prompt { self.prompt.saturating_add(1) } else { 0 };
+        true
+    }
+
+    fn limit(&self) -> usize {
+        if self.prompt >= OFTEN { WIDE } else { NARROW }
+    }
+
+    fn confirm(&mut self, length: usize) {
+        self.in_flight = self.in_flight.saturating_sub(length);
+    }
+
+    fn is_given_up(&self, now: Instant) -> bool {
+        self.probe.as_ref().is_some_and(|probe| now.saturating_duration_since(probe.sent) >= PATIENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+    use xmpp_parsers::iq::Iq;
+
+    fn answer(to: &str, id: &str) -> Box<Stanza> {
+        Box::new(Iq::empty_result(to.parse().unwrap(), id).into())
+    }
+
+    fn push(courtesies: &mut Courtesies, to: &str, ids: std::ops::Range<usize>) {
+        ids.for_each(|id| courtesies.push(answer(to, &id.to_string())));
+    }
+
+    /// Who gets which answer, in this order.
+    fn drain(courtesies: &mut Courtesies) -> Vec<(String, String)> {
+        std::iter::from_fn(|| courtesies.pop())
+            .map(|courtesy| {
+                let (to, id) = address(&courtesy.stanza);
+                (to.unwrap().to_string(), id.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn who_asks_a_thousand_times_delays_who_asks_once_by_one_answer() {
+        let mut courtesies = Courtesies::default();
+        push(&mut courtesies, "eve@chat.example/r", 0..1000);
+        push(&mut courtesies, "bob@chat.example/r", 0..1);
+        push(&mut courtesies, "bob@other.example/r", 0..1);
+        let order = drain(&mut courtesies);
+        assert!(order[..4].iter().any(|(to, _)| to == "bob@chat.example/r"), "{:?}", &order[..4]);
+        assert!(order[..4].iter().any(|(to, _)| to == "bob@other.example/r"), "{:?}", &order[..4]);
+    }
+
+    #[test]
+    fn neither_many_resources_nor_many_accounts_of_a_domain_get_more_turns() {
+        let mut courtesies = Courtesies::default();
+        for n in 0..100 {
+            push(&mut courtesies, &format!("eve@chat.example/{n}"), 0..1);
+            push(&mut courtesies, &format!("eve{n}@many.example/r"), 0..10);
+        }
+        push(&mut courtesies, "bob@chat.example/r", 0..3);
+        let order = drain(&mut courtesies);
+        let position = order.iter().rposition(|(to, _)| to == "bob@chat.example/r").unwrap();
+        assert!(position < 16, "the last of three answers comes at {position}");
+    }
+
+    #[test]
+    fn of_too_many_the_newest_of_whoever_has_most_are_dropped() {
+        let mut courtesies = Courtesies::default();
+        push(&mut courtesies, "bob@chat.example/r", 0..20);
+        push(&mut courtesies, "eve@chat.example/r", 0..10_000);
+        push(&mut courtesies, "bob@chat.example/r", 20..40);
+        assert!(courtesies.0.length <= MOST);
+        let order = drain(&mut courtesies);
+        let ids = |of: &str| -> Vec<usize> {
+            order.iter().filter(|(to, _)| to == of).map(|(_, id)| id.parse().unwrap()).collect()
+        };
+        assert_eq!(ids("bob@chat.example/r"), (0..40).collect::<Vec<_>>());
+        let eves = ids("eve@chat.example/r");
+        assert_eq!(eves, (0..eves.len()).collect::<Vec<_>>(), "what came first is kept, in its order");
+    }
+
+    #[test]
+    fn long_ids_do_not_fill_memory() {
+        let mut courtesies = Courtesies::default();
+        (0..100).for_each(|_| courtesies.push(answer("eve@chat.example/r", &"x".repeat(200_000))));
+        assert!(courtesies.0.length <= MOST);
+        courtesies.push(answer("eve@chat.example/r", &"x".repeat(2 * MOST)));
+        assert!(courtesies.0.length <= MOST, "not even one that is too long by itself");
+    }
+
+    proptest! {
+        #[test]
+        fn each_asker_gets_its_answers_in_order_and_nothing_stays_behind(
+            asked in prop::collection::vec((0..4usize, 0..3usize, any::<bool>()), 0..200),
+        ) {
+            let (mut courtesies, mut expected, mut got) = (Courtesies::default(), 0, Vec::new());
+            for (n, (node, domain, takes)) in asked.into_iter().enumerate() {
+                push(&mut courtesies, &format!("{node}@{domain}.example/r"), n..n + 1);
+                expected += 1;
+                if takes {
+                    let courtesy = courtesies.pop().unwrap();
+                    let (to, id) = address(&courtesy.stanza);
+                    got.push((to.unwrap().to_string(), id.to_owned()));
+                }
+            }
+            got.extend(drain(&mut courtesies));
+            prop_assert_eq!(got.len(), expected);
+            prop_assert!(courtesies.is_empty() && courtesies.0.queues.is_empty() && courtesies.0.order.is_empty());
+            for (n, (to, id)) in got.iter().enumerate() {
+                let number = |id: &str| id.parse::<usize>().unwrap();
+                let mut earlier = got[..n].iter().filter(|(other, _)| other == to);
+                prop_assert!(earlier.all(|(_, other)| number(other) < number(id)));
+            }
+        }
+    }
+}
