@@ -2,6 +2,7 @@
 
 mod classic;
 mod ibb;
+mod ids;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +14,14 @@ use crate::classic::{self as classic_core, SetId};
 use crate::session;
 use crate::xmpp::Parcel;
 use crate::xmpp::swift::Swift;
+use ids::Ids;
 
 /// Turns what a core wants sent into stanzas, and stanzas into what they mean to a core.
 #[derive(Debug)]
 pub struct Carrier {
-    /// Starts the id of every IQ, so that no answer to an IQ of an earlier process is taken for ours.
+    /// The ids of the classic protocol's IQs.
+    sets: Ids,
+    /// Starts the ids of the secure protocol's, so that no answer to an IQ of an earlier process is taken for ours.
     id_prefix: String,
 }
 
@@ -51,14 +55,15 @@ pub enum Received {
 }
 
 impl Carrier {
-    /// A carrier whose IQ ids start with `id_prefix`, which should be random.
-    pub fn new(id_prefix: impl Into<String>) -> Self {
-        Self { id_prefix: id_prefix.into() }
+    /// A carrier whose IQ ids nobody can guess who does not know `key`, which should be random, and another in each process.
+    pub fn new(key: &[u8; 32]) -> Self {
+        let id_prefix = key.iter().take(6).map(|byte| char::from(b'a' + byte % 26)).collect();
+        Self { sets: Ids::new(key), id_prefix }
     }
 
     /// The stanza for what the classic core wants sent.
     pub fn classic(&self, transmit: classic_core::Transmit) -> Stanza {
-        classic::stanza(transmit, &self.id_prefix)
+        classic::stanza(transmit, &self.sets)
     }
 
     /// The stanza for what the secure core wants sent.
@@ -127,7 +132,7 @@ impl Carrier {
     }
 
     fn set_of(&self, id: &str) -> Option<SetId> {
-        id.strip_prefix(&self.id_prefix)?.parse().ok().map(SetId)
+        self.sets.read(id).map(SetId)
     }
 }
 

@@ -39,7 +39,7 @@ use crate::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Rea
 pub use endpoint::Endpoint;
 pub use stanza::{Aliases, Header, Payload};
 
-/// One IQ of ours that will be answered; unique in the life of an endpoint.
+/// One IQ of ours, whether it will be answered or not; unique in the life of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetId(pub u64);
 
@@ -137,8 +137,8 @@ pub enum Outgoing {
     Message(Payload),
     /// An IQ set; the server's acknowledgement of it (XEP-0198) is of interest.
     Set(SetId, Payload),
-    /// An IQ result that answers no IQ.
-    Unsolicited(Payload),
+    /// An IQ result that answers no IQ, and has a number all the same.
+    Unsolicited(SetId, Payload),
     /// The empty result that answers the IQ with this id.
     Answer(String),
     /// An IQ get with a XEP-0199 ping.

@@ -134,7 +134,6 @@ impl Tunnel {
         events: mpsc::Receiver<(AccountId, AccountEvent)>,
         protocols: Protocols,
     ) -> Self {
-        let id_prefix: String = std::iter::repeat_with(|| rand::random_range('a'..='z')).take(6).collect();
         let Protocols { classic, secure, service } = protocols;
         let (service, notebook) = service.unzip();
         let (mementos, to_remember) = mpsc::unbounded_channel();
@@ -145,7 +144,7 @@ impl Tunnel {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(cores)),
             pool,
-            carrier: Carrier::new(id_prefix),
+            carrier: Carrier::new(&rand::random()),
             timer_changed: Notify::new(),
             incoming: Notify::new(),
             closed: Notify::new(),

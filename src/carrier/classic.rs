@@ -10,20 +10,21 @@ use xmpp_parsers::ping::Ping;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
+use super::ids::Ids;
 use crate::classic::{Incoming, Outgoing, Payload, SetId, Transmit};
 
-/// The stanza for what the core wants sent. The ids of its IQs start with `id_prefix`.
-pub(super) fn stanza(transmit: Transmit, id_prefix: &str) -> Stanza {
+/// The stanza for what the core wants sent.
+pub(super) fn stanza(transmit: Transmit, ids: &Ids) -> Stanza {
     let to = transmit.to;
     match transmit.stanza {
         Outgoing::Message(payload) => {
             let message = Message::new_with_type(MessageType::Chat, to);
             message.with_payloads(vec![payload.to_element()]).into()
         }
-        Outgoing::Set(set, payload) => iq(to, id_of(id_prefix, set), IqPayload::Set(payload.to_element())),
-        Outgoing::Ping(set) => iq(to, id_of(id_prefix, set), IqPayload::Get(Ping.into())),
-        Outgoing::Unsolicited(payload) => {
-            iq(to, format!("{id_prefix}-ack"), IqPayload::Result(Some(payload.to_element())))
+        Outgoing::Set(set, payload) => iq(to, ids.write(set.0), IqPayload::Set(payload.to_element())),
+        Outgoing::Ping(set) => iq(to, ids.write(set.0), IqPayload::Get(Ping.into())),
+        Outgoing::Unsolicited(set, payload) => {
+            iq(to, ids.write(set.0), IqPayload::Result(Some(payload.to_element())))
         }
         Outgoing::Answer(id) => iq(to, id, IqPayload::Result(None)),
     }
@@ -31,10 +32,6 @@ pub(super) fn stanza(transmit: Transmit, id_prefix: &str) -> Stanza {
 
 fn iq(to: Jid, id: String, payload: IqPayload) -> Stanza {
     Iq::assemble(IqHeader { from: None, to: Some(to), id }, payload).into()
-}
-
-fn id_of(prefix: &str, set: SetId) -> String {
-    format!("{prefix}{}", set.0)
 }
 
 /// The payload of a set of this protocol, if it is one that can be read.

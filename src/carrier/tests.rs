@@ -18,9 +18,13 @@ fn transmit(stanza: Outgoing) -> Transmit {
     Transmit { via: AccountId(0), to: Jid::new("bob@x/r2").unwrap(), stanza }
 }
 
+fn carrier() -> Carrier {
+    Carrier::new(&[7; 32])
+}
+
 /// As it goes over the wire.
 fn written(stanza: Outgoing) -> String {
-    let stanza = Carrier::new("p").classic(transmit(stanza));
+    let stanza = carrier().classic(transmit(stanza));
     tokio_xmpp::PrintRawXml(&stanza).to_string()
 }
 
@@ -30,7 +34,7 @@ fn received(xml: &str) -> Received {
         "iq" => Iq::try_from(element).unwrap().into(),
         _ => Message::try_from(element).unwrap().into(),
     };
-    Carrier::new("p").receive(stanza, true, |_| true)
+    carrier().receive(stanza, true, |_| true)
 }
 
 fn incoming(xml: &str) -> Incoming {
@@ -51,14 +55,36 @@ fn fields_are_unprefixed_and_inherit_the_payloads_namespace_on_the_wire() {
     assert!(xml.contains("type='chat'") && !xml.contains(" id="), "{xml}");
 }
 
+/// The id of the IQ with this number, as it goes over the wire.
+fn id_of(set: SetId) -> String {
+    let xml = written(Outgoing::Ping(set));
+    let (_, id) = xml.split_once("id='").unwrap();
+    id.split_once('\'').unwrap().0.to_owned()
+}
+
 #[test]
 fn an_answer_to_one_of_our_iqs_is_told_from_any_other() {
+    let id = id_of(SetId(7));
     let disconnect = Payload::Disconnect { header: header(), id: crate::classic::seq::SeqNum::ZERO };
-    assert!(written(Outgoing::Set(SetId(7), disconnect)).contains("id='p7'"));
-    let ours = incoming("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='p7'/>");
+    assert!(written(Outgoing::Set(SetId(7), disconnect)).contains(&format!("id='{id}'")));
+    let ours = incoming(&format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{id}'/>"));
     assert!(matches!(ours, Incoming::Result { set: Some(SetId(7)), payload: None }));
     let other = incoming("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='0'/>");
     assert!(matches!(other, Incoming::Result { set: None, payload: None }));
+}
+
+#[test]
+fn every_iq_has_an_id_of_its_own_and_none_tells_how_many_there_were() {
+    let ack = |set| {
+        written(Outgoing::Unsolicited(
+            SetId(set),
+            Payload::ConnectAck { header: header(), success: true, resend: true },
+        ))
+    };
+    assert!(ack(1).contains(&format!("id='{}'", id_of(SetId(1)))));
+    let ids: std::collections::BTreeSet<String> = (0..1000).map(|set| id_of(SetId(set))).collect();
+    assert_eq!(ids.len(), 1000);
+    assert!(ids.iter().all(|id| id.len() == 32));
 }
 
 #[test]
@@ -79,8 +105,9 @@ fn an_error_of_the_server_is_told_from_one_of_the_peer() {
     for (condition, expected) in
         [("service-unavailable", true), ("recipient-unavailable", true), ("feature-not-implemented", false)]
     {
+        let id = id_of(SetId(7));
         let xml = format!(
-            "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='p7'><error type='cancel'>\
+            "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{id}'><error type='cancel'>\
              <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
         );
         let Incoming::Error { set: SetId(7), nobody_there } = incoming(&xml) else { panic!("{condition}") };
@@ -132,14 +159,14 @@ fn where_nobody_uses_the_classic_protocol_its_stanzas_are_unknown_ones() {
             let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
             let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
             assert!(
-                matches!(Carrier::new("p").receive(iq.into(), false, |_| true), Received::Request { .. }),
+                matches!(carrier().receive(iq.into(), false, |_| true), Received::Request { .. }),
                 "{xml}"
             );
         }
     }
     let message = format!("<message xmlns='jabber:client' from='eve@x/r' type='chat'>{connect}</message>");
     let message = Message::try_from(message.parse::<Element>().unwrap()).unwrap();
-    assert!(matches!(Carrier::new("p").receive(message.into(), false, |_| true), Received::Nothing));
+    assert!(matches!(carrier().receive(message.into(), false, |_| true), Received::Nothing));
 }
 
 #[test]

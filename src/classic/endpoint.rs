@@ -216,10 +216,11 @@ impl Endpoint {
     }
 
     fn send_ack(&mut self, id: StreamId, link: LinkId, via: AccountId, to: &FullJid, success: bool) {
+        let set = self.new_set_id();
         let (Some(stream), Some(link)) = (self.streams.get(&id), self.routes.link(link)) else { return };
         let header = stream.header(&link.ours);
         let payload = Payload::ConnectAck { header, success, resend: stream.tolerant };
-        let stanza = Outgoing::Unsolicited(payload);
+        let stanza = Outgoing::Unsolicited(set, payload);
         self.control.push_back(Transmit { via, to: to.clone().into(), stanza });
     }
 

@@ -19,7 +19,6 @@ pub(crate) struct Ours {
     spread: SpreadCheck,
     /// Pings of the peer's to be answered, which a real driver's XMPP layer does.
     pongs: Vec<(AccountId, Jid, String)>,
-    unsolicited: u64,
 }
 
 impl Ours {
@@ -32,7 +31,6 @@ impl Ours {
             online: BTreeSet::new(),
             spread: SpreadCheck::default(),
             pongs: Vec::new(),
-            unsolicited: 0,
         }
     }
 
@@ -45,9 +43,8 @@ impl Ours {
                 self.spread.on_sent(set, &payload);
                 Stanza { id: id_of(set), body: Body::Set(payload) }
             }
-            Outgoing::Unsolicited(payload) => {
-                self.unsolicited += 1;
-                Stanza { id: format!("u{}", self.unsolicited), body: Body::Result(Some(payload)) }
+            Outgoing::Unsolicited(set, payload) => {
+                Stanza { id: id_of(set), body: Body::Result(Some(payload)) }
             }
             Outgoing::Answer(id) => Stanza { id, body: Body::Result(None) },
             Outgoing::Ping(set) => Stanza { id: id_of(set), body: Body::Ping },

@@ -32,7 +32,7 @@ impl End {
                 break jid;
             }
         };
-        Self { pool, events, id, jid, carrier: Carrier::new("interop") }
+        Self { pool, events, id, jid, carrier: Carrier::new(&[1; 32]) }
     }
 
     pub(crate) fn jid(&self) -> &FullJid {

@@ -171,7 +171,7 @@ fn base64(group: &mut Group<'_>, payload: &Bytes) {
 
 /// With base64, both ways.
 fn stanzas(group: &mut Group<'_>, what: &str, is_plain: bool, transmit: impl Fn() -> Transmit) {
-    let mut wire = Wire::new("a", is_plain);
+    let mut wire = Wire::new(1, is_plain);
     let mut out = BytesMut::new();
     group.bench_function(format!("{what} write"), |bencher| {
         bencher.iter(|| {

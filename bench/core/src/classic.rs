@@ -24,7 +24,7 @@ pub fn ends(now: Instant) -> [End<Classic>; 2] {
         endpoint.handle_account(now, ACCOUNT, AccountChange::Online { jid, resumed: false });
         Classic { endpoint, stream: None }
     };
-    [End::new(end(client, Vec::new()), "aclient"), End::new(end(bridge, vec![ACCOUNT]), "abridge")]
+    [End::new(end(client, Vec::new()), 1), End::new(end(bridge, vec![ACCOUNT]), 2)]
 }
 
 impl Core for Classic {

@@ -58,15 +58,9 @@ pub struct End<C> {
 }
 
 impl<C: Core> End<C> {
-    /// An end that has just logged in. The ids of its IQs start with `id_prefix`.
-    pub fn new(core: C, id_prefix: &str) -> Self {
-        Self {
-            core,
-            wire: Wire::new(id_prefix, C::IS_PLAIN),
-            out: BytesMut::new(),
-            ends: Vec::new(),
-            read: 0,
-        }
+    /// An end that has just logged in. The ids of its IQs follow from `key`.
+    pub fn new(core: C, key: u8) -> Self {
+        Self { core, wire: Wire::new(key, C::IS_PLAIN), out: BytesMut::new(), ends: Vec::new(), read: 0 }
     }
 
     /// The application writes as much as it can of `data`.

@@ -36,10 +36,7 @@ pub fn ends(now: Instant) -> [End<Secure>; 2] {
         endpoint.handle_account(now, ACCOUNT, AccountChange::Online { jid, resumed: false });
         Secure { endpoint, bridge, asked: None, stream: None }
     };
-    [
-        End::new(end(client, 1, None, Some(contact)), "aclient"),
-        End::new(end(bridge, 2, Some(service), None), "abridge"),
-    ]
+    [End::new(end(client, 1, None, Some(contact)), 1), End::new(end(bridge, 2, Some(service), None), 2)]
 }
 
 /// The same "randomness" in each run.

@@ -40,11 +40,11 @@ pub enum Transmit {
 }
 
 impl Wire {
-    /// A stream that was just opened. The ids of its IQs start with `id_prefix`.
+    /// A stream that was just opened. The ids of its IQs follow from `key`.
     #[must_use]
-    pub fn new(id_prefix: &str, is_plain: bool) -> Self {
+    pub fn new(key: u8, is_plain: bool) -> Self {
         Self {
-            carrier: Carrier::new(id_prefix),
+            carrier: Carrier::new(&[key; 32]),
             is_plain,
             framer: Framer::between_elements(),
             encoder: begun_encoder(),

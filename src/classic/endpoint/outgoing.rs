@@ -91,7 +91,7 @@ impl Endpoint {
             .map(|(id, _)| id)
     }
 
-    fn new_set_id(&mut self) -> SetId {
+    pub(super) fn new_set_id(&mut self) -> SetId {
         let set = SetId(self.next_set);
         self.next_set += 1;
         set

@@ -142,7 +142,7 @@ impl Endpoint {
         let header =
             Header { local: asked.remote.clone(), remote: asked.local.clone(), aliases: ours.clone() };
         let payload = Payload::ConnectAck { header, success: false, resend: false };
-        let stanza = Outgoing::Unsolicited(payload);
+        let stanza = Outgoing::Unsolicited(self.new_set_id(), payload);
         self.control.push_back(Transmit { via, to: from.clone().into(), stanza });
     }
 

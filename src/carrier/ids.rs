@@ -1,0 +1,129 @@
+//! Ids of IQs: numbers, encrypted, so that nobody can tell from one what others do. Pure.
+//!
+//! A counter in an id tells everybody who gets one how much the account does for others, and an answer to an IQ that has not
+//! been read yet could be guessed. So the number is written as an ordinary client's random id, and read back from it: with
+//! a synthetic IV (RFC 5297), which is a tag of the number and masks it. Without the key no tag fits but by chance, once in
+//! 2^60. Nothing is kept for an id.
+
+use ring::hmac;
+
+use crate::xmpp::manners;
+
+/// Of an id's 122 bits that look random, so many are the number, at the lower end; above them are the two of the UUID's
+/// variant.
+const NUMBER_BITS: u32 = 62;
+/// Of the tag, so many stand between the UUID's variant and its version ...
+const TAG_LOW_BITS: u32 = 12;
+/// ... and the others above the version.
+const TAG_HIGH_AT: u32 = 80;
+const TAG_LOW_AT: u32 = 64;
+
+/// Writes and reads ids.
+#[derive(Debug)]
+pub(super) struct Ids {
+    key: hmac::Key,
+}
+
+impl Ids {
+    /// Ids of their own for each key.
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+    }
+
+    /// The id of the IQ with this number, which is below 2^62.
+    pub(super) fn write(&self, number: u64) -> String {
+        let tag = self.tag(number);
+        let masked = (number ^ self.mask(tag)) & ones(NUMBER_BITS);
+        let (high, low) = (tag >> TAG_LOW_BITS, tag & ones(TAG_LOW_BITS));
+        manners::new_id(u128::from(high) << TAG_HIGH_AT | u128::from(low) << TAG_LOW_AT | u128::from(masked))
+    }
+
+    /// The number of the IQ with this id, if it is one of ours.
+    pub(super) fn read(&self, id: &str) -> Option<u64> {
+        let bits = u128::from_str_radix(id, 16).ok().filter(|bits| manners::new_id(*bits) == id)?;
+        let part = |at: u32, width: u32| u64::try_from(bits >> at & u128::from(ones(width))).ok();
+        let tag =
+            part(TAG_HIGH_AT, u128::BITS - TAG_HIGH_AT)? << TAG_LOW_BITS | part(TAG_LOW_AT, TAG_LOW_BITS)?;
+        let number = (part(0, NUMBER_BITS)? ^ self.mask(tag)) & ones(NUMBER_BITS);
+        (self.tag(number) == tag).then_some(number)
+    }
+
+    /// 60 bits.
+    fn tag(&self, number: u64) -> u64 {
+        self.word(b"tag", number) >> 4
+    }
+
+    fn mask(&self, tag: u64) -> u64 {
+        self.word(b"mask", tag)
+    }
+
+    /// What nobody can compute without the key.
+    fn word(&self, purpose: &[u8], of: u64) -> u64 {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(purpose);
+        context.update(&of.to_be_bytes());
+        let digest = context.sign();
+        digest.as_ref().iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte))
+    }
+}
+
+/// So many ones, at the lower end.
+const fn ones(count: u32) -> u64 {
+    (1 << count) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ids_are_those_of_an_ordinary_client_and_have_nothing_in_common() {
+        let ids = Ids::new(&[1; 32]);
+        let written: Vec<String> = (0..1000).map(|number| ids.write(number)).collect();
+        for id in &written {
+            assert!(id.len() == 32 && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')), "{id}");
+            assert!(
+                id.as_bytes()[12] == b'4' && matches!(id.as_bytes()[16], b'8' | b'9' | b'a' | b'b'),
+                "{id}"
+            );
+        }
+        for place in (0..32).filter(|place| ![12, 16].contains(place)) {
+            let digits: BTreeSet<u8> = written.iter().map(|id| id.as_bytes()[place]).collect();
+            assert_eq!(digits.len(), 16, "digit {place}");
+        }
+    }
+
+    #[test]
+    fn no_id_says_how_many_came_between_it_and_another() {
+        let ids = Ids::new(&[1; 32]);
+        let low = |number| u128::from_str_radix(&ids.write(number), 16).unwrap_or_default() as u64;
+        let distances: BTreeSet<u64> = (0..100).map(|n| low(n + 1).wrapping_sub(low(n))).collect();
+        assert_eq!(distances.len(), 100);
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_read_back_with_its_key_and_with_no_other(number in 0..1_u64 << 62, key: [u8; 32]) {
+            let ids = Ids::new(&key);
+            let id = ids.write(number);
+            prop_assert_eq!(ids.read(&id), Some(number));
+            prop_assert_eq!(Ids::new(&[!key[0]; 32]).read(&id), None);
+        }
+
+        #[test]
+        fn an_id_that_was_changed_is_none_of_ours(number in 0..1_u64 << 62, bit in 0..128_u32) {
+            let ids = Ids::new(&[1; 32]);
+            let bits = u128::from_str_radix(&ids.write(number), 16).unwrap_or_default();
+            prop_assert_eq!(ids.read(&format!("{:032x}", bits ^ 1 << bit)), None);
+        }
+
+        #[test]
+        fn any_text_can_be_looked_at(id in ".{0,40}", random: u128) {
+            let ids = Ids::new(&[1; 32]);
+            prop_assert_eq!(ids.read(&id), None);
+            prop_assert_eq!(ids.read(&manners::new_id(random)), None);
+        }
+    }
+}
