@@ -123,6 +123,11 @@ impl SendHalf {
         self.due == 0 && self.end == End::Open && self.packets.len() >= BUSY
     }
 
+    /// Whether the next packet is one that was sent before.
+    pub(super) fn sends_again(&self) -> bool {
+        self.due > 0
+    }
+
     /// The next packet to send, noted as on its way as `set`; a new one has at most `chunk` bytes.
     pub(super) fn take_due(&mut self, set: SetId, chunk: usize) -> Option<(SeqNum, Body)> {
         if self.due == 0 {

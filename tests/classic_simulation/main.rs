@@ -8,7 +8,7 @@
 //! | `old_peer` | the program of 2013 |
 //! | `setup` | worlds of such programs |
 //! | `random` | thousands of random worlds |
-//! | `connecting`, `carrying`, `failing`, `with_old_peer` | one story each |
+//! | `connecting`, `carrying`, `failing`, `with_old_peer`, `reflecting` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -40,5 +40,6 @@ mod letters;
 mod old_peer;
 mod ours;
 mod random;
+mod reflecting;
 mod setup;
 mod with_old_peer;

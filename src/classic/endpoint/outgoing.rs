@@ -5,6 +5,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use super::{Account, Endpoint, OutstandingSet, Purpose};
+use crate::classic::link::Recipient;
 use crate::classic::routing::LinkId;
 use crate::classic::send::Body;
 use crate::classic::stanza::{Aliases, Payload};
@@ -12,6 +13,9 @@ use crate::classic::stream::{Attempt, Connecting, Phase};
 use crate::classic::timers::TimerKey;
 use crate::classic::window;
 use crate::classic::{AccountId, Outgoing, SetId, StreamId, Transmit};
+
+/// The data of a packet to an alias that may be a bystander, in bytes: less than the connect weighs that named it.
+const TRIAL_CHUNK: usize = 256;
 
 impl Endpoint {
     /// The next stanza to send. Everything that is polled is taken as sent at `now`.
@@ -42,12 +46,13 @@ impl Endpoint {
     fn packet_of(&mut self, now: Instant, id: StreamId) -> Option<Transmit> {
         let stream =
             self.streams.get(&id).filter(|stream| stream.is_open() && stream.send.wants_to_send())?;
-        let (via, to) = match stream.pinned.clone() {
-            Some((via, to)) => (self.least_loaded(&[via])?, to),
+        let (via, Recipient { alias: to, is_trial }) = match stream.pinned.clone() {
+            Some((via, alias)) => (self.least_loaded(&[via])?, Recipient { alias, is_trial: false }),
             None => self.pick_way(now, id)?,
         };
         let stream = self.streams.get(&id)?;
         let chunk = match self.accounts.get(&via)?.window.chunk(stream.send.unsent()) {
+            _ if is_trial => TRIAL_CHUNK,
             Some(chunk) => chunk,
             // The next answer comes soon.
             None if stream.send.is_busy() => return None,
@@ -63,6 +68,9 @@ impl Endpoint {
             Body::Data(data) => Payload::Packet { header, id: seq, data },
             Body::Disconnect => Payload::Disconnect { header, id: seq },
         };
+        if is_trial && let Some(link) = stream.link().and_then(|link| self.routes.link_mut(link)) {
+            link.on_tried(now, &to);
+        }
         self.track(now, set, Purpose::Packet(id, seq), via, to.clone(), cost);
         self.after_change(now, id);
         Some(Transmit { via, to: to.into(), stanza: Outgoing::Set(set, payload) })
@@ -70,17 +78,18 @@ impl Endpoint {
 
     /// The account and the alias for the next packet: ours is the least loaded, theirs the next in
     /// turn.
-    fn pick_way(&mut self, now: Instant, id: StreamId) -> Option<(AccountId, FullJid)> {
-        let link_id = self.streams.get(&id)?.link()?;
+    fn pick_way(&mut self, now: Instant, id: StreamId) -> Option<(AccountId, Recipient)> {
+        let stream = self.streams.get(&id)?;
+        let (link_id, may_try) = (stream.link()?, !stream.send.sends_again());
         let via = self.least_loaded(&self.routes.link(link_id)?.accounts)?;
         let link = self.routes.link_mut(link_id)?;
-        let alias = link.next_alias(now);
-        if alias.is_none()
+        let recipient = link.next_recipient(now, may_try);
+        if recipient.is_none()
             && let Some(at) = link.next_release()
         {
             self.timers.arm(TimerKey::Release(link_id), at);
         }
-        Some((via, alias?))
+        Some((via, recipient?))
     }
 
     fn least_loaded(&self, accounts: &[AccountId]) -> Option<AccountId> {
@@ -187,7 +196,7 @@ impl Endpoint {
     }
 
     /// Tells the peer that we have given up a stream. It may have fallen silent to us only; if it has
-    /// not, and has nothing to send, it would keep its end for ever. All of its aliases are told, because
+    /// not, and has nothing to send, it would keep its end for ever. All of its aliases that have spoken are told, because
     /// nobody will look after a bounce. The id is one that no correct peer uses, so that the end cannot
     /// be taken for a complete one.
     pub(super) fn send_reset(&mut self, id: StreamId) {
@@ -195,8 +204,8 @@ impl Endpoint {
         let Some(link) = stream.link().and_then(|link| self.routes.link(link)) else { return };
         let Some(via) = self.online_account(&link.accounts) else { return };
         let payload = Payload::Disconnect { header: stream.header(&link.ours), id: stream.send.fatal_id() };
-        for alias in link.theirs.clone().iter() {
-            self.send_parting_word(via, alias.clone(), payload.clone());
+        for alias in link.known_aliases() {
+            self.send_parting_word(via, alias, payload.clone());
         }
     }
 

@@ -125,6 +125,9 @@ impl Endpoint {
         stream.asked_by = Some(from.to_bare());
         let id = self.add_stream(stream);
         let link = self.join_link(now, id, attempt, &aliases);
+        if let Some(entry) = self.routes.link_mut(link) {
+            entry.on_spoken(now, from);
+        }
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.phase = Phase::Offered { link, via: attempt.via, from: from.clone() };
         }
@@ -185,7 +188,7 @@ impl Endpoint {
         self.resources.insert(from.to_bare(), from.clone());
         let link = self.join_link(now, id, attempt, &header.aliases);
         if let Some(entry) = self.routes.link_mut(link) {
-            entry.on_heard(now, from);
+            entry.on_spoken(now, from);
         }
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.phase = Phase::Open { link };
@@ -225,7 +228,7 @@ impl Endpoint {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.on_heard(now);
         if let Some(link) = stream.link().and_then(|link| self.routes.link_mut(link)) {
-            link.on_heard(now, from);
+            link.on_spoken(now, from);
         }
     }
 
