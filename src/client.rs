@@ -1,19 +1,25 @@
 //! The user's side: a bridge line and a TCP connection become a stream.
 
+mod lease;
+mod logins;
 mod said;
 
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use safelog::sensitive;
+use tokio::net::TcpStream;
 
 use crate::accounts::open_accounts;
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::pt::Reply;
+use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream};
 use crate::xmpp::{AccountError, AccountId, StreamManagement};
+use lease::{Keeper, Lease};
+pub use logins::LoginLimits;
 pub use said::BridgeNumber;
 use said::Said;
 
@@ -23,6 +29,20 @@ pub struct Client {
     config: Config,
     state: StateDir,
     said: Mutex<Said>,
+    keeper: Arc<Keeper>,
+}
+
+/// A stream to a bridge. The logins that it uses stay for as long as it lives.
+pub struct BridgeStream {
+    stream: TunnelStream,
+    _lease: Option<Lease>,
+}
+
+impl BridgeStream {
+    /// Relays between it and `tcp` until it is closed.
+    pub async fn relay(self, tcp: TcpStream) {
+        relay(tcp, self.stream).await;
+    }
 }
 
 /// Why there is no stream to a bridge.
@@ -34,6 +54,11 @@ pub enum ClientError {
     /// What Tor asked for cannot be written into a header.
     #[error("the address of the bridge line cannot be used; any placeholder will do")]
     BadTarget,
+    /// All logins that there may be of bridge lines are in use.
+    #[error(
+        "there are too many logins of bridge lines; trying again when others are not used any more can help"
+    )]
+    TooManyLogins,
     /// The bridge could not be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -43,7 +68,7 @@ impl ClientError {
     /// What to tell Tor.
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Config(_) | Self::BadTarget => Reply::GeneralFailure,
+            Self::Config(_) | Self::BadTarget | Self::TooManyLogins => Reply::GeneralFailure,
             Self::Connect(ConnectError::Rejected(error)) => reply_to_account(error),
             Self::Connect(ConnectError::NotOnline(error)) => {
                 error.as_ref().map_or(Reply::Timeout, reply_to_account)
@@ -87,9 +112,16 @@ fn reply_to_close(reason: CloseReason) -> Reply {
 }
 
 impl Client {
-    /// A client that connects through `tunnel`. `config` gives what a bridge line leaves open.
+    /// A client that connects through `tunnel`. `config` gives what a bridge line leaves open. Must be called within a
+    /// Tokio runtime.
     pub fn new(tunnel: Tunnel, config: Config, state: StateDir) -> Self {
-        Self { tunnel, config, state, said: Mutex::default() }
+        Self::with_login_limits(tunnel, config, state, LoginLimits::default())
+    }
+
+    /// The same, with other bounds for the logins that only requests bring.
+    pub fn with_login_limits(tunnel: Tunnel, config: Config, state: StateDir, limits: LoginLimits) -> Self {
+        let keeper = Keeper::start(tunnel.clone(), limits);
+        Self { tunnel, config, state, said: Mutex::default(), keeper }
     }
 
     /// Which bridge these arguments of a bridge line are for, to say in the log.
@@ -144,7 +176,7 @@ impl Client {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs in to what the bridge needs; [`connect`](Self::connect) does it too, later.
+    /// Logs in to what the bridge needs, for good; [`connect`](Self::connect) does it too, for as long as it takes.
     pub fn log_in(&self, bridge: &BridgeConfig) -> Vec<AccountId> {
         let management = match bridge.protocol {
             Protocol::Secure { .. } => StreamManagement::Unwanted,
@@ -153,23 +185,33 @@ impl Client {
         open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, management)
     }
 
+    /// The accounts for a stream. Those that the bridge line itself has brought are not used for longer than it.
+    fn accounts_for(&self, bridge: &BridgeConfig) -> Result<(Vec<AccountId>, Option<Lease>), ClientError> {
+        if !bridge.brings_logins {
+            return Ok((self.log_in(bridge), None));
+        }
+        let lease = self.keeper.lease(|| self.log_in(bridge)).ok_or(ClientError::TooManyLogins)?;
+        Ok((lease.accounts().to_vec(), Some(lease)))
+    }
+
     /// A connection through `bridge` to `remote`, for the application at `local`.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Connect`].
+    /// [`ClientError::Connect`], [`ClientError::TooManyLogins`].
     pub async fn connect(
         &self,
         bridge: &BridgeConfig,
         local: Address,
         remote: Address,
-    ) -> Result<TunnelStream, ClientError> {
-        let accounts = self.log_in(bridge);
+    ) -> Result<BridgeStream, ClientError> {
+        let (accounts, lease) = self.accounts_for(bridge)?;
         let timeout = self.config.limits.connect_timeout;
-        Ok(match secure_bridge(bridge) {
+        let stream = match secure_bridge(bridge) {
             Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, timeout).await?,
             None => self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?,
-        })
+        };
+        Ok(BridgeStream { stream, _lease: lease })
     }
 }
 

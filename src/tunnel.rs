@@ -279,6 +279,16 @@ impl Tunnel {
         &self.shared.pool
     }
 
+    /// Logs an account out, and lets nothing use it any more. For one whose streams are closed: others are broken.
+    pub fn close_account(&self, id: AccountId) {
+        self.shared.pool.close(id);
+        self.shared.with(|state, now| {
+            state.cores.handle_account(now, core_id(id), protocol::AccountChange::Gone);
+            state.announcer.forget(id);
+            state.last_presences.remove(&id);
+        });
+    }
+
     /// Waits until none of `accounts` can ever be used again and the log says why.
     pub async fn all_failed(&self, accounts: &[AccountId]) {
         loop {

@@ -308,6 +308,11 @@ impl AccountPool {
         }
     }
 
+    /// Whether the account was opened and is not closed.
+    pub fn is_open(&self, id: AccountId) -> bool {
+        self.accounts().open.contains_key(&id)
+    }
+
     /// Sends what was given to the account before, then logs out: unavailable presence, the end of the stream. Returns
     /// at once; no further events are promised. The same configuration opens a new account from now on.
     pub fn close(&self, id: AccountId) {

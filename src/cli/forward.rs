@@ -14,7 +14,6 @@ use crate::client::Client;
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::protocol::Address;
 use crate::pt;
-use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
@@ -88,7 +87,7 @@ async fn serve_one(
     // Without it small pieces wait for each other; that it fails means the connection is gone.
     let _ = tcp.set_nodelay(true);
     match client.connect(&bridge, peer.into(), remote).await {
-        Ok(stream) => relay(tcp, stream).await,
+        Ok(stream) => stream.relay(tcp).await,
         Err(error) => {
             tracing::warn!("a connection was not forwarded: {error}");
             // The application should see that it failed, not that it is over.

@@ -39,6 +39,8 @@ pub struct BridgeConfig {
     pub protocol: Protocol,
     /// The logins to reach it from, at least one, no two equal.
     pub accounts: Vec<AccountConfig>,
+    /// Whether these logins are the bridge line's, and not the file's.
+    pub brings_logins: bool,
 }
 
 /// Arguments that were given, each with its place; all are valid by themselves.
@@ -76,7 +78,8 @@ impl BridgeConfig {
     {
         let (line, mut warnings) = Arguments::from_bridge_line(arguments)?;
         warnings.extend(line.unapplied(config));
-        let bridge = line.over(&config.client).into_bridge(config)?;
+        let brings_logins = line.brings_logins(config);
+        let bridge = BridgeConfig { brings_logins, ..line.over(&config.client).into_bridge(config)? };
         if bridge.protocol == Protocol::Classic {
             warnings.push(Warning::Classic);
         }
@@ -155,6 +158,12 @@ impl Arguments {
         }
     }
 
+    /// Whether there are logins that the file does not know: others, or at another server.
+    fn brings_logins(&self, config: &Config) -> bool {
+        let changes_those_of_file = self.server.is_some() || self.tls.is_some();
+        self.login.is_some() || config.client.login.is_some() && changes_those_of_file
+    }
+
     /// How to connect was said, but not as whom: the file's accounts say both for themselves.
     fn unapplied(&self, config: &Config) -> Vec<Warning> {
         if self.login.is_some() || config.client.login.is_some() {
@@ -168,7 +177,7 @@ impl Arguments {
         let resolved = self.protocol().and_then(|protocol| {
             let peers = self.peers(&protocol)?;
             let accounts = self.accounts(config)?;
-            Ok(BridgeConfig { peers, protocol, accounts })
+            Ok(BridgeConfig { peers, protocol, accounts, brings_logins: false })
         });
         resolved.map_err(|(place, key, problem)| ConfigError::new(place, key, problem))
     }

@@ -313,6 +313,25 @@ fn without_a_login_the_accounts_of_the_file_are_used_as_they_are() {
 }
 
 #[test]
+fn logins_that_a_bridge_line_brings_are_told_from_those_of_the_file() {
+    let account = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";
+    let login = "[client]\nlogin = \"a@x.example:p\"\n";
+    let (jid, own, elsewhere) =
+        (("jid", "b@x.example"), ("login", "a@x.example:p"), ("server", "y.example:1"));
+    for (args, config, brings_logins) in [
+        (&[jid][..], account, false),
+        (&[jid, elsewhere], account, false),
+        (&[jid, own], account, true),
+        (&[jid], login, false),
+        (&[jid, elsewhere], login, true),
+        (&[jid, own], "", true),
+    ] {
+        let (bridge, _) = resolve(args, config).unwrap();
+        assert_eq!(bridge.brings_logins, brings_logins, "{args:?} {config}");
+    }
+}
+
+#[test]
 fn an_unknown_argument_is_ignored_with_a_warning_that_names_it() {
     let args = [
         ("jid", "b@x.example"),

@@ -41,6 +41,12 @@ impl Announcer {
         }
     }
 
+    /// The account is closed: nothing will happen to it any more.
+    pub(super) fn forget(&mut self, id: AccountId) {
+        self.faults.remove(&id);
+        self.failed.remove(&id);
+    }
+
     /// Whether it was said that this account cannot be used.
     pub(super) fn has_failed(&self, id: AccountId) -> bool {
         self.failed.contains(&id)

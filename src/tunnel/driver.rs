@@ -87,6 +87,14 @@ impl Shared {
 
     fn on_account_event(&self, state: &mut State, now: Instant, id: AccountId, event: AccountEvent) {
         let account = core_id(id);
+        // What was on its way here when an account was closed would bring it back.
+        if matches!(
+            event,
+            AccountEvent::Online { .. } | AccountEvent::Unreachable(_) | AccountEvent::Failed(_)
+        ) && !self.pool.is_open(id)
+        {
+            return;
+        }
         state.announcer.announce(id, &event);
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),

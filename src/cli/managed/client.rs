@@ -9,12 +9,11 @@ use tokio::task::JoinSet;
 
 use super::Managed;
 use crate::cli::setup::{accept, client_protocols};
-use crate::client::{Client, ClientError};
+use crate::client::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
 use crate::pt::{Message, Phase, SocksRequest, Target, socks};
-use crate::relay::relay;
 use crate::state::StateDir;
-use crate::tunnel::{Tunnel, TunnelStream};
+use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
 
 /// How long Tor may take over the SOCKS handshake; it is on the same machine.
@@ -87,11 +86,13 @@ async fn answer(client: &Client, request: SocksRequest) {
         Ok(stream) => {
             client.recovered(bridge);
             if let Ok(tcp) = request.accept().await {
-                relay(tcp, stream).await;
+                stream.relay(tcp).await;
             }
         }
         Err(error) => {
-            client.warn_once(bridge, &error.to_string());
+            // That there are too many is not for each of them to say.
+            let about = bridge.filter(|_| !matches!(error, ClientError::TooManyLogins));
+            client.warn_once(about, &error.to_string());
             // If Tor has gone away there is nobody to tell.
             let _ = request.refuse(error.reply()).await;
         }
@@ -102,7 +103,7 @@ async fn connect(
     client: &Client,
     arguments: &[(&str, &str)],
     request: &SocksRequest,
-) -> Result<TunnelStream, ClientError> {
+) -> Result<BridgeStream, ClientError> {
     let bridge = client.resolve(arguments)?;
     let remote = match &request.target {
         Target::Ip(address) => Some(Address::from(*address)),

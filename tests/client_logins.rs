@@ -1,0 +1,132 @@
+//! Logins that only SOCKS requests have brought: they are capped, and end when nothing uses them any more.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hexchat_pt::client::{Client, ClientError, LoginLimits};
+use hexchat_pt::config::Config;
+use hexchat_pt::protocol::Address;
+use hexchat_pt::state::StateDir;
+use hexchat_pt::tunnel::{Protocols, Tunnel};
+use hexchat_pt::xmpp::{AccountPool, Dialer};
+use hexchat_pt::{classic, session};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+/// What no step of a test may take longer than.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Much longer than the test.
+const LONG: Duration = Duration::from_secs(600);
+
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A port that takes connections, and never says anything.
+struct Silent {
+    port: u16,
+    open: Arc<AtomicUsize>,
+}
+
+impl Silent {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&open);
+        tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let count = Arc::clone(&count);
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    while socket.read(&mut [0; 1024]).await.is_ok_and(|length| length > 0) {}
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { port, open }
+    }
+
+    /// Waits until there are so many connections.
+    async fn until(&self, wanted: impl Fn(usize) -> bool) {
+        let settled = async {
+            while !wanted(self.open.load(Ordering::SeqCst)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let outcome = timeout(PATIENCE, settled).await;
+        outcome.unwrap_or_else(|_| panic!("{} connections", self.open.load(Ordering::SeqCst)));
+    }
+}
+
+fn client(limits: LoginLimits) -> Client {
+    let (pool, events) = AccountPool::new(Dialer::direct());
+    let protocols =
+        Protocols { classic: classic::Config::default(), secure: session::Config::default(), service: None };
+    let tunnel = Tunnel::start(pool, events, protocols);
+    Client::with_login_limits(tunnel, Config::default(), StateDir::open_or_ephemeral(None), limits)
+}
+
+/// A request with a login of its own, which never comes online.
+async fn request(client: &Client, port: u16, user: usize) -> Result<(), ClientError> {
+    let (login, server) = (format!("user{user}@chat.example:secret"), format!("127.0.0.1:{port}"));
+    let arguments = [
+        ("jid", "bridge@chat.example/r"),
+        ("key", KEY),
+        ("login", login.as_str()),
+        ("server", server.as_str()),
+        ("tls", "none"),
+    ];
+    let bridge = client.resolve(&arguments)?;
+    let address = |port: &str| Address::new("127.0.0.1", port).unwrap();
+    client.connect(&bridge, address("1"), address("2")).await.map(drop)
+}
+
+#[tokio::test]
+async fn three_hundred_requests_with_logins_of_their_own_leave_no_more_logins_than_the_cap() {
+    let (server, limits) = (Silent::start().await, LoginLimits { most: 16, idle: LONG });
+    let client = client(limits);
+    for user in 0..300 {
+        // Given up before there is an answer.
+        let outcome = timeout(Duration::from_millis(1), request(&client, server.port, user)).await;
+        assert!(outcome.is_err(), "{:?}", outcome.map(|outcome| outcome.map_err(|error| error.to_string())));
+    }
+    server.until(|open| open == limits.most).await;
+}
+
+#[tokio::test]
+async fn one_more_than_the_cap_is_refused_while_all_are_in_use() {
+    let (server, limits) = (Silent::start().await, LoginLimits { most: 3, idle: LONG });
+    let client = Arc::new(client(limits));
+    let port = server.port;
+    let pending: Vec<_> = (0..3)
+        .map(|user| {
+            let client = Arc::clone(&client);
+            tokio::spawn(async move { request(&client, port, user).await })
+        })
+        .collect();
+    server.until(|open| open == 3).await;
+    let refused = timeout(PATIENCE, request(&client, port, 4)).await.expect("an answer at once");
+    assert!(matches!(refused, Err(ClientError::TooManyLogins)));
+    pending[0].abort();
+    // It takes the place of the one that is not used any more.
+    let taken = async {
+        while matches!(request(&client, port, 4).await, Err(ClientError::TooManyLogins)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(timeout(Duration::from_millis(500), taken).await.is_err(), "it waits for an answer");
+    server.until(|open| open == 3).await;
+}
+
+#[tokio::test]
+async fn a_login_that_nothing_uses_logs_out() {
+    let (server, limits) =
+        (Silent::start().await, LoginLimits { most: 16, idle: Duration::from_millis(300) });
+    let client = client(limits);
+    let outcome = timeout(Duration::from_secs(1), request(&client, server.port, 1)).await;
+    assert!(outcome.is_err() && server.open.load(Ordering::SeqCst) == 1, "it stays while it is used");
+    server.until(|open| open == 0).await;
+}
