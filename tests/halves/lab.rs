@@ -32,6 +32,11 @@ impl Lab {
         Self::with(kind, Rate::Overheard)
     }
 
+    /// The same, with the limits that the server has when nobody changes them.
+    pub(crate) fn stock(kind: Kind) -> Self {
+        Self::with(kind, Rate::Stock)
+    }
+
     fn with(kind: Kind, rate: Rate) -> Self {
         let users = ["alice", "alice2", "bob", "bob2"];
         Self { server: ChatServer::start(kind, rate, &users).unwrap() }

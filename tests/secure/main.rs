@@ -12,6 +12,7 @@ mod pair;
 #[path = "../looks/prober.rs"]
 #[allow(dead_code, reason = "those who compare our looks use more of it")]
 mod prober;
+mod questions;
 mod slow_reader;
 mod strangers;
 mod trouble;
