@@ -17,6 +17,7 @@ const TAG_LOW_BITS: u32 = 12;
 /// ... and the others above the version.
 const TAG_HIGH_AT: u32 = 80;
 const TAG_LOW_AT: u32 = 64;
+const VERSION_AT: u32 = TAG_LOW_AT + TAG_LOW_BITS;
 
 /// Writes and reads ids.
 #[derive(Debug)]
@@ -40,7 +41,12 @@ impl Ids {
 
     /// The number of the IQ with this id, if it is one of ours.
     pub(super) fn read(&self, id: &str) -> Option<u64> {
-        let bits = u128::from_str_radix(id, 16).ok().filter(|bits| manners::new_id(*bits) == id)?;
+        // What is no number of so many small digits is nobody's id.
+        let is_number = id.len() == 32 && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        let bits = u128::from_str_radix(id, 16).ok().filter(|_| is_number)?;
+        if bits >> VERSION_AT & 0xf != 4 || bits >> NUMBER_BITS & 0b11 != 0b10 {
+            return None;
+        }
         let part = |at: u32, width: u32| u64::try_from(bits >> at & u128::from(ones(width))).ok();
         let tag =
             part(TAG_HIGH_AT, u128::BITS - TAG_HIGH_AT)? << TAG_LOW_BITS | part(TAG_LOW_AT, TAG_LOW_BITS)?;

@@ -1,5 +1,7 @@
 //! How it treats those who want to see when it is online: everyone may, and it asks for the same in return.
 
+use std::fmt::Write as _;
+
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::presence::{Presence, Type};
 
@@ -23,7 +25,11 @@ impl Ids {
 pub fn new_id(random: u128) -> String {
     const VERSION: u128 = 0xf << 76;
     const VARIANT: u128 = 0b11 << 62;
-    format!("{:032x}", random & !VERSION & !VARIANT | 4 << 76 | 0b10 << 62)
+    let bits = random & !VERSION & !VARIANT | 4 << 76 | 0b10 << 62;
+    let mut id = String::with_capacity(32);
+    // Writing to a string does not fail.
+    let _ = write!(id, "{bits:032x}");
+    id
 }
 
 /// The answers to a presence: only a request for a subscription gets any.
