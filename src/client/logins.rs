@@ -59,11 +59,11 @@ impl Logins {
         let mut unused = self.unused();
         if unused.len() < excess {
             self.give_back(now, ids);
-            new.iter().for_each(|id| drop(self.logins.remove(id)));
+            self.forget(&new);
             return Err(TooMany(new));
         }
         unused.truncate(excess);
-        unused.iter().for_each(|id| drop(self.logins.remove(id)));
+        self.forget(&unused);
         Ok(unused)
     }
 
@@ -72,6 +72,10 @@ impl Logins {
         let mut unused: Vec<_> = self.logins.iter().filter(|(_, login)| login.users == 0).collect();
         unused.sort_by_key(|(_, login)| login.unused_since);
         unused.into_iter().map(|(id, _)| *id).collect()
+    }
+
+    fn forget(&mut self, ids: &[AccountId]) {
+        self.logins.retain(|id, _| !ids.contains(id));
     }
 
     /// One user of these is gone.
@@ -103,7 +107,7 @@ impl Logins {
                 expired.push(*id);
             }
         }
-        expired.iter().for_each(|id| drop(self.logins.remove(id)));
+        self.forget(&expired);
         expired
     }
 }

@@ -172,6 +172,7 @@ impl<K: Ord + Clone, Q: Queue> Queue for Turns<K, Q> {
 /// What the server is not known to have read, and may not be more than so much. When it is, the server is asked for an
 /// answer, behind all of it: a ping, as any client sends. It is asked when half is used up, so that whoever asks one
 /// question after the other never waits for it.
+#[derive(Default)]
 pub(super) struct Window {
     in_flight: usize,
     probe: Option<Probe>,
@@ -184,12 +185,6 @@ struct Probe {
     sent: Instant,
     /// How much was sent before it.
     behind: usize,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { in_flight: 0, probe: None, prompt: 0 }
-    }
 }
 
 impl Window {
