@@ -15,6 +15,10 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 
+/// The most attributes that a tag of these has; whoever writes more gains nothing by it, and has each compared with all
+/// others nowhere.
+const MOST_ATTRIBUTES: usize = 8;
+
 /// A stanza that came in.
 #[derive(Debug)]
 pub enum Swift {
@@ -81,7 +85,7 @@ impl Head {
         let (attributes, rest) = open_tag(stanza, b"<iq ")?;
         let attributes = Attributes::read(attributes)?;
         let [from, id, kind] = ["from", "id", "type"].map(|name| attributes.get(name));
-        let (from, id) = (FullJid::new(from?).ok()?, id?.to_owned());
+        let (from, id) = (FullJid::new(from?).ok()?, id.filter(|id| !id.is_empty())?.to_owned());
         attributes.has_only(&["from", "id", "type", "to", "xml:lang", "xmlns"])?;
         if attributes.get("xmlns").is_some_and(|name| name != ns::JABBER_CLIENT) {
             return None;
@@ -134,12 +138,14 @@ impl<'a> Attributes<'a> {
     /// None when there is anything about them that is not plain: an entity, a name that comes twice, ...
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = std::str::from_utf8(bytes).ok()?.trim_ascii();
-        let mut attributes = Vec::with_capacity(8);
+        let mut attributes = Vec::with_capacity(MOST_ATTRIBUTES);
         while !rest.is_empty() {
             let (name, behind) = cut(rest, b'=')?;
             let quote = *behind.as_bytes().first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
             let (value, behind) = cut(behind.get(1..)?, quote)?;
-            if !value.bytes().all(stands_for_itself) || attributes.iter().any(|(known, _)| *known == name) {
+            let is_one_too_many =
+                attributes.len() == MOST_ATTRIBUTES || attributes.iter().any(|(known, _)| *known == name);
+            if is_one_too_many || !value.bytes().all(stands_for_itself) {
                 return None;
             }
             attributes.push((name, value));
@@ -163,9 +169,10 @@ fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
     Some((before, rest.get(1..)?))
 }
 
-/// In the value of an attribute.
+/// In the value of an attribute. Control characters are either changed by a parser or not allowed at all, and so are some of
+/// the characters that begin with 0xef, all of which are rare.
 fn stands_for_itself(byte: u8) -> bool {
-    !matches!(byte, b'&' | b'<' | b'\t' | b'\n' | b'\r')
+    !matches!(byte, b'&' | b'<' | 0..0x20 | 0xef)
 }
 
 /// An element as the library reads it; none when it is no stanza.
@@ -281,6 +288,10 @@ mod tests {
             ("id='i1'", "id='i1' more='1'"),
             ("id='i1' ", "id='i1'"),
             ("id='i1'", "id='i\n1'"),
+            ("id='i1'", "id='i\u{1}1'"),
+            ("id='i1'", "id='i\u{fffe}1'"),
+            ("id='i1'", "id='i\u{ffff}1'"),
+            ("id='i1'", "id=''"),
             (" id='i1'", ""),
             ("eve@x/r", "eve@x"),
             ("<iq ", "<iq xmlns='jabber:server' "),
