@@ -22,6 +22,15 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 /// What slixmpp says to a request that none of its plugins knows.
 const UNKNOWN: &str = "No handlers registered for this request.";
 
+/// Gives a request without an id a new one, as that client does when it answers. Servers let some of them through.
+pub fn complete(iq: &mut Iq, random: u128) {
+    if let Iq::Get { id, .. } | Iq::Set { id, .. } = iq
+        && id.is_empty()
+    {
+        *id = new_id(random);
+    }
+}
+
 /// The answer to `iq`, if it gets one. An unknown request gets the [`refusal`]. Results and errors are never answered
 /// (RFC 6120 section 8.2.3).
 pub fn reply_to(iq: &Iq) -> Option<Iq> {
@@ -179,6 +188,19 @@ mod tests {
             assert!(!refuses(&request("get", payload)), "{payload}");
         }
         assert!(!refuses(&Iq::empty_result(peer(), "r").with_from(peer())));
+    }
+
+    #[test]
+    fn a_request_without_an_id_gets_an_answer_with_a_new_one() {
+        let mut nameless = request("get", "<ping xmlns='urn:xmpp:ping'/>").with_id(String::new());
+        complete(&mut nameless, 1);
+        assert_eq!(reply_to(&nameless).unwrap().id(), new_id(1));
+        let mut named = request("set", "<a xmlns='b'/>");
+        complete(&mut named, 1);
+        assert_eq!(named.id(), "q");
+        let mut result = Iq::empty_result(peer(), "");
+        complete(&mut result, 1);
+        assert_eq!(result.id(), "");
     }
 
     #[test]

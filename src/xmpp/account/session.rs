@@ -59,9 +59,12 @@ impl Account {
     }
 
     /// Pings are answered here, so that they are answered however busy the owner is.
-    pub(super) fn on_stanza(&mut self, stanza: Stanza, reports: &mut Reports) {
-        let pong = match &stanza {
-            Stanza::Iq(iq) => manners::answer_ping(iq),
+    pub(super) fn on_stanza(&mut self, mut stanza: Stanza, reports: &mut Reports) {
+        let pong = match &mut stanza {
+            Stanza::Iq(iq) => {
+                manners::complete(iq, rand::random());
+                manners::answer_ping(iq)
+            }
             Stanza::Message(_) | Stanza::Presence(_) => None,
         };
         match pong {
