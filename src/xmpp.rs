@@ -11,13 +11,14 @@
 //! | `flight` | which stanzas are acknowledged, which are lost |
 //! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
 //! | `binding` | from there to a resource, without XEP-0198 |
-//! | `line` | why a connection ended |
+//! | `line`, `stand_ins` | what the library sees of a connection, and why it ended |
 //! | `records` | TLS records that servers can read without a rest |
 //! | `plain` | a connection without XEP-0198 |
 //! | `probe` | how a server is asked for a sign of life |
 //! | [`swift`] | the stanzas that there are many of |
-//! | [`framer`], `scanner` | where elements begin and end |
-//! | `meter` | how much a server may send in one piece |
+//! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
+//! | [`reader`], `head` | what they mean, also when they cannot be read as a whole |
+//! | `meter` | how much a server may say before a login |
 //! | `outbox` | what waits to be handed over |
 //! | `courtesies` | answers to strangers, which make nobody else wait |
 //! | `backlog` | how much is not written yet |
@@ -36,6 +37,7 @@ mod dialer;
 mod error;
 mod flight;
 pub mod framer;
+mod head;
 mod line;
 mod login;
 pub mod manners;
@@ -43,12 +45,14 @@ mod meter;
 mod outbox;
 mod plain;
 mod probe;
+pub mod reader;
 mod records;
 mod reports;
 mod retire;
 mod sasl;
 mod scanner;
 mod socket;
+mod stand_ins;
 pub mod swift;
 mod timing;
 mod tls;
@@ -70,7 +74,7 @@ pub use self::error::{AccountError, Step};
 use self::outbox::Outgoing;
 use self::reports::Reports;
 use self::swift::Swift;
-use crate::config::AccountConfig;
+use crate::config::{AccountConfig, Limits};
 
 /// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
 const EVENTS: usize = 1024;
@@ -121,7 +125,7 @@ pub enum AccountEvent {
     },
     /// The server delivered a stanza, other than a ping.
     Stanza(Box<Stanza>),
-    /// The server delivered one of the stanzas that there are many of. Only from accounts that do without XEP-0198.
+    /// The server delivered one of the stanzas that there are many of.
     Swift(Swift),
     /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
     /// connection.) The addressee may still not get it.
@@ -215,6 +219,7 @@ pub struct AccountPool {
 
 struct Shared {
     dialer: Dialer,
+    max_stanza: usize,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
 }
@@ -234,10 +239,19 @@ struct Handle {
 
 impl AccountPool {
     /// A pool without accounts, and where the events of its accounts come out: in order for each account. An account
-    /// stops reading from its server while nobody takes events out.
+    /// stops reading from its server while nobody takes events out. Limits are the default ones.
     pub fn new(dialer: Dialer) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
+        Self::with_limits(dialer, &Limits::default())
+    }
+
+    /// The same with other limits, of which the one on stanzas is kept here.
+    pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
-        (Self { shared: Arc::new(Shared { dialer, events, accounts: Mutex::default() }) }, receiver)
+        let max_stanza = limits.max_stanza;
+        (
+            Self { shared: Arc::new(Shared { dialer, max_stanza, events, accounts: Mutex::default() }) },
+            receiver,
+        )
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
@@ -260,7 +274,8 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        tokio::spawn(account::run(config.clone(), management, self.shared.dialer.clone(), mailbox));
+        let Shared { dialer, max_stanza, .. } = &*self.shared;
+        tokio::spawn(account::run(config.clone(), management, dialer.clone(), *max_stanza, mailbox));
         Handle { config, commands, status, gauge }
     }
 

@@ -56,7 +56,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, arguments, listen, target } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
+    let (pool, events) = AccountPool::with_limits(core_dialer(pt::Dialer::default()), &config.limits);
     let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;

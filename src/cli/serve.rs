@@ -43,7 +43,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, destination, speaks } = prepared;
     let state = Arc::new(open_state(&state).await?);
     let identity = secure_identity(&config, &state, speaks)?;
-    let (pool, events) = AccountPool::new(core_dialer(pt::Dialer::default()));
+    let (pool, events) = AccountPool::with_limits(core_dialer(pt::Dialer::default()), &config.limits);
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);

@@ -128,8 +128,9 @@ limits! {
     queue_total: usize = 134_217_728, 1_048_576..=4_294_967_295;
     /// Frames of a session that may arrive before the one that is due (a classic peer has the document's 100).
     reorder_window: usize = 16_384, 1024..=65_536;
-    /// Bytes of one stanza, sent or received.
-    max_stanza: usize = 262_144, 8192..=16_777_216;
+    /// Bytes of a received stanza that is read whole; of a larger one only the start is read, which says who asks for what.
+    /// What is sent is smaller than the least that can be set.
+    max_stanza: usize = 262_144, 131_072..=16_777_216;
 }
 
 fn within(number: u64, min: u64, max: u64) -> Result<u64, Problem> {

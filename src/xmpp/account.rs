@@ -67,14 +67,16 @@ pub(super) struct Mailbox {
     pub(super) gauge: Arc<Gauge>,
 }
 
-/// Runs an account until it is closed or nobody listens to it any more.
+/// Runs an account until it is closed or nobody listens to it any more. Of stanzas of more than `max_stanza` bytes it reads
+/// the head.
 pub(super) async fn run(
     config: AccountConfig,
     management: StreamManagement,
     dialer: Dialer,
+    max_stanza: usize,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config) {
+    let end = match Connector::new(&config, max_stanza) {
         Ok(connector) => Account::new(&config, management, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
@@ -132,7 +134,7 @@ enum Wire {
     /// With XEP-0198. It exists from the first successful login on, and asks for each new connection.
     Managed(StanzaStream),
     /// Without. One for each connection.
-    Plain(Plain),
+    Plain(Box<Plain>),
 }
 
 struct Account {
@@ -316,7 +318,7 @@ impl Account {
                     Wire::Managed(_) => self.flight.room().await,
                     Wire::Plain(plain) => {
                         let wanted = Wanted { room: true, relief: None };
-                        if matches!(plain.heard(wanted).await, Heard::Gone) {
+                        if matches!(plain.heard(wanted).await, Heard::Gone(_)) {
                             return;
                         }
                     }

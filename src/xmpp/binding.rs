@@ -28,7 +28,10 @@ pub(super) struct Bound {
 pub(super) async fn bind(LoggedIn { connection, line }: LoggedIn) -> Result<Bound, AccountError> {
     let Connection { mut stream, identity, .. } = connection;
     match timeout(timing::OPENING, ask_for_resource(&mut stream, &identity)).await {
-        Ok(Ok(jid)) => Ok(Bound { jid, plain: Plain::new(stream.into_inner()), line }),
+        Ok(Ok(jid)) => {
+            let framer = line.take_framer();
+            Ok(Bound { jid, plain: Plain::new(stream.into_inner(), framer), line })
+        }
         Ok(Err(error)) => Err(fault_of(&line, Step::Session, error)),
         Err(_) => Err(AccountError::TimedOut(Step::Session)),
     }

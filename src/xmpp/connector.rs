@@ -43,6 +43,8 @@ pub(super) struct Connector {
     domain: String,
     server: ServerAddr,
     security: Security,
+    /// The most bytes of a stanza that is read whole.
+    max_stanza: usize,
 }
 
 enum Security {
@@ -59,7 +61,7 @@ pub(super) struct LoggedIn {
 
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent.
-    pub(super) fn new(config: &AccountConfig) -> Result<Self, AccountError> {
+    pub(super) fn new(config: &AccountConfig, max_stanza: usize) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
         }
@@ -81,6 +83,7 @@ impl Connector {
             domain: domain.to_owned(),
             server,
             security,
+            max_stanza,
         })
     }
 
@@ -119,7 +122,7 @@ impl Connector {
 
     /// RFC 6120 section 5. Whatever an attacker sent behind `<proceed/>` is thrown away with the buffer.
     async fn ask_for_tls(&self, socket: PromptSocket) -> Result<PromptSocket, AccountError> {
-        let (io, line) = Tapped::new(BufStream::new(socket));
+        let (io, line) = Tapped::new(BufStream::new(socket), self.max_stanza);
         let io = self.ask_for_tls_tapped(io).await.map_err(|error| fault_of(&line, Step::StartTls, error))?;
         Ok(io.into_inner().into_inner())
     }
@@ -151,7 +154,8 @@ impl Connector {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (io, line) = Tapped::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)));
+        let io = BufReader::with_capacity(READ_BUFFER, Recorded::new(io));
+        let (io, line) = Tapped::new(io, self.max_stanza);
         match self.authenticate_tapped(Box::new(io), &line, identity, step).await {
             Ok(connection) => Ok(LoggedIn { connection, line }),
             Err(error) => Err(fault_of(&line, *step, error)),
@@ -236,8 +240,10 @@ mod tests {
         }
     }
 
+    const MAX_STANZA: usize = 1 << 18;
+
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config).err()
+        Connector::new(config, MAX_STANZA).err()
     }
 
     #[test]
@@ -253,9 +259,9 @@ mod tests {
 
     #[test]
     fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
-        let starttls = Connector::new(&config("a@chat.example", TlsMode::StartTls, None))?;
+        let starttls = Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA)?;
         assert_eq!((starttls.server.host.as_str(), starttls.server.port), ("chat.example", 5222));
-        let direct = Connector::new(&config("a@bücher.example", TlsMode::Direct, None))?;
+        let direct = Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA)?;
         assert_eq!((direct.server.host.as_str(), direct.server.port), ("xn--bcher-kva.example", 5223));
         Ok(())
     }

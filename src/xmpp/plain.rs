@@ -1,8 +1,8 @@
 //! A connection without XEP-0198, from the binding of a resource to its end.
 //!
 //! The XML library's stream would make a tree of everything, which is most of what a fast connection would do with its
-//! time. Here the library only gets what is not [`swift`]. It is owned and polled by the account's task; what is sent in
-//! one go is written in one go.
+//! time. Here the library only gets what is not [`swift`](super::swift). It is owned and polled by the account's task; what
+//! is sent in one go is written in one go.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,13 +13,14 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncBufRead as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_xmpp::Stanza;
-use xmpp_parsers::ns;
 
 use super::backlog::{Counted, Gauge};
-use super::framer::Framer;
+use super::error::{AccountError, Step};
+use super::framer::{Endless, Framer, Piece};
+use super::reader::{self, Meaning};
 use super::records::BATCH;
 use super::socket::Io;
-use super::swift::{self, Swift};
+use super::swift::Swift;
 use super::{Parcel, timing};
 
 /// So much waits to be written before more has to wait outside, in bytes.
@@ -62,16 +63,16 @@ pub(super) enum Heard {
     Room,
     /// The server has been silent for long, and is to be asked for a sign of life.
     Silence,
-    /// The connection is over.
-    Gone,
+    /// The connection is over. Why, if it was not the connection itself that broke.
+    Gone(Option<AccountError>),
 }
 
 impl Plain {
-    /// On a stream that is past everything that comes before stanzas.
-    pub(super) fn new(io: Io) -> Self {
+    /// On a stream that is past everything that comes before stanzas, with what has come of them.
+    pub(super) fn new(io: Io, framer: Framer) -> Self {
         Self {
             io,
-            framer: Framer::between_elements(),
+            framer,
             out: BytesMut::new(),
             is_below_flushed: true,
             handed_on: 0,
@@ -112,7 +113,7 @@ impl Plain {
     /// What has come already, and needs no waiting.
     pub(super) fn heard_before(&mut self) -> Option<Heard> {
         loop {
-            if let Some(heard) = understand(self.framer.pop()?) {
+            if let Some(heard) = Heard::of(self.framer.pop()?) {
                 return Some(heard);
             }
         }
@@ -120,7 +121,7 @@ impl Plain {
 
     fn poll_heard(&mut self, cx: &mut Context<'_>, wanted: Wanted<'_>) -> Poll<Heard> {
         match self.poll_write_out(cx) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Heard::Gone),
+            Poll::Ready(Err(_)) => return Poll::Ready(Heard::Gone(None)),
             Poll::Ready(Ok(())) if wanted.room => return Poll::Ready(Heard::Room),
             _ if wanted.relief.is_some_and(Gauge::is_short) => return Poll::Ready(Heard::Room),
             _ => {}
@@ -136,8 +137,8 @@ impl Plain {
             if let Some(heard) = self.heard_before() {
                 return Poll::Ready(heard);
             }
-            if !ready!(self.poll_read(cx)) {
-                return Poll::Ready(Heard::Gone);
+            if let Err(reason) = ready!(self.poll_read(cx)) {
+                return Poll::Ready(Heard::Gone(reason));
             }
         }
     }
@@ -170,18 +171,18 @@ impl Plain {
         while self.counted.pop_front_if(|(end, _)| *end <= self.handed_on).is_some() {}
     }
 
-    /// True when something has come.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    /// Takes in what has come; or else why nothing will come any more, if it is not the connection that broke.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Option<AccountError>>> {
         let length = match ready!(Pin::new(&mut self.io).poll_fill_buf(cx)) {
-            Ok([]) | Err(_) => return Poll::Ready(false),
-            Ok(bytes) => {
-                self.framer.feed(bytes);
-                bytes.len()
-            }
+            Ok([]) | Err(_) => return Poll::Ready(Err(None)),
+            Ok(bytes) => match self.framer.feed(bytes) {
+                Ok(()) => bytes.len(),
+                Err(Endless) => return Poll::Ready(Err(Some(AccountError::TooMuch(Step::Session)))),
+            },
         };
         Pin::new(&mut self.io).consume(length);
         self.note_life();
-        Poll::Ready(true)
+        Poll::Ready(Ok(()))
     }
 
     fn note_life(&mut self) {
@@ -198,7 +199,8 @@ impl Plain {
                 self.alarm.as_mut().reset(self.last_heard + patience);
                 continue;
             }
-            let heard = if self.was_asked { Heard::Gone } else { Heard::Silence };
+            let silent = AccountError::TimedOut(Step::Session);
+            let heard = if self.was_asked { Heard::Gone(Some(silent)) } else { Heard::Silence };
             self.was_asked = true;
             return Poll::Ready(heard);
         }
@@ -212,18 +214,18 @@ impl Plain {
     }
 }
 
-/// What an element means; nothing, if it is none of our business.
-fn understand(element: Vec<u8>) -> Option<Heard> {
-    let element = match swift::read(element) {
-        Ok(swift) => return Some(Heard::Swift(swift)),
-        Err(element) => element,
-    };
-    // The end, or something that is not XML, behind which nothing makes sense.
-    let Some(element) = swift::element(&element) else { return Some(Heard::Gone) };
-    if element.has_ns(ns::STREAM) {
-        return Some(Heard::Gone);
+impl Heard {
+    /// Nothing, if that is none of our business.
+    pub(super) fn of(piece: Piece) -> Option<Self> {
+        match reader::read(piece) {
+            Meaning::Swift(swift) => Some(Self::Swift(swift)),
+            Meaning::Stanza(stanza) => Some(Self::Stanza(stanza)),
+            Meaning::End(error) => {
+                Some(Self::Gone(Some(error.unwrap_or(AccountError::Closed(Step::Session)))))
+            }
+            Meaning::Nothing => None,
+        }
     }
-    xso::transform(&element).ok().map(|stanza| Heard::Stanza(Box::new(stanza)))
 }
 
 impl Parcel {
@@ -231,7 +233,7 @@ impl Parcel {
     pub(super) fn into_stanza(self) -> Option<Box<Stanza>> {
         match self {
             Self::Stanza(stanza) | Self::Courtesy(stanza) => Some(stanza),
-            Self::Written(bytes) => swift::stanza(&bytes).map(Box::new),
+            Self::Written(bytes) => reader::parse(&bytes).map(Box::new),
         }
     }
 }

@@ -8,6 +8,10 @@ pub(super) struct Scanner {
     depth: usize,
     /// Bytes since the last child of the root was complete.
     size: usize,
+    /// Start tags that have ended since the present child of the root began, or the last one.
+    tags: usize,
+    /// Attributes that have begun since then.
+    attributes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +51,31 @@ impl Scanner {
         self.size
     }
 
+    /// How many start tags the present child of the root has up to here; of the last one, when there is none.
+    pub(super) fn tags(&self) -> usize {
+        self.tags
+    }
+
+    /// How many start tags and attributes it has up to here: what it would cost as a tree.
+    pub(super) fn pieces(&self) -> usize {
+        self.tags + self.attributes
+    }
+
+    /// Whether the last byte was the `<` of a tag, or of anything else that begins so.
+    pub(super) fn is_opening(&self) -> bool {
+        self.place == Place::Opening
+    }
+
+    /// Whether it is within a start tag.
+    pub(super) fn is_in_start_tag(&self) -> bool {
+        matches!(self.place, Place::Start { .. } | Place::Value(_))
+    }
+
+    /// Whether it is within no tag, no declaration, no comment and no CDATA section.
+    pub(super) fn is_in_text(&self) -> bool {
+        self.place == Place::Text
+    }
+
     /// Goes on by at least one of `bytes`, of which there must be some, and says by how many. What changes nothing, which is
     /// nearly all that there is, is passed over at once.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
@@ -67,7 +96,12 @@ impl Scanner {
         let before = self.place;
         self.place = before.next(byte);
         match (before, byte) {
-            (Place::Start { slash: false }, b'>') => self.depth = self.depth.saturating_add(1),
+            (Place::Text, b'<') if self.size == 0 => (self.tags, self.attributes) = (0, 0),
+            (Place::Start { slash }, b'>') => {
+                self.tags += 1;
+                self.depth = self.depth.saturating_add(usize::from(!slash));
+            }
+            (Place::Start { .. }, b'"' | b'\'') => self.attributes += 1,
             (Place::End, b'>') => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
@@ -118,6 +152,57 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn after(text: &str) -> Scanner {
+        let mut scanner = Scanner::default();
+        let text = format!("<?xml version='1.0'?><stream:stream to='x' xmlns=\"jabber:client\">{text}");
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            rest = &rest[scanner.advance(rest)..];
+        }
+        scanner
+    }
+
+    #[test]
+    fn what_is_complete_no_longer_counts() {
+        for complete in [
+            "",
+            " \n ",
+            "<a/>",
+            "<a b='>'/>",
+            "<a b=\"/>'<\"><c/>text</a>",
+            "<m><body>a &gt; b / c</body></m> <r xmlns='urn:xmpp:sm:3'/>",
+            "<m><![CDATA[<x> ]] ]>]]]></m>",
+            "<a b='/'></a>",
+            "<a / ></a>",
+        ] {
+            assert_eq!(after(complete).size(), 0, "{complete}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_complete_counts() {
+        for open in
+            ["<a", "<a>", "<a><b/>", "<a>text", "<a b='>", "<a b='/>'", "<a><![CDATA[</a>", "<a><b></b>"]
+        {
+            assert_eq!(after(open).size(), open.len(), "{open}");
+            assert_eq!(after(&format!("<done/>{open}")).size(), open.len(), "{open}");
+        }
+    }
+
+    #[test]
+    fn start_tags_and_attributes_are_counted_element_by_element() {
+        for (text, tags, pieces) in [
+            ("<a/>", 1, 1),
+            ("<a b='<c d=' e=\"'\"><f/>'g'</a>", 2, 4),
+            ("<a b='1'><c", 1, 2),
+            ("<a b='1'/><c", 0, 0),
+            ("<a><![CDATA[<b c='1'>]]><!-- <d -->", 1, 1),
+        ] {
+            let scanner = after(text);
+            assert_eq!((scanner.tags(), scanner.pieces()), (tags, pieces), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn wherever_it_is_cut_it_stands_where_it_would_byte_by_byte(
@@ -130,7 +215,7 @@ mod tests {
                 let piece = &rest[..rest.len().min(cuts.next().unwrap_or(1))];
                 let (run, behind) = rest.split_at(fast.advance(piece));
                 run.iter().for_each(|byte| slow.feed(*byte));
-                let stands = |scanner: &Scanner| (scanner.place, scanner.depth, scanner.size);
+                let stands = |scanner: &Scanner| (scanner.place, scanner.depth, scanner.size, scanner.pieces());
                 prop_assert_eq!(stands(&fast), stands(&slow));
                 rest = behind;
             }

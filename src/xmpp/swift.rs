@@ -5,15 +5,15 @@
 //! to it as well: so nothing can be one thing here and another one there.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use xmpp_parsers::jid::FullJid;
-use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
+
+use super::reader;
 
 /// The most attributes that a tag of these has; whoever writes more gains nothing by it, and has each compared with all
 /// others nowhere.
@@ -54,9 +54,9 @@ impl Block {
         BASE64.decode(self.stanza.get(self.text.clone())?).ok()
     }
 
-    /// As the library reads it.
+    /// As the library reads it, or at least its head.
     pub fn into_stanza(self) -> Option<Stanza> {
-        stanza(&self.stanza)
+        reader::stanza(&self.stanza)
     }
 }
 
@@ -173,20 +173,6 @@ fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
 /// the characters that begin with 0xef, all of which are rare.
 fn stands_for_itself(byte: u8) -> bool {
     !matches!(byte, b'&' | b'<' | 0..0x20 | 0xef)
-}
-
-/// An element as the library reads it; none when it is no stanza.
-pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
-    xso::transform(&element(written)?).ok()
-}
-
-/// An element as a tree, in the surroundings of a stream; none when it is no XML.
-pub(super) fn element(written: &[u8]) -> Option<Element> {
-    let prefixes = BTreeMap::from([
-        (None, ns::JABBER_CLIENT.to_owned()),
-        (Some("stream".to_owned()), ns::STREAM.to_owned()),
-    ]);
-    Element::from_reader_with_prefixes(written, prefixes).ok()
 }
 
 /// The stanza that sends a block.

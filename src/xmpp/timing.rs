@@ -25,3 +25,6 @@ pub(super) const LOGOUT: Duration = Duration::from_millis(1900);
 /// A resumed session must prove that it works by an acknowledgement in this time, which leaves a server that limits our
 /// rate enough to read some tens of kilobytes.
 pub(super) const PROOF: Duration = Duration::from_secs(10);
+
+/// While a stanza is on its way for so long, the stanza stream is shown that the server is alive: a third of [`SILENCE`].
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);

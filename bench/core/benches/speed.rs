@@ -127,9 +127,9 @@ fn parts(criterion: &mut Criterion, block: Block) {
     frames(&mut group, &payload);
     packets(&mut group, &payload);
     base64(&mut group, &payload);
-    stanzas(&mut group, "secure stanza", secure::Secure::IS_PLAIN, || secure_stanza(&payload));
+    stanzas(&mut group, "secure stanza", || secure_stanza(&payload));
     if block.payload <= MIDDLE.payload {
-        stanzas(&mut group, "classic stanza", classic::Classic::IS_PLAIN, || classic_stanza(&payload));
+        stanzas(&mut group, "classic stanza", || classic_stanza(&payload));
     }
 }
 
@@ -170,8 +170,8 @@ fn base64(group: &mut Group<'_>, payload: &Bytes) {
 }
 
 /// With base64, both ways.
-fn stanzas(group: &mut Group<'_>, what: &str, is_plain: bool, transmit: impl Fn() -> Transmit) {
-    let mut wire = Wire::new(1, is_plain);
+fn stanzas(group: &mut Group<'_>, what: &str, transmit: impl Fn() -> Transmit) {
+    let mut wire = Wire::new(1);
     let mut out = BytesMut::new();
     group.bench_function(format!("{what} write"), |bencher| {
         bencher.iter(|| {

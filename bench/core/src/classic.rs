@@ -28,8 +28,6 @@ pub fn ends(now: Instant) -> [End<Classic>; 2] {
 }
 
 impl Core for Classic {
-    const IS_PLAIN: bool = false;
-
     fn connect(&mut self, now: Instant) {
         let [_, bridge] = jids();
         let local = Address::new("127.0.0.1", "40000").expect("an address");

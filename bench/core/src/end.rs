@@ -14,9 +14,6 @@ pub const ACCOUNT: AccountId = AccountId(0);
 
 /// A protocol core, its application, and its driver without the connection.
 pub trait Core {
-    /// Whether its accounts do without XEP-0198.
-    const IS_PLAIN: bool;
-
     /// Asks the peer for the one stream that there will be.
     fn connect(&mut self, now: Instant);
 
@@ -60,7 +57,7 @@ pub struct End<C> {
 impl<C: Core> End<C> {
     /// An end that has just logged in. The ids of its IQs follow from `key`.
     pub fn new(core: C, key: u8) -> Self {
-        Self { core, wire: Wire::new(key, C::IS_PLAIN), out: BytesMut::new(), ends: Vec::new(), read: 0 }
+        Self { core, wire: Wire::new(key), out: BytesMut::new(), ends: Vec::new(), read: 0 }
     }
 
     /// The application writes as much as it can of `data`.

@@ -53,8 +53,6 @@ impl Entropy for Counting {
 }
 
 impl Core for Secure {
-    const IS_PLAIN: bool = true;
-
     fn connect(&mut self, now: Instant) {
         let bridge = self.bridge.as_ref().expect("a client");
         self.asked = self.endpoint.connect(now, bridge, target()).ok();

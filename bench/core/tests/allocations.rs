@@ -41,9 +41,9 @@ const SECURE: [Ceiling; 6] = [
 
 const CLASSIC: [Ceiling; 4] = [
     at_most(CELL, Side::Out, 112.0, 21.1),
-    at_most(CELL, Side::Back, 110.0, 21.5),
+    at_most(CELL, Side::Back, 130.0, 31.5),
     at_most(MIDDLE, Side::Out, 112.0, 5.4),
-    at_most(MIDDLE, Side::Back, 110.0, 6.4),
+    at_most(MIDDLE, Side::Back, 130.0, 10.2),
 ];
 
 /// What one side has allocated. A buffer that grows counts as a new one, because its content is copied.

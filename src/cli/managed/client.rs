@@ -44,7 +44,7 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     if let Some(reason) = state.ephemeral_because() {
         tracing::info!("nothing will be kept for the next run: {reason}");
     }
-    let (pool, events) = AccountPool::new(managed.dialer());
+    let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }

@@ -56,7 +56,7 @@ async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<B
 async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let Bridge { config, state, speaks, identity } = bridge;
     report_method(managed, launch);
-    let (pool, events) = AccountPool::new(managed.dialer());
+    let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);

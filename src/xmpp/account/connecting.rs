@@ -81,7 +81,7 @@ impl Account {
             Progress::Attempted(Ok(Arrival::Bound(bound))) => {
                 let Bound { jid, plain, line } = *bound;
                 self.line = line;
-                self.wire = Wire::Plain(plain);
+                self.wire = Wire::Plain(Box::new(plain));
                 self.begin(jid, reports);
             }
             Progress::Attempted(Err(error)) if error.is_permanent() => return Err(error),

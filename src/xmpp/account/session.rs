@@ -13,6 +13,7 @@ use super::link::Link;
 use super::{Account, Wire, new_id, now};
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::flight::Fate;
+use crate::xmpp::framer::Piece;
 use crate::xmpp::outbox::Outgoing;
 use crate::xmpp::plain::Heard;
 use crate::xmpp::probe::{Probes, answered};
@@ -23,13 +24,26 @@ use crate::xmpp::{AccountEvent, AccountStatus, Parcel, manners, timing};
 impl Account {
     pub(super) fn on_event(&mut self, event: Option<Event>, reports: &mut Reports) {
         match event {
-            Some(Event::Stanza(stanza)) => self.on_stanza(stanza, reports),
+            Some(Event::Stanza(stanza)) => match self.line.original_of(&stanza) {
+                Some(original) => self.on_original(original, reports),
+                None => self.on_stanza(stanza, reports),
+            },
             Some(Event::Stream(StreamEvent::Reset { bound_jid, features })) => {
                 self.on_reset(bound_jid, &features, reports);
             }
             Some(Event::Stream(StreamEvent::Resumed)) => self.on_resumed(reports),
             Some(Event::Stream(StreamEvent::Suspended)) => self.on_suspended(reports),
             None => self.on_stream_gone(reports),
+        }
+    }
+
+    /// The stand-in of this has come through the stanza stream.
+    fn on_original(&mut self, original: Piece, reports: &mut Reports) {
+        match Heard::of(original) {
+            Some(Heard::Swift(swift)) => reports.event(AccountEvent::Swift(swift)),
+            Some(Heard::Stanza(stanza)) => self.on_stanza(*stanza, reports),
+            // No stanza ends a stream.
+            Some(Heard::Room | Heard::Silence | Heard::Gone(_)) | None => {}
         }
     }
 
@@ -42,7 +56,7 @@ impl Account {
                 Heard::Stanza(stanza) => self.on_stanza(*stanza, reports),
                 Heard::Room => {}
                 Heard::Silence => self.outbox.push_front(Outgoing::untagged(self.probes.ask(rand::random()))),
-                Heard::Gone => return self.on_plain_gone(reports),
+                Heard::Gone(reason) => return self.on_plain_gone(reason, reports),
             }
             next = match &mut self.wire {
                 Wire::Plain(plain) if !reports.is_congested() => plain.heard_before(),
@@ -51,10 +65,10 @@ impl Account {
         }
     }
 
-    fn on_plain_gone(&mut self, reports: &mut Reports) {
+    fn on_plain_gone(&mut self, reason: Option<AccountError>, reports: &mut Reports) {
         self.wire = Wire::None;
         reports.fates(self.unwritten.drain(..).map(Fate::Lost));
-        self.disconnected(&self.line.last_words(), reports);
+        self.disconnected(&reason.unwrap_or_else(|| self.line.last_words()), reports);
         self.attempt_later();
     }
 
@@ -137,9 +151,11 @@ impl Account {
             return self.on_acks_refused(reports);
         }
         reports.fates(self.flight.suspend());
-        self.disconnected(&self.line.last_words(), reports);
-        // What was too much would come again, behind every resumption.
-        if self.resumes_badly || self.line.is_flooded() {
+        let reason = self.line.last_words();
+        self.disconnected(&reason, reports);
+        // What was too much, or made no sense, would come again behind every resumption.
+        let comes_again = matches!(reason, AccountError::TooMuch(_) | AccountError::Protocol(_));
+        if self.resumes_badly || comes_again {
             self.drop_stream(reports);
             self.attempt_later();
         }

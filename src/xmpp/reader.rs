@@ -1,0 +1,109 @@
+//! Reads elements of a stream as what they mean to us. Pure.
+//!
+//! A stanza that cannot be read as it is, because it was too much or is not what the library allows, is read by its
+//! [`head`]: nothing that somebody else wrote into a stanza is a reason to end the stream. Only its end tag and a stream
+//! error are, which nobody but the server can say.
+
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+use xmpp_parsers::stanza::Stanza;
+use xso::exports::rxml::parser::CommentMode;
+use xso::exports::rxml::xml_lang::XmlLangStack;
+use xso::exports::rxml::{Event, Options, Parse as _, Parser, WithOptions as _};
+use xso::{Context, FromEventsBuilder as _, FromXml};
+
+use super::error::{AccountError, STREAM_CONDITIONS};
+use super::framer::{Piece, name_of};
+use super::head;
+use super::swift::{self, Swift};
+
+/// The surroundings of every stanza.
+const ROOT: &[u8] = b"<r xmlns='jabber:client'>";
+
+/// The surroundings of what a server says of the stream itself.
+const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+
+/// The most tags, references and sections of a stanza that is read as a whole: twice the [framer's](super::framer) bound on
+/// elements, and as many texts. A text between two references takes up to 230 bytes, so that a quarter of a megabyte of `&lt;`
+/// would take 11 MB.
+const MOST_NODES: usize = 12_288;
+
+/// What a piece of a stream means.
+#[derive(Debug)]
+pub enum Meaning {
+    /// One of the stanzas that there are many of.
+    Swift(Swift),
+    /// Another.
+    Stanza(Box<Stanza>),
+    /// The stream has ended, by this error if there was one.
+    End(Option<AccountError>),
+    /// None of our business.
+    Nothing,
+}
+
+/// What `piece` means.
+pub fn read(piece: Piece) -> Meaning {
+    let stanza = match piece {
+        Piece::End(_) => return Meaning::End(None),
+        Piece::Whole(written) => match swift::read(written) {
+            Ok(swift) => return Meaning::Swift(swift),
+            Err(written) => match stream_error(&written) {
+                Some(error) => return Meaning::End(Some(error)),
+                None => stanza(&written),
+            },
+        },
+        Piece::Head(written) => head::stanza(&written),
+    };
+    stanza.map_or(Meaning::Nothing, |stanza| Meaning::Stanza(Box::new(stanza)))
+}
+
+/// An element as a stanza, by its head if it cannot be read as a whole; none when it is no stanza, or means nothing without
+/// the rest.
+pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
+    let is_cheap = memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES;
+    let whole = if is_cheap { parse(written) } else { None };
+    whole.or_else(|| head::stanza(written))
+}
+
+/// The stream error that an element is, if it is one. What stands inside a stanza is none, whatever it looks like.
+pub(super) fn stream_error(written: &[u8]) -> Option<AccountError> {
+    if !matches!(name_of(written), b"stream:error" | b"error") {
+        return None;
+    }
+    let error = parse_within::<Element>(STREAM, written).filter(|element| element.is("error", ns::STREAM))?;
+    let condition = error.children().map(Element::name).find(|name| STREAM_CONDITIONS.contains(name));
+    AccountError::stream_error(condition.unwrap_or("undefined-condition"))
+}
+
+/// An element in the surroundings of a stanza; none when it is not what is wanted, or no XML.
+pub(super) fn parse<T: FromXml>(written: &[u8]) -> Option<T> {
+    parse_within(ROOT, written)
+}
+
+fn parse_within<T: FromXml>(mut root: &[u8], mut written: &[u8]) -> Option<T> {
+    let mut parser = Parser::with_options(Options {
+        // A name or the value of an attribute may be as long as the element.
+        max_token_length: written.len().max(root.len()),
+        comments: CommentMode::Discard,
+        ..Options::default()
+    });
+    next(&mut parser, &mut root)?;
+    let Event::StartElement(_, name, attributes) = next(&mut parser, &mut written)? else { return None };
+    let mut languages = XmlLangStack::new();
+    languages.push_from_attrs(&attributes);
+    let context = Context::empty().with_language(languages.current());
+    let mut builder = T::from_events(name, attributes, &context).ok()?;
+    loop {
+        let event = next(&mut parser, &mut written)?;
+        languages.handle_event(&event);
+        let context = Context::empty().with_language(languages.current());
+        if let Some(read) = builder.feed(event, &context).ok()? {
+            return written.is_empty().then_some(read);
+        }
+    }
+}
+
+/// None at the end, and for what is not XML.
+fn next(parser: &mut Parser, written: &mut &[u8]) -> Option<Event> {
+    parser.parse(written, false).unwrap_or_default()
+}
