@@ -10,6 +10,7 @@ use std::time::Duration;
 use chat_server::ChatServer;
 use hexchat_lab::Kind;
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::xmpp::swift::Swift;
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement, manners,
 };
@@ -83,6 +84,9 @@ impl Client {
                     if let Stanza::Iq(iq) = *stanza {
                         return iq;
                     }
+                }
+                AccountEvent::Swift(Swift::Result { from, id }) => {
+                    return Iq::Result { from: Some(from.into()), to: None, id, payload: None };
                 }
                 AccountEvent::Lost { tag } => panic!("{tag} is lost"),
                 AccountEvent::Failed(error) => panic!("{error}"),

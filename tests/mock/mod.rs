@@ -188,6 +188,11 @@ impl Peer {
         matches!(next, None | Some(Err(ReadError::HardError(_))))
     }
 
+    /// The connection itself, to say on it what no library would.
+    pub(crate) fn into_io(self) -> BufStream<TcpStream> {
+        self.stream.into_inner()
+    }
+
     /// Whether the client ends the stream in good order.
     pub(crate) async fn is_closed(&mut self) -> bool {
         use tokio_xmpp::xmlstream::ReadError;
