@@ -4,12 +4,18 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use crate::config::Limits;
+use crate::descriptors;
+use crate::logging::{PAUSE, Repeats};
 use crate::protocol::Address;
-use crate::pt::{self, TransportName, extor};
+use crate::pt::extor::ExtOrError;
+use crate::pt::{self, TransportName};
 use crate::relay::relay;
 use crate::tunnel::Tunnel;
 
@@ -78,39 +84,74 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Answers everyone who asks for a connection, until dropped. Each is dialled and relayed in a task of
-/// its own; a dial that takes longer than `dial_timeout` has failed.
-pub async fn serve(tunnel: &Tunnel, destination: &Destination, dial_timeout: Duration) {
+/// Answers everyone who asks for a connection, until dropped. Each is dialled and relayed in a task of its own, as many at
+/// a time as there may be streams; a dial that takes longer than the limit for it has failed.
+pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) {
+    let places = Arc::new(Semaphore::new(limits.max_streams));
+    let refusals = Arc::new(Refusals::default());
+    let mut minute = tokio::time::interval(PAUSE);
     loop {
-        let incoming = tunnel.accept().await;
-        let destination = destination.clone();
+        let incoming = tokio::select! {
+            incoming = tunnel.accept() => incoming,
+            _ = minute.tick() => {
+                refusals.summarize();
+                continue;
+            }
+        };
+        // Connections that are just being closed, or still dialled for a stream that is gone, count as well.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            refusals.warn(DialError::TooMany);
+            incoming.refuse();
+            continue;
+        };
+        let (destination, refusals, limit) =
+            (destination.clone(), Arc::clone(&refusals), limits.dial_timeout);
         tokio::spawn(async move {
-            match tokio::time::timeout(dial_timeout, destination.dial(incoming.target())).await {
-                Ok(Some(tcp)) => relay(tcp, incoming.accept()).await,
-                Ok(None) => incoming.refuse(),
-                Err(_) => {
-                    tracing::warn!("a connection was refused: the target did not answer in time");
+            match destination.dial(incoming.target(), limit).await {
+                Ok(tcp) => relay(tcp, incoming.accept()).await,
+                Err(error) => {
+                    refusals.warn(error);
                     incoming.refuse();
                 }
             }
+            drop(place);
         });
     }
 }
 
+/// What the log says of connections that were refused; the peer learns no more than that. Whoever has the bridge line can
+/// cause thousands in a second.
+#[derive(Default)]
+struct Refusals(Mutex<Repeats>);
+
+impl Refusals {
+    fn warn(&self, error: DialError) {
+        let error = error.to_string();
+        if self.repeats().is_news(Instant::now(), &error) {
+            tracing::warn!("a connection was refused: {error}");
+        }
+    }
+
+    fn summarize(&self) {
+        for (error, count) in self.repeats().take_counts(Instant::now()) {
+            tracing::warn!("{count} more connections were refused in the last minutes: {error}");
+        }
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        // Each change is one insertion.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Destination {
-    /// Connects to where the peer may go; `None` when it may not or cannot, which is logged here because
-    /// the peer learns no more than that.
-    async fn dial(&self, asked: &Address) -> Option<TcpStream> {
-        let tcp = match self.connect(asked).await {
-            Ok(tcp) => tcp,
-            Err(error) => {
-                tracing::warn!("a connection was refused: {error}");
-                return None;
-            }
-        };
+    /// Connects to where the peer may go.
+    async fn dial(&self, asked: &Address, limit: Duration) -> Result<TcpStream, DialError> {
+        let dialled = tokio::time::timeout(limit, self.connect(asked)).await;
+        let tcp = dialled.unwrap_or(Err(DialError::Timeout))?;
         // Cells are small and come one at a time; waiting for more of them only adds delay.
-        tcp.set_nodelay(true).ok()?;
-        Some(tcp)
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
     }
 
     async fn connect(&self, asked: &Address) -> Result<TcpStream, DialError> {
@@ -130,10 +171,34 @@ impl Destination {
 enum DialError {
     #[error("its target is not allowed")]
     NotAllowed,
-    #[error("cannot reach its target: {}", .0.kind())]
+    #[error("there are as many as the limits allow")]
+    TooMany,
+    #[error("the target did not answer in time")]
+    Timeout,
+    #[error("cannot reach its target: {}", in_plain_words(.0))]
     Io(#[from] io::Error),
-    #[error("{0}")]
-    Tor(#[from] extor::ExtOrError),
+    #[error("{}", of_tor(.0))]
+    Tor(#[from] ExtOrError),
+}
+
+fn of_tor(error: &ExtOrError) -> String {
+    match error {
+        ExtOrError::OrPort(cause) | ExtOrError::ExtOrPort(cause) | ExtOrError::CookieFile(cause)
+            if descriptors::are_exhausted(cause) =>
+        {
+            in_plain_words(cause)
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Without addresses, which the text of an error can have.
+fn in_plain_words(error: &io::Error) -> String {
+    if descriptors::are_exhausted(error) {
+        "this process may open no more files and sockets".to_owned()
+    } else {
+        error.kind().to_string()
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +215,15 @@ mod tests {
         {
             assert_eq!(text.parse::<Target>(), Err(InvalidTarget), "{text}");
         }
+    }
+
+    #[test]
+    fn a_dial_that_fails_for_want_of_descriptors_says_so() {
+        let error = |errno: rustix::io::Errno| {
+            DialError::from(io::Error::from_raw_os_error(errno.raw_os_error())).to_string()
+        };
+        assert!(error(rustix::io::Errno::MFILE).ends_with("no more files and sockets"));
+        assert_eq!(error(rustix::io::Errno::CONNREFUSED), "cannot reach its target: connection refused");
     }
 
     #[test]

@@ -91,7 +91,7 @@ struct Forward {
     /// Where to listen; port 0 takes any free one.
     #[arg(long, value_name = "IP:PORT")]
     listen: SocketAddr,
-    /// The account of the other side.
+    /// The account of the other side; the classic protocol is spoken with it if [client] has no key.
     #[arg(long, value_name = "JID", conflicts_with = "bridge_line_file", value_parser = parse_jid)]
     to: Option<Jid>,
     /// The other side, as a file with its bridge line.
@@ -137,6 +137,8 @@ pub fn run() -> ExitCode {
     };
     // A process that may dump core works as well; there is nobody to tell yet.
     let _ = crate::hardening::disable_core_dumps();
+    // Fewer descriptors are enough for fewer streams.
+    let _ = crate::descriptors::raise_limit();
     let status = match cli.command {
         None => managed::run(&cli.options),
         Some(Command::Forward(command)) => forward::run(&cli.options, command),

@@ -16,7 +16,7 @@
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`pt`] | Tor's side of the pluggable transport specification; uses nothing else of this crate |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
-//! | [`hardening`] | no core dumps |
+//! | [`hardening`], [`descriptors`] | no core dumps; how many files and sockets may be open |
 
 mod accounts;
 pub mod bridge;
@@ -25,6 +25,7 @@ pub mod classic;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod descriptors;
 pub mod hardening;
 pub mod logging;
 pub mod protocol;

@@ -18,6 +18,7 @@
 mod layer;
 mod line;
 mod panic;
+mod repeats;
 mod timestamp;
 
 use std::fmt;
@@ -31,6 +32,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::layer::LineLayer;
+pub use self::repeats::{PAUSE, Repeats};
 
 /// How much an event matters, in Tor's words (pt-spec section 3.3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -32,10 +32,25 @@ const MAP: &[(&str, &[&str])] = &[
             "pt",
             "logging",
             "hardening",
+            "descriptors",
         ],
     ),
     ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "pt"]),
-    ("bridge", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "pt"]),
+    (
+        "bridge",
+        &[
+            "accounts",
+            "relay",
+            "tunnel",
+            "protocol",
+            "xmpp",
+            "config",
+            "state",
+            "pt",
+            "logging",
+            "descriptors",
+        ],
+    ),
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "session", "classic", "protocol", "xmpp"]),
@@ -49,6 +64,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("pt", &[]),
     ("logging", &[]),
     ("hardening", &[]),
+    ("descriptors", &[]),
 ];
 
 /// What must be pure.

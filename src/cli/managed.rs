@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::dialer::core_dialer;
-use super::setup::{run_to_end, runtime};
+use super::setup::{fit_to_descriptors, run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
@@ -123,10 +123,11 @@ impl Managed<'_> {
         if let Some(fault) = &self.options.fault {
             bail!("the arguments in torrc: {fault}");
         }
-        let config = match self.config_file() {
+        let mut config = match self.config_file() {
             Some(path) => Config::load(&path)?,
             None => Config::default(),
         };
+        fit_to_descriptors(&mut config.limits);
         config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(config)
     }

@@ -49,7 +49,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {
         tokio::select! {
-            never = bridge::serve(&tunnel, &destination, config.limits.dial_timeout) => Ok(never),
+            never = bridge::serve(&tunnel, &destination, &config.limits) => Ok(never),
             announced = announce_when_ready(tunnel.pool(), &accounts) => announced,
             error = all_rejected(&tunnel, &accounts) => Err(error),
         }

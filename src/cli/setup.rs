@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::classic;
 use crate::config::{Config, Limits};
+use crate::descriptors;
 use crate::logging;
 use crate::protocol;
 use crate::session;
@@ -61,9 +62,25 @@ fn start(options: &Options) -> anyhow::Result<Config> {
 }
 
 fn load_config(options: &Options) -> anyhow::Result<Config> {
-    match &options.config {
-        Some(path) => Ok(Config::load(path)?),
-        None => Ok(Config::default()),
+    let mut config = match &options.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    fit_to_descriptors(&mut config.limits);
+    Ok(config)
+}
+
+/// Each stream has a connection of its own: no more are taken than there are descriptors for.
+pub(super) fn fit_to_descriptors(limits: &mut Limits) {
+    let most = descriptors::for_streams(descriptors::limit());
+    if limits.max_streams > most {
+        tracing::warn!(
+            "no more than {most} streams are taken at a time, and not {}, because this process may only have {} files open \
+             (see `ulimit -n`, and LimitNOFILE of systemd)",
+            limits.max_streams,
+            descriptors::limit()
+        );
+        limits.max_streams = most;
     }
 }
 
@@ -113,11 +130,15 @@ pub(super) fn announce(line: &str) -> anyhow::Result<()> {
 
 /// The next connection. For want of file descriptors, perhaps, it may have to be tried again: that passes.
 pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut said = false;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!("a connection could not be taken: {error}; trying again");
+                if !said {
+                    tracing::warn!("a connection could not be taken: {error}; trying again");
+                }
+                said = true;
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

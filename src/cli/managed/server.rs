@@ -60,10 +60,9 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
-    let dial_timeout = config.limits.dial_timeout;
-    let destination = destination(managed, launch, dial_timeout);
+    let destination = destination(managed, launch, config.limits.dial_timeout);
     tokio::select! {
-        () = bridge::serve(&tunnel, &destination, dial_timeout) => {}
+        () = bridge::serve(&tunnel, &destination, &config.limits) => {}
         () = managed.shutdown.reached(Phase::Drain) => {}
     }
     wait_for_streams(managed, &tunnel).await;
