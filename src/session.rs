@@ -19,13 +19,18 @@ mod established;
 mod express;
 mod flight;
 pub mod frame;
+mod half_open;
 pub mod handshake;
+mod handshake_rate;
+mod introductions;
 mod jids;
 pub mod keys;
 pub mod line;
 mod path;
 pub mod ranges;
 mod receive;
+mod recent_clients;
+mod replay_log;
 mod scheduler;
 pub mod seal;
 pub mod secret;
@@ -33,6 +38,7 @@ mod send_buffer;
 mod sender;
 #[cfg(test)]
 mod server_model;
+mod session_room;
 pub mod sid;
 mod stream;
 pub mod streams;
@@ -125,8 +131,11 @@ impl Config {
         }
     }
 
-    fn door_limits(&self) -> door::DoorLimits {
-        door::DoorLimits { per_jid: self.handshakes_per_minute_per_jid, total: self.handshakes_per_minute }
+    fn handshake_limits(&self) -> handshake_rate::HandshakeLimits {
+        handshake_rate::HandshakeLimits {
+            per_jid: self.handshakes_per_minute_per_jid,
+            total: self.handshakes_per_minute,
+        }
     }
 }
 

@@ -24,13 +24,20 @@ pub(super) const MOST_PATHS: usize = 16;
 pub(super) const FEW_PATHS: usize = 2;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause before an account that the bridge line names is tried again.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The same for an account that the bridge has told of. It may be a stranger's, to whom we had better not write often.
+pub(super) const LONGEST_PAUSE_OF_TOLD: Duration = Duration::from_secs(60);
 
 /// What is known of the pairs of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialing {
     /// Of each account of ours, with whom.
     failed: BTreeMap<AccountId, BTreeMap<FullJid, Failure>>,
+    /// When the first of the failures was since which nothing has worked.
+    failing_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -105,17 +112,25 @@ impl Dialing {
         self.failure(pair).map_or(0, |failure| failure.times)
     }
 
-    /// The pair does not work. `jitter` is random: clients that lost the same bridge should not come back all at once.
-    pub(super) fn on_failed(&mut self, now: Instant, (ours, theirs): Pair, jitter: u64) {
+    /// Since when nothing has worked that was tried.
+    pub(super) fn failing_since(&self) -> Option<Instant> {
+        self.failing_since
+    }
+
+    /// The pair does not work, and is tried again after a pause that grows to `longest`. `jitter` is random: clients that
+    /// lost the same bridge should not come back all at once.
+    pub(super) fn on_failed(&mut self, now: Instant, (ours, theirs): Pair, longest: Duration, jitter: u64) {
+        self.failing_since.get_or_insert(now);
         let failures = self.failed.entry(ours).or_default();
         let failure = failures.entry(theirs).or_insert(Failure { times: 0, not_before: now });
-        let pause = FIRST_PAUSE.saturating_mul(1 << failure.times.min(8)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE.saturating_mul(1 << failure.times.min(8)).min(longest);
         failure.times += 1;
         failure.not_before = now + pause / 2 + (pause / 2).mul_f64(fraction(jitter));
     }
 
     /// The pair works.
     pub(super) fn on_works(&mut self, (ours, theirs): PairRef<'_>) {
+        self.failing_since = None;
         if let Some(failures) = self.failed.get_mut(&ours) {
             failures.remove(theirs);
         }
@@ -123,7 +138,13 @@ impl Dialing {
 
     /// Something is new, an account that came online for instance: everything may be tried at once.
     pub(super) fn start_over(&mut self, account: AccountId) {
+        self.failing_since = None;
         self.failed.remove(&account);
+    }
+
+    /// Forgets failures of all other accounts of the bridge.
+    pub(super) fn keep_failures_of(&mut self, is_known: impl Fn(&FullJid) -> bool) {
+        self.failed.values_mut().for_each(|failures| failures.retain(|peer, _| is_known(peer)));
     }
 }
 
@@ -191,10 +212,10 @@ mod tests {
         let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
         let mut dialing = Dialing::default();
         let Next::Try(first) = dialing.next(now, &field) else { panic!("nothing to try") };
-        dialing.on_failed(now, first.clone(), 0);
+        dialing.on_failed(now, first.clone(), LONGEST_PAUSE, 0);
         let Next::Try(second) = dialing.next(now, &field) else { panic!("nothing else to try") };
         assert_ne!(first, second);
-        dialing.on_failed(now, second, u64::MAX);
+        dialing.on_failed(now, second, LONGEST_PAUSE, u64::MAX);
         let again = now + FIRST_PAUSE / 2;
         assert_eq!(dialing.next(now, &field), Next::Wait(Some(again)));
         assert_eq!(dialing.next(again, &field), Next::Try(first));
@@ -206,13 +227,39 @@ mod tests {
         let pair = (AccountId(0), &peer);
         let mut dialing = Dialing::default();
         for _ in 0..50 {
-            dialing.on_failed(now, (pair.0, peer.clone()), u64::MAX);
+            dialing.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, u64::MAX);
         }
         assert!(dialing.rests_until(pair).unwrap() <= now + LONGEST_PAUSE);
         dialing.on_works(pair);
         assert_eq!(dialing.failures(pair), 0);
-        dialing.on_failed(now, (pair.0, peer.clone()), 0);
+        dialing.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, 0);
         dialing.start_over(AccountId(0));
         assert_eq!(dialing.failures(pair), 0);
+    }
+
+    #[test]
+    fn a_client_fails_since_the_first_failure_after_the_last_success() {
+        let (now, peer) = (Instant::now(), jid("a"));
+        let pair = (AccountId(0), peer.clone());
+        let mut dialing = Dialing::default();
+        assert_eq!(dialing.failing_since(), None);
+        for second in 0..5 {
+            let at = now + Duration::from_secs(second);
+            dialing.on_failed(at, pair.clone(), LONGEST_PAUSE, 0);
+        }
+        assert_eq!(dialing.failing_since(), Some(now));
+        dialing.on_works((pair.0, &pair.1));
+        assert_eq!(dialing.failing_since(), None);
+    }
+
+    #[test]
+    fn failures_of_accounts_that_are_gone_are_forgotten() {
+        let (now, mut dialing) = (Instant::now(), Dialing::default());
+        for peer in peers(&["a", "b", "c"]) {
+            dialing.on_failed(now, (AccountId(0), peer), LONGEST_PAUSE, 0);
+        }
+        dialing.keep_failures_of(|peer| *peer == jid("a"));
+        let failures = |name| dialing.failures((AccountId(0), &jid(name)));
+        assert_eq!((failures("a"), failures("b"), failures("c")), (1, 0, 0));
     }
 }

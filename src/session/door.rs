@@ -3,14 +3,17 @@
 //! Whoever cannot prove that he has the bridge line is a stranger, and whoever says what was said before is one too.
 //! Only those who are let in count against the limits, so that strangers lock nobody out.
 
-use std::collections::BTreeMap;
+use std::time::Instant;
 
 use ring::hmac;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::Service;
+use super::handshake_rate::{HandshakeLimits, HandshakeRate};
 use super::line::LineKeys;
-use super::sid::{Sid, WINDOW_MINUTES};
+use super::recent_clients::RecentClients;
+use super::replay_log::ReplayLog;
+use super::sid::Sid;
 
 /// So many of the bridge's accounts one client learns of, beside those in the bridge line. What each account may send is
 /// bounded, so that fewer would slow down the downloads from a bridge that has as many.
@@ -24,36 +27,24 @@ const SUBSET: &[u8] = b"hexchat-pt subset";
 pub(super) struct Door {
     service: Service,
     keys: LineKeys,
-    /// What was accepted, with its minute; for longer than anyone could say it again.
-    accepted: BTreeMap<Sid, u64>,
-    /// When it was last looked through for what nobody can say again.
-    cleared: u64,
-    limits: DoorLimits,
-    /// Who came in during this minute.
-    visitors: Visitors,
-}
-
-/// How many may come in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DoorLimits {
-    /// In a minute, from one account.
-    pub(super) per_jid: usize,
-    /// In a minute, together.
-    pub(super) total: usize,
-}
-
-#[derive(Debug, Default)]
-struct Visitors {
-    minute: u64,
-    total: usize,
-    by_jid: BTreeMap<BareJid, usize>,
+    replays: ReplayLog,
+    limits: HandshakeLimits,
+    rate: HandshakeRate,
+    recent: RecentClients,
 }
 
 impl Door {
-    pub(super) fn new(mut service: Service, limits: DoorLimits) -> Self {
+    pub(super) fn new(mut service: Service, limits: HandshakeLimits) -> Self {
         let keys = LineKeys::new(&service.identity.line(service.psk));
-        let accepted = std::mem::take(&mut service.accepted).into_iter().collect();
-        Self { service, keys, accepted, cleared: 0, limits, visitors: Visitors::default() }
+        let replays = ReplayLog::new(std::mem::take(&mut service.accepted));
+        Self {
+            service,
+            keys,
+            replays,
+            limits,
+            rate: HandshakeRate::default(),
+            recent: RecentClients::default(),
+        }
     }
 
     pub(super) fn service(&self) -> &Service {
@@ -81,38 +72,37 @@ impl Door {
         self.keys.check_first_contact(sid, now_minute, from, to)
     }
 
-    /// Whether `from`, who has proved himself with `sid` of `minute`, does so for the first time and within the limits.
+    /// Whether `client`, who has proved himself with `sid` of `minute`, does so for the first time and within the limits.
     /// Then the two have to be remembered.
-    pub(super) fn admit(&mut self, now_minute: u64, minute: u64, sid: Sid, from: &FullJid) -> bool {
-        self.forget_old(now_minute);
-        if self.accepted.contains_key(&sid) || !self.visitors.admit(now_minute, from.to_bare(), self.limits) {
-            return false;
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        now_minute: u64,
+        (minute, sid): (u64, Sid),
+        client: &BareJid,
+    ) -> bool {
+        let is_known = self.knows(now, client);
+        let is_admitted = self.replays.is_new(now_minute, minute, sid)
+            && self.rate.admit(now_minute, client, is_known, self.limits);
+        if is_admitted {
+            self.replays.insert(minute, sid);
         }
-        self.accepted.insert(sid, minute);
-        true
+        is_admitted
     }
 
-    /// Once a minute: there may be thousands to look through.
-    fn forget_old(&mut self, now_minute: u64) {
-        if self.cleared != now_minute {
-            self.cleared = now_minute;
-            self.accepted.retain(|_, minute| *minute + WINDOW_MINUTES >= now_minute);
-        }
+    /// For how many minutes nobody who has the right time is let in, because the clock was far ahead.
+    pub(super) fn minutes_locked(&self, now_minute: u64) -> Option<u64> {
+        self.replays.minutes_locked(now_minute)
     }
-}
 
-impl Visitors {
-    fn admit(&mut self, minute: u64, jid: BareJid, limits: DoorLimits) -> bool {
-        if self.minute != minute {
-            *self = Self { minute, ..Self::default() };
-        }
-        let by_jid = self.by_jid.get(&jid).copied().unwrap_or(0);
-        if self.total >= limits.total || by_jid >= limits.per_jid {
-            return false;
-        }
-        self.total += 1;
-        self.by_jid.insert(jid, by_jid + 1);
-        true
+    /// Whether `client` has completed a handshake not long ago.
+    pub(super) fn knows(&self, now: Instant, client: &BareJid) -> bool {
+        self.recent.contains(now, client)
+    }
+
+    /// `client` has completed a handshake.
+    pub(super) fn on_confirmed(&mut self, now: Instant, client: BareJid) {
+        self.recent.insert(now, client);
     }
 }
 
@@ -128,7 +118,7 @@ mod tests {
             accounts: Vec::new(),
             accepted: Vec::new(),
         };
-        Door::new(service, DoorLimits { per_jid: 2, total: 3 })
+        Door::new(service, HandshakeLimits { per_jid: 2, total: 4 })
     }
 
     fn jid(text: &str) -> FullJid {
@@ -139,7 +129,8 @@ mod tests {
     fn knocks(door: &mut Door, minute: u64, nonce: u32, from: &str) -> bool {
         let (from, to) = (jid(from), jid("bridge@x/r"));
         let sid = door.keys.first_contact(nonce, minute, &from, &to);
-        door.check(minute, &sid, &from, &to).is_some_and(|said| door.admit(minute, said, sid, &from))
+        door.check(minute, &sid, &from, &to)
+            .is_some_and(|said| door.admit(Instant::now(), minute, (said, sid), &from.to_bare()))
     }
 
     #[test]
@@ -155,17 +146,27 @@ mod tests {
         let mut door = door();
         assert!(knocks(&mut door, 1000, 1, "a@x/r") && knocks(&mut door, 1000, 2, "a@x/s"));
         assert!(!knocks(&mut door, 1000, 3, "a@x/t"), "the third from one account");
-        assert!(knocks(&mut door, 1000, 4, "b@x/r"));
-        assert!(!knocks(&mut door, 1000, 5, "c@x/r"), "the fourth altogether");
-        assert!(knocks(&mut door, 1001, 6, "a@x/r"), "a minute later");
+        assert!(knocks(&mut door, 1000, 4, "b@y/r") && knocks(&mut door, 1000, 5, "c@z/r"));
+        assert!(!knocks(&mut door, 1000, 6, "d@v/r"), "the fifth altogether");
+        assert!(knocks(&mut door, 1001, 7, "a@x/r"), "a minute later");
     }
 
     #[test]
-    fn what_cannot_be_said_again_is_forgotten() {
+    fn who_is_turned_away_because_of_the_limits_can_use_the_same_proof_again() {
         let mut door = door();
-        assert!(knocks(&mut door, 1000, 1, "a@x/r"));
-        assert!(knocks(&mut door, 1011, 2, "a@x/r"));
-        assert_eq!(door.accepted.len(), 1);
+        assert!(knocks(&mut door, 1000, 1, "a@x/r") && knocks(&mut door, 1000, 2, "a@x/r"));
+        assert!(!knocks(&mut door, 1000, 3, "a@x/r"));
+        let (from, to) = (jid("a@x/r"), jid("bridge@x/r"));
+        let sid = door.keys.first_contact(3, 1000, &from, &to);
+        assert!(door.admit(Instant::now(), 1001, (1000, sid), &from.to_bare()), "a minute later");
+    }
+
+    #[test]
+    fn who_has_completed_a_handshake_is_known() {
+        let (mut door, now, client) = (door(), Instant::now(), BareJid::new("a@x").unwrap());
+        assert!(!door.knows(now, &client));
+        door.on_confirmed(now, client.clone());
+        assert!(door.knows(now, &client));
     }
 
     #[test]

@@ -21,7 +21,9 @@ use super::dialing::Dialing;
 use super::door::Door;
 use super::entropy::Entropy;
 use super::established::Established;
+use super::half_open::HalfOpen;
 use super::handshake::{Initiator, SessionId};
+use super::introductions::Introductions;
 use super::line::LineKeys;
 use super::path::{Path, PathId};
 use super::sender::Senders;
@@ -58,7 +60,10 @@ pub struct Endpoint {
     by_id: BTreeMap<SessionId, SessionKey>,
     /// From which accounts the peers of sessions may open further paths.
     by_jid: BTreeMap<FullJid, BTreeSet<SessionKey>>,
-    half_open: HalfOpen,
+    /// Those who were let in and have not shown yet that they hold the keys.
+    half_open: HalfOpen<HalfOpenKey>,
+    /// What bridges have told their client.
+    introductions: Introductions,
     ways: BTreeMap<PathId, Way>,
     bytestreams: BTreeMap<Bytestream, PathId>,
     /// Which way an answer belongs to.
@@ -138,6 +143,8 @@ struct Caller {
     accounts_left: BTreeSet<AccountId>,
     /// The bridge's accounts that the bridge line names.
     peers: BTreeSet<FullJid>,
+    /// Those that the bridge has told of.
+    told: BTreeSet<FullJid>,
     dialing: Dialing,
     /// When there may be another path to ask for.
     dial_at: Option<Instant>,
@@ -148,19 +155,13 @@ struct Caller {
     must_ask: bool,
 }
 
-/// Those who were let in and have not shown yet that they hold the keys.
-#[derive(Debug, Default)]
-struct HalfOpen {
-    /// Paths on which nothing has been said.
-    silent: BTreeSet<PathId>,
-    /// Sessions of which no packet has come.
-    unconfirmed: BTreeSet<SessionKey>,
-}
-
-impl HalfOpen {
-    fn len(&self) -> usize {
-        self.silent.len() + self.unconfirmed.len()
-    }
+/// A handshake that is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum HalfOpenKey {
+    /// Nothing has been said on this path.
+    Silent(PathId),
+    /// No packet of this session has come.
+    Unconfirmed(SessionKey),
 }
 
 /// One path, and how far it has come.
@@ -210,7 +211,7 @@ enum Place {
 impl Endpoint {
     /// An end without accounts or sessions, for a bridge with a `service`.
     pub fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
-        let door = service.map(|service| Door::new(service, config.door_limits()));
+        let door = service.map(|service| Door::new(service, config.handshake_limits()));
         Self {
             config,
             entropy,
@@ -222,6 +223,7 @@ impl Endpoint {
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),
             half_open: HalfOpen::default(),
+            introductions: Introductions::default(),
             ways: BTreeMap::new(),
             bytestreams: BTreeMap::new(),
             iqs: BTreeMap::new(),
@@ -312,6 +314,12 @@ impl Endpoint {
     /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.
     pub fn handle_wall_clock(&mut self, now: Instant, seconds: u64) {
         self.clock.set(now, seconds);
+    }
+
+    /// For how many minutes a bridge can let in nobody who has the right time: its clock was ahead, it has forgotten
+    /// handshakes of that time, and the clock was set back.
+    pub fn minutes_locked(&self, now: Instant) -> Option<u64> {
+        self.door.as_ref()?.minutes_locked(self.clock.minute(now))
     }
 
     /// A number that was not used before.

@@ -6,8 +6,8 @@ use xmpp_parsers::jid::FullJid;
 
 use super::frame::Frame;
 
-/// More accounts of one peer than this are not remembered.
-pub(super) const MOST_JIDS: usize = 32;
+/// Accounts of one peer that are remembered, and of our own that are used: a session has as many paths at most.
+pub(super) const MOST_JIDS: usize = 16;
 
 /// Our list, and whether the peer has it; the peer's list. Each new list replaces the one before.
 #[derive(Debug, Default)]

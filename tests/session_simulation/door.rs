@@ -171,6 +171,36 @@ fn a_replay_is_turned_away_while_the_bridge_runs_and_after_a_restart() {
 }
 
 #[test]
+fn a_clock_that_jumps_ahead_and_back_lets_in_no_contact_that_was_recorded() {
+    let (now, hour) = (Instant::now(), 3600);
+    let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
+    let recorded = first_open(now, WALL_CLOCK, line(), 3);
+    comes_in(&mut bridge, now, recorded.clone()).unwrap();
+    bridge.handle_wall_clock(now, WALL_CLOCK + hour);
+    comes_in(&mut bridge, now, first_open(now, WALL_CLOCK + hour, line(), 4)).unwrap();
+    bridge.handle_wall_clock(now, WALL_CLOCK + 60);
+    assert!(is_turned_away(&mut bridge, now, &client_jid(), recorded));
+    assert_eq!(bridge.minutes_locked(now), None);
+    assert!(comes_in(&mut bridge, now, first_open(now, WALL_CLOCK + 60, line(), 5)).is_some());
+}
+
+#[test]
+fn a_bridge_that_has_forgotten_what_is_still_to_come_says_for_how_long_it_is_locked() {
+    let now = Instant::now();
+    let mut bridge = bridge_at(now, WALL_CLOCK + 3600, Vec::new());
+    for (minutes, seed) in [(60, 3), (71, 4)] {
+        let seconds = WALL_CLOCK + minutes * 60;
+        bridge.handle_wall_clock(now, seconds);
+        comes_in(&mut bridge, now, first_open(now, seconds, line(), seed)).unwrap();
+    }
+    bridge.handle_wall_clock(now, WALL_CLOCK);
+    assert_eq!(bridge.minutes_locked(now), Some(61));
+    assert!(is_turned_away(&mut bridge, now, &client_jid(), first_open(now, WALL_CLOCK, line(), 5)));
+    bridge.handle_wall_clock(now, WALL_CLOCK + 61 * 60);
+    assert!(comes_in(&mut bridge, now, first_open(now, WALL_CLOCK + 61 * 60, line(), 6)).is_some());
+}
+
+#[test]
 fn who_cannot_be_remembered_is_turned_away() {
     let now = Instant::now();
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());

@@ -7,7 +7,7 @@
 //! | `ours` | our program with a driver that watches the wire |
 //! | `setup` | worlds of a client on the left and a bridge on the right |
 //! | `random` | thousands of random worlds |
-//! | `carrying`, `bounds`, `failing`, `door` | one story each |
+//! | `carrying`, `bounds`, `failing`, `door`, `admission` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -36,6 +36,7 @@ mod seeds;
 #[allow(dead_code, reason = "the classic protocol's tests use more of it")]
 mod world;
 
+mod admission;
 mod bounds;
 mod carrying;
 mod door;

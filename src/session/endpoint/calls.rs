@@ -1,5 +1,6 @@
 //! What applications want.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{Caller, Endpoint, Place, Session, SessionKey, TimerKey};
@@ -53,6 +54,7 @@ impl Endpoint {
             accounts: bridge.accounts.clone(),
             accounts_left: bridge.accounts.iter().copied().collect(),
             peers: bridge.peers.clone(),
+            told: BTreeSet::new(),
             dialing: Dialing::default(),
             dial_at: None,
             waiting: Vec::new(),

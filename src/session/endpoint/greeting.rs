@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::ways::OPEN_PATIENCE;
-use super::{Endpoint, Opening, Phase, Session, SessionKey, TimerKey};
+use super::{Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey};
 use crate::protocol::CloseReason;
 use crate::session::Memento;
 use crate::session::established::Established;
@@ -14,6 +14,7 @@ use crate::session::frame::SessionClose;
 use crate::session::handshake::{Credits, Initiator, Request, Responder, SessionId, Status, Welcome};
 use crate::session::keys::SessionKeys;
 use crate::session::path::PathId;
+use crate::session::session_room::{self, Candidate};
 use crate::session::streams::{Credit, Role, Streams};
 
 /// The outcome of keeping a [`Memento`].
@@ -96,7 +97,7 @@ impl Endpoint {
     pub(super) fn announce_jids(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get(&key) else { return };
         let ours = match &session.caller {
-            Some(caller) => caller.accounts.iter().filter_map(|id| self.online(*id)).cloned().collect(),
+            Some(caller) => self.usable(caller).filter_map(|id| self.online(id)).cloned().collect(),
             None => self.shown_to(session),
         };
         if let Some(state) = self.sessions.get_mut(&key).and_then(|session| session.state.as_mut()) {
@@ -106,12 +107,16 @@ impl Endpoint {
 
     // The bridge's side.
 
-    /// Which of the bridge's accounts a client learns of: always the same few, and those it uses.
+    /// Which of the bridge's accounts a client learns of: always the same few, as far as they are online. Which ones
+    /// depends on the account that shook hands, which the client's server vouches for, and on nothing that the client says.
     fn shown_to(&self, session: &Session) -> Vec<FullJid> {
         let Some(door) = &self.door else { return Vec::new() };
-        let Some(client) = session.indexed.first() else { return Vec::new() };
-        let online = door.service().accounts.iter().filter_map(|id| self.online(*id)).cloned().collect();
-        door.subset_for(&client.to_bare(), online)
+        let Some(client) = &session.client else { return Vec::new() };
+        let known = door.service().accounts.iter().filter_map(|id| self.accounts.get(id));
+        let shown = door.subset_for(client, known.clone().map(|account| account.jid.clone()).collect());
+        let online: BTreeSet<_> =
+            known.filter(|account| account.is_online).map(|account| &account.jid).collect();
+        shown.into_iter().filter(|jid| online.contains(jid)).collect()
     }
 
     /// The outcome of keeping a memento.
@@ -175,19 +180,45 @@ impl Endpoint {
     }
 
     fn make_session(&mut self, now: Instant, id: PathId, responder: Responder, received: &Request) {
+        let Some(client) = self.ways.get(&id).map(|way| way.peer.to_bare()) else { return };
+        self.make_session_room(now, &client);
         let is_full = self.sessions.len() >= self.config.max_sessions;
         let session = SessionId::generate(&mut *self.entropy);
         let welcome = Welcome { status: Status::New, session, credits: self.config.credits() };
         let Some(keys) = self.welcome(now, id, responder, &welcome) else { return };
-        let client = self.ways.get(&id).map(|way| way.peer.to_bare());
-        let key = self.add_session(Session { client, ..Session::incoming() });
-        self.half_open.unconfirmed.insert(key);
+        let key = self.add_session(Session { client: Some(client), ..Session::incoming() });
+        self.half_open.rename(HalfOpenKey::Silent(id), HalfOpenKey::Unconfirmed(key));
         self.establish(now, key, welcome.session, keys, received.credits);
         self.join(id, key);
         self.announce_jids(key);
         self.on_way_open(now, id);
         if is_full {
             self.end_session(now, key, CloseReason::TooManyStreams, Some(SessionClose::Limits));
+        }
+    }
+
+    /// Ends sessions of others, or of the client's own, so that it can have another one.
+    fn make_session_room(&mut self, now: Instant, client: &BareJid) {
+        let candidates: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(key, session)| {
+                let last_heard = session.state.as_ref().map(|state| state.last_heard());
+                let (client, idle_since) = (session.client.as_ref()?, session.idle_since);
+                Some(Candidate { key: *key, client, idle_since, last_heard })
+            })
+            .collect();
+        if let Some(key) = session_room::victim(&candidates, client, self.config.max_sessions) {
+            self.end_session(now, key, CloseReason::TooManyStreams, Some(SessionClose::Limits));
+        }
+    }
+
+    /// The client of a bridge's session has shown that it holds the keys.
+    pub(super) fn on_confirmed(&mut self, now: Instant, key: SessionKey) {
+        self.half_open.remove(HalfOpenKey::Unconfirmed(key));
+        let client = self.sessions.get(&key).and_then(|session| session.client.clone());
+        if let (Some(door), Some(client)) = (self.door.as_mut(), client) {
+            door.on_confirmed(now, client);
         }
     }
 
@@ -232,7 +263,7 @@ impl Endpoint {
             return;
         };
         way.session = Some(key);
-        self.half_open.silent.remove(&id);
+        self.half_open.remove(HalfOpenKey::Silent(id));
         session.ways.insert(id);
         if session.indexed.insert(way.peer.clone()) {
             self.by_jid.entry(way.peer.clone()).or_default().insert(key);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use super::ways::open_paths;
-use super::{Endpoint, Place, SessionKey, TimerKey, Way};
+use super::{Endpoint, HalfOpenKey, Place, SessionKey, TimerKey, Way};
 use crate::protocol::{CloseReason, Event, StreamId};
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;
@@ -21,6 +21,7 @@ impl Endpoint {
         self.note_kept(key);
         self.tell_streams(key);
         self.index(key);
+        self.meet(now, key);
         self.note_idleness(now, key);
         self.dial(now, key);
         self.queue(now, key);
@@ -171,7 +172,7 @@ impl Endpoint {
         self.kept -= session.kept;
         self.relieve();
         self.timers.cancel(TimerKey::Session(key));
-        self.half_open.unconfirmed.remove(&key);
+        self.half_open.remove(HalfOpenKey::Unconfirmed(key));
         session.waits_at.drain(..).for_each(|account| self.senders.leave(account, key));
         self.senders.remove(key);
         for id in std::mem::take(&mut session.ways) {

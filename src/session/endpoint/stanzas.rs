@@ -102,7 +102,7 @@ impl Endpoint {
         let outcome = state.handle_packet(now, block);
         if outcome.is_ok() && !session.is_confirmed {
             session.is_confirmed = true;
-            self.half_open.unconfirmed.remove(&key);
+            self.on_confirmed(now, key);
         }
         match outcome {
             Ok(None) => {}

@@ -3,12 +3,14 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::ways::OPEN_PATIENCE;
-use super::{Endpoint, Phase, SessionKey, TimerKey};
-use crate::protocol::AccountId;
+use super::{Endpoint, HalfOpenKey, Phase, SessionKey, TimerKey};
+use crate::protocol::{AccountId, CloseReason};
 use crate::session::Memento;
+use crate::session::frame::SessionClose;
+use crate::session::path::PathId;
 use crate::session::sid::Sid;
 
 /// A sid that proves nothing. It is checked where there is none, because the check takes time.
@@ -105,18 +107,45 @@ impl Endpoint {
         sid: Sid,
         minute: u64,
     ) -> bool {
-        let this_minute = self.clock.minute(now);
+        let (this_minute, client) = (self.clock.minute(now), from.to_bare());
         let Some(door) = self.door.as_mut() else { return false };
-        if !door.admit(this_minute, minute, sid, from)
-            || self.half_open.len() >= self.config.max_half_open_sessions
-        {
+        let is_known = door.knows(now, &client);
+        if !door.admit(now, this_minute, (minute, sid), &client) {
             return false;
         }
+        self.make_half_open_room(now, &client);
         let path = self.add_way(now, via, from.clone(), sid, None, Phase::Remembering(id.to_owned()));
-        self.half_open.silent.insert(path);
+        self.half_open.insert(HalfOpenKey::Silent(path), client, is_known);
         self.mementos.push_back(Memento { path, sid, minute });
         self.timers.arm(TimerKey::Way(path), now + OPEN_PATIENCE);
         true
+    }
+
+    /// Sees to it that there is a place for another handshake of `client` that is not complete.
+    fn make_half_open_room(&mut self, now: Instant, client: &BareJid) {
+        while self.half_open.len() >= self.config.max_half_open_sessions {
+            let random = self.random();
+            let Some(victim) = self.half_open.victim(client, random) else { return };
+            self.half_open.remove(victim);
+            match victim {
+                HalfOpenKey::Silent(path) => self.give_up_silent(now, path),
+                HalfOpenKey::Unconfirmed(key) => {
+                    self.end_session(now, key, CloseReason::NoPath, Some(SessionClose::Limits));
+                }
+            }
+        }
+    }
+
+    /// Closes a path on which nothing has been said; one that was not even answered yet is refused.
+    fn give_up_silent(&mut self, now: Instant, path: PathId) {
+        let Some(way) = self.ways.get(&path) else { return };
+        match &way.phase {
+            Phase::Remembering(open) => {
+                self.refuse_iq(way.via, way.peer.clone(), open.clone());
+                self.drop_way(now, path);
+            }
+            _ => self.fail_way(now, path),
+        }
     }
 }
 

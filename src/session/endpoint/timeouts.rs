@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Endpoint, Phase, SessionKey, TimerKey};
+use super::{Endpoint, Phase, Session, SessionKey, TimerKey};
 use crate::protocol::{CloseReason, StreamId};
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;
 
 /// A session without streams is kept for this long, in case there is another one soon.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A client says goodbye after [`IDLE_TIMEOUT`]. A session that it keeps for so much longer without a stream is kept from
+/// others, and the bridge ends it.
+const HOARDED: Duration = Duration::from_secs(600);
 
 /// How long a client may take to show that it has the keys.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
@@ -74,8 +78,8 @@ impl Endpoint {
         let state = session.state.as_ref();
         if is_over(state.map(|state| state.last_heard()), self.config.session_timeout) {
             Some((CloseReason::NoPath, None))
-        } else if is_over(session.idle_since, IDLE_TIMEOUT) {
-            session.caller.as_ref().map(|_| (CloseReason::Finished, Some(SessionClose::Done)))
+        } else if is_over(session.idle_since, idle_timeout(session)) {
+            Some((CloseReason::Finished, Some(SessionClose::Done)))
         } else if !session.is_confirmed && is_over(state.map(|state| state.last_heard()), CONFIRM_PATIENCE) {
             Some((CloseReason::NoPath, Some(SessionClose::Limits)))
         } else {
@@ -90,7 +94,7 @@ impl Endpoint {
         let deadlines = [
             state.and_then(|state| state.next_timeout()),
             state.map(|state| state.last_heard() + self.config.session_timeout),
-            session.idle_since.filter(|_| session.caller.is_some()).map(|since| since + IDLE_TIMEOUT),
+            session.idle_since.map(|since| since + idle_timeout(session)),
             state.filter(|_| !session.is_confirmed).map(|state| state.last_heard() + CONFIRM_PATIENCE),
             session.caller.as_ref().and_then(|caller| caller.dial_at),
         ];
@@ -98,4 +102,8 @@ impl Endpoint {
             self.timers.arm(TimerKey::Session(key), at);
         }
     }
+}
+
+fn idle_timeout(session: &Session) -> Duration {
+    if session.caller.is_some() { IDLE_TIMEOUT } else { HOARDED }
 }

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
-use super::{Bytestream, Caller, Endpoint, Opening, Phase, Session, SessionKey, TimerKey, Way};
+use super::{Bytestream, Caller, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::dialing::{FEW_PATHS, Field, MOST_PATHS, Next, Pair, PairRef};
+use crate::session::dialing::{
+    FEW_PATHS, Field, LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD, MOST_PATHS, Next, Pair, PairRef,
+};
 use crate::session::handshake::{Hello, Initiator, Resumption};
+use crate::session::jids::MOST_JIDS;
 use crate::session::path::{Path, PathId};
 use crate::session::sid::Sid;
 use crate::session::{BLOCK_SIZE, IqId, Outgoing, Transmit};
@@ -17,9 +20,12 @@ use crate::session::{BLOCK_SIZE, IqId, Outgoing, Transmit};
 /// How long the other end may take to answer an `open` or to greet.
 pub(super) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A bridge whose accounts have all been out of reach so many times in a row is not there. Once is nothing: it may be
-/// logging in anew at this very moment.
+/// A bridge whose accounts have all been out of reach so many times in a row is not there, ...
 const HOPELESS: u32 = 3;
+
+/// ... if that has lasted for this part of the time that a connect may take. It may be logging in anew, or be short of
+/// places for another handshake at this very moment, and refuses then in the same words; a minute later is too late.
+const HOPELESS_AFTER: (u32, u32) = (3, 5);
 
 /// A path that lived for less than this has failed, whatever it said at first.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
@@ -79,9 +85,8 @@ impl Endpoint {
         let have_all_stalled = !ways().any(|way| !way.is_open() || way.path.is_usable());
         // Whether the bridge still knows the session only an attempt can tell, and be it between the same accounts.
         let busy = if have_all_stalled { BTreeSet::new() } else { self.pairs_of(session) };
-        let ours: Vec<AccountId> =
-            caller.accounts.iter().copied().filter(|id| self.online(*id).is_some()).collect();
-        let theirs = peers_of(session, caller);
+        let ours: Vec<AccountId> = self.usable(caller).collect();
+        let theirs = peers_of(caller);
         let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths(session) };
         caller.dialing.next(now, &field)
     }
@@ -99,6 +104,26 @@ impl Endpoint {
     fn pairs_of(&self, session: &Session) -> BTreeSet<PairRef<'_>> {
         let ways = session.ways.iter().filter_map(|id| self.ways.get(id));
         ways.map(|way| (way.via, &way.peer)).collect()
+    }
+
+    /// The accounts of a client that it uses for a session, and tells the bridge of.
+    pub(super) fn usable<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = AccountId> + 'a {
+        let online = caller.accounts.iter().copied().filter(|id| self.online(*id).is_some());
+        online.take(MOST_JIDS)
+    }
+
+    /// The client of a session takes note of the accounts that the bridge has told it of, as far as it may.
+    pub(super) fn meet(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let (Some(caller), Some(state)) = (&mut session.caller, &mut session.state) else { return };
+        if !state.jids.take_news() {
+            return;
+        }
+        let bridge = caller.line.key();
+        caller.told = self.introductions.admit(now, bridge, state.jids.theirs());
+        // A bridge that takes a name back and tells it again does not make us forget that nobody answers there.
+        let is_known = |jid: &FullJid| caller.peers.contains(jid) || self.introductions.knows(bridge, jid);
+        caller.dialing.keep_failures_of(is_known);
     }
 
     /// The name of an account that is online.
@@ -248,7 +273,9 @@ impl Endpoint {
         let others = session.ways.iter().any(|id| self.ways.get(id).is_some_and(works));
         if let Some(caller) = &mut session.caller {
             if !has_worked {
-                caller.dialing.on_failed(now, (way.via, way.peer.clone()), jitter);
+                let pause =
+                    if caller.peers.contains(&way.peer) { LONGEST_PAUSE } else { LONGEST_PAUSE_OF_TOLD };
+                caller.dialing.on_failed(now, (way.via, way.peer.clone()), pause, jitter);
             }
             caller.must_ask = !others && session.state.is_some() && !way.is_open() && !way.is_first_contact();
         }
@@ -259,7 +286,7 @@ impl Endpoint {
     pub(super) fn forget_way(&mut self, id: PathId) -> Option<Way> {
         let way = self.ways.remove(&id)?;
         self.bytestreams.remove(&way.bytestream());
-        self.half_open.silent.remove(&id);
+        self.half_open.remove(HalfOpenKey::Silent(id));
         for iq in way.path.outstanding() {
             self.iqs.remove(&iq);
         }
@@ -272,11 +299,13 @@ impl Endpoint {
     fn give_up_if_hopeless(&mut self, now: Instant, key: SessionKey) {
         let Some(session) = self.sessions.get(&key).filter(|session| session.state.is_none()) else { return };
         let Some(caller) = &session.caller else { return };
-        let peers = peers_of(session, caller);
+        let peers = peers_of(caller);
         let mut pairs = caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, *peer)));
         let is_hopeless =
             |pair: PairRef<'_>| self.online(pair.0).is_none() || caller.dialing.failures(pair) >= HOPELESS;
-        if pairs.all(is_hopeless) {
+        let patience = self.config.connect_timeout * HOPELESS_AFTER.0 / HOPELESS_AFTER.1;
+        let has_lasted = caller.dialing.failing_since().is_some_and(|since| since + patience <= now);
+        if has_lasted && pairs.all(is_hopeless) {
             self.end_session(now, key, CloseReason::PeerUnavailable, None);
         }
     }
@@ -290,7 +319,6 @@ impl Endpoint {
 }
 
 /// The bridge's accounts, as far as a client knows them.
-fn peers_of<'a>(session: &'a Session, caller: &'a Caller) -> BTreeSet<&'a FullJid> {
-    let told = session.state.iter().flat_map(|state| state.jids.theirs());
-    caller.peers.iter().chain(told).collect()
+fn peers_of(caller: &Caller) -> BTreeSet<&FullJid> {
+    caller.peers.iter().chain(&caller.told).collect()
 }
