@@ -199,6 +199,14 @@ impl StateDir {
         self.handshakes().remember(directory, (minute, sid), now_minute)
     }
 
+    /// For how many minutes nobody who has the right time can be let in, because handshakes of later minutes than
+    /// `now_minute` were forgotten: the clock was far ahead once.
+    #[must_use]
+    pub fn minutes_locked(&self, now_minute: u64) -> Option<u64> {
+        let forgotten = self.handshakes().forgotten()?;
+        forgotten.checked_sub(now_minute).map(|ahead| ahead + 1)
+    }
+
     /// Writes a file for people beside the state, atomically and for the owner alone; nothing when in memory.
     ///
     /// # Errors

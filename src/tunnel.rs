@@ -12,6 +12,7 @@ mod cores;
 mod driver;
 mod entropy;
 mod notary;
+mod set_back;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -33,6 +34,7 @@ use contacts::LastPresences;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
 pub use notary::Notebook;
+pub use set_back::ClockWasAhead;
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that

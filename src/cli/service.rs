@@ -1,7 +1,7 @@
 //! What a bridge needs beside its accounts: its key, its memory of handshakes, the bridge line that it hands out.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::FullJid;
@@ -9,10 +9,11 @@ use xmpp_parsers::jid::FullJid;
 use super::setup::{classic_config, secure_config};
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
+use crate::logging::Repeats;
 use crate::protocol;
 use crate::session::{Identity, Memento, Service};
-use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir};
-use crate::tunnel::{Notebook, Protocols};
+use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir, StateError};
+use crate::tunnel::{ClockWasAhead, Notebook, Protocols};
 use crate::xmpp::{AccountId, StreamManagement};
 
 /// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and where
@@ -83,6 +84,9 @@ fn service(
     accounts: &[AccountId],
     identity: Identity,
 ) -> (Service, Notebook) {
+    if let Some(minutes) = state.minutes_locked(this_minute()) {
+        tracing::error!("{}", ClockWasAhead { minutes });
+    }
     let service = Service {
         identity,
         psk: psk_of(&config.bridge),
@@ -115,17 +119,31 @@ fn write_bridge_line(
     state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes()).context("keeping the bridge line")
 }
 
+/// Minutes since 1970.
+fn this_minute() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 60)
+}
+
 /// Keeps handshakes in the state directory.
 fn notebook(state: Arc<StateDir>) -> Notebook {
+    let repeats = Mutex::new(Repeats::default());
+    let warn = move |error: &StateError| {
+        let text = format!("clients are turned away, because handshakes cannot be remembered: {error}");
+        let mut repeats = repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        for (text, count) in repeats.take_counts(now) {
+            tracing::warn!("{text} ({count} more of them in the last minutes)");
+        }
+        if repeats.is_news(now, &text) {
+            tracing::warn!("{text}");
+        }
+    };
     Arc::new(move |memento: &Memento| {
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs() / 60);
-        match state.remember_handshake(*memento.sid.as_bytes(), memento.minute, now) {
+        match state.remember_handshake(*memento.sid.as_bytes(), memento.minute, this_minute()) {
             Ok(Remembered::New) => true,
-            Ok(Remembered::Replay) => false,
+            Ok(Remembered::Replay | Remembered::Forgotten) => false,
             Err(error) => {
-                tracing::warn!(
-                    "a client was turned away, because its handshake cannot be remembered: {error}"
-                );
+                warn(&error);
                 false
             }
         }

@@ -2,6 +2,10 @@
 //!
 //! It changes with every handshake and is of no use after 20 minutes, so that it has a file of its own: a line for each,
 //! on the disk before anybody is answered. The file is written anew, without what is past, when most of it is.
+//!
+//! What is past the clock says, and somebody may set it back. So the file also keeps the highest minute of anything that
+//! was left out of it, as the minute of a line whose id is all zeros, which no handshake has. No handshake of that minute
+//! or an earlier one is taken in.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,14 +37,21 @@ pub enum Remembered {
     New,
     /// It was.
     Replay,
+    /// Nobody knows any more: others of its minute, or of a later one, were forgotten when the clock was ahead.
+    Forgotten,
 }
 
 type Handshake = (u64, [u8; 16]);
+
+/// Stands for the handshakes of its minute and earlier ones that were forgotten.
+const FORGOTTEN: [u8; 16] = [0; 16];
 
 /// All of them, and the file.
 #[derive(Default)]
 pub(super) struct Handshakes {
     known: BTreeSet<Handshake>,
+    /// The highest minute of a handshake that was forgotten.
+    forgotten: Option<u64>,
     log: Log,
 }
 
@@ -66,10 +77,20 @@ impl Handshakes {
     pub(super) fn read(directory: &Path) -> Result<Self, StateError> {
         let path = directory.join(HANDSHAKES_FILE);
         match read_bounded(&path) {
-            Ok(bytes) => Ok(Self { known: parse(&bytes, &path)?, log: Log::Unknown }),
+            Ok(bytes) => Ok(Self::of(parse(&bytes, &path)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(StateError::Io { action: "reading", path, error }),
         }
+    }
+
+    fn of(known: BTreeSet<Handshake>) -> Self {
+        let (forgotten, known): (BTreeSet<_>, _) = known.into_iter().partition(|(_, sid)| *sid == FORGOTTEN);
+        Self { known, forgotten: forgotten.last().map(|(minute, _)| *minute), log: Log::Unknown }
+    }
+
+    /// Up to which minute handshakes were forgotten.
+    pub(super) fn forgotten(&self) -> Option<u64> {
+        self.forgotten
     }
 
     /// Takes one handshake in, and says whether it was there.
@@ -79,9 +100,12 @@ impl Handshakes {
         handshake: Handshake,
         now_minute: u64,
     ) -> Result<Remembered, StateError> {
-        self.known = self.known.split_off(&(now_minute.saturating_sub(WINDOW_MINUTES), [0; 16]));
+        self.forget_before(now_minute.saturating_sub(WINDOW_MINUTES));
         if self.known.contains(&handshake) {
             return Ok(Remembered::Replay);
+        }
+        if self.forgotten.is_some_and(|forgotten| forgotten >= handshake.0) {
+            return Ok(Remembered::Forgotten);
         }
         if self.known.len() >= MAX_HANDSHAKES {
             return Err(StateError::TooManyHandshakes);
@@ -90,6 +114,12 @@ impl Handshakes {
         self.known.insert(handshake);
         self.write(directory, handshake)?;
         Ok(Remembered::New)
+    }
+
+    fn forget_before(&mut self, minute: u64) {
+        let kept = self.known.split_off(&(minute, FORGOTTEN));
+        let past = std::mem::replace(&mut self.known, kept);
+        self.forgotten = self.forgotten.max(past.last().map(|(minute, _)| *minute));
     }
 
     fn write(&mut self, directory: &Path, handshake: Handshake) -> Result<(), StateError> {
@@ -107,7 +137,8 @@ impl Handshakes {
     }
 
     fn rewrite(&self, directory: &Path) -> Result<Log, StateError> {
-        let lines: String = self.known.iter().map(|handshake| line(*handshake)).collect();
+        let forgotten = self.forgotten.map(|minute| (minute, FORGOTTEN));
+        let lines: String = forgotten.iter().chain(&self.known).map(|handshake| line(*handshake)).collect();
         write_atomically(directory, HANDSHAKES_FILE, format!("{FORMAT}\n{lines}").as_bytes())?;
         let path = directory.join(HANDSHAKES_FILE);
         match OpenOptions::new().append(true).open(&path) {

@@ -11,6 +11,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::FullJid;
 
 use super::cores::Cores;
+use super::set_back::{ClockWasAhead, SetBack};
 use super::{Shared, State, core_id};
 use crate::carrier::Received;
 use crate::classic::SetId;
@@ -26,6 +27,7 @@ const BATCH: usize = 64;
 pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(AccountId, AccountEvent)>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut alarm = Alarm::new();
+    let mut set_back = SetBack::default();
     while let Some(strong) = shared.upgrade() {
         let armed = strong.lock().armed;
         alarm.set(armed).await;
@@ -34,8 +36,13 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                 if count == 0 {
                     return;
                 }
+                let seconds = wall_clock();
+                let is_set_back = set_back.is_noticed(seconds);
                 strong.with(|state, now| {
-                    state.cores.secure.handle_wall_clock(now, wall_clock());
+                    state.cores.secure.handle_wall_clock(now, seconds);
+                    if let Some(minutes) = state.cores.secure.minutes_locked(now).filter(|_| is_set_back) {
+                        tracing::error!("{}", ClockWasAhead { minutes });
+                    }
                     for (account, event) in batch.drain(..) {
                         strong.on_account_event(state, now, account, event);
                     }

@@ -127,7 +127,7 @@ fn a_state_in_memory_accepts_nothing() {
 fn there_are_never_more_than_the_bound() {
     let dir = tempfile::tempdir().unwrap();
     let known = (0..MAX_HANDSHAKES as u64).map(|n| (NOW, sid(n))).collect();
-    let mut handshakes = Handshakes { known, log: Log::Unknown };
+    let mut handshakes = Handshakes::of(known);
     let mut remember = |n, minute, now| handshakes.remember(dir.path(), (minute, sid(n)), now);
     assert!(matches!(remember(u64::MAX, NOW, NOW), Err(StateError::TooManyHandshakes)));
     assert_eq!(remember(0, NOW, NOW).unwrap(), Remembered::Replay);
@@ -136,8 +136,40 @@ fn there_are_never_more_than_the_bound() {
 
 #[test]
 fn the_longest_file_can_be_read_again() {
-    let most = FORMAT.len() + (2 * MAX_HANDSHAKES + MIN_GARBAGE + 1) * line((u64::MAX, [0xff; 16])).len();
+    let most = FORMAT.len() + (2 * MAX_HANDSHAKES + MIN_GARBAGE + 2) * line((u64::MAX, [0xff; 16])).len();
     assert!(most < 16 << 20, "{most}");
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_back_makes_nothing_new_that_was_forgotten_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = StateDir::open(dir.path()).unwrap();
+    for n in 0..10 {
+        assert_eq!(remember(&state, n, NOW + n, NOW + 10), Remembered::New);
+    }
+    drop(state);
+    state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(remember(&state, 10, NOW + 60, NOW + 60), Remembered::New, "an hour ahead");
+    for _restart in 0..3 {
+        for n in 0..10 {
+            assert_eq!(remember(&state, n, NOW + n, NOW + 10), Remembered::Forgotten);
+        }
+        assert_eq!(remember(&state, 10, NOW + 60, NOW + 60), Remembered::Replay);
+        drop(state);
+        state = StateDir::open(dir.path()).unwrap();
+    }
+    assert_eq!(remember(&state, 11, NOW + 10, NOW + 10), Remembered::New, "nobody is locked out for long");
+}
+
+#[test]
+fn after_handshakes_by_a_clock_that_was_ahead_it_is_known_how_long_others_have_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    remember(&state, 1, NOW + 600, NOW + 600);
+    remember(&state, 2, NOW + 660, NOW + 660);
+    assert_eq!(remember(&state, 3, NOW, NOW), Remembered::Forgotten);
+    assert_eq!(state.minutes_locked(NOW), Some(601));
+    assert_eq!(state.minutes_locked(NOW + 601), None);
 }
 
 proptest! {
