@@ -24,7 +24,7 @@ fn silent_addresses_do_not_keep_a_chat_server_from_being_reached() {
         SILENT.into_iter().chain([FAR[0]]).map(|address| format!("{address} {DOMAIN}\n")).collect();
     std::fs::write(&file, names).unwrap();
     let child = hosts.near.run(|| launch.wrapped(knowing(&file)).start());
-    let arguments = format!("jid=b@{DOMAIN};login=a@{DOMAIN}:x");
+    let arguments = format!("mode=classic;jid=b@{DOMAIN};login=a@{DOMAIN}:x");
     hosts.near.run(|| request(child.socks(), &arguments)).unwrap_err();
     accept(&listener);
 }

@@ -19,7 +19,7 @@ const NOBODY: [(&str, &str); 2] = [(V4, "192.0.2.1"), (V6, "[2001:db8::bad]")];
 /// host with these variables.
 fn source_of_a_client(hosts: &Hosts, server: IpAddr, variables: &[(&'static str, &str)]) -> IpAddr {
     let listener = hosts.far.run(|| TcpListener::bind(SocketAddr::new(server, 0)).unwrap());
-    let arguments = format!("jid=b@x;login=a@x:y;server={}", listener.local_addr().unwrap());
+    let arguments = format!("mode=classic;jid=b@x;login=a@x:y;server={}", listener.local_addr().unwrap());
     let launch = Launch::client().config("[limits]\nconnect_timeout = 1\n");
     let child = hosts.near.run(|| with(launch, variables).start());
     std::thread::scope(|scope| {
@@ -71,7 +71,9 @@ fn row_13_so_do_those_to_a_proxy() {
     let launch = Launch::client().config("[limits]\nconnect_timeout = 1\n").set("TOR_PT_PROXY", &uri);
     let child = hosts.near.run(|| launch.set(V4, NEAR[2]).start());
     std::thread::scope(|scope| {
-        scope.spawn(|| hosts.near.run(|| request(child.socks(), "jid=b@x;login=a@x:y")).map(drop));
+        scope.spawn(|| {
+            hosts.near.run(|| request(child.socks(), "mode=classic;jid=b@x;login=a@x:y")).map(drop)
+        });
         assert_eq!(accept(&listener).peer_addr().unwrap().ip(), ip(NEAR[2]));
     });
 }
@@ -94,7 +96,7 @@ fn row_13_an_address_that_is_not_there_is_named_as_the_reason() {
     // Different users, lest the second finds the login of the first.
     for (far, user) in FAR.into_iter().zip(["a", "b"]) {
         let server = SocketAddr::new(ip(far), 5222);
-        let arguments = format!("jid=c@x;login={user}@x:y;server={server}");
+        let arguments = format!("mode=classic;jid=c@x;login={user}@x:y;server={server}");
         let code = hosts.near.run(|| request(child.socks(), &arguments)).unwrap_err();
         assert!(
             [GENERAL_FAILURE, ADDRESS_NOT_SUPPORTED].contains(&code),

@@ -82,12 +82,12 @@ impl ChatServer {
 
     /// A bridge line that logs in here without a name.
     pub(crate) fn anonymously(&self) -> String {
-        format!("jid=bridge@{DOMAIN};login={DOMAIN};{}", self.route())
+        format!("mode=classic;jid=bridge@{DOMAIN};login={DOMAIN};{}", self.route())
     }
 
     /// A bridge line that logs in here with a password.
     pub(crate) fn with_password(&self) -> String {
-        format!("jid=bridge@{DOMAIN};login=alice@{DOMAIN}:sesame;{}", self.route())
+        format!("mode=classic;jid=bridge@{DOMAIN};login=alice@{DOMAIN}:sesame;{}", self.route())
     }
 
     /// The arguments that lead here.

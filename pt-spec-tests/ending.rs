@@ -94,7 +94,7 @@ fn rows_8_and_10_it_ends_in_time_in_the_middle_of_a_login() {
     for end in ENDS {
         let mut bridge = Launch::server().config(&account).start();
         let mut client = Launch::client().config(&account).start();
-        let _waiting = [(); 3].map(|()| begin(client.socks(), b"jid=bridge@chat.example/r"));
+        let _waiting = [(); 3].map(|()| begin(client.socks(), b"mode=classic;jid=bridge@chat.example/r"));
         let _logins = [silent.accept().unwrap(), silent.accept().unwrap()];
         for child in [&mut bridge, &mut client] {
             end(child);
@@ -114,8 +114,8 @@ fn rows_8_and_10_a_name_that_nobody_resolves_does_not_hold_up_the_end() {
         let mut child = hosts.near.run(|| launch.wrapped(resolving(&file)).start());
         // A client logs in when it is asked for something.
         let is_client = child.greeting().iter().any(|line| line.starts_with("CMETHOD "));
-        let _waiting =
-            is_client.then(|| hosts.near.run(|| begin(child.socks(), b"jid=bridge@chat.example/r")));
+        let _waiting = is_client
+            .then(|| hosts.near.run(|| begin(child.socks(), b"mode=classic;jid=bridge@chat.example/r")));
         resolver.recv(&mut [0; 512]).unwrap();
         child.process.signal(Signal::TERM);
         assert_eq!(child.process.wait(EXIT_LIMIT).unwrap().code(), Some(0));
@@ -161,7 +161,7 @@ fn rows_8_and_10_with_a_live_stream_a_login_and_requests_it_says_goodbye_and_end
         let mut child = Launch::client().start();
         let mut live = succeed(child.socks(), server.anonymously().as_bytes());
         live.write_all(b"x").unwrap();
-        let waiting = format!("jid=bridge@chat.example/r;{account}");
+        let waiting = format!("mode=classic;jid=bridge@chat.example/r;{account}");
         let _waiting = [(); 3].map(|()| begin(child.socks(), waiting.as_bytes()));
         let _login = silent.accept().unwrap();
         end(&mut child);

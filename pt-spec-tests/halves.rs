@@ -47,7 +47,7 @@ pub(crate) fn client_launch(chat: &ChatServer, seconds: u32) -> Launch {
 /// The arguments of a bridge line, with the account's domain to dial.
 pub(crate) fn arguments(chat: &ChatServer) -> String {
     let login = format!("{}:{}", chat.jid(CLIENT), ChatServer::password(CLIENT));
-    format!("jid={};login={login}", chat.jid(BRIDGE))
+    format!("mode=classic;jid={};login={login}", chat.jid(BRIDGE))
 }
 
 /// Asks for a connection as tor does. The code of the reply when it is refused.

@@ -99,7 +99,7 @@ fn row_18_a_client_logs_in_when_it_is_asked_for_a_connection_and_not_before() {
     child.greeting();
     assert!(child.stdout().contains(&"CMETHODS DONE".to_owned()));
     assert!(!connects_within(&listener, WATCH), "it has logged in already");
-    let _request = begin(child.socks(), b"jid=bridge@chat.example/r");
+    let _request = begin(child.socks(), b"mode=classic;jid=bridge@chat.example/r");
     assert!(connects_within(&listener, PATIENCE), "it does not log in");
 }
 

@@ -23,7 +23,8 @@ fn row_32_each_bridge_that_fails_is_told_once_however_often_tor_tries_again() {
     let child = Launch::client().config("[limits]\nconnect_timeout = 1\n").start();
     let nowhere = loopback(free_port().unwrap());
     let bridge = |name: &str| {
-        format!("jid={name}@{DOMAIN};login=alice@{DOMAIN}:sesame;server={nowhere};tls=none").into_bytes()
+        format!("mode=classic;jid={name}@{DOMAIN};login=alice@{DOMAIN}:sesame;server={nowhere};tls=none")
+            .into_bytes()
     };
     for _ in 0..3 {
         for name in ["one", "two"] {

@@ -20,7 +20,7 @@ fn start(launch: Launch) -> (Child, Watch) {
 
 /// A bridge line that leads to `server`, with a login.
 fn arguments(login: &str, server: &str) -> String {
-    format!("jid={BRIDGE};login={login};server={server}")
+    format!("mode=classic;jid={BRIDGE};login={login};server={server}")
 }
 
 fn with_password(server: &str) -> String {
@@ -200,8 +200,10 @@ fn row_47_a_connection_that_works_shows_neither_end() {
         tell.send(()).ok()?;
         client.wait()
     });
-    let line =
-        format!("jid=bridge@mock.example;login=planted-domain.example;server={};tls=none", server.address());
+    let line = format!(
+        "mode=classic;jid=bridge@mock.example;login=planted-domain.example;server={};tls=none",
+        server.address()
+    );
     assert_eq!(ask(child.socks(), line.as_bytes()), SUCCEEDED);
     told.recv_timeout(PATIENCE).unwrap();
     watch.assert_discreet(&child, "a connection");

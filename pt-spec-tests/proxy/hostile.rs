@@ -38,7 +38,10 @@ fn proxy(answer: &'static [u8], filler: &'static [u8]) -> (SocketAddr, mpsc::Rec
 
 fn client(uri: &str) -> Child {
     let child = Launch::client().config("[limits]\nconnect_timeout = 3\n").set("TOR_PT_PROXY", uri).start();
-    let refused = request(child.socks(), "jid=b@chat.example;login=a@chat.example:x;server=192.0.2.1:5222");
+    let refused = request(
+        child.socks(),
+        "mode=classic;jid=b@chat.example;login=a@chat.example:x;server=192.0.2.1:5222",
+    );
     assert_eq!(refused.unwrap_err(), 1);
     child
 }
@@ -120,7 +123,7 @@ fn row_22_a_proxy_that_says_nothing_costs_the_request_its_time_and_no_more() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let child = Launch::client().config("[limits]\nconnect_timeout = 2\n").set("TOR_PT_PROXY", &uri).start();
-    let arguments = "jid=b@chat.example;login=a@chat.example:x;server=127.0.0.1:1";
+    let arguments = "mode=classic;jid=b@chat.example;login=a@chat.example:x;server=127.0.0.1:1";
     // "TTL expired", the code for whatever did not answer in time.
     assert_eq!(request(child.socks(), arguments).unwrap_err(), 6);
     let mut tcp = accept(&listener);

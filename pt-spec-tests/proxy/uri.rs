@@ -109,7 +109,9 @@ fn first_head(listener: &TcpListener, uri: &str) -> String {
     let socks = child.socks();
     std::thread::scope(|scope| {
         // The proxy never answers.
-        scope.spawn(move || request(socks, "jid=b@chat.example;login=a@chat.example:x").map(drop));
+        scope.spawn(move || {
+            request(socks, "mode=classic;jid=b@chat.example;login=a@chat.example:x").map(drop)
+        });
         let mut tcp = accept(listener);
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

@@ -52,7 +52,7 @@ impl Doorkeeper {
 
     /// Arguments with this user, written as in a bridge line after Tor has escaped it.
     fn arguments(&self, user: &str) -> String {
-        format!("jid=bridge@{DOMAIN};login={user}@{DOMAIN}:sesame;{}", self.server.route())
+        format!("mode=classic;jid=bridge@{DOMAIN};login={user}@{DOMAIN}:sesame;{}", self.server.route())
     }
 }
 
@@ -171,7 +171,8 @@ fn row_27_any_character_may_be_escaped_in_keys_and_values() {
 
 #[test]
 fn row_27_arguments_outside_the_grammar_are_refused_and_named_but_not_shown() {
-    let good = "jid=bridge@mock.example;login=alice@mock.example:sesame;server=127.0.0.1:1;tls=none";
+    let good =
+        "mode=classic;jid=bridge@mock.example;login=alice@mock.example:sesame;server=127.0.0.1:1;tls=none";
     let cases: [(&[u8], &str); 10] = [
         (b"=planted", "empty key"),
         (b"jid=planted\\", "backslash"),

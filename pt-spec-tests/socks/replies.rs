@@ -31,7 +31,7 @@ fn expect(launch: Launch, arguments: &str, code: u8, words: &str) {
 
 /// Arguments that lead to this host.
 fn at(host: &str) -> String {
-    format!("jid=bridge@{DOMAIN};login=alice@{DOMAIN}:sesame;server={host}")
+    format!("mode=classic;jid=bridge@{DOMAIN};login=alice@{DOMAIN}:sesame;server={host}")
 }
 
 /// A chat server that refuses every login with this condition.
@@ -224,7 +224,7 @@ fn row_29_a_certificate_that_is_not_trusted_is_a_general_failure() {
     let server = hexchat_lab::ChatServer::start(Kind::Prosody, Rate::Unlimited, &["alice"]).unwrap();
     let address: SocketAddr = server.address();
     let login = format!("{}:{}", server.jid("alice"), hexchat_lab::ChatServer::password("alice"));
-    let arguments = format!("jid=bridge@{DOMAIN};login={login};server={address}");
+    let arguments = format!("mode=classic;jid=bridge@{DOMAIN};login={login};server={address}");
     expect(impatient(), &arguments, GENERAL_FAILURE, "its certificate is from an unknown authority");
 }
 

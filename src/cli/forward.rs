@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
+use xmpp_parsers::jid::Jid;
 
 use super::dialer::core_dialer;
 use super::setup::{accept, all_rejected, announce, client_protocols, run_command, state_dir, until_stopped};
@@ -33,7 +34,7 @@ struct Prepared {
 
 fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
     let arguments = match (command.to, &command.bridge_line_file) {
-        (Some(jid), _) => vec![("jid".to_owned(), jid.to_string())],
+        (Some(jid), _) => addressed_to(&jid, &config),
         (None, Some(path)) => read_bridge_line(path)?,
         (None, None) => Vec::new(),
     };
@@ -44,6 +45,13 @@ fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
         tracing::info!("nothing will be kept for the next run: {reason}");
     }
     Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target })
+}
+
+/// The document's client names an account and nothing else: unless the file says more, it speaks the classic protocol.
+fn addressed_to(jid: &Jid, config: &Config) -> Vec<(String, String)> {
+    let mode = if config.client.names_a_protocol() { None } else { Some(("mode", "classic".to_owned())) };
+    let arguments = [("jid", jid.to_string())].into_iter().chain(mode);
+    arguments.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn read_bridge_line(path: &Path) -> anyhow::Result<Vec<(String, String)>> {

@@ -174,10 +174,11 @@ impl Arguments {
     }
 
     fn into_bridge(self, config: &Config) -> Result<BridgeConfig, ConfigError> {
-        let resolved = self.protocol().and_then(|protocol| {
-            let peers = self.peers(&protocol)?;
+        let resolved = self.peers().and_then(|peers| {
             let accounts = self.accounts(config)?;
-            Ok(BridgeConfig { peers, protocol, accounts, brings_logins: false })
+            let protocol = self.protocol()?;
+            check_peers(peers, &protocol)?;
+            Ok(BridgeConfig { peers: peers.value.clone(), protocol, accounts, brings_logins: false })
         });
         resolved.map_err(|(place, key, problem)| ConfigError::new(place, key, problem))
     }
@@ -195,25 +196,25 @@ impl Arguments {
                 let problem = Problem::Missing("mode is secure; add key= as the bridge's operator gave it");
                 Err((place.clone(), "key", problem))
             }
-            (None, None, _) => Ok(Protocol::Classic),
+            (None, None, Some(Given { value: Mode::Classic, .. })) => Ok(Protocol::Classic),
+            // Perhaps the key was lost on the way: what was meant to be encrypted must not go in the clear.
+            (None, None, None) => {
+                let advice = "add key= as the bridge's operator gave it, or mode=classic for a bridge of the classic \
+                              protocol, where the chat servers can read and change everything";
+                Err((Place::BridgeLine, "key", Problem::Missing(advice)))
+            }
         }
     }
 
-    fn peers(&self, protocol: &Protocol) -> Result<Vec<Jid>, Fault> {
-        let Some(peers) = &self.jid else {
-            let advice =
-                "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file";
-            return Err((Place::BridgeLine, "jid", Problem::Missing(advice)));
-        };
-        let bare = peers.value.iter().position(Jid::is_bare);
-        match (protocol, bare) {
-            (Protocol::Secure { .. }, Some(index)) => {
-                let expected = "a full JID, with the bridge's /resource, because there is a key";
-                let problem = Problem::InvalidItem { item: index + 1, expected };
-                Err((peers.place.clone(), "jid", problem))
-            }
-            _ => Ok(peers.value.clone()),
-        }
+    fn peers(&self) -> Result<&Given<Vec<Jid>>, Fault> {
+        const ADVICE: &str =
+            "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file";
+        self.jid.as_ref().ok_or((Place::BridgeLine, "jid", Problem::Missing(ADVICE)))
+    }
+
+    /// Whether it says which protocol is to be spoken.
+    pub(crate) fn names_a_protocol(&self) -> bool {
+        self.key.is_some() || self.mode.is_some()
     }
 
     fn accounts(&self, config: &Config) -> Result<Vec<AccountConfig>, Fault> {
@@ -236,6 +237,17 @@ impl Arguments {
             check_plaintext(tls, server.as_ref()).map_err(|problem| (given.place.clone(), "tls", problem))?;
         }
         Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
+    }
+}
+
+/// The secure protocol knows its peers by their full JIDs.
+fn check_peers(peers: &Given<Vec<Jid>>, protocol: &Protocol) -> Result<(), Fault> {
+    match (protocol, peers.value.iter().position(Jid::is_bare)) {
+        (Protocol::Secure { .. }, Some(index)) => {
+            let expected = "a full JID, with the bridge's /resource, because there is a key";
+            Err((peers.place.clone(), "jid", Problem::InvalidItem { item: index + 1, expected }))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -126,9 +126,9 @@ pub enum Warning {
         "bridge line: {0} was ignored, because it applies to login= and the accounts come from the configuration file"
     )]
     NotApplied(&'static str),
-    /// No `key`: the classic protocol, which encrypts nothing between the two ends.
+    /// The classic protocol, which encrypts nothing between the two ends.
     #[error(
-        "bridge line: no key= given, so the chat servers can read and change what passes between you and the bridge"
+        "bridge line: mode is classic, so the chat servers can read and change what passes between you and the bridge"
     )]
     Classic,
     /// A file with a secret that others on this machine can read.

@@ -1,6 +1,7 @@
 //! `login`: the user's accounts as one argument of a bridge line.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use secrecy::SecretString;
 use xmpp_parsers::jid::Jid;
@@ -10,8 +11,12 @@ use super::value::{parse_list, without_repeats};
 use super::{AccountConfig, Credential, ServerAddr, TlsMode};
 
 /// Shown when an item cannot be read at all.
-const EXPECTED: &str =
-    "user@domain:password (everything but letters, digits and -._~@ as %XX), or a domain alone";
+const EXPECTED: &str = "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a \
+                        password as %2C), or a domain alone";
+
+/// Shown when a domain alone follows a password: it is perhaps what stood behind a comma in it.
+const LATE_DOMAIN: &str = "user@domain:password (a comma in a password is written %2C; a domain alone stands before all \
+                           items that have a password)";
 
 /// A JID and what it logs in with, before it is known where and how to connect.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,12 +49,18 @@ impl fmt::Debug for Login {
 
 /// Reads a comma-separated list of `user@domain:password` and `domain`, percent-encoded.
 ///
-/// Equal items are merged.
+/// Equal items are merged. Domains stand before everything that has a password: who forgets to encode a comma in one
+/// would otherwise have the rest of it looked up as the name of a server.
 ///
 /// # Errors
 /// For an empty, unreadable or contradictory item, and for more items than a bridge line should have.
 pub fn parse_login(value: &str) -> Result<Vec<Login>, Problem> {
     let logins = parse_list(value, parse_one)?;
+    let is_anonymous = |login: &Login| login.credential == Credential::Anonymous;
+    let passwords_from = logins.iter().position(|login| !is_anonymous(login)).unwrap_or(logins.len());
+    if let Some(late) = logins.iter().skip(passwords_from).position(is_anonymous) {
+        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: LATE_DOMAIN });
+    }
     without_repeats(logins, |a, b| a.jid == b.jid)
 }
 
@@ -74,9 +85,26 @@ fn with_password(jid: &str, password: String) -> Result<Login, &'static str> {
 fn anonymous(domain: &str) -> Result<Login, &'static str> {
     let jid = Jid::new(domain).map_err(|_| EXPECTED)?;
     if jid.node().is_some() || jid.is_full() {
-        return Err("user@domain:password (there is no password)");
+        return Err("user@domain:password (there is no password; a comma in one is written %2C)");
+    }
+    if !is_plausible_domain(jid.domain().as_str()) {
+        return Err(EXPECTED);
     }
     Ok(Login { jid, credential: Credential::Anonymous })
+}
+
+/// Whether this could be the name of a chat server, and not a piece of something else.
+fn is_plausible_domain(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-')
+    };
+    let is_name = || {
+        let mut labels = domain.rsplit('.');
+        let top = labels.next().unwrap_or_default();
+        top.contains(char::is_alphabetic) && is_label(top) && domain.contains('.') && labels.all(is_label)
+    };
+    let is_address = || domain.parse::<IpAddr>().is_ok();
+    domain == "localhost" || is_address() || is_name()
 }
 
 /// Percent-decoded text, without the control characters that no JID and no password (RFC 4013) may have.
@@ -143,15 +171,27 @@ mod tests {
 
     #[test]
     fn logins_are_separated_by_commas_and_equal_ones_merged() {
-        let logins = parse_login("a@x.example:1,b@y.example:2,a@x.example:1,anon.example").unwrap();
+        let logins = parse_login("anon.example,a@x.example:1,b@y.example:2,a@x.example:1").unwrap();
         let jids: Vec<_> = logins.iter().map(|login| login.jid.as_str()).collect();
-        assert_eq!(jids, ["a@x.example", "b@y.example", "anon.example"]);
+        assert_eq!(jids, ["anon.example", "a@x.example", "b@y.example"]);
     }
 
     #[test]
     fn a_domain_alone_logs_in_anonymously() {
-        let logins = parse_login("anon.example").unwrap();
-        assert!(matches!(logins[0].credential, Credential::Anonymous));
+        for domain in ["anon.example", "localhost", "127.0.0.1", "xn--bcher-kva.example", "bücher.example"] {
+            let logins = parse_login(domain).unwrap();
+            assert!(matches!(logins[0].credential, Credential::Anonymous), "{domain}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_password_with_a_comma_is_taken_for_no_server() {
+        for rest in ["ss", "1.5", "a_b.example", "word.example", "-x.example", "x..example", "", "x@y", "12"]
+        {
+            let problem = parse_login(&format!("alice@x.example:pa,{rest}")).unwrap_err();
+            assert!(matches!(problem, Problem::InvalidItem { item: 2, .. }), "{rest}: {problem}");
+            assert!(problem.to_string().contains("%2C"), "{rest}: {problem}");
+        }
     }
 
     #[test]

@@ -256,12 +256,21 @@ fn a_bridge_line_alone_is_enough() {
 }
 
 #[test]
-fn a_line_without_a_key_is_classic_and_says_so() {
-    for mode in [&[][..], &[("mode", "classic")][..]] {
-        let args = [&[("jid", "b@x.example"), ("login", "a@x.example:p")], mode].concat();
-        let (bridge, warnings) = resolve(&args, "").unwrap();
+fn a_line_that_says_so_is_classic_and_warned_about() {
+    let args = [("jid", "b@x.example"), ("login", "a@x.example:p")];
+    let in_line = resolve(&[&args[..], &[("mode", "classic")]].concat(), "").unwrap();
+    let in_file = resolve(&args, "[client]\nmode = \"classic\"\n").unwrap();
+    for (bridge, warnings) in [in_line, in_file] {
         assert_eq!(bridge.protocol, Protocol::Classic);
         assert_eq!(warnings, [Warning::Classic]);
+    }
+}
+
+#[test]
+fn a_line_that_has_lost_its_key_is_refused_and_not_tried_in_the_clear() {
+    for jid in ["b@x.example", "b@x.example/r"] {
+        let error = refused_line(&[("jid", jid), ("login", "a@x.example:p")], "");
+        assert!(error.contains("key: missing: add key=") && error.contains("mode=classic"), "{error}");
     }
 }
 
@@ -303,7 +312,7 @@ fn plaintext_of_the_file_does_not_extend_to_a_server_of_the_line() {
 fn without_a_login_the_accounts_of_the_file_are_used_as_they_are() {
     let config =
         "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n[[account]]\njid = \"anon.example\"\n";
-    let args = [("jid", "b@x.example"), ("tls", "direct"), ("server", "y.example:1")];
+    let args = [("jid", "b@x.example"), ("tls", "direct"), ("server", "y.example:1"), ("mode", "classic")];
     let (bridge, warnings) = resolve(&args, config).unwrap();
     assert_eq!(bridge.accounts.len(), 2);
     assert!(
@@ -336,6 +345,7 @@ fn an_unknown_argument_is_ignored_with_a_warning_that_names_it() {
     let args = [
         ("jid", "b@x.example"),
         ("login", "a@x.example:p"),
+        ("mode", "classic"),
         ("colour", "hunter2"),
         ("ca_file", "/etc/passwd"),
         ("hunter2 and a space", "x"),

@@ -66,7 +66,7 @@ impl Halves<'_> {
     /// When its configuration file cannot be written.
     pub fn classic_client(&self, fingerprint: &str, bridge: &str, login: &str) -> Result<String> {
         let jid = self.chat.jid(bridge);
-        self.client_with(&format!("Bridge hexchat 192.0.2.3:1 {fingerprint} jid={jid}"), login)
+        self.client_with(&format!("Bridge hexchat 192.0.2.3:1 {fingerprint} jid={jid} mode=classic"), login)
     }
 
     fn client_with(&self, line: &str, login: &str) -> Result<String> {
