@@ -7,6 +7,7 @@
 pub(super) mod noise;
 pub(super) mod payload;
 
+use secrecy::zeroize::Zeroize as _;
 use snow::HandshakeState;
 use xmpp_parsers::jid::FullJid;
 
@@ -204,8 +205,11 @@ fn xor(bytes: &mut [u8], mask: &[u8]) {
 }
 
 fn session_keys(noise: &mut HandshakeState, side: Side) -> SessionKeys {
-    let (client, bridge) = noise.dangerously_get_raw_split();
-    SessionKeys::derive(Secret::new(client), Secret::new(bridge), side)
+    let mut split = noise.dangerously_get_raw_split();
+    let keys = SessionKeys::derive(Secret::new(split.0), Secret::new(split.1), side);
+    // Arrays are copied where they go, and nobody else overwrites these two.
+    split.zeroize();
+    keys
 }
 
 #[cfg(test)]
