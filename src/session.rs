@@ -17,6 +17,7 @@ mod endpoint;
 pub mod entropy;
 mod established;
 mod express;
+mod fair_share;
 mod flight;
 pub mod frame;
 mod half_open;
@@ -25,8 +26,11 @@ mod handshake_rate;
 mod introductions;
 mod jids;
 pub mod keys;
+mod ledger;
 pub mod line;
+mod overdue;
 mod path;
+mod price;
 pub mod ranges;
 mod receive;
 mod recent_clients;
@@ -83,7 +87,8 @@ pub struct Config {
     pub queue_per_stream: usize,
     /// Bytes that all streams of a session keep, in either direction.
     pub queue_per_session: usize,
-    /// Bytes that all sessions together keep, in either direction.
+    /// Bytes that all sessions together keep: half of it for what applications write, half for what peers send and for
+    /// whatever else they make us keep, each thing at its price.
     pub queue_total: usize,
     /// Frames of a session that wait for what comes before them.
     pub reorder_window: usize,
@@ -136,6 +141,16 @@ impl Config {
             per_jid: self.handshakes_per_minute_per_jid,
             total: self.handshakes_per_minute,
         }
+    }
+
+    fn budget(&self) -> ledger::Budget {
+        let half = self.queue_total / 2;
+        ledger::Budget { written: half, received: half, streams: self.max_streams }
+    }
+
+    /// With room for so many bytes it is worth while to write again.
+    fn relief(&self) -> usize {
+        streams::FLOOR.min(self.queue_total / 16)
     }
 }
 

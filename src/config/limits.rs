@@ -100,7 +100,7 @@ limits! {
     silence_timeout: Duration = 50, 5..=3600;
     /// Seconds that a session outlives its last working path.
     session_timeout: Duration = 120, 5..=3600;
-    /// Streams open at once, all peers together.
+    /// Streams open at once, all peers together. In the secure protocol one account may have as many as are still free.
     max_streams: usize = 4096, 1..=100_000;
     /// Streams open at once that one peer's account has asked for, in the classic protocol.
     max_streams_per_peer: usize = 1024, 1..=100_000;
@@ -124,7 +124,8 @@ limits! {
     queue_per_stream: usize = 1_048_576, 16_384..=67_108_864;
     /// Bytes queued for one session.
     queue_per_session: usize = 8_388_608, 65_536..=1_073_741_824;
-    /// Bytes queued in the whole process.
+    /// Bytes kept in the whole process: half for what applications write, half for what peers make us keep, a client's share
+    /// being as large as what is still free.
     queue_total: usize = 134_217_728, 1_048_576..=4_294_967_295;
     /// Frames of a session that may arrive before the one that is due (a classic peer has the document's 100).
     reorder_window: usize = 16_384, 1024..=65_536;

@@ -7,12 +7,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use super::price;
+
 /// Pieces shorter than this are copied.
 const SMALL: usize = 1024;
 /// Small pieces are collected up to this length.
 const COLLECTED: usize = 4096;
 /// With no more fragments than this there is no need to join them.
 const FEW_FRAGMENTS: usize = 32;
+/// For so many pieces there stays room when all have been read, within what a stream costs.
+const SPARE: usize = 8;
 /// So many gaps come from no honest peer.
 const MOST_GAPS: usize = 1024;
 
@@ -74,6 +78,18 @@ impl Assembler {
         (self.ordered - self.taken) as usize + self.early_bytes
     }
 
+    /// What it takes in memory, at its price.
+    pub(super) fn cost(&self) -> usize {
+        let pieces = price::FRAGMENT * (self.ready.len() + self.early.len());
+        // The tail has room for more than it holds.
+        self.len() - self.tail.len() + self.tail.capacity() + pieces
+    }
+
+    /// Whether something has come ahead of its turn.
+    pub(super) fn has_gap(&self) -> bool {
+        !self.early.is_empty()
+    }
+
     /// How many separate pieces wait for what comes before them.
     pub(super) fn fragments(&self) -> usize {
         self.early.len()
@@ -106,7 +122,7 @@ impl Assembler {
             None if self.tail.is_empty() => return None,
             None => std::mem::take(&mut self.tail).freeze(),
         };
-        if self.ready.is_empty() && self.ready.capacity() > FEW_FRAGMENTS {
+        if self.ready.is_empty() && self.ready.capacity() > SPARE {
             self.ready = VecDeque::new();
         }
         self.taken += data.len() as u64;
@@ -141,7 +157,9 @@ impl Assembler {
 
     fn close_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.ready.push_back(std::mem::take(&mut self.tail).freeze());
+            // A copy takes no more than it holds.
+            self.ready.push_back(Bytes::copy_from_slice(&self.tail));
+            self.tail = BytesMut::new();
         }
     }
 

@@ -35,6 +35,11 @@ impl Counters {
         true
     }
 
+    /// How many ranges are remembered.
+    pub fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// Whether a packet with this counter would be a replay.
     pub fn contains(&self, counter: u64) -> bool {
         counter < self.floor || self.ranges.contains(counter)

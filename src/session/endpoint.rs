@@ -24,8 +24,10 @@ use super::established::Established;
 use super::half_open::HalfOpen;
 use super::handshake::{Initiator, SessionId};
 use super::introductions::Introductions;
+use super::ledger::{Ledger, Usage};
 use super::line::LineKeys;
 use super::path::{Path, PathId};
+use super::price;
 use super::sender::Senders;
 use super::sid::Sid;
 use super::streams::Streams;
@@ -55,7 +57,7 @@ pub struct Endpoint {
     door: Option<Door>,
     sessions: BTreeMap<SessionKey, Session>,
     /// The streams of sessions that are over, until the applications have let go of them.
-    ended: BTreeMap<SessionKey, Streams>,
+    ended: BTreeMap<SessionKey, Ended>,
     /// The sessions that clients may take up again, on a bridge.
     by_id: BTreeMap<SessionId, SessionKey>,
     /// From which accounts the peers of sessions may open further paths.
@@ -73,9 +75,8 @@ pub struct Endpoint {
     /// Everything to send that is no packet, in order.
     control: VecDeque<Transmit>,
     answers: Answers,
-    /// Bytes that the streams of all sessions keep, and streams that could write more if it were less.
-    kept: usize,
-    crowded: BTreeSet<StreamId>,
+    /// What each client takes of what is there for all.
+    ledger: Ledger<Option<BareJid>>,
     mementos: VecDeque<Memento>,
     /// Sessions that may have packets to send, in turn.
     ready: VecDeque<SessionKey>,
@@ -126,11 +127,22 @@ struct Session {
     is_confirmed: bool,
     /// Since when there has been no stream.
     idle_since: Option<Instant>,
-    /// Its part of [`Endpoint::kept`].
-    kept: usize,
+    /// Its part of [`Endpoint::ledger`].
+    usage: Usage,
+    /// Streams that could write more if the client had less on its way.
+    crowded: BTreeSet<StreamId>,
     queued: bool,
     /// The accounts at which it waits for its turn.
     waits_at: Vec<AccountId>,
+}
+
+/// What is left of a session that is over.
+#[derive(Debug)]
+struct Ended {
+    client: Option<BareJid>,
+    streams: Streams,
+    /// Its part of [`Endpoint::ledger`].
+    usage: Usage,
 }
 
 /// What a client needs to reach its bridge.
@@ -212,6 +224,7 @@ impl Endpoint {
     /// An end without accounts or sessions, for a bridge with a `service`.
     pub fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
         let door = service.map(|service| Door::new(service, config.handshake_limits()));
+        let ledger = Ledger::new(config.budget(), door.is_some());
         Self {
             config,
             entropy,
@@ -231,8 +244,7 @@ impl Endpoint {
             names: BTreeMap::new(),
             control: VecDeque::new(),
             answers: Answers::default(),
-            kept: 0,
-            crowded: BTreeSet::new(),
+            ledger,
             mementos: VecDeque::new(),
             ready: VecDeque::new(),
             senders: Senders::default(),
@@ -245,6 +257,12 @@ impl Endpoint {
     /// Bytes that all streams keep together, in both directions.
     pub fn buffered(&self) -> usize {
         self.all_streams().map(Streams::buffered_bytes).sum()
+    }
+
+    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
+    /// what has to be remembered beside them.
+    pub fn charged(&self) -> usize {
+        self.ledger.whole().bytes() + price::HALF_OPEN * self.half_open.len()
     }
 
     /// Streams that exist, those included that are only being closed.
@@ -266,7 +284,7 @@ impl Endpoint {
 
     fn all_streams(&self) -> impl Iterator<Item = &Streams> {
         let living = self.sessions.values().filter_map(|session| session.state.as_ref());
-        living.map(|state| &state.streams).chain(self.ended.values())
+        living.map(|state| &state.streams).chain(self.ended.values().map(|ended| &ended.streams))
     }
 
     /// Whether an account is one at which clients are let in.
@@ -284,7 +302,7 @@ impl Endpoint {
     pub fn entries(&self) -> usize {
         let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
         let paths = self.ways.len() + self.bytestreams.len() + self.iqs.len();
-        let streams = self.streams.len() + self.names.len() + self.crowded.len();
+        let streams = self.streams.len() + self.names.len() + self.ledger.clients();
         let waiting = self.ready.len() + self.senders.waiting() + self.control.len() + self.events.len();
         sessions + paths + streams + waiting
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use xmpp_parsers::jid::FullJid;
 
 use super::acks::AckSchedule;
 use super::bucket;
@@ -13,7 +14,10 @@ use super::frame::{Frame, Reader, SessionClose};
 use super::handshake::SessionId;
 use super::jids::Jids;
 use super::keys::{ResumeKey, SessionKeys};
+use super::ledger::Usage;
+use super::overdue::PeerClock;
 use super::path::PathId;
+use super::price;
 use super::seal::{Draft, Opener, Sealer};
 use super::sid::PathKey;
 use super::streams::{Sent, Streams};
@@ -37,8 +41,12 @@ const MUCH: usize = 16 * 1024;
 /// Roughly what a packet holds beside the bytes of streams.
 const AROUND: usize = 512;
 
-/// Ranges of counters that are remembered. Between two there is a packet that was lost or overtaken.
-const RANGES: usize = 4096;
+/// Ranges of counters that are remembered. Between two there is a packet that was lost, or overtaken by another path's: a slow
+/// path has fewer than that on its way.
+const RANGES: usize = 1024;
+
+/// The same of the numbers of paths. Between two there is a path that came to nothing.
+const PATH_RANGES: usize = 128;
 
 /// Ranges of counters that one acknowledgement names at most.
 const ACK_RANGES: usize = 32;
@@ -60,6 +68,9 @@ pub(super) struct Established {
     opener: Opener,
     received: Counters,
     acks: AckSchedule,
+    /// What the peer has said of its accounts costs so many bytes.
+    cost_of_jids: usize,
+    clock: PeerClock,
     flight: Flight<Cargo>,
     /// Bytes of all packets, in both directions.
     carried: usize,
@@ -106,11 +117,13 @@ impl Established {
             resume_key: keys.resume_key,
             streams,
             jids: Jids::default(),
-            path_numbers: Counters::new(RANGES),
+            path_numbers: Counters::new(PATH_RANGES),
             sealer,
             opener,
             received: Counters::new(RANGES),
             acks: AckSchedule::default(),
+            cost_of_jids: 0,
+            clock: PeerClock::default(),
             flight: Flight::default(),
             carried: 0,
             ping: false,
@@ -120,6 +133,14 @@ impl Established {
             held_since: None,
             last_use: now,
         }
+    }
+
+    /// What the session takes, at its prices.
+    pub(super) fn usage(&self) -> Usage {
+        let ranges = self.received.ranges() + self.path_numbers.ranges();
+        let streams = self.streams.usage();
+        let received = streams.received + price::SESSION + price::RANGE * ranges + self.cost_of_jids;
+        Usage { received, ..streams }
     }
 
     /// When the last authentic packet came.
@@ -143,7 +164,7 @@ impl Established {
         if !self.received.insert(counter) {
             return Err(BadPacket::Tampered);
         }
-        self.last_heard = now;
+        let pause = now.saturating_duration_since(std::mem::replace(&mut self.last_heard, now));
         self.carried = self.carried.saturating_add(size);
         let (mut wants_ack, mut is_awaited) = (false, false);
         for frame in Reader::new(plaintext) {
@@ -157,7 +178,10 @@ impl Established {
         if wants_ack {
             self.acks.on_received(now, size, is_awaited);
         }
-        Ok(None)
+        match self.clock.on_packet(pause) {
+            Some(time) if self.streams.has_overdue(time) => Err(BadPacket::Violation),
+            _ => Ok(None),
+        }
     }
 
     fn handle_frame(&mut self, now: Instant, frame: Frame) -> Result<Option<ClosedByPeer>, BadPacket> {
@@ -167,7 +191,10 @@ impl Established {
                 let verdict = self.flight.on_ack(now, ack.ranges());
                 self.settle(verdict);
             }
-            Frame::Jids { serial, jids } => self.jids.on_told(serial, jids),
+            Frame::Jids { serial, jids } => {
+                self.jids.on_told(serial, jids);
+                self.cost_of_jids = self.jids.theirs().iter().map(cost_of_jid).sum();
+            }
             Frame::Close { reason } => return Ok(Some(ClosedByPeer(reason))),
             frame => {
                 self.last_use = now;
@@ -315,6 +342,11 @@ impl Established {
             self.last_ping = now;
         }
     }
+}
+
+/// What it costs to remember one of the peer's accounts.
+fn cost_of_jid(jid: &FullJid) -> usize {
+    price::JID + price::JID_COPIES * jid.as_str().len()
 }
 
 /// Whether the peer waits until it knows that this has arrived. For the rest nothing waits but its buffers.

@@ -115,6 +115,16 @@ impl ReceiveHalf {
         self.bytes.len()
     }
 
+    /// See [`Assembler::cost`].
+    pub(super) fn cost(&self) -> usize {
+        self.bytes.cost()
+    }
+
+    /// Up to where everything has arrived, while something after it has.
+    pub(super) fn gap(&self) -> Option<u64> {
+        self.bytes.has_gap().then(|| self.bytes.ordered())
+    }
+
     /// See [`Assembler::fragments`].
     pub(super) fn fragments(&self) -> usize {
         self.bytes.fragments()

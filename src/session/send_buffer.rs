@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::price;
 use super::ranges::RangeSet;
 
 /// What stays allocated, in bytes, when there is nothing to keep.
@@ -48,6 +49,11 @@ impl SendBuffer {
     /// How many bytes are kept.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// What it takes in memory, at its price.
+    pub(super) fn cost(&self) -> usize {
+        self.bytes.capacity() + price::RANGE * (self.arrived.len() + self.lost.len())
     }
 
     /// How many bytes were sent at least once.
@@ -177,6 +183,9 @@ impl SendBuffer {
         self.base += arrived as u64;
         if arrived < self.bytes.len() {
             self.bytes.drain(..arrived);
+            if self.bytes.capacity() > SPARE.max(4 * self.bytes.len()) {
+                self.bytes.shrink_to(2 * self.bytes.len());
+            }
             return;
         }
         self.bytes.clear();

@@ -2,6 +2,8 @@
 
 mod control;
 
+use std::time::Duration;
+
 use super::frame::ResetReason;
 use super::receive::{Fault, ReceiveHalf};
 use super::send_buffer::SendBuffer;
@@ -40,6 +42,17 @@ pub(super) struct Stream {
     pub(super) queued: [bool; 4],
     /// How many more bytes it may send before it is the turn of the next.
     pub(super) turn: u64,
+    /// What the peer owes, and since when, by the peer's clock (`overdue`).
+    pub(super) owed: Option<(Missing, Duration)>,
+}
+
+/// What a peer has to send before what it has sent is of any use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// The OPEN of a stream of which something else has come.
+    Open,
+    /// The byte at this offset: later ones have come.
+    Byte(u64),
 }
 
 impl Stream {
@@ -63,6 +76,7 @@ impl Stream {
             told_closed: false,
             queued: [false; 4],
             turn: 0,
+            owed: None,
         }
     }
 
@@ -131,6 +145,16 @@ impl Stream {
     /// Whether it is still in use, as far as the limit on streams is concerned.
     pub(super) fn is_live(&self) -> bool {
         self.broken.is_none()
+    }
+
+    /// Whether the peer has used it and has not opened it.
+    pub(super) fn is_unopened(&self) -> bool {
+        !self.known && self.is_live()
+    }
+
+    /// What the peer has to send before the rest is of use.
+    pub(super) fn missing(&self) -> Option<Missing> {
+        if self.is_unopened() { Some(Missing::Open) } else { self.receive.gap().map(Missing::Byte) }
     }
 
     /// Whether neither side needs it any more.

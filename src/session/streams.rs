@@ -11,9 +11,10 @@
 //!
 //! # Memory
 //!
-//! Whatever the peer sends, a session keeps at most twice the session's credit of received bytes, [`StreamLimits::max_fragments`]
-//! small fragments, and the state (under 1 KiB) of [`StreamLimits::max_streams`] + [`MOST_CLOSING`] streams. What is sent
-//! is bounded by [`StreamLimits::send_buffer`] for each stream.
+//! Whatever the peer sends, a session keeps at most the session's credit of received bytes and a third more,
+//! [`StreamLimits::max_fragments`] small fragments, and the state of [`StreamLimits::max_streams`] + [`MOST_CLOSING`] streams.
+//! What is sent is bounded by [`StreamLimits::send_buffer`] for each stream. `Streams::usage` has the sum of it all, at the
+//! prices of `price`.
 
 mod incoming;
 mod outgoing;
@@ -22,8 +23,12 @@ mod totals;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::frame::ResetReason;
+use super::ledger::Usage;
+use super::overdue::is_overdue;
+use super::price;
 use super::ranges::RangeSet;
 use super::stream::{Delivery, Stream};
 use crate::protocol::{Address, CloseReason, Read};
@@ -34,9 +39,12 @@ pub use outgoing::{MIN_ROOM, Sent};
 pub use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
 
 /// Streams that are over but that the peer has not confirmed, beyond the limit on streams.
-pub const MOST_CLOSING: usize = 4096;
+pub const MOST_CLOSING: usize = 1024;
 /// A stream's number may be this much above the lowest that was never seen.
 pub const MOST_AHEAD: u64 = 16 * 1024;
+
+/// For so many events there stays room when all have been told.
+const SPARE_EVENTS: usize = 16;
 
 /// So much, in bytes, every stream may keep of what was written to it, however much others keep: those whose peers do not
 /// read must not stop all the rest.
@@ -69,6 +77,10 @@ pub struct Streams {
     /// Up to which sum of offsets the peer may send.
     granted: u64,
     grant: Delivery,
+    /// How many more streams the peer may open, as far as other sessions leave room.
+    room_for_streams: usize,
+    /// Frames that were sent and are neither acknowledged nor lost.
+    in_flight: usize,
     /// Why the session is over.
     closed: Option<CloseReason>,
 }
@@ -92,6 +104,8 @@ impl Streams {
             session_credit: peer_credit.session,
             granted: limits.session_credit,
             grant: Delivery::Not,
+            room_for_streams: usize::MAX,
+            in_flight: 0,
             closed: None,
         }
     }
@@ -149,7 +163,7 @@ impl Streams {
     /// As [`write`](Self::write).
     pub fn write_within(&mut self, id: u64, data: &[u8], room: usize) -> Result<usize, CloseReason> {
         let own = FLOOR.saturating_sub(self.streams.get(&id).map_or(0, |stream| stream.send.len()));
-        let among_all = self.limits.session_queue.saturating_sub(self.totals.queued);
+        let among_all = self.limits.session_queue.saturating_sub(self.waiting_for_acks());
         let offered = data.get(..room.min(among_all).max(own)).unwrap_or(data);
         let taken = self.with(id, |stream| stream.write(offered)).unwrap_or(Err(CloseReason::Finished))?;
         if taken >= among_all && taken < data.len() {
@@ -216,7 +230,12 @@ impl Streams {
     /// The next thing that applications should know.
     pub fn poll_event(&mut self) -> Option<StreamEvent> {
         loop {
-            let event = self.events.pop_front()?;
+            let Some(event) = self.events.pop_front() else {
+                if self.events.capacity() > SPARE_EVENTS {
+                    self.events = VecDeque::new();
+                }
+                return None;
+            };
             // The application may have let go of it since.
             if self.streams.get(&event.id()).is_some_and(|stream| !stream.released) {
                 return Some(event);
@@ -247,6 +266,33 @@ impl Streams {
     /// Whether everything is on its way and an application has more, for which there is no room until some of it has arrived.
     pub fn is_backed_up(&self) -> bool {
         self.totals.unsent == 0 && self.totals.blocked > 0
+    }
+
+    /// What all of it takes, at its prices.
+    pub(super) fn usage(&self) -> Usage {
+        let streams = price::STREAM * self.streams.len() + price::RANGE * self.seen.len();
+        Usage {
+            written: self.totals.send_cost + price::IN_FLIGHT * self.in_flight,
+            received: self.totals.receive_cost + streams,
+            streams: self.totals.live,
+        }
+    }
+
+    /// Whether the peer has owed something for too long, while its clock shows `time`.
+    pub(super) fn has_overdue(&mut self, time: Duration) -> bool {
+        let may_have = self.totals.unopened > 0 || self.totals.fragments > 0;
+        may_have && self.streams.values_mut().any(|stream| is_overdue(stream, time))
+    }
+
+    /// What counts against the limit on what is written: a byte that went alone takes more than a byte.
+    fn waiting_for_acks(&self) -> usize {
+        self.totals.queued + price::IN_FLIGHT * self.in_flight
+    }
+
+    /// From now on the peer may open no more than so many further streams, whatever the limit of the session says: the next
+    /// is reset.
+    pub(super) fn set_room_for_streams(&mut self, room: usize) {
+        self.room_for_streams = room;
     }
 
     /// Bytes that are kept in both directions.
@@ -293,11 +339,11 @@ impl Streams {
         if stream.send.len() <= FLOOR / 2 && self.short.remove(&id) {
             self.events.push_back(StreamEvent::Writable(id));
         }
-        if self.totals.queued <= self.limits.session_queue / 4 * 3 {
+        let is_over = self.closed.is_some() && stream.released || stream.is_forgettable();
+        if !self.crowded.is_empty() && self.waiting_for_acks() <= self.limits.session_queue / 4 * 3 {
             self.events.extend(std::mem::take(&mut self.crowded).into_iter().map(StreamEvent::Writable));
         }
-        let over = self.closed.is_some() && stream.released;
-        if over || stream.is_forgettable() {
+        if is_over {
             self.forget(id);
         }
         self.grant_session();
@@ -307,10 +353,7 @@ impl Streams {
     fn forget(&mut self, id: u64) {
         let Some(stream) = self.streams.remove(&id) else { return };
         let sums = Totals::of(&stream);
-        self.totals.replace(
-            &sums,
-            &Totals { live: 0, queued: 0, unsent: 0, blocked: 0, unread: 0, fragments: 0, ..sums },
-        );
+        self.totals.replace(&sums, &sums.when_gone());
         self.queues.remove(id, &stream);
         self.crowded.remove(&id);
         self.short.remove(&id);

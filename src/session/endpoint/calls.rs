@@ -121,7 +121,7 @@ impl Endpoint {
     pub(super) fn streams_of(&mut self, key: SessionKey) -> Option<&mut Streams> {
         match self.sessions.get_mut(&key) {
             Some(session) => session.state.as_mut().map(|state| &mut state.streams),
-            None => self.ended.get_mut(&key),
+            None => self.ended.get_mut(&key).map(|ended| &mut ended.streams),
         }
     }
 
@@ -142,11 +142,15 @@ impl Endpoint {
         if let Some(Place::Nowhere(reason)) = self.streams.get(&id) {
             return Err(*reason);
         }
-        let room = self.most_written().saturating_sub(self.kept);
-        let Some((key, streams, wire)) = self.place_of(id) else { return Ok(0) };
-        let taken = streams.write_within(wire, data, room)?;
+        let Some(Place::In(key, wire)) = self.streams.get(&id).copied() else { return Ok(0) };
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return self.ended.get_mut(&key).map_or(Ok(0), |ended| ended.streams.write(wire, data));
+        };
+        let Some(state) = session.state.as_mut() else { return Ok(0) };
+        let room = self.ledger.room_to_write(&session.client);
+        let taken = state.streams.write_within(wire, data, room)?;
         if taken >= room && taken < data.len() {
-            self.crowded.insert(id);
+            session.crowded.insert(id);
         }
         self.after_change(now, key);
         Ok(taken)
@@ -210,9 +214,6 @@ impl Endpoint {
                 key
             }
         };
-        if self.ended.get(&key).is_some_and(|streams| streams.stream_count() == 0) {
-            self.ended.remove(&key);
-        }
         self.after_change(now, key);
     }
 
@@ -224,7 +225,8 @@ impl Endpoint {
             Some(Place::Waiting(_)) => None,
             Some(Place::In(key, wire)) => {
                 let living = self.sessions.get(key).and_then(|session| session.state.as_ref());
-                let streams = living.map(|state| &state.streams).or_else(|| self.ended.get(key));
+                let ended = || self.ended.get(key).map(|ended| &ended.streams);
+                let streams = living.map(|state| &state.streams).or_else(ended);
                 streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(*wire))
             }
         }

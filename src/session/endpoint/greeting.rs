@@ -13,6 +13,7 @@ use crate::session::established::Established;
 use crate::session::frame::SessionClose;
 use crate::session::handshake::{Credits, Initiator, Request, Responder, SessionId, Status, Welcome};
 use crate::session::keys::SessionKeys;
+use crate::session::ledger::Usage;
 use crate::session::path::PathId;
 use crate::session::session_room::{self, Candidate};
 use crate::session::streams::{Credit, Role, Streams};
@@ -292,7 +293,8 @@ impl Session {
             indexed: BTreeSet::new(),
             is_confirmed: false,
             idle_since: None,
-            kept: 0,
+            usage: Usage::default(),
+            crowded: BTreeSet::new(),
             queued: false,
             waits_at: Vec::new(),
         }

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::ways::open_paths;
-use super::{Endpoint, HalfOpenKey, Place, SessionKey, TimerKey, Way};
+use super::{Ended, Endpoint, HalfOpenKey, Place, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{CloseReason, Event, StreamId};
+use crate::session::established::Established;
 use crate::session::frame::SessionClose;
+use crate::session::ledger::Usage;
 use crate::session::path::PathId;
+use crate::session::price;
 use crate::session::streams::StreamEvent;
 use crate::session::{IqId, Outgoing, Transmit};
 
@@ -36,40 +39,51 @@ impl Endpoint {
         state.streams.fit_send_buffers(appetites.sum());
     }
 
-    /// Keeps the sum of what all sessions keep, and tells who waits for it to become less.
+    /// Keeps the accounts of what is kept, and tells those of the client's streams that wait for it to become less.
     fn note_kept(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        let kept = session.state.as_ref().map_or(0, |state| state.streams.buffered_bytes());
-        self.kept = self.kept - std::mem::replace(&mut session.kept, kept) + kept;
-        self.relieve();
-    }
-
-    fn relieve(&mut self) {
-        if self.kept <= self.most_written() / 4 * 3 {
-            let crowded = std::mem::take(&mut self.crowded);
+        let Some(session) = self.sessions.get_mut(&key) else { return self.note_kept_of_ended(key) };
+        let mut usage = session.state.as_ref().map(Established::usage).unwrap_or_default();
+        usage.received += price::PATH * session.ways.len();
+        self.ledger.replace(&session.client, &session.usage, &usage);
+        session.usage = usage;
+        if !session.crowded.is_empty() && self.ledger.room_to_write(&session.client) >= self.config.relief() {
+            let crowded = std::mem::take(&mut session.crowded);
             self.events.extend(crowded.into_iter().map(Event::Writable));
         }
     }
 
-    /// Above this nothing more is taken from our applications. The rest is for what peers may send.
-    pub(super) fn most_written(&self) -> usize {
-        self.config.queue_total / 2
+    fn note_kept_of_ended(&mut self, key: SessionKey) {
+        let Some(ended) = self.ended.get_mut(&key) else { return };
+        let usage = ended.streams.usage();
+        self.ledger.replace(&ended.client, &ended.usage, &usage);
+        ended.usage = usage;
+        if ended.streams.stream_count() == 0 {
+            self.ledger.replace(&ended.client, &ended.usage, &Usage::default());
+            self.ended.remove(&key);
+        }
     }
 
-    /// When all sessions together keep more than they may, the one that keeps the most has to go. Applications can be made
-    /// to wait, but peers have been given credit, each its own.
+    /// When more is kept than there may be, the client that keeps the most loses its largest session. Applications can be
+    /// made to wait, but peers have been given credit, each its own.
     pub(super) fn shed(&mut self, now: Instant) {
-        while self.kept > self.config.queue_total {
-            let greediest = self.sessions.iter().max_by_key(|(_, session)| session.kept);
-            let Some((&key, _)) = greediest else { return };
+        while let Some(key) = self.ledger.greediest().and_then(|client| self.largest_session_of(client)) {
             self.end_session(now, key, CloseReason::Overflow, Some(SessionClose::Limits));
             self.discard_unread(key);
         }
     }
 
+    fn largest_session_of(&self, client: &Option<BareJid>) -> Option<SessionKey> {
+        let living = self.sessions.iter().map(|(key, session)| (key, &session.client, session.usage));
+        let ended = self.ended.iter().map(|(key, ended)| (key, &ended.client, ended.usage));
+        let own = living.chain(ended).filter(|(_, owner, _)| *owner == client);
+        own.max_by_key(|(.., usage)| usage.bytes()).map(|(key, ..)| *key)
+    }
+
     /// What was not read of a session that is over is given up, too.
     fn discard_unread(&mut self, key: SessionKey) {
-        self.ended.remove(&key);
+        if let Some(ended) = self.ended.remove(&key) {
+            self.ledger.replace(&ended.client, &ended.usage, &Usage::default());
+        }
         let mut streams = self.names.split_off(&(key, 0));
         self.names.append(&mut streams.split_off(&(SessionKey(key.0 + 1), 0)));
         for stream in streams.into_values() {
@@ -169,8 +183,7 @@ impl Endpoint {
 
     fn bury(&mut self, key: SessionKey, reason: CloseReason) {
         let Some(mut session) = self.sessions.remove(&key) else { return };
-        self.kept -= session.kept;
-        self.relieve();
+        self.ledger.replace(&session.client, &session.usage, &Usage::default());
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.remove(HalfOpenKey::Unconfirmed(key));
         session.waits_at.drain(..).for_each(|account| self.senders.leave(account, key));
@@ -188,8 +201,10 @@ impl Endpoint {
             self.by_id.remove(&state.id);
             state.streams.close_all(reason);
             if state.streams.stream_count() > 0 {
-                self.ended.insert(key, state.streams);
+                let Session { client, .. } = session;
+                self.ended.insert(key, Ended { client, streams: state.streams, usage: Usage::default() });
                 self.tell_streams(key);
+                self.note_kept_of_ended(key);
             }
         }
     }

@@ -99,6 +99,9 @@ impl Endpoint {
     fn on_packet(&mut self, now: Instant, key: SessionKey, block: Vec<u8>) -> bool {
         let Some(session) = self.sessions.get_mut(&key) else { return true };
         let Some(state) = session.state.as_mut() else { return false };
+        if self.door.is_some() {
+            state.streams.set_room_for_streams(self.ledger.room_for_streams(&session.client));
+        }
         let outcome = state.handle_packet(now, block);
         if outcome.is_ok() && !session.is_confirmed {
             session.is_confirmed = true;

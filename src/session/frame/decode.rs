@@ -83,8 +83,8 @@ fn data(from: &mut Bytes, packet: usize, fin: bool) -> Option<Frame> {
     let offset = varint::read(from)?;
     let length = varint::read(from)?;
     let mut data = take(from, length)?;
-    // A slice keeps the whole packet in memory.
-    if data.len() < packet / 2 {
+    // A slice keeps the whole packet in memory, and only its own bytes are counted.
+    if data.len() < packet / 4 * 3 {
         data = Bytes::copy_from_slice(&data);
     }
     (offset + length <= varint::MAX).then_some(Frame::Data { stream, offset, data, fin })

@@ -127,9 +127,11 @@ impl Streams {
             return Err(ProtocolViolation("far more streams were opened than are allowed"));
         }
         let mut stream = self.new_stream();
-        if self.totals.live >= self.limits.max_streams {
+        if self.totals.live >= self.limits.max_streams || self.room_for_streams == 0 {
             stream.reset(ResetReason::TooManyStreams);
             stream.release();
+        } else {
+            self.room_for_streams -= 1;
         }
         self.seen.insert(id..id + 1);
         self.add(id, stream);

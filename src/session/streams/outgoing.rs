@@ -85,7 +85,7 @@ impl Streams {
                 break;
             }
         }
-        writer.sent
+        self.note_sent(writer.sent)
     }
 
     /// Appends at most `room` bytes of frames to `packet`: first what is about streams, then what was lost, then what was
@@ -100,11 +100,17 @@ impl Streams {
                 break;
             }
         }
-        writer.sent
+        self.note_sent(writer.sent)
+    }
+
+    fn note_sent(&mut self, sent: Sent) -> Sent {
+        self.in_flight += sent.0.len();
+        sent
     }
 
     /// What was sent has arrived.
     pub fn on_acked(&mut self, sent: Sent) {
+        self.in_flight -= sent.0.len();
         for item in sent.0 {
             match item {
                 Item::Data { stream, piece } => {
@@ -126,6 +132,7 @@ impl Streams {
 
     /// What was sent has not arrived: what still matters of it is sent again.
     pub fn on_lost(&mut self, sent: Sent) {
+        self.in_flight -= sent.0.len();
         for item in sent.0 {
             match item {
                 Item::Data { stream, piece } => {

@@ -20,6 +20,9 @@ pub(super) enum Queue {
 /// More than this is not little: two cells of Tor's, with what TLS puts around them.
 pub(super) const LITTLE: u64 = 1152;
 
+/// For so many streams there is always room in a queue.
+const SPARE: usize = 32;
+
 #[derive(Debug, Default)]
 pub(super) struct Queues([VecDeque<u64>; 4]);
 
@@ -70,6 +73,9 @@ impl Queues {
         for (waiting, queued) in self.0.iter_mut().zip(stream.queued) {
             if queued {
                 waiting.retain(|other| *other != id);
+            }
+            if waiting.capacity() > SPARE && waiting.len() < waiting.capacity() / 4 {
+                waiting.shrink_to(SPARE);
             }
         }
     }

@@ -7,12 +7,17 @@ use crate::session::stream::Stream;
 pub(super) struct Totals {
     pub(super) live: usize,
     pub(super) queued: usize,
+    /// What the bytes that are queued cost, and what was received, at their prices.
+    pub(super) send_cost: usize,
+    pub(super) receive_cost: usize,
     /// Of what is queued, what was never sent and may be, by the stream's own credit.
     pub(super) unsent: u64,
     /// Streams whose application waits for room to write.
     pub(super) blocked: usize,
     pub(super) unread: usize,
     pub(super) fragments: usize,
+    /// Streams that the peer has used and not opened.
+    pub(super) unopened: usize,
     /// Offsets that we have used.
     pub(super) sent: u64,
     /// Offsets that the peer has used, and those of them that take up no room any more.
@@ -21,14 +26,23 @@ pub(super) struct Totals {
 }
 
 impl Totals {
+    /// The sums of a stream that is gone: what it has used stays used.
+    pub(super) fn when_gone(&self) -> Self {
+        let Self { sent, received, consumed, .. } = *self;
+        Self { sent, received, consumed, ..Self::default() }
+    }
+
     pub(super) fn of(stream: &Stream) -> Self {
         Self {
             live: usize::from(stream.is_live()),
             queued: stream.send.len(),
+            send_cost: stream.send.cost(),
+            receive_cost: stream.receive.cost(),
             unsent: stream.unsent(),
             blocked: usize::from(stream.write_blocked),
             unread: stream.receive.len(),
             fragments: stream.receive.fragments(),
+            unopened: usize::from(stream.is_unopened()),
             sent: stream.send.sent(),
             received: stream.receive.highest(),
             consumed: stream.receive.consumed(),
@@ -39,10 +53,13 @@ impl Totals {
     pub(super) fn replace(&mut self, before: &Self, after: &Self) {
         self.live = self.live - before.live + after.live;
         self.queued = self.queued - before.queued + after.queued;
+        self.send_cost = self.send_cost - before.send_cost + after.send_cost;
+        self.receive_cost = self.receive_cost - before.receive_cost + after.receive_cost;
         self.unsent = self.unsent - before.unsent + after.unsent;
         self.blocked = self.blocked - before.blocked + after.blocked;
         self.unread = self.unread - before.unread + after.unread;
         self.fragments = self.fragments - before.fragments + after.fragments;
+        self.unopened = self.unopened - before.unopened + after.unopened;
         self.sent += after.sent - before.sent;
         self.received += after.received - before.received;
         self.consumed += after.consumed - before.consumed;

@@ -1,0 +1,177 @@
+//! Accounts of memory: what each client takes of what all of them share.
+
+use std::collections::BTreeMap;
+
+use super::fair_share;
+
+/// What is kept, for one session, one client or all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Bytes that applications wrote and what is remembered about them, at their prices: we can take less.
+    pub(super) written: usize,
+    /// Bytes that came from peers, and whatever else they make us keep, at their prices: they have been given credit.
+    pub(super) received: usize,
+    /// Streams that are in use, as a count.
+    pub(super) streams: usize,
+}
+
+impl Usage {
+    /// Bytes in both directions.
+    pub(super) fn bytes(&self) -> usize {
+        self.written + self.received
+    }
+
+    fn replace(&mut self, before: &Self, after: &Self) {
+        self.written = self.written - before.written + after.written;
+        self.received = self.received - before.received + after.received;
+        self.streams = self.streams - before.streams + after.streams;
+    }
+}
+
+/// What all clients together may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Budget {
+    pub(super) written: usize,
+    pub(super) received: usize,
+    pub(super) streams: usize,
+}
+
+/// The sums of what is kept, by client and for all. `C` names a client.
+#[derive(Debug)]
+pub(super) struct Ledger<C> {
+    budget: Budget,
+    whole: Usage,
+    clients: BTreeMap<C, Usage>,
+    /// Everything belongs to one user, who need not share it.
+    is_shared: bool,
+}
+
+impl<C: Ord + Clone> Ledger<C> {
+    /// Nothing is kept yet. Clients have fair shares of the `budget` if it `is_shared`.
+    pub(super) fn new(budget: Budget, is_shared: bool) -> Self {
+        Self { budget, whole: Usage::default(), clients: BTreeMap::new(), is_shared }
+    }
+
+    /// What is kept in all.
+    pub(super) fn whole(&self) -> Usage {
+        self.whole
+    }
+
+    /// How many clients have something.
+    pub(super) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// What something of a client's takes has changed.
+    pub(super) fn replace(&mut self, client: &C, before: &Usage, after: &Usage) {
+        if before == after {
+            return;
+        }
+        self.whole.replace(before, after);
+        match self.clients.get_mut(client) {
+            Some(usage) => {
+                usage.replace(before, after);
+                if *usage == Usage::default() {
+                    self.clients.remove(client);
+                }
+            }
+            None => {
+                self.clients.insert(client.clone(), *after);
+            }
+        }
+    }
+
+    /// How many more bytes may be taken from a client's applications.
+    pub(super) fn room_to_write(&self, client: &C) -> usize {
+        self.room(client, self.budget.written, |usage| usage.written)
+    }
+
+    /// How many more streams a client may open.
+    pub(super) fn room_for_streams(&self, client: &C) -> usize {
+        self.room(client, self.budget.streams, |usage| usage.streams)
+    }
+
+    fn room(&self, client: &C, budget: usize, part: impl Fn(&Usage) -> usize) -> usize {
+        let all = part(&self.whole);
+        if self.is_shared {
+            fair_share::room(budget, all, self.clients.get(client).map_or(0, part))
+        } else {
+            budget.saturating_sub(all)
+        }
+    }
+
+    /// Which client has to give something back, if more is kept than there may be: the one that keeps the most.
+    pub(super) fn greediest(&self) -> Option<&C> {
+        let part: fn(&Usage) -> usize = if self.whole.received > self.budget.received {
+            |usage| usage.received
+        } else if self.whole.bytes() > self.budget.received + self.budget.written {
+            Usage::bytes
+        } else {
+            return None;
+        };
+        self.clients.iter().max_by_key(|(_, usage)| part(usage)).map(|(client, _)| client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: Budget = Budget { written: 1000, received: 1000, streams: 10 };
+
+    fn received(bytes: usize) -> Usage {
+        Usage { received: bytes, ..Usage::default() }
+    }
+
+    fn ledger(of: &[(&'static str, Usage)]) -> Ledger<&'static str> {
+        let mut ledger = Ledger::new(BUDGET, true);
+        of.iter().for_each(|(client, usage)| ledger.replace(client, &Usage::default(), usage));
+        ledger
+    }
+
+    #[test]
+    fn nobody_has_to_give_anything_back_while_all_is_within_the_budget() {
+        assert_eq!(ledger(&[("a", received(600)), ("b", received(400))]).greediest(), None);
+    }
+
+    #[test]
+    fn the_client_that_keeps_most_in_all_its_sessions_is_the_one_to_shed() {
+        let many_small = std::iter::repeat_n(("many", received(90)), 9);
+        let all: Vec<_> = many_small.chain([("one", received(200))]).collect();
+        assert_eq!(ledger(&all).greediest(), Some(&"many"));
+    }
+
+    #[test]
+    fn what_was_written_and_cannot_be_helped_counts_only_when_both_budgets_together_are_spent() {
+        let floors = Usage { written: 1500, ..Usage::default() };
+        assert_eq!(ledger(&[("a", floors), ("b", received(500))]).greediest(), None);
+        assert_eq!(ledger(&[("a", floors), ("b", received(501))]).greediest(), Some(&"a"));
+    }
+
+    #[test]
+    fn what_others_keep_unread_takes_nothing_from_what_may_be_written() {
+        assert_eq!(ledger(&[("a", received(1000))]).room_to_write(&"b"), 500);
+    }
+
+    #[test]
+    fn whoever_keeps_half_of_what_may_be_written_leaves_half_of_the_rest_to_the_next() {
+        let ledger = ledger(&[("a", Usage { written: 500, ..Usage::default() })]);
+        assert_eq!((ledger.room_to_write(&"a"), ledger.room_to_write(&"b")), (0, 250));
+    }
+
+    #[test]
+    fn on_the_users_own_side_nothing_is_held_back_for_others() {
+        let mut ledger = Ledger::new(BUDGET, false);
+        ledger.replace(&"a", &Usage::default(), &Usage { written: 600, streams: 9, ..Usage::default() });
+        assert_eq!((ledger.room_to_write(&"a"), ledger.room_for_streams(&"a")), (400, 1));
+    }
+
+    #[test]
+    fn a_client_without_anything_is_forgotten() {
+        let mut ledger = ledger(&[("a", received(5)), ("a", received(7))]);
+        ledger.replace(&"a", &received(5), &Usage::default());
+        assert_eq!((ledger.clients(), ledger.whole()), (1, received(7)));
+        ledger.replace(&"a", &received(7), &Usage::default());
+        assert_eq!(ledger.clients(), 0);
+    }
+}
