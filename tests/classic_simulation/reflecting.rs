@@ -23,6 +23,10 @@ fn peer() -> FullJid {
     FullJid::new("mallory@chat.example/r").expect("a JID")
 }
 
+fn is_peer(jid: &Jid) -> bool {
+    jid.as_str() == peer().as_str()
+}
+
 fn other(n: usize) -> FullJid {
     FullJid::new(&format!("bob{n}@chat.example/r")).expect("a JID")
 }
@@ -95,11 +99,10 @@ fn who_has_not_spoken_gets_next_to_nothing_however_much_the_peer_is_sent() {
     for nobody_there in [true, false] {
         let mut world = World::new(60);
         world.write(1 << 20, |to, set| {
-            let is_peer = *to == Jid::from(peer());
-            Some(if is_peer { answer(set) } else { Incoming::Error { set, nobody_there } })
+            Some(if is_peer(to) { answer(set) } else { Incoming::Error { set, nobody_there } })
         });
         let to_others: Vec<(usize, usize)> =
-            world.sent.iter().filter(|(to, _)| **to != Jid::from(peer())).map(|(_, sent)| *sent).collect();
+            world.sent.iter().filter(|(to, _)| !is_peer(to)).map(|(_, sent)| *sent).collect();
         let bytes: usize = to_others.iter().map(|(_, bytes)| bytes).sum();
         assert!(to_others.iter().all(|(stanzas, _)| *stanzas == 1), "{to_others:?}");
         assert!(to_others.len() <= 4 && bytes <= 1024, "{bytes} bytes to {} bystanders", to_others.len());
@@ -109,11 +112,11 @@ fn who_has_not_spoken_gets_next_to_nothing_however_much_the_peer_is_sent() {
 #[test]
 fn bystanders_who_say_nothing_get_next_to_nothing_either_and_no_farewell() {
     let mut world = World::new(60);
-    world.write(1 << 20, |to, set| (*to == Jid::from(peer())).then(|| answer(set)));
+    world.write(1 << 20, |to, set| is_peer(to).then(|| answer(set)));
     world.endpoint.abort(world.now, world.stream);
     world.turn(&|_, _| None);
     let to_others: usize =
-        world.sent.iter().filter(|(to, _)| **to != Jid::from(peer())).map(|(_, (stanzas, _))| stanzas).sum();
+        world.sent.iter().filter(|(to, _)| !is_peer(to)).map(|(_, (stanzas, _))| stanzas).sum();
     assert!(to_others <= 4, "{to_others} stanzas to bystanders");
 }
 
