@@ -335,7 +335,7 @@ fn logins_that_a_bridge_line_brings_are_told_from_those_of_the_file() {
         (&[jid, elsewhere], login, true),
         (&[jid, own], "", true),
     ] {
-        let (bridge, _) = resolve(args, config).unwrap();
+        let (bridge, _) = resolve(&[args, &[("mode", "classic")]].concat(), config).unwrap();
         assert_eq!(bridge.brings_logins, brings_logins, "{args:?} {config}");
     }
 }
