@@ -21,8 +21,6 @@ use ids::Ids;
 pub struct Carrier {
     /// The ids of the classic protocol's IQs.
     sets: Ids,
-    /// Starts the ids of the secure protocol's, so that no answer to an IQ of an earlier process is taken for ours.
-    id_prefix: String,
 }
 
 /// What a stanza is to us.
@@ -57,8 +55,7 @@ pub enum Received {
 impl Carrier {
     /// A carrier whose IQ ids nobody can guess who does not know `key`, which should be random, and another in each process.
     pub fn new(key: &[u8; 32]) -> Self {
-        let id_prefix = key.iter().take(6).map(|byte| char::from(b'a' + byte % 26)).collect();
-        Self { sets: Ids::new(key), id_prefix }
+        Self { sets: Ids::new(key) }
     }
 
     /// The stanza for what the classic core wants sent.
@@ -67,15 +64,23 @@ impl Carrier {
     }
 
     /// The stanza for what the secure core wants sent.
+    #[expect(clippy::unused_self, reason = "as for the other core")]
     pub fn secure(&self, transmit: session::Transmit) -> Parcel {
-        ibb::parcel(transmit, &self.id_prefix)
+        ibb::parcel(transmit)
     }
 
     /// The same as [`receive`](Self::receive), for the stanzas that there are many of.
-    pub fn receive_swift(&self, swift: Swift, has_bytestream: impl FnOnce(&FullJid) -> bool) -> Received {
+    pub fn receive_swift(
+        &self,
+        swift: Swift,
+        classic: bool,
+        has_bytestream: impl FnOnce(&FullJid) -> bool,
+    ) -> Received {
         match swift {
-            Swift::Result { from, id } => self
-                .receive_answer(IqHeader { from: Some(from.into()), to: None, id }, IqPayload::Result(None)),
+            Swift::Result { from, id } => {
+                let header = IqHeader { from: Some(from.into()), to: None, id };
+                self.receive_answer(header, IqPayload::Result(None), classic)
+            }
             Swift::Block(block) => {
                 // From a stranger it has to take as long as anything unknown, so it goes the same way.
                 let data = if has_bytestream(&block.from) { block.data() } else { None };
@@ -115,17 +120,19 @@ impl Carrier {
             IqPayload::Get(_) | IqPayload::Set(_) => {
                 receive_request(header, payload, classic, has_bytestream)
             }
-            IqPayload::Result(_) | IqPayload::Error(_) => self.receive_answer(header, payload),
+            IqPayload::Result(_) | IqPayload::Error(_) => self.receive_answer(header, payload, classic),
         }
     }
 
-    /// Results and errors belong to whoever asked.
-    fn receive_answer(&self, header: IqHeader, payload: IqPayload) -> Received {
+    /// Results and errors belong to whoever asked. A result that says something is none of the secure protocol's.
+    fn receive_answer(&self, header: IqHeader, payload: IqPayload, classic: bool) -> Received {
         let Some(from) = header.from else { return Received::Nothing };
-        if let Some(iq) = ibb::iq_of(&self.id_prefix, &header.id) {
+        let set = if classic { self.set_of(&header.id) } else { None };
+        let may_be_secure = set.is_none() && !matches!(payload, IqPayload::Result(Some(_)));
+        if let Some(iq) = ibb::iq_of(&header.id).filter(|_| may_be_secure) {
             return receive_secure_answer(from, iq, &payload);
         }
-        match classic::read_answer(self.set_of(&header.id), payload) {
+        match classic::read_answer(set, payload) {
             Some(incoming) => Received::Classic { from, incoming },
             None => Received::Nothing,
         }

@@ -24,6 +24,7 @@ mod half_open;
 pub mod handshake;
 mod handshake_rate;
 mod introductions;
+mod iq;
 mod jids;
 pub mod keys;
 mod ledger;
@@ -61,6 +62,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
 pub use endpoint::{Endpoint, Remembered};
+pub use iq::IqId;
 pub use line::{BridgeLine, Identity};
 pub use sid::Sid;
 
@@ -187,10 +189,6 @@ pub struct Memento {
     /// When it said so, in minutes since 1970.
     pub minute: u64,
 }
-
-/// One IQ of ours that will be answered; unique in the life of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IqId(pub u64);
 
 /// A stanza to send.
 #[derive(Clone, Debug, PartialEq, Eq)]

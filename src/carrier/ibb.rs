@@ -18,21 +18,13 @@ use crate::session::{Incoming, IqId, Outgoing, Transmit};
 use crate::xmpp::swift::{self, Block};
 use crate::xmpp::{Parcel, manners};
 
-/// Stands between the prefix and the number in the ids of our IQs; the other protocol's ids have none.
-const MARK: char = 's';
-
 /// The kind of stanza that blocks are sent in.
 const IN_IQS: &str = "iq";
 
-/// The stanza for what the core wants sent. The ids of its IQs start with `id_prefix`.
-pub(super) fn parcel(transmit: Transmit, id_prefix: &str) -> Parcel {
+/// The stanza for what the core wants sent.
+pub(super) fn parcel(transmit: Transmit) -> Parcel {
     let to = transmit.to;
-    let set = |to: FullJid, iq, payload| Iq::Set {
-        from: None,
-        to: Some(to.into()),
-        id: id_of(id_prefix, iq),
-        payload,
-    };
+    let set = |to: FullJid, iq, payload| Iq::Set { from: None, to: Some(to.into()), id: id_of(iq), payload };
     match transmit.stanza {
         Outgoing::Open { iq, sid, block_size } => {
             let open = element("open", sid).attr(xml_ncname!("block-size").to_owned(), block_size);
@@ -40,7 +32,7 @@ pub(super) fn parcel(transmit: Transmit, id_prefix: &str) -> Parcel {
             set(to, iq, open.attr(xml_ncname!("stanza").to_owned(), IN_IQS).build()).into()
         }
         Outgoing::Data { iq, sid, seq, data } => {
-            Parcel::Written(swift::block(&to, &id_of(id_prefix, iq), &sid, seq, &data).into())
+            Parcel::Written(swift::block(&to, &id_of(iq), &sid, seq, &data).into())
         }
         Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()).into(),
         Outgoing::Result { id } => Parcel::Written(swift::result(&to, &id).into()),
@@ -52,13 +44,14 @@ fn element(name: &str, sid: String) -> ElementBuilder {
     Element::builder(name, ns::IBB).attr(xml_ncname!("sid").to_owned(), sid)
 }
 
-fn id_of(prefix: &str, iq: IqId) -> String {
-    format!("{prefix}{MARK}{}", iq.0)
+/// The id of an IQ in the form that the persona's have, so that it says nothing of us.
+fn id_of(iq: IqId) -> String {
+    manners::new_id(iq.0)
 }
 
-/// The IQ of ours with this id.
-pub(super) fn iq_of(prefix: &str, id: &str) -> Option<IqId> {
-    id.strip_prefix(prefix)?.strip_prefix(MARK)?.parse().ok().map(IqId)
+/// The IQ with this id, if it may be one of ours. Whether it is only the core knows.
+pub(super) fn iq_of(id: &str) -> Option<IqId> {
+    manners::random_of(id).map(IqId)
 }
 
 /// A block that came, and what is in it.

@@ -24,6 +24,7 @@ use super::established::Established;
 use super::half_open::HalfOpen;
 use super::handshake::{Initiator, SessionId};
 use super::introductions::Introductions;
+use super::iq::Iq;
 use super::ledger::{Ledger, Usage};
 use super::line::LineKeys;
 use super::path::{Path, PathId};
@@ -68,8 +69,8 @@ pub struct Endpoint {
     introductions: Introductions,
     ways: BTreeMap<PathId, Way>,
     bytestreams: BTreeMap<Bytestream, PathId>,
-    /// Which way an answer belongs to.
-    iqs: BTreeMap<IqId, PathId>,
+    /// Which way an answer belongs to, and which of our IQs it answers.
+    iqs: BTreeMap<IqId, (PathId, Iq)>,
     streams: BTreeMap<StreamId, Place>,
     names: BTreeMap<(SessionKey, u64), StreamId>,
     /// Everything to send that is no packet, in order.

@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::IqId;
 use super::bytestream::{Bytestream, Gap, State};
+use super::iq::Iq;
 use super::window::Window;
 use crate::protocol::AccountId;
 
@@ -34,7 +34,7 @@ pub(super) struct Path {
     /// What was not answered yet, in the order of sending.
     outstanding: VecDeque<Sent>,
     /// The block that went although the window was full.
-    express: Option<IqId>,
+    express: Option<Iq>,
     /// Our account has been offline since then, and the clock stands still.
     suspended: Option<Instant>,
     has_stalled: bool,
@@ -43,7 +43,7 @@ pub(super) struct Path {
 /// An IQ of ours.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    iq: IqId,
+    iq: Iq,
     /// The block in it; none in an `open`.
     block: Option<usize>,
     at: Instant,
@@ -71,7 +71,7 @@ impl Path {
     }
 
     /// Our `open` was sent.
-    pub(super) fn on_open_sent(&mut self, now: Instant, iq: IqId) {
+    pub(super) fn on_open_sent(&mut self, now: Instant, iq: Iq) {
         self.push(now, iq, None);
     }
 
@@ -91,7 +91,7 @@ impl Path {
     }
 
     /// A block goes, and gets this number.
-    pub(super) fn on_sent(&mut self, now: Instant, iq: IqId, bytes: usize) -> u16 {
+    pub(super) fn on_sent(&mut self, now: Instant, iq: Iq, bytes: usize) -> u16 {
         self.window.on_sent(now, bytes);
         self.push(now, iq, Some(bytes));
         self.bytestream.next_seq()
@@ -112,13 +112,13 @@ impl Path {
         self.window.on_backed_up(now);
     }
 
-    fn push(&mut self, now: Instant, iq: IqId, block: Option<usize>) {
+    fn push(&mut self, now: Instant, iq: Iq, block: Option<usize>) {
         let interrupted = self.suspended.is_some();
         self.outstanding.push_back(Sent { iq, block, at: now, interrupted });
     }
 
     /// The peer has answered an IQ of ours.
-    pub(super) fn on_result(&mut self, now: Instant, iq: IqId) {
+    pub(super) fn on_result(&mut self, now: Instant, iq: Iq) {
         let Some(place) = self.outstanding.iter().position(|sent| sent.iq == iq) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
@@ -141,7 +141,7 @@ impl Path {
     }
 
     /// The IQs that were not answered yet.
-    pub(super) fn outstanding(&self) -> impl Iterator<Item = IqId> + '_ {
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = Iq> + '_ {
         self.outstanding.iter().map(|sent| sent.iq)
     }
 
@@ -245,17 +245,17 @@ mod tests {
 
     fn path(now: Instant) -> Path {
         let mut path = Path::new(AccountId(1));
-        path.on_open_sent(now, IqId(0));
-        path.on_result(now + SECOND / 100, IqId(0));
+        path.on_open_sent(now, Iq::nth(0));
+        path.on_result(now + SECOND / 100, Iq::nth(0));
         path.on_opened();
         path
     }
 
     /// Sends blocks until there is no room.
-    fn fill(path: &mut Path, now: Instant) -> Vec<IqId> {
+    fn fill(path: &mut Path, now: Instant) -> Vec<Iq> {
         let mut sent = Vec::new();
         while path.room() > 0 {
-            let iq = IqId(100 + sent.len() as u64);
+            let iq = Iq::nth(100 + sent.len() as u64);
             assert_eq!(usize::from(path.on_sent(now, iq, path.room())), sent.len());
             sent.push(iq);
         }
@@ -298,7 +298,7 @@ mod tests {
         let now = Instant::now();
         let mut path = path(now);
         assert_eq!(path.next_timeout(), None, "there is nothing to wait for");
-        path.on_sent(now, IqId(1), 1000);
+        path.on_sent(now, Iq::nth(1), 1000);
         assert!(!path.is_dead(now + PATIENCE - SECOND));
         assert!(path.is_dead(now + PATIENCE));
     }
@@ -307,7 +307,7 @@ mod tests {
     fn while_its_account_is_offline_the_clock_stands_still() {
         let now = Instant::now();
         let mut path = path(now);
-        path.on_sent(now, IqId(1), 1000);
+        path.on_sent(now, Iq::nth(1), 1000);
         path.suspend(now + SECOND);
         assert_eq!(path.room(), 0);
         assert!(!path.is_dead(now + 10 * PATIENCE));
@@ -322,10 +322,10 @@ mod tests {
         let now = Instant::now();
         let mut path = path(now);
         let delay = path.window.round_trip();
-        path.on_sent(now, IqId(1), 1000);
+        path.on_sent(now, Iq::nth(1), 1000);
         path.suspend(now);
         path.resume(now + 20 * SECOND);
-        path.on_result(now + 21 * SECOND, IqId(1));
+        path.on_result(now + 21 * SECOND, Iq::nth(1));
         assert_eq!((path.in_flight(), path.window.round_trip()), (0, delay));
     }
 
@@ -333,13 +333,13 @@ mod tests {
     fn it_stalls_once_and_goes_on_with_the_next_answer() {
         let now = Instant::now();
         let mut path = path(now);
-        path.on_sent(now, IqId(1), 1000);
+        path.on_sent(now, Iq::nth(1), 1000);
         assert_eq!(path.next_timeout(), Some(now + STALL));
         assert!(path.has_stalled(now + STALL));
         assert!(!path.has_stalled(now + STALL), "once is enough");
         assert_eq!(path.next_timeout(), Some(now + PATIENCE));
         assert_eq!(path.room(), 0);
-        path.on_result(now + 2 * STALL, IqId(1));
+        path.on_result(now + 2 * STALL, Iq::nth(1));
         assert!(path.room() > 0);
         assert_eq!(path.next_timeout(), None);
     }

@@ -15,7 +15,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::IqId;
+use super::iq::Iq;
 use super::path::{Path, PathId, transfer};
 use super::turns::{Turns, Used};
 use super::window::{Window, pipe, wire_size};
@@ -60,11 +60,11 @@ impl<K> Default for Senders<K> {
 struct Sender<K> {
     window: Window,
     /// What the server has not read yet, for all that we know.
-    flight: BTreeMap<IqId, Block>,
+    flight: BTreeMap<Iq, Block>,
     /// Bytes of it, by path.
     by_path: BTreeMap<PathId, usize>,
     /// The last block before which nothing was on its way.
-    lone: Option<IqId>,
+    lone: Option<Iq>,
     /// What the ways by this account take while nothing is queued, lately.
     undisturbed: Option<Duration>,
     turns: Turns<K>,
@@ -115,7 +115,7 @@ impl<K: Copy + Ord> Senders<K> {
         account: AccountId,
         key: Option<K>,
         path: PathId,
-        iq: IqId,
+        iq: Iq,
         bytes: usize,
     ) {
         let sender = self.senders.entry(account).or_default();
@@ -127,12 +127,12 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// An IQ that went by the account was answered.
-    pub(super) fn on_answered(&mut self, now: Instant, account: AccountId, iq: IqId) {
+    pub(super) fn on_answered(&mut self, now: Instant, account: AccountId, iq: Iq) {
         self.change(account, |sender| sender.on_answered(now, iq));
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.
-    pub(super) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = IqId>) {
+    pub(super) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = Iq>) {
         self.change(account, |sender| iqs.into_iter().for_each(|iq| sender.forget(iq)));
     }
 
@@ -250,7 +250,7 @@ impl<K: Copy + Ord> Sender<K> {
         size::of_shared(self.window.block_size(), own, self.window.rate(), turns)
     }
 
-    fn on_sent(&mut self, now: Instant, path: PathId, iq: IqId, bytes: usize) {
+    fn on_sent(&mut self, now: Instant, path: PathId, iq: Iq, bytes: usize) {
         if self.flight.is_empty() {
             self.lone = Some(iq);
         }
@@ -259,7 +259,7 @@ impl<K: Copy + Ord> Sender<K> {
         *self.by_path.entry(path).or_default() += bytes;
     }
 
-    fn on_answered(&mut self, now: Instant, iq: IqId) {
+    fn on_answered(&mut self, now: Instant, iq: Iq) {
         if let Some(block) = self.flight.get(&iq).filter(|_| self.lone == Some(iq)) {
             self.note_undisturbed(now, *block);
         }
@@ -281,7 +281,7 @@ impl<K: Copy + Ord> Sender<K> {
             Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
     }
 
-    fn forget(&mut self, iq: IqId) {
+    fn forget(&mut self, iq: Iq) {
         if let Some(block) = self.flight.remove(&iq) {
             self.forget_bytes(block);
             self.window.on_forgotten(block.bytes);

@@ -121,9 +121,9 @@ impl Shared {
     }
 
     fn on_swift(&self, state: &mut State, now: Instant, id: AccountId, swift: Swift) {
-        let secure = &state.cores.secure;
+        let Cores { classic, secure } = &state.cores;
         let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
-        let received = self.carrier.receive_swift(swift, has_bytestream);
+        let received = self.carrier.receive_swift(swift, classic.is_in_use(), has_bytestream);
         self.on_received(state, now, id, received);
     }
 

@@ -11,7 +11,7 @@
 mod contacts;
 mod facts;
 
-pub use contacts::{Ids, new_id, reply_to_presence};
+pub use contacts::{Ids, new_id, random_of, reply_to_presence};
 
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;

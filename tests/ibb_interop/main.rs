@@ -71,7 +71,7 @@ async fn slixmpp_receives_what_we_send_byte_for_byte() {
     assert_eq!(end.next().await, (to.clone(), Incoming::Result { iq: IqId(0) }));
     let mut unanswered = VecDeque::new();
     for (seq, block) in blocks().into_iter().enumerate() {
-        let iq = IqId(1 + seq as u64);
+        let iq = IqId(1 + seq as u128);
         end.send(&to, Outgoing::Data { iq, sid: SID.into(), seq: seq as u16, data: block.into() });
         unanswered.push_back(iq);
     }

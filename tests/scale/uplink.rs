@@ -13,8 +13,8 @@ const READ: usize = 8192;
 /// From an account to its chat server.
 const DELAY: Duration = Duration::from_millis(5);
 
-/// The random beginning of all ids of one program.
-const ID_PREFIX: usize = 8;
+/// The length of an IQ's id, in characters: 128 bits in hexadecimal.
+const ID: usize = 32;
 
 /// A shaper like Prosody's: after each read it pauses for as long as its bytes take at the allowed rate.
 #[derive(Debug)]
@@ -100,20 +100,16 @@ impl Meter {
 pub(crate) fn length(stanza: &Outgoing, to: &str) -> usize {
     const SET: &str = r#"<iq type="set" id="s" to=""></iq>"#;
     const PAYLOAD: &str = r#"< xmlns="http://jabber.org/protocol/ibb" sid=""/>"#;
-    let set = |iq: u64| SET.len() + PAYLOAD.len() + ID_PREFIX + digits(iq) + to.len();
+    let set = SET.len() + PAYLOAD.len() + ID + to.len();
     match stanza {
-        Outgoing::Open { iq, sid, .. } => {
-            set(iq.0) + r#"open block-size="65535" stanza="iq""#.len() + sid.len()
-        }
-        Outgoing::Data { iq, sid, seq, data } => {
+        Outgoing::Open { sid, .. } => set + r#"open block-size="65535" stanza="iq""#.len() + sid.len(),
+        Outgoing::Data { sid, seq, data, .. } => {
             let element = r#"data seq="" </data>"#.len() + digits((*seq).into()) + sid.len();
-            set(iq.0) + element + data.len().div_ceil(3) * 4
+            set + element + data.len().div_ceil(3) * 4
         }
-        Outgoing::Close { iq, sid } => set(iq.0) + "close".len() + sid.len(),
-        Outgoing::Result { id } => {
-            r#"<iq type="result" id="" to=""/>"#.len() + ID_PREFIX + id.len() + to.len()
-        }
-        Outgoing::Refusal { id } => 250 + ID_PREFIX + id.len() + to.len(),
+        Outgoing::Close { sid, .. } => set + "close".len() + sid.len(),
+        Outgoing::Result { .. } => r#"<iq type="result" id="" to=""/>"#.len() + ID + to.len(),
+        Outgoing::Refusal { .. } => 250 + ID + to.len(),
     }
 }
 

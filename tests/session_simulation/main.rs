@@ -7,7 +7,8 @@
 //! | `ours` | our program with a driver that watches the wire |
 //! | `setup` | worlds of a client on the left and a bridge on the right |
 //! | `random` | thousands of random worlds |
-//! | `carrying`, `bounds`, `failing`, `door`, `admission` | one story each |
+//! | `puppet` | a client that holds the bridge line and keeps to no rule |
+//! | `carrying`, `bounds`, `failing`, `door`, `admission`, `hostile` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -41,7 +42,9 @@ mod bounds;
 mod carrying;
 mod door;
 mod failing;
+mod hostile;
 mod letters;
 mod ours;
+mod puppet;
 mod random;
 mod setup;

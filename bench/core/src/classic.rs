@@ -28,6 +28,8 @@ pub fn ends(now: Instant) -> [End<Classic>; 2] {
 }
 
 impl Core for Classic {
+    const IS_CLASSIC: bool = true;
+
     fn connect(&mut self, now: Instant) {
         let [_, bridge] = jids();
         let local = Address::new("127.0.0.1", "40000").expect("an address");

@@ -14,6 +14,9 @@ pub const ACCOUNT: AccountId = AccountId(0);
 
 /// A protocol core, its application, and its driver without the connection.
 pub trait Core {
+    /// Whether it speaks the classic protocol.
+    const IS_CLASSIC: bool;
+
     /// Asks the peer for the one stream that there will be.
     fn connect(&mut self, now: Instant);
 
@@ -70,7 +73,7 @@ impl<C: Core> End<C> {
 
     /// A stanza comes from the server, and the application reads what there is to read.
     pub fn receive(&mut self, now: Instant, xml: &[u8]) {
-        let received = self.wire.from_wire(xml);
+        let received = self.wire.from_wire(xml, C::IS_CLASSIC);
         self.core.receive(now, received);
         self.core.handle_events(now);
         if let Some(stream) = self.core.stream() {

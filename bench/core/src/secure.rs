@@ -53,6 +53,8 @@ impl Entropy for Counting {
 }
 
 impl Core for Secure {
+    const IS_CLASSIC: bool = false;
+
     fn connect(&mut self, now: Instant) {
         let bridge = self.bridge.as_ref().expect("a client");
         self.asked = self.endpoint.connect(now, bridge, target()).ok();

@@ -59,13 +59,13 @@ impl Wire {
     }
 
     /// Reads the one stanza that `xml` holds.
-    pub fn from_wire(&mut self, xml: &[u8]) -> Received {
+    pub fn from_wire(&mut self, xml: &[u8], is_classic: bool) -> Received {
         self.framer.feed(xml).expect("a stanza that ends");
         let piece = self.framer.pop().expect("a stanza");
         assert!(self.framer.pop().is_none(), "there is more than one stanza");
         match reader::read(piece) {
-            Meaning::Swift(swift) => self.carrier.receive_swift(swift, |_| true),
-            Meaning::Stanza(stanza) => self.carrier.receive(*stanza, true, |_| true),
+            Meaning::Swift(swift) => self.carrier.receive_swift(swift, is_classic, |_| true),
+            Meaning::Stanza(stanza) => self.carrier.receive(*stanza, is_classic, |_| true),
             other => panic!("no stanza: {other:?}"),
         }
     }

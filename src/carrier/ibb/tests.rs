@@ -4,16 +4,23 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use xmpp_parsers::jid::FullJid;
 
+use super::super::ids::Ids;
 use super::super::{Carrier, Received};
 use super::*;
 use crate::protocol::AccountId;
 
 const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
 
+/// By which the classic protocol's ids are made.
+const KEY: [u8; 32] = [15; 32];
+
+/// The id of the IQ 7.
+const ID: &str = "00000000000040008000000000000007";
+
 /// As it goes over the wire.
 fn written(stanza: Outgoing) -> String {
     let to = FullJid::new("bob@x/r2").unwrap();
-    match Carrier::new(&[15; 32]).secure(Transmit { via: AccountId(0), to, stanza }) {
+    match Carrier::new(&KEY).secure(Transmit { via: AccountId(0), to, stanza }) {
         Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
         Parcel::Written(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
     }
@@ -21,7 +28,7 @@ fn written(stanza: Outgoing) -> String {
 
 fn received(xml: &str) -> Received {
     let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-    Carrier::new(&[15; 32]).receive(iq.into(), true, |_| true)
+    Carrier::new(&KEY).receive(iq.into(), true, |_| true)
 }
 
 /// A set with this payload from somebody with a resource.
@@ -46,7 +53,7 @@ fn an_open_is_written_as_the_specification_has_it() {
     assert_eq!(
         xml,
         format!(
-            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='pppppps7'><open \
+            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='{ID}'><open \
              xmlns='http://jabber.org/protocol/ibb' block-size='65535' sid='{SID}' stanza='iq'></open></iq>"
         )
     );
@@ -57,7 +64,7 @@ fn data_is_written_as_the_specification_has_it() {
     assert_eq!(
         written(data(65_535, &b"\0\x01\xffabc!"[..])),
         format!(
-            "<iq type='set' id='pppppps7' to='bob@x/r2'><data xmlns='http://jabber.org/protocol/ibb' \
+            "<iq type='set' id='{ID}' to='bob@x/r2'><data xmlns='http://jabber.org/protocol/ibb' \
              sid='{SID}' seq='65535'>AAH/YWJjIQ==</data></iq>"
         )
     );
@@ -68,7 +75,7 @@ fn a_close_is_written_as_the_specification_has_it() {
     assert_eq!(
         written(Outgoing::Close { iq: IqId(7), sid: SID.into() }),
         format!(
-            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='pppppps7'><close \
+            "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='{ID}'><close \
              xmlns='http://jabber.org/protocol/ibb' sid='{SID}'></close></iq>"
         )
     );
@@ -153,7 +160,7 @@ fn who_has_no_bytestream_can_only_open_one() {
         let payload = payload.replace("NS", "xmlns='http://jabber.org/protocol/ibb'");
         let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='set' id='i1'>{payload}</iq>");
         let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-        let received = Carrier::new(&[15; 32]).receive(iq.into(), true, |_| false);
+        let received = Carrier::new(&KEY).receive(iq.into(), true, |_| false);
         assert_eq!(matches!(received, Received::Secure { .. }), expected, "{payload}");
         assert_eq!(matches!(received, Received::Request { .. }), !expected, "{payload}");
     }
@@ -169,7 +176,7 @@ fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_
              sid='s' seq='0'>{text}</data></iq>"
         );
         let swift = swift::read(xml.into_bytes()).unwrap();
-        let received = Carrier::new(&[15; 32]).receive_swift(swift, |_| has_bytestream);
+        let received = Carrier::new(&KEY).receive_swift(swift, true, |_| has_bytestream);
         assert_eq!(matches!(received, Received::Secure { .. }), is_block, "{text}");
         assert_eq!(matches!(received, Received::Request { .. }), !is_block, "{text}");
     }
@@ -177,10 +184,11 @@ fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_
 
 #[test]
 fn a_swift_result_goes_to_the_protocol_that_asked() {
-    for (id, is_ours) in [("pppppps7", true), ("pppppp7", false), ("7", false)] {
+    let classic = Ids::new(&KEY).write(7);
+    for (id, is_ours) in [(ID, true), (classic.as_str(), false), ("7", false)] {
         let swift =
             swift::read(format!("<iq from='bob@x/r2' type='result' id='{id}'/>").into_bytes()).unwrap();
-        let received = Carrier::new(&[15; 32]).receive_swift(swift, |_| true);
+        let received = Carrier::new(&KEY).receive_swift(swift, true, |_| true);
         assert_eq!(matches!(received, Received::Secure { .. }), is_ours, "{id}");
     }
 }
@@ -196,24 +204,36 @@ fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
 
 #[test]
 fn an_answer_goes_to_the_protocol_that_asked() {
-    let result = "<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='pppppps7'/>";
-    assert_eq!(incoming(received(result)), Incoming::Result { iq: IqId(7) });
-    let error = "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='pppppps7'><error type='cancel'>\
-         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
-    assert_eq!(incoming(received(error)), Incoming::Error { iq: IqId(7) });
-    let classic = "<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='pppppp7'/>";
-    assert!(matches!(received(classic), Received::Classic { .. }));
-    let nobody = "<iq xmlns='jabber:client' type='result' id='pppppps7'/>";
-    assert!(matches!(received(nobody), Received::Nothing));
+    let result = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{ID}'/>");
+    assert_eq!(incoming(received(&result)), Incoming::Result { iq: IqId(7) });
+    let error = format!(
+        "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{ID}'><error type='cancel'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    );
+    assert_eq!(incoming(received(&error)), Incoming::Error { iq: IqId(7) });
+    let id = Ids::new(&KEY).write(7);
+    let classic = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{id}'/>");
+    assert!(matches!(received(&classic), Received::Classic { .. }));
+    let nobody = format!("<iq xmlns='jabber:client' type='result' id='{ID}'/>");
+    assert!(matches!(received(&nobody), Received::Nothing));
+}
+
+#[test]
+fn a_result_that_says_something_is_none_of_ours_whatever_its_id() {
+    let ack = format!(
+        "<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{ID}'>\
+         <connect_ack xmlns='hexchat:connect_ack'/></iq>"
+    );
+    assert!(matches!(received(&ack), Received::Classic { .. }));
 }
 
 proptest! {
     #[test]
     fn every_block_comes_back_as_it_was(block in prop::collection::vec(any::<u8>(), 0..3000), seq: u16) {
         let xml = written(data(seq, block.clone())).replace("to='bob@x/r2'", "from='bob@x/r2'");
-        let expected = Incoming::Data { id: "pppppps7".into(), sid: SID.into(), seq, data: block };
+        let expected = Incoming::Data { id: ID.into(), sid: SID.into(), seq, data: block };
         let swift = swift::read(xml.into_bytes()).unwrap();
-        prop_assert_eq!(incoming(Carrier::new(&[15; 32]).receive_swift(swift, |_| true)), expected);
+        prop_assert_eq!(incoming(Carrier::new(&KEY).receive_swift(swift, true, |_| true)), expected);
     }
 
     /// Reading data by hand must be no more lenient, and no stricter, than the library.

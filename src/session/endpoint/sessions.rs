@@ -222,7 +222,7 @@ impl Endpoint {
 
     /// Closes the bytestream of a path whose session is over.
     fn close_way(&mut self, id: PathId) {
-        let iq = IqId(self.next_number());
+        let iq = IqId::generate(&mut *self.entropy);
         if let Some(way) = self.forget_way(id) {
             let stanza = Outgoing::Close { iq, sid: way.sid.to_string() };
             self.control.push_back(Transmit { via: way.via, to: way.peer, stanza });

@@ -8,6 +8,7 @@ use super::{Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
+use crate::session::iq::Iq;
 use crate::session::path::PathId;
 use crate::session::{Incoming, IqId, Outgoing, Transmit};
 
@@ -125,7 +126,7 @@ impl Endpoint {
 
     /// An IQ of ours was answered.
     fn on_result(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
-        let Some(path) = self.answered(now, via, from, iq) else { return };
+        let Some((path, iq)) = self.answered(now, via, from, iq) else { return };
         let Some(way) = self.ways.get_mut(&path) else { return };
         way.path.on_result(now, iq);
         match &mut way.phase {
@@ -144,19 +145,19 @@ impl Endpoint {
 
     /// An IQ of ours was refused: the bytestream is over.
     fn on_error(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
-        if let Some(path) = self.answered(now, via, from, iq) {
+        if let Some((path, _)) = self.answered(now, via, from, iq) {
             self.drop_way(now, path);
         }
     }
 
-    /// The path of an IQ that was answered by the one who was asked.
-    fn answered(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) -> Option<PathId> {
-        let path = *self.iqs.get(&iq)?;
+    /// An IQ that was answered by the one who was asked, and its path. What answers none that is outstanding is nobody's.
+    fn answered(&mut self, now: Instant, via: AccountId, from: &FullJid, id: IqId) -> Option<(PathId, Iq)> {
+        let (path, iq) = *self.iqs.get(&id)?;
         let way = self.ways.get(&path)?;
         (way.via == via && way.peer == *from).then(|| {
-            self.iqs.remove(&iq);
+            self.iqs.remove(&id);
             self.senders.on_answered(now, via, iq);
-            path
+            (path, iq)
         })
     }
 }

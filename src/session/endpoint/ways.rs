@@ -12,6 +12,7 @@ use crate::session::dialing::{
     FEW_PATHS, Field, LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD, MOST_PATHS, Next, Pair, PairRef,
 };
 use crate::session::handshake::{Hello, Initiator, Resumption};
+use crate::session::iq::Iq;
 use crate::session::jids::MOST_JIDS;
 use crate::session::path::{Path, PathId};
 use crate::session::sid::Sid;
@@ -138,7 +139,7 @@ impl Endpoint {
         let id = self.add_way(now, via, peer.clone(), sid, Some(key), Phase::Opening(opening));
         let iq = self.new_iq(id);
         self.ways.get_mut(&id)?.path.on_open_sent(now, iq);
-        let stanza = Outgoing::Open { iq, sid: sid.to_string(), block_size: BLOCK_SIZE };
+        let stanza = Outgoing::Open { iq: iq.id, sid: sid.to_string(), block_size: BLOCK_SIZE };
         self.control.push_back(Transmit { via, to: peer, stanza });
         self.timers.arm(TimerKey::Way(id), now + OPEN_PATIENCE);
         Some(())
@@ -195,9 +196,9 @@ impl Endpoint {
     }
 
     /// An IQ of the path with this number.
-    pub(super) fn new_iq(&mut self, id: PathId) -> IqId {
-        let iq = IqId(self.next_number());
-        self.iqs.insert(iq, id);
+    fn new_iq(&mut self, path: PathId) -> Iq {
+        let iq = Iq { number: self.next_number(), id: IqId::generate(&mut *self.entropy) };
+        self.iqs.insert(iq.id, (path, iq));
         iq
     }
 
@@ -207,7 +208,7 @@ impl Endpoint {
         let way = self.ways.get_mut(&id)?;
         let seq = way.path.on_sent(now, iq, data.len());
         self.senders.on_sent(now, way.via, way.session, id, iq, data.len());
-        let stanza = Outgoing::Data { iq, sid: way.sid.to_string(), seq, data };
+        let stanza = Outgoing::Data { iq: iq.id, sid: way.sid.to_string(), seq, data };
         Some(Transmit { via: way.via, to: way.peer.clone(), stanza })
     }
 
@@ -252,7 +253,7 @@ impl Endpoint {
     pub(super) fn fail_way(&mut self, now: Instant, id: PathId) {
         let Some(way) = self.ways.get(&id) else { return };
         let (via, to, sid) = (way.via, way.peer.clone(), way.sid.to_string());
-        let iq = IqId(self.next_number());
+        let iq = IqId::generate(&mut *self.entropy);
         self.control.push_back(Transmit { via, to, stanza: Outgoing::Close { iq, sid } });
         self.drop_way(now, id);
     }
@@ -288,7 +289,7 @@ impl Endpoint {
         self.bytestreams.remove(&way.bytestream());
         self.half_open.remove(HalfOpenKey::Silent(id));
         for iq in way.path.outstanding() {
-            self.iqs.remove(&iq);
+            self.iqs.remove(&iq.id);
         }
         self.senders.forget(way.via, way.path.outstanding());
         self.timers.cancel(TimerKey::Way(id));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::session::IqId;
+use crate::session::iq::Iq;
 use crate::session::server_model::Server;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ struct Model {
     path: Path,
     /// One for all paths by the same account.
     server: usize,
-    flying: VecDeque<(IqId, Duration)>,
+    flying: VecDeque<(Iq, Duration)>,
     /// Bytes before base64 that were sent.
     sent: usize,
 }
@@ -57,7 +57,7 @@ impl Run {
     fn send(&mut self, id: PathId, bytes: usize, servers: &mut [Server]) {
         let now = self.now();
         let model = self.paths.get_mut(&id).unwrap();
-        let iq = IqId(self.next_iq);
+        let iq = Iq::nth(self.next_iq);
         self.next_iq += 1;
         model.path.on_sent(now, iq, bytes);
         self.senders.on_sent(now, model.path.via(), Some(ONLY), id, iq, bytes);

@@ -16,7 +16,7 @@ struct Run {
     senders: Senders<u64>,
     peers: Vec<Peer>,
     /// When the answers come, and to what.
-    answers: BTreeSet<(Duration, IqId, u64)>,
+    answers: BTreeSet<(Duration, Iq, u64)>,
     ready: BTreeSet<u64>,
     next_iq: u64,
     /// The most that was in front of a block, in bytes on the wire.
@@ -84,7 +84,7 @@ impl Run {
             Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, key)),
             Choice::Send(path, room) => {
                 let bytes = room.min(peer.waiting);
-                let iq = IqId(self.next_iq);
+                let iq = Iq::nth(self.next_iq);
                 self.next_iq += 1;
                 self.ahead = self.ahead.max(self.senders.in_flight(ACCOUNT));
                 peer.path.on_sent(now, iq, bytes);
@@ -229,7 +229,7 @@ fn what_was_on_its_way_by_a_path_that_is_no_more_takes_no_room() {
     let mut run = Run::new(Server::stock_prosody(), 2);
     run.observe(60 * SECOND);
     for key in 0..2 {
-        let iqs: Vec<IqId> = run.peers[key].path.outstanding().collect();
+        let iqs: Vec<Iq> = run.peers[key].path.outstanding().collect();
         run.senders.forget(ACCOUNT, iqs);
     }
     assert_eq!(run.senders.in_flight(ACCOUNT), 0);

@@ -1,0 +1,66 @@
+//! Clients that hold the bridge line and do not keep to the protocol.
+
+use std::time::{Duration, Instant};
+
+use hexchat_pt::protocol::Address;
+use hexchat_pt::session::frame::Frame;
+use hexchat_pt::session::{Config, Endpoint, IqId};
+
+use crate::puppet::{Puppet, accept, block_bytes, bridge, iq_of, jid, sent, wait};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A client that downloads, from a target that sends as much as is taken: the client, and the stream at the bridge.
+fn download(bridge: &mut Endpoint, now: Instant) -> (Puppet, hexchat_pt::protocol::StreamId) {
+    let mut client = Puppet::shake_hands(bridge, now, jid("eve@x/r"), 1);
+    client.send(bridge, now, &[Frame::Open { stream: 0, target: Address::new("192.0.2.1", "80").unwrap() }]);
+    let stream = accept(bridge, now).expect("a stream");
+    (client, stream)
+}
+
+/// The application at the bridge writes as much as is taken.
+fn fill(bridge: &mut Endpoint, now: Instant, stream: hexchat_pt::protocol::StreamId) {
+    while bridge.write(now, stream, &[7; 65_536]).is_ok_and(|taken| taken > 0) {}
+}
+
+#[test]
+fn results_that_are_guessed_make_no_room_for_more() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let (client, stream) = download(&mut bridge, now);
+    let mut bytes = 0;
+    for _ in 0..20 {
+        fill(&mut bridge, now, stream);
+        bytes += block_bytes(&sent(&mut bridge, now));
+        for guess in 0..2000_u64 {
+            client.answer(&mut bridge, now, IqId(guess.into()));
+        }
+    }
+    assert!(bytes < 16_384, "{bytes} bytes went to a client that has answered nothing");
+}
+
+#[test]
+fn the_ids_that_one_client_gets_say_nothing_of_what_another_one_does() {
+    let now = Instant::now();
+    let mut ids = Vec::new();
+    let mut bridge = bridge(now, Config::default());
+    let mut watcher = Puppet::shake_hands(&mut bridge, now, jid("watcher@x/r"), 7);
+    let (client, stream) = download(&mut bridge, now);
+    let mut at = now;
+    for _ in 0..20 {
+        fill(&mut bridge, at, stream);
+        watcher.send(&mut bridge, at, &[Frame::Ping]);
+        for transmit in wait(&mut bridge, &mut at, SECOND) {
+            let Some(iq) = iq_of(&transmit.stanza) else { continue };
+            if transmit.to == watcher.jid {
+                ids.push(iq.0);
+                watcher.answer(&mut bridge, at, iq);
+            } else {
+                client.answer(&mut bridge, at, iq);
+            }
+        }
+    }
+    assert!(ids.len() >= 10, "{} ids", ids.len());
+    let near = ids.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1 << 64).count();
+    assert_eq!(near, 0, "{ids:?}");
+}
