@@ -45,6 +45,7 @@ mod sender;
 mod server_model;
 mod session_room;
 pub mod sid;
+mod skips;
 mod stream;
 pub mod streams;
 mod turns;

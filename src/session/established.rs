@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
+use super::ack::AckFrame;
 use super::acks::AckSchedule;
 use super::bucket;
 use super::counters::Counters;
+use super::entropy::Entropy;
 use super::express::EXPRESS_SIZE;
 use super::flight::{Flight, Verdict};
 use super::frame::{Frame, Reader, SessionClose};
@@ -20,6 +22,7 @@ use super::path::PathId;
 use super::price;
 use super::seal::{Draft, Opener, Sealer};
 use super::sid::PathKey;
+use super::skips::Skips;
 use super::streams::{Sent, Streams};
 
 /// After this long without a word from the peer it is asked for one, and again as often until it answers.
@@ -65,6 +68,8 @@ pub(super) struct Established {
     /// The path numbers that were used.
     pub(super) path_numbers: Counters,
     sealer: Sealer,
+    /// The counters that no packet of ours has.
+    skips: Skips,
     opener: Opener,
     received: Counters,
     acks: AckSchedule,
@@ -109,7 +114,13 @@ pub(super) enum BadPacket {
 
 impl Established {
     /// A session that has just been agreed on.
-    pub(super) fn new(now: Instant, id: SessionId, keys: SessionKeys, streams: Streams) -> Self {
+    pub(super) fn new(
+        now: Instant,
+        id: SessionId,
+        keys: SessionKeys,
+        streams: Streams,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
         Self {
             id,
@@ -119,6 +130,7 @@ impl Established {
             jids: Jids::default(),
             path_numbers: Counters::new(PATH_RANGES),
             sealer,
+            skips: Skips::new(entropy),
             opener,
             received: Counters::new(RANGES),
             acks: AckSchedule::default(),
@@ -188,6 +200,9 @@ impl Established {
         match frame {
             Frame::Ping => {}
             Frame::Ack(ack) => {
+                if self.is_made_up(&ack) {
+                    return Err(BadPacket::Violation);
+                }
                 let verdict = self.flight.on_ack(now, ack.ranges());
                 self.settle(verdict);
             }
@@ -202,6 +217,11 @@ impl Established {
             }
         }
         Ok(None)
+    }
+
+    /// Whether it acknowledges what was never sent (RFC 9000 section 13.1).
+    fn is_made_up(&self, ack: &AckFrame) -> bool {
+        ack.largest() >= self.sealer.next_counter() || ack.ranges().any(|range| self.skips.touch(&range))
     }
 
     fn settle(&mut self, verdict: Verdict<Cargo>) {
@@ -245,9 +265,15 @@ impl Established {
     }
 
     /// The next packet, in a block of at most `room` bytes.
-    pub(super) fn next_packet(&mut self, now: Instant, path: PathId, room: usize) -> Option<Bytes> {
+    pub(super) fn next_packet(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        room: usize,
+        entropy: &mut dyn Entropy,
+    ) -> Option<Bytes> {
         self.held_since = None;
-        self.packet(now, path, room, Streams::write_frames)
+        self.packet(now, path, (room, Streams::write_frames), entropy)
     }
 
     /// Whether there is something for an express packet.
@@ -256,17 +282,29 @@ impl Established {
     }
 
     /// The next packet for the streams that have little to send.
-    pub(super) fn express_packet(&mut self, now: Instant, path: PathId) -> Option<Bytes> {
-        self.packet(now, path, EXPRESS_SIZE, Streams::write_little)
+    pub(super) fn express_packet(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        entropy: &mut dyn Entropy,
+    ) -> Option<Bytes> {
+        self.packet(now, path, (EXPRESS_SIZE, Streams::write_little), entropy)
     }
 
-    fn packet(&mut self, now: Instant, path: PathId, size: usize, write: WriteFrames) -> Option<Bytes> {
+    /// A packet in a block of at most `size` bytes, with what `write` says of the streams.
+    fn packet(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        (size, write): (usize, WriteFrames),
+        entropy: &mut dyn Entropy,
+    ) -> Option<Bytes> {
         let mut draft = Draft::new(size.min(self.streams.unsent_bytes() + AROUND));
         let cargo = self.load(now, &mut draft, size, write);
         if draft.is_empty() {
             return None;
         }
-        let (counter, block) = self.seal(draft, size)?;
+        let (counter, block) = self.seal(draft, size, entropy)?;
         self.carried = self.carried.saturating_add(block.len());
         if let Some(cargo) = cargo {
             self.flight.on_sent(now, counter, path, cargo);
@@ -276,14 +314,17 @@ impl Established {
     }
 
     /// The last packet: nothing that was written before has to arrive any more.
-    pub(super) fn farewell(&mut self, reason: SessionClose) -> Option<Bytes> {
+    pub(super) fn farewell(&mut self, reason: SessionClose, entropy: &mut dyn Entropy) -> Option<Bytes> {
         let mut draft = Draft::new(0);
         Frame::Close { reason }.encode(draft.buffer());
-        self.seal(draft, usize::MAX).map(|(_, block)| block)
+        self.seal(draft, usize::MAX, entropy).map(|(_, block)| block)
     }
 
     /// None when the session has sent as much as it may.
-    fn seal(&mut self, mut draft: Draft, room: usize) -> Option<(u64, Bytes)> {
+    fn seal(&mut self, mut draft: Draft, room: usize, entropy: &mut dyn Entropy) -> Option<(u64, Bytes)> {
+        if self.skips.leaves_out(self.sealer.next_counter(), entropy) {
+            self.sealer.skip();
+        }
         draft.pad_to(bucket::holding(draft.packet_len()).min(room));
         self.sealer.seal(draft).ok()
     }

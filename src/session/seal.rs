@@ -113,6 +113,11 @@ impl Sealer {
         Ok((counter, packet.into()))
     }
 
+    /// Leaves the next counter out: no packet will ever have it.
+    pub(super) fn skip(&mut self) {
+        self.advance();
+    }
+
     fn advance(&mut self) {
         self.counter += 1;
         if self.counter.trailing_zeros() >= EPOCH_BITS {

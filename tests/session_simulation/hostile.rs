@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hexchat_pt::protocol::Address;
-use hexchat_pt::session::frame::Frame;
+use hexchat_pt::session::ack::AckFrame;
+use hexchat_pt::session::frame::{Frame, SessionClose};
 use hexchat_pt::session::{Config, Endpoint, IqId};
 
 use crate::puppet::{Puppet, accept, block_bytes, bridge, iq_of, jid, sent, wait};
@@ -63,4 +64,61 @@ fn the_ids_that_one_client_gets_say_nothing_of_what_another_one_does() {
     assert!(ids.len() >= 10, "{} ids", ids.len());
     let near = ids.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1 << 64).count();
     assert_eq!(near, 0, "{ids:?}");
+}
+
+/// An acknowledgement of these counters alone.
+fn ack(counters: std::ops::Range<u64>) -> Frame {
+    Frame::Ack(AckFrame::new([counters]).unwrap())
+}
+
+#[test]
+fn an_acknowledgement_of_a_packet_that_was_never_sent_ends_the_session() {
+    for beyond in [1, 2, 1 << 40] {
+        let now = Instant::now();
+        let mut bridge = bridge(now, Config::default());
+        let (mut client, _) = download(&mut bridge, now);
+        let highest =
+            sent(&mut bridge, now).iter().find_map(|transmit| client.open(&transmit.stanza)).unwrap().0;
+        client.send(&mut bridge, now, &[ack(highest..highest + 1)]);
+        assert_eq!(bridge.session_count(), 1, "it was sent");
+        client.send(&mut bridge, now, &[ack(highest + beyond..highest + beyond + 1)]);
+        assert_eq!(client.closed(&sent(&mut bridge, now)), Some(SessionClose::ProtocolViolation), "{beyond}");
+        assert_eq!(bridge.session_count(), 0);
+    }
+}
+
+/// A client that answers every IQ and, when a packet with this counter has come, acknowledges what `acked` says: the counters
+/// that have come, and why the bridge has closed the session if it has.
+fn acknowledge(acked: impl Fn(u64) -> Frame) -> (Vec<u64>, Option<SessionClose>) {
+    let mut now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let (mut client, stream) = download(&mut bridge, now);
+    let mut used = Vec::new();
+    for _ in 0..40 {
+        fill(&mut bridge, now, stream);
+        for transmit in wait(&mut bridge, &mut now, SECOND / 100) {
+            let Some((counter, frames)) = client.open(&transmit.stanza) else { continue };
+            if let Some(Frame::Close { reason }) = frames.first() {
+                return (used, Some(*reason));
+            }
+            used.push(counter);
+            if let Some(iq) = iq_of(&transmit.stanza) {
+                client.answer(&mut bridge, now, iq);
+            }
+            client.send(&mut bridge, now, &[acked(counter)]);
+        }
+    }
+    (used, None)
+}
+
+#[test]
+fn counters_are_left_out_now_and_then_and_whoever_acknowledges_those_too_has_made_it_up() {
+    let (used, closed) = acknowledge(|counter| ack(counter..counter + 1));
+    assert_eq!(closed, None, "an honest one acknowledges what has come");
+    let highest = *used.last().unwrap();
+    let left_out = highest + 1 - used.len() as u64;
+    assert!((2..=16).contains(&left_out), "{left_out} of {highest} are left out");
+    let (used, closed) = acknowledge(|counter| ack(0..counter + 1));
+    assert_eq!(closed, Some(SessionClose::ProtocolViolation), "a blind one is found out");
+    assert!(used.len() < 64, "after {} packets", used.len());
 }

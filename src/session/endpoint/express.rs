@@ -12,7 +12,7 @@ impl Endpoint {
         let session = self.sessions.get_mut(&key)?;
         let state = session.state.as_mut().filter(|state| state.wants_express())?;
         let path = express::choose(open_paths(&session.ways, &self.ways), now)?;
-        let block = state.express_packet(now, path)?;
+        let block = state.express_packet(now, path, &mut *self.entropy)?;
         let transmit = self.block(now, path, block);
         if let Some(way) = self.ways.get_mut(&path) {
             way.path.note_express();

@@ -71,7 +71,7 @@ impl Endpoint {
         let key = self.replace_if_lost(now, key, id);
         let streams = Streams::new(Role::Client, self.config.stream_limits(), credit_of(welcome.credits));
         let Some(session) = self.sessions.get_mut(&key) else { return };
-        session.state = Some(Established::new(now, welcome.session, keys, streams));
+        session.state = Some(Established::new(now, welcome.session, keys, streams, &mut *self.entropy));
         self.open_waiting(key);
         self.announce_jids(key);
         self.on_way_open(now, id);
@@ -233,7 +233,7 @@ impl Endpoint {
     ) {
         let streams = Streams::new(Role::Bridge, self.config.stream_limits(), credit_of(credits));
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.state = Some(Established::new(now, id, keys, streams));
+            session.state = Some(Established::new(now, id, keys, streams, &mut *self.entropy));
             self.by_id.insert(id, key);
         }
     }

@@ -60,7 +60,7 @@ impl Endpoint {
             self.timers.arm(TimerKey::Session(key), until);
             return None;
         }
-        let block = state.next_packet(now, path, room)?;
+        let block = state.next_packet(now, path, room, &mut *self.entropy)?;
         let is_backed_up = state.streams.is_backed_up();
         self.answers.ride_along(now, block.len());
         let transmit = self.block(now, path, block);

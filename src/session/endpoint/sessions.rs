@@ -214,7 +214,8 @@ impl Endpoint {
         let works =
             |way: &Way| way.is_open() && self.accounts.get(&way.via).is_some_and(|account| account.is_online);
         let path = session.ways.iter().find(|id| self.ways.get(id).is_some_and(works)).copied();
-        let block = session.state.as_mut().and_then(|state| state.farewell(reason));
+        let entropy = &mut *self.entropy;
+        let block = session.state.as_mut().and_then(|state| state.farewell(reason, entropy));
         if let (Some(path), Some(block)) = (path, block) {
             self.send_block(now, path, block);
         }
