@@ -16,8 +16,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// What no step of a test may take longer than.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// What no step of a test may take longer than. It is less than an attempt to log in takes until it is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Much longer than the test.
 const LONG: Duration = Duration::from_secs(600);
 
