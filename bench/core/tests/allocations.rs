@@ -40,8 +40,8 @@ const SECURE: [Ceiling; 6] = [
 ];
 
 const CLASSIC: [Ceiling; 4] = [
-    at_most(CELL, Side::Out, 112.0, 21.1),
-    at_most(CELL, Side::Back, 130.0, 31.5),
+    at_most(CELL, Side::Out, 112.0, 21.5),
+    at_most(CELL, Side::Back, 130.0, 32.5),
     at_most(MIDDLE, Side::Out, 112.0, 5.4),
     at_most(MIDDLE, Side::Back, 130.0, 10.2),
 ];
