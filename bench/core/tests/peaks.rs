@@ -1,6 +1,6 @@
 //! What a stanza costs at most while it is read, however it is made: anybody can send one.
 
-#![allow(clippy::print_stdout, reason = "a test's")]
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "a test's")]
 
 use hexchat_pt::config::Limits;
 use hexchat_pt::xmpp::framer::Framer;
