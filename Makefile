@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo bench bench-quick bench-readme bench-core scale test lint deps demo-deps cargo clean
+.PHONY: help build demo bench bench-quick bench-readme bench-core scale siege test lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -41,6 +41,9 @@ scale: cargo ## Simulate a bridge with ten thousand clients (minutes)
 # Memory is measured in a process of its own.
 	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1 what_an_idle_session_costs
 	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1 --skip what_an_idle_session_costs
+
+siege: deps ## Let hostile clients besiege a bridge, each attack for ten minutes (two hours)
+	HEXCHAT_SIEGE_SECONDS=$${HEXCHAT_SIEGE_SECONDS:-600} $(CARGO) test --locked --test siege -- --nocapture --test-threads 1
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::ca::{Certificate, certificate_for};
@@ -39,6 +39,7 @@ impl Ejabberd {
     ///
     /// When it does not come up, with its last words.
     pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
+        ensure!(!matches!(rate, Rate::StockBut(_)), "all users of ejabberd have the same limits here");
         try_ports(|| {
             let mut server = Self::prepare(rate, users)?;
             server.run()?;
@@ -170,7 +171,7 @@ impl Ejabberd {
     fn config(&self) -> String {
         let starttls = if self.rate == Rate::Overheard { "starttls" } else { "starttls_required" };
         let shaper = match self.rate {
-            Rate::Stock => "normal",
+            Rate::Stock | Rate::StockBut(_) => "normal",
             Rate::Unlimited | Rate::Overheard => "none",
         };
         // A listener names a rule, not a shaper: one that is not there does not limit.

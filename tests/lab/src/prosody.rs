@@ -196,8 +196,9 @@ impl Prosody {
         // Without a configuration of its own the module has limits all the same.
         let encryption = self.rate != Rate::Overheard;
         let (limits_module, limits) = match self.rate {
-            Rate::Stock => ("\"limits\"; ", "limits = { c2s = { rate = \"10kb/s\"; }; }"),
-            Rate::Unlimited | Rate::Overheard => ("", ""),
+            Rate::Stock => ("\"limits\"; ", limits_except(&[])),
+            Rate::StockBut(users) => ("\"limits\"; ", limits_except(users)),
+            Rate::Unlimited | Rate::Overheard => ("", String::new()),
         };
         format!(
             r#"data_path = "{folder}/data"
@@ -226,4 +227,10 @@ VirtualHost "{DOMAIN}"
             certificate = certificate.display(),
         )
     }
+}
+
+/// Debian's limits, for all but these users.
+fn limits_except(users: &[&str]) -> String {
+    let jids: String = users.iter().map(|user| format!("\"{user}@{DOMAIN}\"; ")).collect();
+    format!("limits = {{ c2s = {{ rate = \"10kb/s\"; }}; }}\nunlimited_jids = {{ {jids}}}")
 }

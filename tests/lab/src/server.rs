@@ -17,6 +17,9 @@ pub const DOMAIN: &str = "chat.example";
 pub enum Rate {
     /// As Debian's package is configured: about 10 kB/s with Prosody, 3 kB/s with ejabberd.
     Stock,
+    /// The same, but for these users, who send as fast as they can: as those do who come from another server. Only
+    /// Prosody can be started so.
+    StockBut(&'static [&'static str]),
     /// Without limit.
     Unlimited,
     /// As fast as it can, and for clients that do without TLS, so that what they say can be recorded.

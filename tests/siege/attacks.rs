@@ -1,0 +1,283 @@
+//! What hostile clients do. Each attack goes on until it is told to stop: who is thrown out comes again, as often as the
+//! bridge lets him in.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use hexchat_pt::session::frame::Frame;
+
+use crate::intruder::{Intruder, SessionId};
+use crate::siege::{Camp, INTRUDERS, MAX_SESSIONS};
+use crate::target::DOWNLOAD;
+
+/// How long an attacker who was thrown out, or not let in, waits before he tries again: 20 times a minute. The bridge of these
+/// tests allows 120, so that what an attack has to have is there soon.
+const COMES_AGAIN: Duration = Duration::from_secs(3);
+
+/// How often what happens without pause happens.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How often sessions are kept alive that nothing else is said in.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// All of them.
+async fn intruders(camp: &Camp) -> Vec<Intruder> {
+    let mut intruders = Vec::new();
+    for user in INTRUDERS {
+        intruders.push(camp.intruder(user).await);
+    }
+    intruders
+}
+
+/// A session, as soon as the bridge lets one in; none when the attack is over before.
+async fn let_in(eve: &mut Intruder, camp: &Camp) -> Option<SessionId> {
+    while !camp.is_over() {
+        if let Some(session) = eve.shake_hands().await {
+            return Some(session);
+        }
+        camp.take_position();
+        eve.rest(COMES_AGAIN).await;
+    }
+    None
+}
+
+/// Keeps as many sessions as the bridge lets it, of those that `begin` has made something of.
+async fn hold(eve: &mut Intruder, camp: &Camp, wanted: usize, begin: impl AsyncFn(&mut Intruder, SessionId)) {
+    let mut said = Instant::now();
+    while !camp.is_over() {
+        for _ in eve.open_sessions().len()..wanted {
+            let Some(session) = eve.shake_hands().await else { break };
+            begin(eve, session).await;
+        }
+        camp.take_position();
+        eve.rest(COMES_AGAIN).await;
+        if said.elapsed() >= KEEP_ALIVE {
+            said = Instant::now();
+            for session in eve.open_sessions() {
+                eve.say(session, &[Frame::Ping]).await;
+            }
+        }
+    }
+}
+
+/// Downloads without reading: claims that requests were answered that it has not seen, and acknowledges packets that it has
+/// not got. Ids are guessed as a counter goes on from those that were seen, and at random.
+pub(crate) async fn claim_what_never_came(camp: Camp) {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    while let Some(session) = let_in(&mut eve, &camp).await {
+        eve.ids.clear();
+        eve.answers = true;
+        eve.open_stream(session, 0, &camp.target, &[DOWNLOAD]).await;
+        eve.rest(Duration::from_secs(1)).await;
+        eve.answers = false;
+        camp.take_position();
+        let mut guesses = Guesses::after(&eve.ids);
+        while !camp.is_over() && eve.is_open(session) {
+            for id in guesses.next_round() {
+                eve.claim_result(&id).await;
+            }
+            eve.acknowledge_everything(session).await;
+            eve.rest(TICK).await;
+        }
+        eve.rest(COMES_AGAIN).await;
+    }
+}
+
+/// Ids that may be those of requests to come. A guess that comes too early is in vain, and what it would have answered fills
+/// the window: so the numbers are swept again and again, each time a little further.
+struct Guesses {
+    prefix: String,
+    /// The newest that was seen.
+    seen: u64,
+    next: u64,
+    end: u64,
+    sweeps: u64,
+}
+
+impl Guesses {
+    /// So many guesses at a time.
+    const ROUND: u64 = 50;
+    /// How much further each sweep goes.
+    const FURTHER: u64 = 300;
+    /// How far back a sweep begins, but for each eighth, which begins at the beginning.
+    const BACK: u64 = 1000;
+
+    fn after(ids: &[String]) -> Self {
+        let newest = ids.last().map(String::as_str).unwrap_or_default();
+        let prefix = newest.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let seen = newest[prefix.len()..].parse().unwrap_or_default();
+        Self { prefix: prefix.to_owned(), seen, next: seen, end: seen + Self::FURTHER, sweeps: 0 }
+    }
+
+    fn next_round(&mut self) -> Vec<String> {
+        if self.next >= self.end {
+            self.sweeps += 1;
+            self.end += Self::FURTHER;
+            let is_whole = self.sweeps.is_multiple_of(8);
+            self.next = if is_whole { self.seen } else { self.seen.max(self.end.saturating_sub(Self::BACK)) };
+        }
+        let numbers = self.next..self.next + Self::ROUND;
+        self.next = numbers.end;
+        let random = format!("{:032x}", rand::random::<u128>());
+        numbers.map(|number| format!("{}{number}", self.prefix)).chain([random]).collect()
+    }
+}
+
+/// Sends small blocks, so many in a second, and reads no answer: each is to be answered with its id.
+async fn send_small_blocks(camp: Camp, in_a_second: f64, suffix: &str) {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    while let Some(session) = let_in(&mut eve, &camp).await {
+        camp.take_position();
+        let (start, mut sent) = (Instant::now(), 0.0);
+        while !camp.is_over() && eve.is_open(session) {
+            while sent < start.elapsed().as_secs_f64() * in_a_second {
+                eve.say_as(session, &[Frame::Ping], suffix).await;
+                sent += 1.0;
+            }
+            eve.rest(TICK).await;
+        }
+        eve.rest(COMES_AGAIN).await;
+    }
+}
+
+/// 400 small blocks a second, whose answers are as short as answers can be.
+pub(crate) async fn ask_for_many_answers(camp: Camp) {
+    send_small_blocks(camp, 400.0, "").await;
+}
+
+/// Small blocks whose ids have 2 kB, and so their answers.
+pub(crate) async fn ask_for_long_answers(camp: Camp) {
+    send_small_blocks(camp, 1000.0, &"x".repeat(2000)).await;
+}
+
+/// Sends what takes little to send and much to keep: a byte for each of thousands of streams that are never opened, pieces
+/// with gaps between them, packets whose counters are far apart.
+pub(crate) async fn send_small_things(camp: Camp) {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    hold(&mut eve, &camp, 10, async |eve, session| {
+        let byte =
+            |stream, offset| Frame::Data { stream, offset, data: Bytes::from_static(b"x"), fin: false };
+        let unopened = (0..5_000).map(|stream| byte(stream, 0));
+        let gaps = (0..1_000).flat_map(|stream| (1..16).map(move |piece| byte(stream, 2 * piece)));
+        let frames: Vec<Frame> = unopened.chain(gaps).collect();
+        for frames in frames.chunks(2_000) {
+            eve.say(session, frames).await;
+        }
+        for _ in 0..1_000 {
+            eve.skip_counter(session);
+            eve.say(session, &[Frame::Ping]).await;
+        }
+    })
+    .await;
+}
+
+/// Fills what a session may keep, but for a part of it: the first byte of each stream never comes.
+async fn leave_gaps(eve: &mut Intruder, session: SessionId, share: f64) {
+    const PIECE: usize = 32 * 1024;
+    let credits = eve.credits(session);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of bytes")]
+    let mut left = (f64::from(credits.session) * share) as usize;
+    for stream in 0.. {
+        let mut offset = 1;
+        while offset + PIECE as u64 <= u64::from(credits.stream) {
+            if left < PIECE || !eve.is_open(session) {
+                return;
+            }
+            let data = Bytes::from(vec![0; PIECE]);
+            eve.say(session, &[Frame::Data { stream, offset, data, fin: false }]).await;
+            offset += PIECE as u64;
+            left -= PIECE;
+        }
+    }
+}
+
+/// Nine sixteenths of what the bridge keeps for all, in gaps of streams that are never opened.
+pub(crate) async fn keep_gaps(camp: Camp) {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    hold(&mut eve, &camp, 9, async |eve, session| leave_gaps(eve, session, 0.5).await).await;
+}
+
+/// More than the bridge keeps for all, in sessions each of which keeps less than an honest one.
+pub(crate) async fn stay_below_the_greediest(camp: Camp) {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    hold(&mut eve, &camp, 12, async |eve, session| leave_gaps(eve, session, 0.8).await).await;
+}
+
+/// Ten accounts make more sessions together than there may be, and say a word in each now and then.
+pub(crate) async fn hold_all_sessions(camp: Camp) {
+    let mut intruders = intruders(&camp).await;
+    let each = MAX_SESSIONS / intruders.len() + 1;
+    join_all(intruders.iter_mut().map(|eve| hold(eve, &camp, each, async |_, _| ()))).await;
+}
+
+/// Opens as many streams in one session as that may have, to a target that accepts all.
+pub(crate) async fn open_all_streams(camp: Camp) {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    hold(&mut eve, &camp, 1, async |eve, session| {
+        let open = |stream| Frame::Open { stream, target: camp.target.clone() };
+        for streams in (0..1_100).map(open).collect::<Vec<_>>().chunks(100) {
+            eve.say(session, streams).await;
+            eve.rest(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+}
+
+/// Ten accounts begin handshakes and finish none.
+pub(crate) async fn knock_and_run_away(camp: Camp) {
+    let mut intruders = intruders(&camp).await;
+    for round in 0.. {
+        if camp.is_over() {
+            return;
+        }
+        // All places are taken by now.
+        if round == 10 {
+            camp.take_position();
+        }
+        for eve in &mut intruders {
+            eve.knock().await;
+            eve.rest(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Only pings, and looks at the ids of what comes from the bridge: returns them.
+pub(crate) async fn watch_ids(camp: Camp) -> Vec<String> {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    let session = eve.shake_hands().await.expect("a session");
+    camp.take_position();
+    while !camp.is_over() {
+        eve.say(session, &[Frame::Ping]).await;
+        eve.rest(Duration::from_millis(100)).await;
+    }
+    eve.ids
+}
+
+/// How many further paths an attacker tries to open. Servers let one user log in no more often.
+const PATHS: usize = 60;
+
+/// Opens paths of one session from ever further resources: returns how many were granted.
+pub(crate) async fn open_paths_without_end(camp: Camp) -> usize {
+    let mut eve = camp.intruder(INTRUDERS[0]).await;
+    let session = eve.shake_hands().await.expect("a session");
+    let mut others = Vec::new();
+    for number in 0..PATHS {
+        others.push(camp.intruder_at(INTRUDERS[0], &format!("r{number}")).await);
+    }
+    let jids = others.iter().map(|other| other.jid().clone()).collect();
+    eve.say(session, &[Frame::Jids { serial: 1, jids }]).await;
+    let mut granted = 0;
+    for (number, other) in others.iter_mut().enumerate() {
+        granted += usize::from(other.open_path_of(&eve, session, number as u64).await);
+    }
+    camp.take_position();
+    while !camp.is_over() {
+        eve.say(session, &[Frame::Ping]).await;
+        eve.rest(Duration::from_millis(100)).await;
+        for other in &mut others {
+            other.rest(Duration::from_millis(1)).await;
+        }
+    }
+    granted
+}

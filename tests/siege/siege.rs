@@ -1,0 +1,320 @@
+//! A bridge, genuine clients and an attack together, and the figures before and meanwhile.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use hexchat_lab::{ChatServer, Kind, Rate};
+use hexchat_pt::protocol::Address;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::genuine::{Figures, Genuine};
+use crate::harness::{Half, PATIENCE};
+use crate::intruder::{Intruder, Line};
+use crate::target::Target;
+
+/// The users of hostile clients.
+pub(crate) const INTRUDERS: [&str; 10] =
+    ["eve0", "eve1", "eve2", "eve3", "eve4", "eve5", "eve6", "eve7", "eve8", "eve9"];
+/// The user of the bridge.
+const BRIDGE: &str = "bob";
+/// The user of the client that is there before the attack.
+const VICTIM: &str = "alice";
+/// The users of those that come while it goes on.
+const NEWCOMERS: [&str; 3] = ["alice2", "alice3", "alice4"];
+
+/// How much all sessions together may keep in these tests, in bytes: small, so that it is full within a second.
+const QUEUE_TOTAL: usize = 8 << 20;
+
+/// How many sessions there may be at once in these tests.
+pub(crate) const MAX_SESSIONS: usize = 40;
+
+/// What the kernel may count beyond the budget, in bytes: what allocators hold back, buffers of sockets' tasks, the parser.
+const BESIDE: usize = 8 << 20;
+
+/// The soft limit of descriptors that a process usually starts with.
+const DESCRIPTORS: u64 = 1024;
+
+/// How much of its idle rate a genuine client keeps: half, of which measuring over seconds takes a tenth.
+const RATE_KEPT: f64 = 0.45;
+
+/// How many times as long an echo may take, ...
+const LATENCY_FACTOR: u32 = 4;
+/// ... and how much longer because everything shares this machine.
+const LATENCY_MARGIN: Duration = Duration::from_millis(100);
+
+/// How much is uploaded to where nobody reads it: more than the kernel keeps between the bridge and its target.
+const UPLOAD: usize = 16 << 20;
+
+/// How long an attack may take until it is as bad as it gets.
+const PREPARATION: Duration = Duration::from_secs(90);
+
+/// Only one at a time: each measures what the machine can do.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// How a siege differs from others.
+pub(crate) struct Plan {
+    /// How fast accounts may send.
+    pub(crate) rate: Rate,
+    /// Whether the genuine client has an upload that the target does not read yet.
+    pub(crate) has_upload: bool,
+    /// For how long figures are taken, before and during the attack.
+    pub(crate) time: Duration,
+}
+
+impl Plan {
+    /// Over a server that slows nobody down.
+    pub(crate) fn unlimited() -> Self {
+        Self { rate: Rate::Unlimited, has_upload: false, time: Duration::from_secs(4) }
+    }
+
+    /// Over a server that reads 10 kB/s from each account, and from those of attackers what they send.
+    pub(crate) fn shaped() -> Self {
+        Self { rate: Rate::StockBut(&INTRUDERS), has_upload: false, time: Duration::from_secs(8) }
+    }
+
+    fn attack_time(&self) -> Duration {
+        let seconds = std::env::var("HEXCHAT_SIEGE_SECONDS").ok();
+        seconds.map_or(self.time, |seconds| Duration::from_secs(seconds.parse().expect("seconds")))
+    }
+}
+
+/// What an attack has at hand.
+#[derive(Clone)]
+pub(crate) struct Camp {
+    server: Arc<ChatServer>,
+    line: Line,
+    /// What streams may lead to.
+    pub(crate) target: Address,
+    in_position: mpsc::Sender<()>,
+    is_over: watch::Receiver<bool>,
+}
+
+impl Camp {
+    /// A hostile client that is logged in.
+    pub(crate) async fn intruder(&self, user: &str) -> Intruder {
+        self.intruder_at(user, "").await
+    }
+
+    /// The same, with this resource.
+    pub(crate) async fn intruder_at(&self, user: &str, resource: &str) -> Intruder {
+        Intruder::log_in(&self.server, user, resource, &self.line).await
+    }
+
+    /// The attack is as bad as it gets.
+    pub(crate) fn take_position(&self) {
+        // Nobody listens any more when it does so again.
+        let _ = self.in_position.send(());
+    }
+
+    /// Whether the attack has to stop.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.is_over.borrow()
+    }
+}
+
+/// What became of everybody.
+pub(crate) struct Report<T> {
+    idle: Figures,
+    attacked: Figures,
+    /// By how much the most memory that the bridge ever had grew by the attack, in bytes.
+    grown: usize,
+    newcomers: Vec<Option<Duration>>,
+    /// Whether the upload arrived, if there was one.
+    upload: Option<bool>,
+    /// What the attack found.
+    pub(crate) found: T,
+}
+
+impl<T> Report<T> {
+    /// Genuine clients hardly notice, new ones get in, and the bridge's memory stays within its bound.
+    pub(crate) fn assert_held(&self) {
+        let (idle, attacked) = (&self.idle, &self.attacked);
+        let mut broken = Vec::new();
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                broken.push(what.to_owned());
+            }
+        };
+        must(attacked.rate() >= RATE_KEPT * idle.rate(), "the rate fell below half");
+        for share in [0.5, 0.9] {
+            let most = LATENCY_FACTOR * idle.latency(share) + LATENCY_MARGIN;
+            must(attacked.latency(share) <= most, &format!("latency ({share}) grew to more than {most:?}"));
+        }
+        must(self.grown <= QUEUE_TOTAL + BESIDE, "memory grew beyond the budget");
+        must(self.newcomers.iter().all(Option::is_some), "new clients did not get in");
+        must(self.upload != Some(false), "the upload did not arrive");
+        assert!(broken.is_empty(), "{}\n{self}", broken.join("\n"));
+    }
+}
+
+impl<T> fmt::Display for Report<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (idle, attacked) = (&self.idle, &self.attacked);
+        let milliseconds = |figures: &Figures, share| figures.latency(share).as_secs_f64() * 1e3;
+        write!(
+            f,
+            "rate {:.1} -> {:.1} kB/s, echo {:.0} -> {:.0} ms (p90 {:.0} -> {:.0}), memory +{:.1} MB, new clients",
+            idle.rate() / 1e3,
+            attacked.rate() / 1e3,
+            milliseconds(idle, 0.5),
+            milliseconds(attacked, 0.5),
+            milliseconds(idle, 0.9),
+            milliseconds(attacked, 0.9),
+            self.grown as f64 / 1e6,
+        )?;
+        for newcomer in &self.newcomers {
+            match newcomer {
+                Some(time) => write!(f, " {:.1} s", time.as_secs_f64())?,
+                None => write!(f, " shut out")?,
+            }
+        }
+        match self.upload {
+            Some(true) => write!(f, ", the upload arrived"),
+            Some(false) => write!(f, ", the upload was lost"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs a siege, and prints a line of figures under `name`.
+pub(crate) fn besiege<F, T>(
+    name: &str,
+    plan: &Plan,
+    attack: impl FnOnce(Camp) -> F + Send + 'static,
+) -> Report<T>
+where
+    F: Future<Output = T>,
+    T: Send + 'static,
+{
+    let _turn = take_turn();
+    raise_descriptors();
+    let runtime = Runtime::new().unwrap();
+    let mut ground = Ground::prepare(&runtime, plan.rate);
+    let victim = ground.genuine(VICTIM);
+    assert!(victim.gets_in().is_some(), "nothing works even without an attack: {:?}", victim.log());
+    let idle = victim.measure(plan.time);
+    let upload = plan.has_upload.then(|| victim.upload(UPLOAD));
+    let before = ground.peak_memory();
+    let attacking = ground.begin(&runtime, attack);
+    let attacked = victim.measure(plan.attack_time());
+    let newcomers = NEWCOMERS.iter().map(|user| ground.genuine(user).gets_in()).collect();
+    let grown = ground.peak_memory().saturating_sub(before);
+    ground.target.read_uploads();
+    let upload = upload.map(arrives);
+    let found = attacking.stop();
+    let report = Report { idle, attacked, grown, newcomers, upload, found };
+    println!("{name}: {report}");
+    report
+}
+
+/// Whether an upload arrives now that it is read.
+fn arrives(upload: JoinHandle<io::Result<bool>>) -> bool {
+    let end = Instant::now() + PATIENCE;
+    while !upload.is_finished() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(20));
+    }
+    upload.is_finished() && upload.join().unwrap().is_ok_and(|is_whole| is_whole)
+}
+
+/// An attack that goes on.
+struct Attacking<T> {
+    thread: JoinHandle<T>,
+    stop: watch::Sender<bool>,
+}
+
+impl<T> Attacking<T> {
+    fn stop(self) -> T {
+        self.stop.send_replace(true);
+        self.thread.join().unwrap()
+    }
+}
+
+/// What an attack goes against.
+struct Ground {
+    bridge: Half,
+    target: Target,
+    line_file: String,
+    server: Arc<ChatServer>,
+    _state: TempDir,
+}
+
+impl Ground {
+    fn prepare(runtime: &Runtime, rate: Rate) -> Self {
+        let users = [&[BRIDGE, VICTIM], &NEWCOMERS[..], &INTRUDERS[..]].concat();
+        let server = ChatServer::start(Kind::Prosody, rate, &users).unwrap();
+        let target = runtime.block_on(Target::start());
+        let state = tempfile::Builder::new().prefix("hexchat-bridge-").tempdir().unwrap();
+        let limits = format!(
+            "[limits]\nqueue_total = {QUEUE_TOTAL}\nqueue_per_session = {}\nmax_sessions = {MAX_SESSIONS}\n\
+             handshakes_per_minute_per_jid = 120\nhandshakes_per_minute = 6000\n",
+            QUEUE_TOTAL / 8
+        );
+        let config = server.account_section(BRIDGE, server.address()) + &limits;
+        let allowed = target.address().to_string();
+        let args = ["--secure", "--allow", &allowed];
+        let bridge = with_descriptors(DESCRIPTORS, || Half::start_at(state.path(), "serve", &config, &args));
+        bridge.says("READY ", PATIENCE);
+        let line_file = state.path().join("hexchat_bridgeline.txt").to_str().unwrap().to_owned();
+        Self { bridge, target, line_file, server: Arc::new(server), _state: state }
+    }
+
+    fn genuine(&self, user: &str) -> Genuine {
+        let config = self.server.account_section(user, self.server.address());
+        Genuine::start(&config, &self.line_file, self.target.address())
+    }
+
+    /// Begins an attack, and waits until it is as bad as it gets.
+    fn begin<F: Future<Output = T>, T: Send + 'static>(
+        &self,
+        runtime: &Runtime,
+        attack: impl FnOnce(Camp) -> F + Send + 'static,
+    ) -> Attacking<T> {
+        let (stop, is_over) = watch::channel(false);
+        let (in_position, position) = mpsc::channel();
+        let camp = Camp {
+            server: Arc::clone(&self.server),
+            line: Line::read(&fs::read_to_string(&self.line_file).unwrap()),
+            target: self.target.address().into(),
+            in_position,
+            is_over,
+        };
+        let handle = runtime.handle().clone();
+        let thread = thread::spawn(move || handle.block_on(attack(camp)));
+        position.recv_timeout(PREPARATION).expect("an attack that takes its position and goes on");
+        Attacking { thread, stop }
+    }
+
+    /// The most memory that the bridge has had so far, in bytes (proc(5)).
+    fn peak_memory(&mut self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.bridge.process().pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    }
+}
+
+fn take_turn() -> MutexGuard<'static, ()> {
+    // One that failed does not stop the others.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// We are attackers and target in one process.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+}
+
+/// Runs `start` while so many descriptors are the soft limit, which children inherit.
+fn with_descriptors<T>(limit: u64, start: impl FnOnce() -> T) -> T {
+    let ours = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..ours }).unwrap();
+    let started = start();
+    setrlimit(Resource::Nofile, ours).unwrap();
+    started
+}

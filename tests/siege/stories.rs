@@ -1,0 +1,76 @@
+//! Whatever a hostile client does, genuine ones are served, new ones get in, and memory stays within its bound.
+
+use std::collections::BTreeSet;
+
+use crate::attacks;
+use crate::siege::{Plan, besiege};
+
+#[test]
+fn results_that_are_guessed_and_acknowledgements_of_what_never_came_gain_nothing() {
+    let report = besiege("results guessed", &Plan::shaped(), attacks::claim_what_never_came);
+    report.assert_held();
+}
+
+#[test]
+fn answers_to_four_hundred_blocks_a_second_do_not_stand_before_everybody_else() {
+    besiege("many answers", &Plan::shaped(), attacks::ask_for_many_answers).assert_held();
+}
+
+#[test]
+fn answers_whose_ids_are_long_do_not_pile_up() {
+    besiege("long answers", &Plan::shaped(), attacks::ask_for_long_answers).assert_held();
+}
+
+#[test]
+fn what_is_small_on_the_wire_and_large_in_memory_has_its_price() {
+    besiege("small things", &Plan::unlimited(), attacks::send_small_things).assert_held();
+}
+
+#[test]
+fn gaps_in_nine_sessions_do_not_slow_down_the_downloads_of_others() {
+    besiege("gaps", &Plan::unlimited(), attacks::keep_gaps).assert_held();
+}
+
+#[test]
+fn who_makes_as_many_sessions_as_there_may_be_does_not_shut_others_out() {
+    besiege("all sessions", &Plan::unlimited(), attacks::hold_all_sessions).assert_held();
+}
+
+#[test]
+fn who_opens_a_thousand_streams_leaves_descriptors_to_others() {
+    besiege("all streams", &Plan::unlimited(), attacks::open_all_streams).assert_held();
+}
+
+#[test]
+fn ten_accounts_that_begin_handshakes_and_finish_none_do_not_shut_others_out() {
+    besiege("half-open", &Plan::unlimited(), attacks::knock_and_run_away).assert_held();
+}
+
+#[test]
+fn the_ids_of_the_bridges_requests_say_nothing_of_what_it_does_for_others() {
+    let report = besiege("ids", &Plan::unlimited(), attacks::watch_ids);
+    report.assert_held();
+    let ids = &report.found;
+    assert!(ids.len() > 20, "only {} requests came", ids.len());
+    let is_random = |id: &String| {
+        id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit()) && id.as_bytes()[12] == b'4'
+    };
+    assert!(ids.iter().all(is_random), "ids that are no random UUIDs: {:?}", &ids[..20]);
+    let beginnings: BTreeSet<&str> = ids.iter().map(|id| &id[..8]).collect();
+    assert_eq!(beginnings.len(), ids.len(), "ids that begin alike");
+    let rising = ids.windows(2).filter(|pair| pair[0] < pair[1]).count();
+    assert!((ids.len() / 4..ids.len() * 3 / 4).contains(&rising), "{rising} of {} ids rise", ids.len());
+}
+
+#[test]
+fn paths_without_number_are_not_granted() {
+    let report = besiege("paths", &Plan::unlimited(), attacks::open_paths_without_end);
+    report.assert_held();
+    assert!(report.found <= 32, "{} paths were granted", report.found);
+}
+
+#[test]
+fn sessions_just_below_an_honest_one_do_not_make_it_the_greediest() {
+    let plan = Plan { has_upload: true, ..Plan::unlimited() };
+    besiege("just below", &plan, attacks::stay_below_the_greediest).assert_held();
+}
