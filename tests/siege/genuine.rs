@@ -2,7 +2,9 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Half, PATIENCE, random_bytes};
@@ -15,7 +17,16 @@ const CELL: usize = 514;
 const BREATH: Duration = Duration::from_millis(20);
 
 /// An echo that takes longer counts as one that takes so long, and its connection is given up.
-const LATE: Duration = Duration::from_secs(20);
+const LATE: Duration = Duration::from_secs(10);
+
+/// How long a new client may take to get in: longer than a client tries.
+const ENTRANCE: Duration = Duration::from_secs(30);
+
+/// How much is sent at a time, in bytes.
+const PIECE: usize = 16 * 1024;
+
+/// An upload of which nothing was taken for so long is stuck.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// For how long latency and rate are measured in turn.
 const ROUND: Duration = Duration::from_secs(20);
@@ -24,6 +35,22 @@ const ROUND: Duration = Duration::from_secs(20);
 pub(crate) struct Genuine {
     forward: Half,
     entrance: SocketAddr,
+}
+
+/// Bytes on their way to where nobody reads them yet.
+pub(crate) struct Upload {
+    thread: JoinHandle<io::Result<bool>>,
+}
+
+impl Upload {
+    /// Whether all of it arrives, now that it is read.
+    pub(crate) fn arrives(self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while !self.thread.is_finished() && Instant::now() < end {
+            thread::sleep(BREATH);
+        }
+        self.thread.is_finished() && self.thread.join().unwrap().is_ok_and(|is_whole| is_whole)
+    }
 }
 
 /// What a genuine client gets.
@@ -74,7 +101,7 @@ impl Genuine {
     pub(crate) fn gets_in(&self) -> Option<Duration> {
         let start = Instant::now();
         let mut tcp = self.connect(ECHO).ok()?;
-        tcp.set_read_timeout(Some(PATIENCE)).ok()?;
+        tcp.set_read_timeout(Some(ENTRANCE)).ok()?;
         echo(&mut tcp).ok()?;
         Some(start.elapsed())
     }
@@ -131,17 +158,29 @@ impl Genuine {
         figures.time += start.elapsed();
     }
 
-    /// Sends `length` bytes to where they are read later; the outcome is known when they are.
-    pub(crate) fn upload(&self, length: usize) -> thread::JoinHandle<io::Result<bool>> {
+    /// Sends `length` bytes to where they are not read yet, and returns when no more is taken.
+    pub(crate) fn upload(&self, length: usize) -> Upload {
         let connection = self.connect(UPLOAD);
-        thread::spawn(move || {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&sent);
+        let thread = thread::spawn(move || {
             let mut tcp = connection?;
-            tcp.write_all(&random_bytes(length))?;
+            for piece in random_bytes(length).chunks(PIECE) {
+                tcp.write_all(piece)?;
+                counter.fetch_add(piece.len(), Ordering::Relaxed);
+            }
             tcp.shutdown(Shutdown::Write)?;
             let mut arrived = [0; 8];
             tcp.read_exact(&mut arrived)?;
             Ok(u64::from_be_bytes(arrived) == length as u64)
-        })
+        });
+        let mut before = None;
+        while before != Some(sent.load(Ordering::Relaxed)) {
+            before = Some(sent.load(Ordering::Relaxed));
+            thread::sleep(STUCK);
+        }
+        assert!(before < Some(length), "all of an upload was taken, and nobody has read it");
+        Upload { thread }
     }
 
     /// What it has written for a person, so far.

@@ -106,7 +106,7 @@ impl Intruder {
     }
 
     /// Asks for a bytestream with a genuine proof, and waits for nothing.
-    pub(crate) async fn knock(&mut self) -> String {
+    async fn knock(&mut self) -> String {
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60;
         let keys = LineKeys::new(&self.line.line);
         let sid = keys.first_contact(rand::random(), minute, &self.jid, &self.line.bridge).to_string();
@@ -114,8 +114,8 @@ impl Intruder {
         sid
     }
 
-    /// A new session, unless the bridge refuses one.
-    pub(crate) async fn shake_hands(&mut self) -> Option<SessionId> {
+    /// Says the first words of a handshake, unless the bridge refuses the bytestream.
+    pub(crate) async fn begin_handshake(&mut self) -> Option<(String, Initiator)> {
         let sid = self.knock().await;
         self.until_answered(&sid).await.then_some(())?;
         let hello = Hello { credits: Credits { stream: u32::MAX, session: u32::MAX }, resume: None };
@@ -123,6 +123,12 @@ impl Intruder {
         let (initiator, first) =
             Initiator::start(&self.line.line, &parsed, &self.jid, &self.line.bridge, &hello, &mut Random);
         self.request("hello", &data(&sid, 0, &first)).await;
+        Some((sid, initiator))
+    }
+
+    /// A new session, unless the bridge refuses one.
+    pub(crate) async fn shake_hands(&mut self) -> Option<SessionId> {
+        let (sid, initiator) = self.begin_handshake().await?;
         let second = self.until(|stanza| block(stanza, &sid)).await?;
         let (welcome, keys) = initiator.finish(&second).unwrap();
         let sealer = Sealer::new(&keys.send);
@@ -153,8 +159,14 @@ impl Intruder {
         self.say_as(session, frames, "").await;
     }
 
+    /// The same, and waits until it has been answered.
+    pub(crate) async fn say_and_wait(&mut self, session: SessionId, frames: &[Frame]) -> bool {
+        let id = self.say_as(session, frames, "").await;
+        self.until_answered(&id).await
+    }
+
     /// The same, under an id that ends with `suffix`.
-    pub(crate) async fn say_as(&mut self, session: SessionId, frames: &[Frame], suffix: &str) {
+    pub(crate) async fn say_as(&mut self, session: SessionId, frames: &[Frame], suffix: &str) -> String {
         let state = &mut self.sessions[session.0];
         let packet = seal(&mut state.sealer, frames);
         state.requests += 1;
@@ -162,6 +174,7 @@ impl Intruder {
         let payload = data(&state.sid, state.next_seq, &packet);
         state.next_seq = state.next_seq.wrapping_add(1);
         self.request(&id, &payload).await;
+        id
     }
 
     /// Leaves out the counter of the next packet, as if it had been lost.

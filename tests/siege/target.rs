@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 /// Sends back what comes.
@@ -16,6 +16,9 @@ pub(crate) const UPLOAD: u8 = b'U';
 /// How much is sent at a time, in bytes.
 const PIECE: usize = 64 * 1024;
 
+/// How much the kernel keeps of what is not read, in bytes: little, so that the rest is with the bridge.
+const RECEIVED: u32 = 32 * 1024;
+
 /// See the [module](self). Who sends no first byte is kept waiting.
 pub(crate) struct Target {
     address: SocketAddr,
@@ -25,7 +28,10 @@ pub(crate) struct Target {
 impl Target {
     /// Starts one, in tasks of the present runtime.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(RECEIVED).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let (reads_uploads, may_read) = watch::channel(false);
         tokio::spawn(async move {
