@@ -78,6 +78,7 @@ pub(crate) async fn claim_what_never_came(camp: Camp) {
         let mut guesses = Guesses::after(&eve.ids);
         while !camp.is_over() && eve.is_open(session) {
             eve.acknowledge_everything(session).await;
+            guesses.see(&eve.ids);
             for id in guesses.next_round() {
                 eve.claim_result(&id).await;
             }
@@ -101,23 +102,29 @@ struct Guesses {
 impl Guesses {
     /// So many guesses at a time: fewer than the blocks that the bridge makes of one acknowledgement.
     const ROUND: u64 = 8;
-    /// How much further each sweep goes.
-    const FURTHER: u64 = 300;
-    /// How far back a sweep begins, but for each eighth, which begins at the beginning.
-    const BACK: u64 = 1000;
+    /// How much further each sweep goes: no more than what a sweep makes of it, or else it would run away from the blocks.
+    const FURTHER: u64 = 64;
+    /// How far back a sweep begins, ...
+    const BACK: u64 = 512;
+    /// ... but for one in so many, which begins at the newest that was seen.
+    const WHOLE: u64 = 16;
 
     fn after(ids: &[String]) -> Self {
         let newest = ids.last().map(String::as_str).unwrap_or_default();
         let prefix = newest.trim_end_matches(|digit: char| digit.is_ascii_digit());
-        let seen = newest[prefix.len()..].parse().unwrap_or_default();
+        let seen = number_of(newest, prefix).unwrap_or_default();
         Self { prefix: prefix.to_owned(), seen, next: seen, end: seen + Self::FURTHER, sweeps: 0 }
+    }
+
+    fn see(&mut self, ids: &[String]) {
+        self.seen = ids.last().and_then(|id| number_of(id, &self.prefix)).unwrap_or(self.seen);
     }
 
     fn next_round(&mut self) -> Vec<String> {
         if self.next >= self.end {
             self.sweeps += 1;
             self.end += Self::FURTHER;
-            let is_whole = self.sweeps.is_multiple_of(8);
+            let is_whole = self.sweeps.is_multiple_of(Self::WHOLE);
             self.next = if is_whole { self.seen } else { self.seen.max(self.end.saturating_sub(Self::BACK)) };
         }
         let numbers = self.next..self.next + Self::ROUND;
@@ -125,6 +132,10 @@ impl Guesses {
         let random = format!("{:032x}", rand::random::<u128>());
         numbers.map(|number| format!("{}{number}", self.prefix)).chain([random]).collect()
     }
+}
+
+fn number_of(id: &str, prefix: &str) -> Option<u64> {
+    id.strip_prefix(prefix)?.parse().ok()
 }
 
 /// Sends small blocks, so many in a second, and reads no answer: each is to be answered with its id.
