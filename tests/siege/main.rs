@@ -30,7 +30,6 @@ mod intruder;
 #[path = "../looks/prober.rs"]
 #[allow(dead_code, reason = "those who compare our looks use more of it")]
 mod prober;
-#[allow(clippy::module_inception, reason = "it is what all of this is about")]
 mod siege;
 mod stories;
 mod target;
