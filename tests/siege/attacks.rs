@@ -214,10 +214,13 @@ pub(crate) async fn keep_gaps(camp: Camp) {
     hold(&mut eve, &camp, 9, async |eve, session| leave_gaps(eve, session, 0.5).await).await;
 }
 
-/// More than the bridge keeps for all, in sessions each of which keeps less than an honest one.
+/// More than the bridge keeps for all, in sessions of three accounts, each of which keeps less than an honest one.
 pub(crate) async fn stay_below_the_greediest(camp: Camp) {
-    let mut eve = camp.intruder(INTRUDERS[0]).await;
-    hold(&mut eve, &camp, 12, async |eve, session| leave_gaps(eve, session, 0.8).await).await;
+    let mut intruders = intruders(&camp).await;
+    let holding = intruders.iter_mut().take(3).map(|eve| {
+        hold(eve, &camp, 7, async |eve: &mut Intruder, session| leave_gaps(eve, session, 0.4).await)
+    });
+    join_all(holding).await;
 }
 
 /// Ten accounts make more sessions together than there may be, and say a word in each now and then.

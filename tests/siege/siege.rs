@@ -258,9 +258,11 @@ impl Ground {
         let target = runtime.block_on(Target::start());
         let state = tempfile::Builder::new().prefix("hexchat-bridge-").tempdir().unwrap();
         let limits = format!(
-            "[limits]\nqueue_total = {QUEUE_TOTAL}\nqueue_per_session = {}\nmax_sessions = {MAX_SESSIONS}\n\
-             handshakes_per_minute_per_jid = 120\nhandshakes_per_minute = 6000\n",
-            QUEUE_TOTAL / 8
+            "[limits]\nqueue_total = {QUEUE_TOTAL}\nqueue_per_session = {}\nqueue_per_stream = {}\n\
+             max_sessions = {MAX_SESSIONS}\nhandshakes_per_minute_per_jid = 120\nhandshakes_per_minute = 6000\n",
+            QUEUE_TOTAL / 8,
+            // A stream that is stuck leaves the others of its session credit.
+            QUEUE_TOTAL / 16,
         );
         let config = server.account_section(BRIDGE, server.address()) + &limits;
         let allowed = target.address().to_string();
