@@ -5,7 +5,7 @@
 //! every kind: nothing may cost more than its price and a third.
 
 /// A session after its handshake, with its keys and its place in the tables of the endpoint.
-pub(super) const SESSION: usize = 8 * 1024;
+pub(super) const SESSION: usize = 12 * 1024;
 /// A path of a session.
 pub(super) const PATH: usize = 2 * 1024;
 /// A path on which nobody has proved that he holds the keys.

@@ -119,6 +119,7 @@ pub(crate) fn config(clients: usize) -> Config {
         max_streams: 8 * clients,
         max_half_open_sessions: 1024,
         handshakes_per_minute: 10_000,
+        queue_total: Config::default().queue_total.max(clients * 64 * 1024),
         ..Config::default()
     }
 }

@@ -8,7 +8,8 @@
 //! | `setup` | worlds of a client on the left and a bridge on the right |
 //! | `random` | thousands of random worlds |
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
-//! | `carrying`, `bounds`, `failing`, `door`, `admission`, `hostile` | one story each |
+//! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
+//! | `carrying`, `bounds`, `failing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -20,6 +21,9 @@
     reason = "a test that meets something unexpected has failed, and says so"
 )]
 
+#[path = "../simulation/arena.rs"]
+#[allow(dead_code, reason = "the test of memory uses more of it")]
+mod arena;
 #[path = "../simulation/flow.rs"]
 #[allow(dead_code, reason = "the classic protocol's tests use more of it")]
 mod flow;
@@ -42,6 +46,7 @@ mod bounds;
 mod carrying;
 mod door;
 mod failing;
+mod hoarding;
 mod hostile;
 mod letters;
 mod ours;

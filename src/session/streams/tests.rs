@@ -379,6 +379,29 @@ fn the_smallest_room_is_enough_for_the_longest_frame() {
 }
 
 #[test]
+fn a_stream_for_which_others_leave_no_room_is_reset() {
+    let mut bridge = streams(Role::Bridge);
+    bridge.set_room_for_streams(1);
+    for stream in [0, 1] {
+        bridge.handle_frame(Frame::Open { stream, target: target() }).unwrap();
+    }
+    assert_eq!(events(&mut bridge), [StreamEvent::Incoming { id: 0, target: target() }]);
+    let reset = Frame::Reset { stream: 1, reason: ResetReason::TooManyStreams, sent: 0 };
+    assert_eq!(packet(&mut bridge, 1000).0, [reset]);
+}
+
+#[test]
+fn a_byte_that_went_alone_counts_for_more_than_a_byte_until_it_has_arrived() {
+    let (mut client, _, id) = connected();
+    let before = client.usage().written;
+    client.write(id, b"x").unwrap();
+    let (_, sent) = packet(&mut client, 1000);
+    assert!(client.usage().written >= before + price::IN_FLIGHT);
+    client.on_acked(sent);
+    assert!(client.usage().written < before + price::IN_FLIGHT);
+}
+
+#[test]
 fn all_streams_together_keep_a_bounded_amount_and_whoever_waits_for_that_is_told() {
     let limits = StreamLimits { session_queue: 40_000, ..LIMITS };
     let credit = Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit };

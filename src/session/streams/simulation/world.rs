@@ -7,6 +7,8 @@ use proptest::sample::Index;
 use super::LIMITS;
 use crate::protocol::{Address, CloseReason, Read};
 use crate::session::frame::{Frame, Reader};
+use crate::session::ledger::Usage;
+use crate::session::price;
 use crate::session::streams::totals::Totals;
 use crate::session::streams::{Credit, MIN_ROOM, Role, Sent, StreamEvent, Streams};
 
@@ -180,18 +182,26 @@ impl World {
         for streams in [&self.client, &self.bridge] {
             let mut sums = Totals { sent: 0, received: 0, consumed: 0, ..streams.totals };
             (sums.live, sums.queued, sums.unread, sums.fragments) = (0, 0, 0, 0);
+            (sums.send_cost, sums.receive_cost, sums.unopened) = (0, 0, 0);
             for stream in streams.streams.values() {
                 let of = Totals::of(stream);
                 sums.live += of.live;
                 sums.queued += of.queued;
                 sums.unread += of.unread;
                 sums.fragments += of.fragments;
+                sums.send_cost += of.send_cost;
+                sums.receive_cost += of.receive_cost;
+                sums.unopened += of.unopened;
                 assert!(of.queued <= LIMITS.send_buffer && of.unread as u64 <= LIMITS.receive_buffer);
             }
             let totals = streams.totals;
             assert_eq!(
                 (sums.live, sums.queued, sums.unread, sums.fragments),
                 (totals.live, totals.queued, totals.unread, totals.fragments),
+            );
+            assert_eq!(
+                (sums.send_cost, sums.receive_cost, sums.unopened),
+                (totals.send_cost, totals.receive_cost, totals.unopened),
             );
             assert!(totals.unread as u64 <= LIMITS.session_credit);
             assert!(totals.sent <= streams.session_credit && totals.received <= streams.granted);
@@ -241,6 +251,8 @@ impl World {
         for streams in [&self.client, &self.bridge] {
             assert!(streams.is_idle(), "{streams:?}");
             assert_eq!((streams.buffered_bytes(), streams.totals.fragments, streams.totals.live), (0, 0, 0));
+            let numbers = price::RANGE * streams.seen.len();
+            assert_eq!(streams.usage(), Usage { received: numbers, ..Usage::default() });
             assert_eq!(streams.totals.consumed, streams.totals.received);
             assert!(streams.queues.is_empty() && streams.seen.len() <= 1);
         }

@@ -1,0 +1,165 @@
+//! Clients that hold the bridge line and want to starve the others.
+
+use bytes::Bytes;
+use hexchat_pt::protocol::Address;
+use hexchat_pt::session::Config;
+use hexchat_pt::session::frame::{Frame, SessionClose};
+
+use crate::arena::{Arena, ROUND};
+
+/// Of each bound so much that a test is quick.
+fn config() -> Config {
+    Config {
+        queue_per_stream: 256 << 10,
+        queue_per_session: 1 << 20,
+        queue_total: 16 << 20,
+        handshakes_per_minute_per_jid: 1000,
+        ..Config::default()
+    }
+}
+
+/// Rounds of a second.
+const SECOND: usize = (1000 / ROUND.as_millis()) as usize;
+
+fn data(stream: u64, offset: u64, length: usize) -> Frame {
+    Frame::Data { stream, offset, data: Bytes::from(vec![7; length]), fin: false }
+}
+
+fn open(stream: u64, target: &str) -> Frame {
+    Frame::Open { stream, target: Address::new(target, "1").unwrap() }
+}
+
+/// The `n`th session of one account.
+fn session(n: usize) -> String {
+    format!("hoarder@x/{n}")
+}
+
+/// Fills the session with all that its credit allows, so that nothing of it can be read.
+fn fill_with_gaps(arena: &mut Arena, from: &str) {
+    for stream in 0..4 {
+        for block in 0..5 {
+            arena.say(from, &[data(stream, 1 + block * 50_000, 50_000)], 0);
+        }
+    }
+}
+
+/// The same, of a stream that nobody reads.
+fn fill_unread(arena: &mut Arena, from: &str, bytes: usize) {
+    for stream in 0..bytes.div_ceil(250_000) as u64 {
+        let length = (bytes - stream as usize * 250_000).min(250_000);
+        arena.say(from, &[open(stream, "idle")], 0);
+        for offset in (0..length).step_by(50_000) {
+            arena.say(from, &[data(stream, offset as u64, 50_000.min(length - offset))], 0);
+        }
+    }
+}
+
+/// Lets time pass. The sessions, of which some are perhaps over, give signs of life.
+fn talk(arena: &mut Arena, sessions: usize, seconds: usize) -> usize {
+    let before = arena.downloaded;
+    for _ in 0..seconds {
+        (0..sessions).for_each(|n| arena.say(&session(n), &[Frame::Ping], 0));
+        (0..SECOND).for_each(|_| arena.round());
+    }
+    arena.downloaded - before
+}
+
+#[test]
+fn gaps_in_many_sessions_of_one_account_do_not_slow_anybody_down() {
+    let mut arena = Arena::new(config());
+    arena.connect("source");
+    arena.download(2 * SECOND);
+    let idle = arena.download(2 * SECOND);
+    for n in 0..12 {
+        arena.attack_as(&session(n));
+        fill_with_gaps(&mut arena, &session(n));
+        assert!(arena.bridge.buffered() <= config().queue_total);
+    }
+    let attacked = talk(&mut arena, 12, 2);
+    assert!(attacked * 2 > idle, "{attacked} bytes in two seconds, {idle} without the attack");
+    assert_eq!(arena.ends, []);
+}
+
+#[test]
+fn bytes_that_one_account_never_acknowledges_do_not_slow_anybody_down() {
+    let mut arena = Arena::new(config());
+    arena.connect("source");
+    arena.download(2 * SECOND);
+    let idle = arena.download(2 * SECOND);
+    for n in 0..12 {
+        arena.attack_as(&session(n));
+        arena.say(&session(n), &(0..8).map(|stream| open(stream, "source")).collect::<Vec<_>>(), 0);
+    }
+    talk(&mut arena, 12, 5);
+    let attacked = talk(&mut arena, 12, 2);
+    assert!(attacked * 2 > idle, "{attacked} bytes in two seconds, {idle} without the attack");
+    assert_eq!(arena.ends, []);
+}
+
+#[test]
+fn a_peer_that_leaves_gaps_or_opens_nothing_and_goes_on_talking_loses_its_session() {
+    let mut arena = Arena::new(config());
+    arena.connect("sink");
+    for n in 0..2 {
+        arena.attack_as(&session(n));
+    }
+    arena.say(&session(0), &[open(0, "sink"), data(0, 1, 1)], 0);
+    arena.say(&session(1), &[data(0, 0, 1)], 0);
+    talk(&mut arena, 2, 29);
+    assert_eq!(arena.bridge.session_count(), 3, "too early");
+    talk(&mut arena, 2, 5);
+    assert_eq!(arena.bridge.session_count(), 1);
+    assert_eq!(arena.ends, []);
+}
+
+#[test]
+fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
+    let mut arena = Arena::new(config());
+    arena.connect("source");
+    let upload = arena.connect("idle");
+    arena.download(SECOND);
+    // The largest session of all is that of somebody whose target is slow.
+    let written: usize = (0..5 * SECOND)
+        .map(|_| {
+            let taken = arena.write(upload, &[7; 65_536]);
+            arena.round();
+            taken
+        })
+        .sum();
+    assert!(written > 250_000, "{written}");
+    for n in 0..120 {
+        arena.attack_as(&session(n));
+        fill_unread(&mut arena, &session(n), 150_000);
+    }
+    arena.download(SECOND);
+    assert_eq!(arena.ends, [], "the session of somebody else is over");
+    assert!(arena.bridge.charged() <= config().queue_total);
+}
+
+#[test]
+fn one_account_gets_no_more_than_its_share_of_the_streams() {
+    let config = Config { max_streams: 100, ..config() };
+    let mut arena = Arena::new(config);
+    for n in 0..4 {
+        arena.attack_as(&session(n));
+        (0..100).for_each(|stream| arena.say(&session(n), &[open(stream, "idle")], 0));
+    }
+    assert!((40..=50).contains(&arena.streams()), "{} streams", arena.streams());
+    arena.connect("source");
+    assert!(arena.download(SECOND) > 0, "a newcomer finds no room");
+}
+
+#[test]
+fn what_sessions_that_are_over_leave_unread_counts_as_well() {
+    let mut arena = Arena::new(config());
+    arena.connect("source");
+    for n in 0..40 {
+        arena.attack_as(&session(n));
+        fill_unread(&mut arena, &session(n), 900_000);
+        arena.say(&session(n), &[Frame::Close { reason: SessionClose::Done }], 0);
+        let kept = arena.bridge.buffered();
+        assert!(kept <= config().queue_total, "{kept} bytes are kept");
+    }
+    assert!(arena.download(5 * SECOND) > 0);
+    assert_eq!(arena.ends, []);
+}
