@@ -72,12 +72,10 @@ impl Streams {
         if !self.admit(id)? {
             return Ok(());
         }
-        let Some(stream) = self.streams.get_mut(&id) else { return Ok(()) };
-        if !stream.known && stream.is_live() {
-            stream.known = true;
+        if self.streams.get(&id).is_some_and(Stream::is_unopened) {
             self.events.push_back(StreamEvent::Incoming { id, target });
             // What came before it is news now.
-            self.with(id, |_| ());
+            self.with(id, |stream| stream.known = true);
         }
         Ok(())
     }
