@@ -141,7 +141,7 @@ fn a_connect_whose_ack_was_lost_succeeds_when_it_comes_again() {
     let conditions = Conditions { returns_undelivered: false, ..Conditions::default() };
     let mut world = World::new(Setup { conditions, ..Setup::default() });
     let flow = world.open(Script::writes(10_000).and_ends(End::AllDone), Script::default());
-    world.run_until_done(SECOND, |world| world.log().contains("Right/0 sends u1 result ack"));
+    world.run_until_done(SECOND, |world| world.log().contains("Right/0 sends u0 result ack"));
     world.strike(Fault::Reset(LEFT, SECOND));
     world.run_until_quiet(60 * SECOND);
     world.assert_intact(flow);

@@ -43,8 +43,9 @@ impl Ours {
                 self.spread.on_sent(set, &payload);
                 Stanza { id: id_of(set), body: Body::Set(payload) }
             }
+            // Both ends count from 0, and have no keys here that would tell their ids apart.
             Outgoing::Unsolicited(set, payload) => {
-                Stanza { id: id_of(set), body: Body::Result(Some(payload)) }
+                Stanza { id: format!("u{}", set.0), body: Body::Result(Some(payload)) }
             }
             Outgoing::Answer(id) => Stanza { id, body: Body::Result(None) },
             Outgoing::Ping(set) => Stanza { id: id_of(set), body: Body::Ping },
