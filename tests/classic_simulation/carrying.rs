@@ -104,7 +104,7 @@ fn a_bulk_transfer_does_not_hold_up_a_small_one_for_long() {
 fn a_packet_that_bounced_goes_another_way_under_the_same_id() {
     let mut world = World::new(Setup { accounts: [1, 2], ..Setup::default() });
     let flow = world.open(upload(500_000), Script::default());
-    world.run_for(Duration::from_millis(200));
+    world.run_for(Duration::from_millis(150));
     world.strike(Fault::Reset(Seat::new(Side::Right, 1), 20 * SECOND));
     world.run_until_quiet(60 * SECOND);
     assert!(world.log().contains("error true"), "nothing bounced");
