@@ -194,7 +194,8 @@ impl Raw {
         self.io.flush().await.unwrap();
     }
 
-    /// The next element; questions whether stanzas have come are passed over.
+    /// The next element. Questions whether stanzas have come are passed over, and pings to the server itself answered, by
+    /// which the account sees how far the server has read.
     async fn hear(&mut self) -> Element {
         loop {
             let Some(piece) = self.framer.pop() else {
@@ -206,7 +207,11 @@ impl Raw {
             };
             let Piece::Whole(written) = piece else { panic!("{piece:?}") };
             let element = element(&written);
-            if !element.is("r", "urn:xmpp:sm:3") {
+            let is_ping = element.children().any(|child| child.is("ping", "urn:xmpp:ping"));
+            if is_ping && element.attr("to").is_none() {
+                let id = element.attr("id").unwrap();
+                self.say(&format!("<iq type='result' id='{id}'/>")).await;
+            } else if !element.is("r", "urn:xmpp:sm:3") {
                 return element;
             }
         }
