@@ -116,7 +116,7 @@ pub(crate) struct World {
 pub(crate) fn config(clients: usize) -> Config {
     Config {
         max_sessions: 2 * clients,
-        max_streams: 8 * clients,
+        max_streams: Config::default().max_streams.max(8 * clients),
         max_half_open_sessions: 1024,
         handshakes_per_minute: 10_000,
         queue_total: Config::default().queue_total.max(clients * 64 * 1024),

@@ -3,7 +3,7 @@
 //! Everything takes one round of [`ROUND`] to the other side, and nothing is lost. Stanzas of attackers are made here, byte by
 //! byte, from the protocol's own parts; what the bridge sends them is answered and thrown away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
@@ -120,7 +120,6 @@ pub(crate) struct Arena {
     client: Endpoint,
     attackers: BTreeMap<FullJid, Attacker>,
     apps: BTreeMap<StreamId, App>,
-    downloads: BTreeSet<StreamId>,
     /// What the client has read and how its streams have ended.
     pub(crate) downloaded: usize,
     pub(crate) ends: Vec<CloseReason>,
@@ -157,7 +156,6 @@ impl Arena {
             client,
             attackers: BTreeMap::new(),
             apps: BTreeMap::new(),
-            downloads: BTreeSet::new(),
             downloaded: 0,
             ends: Vec::new(),
             to_bridge: Vec::new(),
@@ -173,9 +171,7 @@ impl Arena {
         let line = identity().line(None);
         let bridge = Bridge { line, peers: [bridge_jid()].into(), accounts: vec![CLIENT] };
         let target = Address::new(target, "1").unwrap();
-        let id = self.client.connect(self.now, &bridge, target).unwrap();
-        self.downloads.insert(id);
-        id
+        self.client.connect(self.now, &bridge, target).unwrap()
     }
 
     /// Its application writes what is taken.
@@ -245,7 +241,8 @@ impl Arena {
         let received = std::mem::take(&mut self.attacker(from).received);
         let wanted: Vec<u64> = received.into_iter().filter(|counter| wanted(*counter)).collect();
         for some in wanted.chunks(500) {
-            let acks = some.iter().filter_map(|counter| AckFrame::new([*counter..counter + 1]));
+            let acks =
+                some.iter().filter_map(|counter| AckFrame::new(std::iter::once(*counter..counter + 1)));
             self.say(from, &acks.map(Frame::Ack).collect::<Vec<_>>(), 0);
         }
     }
@@ -318,7 +315,7 @@ impl Arena {
             }
             while let Some(event) = self.client.poll_event() {
                 is_quiet = false;
-                self.on_client_event(event);
+                self.on_client_event(&event);
             }
             if is_quiet {
                 return;
@@ -358,10 +355,8 @@ impl Arena {
                 }
             }
             Event::Readable(stream) | Event::Writable(stream) => self.run_app(stream),
-            Event::Closed(stream, _) => {
-                if self.apps.get(&stream) != Some(&App::Idle) {
-                    self.bridge.release(self.now, stream);
-                }
+            Event::Closed(stream, _) if self.apps.get(&stream) != Some(&App::Idle) => {
+                self.bridge.release(self.now, stream);
             }
             _ => {}
         }
@@ -377,14 +372,14 @@ impl Arena {
         }
     }
 
-    fn on_client_event(&mut self, event: Event) {
+    fn on_client_event(&mut self, event: &Event) {
         match event {
             Event::Readable(stream) => {
-                while let Read::Data(data) = self.client.read(self.now, stream) {
+                while let Read::Data(data) = self.client.read(self.now, *stream) {
                     self.downloaded += data.len();
                 }
             }
-            Event::Closed(_, reason) => self.ends.push(reason),
+            Event::Closed(_, reason) => self.ends.push(*reason),
             _ => {}
         }
     }
