@@ -5,6 +5,9 @@
 //! A path that has its account to itself is bounded by its own window. Where several meet they have on their way
 //! together what one of them would have, and take turns: [`Turns`] says whose it is.
 //!
+//! What an account's socket has not taken yet is on its way, too, whatever was answered or given up since: behind a backlog nobody
+//! sends.
+//!
 //! An answer shows that the server has read what it answers and everything that was sent before. So those who answer late, or
 //! not at all, take no room from others.
 
@@ -20,6 +23,11 @@ use super::path::{Path, PathId, transfer};
 use super::turns::{Turns, Used};
 use super::window::{Window, pipe, wire_size};
 use crate::protocol::AccountId;
+
+/// No block goes by an account that has more than so many bytes, or stanzas, to write. It is a few of the largest blocks, and
+/// less than what makes others wait where servers read slowly would be only where none can be written at all.
+const MOST_UNWRITTEN: usize = 256 * 1024;
+const MOST_STANZAS: usize = 1024;
 
 /// Blocks that take so much of the way's time keep it busy.
 const NEARLY: f64 = 0.9;
@@ -68,6 +76,8 @@ struct Sender<K> {
     /// What the ways by this account take while nothing is queued, lately.
     undisturbed: Option<Duration>,
     turns: Turns<K>,
+    /// What was handed over has still to be written, and is too much for more.
+    is_backed_up: bool,
 }
 
 /// A block on its way.
@@ -89,6 +99,7 @@ impl<K> Default for Sender<K> {
             lone: None,
             undisturbed: None,
             turns: Turns::default(),
+            is_backed_up: false,
         }
     }
 }
@@ -145,6 +156,20 @@ impl<K: Copy + Ord> Senders<K> {
     pub(super) fn reset(&mut self, account: AccountId) {
         self.senders.remove(&account);
         self.open.remove(&account);
+    }
+
+    /// So much was handed over to the account and not written yet.
+    pub(super) fn note_backlog(&mut self, account: AccountId, stanzas: usize, bytes: usize) {
+        let is_backed_up = bytes > MOST_UNWRITTEN || stanzas > MOST_STANZAS;
+        if is_backed_up != self.is_backed_up(account) {
+            self.senders.entry(account).or_default().is_backed_up = is_backed_up;
+            self.open.insert(account);
+        }
+    }
+
+    /// Whether nothing more should go by the account before some of what was handed over is written.
+    pub(super) fn is_backed_up(&self, account: AccountId) -> bool {
+        self.senders.get(&account).is_some_and(|sender| sender.is_backed_up)
     }
 
     fn change(&mut self, account: AccountId, change: impl FnOnce(&mut Sender<K>)) {
@@ -207,12 +232,14 @@ impl<K: Copy + Ord> Sender<K> {
     fn share(&self, used: Used, (id, path): (PathId, &Path), waiting: usize, accounts: usize) -> Share {
         let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
         if self.belongs_to(id) {
-            return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send: true };
+            let may_send = !self.is_backed_up;
+            return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send };
         }
         let block = self.block_size(path.block_size(), accounts);
         let is_next = self.turns.is_next(used);
         let packet = wire_size(waiting.min(block));
-        let may_send = is_next && self.window.admits(packet, self.limit(wire_size(block)));
+        let may_send =
+            is_next && !self.is_backed_up && self.window.admits(packet, self.limit(wire_size(block)));
         let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) / accounts.max(1) };
         Share { in_flight, queue, rate, block, may_send }
     }

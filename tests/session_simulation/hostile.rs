@@ -7,7 +7,7 @@ use hexchat_pt::session::ack::AckFrame;
 use hexchat_pt::session::frame::{Frame, SessionClose};
 use hexchat_pt::session::{Config, Endpoint, IqId};
 
-use crate::puppet::{Puppet, accept, block_bytes, bridge, iq_of, jid, sent, wait};
+use crate::puppet::{BRIDGE, Puppet, accept, block_bytes, bridge, iq_of, jid, sent, wait};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -121,4 +121,24 @@ fn counters_are_left_out_now_and_then_and_whoever_acknowledges_those_too_has_mad
     let (used, closed) = acknowledge(|counter| ack(0..counter + 1));
     assert_eq!(closed, Some(SessionClose::ProtocolViolation), "a blind one is found out");
     assert!(used.len() < 64, "after {} packets", used.len());
+}
+
+/// An account whose socket takes nothing.
+#[test]
+fn paths_that_come_and_go_make_no_backlog_beyond_its_bound() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let (mut client, stream) = download(&mut bridge, now);
+    let (mut stanzas, mut bytes) = (0, 0);
+    for _ in 0..1000 {
+        client.open_path(&mut bridge, now, jid("eve@x/r"));
+        fill(&mut bridge, now, stream);
+        bridge.handle_backlog(BRIDGE, stanzas, bytes);
+        let sent = sent(&mut bridge, now);
+        stanzas += sent.len();
+        bytes += block_bytes(&sent);
+    }
+    assert!(bytes < (256 + 16) * 1024, "{bytes} bytes wait to be written");
+    bridge.handle_backlog(BRIDGE, 0, 0);
+    assert!(block_bytes(&sent(&mut bridge, now)) > 0, "it goes on");
 }

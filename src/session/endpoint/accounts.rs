@@ -18,6 +18,12 @@ impl Endpoint {
         }
     }
 
+    /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
+    /// before it polls for what to send, and when it has become less after it was much.
+    pub fn handle_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
+        self.senders.note_backlog(id, stanzas, bytes);
+    }
+
     fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
         let is_same = self.accounts.get(&id).is_some_and(|account| account.jid == jid);
         self.accounts.insert(id, Account { jid, is_online: true });

@@ -11,7 +11,8 @@ impl Endpoint {
     pub(super) fn express_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
         let session = self.sessions.get_mut(&key)?;
         let state = session.state.as_mut().filter(|state| state.wants_express())?;
-        let path = express::choose(open_paths(&session.ways, &self.ways), now)?;
+        let paths = open_paths(&session.ways, &self.ways);
+        let path = express::choose(paths.filter(|(_, path)| !self.senders.is_backed_up(path.via())), now)?;
         let block = state.express_packet(now, path, &mut *self.entropy)?;
         let transmit = self.block(now, path, block);
         if let Some(way) = self.ways.get_mut(&path) {
