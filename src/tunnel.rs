@@ -384,7 +384,9 @@ impl Shared {
             self.pool.send(via, self.carrier.classic(transmit), tag);
         }
         while let Some(transmit) = state.cores.secure.poll_transmit(now) {
-            self.pool.send(pool_id(transmit.via), self.carrier.secure(transmit), None);
+            let via = transmit.via;
+            let backlog = self.pool.send(pool_id(via), self.carrier.secure(transmit), None);
+            state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
         while let Some(memento) = state.cores.secure.poll_memento() {
             // Without a notebook nothing is kept, and nobody is let in.

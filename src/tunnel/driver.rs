@@ -109,7 +109,11 @@ impl Shared {
             AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, account, &by),
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
-            AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) | AccountEvent::Relieved => return,
+            AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
+            AccountEvent::Relieved => {
+                let backlog = self.pool.backlog(id);
+                return state.cores.secure.handle_backlog(account, backlog.stanzas, backlog.bytes);
+            }
             AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
             AccountEvent::Suspended { .. } => AccountChange::Suspended,
             AccountEvent::Failed(_) => {
