@@ -35,7 +35,7 @@ fn row_32_each_bridge_that_fails_is_told_once_however_often_tor_tries_again() {
         "the chat server was not reached in time: dialling the chat server: connection refused (bridge 2)";
     warns(&child, second);
     assert_eq!(said(&child, "the chat server was not reached in time"), 2, "{:?}", child.process.lines());
-    assert_eq!(said(&child, "no key= given"), 2, "{:?}", child.process.lines());
+    assert_eq!(said(&child, "mode is classic"), 2, "{:?}", child.process.lines());
     assert_eq!(said(&child, "account 1 is not online"), 1, "they share the account");
 }
 

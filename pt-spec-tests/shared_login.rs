@@ -29,8 +29,8 @@ fn share_a_login(order: impl FnOnce([String; 2]) -> [String; 2]) {
     let bridge = start_online(bridge_launch(&chat, 60).set("TOR_PT_ORPORT", &target));
     let client = client_launch(&chat, 60).start();
     let classic = format!("{};server={}", arguments(&chat), chat.address());
-    let (_, login) = classic.split_once(';').unwrap();
-    let secure = format!("{};{login}", handed_out(&bridge));
+    let (_, login) = classic.split_once("login=").unwrap();
+    let secure = format!("{};login={login}", handed_out(&bridge));
     assert!(secure.contains("key=") && !classic.contains("key="));
     let streams =
         order([secure, classic]).map(|arguments| halves::request(client.socks(), &arguments).unwrap());
