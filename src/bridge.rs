@@ -100,7 +100,7 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
         };
         // Connections that are just being closed, or still dialled for a stream that is gone, count as well.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            refusals.warn(DialError::TooMany);
+            refusals.warn(&DialError::TooMany);
             incoming.refuse();
             continue;
         };
@@ -110,7 +110,7 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
             match destination.dial(incoming.target(), limit).await {
                 Ok(tcp) => relay(tcp, incoming.accept()).await,
                 Err(error) => {
-                    refusals.warn(error);
+                    refusals.warn(&error);
                     incoming.refuse();
                 }
             }
@@ -125,7 +125,7 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
 struct Refusals(Mutex<Repeats>);
 
 impl Refusals {
-    fn warn(&self, error: DialError) {
+    fn warn(&self, error: &DialError) {
         let error = error.to_string();
         if self.repeats().is_news(Instant::now(), &error) {
             tracing::warn!("a connection was refused: {error}");

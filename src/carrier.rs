@@ -64,7 +64,6 @@ impl Carrier {
     }
 
     /// The stanza for what the secure core wants sent.
-    #[expect(clippy::unused_self, reason = "as for the other core")]
     pub fn secure(&self, transmit: session::Transmit) -> Parcel {
         ibb::parcel(transmit)
     }

@@ -182,7 +182,7 @@ fn stanzas(group: &mut Group<'_>, what: &str, transmit: impl Fn() -> Transmit) {
     let xml = stamped(&out, &jid("client"));
     let is_classic = matches!(transmit(), Transmit::Classic(_));
     group.bench_function(format!("{what} read"), |bencher| {
-        bencher.iter(|| wire.from_wire(black_box(&xml), is_classic))
+        bencher.iter(|| wire.from_wire(black_box(&xml), is_classic));
     });
 }
 
