@@ -43,7 +43,7 @@ scale: cargo ## Simulate a bridge with ten thousand clients (minutes)
 	@$(CARGO) test --quiet --locked --test scale -- --ignored --nocapture --test-threads 1 --skip what_an_idle_session_costs
 
 siege: deps ## Let hostile clients besiege a bridge, each attack for ten minutes (two hours)
-	HEXCHAT_SIEGE_SECONDS=$${HEXCHAT_SIEGE_SECONDS:-600} $(CARGO) test --locked --test siege -- --nocapture --test-threads 1
+	HEXCHAT_SIEGE_SECONDS=$${HEXCHAT_SIEGE_SECONDS:-600} $(CARGO) test --locked --test siege -- --ignored --nocapture --test-threads 1
 
 test: deps lint ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast

@@ -10,8 +10,9 @@
 //! | `siege` | bridge, genuine clients and attack together, and the figures before and meanwhile |
 //! | `stories` | the tests: which attack, over which server, and what has to hold |
 //!
-//! Each attack is measured for some seconds; `make siege` takes ten minutes for each (`HEXCHAT_SIEGE_SECONDS`). The limits
-//! of the bridge are small, so that what would take an attacker minutes shows in seconds.
+//! Rates are compared, so the machine must do nothing else: `make siege` runs these tests, and `make test` leaves them out. It
+//! takes ten minutes for each attack; `HEXCHAT_SIEGE_SECONDS=10 make siege` takes seconds. The limits of the bridge are small, so
+//! that what would take an attacker minutes shows in seconds.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
