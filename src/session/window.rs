@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 
 use base_delay::BaseDelay;
 use block_size::{Answer, BlockSize};
-pub(super) use rate::LastingRate;
-use rate::PeakRate;
+use rate::{LastingRate, PeakRate};
 
 use crate::protocol::break_interval;
 
