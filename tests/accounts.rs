@@ -66,14 +66,14 @@ impl Client {
         }
     }
 
-    /// Passes over what other logins of the same account cause: presence.
+    /// Passes over what other logins of the same account cause, presence, and that there is less to be written.
     async fn until(&mut self, wanted: impl Fn(&AccountEvent) -> bool) {
         loop {
             let event = self.event().await;
             if wanted(&event) {
                 return;
             }
-            assert!(matches!(event, AccountEvent::Stanza(_)), "{event:?}");
+            assert!(matches!(event, AccountEvent::Stanza(_) | AccountEvent::Relieved), "{event:?}");
         }
     }
 
