@@ -47,8 +47,12 @@ impl End {
     /// The next stanza of a bytestream. Whatever else is asked gets the ordinary answer.
     pub(crate) async fn next(&mut self) -> (FullJid, Incoming) {
         loop {
-            let AccountEvent::Stanza(stanza) = event(&mut self.events).await else { continue };
-            match self.carrier.receive(*stanza, false, |_| true) {
+            let received = match event(&mut self.events).await {
+                AccountEvent::Stanza(stanza) => self.carrier.receive(*stanza, false, |_| true),
+                AccountEvent::Swift(swift) => self.carrier.receive_swift(swift, false, |_| true),
+                _ => continue,
+            };
+            match received {
                 Received::Secure { from, incoming } => return (from, incoming),
                 Received::Request { iq, .. } => {
                     if let Some(reply) = manners::reply_to(&iq) {
