@@ -4,10 +4,10 @@
 //! pieces. Such a stanza must not end the connection: whoever sent it could keep an account off for good. It must not cost
 //! much either, and still get the answer that an ordinary client gives. So here, before any tree is built,
 //!
-//! - what lies deeper than [`DEPTH`] levels is left out: nothing that is answered depends on it;
-//! - of an element that is too large, or has more than [`MOST_PIECES`] tags and attributes, only the head is kept: its own
+//! - what lies deeper than `DEPTH` levels is left out: nothing that is answered depends on it;
+//! - of an element that is too large, or has more than `MOST_PIECES` tags and attributes, only the head is kept: its own
 //!   start tag and that of its first child, which say who asks for what;
-//! - only what goes on for more than [`ENDLESS`] bytes is a reason to hang up: no server passes on such a thing.
+//! - only what goes on for more than `ENDLESS` bytes is a reason to hang up: no server passes on such a thing.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! Reads elements of a stream as what they mean to us. Pure.
 //!
 //! A stanza that cannot be read as it is, because it was too much or is not what the library allows, is read by its
-//! [`head`]: nothing that somebody else wrote into a stanza is a reason to end the stream. Only its end tag and a stream
+//! `head`: nothing that somebody else wrote into a stanza is a reason to end the stream. Only its end tag and a stream
 //! error are, which nobody but the server can say.
 
 use xmpp_parsers::minidom::Element;
