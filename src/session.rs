@@ -6,6 +6,7 @@
 
 pub mod ack;
 mod acks;
+mod answer_shares;
 mod answers;
 mod assembler;
 mod bucket;
@@ -243,6 +244,10 @@ pub enum Outgoing {
         id: String,
     },
 }
+
+/// The longest id, in bytes, that a set has which belongs to a bytestream of ours. It comes back in the answer; clients' are a third
+/// of that, and the server says nothing of how long one may be.
+const LONGEST_ID: usize = 128;
 
 /// A stanza that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Transmit;
-
 /// The longest that an answer waits.
 const PATIENCE: Duration = Duration::from_millis(4);
 /// The same while large blocks of ours are being sent, of which the next one takes it along.
@@ -22,18 +20,24 @@ const BYTES: usize = 64 * 1024;
 const BULK: usize = 4096;
 
 /// Answers that wait to be sent.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    waiting: VecDeque<Transmit>,
+#[derive(Debug)]
+pub(super) struct Answers<T> {
+    waiting: VecDeque<T>,
     bytes: usize,
     is_released: bool,
     /// When a large block of ours was sent last.
     last_bulk: Option<Instant>,
 }
 
-impl Answers {
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, is_released: false, last_bulk: None }
+    }
+}
+
+impl<T> Answers<T> {
     /// A block of so many `bytes` is answered. When to release what waits, if nothing does earlier.
-    pub(super) fn push(&mut self, now: Instant, answer: Transmit, bytes: usize) -> Option<Instant> {
+    pub(super) fn push(&mut self, now: Instant, answer: T, bytes: usize) -> Option<Instant> {
         let is_first = self.waiting.is_empty();
         self.waiting.push_back(answer);
         self.bytes += bytes;
@@ -62,7 +66,7 @@ impl Answers {
     }
 
     /// The next one that waits no longer.
-    pub(super) fn pop(&mut self) -> Option<Transmit> {
+    pub(super) fn pop(&mut self) -> Option<T> {
         let answer = self.waiting.pop_front_if(|_| self.is_released)?;
         if self.waiting.is_empty() {
             (self.bytes, self.is_released) = (0, false);
@@ -74,14 +78,9 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::AccountId;
-    use crate::session::Outgoing;
-    use xmpp_parsers::jid::FullJid;
 
-    fn answer() -> Transmit {
-        let to = FullJid::new("peer@chat.example/r").unwrap();
-        Transmit { via: AccountId(1), to, stanza: Outgoing::Result { id: "1".to_owned() } }
-    }
+    /// What it is does not matter.
+    fn answer() {}
 
     #[test]
     fn one_waits_until_it_is_released() {

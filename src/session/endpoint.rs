@@ -12,10 +12,12 @@ mod timeouts;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+use super::answer_shares::{Answer, AnswerShares};
 use super::answers::Answers;
 use super::dialing::Dialing;
 use super::door::Door;
@@ -75,7 +77,9 @@ pub struct Endpoint {
     names: BTreeMap<(SessionKey, u64), StreamId>,
     /// Everything to send that is no packet, in order.
     control: VecDeque<Transmit>,
-    answers: Answers,
+    answers: Answers<Answer<Client>>,
+    /// Those that servers may not have read yet, and those that wait until they have.
+    answer_shares: AnswerShares<Client>,
     /// What each client takes of what is there for all.
     ledger: Ledger<Option<BareJid>>,
     mementos: VecDeque<Memento>,
@@ -91,6 +95,9 @@ pub struct Endpoint {
 /// Names a session within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct SessionKey(u64);
+
+/// Among whom what an account of ours carries is shared fairly: on a bridge, the account that shook hands.
+type Client = Arc<BareJid>;
 
 /// By what an incoming block is told from others: the account it came to, who sent it, and the bytestream's id.
 type Bytestream = (AccountId, FullJid, String);
@@ -183,10 +190,13 @@ struct Way {
     path: Path,
     via: AccountId,
     peer: FullJid,
+    client: Client,
     sid: Sid,
     session: Option<SessionKey>,
     phase: Phase,
     since: Instant,
+    /// When something came by it last, be it a block or an answer.
+    last_heard: Instant,
 }
 
 #[derive(Debug)]
@@ -245,6 +255,7 @@ impl Endpoint {
             names: BTreeMap::new(),
             control: VecDeque::new(),
             answers: Answers::default(),
+            answer_shares: AnswerShares::default(),
             ledger,
             mementos: VecDeque::new(),
             ready: VecDeque::new(),
@@ -304,7 +315,9 @@ impl Endpoint {
         let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
         let paths = self.ways.len() + self.bytestreams.len() + self.iqs.len();
         let streams = self.streams.len() + self.names.len() + self.ledger.clients();
-        let waiting = self.ready.len() + self.senders.waiting() + self.control.len() + self.events.len();
+        let answers = self.answer_shares.waiting();
+        let waiting =
+            answers + self.ready.len() + self.senders.waiting() + self.control.len() + self.events.len();
         sessions + paths + streams + waiting
     }
 

@@ -54,6 +54,9 @@ const PATH_RANGES: usize = 128;
 /// Ranges of counters that one acknowledgement names at most.
 const ACK_RANGES: usize = 32;
 
+/// The block of a packet that carries nothing of streams, in bytes: there is room for an acknowledgement.
+const PROBE_SIZE: usize = 128;
+
 /// Writes as many frames of the streams as a packet has room for.
 type WriteFrames = fn(&mut Streams, &mut Vec<u8>, usize) -> Sent;
 
@@ -311,6 +314,12 @@ impl Established {
             self.last_sent = Some(now);
         }
         Some(block)
+    }
+
+    /// A packet that does nothing but ask for a word from the peer.
+    pub(super) fn probe(&mut self, now: Instant, path: PathId, entropy: &mut dyn Entropy) -> Option<Bytes> {
+        self.ping = true;
+        self.packet(now, path, (PROBE_SIZE, |_, _, _| Sent::default()), entropy)
     }
 
     /// The last packet: nothing that was written before has to arrive any more.

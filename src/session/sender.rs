@@ -172,6 +172,12 @@ impl<K: Copy + Ord> Senders<K> {
         self.senders.get(&account).is_some_and(|sender| sender.is_backed_up)
     }
 
+    /// What the account carries in the long run, and what its way takes while nothing is queued.
+    pub(super) fn pace(&self, account: AccountId) -> (Option<f64>, Duration) {
+        let window = self.senders.get(&account).map(|sender| &sender.window);
+        (window.and_then(Window::rate), window.and_then(Window::base_delay).unwrap_or_default())
+    }
+
     fn change(&mut self, account: AccountId, change: impl FnOnce(&mut Sender<K>)) {
         if let Some(sender) = self.senders.get_mut(&account) {
             change(sender);

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use base_delay::BaseDelay;
 use block_size::{Answer, BlockSize};
-use rate::{LastingRate, PeakRate};
+pub(super) use rate::LastingRate;
+use rate::PeakRate;
 
 use crate::protocol::break_interval;
 

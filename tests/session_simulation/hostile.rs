@@ -1,13 +1,14 @@
 //! Clients that hold the bridge line and do not keep to the protocol.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use hexchat_pt::protocol::Address;
 use hexchat_pt::session::ack::AckFrame;
 use hexchat_pt::session::frame::{Frame, SessionClose};
-use hexchat_pt::session::{Config, Endpoint, IqId};
+use hexchat_pt::session::{Config, Endpoint, IqId, Outgoing, Transmit};
 
-use crate::puppet::{BRIDGE, Puppet, accept, block_bytes, bridge, iq_of, jid, sent, wait};
+use crate::puppet::{BRIDGE, Puppet, accept, answer, block_bytes, bridge, iq_of, jid, sent, wait};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -53,7 +54,7 @@ fn the_ids_that_one_client_gets_say_nothing_of_what_another_one_does() {
         watcher.send(&mut bridge, at, &[Frame::Ping]);
         for transmit in wait(&mut bridge, &mut at, SECOND) {
             let Some(iq) = iq_of(&transmit.stanza) else { continue };
-            if transmit.to == watcher.jid {
+            if transmit.to == watcher.path.jid {
                 ids.push(iq.0);
                 watcher.answer(&mut bridge, at, iq);
             } else {
@@ -141,4 +142,201 @@ fn paths_that_come_and_go_make_no_backlog_beyond_its_bound() {
     assert!(bytes < (256 + 16) * 1024, "{bytes} bytes wait to be written");
     bridge.handle_backlog(BRIDGE, 0, 0);
     assert!(block_bytes(&sent(&mut bridge, now)) > 0, "it goes on");
+}
+
+/// What a stanza of the bridge's weighs, in bytes.
+fn weight(transmit: &Transmit) -> usize {
+    let content = match &transmit.stanza {
+        Outgoing::Data { data, .. } => 170 + data.len().div_ceil(3) * 4,
+        Outgoing::Open { .. } | Outgoing::Close { .. } => 150,
+        Outgoing::Refusal { id } => 250 + id.len(),
+        Outgoing::Result { id } => 32 + id.len(),
+    };
+    content + transmit.to.as_str().len()
+}
+
+/// The bridge's account at a server that reads so many bytes a second, and the way from there.
+struct Uplink {
+    rate: f64,
+    free: Instant,
+    /// When each stanza arrives.
+    under_way: VecDeque<(Instant, Transmit)>,
+    /// The most that was ever in front of the server, in bytes.
+    most: usize,
+}
+
+impl Uplink {
+    fn new(now: Instant, rate: f64) -> Self {
+        Self { rate, free: now, under_way: VecDeque::new(), most: 0 }
+    }
+
+    fn take(&mut self, now: Instant, stanzas: Vec<Transmit>) {
+        self.free = self.free.max(now);
+        // Refusals are courtesies to strangers, who have another queue behind everything else.
+        let ours = |transmit: &Transmit| !matches!(transmit.stanza, Outgoing::Refusal { .. });
+        for transmit in stanzas.into_iter().filter(ours) {
+            self.free += Duration::from_secs_f64(weight(&transmit) as f64 / self.rate);
+            self.under_way.push_back((self.free + SECOND / 20, transmit));
+        }
+        let waiting = self.free.saturating_duration_since(now).as_secs_f64() * self.rate;
+        self.most = self.most.max(waiting as usize);
+    }
+
+    fn arrived(&mut self, now: Instant) -> Option<Transmit> {
+        self.under_way.pop_front_if(|(at, _)| *at <= now).map(|(_, transmit)| transmit)
+    }
+}
+
+/// A hostile client and one that says something each second, at a bridge whose server reads 10 kB/s.
+struct Scene {
+    now: Instant,
+    bridge: Endpoint,
+    uplink: Uplink,
+    eve: Puppet,
+    /// Whether it answers what it gets.
+    eve_answers: bool,
+    bob: Puppet,
+    /// When it said what was not answered yet.
+    asked: BTreeMap<String, Instant>,
+    /// How long its answers took.
+    delays: Vec<Duration>,
+}
+
+impl Scene {
+    fn new(eve_answers: bool) -> Self {
+        let now = Instant::now();
+        let mut bridge = bridge(now, Config::default());
+        let eve = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+        let bob = Puppet::shake_hands(&mut bridge, now, jid("bob@y/r"), 2);
+        let (uplink, asked, delays) = (Uplink::new(now, 10_000.0), BTreeMap::new(), Vec::new());
+        Self { now, bridge, uplink, eve, eve_answers, bob, asked, delays }
+    }
+
+    /// For so many seconds, in which `attack` is made 400 times each.
+    fn run(&mut self, seconds: u32, mut attack: impl FnMut(&mut Puppet, &mut Endpoint, Instant)) {
+        for tick in 0..seconds * 400 {
+            attack(&mut self.eve, &mut self.bridge, self.now);
+            if tick % 400 == 0 {
+                let id = self.bob.send(&mut self.bridge, self.now, &[Frame::Ping]);
+                self.asked.insert(id, self.now);
+            }
+            let stanzas = wait(&mut self.bridge, &mut self.now, SECOND / 400);
+            self.uplink.take(self.now, stanzas);
+            while let Some(transmit) = self.uplink.arrived(self.now) {
+                self.deliver(&transmit);
+            }
+        }
+    }
+
+    fn deliver(&mut self, transmit: &Transmit) {
+        let is_bobs = transmit.to == self.bob.path.jid;
+        match (&transmit.stanza, iq_of(&transmit.stanza)) {
+            (_, Some(iq)) if is_bobs => self.bob.answer(&mut self.bridge, self.now, iq),
+            (_, Some(iq)) if self.eve_answers => self.eve.answer(&mut self.bridge, self.now, iq),
+            (Outgoing::Result { id }, _) if is_bobs => {
+                self.delays.extend(self.asked.remove(id).map(|asked| self.now - asked));
+            }
+            _ => {}
+        }
+        if self.eve.loses_path(&transmit.stanza) {
+            self.eve.open_path(&mut self.bridge, self.now, jid("eve@x/r"));
+        }
+    }
+
+    /// The median of how long bob's answers took, of the second half, and the longest.
+    fn delay(&self) -> (Duration, Duration) {
+        assert!(self.asked.len() <= 2, "{} of its questions are not answered", self.asked.len());
+        let mut delays = self.delays[self.delays.len() / 2..].to_vec();
+        delays.sort();
+        (delays[delays.len() / 2], delays[delays.len() - 1])
+    }
+}
+
+#[test]
+fn a_flood_of_small_blocks_makes_nobody_elses_answers_late() {
+    let mut idle = Scene::new(true);
+    idle.run(20, |_, _, _| {});
+    println!("idle: {:?}", idle.delay());
+    for eve_answers in [true, false] {
+        let mut scene = Scene::new(eve_answers);
+        scene.run(60, |eve, bridge, now| drop(eve.send(bridge, now, &[Frame::Ping])));
+        let (usual, longest) = scene.delay();
+        println!("eve answers: {eve_answers}: {usual:?}, {longest:?} at most; {} bytes", scene.uplink.most);
+        assert!(usual <= idle.delay().0 * 4, "{usual:?}");
+        assert!(longest < SECOND, "{longest:?}");
+        assert!(scene.uplink.most < 24_000, "{} bytes in front of the server", scene.uplink.most);
+    }
+}
+
+#[test]
+fn paths_that_are_opened_and_closed_without_end_make_nobody_elses_answers_late() {
+    let mut scene = Scene::new(true);
+    scene.run(60, |eve, bridge, now| {
+        eve.open_path(bridge, now, jid("eve@x/r"));
+        eve.close_path(bridge, now);
+    });
+    let (usual, longest) = scene.delay();
+    println!("{usual:?}, {longest:?} at most; {} bytes", scene.uplink.most);
+    assert!(longest < SECOND, "{longest:?}");
+}
+
+#[test]
+fn answers_that_no_server_reads_wait_in_a_bounded_number() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let mut eve = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    let (mut at, mut bytes) = (now, 0);
+    for n in 0..20_000 {
+        if n % 100 == 0 {
+            eve.open_path(&mut bridge, at, jid("eve@x/r"));
+        }
+        eve.send(&mut bridge, at, &[Frame::Ping]);
+        bytes += wait(&mut bridge, &mut at, SECOND / 1000).iter().map(weight).sum::<usize>();
+    }
+    assert!(bytes < 128 * 1024, "{bytes} bytes were written for a client that answers nothing");
+    assert!(bridge.entries() < 1000, "{} things are kept", bridge.entries());
+}
+
+#[test]
+fn what_has_an_id_of_unusual_length_is_no_block_of_ours() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    let path = client.path.clone();
+    client.id_tail = "x".repeat(2000);
+    let id = client.send(&mut bridge, now, &[Frame::Ping]);
+    let answers: Vec<_> = sent(&mut bridge, now).into_iter().map(|transmit| transmit.stanza).collect();
+    assert_eq!(answers, [Outgoing::Refusal { id }]);
+    client.path = path;
+    client.id_tail = "x".repeat(100);
+    let id = client.send(&mut bridge, now, &[Frame::Ping]);
+    let mut at = now;
+    let answers = wait(&mut bridge, &mut at, SECOND);
+    assert!(answers.iter().any(|transmit| transmit.stanza == Outgoing::Result { id: id.clone() }));
+}
+
+#[test]
+fn a_session_has_no_more_than_so_many_paths_and_keeps_those_that_are_used() {
+    let mut now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    let (mut used, mut closed) = (client.path.clone(), 0);
+    for n in 1..=200 {
+        client.path = used;
+        let other = jid(&format!("eve{n}@x/r"));
+        client.send(&mut bridge, now, &[Frame::Jids { serial: n, jids: vec![other.clone()] }]);
+        used = client.path.clone();
+        client.open_path(&mut bridge, now, other);
+        let other = std::mem::replace(&mut client.path, used);
+        let id = client.send(&mut bridge, now, &[Frame::Ping]);
+        used = std::mem::replace(&mut client.path, other);
+        let stanzas = wait(&mut bridge, &mut now, SECOND);
+        stanzas.iter().for_each(|transmit| answer(&mut bridge, now, transmit));
+        assert!(
+            stanzas.iter().any(|transmit| transmit.stanza == Outgoing::Result { id: id.clone() }),
+            "the path that is used is still there"
+        );
+        closed += stanzas.iter().filter(|transmit| matches!(transmit.stanza, Outgoing::Close { .. })).count();
+    }
+    assert_eq!(1 + 200 - closed, 32);
 }

@@ -18,6 +18,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a test that meets something unexpected has failed, and says so"
 )]
 

@@ -80,6 +80,13 @@ pub(crate) fn iq_of(stanza: &Outgoing) -> Option<IqId> {
     }
 }
 
+/// Whoever gets this answers it, if it wants an answer.
+pub(crate) fn answer(bridge: &mut Endpoint, now: Instant, transmit: &Transmit) {
+    if let Some(iq) = iq_of(&transmit.stanza) {
+        bridge.handle_stanza(now, BRIDGE, &transmit.to, Incoming::Result { iq });
+    }
+}
+
 /// Bytes of all blocks among these stanzas.
 pub(crate) fn block_bytes(stanzas: &[Transmit]) -> usize {
     let bytes = |transmit: &Transmit| match &transmit.stanza {
@@ -89,17 +96,23 @@ pub(crate) fn block_bytes(stanzas: &[Transmit]) -> usize {
     stanzas.iter().map(bytes).sum()
 }
 
+/// One of a client's paths.
+#[derive(Clone)]
+pub(crate) struct Path {
+    pub(crate) jid: FullJid,
+    sid: String,
+    seq: u16,
+}
+
 /// A client with one session, which says what it is made to say.
 pub(crate) struct Puppet {
-    pub(crate) jid: FullJid,
+    /// By which it sends.
+    pub(crate) path: Path,
     /// What it puts at the end of the ids of its IQs.
     pub(crate) id_tail: String,
     keys: SessionKeys,
     sealer: Sealer,
     opener: Opener,
-    /// The path by which it sends.
-    sid: String,
-    seq: u16,
     last_id: u64,
     last_path: u64,
 }
@@ -128,8 +141,8 @@ impl Puppet {
         }
         let (_, keys) = initiator.finish(&welcome.expect("a welcome")).expect("ours");
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
-        let (sid, id_tail) = (sid.to_string(), String::new());
-        Self { jid, id_tail, keys, sealer, opener, sid, seq: 1, last_id: 0, last_path: 0 }
+        let path = Path { jid, sid: sid.to_string(), seq: 1 };
+        Self { path, id_tail: String::new(), keys, sealer, opener, last_id: 0, last_path: 0 }
     }
 
     fn next_id(&mut self) -> String {
@@ -137,30 +150,42 @@ impl Puppet {
         format!("{}{}", self.last_id, self.id_tail)
     }
 
-    /// Sends a packet of these frames.
-    pub(crate) fn send(&mut self, bridge: &mut Endpoint, now: Instant, frames: &[Frame]) {
+    /// Sends a packet of these frames, in an IQ with the id that is returned.
+    pub(crate) fn send(&mut self, bridge: &mut Endpoint, now: Instant, frames: &[Frame]) -> String {
         let mut draft = Draft::new(64);
         frames.iter().for_each(|frame| frame.encode(draft.buffer()));
         draft.pad_to(64.max(OVERHEAD));
         let (_, data) = self.sealer.seal(draft).expect("a packet");
-        let (id, sid, seq) = (self.next_id(), self.sid.clone(), self.seq);
-        self.seq = seq.wrapping_add(1);
-        bridge.handle_stanza(now, BRIDGE, &self.jid, Incoming::Data { id, sid, seq, data: data.to_vec() });
+        let (id, Path { jid, sid, seq }) = (self.next_id(), self.path.clone());
+        self.path.seq = seq.wrapping_add(1);
+        let block = Incoming::Data { id: id.clone(), sid, seq, data: data.to_vec() };
+        bridge.handle_stanza(now, BRIDGE, &jid, block);
+        id
     }
 
     /// Opens another path, from the account with this name, and sends by it from now on.
     pub(crate) fn open_path(&mut self, bridge: &mut Endpoint, now: Instant, jid: FullJid) {
         self.last_path += 1;
-        self.jid = jid;
-        self.sid = self.keys.path_key.sid(self.last_path, &self.jid, &bridge_jid()).to_string();
-        self.seq = 0;
-        let (id, sid) = (self.next_id(), self.sid.clone());
-        bridge.handle_stanza(now, BRIDGE, &self.jid, Incoming::Open { id, sid, block_size: 65_535 });
+        let sid = self.keys.path_key.sid(self.last_path, &jid, &bridge_jid()).to_string();
+        self.path = Path { jid, sid: sid.clone(), seq: 0 };
+        let id = self.next_id();
+        bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Open { id, sid, block_size: 65_535 });
+    }
+
+    /// Whether this closes the path.
+    pub(crate) fn loses_path(&self, stanza: &Outgoing) -> bool {
+        matches!(stanza, Outgoing::Close { sid, .. } if *sid == self.path.sid)
+    }
+
+    /// Closes the path.
+    pub(crate) fn close_path(&mut self, bridge: &mut Endpoint, now: Instant) {
+        let (id, sid) = (self.next_id(), self.path.sid.clone());
+        bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Close { id, sid });
     }
 
     /// Answers an IQ of the bridge's.
     pub(crate) fn answer(&self, bridge: &mut Endpoint, now: Instant, iq: IqId) {
-        bridge.handle_stanza(now, BRIDGE, &self.jid, Incoming::Result { iq });
+        bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Result { iq });
     }
 
     /// The counter and the frames of a packet of the bridge's.
@@ -172,7 +197,7 @@ impl Puppet {
 
     /// Why the bridge has closed the session, if it has said so in one of these stanzas.
     pub(crate) fn closed(&mut self, stanzas: &[Transmit]) -> Option<SessionClose> {
-        let jid = self.jid.clone();
+        let jid = self.path.jid.clone();
         let mine = stanzas.iter().filter(|transmit| transmit.to == jid);
         let mut packets = mine.filter_map(|transmit| self.open(&transmit.stanza));
         packets.find_map(|(_, frames)| {

@@ -39,6 +39,7 @@ impl Endpoint {
             // have nothing to send by which it would find out.
             self.ways_via(id).into_iter().for_each(|path| self.fail_way(now, path));
             self.senders.reset(id);
+            self.answer_shares.reset(id);
         }
         for key in self.sessions_using(id) {
             if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
@@ -67,6 +68,7 @@ impl Endpoint {
         self.accounts.remove(&id);
         self.ways_via(id).into_iter().for_each(|path| self.drop_way(now, path));
         self.senders.reset(id);
+        self.answer_shares.reset(id);
         for key in self.sessions_using(id) {
             if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
                 caller.accounts_left.remove(&id);

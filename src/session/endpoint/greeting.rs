@@ -1,6 +1,7 @@
 //! The handshake: a client's first contact, and the bridge's answer.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -124,11 +125,11 @@ impl Endpoint {
     pub fn handle_remembered(&mut self, now: Instant, memento: &Memento, outcome: Remembered) {
         let Some(way) = self.ways.get_mut(&memento.path) else { return };
         let Phase::Remembering(open) = std::mem::replace(&mut way.phase, Phase::Listening) else { return };
-        let (via, to) = (way.via, way.peer.clone());
+        let (via, to, client) = (way.via, way.peer.clone(), Arc::clone(&way.client));
         match outcome {
             Remembered::Kept => {
                 way.path.on_opened();
-                self.answer(via, to, open);
+                self.answer(now, client, (via, to), open);
             }
             Remembered::Refused => {
                 self.refuse_iq(via, to, open);
@@ -175,6 +176,7 @@ impl Endpoint {
         };
         let welcome = Welcome { status: Status::Resumed, session, credits: self.config.credits() };
         if self.welcome(now, id, responder, &welcome).is_some() {
+            self.make_room_for_a_path(now, key);
             self.join(id, key);
             self.on_way_open(now, id);
         }
@@ -260,10 +262,12 @@ impl Endpoint {
 
     /// The path is the session's from now on, and so is the account at its other end.
     pub(super) fn join(&mut self, id: PathId, key: SessionKey) {
+        let client = self.ways.get(&id).map(|way| self.client_of(Some(key), &way.peer));
         let (Some(way), Some(session)) = (self.ways.get_mut(&id), self.sessions.get_mut(&key)) else {
             return;
         };
         way.session = Some(key);
+        way.client = client.unwrap_or_else(|| Arc::clone(&way.client));
         self.half_open.remove(HalfOpenKey::Silent(id));
         session.ways.insert(id);
         if session.indexed.insert(way.peer.clone()) {

@@ -5,12 +5,13 @@ use std::time::Instant;
 use super::ways::open_paths;
 use super::{Endpoint, SessionKey, TimerKey};
 use crate::session::Transmit;
+use crate::session::path::PathId;
 use crate::session::scheduler::{self, Choice};
 
 impl Endpoint {
     /// The next stanza to send. Everything that is polled is taken as sent at `now`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        self.control.pop_front().or_else(|| self.next_packet(now)).or_else(|| self.answers.pop())
+        self.control.pop_front().or_else(|| self.next_packet(now)).or_else(|| self.next_answer(now))
     }
 
     /// A packet of the first session that can send one: of those to which something happened, then of those that wait for
@@ -30,6 +31,41 @@ impl Endpoint {
                 return transmit;
             }
         }
+    }
+
+    /// The next answer that may go: of those that waited for their server, then of those that waited for each other. At last, what
+    /// shows whether a server has read what it was sent.
+    fn next_answer(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let waited = self.answer_shares.pop(self.last_number);
+            if waited.is_some() {
+                return waited;
+            }
+            let Some(answer) = self.answers.pop() else { break };
+            let answer = self.share_answer(now, answer);
+            if answer.is_some() {
+                return answer;
+            }
+        }
+        loop {
+            let path = self.answer_shares.next_probe()?;
+            let probe = self.probe(now, path);
+            if probe.is_some() {
+                return probe;
+            }
+        }
+    }
+
+    /// A packet by this very path that wants an answer.
+    fn probe(&mut self, now: Instant, path: PathId) -> Option<Transmit> {
+        let way = self.ways.get(&path).filter(|way| way.is_open() && way.path.is_usable())?;
+        let key = way.session?;
+        let state = self.sessions.get_mut(&key)?.state.as_mut()?;
+        let block = state.probe(now, path, &mut *self.entropy)?;
+        let transmit = self.block(now, path, block);
+        self.watch(path);
+        self.rearm(now, key);
+        transmit
     }
 
     fn next_ready(&mut self) -> Option<SessionKey> {

@@ -11,10 +11,8 @@ use crate::protocol::{CloseReason, Event, StreamId};
 use crate::session::established::Established;
 use crate::session::frame::SessionClose;
 use crate::session::ledger::Usage;
-use crate::session::path::PathId;
 use crate::session::price;
 use crate::session::streams::StreamEvent;
-use crate::session::{IqId, Outgoing, Transmit};
 
 impl Endpoint {
     /// Does everything that follows from a change to a session: events for its streams, paths that it wants, a place in
@@ -218,15 +216,6 @@ impl Endpoint {
         let block = session.state.as_mut().and_then(|state| state.farewell(reason, entropy));
         if let (Some(path), Some(block)) = (path, block) {
             self.send_block(now, path, block);
-        }
-    }
-
-    /// Closes the bytestream of a path whose session is over.
-    fn close_way(&mut self, id: PathId) {
-        let iq = IqId::generate(&mut *self.entropy);
-        if let Some(way) = self.forget_way(id) {
-            let stanza = Outgoing::Close { iq, sid: way.sid.to_string() };
-            self.control.push_back(Transmit { via: way.via, to: way.peer, stanza });
         }
     }
 }

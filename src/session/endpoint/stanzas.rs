@@ -1,22 +1,29 @@
 //! Stanzas that came in.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use super::{Endpoint, Phase, SessionKey, TimerKey};
+use super::{Client, Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
+use crate::session::answer_shares::Answer;
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
 use crate::session::iq::Iq;
 use crate::session::path::PathId;
-use crate::session::{Incoming, IqId, Outgoing, Transmit};
+use crate::session::{Incoming, IqId, LONGEST_ID, Outgoing, Transmit};
 
 impl Endpoint {
     /// A stanza came to the account `via`. Whoever has not proved anything gets the answer of a client that knows no
     /// bytestreams, whatever it is that he wants.
     pub fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &FullJid, incoming: Incoming) {
         match incoming {
+            Incoming::Open { id, .. } | Incoming::Data { id, .. } | Incoming::Close { id, .. }
+                if id.len() > LONGEST_ID =>
+            {
+                self.on_unknown(now, via, from, id);
+            }
             Incoming::Open { id, sid, .. } => {
                 if !self.on_open(now, via, from, &id, &sid) {
                     self.refuse_iq(via, from.clone(), id);
@@ -27,10 +34,7 @@ impl Endpoint {
                 None => self.refuse_iq(via, from.clone(), id),
             },
             Incoming::Close { id, sid } => match self.way_of(via, from, sid) {
-                Some(path) => {
-                    self.answer(via, from.clone(), id);
-                    self.drop_way(now, path);
-                }
+                Some(path) => self.on_close(now, path, id),
                 None => self.refuse_iq(via, from.clone(), id),
             },
             Incoming::Unknown { id } => self.on_unknown(now, via, from, id),
@@ -43,13 +47,38 @@ impl Endpoint {
         self.bytestreams.get(&(via, from.clone(), sid)).copied()
     }
 
-    pub(super) fn answer(&mut self, via: AccountId, to: FullJid, id: String) {
-        self.control.push_back(Transmit { via, to, stanza: Outgoing::Result { id } });
+    /// Answers an `open` or a `close` of a client at once, unless the client has called for too many answers.
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        client: Client,
+        (via, to): (AccountId, FullJid),
+        id: String,
+    ) {
+        let transmit = Transmit { via, to, stanza: Outgoing::Result { id } };
+        let answer = self.share_answer(now, Answer { client, path: None, transmit });
+        self.control.extend(answer);
     }
 
-    fn answer_block(&mut self, now: Instant, answer: Transmit, bytes: usize) {
+    fn answer_block(&mut self, now: Instant, answer: Answer<Client>, bytes: usize) {
         if let Some(at) = self.answers.push(now, answer, bytes) {
             self.timers.arm(TimerKey::Answers, at);
+        }
+    }
+
+    /// The answer, if it may go behind all IQs that there were so far.
+    pub(super) fn share_answer(&mut self, now: Instant, answer: Answer<Client>) -> Option<Transmit> {
+        let via = answer.transmit.via;
+        self.answer_shares.offer(now, answer, self.last_number, || self.senders.pace(via))
+    }
+
+    /// The peer has closed a bytestream.
+    fn on_close(&mut self, now: Instant, path: PathId, id: String) {
+        let Some(way) = self.ways.get(&path) else { return };
+        let (client, to) = (Arc::clone(&way.client), (way.via, way.peer.clone()));
+        self.drop_way(now, path);
+        if !self.answer_shares.is_full(to.0, &client) {
+            self.answer(now, client, to, id);
         }
     }
 
@@ -65,14 +94,19 @@ impl Endpoint {
     /// A block of a bytestream that we have.
     fn on_block(&mut self, now: Instant, path: PathId, id: String, seq: u16, data: Vec<u8>) {
         let Some(way) = self.ways.get_mut(&path) else { return };
-        let (via, from) = (way.via, way.peer.clone());
+        let (via, from, client) = (way.via, way.peer.clone(), Arc::clone(&way.client));
+        if self.answer_shares.is_full(via, &client) {
+            return self.fail_way(now, path);
+        }
+        way.last_heard = now;
         let is_next = way.path.on_block(seq).is_ok();
         let bytes = data.len();
         if !is_next || !self.take_block(now, path, data) {
             self.refuse_iq(via, from, id);
             return self.fail_way(now, path);
         }
-        self.answer_block(now, Transmit { via, to: from, stanza: Outgoing::Result { id } }, bytes);
+        let transmit = Transmit { via, to: from, stanza: Outgoing::Result { id } };
+        self.answer_block(now, Answer { client, path: Some(path), transmit }, bytes);
         if let Some(key) = self.ways.get(&path).and_then(|way| way.session) {
             self.after_change(now, key);
             self.shed(now);
@@ -128,6 +162,7 @@ impl Endpoint {
     fn on_result(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
         let Some((path, iq)) = self.answered(now, via, from, iq) else { return };
         let Some(way) = self.ways.get_mut(&path) else { return };
+        way.last_heard = now;
         way.path.on_result(now, iq);
         match &mut way.phase {
             Phase::Opening(opening) => match opening.take() {
@@ -157,6 +192,7 @@ impl Endpoint {
         (way.via == via && way.peer == *from).then(|| {
             self.iqs.remove(&id);
             self.senders.on_answered(now, via, iq);
+            self.answer_shares.on_read(now, via, iq.number, || self.senders.pace(via));
             (path, iq)
         })
     }

@@ -87,12 +87,16 @@ impl Endpoint {
         sid: Sid,
         (key, number): (SessionKey, u64),
     ) -> bool {
+        let client = self.client_of(Some(key), from);
         let state = self.sessions.get_mut(&key).and_then(|session| session.state.as_mut());
-        if !state.is_some_and(|state| state.path_numbers.insert(number)) {
+        if self.answer_shares.is_full(via, &client)
+            || !state.is_some_and(|state| state.path_numbers.insert(number))
+        {
             return false;
         }
+        self.answer(now, client, (via, from.clone()), id.to_owned());
+        self.make_room_for_a_path(now, key);
         let path = self.add_way(now, via, from.clone(), sid, Some(key), Phase::Open);
-        self.answer(via, from.clone(), id.to_owned());
         self.on_way_open(now, path);
         true
     }

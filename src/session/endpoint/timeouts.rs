@@ -51,6 +51,7 @@ impl Endpoint {
         if way.path.has_stalled(now) {
             // It may come back, but others need not wait for it.
             self.senders.forget(way.via, way.path.outstanding());
+            self.answer_shares.on_silence(way.via, &way.client);
             if let Some(state) = session.and_then(|key| self.sessions.get_mut(&key)?.state.as_mut()) {
                 state.on_path_dead(id);
             }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
-use super::{Bytestream, Caller, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way};
+use super::{
+    Bytestream, Caller, Client, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way,
+};
 use crate::protocol::{AccountId, CloseReason};
 use crate::session::dialing::{
     FEW_PATHS, Field, LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD, MOST_PATHS, Next, Pair, PairRef,
@@ -17,6 +19,12 @@ use crate::session::jids::MOST_JIDS;
 use crate::session::path::{Path, PathId};
 use crate::session::sid::Sid;
 use crate::session::{BLOCK_SIZE, IqId, Outgoing, Transmit};
+
+/// So many paths a session may have. A client wants half as many, and the others may be some that it has lost.
+const MOST_OF_A_SESSION: usize = 32;
+
+/// What closing a bytestream weighs beyond its recipient, in bytes.
+const CLOSE: usize = 160;
 
 /// How long the other end may take to answer an `open` or to greet.
 pub(super) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
@@ -186,13 +194,21 @@ impl Endpoint {
     ) -> PathId {
         let id = PathId(self.next_number());
         let path = Path::new(via);
-        let way = Way { path, via, peer, sid, session, phase, since: now };
+        let client = self.client_of(session, &peer);
+        let way = Way { path, via, peer, client, sid, session, phase, since: now, last_heard: now };
         self.bytestreams.insert(way.bytestream(), id);
         self.ways.insert(id, way);
         if let Some(session) = session.and_then(|key| self.sessions.get_mut(&key)) {
             session.ways.insert(id);
         }
         id
+    }
+
+    /// Whose part what goes to this peer takes up.
+    pub(super) fn client_of(&self, session: Option<SessionKey>, peer: &FullJid) -> Client {
+        let session = session.and_then(|key| self.sessions.get(&key));
+        let client = session.and_then(|session| session.client.clone());
+        client.unwrap_or_else(|| peer.to_bare()).into()
     }
 
     /// An IQ of the path with this number.
@@ -208,6 +224,7 @@ impl Endpoint {
         let way = self.ways.get_mut(&id)?;
         let seq = way.path.on_sent(now, iq, data.len());
         self.senders.on_sent(now, way.via, way.session, id, iq, data.len());
+        self.answer_shares.on_asked(way.via, &way.client, iq.number);
         let stanza = Outgoing::Data { iq: iq.id, sid: way.sid.to_string(), seq, data };
         Some(Transmit { via: way.via, to: way.peer.clone(), stanza })
     }
@@ -249,13 +266,38 @@ impl Endpoint {
         older.into_iter().for_each(|id| self.drop_way(now, id));
     }
 
+    /// Closes the path of a session that nothing has come by for the longest, if the session has as many as it may.
+    pub(super) fn make_room_for_a_path(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        if session.ways.len() < MOST_OF_A_SESSION {
+            return;
+        }
+        let last_heard = |id: &PathId| self.ways.get(id).map(|way| way.last_heard);
+        if let Some(id) = session.ways.iter().copied().min_by_key(last_heard) {
+            self.fail_way(now, id);
+        }
+    }
+
     /// A path has failed: the peer is told, and what was on it goes another way.
     pub(super) fn fail_way(&mut self, now: Instant, id: PathId) {
+        self.say_close(id);
+        self.drop_way(now, id);
+    }
+
+    /// Tells the peer that a bytestream is closed. What that costs is the client's.
+    fn say_close(&mut self, id: PathId) {
         let Some(way) = self.ways.get(&id) else { return };
         let (via, to, sid) = (way.via, way.peer.clone(), way.sid.to_string());
+        let bytes = CLOSE + to.as_str().len();
+        self.answer_shares.charge(via, &way.client, bytes, self.last_number);
         let iq = IqId::generate(&mut *self.entropy);
         self.control.push_back(Transmit { via, to, stanza: Outgoing::Close { iq, sid } });
-        self.drop_way(now, id);
+    }
+
+    /// Closes the bytestream of a path whose session is over.
+    pub(super) fn close_way(&mut self, id: PathId) {
+        self.say_close(id);
+        self.forget_way(id);
     }
 
     /// A path is no more.
@@ -292,6 +334,7 @@ impl Endpoint {
             self.iqs.remove(&iq.id);
         }
         self.senders.forget(way.via, way.path.outstanding());
+        self.answer_shares.forget_path(way.via, &way.client, id);
         self.timers.cancel(TimerKey::Way(id));
         Some(way)
     }

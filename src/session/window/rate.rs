@@ -9,14 +9,14 @@ const ENOUGH: f64 = 0.2;
 
 /// The rate in the long run. Bursts and pauses of a shaper even out.
 #[derive(Debug, Default)]
-pub(super) struct LastingRate {
+pub(in crate::session) struct LastingRate {
     bytes: f64,
     seconds: f64,
 }
 
 impl LastingRate {
     /// `bytes` were answered after the way was busy for `busy`.
-    pub(super) fn update(&mut self, busy: Duration, bytes: usize) {
+    pub(in crate::session) fn update(&mut self, busy: Duration, bytes: usize) {
         let seconds = busy.as_secs_f64();
         let kept = 1.0 / (1.0 + seconds / MEMORY);
         self.bytes = self.bytes * kept + bytes as f64;
@@ -24,7 +24,7 @@ impl LastingRate {
     }
 
     /// In bytes a second.
-    pub(super) fn get(&self) -> Option<f64> {
+    pub(in crate::session) fn get(&self) -> Option<f64> {
         (self.seconds >= ENOUGH).then(|| self.bytes / self.seconds)
     }
 }

@@ -1,0 +1,406 @@
+//! Answers that a server may not have read yet, shared fairly among the clients that call for them.
+//!
+//! A server reads from an account at a limited rate. Each block that comes calls for an answer, so that a client whose own server is
+//! fast can call for more of them than that: they would stand in front of everybody else's packets, in our socket and in the
+//! server's buffers, for as long as it likes. So what has been written and is not known to be read is bounded, by account, by what
+//! the account carries in a fraction of a second; and a client may have as much of it as is still free (the dynamic thresholds
+//! of Choudhury and Hahne, 1998), so that one alone leaves half of it to those who come. More than that waits here, and a client
+//! whose answers wait sends no more: its window is full.
+//!
+//! What has been read shows in the answers to IQs of ours: whoever answers one was sent it by a server that had read everything
+//! before it. Where nothing of ours is on its way that would show it, somebody whose answers wait is to be asked something
+//! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get no answers.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::path::PathId;
+use super::window::LastingRate;
+use super::{Outgoing, Transmit};
+use crate::protocol::AccountId;
+
+/// For so long, in seconds, an account may be busy with answers alone, beyond the time in which it could be known that it has read
+/// them. It delays everybody else by as much.
+const BUSY: f64 = 0.25;
+/// The bounds of what that makes, in bytes: some forty answers at the least, and no more than what matters to no fast account.
+const LEAST: usize = 4 * 1024;
+const MOST: usize = 256 * 1024;
+/// What is unread may be so much, in bytes, while nobody knows what the account carries.
+const UNKNOWN: usize = 32 * 1024;
+
+/// The most answers of one client that wait at one account. A window holds fewer blocks, and one that is not answered stops.
+pub(super) const MOST_WAITING: usize = 512;
+
+/// After each sign that the server has read something so many clients are looked at that have no room, and the next ones after
+/// the next sign: what that costs does not grow with how many wait.
+const LOOKS: usize = 8;
+
+/// What the result to an IQ weighs beyond its id and its recipient, in bytes: the element, and what the server adds to it.
+const RESULT: usize = 32;
+
+/// An answer to a client.
+#[derive(Debug)]
+pub(super) struct Answer<C> {
+    pub(super) client: C,
+    /// The path that it is about, as long as that exists.
+    pub(super) path: Option<PathId>,
+    pub(super) transmit: Transmit,
+}
+
+impl<C> Answer<C> {
+    /// In bytes on the wire.
+    fn size(&self) -> usize {
+        let id = match &self.transmit.stanza {
+            Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
+            Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
+        };
+        RESULT + id + self.transmit.to.as_str().len()
+    }
+}
+
+/// What is known of an account's way to its server: the rate in bytes a second, and what a question and its answer take while
+/// nothing is queued.
+pub(super) type Pace = (Option<f64>, Duration);
+
+/// The answers of all our accounts.
+#[derive(Debug)]
+pub(super) struct AnswerShares<C> {
+    accounts: BTreeMap<AccountId, Account<C>>,
+    /// How many wait, at all accounts together.
+    waiting: usize,
+    /// Accounts at which some that wait may have got room.
+    open: BTreeSet<AccountId>,
+    /// Clients that wait and may have nothing on its way to them.
+    unasked: BTreeSet<(AccountId, C)>,
+}
+
+impl<C> Default for AnswerShares<C> {
+    fn default() -> Self {
+        Self { accounts: BTreeMap::new(), waiting: 0, open: BTreeSet::new(), unasked: BTreeSet::new() }
+    }
+}
+
+#[derive(Debug)]
+struct Account<C> {
+    /// What was written and is not known to be read, in order.
+    unread: VecDeque<Written<C>>,
+    /// Bytes of it.
+    total: usize,
+    clients: BTreeMap<C, Client>,
+    /// Clients whose answers wait, in turn.
+    turns: VecDeque<C>,
+    /// How many of them are still to be looked at.
+    looks: usize,
+    /// The server has read everything before this IQ.
+    read: u64,
+    /// When that was known, and since when somebody waits.
+    last_read: Option<Instant>,
+    since: Option<Instant>,
+    /// At what rate answers were read while more of them waited.
+    drained: LastingRate,
+    pace: Pace,
+}
+
+impl<C> Default for Account<C> {
+    fn default() -> Self {
+        Self {
+            unread: VecDeque::new(),
+            total: 0,
+            clients: BTreeMap::new(),
+            turns: VecDeque::new(),
+            looks: 0,
+            read: 0,
+            last_read: None,
+            since: None,
+            drained: LastingRate::default(),
+            pace: (None, Duration::ZERO),
+        }
+    }
+}
+
+/// Bytes that were written for a client behind the IQ with this number, and before the next.
+#[derive(Debug)]
+struct Written<C> {
+    behind: u64,
+    client: C,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Client {
+    /// Bytes that were written and are not known to be read.
+    unread: usize,
+    waiting: VecDeque<Waiting>,
+    /// The last IQ that went to it while it waited.
+    asked: Option<u64>,
+}
+
+/// An answer that waits.
+#[derive(Debug)]
+struct Waiting {
+    path: Option<PathId>,
+    transmit: Transmit,
+    bytes: usize,
+}
+
+impl<C: Clone + Ord> AnswerShares<C> {
+    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits.
+    pub(super) fn offer(
+        &mut self,
+        now: Instant,
+        answer: Answer<C>,
+        behind: u64,
+        pace: impl FnOnce() -> Pace,
+    ) -> Option<Transmit> {
+        let (via, bytes) = (answer.transmit.via, answer.size());
+        let account = self.accounts.entry(via).or_default();
+        if account.takes(&answer.client, bytes, pace) {
+            account.write(answer.client, bytes, behind);
+            return Some(answer.transmit);
+        }
+        self.waiting += 1;
+        let waiting = Waiting { path: answer.path, transmit: answer.transmit, bytes };
+        if account.hold(now, answer.client.clone(), waiting) {
+            self.unasked.insert((via, answer.client));
+        }
+        None
+    }
+
+    /// So many bytes that no answer asked for went to a client, because of what it did.
+    pub(super) fn charge(&mut self, via: AccountId, client: &C, bytes: usize, behind: u64) {
+        self.accounts.entry(via).or_default().write(client.clone(), bytes, behind);
+    }
+
+    /// The next of those that waited and may go now, behind the IQ with the number `behind`.
+    pub(super) fn pop(&mut self, behind: u64) -> Option<Transmit> {
+        loop {
+            let via = *self.open.first()?;
+            let account = self.accounts.get_mut(&via);
+            match account.and_then(|account| account.next(behind)) {
+                Some(Look::Goes(transmit)) => {
+                    self.waiting -= 1;
+                    return Some(transmit);
+                }
+                Some(Look::Waits(client)) => {
+                    self.unasked.insert((via, client));
+                }
+                None => {
+                    self.open.remove(&via);
+                }
+            }
+        }
+    }
+
+    /// An IQ with this number went by the account to a client.
+    pub(super) fn on_asked(&mut self, via: AccountId, client: &C, number: u64) {
+        if let Some(client) = self.waiting_client(via, client) {
+            client.asked = Some(number);
+        }
+    }
+
+    /// The IQ with this number, which went by the account, was answered.
+    pub(super) fn on_read(&mut self, now: Instant, via: AccountId, number: u64, pace: impl FnOnce() -> Pace) {
+        if let Some(account) = self.accounts.get_mut(&via)
+            && account.on_read(now, number, pace)
+        {
+            self.open.insert(via);
+        }
+    }
+
+    /// What went to a client by the account will not be answered soon, or not at all.
+    pub(super) fn on_silence(&mut self, via: AccountId, client: &C) {
+        if let Some(entry) = self.waiting_client(via, client) {
+            entry.asked = None;
+            self.unasked.insert((via, client.clone()));
+        }
+    }
+
+    /// A path is no more, and nobody waits for what was to go by it.
+    pub(super) fn forget_path(&mut self, via: AccountId, client: &C, path: PathId) {
+        let Some(entry) = self.waiting_client(via, client) else { return };
+        let before = entry.waiting.len();
+        entry.waiting.retain(|waiting| waiting.path != Some(path));
+        let left = entry.waiting.len();
+        self.waiting -= before - left;
+        if left > 0 {
+            self.on_silence(via, client);
+        } else if let Some(account) = self.accounts.get_mut(&via) {
+            account.turns.retain(|other| other != client);
+            account.forget_if_idle(client);
+        }
+    }
+
+    /// The account has a new connection, or none any more.
+    pub(super) fn reset(&mut self, via: AccountId) {
+        let account = self.accounts.remove(&via);
+        self.waiting -= account.map_or(0, |account| account.waiting());
+        self.open.remove(&via);
+        self.unasked.retain(|(other, _)| *other != via);
+    }
+
+    /// How many wait, at all accounts together.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether so many of a client's answers wait at the account that no more of them should be due.
+    pub(super) fn is_full(&self, via: AccountId, client: &C) -> bool {
+        let waiting =
+            |account: &Account<C>| account.clients.get(client).map_or(0, |entry| entry.waiting.len());
+        self.waiting > 0 && self.accounts.get(&via).map_or(0, waiting) >= MOST_WAITING
+    }
+
+    /// A path by which somebody should be asked something, because nothing else would show what the server has read.
+    pub(super) fn next_probe(&mut self) -> Option<PathId> {
+        loop {
+            let (via, client) = self.unasked.pop_first()?;
+            let Some(account) = self.accounts.get(&via) else { continue };
+            let entry = account.clients.get(&client).filter(|entry| !account.has_asked(entry));
+            let path = entry.and_then(|entry| entry.waiting.iter().find_map(|waiting| waiting.path));
+            if path.is_some() {
+                return path;
+            }
+        }
+    }
+
+    /// A client, if answers of it wait.
+    fn waiting_client(&mut self, via: AccountId, client: &C) -> Option<&mut Client> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let entry = self.accounts.get_mut(&via)?.clients.get_mut(client)?;
+        (!entry.waiting.is_empty()).then_some(entry)
+    }
+}
+
+/// What came of looking at a client.
+enum Look<C> {
+    /// An answer of it goes.
+    Goes(Transmit),
+    /// It has no room, and nothing on its way that would make some.
+    Waits(C),
+}
+
+impl<C: Clone + Ord> Account<C> {
+    /// What may be unread, in bytes.
+    fn limit(&self) -> usize {
+        let (carries, delay) = self.pace;
+        let seconds = BUSY + 2.0 * delay.as_secs_f64();
+        match self.drained.get().or(carries) {
+            Some(rate) => ((rate * seconds) as usize).clamp(LEAST, MOST),
+            None => UNKNOWN,
+        }
+    }
+
+    /// Whether `bytes` more may be unread of one who has so many already.
+    fn has_room(&self, unread: usize, bytes: usize, limit: usize) -> bool {
+        unread == 0 || unread + bytes <= limit.saturating_sub(self.total)
+    }
+
+    fn takes(&mut self, client: &C, bytes: usize, pace: impl FnOnce() -> Pace) -> bool {
+        let entry = self.clients.get(client);
+        let unread = entry.map_or(0, |entry| entry.unread);
+        if entry.is_some_and(|entry| !entry.waiting.is_empty()) {
+            return false;
+        }
+        if self.has_room(unread, bytes, LEAST) {
+            return true;
+        }
+        self.pace = pace();
+        self.has_room(unread, bytes, self.limit())
+    }
+
+    fn write(&mut self, client: C, bytes: usize, behind: u64) {
+        self.total += bytes;
+        self.clients.entry(client.clone()).or_default().unread += bytes;
+        match self.unread.back_mut() {
+            Some(last) if last.behind == behind && last.client == client => last.bytes += bytes,
+            _ => self.unread.push_back(Written { behind, client, bytes }),
+        }
+    }
+
+    /// An answer waits; true when nothing is on its way to the client that would make room.
+    fn hold(&mut self, now: Instant, client: C, waiting: Waiting) -> bool {
+        self.since.get_or_insert(now);
+        let entry = self.clients.entry(client.clone()).or_default();
+        if entry.waiting.is_empty() {
+            self.turns.push_back(client);
+        }
+        entry.waiting.push_back(waiting);
+        entry.asked.is_none_or(|asked| asked <= self.read)
+    }
+
+    fn has_asked(&self, client: &Client) -> bool {
+        client.asked.is_some_and(|asked| asked > self.read)
+    }
+
+    /// Looks at those that wait, in turn, until there is something to say of one.
+    fn next(&mut self, behind: u64) -> Option<Look<C>> {
+        let limit = self.limit();
+        while self.looks > 0 {
+            let client = self.turns.pop_front()?;
+            let Some(entry) = self.clients.get(&client) else { continue };
+            let Some(bytes) = entry.waiting.front().map(|waiting| waiting.bytes) else { continue };
+            if self.has_room(entry.unread, bytes, limit) {
+                return self.let_go(client, behind).map(Look::Goes);
+            }
+            self.looks -= 1;
+            let has_asked = self.has_asked(entry);
+            self.turns.push_back(client.clone());
+            if !has_asked {
+                return Some(Look::Waits(client));
+            }
+        }
+        None
+    }
+
+    /// The first answer of a client that waits; it takes its turn again if there are more.
+    fn let_go(&mut self, client: C, behind: u64) -> Option<Transmit> {
+        let entry = self.clients.get_mut(&client)?;
+        let Waiting { transmit, bytes, .. } = entry.waiting.pop_front()?;
+        if !entry.waiting.is_empty() {
+            self.turns.push_back(client.clone());
+        }
+        self.write(client, bytes, behind);
+        Some(transmit)
+    }
+
+    /// The server has read everything before the IQ with this number; true when there may be room for some that wait.
+    fn on_read(&mut self, now: Instant, number: u64, pace: impl FnOnce() -> Pace) -> bool {
+        self.read = self.read.max(number);
+        let mut bytes = 0;
+        while let Some(written) = self.unread.pop_front_if(|written| written.behind < number) {
+            bytes += written.bytes;
+            if let Some(entry) = self.clients.get_mut(&written.client) {
+                entry.unread = entry.unread.saturating_sub(written.bytes);
+            }
+            self.forget_if_idle(&written.client);
+        }
+        self.total = self.total.saturating_sub(bytes);
+        let last = self.last_read.replace(now);
+        if self.turns.is_empty() {
+            self.since = None;
+            return false;
+        }
+        if let Some(since) = self.since {
+            let begin = last.map_or(since, |last| last.max(since));
+            self.drained.update(now.saturating_duration_since(begin), bytes);
+        }
+        self.pace = pace();
+        self.looks = LOOKS.min(self.turns.len());
+        true
+    }
+
+    fn forget_if_idle(&mut self, client: &C) {
+        if self.clients.get(client).is_some_and(|entry| entry.unread == 0 && entry.waiting.is_empty()) {
+            self.clients.remove(client);
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.clients.values().map(|entry| entry.waiting.len()).sum()
+    }
+}
