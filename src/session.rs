@@ -11,6 +11,7 @@ mod answers;
 mod assembler;
 mod bucket;
 mod bytestream;
+mod client_tag;
 pub mod counters;
 mod dialing;
 mod door;

@@ -12,13 +12,13 @@ mod timeouts;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::answer_shares::{Answer, AnswerShares};
 use super::answers::Answers;
+use super::client_tag::{ClientTag, Tagger};
 use super::dialing::Dialing;
 use super::door::Door;
 use super::entropy::Entropy;
@@ -55,6 +55,7 @@ pub struct Endpoint {
     config: Config,
     entropy: Box<dyn Entropy>,
     clock: WallClock,
+    tagger: Tagger,
     accounts: BTreeMap<AccountId, Account>,
     /// Where clients come in, on a bridge.
     door: Option<Door>,
@@ -77,16 +78,18 @@ pub struct Endpoint {
     names: BTreeMap<(SessionKey, u64), StreamId>,
     /// Everything to send that is no packet, in order.
     control: VecDeque<Transmit>,
-    answers: Answers<Answer<Client>>,
+    answers: Answers<Answer<ClientTag>>,
     /// Those that servers may not have read yet, and those that wait until they have.
-    answer_shares: AnswerShares<Client>,
+    answer_shares: AnswerShares<ClientTag>,
     /// What each client takes of what is there for all.
     ledger: Ledger<Option<BareJid>>,
     mementos: VecDeque<Memento>,
     /// Sessions that may have packets to send, in turn.
     ready: VecDeque<SessionKey>,
-    /// What all sessions share of our accounts, and who waits for room there.
+    /// What all clients share of our accounts, and which of their sessions wait for room there.
     senders: Senders<SessionKey>,
+    /// What went by paths that are no more, until when it counts as on its way if nothing shows that it was read.
+    orphans: Vec<(Instant, AccountId, Vec<Iq>)>,
     events: VecDeque<Event>,
     timers: Timers<TimerKey>,
     last_number: u64,
@@ -95,9 +98,6 @@ pub struct Endpoint {
 /// Names a session within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct SessionKey(u64);
-
-/// Among whom what an account of ours carries is shared fairly: on a bridge, the account that shook hands.
-type Client = Arc<BareJid>;
 
 /// By what an incoming block is told from others: the account it came to, who sent it, and the bytestream's id.
 type Bytestream = (AccountId, FullJid, String);
@@ -110,6 +110,8 @@ enum TimerKey {
     Stream(StreamId),
     /// Answers have waited for company long enough.
     Answers,
+    /// The first of what went by paths that are no more need not be waited for any longer.
+    Orphans,
 }
 
 #[derive(Debug)]
@@ -126,6 +128,8 @@ struct Session {
     /// On a bridge, the account that shook hands for the session. What a session takes is counted against it; what other
     /// accounts join later, and what the client calls itself, changes nothing about that.
     client: Option<BareJid>,
+    /// Whose share it takes up: the client's on a bridge. On a client each session has its own, because all are the user's.
+    tag: ClientTag,
     /// None until the handshake is done.
     state: Option<Established>,
     ways: BTreeSet<PathId>,
@@ -190,7 +194,8 @@ struct Way {
     path: Path,
     via: AccountId,
     peer: FullJid,
-    client: Client,
+    /// Whose share what goes by it takes up.
+    client: ClientTag,
     sid: Sid,
     session: Option<SessionKey>,
     phase: Phase,
@@ -233,13 +238,15 @@ enum Place {
 
 impl Endpoint {
     /// An end without accounts or sessions, for a bridge with a `service`.
-    pub fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
+    pub fn new(config: Config, service: Option<Service>, mut entropy: Box<dyn Entropy>) -> Self {
+        let tagger = Tagger::new(&mut *entropy);
         let door = service.map(|service| Door::new(service, config.handshake_limits()));
         let ledger = Ledger::new(config.budget(), door.is_some());
         Self {
             config,
             entropy,
             clock: WallClock::default(),
+            tagger,
             accounts: BTreeMap::new(),
             door,
             sessions: BTreeMap::new(),
@@ -260,6 +267,7 @@ impl Endpoint {
             mementos: VecDeque::new(),
             ready: VecDeque::new(),
             senders: Senders::default(),
+            orphans: Vec::new(),
             events: VecDeque::new(),
             timers: Timers::default(),
             last_number: 0,
@@ -315,7 +323,7 @@ impl Endpoint {
         let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
         let paths = self.ways.len() + self.bytestreams.len() + self.iqs.len();
         let streams = self.streams.len() + self.names.len() + self.ledger.clients();
-        let answers = self.answer_shares.waiting();
+        let answers = self.answer_shares.waiting() + self.orphans.len();
         let waiting =
             answers + self.ready.len() + self.senders.waiting() + self.control.len() + self.events.len();
         sessions + paths + streams + waiting

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::client_tag::ClientTag;
 use super::path::{Path, PathId, transfer};
 use super::sender::{Senders, Share};
 use super::window::wire_size;
@@ -47,12 +48,12 @@ struct Candidate {
     is_refused: bool,
 }
 
-/// Chooses among `paths` of the one with `key`, with `waiting` bytes to be sent. Small as they are, acknowledgements and the
+/// Chooses among `paths` of one of the client's sessions, with `waiting` bytes to be sent. Small as they are, acknowledgements and the
 /// like are chosen a path for in just this way. The accounts that have no room for anything of this session now are
 /// added to `full`.
 pub(super) fn choose<'a, K: Copy + Ord>(
     paths: impl IntoIterator<Item = (PathId, &'a Path)>,
-    (senders, key): (&Senders<K>, K),
+    (senders, client): (&Senders<K>, ClientTag),
     now: Instant,
     waiting: usize,
     full: &mut Vec<AccountId>,
@@ -61,7 +62,7 @@ pub(super) fn choose<'a, K: Copy + Ord>(
     let mut accounts: Vec<_> = paths.iter().map(|(_, path)| path.via()).collect();
     accounts.sort_unstable();
     accounts.dedup();
-    let shared = |path| senders.share(key, path, waiting, accounts.len());
+    let shared = |path| senders.share(client, path, waiting, accounts.len());
     let paths: Vec<_> = paths.into_iter().map(|path| (path, shared(path))).collect();
     let senders = combine(&paths, now);
     let mut candidates: Vec<_> = paths

@@ -18,6 +18,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::client_tag::ClientTag;
 use super::iq::Iq;
 use super::path::{Path, PathId, transfer};
 use super::turns::{Turns, Used};
@@ -28,6 +29,9 @@ use crate::protocol::AccountId;
 /// less than what makes others wait where servers read slowly would be only where none can be written at all.
 const MOST_UNWRITTEN: usize = 256 * 1024;
 const MOST_STANZAS: usize = 1024;
+
+/// What is on its way by an account of unknown rate is read within so long.
+const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
 
 /// Blocks that take so much of the way's time keep it busy.
 const NEARLY: f64 = 0.9;
@@ -47,12 +51,20 @@ pub(super) struct Share {
     pub(super) may_send: bool,
 }
 
-/// All our accounts' sending sides, shared among those with a key.
+/// One who sends, and the client whose share that takes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct User<K> {
+    pub(super) client: ClientTag,
+    pub(super) key: K,
+}
+
+/// All our accounts' sending sides, shared among clients, each of which may have several users.
 #[derive(Debug)]
 pub(super) struct Senders<K> {
     senders: BTreeMap<AccountId, Sender<K>>,
-    /// What each has used of all accounts.
-    used: BTreeMap<K, Used>,
+    /// What each client has used of all accounts. It outlives the client's sessions: otherwise a new one would come before all
+    /// others each time.
+    used: BTreeMap<ClientTag, Used>,
     /// Accounts at which somebody waits who might be able to send.
     open: BTreeSet<AccountId>,
 }
@@ -75,7 +87,7 @@ struct Sender<K> {
     lone: Option<Iq>,
     /// What the ways by this account take while nothing is queued, lately.
     undisturbed: Option<Duration>,
-    turns: Turns<K>,
+    turns: Turns<User<K>>,
     /// What was handed over has still to be written, and is too much for more.
     is_backed_up: bool,
 }
@@ -105,36 +117,40 @@ impl<K> Default for Sender<K> {
 }
 
 impl<K: Copy + Ord> Senders<K> {
-    /// What the account of `path` has to say to the one with `key`, who wants to send `waiting` bytes and could send by so
+    /// What the account of `path` has to say to one of the client's, who wants to send `waiting` bytes and could send by so
     /// many `accounts`.
-    pub(super) fn share(&self, key: K, path: (PathId, &Path), waiting: usize, accounts: usize) -> Share {
-        let used = self.used(key);
+    pub(super) fn share(
+        &self,
+        client: ClientTag,
+        path: (PathId, &Path),
+        waiting: usize,
+        accounts: usize,
+    ) -> Share {
+        let used = self.used(client);
         match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share(used, path, waiting, accounts),
             None => Sender::<K>::default().share(used, path, waiting, accounts),
         }
     }
 
-    fn used(&self, key: K) -> Used {
-        self.used.get(&key).copied().unwrap_or_default()
+    fn used(&self, client: ClientTag) -> Used {
+        self.used.get(&client).copied().unwrap_or_default()
     }
 
-    /// A block goes by a path of the account, of the one with `key` if anybody's.
+    /// A block goes by a path of the account, to this client.
     pub(super) fn on_sent(
         &mut self,
         now: Instant,
         account: AccountId,
-        key: Option<K>,
+        client: ClientTag,
         path: PathId,
         iq: Iq,
         bytes: usize,
     ) {
         let sender = self.senders.entry(account).or_default();
         sender.on_sent(now, path, iq, bytes);
-        if let Some(key) = key {
-            let used = self.used.entry(key).or_default();
-            *used = sender.turns.on_sent(*used, wire_size(bytes));
-        }
+        let used = self.used.entry(client).or_default();
+        *used = sender.turns.on_sent(*used, wire_size(bytes));
     }
 
     /// An IQ that went by the account was answered.
@@ -178,6 +194,15 @@ impl<K: Copy + Ord> Senders<K> {
         (window.and_then(Window::rate), window.and_then(Window::base_delay).unwrap_or_default())
     }
 
+    /// How long the server will take to read what is on its way by the account.
+    pub(super) fn backlog_time(&self, account: AccountId) -> Duration {
+        let Some(window) = self.senders.get(&account).map(|sender| &sender.window) else {
+            return Duration::ZERO;
+        };
+        let usual = window.round_trip().unwrap_or_default();
+        usual.max(window.rate().map_or(UNKNOWN_BACKLOG, |rate| transfer(window.in_flight(), rate)))
+    }
+
     fn change(&mut self, account: AccountId, change: impl FnOnce(&mut Sender<K>)) {
         if let Some(sender) = self.senders.get_mut(&account) {
             change(sender);
@@ -185,39 +210,43 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
-    /// The account did not let the one with `key` send.
-    pub(super) fn wait(&mut self, account: AccountId, key: K) {
-        let used = self.used(key);
-        self.senders.entry(account).or_default().turns.wait(key, used);
+    /// The account did not let this one send.
+    pub(super) fn wait(&mut self, account: AccountId, user: User<K>) {
+        let used = self.used(user.client);
+        self.senders.entry(account).or_default().turns.wait(user, used);
     }
 
     /// It does not wait there any more.
-    pub(super) fn leave(&mut self, account: AccountId, key: K) {
+    pub(super) fn leave(&mut self, account: AccountId, user: User<K>) {
         if let Some(sender) = self.senders.get_mut(&account) {
-            sender.turns.leave(key);
+            sender.turns.leave(user);
         }
     }
 
-    /// The one with `key` is no more, and waits nowhere.
-    pub(super) fn remove(&mut self, key: K) {
-        self.used.remove(&key);
+    /// Forgets what clients have used that makes no difference any more: where anybody waits, others have used as much.
+    pub(super) fn prune(&mut self) {
+        let busy = self.senders.values().filter(|sender| sender.turns.waiting() > 0);
+        let least = busy.map(|sender| sender.turns.clock()).min();
+        self.used.retain(|_, used| least.is_some_and(|least| *used > least));
     }
 
     /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(super) fn next_turn(&mut self) -> Option<(AccountId, K)> {
+    pub(super) fn next_turn(&mut self) -> Option<(AccountId, User<K>)> {
         loop {
             let account = self.open.pop_first()?;
-            if let Some(key) = self.senders.get_mut(&account).and_then(|sender| sender.turns.pop()) {
-                return Some((account, key));
+            let used = |user: &User<K>| self.used.get(&user.client).copied().unwrap_or_default();
+            let sender = self.senders.get_mut(&account);
+            if let Some(user) = sender.and_then(|sender| sender.turns.pop(used)) {
+                return Some((account, user));
             }
         }
     }
 
-    /// The one with `key` has had its turn. If it comes first again there is no room, and the next change will show whether
+    /// This one has had its turn. If it comes first again there is no room, and the next change will show whether
     /// there is again: something is on its way.
-    pub(super) fn end_turn(&mut self, account: AccountId, key: K) {
+    pub(super) fn end_turn(&mut self, account: AccountId, user: User<K>) {
         let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
-        if first.is_some_and(|first| first != key) {
+        if first.is_some_and(|first| first != user) {
             self.open.insert(account);
         }
     }

@@ -24,7 +24,8 @@ pub(super) struct Turns<K> {
     /// Where the one began who sent last. Whoever was away begins there: what was not used is not saved up.
     clock: u64,
     waiting: BTreeSet<(Place, K)>,
-    places: BTreeMap<K, Place>,
+    /// The place of each, and what had been used when it got that.
+    places: BTreeMap<K, (Place, Used)>,
 }
 
 impl<K> Default for Turns<K> {
@@ -57,23 +58,39 @@ impl<K: Copy + Ord> Turns<K> {
     /// From now on `key` waits.
     pub(super) fn wait(&mut self, key: K, used: Used) {
         self.leave(key);
-        let place = self.place(used);
+        self.insert(key, self.place(used), used);
+    }
+
+    fn insert(&mut self, key: K, place: Place, used: Used) {
         self.waiting.insert((place, key));
-        self.places.insert(key, place);
+        self.places.insert(key, (place, used));
     }
 
     /// It does not wait any more.
     pub(super) fn leave(&mut self, key: K) {
-        if let Some(place) = self.places.remove(&key) {
+        if let Some((place, _)) = self.places.remove(&key) {
             self.waiting.remove(&(place, key));
         }
     }
 
-    /// Takes out whoever is next.
-    pub(super) fn pop(&mut self) -> Option<K> {
-        let (_, key) = self.waiting.pop_first()?;
-        self.places.remove(&key);
-        Some(key)
+    /// Takes out whoever is next, by what each has `used` by now: another one may have used more of the same share since it
+    /// began to wait, and then it comes later.
+    pub(super) fn pop(&mut self, used: impl Fn(&K) -> Used) -> Option<K> {
+        loop {
+            let ((begin, _), key) = self.waiting.pop_first()?;
+            let (_, before) = self.places.remove(&key)?;
+            let used = used(&key);
+            if used <= before {
+                return Some(key);
+            }
+            let begin = (begin + (used - before)).min(self.clock + MOST_AHEAD).max(begin);
+            self.insert(key, (begin, begin > self.clock), used);
+        }
+    }
+
+    /// Where the one began who sent last.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock
     }
 
     /// One who has `used` so much has sent so many bytes, in his turn or before; what he has used now.
@@ -112,7 +129,7 @@ mod tests {
 
         /// One account serves whoever is next.
         fn serve(&mut self, account: usize, bytes: impl Fn(u64) -> usize) -> Option<u64> {
-            let key = self.turns[account].pop()?;
+            let key = self.turns[account].pop(|key| self.used.get(key).copied().unwrap_or_default())?;
             self.turns.iter_mut().for_each(|turns| turns.leave(key));
             let before = self.used(key);
             let used = self.turns[account].on_sent(before, bytes(key));
@@ -179,7 +196,7 @@ mod tests {
         turns.wait(1, 0);
         turns.wait(2, 1_000_000);
         let mut used = 0;
-        while turns.pop() == Some(1) {
+        while turns.pop(|key| if *key == 1 { used } else { 1_000_000 }) == Some(1) {
             used = turns.on_sent(used, 1000);
             turns.wait(1, used);
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Caller, Endpoint, Place, Session, SessionKey, TimerKey};
 use crate::protocol::{Address, CloseReason, Event, Read, StreamId};
 use crate::session::Bridge;
+use crate::session::client_tag::ClientTag;
 use crate::session::dialing::Dialing;
 use crate::session::frame::SessionClose;
 use crate::session::line::LineKeys;
@@ -64,8 +65,9 @@ impl Endpoint {
         self.add_session(Session::of(caller))
     }
 
-    pub(super) fn add_session(&mut self, session: Session) -> SessionKey {
+    pub(super) fn add_session(&mut self, mut session: Session) -> SessionKey {
         let key = SessionKey(self.next_number());
+        session.tag = session.client.as_ref().map_or(ClientTag(key.0), |client| self.tagger.tag(client));
         self.sessions.insert(key, session);
         key
     }

@@ -1,7 +1,6 @@
 //! The handshake: a client's first contact, and the bridge's answer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -10,6 +9,7 @@ use super::ways::OPEN_PATIENCE;
 use super::{Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey};
 use crate::protocol::CloseReason;
 use crate::session::Memento;
+use crate::session::client_tag::ClientTag;
 use crate::session::established::Established;
 use crate::session::frame::SessionClose;
 use crate::session::handshake::{Credits, Initiator, Request, Responder, SessionId, Status, Welcome};
@@ -125,7 +125,7 @@ impl Endpoint {
     pub fn handle_remembered(&mut self, now: Instant, memento: &Memento, outcome: Remembered) {
         let Some(way) = self.ways.get_mut(&memento.path) else { return };
         let Phase::Remembering(open) = std::mem::replace(&mut way.phase, Phase::Listening) else { return };
-        let (via, to, client) = (way.via, way.peer.clone(), Arc::clone(&way.client));
+        let (via, to, client) = (way.via, way.peer.clone(), way.client);
         match outcome {
             Remembered::Kept => {
                 way.path.on_opened();
@@ -267,7 +267,7 @@ impl Endpoint {
             return;
         };
         way.session = Some(key);
-        way.client = client.unwrap_or_else(|| Arc::clone(&way.client));
+        way.client = client.unwrap_or(way.client);
         self.half_open.remove(HalfOpenKey::Silent(id));
         session.ways.insert(id);
         if session.indexed.insert(way.peer.clone()) {
@@ -292,6 +292,7 @@ impl Session {
         Self {
             caller: None,
             client: None,
+            tag: ClientTag::default(),
             state: None,
             ways: BTreeSet::new(),
             indexed: BTreeSet::new(),

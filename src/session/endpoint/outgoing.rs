@@ -7,6 +7,7 @@ use super::{Endpoint, SessionKey, TimerKey};
 use crate::session::Transmit;
 use crate::session::path::PathId;
 use crate::session::scheduler::{self, Choice};
+use crate::session::sender::User;
 
 impl Endpoint {
     /// The next stanza to send. Everything that is polled is taken as sent at `now`.
@@ -21,9 +22,9 @@ impl Endpoint {
             let transmit = match self.next_ready() {
                 Some(key) => self.packet_of(now, key),
                 None => {
-                    let (account, key) = self.senders.next_turn()?;
-                    let transmit = self.packet_of(now, key);
-                    self.senders.end_turn(account, key);
+                    let (account, user) = self.senders.next_turn()?;
+                    let transmit = self.packet_of(now, user.key);
+                    self.senders.end_turn(account, user);
                     transmit
                 }
             };
@@ -78,15 +79,16 @@ impl Endpoint {
 
     fn packet_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
         let session = self.sessions.get_mut(&key)?;
+        let user = User { client: session.tag, key };
         for account in session.waits_at.drain(..) {
-            self.senders.leave(account, key);
+            self.senders.leave(account, user);
         }
         let state = session.state.as_mut().filter(|state| state.wants_to_send(now))?;
         let paths = open_paths(&session.ways, &self.ways);
         let (waiting, full) = (state.streams.unsent_bytes(), &mut session.waits_at);
-        let choice = scheduler::choose(paths, (&self.senders, key), now, waiting, full);
+        let choice = scheduler::choose(paths, (&self.senders, session.tag), now, waiting, full);
         let Choice::Send(path, room) = choice else {
-            session.waits_at.iter().for_each(|account| self.senders.wait(*account, key));
+            session.waits_at.iter().for_each(|account| self.senders.wait(*account, user));
             // Where others wait as well there is no way past them, only an earlier turn.
             return if session.waits_at.is_empty() { self.express_of(now, key) } else { None };
         };

@@ -12,6 +12,7 @@ use crate::session::established::Established;
 use crate::session::frame::SessionClose;
 use crate::session::ledger::Usage;
 use crate::session::price;
+use crate::session::sender::User;
 use crate::session::streams::StreamEvent;
 
 impl Endpoint {
@@ -167,27 +168,28 @@ impl Endpoint {
         farewell: Option<SessionClose>,
     ) {
         self.send_farewell(now, key, farewell);
-        self.bury(key, reason);
+        self.bury(now, key, reason);
     }
 
     /// The peer has ended the session, and closes its bytestreams itself.
-    pub(super) fn on_session_closed(&mut self, key: SessionKey, reason: CloseReason) {
+    pub(super) fn on_session_closed(&mut self, now: Instant, key: SessionKey, reason: CloseReason) {
         let ways = self.sessions.get_mut(&key).map(|session| std::mem::take(&mut session.ways));
         for id in ways.into_iter().flatten() {
-            self.forget_way(id);
+            self.forget_way(now, id);
         }
-        self.bury(key, reason);
+        self.bury(now, key, reason);
     }
 
-    fn bury(&mut self, key: SessionKey, reason: CloseReason) {
+    fn bury(&mut self, now: Instant, key: SessionKey, reason: CloseReason) {
         let Some(mut session) = self.sessions.remove(&key) else { return };
         self.ledger.replace(&session.client, &session.usage, &Usage::default());
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.remove(HalfOpenKey::Unconfirmed(key));
-        session.waits_at.drain(..).for_each(|account| self.senders.leave(account, key));
-        self.senders.remove(key);
+        let user = User { client: session.tag, key };
+        session.waits_at.drain(..).for_each(|account| self.senders.leave(account, user));
+        self.senders.prune();
         for id in std::mem::take(&mut session.ways) {
-            self.close_way(id);
+            self.close_way(now, id);
         }
         for jid in &session.indexed {
             remove(&mut self.by_jid, jid, key);

@@ -1,13 +1,13 @@
 //! Stanzas that came in.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use super::{Client, Endpoint, Phase, SessionKey, TimerKey};
+use super::{Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
 use crate::session::answer_shares::Answer;
+use crate::session::client_tag::ClientTag;
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
 use crate::session::iq::Iq;
@@ -51,7 +51,7 @@ impl Endpoint {
     pub(super) fn answer(
         &mut self,
         now: Instant,
-        client: Client,
+        client: ClientTag,
         (via, to): (AccountId, FullJid),
         id: String,
     ) {
@@ -60,14 +60,14 @@ impl Endpoint {
         self.control.extend(answer);
     }
 
-    fn answer_block(&mut self, now: Instant, answer: Answer<Client>, bytes: usize) {
+    fn answer_block(&mut self, now: Instant, answer: Answer<ClientTag>, bytes: usize) {
         if let Some(at) = self.answers.push(now, answer, bytes) {
             self.timers.arm(TimerKey::Answers, at);
         }
     }
 
     /// The answer, if it may go behind all IQs that there were so far.
-    pub(super) fn share_answer(&mut self, now: Instant, answer: Answer<Client>) -> Option<Transmit> {
+    pub(super) fn share_answer(&mut self, now: Instant, answer: Answer<ClientTag>) -> Option<Transmit> {
         let via = answer.transmit.via;
         self.answer_shares.offer(now, answer, self.last_number, || self.senders.pace(via))
     }
@@ -75,7 +75,7 @@ impl Endpoint {
     /// The peer has closed a bytestream.
     fn on_close(&mut self, now: Instant, path: PathId, id: String) {
         let Some(way) = self.ways.get(&path) else { return };
-        let (client, to) = (Arc::clone(&way.client), (way.via, way.peer.clone()));
+        let (client, to) = (way.client, (way.via, way.peer.clone()));
         self.drop_way(now, path);
         if !self.answer_shares.is_full(to.0, &client) {
             self.answer(now, client, to, id);
@@ -94,7 +94,7 @@ impl Endpoint {
     /// A block of a bytestream that we have.
     fn on_block(&mut self, now: Instant, path: PathId, id: String, seq: u16, data: Vec<u8>) {
         let Some(way) = self.ways.get_mut(&path) else { return };
-        let (via, from, client) = (way.via, way.peer.clone(), Arc::clone(&way.client));
+        let (via, from, client) = (way.via, way.peer.clone(), way.client);
         if self.answer_shares.is_full(via, &client) {
             return self.fail_way(now, path);
         }
@@ -144,7 +144,7 @@ impl Endpoint {
         }
         match outcome {
             Ok(None) => {}
-            Ok(Some(closed)) => self.on_session_closed(key, reason_of(closed)),
+            Ok(Some(closed)) => self.on_session_closed(now, key, reason_of(closed)),
             Err(BadPacket::Tampered) => return false,
             Err(BadPacket::Violation) => {
                 self.end_session(

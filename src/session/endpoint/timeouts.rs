@@ -26,6 +26,7 @@ impl Endpoint {
                 TimerKey::Way(id) => self.on_way_timeout(now, id),
                 TimerKey::Stream(id) => self.on_stream_timeout(now, id),
                 TimerKey::Answers => self.release_answers(),
+                TimerKey::Orphans => self.forget_orphans(now),
             }
         }
     }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use super::{
-    Bytestream, Caller, Client, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way,
+    Bytestream, Caller, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way,
 };
 use crate::protocol::{AccountId, CloseReason};
+use crate::session::client_tag::ClientTag;
 use crate::session::dialing::{
     FEW_PATHS, Field, LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD, MOST_PATHS, Next, Pair, PairRef,
 };
@@ -22,6 +23,10 @@ use crate::session::{BLOCK_SIZE, IqId, Outgoing, Transmit};
 
 /// So many paths a session may have. A client wants half as many, and the others may be some that it has lost.
 const MOST_OF_A_SESSION: usize = 32;
+
+/// What went by a path that is no more counts as on its way for no longer than that, even if the account is slower. What has
+/// stalled has waited as long already.
+const ORPHANED: Duration = Duration::from_secs(3);
 
 /// What closing a bytestream weighs beyond its recipient, in bytes.
 const CLOSE: usize = 160;
@@ -205,10 +210,9 @@ impl Endpoint {
     }
 
     /// Whose part what goes to this peer takes up.
-    pub(super) fn client_of(&self, session: Option<SessionKey>, peer: &FullJid) -> Client {
+    pub(super) fn client_of(&self, session: Option<SessionKey>, peer: &FullJid) -> ClientTag {
         let session = session.and_then(|key| self.sessions.get(&key));
-        let client = session.and_then(|session| session.client.clone());
-        client.unwrap_or_else(|| peer.to_bare()).into()
+        session.map_or_else(|| self.tagger.tag(&peer.to_bare()), |session| session.tag)
     }
 
     /// An IQ of the path with this number.
@@ -223,7 +227,7 @@ impl Endpoint {
         let iq = self.new_iq(id);
         let way = self.ways.get_mut(&id)?;
         let seq = way.path.on_sent(now, iq, data.len());
-        self.senders.on_sent(now, way.via, way.session, id, iq, data.len());
+        self.senders.on_sent(now, way.via, way.client, id, iq, data.len());
         self.answer_shares.on_asked(way.via, &way.client, iq.number);
         let stanza = Outgoing::Data { iq: iq.id, sid: way.sid.to_string(), seq, data };
         Some(Transmit { via: way.via, to: way.peer.clone(), stanza })
@@ -295,14 +299,14 @@ impl Endpoint {
     }
 
     /// Closes the bytestream of a path whose session is over.
-    pub(super) fn close_way(&mut self, id: PathId) {
+    pub(super) fn close_way(&mut self, now: Instant, id: PathId) {
         self.say_close(id);
-        self.forget_way(id);
+        self.forget_way(now, id);
     }
 
     /// A path is no more.
     pub(super) fn drop_way(&mut self, now: Instant, id: PathId) {
-        let Some(way) = self.forget_way(id) else { return };
+        let Some(way) = self.forget_way(now, id) else { return };
         let Some(key) = way.session else { return };
         let jitter = self.random();
         let Some(session) = self.sessions.get_mut(&key) else { return };
@@ -326,17 +330,39 @@ impl Endpoint {
         self.after_change(now, key);
     }
 
-    pub(super) fn forget_way(&mut self, id: PathId) -> Option<Way> {
+    pub(super) fn forget_way(&mut self, now: Instant, id: PathId) -> Option<Way> {
         let way = self.ways.remove(&id)?;
         self.bytestreams.remove(&way.bytestream());
         self.half_open.remove(HalfOpenKey::Silent(id));
         for iq in way.path.outstanding() {
             self.iqs.remove(&iq.id);
         }
-        self.senders.forget(way.via, way.path.outstanding());
+        self.orphan(now, &way);
         self.answer_shares.forget_path(way.via, &way.client, id);
         self.timers.cancel(TimerKey::Way(id));
         Some(way)
+    }
+
+    /// What is on its way by a path that is no more still stands in front of everything else, until a later answer shows that the
+    /// server has read it, or it should have done so by the account's rate. Otherwise paths that come and go could fill all there is behind the
+    /// account.
+    fn orphan(&mut self, now: Instant, way: &Way) {
+        let iqs: Vec<Iq> = way.path.outstanding().collect();
+        if !iqs.is_empty() {
+            let until = now + self.senders.backlog_time(way.via).min(ORPHANED);
+            self.orphans.push((until, way.via, iqs));
+            self.timers.arm(TimerKey::Orphans, until);
+        }
+    }
+
+    /// Gives up what nobody will answer.
+    pub(super) fn forget_orphans(&mut self, now: Instant) {
+        for (_, via, iqs) in self.orphans.extract_if(.., |(until, ..)| *until <= now) {
+            self.senders.forget(via, iqs);
+        }
+        if let Some(until) = self.orphans.iter().map(|(until, ..)| *until).min() {
+            self.timers.arm(TimerKey::Orphans, until);
+        }
     }
 
     /// A client whose every way to the bridge was refused has to tell the application.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::session::client_tag::ClientTag;
 use crate::session::iq::Iq;
 use crate::session::server_model::Server;
 
@@ -19,7 +20,7 @@ struct Run {
 }
 
 /// The session whose paths they are.
-const ONLY: u8 = 0;
+const ONLY: ClientTag = ClientTag(0);
 
 struct Model {
     path: Path,
@@ -60,7 +61,7 @@ impl Run {
         let iq = Iq::nth(self.next_iq);
         self.next_iq += 1;
         model.path.on_sent(now, iq, bytes);
-        self.senders.on_sent(now, model.path.via(), Some(ONLY), id, iq, bytes);
+        self.senders.on_sent(now, model.path.via(), ONLY, id, iq, bytes);
         model.sent += bytes;
         model.flying.push_back((iq, servers[model.server].answer_time(self.time, wire_size(bytes))));
     }
@@ -206,6 +207,6 @@ fn something_small_goes_where_it_arrives_first() {
 
 #[test]
 fn with_no_path_at_all_everything_waits() {
-    let senders = Senders::default();
+    let senders = Senders::<u8>::default();
     assert_eq!(choose([], (&senders, ONLY), Instant::now(), 100, &mut Vec::new()), Choice::Wait);
 }

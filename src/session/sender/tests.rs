@@ -24,6 +24,7 @@ struct Run {
 }
 
 struct Peer {
+    client: ClientTag,
     path: Path,
     /// How much longer its answers take than those of the nearest; none while it does not answer.
     distance: Option<Duration>,
@@ -37,11 +38,20 @@ struct Peer {
 impl Run {
     fn new(server: Server, count: usize) -> Self {
         let start = Instant::now();
-        let peer = |_| {
+        let peer = |n| {
+            let client = ClientTag(n as u64);
             let mut path = Path::new(ACCOUNT);
             path.on_opened();
             let (since, longest) = (Duration::ZERO, Duration::ZERO);
-            Peer { path, distance: Some(Duration::ZERO), waiting: usize::MAX, sent: 0, since, longest }
+            Peer {
+                client,
+                path,
+                distance: Some(Duration::ZERO),
+                waiting: usize::MAX,
+                sent: 0,
+                since,
+                longest,
+            }
         };
         Self {
             start,
@@ -56,39 +66,44 @@ impl Run {
         }
     }
 
+    fn user(&self, key: u64) -> User<u64> {
+        User { client: self.peers[key as usize].client, key }
+    }
+
     fn send_all(&mut self) {
         loop {
             let (account, key) = match self.ready.pop_first() {
                 Some(key) => (None, key),
                 None => match self.senders.next_turn() {
-                    Some((account, key)) => (Some(account), key),
+                    Some((account, user)) => (Some(account), user.key),
                     None => return,
                 },
             };
             self.try_to_send(key);
             if let Some(account) = account {
-                self.senders.end_turn(account, key);
+                self.senders.end_turn(account, self.user(key));
             }
         }
     }
 
     fn try_to_send(&mut self, key: u64) {
         let (now, mut full) = (self.start + self.time, Vec::new());
+        let user = self.user(key);
         let peer = &mut self.peers[key as usize];
-        self.senders.leave(ACCOUNT, key);
+        self.senders.leave(ACCOUNT, user);
         if peer.waiting == 0 {
             return;
         }
         let path = (PathId(key), &peer.path);
-        match choose([path], (&self.senders, key), now, peer.waiting, &mut full) {
-            Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, key)),
+        match choose([path], (&self.senders, user.client), now, peer.waiting, &mut full) {
+            Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, user)),
             Choice::Send(path, room) => {
                 let bytes = room.min(peer.waiting);
                 let iq = Iq::nth(self.next_iq);
                 self.next_iq += 1;
                 self.ahead = self.ahead.max(self.senders.in_flight(ACCOUNT));
                 peer.path.on_sent(now, iq, bytes);
-                self.senders.on_sent(now, ACCOUNT, Some(key), path, iq, bytes);
+                self.senders.on_sent(now, ACCOUNT, user.client, path, iq, bytes);
                 peer.sent += bytes;
                 peer.waiting -= bytes;
                 let answer = self.server.answer_time(self.time, wire_size(bytes));
@@ -251,4 +266,38 @@ fn behind_a_backlog_nobody_sends_whatever_is_answered_and_then_all_go_on() {
             assert!(total(&sent) > 60.0 * 6_000.0, "{sent:?}");
         }
     }
+}
+
+#[test]
+fn a_client_with_many_sessions_gets_no_more_than_one_with_one() {
+    let mut run = Run::new(Server::stock_prosody(), 9);
+    run.peers[..8].iter_mut().for_each(|peer| peer.client = ClientTag(0));
+    run.observe(120 * SECOND);
+    let sent = run.observe(600 * SECOND);
+    let (many, one) = (total(&sent[..8]), total(&sent[8..]));
+    println!("eight of one client: {} B/s, one of another: {} B/s", many / 600.0, one / 600.0);
+    assert!((0.8..1.25).contains(&(many / one)), "{many} and {one}");
+}
+
+#[test]
+fn a_client_that_makes_sessions_anew_comes_no_earlier_for_that() {
+    let mut run = Run::new(Server::stock_prosody(), 2);
+    run.observe(60 * SECOND);
+    let mut sent = [0, 0];
+    for n in 0..200 {
+        // The session of the first client has ended, and another one takes its place.
+        run.senders.leave(ACCOUNT, run.user(0));
+        run.senders.prune();
+        let iqs: Vec<Iq> = run.peers[0].path.outstanding().collect();
+        run.senders.forget(ACCOUNT, iqs);
+        run.peers[0] = Run::new(Server::stock_prosody(), 1).peers.remove(0);
+        run.answers.retain(|(_, _, key)| *key != 0);
+        run.ready.insert(0);
+        let now = run.observe(SECOND);
+        // It was counted from nothing.
+        sent[0] += if n > 0 { now[0] } else { 0 };
+        sent[1] += now[1];
+    }
+    println!("{sent:?}");
+    assert!(sent[0] < sent[1] * 5 / 4, "{sent:?}");
 }

@@ -1,0 +1,46 @@
+//! Clients, as few bytes as fit everywhere: the beginning of a keyed hash of who they are.
+//!
+//! What many share is shared among clients and not among sessions or paths, of which each makes as many as it likes. On a bridge a
+//! client is the bare JID that shook hands, which its server vouches for. Nobody without the key can choose JIDs that have the
+//! same tag.
+
+use ring::hmac;
+use xmpp_parsers::jid::BareJid;
+
+use super::entropy::{Entropy, random};
+use super::secret::{Secret, head, mac};
+
+/// One client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClientTag(pub(super) u64);
+
+/// Makes tags.
+#[derive(Debug)]
+pub(super) struct Tagger(hmac::Key);
+
+impl Tagger {
+    /// One whose tags nobody else can make.
+    pub(super) fn new(entropy: &mut dyn Entropy) -> Self {
+        Self(Secret::new(random(entropy)).mac_key())
+    }
+
+    /// The tag of the client with this name.
+    pub(super) fn tag(&self, client: &BareJid) -> ClientTag {
+        ClientTag(u64::from_be_bytes(head(&mac(&self.0, &[client.as_str().as_bytes()]))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::entropy::testing::Seeded;
+
+    #[test]
+    fn a_tag_is_the_same_for_the_same_client_and_process_only() {
+        let (here, there) = (Tagger::new(&mut Seeded(1)), Tagger::new(&mut Seeded(2)));
+        let [eve, bob] = ["eve@chat.example", "bob@chat.example"].map(|jid| BareJid::new(jid).unwrap());
+        assert_eq!(here.tag(&eve), here.tag(&eve));
+        assert_ne!(here.tag(&eve), here.tag(&bob));
+        assert_ne!(here.tag(&eve), there.tag(&eve));
+    }
+}
