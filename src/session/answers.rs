@@ -80,57 +80,57 @@ mod tests {
     use super::*;
 
     /// What it is does not matter.
-    fn answer() {}
+    const ANSWER: &str = "answer";
 
     #[test]
     fn one_waits_until_it_is_released() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        assert_eq!(answers.push(now, answer(), 1000), Some(now + PATIENCE));
-        assert_eq!(answers.push(now, answer(), 1000), None, "the first one's time is everybody's");
+        assert_eq!(answers.push(now, ANSWER, 1000), Some(now + PATIENCE));
+        assert_eq!(answers.push(now, ANSWER, 1000), None, "the first one's time is everybody's");
         assert!(answers.pop().is_none());
         answers.release();
         assert_eq!([(); 3].map(|()| answers.pop().is_some()), [true, true, false]);
-        assert!(answers.push(now, answer(), 1000).is_some() && answers.pop().is_none(), "the next one waits");
+        assert!(answers.push(now, ANSWER, 1000).is_some() && answers.pop().is_none(), "the next one waits");
     }
 
     #[test]
     fn many_do_not_wait() {
         let (mut answers, now) = (Answers::default(), Instant::now());
         for _ in 1..MOST {
-            answers.push(now, answer(), 1);
+            answers.push(now, ANSWER, 1);
             assert!(answers.pop().is_none());
         }
-        answers.push(now, answer(), 1);
+        answers.push(now, ANSWER, 1);
         assert_eq!((0..=MOST).filter(|_| answers.pop().is_some()).count(), MOST);
     }
 
     #[test]
     fn many_bytes_do_not_wait() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        answers.push(now, answer(), BYTES / 2);
+        answers.push(now, ANSWER, BYTES / 2);
         assert!(answers.pop().is_none());
-        answers.push(now, answer(), BYTES / 2);
+        answers.push(now, ANSWER, BYTES / 2);
         assert!(answers.pop().is_some() && answers.pop().is_some() && answers.pop().is_none());
     }
 
     #[test]
     fn a_large_block_takes_along_what_waits() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        answers.push(now, answer(), 1);
+        answers.push(now, ANSWER, 1);
         answers.ride_along(now, BULK - 1);
         assert!(answers.pop().is_none());
         answers.ride_along(now, BULK);
         assert!(answers.pop().is_some() && answers.pop().is_none());
-        assert_eq!(answers.push(now, answer(), 1), Some(now + PATIENCE_IN_BULK), "the next one is near");
+        assert_eq!(answers.push(now, ANSWER, 1), Some(now + PATIENCE_IN_BULK), "the next one is near");
     }
 
     #[test]
     fn what_went_does_not_hurry_what_comes() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        answers.push(now, answer(), BYTES);
+        answers.push(now, ANSWER, BYTES);
         assert!(answers.pop().is_some());
         answers.ride_along(now, BULK);
-        answers.push(now, answer(), 1);
+        answers.push(now, ANSWER, 1);
         assert!(answers.pop().is_none());
     }
 
@@ -138,7 +138,7 @@ mod tests {
     fn a_release_of_nothing_has_no_effect_on_what_comes_later() {
         let mut answers = Answers::default();
         answers.release();
-        answers.push(Instant::now(), answer(), 1);
+        answers.push(Instant::now(), ANSWER, 1);
         assert!(answers.pop().is_none());
     }
 }
