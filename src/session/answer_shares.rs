@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::path::PathId;
 use super::window::LastingRate;
-use super::{Outgoing, Transmit};
+use super::{Outgoing, Transmit, fair_share, price};
 use crate::protocol::AccountId;
 
 /// For so long, in seconds, an account may be busy with answers alone, beyond the time in which it could be known that it has read
@@ -31,8 +31,9 @@ const MOST: usize = 256 * 1024;
 /// What is unread may be so much, in bytes, while nobody knows what the account carries.
 const UNKNOWN: usize = 32 * 1024;
 
-/// The most answers of one client that wait at one account. A window holds fewer blocks, and one that is not answered stops.
-pub(super) const MOST_WAITING: usize = 512;
+/// What the answers that wait at one account may take in memory, in bytes at their prices, shared fairly among its clients. A client
+/// alone may have half of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
+const MOST_KEPT: usize = 512 * 1024;
 
 /// After each sign that the server has read something so many clients are looked at that have no room, and the next ones after
 /// the next sign: what that costs does not grow with how many wait.
@@ -53,12 +54,17 @@ pub(super) struct Answer<C> {
 impl<C> Answer<C> {
     /// In bytes on the wire.
     fn size(&self) -> usize {
-        let id = match &self.transmit.stanza {
-            Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
-            Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
-        };
-        RESULT + id + self.transmit.to.as_str().len()
+        RESULT + letters(&self.transmit)
     }
+}
+
+/// The length of the names in an answer, in bytes: its id and its recipient.
+fn letters(answer: &Transmit) -> usize {
+    let id = match &answer.stanza {
+        Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
+        Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
+    };
+    id + answer.to.as_str().len()
 }
 
 /// What is known of an account's way to its server: the rate in bytes a second, and what a question and its answer take while
@@ -89,6 +95,8 @@ struct Account<C> {
     unread: VecDeque<Written<C>>,
     /// Bytes of it.
     total: usize,
+    /// What the answers that wait take, at their prices.
+    kept: usize,
     clients: BTreeMap<C, Client>,
     /// Clients whose answers wait, in turn.
     turns: VecDeque<C>,
@@ -109,6 +117,7 @@ impl<C> Default for Account<C> {
         Self {
             unread: VecDeque::new(),
             total: 0,
+            kept: 0,
             clients: BTreeMap::new(),
             turns: VecDeque::new(),
             looks: 0,
@@ -134,6 +143,8 @@ struct Client {
     /// Bytes that were written and are not known to be read.
     unread: usize,
     waiting: VecDeque<Waiting>,
+    /// What those take, at their prices.
+    kept: usize,
     /// The last IQ that went to it while it waited.
     asked: Option<u64>,
 }
@@ -144,6 +155,13 @@ struct Waiting {
     path: Option<PathId>,
     transmit: Transmit,
     bytes: usize,
+}
+
+impl Waiting {
+    /// What it takes in memory, in bytes.
+    fn price(&self) -> usize {
+        price::ANSWER + letters(&self.transmit)
+    }
 }
 
 impl<C: Clone + Ord> AnswerShares<C> {
@@ -221,13 +239,17 @@ impl<C: Clone + Ord> AnswerShares<C> {
     /// A path is no more, and nobody waits for what was to go by it.
     pub(super) fn forget_path(&mut self, via: AccountId, client: &C, path: PathId) {
         let Some(entry) = self.waiting_client(via, client) else { return };
-        let before = entry.waiting.len();
+        let (before, kept) = (entry.waiting.len(), entry.kept);
         entry.waiting.retain(|waiting| waiting.path != Some(path));
-        let left = entry.waiting.len();
+        entry.waiting.shrink_to_fit();
+        entry.kept = entry.waiting.iter().map(Waiting::price).sum();
+        let (left, freed) = (entry.waiting.len(), kept - entry.kept);
         self.waiting -= before - left;
+        let Some(account) = self.accounts.get_mut(&via) else { return };
+        account.kept -= freed;
         if left > 0 {
             self.on_silence(via, client);
-        } else if let Some(account) = self.accounts.get_mut(&via) {
+        } else {
             account.turns.retain(|other| other != client);
             account.forget_if_idle(client);
         }
@@ -246,11 +268,19 @@ impl<C: Clone + Ord> AnswerShares<C> {
         self.waiting
     }
 
-    /// Whether so many of a client's answers wait at the account that no more of them should be due.
+    /// What those that wait take, at their prices, and what there is to remember those that went.
+    pub(super) fn kept(&self) -> usize {
+        let written = |account: &Account<C>| size_of::<Written<C>>() * account.unread.capacity();
+        self.accounts.values().map(|account| account.kept + written(account)).sum()
+    }
+
+    /// Whether answers of a client's take so much while they wait at the account that no more of them should be due.
     pub(super) fn is_full(&self, via: AccountId, client: &C) -> bool {
-        let waiting =
-            |account: &Account<C>| account.clients.get(client).map_or(0, |entry| entry.waiting.len());
-        self.waiting > 0 && self.accounts.get(&via).map_or(0, waiting) >= MOST_WAITING
+        let has_room = |account: &Account<C>| {
+            let own = account.clients.get(client).map_or(0, |entry| entry.kept);
+            fair_share::room(MOST_KEPT, account.kept, own) > 0
+        };
+        self.waiting > 0 && !self.accounts.get(&via).is_none_or(has_room)
     }
 
     /// A path by which somebody should be asked something, because nothing else would show what the server has read.
@@ -329,6 +359,8 @@ impl<C: Clone + Ord> Account<C> {
         if entry.waiting.is_empty() {
             self.turns.push_back(client);
         }
+        entry.kept += waiting.price();
+        self.kept += waiting.price();
         entry.waiting.push_back(waiting);
         entry.asked.is_none_or(|asked| asked <= self.read)
     }
@@ -360,12 +392,16 @@ impl<C: Clone + Ord> Account<C> {
     /// The first answer of a client that waits; it takes its turn again if there are more.
     fn let_go(&mut self, client: C, behind: u64) -> Option<Transmit> {
         let entry = self.clients.get_mut(&client)?;
-        let Waiting { transmit, bytes, .. } = entry.waiting.pop_front()?;
-        if !entry.waiting.is_empty() {
+        let waiting = entry.waiting.pop_front()?;
+        entry.kept -= waiting.price();
+        self.kept -= waiting.price();
+        if entry.waiting.is_empty() {
+            entry.waiting.shrink_to_fit();
+        } else {
             self.turns.push_back(client.clone());
         }
-        self.write(client, bytes, behind);
-        Some(transmit)
+        self.write(client, waiting.bytes, behind);
+        Some(waiting.transmit)
     }
 
     /// The server has read everything before the IQ with this number; true when there may be room for some that wait.

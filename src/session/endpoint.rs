@@ -282,7 +282,7 @@ impl Endpoint {
     /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
     /// what has to be remembered beside them.
     pub fn charged(&self) -> usize {
-        self.ledger.whole().bytes() + price::HALF_OPEN * self.half_open.len()
+        self.ledger.whole().bytes() + price::HALF_OPEN * self.half_open.len() + self.answer_shares.kept()
     }
 
     /// Streams that exist, those included that are only being closed.

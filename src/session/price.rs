@@ -22,3 +22,5 @@ pub(super) const IN_FLIGHT: usize = 256;
 pub(super) const JID: usize = 512;
 /// How many copies there are of the letters of such a JID.
 pub(super) const JID_COPIES: usize = 3;
+/// An answer that waits until its server has read others, beside the letters of its id and its recipient.
+pub(super) const ANSWER: usize = 448;

@@ -72,6 +72,14 @@ fn kinds() -> Vec<Kind> {
         kind("half-open handshakes", |arena| {
             (0..200).for_each(|n| arena.open_halfway(&format!("client{n}@x/r")));
         }),
+        kind("answers that wait", |arena| {
+            for n in 0..20 {
+                let from = format!("client{n}@x/r");
+                arena.attack_as(&from);
+                arena.is_mute = true;
+                (0..90).for_each(|_| arena.say(&from, &[Frame::Ping], 0));
+            }
+        }),
         kind("streams without OPEN", |arena| {
             (0..1000).for_each(|stream| arena.say(ONE, &[data(stream, 0, 1)], 0));
         }),

@@ -52,6 +52,8 @@ pub(crate) struct Intruder {
     sessions: Vec<Session>,
     /// The ids of the requests that came from the bridge.
     pub(crate) ids: Vec<String>,
+    /// How many bytestreams the bridge has closed.
+    pub(crate) closed: usize,
     /// Whether it answers them.
     pub(crate) answers: bool,
 }
@@ -84,7 +86,8 @@ impl Intruder {
     pub(crate) async fn log_in(server: &ChatServer, user: &str, resource: &str, line: &Line) -> Self {
         let prober = Prober::log_in_as(server, user, resource).await;
         let jid = FullJid::new(&prober.jid).unwrap();
-        Self { prober, jid, line: line.clone(), sessions: Vec::new(), ids: Vec::new(), answers: true }
+        let (sessions, ids) = (Vec::new(), Vec::new());
+        Self { prober, jid, line: line.clone(), sessions, ids, closed: 0, answers: true }
     }
 
     pub(crate) fn jid(&self) -> &FullJid {
@@ -252,6 +255,7 @@ impl Intruder {
         match stanza.attr("type") {
             Some("set") => {
                 let closed = stanza.get_child("close", ns::IBB).and_then(|close| close.attr("sid"));
+                self.closed += usize::from(closed.is_some());
                 self.lose(|session| closed == Some(session.sid.as_str()));
                 self.ids.push(id.to_owned());
                 if self.answers {

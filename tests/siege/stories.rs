@@ -74,7 +74,7 @@ fn the_ids_of_the_bridges_requests_say_nothing_of_what_it_does_for_others() {
 fn paths_without_number_are_not_granted() {
     let report = besiege("paths", &Plan::unlimited(), attacks::open_paths_without_end);
     report.assert_held();
-    assert!(report.found <= 32, "{} paths were granted", report.found);
+    assert!(report.found <= 32, "{} paths are there", report.found);
 }
 
 #[test]

@@ -24,6 +24,9 @@ use crate::rng::Rng;
 /// How long a stanza takes, and how often both sides get to say something.
 pub(crate) const ROUND: Duration = Duration::from_millis(20);
 
+/// An attacker waits when so many of its blocks are not answered: more would only cost it its bytestream.
+const MOST_UNANSWERED: usize = 100;
+
 const BRIDGE: AccountId = AccountId(1);
 const CLIENT: AccountId = AccountId(2);
 
@@ -58,6 +61,8 @@ pub(crate) struct Attacker {
     seq: u16,
     initiator: Option<Initiator>,
     keys: Option<Keys>,
+    /// Blocks of its that the bridge has not answered.
+    unanswered: usize,
     /// The counters of the bridge's packets, of which nothing is acknowledged unasked.
     received: Vec<u64>,
 }
@@ -96,6 +101,7 @@ impl Attacker {
     fn block(&mut self, data: Vec<u8>) -> Incoming {
         let seq = self.seq;
         self.seq = seq.wrapping_add(1);
+        self.unanswered += 1;
         Incoming::Data { id: "a".to_owned(), sid: self.sid.to_string(), seq, data }
     }
 }
@@ -119,6 +125,8 @@ pub(crate) struct Arena {
     pub(crate) bridge: Endpoint,
     client: Endpoint,
     attackers: BTreeMap<FullJid, Attacker>,
+    /// Attackers answer nothing from now on.
+    pub(crate) is_mute: bool,
     apps: BTreeMap<StreamId, App>,
     /// What the client has read and how its streams have ended.
     pub(crate) downloaded: usize,
@@ -155,6 +163,7 @@ impl Arena {
             bridge,
             client,
             attackers: BTreeMap::new(),
+            is_mute: false,
             apps: BTreeMap::new(),
             downloaded: 0,
             ends: Vec::new(),
@@ -199,7 +208,7 @@ impl Arena {
         while let Some(memento) = self.bridge.poll_memento() {
             self.bridge.handle_remembered(self.now, &memento, Remembered::Kept);
         }
-        Attacker { jid: from, sid, seq: 0, initiator: None, keys: None, received: Vec::new() }
+        Attacker { jid: from, sid, seq: 0, initiator: None, keys: None, unanswered: 0, received: Vec::new() }
     }
 
     /// A handshake that goes no further than the bytestream.
@@ -229,6 +238,9 @@ impl Arena {
     /// Sends a packet with these frames, in a block of `size` bytes at least.
     pub(crate) fn say(&mut self, from: &str, frames: &[Frame], size: usize) {
         let from = jid(from);
+        while self.attackers[&from].unanswered >= MOST_UNANSWERED {
+            self.round();
+        }
         let attacker = self.attackers.get_mut(&from).expect("an attacker");
         let packet = attacker.seal(frames, size);
         let block = attacker.block(packet);
@@ -328,11 +340,18 @@ impl Arena {
         if to == client_jid() {
             return self.to_client.push(received(stanza));
         }
+        if let Some(attacker) = self.attackers.get_mut(&to)
+            && matches!(stanza, Outgoing::Result { .. } | Outgoing::Refusal { .. })
+        {
+            attacker.unanswered = attacker.unanswered.saturating_sub(1);
+        }
         let (Outgoing::Open { iq, .. } | Outgoing::Data { iq, .. } | Outgoing::Close { iq, .. }) = &stanza
         else {
             return;
         };
-        self.to_bridge.push((to.clone(), Incoming::Result { iq: *iq }));
+        if !self.is_mute {
+            self.to_bridge.push((to.clone(), Incoming::Result { iq: *iq }));
+        }
         let Some(attacker) = self.attackers.get_mut(&to) else { return };
         if let Outgoing::Data { data, .. } = stanza {
             attacker.on_block(&data);

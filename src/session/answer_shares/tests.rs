@@ -129,8 +129,25 @@ fn a_client_that_goes_on_while_its_answers_wait_is_full_at_last() {
     while !shares.is_full(VIA, &EVE) {
         offer(&mut shares, EVE, 1, 0);
     }
-    assert_eq!(shares.waiting(), MOST_WAITING);
+    assert!(shares.kept() > MOST_KEPT / 2, "{}", shares.kept());
+    assert!(shares.waiting() > 400, "{} answers are more than a window holds", shares.waiting());
     assert!(!shares.is_full(VIA, &BOB) && !shares.is_full(AccountId(2), &EVE));
+}
+
+#[test]
+fn what_waits_has_a_bound_however_many_clients_there_are_and_the_first_leave_room_for_the_next() {
+    let mut shares = AnswerShares::default();
+    for client in 0..200 {
+        assert!(
+            client > 8 || !shares.is_full(VIA, &client),
+            "{client} comes when {} bytes are kept",
+            shares.kept()
+        );
+        while !shares.is_full(VIA, &client) {
+            offer(&mut shares, client, 1, 0);
+        }
+    }
+    assert!(shares.accounts[&VIA].kept < MOST_KEPT + 1024, "{}", shares.accounts[&VIA].kept);
 }
 
 #[test]
@@ -252,10 +269,13 @@ proptest! {
             }
             let Some(account) = shares.accounts.get(&VIA) else { continue };
             prop_assert_eq!(shares.waiting, account.waiting());
+            let kept = account.clients.values().map(|entry| entry.kept).sum::<usize>();
+            prop_assert_eq!(account.kept, kept);
             prop_assert_eq!(account.total, account.unread.iter().map(|written| written.bytes).sum::<usize>());
             for (client, entry) in &account.clients {
                 let unread = account.unread.iter().filter(|written| written.client == *client);
                 prop_assert_eq!(entry.unread, unread.map(|written| written.bytes).sum::<usize>());
+                prop_assert_eq!(entry.kept, entry.waiting.iter().map(Waiting::price).sum::<usize>());
                 let turns = account.turns.iter().filter(|other| *other == client).count();
                 prop_assert_eq!(turns, usize::from(!entry.waiting.is_empty()));
                 prop_assert!(entry.unread > 0 || !entry.waiting.is_empty(), "an entry for nothing");

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
-use super::{
-    Bytestream, Caller, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way,
-};
+use super::{Bytestream, Caller, Endpoint, HalfOpenKey, Opening, Phase, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{AccountId, CloseReason};
 use crate::session::client_tag::ClientTag;
 use crate::session::dialing::{
