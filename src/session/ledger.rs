@@ -100,8 +100,10 @@ impl<C: Ord + Clone> Ledger<C> {
         }
     }
 
-    /// Which client has to give something back, if more is kept than there may be: the one that keeps the most.
-    pub(super) fn greediest(&self) -> Option<&C> {
+    /// Which client has to give something back, if more is kept than there may be: the one whose part times that of its
+    /// `domain` is the largest. So accounts of one domain that keep a little less each than somebody at another one go before it,
+    /// and one that keeps little is not blamed for a domain that many others use.
+    pub(super) fn greediest<'a, D: Ord>(&'a self, domain: impl Fn(&'a C) -> D) -> Option<&'a C> {
         let part: fn(&Usage) -> usize = if self.whole.received > self.budget.received {
             |usage| usage.received
         } else if self.whole.bytes() > self.budget.received + self.budget.written {
@@ -109,7 +111,13 @@ impl<C: Ord + Clone> Ledger<C> {
         } else {
             return None;
         };
-        self.clients.iter().max_by_key(|(_, usage)| part(usage)).map(|(client, _)| client)
+        let mut domains: BTreeMap<D, usize> = BTreeMap::new();
+        for (client, usage) in &self.clients {
+            *domains.entry(domain(client)).or_default() += part(usage);
+        }
+        let greed = |&(client, usage): &(&'a C, &Usage)| part(usage) as f64 * domains[&domain(client)] as f64;
+        let clients = self.clients.iter();
+        clients.max_by(|one, other| greed(one).total_cmp(&greed(other))).map(|(client, _)| client)
     }
 }
 
@@ -123,6 +131,15 @@ mod tests {
         Usage { received: bytes, ..Usage::default() }
     }
 
+    fn domain(client: &str) -> &str {
+        client.split_once('@').unwrap().1
+    }
+
+    /// Who has to give something back, if all are of one domain.
+    fn greediest<'a>(ledger: &'a Ledger<&'static str>) -> Option<&'a &'static str> {
+        ledger.greediest(|_| ())
+    }
+
     fn ledger(of: &[(&'static str, Usage)]) -> Ledger<&'static str> {
         let mut ledger = Ledger::new(BUDGET, true);
         of.iter().for_each(|(client, usage)| ledger.replace(client, &Usage::default(), usage));
@@ -131,21 +148,42 @@ mod tests {
 
     #[test]
     fn nobody_has_to_give_anything_back_while_all_is_within_the_budget() {
-        assert_eq!(ledger(&[("a", received(600)), ("b", received(400))]).greediest(), None);
+        assert_eq!(greediest(&ledger(&[("a", received(600)), ("b", received(400))])), None);
     }
 
     #[test]
     fn the_client_that_keeps_most_in_all_its_sessions_is_the_one_to_shed() {
         let many_small = std::iter::repeat_n(("many", received(90)), 9);
         let all: Vec<_> = many_small.chain([("one", received(200))]).collect();
-        assert_eq!(ledger(&all).greediest(), Some(&"many"));
+        assert_eq!(greediest(&ledger(&all)), Some(&"many"));
+    }
+
+    #[test]
+    fn many_accounts_of_one_domain_go_before_one_that_keeps_a_little_more_elsewhere() {
+        let many = ["a@evil", "b@evil", "c@evil", "d@evil", "e@evil", "f@evil", "g@evil", "h@evil"];
+        let of_many = many.map(|client| (client, received(100)));
+        let all = [&of_many[..], &[("honest@home", received(250))]].concat();
+        let ledger = ledger(&all);
+        assert!(many.contains(ledger.greediest(|client| domain(client)).unwrap()));
+        assert_eq!(greediest(&ledger), Some(&"honest@home"), "the domain makes the difference");
+    }
+
+    #[test]
+    fn who_keeps_little_is_not_blamed_for_a_domain_that_many_use() {
+        let users = ["a@public", "b@public", "c@public", "d@public", "e@public", "f@public"];
+        let all: Vec<_> = users
+            .map(|user| (user, received(110)))
+            .into_iter()
+            .chain([("eve@evil", received(400))])
+            .collect();
+        assert_eq!(ledger(&all).greediest(|client| domain(client)), Some(&"eve@evil"));
     }
 
     #[test]
     fn what_was_written_and_cannot_be_helped_counts_only_when_both_budgets_together_are_spent() {
         let floors = Usage { written: 1500, ..Usage::default() };
-        assert_eq!(ledger(&[("a", floors), ("b", received(500))]).greediest(), None);
-        assert_eq!(ledger(&[("a", floors), ("b", received(501))]).greediest(), Some(&"a"));
+        assert_eq!(greediest(&ledger(&[("a", floors), ("b", received(500))])), None);
+        assert_eq!(greediest(&ledger(&[("a", floors), ("b", received(501))])), Some(&"a"));
     }
 
     #[test]

@@ -137,6 +137,26 @@ fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
 }
 
 #[test]
+fn many_accounts_of_one_domain_are_shed_before_one_elsewhere_that_keeps_a_little_more() {
+    let mut arena = Arena::new(config());
+    arena.connect("source");
+    let upload = arena.connect("idle");
+    arena.download(SECOND);
+    for _ in 0..5 * SECOND {
+        arena.write(upload, &[7; 65_536]);
+        arena.round();
+    }
+    for n in 0..120 {
+        let from = format!("eve{n}@evil/r");
+        arena.attack_as(&from);
+        fill_unread(&mut arena, &from, 150_000);
+    }
+    arena.download(SECOND);
+    assert!(arena.bridge.session_count() < 100, "there was no need to shed anybody");
+    assert_eq!(arena.ends, [], "the session of somebody else is over");
+}
+
+#[test]
 fn one_account_gets_no_more_than_its_share_of_the_streams() {
     let config = Config { max_streams: 100, ..config() };
     let mut arena = Arena::new(config);

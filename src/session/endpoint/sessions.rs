@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::FullJid;
 
 use super::ways::open_paths;
 use super::{Ended, Endpoint, HalfOpenKey, Place, Session, SessionKey, TimerKey, Way};
@@ -62,16 +62,18 @@ impl Endpoint {
         }
     }
 
-    /// When more is kept than there may be, the client that keeps the most loses its largest session. Applications can be
+    /// When more is kept than there may be, the greediest client loses its largest session. Applications can be
     /// made to wait, but peers have been given credit, each its own.
     pub(super) fn shed(&mut self, now: Instant) {
-        while let Some(key) = self.ledger.greediest().and_then(|client| self.largest_session_of(client)) {
+        while let Some(key) = self.greediest_session() {
             self.end_session(now, key, CloseReason::Overflow, Some(SessionClose::Limits));
             self.discard_unread(key);
         }
     }
 
-    fn largest_session_of(&self, client: &Option<BareJid>) -> Option<SessionKey> {
+    /// The largest session of the client that has to give something back, if one has to.
+    fn greediest_session(&self) -> Option<SessionKey> {
+        let client = self.ledger.greediest(|client| client.as_ref().map(|jid| jid.domain().as_str()))?;
         let living = self.sessions.iter().map(|(key, session)| (key, &session.client, session.usage));
         let ended = self.ended.iter().map(|(key, ended)| (key, &ended.client, ended.usage));
         let own = living.chain(ended).filter(|(_, owner, _)| *owner == client);
