@@ -7,6 +7,9 @@
 //! of Choudhury and Hahne, 1998), so that one alone leaves half of it to those who come. More than that waits here, and a client
 //! whose answers wait sends no more: its window is full.
 //!
+//! Whoever else wants to send by the account comes in turn: where others wait, a client's answers wait until it is next, as its packets
+//! do, and they count as what it has sent.
+//!
 //! What has been read shows in the answers to IQs of ours: whoever answers one was sent it by a server that had read everything
 //! before it. Where nothing of ours is on its way that would show it, somebody whose answers wait is to be asked something
 //! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get no answers.
@@ -165,19 +168,21 @@ impl Waiting {
 }
 
 impl<C: Clone + Ord> AnswerShares<C> {
-    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits.
+    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits. It is its
+    /// client's turn at the account or not.
     pub(super) fn offer(
         &mut self,
         now: Instant,
         answer: Answer<C>,
         behind: u64,
+        is_next: bool,
         pace: impl FnOnce() -> Pace,
-    ) -> Option<Transmit> {
+    ) -> Option<Granted<C>> {
         let (via, bytes) = (answer.transmit.via, answer.size());
         let account = self.accounts.entry(via).or_default();
-        if account.takes(&answer.client, bytes, pace) {
-            account.write(answer.client, bytes, behind);
-            return Some(answer.transmit);
+        if account.takes(&answer.client, bytes, is_next, pace) {
+            account.write(answer.client.clone(), bytes, behind);
+            return Some(Granted { client: answer.client, transmit: answer.transmit, bytes });
         }
         self.waiting += 1;
         let waiting = Waiting { path: answer.path, transmit: answer.transmit, bytes };
@@ -192,15 +197,16 @@ impl<C: Clone + Ord> AnswerShares<C> {
         self.accounts.entry(via).or_default().write(client.clone(), bytes, behind);
     }
 
-    /// The next of those that waited and may go now, behind the IQ with the number `behind`.
-    pub(super) fn pop(&mut self, behind: u64) -> Option<Transmit> {
+    /// The next of those that waited and may go now, behind the IQ with the number `behind`. `is_next` says whose turn it is at an
+    /// account.
+    pub(super) fn pop(&mut self, behind: u64, is_next: impl Fn(AccountId, &C) -> bool) -> Option<Granted<C>> {
         loop {
             let via = *self.open.first()?;
             let account = self.accounts.get_mut(&via);
-            match account.and_then(|account| account.next(behind)) {
-                Some(Look::Goes(transmit)) => {
+            match account.and_then(|account| account.next(behind, |client| is_next(via, client))) {
+                Some(Look::Goes(granted)) => {
                     self.waiting -= 1;
-                    return Some(transmit);
+                    return Some(granted);
                 }
                 Some(Look::Waits(client)) => {
                     self.unasked.insert((via, client));
@@ -274,6 +280,12 @@ impl<C: Clone + Ord> AnswerShares<C> {
         self.accounts.values().map(|account| account.kept + written(account)).sum()
     }
 
+    /// Whether answers of the client wait at the account.
+    pub(super) fn waits(&self, via: AccountId, client: &C) -> bool {
+        let entry = self.accounts.get(&via).and_then(|account| account.clients.get(client));
+        entry.is_some_and(|entry| !entry.waiting.is_empty())
+    }
+
     /// Whether answers of a client's take so much while they wait at the account that no more of them should be due.
     pub(super) fn is_full(&self, via: AccountId, client: &C) -> bool {
         let has_room = |account: &Account<C>| {
@@ -306,10 +318,18 @@ impl<C: Clone + Ord> AnswerShares<C> {
     }
 }
 
+/// An answer that may go, in so many bytes on the wire.
+#[derive(Debug)]
+pub(super) struct Granted<C> {
+    pub(super) client: C,
+    pub(super) transmit: Transmit,
+    pub(super) bytes: usize,
+}
+
 /// What came of looking at a client.
 enum Look<C> {
     /// An answer of it goes.
-    Goes(Transmit),
+    Goes(Granted<C>),
     /// It has no room, and nothing on its way that would make some.
     Waits(C),
 }
@@ -330,10 +350,10 @@ impl<C: Clone + Ord> Account<C> {
         unread == 0 || unread + bytes <= limit.saturating_sub(self.total)
     }
 
-    fn takes(&mut self, client: &C, bytes: usize, pace: impl FnOnce() -> Pace) -> bool {
+    fn takes(&mut self, client: &C, bytes: usize, is_next: bool, pace: impl FnOnce() -> Pace) -> bool {
         let entry = self.clients.get(client);
         let unread = entry.map_or(0, |entry| entry.unread);
-        if entry.is_some_and(|entry| !entry.waiting.is_empty()) {
+        if entry.is_some_and(|entry| !entry.waiting.is_empty()) || (unread > 0 && !is_next) {
             return false;
         }
         if self.has_room(unread, bytes, LEAST) {
@@ -370,13 +390,14 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// Looks at those that wait, in turn, until there is something to say of one.
-    fn next(&mut self, behind: u64) -> Option<Look<C>> {
+    fn next(&mut self, behind: u64, is_next: impl Fn(&C) -> bool) -> Option<Look<C>> {
         let limit = self.limit();
         while self.looks > 0 {
             let client = self.turns.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
             let Some(bytes) = entry.waiting.front().map(|waiting| waiting.bytes) else { continue };
-            if self.has_room(entry.unread, bytes, limit) {
+            let is_due = entry.unread == 0 || is_next(&client);
+            if is_due && self.has_room(entry.unread, bytes, limit) {
                 return self.let_go(client, behind).map(Look::Goes);
             }
             self.looks -= 1;
@@ -390,7 +411,7 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// The first answer of a client that waits; it takes its turn again if there are more.
-    fn let_go(&mut self, client: C, behind: u64) -> Option<Transmit> {
+    fn let_go(&mut self, client: C, behind: u64) -> Option<Granted<C>> {
         let entry = self.clients.get_mut(&client)?;
         let waiting = entry.waiting.pop_front()?;
         entry.kept -= waiting.price();
@@ -400,8 +421,8 @@ impl<C: Clone + Ord> Account<C> {
         } else {
             self.turns.push_back(client.clone());
         }
-        self.write(client, waiting.bytes, behind);
-        Some(waiting.transmit)
+        self.write(client.clone(), waiting.bytes, behind);
+        Some(Granted { client, transmit: waiting.transmit, bytes: waiting.bytes })
     }
 
     /// The server has read everything before the IQ with this number; true when there may be room for some that wait.

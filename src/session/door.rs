@@ -90,6 +90,11 @@ impl Door {
         is_admitted
     }
 
+    /// `client` has broken the protocol, and is let in no more in this minute.
+    pub(super) fn on_violation(&mut self, now_minute: u64, client: BareJid) {
+        self.rate.use_up(now_minute, client);
+    }
+
     /// For how many minutes nobody who has the right time is let in, because the clock was far ahead.
     pub(super) fn minutes_locked(&self, now_minute: u64) -> Option<u64> {
         self.replays.minutes_locked(now_minute)

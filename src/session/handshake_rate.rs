@@ -42,9 +42,7 @@ impl HandshakeRate {
         is_known: bool,
         limits: HandshakeLimits,
     ) -> bool {
-        if self.minute != minute {
-            *self = Self { minute, ..Self::default() };
-        }
+        self.begin(minute);
         let own = self.by_client.get(client).copied().unwrap_or(0);
         if own >= limits.per_jid {
             return false;
@@ -59,6 +57,18 @@ impl HandshakeRate {
         }
         self.by_client.insert(client.clone(), own + 1);
         true
+    }
+
+    /// No other handshake of `client` is taken in this minute.
+    pub(super) fn use_up(&mut self, minute: u64, client: BareJid) {
+        self.begin(minute);
+        self.by_client.insert(client, usize::MAX);
+    }
+
+    fn begin(&mut self, minute: u64) {
+        if self.minute != minute {
+            *self = Self { minute, ..Self::default() };
+        }
     }
 
     /// Whether the account's share is not used up. The fraction is such that one account alone gets all that it may have.
@@ -103,6 +113,15 @@ mod tests {
             let taken = (0..100).filter(|_| rate.admit(minute, &jid("a@x"), false, LIMITS)).count();
             assert_eq!(taken, LIMITS.per_jid);
         }
+    }
+
+    #[test]
+    fn who_has_used_up_a_minute_comes_in_in_the_next() {
+        let mut rate = HandshakeRate::default();
+        assert!(rate.admit(1, &jid("a@x"), false, LIMITS));
+        rate.use_up(2, jid("a@x"));
+        assert!(!rate.admit(2, &jid("a@x"), true, LIMITS) && rate.admit(2, &jid("b@x"), false, LIMITS));
+        assert!(rate.admit(3, &jid("a@x"), false, LIMITS));
     }
 
     #[test]

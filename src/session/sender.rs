@@ -88,6 +88,8 @@ struct Sender<K> {
     /// What the ways by this account take while nothing is queued, lately.
     undisturbed: Option<Duration>,
     turns: Turns<User<K>>,
+    /// Clients whose answers wait.
+    answering: BTreeSet<ClientTag>,
     /// What was handed over has still to be written, and is too much for more.
     is_backed_up: bool,
 }
@@ -111,6 +113,7 @@ impl<K> Default for Sender<K> {
             lone: None,
             undisturbed: None,
             turns: Turns::default(),
+            answering: BTreeSet::new(),
             is_backed_up: false,
         }
     }
@@ -128,8 +131,8 @@ impl<K: Copy + Ord> Senders<K> {
     ) -> Share {
         let used = self.used(client);
         match self.senders.get(&path.1.via()) {
-            Some(sender) => sender.share(used, path, waiting, accounts),
-            None => Sender::<K>::default().share(used, path, waiting, accounts),
+            Some(sender) => sender.share((client, used), path, waiting, accounts),
+            None => Sender::<K>::default().share((client, used), path, waiting, accounts),
         }
     }
 
@@ -151,6 +154,29 @@ impl<K: Copy + Ord> Senders<K> {
         sender.on_sent(now, path, iq, bytes);
         let used = self.used.entry(client).or_default();
         *used = sender.turns.on_sent(*used, wire_size(bytes));
+    }
+
+    /// So many bytes of answers went by the account to this client. They are a part of its share, twice: nobody's bytes are in them,
+    /// and each is a stanza of its own for its server.
+    pub(super) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
+        let sender = self.senders.entry(account).or_default();
+        let used = self.used.entry(client).or_default();
+        *used = sender.turns.on_sent(*used, 2 * bytes);
+    }
+
+    /// Whether nobody who waits at the account comes before this client.
+    pub(super) fn is_next(&self, account: AccountId, client: ClientTag) -> bool {
+        let used = self.used(client);
+        self.senders.get(&account).is_none_or(|sender| sender.turns.is_next(used))
+    }
+
+    /// Whether answers to a client wait at the account.
+    pub(super) fn note_answers(&mut self, account: AccountId, client: ClientTag, wait: bool) {
+        if wait {
+            self.senders.entry(account).or_default().answering.insert(client);
+        } else if let Some(sender) = self.senders.get_mut(&account) {
+            sender.answering.remove(&client);
+        }
     }
 
     /// An IQ that went by the account was answered.
@@ -264,9 +290,15 @@ impl<K: Copy + Ord> Senders<K> {
 }
 
 impl<K: Copy + Ord> Sender<K> {
-    fn share(&self, used: Used, (id, path): (PathId, &Path), waiting: usize, accounts: usize) -> Share {
+    fn share(
+        &self,
+        (client, used): (ClientTag, Used),
+        (id, path): (PathId, &Path),
+        waiting: usize,
+        accounts: usize,
+    ) -> Share {
         let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
-        if self.belongs_to(id) {
+        if self.belongs_to(client, id) {
             let may_send = !self.is_backed_up;
             return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send };
         }
@@ -280,8 +312,10 @@ impl<K: Copy + Ord> Sender<K> {
     }
 
     /// Whether nobody else wants anything of it.
-    fn belongs_to(&self, path: PathId) -> bool {
-        self.turns.waiting() == 0 && self.by_path.keys().all(|other| *other == path)
+    fn belongs_to(&self, client: ClientTag, path: PathId) -> bool {
+        self.turns.waiting() == 0
+            && self.by_path.keys().all(|other| *other == path)
+            && self.answering.iter().all(|other| *other == client)
     }
 
     /// How much all paths may have on their way, with blocks of so many bytes on the wire. The window knows how short the

@@ -22,7 +22,7 @@ fn answer(client: u8) -> Answer<u8> {
 /// A client calls for so many answers behind this IQ; how many of them go.
 fn offer(shares: &mut AnswerShares<u8>, client: u8, count: usize, behind: u64) -> usize {
     let now = Instant::now();
-    (0..count).filter(|_| shares.offer(now, answer(client), behind, || PACE).is_some()).count()
+    (0..count).filter(|_| shares.offer(now, answer(client), behind, true, || PACE).is_some()).count()
 }
 
 /// Nothing is known.
@@ -30,7 +30,7 @@ const PACE: Pace = (None, Duration::ZERO);
 
 /// How many go of those that wait.
 fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
-    std::iter::from_fn(|| shares.pop(behind)).count()
+    std::iter::from_fn(|| shares.pop(behind, |_, _| true)).count()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_slow_account_is_never_without_some_room_and_a_fast_one_has_a_bound() {
         let mut shares = AnswerShares::default();
         let now = Instant::now();
         let pace = || (Some(rate), SECOND / 10);
-        let went = (0..10_000).filter(|_| shares.offer(now, answer(EVE), 0, pace).is_some()).count();
+        let went = (0..10_000).filter(|_| shares.offer(now, answer(EVE), 0, true, pace).is_some()).count();
         assert!((went * SIZE).abs_diff(bytes / 2) <= SIZE, "{went} at {rate} B/s");
     }
 }
@@ -151,6 +151,17 @@ fn what_waits_has_a_bound_however_many_clients_there_are_and_the_first_leave_roo
 }
 
 #[test]
+fn who_is_not_next_at_the_account_has_one_answer_unread_and_the_rest_waits() {
+    let (mut shares, now) = (AnswerShares::default(), Instant::now());
+    let went = (0..10).filter(|_| shares.offer(now, answer(EVE), 0, false, || PACE).is_some()).count();
+    assert_eq!((went, shares.waiting()), (1, 9));
+    shares.on_read(now, VIA, 1, || PACE);
+    assert!(shares.pop(1, |_, _| false).is_some() && shares.pop(1, |_, _| false).is_none());
+    shares.on_read(now, VIA, 2, || PACE);
+    assert_eq!(pop_all(&mut shares, 2), 8, "its turn has come");
+}
+
+#[test]
 fn what_a_client_made_us_send_besides_counts_as_answers_do() {
     let mut shares = AnswerShares::default();
     shares.charge(VIA, &EVE, UNKNOWN / 2, 0);
@@ -189,7 +200,7 @@ fn flood(rate: f64, delay: Duration, seconds: u32) -> (Duration, f64) {
         while let Some((_, number)) = asked.pop_front_if(|(at, _)| *at <= time) {
             shares.on_read(now, VIA, number, || (None, delay));
         }
-        let mut sent = usize::from(shares.offer(now, answer(EVE), number, || (None, delay)).is_some());
+        let mut sent = usize::from(shares.offer(now, answer(EVE), number, true, || (None, delay)).is_some());
         sent += pop_all(&mut shares, number);
         if sent > 0 {
             transmit(sent * SIZE);
@@ -258,7 +269,7 @@ proptest! {
             match step {
                 Step::Offer(client) => drop(offer(&mut shares, client, 40, number)),
                 Step::Read(back) => shares.on_read(now, VIA, number.saturating_sub(back), || PACE),
-                Step::Pop => drop(shares.pop(number)),
+                Step::Pop => drop(shares.pop(number, |_, _| true)),
                 Step::Ask(client) => {
                     number += 1;
                     shares.on_asked(VIA, &client, number);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::ways::open_paths;
 use super::{Endpoint, SessionKey, TimerKey};
 use crate::session::Transmit;
+use crate::session::client_tag::ClientTag;
 use crate::session::path::PathId;
 use crate::session::scheduler::{self, Choice};
 use crate::session::sender::User;
@@ -38,9 +39,13 @@ impl Endpoint {
     /// shows whether a server has read what it was sent.
     fn next_answer(&mut self, now: Instant) -> Option<Transmit> {
         loop {
-            let waited = self.answer_shares.pop(self.last_number);
-            if waited.is_some() {
-                return waited;
+            let is_next = |via, client: &ClientTag| self.senders.is_next(via, *client);
+            if let Some(waited) = self.answer_shares.pop(self.last_number, is_next) {
+                let (via, client) = (waited.transmit.via, waited.client);
+                if !self.answer_shares.waits(via, &client) {
+                    self.senders.note_answers(via, client, false);
+                }
+                return Some(self.grant(waited));
             }
             let Some(answer) = self.answers.pop() else { break };
             let answer = self.share_answer(now, answer);

@@ -6,7 +6,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::{Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::answer_shares::Answer;
+use crate::session::answer_shares::{Answer, Granted};
 use crate::session::client_tag::ClientTag;
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
@@ -68,8 +68,23 @@ impl Endpoint {
 
     /// The answer, if it may go behind all IQs that there were so far.
     pub(super) fn share_answer(&mut self, now: Instant, answer: Answer<ClientTag>) -> Option<Transmit> {
-        let via = answer.transmit.via;
-        self.answer_shares.offer(now, answer, self.last_number, || self.senders.pace(via))
+        let (via, client) = (answer.transmit.via, answer.client);
+        let is_next = self.senders.is_next(via, client);
+        let pace = || self.senders.pace(via);
+        match self.answer_shares.offer(now, answer, self.last_number, is_next, pace) {
+            Some(granted) => Some(self.grant(granted)),
+            None => {
+                self.senders.note_answers(via, client, true);
+                None
+            }
+        }
+    }
+
+    /// An answer goes, as a part of what its client has of the account.
+    pub(super) fn grant(&mut self, granted: Granted<ClientTag>) -> Transmit {
+        let Granted { client, transmit, bytes } = granted;
+        self.senders.on_answers_sent(transmit.via, client, bytes);
+        transmit
     }
 
     /// The peer has closed a bytestream.
@@ -146,16 +161,19 @@ impl Endpoint {
             Ok(None) => {}
             Ok(Some(closed)) => self.on_session_closed(now, key, reason_of(closed)),
             Err(BadPacket::Tampered) => return false,
-            Err(BadPacket::Violation) => {
-                self.end_session(
-                    now,
-                    key,
-                    CloseReason::ProtocolViolation,
-                    Some(SessionClose::ProtocolViolation),
-                );
-            }
+            Err(BadPacket::Violation) => self.on_violation(now, key),
         }
         true
+    }
+
+    /// The peer has broken the protocol. Its client does not come again at once: it would gain what its session had until then.
+    fn on_violation(&mut self, now: Instant, key: SessionKey) {
+        let client = self.sessions.get(&key).and_then(|session| session.client.clone());
+        if let (Some(door), Some(client)) = (&mut self.door, client) {
+            door.on_violation(self.clock.minute(now), client);
+        }
+        let (reason, farewell) = (CloseReason::ProtocolViolation, SessionClose::ProtocolViolation);
+        self.end_session(now, key, reason, Some(farewell));
     }
 
     /// An IQ of ours was answered.

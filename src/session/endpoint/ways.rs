@@ -292,6 +292,7 @@ impl Endpoint {
         let (via, to, sid) = (way.via, way.peer.clone(), way.sid.to_string());
         let bytes = CLOSE + to.as_str().len();
         self.answer_shares.charge(via, &way.client, bytes, self.last_number);
+        self.senders.on_answers_sent(via, way.client, bytes);
         let iq = IqId::generate(&mut *self.entropy);
         self.control.push_back(Transmit { via, to, stanza: Outgoing::Close { iq, sid } });
     }
@@ -337,6 +338,9 @@ impl Endpoint {
         }
         self.orphan(now, &way);
         self.answer_shares.forget_path(way.via, &way.client, id);
+        if !self.answer_shares.waits(way.via, &way.client) {
+            self.senders.note_answers(way.via, way.client, false);
+        }
         self.timers.cancel(TimerKey::Way(id));
         Some(way)
     }
