@@ -105,6 +105,12 @@ impl<'d> Section<'d> {
         self.error(self.place.clone(), key, Problem::Missing(advice))
     }
 
+    /// Where a key's value stands, or the section where it does not.
+    pub(super) fn place_of(&self, key: &str) -> Place {
+        let value = self.table.get(key);
+        value.map_or_else(|| self.place.clone(), |value| self.document.place(value.span().start))
+    }
+
     /// The keys that are there.
     pub(super) fn keys(&self) -> impl Iterator<Item = &'d str> {
         self.table.keys().map(|key| key.get_ref().as_ref())

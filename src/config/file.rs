@@ -217,7 +217,18 @@ fn read_limits(section: &Section<'_>) -> Result<Limits, ConfigError> {
             set.map_err(|problem| section.error(number.place, name, problem))?;
         }
     }
-    Ok(limits)
+    match limits.contradiction() {
+        Some((names, problem)) => Err(contradiction(section, names, problem)),
+        None => Ok(limits),
+    }
+}
+
+/// The error is where the first of the bounds stands that is there. At least one is: the defaults do not contradict each
+/// other.
+fn contradiction(section: &Section<'_>, names: [&'static str; 2], problem: Problem) -> ConfigError {
+    let is_there = |name: &&str| section.keys().any(|key| key == *name);
+    let name = names.into_iter().find(is_there).unwrap_or(names[0]);
+    section.error(section.place_of(name), name, problem)
 }
 
 /// A path; a relative one starts at the directory of the configuration file.

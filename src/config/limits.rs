@@ -120,7 +120,7 @@ limits! {
     max_sessions: usize = 1024, 1..=100_000;
     /// Streams open at once in one session.
     max_streams_per_session: usize = 1024, 1..=100_000;
-    /// Bytes queued for one stream of a session.
+    /// Bytes queued for one stream of a session, at most half of `queue_per_session`: one stream must not stop the others.
     queue_per_stream: usize = 1_048_576, 16_384..=67_108_864;
     /// Bytes queued for one session.
     queue_per_session: usize = 8_388_608, 65_536..=1_073_741_824;
@@ -132,6 +132,20 @@ limits! {
     /// Bytes of a received stanza that is read whole; of a larger one only the start is read, which says who asks for what.
     /// What is sent is smaller than the least that can be set.
     max_stanza: usize = 262_144, 131_072..=16_777_216;
+}
+
+/// A stream that could use up the credit of its session would stop all others of the same client, for as long as its
+/// target does not read.
+const NO_ROOM_FOR_OTHERS: Problem = Problem::Conflict(
+    "queue_per_stream must be at most half of queue_per_session, or one stream that is not read stops all others of its client",
+);
+
+impl Limits {
+    /// The names of two bounds that contradict each other, and why.
+    pub(super) fn contradiction(&self) -> Option<([&'static str; 2], Problem)> {
+        let leaves_room = self.queue_per_stream <= self.queue_per_session / 2;
+        (!leaves_room).then_some((["queue_per_stream", "queue_per_session"], NO_ROOM_FOR_OTHERS))
+    }
 }
 
 fn within(number: u64, min: u64, max: u64) -> Result<u64, Problem> {
@@ -151,6 +165,16 @@ mod tests {
             assert!((bound.min..=bound.max).contains(&bound.default), "{}", bound.name);
             assert!(bound.min > 0, "{}", bound.name);
             assert_eq!(defaults.get(bound.name), Some(bound.default), "{}", bound.name);
+        }
+    }
+
+    #[test]
+    fn a_stream_may_use_half_of_what_its_session_may_and_not_more() {
+        for (stream, session, is_refused) in
+            [(16_384, 65_536, false), (32_768, 65_536, false), (32_769, 65_536, true), (65_536, 65_536, true)]
+        {
+            let limits = Limits { queue_per_stream: stream, queue_per_session: session, ..Limits::default() };
+            assert_eq!(limits.contradiction().is_some(), is_refused, "{stream} of {session}");
         }
     }
 

@@ -135,6 +135,13 @@ fn every_wrong_value_is_refused_at_its_line() {
         (2, "[metrics] listen", "[metrics]\nlisten = \"0.0.0.0:9464\"".into()),
         (1, "account", "[account]\njid = \"a@x.example\"".into()),
         (1, "client", "[[client]]\njid = \"a@x.example\"".into()),
+        (2, "[limits] queue_per_stream", "[limits]\nqueue_per_stream = 8388608".into()),
+        (2, "[limits] queue_per_session", "[limits]\nqueue_per_session = 1048576".into()),
+        (
+            3,
+            "[limits] queue_per_stream",
+            "[limits]\nqueue_per_session = 65536\nqueue_per_stream = 32769".into(),
+        ),
         (1, "limits", "limits = 3".into()),
     ];
     for (line, key, text) in cases {
