@@ -146,6 +146,7 @@ impl Carrier {
 fn receive_secure_answer(from: Jid, iq: session::IqId, payload: &IqPayload) -> Received {
     let incoming = match payload {
         IqPayload::Result(_) => session::Incoming::Result { iq },
+        IqPayload::Error(error) if classic::is_nobody_there(error) => session::Incoming::Undelivered { iq },
         _ => session::Incoming::Error { iq },
     };
     from.try_into_full().map_or(Received::Nothing, |from| Received::Secure { from, incoming })

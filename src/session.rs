@@ -295,4 +295,9 @@ pub enum Incoming {
         /// Which one.
         iq: IqId,
     },
+    /// An IQ of ours came back: a server says that nobody is there.
+    Undelivered {
+        /// Which one.
+        iq: IqId,
+    },
 }

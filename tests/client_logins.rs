@@ -10,7 +10,7 @@ use hexchat_pt::config::Config;
 use hexchat_pt::protocol::Address;
 use hexchat_pt::state::StateDir;
 use hexchat_pt::tunnel::{Protocols, Tunnel};
-use hexchat_pt::xmpp::{AccountPool, Dialer};
+use hexchat_pt::xmpp::{AccountId, AccountPool, Dialer};
 use hexchat_pt::{classic, session};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -62,11 +62,15 @@ impl Silent {
 }
 
 fn client(limits: LoginLimits) -> Client {
+    let (tunnel, state) = (tunnel(), StateDir::open_or_ephemeral(None));
+    Client::with_login_limits(tunnel, Config::default(), state, limits)
+}
+
+fn tunnel() -> Tunnel {
     let (pool, events) = AccountPool::new(Dialer::direct());
     let protocols =
         Protocols { classic: classic::Config::default(), secure: session::Config::default(), service: None };
-    let tunnel = Tunnel::start(pool, events, protocols);
-    Client::with_login_limits(tunnel, Config::default(), StateDir::open_or_ephemeral(None), limits)
+    Tunnel::start(pool, events, protocols)
 }
 
 /// A request with a login of its own, which never comes online.
@@ -129,4 +133,19 @@ async fn a_login_that_nothing_uses_logs_out() {
     let outcome = timeout(Duration::from_secs(1), request(&client, server.port, 1)).await;
     assert!(outcome.is_err() && server.open.load(Ordering::SeqCst) == 1, "it stays while it is used");
     server.until(|open| open == 0).await;
+}
+
+/// On virtual time, and with the limits that hold where nobody sets others.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_nothing_has_used_for_ten_minutes_is_logged_out() {
+    let server = Silent::start().await;
+    let (tunnel, state) = (tunnel(), StateDir::open_or_ephemeral(None));
+    let client = Client::new(tunnel.clone(), Config::default(), state);
+    let outcome = timeout(Duration::from_secs(1), request(&client, server.port, 1)).await;
+    assert!(outcome.is_err(), "there is nobody to connect to");
+    let login = AccountId::new(1);
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    assert!(tunnel.pool().is_open(login), "after less than ten minutes");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!tunnel.pool().is_open(login), "after ten minutes");
 }

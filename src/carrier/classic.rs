@@ -74,7 +74,7 @@ fn is_delay(element: &Element) -> bool {
 }
 
 /// Whether an error comes from a server that found nobody, rather than from somebody.
-fn is_nobody_there(error: &StanzaError) -> bool {
+pub(super) fn is_nobody_there(error: &StanzaError) -> bool {
     matches!(
         error.defined_condition,
         DefinedCondition::ServiceUnavailable

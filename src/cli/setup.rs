@@ -173,7 +173,8 @@ pub(super) fn secure_config(limits: &Limits) -> session::Config {
         max_half_open_sessions: limits.max_half_open_sessions,
         handshakes_per_minute_per_jid: limits.handshakes_per_minute_per_jid,
         handshakes_per_minute: limits.handshakes_per_minute,
-        queue_per_stream: limits.queue_per_stream,
+        // One stream that its application does not read must not stop all others of its session.
+        queue_per_stream: limits.queue_per_stream.min(limits.queue_per_session / 2),
         queue_per_session: limits.queue_per_session,
         queue_total: limits.queue_total,
         reorder_window: limits.reorder_window,

@@ -5,6 +5,8 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 
+use secrecy::zeroize::Zeroizing;
+
 pub use self::writer::{BridgeLineError, MAX_ARGUMENTS, NewBridgeLine};
 use super::error::{ConfigError, Place, Problem};
 use super::input::read_text;
@@ -14,7 +16,7 @@ const MAX_TEXT: usize = 65_536;
 
 /// The arguments of a bridge line, in their order.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct BridgeArgs(Vec<(String, String)>);
+pub struct BridgeArgs(Vec<(String, Zeroizing<String>)>);
 
 impl BridgeArgs {
     /// The pairs, as [`BridgeConfig::resolve`](super::BridgeConfig::resolve) takes them.
@@ -87,10 +89,10 @@ fn parse_line(line: &str) -> Result<BridgeArgs, Problem> {
     words.enumerate().map(parse_argument).collect::<Result<_, _>>().map(BridgeArgs)
 }
 
-fn parse_argument((index, word): (usize, &str)) -> Result<(String, String), Problem> {
+fn parse_argument((index, word): (usize, &str)) -> Result<(String, Zeroizing<String>), Problem> {
     let pair = word.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or(Problem::InvalidItem { item: index + 1, expected: "key=value" })?;
-    Ok((key.to_owned(), value.to_owned()))
+    Ok((key.to_owned(), Zeroizing::new(value.to_owned())))
 }
 
 #[cfg(test)]
@@ -102,7 +104,8 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
-        parse_bridge_line(text).unwrap().0
+        let arguments = parse_bridge_line(text).unwrap();
+        arguments.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     fn expected() -> Vec<(String, String)> {

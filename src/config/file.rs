@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::Jid;
 
 use super::arguments::Arguments;
@@ -183,7 +184,7 @@ fn add_account(accounts: &mut Vec<AccountConfig>, account: AccountConfig) -> Res
 fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, ConfigError> {
     let mut arguments = Arguments::default();
     for name in ARGUMENTS {
-        if let Some(text) = section.parsed(name, |text| Ok(text.to_owned()))? {
+        if let Some(text) = section.parsed(name, |text| Ok(Zeroizing::new(text.to_owned())))? {
             let set = arguments.set(name, &text.value, &text.place);
             set.map_err(|problem| section.error(text.place, name, problem))?;
         }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
+use secrecy::zeroize::Zeroizing;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
@@ -14,10 +15,13 @@ use super::error::Problem;
 /// The longest file of trust roots, in bytes; a whole system's bundle has a quarter of it.
 const MAX_CERTIFICATES: usize = 1 << 20;
 
+/// More bytes of room than this let the standard library look for the end of a file in its buffer, without growing it.
+const END_OF_FILE: usize = 64;
+
 /// A file's text, and whether any user of the machine can read it.
 #[derive(Debug)]
 pub(super) struct Text {
-    pub(super) text: String,
+    pub(super) text: Zeroizing<String>,
     pub(super) world_readable: bool,
 }
 
@@ -26,7 +30,8 @@ pub(super) struct Text {
 /// Pipes are refused, because opening one can wait for ever.
 pub(super) fn read_text(path: &Path, max: usize) -> Result<Text, Problem> {
     let (bytes, metadata) = read_bytes(path, max)?;
-    let text = String::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Problem::NotUtf8)?;
+    let text = Zeroizing::new(text.to_owned());
     // `/dev/null` may be read by anybody, and holds no secret.
     let world_readable = metadata.is_file() && metadata.permissions().mode() & 0o004 != 0;
     Ok(Text { text, world_readable })
@@ -41,13 +46,13 @@ pub(super) fn check_certificates(path: &Path) -> Result<(), Problem> {
     }
 }
 
-fn read_bytes(path: &Path, max: usize) -> Result<(Vec<u8>, fs::Metadata), Problem> {
+fn read_bytes(path: &Path, max: usize) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Problem> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
     let kind = metadata.file_type();
     if !kind.is_file() && !kind.is_char_device() {
         return Err(Problem::NotAFile);
     }
-    let bytes = read_bounded(path, max).map_err(|error| unreadable(&error))?;
+    let bytes = read_bounded(path, metadata.len(), max).map_err(|error| unreadable(&error))?;
     if bytes.len() > max {
         return Err(Problem::TooLong { max });
     }
@@ -62,10 +67,12 @@ fn unreadable(error: &io::Error) -> Problem {
     }
 }
 
-/// At most one byte more than `max`.
-fn read_bounded(path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// At most one byte more than `max` of a file that is about as long as `length`.
+fn read_bounded(path: &Path, length: u64, max: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    // A vector that has to grow leaves a copy of itself behind. The end of the file is found in what is left.
+    let capacity = usize::try_from(length.min(limit)).unwrap_or(max) + END_OF_FILE;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -81,7 +88,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, "12345").unwrap();
-        assert_eq!(read_text(&path, 5).unwrap().text, "12345");
+        assert_eq!(*read_text(&path, 5).unwrap().text, "12345");
         assert_eq!(read_text(&path, 4).unwrap_err(), Problem::TooLong { max: 4 });
     }
 
@@ -97,7 +104,7 @@ mod tests {
         let pipe = dir.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert_eq!(read_text(&pipe, 9).unwrap_err(), Problem::NotAFile);
-        assert_eq!(read_text(Path::new("/dev/null"), 9).unwrap().text, "");
+        assert_eq!(*read_text(Path::new("/dev/null"), 9).unwrap().text, "");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::error::Problem;
@@ -43,7 +44,7 @@ impl PublicKey {
     /// # Errors
     /// For any other length or alphabet, for padding, and for bits after the 32nd byte: a key has one spelling.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        decode(text).map(Self)
+        decode(text).map(|bytes| Self(*bytes))
     }
 }
 
@@ -51,7 +52,12 @@ impl PresharedKey {
     /// From a key's bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(SecretBox::new(Box::new(bytes)))
+        Self::copy_of(&bytes)
+    }
+
+    /// Goes to where it stays, and by no variable.
+    fn copy_of(bytes: &[u8; 32]) -> Self {
+        Self(SecretBox::init_with_mut(|key: &mut [u8; 32]| key.copy_from_slice(bytes)))
     }
 
     /// As a bridge line has it, for the bridge line's own file and nowhere else.
@@ -71,13 +77,13 @@ impl PresharedKey {
     /// # Errors
     /// As [`PublicKey::parse`].
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        decode(text).map(Self::from_bytes)
+        decode(text).map(|bytes| Self::copy_of(&bytes))
     }
 }
 
 impl Clone for PresharedKey {
     fn clone(&self) -> Self {
-        Self::from_bytes(*self.expose())
+        Self::copy_of(self.expose())
     }
 }
 
@@ -101,13 +107,15 @@ impl fmt::Debug for PresharedKey {
     }
 }
 
-fn decode(text: &str) -> Result<[u8; 32], Problem> {
+fn decode(text: &str) -> Result<Zeroizing<[u8; 32]>, Problem> {
     // The engine refuses padding and stray bits after the last byte.
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-        .ok_or(Problem::Invalid(EXPECTED))
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::Invalid(EXPECTED))?);
+    let mut key = Zeroizing::new([0; 32]);
+    if bytes.len() != key.len() {
+        return Err(Problem::Invalid(EXPECTED));
+    }
+    key.copy_from_slice(&bytes);
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ limits! {
     max_sessions: usize = 1024, 1..=100_000;
     /// Streams open at once in one session.
     max_streams_per_session: usize = 1024, 1..=100_000;
-    /// Bytes queued for one stream of a session.
+    /// Bytes queued for one stream of a session, and never more than half of `queue_per_session`.
     queue_per_stream: usize = 1_048_576, 16_384..=67_108_864;
     /// Bytes queued for one session.
     queue_per_session: usize = 8_388_608, 65_536..=1_073_741_824;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
@@ -66,12 +67,12 @@ pub fn parse_login(value: &str) -> Result<Vec<Login>, Problem> {
 
 fn parse_one(item: &str) -> Result<Login, &'static str> {
     match item.split_once(':') {
-        Some((jid, password)) => with_password(&decoded(jid)?, decoded(password)?),
+        Some((jid, password)) => with_password(&decoded(jid)?, &decoded(password)?),
         None => anonymous(&decoded(item)?),
     }
 }
 
-fn with_password(jid: &str, password: String) -> Result<Login, &'static str> {
+fn with_password(jid: &str, password: &str) -> Result<Login, &'static str> {
     let jid = Jid::new(jid).map_err(|_| EXPECTED)?;
     if jid.node().is_none() {
         return Err("user@domain:password (there is no user before the domain)");
@@ -108,19 +109,19 @@ fn is_plausible_domain(domain: &str) -> bool {
 }
 
 /// Percent-decoded text, without the control characters that no JID and no password (RFC 4013) may have.
-fn decoded(text: &str) -> Result<String, &'static str> {
+fn decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
     let bytes = percent_decode(text).ok_or("percent-encoded (a % is followed by two hexadecimal digits)")?;
-    let text = String::from_utf8(bytes).map_err(|_| "percent-encoded UTF-8")?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "percent-encoded UTF-8")?;
     if text.chars().any(char::is_control) {
         return Err("free of control characters");
     }
-    Ok(text)
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// `%XX` becomes the byte; everything else stands for itself.
-fn percent_decode(text: &str) -> Option<Vec<u8>> {
+fn percent_decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
+    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let (high, low) = (hex_digit(bytes.next()?)?, hex_digit(bytes.next()?)?);
@@ -233,7 +234,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded_to_the_same(text in any::<String>()) {
-            prop_assert_eq!(percent_decode(&percent_encode(&text)), Some(text.into_bytes()));
+            prop_assert_eq!(percent_decode(&percent_encode(&text)), Some(Zeroizing::new(text.into_bytes())));
         }
 
         #[test]

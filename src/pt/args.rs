@@ -7,9 +7,11 @@
 //! | `TOR_PT_SERVER_TRANSPORT_OPTIONS` ([`parse_server_options`]) | `name:k=v;name:k=v` | C tor: `:`, `;` and `\` |
 //! | `SMETHOD … ARGS:` ([`SmethodArgs`]) | `k=v,k=v` | we: `=`, `,` and `\` |
 //!
-//! Values may be secrets: no error and no `Debug` here ever shows one.
+//! Values may be secrets: no error and no `Debug` here ever shows one, and they are overwritten when they are dropped.
 
 use std::fmt;
+
+use secrecy::zeroize::Zeroizing;
 
 use super::name::TransportName;
 
@@ -18,7 +20,9 @@ pub const MAX_ENCODED: usize = 510;
 
 /// Ordered `key=value` pairs. A key may occur more than once; see [`Args::repeated_key`].
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Args(Vec<(String, String)>);
+pub struct Args(Vec<(Text, Text)>);
+
+type Text = Zeroizing<String>;
 
 /// Why arguments could not be read or written. The same text fails the same way every time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +86,7 @@ impl Args {
     /// As for [`Args::parse`].
     pub fn from_socks(user_name: &[u8], password: &[u8]) -> Result<Self, ArgsError> {
         let rest = if password == [0] { &[] } else { password };
-        Self::parse(&[user_name, rest].concat())
+        Self::parse(&Zeroizing::new([user_name, rest].concat()))
     }
 
     /// Writes the arguments as C tor does, so that the length is the one that counts for its limit.
@@ -99,7 +103,7 @@ impl Args {
 
     /// Appends one pair.
     pub fn push(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.0.push((key.into(), value.into()));
+        self.0.push((Zeroizing::new(key.into()), Zeroizing::new(value.into())));
     }
 
     /// The first value of `key`.
@@ -151,7 +155,7 @@ pub fn parse_server_options(raw: &[u8], transport: &TransportName) -> Result<Arg
     while scanner.next_item() {
         let name = scanner.transport()?;
         let pair = scanner.pair()?;
-        if name == transport.as_str().as_bytes() {
+        if *name == transport.as_str().as_bytes() {
             let (key, value) = scanner.text(pair)?;
             args.push(key, value);
         }
@@ -212,6 +216,8 @@ fn escape(text: &str, special: &str) -> String {
     escaped
 }
 
+type Token = Zeroizing<Vec<u8>>;
+
 /// Reads items separated by `;` out of raw bytes, one token at a time.
 struct Scanner<'a> {
     rest: &'a [u8],
@@ -233,7 +239,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// `name:`
-    fn transport(&mut self) -> Result<Vec<u8>, ArgsError> {
+    fn transport(&mut self) -> Result<Token, ArgsError> {
         match self.token(b":;")? {
             (name, Some(b':')) => Ok(name),
             _ => Err(ArgsError::NoTransport(self.item)),
@@ -241,7 +247,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// `key=value`, and the `;` after it. C tor leaves `=` in a value as it is.
-    fn pair(&mut self) -> Result<(Vec<u8>, Vec<u8>), ArgsError> {
+    fn pair(&mut self) -> Result<(Token, Token), ArgsError> {
         let (key, Some(b'=')) = self.token(b"=;")? else { return Err(ArgsError::NoEquals(self.item)) };
         if key.is_empty() {
             return Err(ArgsError::EmptyKey(self.item));
@@ -252,17 +258,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// A pair that is for us.
-    fn text(&self, (key, value): (Vec<u8>, Vec<u8>)) -> Result<(String, String), ArgsError> {
-        let key = String::from_utf8(key).map_err(|_| ArgsError::KeyNotUtf8(self.item))?;
-        match String::from_utf8(value) {
-            Ok(value) => Ok((key, value)),
-            Err(_) => Err(ArgsError::ValueNotUtf8(presentable(key))),
+    fn text(&self, (key, value): (Token, Token)) -> Result<(String, String), ArgsError> {
+        let key = std::str::from_utf8(&key).map_err(|_| ArgsError::KeyNotUtf8(self.item))?;
+        match std::str::from_utf8(&value) {
+            Ok(value) => Ok((key.to_owned(), value.to_owned())),
+            Err(_) => Err(ArgsError::ValueNotUtf8(presentable(key.to_owned()))),
         }
     }
 
     /// Unescapes up to one of `ends` that is not escaped; returns that too, or `None` at the end of the input.
-    fn token(&mut self, ends: &[u8]) -> Result<(Vec<u8>, Option<u8>), ArgsError> {
-        let mut token = Vec::new();
+    fn token(&mut self, ends: &[u8]) -> Result<(Token, Option<u8>), ArgsError> {
+        // A vector that has to grow leaves a copy of itself behind.
+        let mut token = Zeroizing::new(Vec::with_capacity(self.rest.len()));
         while let Some(byte) = self.byte() {
             match byte {
                 b'\\' => token.push(self.byte().ok_or(ArgsError::TrailingBackslash)?),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fast_socks5::server::{AuthMethod, Socks5ServerProtocol, SocksServerError};
 use fast_socks5::util::target_addr::{AddrError, TargetAddr, read_address};
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time;
@@ -231,8 +232,8 @@ async fn read_args(stream: &mut TcpStream) -> Result<Result<Args, ArgsError>, So
 }
 
 /// A length byte, and as many bytes.
-async fn read_counted(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; stream.read_u8().await?.into()];
+async fn read_counted(stream: &mut TcpStream) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(vec![0; stream.read_u8().await?.into()]);
     stream.read_exact(&mut bytes).await?;
     Ok(bytes)
 }

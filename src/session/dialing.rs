@@ -31,6 +31,9 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The same for an account that the bridge has told of. It may be a stranger's, to whom we had better not write often.
 pub(super) const LONGEST_PAUSE_OF_TOLD: Duration = Duration::from_secs(60);
 
+/// Somebody whom a server has not found so many times in a row, which takes one or two seconds, is not only logging in anew.
+const ABSENT: u32 = 3;
+
 /// What is known of the pairs of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialing {
@@ -43,6 +46,8 @@ pub(super) struct Dialing {
 #[derive(Debug)]
 struct Failure {
     times: u32,
+    /// So many of them because a server found nobody.
+    absences: u32,
     not_before: Instant,
 }
 
@@ -122,10 +127,22 @@ impl Dialing {
     pub(super) fn on_failed(&mut self, now: Instant, (ours, theirs): Pair, longest: Duration, jitter: u64) {
         self.failing_since.get_or_insert(now);
         let failures = self.failed.entry(ours).or_default();
-        let failure = failures.entry(theirs).or_insert(Failure { times: 0, not_before: now });
+        let failure = failures.entry(theirs).or_insert(Failure { times: 0, absences: 0, not_before: now });
         let pause = FIRST_PAUSE.saturating_mul(1 << failure.times.min(8)).min(longest);
         failure.times += 1;
         failure.not_before = now + pause / 2 + (pause / 2).mul_f64(fraction(jitter));
+    }
+
+    /// The last failure of the pair was that the bridge's account is not there.
+    pub(super) fn on_absent(&mut self, (ours, theirs): PairRef<'_>) {
+        let failure = self.failed.get_mut(&ours).and_then(|failures| failures.get_mut(theirs));
+        failure.into_iter().for_each(|failure| failure.absences += 1);
+    }
+
+    /// Whether the bridge's account was not there whenever it was asked, and often enough.
+    pub(super) fn is_absent(&self, pair: PairRef<'_>) -> bool {
+        let is_absent = |failure: &Failure| failure.absences >= ABSENT && failure.absences == failure.times;
+        self.failure(pair).is_some_and(is_absent)
     }
 
     /// The pair works.
@@ -250,6 +267,24 @@ mod tests {
         assert_eq!(dialing.failing_since(), Some(now));
         dialing.on_works((pair.0, &pair.1));
         assert_eq!(dialing.failing_since(), None);
+    }
+
+    #[test]
+    fn who_was_not_there_each_time_is_absent_and_who_has_refused_once_is_not() {
+        let (now, peer) = (Instant::now(), jid("a"));
+        let pair = (AccountId(0), &peer);
+        for refusals in [0, 1] {
+            let mut dialing = Dialing::default();
+            let fail = |dialing: &mut Dialing| {
+                dialing.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, 0);
+            };
+            (0..refusals).for_each(|_| fail(&mut dialing));
+            for times in 1..=5 {
+                fail(&mut dialing);
+                dialing.on_absent(pair);
+                assert_eq!(dialing.is_absent(pair), refusals == 0 && times >= ABSENT);
+            }
+        }
     }
 
     #[test]

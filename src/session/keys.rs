@@ -3,7 +3,7 @@
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::FullJid;
 
-use super::secret::{Secret, derive, head, jid_bytes, mac};
+use super::secret::{MacKey, Secret, derive, head, jid_bytes, mac};
 use super::sid::PathKey;
 
 /// What protects the packets of one direction.
@@ -60,7 +60,7 @@ pub(super) type ResumeProof = [u8; 16];
 impl ResumeKey {
     /// Binds the old session to a handshake by its ephemeral key, and to the two accounts that make it.
     pub(super) fn prove(&self, ephemeral: &[u8; 32], from: &FullJid, to: &FullJid) -> ResumeProof {
-        let mac = mac(&self.0.mac_key(), &[ephemeral, &jid_bytes(from), &jid_bytes(to)]);
+        let mac = mac(&MacKey::new(&self.0), &[ephemeral, &jid_bytes(from), &jid_bytes(to)]);
         head(&mac)
     }
 }

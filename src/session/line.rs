@@ -2,29 +2,30 @@
 
 use std::fmt;
 
-use ring::hmac;
-use secrecy::zeroize::Zeroizing;
+use secrecy::zeroize::{Zeroize as _, Zeroizing};
 
 use super::entropy::{Entropy, random};
 use super::handshake::noise;
-use super::secret::{Secret, derive};
+use super::secret::{MacKey, Secret, derive};
 
 /// The secrets of a bridge line: whoever has them may speak to the bridge.
 #[derive(Clone)]
 pub struct BridgeLine {
-    key: [u8; 32],
+    key: Secret,
     psk: Option<Secret>,
 }
 
 impl BridgeLine {
     /// From the bridge's X25519 public key, and the pre-shared secret of a private bridge.
     #[must_use]
-    pub fn new(key: [u8; 32], psk: Option<[u8; 32]>) -> Self {
-        Self { key, psk: psk.map(Secret::new) }
+    pub fn new(key: [u8; 32], mut psk: Option<[u8; 32]>) -> Self {
+        let line = Self { key: Secret::new(key), psk: psk.map(Secret::new) };
+        psk.zeroize();
+        line
     }
 
     pub(super) fn key(&self) -> &[u8; 32] {
-        &self.key
+        self.key.expose()
     }
 
     pub(super) fn psk(&self) -> Option<&[u8; 32]> {
@@ -34,7 +35,7 @@ impl BridgeLine {
 
 impl PartialEq for BridgeLine {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key && self.psk() == other.psk()
+        self.key() == other.key() && self.psk() == other.psk()
     }
 }
 
@@ -51,9 +52,9 @@ impl fmt::Debug for BridgeLine {
 #[derive(Clone, Debug)]
 pub struct LineKeys {
     /// Authenticates first contacts; `super::sid` uses it.
-    pub(super) sid: hmac::Key,
+    pub(super) sid: MacKey,
     /// Hides the ephemeral keys of handshakes.
-    pub(super) mask: hmac::Key,
+    pub(super) mask: MacKey,
 }
 
 impl LineKeys {
@@ -61,7 +62,7 @@ impl LineKeys {
     #[must_use]
     pub fn new(line: &BridgeLine) -> Self {
         let [sid, mask] = Self::derive(line);
-        Self { sid: sid.mac_key(), mask: mask.mac_key() }
+        Self { sid: MacKey::new(&sid), mask: MacKey::new(&mask) }
     }
 
     /// `sid_key` and `mask_key`.

@@ -9,7 +9,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;
 
 use super::keys::DirectionKeys;
-use super::secret::{Secret, head, mac};
+use super::secret::{MacKey, Secret, head, mac};
 
 /// The masked counter at a packet's beginning.
 const HEADER: usize = 6;
@@ -70,14 +70,14 @@ pub struct Exhausted;
 pub struct Sealer {
     counter: u64,
     key: LessSafeKey,
-    mask: hmac::Key,
+    mask: MacKey,
 }
 
 impl Sealer {
     /// Starts with counter 0.
     #[must_use]
     pub fn new(keys: &DirectionKeys) -> Self {
-        Self { counter: 0, key: cipher(&keys.packet), mask: keys.mask.mac_key() }
+        Self { counter: 0, key: cipher(&keys.packet), mask: MacKey::new(&keys.mask) }
     }
 
     /// One that has sent this many packets already.
@@ -142,7 +142,7 @@ pub struct Opener {
     before: Option<LessSafeKey>,
     current: LessSafeKey,
     after: LessSafeKey,
-    mask: hmac::Key,
+    mask: MacKey,
 }
 
 impl Opener {
@@ -151,7 +151,7 @@ impl Opener {
     pub fn new(keys: &DirectionKeys) -> Self {
         let current = cipher(&keys.packet);
         let after = rekeyed(&current);
-        Self { epoch: 0, before: None, current, after, mask: keys.mask.mac_key() }
+        Self { epoch: 0, before: None, current, after, mask: MacKey::new(&keys.mask) }
     }
 
     /// The counter and the frames of a packet, decrypted in place.

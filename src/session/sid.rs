@@ -22,7 +22,7 @@ use ring::hmac;
 use xmpp_parsers::jid::FullJid;
 
 use super::line::LineKeys;
-use super::secret::{Secret, equal, head, jid_bytes, mac};
+use super::secret::{MacKey, Secret, equal, head, jid_bytes, mac};
 
 /// A first contact is accepted this many minutes before and after the minute that it names.
 pub const WINDOW_MINUTES: u64 = 10;
@@ -153,11 +153,11 @@ impl LineKeys {
 
 /// What authenticates the further paths of one session.
 #[derive(Clone, Debug)]
-pub struct PathKey(hmac::Key);
+pub struct PathKey(MacKey);
 
 impl PathKey {
     pub(super) fn new(key: &Secret) -> Self {
-        Self(key.mac_key())
+        Self(MacKey::new(key))
     }
 
     /// The id of the session's bytestream with this number, of which the low 42 bits count. A number is good once.

@@ -59,6 +59,13 @@ on_both_servers! {
         sender.join().unwrap().unwrap();
     }
 
+    fn a_bridge_that_is_offline_is_told_within_five_seconds_logging_in_included(kind) {
+        let target = Target::start();
+        let (_lab, mut bridge, forward) = one_account_each(kind, target.address());
+        bridge.half.process().kill();
+        println!("closed after {:?}", closes(&connect(forward.entrance()), Duration::from_secs(5)));
+    }
+
     fn a_transfer_goes_on_when_one_of_two_accounts_is_deleted(kind) {
         for deleted in ["alice2", "bob2"] {
             let (mut lab, target) = (Lab::start(kind), Target::start());

@@ -211,7 +211,7 @@ fn bounce(
     if let Incoming::Open { id, .. } | Incoming::Data { id, .. } | Incoming::Close { id, .. } =
         incoming(transmit)
     {
-        to_clients.push((now + DELAY, from, to, Incoming::Error { iq: iq(&id) }));
+        to_clients.push((now + DELAY, from, to, Incoming::Undelivered { iq: iq(&id) }));
     }
 }
 

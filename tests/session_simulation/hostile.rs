@@ -88,6 +88,19 @@ fn an_acknowledgement_of_a_packet_that_was_never_sent_ends_the_session() {
     }
 }
 
+#[test]
+fn whoever_breaks_the_protocol_is_let_in_again_in_the_next_minute_and_not_before() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let (mut eve, _) = download(&mut bridge, now);
+    eve.send(&mut bridge, now, &[ack(1 << 40..(1 << 40) + 1)]);
+    assert_eq!(bridge.session_count(), 0);
+    sent(&mut bridge, now);
+    assert!(Puppet::knock(&mut bridge, now, &jid("eve@x/other"), 2).is_none());
+    assert!(Puppet::knock(&mut bridge, now, &jid("bob@x/r"), 3).is_some());
+    assert!(Puppet::knock(&mut bridge, now + 60 * SECOND, &jid("eve@x/other"), 4).is_some());
+}
+
 /// A client that answers every IQ and, when a packet with this counter has come, acknowledges what `acked` says: the counters
 /// that have come, and why the bridge has closed the session if it has.
 fn acknowledge(acked: impl Fn(u64) -> Frame) -> (Vec<u64>, Option<SessionClose>) {

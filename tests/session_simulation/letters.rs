@@ -10,11 +10,22 @@ pub(crate) type Stanza = network::Stanza<Body>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
-    Open { sid: String, block_size: u16 },
-    Data { sid: String, seq: u16, data: Bytes },
-    Close { sid: String },
+    Open {
+        sid: String,
+        block_size: u16,
+    },
+    Data {
+        sid: String,
+        seq: u16,
+        data: Bytes,
+    },
+    Close {
+        sid: String,
+    },
     Result,
     Error,
+    /// From a server: nobody is there.
+    Undelivered,
 }
 
 impl Letter for Body {
@@ -22,7 +33,7 @@ impl Letter for Body {
         match self {
             Self::Data { data, .. } => 250 + data.len() as u64 * 4 / 3,
             Self::Open { .. } | Self::Close { .. } => 250,
-            Self::Result | Self::Error => 120,
+            Self::Result | Self::Error | Self::Undelivered => 120,
         }
     }
 
@@ -32,8 +43,8 @@ impl Letter for Body {
 
     fn bounce(&self, _: bool) -> Option<Self> {
         match self {
-            Self::Open { .. } | Self::Data { .. } | Self::Close { .. } => Some(Self::Error),
-            Self::Result | Self::Error => None,
+            Self::Open { .. } | Self::Data { .. } | Self::Close { .. } => Some(Self::Undelivered),
+            Self::Result | Self::Error | Self::Undelivered => None,
         }
     }
 
@@ -50,6 +61,7 @@ impl fmt::Display for Body {
             Self::Close { sid } => write!(f, "close {}", &sid[..8]),
             Self::Result => f.write_str("result"),
             Self::Error => f.write_str("error"),
+            Self::Undelivered => f.write_str("undelivered"),
         }
     }
 }

@@ -146,10 +146,14 @@ impl Program<Body> for Ours {
             Body::Open { sid, block_size } => Incoming::Open { id, sid, block_size },
             Body::Data { sid, seq, data } => Incoming::Data { id, sid, seq, data: data.to_vec() },
             Body::Close { sid } => Incoming::Close { id, sid },
-            Body::Result | Body::Error => {
+            Body::Result | Body::Error | Body::Undelivered => {
                 let Some(iq) = iq_of(&id) else { return };
                 self.unanswered.remove(&iq);
-                if body == Body::Result { Incoming::Result { iq } } else { Incoming::Error { iq } }
+                match body {
+                    Body::Result => Incoming::Result { iq },
+                    Body::Undelivered => Incoming::Undelivered { iq },
+                    _ => Incoming::Error { iq },
+                }
             }
         };
         self.endpoint.handle_stanza(now, via, from, incoming);

@@ -8,7 +8,7 @@ use hexchat_pt::session::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::session::keys::SessionKeys;
 use hexchat_pt::session::line::LineKeys;
 use hexchat_pt::session::seal::{Draft, OVERHEAD, Opener, Sealer};
-use hexchat_pt::session::{Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Transmit};
+use hexchat_pt::session::{Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
@@ -118,15 +118,20 @@ pub(crate) struct Puppet {
 }
 
 impl Puppet {
+    /// Asks for a bytestream with a genuine proof: its id, if the bridge lets one in.
+    pub(crate) fn knock(bridge: &mut Endpoint, now: Instant, jid: &FullJid, seed: u64) -> Option<Sid> {
+        let keys = LineKeys::new(&identity().line(None));
+        let sid = keys.first_contact(seed as u32, WALL_CLOCK / 60, jid, &bridge_jid());
+        let open = Incoming::Open { id: "open".into(), sid: sid.to_string(), block_size: 65_535 };
+        bridge.handle_stanza(now, BRIDGE, jid, open);
+        let answer = sent(bridge, now).pop().expect("an answer").stanza;
+        (answer == Outgoing::Result { id: "open".into() }).then_some(sid)
+    }
+
     /// Shakes hands with the bridge, which answers within this very moment.
     pub(crate) fn shake_hands(bridge: &mut Endpoint, now: Instant, jid: FullJid, seed: u64) -> Self {
         let line = identity().line(None);
-        let minute = WALL_CLOCK / 60;
-        let sid = LineKeys::new(&line).first_contact(seed as u32, minute, &jid, &bridge_jid());
-        let open = Incoming::Open { id: "open".into(), sid: sid.to_string(), block_size: 65_535 };
-        bridge.handle_stanza(now, BRIDGE, &jid, open);
-        let let_in = sent(bridge, now).pop().expect("an answer").stanza;
-        assert_eq!(let_in, Outgoing::Result { id: "open".into() });
+        let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
         let hello = Hello { credits: CREDITS, resume: None };
         let mut entropy = Seeded(Rng::new(seed));
         let (initiator, data) = Initiator::start(&line, &sid, &jid, &bridge_jid(), &hello, &mut entropy);

@@ -206,11 +206,18 @@ fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
 fn an_answer_goes_to_the_protocol_that_asked() {
     let result = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{ID}'/>");
     assert_eq!(incoming(received(&result)), Incoming::Result { iq: IqId(7) });
-    let error = format!(
-        "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{ID}'><error type='cancel'>\
-         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-    );
-    assert_eq!(incoming(received(&error)), Incoming::Error { iq: IqId(7) });
+    for (condition, expected) in [
+        ("feature-not-implemented", Incoming::Error { iq: IqId(7) }),
+        ("not-acceptable", Incoming::Error { iq: IqId(7) }),
+        ("service-unavailable", Incoming::Undelivered { iq: IqId(7) }),
+        ("remote-server-not-found", Incoming::Undelivered { iq: IqId(7) }),
+    ] {
+        let error = format!(
+            "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{ID}'><error type='cancel'>\
+             <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        );
+        assert_eq!(incoming(received(&error)), expected, "{condition}");
+    }
     let id = Ids::new(&KEY).write(7);
     let classic = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{id}'/>");
     assert!(matches!(received(&classic), Received::Classic { .. }));

@@ -40,6 +40,7 @@ impl Endpoint {
             Incoming::Unknown { id } => self.on_unknown(now, via, from, id),
             Incoming::Result { iq } => self.on_result(now, via, from, iq),
             Incoming::Error { iq } => self.on_error(now, via, from, iq),
+            Incoming::Undelivered { iq } => self.on_undelivered(now, via, from, iq),
         }
     }
 
@@ -200,6 +201,32 @@ impl Endpoint {
     fn on_error(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
         if let Some((path, _)) = self.answered(now, via, from, iq) {
             self.drop_way(now, path);
+        }
+    }
+
+    /// An IQ of ours found nobody.
+    fn on_undelivered(&mut self, now: Instant, via: AccountId, from: &FullJid, iq: IqId) {
+        let Some((path, _)) = self.answered(now, via, from, iq) else { return };
+        let key = self.ways.get(&path).and_then(|way| way.session);
+        self.drop_way(now, path);
+        let Some(session) = key.and_then(|key| self.sessions.get_mut(&key)) else { return };
+        if let Some(caller) = &mut session.caller {
+            caller.dialing.on_absent((via, from));
+        }
+        key.into_iter().for_each(|key| self.give_up_if_absent(now, key));
+    }
+
+    /// A bridge none of whose accounts is there, as the chat servers say, is not waited for: the application may have
+    /// another one. A bridge that refuses is, since it may be short of places at this moment.
+    fn give_up_if_absent(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key).filter(|session| session.state.is_none()) else { return };
+        let Some(caller) = &session.caller else { return };
+        let mut online = caller.accounts.iter().filter(|id| self.online(**id).is_some());
+        let is_absent = |via: AccountId| {
+            caller.peers.iter().chain(&caller.told).all(|peer| caller.dialing.is_absent((via, peer)))
+        };
+        if online.all(|via| is_absent(*via)) {
+            self.end_session(now, key, CloseReason::PeerUnavailable, None);
         }
     }
 
