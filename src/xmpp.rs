@@ -20,7 +20,7 @@
 //! | [`reader`], `head` | what they mean, also when they cannot be read as a whole |
 //! | `meter` | how much a server may say before a login |
 //! | `outbox` | what waits to be handed over |
-//! | `courtesies` | answers to strangers, which make nobody else wait |
+//! | `courtesies`, `courtesy_window` | answers to strangers, which make nobody else wait |
 //! | `backlog` | how much is not written yet |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `retire` | how a stanza stream ends without a panic |
@@ -33,6 +33,7 @@ mod backoff;
 mod binding;
 mod connector;
 mod courtesies;
+mod courtesy_window;
 mod dialer;
 mod error;
 mod flight;

@@ -1,11 +1,9 @@
-//! Answers to strangers: a queue that is fair to who asks, and a window that keeps them out of everybody else's way.
+//! Answers to strangers: a queue that is fair to who asks.
 //!
-//! Whoever has an account can ask ours without end, at a fifth of what the answers cost. An answer once written cannot be
-//! overtaken any more, whether it waits in our kernel or at a server that limits our rate. So only a few are on their way
-//! at a time, and the others wait here, where everything else goes before them. Pure.
+//! Whoever has an account can ask ours without end, at a fifth of what the answers cost. Only a few of them are on their way at a
+//! time ([`super::courtesy_window`]), and the others wait here, where everything else goes before them. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
 
 use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::{BareJid, Jid};
@@ -16,22 +14,6 @@ const MOST: usize = 1024 * 1024;
 
 /// What an answer weighs beyond its id and its address, in bytes: those of a usual client have 100 to 700.
 const TYPICAL: usize = 300;
-
-/// How much of them may be on its way, in bytes, on a slow connection: the 0.4 seconds that a server with a usual limit
-/// of 10 kB/s takes to read it, ...
-const NARROW: usize = 4 * 1024;
-/// ... and on a fast one, where more of it is on the wires.
-const WIDE: usize = 16 * 1024;
-/// A connection is fast when the server was prompt so often in a row: it has read 24 KiB then, and a server with a limit
-/// lets no more than two seconds' worth of it through at once.
-const OFTEN: u32 = 12;
-
-/// A server that answers so soon reads as fast as we write: there and back again takes less nearly everywhere, and a server
-/// with a limit of 10 kB/s takes longer for half of [`NARROW`] alone.
-const PROMPT: Duration = Duration::from_millis(150);
-
-/// A server that has not answered for so long never will. The connection itself is given up not much later.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Those that wait, by who asked: all domains take turns, and so do all accounts of a domain.
 #[derive(Default)]
@@ -166,70 +148,6 @@ impl<K: Ord + Clone, Q: Queue> Queue for Turns<K, Q> {
             self.order.retain(|other| *other != key);
         }
         Some(courtesy)
-    }
-}
-
-/// What the server is not known to have read, and may not be more than so much. When it is, the server is asked for an
-/// answer, behind all of it: a ping, as any client sends. It is asked when half is used up, so that whoever asks one
-/// question after the other never waits for it.
-#[derive(Default)]
-pub(super) struct Window {
-    in_flight: usize,
-    probe: Option<Probe>,
-    /// How often the server was prompt, since it last was not.
-    prompt: u32,
-}
-
-struct Probe {
-    id: String,
-    sent: Instant,
-    /// How much was sent before it.
-    behind: usize,
-}
-
-impl Window {
-    /// Whether another answer may be sent.
-    pub(super) fn has_room(&self) -> bool {
-        self.in_flight < self.limit()
-    }
-
-    pub(super) fn on_sent(&mut self, length: usize) {
-        self.in_flight += length;
-    }
-
-    /// Whether the server is to be asked for an answer.
-    pub(super) fn wants_probe(&self, now: Instant) -> bool {
-        self.in_flight >= self.limit() / 2 && (self.probe.is_none() || self.is_given_up(now))
-    }
-
-    /// It is asked, by a stanza with this id.
-    pub(super) fn on_probe(&mut self, now: Instant, id: String) {
-        if let Some(unanswered) = self.probe.take() {
-            self.confirm(unanswered.behind);
-            self.prompt = 0;
-        }
-        self.probe = Some(Probe { id, sent: now, behind: self.in_flight });
-    }
-
-    /// Whether an answer with this id is the one that was asked for.
-    pub(super) fn on_answer(&mut self, now: Instant, id: &str) -> bool {
-        let Some(probe) = self.probe.take_if(|probe| probe.id == id) else { return false };
-        self.confirm(probe.behind);
-        let is_prompt = now.saturating_duration_since(probe.sent) < PROMPT;
-        self.prompt = if is_prompt { self.prompt.saturating_add(1) } else { 0 };
-        true
-    }
-
-    fn limit(&self) -> usize {
-        if self.prompt >= OFTEN { WIDE } else { NARROW }
-    }
-
-    fn confirm(&mut self, length: usize) {
-        self.in_flight = self.in_flight.saturating_sub(length);
-    }
-
-    fn is_given_up(&self, now: Instant) -> bool {
-        self.probe.as_ref().is_some_and(|probe| now.saturating_duration_since(probe.sent) >= PATIENCE)
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::Parcel;
 use super::backlog::{Counted, Gauge};
-use super::courtesies::{Courtesies, Window};
+use super::courtesies::Courtesies;
+use super::courtesy_window::Window;
 use super::probe::probe;
 
 /// What a stanza that the library writes counts in the backlog, in bytes: about as much as one without content.
@@ -88,7 +89,11 @@ impl Outbox {
             self.window.on_probe(now, id.clone());
             return Some(Outgoing::untagged(probe(id)));
         }
-        self.pop_ours().or_else(|| self.pop_courtesy())
+        let ours = self.pop_ours();
+        if ours.is_some() {
+            self.window.on_ours_sent();
+        }
+        ours.or_else(|| self.pop_courtesy())
     }
 
     /// The next one that somebody may ask about.
