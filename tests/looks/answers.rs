@@ -13,10 +13,10 @@ const REFUSED: &str = "<feature-not-implemented xmlns='urn:ietf:params:xml:ns:xm
     <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>No handlers registered for this request.</text>";
 
 /// Our presence stanzas always say their priority, which is the default one.
-const PRIORITY: &str = "<priority>0</priority>";
+pub(crate) const PRIORITY: &str = "<priority>0</priority>";
 
 /// Everything that comes back for each probe, one line a stanza.
-async fn interview(prober: &mut Prober, subject: &Subject, probes: &[Probe]) -> Vec<Vec<String>> {
+async fn interview(prober: &mut Prober, subject: &Subject, probes: &[Probe<'_>]) -> Vec<Vec<String>> {
     let mut plainly = Plainly::new(subject, prober);
     let mut answers = Vec::new();
     for (_, probe) in probes {
@@ -54,7 +54,7 @@ async fn everything_from(prober: &mut Prober, subject: &Subject) -> Vec<Element>
 }
 
 /// Asks slixmpp and ours, and compares.
-async fn compare(prober: &mut Prober, plain: &Subject, ours: &[&Subject], probes: &[Probe]) {
+pub(crate) async fn compare(prober: &mut Prober, plain: &Subject, ours: &[&Subject], probes: &[Probe<'_>]) {
     let expected = interview(prober, plain, probes).await;
     let mut differences = String::new();
     for subject in ours {
@@ -62,11 +62,22 @@ async fn compare(prober: &mut Prober, plain: &Subject, ours: &[&Subject], probes
         for (((name, _), expected), answers) in probes.iter().zip(&expected).zip(answers) {
             let answers: Vec<_> = answers.iter().map(|line| line.replace(PRIORITY, "")).collect();
             if answers != *expected {
+                let (expected, answers) = (in_short(expected), in_short(&answers));
                 differences += &format!("\n{name}:\n  slixmpp {expected:#?}\n  {} {answers:#?}", subject.jid);
             }
         }
     }
     assert!(differences.is_empty(), "{differences}");
+}
+
+/// Lines that a reader can take in.
+pub(crate) fn in_short(lines: &[String]) -> Vec<String> {
+    const HEAD: usize = 400;
+    let shorten = |line: &String| match line.char_indices().nth(HEAD) {
+        Some((end, _)) => format!("{}… of {} bytes", &line[..end], line.len()),
+        None => line.clone(),
+    };
+    lines.iter().map(shorten).collect()
 }
 
 async fn visit(kind: Kind) -> (Lab, Prober) {
