@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod answers;
+mod grammar;
 mod leaks;
 mod odd;
 mod plainly;
@@ -9,6 +10,7 @@ mod prober;
 mod probes;
 mod statistics;
 mod steady;
+mod storm;
 mod subject;
 mod timing;
 mod unharmed;
