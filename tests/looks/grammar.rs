@@ -23,8 +23,6 @@ pub(crate) struct Stanza {
 pub(crate) enum Nature {
     /// They are slixmpp's.
     Plain,
-    /// They are slixmpp's where nobody uses the classic protocol.
-    Classic,
     /// They are slixmpp's, and what the next ones are depends on it.
     Contact,
     /// It is known that they differ.
@@ -214,16 +212,14 @@ impl Grammar {
 
     /// One of the probes, under another id.
     fn known(&mut self) -> (String, Nature) {
-        let classic = |(_, xml)| (xml, Nature::Classic);
-        let plain = |(_, xml)| (xml, Nature::Plain);
-        let (xml, nature) = match self.percent() {
-            0..50 => plain(self.pick(REQUESTS)),
-            50..70 => plain(self.pick(MESSAGES)),
-            70..80 => plain(self.pick(&PRESENCE[..PRESENCE_THAT_CHANGES_NOTHING])),
-            _ => classic(self.pick(CLASSIC)),
+        let (_, xml) = match self.percent() {
+            0..50 => self.pick(REQUESTS),
+            50..70 => self.pick(MESSAGES),
+            70..80 => self.pick(&PRESENCE[..PRESENCE_THAT_CHANGES_NOTHING]),
+            _ => self.pick(CLASSIC),
         };
         let id = self.id();
-        (xml.replace("id='ID'", &id).replace("PROBER", "eve@chat.example/r"), nature)
+        (xml.replace("id='ID'", &id).replace("PROBER", "eve@chat.example/r"), Nature::Plain)
     }
 
     fn iq(&mut self) -> (String, Nature) {
@@ -288,13 +284,7 @@ impl Grammar {
     }
 
     fn nature_of(&self, content: &str) -> Nature {
-        if self.kind == Kind::Prosody && content.contains(GARBLED) {
-            Nature::Fatal
-        } else if content.contains("hexchat:") {
-            Nature::Classic
-        } else {
-            Nature::Plain
-        }
+        if self.kind == Kind::Prosody && content.contains(GARBLED) { Nature::Fatal } else { Nature::Plain }
     }
 
     /// An attribute that names the stanza.
@@ -315,8 +305,8 @@ impl Grammar {
     fn element(&mut self, depth: usize) -> String {
         match self.rng.random_range(0..1000) {
             0..40 => self.pick(QUOTED).1.to_owned(),
-            40..55 if depth == 0 => self.tower(),
-            55..70 if depth == 0 => self.crowd(),
+            40..50 if depth == 0 => self.tower(),
+            50..60 if depth == 0 => self.crowd(),
             _ => self.ordinary_element(depth),
         }
     }
@@ -375,9 +365,7 @@ impl Grammar {
     fn tower(&mut self) -> String {
         let levels = self.rng.random_range(50..1_500);
         self.deepest = levels;
-        let name = self.name();
-        let name = if name.len() > 20 { "q".to_owned() } else { name };
-        let namespace = self.namespace();
+        let (name, namespace) = (self.pick(&["q", "iq", "a"]), self.namespace());
         let (open, close) = (format!("<{name}>").repeat(levels), format!("</{name}>").repeat(levels));
         format!("<q xmlns='{namespace}'>{open}{close}</q>")
     }
@@ -405,7 +393,7 @@ impl Grammar {
 
     fn value(&mut self) -> String {
         match self.rng.random_range(0..1000) {
-            0..3 => "v".repeat(self.rng.random_range(8_000..60_000)),
+            0..3 => "v".repeat(self.rng.random_range(8_000..30_000)),
             _ => self.text(),
         }
     }
@@ -413,7 +401,7 @@ impl Grammar {
     fn text(&mut self) -> String {
         match self.rng.random_range(0..1000) {
             0..2 => "&apos;".repeat(self.rng.random_range(1_000..10_000)),
-            2..4 => "t".repeat(self.rng.random_range(8_000..100_000)),
+            2..4 => "t".repeat(self.rng.random_range(8_000..50_000)),
             _ => (0..self.rng.random_range(0..4)).map(|_| self.pick(TEXTS)).collect(),
         }
     }

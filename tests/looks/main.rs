@@ -3,6 +3,7 @@
 
 mod answers;
 mod grammar;
+mod last_word;
 mod leaks;
 mod odd;
 mod plainly;

@@ -45,7 +45,7 @@ pub(crate) struct Prober {
 impl Prober {
     /// Logs in as `user`, and sends no presence.
     pub(crate) async fn log_in(server: &ChatServer, user: &str) -> Self {
-        Self::log_in_as(server, user, "").await
+        Box::pin(Self::log_in_as(server, user, "")).await
     }
 
     /// The same, with this resource, or one that the server chooses if it is empty.

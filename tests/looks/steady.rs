@@ -1,9 +1,8 @@
 //! Accounts that keep their connections, whatever anybody sends them.
 
-use hexchat_lab::server::DOMAIN;
 use hexchat_lab::{ChatServer, TcpCutter};
-use xmpp_parsers::minidom::Element;
 
+use crate::last_word::assert_answers;
 use crate::prober::Prober;
 use crate::subject::{Lab, Subject};
 
@@ -25,7 +24,7 @@ impl Steady {
     /// Lets all accounts log in.
     pub(crate) async fn start(server: ChatServer, prober: &str) -> Self {
         let cutter = TcpCutter::start(server.address()).unwrap();
-        let lab = Lab::at(server, cutter.address(), prober).await;
+        let lab = Box::pin(Lab::at(server, cutter.address(), prober)).await;
         Self { lab, cutter, connections: OURS, losses: 0 }
     }
 
@@ -68,43 +67,5 @@ impl Steady {
     /// When an account has made another connection.
     pub(crate) fn assert_connected(&self, after: &str) {
         assert_eq!(self.cutter.accepted(), self.connections, "an account had to log in again after {after}");
-    }
-}
-
-/// # Panics
-///
-/// When the account does not answer itself: where it is not there, its server does.
-pub(crate) async fn assert_answers(prober: &mut Prober, subject: &Subject, after: &str) {
-    let id = prober.new_id();
-    prober.send(&last_word(subject, &id)).await;
-    let answer = prober.until_answer(&id).await.pop().unwrap();
-    assert!(is_refused(&answer), "{} is away after {after}", subject.jid);
-}
-
-/// What everybody refuses, behind all that was asked before.
-pub(crate) fn last_word(subject: &Subject, id: &str) -> String {
-    format!("<iq type='get' id='{id}' to='{}'><query xmlns='jabber:iq:last-word'/></iq>", subject.jid)
-}
-
-/// Whether an account refuses a request itself. A server has other words.
-pub(crate) fn is_refused(answer: &Element) -> bool {
-    let mut conditions = answer.children().flat_map(Element::children);
-    conditions.any(|condition| condition.name() == "feature-not-implemented")
-}
-
-/// Waits until the server has dealt with all that `prober` sent, and says what came until then.
-pub(crate) async fn until_delivered(prober: &mut Prober) -> Vec<Element> {
-    let id = prober.new_id();
-    prober.send(&format!("<iq type='get' id='{id}' to='{DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>")).await;
-    prober.until_answer(&id).await
-}
-
-/// Becomes a contact of accounts that serve.
-pub(crate) async fn befriend(prober: &mut Prober, subjects: &[&Subject]) {
-    for subject in subjects {
-        prober.send(&format!("<presence type='subscribe' to='{}'/>", subject.bare())).await;
-        prober.until(|stanza| subject.sent(stanza) && stanza.attr("type") == Some("subscribe")).await;
-        prober.send(&format!("<presence type='subscribed' to='{}'/>", subject.bare())).await;
-        assert_answers(prober, subject, "its subscription").await;
     }
 }
