@@ -170,7 +170,8 @@ async fn assert_friends_like_slixmpps(lab: &Lab, kind: Kind) {
 async fn a_contacts_presence_keeps_no_account_away(kind: Kind) {
     let (mut steady, mut eve) = visit(kind).await;
     befriend(&mut eve, &[&steady.lab.classic, &steady.lab.bridge]).await;
-    let wanted = ["a caps node of 9000 bytes", "an attribute's name of 60000 bytes", "3000 levels"];
+    let wanted =
+        ["a caps node of 9000 bytes", "an attribute's name of 60000 bytes", "3000 levels", "5000 children"];
     let mut contents = [odd::readable(), odd::deep()].concat();
     contents.retain(|(name, _)| wanted.contains(&name.as_str()));
     assert_eq!(contents.len(), wanted.len());
