@@ -73,6 +73,10 @@ enum Answer {
 
 fn answer(iq: &Iq) -> Answer {
     match iq {
+        // That client takes whatever has an error in it for an answer.
+        Iq::Get { payload, .. } | Iq::Set { payload, .. } if payload.is("error", ns::JABBER_CLIENT) => {
+            Answer::Nothing
+        }
         Iq::Get { payload, .. } => facts::answer_get(payload),
         Iq::Set { payload, .. } => facts::answer_set(payload),
         Iq::Result { .. } | Iq::Error { .. } => Answer::Nothing,
@@ -208,6 +212,14 @@ mod tests {
         let result = Iq::empty_result(peer(), "r").with_from(peer());
         assert!(reply_to(&result).is_none());
         assert!(reply_to(&refusal(Some(peer()), "e".into())).is_none());
+    }
+
+    #[test]
+    fn a_request_for_an_error_is_taken_for_an_answer() {
+        for kind in ["get", "set"] {
+            assert_eq!(reply_to(&request(kind, "<error/>")), None);
+            assert!(reply_to(&request(kind, "<error xmlns='urn:x'/>")).is_some());
+        }
     }
 
     #[test]

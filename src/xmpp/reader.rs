@@ -4,6 +4,9 @@
 //! `head`: nothing that somebody else wrote into a stanza is a reason to end the stream. Only its end tag and a stream
 //! error are, which nobody but the server can say.
 
+use std::borrow::Cow;
+
+use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
@@ -60,9 +63,37 @@ pub fn read(piece: Piece) -> Meaning {
 /// An element as a stanza, by its head if it cannot be read as a whole; none when it is no stanza, or means nothing without
 /// the rest.
 pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
+    let written = &*with_line_feeds(written);
     let is_cheap = memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES;
     let whole = if is_cheap { parse(written) } else { None };
-    whole.or_else(|| head::stanza(written))
+    whole.or_else(|| head::stanza(written)).map(with_plain_id)
+}
+
+/// With line feeds for other ends of lines (XML 1.0 section 2.11). The library reads no carriage return.
+fn with_line_feeds(written: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\r', written).is_none() {
+        return written.into();
+    }
+    let mut lines = Vec::with_capacity(written.len());
+    for (at, &byte) in written.iter().enumerate() {
+        match byte {
+            b'\r' if written.get(at + 1) == Some(&b'\n') => {}
+            b'\r' => lines.push(b'\n'),
+            _ => lines.push(byte),
+        }
+    }
+    lines.into()
+}
+
+/// With spaces for other white space in its id. Servers write that as references or as it is, which would be read as spaces (XML
+/// 1.0 section 3.3.3), and the client that we answer like writes it as it is: so in its answers it is always spaces.
+fn with_plain_id(mut stanza: Stanza) -> Stanza {
+    if let Stanza::Iq(Iq::Get { id, .. } | Iq::Set { id, .. }) = &mut stanza
+        && id.contains(['\t', '\n', '\r'])
+    {
+        *id = id.replace("\r\n", " ").replace(['\t', '\n', '\r'], " ");
+    }
+    stanza
 }
 
 /// The stream error that an element is, if it is one. What stands inside a stanza is none, whatever it looks like.
@@ -106,4 +137,20 @@ fn parse_within<T: FromXml>(mut root: &[u8], mut written: &[u8]) -> Option<T> {
 /// None at the end, and for what is not XML.
 fn next(parser: &mut Parser, written: &mut &[u8]) -> Option<Event> {
     parser.parse(written, false).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn white_space_in_an_id_is_spaces() {
+        for written in ["a\tb\nc\r\nd\re", "a&#9;b&#10;c&#13;&#10;d&#xd;e"] {
+            let written =
+                format!("<iq type='get' id='{written}' from='a@b/c'><ping xmlns='urn:xmpp:ping'/></iq>");
+            let stanza = stanza(written.as_bytes()).unwrap();
+            assert!(matches!(&stanza, Stanza::Iq(iq) if iq.id() == "a b c d e"), "{stanza:?}");
+        }
+    }
 }

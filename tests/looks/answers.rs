@@ -1,8 +1,8 @@
 //! The same stanzas to both accounts, and what comes back.
 
 use hexchat_lab::Kind;
-use xmpp_parsers::minidom::Element;
 
+use crate::last_word::{answers_to, until_delivered};
 use crate::plainly::Plainly;
 use crate::prober::Prober;
 use crate::probes::{CLASSIC, CONTACTS, LOST, MALFORMED, MESSAGES, PRESENCE, Probe, REQUESTS};
@@ -13,17 +13,35 @@ const REFUSED: &str = "<feature-not-implemented xmlns='urn:ietf:params:xml:ns:xm
     <text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>No handlers registered for this request.</text>";
 
 /// Our presence stanzas always say their priority, which is the default one.
-const PRIORITY: &str = "<priority>0</priority>";
+pub(crate) const PRIORITY: &str = "<priority>0</priority>";
 
-/// Everything that comes back for each probe, one line a stanza.
-async fn interview(prober: &mut Prober, subject: &Subject, probes: &[Probe]) -> Vec<Vec<String>> {
-    let mut plainly = Plainly::new(subject, prober);
-    let mut answers = Vec::new();
-    for (_, probe) in probes {
+/// The most bytes that are sent before the server has read them: ejabberd counts what it reads in one piece with a stanza as a
+/// part of it, and no stanza may be longer than 262,144 bytes.
+const AT_ONCE: usize = 100_000;
+
+/// What each of `subjects` sends for each probe, one line a stanza.
+async fn interview(
+    prober: &mut Prober,
+    subjects: &[&Subject],
+    probes: &[Probe<'_>],
+) -> Vec<Vec<Vec<String>>> {
+    let mut plainly: Vec<_> = subjects.iter().map(|subject| Plainly::new(subject, prober)).collect();
+    let mut answers = vec![Vec::new(); subjects.len()];
+    for (name, probe) in probes {
         let id = prober.new_id();
-        prober.send(&fill_in(probe, &id, prober, subject)).await;
-        let heard = everything_from(prober, subject).await;
-        answers.push(heard.iter().map(|stanza| plainly.write(stanza, &id)).collect());
+        let (mut stanzas, mut heard) = (String::new(), Vec::new());
+        for subject in subjects {
+            stanzas += &fill_in(probe, &id, prober, subject);
+            if stanzas.len() > AT_ONCE {
+                prober.send(&std::mem::take(&mut stanzas)).await;
+                heard.extend(until_delivered(prober).await);
+            }
+        }
+        heard.extend(answers_to(stanzas, prober, subjects, || (*name).to_owned()).await);
+        for ((subject, plainly), answers) in subjects.iter().zip(&mut plainly).zip(&mut answers) {
+            let from_it = heard.iter().filter(|stanza| subject.sent(stanza));
+            answers.push(from_it.map(|stanza| plainly.write(stanza, &id)).collect());
+        }
     }
     answers
 }
@@ -36,37 +54,31 @@ fn fill_in(probe: &str, id: &str, prober: &Prober, subject: &Subject) -> String 
         .replace("PROBER", &prober.jid)
 }
 
-/// What `subject` sends in answer to what it was sent before. It is asked for a last word twice, because what slixmpp
-/// answers from a coroutine comes behind what it answers at once.
-async fn everything_from(prober: &mut Prober, subject: &Subject) -> Vec<Element> {
-    let mut heard = Vec::new();
-    for _ in 0..2 {
-        let id = prober.new_id();
-        let to = &subject.jid;
-        prober
-            .send(&format!("<iq type='get' id='{id}' to='{to}'><query xmlns='jabber:iq:last-word'/></iq>"))
-            .await;
-        let mut stanzas = prober.until_answer(&id).await;
-        stanzas.pop();
-        heard.extend(stanzas.into_iter().filter(|stanza| subject.sent(stanza)));
-    }
-    heard
-}
-
 /// Asks slixmpp and ours, and compares.
-async fn compare(prober: &mut Prober, plain: &Subject, ours: &[&Subject], probes: &[Probe]) {
-    let expected = interview(prober, plain, probes).await;
+pub(crate) async fn compare(prober: &mut Prober, plain: &Subject, ours: &[&Subject], probes: &[Probe<'_>]) {
+    let answers = interview(prober, &[&[plain], ours].concat(), probes).await;
+    let (expected, answers) = answers.split_first().unwrap();
     let mut differences = String::new();
-    for subject in ours {
-        let answers = interview(prober, subject, probes).await;
-        for (((name, _), expected), answers) in probes.iter().zip(&expected).zip(answers) {
+    for (subject, answers) in ours.iter().zip(answers) {
+        for (((name, _), expected), answers) in probes.iter().zip(expected).zip(answers) {
             let answers: Vec<_> = answers.iter().map(|line| line.replace(PRIORITY, "")).collect();
             if answers != *expected {
+                let (expected, answers) = (in_short(expected), in_short(&answers));
                 differences += &format!("\n{name}:\n  slixmpp {expected:#?}\n  {} {answers:#?}", subject.jid);
             }
         }
     }
     assert!(differences.is_empty(), "{differences}");
+}
+
+/// Lines that a reader can take in.
+pub(crate) fn in_short(lines: &[String]) -> Vec<String> {
+    const HEAD: usize = 400;
+    let shorten = |line: &String| match line.char_indices().nth(HEAD) {
+        Some((end, _)) => format!("{}… of {} bytes", &line[..end], line.len()),
+        None => line.clone(),
+    };
+    lines.iter().map(shorten).collect()
 }
 
 async fn visit(kind: Kind) -> (Lab, Prober) {
@@ -108,8 +120,7 @@ async fn prosody_answers_malformed_requests_itself() {
 #[tokio::test]
 async fn all_refusals_are_the_same() {
     let (lab, mut eve) = visit(Kind::Prosody).await;
-    for subject in [&lab.bridge, &lab.client] {
-        let answers = interview(&mut eve, subject, &[REQUESTS, CLASSIC].concat()).await;
+    for answers in interview(&mut eve, &[&lab.bridge, &lab.client], &[REQUESTS, CLASSIC].concat()).await {
         let refusals: Vec<_> =
             answers.iter().filter(|lines| lines.iter().any(|line| line.contains(REFUSED))).collect();
         assert!(refusals.len() > 30, "only {} requests were refused", refusals.len());
@@ -125,9 +136,8 @@ async fn all_refusals_are_the_same() {
 #[tokio::test]
 async fn what_the_stanza_parser_loses_is_known() {
     let (lab, mut eve) = visit(Kind::Prosody).await;
-    let expected = interview(&mut eve, &lab.plain, LOST).await;
-    let answers = interview(&mut eve, &lab.bridge, LOST).await;
-    for (((name, _), expected), answers) in LOST.iter().zip(&expected).zip(&answers) {
+    let answers = interview(&mut eve, &[&lab.plain, &lab.bridge], LOST).await;
+    for (((name, _), expected), answers) in LOST.iter().zip(&answers[0]).zip(&answers[1]) {
         let known: Vec<String> = expected
             .iter()
             .map(|line| {

@@ -1,11 +1,17 @@
 //! To everybody without the bridge line, an account of ours is an ordinary idle chat client.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod answers;
+mod grammar;
+mod last_word;
 mod leaks;
+mod odd;
 mod plainly;
 mod prober;
 mod probes;
 mod statistics;
+mod steady;
+mod storm;
 mod subject;
 mod timing;
+mod unharmed;

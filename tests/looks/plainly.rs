@@ -7,11 +7,17 @@ use xmpp_parsers::minidom::{Element, Node};
 use crate::prober::Prober;
 use crate::subject::Subject;
 
+/// How ids begin that are the same for all who are compared, and matter to the last letter.
+pub(crate) const KEPT: &str = "kept-";
+
+/// So deep it goes; servers return what they could not deliver, however deep it is.
+const DEPTH: usize = 50;
+
 /// Puts words in the place of names.
 pub(crate) struct Plainly {
     names: Vec<(String, &'static str)>,
-    /// The ids of stanzas that were not asked for, in the order in which they came.
-    ids: Vec<String>,
+    /// The ids of stanzas that were not asked for, in the order in which they came, if that matters.
+    ids: Option<Vec<String>>,
 }
 
 impl Plainly {
@@ -22,17 +28,25 @@ impl Plainly {
             (prober.jid.as_str(), "PROBER/RESOURCE"),
             (prober.bare(), "PROBER"),
         ];
-        Self { names: names.map(|(name, word)| (name.to_owned(), word)).into(), ids: Vec::new() }
+        Self { names: names.map(|(name, word)| (name.to_owned(), word)).into(), ids: Some(Vec::new()) }
+    }
+
+    /// For stanzas that come in no order.
+    pub(crate) fn unordered(subject: &Subject, prober: &Prober) -> Self {
+        Self { ids: None, ..Self::new(subject, prober) }
     }
 
     /// As text: attributes in order, ids only as what they are, digits of times as zeros.
     pub(crate) fn write(&mut self, stanza: &Element, asked: &str) -> String {
         let mut text = String::new();
-        self.element(stanza, asked, "", &mut text);
+        self.element(stanza, asked, "", DEPTH, &mut text);
         text
     }
 
-    fn element(&mut self, element: &Element, asked: &str, parent_ns: &str, text: &mut String) {
+    fn element(&mut self, element: &Element, asked: &str, parent_ns: &str, depth: usize, text: &mut String) {
+        if depth == 0 {
+            return text.push('…');
+        }
         text.push_str(&format!("<{}", element.name()));
         if element.ns() != parent_ns {
             text.push_str(&format!(" xmlns='{}'", element.ns()));
@@ -48,7 +62,7 @@ impl Plainly {
         text.push('>');
         for node in element.nodes() {
             match node {
-                Node::Element(child) => self.element(child, asked, &element.ns(), text),
+                Node::Element(child) => self.element(child, asked, &element.ns(), depth - 1, text),
                 Node::Text(words) if element.name() == "utc" || element.name() == "x" => {
                     text.push_str(&without_digits(words));
                 }
@@ -62,6 +76,9 @@ impl Plainly {
         if name == "id" && value == asked {
             return "the id of the request".into();
         }
+        if name == "id" && value.starts_with(KEPT) {
+            return value.to_owned();
+        }
         if name == "stamp" {
             return without_digits(value);
         }
@@ -73,9 +90,10 @@ impl Plainly {
 
     /// Which new id it is, and what it looks like.
     fn new_id(&mut self, id: &str) -> String {
-        let place = self.ids.iter().position(|known| known == id).unwrap_or_else(|| {
-            self.ids.push(id.to_owned());
-            self.ids.len() - 1
+        let Some(ids) = &mut self.ids else { return format!("like {}", shape(id)) };
+        let place = ids.iter().position(|known| known == id).unwrap_or_else(|| {
+            ids.push(id.to_owned());
+            ids.len() - 1
         });
         format!("number {place} like {}", shape(id))
     }

@@ -1,16 +1,16 @@
 //! Somebody with an account at the same server who may send whatever is well-formed XML.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use hexchat_lab::ChatServer;
 use hexchat_lab::server::DOMAIN;
 use sasl::common::Credentials;
-use tokio::io::BufStream;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -19,25 +19,33 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_xmpp::client_login;
-use tokio_xmpp::xmlstream::{FallibleStreamElement, StreamHeader, Timeouts, XmlStream, initiate_stream};
+use tokio_xmpp::xmlstream::{FallibleStreamElement, StreamHeader, Timeouts, initiate_stream};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
+
+#[path = "reading.rs"]
+mod reading;
+
+use reading::Cutter;
 
 /// What no step of a test may take longer than.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A login that sends and gets stanzas as they are.
 pub(crate) struct Prober {
-    stream: XmlStream<BufStream<TlsStream<TcpStream>>, Element>,
+    io: BufStream<TlsStream<TcpStream>>,
+    cutter: Cutter,
     /// Its full JID.
     pub(crate) jid: String,
     sent: u64,
+    /// What it sent last, in short.
+    last: VecDeque<String>,
 }
 
 impl Prober {
     /// Logs in as `user`, and sends no presence.
     pub(crate) async fn log_in(server: &ChatServer, user: &str) -> Self {
-        Self::log_in_as(server, user, "").await
+        Box::pin(Self::log_in_as(server, user, "")).await
     }
 
     /// The same, with this resource, or one that the server chooses if it is empty.
@@ -53,7 +61,8 @@ impl Prober {
         let stream = client_login(stream, mechanisms, credentials).await.unwrap();
         let pending = stream.send_header(header()).await.unwrap();
         let (_, stream) = pending.recv_features::<Element>().await.unwrap();
-        let mut prober = Self { stream, jid: String::new(), sent: 0 };
+        let (io, cutter) = (stream.into_inner(), Cutter::default());
+        let mut prober = Self { io, cutter, jid: String::new(), sent: 0, last: VecDeque::new() };
         prober.jid = prober.bind(resource).await;
         prober
     }
@@ -89,17 +98,48 @@ impl Prober {
 
     /// Sends a stanza as it is written.
     pub(crate) async fn send(&mut self, xml: &str) {
-        self.send_element(&parse(xml)).await;
+        self.remember(xml);
+        let send = async {
+            self.io.write_all(xml.as_bytes()).await?;
+            self.io.flush().await
+        };
+        if !matches!(timeout(PATIENCE, send).await, Ok(Ok(()))) {
+            panic!("the server reads no more after {:#?}", self.last);
+        }
     }
 
-    pub(crate) async fn send_element(&mut self, stanza: &Element) {
-        timeout(PATIENCE, self.stream.send(stanza)).await.expect("a server that reads").unwrap();
+    fn remember(&mut self, xml: &str) {
+        self.last.push_back(xml.chars().take(300).collect());
+        if self.last.len() > 3 {
+            self.last.pop_front();
+        }
     }
 
-    /// The next stanza.
+    /// The next stanza. What no client could read is passed over.
     pub(crate) async fn next(&mut self) -> Element {
-        let next = timeout(PATIENCE, self.stream.next()).await.expect("a stanza");
-        next.expect("the server closed the stream").unwrap()
+        match timeout(PATIENCE, self.read()).await {
+            Ok(Some(stanza)) => stanza,
+            Ok(None) => panic!("the server closed the stream after {:#?}", self.last),
+            Err(_) => panic!("nothing comes after {:#?}", self.last),
+        }
+    }
+
+    async fn read(&mut self) -> Option<Element> {
+        loop {
+            while let Some(element) = self.cutter.pop() {
+                if let Some(stanza) = reading::read(&element) {
+                    return Some(stanza);
+                }
+                self.remember(&format!("(and heard) {}", String::from_utf8_lossy(&element)));
+            }
+            let bytes = self.io.fill_buf().await.ok()?;
+            if bytes.is_empty() {
+                return None;
+            }
+            self.cutter.feed(bytes);
+            let length = bytes.len();
+            self.io.consume(length);
+        }
     }
 
     /// Waits for a stanza.
@@ -119,12 +159,6 @@ impl Prober {
             }
         }
     }
-}
-
-/// A stanza of a client's stream.
-pub(crate) fn parse(xml: &str) -> Element {
-    Element::from_reader_with_prefixes(xml.as_bytes(), ns::JABBER_CLIENT.to_owned())
-        .unwrap_or_else(|error| panic!("{error}: {xml}"))
 }
 
 fn header() -> StreamHeader<'static> {

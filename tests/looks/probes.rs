@@ -2,10 +2,10 @@
 
 /// Its name, and the stanza. `TO` is the account's full JID, `BARE` its bare one, `ID` an id of the prober's choice,
 /// `PROBER` the prober's full JID.
-pub(crate) type Probe = (&'static str, &'static str);
+pub(crate) type Probe<'a> = (&'a str, &'a str);
 
 /// What a client may be asked, and answers that nobody asked for.
-pub(crate) const REQUESTS: &[Probe] = &[
+pub(crate) const REQUESTS: &[Probe<'_>] = &[
     (
         "disco#info",
         "<iq type='get' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
@@ -180,7 +180,7 @@ pub(crate) const REQUESTS: &[Probe] = &[
 ];
 
 /// Messages, which an idle client leaves for its user to read.
-pub(crate) const MESSAGES: &[Probe] = &[
+pub(crate) const MESSAGES: &[Probe<'_>] = &[
     ("message to the full JID", "<message type='chat' id='ID' to='TO'><body>Hello</body></message>"),
     ("message to the bare JID", "<message type='chat' id='ID' to='BARE'><body>Hello</body></message>"),
     ("message of type normal", "<message id='ID' to='TO'><body>Hello</body></message>"),
@@ -213,7 +213,7 @@ pub(crate) const MESSAGES: &[Probe] = &[
 ];
 
 /// Presence of somebody who does not ask for anything.
-pub(crate) const PRESENCE: &[Probe] = &[
+pub(crate) const PRESENCE: &[Probe<'_>] = &[
     ("directed presence", "<presence id='ID' to='TO'><show>away</show></presence>"),
     (
         "directed presence with capabilities",
@@ -232,7 +232,7 @@ pub(crate) const PRESENCE: &[Probe] = &[
 ];
 
 /// Presence, in the order in which a contact is made and lost again.
-pub(crate) const CONTACTS: &[Probe] = &[
+pub(crate) const CONTACTS: &[Probe<'_>] = &[
     ("subscribe", "<presence id='ID' to='BARE' type='subscribe'/>"),
     ("subscribe again", "<presence id='ID' to='BARE' type='subscribe'/>"),
     ("probe by a subscriber", "<presence id='ID' to='BARE' type='probe'/>"),
@@ -248,7 +248,7 @@ pub(crate) const CONTACTS: &[Probe] = &[
 ];
 
 /// For those who have heard of the classic protocol.
-pub(crate) const CLASSIC: &[Probe] = &[
+pub(crate) const CLASSIC: &[Probe<'_>] = &[
     (
         "classic connect",
         "<iq type='set' id='ID' to='TO'><connect xmlns='hexchat:connect'><local_ip>127.0.0.1</local_ip><local_port>1</local_port><remote_ip>127.0.0.1</remote_ip><remote_port>2</remote_port><aliases>PROBER</aliases></connect></iq>",
@@ -278,7 +278,7 @@ pub(crate) const CLASSIC: &[Probe] = &[
 ];
 
 /// What a server should not let through. ejabberd does.
-pub(crate) const MALFORMED: &[Probe] = &[
+pub(crate) const MALFORMED: &[Probe<'_>] = &[
     ("get without a child", "<iq type='get' id='ID' to='TO'/>"),
     ("get with text only", "<iq type='get' id='ID' to='TO'>text</iq>"),
     (
@@ -294,7 +294,7 @@ pub(crate) const MALFORMED: &[Probe] = &[
 ];
 
 /// Of which our account does not see everything.
-pub(crate) const LOST: &[Probe] = &[
+pub(crate) const LOST: &[Probe<'_>] = &[
     (
         "unknown get in another language",
         "<iq type='get' id='ID' to='TO' xml:lang='de'><query xmlns='jabber:iq:unheard-of'/></iq>",

@@ -1,8 +1,9 @@
 //! The accounts that should look the same.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +17,11 @@ use crate::prober::{PATIENCE, Prober};
 /// The user behind the reference.
 pub(crate) const PLAIN: &str = "plain";
 /// The user behind a bridge of the classic protocol.
-const CLASSIC: &str = "classic";
+pub(crate) const CLASSIC: &str = "classic";
 /// The user behind a bridge of the secure protocol alone.
-const BRIDGE: &str = "bridge";
+pub(crate) const BRIDGE: &str = "bridge";
 /// The user behind a client of that bridge.
-const CLIENT: &str = "client";
+pub(crate) const CLIENT: &str = "client";
 
 /// A chat server with the accounts online.
 pub(crate) struct Lab {
@@ -29,9 +30,17 @@ pub(crate) struct Lab {
     pub(crate) bridge: Subject,
     /// It has a connection through the bridge.
     pub(crate) client: Subject,
-    _connection: [TcpStream; 2],
+    pub(crate) connection: Connection,
+    target: TcpListener,
     // After the clients, which say farewell to it.
     pub(crate) server: ChatServer,
+}
+
+/// A connection through both halves.
+pub(crate) struct Connection {
+    pub(crate) application: TcpStream,
+    /// What came out at the target.
+    pub(crate) reached: TcpStream,
 }
 
 /// An account that somebody else looks at.
@@ -39,81 +48,157 @@ pub(crate) struct Subject {
     /// Its full JID.
     pub(crate) jid: String,
     // Before the folder, so that it has ended when its files go.
-    process: Process,
+    process: Option<Process>,
+    program: Program,
     folder: TempDir,
+}
+
+/// What logs in to an account.
+struct Program {
+    path: &'static str,
+    args: Vec<OsString>,
+    password: Option<String>,
 }
 
 impl Lab {
     /// All accounts, and others for `probers`.
     pub(crate) async fn start(kind: Kind, probers: &[&str]) -> Self {
+        let server = Self::server(kind, probers);
+        let address = server.address();
+        Self::at(server, address, probers[0]).await
+    }
+
+    /// A chat server where nobody has ever logged in.
+    pub(crate) fn server(kind: Kind, probers: &[&str]) -> ChatServer {
         let users: Vec<&str> = [PLAIN, CLASSIC, BRIDGE, CLIENT].iter().chain(probers).copied().collect();
-        let server = ChatServer::start(kind, Rate::Unlimited, &users).unwrap();
+        ChatServer::start(kind, Rate::Unlimited, &users).unwrap()
+    }
+
+    /// All accounts, of which ours reach the server by `address`.
+    pub(crate) async fn at(server: ChatServer, address: SocketAddr, prober: &str) -> Self {
         let target = TcpListener::bind("127.0.0.1:0").unwrap();
         let allowed = target.local_addr().unwrap().to_string();
         let plain = Subject::plain(&server);
-        let classic = Subject::hexchat(&server, CLASSIC, &["serve", "--allow", "127.0.0.1:1"]);
-        let bridge = Subject::hexchat(&server, BRIDGE, &["serve", "--secure", "--allow", &allowed]);
-        bridge.process.wait_for_line(|line| line.starts_with("READY "), PATIENCE).unwrap();
-        let client = Subject::client_of(&bridge, &server, &allowed);
-        let mut prober = Prober::log_in(&server, probers[0]).await;
-        for subject in [&plain, &classic, &bridge, &client] {
+        let classic = Subject::hexchat(&server, address, CLASSIC, &["serve", "--allow", "127.0.0.1:1"]);
+        let bridge = Subject::hexchat(&server, address, BRIDGE, &["serve", "--secure", "--allow", &allowed]);
+        bridge.line("READY ");
+        let client = Subject::client_of(&bridge, &server, address, &allowed);
+        let connection = Connection::through(&client, &target);
+        let lab = Self { plain, classic, bridge, client, connection, target, server };
+        lab.wait_until_online(prober).await;
+        lab
+    }
+
+    /// Ends all programs, and starts them again.
+    pub(crate) async fn start_again(&mut self, prober: &str) {
+        for subject in [&mut self.plain, &mut self.classic, &mut self.bridge, &mut self.client] {
+            subject.start_again();
+        }
+        self.connection = Connection::through(&self.client, &self.target);
+        self.wait_until_online(prober).await;
+    }
+
+    async fn wait_until_online(&self, prober: &str) {
+        let mut prober = Prober::log_in(&self.server, prober).await;
+        for subject in [&self.plain, &self.classic, &self.bridge, &self.client] {
             subject.wait_until_online(&mut prober).await;
         }
-        let connection = connect_through(&client, &target);
-        Self { plain, classic, bridge, client, _connection: connection, server }
     }
 }
 
-/// A connection through both halves, and what comes out at the target.
-fn connect_through(client: &Subject, target: &TcpListener) -> [TcpStream; 2] {
-    let line = client.process.wait_for_line(|line| line.starts_with("LISTENING "), PATIENCE).unwrap();
-    let mut application = TcpStream::connect(&line["LISTENING ".len()..]).unwrap();
-    let (mut reached, _) = target.accept().unwrap();
-    application.write_all(b"hello").unwrap();
-    reached.read_exact(&mut [0; 5]).unwrap();
-    [application, reached]
+impl Connection {
+    fn through(client: &Subject, target: &TcpListener) -> Self {
+        let entrance = client.line("LISTENING ");
+        let application = TcpStream::connect(entrance).unwrap();
+        let (reached, _) = target.accept().unwrap();
+        for end in [&application, &reached] {
+            end.set_read_timeout(Some(PATIENCE)).unwrap();
+            end.set_nodelay(true).unwrap();
+        }
+        let connection = Self { application, reached };
+        connection.assert_works();
+        connection
+    }
+
+    /// # Panics
+    ///
+    /// When what is written at one end does not come out at the other.
+    pub(crate) fn assert_works(&self) {
+        for (mut from, mut to) in [(&self.application, &self.reached), (&self.reached, &self.application)] {
+            from.write_all(b"hello").unwrap();
+            let mut heard = [0; 5];
+            to.read_exact(&mut heard).expect("the connection through the bridge to go on");
+            assert_eq!(&heard, b"hello");
+        }
+    }
 }
 
 impl Subject {
     /// The reference: slixmpp.
     fn plain(server: &ChatServer) -> Self {
-        let folder = TempDir::new().unwrap();
         let address = server.address();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/looks/plain_client.py");
+        let args: [OsString; 5] = [
+            script.into(),
+            server.jid(PLAIN).into(),
+            address.ip().to_string().into(),
+            address.port().to_string().into(),
+            server.ca_file().into(),
+        ];
         // Debian's, whatever other Python the machine has.
-        let process = Spawn::new("plain_client", "/usr/bin/python3")
-            .arg(script)
-            .args([server.jid(PLAIN), address.ip().to_string(), address.port().to_string()])
-            .arg(server.ca_file())
-            .env("PLAIN_CLIENT_PASSWORD", ChatServer::password(PLAIN))
-            .folder(folder.path())
-            .start()
-            .unwrap();
-        let line = process.wait_for_line(|line| line.starts_with("READY "), PATIENCE).unwrap();
-        Self { jid: line["READY ".len()..].to_owned(), process, folder }
+        let program = Program {
+            path: "/usr/bin/python3",
+            args: args.into(),
+            password: Some(ChatServer::password(PLAIN)),
+        };
+        let mut plain = Self { jid: String::new(), process: None, program, folder: TempDir::new().unwrap() };
+        plain.start_again();
+        plain
     }
 
     /// One that reaches `bridge` by its bridge line.
-    fn client_of(bridge: &Self, server: &ChatServer, target: &str) -> Self {
+    fn client_of(bridge: &Self, server: &ChatServer, address: SocketAddr, target: &str) -> Self {
         let line = bridge.folder.path().join("state/hexchat_bridgeline.txt");
         let line = line.to_str().unwrap();
         let args = ["forward", "--listen", "127.0.0.1:0", "--bridge-line-file", line, "--target", target];
-        Self::hexchat(server, CLIENT, &args)
+        Self::hexchat(server, address, CLIENT, &args)
     }
 
-    fn hexchat(server: &ChatServer, user: &str, args: &[&str]) -> Self {
+    fn hexchat(server: &ChatServer, address: SocketAddr, user: &str, args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let jid = format!("{}/resource", server.jid(user));
-        let section = server.account_section(user, server.address()).replacen(&server.jid(user), &jid, 1);
-        let process = Spawn::new(args[0], env!("CARGO_BIN_EXE_hexchat-pt"))
-            .args(args)
-            .arg("--config")
-            .arg(write_private(folder.path(), &section))
-            .arg("--state")
-            .arg(folder.path().join("state"))
-            .start()
-            .unwrap();
-        Self { jid, process, folder }
+        let section = server.account_section(user, address).replacen(&server.jid(user), &jid, 1);
+        let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        args.extend(["--config".into(), write_private(folder.path(), &section).into()]);
+        args.extend(["--state".into(), folder.path().join("state").into()]);
+        let program = Program { path: env!("CARGO_BIN_EXE_hexchat-pt"), args, password: None };
+        let process = Some(program.start(folder.path()));
+        Self { jid, process, program, folder }
+    }
+
+    /// Ends its program, if it runs, and starts it.
+    fn start_again(&mut self) {
+        self.process = None;
+        self.process = Some(self.program.start(self.folder.path()));
+        if self.program.password.is_some() {
+            // The server has chosen a resource.
+            self.jid = self.line("READY ");
+        }
+    }
+
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("a program that runs")
+    }
+
+    /// What it writes behind this word, once it does.
+    fn line(&self, word: &str) -> String {
+        let line = self.process().wait_for_line(|line| line.starts_with(word), PATIENCE).unwrap();
+        line[word.len()..].to_owned()
+    }
+
+    /// How often it has told its user that it lost its connection.
+    pub(crate) fn losses(&self) -> usize {
+        self.process().lines().iter().filter(|line| line.contains("lost its connection")).count()
     }
 
     /// Its bare JID.
@@ -149,6 +234,17 @@ impl Subject {
             assert!(std::time::Instant::now() < deadline, "{} does not come online", self.jid);
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
+    }
+}
+
+impl Program {
+    fn start(&self, folder: &Path) -> Process {
+        let spawn = Spawn::new(self.path, self.path).args(&self.args).folder(folder);
+        let spawn = match &self.password {
+            Some(password) => spawn.env("PLAIN_CLIENT_PASSWORD", password),
+            None => spawn,
+        };
+        spawn.start().unwrap()
     }
 }
 

@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::prober::{Prober, parse};
+use crate::prober::Prober;
 use crate::statistics::{Pair, differ};
 use crate::subject::{Lab, Subject};
 
@@ -94,9 +94,9 @@ impl Stopwatch<'_> {
     async fn ask(&mut self, request: &str) -> f64 {
         let id = self.prober.new_id();
         let request = request.replace("SID", &self.forged_sid()).replace("BLOCK", &"AAAA".repeat(2000));
-        let stanza = parse(&format!("<iq type='set' id='{id}' to='{}'>{request}</iq>", self.subject.jid));
+        let stanza = format!("<iq type='set' id='{id}' to='{}'>{request}</iq>", self.subject.jid);
         let start = Instant::now();
-        self.prober.send_element(&stanza).await;
+        self.prober.send(&stanza).await;
         let answers = self.prober.until_answer(&id).await;
         let time = start.elapsed().as_secs_f64();
         assert_eq!(answers.len(), 1);

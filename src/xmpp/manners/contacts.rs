@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use xmpp_parsers::jid::Jid;
+use xmpp_parsers::ns;
 use xmpp_parsers::presence::{Presence, Type};
 
 /// The ids of the stanzas that answer a presence.
@@ -41,9 +42,12 @@ pub fn random_of(id: &str) -> Option<u128> {
     has_form.then_some(bits & !FIXED)
 }
 
-/// The answers to a presence: only a request for a subscription gets any.
+/// The answers to a presence: only a request for a subscription gets any. slixmpp takes one with an error in it for an error.
 pub fn reply_to_presence(presence: &Presence, ids: Ids) -> Vec<Presence> {
     let (Type::Subscribe, Some(from)) = (&presence.type_, &presence.from) else { return Vec::new() };
+    if presence.payloads.iter().any(|payload| payload.is("error", ns::JABBER_CLIENT)) {
+        return Vec::new();
+    }
     let to = Jid::from(from.to_bare());
     let [granted, asked] = ids.new;
     vec![
@@ -63,6 +67,7 @@ fn answer(type_: Type, to: &Jid, id: Option<String>) -> Presence {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use xmpp_parsers::minidom::Element;
 
     fn from(type_: Type) -> Presence {
         Presence::new(type_).with_from("eve@chat.example/r".parse::<Jid>().unwrap())
@@ -79,6 +84,13 @@ mod tests {
         assert_eq!(types, [Type::Subscribed, Type::None, Type::Subscribe]);
         assert!(answers.iter().all(|answer| answer.to == Some("eve@chat.example".parse().unwrap())));
         assert_eq!(answers[1].id.as_deref(), Some("last"));
+    }
+
+    #[test]
+    fn a_request_with_an_error_in_it_is_not_answered() {
+        let mut request = from(Type::Subscribe);
+        request.payloads.push(Element::bare("error", ns::JABBER_CLIENT));
+        assert!(answers(&request).is_empty());
     }
 
     #[test]
