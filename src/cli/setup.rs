@@ -250,3 +250,17 @@ pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> any
     tunnel.all_failed(accounts).await;
     anyhow::anyhow!("there is no account left to log in with")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stream_keeps_half_of_what_its_session_may_and_no_more() {
+        for (per_stream, expected) in [(65_536, 65_536), (1 << 20, 131_072)] {
+            let limits =
+                Limits { queue_per_stream: per_stream, queue_per_session: 262_144, ..Limits::default() };
+            assert_eq!(secure_config(&limits).queue_per_stream, expected);
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! server's buffers, for as long as it likes. So what has been written and is not known to be read is bounded, by account, by what
 //! the account carries in a fraction of a second; and a client may have as much of it as is still free (the dynamic thresholds
 //! of Choudhury and Hahne, 1998), so that one alone leaves half of it to those who come. More than that waits here, and a client
-//! whose answers wait sends no more: its window is full.
+//! that keeps to the rules sends no more while its answers wait: its window is full.
 //!
 //! Whoever else wants to send by the account comes in turn: where others wait, a client's answers wait until it is next, as its packets
 //! do, and they count as what it has sent.
@@ -25,10 +25,9 @@ use super::window::LastingRate;
 use super::{Outgoing, Transmit, fair_share, price};
 use crate::protocol::AccountId;
 
-/// For so long, in seconds, an account may be busy with answers alone, beyond the time in which it could be known that it has read
-/// them. It delays everybody else by as much.
+/// Seconds of an account's rate that unread answers may fill, beside two round trips. They delay everybody else by as much.
 const BUSY: f64 = 0.25;
-/// The bounds of what that makes, in bytes: some forty answers at the least, and no more than what matters to no fast account.
+/// The bounds of what that makes, in bytes: some forty answers at the least; a fast account needs no more than the most.
 const LEAST: usize = 4 * 1024;
 const MOST: usize = 256 * 1024;
 /// What is unread may be so much, in bytes, while nobody knows what the account carries.
@@ -38,9 +37,13 @@ const UNKNOWN: usize = 32 * 1024;
 /// alone may have half of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
 const MOST_KEPT: usize = 512 * 1024;
 
-/// After each sign that the server has read something so many clients are looked at that have no room, and the next ones after
-/// the next sign: what that costs does not grow with how many wait.
+/// Clients whose answers wait that are looked at after each sign that the server has read something, and the next ones after the next
+/// sign: what that costs does not grow with how many wait.
 const LOOKS: usize = 8;
+
+/// What has been written for so long has been read, or went with its connection. The server takes a second for as much as may be
+/// unread of answers, and about two for what may be before them. Those who answer nothing would otherwise leave no room for good.
+pub(super) const UNREAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the result to an IQ weighs beyond its id and its recipient, in bytes: the element, and what the server adds to it.
 const RESULT: usize = 32;
@@ -54,11 +57,9 @@ pub(super) struct Answer<C> {
     pub(super) transmit: Transmit,
 }
 
-impl<C> Answer<C> {
-    /// In bytes on the wire.
-    fn size(&self) -> usize {
-        RESULT + letters(&self.transmit)
-    }
+/// What an answer weighs on the wire, in bytes.
+pub(super) fn answer_size(answer: &Transmit) -> usize {
+    RESULT + letters(answer)
 }
 
 /// The length of the names in an answer, in bytes: its id and its recipient.
@@ -136,6 +137,8 @@ impl<C> Default for Account<C> {
 /// Bytes that were written for a client behind the IQ with this number, and before the next.
 #[derive(Debug)]
 struct Written<C> {
+    /// When the first of them were.
+    since: Instant,
     behind: u64,
     client: C,
     bytes: usize,
@@ -178,10 +181,10 @@ impl<C: Clone + Ord> AnswerShares<C> {
         is_next: bool,
         pace: impl FnOnce() -> Pace,
     ) -> Option<Granted<C>> {
-        let (via, bytes) = (answer.transmit.via, answer.size());
+        let (via, bytes) = (answer.transmit.via, answer_size(&answer.transmit));
         let account = self.accounts.entry(via).or_default();
         if account.takes(&answer.client, bytes, is_next, pace) {
-            account.write(answer.client.clone(), bytes, behind);
+            account.write(now, answer.client.clone(), bytes, behind);
             return Some(Granted { client: answer.client, transmit: answer.transmit, bytes });
         }
         self.waiting += 1;
@@ -193,17 +196,30 @@ impl<C: Clone + Ord> AnswerShares<C> {
     }
 
     /// So many bytes that no answer asked for went to a client, because of what it did.
-    pub(super) fn charge(&mut self, via: AccountId, client: &C, bytes: usize, behind: u64) {
-        self.accounts.entry(via).or_default().write(client.clone(), bytes, behind);
+    pub(super) fn charge(&mut self, now: Instant, via: AccountId, client: &C, bytes: usize, behind: u64) {
+        self.accounts.entry(via).or_default().write(now, client.clone(), bytes, behind);
+    }
+
+    /// Whether an answer of so many bytes may go now, or else would have to wait.
+    pub(super) fn has_room(&self, via: AccountId, client: &C, bytes: usize) -> bool {
+        let Some(account) = self.accounts.get(&via) else { return true };
+        let entry = account.clients.get(client);
+        let waits = entry.is_some_and(|entry| !entry.waiting.is_empty());
+        !waits && account.has_room(entry.map_or(0, |entry| entry.unread), bytes, account.limit())
     }
 
     /// The next of those that waited and may go now, behind the IQ with the number `behind`. `is_next` says whose turn it is at an
     /// account.
-    pub(super) fn pop(&mut self, behind: u64, is_next: impl Fn(AccountId, &C) -> bool) -> Option<Granted<C>> {
+    pub(super) fn pop(
+        &mut self,
+        now: Instant,
+        behind: u64,
+        is_next: impl Fn(AccountId, &C) -> bool,
+    ) -> Option<Granted<C>> {
         loop {
             let via = *self.open.first()?;
             let account = self.accounts.get_mut(&via);
-            match account.and_then(|account| account.next(behind, |client| is_next(via, client))) {
+            match account.and_then(|account| account.next(now, behind, |client| is_next(via, client))) {
                 Some(Look::Goes(granted)) => {
                     self.waiting -= 1;
                     return Some(granted);
@@ -234,6 +250,22 @@ impl<C: Clone + Ord> AnswerShares<C> {
         }
     }
 
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let first = |account: &Account<C>| account.unread.front().map(|written| written.since + UNREAD_PATIENCE);
+        self.accounts.values().filter_map(first).min()
+    }
+
+    /// Gives up what was written long ago.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for (via, account) in &mut self.accounts {
+            account.forget_unread(|written| written.since + UNREAD_PATIENCE <= now);
+            if account.wakes() {
+                self.open.insert(*via);
+            }
+        }
+    }
+
     /// What went to a client by the account will not be answered soon, or not at all.
     pub(super) fn on_silence(&mut self, via: AccountId, client: &C) {
         if let Some(entry) = self.waiting_client(via, client) {
@@ -244,6 +276,10 @@ impl<C: Clone + Ord> AnswerShares<C> {
 
     /// A path is no more, and nobody waits for what was to go by it.
     pub(super) fn forget_path(&mut self, via: AccountId, client: &C, path: PathId) {
+        if let Some(entry) = self.accounts.get_mut(&via).and_then(|account| account.clients.get_mut(client)) {
+            // It may have been asked by this path.
+            entry.asked = None;
+        }
         let Some(entry) = self.waiting_client(via, client) else { return };
         let (before, kept) = (entry.waiting.len(), entry.kept);
         entry.waiting.retain(|waiting| waiting.path != Some(path));
@@ -363,18 +399,20 @@ impl<C: Clone + Ord> Account<C> {
         self.has_room(unread, bytes, self.limit())
     }
 
-    fn write(&mut self, client: C, bytes: usize, behind: u64) {
+    fn write(&mut self, now: Instant, client: C, bytes: usize, behind: u64) {
         self.total += bytes;
         self.clients.entry(client.clone()).or_default().unread += bytes;
         match self.unread.back_mut() {
             Some(last) if last.behind == behind && last.client == client => last.bytes += bytes,
-            _ => self.unread.push_back(Written { behind, client, bytes }),
+            _ => self.unread.push_back(Written { since: now, behind, client, bytes }),
         }
     }
 
     /// An answer waits; true when nothing is on its way to the client that would make room.
     fn hold(&mut self, now: Instant, client: C, waiting: Waiting) -> bool {
-        self.since.get_or_insert(now);
+        if self.turns.is_empty() {
+            self.since = Some(now);
+        }
         let entry = self.clients.entry(client.clone()).or_default();
         if entry.waiting.is_empty() {
             self.turns.push_back(client);
@@ -390,7 +428,7 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// Looks at those that wait, in turn, until there is something to say of one.
-    fn next(&mut self, behind: u64, is_next: impl Fn(&C) -> bool) -> Option<Look<C>> {
+    fn next(&mut self, now: Instant, behind: u64, is_next: impl Fn(&C) -> bool) -> Option<Look<C>> {
         let limit = self.limit();
         while self.looks > 0 {
             let client = self.turns.pop_front()?;
@@ -398,7 +436,7 @@ impl<C: Clone + Ord> Account<C> {
             let Some(bytes) = entry.waiting.front().map(|waiting| waiting.bytes) else { continue };
             let is_due = entry.unread == 0 || is_next(&client);
             if is_due && self.has_room(entry.unread, bytes, limit) {
-                return self.let_go(client, behind).map(Look::Goes);
+                return self.let_go(now, client, behind).map(Look::Goes);
             }
             self.looks -= 1;
             let has_asked = self.has_asked(entry);
@@ -411,7 +449,7 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// The first answer of a client that waits; it takes its turn again if there are more.
-    fn let_go(&mut self, client: C, behind: u64) -> Option<Granted<C>> {
+    fn let_go(&mut self, now: Instant, client: C, behind: u64) -> Option<Granted<C>> {
         let entry = self.clients.get_mut(&client)?;
         let waiting = entry.waiting.pop_front()?;
         entry.kept -= waiting.price();
@@ -421,22 +459,14 @@ impl<C: Clone + Ord> Account<C> {
         } else {
             self.turns.push_back(client.clone());
         }
-        self.write(client.clone(), waiting.bytes, behind);
+        self.write(now, client.clone(), waiting.bytes, behind);
         Some(Granted { client, transmit: waiting.transmit, bytes: waiting.bytes })
     }
 
     /// The server has read everything before the IQ with this number; true when there may be room for some that wait.
     fn on_read(&mut self, now: Instant, number: u64, pace: impl FnOnce() -> Pace) -> bool {
         self.read = self.read.max(number);
-        let mut bytes = 0;
-        while let Some(written) = self.unread.pop_front_if(|written| written.behind < number) {
-            bytes += written.bytes;
-            if let Some(entry) = self.clients.get_mut(&written.client) {
-                entry.unread = entry.unread.saturating_sub(written.bytes);
-            }
-            self.forget_if_idle(&written.client);
-        }
-        self.total = self.total.saturating_sub(bytes);
+        let bytes = self.forget_unread(|written| written.behind < number);
         let last = self.last_read.replace(now);
         if self.turns.is_empty() {
             self.since = None;
@@ -447,8 +477,27 @@ impl<C: Clone + Ord> Account<C> {
             self.drained.update(now.saturating_duration_since(begin), bytes);
         }
         self.pace = pace();
+        self.wakes()
+    }
+
+    /// Whether there are clients to look at, now that there may be room.
+    fn wakes(&mut self) -> bool {
         self.looks = LOOKS.min(self.turns.len());
-        true
+        self.looks > 0
+    }
+
+    /// Forgets the first of what was written, as far as it is `read`; how many bytes that were.
+    fn forget_unread(&mut self, is_read: impl Fn(&Written<C>) -> bool) -> usize {
+        let mut bytes = 0;
+        while let Some(written) = self.unread.pop_front_if(|written| is_read(written)) {
+            bytes += written.bytes;
+            if let Some(entry) = self.clients.get_mut(&written.client) {
+                entry.unread = entry.unread.saturating_sub(written.bytes);
+            }
+            self.forget_if_idle(&written.client);
+        }
+        self.total = self.total.saturating_sub(bytes);
+        bytes
     }
 
     fn forget_if_idle(&mut self, client: &C) {

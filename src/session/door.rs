@@ -90,7 +90,7 @@ impl Door {
         is_admitted
     }
 
-    /// `client` has broken the protocol, and is let in no more in this minute.
+    /// `client` has made something up, and is let in no more in this minute.
     pub(super) fn on_violation(&mut self, now_minute: u64, client: BareJid) {
         self.rate.use_up(now_minute, client);
     }

@@ -112,6 +112,8 @@ enum TimerKey {
     Answers,
     /// The first of what went by paths that are no more need not be waited for any longer.
     Orphans,
+    /// The first of the answers that went need not be waited for any longer.
+    Unread,
 }
 
 #[derive(Debug)]

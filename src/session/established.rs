@@ -111,6 +111,8 @@ pub(super) struct ClosedByPeer(pub(super) SessionClose);
 pub(super) enum BadPacket {
     /// It was changed, or comes a second time: a server is at fault, and only the path is to blame.
     Tampered,
+    /// The peer acknowledges what was never sent.
+    MadeUp,
     /// The peer itself wrote nonsense.
     Violation,
 }
@@ -204,7 +206,7 @@ impl Established {
             Frame::Ping => {}
             Frame::Ack(ack) => {
                 if self.is_made_up(&ack) {
-                    return Err(BadPacket::Violation);
+                    return Err(BadPacket::MadeUp);
                 }
                 let verdict = self.flight.on_ack(now, ack.ranges());
                 self.settle(verdict);

@@ -164,17 +164,21 @@ impl<K: Copy + Ord> Senders<K> {
         *used = sender.turns.on_sent(*used, 2 * bytes);
     }
 
-    /// Whether nobody who waits at the account comes before this client.
+    /// Whether no other client that waits at the account comes before this one.
     pub(super) fn is_next(&self, account: AccountId, client: ClientTag) -> bool {
         let used = self.used(client);
-        self.senders.get(&account).is_none_or(|sender| sender.turns.is_next(used))
+        let turns = self.senders.get(&account).map(|sender| &sender.turns);
+        turns.is_none_or(|turns| turns.is_next_but_for(used, |user| user.client == client))
     }
 
-    /// Whether answers to a client wait at the account.
-    pub(super) fn note_answers(&mut self, account: AccountId, client: ClientTag, wait: bool) {
-        if wait {
-            self.senders.entry(account).or_default().answering.insert(client);
-        } else if let Some(sender) = self.senders.get_mut(&account) {
+    /// Answers to a client wait at the account.
+    pub(super) fn on_answers_wait(&mut self, account: AccountId, client: ClientTag) {
+        self.senders.entry(account).or_default().answering.insert(client);
+    }
+
+    /// No answers to the client wait there any more.
+    pub(super) fn on_answers_gone(&mut self, account: AccountId, client: ClientTag) {
+        if let Some(sender) = self.senders.get_mut(&account) {
             sender.answering.remove(&client);
         }
     }

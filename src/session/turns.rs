@@ -55,6 +55,12 @@ impl<K: Copy + Ord> Turns<K> {
         self.waiting.first().is_none_or(|(place, _)| self.place(used) <= *place)
     }
 
+    /// The same, whatever those wait for that are the same one's as whoever asks.
+    pub(super) fn is_next_but_for(&self, used: Used, is_own: impl Fn(&K) -> bool) -> bool {
+        let other = self.waiting.iter().find(|(_, key)| !is_own(key));
+        other.is_none_or(|(place, _)| self.place(used) <= *place)
+    }
+
     /// From now on `key` waits.
     pub(super) fn wait(&mut self, key: K, used: Used) {
         self.leave(key);
@@ -73,8 +79,8 @@ impl<K: Copy + Ord> Turns<K> {
         }
     }
 
-    /// Takes out whoever is next, by what each has `used` by now: another one may have used more of the same share since it
-    /// began to wait, and then it comes later.
+    /// Takes out whoever is next, by what each has `used` by now: another session of the same client may have used more since this
+    /// one began to wait, and then it comes later.
     pub(super) fn pop(&mut self, used: impl Fn(&K) -> Used) -> Option<K> {
         loop {
             let ((begin, _), key) = self.waiting.pop_first()?;

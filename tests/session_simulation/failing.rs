@@ -118,7 +118,7 @@ fn a_session_outlives_a_minute_without_any_path() {
 }
 
 #[test]
-fn a_bridge_that_is_not_there_is_told_within_two_seconds() {
+fn a_connect_to_an_absent_bridge_fails_within_two_seconds() {
     let mut world = World::new(Setup::default());
     world.strike(Fault::Gone(Seat::new(Side::Right, 0)));
     let flow = world.open(Script::writes(1000), Script::default());

@@ -30,14 +30,14 @@ const PACE: Pace = (None, Duration::ZERO);
 
 /// How many go of those that wait.
 fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
-    std::iter::from_fn(|| shares.pop(behind, |_, _| true)).count()
+    std::iter::from_fn(|| shares.pop(Instant::now(), behind, |_, _| true)).count()
 }
 
 #[test]
 fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
     let mut shares = AnswerShares::default();
     let most = UNKNOWN / SIZE;
-    assert_eq!(answer(EVE).size(), SIZE);
+    assert_eq!(answer_size(&answer(EVE).transmit), SIZE);
     let eve = offer(&mut shares, EVE, 10 * most, 0);
     let bob = offer(&mut shares, BOB, 10 * most, 0);
     assert!((most / 2 - 1..=most / 2 + 1).contains(&eve), "{eve} of {most}");
@@ -102,6 +102,29 @@ fn who_waits_is_asked_once_until_it_answers_or_falls_silent() {
 }
 
 #[test]
+fn whoever_answers_nothing_has_room_again_after_some_seconds() {
+    let (mut shares, now) = (AnswerShares::default(), Instant::now());
+    assert_eq!(shares.next_timeout(), None);
+    let went = offer(&mut shares, EVE, 1000, 7);
+    let at = shares.next_timeout().unwrap();
+    assert!(at >= now + UNREAD_PATIENCE && at < now + UNREAD_PATIENCE + SECOND);
+    shares.handle_timeout(at - SECOND);
+    assert_eq!(pop_all(&mut shares, 7), 0, "too early");
+    shares.handle_timeout(at + SECOND);
+    assert_eq!(pop_all(&mut shares, 7), went);
+}
+
+#[test]
+fn a_path_that_is_no_more_is_not_waited_for_by_those_that_come_after_it() {
+    let mut shares = AnswerShares::default();
+    offer(&mut shares, EVE, 1000, 7);
+    shares.on_asked(VIA, &EVE, 8);
+    shares.forget_path(VIA, &EVE, PathId(EVE.into()));
+    offer(&mut shares, EVE, 10, 8);
+    assert_eq!(shares.next_probe(), Some(PathId(EVE.into())), "nobody will answer what went by the other one");
+}
+
+#[test]
 fn somebody_elses_answer_shows_as_much() {
     let (mut shares, now) = (AnswerShares::default(), Instant::now());
     offer(&mut shares, EVE, 1000, 7);
@@ -156,7 +179,7 @@ fn who_is_not_next_at_the_account_has_one_answer_unread_and_the_rest_waits() {
     let went = (0..10).filter(|_| shares.offer(now, answer(EVE), 0, false, || PACE).is_some()).count();
     assert_eq!((went, shares.waiting()), (1, 9));
     shares.on_read(now, VIA, 1, || PACE);
-    assert!(shares.pop(1, |_, _| false).is_some() && shares.pop(1, |_, _| false).is_none());
+    assert!(shares.pop(now, 1, |_, _| false).is_some() && shares.pop(now, 1, |_, _| false).is_none());
     shares.on_read(now, VIA, 2, || PACE);
     assert_eq!(pop_all(&mut shares, 2), 8, "its turn has come");
 }
@@ -164,7 +187,7 @@ fn who_is_not_next_at_the_account_has_one_answer_unread_and_the_rest_waits() {
 #[test]
 fn what_a_client_made_us_send_besides_counts_as_answers_do() {
     let mut shares = AnswerShares::default();
-    shares.charge(VIA, &EVE, UNKNOWN / 2, 0);
+    shares.charge(Instant::now(), VIA, &EVE, UNKNOWN / 2, 0);
     assert_eq!(offer(&mut shares, EVE, 1, 0), 0);
     assert_eq!(offer(&mut shares, BOB, 1, 0), 1);
 }
@@ -269,14 +292,14 @@ proptest! {
             match step {
                 Step::Offer(client) => drop(offer(&mut shares, client, 40, number)),
                 Step::Read(back) => shares.on_read(now, VIA, number.saturating_sub(back), || PACE),
-                Step::Pop => drop(shares.pop(number, |_, _| true)),
+                Step::Pop => drop(shares.pop(now, number, |_, _| true)),
                 Step::Ask(client) => {
                     number += 1;
                     shares.on_asked(VIA, &client, number);
                 }
                 Step::Silence(client) => shares.on_silence(VIA, &client),
                 Step::Forget(client) => shares.forget_path(VIA, &client, PathId(client.into())),
-                Step::Charge(client) => shares.charge(VIA, &client, 200, number),
+                Step::Charge(client) => shares.charge(now, VIA, &client, 200, number),
             }
             let Some(account) = shares.accounts.get(&VIA) else { continue };
             prop_assert_eq!(shares.waiting, account.waiting());

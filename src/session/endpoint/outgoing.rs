@@ -40,12 +40,9 @@ impl Endpoint {
     fn next_answer(&mut self, now: Instant) -> Option<Transmit> {
         loop {
             let is_next = |via, client: &ClientTag| self.senders.is_next(via, *client);
-            if let Some(waited) = self.answer_shares.pop(self.last_number, is_next) {
-                let (via, client) = (waited.transmit.via, waited.client);
-                if !self.answer_shares.waits(via, &client) {
-                    self.senders.note_answers(via, client, false);
-                }
-                return Some(self.grant(waited));
+            if let Some(waited) = self.answer_shares.pop(now, self.last_number, is_next) {
+                self.note_whether_answers_wait(waited.transmit.via, waited.client);
+                return Some(self.grant(now, waited));
             }
             let Some(answer) = self.answers.pop() else { break };
             let answer = self.share_answer(now, answer);

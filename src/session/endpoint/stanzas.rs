@@ -6,7 +6,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::{Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::answer_shares::{Answer, Granted};
+use crate::session::answer_shares::{Answer, Granted, UNREAD_PATIENCE};
 use crate::session::client_tag::ClientTag;
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
@@ -67,25 +67,54 @@ impl Endpoint {
         }
     }
 
-    /// The answer, if it may go behind all IQs that there were so far.
+    /// The answer, if it may go behind all IQs that there were so far. Nobody waits for one about a path that is no more.
     pub(super) fn share_answer(&mut self, now: Instant, answer: Answer<ClientTag>) -> Option<Transmit> {
         let (via, client) = (answer.transmit.via, answer.client);
+        let is_over = answer.path.is_some_and(|path| !self.ways.contains_key(&path));
+        if is_over || !self.accounts.contains_key(&via) {
+            return None;
+        }
         let is_next = self.senders.is_next(via, client);
         let pace = || self.senders.pace(via);
         match self.answer_shares.offer(now, answer, self.last_number, is_next, pace) {
-            Some(granted) => Some(self.grant(granted)),
+            Some(granted) => Some(self.grant(now, granted)),
             None => {
-                self.senders.note_answers(via, client, true);
+                self.senders.on_answers_wait(via, client);
                 None
             }
         }
     }
 
-    /// An answer goes, as a part of what its client has of the account.
-    pub(super) fn grant(&mut self, granted: Granted<ClientTag>) -> Transmit {
+    /// An answer goes, as a part of its client's share of the account.
+    pub(super) fn grant(&mut self, now: Instant, granted: Granted<ClientTag>) -> Transmit {
         let Granted { client, transmit, bytes } = granted;
         self.senders.on_answers_sent(transmit.via, client, bytes);
+        self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
         transmit
+    }
+
+    /// Something that is no answer goes because of what a client did, and is a part of its share all the same.
+    pub(super) fn charge(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
+        if self.accounts.contains_key(&via) {
+            self.answer_shares.charge(now, via, &client, bytes, self.last_number);
+            self.senders.on_answers_sent(via, client, bytes);
+            self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
+        }
+    }
+
+    pub(super) fn note_whether_answers_wait(&mut self, via: AccountId, client: ClientTag) {
+        if !self.answer_shares.waits(via, &client) {
+            self.senders.on_answers_gone(via, client);
+        }
+    }
+
+    /// What was written long ago and is not known to be read has been.
+    pub(super) fn on_answers_timeout(&mut self, now: Instant) {
+        self.answer_shares.handle_timeout(now);
+        self.senders.prune();
+        if let Some(at) = self.answer_shares.next_timeout() {
+            self.timers.arm(TimerKey::Unread, at);
+        }
     }
 
     /// The peer has closed a bytestream.
@@ -162,15 +191,18 @@ impl Endpoint {
             Ok(None) => {}
             Ok(Some(closed)) => self.on_session_closed(now, key, reason_of(closed)),
             Err(BadPacket::Tampered) => return false,
-            Err(BadPacket::Violation) => self.on_violation(now, key),
+            Err(fault @ (BadPacket::MadeUp | BadPacket::Violation)) => self.on_violation(now, key, fault),
         }
         true
     }
 
-    /// The peer has broken the protocol. Its client does not come again at once: it would gain what its session had until then.
-    fn on_violation(&mut self, now: Instant, key: SessionKey) {
+    /// The peer has broken the protocol. Whoever makes up acknowledgements does so to have more sent than the server reads, and does
+    /// not come again at once: it would gain what its session had until then.
+    fn on_violation(&mut self, now: Instant, key: SessionKey, fault: BadPacket) {
         let client = self.sessions.get(&key).and_then(|session| session.client.clone());
-        if let (Some(door), Some(client)) = (&mut self.door, client) {
+        if fault == BadPacket::MadeUp
+            && let (Some(door), Some(client)) = (&mut self.door, client)
+        {
             door.on_violation(self.clock.minute(now), client);
         }
         let (reason, farewell) = (CloseReason::ProtocolViolation, SessionClose::ProtocolViolation);

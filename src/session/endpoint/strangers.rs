@@ -8,10 +8,11 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use super::ways::OPEN_PATIENCE;
 use super::{Endpoint, HalfOpenKey, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::Memento;
+use crate::session::answer_shares::answer_size;
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;
 use crate::session::sid::Sid;
+use crate::session::{Memento, Outgoing, Transmit};
 
 /// A sid that proves nothing. It is checked where there is none, because the check takes time.
 const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
@@ -77,7 +78,8 @@ impl Endpoint {
         })
     }
 
-    /// A further path of a session, unless its number was used before.
+    /// A further path of a session, unless its number was used before, or answers to its client wait. Its result goes before
+    /// everything that may go by it.
     fn admit_path(
         &mut self,
         now: Instant,
@@ -89,12 +91,16 @@ impl Endpoint {
     ) -> bool {
         let client = self.client_of(Some(key), from);
         let state = self.sessions.get_mut(&key).and_then(|session| session.state.as_mut());
-        if self.answer_shares.is_full(via, &client)
-            || !state.is_some_and(|state| state.path_numbers.insert(number))
-        {
+        if !state.is_some_and(|state| state.path_numbers.insert(number)) {
             return false;
         }
-        self.answer(now, client, (via, from.clone()), id.to_owned());
+        let answer = Transmit { via, to: from.clone(), stanza: Outgoing::Result { id: id.to_owned() } };
+        let bytes = answer_size(&answer);
+        if !self.answer_shares.has_room(via, &client, bytes) {
+            return false;
+        }
+        self.charge(now, via, client, bytes);
+        self.control.push_back(answer);
         self.make_room_for_a_path(now, key);
         let path = self.add_way(now, via, from.clone(), sid, Some(key), Phase::Open);
         self.on_way_open(now, path);

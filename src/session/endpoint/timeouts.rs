@@ -27,6 +27,7 @@ impl Endpoint {
                 TimerKey::Stream(id) => self.on_stream_timeout(now, id),
                 TimerKey::Answers => self.release_answers(),
                 TimerKey::Orphans => self.forget_orphans(now),
+                TimerKey::Unread => self.on_answers_timeout(now),
             }
         }
     }

@@ -282,24 +282,23 @@ impl Endpoint {
 
     /// A path has failed: the peer is told, and what was on it goes another way.
     pub(super) fn fail_way(&mut self, now: Instant, id: PathId) {
-        self.say_close(id);
+        self.say_close(now, id);
         self.drop_way(now, id);
     }
 
     /// Tells the peer that a bytestream is closed. What that costs is the client's.
-    fn say_close(&mut self, id: PathId) {
+    fn say_close(&mut self, now: Instant, id: PathId) {
         let Some(way) = self.ways.get(&id) else { return };
         let (via, to, sid) = (way.via, way.peer.clone(), way.sid.to_string());
-        let bytes = CLOSE + to.as_str().len();
-        self.answer_shares.charge(via, &way.client, bytes, self.last_number);
-        self.senders.on_answers_sent(via, way.client, bytes);
+        let (client, bytes) = (way.client, CLOSE + to.as_str().len());
+        self.charge(now, via, client, bytes);
         let iq = IqId::generate(&mut *self.entropy);
         self.control.push_back(Transmit { via, to, stanza: Outgoing::Close { iq, sid } });
     }
 
     /// Closes the bytestream of a path whose session is over.
     pub(super) fn close_way(&mut self, now: Instant, id: PathId) {
-        self.say_close(id);
+        self.say_close(now, id);
         self.forget_way(now, id);
     }
 
@@ -338,9 +337,7 @@ impl Endpoint {
         }
         self.orphan(now, &way);
         self.answer_shares.forget_path(way.via, &way.client, id);
-        if !self.answer_shares.waits(way.via, &way.client) {
-            self.senders.note_answers(way.via, way.client, false);
-        }
+        self.note_whether_answers_wait(way.via, way.client);
         self.timers.cancel(TimerKey::Way(id));
         Some(way)
     }
