@@ -107,7 +107,8 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
         let (destination, refusals, limit) =
             (destination.clone(), Arc::clone(&refusals), limits.dial_timeout);
         tokio::spawn(async move {
-            match destination.dial(incoming.target(), limit).await {
+            // In a box, so that the task has no room for it while it relays.
+            match Box::pin(destination.dial(incoming.target(), limit)).await {
                 Ok(tcp) => relay(tcp, incoming.accept()).await,
                 Err(error) => {
                     refusals.warn(&error);

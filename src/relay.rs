@@ -16,10 +16,13 @@ const BUFFER: usize = 32 * 1024;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Relays until the stream is closed. What breaks on one side is passed on as a break to the other.
+///
+/// A task takes the memory of the largest thing that it may ever do, for as long as it lives. So what comes only at the end has a box of
+/// its own.
 pub async fn relay(mut tcp: TcpStream, mut stream: TunnelStream) {
     let outcome = exchange(&mut tcp, &mut stream).await;
     match outcome {
-        Ok(()) => linger(&mut tcp).await,
+        Ok(()) => Box::pin(linger(&mut tcp)).await,
         Err(error) => {
             tracing::debug!(%error, "connection broken");
             // Neither side may take a part for the whole. If one of them is gone already, there is nothing to reset.

@@ -94,7 +94,8 @@ async fn serve_one(
 ) {
     // Without it small pieces wait for each other; that it fails means the connection is gone.
     let _ = tcp.set_nodelay(true);
-    match client.connect(&bridge, peer.into(), remote).await {
+    // In a box, so that the task has no room for it while it relays.
+    match Box::pin(client.connect(&bridge, peer.into(), remote)).await {
         Ok(stream) => stream.relay(tcp).await,
         Err(error) => {
             tracing::warn!("a connection was not forwarded: {error}");

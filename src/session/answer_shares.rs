@@ -252,7 +252,8 @@ impl<C: Clone + Ord> AnswerShares<C> {
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let first = |account: &Account<C>| account.unread.front().map(|written| written.since + UNREAD_PATIENCE);
+        let first =
+            |account: &Account<C>| account.unread.front().map(|written| written.since + UNREAD_PATIENCE);
         self.accounts.values().filter_map(first).min()
     }
 

@@ -69,7 +69,8 @@ async fn serve(managed: &Managed<'_>, listener: TcpListener, client: &Arc<Client
 async fn serve_one(client: Arc<Client>, tcp: TcpStream) {
     // Without it small cells wait for each other; that it fails means the connection is gone.
     let _ = tcp.set_nodelay(true);
-    match socks::accept(tcp, SOCKS_TIMEOUT).await {
+    // What comes before the relay is in boxes, so that the task has no room for it while it relays.
+    match Box::pin(socks::accept(tcp, SOCKS_TIMEOUT)).await {
         Ok(request) => answer(&client, request).await,
         Err(error) => client.warn_once(None, &format!("a SOCKS request was refused: {error}")),
     }
@@ -79,7 +80,7 @@ async fn answer(client: &Client, request: SocksRequest) {
     let arguments: Vec<_> = request.args.iter().collect();
     let bridge = client.number(&arguments);
     let outcome = tokio::select! {
-        outcome = connect(client, &arguments, &request) => outcome,
+        outcome = Box::pin(connect(client, &arguments, &request)) => outcome,
         () = request.closed() => return,
     };
     match outcome {

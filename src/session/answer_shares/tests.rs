@@ -121,7 +121,11 @@ fn a_path_that_is_no_more_is_not_waited_for_by_those_that_come_after_it() {
     shares.on_asked(VIA, &EVE, 8);
     shares.forget_path(VIA, &EVE, PathId(EVE.into()));
     offer(&mut shares, EVE, 10, 8);
-    assert_eq!(shares.next_probe(), Some(PathId(EVE.into())), "nobody will answer what went by the other one");
+    assert_eq!(
+        shares.next_probe(),
+        Some(PathId(EVE.into())),
+        "nobody will answer what went by the other one"
+    );
 }
 
 #[test]
