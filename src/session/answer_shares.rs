@@ -7,8 +7,8 @@
 //! of Choudhury and Hahne, 1998), so that one alone leaves half of it to those who come. More than that waits here, and a client
 //! that keeps to the rules sends no more while its answers wait: its window is full.
 //!
-//! Whoever else wants to send by the account comes in turn: where others wait, a client's answers wait until it is next, as its packets
-//! do, and they count as what it has sent.
+//! Whoever else wants to send by the account comes in turn: where others wait, all but a few of a client's answers wait until it is
+//! next, as its packets do, and they count as what it has been sent.
 //!
 //! What has been read shows in the answers to IQs of ours: whoever answers one was sent it by a server that had read everything
 //! before it. Where nothing of ours is on its way that would show it, somebody whose answers wait is to be asked something
@@ -32,6 +32,10 @@ const LEAST: usize = 4 * 1024;
 const MOST: usize = 256 * 1024;
 /// What is unread may be so much, in bytes, while nobody knows what the account carries.
 const UNKNOWN: usize = 32 * 1024;
+
+/// Unread answers of a client that wait for no turn, in bytes: some eight. Where a hundred clients share a slow account a turn comes
+/// once a minute, and a path is given up when nothing is answered for half of that.
+const FEW: usize = 512;
 
 /// What the answers that wait at one account may take in memory, in bytes at their prices, shared fairly among its clients. A client
 /// alone may have half of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
@@ -390,7 +394,8 @@ impl<C: Clone + Ord> Account<C> {
     fn takes(&mut self, client: &C, bytes: usize, is_next: bool, pace: impl FnOnce() -> Pace) -> bool {
         let entry = self.clients.get(client);
         let unread = entry.map_or(0, |entry| entry.unread);
-        if entry.is_some_and(|entry| !entry.waiting.is_empty()) || (unread > 0 && !is_next) {
+        let is_due = is_next || unread + bytes <= FEW;
+        if entry.is_some_and(|entry| !entry.waiting.is_empty()) || !is_due {
             return false;
         }
         if self.has_room(unread, bytes, LEAST) {
@@ -435,7 +440,7 @@ impl<C: Clone + Ord> Account<C> {
             let client = self.turns.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
             let Some(bytes) = entry.waiting.front().map(|waiting| waiting.bytes) else { continue };
-            let is_due = entry.unread == 0 || is_next(&client);
+            let is_due = entry.unread + bytes <= FEW || is_next(&client);
             if is_due && self.has_room(entry.unread, bytes, limit) {
                 return self.let_go(now, client, behind).map(Look::Goes);
             }

@@ -156,12 +156,11 @@ impl<K: Copy + Ord> Senders<K> {
         *used = sender.turns.on_sent(*used, wire_size(bytes));
     }
 
-    /// So many bytes of answers went by the account to this client. They are a part of its share, twice: nobody's bytes are in them,
-    /// and each is a stanza of its own for its server.
+    /// So many bytes of answers went by the account to this client. They are a part of its share.
     pub(super) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
         let sender = self.senders.entry(account).or_default();
         let used = self.used.entry(client).or_default();
-        *used = sender.turns.on_sent(*used, 2 * bytes);
+        *used = sender.turns.on_sent(*used, bytes);
     }
 
     /// Whether no other client that waits at the account comes before this one.
