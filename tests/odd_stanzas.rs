@@ -182,11 +182,13 @@ fn element(written: &[u8]) -> Element {
 struct Raw {
     io: BufStream<TcpStream>,
     framer: Framer,
+    /// Whether pings to the server itself are answered.
+    pongs: bool,
 }
 
 impl Raw {
     fn new(peer: Peer) -> Self {
-        Self { io: peer.into_io(), framer: Framer::between_elements(1 << 20) }
+        Self { io: peer.into_io(), framer: Framer::between_elements(1 << 20), pongs: true }
     }
 
     async fn say(&mut self, text: &str) {
@@ -209,6 +211,9 @@ impl Raw {
             let element = element(&written);
             let is_ping = element.children().any(|child| child.is("ping", "urn:xmpp:ping"));
             if is_ping && element.attr("to").is_none() {
+                if !self.pongs {
+                    continue;
+                }
                 let id = element.attr("id").unwrap();
                 self.say(&format!("<iq type='result' id='{id}'/>")).await;
             } else if !element.is("r", "urn:xmpp:sm:3") {
@@ -332,6 +337,8 @@ async fn a_long_id_is_the_id_of_the_answer() {
 async fn every_odd_stanza_is_counted_so_that_none_comes_again_with_the_next_session() {
     let server = MockServer::start().await;
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
+    // They would be counted as well.
+    raw.pongs = false;
     let mut sent = 0;
     for (_, stanza, _) in odd_stanzas() {
         raw.say(&stanza).await;
