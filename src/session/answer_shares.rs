@@ -61,18 +61,25 @@ pub(super) struct Answer<C> {
     pub(super) transmit: Transmit,
 }
 
-/// What an answer weighs on the wire, in bytes.
-pub(super) fn answer_size(answer: &Transmit) -> usize {
-    RESULT + letters(answer)
-}
+impl<C> Answer<C> {
+    /// What it weighs on the wire, in bytes.
+    pub(super) fn size(&self) -> usize {
+        RESULT + self.letters()
+    }
 
-/// The length of the names in an answer, in bytes: its id and its recipient.
-fn letters(answer: &Transmit) -> usize {
-    let id = match &answer.stanza {
-        Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
-        Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
-    };
-    id + answer.to.as_str().len()
+    /// What it takes in memory while it waits, in bytes.
+    fn price(&self) -> usize {
+        price::ANSWER + self.letters()
+    }
+
+    /// The length of its names, in bytes: its id and its recipient.
+    fn letters(&self) -> usize {
+        let id = match &self.transmit.stanza {
+            Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
+            Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
+        };
+        id + self.transmit.to.as_str().len()
+    }
 }
 
 /// What is known of an account's way to its server: the rate in bytes a second, and what a question and its answer take while
@@ -105,7 +112,7 @@ struct Account<C> {
     total: usize,
     /// What the answers that wait take, at their prices.
     kept: usize,
-    clients: BTreeMap<C, Client>,
+    clients: BTreeMap<C, Client<C>>,
     /// Clients whose answers wait, in turn.
     turns: VecDeque<C>,
     /// How many of them are still to be looked at.
@@ -148,29 +155,20 @@ struct Written<C> {
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
-struct Client {
+#[derive(Debug)]
+struct Client<C> {
     /// Bytes that were written and are not known to be read.
     unread: usize,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Answer<C>>,
     /// What those take, at their prices.
     kept: usize,
     /// The last IQ that went to it while it waited.
     asked: Option<u64>,
 }
 
-/// An answer that waits.
-#[derive(Debug)]
-struct Waiting {
-    path: Option<PathId>,
-    transmit: Transmit,
-    bytes: usize,
-}
-
-impl Waiting {
-    /// What it takes in memory, in bytes.
-    fn price(&self) -> usize {
-        price::ANSWER + letters(&self.transmit)
+impl<C> Default for Client<C> {
+    fn default() -> Self {
+        Self { unread: 0, waiting: VecDeque::new(), kept: 0, asked: None }
     }
 }
 
@@ -182,19 +180,18 @@ impl<C: Clone + Ord> AnswerShares<C> {
         now: Instant,
         answer: Answer<C>,
         behind: u64,
-        is_next: bool,
+        is_next: impl FnOnce() -> bool,
         pace: impl FnOnce() -> Pace,
-    ) -> Option<Granted<C>> {
-        let (via, bytes) = (answer.transmit.via, answer_size(&answer.transmit));
+    ) -> Option<Answer<C>> {
+        let (via, client, bytes) = (answer.transmit.via, answer.client.clone(), answer.size());
         let account = self.accounts.entry(via).or_default();
-        if account.takes(&answer.client, bytes, is_next, pace) {
-            account.write(now, answer.client.clone(), bytes, behind);
-            return Some(Granted { client: answer.client, transmit: answer.transmit, bytes });
+        if account.takes(&client, bytes, is_next, pace) {
+            account.write(now, client, bytes, behind);
+            return Some(answer);
         }
         self.waiting += 1;
-        let waiting = Waiting { path: answer.path, transmit: answer.transmit, bytes };
-        if account.hold(now, answer.client.clone(), waiting) {
-            self.unasked.insert((via, answer.client));
+        if account.hold(now, answer) {
+            self.unasked.insert((via, client));
         }
         None
     }
@@ -207,9 +204,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
     /// Whether an answer of so many bytes may go now, or else would have to wait.
     pub(super) fn has_room(&self, via: AccountId, client: &C, bytes: usize) -> bool {
         let Some(account) = self.accounts.get(&via) else { return true };
-        let entry = account.clients.get(client);
-        let waits = entry.is_some_and(|entry| !entry.waiting.is_empty());
-        !waits && account.has_room(entry.map_or(0, |entry| entry.unread), bytes, account.limit())
+        !account.waits(client) && account.has_room(account.unread_of(client), bytes, account.limit())
     }
 
     /// The next of those that waited and may go now, behind the IQ with the number `behind`. `is_next` says whose turn it is at an
@@ -219,14 +214,14 @@ impl<C: Clone + Ord> AnswerShares<C> {
         now: Instant,
         behind: u64,
         is_next: impl Fn(AccountId, &C) -> bool,
-    ) -> Option<Granted<C>> {
+    ) -> Option<Answer<C>> {
         loop {
             let via = *self.open.first()?;
             let account = self.accounts.get_mut(&via);
             match account.and_then(|account| account.next(now, behind, |client| is_next(via, client))) {
-                Some(Look::Goes(granted)) => {
+                Some(Look::Goes(answer)) => {
                     self.waiting -= 1;
-                    return Some(granted);
+                    return Some(answer);
                 }
                 Some(Look::Waits(client)) => {
                     self.unasked.insert((via, client));
@@ -289,7 +284,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
         let (before, kept) = (entry.waiting.len(), entry.kept);
         entry.waiting.retain(|waiting| waiting.path != Some(path));
         entry.waiting.shrink_to_fit();
-        entry.kept = entry.waiting.iter().map(Waiting::price).sum();
+        entry.kept = entry.waiting.iter().map(Answer::price).sum();
         let (left, freed) = (entry.waiting.len(), kept - entry.kept);
         self.waiting -= before - left;
         let Some(account) = self.accounts.get_mut(&via) else { return };
@@ -323,8 +318,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
 
     /// Whether answers of the client wait at the account.
     pub(super) fn waits(&self, via: AccountId, client: &C) -> bool {
-        let entry = self.accounts.get(&via).and_then(|account| account.clients.get(client));
-        entry.is_some_and(|entry| !entry.waiting.is_empty())
+        self.accounts.get(&via).is_some_and(|account| account.waits(client))
     }
 
     /// Whether answers of a client's take so much while they wait at the account that no more of them should be due.
@@ -350,7 +344,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
     }
 
     /// A client, if answers of it wait.
-    fn waiting_client(&mut self, via: AccountId, client: &C) -> Option<&mut Client> {
+    fn waiting_client(&mut self, via: AccountId, client: &C) -> Option<&mut Client<C>> {
         if self.waiting == 0 {
             return None;
         }
@@ -359,18 +353,10 @@ impl<C: Clone + Ord> AnswerShares<C> {
     }
 }
 
-/// An answer that may go, in so many bytes on the wire.
-#[derive(Debug)]
-pub(super) struct Granted<C> {
-    pub(super) client: C,
-    pub(super) transmit: Transmit,
-    pub(super) bytes: usize,
-}
-
 /// What came of looking at a client.
 enum Look<C> {
     /// An answer of it goes.
-    Goes(Granted<C>),
+    Goes(Answer<C>),
     /// It has no room, and nothing on its way that would make some.
     Waits(C),
 }
@@ -391,11 +377,24 @@ impl<C: Clone + Ord> Account<C> {
         unread == 0 || unread + bytes <= limit.saturating_sub(self.total)
     }
 
-    fn takes(&mut self, client: &C, bytes: usize, is_next: bool, pace: impl FnOnce() -> Pace) -> bool {
-        let entry = self.clients.get(client);
-        let unread = entry.map_or(0, |entry| entry.unread);
-        let is_due = is_next || unread + bytes <= FEW;
-        if entry.is_some_and(|entry| !entry.waiting.is_empty()) || !is_due {
+    /// Whether answers of the client wait.
+    fn waits(&self, client: &C) -> bool {
+        self.clients.get(client).is_some_and(|entry| !entry.waiting.is_empty())
+    }
+
+    fn unread_of(&self, client: &C) -> usize {
+        self.clients.get(client).map_or(0, |entry| entry.unread)
+    }
+
+    fn takes(
+        &mut self,
+        client: &C,
+        bytes: usize,
+        is_next: impl FnOnce() -> bool,
+        pace: impl FnOnce() -> Pace,
+    ) -> bool {
+        let unread = self.unread_of(client);
+        if self.waits(client) || !(unread + bytes <= FEW || is_next()) {
             return false;
         }
         if self.has_room(unread, bytes, LEAST) {
@@ -415,21 +414,21 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// An answer waits; true when nothing is on its way to the client that would make room.
-    fn hold(&mut self, now: Instant, client: C, waiting: Waiting) -> bool {
+    fn hold(&mut self, now: Instant, answer: Answer<C>) -> bool {
         if self.turns.is_empty() {
             self.since = Some(now);
         }
-        let entry = self.clients.entry(client.clone()).or_default();
+        let entry = self.clients.entry(answer.client.clone()).or_default();
         if entry.waiting.is_empty() {
-            self.turns.push_back(client);
+            self.turns.push_back(answer.client.clone());
         }
-        entry.kept += waiting.price();
-        self.kept += waiting.price();
-        entry.waiting.push_back(waiting);
+        entry.kept += answer.price();
+        self.kept += answer.price();
+        entry.waiting.push_back(answer);
         entry.asked.is_none_or(|asked| asked <= self.read)
     }
 
-    fn has_asked(&self, client: &Client) -> bool {
+    fn has_asked(&self, client: &Client<C>) -> bool {
         client.asked.is_some_and(|asked| asked > self.read)
     }
 
@@ -439,7 +438,7 @@ impl<C: Clone + Ord> Account<C> {
         while self.looks > 0 {
             let client = self.turns.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
-            let Some(bytes) = entry.waiting.front().map(|waiting| waiting.bytes) else { continue };
+            let Some(bytes) = entry.waiting.front().map(Answer::size) else { continue };
             let is_due = entry.unread + bytes <= FEW || is_next(&client);
             if is_due && self.has_room(entry.unread, bytes, limit) {
                 return self.let_go(now, client, behind).map(Look::Goes);
@@ -455,18 +454,18 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// The first answer of a client that waits; it takes its turn again if there are more.
-    fn let_go(&mut self, now: Instant, client: C, behind: u64) -> Option<Granted<C>> {
+    fn let_go(&mut self, now: Instant, client: C, behind: u64) -> Option<Answer<C>> {
         let entry = self.clients.get_mut(&client)?;
-        let waiting = entry.waiting.pop_front()?;
-        entry.kept -= waiting.price();
-        self.kept -= waiting.price();
+        let answer = entry.waiting.pop_front()?;
+        entry.kept -= answer.price();
+        self.kept -= answer.price();
         if entry.waiting.is_empty() {
             entry.waiting.shrink_to_fit();
         } else {
             self.turns.push_back(client.clone());
         }
-        self.write(now, client.clone(), waiting.bytes, behind);
-        Some(Granted { client, transmit: waiting.transmit, bytes: waiting.bytes })
+        self.write(now, client, answer.size(), behind);
+        Some(answer)
     }
 
     /// The server has read everything before the IQ with this number; true when there may be room for some that wait.

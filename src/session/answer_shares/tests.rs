@@ -22,7 +22,7 @@ fn answer(client: u8) -> Answer<u8> {
 /// A client calls for so many answers behind this IQ; how many of them go.
 fn offer(shares: &mut AnswerShares<u8>, client: u8, count: usize, behind: u64) -> usize {
     let now = Instant::now();
-    (0..count).filter(|_| shares.offer(now, answer(client), behind, true, || PACE).is_some()).count()
+    (0..count).filter(|_| shares.offer(now, answer(client), behind, || true, || PACE).is_some()).count()
 }
 
 /// Nothing is known.
@@ -37,7 +37,7 @@ fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
 fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
     let mut shares = AnswerShares::default();
     let most = UNKNOWN / SIZE;
-    assert_eq!(answer_size(&answer(EVE).transmit), SIZE);
+    assert_eq!(answer(EVE).size(), SIZE);
     let eve = offer(&mut shares, EVE, 10 * most, 0);
     let bob = offer(&mut shares, BOB, 10 * most, 0);
     assert!((most / 2 - 1..=most / 2 + 1).contains(&eve), "{eve} of {most}");
@@ -51,7 +51,7 @@ fn a_slow_account_is_never_without_some_room_and_a_fast_one_has_a_bound() {
         let mut shares = AnswerShares::default();
         let now = Instant::now();
         let pace = || (Some(rate), SECOND / 10);
-        let went = (0..10_000).filter(|_| shares.offer(now, answer(EVE), 0, true, pace).is_some()).count();
+        let went = (0..10_000).filter(|_| shares.offer(now, answer(EVE), 0, || true, pace).is_some()).count();
         assert!((went * SIZE).abs_diff(bytes / 2) <= SIZE, "{went} at {rate} B/s");
     }
 }
@@ -180,7 +180,7 @@ fn what_waits_has_a_bound_however_many_clients_there_are_and_the_first_leave_roo
 #[test]
 fn who_is_not_next_at_the_account_has_a_few_answers_unread_and_the_rest_waits() {
     let (mut shares, now, few) = (AnswerShares::default(), Instant::now(), FEW / SIZE);
-    let went = (0..30).filter(|_| shares.offer(now, answer(EVE), 0, false, || PACE).is_some()).count();
+    let went = (0..30).filter(|_| shares.offer(now, answer(EVE), 0, || false, || PACE).is_some()).count();
     assert_eq!((went, shares.waiting()), (few, 30 - few));
     shares.on_read(now, VIA, 1, || PACE);
     assert_eq!(std::iter::from_fn(|| shares.pop(now, 1, |_, _| false)).count(), few);
@@ -227,7 +227,8 @@ fn flood(rate: f64, delay: Duration, seconds: u32) -> (Duration, f64) {
         while let Some((_, number)) = asked.pop_front_if(|(at, _)| *at <= time) {
             shares.on_read(now, VIA, number, || (None, delay));
         }
-        let mut sent = usize::from(shares.offer(now, answer(EVE), number, true, || (None, delay)).is_some());
+        let mut sent =
+            usize::from(shares.offer(now, answer(EVE), number, || true, || (None, delay)).is_some());
         sent += pop_all(&mut shares, number);
         if sent > 0 {
             transmit(sent * SIZE);
@@ -313,7 +314,7 @@ proptest! {
             for (client, entry) in &account.clients {
                 let unread = account.unread.iter().filter(|written| written.client == *client);
                 prop_assert_eq!(entry.unread, unread.map(|written| written.bytes).sum::<usize>());
-                prop_assert_eq!(entry.kept, entry.waiting.iter().map(Waiting::price).sum::<usize>());
+                prop_assert_eq!(entry.kept, entry.waiting.iter().map(Answer::price).sum::<usize>());
                 let turns = account.turns.iter().filter(|other| *other == client).count();
                 prop_assert_eq!(turns, usize::from(!entry.waiting.is_empty()));
                 prop_assert!(entry.unread > 0 || !entry.waiting.is_empty(), "an entry for nothing");

@@ -6,7 +6,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::{Endpoint, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::answer_shares::{Answer, Granted, UNREAD_PATIENCE};
+use crate::session::answer_shares::{Answer, UNREAD_PATIENCE};
 use crate::session::client_tag::ClientTag;
 use crate::session::established::{BadPacket, ClosedByPeer};
 use crate::session::frame::SessionClose;
@@ -74,10 +74,9 @@ impl Endpoint {
         if is_over || !self.accounts.contains_key(&via) {
             return None;
         }
-        let is_next = self.senders.is_next(via, client);
-        let pace = || self.senders.pace(via);
+        let (is_next, pace) = (|| self.senders.is_next(via, client), || self.senders.pace(via));
         match self.answer_shares.offer(now, answer, self.last_number, is_next, pace) {
-            Some(granted) => Some(self.grant(now, granted)),
+            Some(answer) => Some(self.grant(now, answer)),
             None => {
                 self.senders.on_answers_wait(via, client);
                 None
@@ -86,20 +85,22 @@ impl Endpoint {
     }
 
     /// An answer goes, as a part of its client's share of the account.
-    pub(super) fn grant(&mut self, now: Instant, granted: Granted<ClientTag>) -> Transmit {
-        let Granted { client, transmit, bytes } = granted;
-        self.senders.on_answers_sent(transmit.via, client, bytes);
-        self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
-        transmit
+    pub(super) fn grant(&mut self, now: Instant, answer: Answer<ClientTag>) -> Transmit {
+        self.on_answers_sent(now, answer.transmit.via, answer.client, answer.size());
+        answer.transmit
     }
 
     /// Something that is no answer goes because of what a client did, and is a part of its share all the same.
     pub(super) fn charge(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
         if self.accounts.contains_key(&via) {
             self.answer_shares.charge(now, via, &client, bytes, self.last_number);
-            self.senders.on_answers_sent(via, client, bytes);
-            self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
+            self.on_answers_sent(now, via, client, bytes);
         }
+    }
+
+    fn on_answers_sent(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
+        self.senders.on_answers_sent(via, client, bytes);
+        self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
     }
 
     pub(super) fn note_whether_answers_wait(&mut self, via: AccountId, client: ClientTag) {
@@ -241,25 +242,11 @@ impl Endpoint {
         let Some((path, _)) = self.answered(now, via, from, iq) else { return };
         let key = self.ways.get(&path).and_then(|way| way.session);
         self.drop_way(now, path);
-        let Some(session) = key.and_then(|key| self.sessions.get_mut(&key)) else { return };
-        if let Some(caller) = &mut session.caller {
+        let Some(key) = key else { return };
+        if let Some(caller) = self.sessions.get_mut(&key).and_then(|session| session.caller.as_mut()) {
             caller.dialing.on_absent((via, from));
         }
-        key.into_iter().for_each(|key| self.give_up_if_absent(now, key));
-    }
-
-    /// A bridge none of whose accounts is there, as the chat servers say, is not waited for: the application may have
-    /// another one. A bridge that refuses is, since it may be short of places at this moment.
-    fn give_up_if_absent(&mut self, now: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.get(&key).filter(|session| session.state.is_none()) else { return };
-        let Some(caller) = &session.caller else { return };
-        let mut online = caller.accounts.iter().filter(|id| self.online(**id).is_some());
-        let is_absent = |via: AccountId| {
-            caller.peers.iter().chain(&caller.told).all(|peer| caller.dialing.is_absent((via, peer)))
-        };
-        if online.all(|via| is_absent(*via)) {
-            self.end_session(now, key, CloseReason::PeerUnavailable, None);
-        }
+        self.give_up_if_absent(now, key);
     }
 
     /// An IQ that was answered by the one who was asked, and its path. What answers none that is outstanding is nobody's.

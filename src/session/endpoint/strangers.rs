@@ -8,7 +8,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use super::ways::OPEN_PATIENCE;
 use super::{Endpoint, HalfOpenKey, Phase, SessionKey, TimerKey};
 use crate::protocol::{AccountId, CloseReason};
-use crate::session::answer_shares::answer_size;
+use crate::session::answer_shares::Answer;
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;
 use crate::session::sid::Sid;
@@ -94,13 +94,14 @@ impl Endpoint {
         if !state.is_some_and(|state| state.path_numbers.insert(number)) {
             return false;
         }
-        let answer = Transmit { via, to: from.clone(), stanza: Outgoing::Result { id: id.to_owned() } };
-        let bytes = answer_size(&answer);
+        let transmit = Transmit { via, to: from.clone(), stanza: Outgoing::Result { id: id.to_owned() } };
+        let answer = Answer { client, path: None, transmit };
+        let bytes = answer.size();
         if !self.answer_shares.has_room(via, &client, bytes) {
             return false;
         }
         self.charge(now, via, client, bytes);
-        self.control.push_back(answer);
+        self.control.push_back(answer.transmit);
         self.make_room_for_a_path(now, key);
         let path = self.add_way(now, via, from.clone(), sid, Some(key), Phase::Open);
         self.on_way_open(now, path);

@@ -366,17 +366,33 @@ impl Endpoint {
 
     /// A client whose every way to the bridge was refused has to tell the application.
     fn give_up_if_hopeless(&mut self, now: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.get(&key).filter(|session| session.state.is_none()) else { return };
-        let Some(caller) = &session.caller else { return };
-        let peers = peers_of(caller);
-        let mut pairs = caller.accounts.iter().flat_map(|ours| peers.iter().map(|peer| (*ours, *peer)));
-        let is_hopeless =
-            |pair: PairRef<'_>| self.online(pair.0).is_none() || caller.dialing.failures(pair) >= HOPELESS;
+        let Some(caller) = self.caller_without_session(key) else { return };
         let patience = self.config.connect_timeout * HOPELESS_AFTER.0 / HOPELESS_AFTER.1;
         let has_lasted = caller.dialing.failing_since().is_some_and(|since| since + patience <= now);
-        if has_lasted && pairs.all(is_hopeless) {
+        if has_lasted && self.is_so_of_all_pairs(caller, |pair| caller.dialing.failures(pair) >= HOPELESS) {
             self.end_session(now, key, CloseReason::PeerUnavailable, None);
         }
+    }
+
+    /// A bridge none of whose accounts is there, as the chat servers say, is not waited for: the application may have
+    /// another one. A bridge that refuses is, since it may be short of places at this moment.
+    pub(super) fn give_up_if_absent(&mut self, now: Instant, key: SessionKey) {
+        let Some(caller) = self.caller_without_session(key) else { return };
+        if self.is_so_of_all_pairs(caller, |pair| caller.dialing.is_absent(pair)) {
+            self.end_session(now, key, CloseReason::PeerUnavailable, None);
+        }
+    }
+
+    /// A client that has not shaken hands yet.
+    fn caller_without_session(&self, key: SessionKey) -> Option<&Caller> {
+        self.sessions.get(&key).filter(|session| session.state.is_none())?.caller.as_ref()
+    }
+
+    /// Of all pairs of one of a client's accounts that is online and one of the bridge's.
+    fn is_so_of_all_pairs(&self, caller: &Caller, is_so: impl Fn(PairRef<'_>) -> bool) -> bool {
+        let peers = peers_of(caller);
+        let online = caller.accounts.iter().filter(|ours| self.online(**ours).is_some());
+        online.flat_map(|ours| peers.iter().map(|peer| (*ours, *peer))).all(is_so)
     }
 
     /// Looks at a path again when it wants to be looked at.
