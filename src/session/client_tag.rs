@@ -4,11 +4,10 @@
 //! client is the bare JID that shook hands, which its server vouches for. Nobody without the key can choose JIDs that have the
 //! same tag.
 
-use ring::hmac;
 use xmpp_parsers::jid::BareJid;
 
 use super::entropy::{Entropy, random};
-use super::secret::{Secret, head, mac};
+use super::secret::{MacKey, Secret, head, mac};
 
 /// One client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,12 +15,12 @@ pub(super) struct ClientTag(pub(super) u64);
 
 /// Makes tags.
 #[derive(Debug)]
-pub(super) struct Tagger(hmac::Key);
+pub(super) struct Tagger(MacKey);
 
 impl Tagger {
     /// One whose tags nobody else can make.
     pub(super) fn new(entropy: &mut dyn Entropy) -> Self {
-        Self(Secret::new(random(entropy)).mac_key())
+        Self(MacKey::new(&Secret::new(random(entropy))))
     }
 
     /// The tag of the client with this name.

@@ -52,7 +52,7 @@ impl<K: Copy + Ord> Turns<K> {
 
     /// Whether nobody who waits comes before one who has `used` so much.
     pub(super) fn is_next(&self, used: Used) -> bool {
-        self.waiting.first().is_none_or(|(place, _)| self.place(used) <= *place)
+        self.is_next_but_for(used, |_| false)
     }
 
     /// The same, whatever those wait for that are the same one's as whoever asks.
