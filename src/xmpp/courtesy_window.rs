@@ -110,6 +110,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     const ANSWER: usize = 320;
@@ -120,10 +122,7 @@ mod tests {
         let (start, mut window) = (Instant::now(), Window::default());
         let (mut time, mut strangers, mut own) = (Duration::ZERO, 0, 0);
         // Each with its length, in the order in which the server reads: ours, to strangers, or a ping.
-        let mut wire = std::collections::VecDeque::new();
-        for piece in 0..4 {
-            wire.push_back((Kind::Ours, if piece == 0 { ours % 4 } else { 0 } + ours / 4));
-        }
+        let mut wire = VecDeque::from([(Kind::Ours, ours / 4); 4]);
         while time < Duration::from_secs(60) {
             loop {
                 if window.wants_probe(start + time) {
@@ -147,7 +146,6 @@ mod tests {
                 Kind::Stranger => strangers += length,
                 Kind::Probe => drop(window.on_answer(start + time, "probe")),
             }
-            time += Duration::from_micros(1);
         }
         strangers as f64 / (strangers + own) as f64
     }

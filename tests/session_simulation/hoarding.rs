@@ -112,13 +112,12 @@ fn a_peer_that_leaves_gaps_or_opens_nothing_and_goes_on_talking_loses_its_sessio
     assert_eq!(arena.ends, []);
 }
 
-#[test]
-fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
+/// An arena whose client downloads, and has the largest session of all because the target of its upload is slow.
+fn with_a_slow_target() -> Arena {
     let mut arena = Arena::new(config());
     arena.connect("source");
     let upload = arena.connect("idle");
     arena.download(SECOND);
-    // The largest session of all is that of somebody whose target is slow.
     let written: usize = (0..5 * SECOND)
         .map(|_| {
             let taken = arena.write(upload, &[7; 65_536]);
@@ -127,6 +126,12 @@ fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
         })
         .sum();
     assert!(written > 250_000, "{written}");
+    arena
+}
+
+#[test]
+fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
+    let mut arena = with_a_slow_target();
     for n in 0..120 {
         arena.attack_as(&session(n));
         fill_unread(&mut arena, &session(n), 150_000);
@@ -138,14 +143,7 @@ fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
 
 #[test]
 fn many_accounts_of_one_domain_are_shed_before_one_elsewhere_that_keeps_a_little_more() {
-    let mut arena = Arena::new(config());
-    arena.connect("source");
-    let upload = arena.connect("idle");
-    arena.download(SECOND);
-    for _ in 0..5 * SECOND {
-        arena.write(upload, &[7; 65_536]);
-        arena.round();
-    }
+    let mut arena = with_a_slow_target();
     for n in 0..120 {
         let from = format!("eve{n}@evil/r");
         arena.attack_as(&from);

@@ -190,6 +190,11 @@ fn weight(transmit: &Transmit) -> usize {
     content + transmit.to.as_str().len()
 }
 
+/// Refusals are courtesies to strangers, who have another queue behind everything else, which accounts bound.
+fn is_no_courtesy(transmit: &Transmit) -> bool {
+    !matches!(transmit.stanza, Outgoing::Refusal { .. })
+}
+
 /// The bridge's account at a server that reads so many bytes a second, and the way from there.
 struct Uplink {
     rate: f64,
@@ -207,9 +212,7 @@ impl Uplink {
 
     fn take(&mut self, now: Instant, stanzas: Vec<Transmit>) {
         self.free = self.free.max(now);
-        // Refusals are courtesies to strangers, who have another queue behind everything else.
-        let ours = |transmit: &Transmit| !matches!(transmit.stanza, Outgoing::Refusal { .. });
-        for transmit in stanzas.into_iter().filter(ours) {
+        for transmit in stanzas.into_iter().filter(is_no_courtesy) {
             self.free += Duration::from_secs_f64(weight(&transmit) as f64 / self.rate);
             self.under_way.push_back((self.free + SECOND / 20, transmit));
         }
@@ -341,9 +344,7 @@ fn answers_that_no_server_reads_wait_in_a_bounded_number() {
         }
         eve.send(&mut bridge, at, &[Frame::Ping]);
         let sent = wait(&mut bridge, &mut at, SECOND / 1000);
-        // Refusals go the way of answers to strangers, which accounts bound.
-        let own = sent.iter().filter(|transmit| !matches!(transmit.stanza, Outgoing::Refusal { .. }));
-        bytes += own.map(weight).sum::<usize>();
+        bytes += sent.iter().filter(|transmit| is_no_courtesy(transmit)).map(weight).sum::<usize>();
     }
     assert!(bytes < 128 * 1024, "{bytes} bytes were written for a client that answers nothing");
     assert!(bridge.entries() < 1000, "{} things are kept", bridge.entries());
