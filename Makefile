@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo bench bench-quick bench-readme bench-core scale siege test lint deps demo-deps cargo clean
+.PHONY: help build demo bench bench-quick bench-compare bench-readme bench-core scale siege test lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -29,6 +29,9 @@ bench: deps build ## Measure beside slixmpp and raw stanzas (twelve minutes; not
 
 bench-quick: deps build ## The same with fewer and shorter rounds (two and a half minutes)
 	@$(bench) quick "$$($(target))/release/hexchat-pt" bench/quick
+
+bench-compare: deps build ## Measure beside an older executable, OLD=..., in turn (a quarter of an hour; nothing else should run)
+	@$(bench) compare "$(OLD)" "$$($(target))/release/hexchat-pt" 10
 
 bench-readme: cargo ## Put what `make bench` found into README.md
 	@$(bench) readme bench/results.json README.md
