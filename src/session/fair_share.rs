@@ -2,7 +2,9 @@
 //!
 //! Several owners share a whole. Each may take as long as it has less than what is still free. So one alone gets half of the
 //! whole, `n` that come together get an `n + 1`th each, a share shrinks when others come, and whoever comes last, even after
-//! others that never give anything back, still finds half of what they have left: after a dozen of those that is next to nothing. Nothing has to be reserved for anybody, and nobody has to be counted.
+//! others that never give anything back, still finds half of what they have left. After a dozen of those that is next to nothing, so
+//! where something can be taken back, or a little more than the whole does no harm, there is a rule for newcomers beside this one.
+//! Nothing has to be reserved for anybody, and nobody has to be counted.
 
 /// How much more an owner may take of a `whole` of which `all` is taken, `own` of it by this owner.
 pub(super) fn room(whole: usize, all: usize, own: usize) -> usize {

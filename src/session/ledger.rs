@@ -42,6 +42,8 @@ pub(super) struct Ledger<C> {
     budget: Budget,
     whole: Usage,
     clients: BTreeMap<C, Usage>,
+    /// How many clients have so many streams, of those that have any.
+    clients_by_streams: BTreeMap<usize, usize>,
     /// Everything belongs to one user, who need not share it.
     is_shared: bool,
 }
@@ -49,7 +51,8 @@ pub(super) struct Ledger<C> {
 impl<C: Ord + Clone> Ledger<C> {
     /// Nothing is kept yet. Clients have fair shares of the `budget` if it `is_shared`.
     pub(super) fn new(budget: Budget, is_shared: bool) -> Self {
-        Self { budget, whole: Usage::default(), clients: BTreeMap::new(), is_shared }
+        let (clients, clients_by_streams) = (BTreeMap::new(), BTreeMap::new());
+        Self { budget, whole: Usage::default(), clients, clients_by_streams, is_shared }
     }
 
     /// What is kept in all.
@@ -70,15 +73,40 @@ impl<C: Ord + Clone> Ledger<C> {
         self.whole.replace(before, after);
         match self.clients.get_mut(client) {
             Some(usage) => {
+                let streams = usage.streams;
                 usage.replace(before, after);
-                if *usage == Usage::default() {
+                let usage = *usage;
+                if usage == Usage::default() {
                     self.clients.remove(client);
                 }
+                self.note_streams(streams, usage.streams);
             }
             None => {
                 self.clients.insert(client.clone(), *after);
+                self.note_streams(0, after.streams);
             }
         }
+    }
+
+    /// A client has so many streams now.
+    fn note_streams(&mut self, before: usize, after: usize) {
+        if before == after {
+            return;
+        }
+        if let Some(clients) = self.clients_by_streams.get_mut(&before) {
+            *clients -= 1;
+            if *clients == 0 {
+                self.clients_by_streams.remove(&before);
+            }
+        }
+        if after > 0 {
+            *self.clients_by_streams.entry(after).or_default() += 1;
+        }
+    }
+
+    /// How many streams the client has that has most.
+    fn most_streams(&self) -> usize {
+        self.clients_by_streams.last_key_value().map_or(0, |(streams, _)| *streams)
     }
 
     /// How many more bytes may be taken from a client's applications.
@@ -86,9 +114,15 @@ impl<C: Ord + Clone> Ledger<C> {
         self.room(client, self.budget.written, |usage| usage.written)
     }
 
-    /// How many more streams a client may open.
+    /// How many more streams a client may open: as long as it has fewer than are free, or at least two fewer than another one. So
+    /// whoever holds all that there are, with however many accounts, keeps nobody out who has few.
     pub(super) fn room_for_streams(&self, client: &C) -> usize {
-        self.room(client, self.budget.streams, |usage| usage.streams)
+        let free = self.room(client, self.budget.streams, |usage| usage.streams);
+        if !self.is_shared {
+            return free;
+        }
+        let own = self.clients.get(client).map_or(0, |usage| usage.streams);
+        free.max(self.most_streams().saturating_sub(own) / 2)
     }
 
     fn room(&self, client: &C, budget: usize, part: impl Fn(&Usage) -> usize) -> usize {
@@ -100,23 +134,38 @@ impl<C: Ord + Clone> Ledger<C> {
         }
     }
 
-    /// Which client has to give something back, if more is kept than there may be: the one whose part times that of its
-    /// `domain` is the largest. So accounts of one domain that keep a little less each than somebody at another one go before it,
-    /// and one that keeps little is not blamed for a domain that many others use.
+    /// Which client has to give something back, if more is kept than there may be.
     pub(super) fn greediest<'a, D: Ord>(&'a self, domain: impl Fn(&'a C) -> D) -> Option<&'a C> {
-        let part: fn(&Usage) -> usize = if self.whole.received > self.budget.received {
-            |usage| usage.received
+        if self.whole.received > self.budget.received {
+            self.greediest_by(|usage| usage.received, 0, domain)
         } else if self.whole.bytes() > self.budget.received + self.budget.written {
-            Usage::bytes
+            self.greediest_by(Usage::bytes, 0, domain)
         } else {
-            return None;
-        };
+            None
+        }
+    }
+
+    /// Which client has to give up a stream, if more are in use than there may be: none that has at most half as many as another.
+    pub(super) fn greediest_of_streams<'a, D: Ord>(&'a self, domain: impl Fn(&'a C) -> D) -> Option<&'a C> {
+        let is_over = self.whole.streams > self.budget.streams;
+        is_over.then(|| self.greediest_by(|usage| usage.streams, self.most_streams() / 2, domain)).flatten()
+    }
+
+    /// Of the clients with a part above `least`, the one whose part times that of its `domain` is the largest. So accounts of one
+    /// domain that keep a little less each than somebody at another one go before it, and one that keeps little is not blamed for
+    /// a domain that many others use.
+    fn greediest_by<'a, D: Ord>(
+        &'a self,
+        part: impl Fn(&Usage) -> usize,
+        least: usize,
+        domain: impl Fn(&'a C) -> D,
+    ) -> Option<&'a C> {
         let mut domains: BTreeMap<D, usize> = BTreeMap::new();
         for (client, usage) in &self.clients {
             *domains.entry(domain(client)).or_default() += part(usage);
         }
         let greed = |&(client, usage): &(&'a C, &Usage)| part(usage) as f64 * domains[&domain(client)] as f64;
-        let clients = self.clients.iter();
+        let clients = self.clients.iter().filter(|(_, usage)| part(usage) > least);
         clients.max_by(|one, other| greed(one).total_cmp(&greed(other))).map(|(client, _)| client)
     }
 }
@@ -195,6 +244,34 @@ mod tests {
     fn whoever_keeps_half_of_what_may_be_written_leaves_half_of_the_rest_to_the_next() {
         let ledger = ledger(&[("a", Usage { written: 500, ..Usage::default() })]);
         assert_eq!((ledger.room_to_write(&"a"), ledger.room_to_write(&"b")), (0, 250));
+    }
+
+    fn streams(count: usize) -> Usage {
+        Usage { streams: count, ..Usage::default() }
+    }
+
+    #[test]
+    fn who_has_two_fewer_streams_than_another_may_open_one_even_if_all_are_in_use() {
+        let mut ledger = ledger(&[("a@x", streams(7)), ("b@x", streams(3))]);
+        let room = |ledger: &Ledger<_>| ["a@x", "b@x", "c@x"].map(|client| ledger.room_for_streams(&client));
+        assert_eq!(room(&ledger), [0, 2, 3]);
+        ledger.replace(&"a@x", &streams(7), &streams(4));
+        assert_eq!(room(&ledger), [0, 0, 2]);
+        ledger.replace(&"a@x", &streams(4), &Usage::default());
+        assert_eq!(room(&ledger), [4, 2, 4]);
+    }
+
+    #[test]
+    fn a_stream_is_given_up_by_nobody_who_has_at_most_half_as_many_as_another() {
+        let public = ["a@public", "b@public", "c@public", "d@public"].map(|client| (client, streams(2)));
+        let all = [&public[..], &[("eve@evil", streams(4))]].concat();
+        let mut ledger = ledger(&all);
+        assert_eq!(ledger.greediest_of_streams(|client| domain(client)), Some(&"eve@evil"));
+        ledger.replace(&"eve@evil", &streams(4), &streams(3));
+        let greediest = ledger.greediest_of_streams(|client| domain(client));
+        assert!(greediest.is_some_and(|client| domain(client) == "public"), "the whole domain has much more");
+        ledger.replace(&"eve@evil", &streams(3), &streams(2));
+        assert_eq!(ledger.greediest_of_streams(|client| domain(client)), None, "all are within the limit");
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl Stream {
         }
     }
 
+    /// Breaks it off, whether the application knows of it or not.
+    pub(super) fn give_up(&mut self, reason: ResetReason) {
+        self.reset(reason);
+        self.release_unknown();
+    }
+
     fn tell_reset(&mut self, reason: ResetReason) {
         self.send.abandon();
         self.target = None;

@@ -295,6 +295,17 @@ impl Streams {
         self.room_for_streams = room;
     }
 
+    /// Breaks off the newest stream that is in use, in favour of other sessions; false when there is none.
+    pub(super) fn give_up_newest(&mut self) -> bool {
+        let mut newest_first = self.streams.iter().rev();
+        let Some(id) = newest_first.find(|(_, stream)| stream.close_reason().is_none()).map(|(id, _)| *id)
+        else {
+            return false;
+        };
+        self.with(id, |stream| stream.give_up(ResetReason::TooManyStreams));
+        true
+    }
+
     /// Bytes that are kept in both directions.
     pub fn buffered_bytes(&self) -> usize {
         self.totals.queued + self.totals.unread

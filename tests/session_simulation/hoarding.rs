@@ -167,6 +167,68 @@ fn one_account_gets_no_more_than_its_share_of_the_streams() {
     assert!(arena.download(SECOND) > 0, "a newcomer finds no room");
 }
 
+/// Names of accounts, at these domains in turn.
+fn accounts(count: usize, domains: &[&str]) -> Vec<String> {
+    (0..count).map(|n| format!("hoarder{n}@{}/r", domains[n % domains.len()])).collect()
+}
+
+/// Bounds that let so many accounts in.
+fn many_accounts() -> Config {
+    Config { handshakes_per_minute: 10_000, queue_total: 128 << 20, ..config() }
+}
+
+/// A session of each account.
+fn attack_as(arena: &mut Arena, accounts: &[String]) {
+    for from in accounts {
+        arena.attack_as(from);
+        arena.say(from, &[Frame::Ping], 0);
+    }
+}
+
+/// One account after the other opens as many streams as it is let, and keeps them.
+fn hoard_streams(arena: &mut Arena, accounts: &[String], first: u64, max_streams: usize) {
+    let each = (max_streams / 2).min(5 * max_streams / accounts.len()) as u64;
+    for from in accounts {
+        for numbers in (first..first + each).collect::<Vec<_>>().chunks(20) {
+            let opens: Vec<_> = numbers.iter().map(|stream| open(*stream, "idle")).collect();
+            arena.say(from, &opens, 0);
+        }
+    }
+}
+
+/// Many accounts take all streams that there are. Whoever was there before and has few keeps them, and who comes later gets one.
+fn whoever_has_few_streams_keeps_them(count: usize, domains: &[&str]) {
+    let config = Config { max_streams: 1000, ..many_accounts() };
+    let mut arena = Arena::new(config.clone());
+    arena.connect("source");
+    arena.connect("source");
+    arena.download(SECOND);
+    let hoarders = accounts(count, domains);
+    attack_as(&mut arena, &hoarders);
+    hoard_streams(&mut arena, &hoarders, 0, config.max_streams);
+    assert!(arena.streams() >= 999, "{} streams, and all should be in use", arena.streams());
+    assert!(arena.download(SECOND) > 0);
+    let newcomer = format!("newcomer@{}/r", domains[0]);
+    arena.attack_as(&newcomer);
+    let before = arena.streams();
+    arena.say(&newcomer, &[open(0, "sink")], 0);
+    assert_eq!(arena.streams() - before, 1, "{count} accounts leave no stream to a newcomer");
+    arena.connect("source");
+    assert!(arena.download(SECOND) > 0);
+    hoard_streams(&mut arena, &hoarders, 10_000, config.max_streams);
+    assert!(arena.download(SECOND) > 0);
+    assert_eq!(arena.ends, [], "{count} accounts take a stream from one who has few");
+}
+
+#[test]
+fn many_accounts_that_take_all_streams_leave_one_to_a_newcomer_and_those_to_others_that_they_have() {
+    for count in [13, 40, 200] {
+        whoever_has_few_streams_keeps_them(count, &["evil"]);
+        whoever_has_few_streams_keeps_them(count, &["x"]);
+        whoever_has_few_streams_keeps_them(count, &["evil", "vile", "live"]);
+    }
+}
+
 #[test]
 fn what_sessions_that_are_over_leave_unread_counts_as_well() {
     let mut arena = Arena::new(config());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::ways::open_paths;
 use super::{Ended, Endpoint, HalfOpenKey, Place, Session, SessionKey, TimerKey, Way};
@@ -13,7 +13,7 @@ use crate::session::frame::SessionClose;
 use crate::session::ledger::Usage;
 use crate::session::price;
 use crate::session::sender::User;
-use crate::session::streams::StreamEvent;
+use crate::session::streams::{StreamEvent, Streams};
 
 impl Endpoint {
     /// Does everything that follows from a change to a session: events for its streams, paths that it wants, a place in
@@ -65,6 +65,7 @@ impl Endpoint {
     /// When more is kept than there may be, the greediest client loses its largest session. Applications can be
     /// made to wait, but peers have been given credit, each its own.
     pub(super) fn shed(&mut self, now: Instant) {
+        self.shed_streams(now);
         while let Some(key) = self.greediest_session() {
             self.end_session(now, key, CloseReason::Overflow, Some(SessionClose::Limits));
             self.discard_unread(key);
@@ -73,11 +74,28 @@ impl Endpoint {
 
     /// The largest session of the client that has to give something back, if one has to.
     fn greediest_session(&self) -> Option<SessionKey> {
-        let client = self.ledger.greediest(|client| client.as_ref().map(|jid| jid.domain().as_str()))?;
+        let client = self.ledger.greediest(domain_of)?;
         let living = self.sessions.iter().map(|(key, session)| (key, &session.client, session.usage));
         let ended = self.ended.iter().map(|(key, ended)| (key, &ended.client, ended.usage));
         let own = living.chain(ended).filter(|(_, owner, _)| *owner == client);
         own.max_by_key(|(.., usage)| usage.bytes()).map(|(key, ..)| *key)
+    }
+
+    /// When somebody has opened more streams than are free, whoever has most loses as many.
+    fn shed_streams(&mut self, now: Instant) {
+        while let Some(key) = self.session_with_most_streams() {
+            if !self.streams_of(key).is_some_and(Streams::give_up_newest) {
+                return;
+            }
+            self.after_change(now, key);
+        }
+    }
+
+    /// The session with the most streams of the client that has to give one up, if one has to.
+    fn session_with_most_streams(&self) -> Option<SessionKey> {
+        let client = self.ledger.greediest_of_streams(domain_of)?;
+        let own = self.sessions.iter().filter(|(_, session)| session.client == *client);
+        own.max_by_key(|(_, session)| session.usage.streams).map(|(key, _)| *key)
     }
 
     /// What was not read of a session that is over is given up, too.
@@ -222,6 +240,11 @@ impl Endpoint {
             self.send_block(now, path, block);
         }
     }
+}
+
+/// The domain of a client.
+fn domain_of(client: &Option<BareJid>) -> Option<&str> {
+    client.as_ref().map(|jid| jid.domain().as_str())
 }
 
 fn remove(index: &mut BTreeMap<FullJid, BTreeSet<SessionKey>>, jid: &FullJid, key: SessionKey) {
