@@ -1,8 +1,11 @@
 //! Clients that call for more answers than a server reads.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 use xmpp_parsers::jid::FullJid;
 
+use super::account::{FEW, LEAST, MOST, MOST_KEPT, UNKNOWN};
 use super::*;
 
 const VIA: AccountId = AccountId(1);
@@ -308,17 +311,7 @@ proptest! {
             }
             let Some(account) = shares.accounts.get(&VIA) else { continue };
             prop_assert_eq!(shares.waiting, account.waiting());
-            let kept = account.clients.values().map(|entry| entry.kept).sum::<usize>();
-            prop_assert_eq!(account.kept, kept);
-            prop_assert_eq!(account.total, account.unread.iter().map(|written| written.bytes).sum::<usize>());
-            for (client, entry) in &account.clients {
-                let unread = account.unread.iter().filter(|written| written.client == *client);
-                prop_assert_eq!(entry.unread, unread.map(|written| written.bytes).sum::<usize>());
-                prop_assert_eq!(entry.kept, entry.waiting.iter().map(Answer::price).sum::<usize>());
-                let turns = account.turns.iter().filter(|other| *other == client).count();
-                prop_assert_eq!(turns, usize::from(!entry.waiting.is_empty()));
-                prop_assert!(entry.unread > 0 || !entry.waiting.is_empty(), "an entry for nothing");
-            }
+            account.check();
         }
     }
 }
