@@ -23,6 +23,10 @@ pub(super) const FEW: usize = 512;
 /// What the answers that wait at one account may take in memory, in bytes at their prices, shared fairly among its clients. A client
 /// alone may have half of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
 pub(super) const MOST_KEPT: usize = 512 * 1024;
+/// So much of a client's may wait whatever others have waiting, in bytes at their prices: some sixteen answers, and a path that is new or
+/// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a bytestream. With a
+/// thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
+pub(super) const ALWAYS_KEPT: usize = 8 * 1024;
 
 /// Clients whose answers wait that are looked at after each sign that the server has read something, and the next ones after the next
 /// sign: what that costs does not grow with how many wait.
@@ -131,7 +135,7 @@ impl<C: Clone + Ord> Account<C> {
     /// Whether the answers of a client that wait take so much that no more of them should be due.
     pub(super) fn is_full(&self, client: &C) -> bool {
         let own = self.clients.get(client).map_or(0, |entry| entry.kept);
-        fair_share::room(MOST_KEPT, self.kept, own) == 0
+        own >= ALWAYS_KEPT && fair_share::room(MOST_KEPT, self.kept, own) == 0
     }
 
     /// A path by which the client should be asked something: its answers wait, and nothing on its way to it would show what was
