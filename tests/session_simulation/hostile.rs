@@ -393,3 +393,26 @@ fn a_session_has_no_more_than_so_many_paths_and_keeps_those_that_are_used() {
     }
     assert_eq!(1 + 200 - closed, 32);
 }
+
+/// A client with so many paths could otherwise have as many stanzas sent at once, before everybody's packets.
+#[test]
+fn a_session_that_broke_the_protocol_is_closed_by_one_block_however_many_paths_it_has() {
+    let mut now = Instant::now();
+    let mut bridge = bridge(now, Config::default());
+    let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    for n in 1..32 {
+        let other = jid(&format!("eve{n}@x/r"));
+        client.send(&mut bridge, now, &[Frame::Jids { serial: n, jids: vec![other.clone()] }]);
+        client.open_path(&mut bridge, now, other);
+        let stanzas = wait(&mut bridge, &mut now, SECOND / 10);
+        stanzas.iter().for_each(|transmit| answer(&mut bridge, now, transmit));
+    }
+    client.send(&mut bridge, now, &[ack(1 << 40..(1 << 40) + 1)]);
+    let stanzas = sent(&mut bridge, now);
+    assert_eq!(client.closed(&stanzas), Some(SessionClose::ProtocolViolation));
+    assert_eq!(stanzas.iter().filter(|transmit| iq_of(&transmit.stanza).is_some()).count(), 1);
+    let id = client.send(&mut bridge, now, &[Frame::Ping]);
+    let refusal = Outgoing::Refusal { id };
+    let is_told = sent(&mut bridge, now).iter().any(|transmit| transmit.stanza == refusal);
+    assert!(is_told, "whoever has missed it learns from the next block that the bytestream is no more");
+}

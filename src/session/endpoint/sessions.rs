@@ -209,7 +209,12 @@ impl Endpoint {
         session.waits_at.drain(..).for_each(|account| self.senders.leave(account, user));
         self.senders.prune();
         for id in std::mem::take(&mut session.ways) {
-            self.close_way(now, id);
+            // A bridge's would go before everything else, and a client can have it end many paths at once. A genuine client learns from
+            // the farewell, or from the answer to its next block.
+            if session.caller.is_some() {
+                self.say_close(now, id);
+            }
+            self.forget_way(now, id);
         }
         for jid in &session.indexed {
             remove(&mut self.by_jid, jid, key);
@@ -233,7 +238,9 @@ impl Endpoint {
         let (Some(reason), Some(session)) = (farewell, self.sessions.get_mut(&key)) else { return };
         let works =
             |way: &Way| way.is_open() && self.accounts.get(&way.via).is_some_and(|account| account.is_online);
-        let path = session.ways.iter().find(|id| self.ways.get(id).is_some_and(works)).copied();
+        let ways = session.ways.iter().filter_map(|id| Some((*id, self.ways.get(id)?)));
+        // The one by which something came last is the likeliest to carry something.
+        let path = ways.filter(|(_, way)| works(way)).max_by_key(|(_, way)| way.last_heard).map(|(id, _)| id);
         let entropy = &mut *self.entropy;
         let block = session.state.as_mut().and_then(|state| state.farewell(reason, entropy));
         if let (Some(path), Some(block)) = (path, block) {

@@ -287,19 +287,13 @@ impl Endpoint {
     }
 
     /// Tells the peer that a bytestream is closed. What that costs is the client's.
-    fn say_close(&mut self, now: Instant, id: PathId) {
+    pub(super) fn say_close(&mut self, now: Instant, id: PathId) {
         let Some(way) = self.ways.get(&id) else { return };
         let (via, to, sid) = (way.via, way.peer.clone(), way.sid.to_string());
         let (client, bytes) = (way.client, CLOSE + to.as_str().len());
         self.charge(now, via, client, bytes);
         let iq = IqId::generate(&mut *self.entropy);
         self.control.push_back(Transmit { via, to, stanza: Outgoing::Close { iq, sid } });
-    }
-
-    /// Closes the bytestream of a path whose session is over.
-    pub(super) fn close_way(&mut self, now: Instant, id: PathId) {
-        self.say_close(now, id);
-        self.forget_way(now, id);
     }
 
     /// A path is no more.
