@@ -109,9 +109,15 @@ impl<C: Ord + Clone> Ledger<C> {
         self.clients_by_streams.last_key_value().map_or(0, |(streams, _)| *streams)
     }
 
-    /// How many more bytes may be taken from a client's applications.
+    /// How many more bytes may be taken from a client's applications: as long as it has fewer than are free, and always an equal part
+    /// of half of what there is for all. So those who never acknowledge anything leave room to those who come.
     pub(super) fn room_to_write(&self, client: &C) -> usize {
-        self.room(client, self.budget.written, |usage| usage.written)
+        let free = self.room(client, self.budget.written, |usage| usage.written);
+        if !self.is_shared {
+            return free;
+        }
+        let own = self.clients.get(client).map_or(0, |usage| usage.written);
+        free.max((self.budget.written / 2 / self.clients.len().max(1)).saturating_sub(own))
     }
 
     /// How many more streams a client may open: as long as it has fewer than are free, or at least two fewer than another one. So
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn whoever_keeps_half_of_what_may_be_written_leaves_half_of_the_rest_to_the_next() {
-        let ledger = ledger(&[("a", Usage { written: 500, ..Usage::default() })]);
+        let ledger = ledger(&[("a", Usage { written: 500, ..Usage::default() }), ("b", received(1))]);
         assert_eq!((ledger.room_to_write(&"a"), ledger.room_to_write(&"b")), (0, 250));
     }
 
@@ -272,6 +278,14 @@ mod tests {
         assert!(greediest.is_some_and(|client| domain(client) == "public"), "the whole domain has much more");
         ledger.replace(&"eve@evil", &streams(3), &streams(2));
         assert_eq!(ledger.greediest_of_streams(|client| domain(client)), None, "all are within the limit");
+    }
+
+    #[test]
+    fn whoever_comes_when_all_is_taken_may_still_write_an_equal_part_of_a_half() {
+        let written = |bytes| Usage { written: bytes, ..Usage::default() };
+        let ledger =
+            ledger(&[("a", written(700)), ("b", written(299)), ("c", written(1)), ("d", received(1))]);
+        assert_eq!(["a", "b", "c", "d"].map(|client| ledger.room_to_write(&client)), [0, 0, 124, 125]);
     }
 
     #[test]

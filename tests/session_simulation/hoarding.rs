@@ -229,6 +229,35 @@ fn many_accounts_that_take_all_streams_leave_one_to_a_newcomer_and_those_to_othe
     }
 }
 
+/// Many accounts download and acknowledge nothing of it.
+fn newcomers_rate_beside_accounts_that_never_acknowledge(count: usize) -> usize {
+    let mut arena = Arena::new(many_accounts());
+    let hoarders = accounts(count, &["x"]);
+    attack_as(&mut arena, &hoarders);
+    for from in &hoarders {
+        arena.say(from, &(0..8).map(|stream| open(stream, "source")).collect::<Vec<_>>(), 0);
+    }
+    for _ in 0..10 {
+        hoarders.iter().for_each(|from| arena.say(from, &[Frame::Ping], 0));
+        arena.download(SECOND);
+    }
+    arena.connect("source");
+    arena.download(3 * SECOND);
+    let rate = arena.download(SECOND);
+    assert_eq!(arena.ends, []);
+    rate
+}
+
+#[test]
+fn many_accounts_that_never_acknowledge_do_not_slow_a_newcomer_down() {
+    let idle = newcomers_rate_beside_accounts_that_never_acknowledge(0);
+    for (count, part) in [(13, 2), (40, 2), (200, 10)] {
+        let rate = newcomers_rate_beside_accounts_that_never_acknowledge(count);
+        println!("{count} accounts: {rate} bytes in a second, {idle} without them");
+        assert!(rate * part > idle, "{count} accounts leave {rate} bytes of {idle} in a second");
+    }
+}
+
 #[test]
 fn what_sessions_that_are_over_leave_unread_counts_as_well() {
     let mut arena = Arena::new(config());
