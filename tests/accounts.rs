@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_server::ChatServer;
-use hexchat_lab::Kind;
+use hexchat_lab::{Kind, on_both_servers};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 use hexchat_pt::xmpp::swift::Swift;
 use hexchat_pt::xmpp::{
@@ -309,35 +309,16 @@ async fn a_restarted_server_finds_us_under_the_same_name(kind: Kind) {
     assert_eq!(fates, [1, 2]);
 }
 
-/// Runs every test at both chat servers.
-macro_rules! on_both_servers {
-    ($($name:ident)*) => {
-        mod on_prosody {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(hexchat_lab::Kind::Prosody).await;
-            })*
-        }
-
-        mod on_ejabberd {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(hexchat_lab::Kind::Ejabberd).await;
-            })*
-        }
-    };
-}
-
 on_both_servers! {
-    two_accounts_exchange_requests_over_starttls_and_direct_tls
-    a_ping_from_a_peer_is_answered
-    a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again
-    a_certificate_for_another_domain_is_refused
-    a_wrong_password_reaches_the_server_once
-    a_cut_connection_is_resumed_and_loses_nothing
-    a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for
-    ten_thousand_requests_arrive_in_order_and_are_acknowledged
-    another_login_with_the_same_resource_is_named_and_not_fought
-    a_stalled_connection_is_noticed
-    a_restarted_server_finds_us_under_the_same_name
+    async fn two_accounts_exchange_requests_over_starttls_and_direct_tls;
+    async fn a_ping_from_a_peer_is_answered;
+    async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again;
+    async fn a_certificate_for_another_domain_is_refused;
+    async fn a_wrong_password_reaches_the_server_once;
+    async fn a_cut_connection_is_resumed_and_loses_nothing;
+    async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for;
+    async fn ten_thousand_requests_arrive_in_order_and_are_acknowledged;
+    async fn another_login_with_the_same_resource_is_named_and_not_fought;
+    async fn a_stalled_connection_is_noticed;
+    async fn a_restarted_server_finds_us_under_the_same_name;
 }

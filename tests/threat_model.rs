@@ -38,7 +38,7 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|next| next == '_' || next.is_ascii_lowercase() || next.is_ascii_digit())
 }
 
-/// The names of all functions of the sources and tests.
+/// The names of all tests, in the sources too.
 fn tests() -> BTreeSet<String> {
     let mut folders: Vec<PathBuf> =
         ["src", "tests", "pt-spec-tests"].map(|folder| root().join(folder)).into();
@@ -49,18 +49,79 @@ fn tests() -> BTreeSet<String> {
             if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                names.extend(functions(&fs::read_to_string(path).unwrap()));
+                names.extend(tests_in(&fs::read_to_string(path).unwrap()));
             }
         }
     }
     names
 }
 
-fn functions(text: &str) -> Vec<String> {
-    let heads =
-        text.lines().filter_map(|line| line.trim_start().strip_prefix("async ").or(Some(line.trim_start())));
-    let names = heads.filter_map(|line| line.strip_prefix("fn ")?.split('(').next());
-    names.map(str::to_owned).collect()
+/// The names of the functions that are run as tests: those with an attribute that says so, and those that the lab's macro makes
+/// tests of.
+fn tests_in(text: &str) -> Vec<String> {
+    let (mut names, mut is_test, mut is_in_macro) = (Vec::new(), false, false);
+    for line in text.lines() {
+        match line {
+            "on_both_servers! {" => is_in_macro = true,
+            "}" => is_in_macro = false,
+            _ => {}
+        }
+        let code = line.trim_start();
+        if code == "#[test]" || code.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if let Some(name) = function_in(code) {
+            let is_in_macros_first_level = is_in_macro && line.len() - code.len() == 4;
+            if std::mem::take(&mut is_test) || is_in_macros_first_level {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The name of the function that begins in this line.
+fn function_in(code: &str) -> Option<&str> {
+    let head = code.strip_prefix("async ").unwrap_or(code).strip_prefix("fn ")?;
+    head.split(['(', ';']).next()
+}
+
+#[test]
+fn only_what_is_run_as_a_test_counts_as_one() {
+    let text = "
+#[cfg(test)]
+mod tests {
+    fn a_helper() {}
+
+    #[test]
+    #[ignore = \"slow\"]
+    fn a_test() {
+        fn a_helper_in_a_test() {}
+    }
+
+    proptest! {
+        #[test]
+        fn a_property(
+            x in 0..1,
+        ) {}
+    }
+}
+
+#[tokio::test(flavor = \"multi_thread\")]
+async fn an_async_test() {}
+
+async fn an_async_helper() {}
+
+on_both_servers! {
+    fn a_test_on_both(kind) {
+        fn a_helper_in_a_macro() {}
+    }
+    async fn an_async_test_on_both;
+}
+
+fn a_helper_behind_all() {}
+";
+    let tests = ["a_test", "a_property", "an_async_test", "a_test_on_both", "an_async_test_on_both"];
+    assert_eq!(tests_in(text), tests);
 }
 
 fn root() -> &'static Path {

@@ -6,6 +6,7 @@ mod target;
 mod transfer;
 
 pub(crate) use half::{Half, write_private};
+pub(crate) use hexchat_lab::on_both_servers;
 pub(crate) use lab::{Lab, Route};
 pub(crate) use target::{Target, connect};
 pub(crate) use transfer::{
@@ -17,25 +18,3 @@ use std::time::Duration;
 /// What no single step of a test may take longer than: after this time without a sign of life, both applications must
 /// have seen their connections closed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Writes a test once for both chat servers.
-macro_rules! on_both_servers {
-    ($(fn $name:ident($kind:ident) $body:block)*) => {
-        $(mod $name {
-            use super::*;
-
-            fn run($kind: hexchat_lab::Kind) $body
-
-            #[test]
-            fn on_prosody() {
-                run(hexchat_lab::Kind::Prosody);
-            }
-
-            #[test]
-            fn on_ejabberd() {
-                run(hexchat_lab::Kind::Ejabberd);
-            }
-        })*
-    };
-}
-pub(crate) use on_both_servers;

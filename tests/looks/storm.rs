@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hexchat_lab::Kind;
+use hexchat_lab::{Kind, on_both_servers};
 use tokio::time::sleep;
 use xmpp_parsers::minidom::Element;
 
@@ -273,12 +273,6 @@ async fn ten_thousand_random_stanzas_change_nothing(kind: Kind) {
     }
 }
 
-#[tokio::test]
-async fn ten_thousand_random_stanzas_change_nothing_on_prosody() {
-    ten_thousand_random_stanzas_change_nothing(Kind::Prosody).await;
-}
-
-#[tokio::test]
-async fn ten_thousand_random_stanzas_change_nothing_on_ejabberd() {
-    ten_thousand_random_stanzas_change_nothing(Kind::Ejabberd).await;
+on_both_servers! {
+    async fn ten_thousand_random_stanzas_change_nothing;
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use hexchat_lab::Kind;
+use hexchat_lab::{Kind, on_both_servers};
 
 use crate::answers::compare;
 use crate::last_word::{assert_answers, until_delivered};
@@ -208,30 +208,11 @@ async fn a_feigned_stream_error_delays_no_login(kind: Kind) {
     }
 }
 
-/// Writes a test once for both chat servers.
-macro_rules! on_both_servers {
-    ($($name:ident)*) => {
-        $(mod $name {
-            use hexchat_lab::Kind;
-
-            #[tokio::test]
-            async fn on_prosody() {
-                super::$name(Kind::Prosody).await;
-            }
-
-            #[tokio::test]
-            async fn on_ejabberd() {
-                super::$name(Kind::Ejabberd).await;
-            }
-        })*
-    };
-}
-
 on_both_servers! {
-    odd_stanzas_get_slixmpps_answers
-    what_was_sent_before_a_login_keeps_no_account_away
-    a_contacts_presence_keeps_no_account_away
-    a_feigned_stream_error_delays_no_login
+    async fn odd_stanzas_get_slixmpps_answers;
+    async fn what_was_sent_before_a_login_keeps_no_account_away;
+    async fn a_contacts_presence_keeps_no_account_away;
+    async fn a_feigned_stream_error_delays_no_login;
 }
 
 #[tokio::test]

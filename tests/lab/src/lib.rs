@@ -4,6 +4,7 @@
 //! of labs can run side by side. Every process is ended by its own pid when its owner is dropped, and also when the owner
 //! is killed (see [`process`]).
 
+mod both;
 pub mod ca;
 pub mod control;
 pub mod cutter;

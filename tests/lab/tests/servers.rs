@@ -15,34 +15,13 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hexchat_lab::server::DOMAIN;
-use hexchat_lab::{ChatServer, Kind, Rate};
+use hexchat_lab::{ChatServer, Rate, on_both_servers};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// How long a server may take to say something.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A test for each kind of server, which run side by side.
-macro_rules! on_both_servers {
-    ($(fn $name:ident($kind:ident) $body:block)*) => {$(
-        mod $name {
-            use super::*;
-
-            fn run($kind: Kind) $body
-
-            #[test]
-            fn prosody() {
-                run(Kind::Prosody);
-            }
-
-            #[test]
-            fn ejabberd() {
-                run(Kind::Ejabberd);
-            }
-        }
-    )*};
-}
 
 /// A chat client that knows just enough.
 struct Client<S> {
