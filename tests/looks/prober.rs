@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hexchat_lab::ChatServer;
-use hexchat_lab::server::DOMAIN;
+use hexchat_lab::server::name_and_domain;
 use sasl::common::Credentials;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
@@ -50,13 +50,15 @@ impl Prober {
 
     /// The same, with this resource, or one that the server chooses if it is empty.
     pub(crate) async fn log_in_as(server: &ChatServer, user: &str, resource: &str) -> Self {
-        let tls = connect_tls(server.tls_address(), server.ca_file()).await;
+        let (name, domain) = name_and_domain(user);
+        let header = || StreamHeader { to: Some(Cow::Borrowed(domain)), from: None, id: None };
+        let tls = connect_tls(server.tls_address(), server.ca_file(), domain).await;
         let timeouts = Timeouts { read_timeout: PATIENCE * 10, response_timeout: PATIENCE };
         let pending =
             initiate_stream(BufStream::new(tls), ns::JABBER_CLIENT, header(), timeouts).await.unwrap();
         let (features, stream) = pending.recv_features::<FallibleStreamElement>().await.unwrap();
         let credentials =
-            Credentials::default().with_username(user).with_password(ChatServer::password(user));
+            Credentials::default().with_username(name).with_password(ChatServer::password(user));
         let mechanisms = features.sasl_mechanisms;
         let stream = client_login(stream, mechanisms, credentials).await.unwrap();
         let pending = stream.send_header(header()).await.unwrap();
@@ -161,16 +163,12 @@ impl Prober {
     }
 }
 
-fn header() -> StreamHeader<'static> {
-    StreamHeader { to: Some(Cow::Borrowed(DOMAIN)), from: None, id: None }
-}
-
-async fn connect_tls(address: SocketAddr, ca_file: &Path) -> TlsStream<TcpStream> {
+async fn connect_tls(address: SocketAddr, ca_file: &Path, domain: &str) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let tcp = TcpStream::connect(address).await.unwrap();
     tcp.set_nodelay(true).unwrap();
-    let name = ServerName::try_from(DOMAIN).unwrap();
+    let name = ServerName::try_from(domain.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap()
 }

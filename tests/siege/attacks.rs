@@ -1,14 +1,16 @@
 //! What hostile clients do. Each attack goes on until it is told to stop: who is thrown out comes again, as often as the
 //! bridge lets him in.
 
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hexchat_pt::session::frame::Frame;
 
+use crate::deeds::Deeds;
 use crate::intruder::{Intruder, SessionId};
-use crate::siege::{Camp, INTRUDERS, MAX_SESSIONS};
+use crate::siege::{Camp, INTRUDERS, MAX_SESSIONS, crowd};
 use crate::target::DOWNLOAD;
 
 /// How long an attacker who was thrown out, or not let in, waits before he tries again: 20 times a minute. The bridge of these
@@ -33,40 +35,68 @@ async fn intruders(camp: &Camp) -> Vec<Intruder> {
     intruders
 }
 
+/// What all of them have done.
+fn deeds_of(intruders: Vec<Intruder>) -> Deeds {
+    intruders.into_iter().map(Intruder::into_deeds).fold(Deeds::default(), Deeds::and)
+}
+
 /// A session, as soon as the bridge lets one in; none when the attack is over before.
 async fn let_in(eve: &mut Intruder, camp: &Camp) -> Option<SessionId> {
     while !camp.is_over() {
         if let Some(session) = eve.shake_hands().await {
             return Some(session);
         }
-        camp.take_position();
         eve.rest(COMES_AGAIN).await;
     }
     None
 }
 
-/// Keeps as many sessions as the bridge lets it, of those that `begin` has made something of.
-async fn hold(eve: &mut Intruder, camp: &Camp, wanted: usize, begin: impl AsyncFn(&mut Intruder, SessionId)) {
+/// Keeps as many sessions for each as the bridge lets it, of those that `begin` has made something of. In position when
+/// everybody has tried, and there are sessions.
+async fn hold(
+    intruders: &mut [Intruder],
+    camp: &Camp,
+    wanted: usize,
+    begin: impl AsyncFn(&mut Intruder, SessionId),
+) {
     let mut said = Instant::now();
     while !camp.is_over() {
-        for _ in eve.open_sessions().len()..wanted {
-            let Some(session) = eve.shake_hands().await else { break };
-            begin(eve, session).await;
+        join_all(intruders.iter_mut().map(|eve| fill_up(eve, camp, wanted, &begin))).await;
+        if intruders.iter().any(|eve| !eve.open_sessions().is_empty()) {
+            camp.take_position();
         }
-        camp.take_position();
-        eve.rest(COMES_AGAIN).await;
+        join_all(intruders.iter_mut().map(|eve| eve.rest(COMES_AGAIN))).await;
         if said.elapsed() >= KEEP_ALIVE {
             said = Instant::now();
-            for session in eve.open_sessions() {
-                eve.say(session, &[Frame::Ping]).await;
-            }
+            join_all(intruders.iter_mut().map(ping_in_all)).await;
         }
+    }
+}
+
+async fn fill_up(
+    eve: &mut Intruder,
+    camp: &Camp,
+    wanted: usize,
+    begin: &impl AsyncFn(&mut Intruder, SessionId),
+) {
+    for _ in eve.open_sessions().len()..wanted {
+        if camp.is_over() {
+            break;
+        }
+        let Some(session) = eve.shake_hands().await else { break };
+        begin(eve, session).await;
+    }
+}
+
+async fn ping_in_all(eve: &mut Intruder) {
+    for session in eve.open_sessions() {
+        eve.say(session, &[Frame::Ping]).await;
     }
 }
 
 /// Downloads without reading: claims that requests were answered that it has not seen, and acknowledges packets that it has
 /// not got. Ids are guessed as a counter goes on from those that were seen, and at random.
-pub(crate) async fn claim_what_never_came(camp: Camp) {
+pub(crate) async fn claim_what_never_came(camp: Camp) -> Deeds {
     let mut eve = camp.intruder(INTRUDERS[0]).await;
     while let Some(session) = let_in(&mut eve, &camp).await {
         eve.ids.clear();
@@ -86,6 +116,7 @@ pub(crate) async fn claim_what_never_came(camp: Camp) {
         }
         eve.rest(COMES_AGAIN).await;
     }
+    eve.into_deeds()
 }
 
 /// Ids that may be those of requests to come. A guess that comes too early is in vain, and what it would have answered fills
@@ -139,7 +170,7 @@ fn number_of(id: &str, prefix: &str) -> Option<u64> {
 }
 
 /// Sends small blocks, so many in a second, and reads no answer: each is to be answered with its id.
-async fn send_small_blocks(camp: Camp, in_a_second: f64, suffix: &str) {
+async fn send_small_blocks(camp: Camp, in_a_second: f64, suffix: &str) -> Deeds {
     let mut eve = camp.intruder(INTRUDERS[0]).await;
     while let Some(session) = let_in(&mut eve, &camp).await {
         camp.take_position();
@@ -155,23 +186,24 @@ async fn send_small_blocks(camp: Camp, in_a_second: f64, suffix: &str) {
         }
         eve.rest(COMES_AGAIN).await;
     }
+    eve.into_deeds()
 }
 
 /// 400 small blocks a second, whose answers are as short as answers can be.
-pub(crate) async fn ask_for_many_answers(camp: Camp) {
-    send_small_blocks(camp, 400.0, "").await;
+pub(crate) async fn ask_for_many_answers(camp: Camp) -> Deeds {
+    send_small_blocks(camp, 400.0, "").await
 }
 
 /// Small blocks whose ids have 2 kB, and so their answers.
-pub(crate) async fn ask_for_long_answers(camp: Camp) {
-    send_small_blocks(camp, 1000.0, &"x".repeat(2000)).await;
+pub(crate) async fn ask_for_long_answers(camp: Camp) -> Deeds {
+    send_small_blocks(camp, 1000.0, &"x".repeat(2000)).await
 }
 
 /// Sends what takes little to send and much to keep: a byte for each of thousands of streams that are never opened, pieces
 /// with gaps between them, packets whose counters are far apart.
-pub(crate) async fn send_small_things(camp: Camp) {
-    let mut eve = camp.intruder(INTRUDERS[0]).await;
-    hold(&mut eve, &camp, 10, async |eve, session| {
+pub(crate) async fn send_small_things(camp: Camp) -> Deeds {
+    let mut intruders = vec![camp.intruder(INTRUDERS[0]).await];
+    hold(&mut intruders, &camp, 10, async |eve, session| {
         let byte =
             |stream, offset| Frame::Data { stream, offset, data: Bytes::from_static(b"x"), fin: false };
         let unopened = (0..5_000).map(|stream| byte(stream, 0));
@@ -186,6 +218,7 @@ pub(crate) async fn send_small_things(camp: Camp) {
         }
     })
     .await;
+    deeds_of(intruders)
 }
 
 /// Fills what a session may keep, but for a part of it: the first byte of each stream never comes.
@@ -209,58 +242,80 @@ async fn leave_gaps(eve: &mut Intruder, session: SessionId, share: f64) {
 }
 
 /// Nine sixteenths of what the bridge keeps for all, in gaps of streams that are never opened.
-pub(crate) async fn keep_gaps(camp: Camp) {
-    let mut eve = camp.intruder(INTRUDERS[0]).await;
-    hold(&mut eve, &camp, 9, async |eve, session| leave_gaps(eve, session, 0.5).await).await;
+pub(crate) async fn keep_gaps(camp: Camp) -> Deeds {
+    let mut intruders = vec![camp.intruder(INTRUDERS[0]).await];
+    hold(&mut intruders, &camp, 9, async |eve, session| leave_gaps(eve, session, 0.5).await).await;
+    deeds_of(intruders)
 }
 
 /// More than the bridge keeps for all, in sessions of three accounts, each of which keeps less than an honest one.
-pub(crate) async fn stay_below_the_greediest(camp: Camp) {
+pub(crate) async fn stay_below_the_greediest(camp: Camp) -> Deeds {
     let mut intruders = intruders(&camp).await;
-    let holding = intruders.iter_mut().take(3).map(|eve| {
-        hold(eve, &camp, 7, async |eve: &mut Intruder, session| leave_gaps(eve, session, 0.4).await)
-    });
-    join_all(holding).await;
+    intruders.truncate(3);
+    hold(&mut intruders, &camp, 7, async |eve, session| leave_gaps(eve, session, 0.4).await).await;
+    deeds_of(intruders)
 }
 
 /// Ten accounts make more sessions together than there may be, and say a word in each now and then.
-pub(crate) async fn hold_all_sessions(camp: Camp) {
+pub(crate) async fn hold_all_sessions(camp: Camp) -> Deeds {
     let mut intruders = intruders(&camp).await;
     let each = MAX_SESSIONS / intruders.len() + 1;
-    join_all(intruders.iter_mut().map(|eve| hold(eve, &camp, each, async |_, _| ()))).await;
+    hold(&mut intruders, &camp, each, async |_, _| ()).await;
+    deeds_of(intruders)
 }
 
-/// Opens as many streams in one session as that may have, to a target that accepts all.
-pub(crate) async fn open_all_streams(camp: Camp) {
-    let mut eve = camp.intruder(INTRUDERS[0]).await;
-    hold(&mut eve, &camp, 1, async |eve, session| {
-        let open = |stream| Frame::Open { stream, target: camp.target.clone() };
-        for streams in (0..1_100).map(open).collect::<Vec<_>>().chunks(100) {
-            eve.say(session, streams).await;
-            eve.rest(Duration::from_millis(100)).await;
-        }
-    })
-    .await;
-}
-
-/// Ten accounts begin handshakes and finish none.
-pub(crate) async fn begin_handshakes_without_end(camp: Camp) {
-    let mut intruders = intruders(&camp).await;
-    let start = Instant::now();
-    while !camp.is_over() {
-        // By now all places are taken.
-        if start.elapsed() > Duration::from_secs(5) {
-            camp.take_position();
-        }
-        for eve in &mut intruders {
-            eve.begin_handshake().await;
-            eve.rest(Duration::from_millis(50)).await;
-        }
+/// Opens so many streams in a session, to a target that accepts all.
+async fn open_streams(eve: &mut Intruder, session: SessionId, camp: &Camp, count: u64) {
+    let open = |stream| Frame::Open { stream, target: camp.target.clone() };
+    for streams in (0..count).map(open).collect::<Vec<_>>().chunks(100) {
+        eve.say(session, streams).await;
+        eve.rest(Duration::from_millis(100)).await;
     }
 }
 
-/// Only pings, and looks at the ids of what comes from the bridge: returns them.
-pub(crate) async fn watch_ids(camp: Camp) -> Vec<String> {
+/// Opens as many streams in one session as that may have.
+pub(crate) async fn open_all_streams(camp: Camp) -> Deeds {
+    let mut intruders = vec![camp.intruder(INTRUDERS[0]).await];
+    hold(&mut intruders, &camp, 1, async |eve, session| open_streams(eve, session, &camp, 1_100).await).await;
+    deeds_of(intruders)
+}
+
+/// Many accounts of one domain make as many sessions as they are let, with many streams in each.
+pub(crate) async fn come_in_crowds(camp: Camp) -> Deeds {
+    const SESSIONS: usize = 8;
+    const STREAMS: u64 = 50;
+    let mut intruders = Vec::new();
+    for user in crowd() {
+        intruders.push(camp.intruder(&user).await);
+    }
+    hold(&mut intruders, &camp, SESSIONS, async |eve, session| {
+        open_streams(eve, session, &camp, STREAMS).await;
+    })
+    .await;
+    deeds_of(intruders)
+}
+
+/// So many handshakes are begun before those are sent that the figures are about: by then all places are taken.
+const HALF_OPEN: usize = 64;
+
+/// Ten accounts begin handshakes and finish none.
+pub(crate) async fn begin_handshakes_without_end(camp: Camp) -> Deeds {
+    let mut intruders = intruders(&camp).await;
+    let mut begun = 0;
+    while !camp.is_over() {
+        for eve in &mut intruders {
+            begun += usize::from(eve.begin_handshake().await.is_some());
+            eve.rest(Duration::from_millis(50)).await;
+        }
+        if begun >= HALF_OPEN {
+            camp.take_position();
+        }
+    }
+    deeds_of(intruders)
+}
+
+/// Only pings, and tells the ids of what came from the bridge.
+pub(crate) async fn watch_ids(camp: Camp, tell: Sender<Vec<String>>) -> Deeds {
     let mut eve = camp.intruder(INTRUDERS[0]).await;
     let session = eve.shake_hands().await.expect("a session");
     camp.take_position();
@@ -268,7 +323,8 @@ pub(crate) async fn watch_ids(camp: Camp) -> Vec<String> {
         eve.say(session, &[Frame::Ping]).await;
         eve.rest(Duration::from_millis(100)).await;
     }
-    eve.ids
+    tell.send(eve.ids.clone()).expect("somebody who wants to know");
+    eve.into_deeds()
 }
 
 /// How many further paths an attacker tries to open.
@@ -276,20 +332,20 @@ const PATHS: usize = 60;
 /// How many resources he tells of at a time.
 const TOLD: usize = 10;
 
-/// Opens paths of one session from ever further resources: returns how many were granted and have not been closed.
-pub(crate) async fn open_paths_without_end(camp: Camp) -> usize {
+/// Opens paths of one session from ever further resources.
+pub(crate) async fn open_paths_without_end(camp: Camp) -> Deeds {
     let mut eve = camp.intruder(INTRUDERS[0]).await;
     let session = eve.shake_hands().await.expect("a session");
     let mut others = Vec::new();
     for number in 0..PATHS {
         others.push(camp.intruder_at(INTRUDERS[0], &format!("r{number}")).await);
     }
-    let (mut granted, mut number) = (0, 0);
+    let mut number = 0;
     for (told, others) in others.chunks_mut(TOLD).enumerate() {
         let jids = others.iter().map(|other| other.jid().clone()).collect();
         eve.say_and_wait(session, &[Frame::Jids { serial: told as u64 + 1, jids }]).await;
         for other in others {
-            granted += usize::from(other.open_path_of(&eve, session, number).await);
+            other.open_path_of(&eve, session, number).await;
             number += 1;
         }
     }
@@ -301,5 +357,6 @@ pub(crate) async fn open_paths_without_end(camp: Camp) -> usize {
             other.rest(Duration::from_millis(1)).await;
         }
     }
-    granted - others.iter().map(|other| other.closed).sum::<usize>()
+    others.push(eve);
+    deeds_of(others)
 }

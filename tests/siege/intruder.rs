@@ -19,6 +19,7 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 
+use crate::deeds::{Deed, Deeds};
 use crate::prober::Prober;
 
 /// How long the bridge may take to answer a step of a handshake.
@@ -52,10 +53,11 @@ pub(crate) struct Intruder {
     sessions: Vec<Session>,
     /// The ids of the requests that came from the bridge.
     pub(crate) ids: Vec<String>,
-    /// How many bytestreams the bridge has closed.
-    pub(crate) closed: usize,
     /// Whether it answers them.
     pub(crate) answers: bool,
+    /// How many bytestreams the bridge has closed.
+    closed: usize,
+    done: Deeds,
 }
 
 /// Which of an intruder's sessions.
@@ -86,8 +88,19 @@ impl Intruder {
     pub(crate) async fn log_in(server: &ChatServer, user: &str, resource: &str, line: &Line) -> Self {
         let prober = Prober::log_in_as(server, user, resource).await;
         let jid = FullJid::new(&prober.jid).unwrap();
-        let (sessions, ids) = (Vec::new(), Vec::new());
-        Self { prober, jid, line: line.clone(), sessions, ids, closed: 0, answers: true }
+        let (sessions, ids, done) = (Vec::new(), Vec::new(), Deeds::default());
+        Self { prober, jid, line: line.clone(), sessions, ids, answers: true, closed: 0, done }
+    }
+
+    /// What it has done, and what it has still.
+    pub(crate) fn into_deeds(mut self) -> Deeds {
+        let held = self.open_sessions().len();
+        self.done.add(Deed::Held, held);
+        self.done.add(Deed::Ended, self.sessions.len() - held);
+        self.done.add(Deed::Request, self.ids.len());
+        let paths = self.done.count(Deed::Path);
+        self.done.add(Deed::PathHeld, paths.saturating_sub(self.closed));
+        self.done
     }
 
     pub(crate) fn jid(&self) -> &FullJid {
@@ -120,7 +133,9 @@ impl Intruder {
     /// Says the first words of a handshake, unless the bridge refuses the bytestream.
     pub(crate) async fn begin_handshake(&mut self) -> Option<(String, Initiator)> {
         let sid = self.knock().await;
-        self.until_answered(&sid).await.then_some(())?;
+        let is_taken = self.until_answered(&sid).await;
+        self.done.add(if is_taken { Deed::Handshake } else { Deed::Refused }, 1);
+        is_taken.then_some(())?;
         let hello = Hello { credits: Credits { stream: u32::MAX, session: u32::MAX }, resume: None };
         let parsed = sid.parse().unwrap();
         let (initiator, first) =
@@ -144,17 +159,19 @@ impl Intruder {
             requests: 0,
             is_over: false,
         });
+        self.done.add(Deed::Session, 1);
         let session = SessionId(self.sessions.len() - 1);
         self.say(session, &[Frame::Ping]).await;
         Some(session)
     }
 
-    /// A further bytestream of a session of `other`'s, from this account; whether the bridge takes it.
-    pub(crate) async fn open_path_of(&mut self, other: &Self, session: SessionId, number: u64) -> bool {
+    /// Asks for a further bytestream of a session of `other`'s, from this account.
+    pub(crate) async fn open_path_of(&mut self, other: &Self, session: SessionId, number: u64) {
         let key = &other.sessions[session.0].keys.path_key;
         let sid = key.sid(number, &self.jid, &self.line.bridge).to_string();
         self.request(&sid, &open(&sid)).await;
-        self.until_answered(&sid).await
+        let is_taken = self.until_answered(&sid).await;
+        self.done.add(if is_taken { Deed::Path } else { Deed::Refused }, 1);
     }
 
     /// Sends a packet with these frames, under an id that says whose it is.
@@ -170,6 +187,8 @@ impl Intruder {
 
     /// The same, under an id that ends with `suffix`.
     pub(crate) async fn say_as(&mut self, session: SessionId, frames: &[Frame], suffix: &str) -> String {
+        self.done.add(Deed::Packet, 1);
+        self.done.add(Deed::Byte, frames.iter().map(carried).sum());
         let state = &mut self.sessions[session.0];
         let packet = seal(&mut state.sealer, frames);
         state.requests += 1;
@@ -206,8 +225,13 @@ impl Intruder {
         self.say(session, &[Frame::Ack(everything), Frame::SessionCredit { offset: PLENTY }]).await;
     }
 
-    /// Claims that a request of the bridge's has been answered.
+    /// Claims that a request of the bridge's has been answered that has not been seen.
     pub(crate) async fn claim_result(&mut self, id: &str) {
+        self.done.add(Deed::Claim, 1);
+        self.answer(id).await;
+    }
+
+    async fn answer(&mut self, id: &str) {
         let bridge = &self.line.bridge;
         self.prober.send(&format!("<iq type='result' id='{id}' to='{bridge}'/>")).await;
     }
@@ -259,18 +283,24 @@ impl Intruder {
                 self.lose(|session| closed == Some(session.sid.as_str()));
                 self.ids.push(id.to_owned());
                 if self.answers {
-                    self.claim_result(id).await;
+                    self.answer(id).await;
                 }
             }
+            Some("result") if self.session_of(id).is_some() => self.done.add(Deed::Answer, 1),
             // The bridge does not know the session any more.
             Some("error") => {
-                let number = id.split_once('-').and_then(|(number, _)| number.parse::<usize>().ok());
-                if let Some(session) = number.and_then(|number| self.sessions.get_mut(number)) {
+                if let Some(session) = self.session_of(id) {
                     session.is_over = true;
                 }
             }
             _ => {}
         }
+    }
+
+    /// Whose packet was sent under this id.
+    fn session_of(&mut self, id: &str) -> Option<&mut Session> {
+        let number = id.split_once('-')?.0.parse::<usize>().ok()?;
+        self.sessions.get_mut(number)
     }
 
     fn lose(&mut self, is_lost: impl Fn(&Session) -> bool) {
@@ -279,6 +309,11 @@ impl Intruder {
             .filter(|session| is_lost(session))
             .for_each(|session| session.is_over = true);
     }
+}
+
+/// Bytes of a stream.
+fn carried(frame: &Frame) -> usize {
+    if let Frame::Data { data, .. } = frame { data.len() } else { 0 }
 }
 
 fn seal(sealer: &mut Sealer, frames: &[Frame]) -> Vec<u8> {

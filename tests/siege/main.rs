@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `intruder` | a hostile client: logs in, shakes hands, and sends whatever frames and stanzas an attack wants |
 //! | `attacks` | what hostile clients do, each attack a function that goes on until it is told to stop |
+//! | `deeds` | what they have done and what became of it, so that an attack that took no hold shows |
 //! | `genuine` | a genuine client, and what it gets: rate, latency, whether it gets in at all |
 //! | `target` | what streams lead to |
 //! | `siege` | bridge, genuine clients and attack together, and the figures before and meanwhile |
@@ -23,6 +24,7 @@
 )]
 
 mod attacks;
+mod deeds;
 mod genuine;
 #[path = "../halves/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "the tests of both protocols use more of it")]

@@ -13,20 +13,33 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::deeds::{Deed, Deeds};
 use crate::genuine::{Figures, Genuine, Upload};
 use crate::harness::{Half, PATIENCE};
 use crate::intruder::{Intruder, Line};
 use crate::target::Target;
 
-/// The users of hostile clients.
-pub(crate) const INTRUDERS: [&str; 10] =
-    ["eve0", "eve1", "eve2", "eve3", "eve4", "eve5", "eve6", "eve7", "eve8", "eve9"];
+/// The users of hostile clients, at a domain of their own.
+pub(crate) const INTRUDERS: [&str; 10] = [
+    "eve0@crowd.example",
+    "eve1@crowd.example",
+    "eve2@crowd.example",
+    "eve3@crowd.example",
+    "eve4@crowd.example",
+    "eve5@crowd.example",
+    "eve6@crowd.example",
+    "eve7@crowd.example",
+    "eve8@crowd.example",
+    "eve9@crowd.example",
+];
+/// How many accounts there are for attacks that take many.
+const CROWD: usize = 40;
 /// The user of the bridge.
 const BRIDGE: &str = "bob";
 /// The user of the client that is there before the attack.
 const VICTIM: &str = "alice";
-/// The users of those that come while it goes on.
-const NEWCOMERS: [&str; 3] = ["alice2", "alice3", "alice4"];
+/// The users of those that come while it goes on: at the attackers' domain, at the bridge's, and elsewhere.
+const NEWCOMERS: [&str; 3] = ["alice2@crowd.example", "alice3", "alice4@quiet.example"];
 
 /// How much all sessions together may keep in these tests, in bytes: small, so that it is full within a second.
 const QUEUE_TOTAL: usize = 8 << 20;
@@ -64,6 +77,11 @@ const PREPARATION: Duration = Duration::from_secs(90);
 
 /// Only one at a time: each measures what the machine can do.
 static TURN: Mutex<()> = Mutex::new(());
+
+/// The users of the attacks that take many.
+pub(crate) fn crowd() -> Vec<String> {
+    (0..CROWD).map(|number| format!("mallory{number}@crowd.example")).collect()
+}
 
 /// How a siege differs from others.
 pub(crate) struct Plan {
@@ -129,7 +147,7 @@ impl Camp {
 }
 
 /// What became of everybody.
-pub(crate) struct Report<T> {
+pub(crate) struct Report {
     /// For how long figures were taken during the attack.
     time: Duration,
     /// By how much the bridge's memory may grow, in bytes.
@@ -138,14 +156,31 @@ pub(crate) struct Report<T> {
     attacked: Figures,
     /// By how much the most memory that the bridge ever had grew by the attack, in bytes.
     grown: usize,
-    newcomers: Vec<Option<Duration>>,
+    /// How long each of the new clients took to get in, if it did.
+    newcomers: [Option<Duration>; NEWCOMERS.len()],
     /// Whether the upload arrived, if there was one.
     upload: Option<bool>,
-    /// What the attack found.
-    pub(crate) found: T,
+    /// What the attackers did.
+    deeds: Deeds,
 }
 
-impl<T> Report<T> {
+impl Report {
+    /// How often the attackers did this.
+    pub(crate) fn count(&self, deed: Deed) -> usize {
+        self.deeds.count(deed)
+    }
+
+    /// For how many whole minutes the attack went on.
+    pub(crate) fn minutes(&self) -> usize {
+        usize::try_from(self.time.as_secs() / 60).unwrap()
+    }
+
+    /// The attack was one: attackers did each of these so often.
+    pub(crate) fn assert_took_hold(&self, least: &[(Deed, usize)]) {
+        let short: Vec<_> = least.iter().filter(|(deed, least)| self.count(*deed) < *least).collect();
+        assert!(short.is_empty(), "the attack took no hold: not {short:?}\n{self}");
+    }
+
     /// Genuine clients hardly notice, new ones get in, and the bridge's memory stays within its bound.
     pub(crate) fn assert_held(&self) {
         let (idle, attacked) = (&self.idle, &self.attacked);
@@ -168,7 +203,7 @@ impl<T> Report<T> {
     }
 }
 
-impl<T> fmt::Display for Report<T> {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (idle, attacked) = (&self.idle, &self.attacked);
         let milliseconds = |figures: &Figures, share| figures.latency(share).as_secs_f64() * 1e3;
@@ -183,30 +218,27 @@ impl<T> fmt::Display for Report<T> {
             milliseconds(attacked, 0.9),
             self.grown as f64 / 1e6,
         )?;
-        for newcomer in &self.newcomers {
+        for (user, newcomer) in NEWCOMERS.iter().zip(&self.newcomers) {
             match newcomer {
-                Some(time) => write!(f, " {:.1} s", time.as_secs_f64())?,
-                None => write!(f, " shut out")?,
+                Some(time) => write!(f, " {user} {:.1} s", time.as_secs_f64())?,
+                None => write!(f, " {user} shut out")?,
             }
         }
         match self.upload {
-            Some(true) => write!(f, ", the upload arrived"),
-            Some(false) => write!(f, ", the upload was lost"),
-            None => Ok(()),
+            Some(true) => write!(f, ", the upload arrived")?,
+            Some(false) => write!(f, ", the upload was lost")?,
+            None => {}
         }
+        write!(f, "; attackers: {}", self.deeds)
     }
 }
 
 /// Runs a siege, and prints a line of figures under `name`.
-pub(crate) fn besiege<F, T>(
+pub(crate) fn besiege<F: Future<Output = Deeds>>(
     name: &str,
     plan: &Plan,
     attack: impl FnOnce(Camp) -> F + Send + 'static,
-) -> Report<T>
-where
-    F: Future<Output = T>,
-    T: Send + 'static,
-{
+) -> Report {
     let _turn = take_turn();
     raise_descriptors();
     let runtime = Runtime::new().unwrap();
@@ -218,25 +250,26 @@ where
     let before = ground.peak_memory();
     let attacking = ground.begin(&runtime, attack);
     let attacked = victim.measure(plan.attack_time());
-    let newcomers = NEWCOMERS.iter().map(|user| ground.genuine(user).gets_in()).collect();
+    let newcomers = NEWCOMERS.map(|user| ground.genuine(user).gets_in());
     let grown = ground.peak_memory().saturating_sub(before);
     ground.target.read_uploads();
     let upload = upload.map(Upload::arrives);
-    let found = attacking.stop();
+    let mut deeds = attacking.stop();
+    deeds.add(Deed::Connection, ground.target.most_at_once());
     let bound = QUEUE_TOTAL + BESIDE + plan.streams * CONNECTED;
-    let report = Report { time: plan.attack_time(), bound, idle, attacked, grown, newcomers, upload, found };
+    let report = Report { time: plan.attack_time(), bound, idle, attacked, grown, newcomers, upload, deeds };
     println!("{name}: {report}");
     report
 }
 
 /// An attack that goes on.
-struct Attacking<T> {
-    thread: JoinHandle<T>,
+struct Attacking {
+    thread: JoinHandle<Deeds>,
     stop: watch::Sender<bool>,
 }
 
-impl<T> Attacking<T> {
-    fn stop(self) -> T {
+impl Attacking {
+    fn stop(self) -> Deeds {
         self.stop.send_replace(true);
         self.thread.join().unwrap()
     }
@@ -253,7 +286,9 @@ struct Ground {
 
 impl Ground {
     fn prepare(runtime: &Runtime, rate: Rate) -> Self {
-        let users = [&[BRIDGE, VICTIM], &NEWCOMERS[..], &INTRUDERS[..]].concat();
+        let crowd = crowd();
+        let crowd: Vec<_> = crowd.iter().map(String::as_str).collect();
+        let users = [&[BRIDGE, VICTIM], &NEWCOMERS[..], &INTRUDERS[..], &crowd].concat();
         let server = ChatServer::start(Kind::Prosody, rate, &users).unwrap();
         let target = runtime.block_on(Target::start());
         let state = tempfile::Builder::new().prefix("hexchat-bridge-").tempdir().unwrap();
@@ -279,11 +314,11 @@ impl Ground {
     }
 
     /// Begins an attack, and waits until it is as bad as it gets.
-    fn begin<F: Future<Output = T>, T: Send + 'static>(
+    fn begin<F: Future<Output = Deeds>>(
         &self,
         runtime: &Runtime,
         attack: impl FnOnce(Camp) -> F + Send + 'static,
-    ) -> Attacking<T> {
+    ) -> Attacking {
         let (stop, is_over) = watch::channel(false);
         let (in_position, position) = mpsc::channel();
         let camp = Camp {
@@ -295,7 +330,7 @@ impl Ground {
         };
         let handle = runtime.handle().clone();
         let thread = thread::spawn(move || handle.block_on(attack(camp)));
-        position.recv_timeout(PREPARATION).expect("an attack that takes its position and goes on");
+        position.recv_timeout(PREPARATION).expect("an attack that takes hold and goes on");
         Attacking { thread, stop }
     }
 

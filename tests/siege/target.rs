@@ -1,6 +1,8 @@
 //! What streams lead to: a listener that treats each connection as its first byte says.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -23,6 +25,15 @@ const RECEIVED: u32 = 32 * 1024;
 pub(crate) struct Target {
     address: SocketAddr,
     reads_uploads: watch::Sender<bool>,
+    connections: Arc<Connections>,
+}
+
+/// How many connections there are, ...
+#[derive(Default)]
+struct Connections {
+    now: AtomicUsize,
+    /// ... and the most that there ever were.
+    most: AtomicUsize,
 }
 
 impl Target {
@@ -34,16 +45,29 @@ impl Target {
         let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let (reads_uploads, may_read) = watch::channel(false);
+        let connections = Arc::<Connections>::default();
+        let counted = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                tokio::spawn(serve(tcp, may_read.clone()));
+                let (counted, may_read) = (Arc::clone(&counted), may_read.clone());
+                tokio::spawn(async move {
+                    let now = counted.now.fetch_add(1, Ordering::Relaxed) + 1;
+                    counted.most.fetch_max(now, Ordering::Relaxed);
+                    serve(tcp, may_read).await;
+                    counted.now.fetch_sub(1, Ordering::Relaxed);
+                });
             }
         });
-        Self { address, reads_uploads }
+        Self { address, reads_uploads, connections }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The most connections that there ever were at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.connections.most.load(Ordering::Relaxed)
     }
 
     /// From now on uploads are read.

@@ -18,12 +18,12 @@ pub struct Certificate {
     pub bundle: PathBuf,
 }
 
-/// Makes an authority and a certificate for `domain`, in `folder`.
+/// Makes an authority and a certificate for `domains`, in `folder`.
 ///
 /// # Errors
 ///
 /// When a file cannot be written.
-pub fn certificate_for(domain: &str, folder: &Path) -> Result<Certificate> {
+pub fn certificate_for(domains: &[&str], folder: &Path) -> Result<Certificate> {
     let ca_key = KeyPair::generate()?;
     let mut ca = dated(CertificateParams::new(Vec::new())?);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -31,7 +31,8 @@ pub fn certificate_for(domain: &str, folder: &Path) -> Result<Certificate> {
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = Issuer::new(ca, ca_key);
     let key = KeyPair::generate()?;
-    let certificate = dated(CertificateParams::new(vec![domain.to_owned()])?).signed_by(&key, &issuer)?;
+    let domains: Vec<_> = domains.iter().map(|&domain| domain.to_owned()).collect();
+    let certificate = dated(CertificateParams::new(domains)?).signed_by(&key, &issuer)?;
     let write = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;

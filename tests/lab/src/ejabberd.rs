@@ -40,6 +40,10 @@ impl Ejabberd {
     /// When it does not come up, with its last words.
     pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
         ensure!(!matches!(rate, Rate::StockBut(_)), "all users of ejabberd have the same limits here");
+        ensure!(
+            !users.iter().any(|user| user.contains('@')),
+            "all users of ejabberd have the same domain here"
+        );
         try_ports(|| {
             let mut server = Self::prepare(rate, users)?;
             server.run()?;
@@ -49,7 +53,7 @@ impl Ejabberd {
 
     fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
-        let certificate = certificate_for(DOMAIN, folder.path())?;
+        let certificate = certificate_for(&[DOMAIN], folder.path())?;
         let users = users.iter().map(|&user| user.to_owned()).collect();
         let (port, tls_port) = (free_port()?, free_port()?);
         let server = Self { process: None, folder, certificate, port, tls_port, rate, users };

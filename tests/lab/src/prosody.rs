@@ -1,5 +1,6 @@
 //! Debian's Prosody, on loopback.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
-use crate::server::{ChatServer, DOMAIN, Rate};
+use crate::server::{ChatServer, DOMAIN, Rate, name_and_domain};
 
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
@@ -24,6 +25,8 @@ pub struct Prosody {
     certificate: Certificate,
     ports: Ports,
     rate: Rate,
+    /// Those of its users, and [`DOMAIN`].
+    domains: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +51,16 @@ impl Prosody {
 
     fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
-        let certificate = certificate_for(DOMAIN, folder.path())?;
+        let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
+        let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
+        let names: Vec<_> = domains.iter().map(String::as_str).collect();
+        let certificate = certificate_for(&names, folder.path())?;
         let ports = Ports { plain: free_port()?, tls: free_port()? };
-        let server = Self { process: None, folder, certificate, ports, rate };
+        let server = Self { process: None, folder, certificate, ports, rate, domains };
         fs::write(server.config_file(), server.config())?;
-        fs::create_dir_all(server.accounts())?;
+        for domain in &server.domains {
+            fs::create_dir_all(server.accounts(domain))?;
+        }
         for user in users {
             let account = format!("return {{ [\"password\"] = \"{}\" }};\n", ChatServer::password(user));
             fs::write(server.account_file(user), account)?;
@@ -180,12 +188,13 @@ impl Prosody {
         self.folder.path().join("prosody.cfg.lua")
     }
 
-    fn accounts(&self) -> PathBuf {
-        self.folder.path().join("data").join(DOMAIN.replace('.', "%2e")).join("accounts")
+    fn accounts(&self, domain: &str) -> PathBuf {
+        self.folder.path().join("data").join(domain.replace('.', "%2e")).join("accounts")
     }
 
     fn account_file(&self, user: &str) -> PathBuf {
-        self.accounts().join(format!("{user}.dat"))
+        let (name, domain) = name_and_domain(user);
+        self.accounts(domain).join(format!("{name}.dat"))
     }
 
     /// Debian's configuration as far as it concerns clients, and the shell, by which accounts are deleted. Messages for
@@ -193,6 +202,7 @@ impl Prosody {
     fn config(&self) -> String {
         let folder = self.folder.path().display();
         let Certificate { certificate, key, .. } = &self.certificate;
+        let hosts: String = self.domains.iter().map(|domain| format!("VirtualHost \"{domain}\"\n")).collect();
         // Without a configuration of its own the module has limits all the same.
         let encryption = self.rate != Rate::Overheard;
         let (limits_module, limits) = match self.rate {
@@ -219,8 +229,7 @@ log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 {limits}
-VirtualHost "{DOMAIN}"
-"#,
+{hosts}"#,
             plain = self.ports.plain,
             tls = self.ports.tls,
             key = key.display(),
@@ -231,6 +240,7 @@ VirtualHost "{DOMAIN}"
 
 /// Debian's limits, for all but these users.
 fn limits_except(users: &[&str]) -> String {
-    let jids: String = users.iter().map(|user| format!("\"{user}@{DOMAIN}\"; ")).collect();
+    let jid = |(name, domain)| format!("\"{name}@{domain}\"; ");
+    let jids: String = users.iter().map(|user| jid(name_and_domain(user))).collect();
     format!("limits = {{ c2s = {{ rate = \"10kb/s\"; }}; }}\nunlimited_jids = {{ {jids}}}")
 }

@@ -9,8 +9,13 @@ use crate::ejabberd::Ejabberd;
 use crate::ports::loopback;
 use crate::prosody::Prosody;
 
-/// The domain that every server of the lab serves.
+/// The domain that every server of the lab serves. Prosody can serve others as well.
 pub const DOMAIN: &str = "chat.example";
+
+/// The name and the domain of `user`, who is `name@domain`, or `name` at [`DOMAIN`].
+pub fn name_and_domain(user: &str) -> (&str, &str) {
+    user.split_once('@').unwrap_or((user, DOMAIN))
+}
 
 /// How fast an account may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +50,8 @@ pub enum ChatServer {
 }
 
 impl ChatServer {
-    /// Starts one with these accounts; the password of each is [`password`](Self::password).
+    /// Starts one with these accounts; the password of each is [`password`](Self::password). For Prosody, a user `name@domain` has
+    /// an account at a domain that it serves beside [`DOMAIN`].
     ///
     /// # Errors
     ///
@@ -83,7 +89,8 @@ impl ChatServer {
 
     /// A user's bare JID.
     pub fn jid(&self, user: &str) -> String {
-        format!("{user}@{DOMAIN}")
+        let (name, domain) = name_and_domain(user);
+        format!("{name}@{domain}")
     }
 
     /// A user's password.
