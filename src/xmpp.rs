@@ -54,6 +54,7 @@ mod sasl;
 mod scanner;
 mod socket;
 mod stand_ins;
+mod start_tag;
 pub mod swift;
 mod timing;
 mod tls;

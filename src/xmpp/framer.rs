@@ -6,12 +6,15 @@
 //!
 //! - what lies deeper than `DEPTH` levels is left out: nothing that is answered depends on it;
 //! - of an element that is too large, or has more than `MOST_PIECES` tags and attributes, only the head is kept: its own
-//!   start tag and that of its first child, which say who asks for what;
+//!   start tag and that of its first child, which say who asks for what; of these, if they are what is too large, only the
+//!   attributes that an answer depends on;
 //! - only what goes on for more than `ENDLESS` bytes is a reason to hang up: no server passes on such a thing.
 
 use std::collections::VecDeque;
 
 use super::scanner::Scanner;
+pub(super) use super::start_tag::name_of;
+use super::start_tag::{self, End, NAME, Thinned};
 
 /// The deepest level that is kept, a stanza being level 1. Forwarded and archived messages reach a dozen, and trees are taken
 /// apart by recursion.
@@ -25,16 +28,13 @@ const MOST_PIECES: usize = 4096;
 /// `max_stanza` can be set to.
 const ENDLESS: usize = 16 * 1024 * 1024;
 
-/// The most bytes of a name that are kept of an element of which nothing else is.
-const NAME: usize = 64;
-
 /// A child of a stream's root, or what ends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// An element as it was written, except for what lay too deep in it.
     Whole(Vec<u8>),
-    /// The start of one that was too much: its start tag and all up to the end of the first start tag in it. Of one whose own
-    /// start tag was too large, a part of its name.
+    /// The start of one that was too much: its start tag and all up to the end of the first start tag in it, or what is needed of
+    /// these. Of one of which even that was too large, a part of its name.
     Head(Vec<u8>),
     /// The end tag of the root.
     End(Vec<u8>),
@@ -63,6 +63,8 @@ pub struct Framer {
     /// What is kept of the present element, as far as it has come.
     element: Vec<u8>,
     keeping: Keeping,
+    /// Whether something is missing in the head that is kept.
+    is_cut: bool,
     /// Where its last `<` stands in what is kept.
     opened: usize,
     /// Where its first two start tags end there.
@@ -81,6 +83,12 @@ enum Keeping {
     Everything,
     /// Nothing until a child that lies too deep has ended.
     NotThisChild,
+    /// Nothing until an attribute has ended of whose name a part has come.
+    NotThisAttribute,
+    /// Nothing until the value of an attribute has ended.
+    NotThisValue,
+    /// Nothing until something begins that may be a tag.
+    NotThisText,
     /// Nothing more of this element.
     Nothing,
 }
@@ -105,6 +113,7 @@ impl Framer {
             max_stanza,
             element: Vec::new(),
             keeping: Keeping::Everything,
+            is_cut: false,
             opened: 0,
             tag_ends: [0; 2],
             tags: 0,
@@ -145,15 +154,8 @@ impl Framer {
     }
 
     fn grow(&mut self, run: &[u8]) {
-        match self.keeping {
-            Keeping::Nothing => return,
-            Keeping::NotThisChild => {
-                if self.scanner.is_in_text() && self.scanner.depth() == DEPTH + 1 {
-                    self.keeping = Keeping::Everything;
-                }
-                return;
-            }
-            Keeping::Everything => {}
+        if !self.is_kept() {
+            return;
         }
         if self.element.is_empty() {
             self.element.reserve(self.usual);
@@ -169,9 +171,34 @@ impl Framer {
         if self.tags < 2 {
             self.note_tag();
         }
-        if self.element.len() > self.max_stanza || (self.tags == 2 && self.scanner.pieces() > MOST_PIECES) {
+        if self.is_cut && self.tags == 2 {
+            self.finish_cut();
+        } else if self.tags == 2 && self.scanner.pieces() > MOST_PIECES {
             self.keep_head();
+        } else if self.element.len() > self.max_stanza {
+            self.cut();
         }
+    }
+
+    /// Whether what has come last is kept: what is left out may have ended with it.
+    fn is_kept(&mut self) -> bool {
+        let (has_ended, is_kept) = match self.keeping {
+            Keeping::Everything => return true,
+            Keeping::Nothing => return false,
+            Keeping::NotThisChild => (self.scanner.is_in_text() && self.scanner.depth() == DEPTH + 1, false),
+            Keeping::NotThisAttribute if self.scanner.is_in_value() => {
+                self.keeping = Keeping::NotThisValue;
+                return false;
+            }
+            // It has no value, and the tag has ended.
+            Keeping::NotThisAttribute => (!self.scanner.is_in_start_tag(), true),
+            Keeping::NotThisValue => (!self.scanner.is_in_value(), false),
+            Keeping::NotThisText => (self.scanner.is_opening(), true),
+        };
+        if has_ended {
+            self.keeping = Keeping::Everything;
+        }
+        has_ended && is_kept
     }
 
     /// Remembers where a start tag has ended.
@@ -184,6 +211,60 @@ impl Framer {
         }
     }
 
+    /// Of an element that is too large, keeps what is needed of its head, if that is no more than half of what may be kept: so
+    /// each byte that comes is looked at a few times at most.
+    fn cut(&mut self) {
+        match self.thinned() {
+            Some((first, second)) if first.len() + second.kept.len() <= self.max_stanza / 2 => {
+                self.tag_ends[0] = first.len();
+                self.opened = first.len();
+                self.element = [first, second.kept].concat();
+                self.is_cut = true;
+                self.keeping = match second.end {
+                    End::Name => Keeping::NotThisAttribute,
+                    End::Value => Keeping::NotThisValue,
+                    End::Kept if self.is_in_tag() => Keeping::Everything,
+                    End::Kept => Keeping::NotThisText,
+                };
+            }
+            _ => self.keep_head(),
+        }
+    }
+
+    /// What is needed of the first start tag, if it has ended, and of the present one; none when that is not all of the head.
+    fn thinned(&self) -> Option<(Vec<u8>, Thinned)> {
+        match self.tags {
+            0 if self.is_in_tag() => Some((Vec::new(), start_tag::thin(&self.element)?)),
+            1 => {
+                let first = start_tag::thin(&self.element[..self.tag_ends[0]])?.kept;
+                let present = if self.is_in_tag() { &self.element[self.opened..] } else { &[] };
+                Some((first, start_tag::thin(present)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Keeps what is needed of the tags of a head that was cut, also of what came behind the last cut.
+    fn finish_cut(&mut self) {
+        let second = if self.tags == 2 { &self.element[self.opened..self.tag_ends[1]] } else { &[] };
+        let needed = [&self.element[..self.tag_ends[0]], second].map(start_tag::thin);
+        match needed {
+            [Some(first), Some(second)]
+                if self.tags > 0 && first.kept.len() + second.kept.len() <= self.max_stanza / 2 =>
+            {
+                self.element = [first.kept, second.kept].concat();
+                self.tag_ends[self.tags - 1] = self.element.len();
+            }
+            _ => self.tags = self.tags.min(1),
+        }
+        self.keep_head();
+    }
+
+    /// Whether what has come last belongs to a start tag, or may.
+    fn is_in_tag(&self) -> bool {
+        self.scanner.is_in_start_tag() || self.scanner.is_opening()
+    }
+
     /// Forgets all of the element but its head, and keeps nothing of what follows.
     fn keep_head(&mut self) {
         let end = match self.tags {
@@ -192,6 +273,7 @@ impl Framer {
         };
         self.element.truncate(end);
         self.element.shrink_to_fit();
+        self.is_cut = false;
         self.keeping = Keeping::Nothing;
     }
 
@@ -202,6 +284,9 @@ impl Framer {
             if self.element.len() > self.max_stanza || self.scanner.pieces() > MOST_PIECES {
                 self.keep_head();
             }
+        }
+        if self.is_cut {
+            self.finish_cut();
         }
         let kept = std::mem::replace(&mut self.keeping, Keeping::Everything);
         let element = std::mem::take(&mut self.element);
@@ -214,16 +299,9 @@ impl Framer {
     }
 }
 
-/// The name in a tag, with its prefix, from the bytes that begin with the tag.
-pub(super) fn name_of(tag: &[u8]) -> &[u8] {
-    let name = tag.strip_prefix(b"<").unwrap_or(tag);
-    let end = name.iter().position(|byte| matches!(byte, b'/' | b'>') || byte.is_ascii_whitespace());
-    &name[..end.unwrap_or(name.len())]
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use proptest::prelude::*;
 
@@ -332,8 +410,11 @@ mod tests {
             (format!("<iq id='1'><q a='>'>{long}</q></iq>"), "<iq id='1'><q a='>'>"),
             (format!("<iq id='1'>\n<q/>{long}</iq>"), "<iq id='1'>\n<q/>"),
             (format!("<iq id='1'><q>{}</q></iq>", "<r/>".repeat(MAX)), "<iq id='1'><q>"),
-            (format!("<iq id='1'>{long}<q/></iq>"), "<iq id='1'>"),
-            (format!("<iq id='1'><q a='{long}'/></iq>"), "<iq id='1'>"),
+            (format!("<iq id='1'>{long}<q/></iq>"), "<iq id='1' ><q />"),
+            (format!("<iq id='1'>{long}<![CDATA[<r/>]]><!-- <r/> -->{long}<q/></iq>"), "<iq id='1' ><q />"),
+            (format!("<iq id='1'>{long}</iq>"), "<iq id='1' >"),
+            (format!("<iq id='1'><q a='{long}'/></iq>"), "<iq id='1' ><q />"),
+            (format!("<iq id='1'><q node='{long}'/></iq>"), "<iq id='1'>"),
             (format!("<iq id='{long}'><q/></iq>"), "<iq"),
             (format!("<iq id='{long}'/>"), "<iq"),
         ] {
@@ -341,6 +422,42 @@ mod tests {
         }
         let name = "n".repeat(2 * MAX);
         assert_eq!(pieces(&format!("<{name}/>")), [head(&format!("<{}", &name[..NAME]))]);
+    }
+
+    #[test]
+    fn of_a_start_tag_that_is_too_large_what_is_needed_is_kept_wherever_it_stands() {
+        let long = "'".repeat(MAX);
+        let many: String = (0..MAX).map(|n| format!(" a{n}='{n}'")).collect();
+        let name = "n".repeat(MAX);
+        for other in [format!(" a=\"{long}\""), many, format!(" {name}='1'"), " ".repeat(MAX)] {
+            for (text, kept) in [
+                (format!("<iq{other} id='1'{other} type='get'><q/></iq>"), "<iq id='1' type='get' ><q />"),
+                (format!("<iq id='1'{other}><q xmlns='x'{other}/></iq>"), "<iq id='1' ><q xmlns='x' />"),
+                (
+                    format!("<iq id='1' b='2'><p:q{other} xmlns:p='x'></p:q></iq>"),
+                    "<iq id='1' ><p:q xmlns:p='x' >",
+                ),
+                (format!("<presence type='subscribe'{other}/>"), "<presence type='subscribe' />"),
+            ] {
+                assert_eq!(pieces(&format!("{text}<after/>")), [head(kept), whole("<after/>")], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_kept_wherever_in_the_head_it_gets_too_large() {
+        let end = "<query node='1' xmlns='x'/>";
+        for length in MAX - 2 * end.len()..MAX {
+            let start = format!("<iq a='{}' id='1'>{end}", "x".repeat(length));
+            let text = format!("{start}</iq>");
+            let expected = match () {
+                () if text.len() <= MAX => whole(&text),
+                // The last bracket does not need to fit.
+                () if start.len() <= MAX + 1 => head(&start),
+                () => head("<iq id='1' ><query node='1' xmlns='x' />"),
+            };
+            assert_eq!(pieces(&text), [expected], "{length}");
+        }
     }
 
     #[test]

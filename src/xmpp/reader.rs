@@ -141,8 +141,31 @@ fn next(parser: &mut Parser, written: &mut &[u8]) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::xmpp::framer::Framer;
+    use crate::xmpp::manners;
+
+    #[test]
+    fn a_request_whose_start_tags_are_too_long_is_read_by_what_matters_in_them() {
+        let long = "&apos;".repeat(60_000);
+        let mut framer = Framer::between_elements(262_144);
+        for (stanza, payload) in [(long.as_str(), ""), ("", long.as_str()), (&long, &long)] {
+            let iq = format!(
+                "<iq from='a@b/c' a='{stanza}' type='get' id='1'><ping a='{payload}' xmlns='urn:xmpp:ping'/></iq>"
+            );
+            framer.feed(iq.as_bytes()).unwrap();
+            let meaning = read(framer.pop().unwrap());
+            let Meaning::Stanza(stanza) = meaning else { panic!("{meaning:?}") };
+            assert!(
+                matches!(*stanza, Stanza::Iq(ref iq) if manners::answer_ping(iq).is_some()),
+                "{stanza:?}"
+            );
+        }
+        framer.feed(format!("<presence a='{long}' type='subscribe' from='a@b'/>").as_bytes()).unwrap();
+        let meaning = read(framer.pop().unwrap());
+        assert!(matches!(meaning, Meaning::Stanza(stanza) if matches!(*stanza, Stanza::Presence(_))));
+    }
 
     #[test]
     fn white_space_in_an_id_is_spaces() {

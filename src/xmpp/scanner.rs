@@ -71,6 +71,11 @@ impl Scanner {
         matches!(self.place, Place::Start { .. } | Place::Value(_))
     }
 
+    /// Whether it is within the value of an attribute.
+    pub(super) fn is_in_value(&self) -> bool {
+        matches!(self.place, Place::Value(_))
+    }
+
     /// Whether it is within no tag, no declaration, no comment and no CDATA section.
     pub(super) fn is_in_text(&self) -> bool {
         self.place == Place::Text

@@ -99,6 +99,25 @@ pub(crate) fn contacts_with_odd_ids() -> Vec<Named> {
     ids().into_iter().flat_map(contact).collect()
 }
 
+/// Servers write five bytes more for each: no client of theirs could send the stanza in which this arrives.
+fn apostrophes() -> String {
+    "'".repeat(60_000)
+}
+
+/// A request whose own start tag gets very long on its way. slixmpp repeats the attribute, and its server takes no such answer.
+pub(crate) fn requests_with_long_tags() -> Vec<Named> {
+    let attribute = apostrophes();
+    let ping = format!("<iq type='get' id='ID' to='TO' a=\"{attribute}\"><ping xmlns='urn:xmpp:ping'/></iq>");
+    vec![named("a long ping", ping)]
+}
+
+/// The same for requests for a subscription.
+pub(crate) fn contacts_with_long_tags() -> Vec<Named> {
+    let attribute = apostrophes();
+    let subscribe = format!("<presence type='subscribe' id='ID' to='BARE' a=\"{attribute}\"/>");
+    vec![named("subscribe: a long one", subscribe), named("unsubscribe: a long one", UNSUBSCRIBE)]
+}
+
 /// As [`Probe`]s.
 pub(crate) fn borrow(probes: &[Named]) -> Vec<Probe<'_>> {
     probes.iter().map(|(name, stanza)| (name.as_str(), stanza.as_str())).collect()
@@ -144,8 +163,10 @@ pub(crate) fn readable() -> Vec<Named> {
         contents.push(named(format!("{count} attributes"), format!("<q xmlns='urn:x'{attributes}/>")));
     }
     contents.extend(QUOTED.iter().map(|(name, content)| named(*name, *content)));
-    // Servers write five bytes more for each.
+    // These just pass.
     contents.push(named("apostrophes", format!("<q xmlns='urn:x'>{}</q>", "'".repeat(40_000))));
+    let ping = format!("<ping xmlns='urn:xmpp:ping' a=\"{}\"/>", apostrophes());
+    contents.push(named("a ping with an attribute of apostrophes", ping));
     contents.push(named("a long attribute", format!("<q xmlns='urn:x' a='{}'/>", "A".repeat(200_000))));
     contents.push(named("what just passes", format!("<q xmlns='urn:x'>{}</q>", "x".repeat(JUST_PASSES))));
     contents

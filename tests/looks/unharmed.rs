@@ -55,7 +55,9 @@ async fn odd_stanzas_get_slixmpps_answers(kind: Kind) {
         odd::stanzas_with_odd_ids(),
     ];
     compare(&mut eve, &lab.plain, &steady.ours(), &borrow(&stanzas.concat())).await;
-    send_to_ours(&steady, &mut eve, &odd::requests_with(&deep)).await;
+    for requests in [odd::requests_with(&deep), odd::requests_with_long_tags()] {
+        send_to_ours(&steady, &mut eve, &requests).await;
+    }
     let readable = [readable, deep].concat();
     for presence in [odd::presence_with(&readable), odd::presence_with_odd_ids()] {
         match kind {
@@ -63,7 +65,9 @@ async fn odd_stanzas_get_slixmpps_answers(kind: Kind) {
             Kind::Ejabberd => send_to_ours(&steady, &mut eve, &presence).await,
         }
     }
-    for contacts in [odd::contacts_with(&readable), odd::contacts_with_odd_ids()] {
+    for contacts in
+        [odd::contacts_with(&readable), odd::contacts_with_odd_ids(), odd::contacts_with_long_tags()]
+    {
         // A user's account is not ours to make friends with.
         if kind == Kind::Prosody {
             compare(&mut eve, &lab.plain, &[&lab.classic, &lab.bridge], &borrow(&contacts)).await;
