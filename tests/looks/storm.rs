@@ -25,8 +25,8 @@ use crate::subject::{Connection, Lab, Subject};
 /// with that of a classic bridge. Prosody takes longer.
 fn stanzas(kind: Kind) -> usize {
     match kind {
-        Kind::Prosody => 1_500,
-        Kind::Ejabberd => 3_500,
+        Kind::Prosody => 1_200,
+        Kind::Ejabberd => 3_800,
     }
 }
 
