@@ -14,6 +14,7 @@ mod bytestream;
 mod client_tag;
 pub mod counters;
 mod dialing;
+mod domain_group;
 mod door;
 mod endpoint;
 pub mod entropy;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use xmpp_parsers::jid::BareJid;
 
+use super::domain_group::group_of;
+
 /// The places, by the number that names a handshake outside.
 #[derive(Debug)]
 pub(super) struct HalfOpen<K> {
@@ -62,7 +64,7 @@ impl<K: Copy + Ord> HalfOpen<K> {
 
     /// Who loses the place that `newcomer` gets when there is none left: at random one of the older half of
     ///
-    /// 1. those of one domain, if it would hold more than half of all places;
+    /// 1. those of one domain group, if it would hold more than half of all places;
     /// 2. among these, of accounts that would hold more than one place;
     /// 3. or else of accounts that are not known, as long as those that are known hold half of all places at most;
     /// 4. or else of all.
@@ -70,13 +72,13 @@ impl<K: Copy + Ord> HalfOpen<K> {
         let half = self.len() / 2;
         let all: Vec<&Place<K>> = self.by_age.values().collect();
         let holders = || all.iter().map(|place| &place.client).chain([newcomer]);
-        let of_domains = counted(holders().map(|client| client.domain()));
+        let of_groups = counted(holders().map(group_of));
         let of_clients = counted(holders());
-        let crowded = of_domains.iter().find(|(_, places)| **places > half).map(|(domain, _)| *domain);
+        let crowded = of_groups.iter().find(|(_, places)| **places > half).map(|(group, _)| *group);
         let within: Vec<&Place<K>> = all
             .iter()
             .copied()
-            .filter(|place| crowded.is_none_or(|domain| place.client.domain() == domain))
+            .filter(|place| crowded.is_none_or(|group| group_of(&place.client) == group))
             .collect();
         let repeated =
             chosen(&within, |place| of_clients.get(&place.client).is_some_and(|places| *places > 1));
@@ -148,6 +150,12 @@ mod tests {
         assert_eq!(victims(&places, "g@3"), BTreeSet::from([2, 3]));
         let places = full_of(&["a@1", "b@2", "b@3", "d@9", "e@9", "f@9"]);
         assert_eq!(victims(&places, "g@3"), BTreeSet::from([0, 1, 2]), "half of them is not too much");
+    }
+
+    #[test]
+    fn subdomains_that_hold_more_than_half_together_make_room_for_all_others() {
+        let places = full_of(&["a@1", "b@2", "c@d1.evil.x", "d@d2.evil.x", "e@d3.evil.x", "f@d4.evil.x"]);
+        assert_eq!(victims(&places, "g@3"), BTreeSet::from([2, 3]));
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! Handshakes in a minute: how many are taken from one account, from one domain, and from all.
+//! Handshakes in a minute: how many are taken from one account, from one domain group, and from all.
 //!
-//! Shares follow the dynamic threshold of Choudhury and Hahne (1998): each domain may take as much as is still free, and
-//! each of its accounts a fraction of what is left of that. So one domain alone gets half of the minute, several share it,
-//! and there is something left for whoever comes next. Who was a client lately has a reserve beside that.
+//! Shares follow the dynamic threshold of Choudhury and Hahne (1998): each domain group may take as much as is still
+//! free, and each of its accounts a fraction of what is left of that. So one alone gets half of the minute, several share it, and
+//! there is something left for whoever comes next. Who was a client lately has a reserve beside that.
 
 use std::collections::BTreeMap;
 
-use xmpp_parsers::jid::{BareJid, DomainPart};
+use xmpp_parsers::jid::BareJid;
+
+use super::domain_group::group_of;
 
 /// The limits of one minute.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,7 @@ pub(super) struct HandshakeRate {
     total: usize,
     reserved: usize,
     by_client: BTreeMap<BareJid, usize>,
-    by_domain: BTreeMap<DomainPart, usize>,
+    by_group: BTreeMap<String, usize>,
 }
 
 impl HandshakeRate {
@@ -49,7 +51,7 @@ impl HandshakeRate {
         }
         if self.has_share(client, own, limits) {
             self.total += 1;
-            *self.by_domain.entry(client.domain().to_owned()).or_default() += 1;
+            *self.by_group.entry(group_of(client).to_owned()).or_default() += 1;
         } else if is_known && own < RESERVED_EACH && self.reserved < limits.total.div_ceil(RESERVE) {
             self.reserved += 1;
         } else {
@@ -74,10 +76,10 @@ impl HandshakeRate {
     /// Whether the account's share is not used up. The fraction is such that one account alone gets all that it may have.
     fn has_share(&self, client: &BareJid, own: usize, limits: HandshakeLimits) -> bool {
         let free = limits.total.saturating_sub(self.total);
-        let of_domain = self.by_domain.get(client.domain()).copied().unwrap_or(0);
-        let left_to_domain = free.saturating_sub(of_domain);
+        let of_group = self.by_group.get(group_of(client)).copied().unwrap_or(0);
+        let left_to_group = free.saturating_sub(of_group);
         let fraction = (limits.total / limits.per_jid).saturating_sub(2).max(1);
-        own.saturating_mul(fraction) < left_to_domain
+        own.saturating_mul(fraction) < left_to_group
     }
 }
 
@@ -125,12 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn accounts_of_one_domain_leave_half_of_the_minute_to_others() {
-        let mut rate = HandshakeRate::default();
-        let hoarders: usize = taken(&mut rate, 20, &accounts(1000, "hoarder.example")).iter().sum();
-        assert_eq!(hoarders, LIMITS.total / 2);
-        let others: usize = taken(&mut rate, 1, &accounts(1000, "chat.example")).iter().sum();
-        assert_eq!(others, LIMITS.total / 4);
+    fn accounts_of_one_domain_or_of_its_subdomains_leave_half_of_the_minute_to_others() {
+        let subdomains = (0..1000).map(|n| format!("a@d{n}.hoarder.example")).collect();
+        for hoarders in [accounts(1000, "hoarder.example"), subdomains] {
+            let mut rate = HandshakeRate::default();
+            assert_eq!(taken(&mut rate, 20, &hoarders).iter().sum::<usize>(), LIMITS.total / 2);
+            let others: usize = taken(&mut rate, 1, &accounts(1000, "chat.example")).iter().sum();
+            assert_eq!(others, LIMITS.total / 4);
+        }
     }
 
     #[test]
@@ -144,14 +148,14 @@ mod tests {
     #[test]
     fn all_together_get_no_more_than_the_total() {
         let mut rate = HandshakeRate::default();
-        let clients: Vec<String> = (0..5000).map(|n| format!("a{n}@d{n}.example")).collect();
+        let clients: Vec<String> = (0..5000).map(|n| format!("a{n}@d{n}")).collect();
         assert_eq!(taken(&mut rate, 3, &clients).iter().sum::<usize>(), LIMITS.total);
     }
 
     #[test]
     fn who_is_known_comes_in_when_nobody_else_does_until_the_reserve_is_used_up() {
         let mut rate = HandshakeRate::default();
-        let clients: Vec<String> = (0..1000).map(|n| format!("a{n}@d{n}.example")).collect();
+        let clients: Vec<String> = (0..1000).map(|n| format!("a{n}@d{n}")).collect();
         taken(&mut rate, 1, &clients);
         assert!(!rate.admit(1, &jid("b@chat.example"), false, LIMITS));
         let mut from_known =

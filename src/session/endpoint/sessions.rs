@@ -8,6 +8,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use super::ways::open_paths;
 use super::{Ended, Endpoint, HalfOpenKey, Place, Session, SessionKey, TimerKey, Way};
 use crate::protocol::{CloseReason, Event, StreamId};
+use crate::session::domain_group::group_of;
 use crate::session::established::Established;
 use crate::session::frame::SessionClose;
 use crate::session::ledger::Usage;
@@ -74,7 +75,7 @@ impl Endpoint {
 
     /// The largest session of the client that has to give something back, if one has to.
     fn greediest_session(&self) -> Option<SessionKey> {
-        let client = self.ledger.greediest(domain_of)?;
+        let client = self.ledger.greediest(group_of_client)?;
         let living = self.sessions.iter().map(|(key, session)| (key, &session.client, session.usage));
         let ended = self.ended.iter().map(|(key, ended)| (key, &ended.client, ended.usage));
         let own = living.chain(ended).filter(|(_, owner, _)| *owner == client);
@@ -93,7 +94,7 @@ impl Endpoint {
 
     /// The session with the most streams of the client that has to give one up, if one has to.
     fn session_with_most_streams(&self) -> Option<SessionKey> {
-        let client = self.ledger.greediest_of_streams(domain_of)?;
+        let client = self.ledger.greediest_of_streams(group_of_client)?;
         let own = self.sessions.iter().filter(|(_, session)| session.client == *client);
         own.max_by_key(|(_, session)| session.usage.streams).map(|(key, _)| *key)
     }
@@ -249,9 +250,9 @@ impl Endpoint {
     }
 }
 
-/// The domain of a client.
-fn domain_of(client: &Option<BareJid>) -> Option<&str> {
-    client.as_ref().map(|jid| jid.domain().as_str())
+/// The domain group of a client.
+fn group_of_client(client: &Option<BareJid>) -> Option<&str> {
+    client.as_ref().map(group_of)
 }
 
 fn remove(index: &mut BTreeMap<FullJid, BTreeSet<SessionKey>>, jid: &FullJid, key: SessionKey) {
