@@ -248,6 +248,52 @@ fn whoever_holds_all_sessions_makes_room_for_a_newcomer() {
     assert_eq!(scene.bridge.session_count(), 40);
 }
 
+/// So many accounts of one owner: at one domain, or each at a subdomain of its own.
+fn accounts_of_one_owner(count: usize) -> [Vec<String>; 2] {
+    let accounts = |subdomain: fn(usize) -> String| {
+        (0..count).map(|n| format!("hoarder{n}@{}evil.example/r", subdomain(n))).collect()
+    };
+    [accounts(|_| String::new()), accounts(|n| format!("d{n}."))]
+}
+
+#[test]
+fn many_accounts_of_one_owner_that_hold_all_sessions_make_room_for_newcomers_and_do_not_get_it_back() {
+    for hoarders in accounts_of_one_owner(40) {
+        let mut scene = Scene::new(Config { max_sessions: 40, ..Config::default() }, 1);
+        let first: Vec<usize> = hoarders.iter().map(|hoarder| scene.comes(&[hoarder])).collect();
+        scene.run_for(3 * SECOND);
+        assert!(first.iter().all(|client| scene.outcome(*client) == Some(Ok(()))));
+        let mut newcomers: Vec<usize> = Vec::new();
+        for n in 0..10 {
+            newcomers.push(scene.comes(&[&format!("newcomer@home{n}.example/r")]));
+            newcomers.push(scene.comes(&[&format!("newcomer{n}@public.example/r")]));
+            scene.run_for(2 * SECOND);
+        }
+        let again: Vec<usize> =
+            (0..10).map(|n| scene.comes(&[&format!("again{n}@again.evil.example/r")])).collect();
+        scene.run_for(3 * SECOND);
+        newcomers.retain(|client| scene.outcome(*client) != Some(Ok(())));
+        assert_eq!(newcomers, Vec::<usize>::new(), "these were kept out or driven out");
+        assert!(again.iter().all(|client| scene.outcome(*client) != Some(Ok(()))));
+        assert_eq!(scene.bridge.session_count(), 40);
+    }
+}
+
+#[test]
+fn many_accounts_of_one_owner_leave_half_of_a_minute_to_others() {
+    for hoarders in accounts_of_one_owner(100) {
+        let config =
+            Config { handshakes_per_minute: 60, handshakes_per_minute_per_jid: 60, ..Config::default() };
+        let mut scene = Scene::new(config, 1);
+        hoarders.iter().for_each(|hoarder| scene.begins(hoarder));
+        scene.run_for(SECOND);
+        let newcomers: Vec<usize> =
+            (0..10).map(|n| scene.comes(&[&format!("newcomer@home{n}.example/r")])).collect();
+        scene.run_for(3 * SECOND);
+        assert!(newcomers.iter().all(|client| scene.outcome(*client) == Some(Ok(()))));
+    }
+}
+
 #[test]
 fn one_account_has_eight_sessions_at_most() {
     let mut scene = Scene::new(Config::default(), 1);

@@ -1,7 +1,7 @@
 //! The handshake: a client's first contact, and the bridge's answer.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
@@ -18,6 +18,10 @@ use crate::session::ledger::Usage;
 use crate::session::path::PathId;
 use crate::session::session_room::{self, Candidate};
 use crate::session::streams::{Credit, Role, Streams};
+
+/// A session that has had no stream for less than this is not idle: its client may be about to open one. Otherwise those who shake
+/// hands at a full bridge all the time would drive out each newcomer before it has asked for anything.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The outcome of keeping a [`Memento`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,8 +211,8 @@ impl Endpoint {
             .iter()
             .filter_map(|(key, session)| {
                 let last_heard = session.state.as_ref().map(|state| state.last_heard());
-                let (client, idle_since) = (session.client.as_ref()?, session.idle_since);
-                Some(Candidate { key: *key, client, idle_since, last_heard })
+                let idle_since = session.idle_since.filter(|since| *since + FRESH <= now);
+                Some(Candidate { key: *key, client: session.client.as_ref()?, idle_since, last_heard })
             })
             .collect();
         if let Some(key) = session_room::victim(&candidates, client, self.config.max_sessions) {
