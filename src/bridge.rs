@@ -17,7 +17,7 @@ use crate::protocol::Address;
 use crate::pt::extor::ExtOrError;
 use crate::pt::{self, TransportName};
 use crate::relay::relay;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Incoming, Tunnel};
 
 /// Where streams may lead. What a peer writes into a header never widens it.
 #[derive(Clone, Debug)]
@@ -85,7 +85,10 @@ impl fmt::Debug for Target {
 }
 
 /// Answers everyone who asks for a connection, until dropped. Each is dialled and relayed in a task of its own, as many at
-/// a time as there may be streams; a dial that takes longer than the limit for it has failed.
+/// a time as there may be streams; a dial that takes longer than the limit for it has failed, and one for a stream that is over ends.
+///
+/// A stream counts in its protocol's limit, and against its client, until its task is over. So there are places for all of them unless
+/// both protocols are served at once.
 pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) {
     let places = Arc::new(Semaphore::new(limits.max_streams));
     let refusals = Arc::new(Refusals::default());
@@ -98,7 +101,6 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
                 continue;
             }
         };
-        // Connections that are just being closed, or still dialled for a stream that is gone, count as well.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             refusals.warn(&DialError::TooMany);
             incoming.refuse();
@@ -108,8 +110,9 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
             (destination.clone(), Arc::clone(&refusals), limits.dial_timeout);
         tokio::spawn(async move {
             // In a box, so that the task has no room for it while it relays.
-            match Box::pin(destination.dial(incoming.target(), limit)).await {
+            match Box::pin(destination.dial_for(&incoming, limit)).await {
                 Ok(tcp) => relay(tcp, incoming.accept()).await,
+                Err(DialError::NotWanted) => {}
                 Err(error) => {
                     refusals.warn(&error);
                     incoming.refuse();
@@ -146,7 +149,14 @@ impl Refusals {
 }
 
 impl Destination {
-    /// Connects to where the peer may go.
+    /// Connects to where the peer may go, unless it gives up before.
+    async fn dial_for(&self, incoming: &Incoming, limit: Duration) -> Result<TcpStream, DialError> {
+        tokio::select! {
+            dialled = self.dial(incoming.target(), limit) => dialled,
+            () = incoming.closed() => Err(DialError::NotWanted),
+        }
+    }
+
     async fn dial(&self, asked: &Address, limit: Duration) -> Result<TcpStream, DialError> {
         let dialled = tokio::time::timeout(limit, self.connect(asked)).await;
         let tcp = dialled.unwrap_or(Err(DialError::Timeout))?;
@@ -176,6 +186,8 @@ enum DialError {
     TooMany,
     #[error("the target did not answer in time")]
     Timeout,
+    #[error("the peer has given up")]
+    NotWanted,
     #[error("cannot reach its target: {}", in_plain_words(.0))]
     Io(#[from] io::Error),
     #[error("{}", of_tor(.0))]

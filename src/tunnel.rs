@@ -346,6 +346,11 @@ impl Incoming {
         &self.target
     }
 
+    /// Waits until nobody asks for it any more: the peer has broken it off, or its session is over.
+    pub async fn closed(&self) {
+        self.stream.closed().await;
+    }
+
     /// Tells the peer that the target was reached.
     pub fn accept(self) -> TunnelStream {
         self.stream.accept();

@@ -142,9 +142,15 @@ impl Stream {
         self.broken.or_else(|| done.then_some(CloseReason::Finished))
     }
 
-    /// Whether it is still in use, as far as the limit on streams is concerned.
+    /// Whether nothing has broken it.
     pub(super) fn is_live(&self) -> bool {
         self.broken.is_none()
+    }
+
+    /// Whether it counts in the limit on streams. One that is broken does as long as the application holds it, which may take until a
+    /// dial has ended or a slow target has read something: otherwise a peer that resets its streams could have any number of those.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.is_live() || self.known && !self.released
     }
 
     /// Whether the peer has used it and has not opened it.

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Shared;
 use super::cores::StreamKey;
+use super::{Shared, State};
 use crate::protocol::{CloseReason, Read};
 
 /// One connection through the tunnel.
@@ -45,13 +45,12 @@ impl TunnelStream {
         if state.connected.remove(&self.key) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(reason) = state.cores.close_reason(self.key) {
-            return Poll::Ready(Err(reason));
-        }
-        if let Some(wakers) = state.wakers.get_mut(&self.key) {
-            wakers.connect = Some(cx.waker().clone());
-        }
-        Poll::Pending
+        state.poll_closed(self.key, cx).map(Err)
+    }
+
+    /// Waits until the stream is over in both directions.
+    pub(super) async fn closed(&self) {
+        std::future::poll_fn(|cx| self.shared.lock().poll_closed(self.key, cx)).await;
     }
 
     /// Whether one direction can go on when the other has ended.
@@ -74,6 +73,19 @@ impl TunnelStream {
         let length = self.rest.len().min(buffer.remaining());
         buffer.put_slice(&self.rest[..length]);
         self.rest.advance(length);
+    }
+}
+
+impl State {
+    /// Why a stream is over, once it is. Its connect waits for this, and whoever has it to accept.
+    fn poll_closed(&mut self, key: StreamKey, cx: &Context<'_>) -> Poll<CloseReason> {
+        if let Some(reason) = self.cores.close_reason(key) {
+            return Poll::Ready(reason);
+        }
+        if let Some(wakers) = self.wakers.get_mut(&key) {
+            wakers.connect = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

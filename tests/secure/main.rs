@@ -7,6 +7,7 @@
 mod harness;
 
 mod carrying;
+mod dialling;
 mod overheard;
 mod pair;
 #[path = "../looks/prober.rs"]

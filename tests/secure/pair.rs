@@ -19,8 +19,12 @@ pub(crate) struct Bridge {
 impl Bridge {
     /// `serve --secure` with these accounts.
     pub(crate) fn start(lab: &Lab, users: &[&str], route: &Route, target: SocketAddr) -> Self {
+        Self::configured(lab.config(users, route), target)
+    }
+
+    /// The same with a configuration.
+    pub(crate) fn configured(config: String, target: SocketAddr) -> Self {
         let state = tempfile::Builder::new().prefix("hexchat-bridge-").tempdir().unwrap();
-        let config = lab.config(users, route);
         let half = serve(&state, &config, target);
         Self { half, state, config, target }
     }
@@ -38,10 +42,15 @@ impl Bridge {
 
     /// `forward` by its bridge line.
     pub(crate) fn forward(&self, lab: &Lab, users: &[&str], route: &Route) -> Half {
+        self.forward_configured(&lab.config(users, route))
+    }
+
+    /// The same with a configuration.
+    pub(crate) fn forward_configured(&self, config: &str) -> Half {
         let (line, target) = (self.line_file(), self.target.to_string());
         let args =
             ["--listen", "127.0.0.1:0", "--bridge-line-file", line.to_str().unwrap(), "--target", &target];
-        Half::start("forward", &lab.config(users, route), &args)
+        Half::start("forward", config, &args)
     }
 }
 

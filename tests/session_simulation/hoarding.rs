@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hexchat_pt::protocol::Address;
 use hexchat_pt::session::Config;
-use hexchat_pt::session::frame::{Frame, SessionClose};
+use hexchat_pt::session::frame::{Frame, ResetReason, SessionClose};
 
 use crate::arena::{Arena, ROUND};
 
@@ -256,6 +256,24 @@ fn many_accounts_that_never_acknowledge_do_not_slow_a_newcomer_down() {
         println!("{count} accounts: {rate} bytes in a second, {idle} without them");
         assert!(rate * part > idle, "{count} accounts leave {rate} bytes of {idle} in a second");
     }
+}
+
+#[test]
+fn streams_that_are_reset_while_their_targets_are_dialled_leave_others_as_much_room_as_any() {
+    let config = Config { max_streams: 100, ..config() };
+    let mut arena = Arena::new(config);
+    for n in 0..4 {
+        arena.attack_as(&session(n));
+        for stream in 0..100 {
+            let reset = Frame::Reset { stream, reason: ResetReason::Aborted, sent: 0 };
+            arena.say(&session(n), &[open(stream, "idle")], 0);
+            arena.say(&session(n), &[reset], 0);
+        }
+        arena.say(&session(n), &[Frame::Close { reason: SessionClose::Done }], 0);
+    }
+    assert!((40..=50).contains(&arena.streams()), "{} streams", arena.streams());
+    arena.connect("source");
+    assert!(arena.download(SECOND) > 0, "a newcomer finds no room");
 }
 
 #[test]

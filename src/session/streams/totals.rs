@@ -5,6 +5,7 @@ use crate::session::stream::Stream;
 /// Sums over all streams, those that are gone included where they never become less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
+    /// Streams that count in the limit.
     pub(super) live: usize,
     pub(super) queued: usize,
     /// What the bytes that are queued cost, and what was received, at their prices.
@@ -34,7 +35,7 @@ impl Totals {
 
     pub(super) fn of(stream: &Stream) -> Self {
         Self {
-            live: usize::from(stream.is_live()),
+            live: usize::from(stream.is_in_use()),
             queued: stream.send.len(),
             send_cost: stream.send.cost(),
             receive_cost: stream.receive.cost(),
