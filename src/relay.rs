@@ -3,12 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::tunnel::TunnelStream;
 
-/// How much is read from either side at a time, in bytes.
+/// How much is read from the TCP connection at a time, in bytes.
 const BUFFER: usize = 32 * 1024;
 
 /// How long the application may take to close its end after it has seen ours closed. Closing a socket
@@ -19,8 +19,8 @@ const LINGER: Duration = Duration::from_secs(5);
 ///
 /// A task takes the memory of the largest thing that it may ever do, for as long as it lives. So what comes only at the end has a box of
 /// its own.
-pub async fn relay(mut tcp: TcpStream, mut stream: TunnelStream) {
-    let outcome = exchange(&mut tcp, &mut stream).await;
+pub async fn relay(mut tcp: TcpStream, stream: TunnelStream) {
+    let outcome = exchange(&mut tcp, &stream).await;
     match outcome {
         Ok(()) => Box::pin(linger(&mut tcp)).await,
         Err(error) => {
@@ -33,27 +33,30 @@ pub async fn relay(mut tcp: TcpStream, mut stream: TunnelStream) {
 }
 
 /// Copies both ways. Returns when the stream has nothing more to give, and takes nothing more either.
-async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<()> {
-    let can_be_half_closed = stream.can_be_half_closed();
-    let (from_tcp, mut to_tcp) = tcp.split();
-    let (from_stream, mut to_stream) = tokio::io::split(stream);
+async fn exchange(tcp: &mut TcpStream, stream: &TunnelStream) -> io::Result<()> {
+    let (mut from_tcp, mut to_tcp) = tcp.split();
     let outward = async {
-        let copied =
-            tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_tcp), &mut to_stream).await;
-        if copied.is_ok() {
-            to_stream.shutdown().await?;
+        // A connection of which nothing comes needs no buffer, and no page of one is touched before it is needed.
+        from_tcp.readable().await?;
+        let mut buffer = Vec::with_capacity(BUFFER);
+        while from_tcp.read_buf(&mut buffer).await? > 0 {
+            stream.send(&buffer).await?;
+            buffer.clear();
         }
-        copied
+        stream.finish();
+        Ok(())
     };
     let inward = async {
-        tokio::io::copy_buf(&mut BufReader::with_capacity(BUFFER, from_stream), &mut to_tcp).await?;
+        while let Some(data) = stream.receive().await? {
+            to_tcp.write_all(&data).await?;
+        }
         to_tcp.shutdown().await
     };
     tokio::pin!(outward, inward);
     tokio::select! {
         result = &mut inward => {
             result?;
-            return if can_be_half_closed { ignore_the_peer(outward.await) } else { Ok(()) };
+            return if stream.can_be_half_closed() { ignore_the_peer(outward.await) } else { Ok(()) };
         }
         result = &mut outward => ignore_the_peer(result)?,
     }
@@ -61,8 +64,8 @@ async fn exchange(tcp: &mut TcpStream, stream: &mut TunnelStream) -> io::Result<
 }
 
 /// The application is done, or the peer can take no more: neither says that the peer is done.
-fn ignore_the_peer(outward: io::Result<u64>) -> io::Result<()> {
-    outward.map(drop).or_else(|error| if is_of_tcp(&error) { Err(error) } else { Ok(()) })
+fn ignore_the_peer(outward: io::Result<()>) -> io::Result<()> {
+    outward.or_else(|error| if is_of_tcp(&error) { Err(error) } else { Ok(()) })
 }
 
 /// Whether it is the application's connection that failed, and not the stream.

@@ -1,12 +1,10 @@
 //! One stream, for an application.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
 
 use super::cores::StreamKey;
 use super::{Shared, State};
@@ -14,21 +12,16 @@ use crate::protocol::{CloseReason, Read};
 
 /// One connection through the tunnel.
 ///
-/// Reading ends cleanly when the peer has closed it and everything was read; any other end is an
-/// error of kind [`io::ErrorKind::ConnectionReset`] that carries the [`CloseReason`]. Shutting it down
-/// ends our direction once everything that was written has arrived; with the classic protocol, which
-/// knows no half-closed connections, it ends both. Dropping it ends both, too.
+/// One task may send while another one receives. Dropping it ends both directions.
 pub struct TunnelStream {
     shared: Arc<Shared>,
     key: StreamKey,
-    /// What was taken from the core and did not fit the reader's buffer.
-    rest: Bytes,
 }
 
 impl TunnelStream {
     pub(super) fn new(shared: Arc<Shared>, key: StreamKey) -> Self {
         shared.lock().wakers.insert(key, super::Wakers::default());
-        Self { shared, key, rest: Bytes::new() }
+        Self { shared, key }
     }
 
     pub(super) fn accept(&self) {
@@ -68,11 +61,61 @@ impl TunnelStream {
         self.shared.with(|state, now| state.cores.abort(now, self.key));
     }
 
-    /// Moves as much as fits from what is there into `buffer`.
-    fn take_rest(&mut self, buffer: &mut ReadBuf<'_>) {
-        let length = self.rest.len().min(buffer.remaining());
-        buffer.put_slice(&self.rest[..length]);
-        self.rest.advance(length);
+    /// Waits for what comes next; none once the peer has closed its direction and everything was read. Nothing is copied: the bytes
+    /// are those of the packet that they came with.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`io::ErrorKind::ConnectionReset`], with the [`CloseReason`], when the stream has ended in any other way.
+    pub async fn receive(&self) -> io::Result<Option<Bytes>> {
+        std::future::poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        self.shared.with(|state, now| match state.cores.read(now, self.key) {
+            Read::Data(data) => Poll::Ready(Ok(Some(data))),
+            Read::End => Poll::Ready(Ok(None)),
+            Read::Broken(reason) => Poll::Ready(Err(broken(reason))),
+            Read::Blocked => {
+                if let Some(wakers) = state.wakers.get_mut(&self.key) {
+                    wakers.read = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        })
+    }
+
+    /// Waits until all of `data` was taken. Nothing of it is kept back: it goes out as the window allows.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`io::ErrorKind::BrokenPipe`] when the peer takes no more, and otherwise as [`receive`](Self::receive).
+    pub async fn send(&self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let taken = std::future::poll_fn(|cx| self.poll_send(cx, data)).await?;
+            data = &data[taken..];
+        }
+        Ok(())
+    }
+
+    fn poll_send(&self, cx: &Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.shared.with(|state, now| match state.cores.write(now, self.key, data) {
+            Ok(0) => {
+                if let Some(wakers) = state.wakers.get_mut(&self.key) {
+                    wakers.write = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+            Ok(taken) => Poll::Ready(Ok(taken)),
+            Err(CloseReason::Finished) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Err(reason) => Poll::Ready(Err(broken(reason))),
+        })
+    }
+
+    /// Ends our direction once everything that was sent has arrived. With the classic protocol, which knows no half-closed
+    /// connections, it ends both.
+    pub fn finish(&self) {
+        self.shared.with(|state, now| state.cores.finish(now, self.key));
     }
 }
 
@@ -91,65 +134,6 @@ impl State {
 
 fn broken(reason: CloseReason) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, reason)
-}
-
-impl AsyncRead for TunnelStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        this.take_rest(buffer);
-        let shared = Arc::clone(&this.shared);
-        shared.with(|state, now| {
-            while buffer.remaining() > 0 {
-                match state.cores.read(now, this.key) {
-                    Read::Data(data) => {
-                        this.rest = data;
-                        this.take_rest(buffer);
-                    }
-                    _ if buffer.filled().len() > before => break,
-                    Read::End => break,
-                    Read::Broken(reason) => return Poll::Ready(Err(broken(reason))),
-                    Read::Blocked => {
-                        if let Some(wakers) = state.wakers.get_mut(&this.key) {
-                            wakers.read = Some(cx.waker().clone());
-                        }
-                        return Poll::Pending;
-                    }
-                }
-            }
-            Poll::Ready(Ok(()))
-        })
-    }
-}
-
-impl AsyncWrite for TunnelStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.shared.with(|state, now| match state.cores.write(now, self.key, data) {
-            Ok(0) if !data.is_empty() => {
-                if let Some(wakers) = state.wakers.get_mut(&self.key) {
-                    wakers.write = Some(cx.waker().clone());
-                }
-                Poll::Pending
-            }
-            Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(CloseReason::Finished) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Err(reason) => Poll::Ready(Err(broken(reason))),
-        })
-    }
-
-    /// Nothing is kept back: what was written goes out as the window allows.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.shared.with(|state, now| state.cores.finish(now, self.key));
-        Poll::Ready(Ok(()))
-    }
 }
 
 impl Drop for TunnelStream {

@@ -50,8 +50,8 @@ pub(crate) const MAX_SESSIONS: usize = 40;
 /// What the kernel may count beyond the budget, in bytes: what allocators hold back, buffers of sockets' tasks, the parser.
 const BESIDE: usize = 8 << 20;
 
-/// What a stream costs that is connected, in bytes: its socket, its task, and what that has read and not passed on.
-const CONNECTED: usize = 24 << 10;
+/// What a stream costs that is connected and of which little comes, in bytes: its socket, its task, and the first page of its buffer.
+const CONNECTED: usize = 8 << 10;
 
 /// The soft limit of descriptors that a process usually starts with.
 const DESCRIPTORS: u64 = 1024;
