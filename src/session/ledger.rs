@@ -42,7 +42,7 @@ pub(super) struct Ledger<C> {
     budget: Budget,
     whole: Usage,
     clients: BTreeMap<C, Usage>,
-    /// How many clients have so many streams, of those that have any.
+    /// By a number of streams above none, how many clients have just so many.
     clients_by_streams: BTreeMap<usize, usize>,
     /// Everything belongs to one user, who need not share it.
     is_shared: bool,
@@ -79,17 +79,17 @@ impl<C: Ord + Clone> Ledger<C> {
                 if usage == Usage::default() {
                     self.clients.remove(client);
                 }
-                self.note_streams(streams, usage.streams);
+                self.move_client(streams, usage.streams);
             }
             None => {
                 self.clients.insert(client.clone(), *after);
-                self.note_streams(0, after.streams);
+                self.move_client(0, after.streams);
             }
         }
     }
 
-    /// A client has so many streams now.
-    fn note_streams(&mut self, before: usize, after: usize) {
+    /// A client had `before` streams and has `after` now.
+    fn move_client(&mut self, before: usize, after: usize) {
         if before == after {
             return;
         }
@@ -109,68 +109,67 @@ impl<C: Ord + Clone> Ledger<C> {
         self.clients_by_streams.last_key_value().map_or(0, |(streams, _)| *streams)
     }
 
-    /// How many more bytes may be taken from a client's applications: as long as it has fewer than are free, and always an equal part
-    /// of half of what there is for all. So those who never acknowledge anything leave room to those who come.
+    /// How many more bytes may be taken from a client's applications: as long as it has fewer than are free, and always an equal
+    /// part of half of what there is for all. So those who never acknowledge anything leave room to those who come.
     pub(super) fn room_to_write(&self, client: &C) -> usize {
-        let free = self.room(client, self.budget.written, |usage| usage.written);
-        if !self.is_shared {
-            return free;
-        }
-        let own = self.clients.get(client).map_or(0, |usage| usage.written);
-        free.max((self.budget.written / 2 / self.clients.len().max(1)).saturating_sub(own))
+        let equal_part = self.budget.written / 2 / self.clients.len().max(1);
+        self.room(client, self.budget.written, |usage| usage.written, |own| equal_part.saturating_sub(own))
     }
 
     /// How many more streams a client may open: as long as it has fewer than are free, or at least two fewer than another one. So
     /// whoever holds all that there are, with however many accounts, keeps nobody out who has few.
     pub(super) fn room_for_streams(&self, client: &C) -> usize {
-        let free = self.room(client, self.budget.streams, |usage| usage.streams);
-        if !self.is_shared {
-            return free;
-        }
-        let own = self.clients.get(client).map_or(0, |usage| usage.streams);
-        free.max(self.most_streams().saturating_sub(own) / 2)
+        let most = self.most_streams();
+        self.room(client, self.budget.streams, |usage| usage.streams, |own| most.saturating_sub(own) / 2)
     }
 
-    fn room(&self, client: &C, budget: usize, part: impl Fn(&Usage) -> usize) -> usize {
+    /// How much more of a `budget` a client may have: a fair share, and what it has a claim to beside what it has already.
+    fn room(
+        &self,
+        client: &C,
+        budget: usize,
+        part: impl Fn(&Usage) -> usize,
+        claim: impl Fn(usize) -> usize,
+    ) -> usize {
         let all = part(&self.whole);
-        if self.is_shared {
-            fair_share::room(budget, all, self.clients.get(client).map_or(0, part))
-        } else {
-            budget.saturating_sub(all)
+        if !self.is_shared {
+            return budget.saturating_sub(all);
         }
+        let own = self.clients.get(client).map_or(0, part);
+        fair_share::room(budget, all, own).max(claim(own))
     }
 
     /// Which client has to give something back, if more is kept than there may be.
-    pub(super) fn greediest<'a, D: Ord>(&'a self, domain: impl Fn(&'a C) -> D) -> Option<&'a C> {
+    pub(super) fn greediest<'a, D: Ord>(&'a self, group: impl Fn(&'a C) -> D) -> Option<&'a C> {
         if self.whole.received > self.budget.received {
-            self.greediest_by(|usage| usage.received, 0, domain)
+            self.greediest_by(|usage| usage.received, 0, group)
         } else if self.whole.bytes() > self.budget.received + self.budget.written {
-            self.greediest_by(Usage::bytes, 0, domain)
+            self.greediest_by(Usage::bytes, 0, group)
         } else {
             None
         }
     }
 
     /// Which client has to give up a stream, if more are in use than there may be: none that has at most half as many as another.
-    pub(super) fn greediest_of_streams<'a, D: Ord>(&'a self, domain: impl Fn(&'a C) -> D) -> Option<&'a C> {
+    pub(super) fn greediest_of_streams<'a, D: Ord>(&'a self, group: impl Fn(&'a C) -> D) -> Option<&'a C> {
         let is_over = self.whole.streams > self.budget.streams;
-        is_over.then(|| self.greediest_by(|usage| usage.streams, self.most_streams() / 2, domain)).flatten()
+        is_over.then(|| self.greediest_by(|usage| usage.streams, self.most_streams() / 2, group)).flatten()
     }
 
-    /// Of the clients with a part above `least`, the one whose part times that of its `domain` is the largest. So accounts of one
-    /// domain that keep a little less each than somebody at another one go before it, and one that keeps little is not blamed for
+    /// Of the clients with a part above `least`, the one whose part times that of its `group` is the largest. So accounts of one
+    /// owner that keep a little less each than somebody at another one go before it, and one that keeps little is not blamed for
     /// a domain that many others use.
     fn greediest_by<'a, D: Ord>(
         &'a self,
         part: impl Fn(&Usage) -> usize,
         least: usize,
-        domain: impl Fn(&'a C) -> D,
+        group: impl Fn(&'a C) -> D,
     ) -> Option<&'a C> {
-        let mut domains: BTreeMap<D, usize> = BTreeMap::new();
+        let mut groups: BTreeMap<D, usize> = BTreeMap::new();
         for (client, usage) in &self.clients {
-            *domains.entry(domain(client)).or_default() += part(usage);
+            *groups.entry(group(client)).or_default() += part(usage);
         }
-        let greed = |&(client, usage): &(&'a C, &Usage)| part(usage) as f64 * domains[&domain(client)] as f64;
+        let greed = |&(client, usage): &(&'a C, &Usage)| part(usage) as f64 * groups[&group(client)] as f64;
         let clients = self.clients.iter().filter(|(_, usage)| part(usage) > least);
         clients.max_by(|one, other| greed(one).total_cmp(&greed(other))).map(|(client, _)| client)
     }

@@ -31,6 +31,8 @@ pub(super) struct Stream {
     stopped: bool,
     /// The application knows of it.
     pub(super) known: bool,
+    /// It was taken from its client, in favour of others.
+    given_up: bool,
     pub(super) released: bool,
     /// The application waits for something to read.
     pub(super) read_blocked: bool,
@@ -70,6 +72,7 @@ impl Stream {
             broken: None,
             stopped: false,
             known: false,
+            given_up: false,
             released: false,
             read_blocked: true,
             write_blocked: false,
@@ -147,10 +150,11 @@ impl Stream {
         self.broken.is_none()
     }
 
-    /// Whether it counts in the limit on streams. One that is broken does as long as the application holds it, which may take until a
-    /// dial has ended or a slow target has read something: otherwise a peer that resets its streams could have any number of those.
+    /// Whether it counts in the limit on streams. One that the peer has broken off does as long as the application holds it, which
+    /// may take until a slow target has read something: otherwise a peer that resets its streams could have any number of those.
+    /// One that was taken from its client does not: somebody else has its place.
     pub(super) fn is_in_use(&self) -> bool {
-        self.is_live() || self.known && !self.released
+        self.is_live() || self.known && !self.released && !self.given_up
     }
 
     /// Whether the peer has used it and has not opened it.
@@ -183,8 +187,9 @@ impl Stream {
         }
     }
 
-    /// Breaks it off, whether the application knows of it or not.
+    /// Breaks it off in favour of others, whether the application knows of it or not.
     pub(super) fn give_up(&mut self, reason: ResetReason) {
+        self.given_up = true;
         self.reset(reason);
         self.release_unknown();
     }

@@ -122,7 +122,7 @@ impl Streams {
         }
         // Half of what the bridge accepts: it can be behind with what it has seen.
         let far_ahead = self.next_id - self.first_unseen() >= MOST_AHEAD / 2;
-        if far_ahead || self.totals.live >= self.limits.max_streams || self.is_crowded() {
+        if far_ahead || self.totals.in_use >= self.limits.max_streams || self.is_crowded() {
             return Err(CloseReason::TooManyStreams);
         }
         let id = self.next_id;
@@ -274,7 +274,7 @@ impl Streams {
         Usage {
             written: self.totals.send_cost + price::IN_FLIGHT * self.in_flight,
             received: self.totals.receive_cost + streams,
-            streams: self.totals.live,
+            streams: self.totals.in_use,
         }
     }
 

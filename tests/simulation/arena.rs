@@ -131,6 +131,8 @@ pub(crate) struct Arena {
     /// What the client has read and how its streams have ended.
     pub(crate) downloaded: usize,
     pub(crate) ends: Vec<CloseReason>,
+    /// How many streams have closed at the bridge.
+    pub(crate) closed: usize,
     to_bridge: Vec<(FullJid, Incoming)>,
     to_client: Vec<Incoming>,
     nonce: u32,
@@ -167,6 +169,7 @@ impl Arena {
             apps: BTreeMap::new(),
             downloaded: 0,
             ends: Vec::new(),
+            closed: 0,
             to_bridge: Vec::new(),
             to_client: Vec::new(),
             nonce: 0,
@@ -374,8 +377,11 @@ impl Arena {
                 }
             }
             Event::Readable(stream) | Event::Writable(stream) => self.run_app(stream),
-            Event::Closed(stream, _) if self.apps.get(&stream) != Some(&App::Idle) => {
-                self.bridge.release(self.now, stream);
+            Event::Closed(stream, _) => {
+                self.closed += 1;
+                if self.apps.get(&stream) != Some(&App::Idle) {
+                    self.bridge.release(self.now, stream);
+                }
             }
             _ => {}
         }

@@ -20,7 +20,8 @@ use crate::session::session_room::{self, Candidate};
 use crate::session::streams::{Credit, Role, Streams};
 
 /// A session that has had no stream for less than this is not idle: its client may be about to open one. Otherwise those who shake
-/// hands at a full bridge all the time would drive out each newcomer before it has asked for anything.
+/// hands at a full bridge all the time would drive out each newcomer before it has asked for anything. Ten seconds are some round
+/// trips over a slow account.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// The outcome of keeping a [`Memento`].

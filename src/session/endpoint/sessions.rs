@@ -192,7 +192,7 @@ impl Endpoint {
         self.bury(now, key, reason);
     }
 
-    /// The peer has ended the session, and closes its bytestreams itself.
+    /// The peer has ended the session: a client closes its bytestreams itself, and for a bridge they are no more.
     pub(super) fn on_session_closed(&mut self, now: Instant, key: SessionKey, reason: CloseReason) {
         let ways = self.sessions.get_mut(&key).map(|session| std::mem::take(&mut session.ways));
         for id in ways.into_iter().flatten() {

@@ -125,7 +125,7 @@ impl Streams {
             return Err(ProtocolViolation("far more streams were opened than are allowed"));
         }
         let mut stream = self.new_stream();
-        if self.totals.live >= self.limits.max_streams || self.room_for_streams == 0 {
+        if self.totals.in_use >= self.limits.max_streams || self.room_for_streams == 0 {
             stream.reset(ResetReason::TooManyStreams);
             stream.release();
         } else {

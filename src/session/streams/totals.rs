@@ -6,7 +6,7 @@ use crate::session::stream::Stream;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     /// Streams that count in the limit.
-    pub(super) live: usize,
+    pub(super) in_use: usize,
     pub(super) queued: usize,
     /// What the bytes that are queued cost, and what was received, at their prices.
     pub(super) send_cost: usize,
@@ -35,7 +35,7 @@ impl Totals {
 
     pub(super) fn of(stream: &Stream) -> Self {
         Self {
-            live: usize::from(stream.is_in_use()),
+            in_use: usize::from(stream.is_in_use()),
             queued: stream.send.len(),
             send_cost: stream.send.cost(),
             receive_cost: stream.receive.cost(),
@@ -52,7 +52,7 @@ impl Totals {
 
     /// A stream has changed.
     pub(super) fn replace(&mut self, before: &Self, after: &Self) {
-        self.live = self.live - before.live + after.live;
+        self.in_use = self.in_use - before.in_use + after.in_use;
         self.queued = self.queued - before.queued + after.queued;
         self.send_cost = self.send_cost - before.send_cost + after.send_cost;
         self.receive_cost = self.receive_cost - before.receive_cost + after.receive_cost;

@@ -181,11 +181,11 @@ impl World {
     pub(super) fn check(&mut self) {
         for streams in [&self.client, &self.bridge] {
             let mut sums = Totals { sent: 0, received: 0, consumed: 0, ..streams.totals };
-            (sums.live, sums.queued, sums.unread, sums.fragments) = (0, 0, 0, 0);
+            (sums.in_use, sums.queued, sums.unread, sums.fragments) = (0, 0, 0, 0);
             (sums.send_cost, sums.receive_cost, sums.unopened) = (0, 0, 0);
             for stream in streams.streams.values() {
                 let of = Totals::of(stream);
-                sums.live += of.live;
+                sums.in_use += of.in_use;
                 sums.queued += of.queued;
                 sums.unread += of.unread;
                 sums.fragments += of.fragments;
@@ -196,8 +196,8 @@ impl World {
             }
             let totals = streams.totals;
             assert_eq!(
-                (sums.live, sums.queued, sums.unread, sums.fragments),
-                (totals.live, totals.queued, totals.unread, totals.fragments),
+                (sums.in_use, sums.queued, sums.unread, sums.fragments),
+                (totals.in_use, totals.queued, totals.unread, totals.fragments),
             );
             assert_eq!(
                 (sums.send_cost, sums.receive_cost, sums.unopened),
@@ -250,7 +250,10 @@ impl World {
         self.settle();
         for streams in [&self.client, &self.bridge] {
             assert!(streams.is_idle(), "{streams:?}");
-            assert_eq!((streams.buffered_bytes(), streams.totals.fragments, streams.totals.live), (0, 0, 0));
+            assert_eq!(
+                (streams.buffered_bytes(), streams.totals.fragments, streams.totals.in_use),
+                (0, 0, 0)
+            );
             let numbers = price::RANGE * streams.seen.len();
             assert_eq!(streams.usage(), Usage { received: numbers, ..Usage::default() });
             assert_eq!(streams.totals.consumed, streams.totals.received);
