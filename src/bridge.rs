@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::Limits;
 use crate::descriptors;
@@ -84,11 +84,13 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Answers everyone who asks for a connection, until dropped. Each is dialled and relayed in a task of its own, as many at
-/// a time as there may be streams; a dial that takes longer than the limit for it has failed, and one for a stream that is over ends.
+/// Answers everyone who asks for a connection, until dropped. Each is dialled and relayed in a task of its own, as many at a
+/// time as there may be streams; a dial that takes longer than the limit for it has failed, and one for a stream that is over
+/// ends.
 ///
-/// A stream counts in its protocol's limit, and against its client, until its task is over. So there are places for all of them unless
-/// both protocols are served at once.
+/// A stream counts in its protocol's limit, and against its client, until its task is over or it was taken from its client:
+/// whoever gets its place waits until its task is over, which it soon is. So there are places for all of them unless both
+/// protocols are served at once.
 pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) {
     let places = Arc::new(Semaphore::new(limits.max_streams));
     let refusals = Arc::new(Refusals::default());
@@ -101,24 +103,20 @@ pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) 
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            refusals.warn(&DialError::TooMany);
-            incoming.refuse();
-            continue;
-        };
         let (destination, refusals, limit) =
             (destination.clone(), Arc::clone(&refusals), limits.dial_timeout);
+        let places = Arc::clone(&places);
         tokio::spawn(async move {
             // In a box, so that the task has no room for it while it relays.
-            match Box::pin(destination.dial_for(&incoming, limit)).await {
-                Ok(tcp) => relay(tcp, incoming.accept()).await,
+            let dialled = Box::pin(destination.dial_for(&incoming, &places, limit)).await;
+            match dialled {
+                Ok((tcp, _place)) => relay(tcp, incoming.accept()).await,
                 Err(DialError::NotWanted) => {}
                 Err(error) => {
                     refusals.warn(&error);
                     incoming.refuse();
                 }
             }
-            drop(place);
         });
     }
 }
@@ -149,10 +147,20 @@ impl Refusals {
 }
 
 impl Destination {
-    /// Connects to where the peer may go, unless it gives up before.
-    async fn dial_for(&self, incoming: &Incoming, limit: Duration) -> Result<TcpStream, DialError> {
+    /// Connects to where the peer may go once there is a place for it, unless the peer gives up before.
+    async fn dial_for<'a>(
+        &self,
+        incoming: &Incoming,
+        places: &'a Semaphore,
+        limit: Duration,
+    ) -> Result<(TcpStream, SemaphorePermit<'a>), DialError> {
+        let dial = async {
+            let place = tokio::time::timeout(limit, places.acquire()).await;
+            let place = place.ok().and_then(Result::ok).ok_or(DialError::TooMany)?;
+            Ok((self.dial(incoming.target(), limit).await?, place))
+        };
         tokio::select! {
-            dialled = self.dial(incoming.target(), limit) => dialled,
+            dialled = dial => dialled,
             () = incoming.closed() => Err(DialError::NotWanted),
         }
     }
