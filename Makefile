@@ -31,6 +31,7 @@ bench-quick: deps build ## The same with fewer and shorter rounds (two and a hal
 	@$(bench) quick "$$($(target))/release/hexchat-pt" bench/quick
 
 bench-compare: deps build ## Measure beside an older executable, OLD=..., in turn (a quarter of an hour; nothing else should run)
+	@test -x "$(OLD)" || { echo "Say which: make bench-compare OLD=path/of/hexchat-pt" >&2; exit 2; }
 	@$(bench) compare "$(OLD)" "$$($(target))/release/hexchat-pt" 10
 
 bench-readme: cargo ## Put what `make bench` found into README.md

@@ -77,7 +77,8 @@ const BLOCK_SIZE: u16 = 65_535;
 /// Bounds and timeouts.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Streams at a time, of all sessions. On a bridge, one client may have as many as are still free.
+    /// Streams at a time, of all sessions. On a bridge, one client may have as many as are still free, or
+    /// take some of whoever has most.
     pub max_streams: usize,
     /// Streams at a time in one session.
     pub max_streams_per_session: usize,

@@ -100,7 +100,8 @@ limits! {
     silence_timeout: Duration = 50, 5..=3600;
     /// Seconds that a session outlives its last working path.
     session_timeout: Duration = 120, 5..=3600;
-    /// Streams open at once, all peers together. In the secure protocol one account may have as many as are still free.
+    /// Streams open at once, all peers together. In the secure protocol one account may have as many as are still free, and
+    /// when none are, whoever has most loses one to whoever has few.
     max_streams: usize = 4096, 1..=100_000;
     /// Streams open at once that one peer's account has asked for, in the classic protocol.
     max_streams_per_peer: usize = 1024, 1..=100_000;

@@ -19,7 +19,7 @@ pub(super) const MOST_PER_CLIENT: usize = 8;
 pub(super) struct Candidate<'a, K> {
     pub(super) key: K,
     pub(super) client: &'a BareJid,
-    /// Since when it has had no stream.
+    /// Since when it has had no stream; none if it has one, or has had none for too short a time to be idle.
     pub(super) idle_since: Option<Instant>,
     /// When its peer last said something.
     pub(super) last_heard: Option<Instant>,

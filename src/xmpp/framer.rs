@@ -154,7 +154,7 @@ impl Framer {
     }
 
     fn grow(&mut self, run: &[u8]) {
-        if !self.is_kept() {
+        if !self.goes_on() {
             return;
         }
         if self.element.is_empty() {
@@ -180,9 +180,9 @@ impl Framer {
         }
     }
 
-    /// Whether what has come last is kept: what is left out may have ended with it.
-    fn is_kept(&mut self) -> bool {
-        let (has_ended, is_kept) = match self.keeping {
+    /// Ends what is left out, if it has ended with what has come last; whether that is kept.
+    fn goes_on(&mut self) -> bool {
+        let (has_ended, with_the_last) = match self.keeping {
             Keeping::Everything => return true,
             Keeping::Nothing => return false,
             Keeping::NotThisChild => (self.scanner.is_in_text() && self.scanner.depth() == DEPTH + 1, false),
@@ -198,7 +198,7 @@ impl Framer {
         if has_ended {
             self.keeping = Keeping::Everything;
         }
-        has_ended && is_kept
+        has_ended && with_the_last
     }
 
     /// Remembers where a start tag has ended.

@@ -1,6 +1,6 @@
-//! A start tag that is too long to be kept, without the attributes that no answer depends on. Pure.
+//! Start tags without what no answer depends on, for those that are too long to be kept. Pure.
 
-/// The attributes that answers depend on: of a stanza, who asks and how; of what is in it, what is asked for. So is the one that
+/// The attributes that answers depend on: of a stanza, who asks and how; of what is in it, what is asked for. And the one that
 /// says what the prefix of the tag's own name means.
 const NEEDED: [&[u8]; 5] = [b"id", b"type", b"from", b"xmlns", b"node"];
 

@@ -36,6 +36,7 @@ impl Mute {
 
     /// Whether somebody on this machine waits for an answer from it.
     fn is_dialled(&self) -> bool {
+        // The table has addresses in the machine's byte order: this is 127.0.0.1 on a little-endian one.
         let remote = format!("0100007F:{:04X}", self.address.port());
         let table = fs::read_to_string("/proc/net/tcp").unwrap();
         let mut sockets = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());

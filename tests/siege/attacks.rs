@@ -71,6 +71,9 @@ async fn hold(
             join_all(intruders.iter_mut().map(ping_in_all)).await;
         }
     }
+    // A session that the bridge has ended is known to be over once a packet of it was refused.
+    join_all(intruders.iter_mut().map(ping_in_all)).await;
+    join_all(intruders.iter_mut().map(|eve| eve.rest(COMES_AGAIN))).await;
 }
 
 async fn fill_up(

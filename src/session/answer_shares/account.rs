@@ -1,4 +1,4 @@
-//! The answers of one account.
+//! One account's answers: those that may be unread, and those that wait.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ pub(super) const UNKNOWN: usize = 32 * 1024;
 /// once a minute, and a path is given up when nothing is answered for half of that.
 pub(super) const FEW: usize = 512;
 
-/// What the answers that wait at one account may take in memory, in bytes at their prices, shared fairly among its clients. A client
-/// alone may have half of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
+/// What clients share of the memory for answers that wait at one account, in bytes at their prices. A client alone may have half
+/// of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
 pub(super) const MOST_KEPT: usize = 512 * 1024;
-/// So much of a client's may wait whatever others have waiting, in bytes at their prices: some sixteen answers, and a path that is new or
-/// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a bytestream. With a
-/// thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
+/// So much of a client's may wait whatever others have waiting, in bytes at their prices: some sixteen answers, and a path that
+/// is new or slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a
+/// bytestream. With a thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
 pub(super) const ALWAYS_KEPT: usize = 8 * 1024;
 
 /// Clients whose answers wait that are looked at after each sign that the server has read something, and the next ones after the next
