@@ -7,15 +7,24 @@
 
 use xmpp_parsers::jid::BareJid;
 
-/// The group of an account's domain: its last two labels, or all of it when it is an address or has fewer.
+/// What stands between labels (RFC 3490, section 3.1): a server that looks up a name takes each of these for a dot.
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
+/// The group of all addresses of IPv6: whoever has one has any number of them.
+const IPV6: &str = "[";
+
+/// The group of an account's domain: its last two labels, or all of it when it has fewer or is an address of IPv4.
 pub(super) fn group_of(account: &BareJid) -> &str {
-    let domain = account.domain().as_str().trim_end_matches('.');
+    let domain = account.domain().as_str().trim_end_matches(DOTS);
+    if domain.starts_with(IPV6) {
+        return IPV6;
+    }
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    let Some((rest, top)) = domain.rsplit_once('.') else { return domain };
-    if domain.starts_with('[') || is_number(top) {
+    let Some((rest, top)) = domain.rsplit_once(DOTS) else { return domain };
+    if is_number(top) {
         return domain;
     }
-    rest.rfind('.').map_or(domain, |dot| &domain[dot + 1..])
+    rest.rsplit_once(DOTS).map_or(domain, |(others, _)| domain[others.len()..].trim_start_matches(DOTS))
 }
 
 #[cfg(test)]
@@ -24,6 +33,11 @@ mod tests {
 
     fn group(domain: &str) -> String {
         group_of(&BareJid::new(&format!("a@{domain}")).unwrap()).to_owned()
+    }
+
+    #[test]
+    fn whatever_stands_between_labels_is_a_dot() {
+        assert_eq!(group("d1.evil\u{3002}example"), group("d2\u{3002}evil\u{3002}example"));
     }
 
     #[test]
@@ -43,9 +57,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_group_of_its_own() {
-        for address in ["192.0.2.1", "198.51.2.1", "[2001:db8::1]", "[::ffff:192.0.2.1]"] {
+    fn an_address_of_ipv4_is_a_group_of_its_own_and_all_of_ipv6_are_one() {
+        for address in ["192.0.2.1", "198.51.2.1"] {
             assert_eq!(group(address), address);
         }
+        assert_eq!(group("[2001:db8::1]"), group("[::ffff:192.0.2.1]"));
     }
 }

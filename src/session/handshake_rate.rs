@@ -2,7 +2,7 @@
 //!
 //! Shares follow the dynamic threshold of Choudhury and Hahne (1998): each domain group may take as much as is still
 //! free, and each of its accounts a fraction of what is left of that. So one alone gets half of the minute, several share it, and
-//! there is something left for whoever comes next. Who was a client lately has a reserve beside that.
+//! there is something left for whoever comes next. Who was a client lately has a reserve beside that, which groups share likewise.
 
 use std::collections::BTreeMap;
 
@@ -29,10 +29,30 @@ const RESERVE: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct HandshakeRate {
     minute: u64,
-    total: usize,
-    reserved: usize,
+    open: Taken,
+    /// From the reserve.
+    reserved: Taken,
     by_client: BTreeMap<BareJid, usize>,
+}
+
+/// What was taken of one whole.
+#[derive(Debug, Default)]
+struct Taken {
+    total: usize,
     by_group: BTreeMap<String, usize>,
+}
+
+impl Taken {
+    fn add(&mut self, client: &BareJid) {
+        self.total += 1;
+        *self.by_group.entry(group_of(client).to_owned()).or_default() += 1;
+    }
+
+    /// How much of the `whole` is left to the group of `client`: what is free, less what the group has.
+    fn left_to(&self, client: &BareJid, whole: usize) -> usize {
+        let of_group = self.by_group.get(group_of(client)).copied().unwrap_or(0);
+        whole.saturating_sub(self.total).saturating_sub(of_group)
+    }
 }
 
 impl HandshakeRate {
@@ -50,10 +70,12 @@ impl HandshakeRate {
             return false;
         }
         if self.has_share(client, own, limits) {
-            self.total += 1;
-            *self.by_group.entry(group_of(client).to_owned()).or_default() += 1;
-        } else if is_known && own < RESERVED_EACH && self.reserved < limits.total.div_ceil(RESERVE) {
-            self.reserved += 1;
+            self.open.add(client);
+        } else if is_known
+            && own < RESERVED_EACH
+            && self.reserved.left_to(client, limits.total.div_ceil(RESERVE)) > 0
+        {
+            self.reserved.add(client);
         } else {
             return false;
         }
@@ -75,11 +97,8 @@ impl HandshakeRate {
 
     /// Whether the account's share is not used up. The fraction is such that one account alone gets all that it may have.
     fn has_share(&self, client: &BareJid, own: usize, limits: HandshakeLimits) -> bool {
-        let free = limits.total.saturating_sub(self.total);
-        let of_group = self.by_group.get(group_of(client)).copied().unwrap_or(0);
-        let left_to_group = free.saturating_sub(of_group);
         let fraction = (limits.total / limits.per_jid).saturating_sub(2).max(1);
-        own.saturating_mul(fraction) < left_to_group
+        own.saturating_mul(fraction) < self.open.left_to(client, limits.total)
     }
 }
 
@@ -153,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_known_comes_in_when_nobody_else_does_until_the_reserve_is_used_up() {
+    fn who_is_known_comes_in_when_nobody_else_does_until_its_groups_part_of_the_reserve_is_used_up() {
         let mut rate = HandshakeRate::default();
         let clients: Vec<String> = (0..1000).map(|n| format!("a{n}@d{n}")).collect();
         taken(&mut rate, 1, &clients);
@@ -161,8 +180,12 @@ mod tests {
         let mut from_known =
             |client: &str| (0..10).filter(|_| rate.admit(1, &jid(client), true, LIMITS)).count();
         assert_eq!(from_known("b@chat.example"), RESERVED_EACH);
-        let others: usize = accounts(500, "known.example").iter().map(|client| from_known(client)).sum();
-        assert_eq!(others + RESERVED_EACH, LIMITS.total / RESERVE);
+        let (reserve, crowd) = (LIMITS.total / RESERVE, accounts(500, "known.example"));
+        let others: usize = crowd.iter().map(|client| from_known(client)).sum();
+        assert_eq!(others, (reserve - RESERVED_EACH) / 2);
+        assert_eq!(from_known("c@chat.example"), RESERVED_EACH);
+        let all: usize = clients.iter().map(|client| from_known(client)).sum();
+        assert!(others + 2 * RESERVED_EACH + all <= reserve);
     }
 
     #[test]

@@ -183,6 +183,7 @@ impl Endpoint {
         if self.welcome(now, id, responder, &welcome).is_some() {
             self.make_room_for_a_path(now, key);
             self.join(id, key);
+            self.on_confirmed(now, key);
             self.on_way_open(now, id);
         }
     }
