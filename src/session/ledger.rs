@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use super::fair_share;
 
+/// A client that keeps no more bytes than the largest part divided by this is not blamed for others of its domain. Whoever has
+/// much on its way keeps several times as much as each of those who share an owner, so it is not less.
+const SPARED_BYTES: usize = 8;
+/// The same for streams, of which nobody needs many more than others do.
+const SPARED_STREAMS: usize = 2;
+
 /// What is kept, for one session, one client or all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -142,27 +148,31 @@ impl<C: Ord + Clone> Ledger<C> {
     /// Which client has to give something back, if more is kept than there may be.
     pub(super) fn greediest<'a, D: Ord>(&'a self, group: impl Fn(&'a C) -> D) -> Option<&'a C> {
         if self.whole.received > self.budget.received {
-            self.greediest_by(|usage| usage.received, 0, group)
+            self.greediest_by(|usage| usage.received, SPARED_BYTES, group)
         } else if self.whole.bytes() > self.budget.received + self.budget.written {
-            self.greediest_by(Usage::bytes, 0, group)
+            self.greediest_by(Usage::bytes, SPARED_BYTES, group)
         } else {
             None
         }
     }
 
-    /// Which client has to give up a stream, if more are in use than there may be: none that has at most half as many as another.
-    pub(super) fn greediest_of_streams<'a, D: Ord>(&'a self, group: impl Fn(&'a C) -> D) -> Option<&'a C> {
-        let is_over = self.whole.streams > self.budget.streams;
-        is_over.then(|| self.greediest_by(|usage| usage.streams, self.most_streams() / 2, group)).flatten()
+    /// Which client has to give up streams, if more are in use than there may be, and how many are too many: no client that has at
+    /// most half as many as another.
+    pub(super) fn greediest_of_streams<'a, D: Ord>(
+        &'a self,
+        group: impl Fn(&'a C) -> D,
+    ) -> Option<(&'a C, usize)> {
+        let too_many = self.whole.streams.checked_sub(self.budget.streams).filter(|count| *count > 0)?;
+        Some((self.greediest_by(|usage| usage.streams, SPARED_STREAMS, group)?, too_many))
     }
 
-    /// Of the clients with a part above `least`, the one whose part times that of its `group` is the largest. So accounts of one
-    /// owner that keep a little less each than somebody at another one go before it, and one that keeps little is not blamed for
-    /// a domain that many others use.
+    /// The client whose part times that of its `group` is the largest, of those that are not spared because they have so small a
+    /// fraction of the largest part. So accounts of one owner that keep a little less each than somebody at another one go before
+    /// it, and one that keeps little is not blamed for a domain that many others use.
     fn greediest_by<'a, D: Ord>(
         &'a self,
         part: impl Fn(&Usage) -> usize,
-        least: usize,
+        spared: usize,
         group: impl Fn(&'a C) -> D,
     ) -> Option<&'a C> {
         let mut groups: BTreeMap<D, usize> = BTreeMap::new();
@@ -170,7 +180,8 @@ impl<C: Ord + Clone> Ledger<C> {
             *groups.entry(group(client)).or_default() += part(usage);
         }
         let greed = |&(client, usage): &(&'a C, &Usage)| part(usage) as f64 * groups[&group(client)] as f64;
-        let clients = self.clients.iter().filter(|(_, usage)| part(usage) > least);
+        let most = self.clients.values().map(&part).max().unwrap_or(0);
+        let clients = self.clients.iter().filter(|(_, usage)| part(usage) > most / spared);
         clients.max_by(|one, other| greed(one).total_cmp(&greed(other))).map(|(client, _)| client)
     }
 }
@@ -198,6 +209,16 @@ mod tests {
         let mut ledger = Ledger::new(BUDGET, true);
         of.iter().for_each(|(client, usage)| ledger.replace(client, &Usage::default(), usage));
         ledger
+    }
+
+    #[test]
+    fn who_keeps_an_eighth_of_what_others_keep_is_not_blamed_for_a_whole_city_at_its_domain() {
+        let city: Vec<_> = (0..100).map(|n| (&*format!("a{n}@public").leak(), received(5))).collect();
+        let few = (0..16).map(|n| (&*format!("a@evil{n}").leak(), received(40)));
+        let all: Vec<_> = city.into_iter().chain(few).collect();
+        let ledger = ledger(&all);
+        let greediest = ledger.greediest(|client| domain(client));
+        assert!(greediest.is_some_and(|client| client.contains("@evil")), "{greediest:?}");
     }
 
     #[test]
@@ -271,10 +292,13 @@ mod tests {
         let public = ["a@public", "b@public", "c@public", "d@public"].map(|client| (client, streams(2)));
         let all = [&public[..], &[("eve@evil", streams(4))]].concat();
         let mut ledger = ledger(&all);
-        assert_eq!(ledger.greediest_of_streams(|client| domain(client)), Some(&"eve@evil"));
+        assert_eq!(ledger.greediest_of_streams(|client| domain(client)), Some((&"eve@evil", 2)));
         ledger.replace(&"eve@evil", &streams(4), &streams(3));
         let greediest = ledger.greediest_of_streams(|client| domain(client));
-        assert!(greediest.is_some_and(|client| domain(client) == "public"), "the whole domain has much more");
+        assert!(
+            greediest.is_some_and(|(client, _)| domain(client) == "public"),
+            "the whole domain has much more"
+        );
         ledger.replace(&"eve@evil", &streams(3), &streams(2));
         assert_eq!(ledger.greediest_of_streams(|client| domain(client)), None, "all are within the limit");
     }

@@ -82,21 +82,24 @@ impl Endpoint {
         own.max_by_key(|(.., usage)| usage.bytes()).map(|(key, ..)| *key)
     }
 
-    /// When somebody has opened more streams than are free, whoever has most loses as many.
+    /// When somebody has opened more streams than are free, whoever has most loses as many. Who that is takes a look at all clients,
+    /// so it loses up to half of what it has in one session before the next look.
     fn shed_streams(&mut self, now: Instant) {
-        while let Some(key) = self.session_with_most_streams() {
-            if !self.streams_of(key).is_some_and(Streams::give_up_newest) {
+        while let Some((key, count)) = self.session_with_most_streams() {
+            let has_given = (0..count).all(|_| self.streams_of(key).is_some_and(Streams::give_up_newest));
+            self.after_change(now, key);
+            if !has_given {
                 return;
             }
-            self.after_change(now, key);
         }
     }
 
-    /// The session with the most streams of the client that has to give one up, if one has to.
-    fn session_with_most_streams(&self) -> Option<SessionKey> {
-        let client = self.ledger.greediest_of_streams(group_of_client)?;
+    /// The session with the most streams of the client that has to give some up, if one has to, and how many it is to lose.
+    fn session_with_most_streams(&self) -> Option<(SessionKey, usize)> {
+        let (client, too_many) = self.ledger.greediest_of_streams(group_of_client)?;
         let own = self.sessions.iter().filter(|(_, session)| session.client == *client);
-        own.max_by_key(|(_, session)| session.usage.streams).map(|(key, _)| *key)
+        let (key, session) = own.max_by_key(|(_, session)| session.usage.streams)?;
+        Some((*key, too_many.min(session.usage.streams.div_ceil(2))))
     }
 
     /// What was not read of a session that is over is given up, too.
