@@ -20,7 +20,10 @@ const LINGER: Duration = Duration::from_secs(5);
 /// A task takes the memory of the largest thing that it may ever do, for as long as it lives. So what comes only at the end has a box of
 /// its own.
 pub async fn relay(mut tcp: TcpStream, stream: TunnelStream) {
-    let outcome = exchange(&mut tcp, &stream).await;
+    let outcome = tokio::select! {
+        outcome = exchange(&mut tcp, &stream) => outcome,
+        error = broken(&stream) => Err(error),
+    };
     match outcome {
         Ok(()) => Box::pin(linger(&mut tcp)).await,
         Err(error) => {
@@ -30,6 +33,14 @@ pub async fn relay(mut tcp: TcpStream, stream: TunnelStream) {
             let _ = tcp.set_zero_linger();
         }
     }
+}
+
+/// Waits until the stream is broken, and then for what may still be written: a TCP connection that neither says nor takes anything
+/// would show nothing of it.
+async fn broken(stream: &TunnelStream) -> io::Error {
+    let error = stream.broken().await;
+    Box::pin(tokio::time::sleep(LINGER)).await;
+    error
 }
 
 /// Copies both ways. Returns when the stream has nothing more to give, and takes nothing more either.

@@ -41,9 +41,18 @@ impl TunnelStream {
         state.poll_closed(self.key, cx).map(Err)
     }
 
-    /// Waits until the stream is over in both directions.
-    pub(super) async fn closed(&self) {
-        std::future::poll_fn(|cx| self.shared.lock().poll_closed(self.key, cx)).await;
+    /// Waits until the stream is over in both directions, and says why.
+    pub(super) async fn closed(&self) -> CloseReason {
+        std::future::poll_fn(|cx| self.shared.lock().poll_closed(self.key, cx)).await
+    }
+
+    /// Waits until it has ended in another way than it should, for ever if it does not: the error that [`receive`](Self::receive) gives
+    /// then. For those who do not receive at the time.
+    pub async fn broken(&self) -> io::Error {
+        match self.closed().await {
+            CloseReason::Finished => std::future::pending().await,
+            reason => broken(reason),
+        }
     }
 
     /// Whether one direction can go on when the other has ended.

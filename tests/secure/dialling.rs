@@ -1,14 +1,15 @@
-//! A target that does not answer, and a client that gives up.
+//! Targets that do not answer, say nothing or take nothing, and clients that give up.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hexchat_lab::Kind;
 use tokio::net::TcpSocket;
 
-use crate::harness::{Lab, PATIENCE, Route, connect};
+use crate::harness::{Lab, PATIENCE, Route, Target, connect};
 use crate::pair::Bridge;
 
 /// How often we look.
@@ -63,4 +64,25 @@ fn a_dial_ends_when_the_client_gives_up() {
     target.wait_until(true);
     drop(application);
     target.wait_until(false);
+}
+
+#[test]
+fn a_connection_to_a_target_that_says_and_takes_nothing_ends_when_the_client_is_gone() {
+    let (lab, target) = (Lab::start(Kind::Prosody), Target::start());
+    let limits = "[limits]\nsession_timeout = 5\n";
+    let bridge = Bridge::configured(lab.config(&["bob"], &Route::StartTls) + limits, target.address());
+    let forward = bridge.forward(&lab, &["alice"], &Route::StartTls);
+    let (asker, mut asked) = target.connect_through(forward.entrance());
+    asker.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(asked.read(&mut [0]).unwrap(), 0, "no end came");
+    let (mut sender, _full) = target.connect_through(forward.entrance());
+    sender.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    while sender.write(&[7; 65_536]).is_ok() {}
+    let with_both = bridge.half.open_files();
+    drop(forward);
+    let deadline = Instant::now() + PATIENCE;
+    while bridge.half.open_files() > with_both - 2 {
+        assert!(Instant::now() < deadline, "{} of {with_both} are open", bridge.half.open_files());
+        thread::sleep(INTERVAL);
+    }
 }
