@@ -115,6 +115,8 @@ struct State {
     /// Connects of ours that succeeded and were not picked up yet.
     connected: BTreeSet<StreamKey>,
     incoming: VecDeque<(StreamKey, Address)>,
+    /// Somebody waits until there are no streams. Otherwise nobody asks, since that takes a look at every session.
+    is_awaited: bool,
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
@@ -311,8 +313,12 @@ impl Tunnel {
     pub async fn drained(&self) {
         loop {
             let closed = self.shared.closed.notified();
-            if self.shared.lock().cores.is_idle() {
-                return;
+            {
+                let mut state = self.shared.lock();
+                if state.cores.is_idle() {
+                    return;
+                }
+                state.is_awaited = true;
             }
             closed.await;
         }
@@ -402,7 +408,8 @@ impl Shared {
                 self.incoming.notify_one();
             }
         }
-        if state.cores.is_idle() {
+        if state.is_awaited && state.cores.is_idle() {
+            state.is_awaited = false;
             self.closed.notify_waiters();
         }
         let timeout = state.cores.poll_timeout();
@@ -420,6 +427,7 @@ impl State {
             wakers: BTreeMap::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
+            is_awaited: false,
             armed: None,
             announcer: Announcer::default(),
             last_presences: LastPresences::new(),

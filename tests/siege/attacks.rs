@@ -321,6 +321,8 @@ pub(crate) async fn begin_handshakes_without_end(camp: Camp) -> Deeds {
 pub(crate) async fn watch_ids(camp: Camp, tell: Sender<Vec<String>>) -> Deeds {
     let mut eve = camp.intruder(INTRUDERS[0]).await;
     let session = eve.shake_hands().await.expect("a session");
+    // One that is not used is ended after ten minutes.
+    open_streams(&mut eve, session, &camp, 1).await;
     camp.take_position();
     while !camp.is_over() {
         eve.say(session, &[Frame::Ping]).await;
@@ -339,6 +341,8 @@ const TOLD: usize = 10;
 pub(crate) async fn open_paths_without_end(camp: Camp) -> Deeds {
     let mut eve = camp.intruder(INTRUDERS[0]).await;
     let session = eve.shake_hands().await.expect("a session");
+    // One that is not used is ended after ten minutes.
+    open_streams(&mut eve, session, &camp, 1).await;
     let mut others = Vec::new();
     for number in 0..PATHS {
         others.push(camp.intruder_at(INTRUDERS[0], &format!("r{number}")).await);
