@@ -12,6 +12,7 @@ mod assembler;
 mod bucket;
 mod bytestream;
 mod client_tag;
+mod counted;
 pub mod counters;
 mod dialing;
 mod domain_group;

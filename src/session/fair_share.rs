@@ -8,9 +8,13 @@
 
 /// How much more an owner may take of a `whole` of which `all` is taken, `own` of it by this owner.
 pub(super) fn room(whole: usize, all: usize, own: usize) -> usize {
-    let free = whole.saturating_sub(all);
     // What it takes is not free any more.
-    free.saturating_sub(own).div_ceil(2)
+    below_threshold(whole, all, own).div_ceil(2)
+}
+
+/// How much less the owner has than what is free.
+pub(super) fn below_threshold(whole: usize, all: usize, own: usize) -> usize {
+    whole.saturating_sub(all).saturating_sub(own)
 }
 
 #[cfg(test)]

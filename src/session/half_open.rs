@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use xmpp_parsers::jid::BareJid;
 
+use super::counted::counted;
 use super::domain_group::group_of;
 
 /// The places, by the number that names a handshake outside.
@@ -93,13 +94,6 @@ impl<K: Copy + Ord> HalfOpen<K> {
 
 fn chosen<'a, K>(places: &[&'a Place<K>], is_it: impl Fn(&Place<K>) -> bool) -> Vec<&'a Place<K>> {
     places.iter().copied().filter(|place| is_it(place)).collect()
-}
-
-/// How often each of them comes.
-fn counted<'a, T: Ord + ?Sized>(items: impl Iterator<Item = &'a T>) -> BTreeMap<&'a T, usize> {
-    let mut counts = BTreeMap::new();
-    items.for_each(|item| *counts.entry(item).or_default() += 1);
-    counts
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use xmpp_parsers::jid::BareJid;
 
 use super::domain_group::group_of;
+use super::fair_share;
 
 /// The limits of one minute.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ impl Taken {
     /// How much of the `whole` is left to the group of `client`: what is free, less what the group has.
     fn left_to(&self, client: &BareJid, whole: usize) -> usize {
         let of_group = self.by_group.get(group_of(client)).copied().unwrap_or(0);
-        whole.saturating_sub(self.total).saturating_sub(of_group)
+        fair_share::below_threshold(whole, self.total, of_group)
     }
 }
 

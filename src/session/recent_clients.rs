@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::BareJid;
 
+use super::counted::counted;
 use super::domain_group::group_of;
 
 /// How long an account is remembered after its last handshake.
@@ -63,8 +64,7 @@ impl RecentClients {
     /// of domains makes none of them unknown that were known before he came. Of the others, the largest domain group loses the one
     /// that has been known for the shortest time.
     fn victim(&self) -> Option<BareJid> {
-        let mut groups: BTreeMap<_, usize> = BTreeMap::new();
-        self.0.keys().for_each(|client| *groups.entry(group_of(client)).or_default() += 1);
+        let groups = counted(self.0.keys().map(group_of));
         let mut by_age: Vec<_> = self.0.iter().collect();
         by_age.sort_by_key(|(_, known)| known.since);
         let newer = by_age.into_iter().skip(MOST / 2);

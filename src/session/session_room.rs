@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::BareJid;
 
+use super::counted::counted;
 use super::domain_group::group_of;
 
 /// Sessions of one account at a time. A client has one for each bridge line and set of accounts; those that it left
@@ -71,12 +72,8 @@ struct Holdings<'a> {
 
 impl<'a> Holdings<'a> {
     fn of<K>(sessions: &[Candidate<'a, K>]) -> Self {
-        let (mut by_client, mut by_group) = (BTreeMap::new(), BTreeMap::new());
-        for session in sessions {
-            *by_client.entry(session.client).or_default() += 1;
-            *by_group.entry(group_of(session.client)).or_default() += 1;
-        }
-        Self { by_client, by_group }
+        let clients = || sessions.iter().map(|session| session.client);
+        Self { by_client: counted(clients()), by_group: counted(clients().map(group_of)) }
     }
 
     fn of_client(&self, client: &BareJid) -> usize {

@@ -1,11 +1,8 @@
 //! What a connection took is given back when it is closed.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use hexchat_lab::{EchoServer, Kind};
 
-use crate::harness::{Half, Lab, PATIENCE, echo};
+use crate::harness::{Half, Lab, echo};
 
 #[test]
 fn two_hundred_connections_leave_nothing_open() {
@@ -21,10 +18,6 @@ fn two_hundred_connections_leave_nothing_open() {
         echo(entrance, b"again").unwrap();
     }
     for (half, before) in halves.into_iter().zip(before) {
-        let deadline = Instant::now() + PATIENCE;
-        while half.open_files() > before {
-            assert!(Instant::now() < deadline, "{} open instead of {before}", half.open_files());
-            thread::sleep(Duration::from_millis(20));
-        }
+        half.closes_all_but(before);
     }
 }

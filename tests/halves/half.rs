@@ -4,7 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hexchat_lab::process::{Process, Spawn};
 use std::io::Write as _;
@@ -108,6 +109,15 @@ impl Half {
         fs::read_dir(format!("/proc/{}/fd", self.process.pid())).unwrap().count()
     }
 
+    /// Waits until it has no more than so many open.
+    pub(crate) fn closes_all_but(&self, most: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.open_files() > most {
+            assert!(Instant::now() < deadline, "{} open instead of {most}", self.open_files());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn assert_discreet(&self) {
         for line in self.log() {
             for secret in SECRETS {
@@ -119,7 +129,7 @@ impl Half {
 
 impl Drop for Half {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !thread::panicking() {
             self.assert_discreet();
         } else {
             for line in self.process.lines() {
