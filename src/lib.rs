@@ -8,11 +8,11 @@
 //! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | [`relay`] | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
+//! | [`carrier`] | what a core wants sent, as stanzas, and back |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
 //! | [`session`] | the secure protocol, as pure |
-//! | [`protocol`] | the words between a protocol core and its driver, whichever protocol it is |
-//! | [`carrier`] | what a core wants sent, as stanzas, and back |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
+//! | [`protocol`] | what both cores can do, and the words between a core and its driver |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`pt`] | Tor's side of the pluggable transport specification; uses nothing else of this crate |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |

@@ -75,7 +75,7 @@ pub use sid::Sid;
 /// in use refuses this one.
 const BLOCK_SIZE: u16 = 65_535;
 
-/// Bounds and timeouts.
+/// Bounds and timeouts. `[limits]` has their defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Streams at a time, of all sessions. On a bridge, one client may have as many as are still free, or
@@ -104,25 +104,6 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a session outlives the last word from its peer.
     pub session_timeout: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            max_streams: 4096,
-            max_streams_per_session: 1024,
-            max_sessions: 1024,
-            max_half_open_sessions: 64,
-            handshakes_per_minute_per_jid: 20,
-            handshakes_per_minute: 600,
-            queue_per_stream: 1 << 20,
-            queue_per_session: 8 << 20,
-            queue_total: 128 << 20,
-            reorder_window: 16_384,
-            connect_timeout: Duration::from_secs(25),
-            session_timeout: Duration::from_secs(120),
-        }
-    }
 }
 
 impl Config {

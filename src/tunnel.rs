@@ -7,6 +7,7 @@
 //! for what time brings.
 
 mod announce;
+pub mod bounds;
 mod contacts;
 mod cores;
 mod driver;
@@ -24,7 +25,7 @@ use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Carrier;
-use crate::protocol::{self, Address, CloseReason, Event};
+use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::session::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
@@ -176,11 +177,8 @@ impl Tunnel {
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
-        let bridge = Bridge {
-            line: bridge.line.clone(),
-            peers: bridge.peers.clone(),
-            accounts: accounts.iter().map(|id| core_id(*id)).collect(),
-        };
+        let bridge =
+            Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts: accounts.to_vec() };
         let id = self.shared.with(|state, now| state.cores.secure.connect(now, &bridge, target))?;
         let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id));
         match tokio::time::timeout_at(deadline, stream.connected()).await {
@@ -224,9 +222,8 @@ impl Tunnel {
         local: &Address,
         remote: &Address,
     ) -> Result<TunnelStream, CloseReason> {
-        let accounts: Vec<_> = accounts.iter().map(|id| core_id(*id)).collect();
         let id = self.shared.with(|state, now| {
-            state.cores.classic.connect(now, &accounts, peer.clone(), local.clone(), remote.clone())
+            state.cores.classic.connect(now, accounts, peer.clone(), local.clone(), remote.clone())
         })?;
         let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
         stream.connected().await?;
@@ -287,7 +284,7 @@ impl Tunnel {
     pub fn close_account(&self, id: AccountId) {
         self.shared.pool.close(id);
         self.shared.with(|state, now| {
-            state.cores.handle_account(now, core_id(id), protocol::AccountChange::Gone);
+            state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
             state.last_presences.remove(&id);
         });
@@ -387,7 +384,7 @@ impl Shared {
     /// Drains the core: stanzas to the accounts, events to whoever waits for them.
     fn turn(&self, state: &mut State, now: Instant) {
         while let Some(transmit) = state.cores.classic.poll_transmit(now) {
-            let via = pool_id(transmit.via);
+            let via = transmit.via;
             let tag = match &transmit.stanza {
                 classic::Outgoing::Set(set, _) => Some(set.0),
                 _ => None,
@@ -396,7 +393,7 @@ impl Shared {
         }
         while let Some(transmit) = state.cores.secure.poll_transmit(now) {
             let via = transmit.via;
-            let backlog = self.pool.send(pool_id(via), self.carrier.secure(transmit), None);
+            let backlog = self.pool.send(via, self.carrier.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
         while let Some(memento) = state.cores.secure.poll_memento() {
@@ -461,13 +458,4 @@ impl State {
             waker.wake();
         }
     }
-}
-
-/// The core's name for an account of the pool.
-fn core_id(id: AccountId) -> protocol::AccountId {
-    protocol::AccountId(id.get())
-}
-
-fn pool_id(id: protocol::AccountId) -> AccountId {
-    AccountId::new(id.0)
 }

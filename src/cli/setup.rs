@@ -12,14 +12,11 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
-use crate::classic;
 use crate::config::{Config, Limits};
 use crate::descriptors;
 use crate::logging;
-use crate::protocol;
-use crate::session;
 use crate::state::{self, StateDir, StateError};
-use crate::tunnel::{Protocols, Tunnel};
+use crate::tunnel::Tunnel;
 use crate::xmpp::AccountId;
 
 /// The pause after a connection could not be taken.
@@ -145,44 +142,6 @@ pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// How a client speaks: nobody is let in.
-pub(super) fn client_protocols(limits: &Limits) -> Protocols {
-    Protocols { classic: classic_config(limits, &[]), secure: secure_config(limits), service: None }
-}
-
-/// The bounds of the classic core, for connects at `accept_on`.
-pub(super) fn classic_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
-    classic::Config {
-        accept_on: accept_on.iter().map(|id| protocol::AccountId(id.get())).collect(),
-        max_streams: limits.max_streams,
-        max_streams_per_peer: limits.max_streams_per_peer,
-        max_half_open: limits.max_half_open,
-        send_buffer: limits.send_buffer,
-        receive_buffer: limits.receive_buffer,
-        connect_timeout: limits.connect_timeout,
-        silence_timeout: limits.silence_timeout,
-    }
-}
-
-/// The bounds of the secure core.
-pub(super) fn secure_config(limits: &Limits) -> session::Config {
-    session::Config {
-        max_streams: limits.max_streams,
-        max_streams_per_session: limits.max_streams_per_session,
-        max_sessions: limits.max_sessions,
-        max_half_open_sessions: limits.max_half_open_sessions,
-        handshakes_per_minute_per_jid: limits.handshakes_per_minute_per_jid,
-        handshakes_per_minute: limits.handshakes_per_minute,
-        // One stream that its application does not read must not stop all others of its session.
-        queue_per_stream: limits.queue_per_stream.min(limits.queue_per_session / 2),
-        queue_per_session: limits.queue_per_session,
-        queue_total: limits.queue_total,
-        reorder_window: limits.reorder_window,
-        connect_timeout: limits.connect_timeout,
-        session_timeout: limits.session_timeout,
-    }
-}
-
 /// Opens the state directory of a server, whose peers must find it again under the same resource. A process that is
 /// just ending may still hold it.
 pub(super) async fn open_state(path: &Path) -> Result<StateDir, StateError> {
@@ -249,18 +208,4 @@ async fn stopped() -> anyhow::Result<()> {
 pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> anyhow::Error {
     tunnel.all_failed(accounts).await;
     anyhow::anyhow!("there is no account left to log in with")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_stream_keeps_half_of_what_its_session_may_and_no_more() {
-        for (per_stream, expected) in [(65_536, 65_536), (1 << 20, 131_072)] {
-            let limits =
-                Limits { queue_per_stream: per_stream, queue_per_session: 262_144, ..Limits::default() };
-            assert_eq!(secure_config(&limits).queue_per_stream, expected);
-        }
-    }
 }

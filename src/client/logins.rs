@@ -120,7 +120,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn id(n: u64) -> AccountId {
-        AccountId::new(n)
+        AccountId(n)
     }
 
     #[test]

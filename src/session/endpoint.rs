@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calls;
+mod core;
 mod express;
 mod greeting;
 mod outgoing;
@@ -42,14 +43,8 @@ pub use greeting::Remembered;
 
 /// One end of the secure protocol.
 ///
-/// * What there is to know: [`is_idle`](Self::is_idle), [`stream_count`](Self::stream_count),
-///   [`session_count`](Self::session_count),
-///   [`buffered`](Self::buffered), [`entries`](Self::entries), [`close_reason`](Self::close_reason).
-/// * What happened outside: `handle_*`.
-/// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),
-///   [`write`](Self::write), [`read`](Self::read), [`finish`](Self::finish), [`abort`](Self::abort),
-///   [`release`](Self::release), [`finish_all`](Self::finish_all), [`say_goodbye`](Self::say_goodbye).
-/// * What is to be done about it: `poll_*`.
+/// What both protocols can do is in [`Core`](crate::protocol::Core). The rest is here: [`connect`](Self::connect) and
+/// [`say_goodbye`](Self::say_goodbye), the stanzas that come in and go out, and what a bridge has to remember.
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
@@ -276,42 +271,15 @@ impl Endpoint {
         }
     }
 
-    /// Bytes that all streams keep together, in both directions.
-    pub fn buffered(&self) -> usize {
-        self.all_streams().map(Streams::buffered_bytes).sum()
-    }
-
     /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
     /// what has to be remembered beside them.
     pub fn charged(&self) -> usize {
         self.ledger.whole().bytes() + price::HALF_OPEN * self.half_open.len() + self.answer_shares.kept()
     }
 
-    /// Streams that exist, those included that are only being closed.
-    pub fn stream_count(&self) -> usize {
-        let waiting: usize = self
-            .sessions
-            .values()
-            .filter_map(|session| session.caller.as_ref())
-            .map(|caller| caller.waiting.len())
-            .sum();
-        waiting + self.all_streams().map(Streams::stream_count).sum::<usize>()
-    }
-
-    /// Whether there is no stream, not even one that is only being closed.
-    pub fn is_idle(&self) -> bool {
-        let mut callers = self.sessions.values().filter_map(|session| session.caller.as_ref());
-        self.all_streams().all(Streams::is_idle) && callers.all(|caller| caller.waiting.is_empty())
-    }
-
     fn all_streams(&self) -> impl Iterator<Item = &Streams> {
         let living = self.sessions.values().filter_map(|session| session.state.as_ref());
         living.map(|state| &state.streams).chain(self.ended.values().map(|ended| &ended.streams))
-    }
-
-    /// Whether an account is one at which clients are let in.
-    pub fn accepts_on(&self, id: AccountId) -> bool {
-        self.door.as_ref().is_some_and(|door| door.service().accounts.contains(&id))
     }
 
     /// Sessions that exist, those included that are only being made.
@@ -331,26 +299,10 @@ impl Endpoint {
         sessions + paths + streams + waiting
     }
 
-    /// The next thing that applications should know.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        loop {
-            let event = self.events.pop_front()?;
-            // The application may have let go of it since.
-            if self.streams.contains_key(&event.stream()) {
-                return Some(event);
-            }
-        }
-    }
-
     /// The next handshake to be remembered across restarts. [`handle_remembered`](Self::handle_remembered) tells the
     /// outcome; until then the client waits.
     pub fn poll_memento(&mut self) -> Option<Memento> {
         self.mementos.pop_front()
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
     }
 
     /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.

@@ -17,7 +17,7 @@ pub(super) struct Announcer {
 impl Announcer {
     /// Says what `event` means for whoever runs the program, if that is news.
     pub(super) fn announce(&mut self, id: AccountId, event: &AccountEvent) {
-        let account = id.get();
+        let account = id.0;
         match event {
             AccountEvent::Online { jid, resumed } => {
                 self.faults.remove(&id);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Event};
+use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event};
 use hexchat_pt::session::entropy::Entropy;
 use hexchat_pt::session::{Config, Endpoint, Incoming, Outgoing, Remembered, Service, Transmit};
 use xmpp_parsers::jid::FullJid;

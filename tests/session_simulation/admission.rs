@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core as _, Event, StreamId};
 use hexchat_pt::session::{
     Bridge, Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Transmit,
 };
@@ -11,7 +11,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
 use crate::rng::Rng;
-use crate::setup::identity;
+use crate::setup::{defaults, identity};
 
 /// 2027, more or less; a full minute.
 const WALL_CLOCK: u64 = 1_800_000_000;
@@ -89,7 +89,7 @@ impl Scene {
     /// A client with these accounts asks for a connection; its number.
     fn comes(&mut self, jids: &[&str]) -> usize {
         let entropy = Box::new(Seeded(Rng::new(self.seeds.next())));
-        let mut endpoint = Endpoint::new(Config::default(), None, entropy);
+        let mut endpoint = Endpoint::new(defaults(), None, entropy);
         endpoint.handle_wall_clock(self.now, self.seconds());
         let jids: Vec<FullJid> = jids.iter().map(|text| jid(text)).collect();
         let accounts: Vec<AccountId> = (0..jids.len() as u64).map(AccountId).collect();
@@ -234,7 +234,7 @@ fn iq(id: &str) -> IqId {
 
 #[test]
 fn whoever_holds_all_sessions_makes_room_for_a_newcomer() {
-    let mut scene = Scene::new(Config { max_sessions: 40, ..Config::default() }, 1);
+    let mut scene = Scene::new(Config { max_sessions: 40, ..defaults() }, 1);
     let hoarders: Vec<usize> =
         (0..40).map(|n| scene.comes(&[&format!("hoarder{}@x/r{n}", n % 10)])).collect();
     scene.run_for(3 * SECOND);
@@ -259,7 +259,7 @@ fn accounts_of_one_owner(count: usize) -> [Vec<String>; 2] {
 #[test]
 fn many_accounts_of_one_owner_that_hold_all_sessions_make_room_for_newcomers_and_do_not_get_it_back() {
     for hoarders in accounts_of_one_owner(40) {
-        let mut scene = Scene::new(Config { max_sessions: 40, ..Config::default() }, 1);
+        let mut scene = Scene::new(Config { max_sessions: 40, ..defaults() }, 1);
         let first: Vec<usize> = hoarders.iter().map(|hoarder| scene.comes(&[hoarder])).collect();
         scene.run_for(3 * SECOND);
         assert!(first.iter().all(|client| scene.outcome(*client) == Some(Ok(()))));
@@ -282,8 +282,7 @@ fn many_accounts_of_one_owner_that_hold_all_sessions_make_room_for_newcomers_and
 #[test]
 fn many_accounts_of_one_owner_leave_half_of_a_minute_to_others() {
     for hoarders in accounts_of_one_owner(100) {
-        let config =
-            Config { handshakes_per_minute: 60, handshakes_per_minute_per_jid: 60, ..Config::default() };
+        let config = Config { handshakes_per_minute: 60, handshakes_per_minute_per_jid: 60, ..defaults() };
         let mut scene = Scene::new(config, 1);
         hoarders.iter().for_each(|hoarder| scene.begins(hoarder));
         scene.run_for(SECOND);
@@ -296,7 +295,7 @@ fn many_accounts_of_one_owner_leave_half_of_a_minute_to_others() {
 
 #[test]
 fn one_account_has_eight_sessions_at_most() {
-    let mut scene = Scene::new(Config::default(), 1);
+    let mut scene = Scene::new(defaults(), 1);
     let clients: Vec<usize> = (0..12).map(|n| scene.comes(&[&format!("a@x/r{n}")])).collect();
     let other = scene.comes(&["b@x/r"]);
     scene.run_for(3 * SECOND);
@@ -308,7 +307,7 @@ fn one_account_has_eight_sessions_at_most() {
 
 #[test]
 fn a_session_that_nobody_uses_for_ten_minutes_is_ended_by_the_bridge() {
-    let mut scene = Scene::new(Config { session_timeout: 7200 * SECOND, ..Config::default() }, 1);
+    let mut scene = Scene::new(Config { session_timeout: 7200 * SECOND, ..defaults() }, 1);
     let client = scene.comes(&["hoarder@x/r"]);
     scene.run_for(2 * SECOND);
     let stream = scene.clients[client].stream;
@@ -324,7 +323,7 @@ fn a_session_that_nobody_uses_for_ten_minutes_is_ended_by_the_bridge() {
 
 #[test]
 fn ten_accounts_that_begin_handshakes_and_never_go_on_keep_nobody_out() {
-    let mut scene = Scene::new(Config::default(), 1);
+    let mut scene = Scene::new(defaults(), 1);
     let mut newcomers = Vec::new();
     for second in 0..40 {
         newcomers.push(scene.comes(&[&format!("newcomer{second}@x/r")]));
@@ -342,7 +341,7 @@ fn ten_accounts_that_begin_handshakes_and_never_go_on_keep_nobody_out() {
 
 #[test]
 fn a_client_that_is_turned_away_because_a_minute_is_used_up_comes_in_in_the_next() {
-    let config = Config { handshakes_per_minute: 4, handshakes_per_minute_per_jid: 4, ..Config::default() };
+    let config = Config { handshakes_per_minute: 4, handshakes_per_minute_per_jid: 4, ..defaults() };
     let mut scene = Scene::new(config, 1);
     scene.run_for(50 * SECOND);
     (0..8).for_each(|n| scene.begins(&format!("silent{n}@d{n}/r")));
@@ -355,7 +354,7 @@ fn a_client_that_is_turned_away_because_a_minute_is_used_up_comes_in_in_the_next
 
 /// To how many accounts of a bridge with 32 a client has written that announces these, and whose first one shakes hands.
 fn accounts_seen(jids: &[&str]) -> usize {
-    let mut scene = Scene::new(Config::default(), 32);
+    let mut scene = Scene::new(defaults(), 32);
     let client = scene.comes(jids);
     scene.run_for(2 * SECOND);
     assert_eq!(scene.outcome(client), Some(Ok(())));
@@ -380,7 +379,7 @@ fn a_client_that_announces_another_name_is_told_of_no_further_accounts() {
 
 #[test]
 fn a_bridge_that_names_ever_new_accounts_makes_its_client_write_to_few() {
-    let mut scene = Scene::new(Config::default(), 9);
+    let mut scene = Scene::new(defaults(), 9);
     let client = scene.comes(&["a@x/r"]);
     scene.run_for(2 * SECOND);
     assert_eq!(scene.outcome(client), Some(Ok(())));

@@ -7,7 +7,7 @@ use hexchat_pt::session::Config;
 
 use crate::flow::{End, Outcome, Script};
 use crate::network::Side;
-use crate::setup::{Setup, World};
+use crate::setup::{Setup, World, defaults};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TOTAL: usize = 1_000_000;
@@ -27,13 +27,13 @@ fn lazy() -> Script {
 
 #[test]
 fn what_applications_write_is_taken_up_to_half_of_the_total_and_all_of_it_arrives() {
-    let mut world = world(Config { queue_total: TOTAL, ..Config::default() });
+    let mut world = world(Config { queue_total: TOTAL, ..defaults() });
     let flows: Vec<usize> = (0..8)
         .map(|_| world.open(Script::writes(1_000_000).and_ends(End::Written), Script::default()))
         .collect();
     for _ in 0..200 {
         world.run_for(SECOND / 20);
-        let kept = world.program(Side::Left).buffered();
+        let kept = world.program(Side::Left).core().buffered();
         assert!(kept <= TOTAL / 2 + 8 * FLOOR, "{kept} bytes are kept");
     }
     world.run_until_quiet(600 * SECOND);
@@ -43,12 +43,12 @@ fn what_applications_write_is_taken_up_to_half_of_the_total_and_all_of_it_arrive
 
 #[test]
 fn a_session_that_fills_the_whole_process_with_what_nobody_reads_is_closed() {
-    let mut world = world(Config { queue_total: TOTAL, queue_per_stream: TOTAL / 2, ..Config::default() });
+    let mut world = world(Config { queue_total: TOTAL, queue_per_stream: TOTAL / 2, ..defaults() });
     let flows: Vec<usize> =
         (0..8).map(|_| world.open(Script::writes(1_000_000).and_ends(End::Written), lazy())).collect();
     for _ in 0..200 {
         world.run_for(SECOND / 20);
-        let kept = world.program(Side::Right).buffered();
+        let kept = world.program(Side::Right).core().buffered();
         assert!(kept <= TOTAL, "{kept} bytes are kept");
     }
     for flow in flows {
@@ -59,7 +59,7 @@ fn a_session_that_fills_the_whole_process_with_what_nobody_reads_is_closed() {
 
 #[test]
 fn readers_that_stop_fill_a_session_no_further_than_its_credit() {
-    let config = Config { queue_per_stream: 50_000, queue_per_session: 100_000, ..Config::default() };
+    let config = Config { queue_per_stream: 50_000, queue_per_session: 100_000, ..defaults() };
     let most = 100_000 + 8 * FLOOR;
     let mut world = world(config);
     let flows: Vec<usize> =
@@ -67,7 +67,7 @@ fn readers_that_stop_fill_a_session_no_further_than_its_credit() {
     for _ in 0..400 {
         world.run_for(SECOND / 2);
         for side in Side::BOTH {
-            let kept = world.program(side).buffered();
+            let kept = world.program(side).core().buffered();
             assert!(kept <= most, "{side:?} keeps {kept} bytes");
         }
     }

@@ -7,7 +7,7 @@ use hexchat_pt::session::Config;
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Side};
-use crate::setup::{Setup, World};
+use crate::setup::{Setup, World, defaults};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -106,7 +106,7 @@ fn shaped_accounts_add_up() {
 
 #[test]
 fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
-    let config = Config { queue_per_stream: 65_536, queue_per_session: 262_144, ..Config::default() };
+    let config = Config { queue_per_stream: 65_536, queue_per_session: 262_144, ..defaults() };
     let mut world = World::new(Setup { config, ..Setup::default() });
     let mut reader = Script::default();
     reader.pauses.push(SECOND..61 * SECOND);
@@ -159,7 +159,7 @@ fn no_more_is_taken_from_an_application_than_a_slow_way_carries_in_some_seconds(
 
 #[test]
 fn a_sender_that_may_keep_little_does_not_wait_long_for_acknowledgements() {
-    let config = Config { queue_total: 65_536, ..Config::default() };
+    let config = Config { queue_total: 65_536, ..defaults() };
     let took = transfer(Setup { config, ..Setup::default() }, 400_000, 0);
     assert!(took < 10 * SECOND, "{took:?} for 400 kB");
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Address};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _};
 use hexchat_pt::session::{
     Bridge, BridgeLine, Config, Endpoint, Identity, Incoming, Outgoing, Remembered, Service, Sid, Transmit,
 };
@@ -10,7 +10,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
 use crate::rng::Rng;
-use crate::setup::identity;
+use crate::setup::{defaults, identity};
 
 const CLIENT: AccountId = AccountId(1);
 const BRIDGE: AccountId = AccountId(2);
@@ -33,14 +33,14 @@ fn online(endpoint: &mut Endpoint, now: Instant, seconds: u64, id: AccountId, ji
 
 fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Sid, u64)>) -> Endpoint {
     let service = Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted };
-    let mut endpoint = Endpoint::new(Config::default(), Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut endpoint = Endpoint::new(defaults(), Some(service), Box::new(Seeded(Rng::new(1))));
     online(&mut endpoint, now, seconds, BRIDGE, bridge_jid());
     endpoint
 }
 
 /// A client that has just asked for a connection, by this bridge line.
 fn client_with(now: Instant, seconds: u64, line: BridgeLine, seed: u64) -> Endpoint {
-    let mut endpoint = Endpoint::new(Config::default(), None, Box::new(Seeded(Rng::new(seed))));
+    let mut endpoint = Endpoint::new(defaults(), None, Box::new(Seeded(Rng::new(seed))));
     online(&mut endpoint, now, seconds, CLIENT, client_jid());
     let bridge = Bridge { line, peers: [bridge_jid()].into(), accounts: vec![CLIENT] };
     endpoint.connect(now, &bridge, Address::new("192.0.2.1", "1").unwrap()).unwrap();
@@ -258,7 +258,7 @@ fn strangers_do_not_use_up_what_clients_may_do_in_a_minute() {
     let now = Instant::now();
     let service =
         Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted: Vec::new() };
-    let config = Config { handshakes_per_minute_per_jid: 2, ..Config::default() };
+    let config = Config { handshakes_per_minute_per_jid: 2, ..defaults() };
     let mut bridge = Endpoint::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
     online(&mut bridge, now, WALL_CLOCK, BRIDGE, bridge_jid());
     let mut rng = Rng::new(5);

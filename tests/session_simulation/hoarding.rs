@@ -1,11 +1,12 @@
 //! Clients that hold the bridge line and want to starve the others.
 
 use bytes::Bytes;
-use hexchat_pt::protocol::Address;
+use hexchat_pt::protocol::{Address, Core as _};
 use hexchat_pt::session::Config;
 use hexchat_pt::session::frame::{Frame, ResetReason, SessionClose};
 
 use crate::arena::{Arena, ROUND};
+use crate::setup::defaults;
 
 /// Of each bound so much that a test is quick.
 fn config() -> Config {
@@ -14,7 +15,7 @@ fn config() -> Config {
         queue_per_session: 1 << 20,
         queue_total: 16 << 20,
         handshakes_per_minute_per_jid: 1000,
-        ..Config::default()
+        ..defaults()
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::Address;
+use hexchat_pt::protocol::{Address, Core as _};
 use hexchat_pt::session::ack::AckFrame;
 use hexchat_pt::session::frame::{Frame, SessionClose};
-use hexchat_pt::session::{Config, Endpoint, IqId, Outgoing, Transmit};
+use hexchat_pt::session::{Endpoint, IqId, Outgoing, Transmit};
 
 use crate::puppet::{BRIDGE, Puppet, accept, answer, block_bytes, bridge, iq_of, jid, sent, wait};
+use crate::setup::defaults;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,7 +29,7 @@ fn fill(bridge: &mut Endpoint, now: Instant, stream: hexchat_pt::protocol::Strea
 #[test]
 fn results_that_are_guessed_make_no_room_for_more() {
     let now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let (client, stream) = download(&mut bridge, now);
     let mut bytes = 0;
     for _ in 0..20 {
@@ -45,7 +46,7 @@ fn results_that_are_guessed_make_no_room_for_more() {
 fn the_ids_that_one_client_gets_say_nothing_of_what_another_one_does() {
     let now = Instant::now();
     let mut ids = Vec::new();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let mut watcher = Puppet::shake_hands(&mut bridge, now, jid("watcher@x/r"), 7);
     let (client, stream) = download(&mut bridge, now);
     let mut at = now;
@@ -76,7 +77,7 @@ fn ack(counters: std::ops::Range<u64>) -> Frame {
 fn an_acknowledgement_of_a_packet_that_was_never_sent_ends_the_session() {
     for beyond in [1, 2, 1 << 40] {
         let now = Instant::now();
-        let mut bridge = bridge(now, Config::default());
+        let mut bridge = bridge(now, defaults());
         let (mut client, _) = download(&mut bridge, now);
         let highest =
             sent(&mut bridge, now).iter().find_map(|transmit| client.open(&transmit.stanza)).unwrap().0;
@@ -91,7 +92,7 @@ fn an_acknowledgement_of_a_packet_that_was_never_sent_ends_the_session() {
 #[test]
 fn whoever_makes_up_acknowledgements_is_let_in_again_in_the_next_minute_and_not_before() {
     let now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let (mut eve, _) = download(&mut bridge, now);
     eve.send(&mut bridge, now, &[ack(1 << 40..(1 << 40) + 1)]);
     assert_eq!(bridge.session_count(), 0);
@@ -105,7 +106,7 @@ fn whoever_makes_up_acknowledgements_is_let_in_again_in_the_next_minute_and_not_
 /// that have come, and why the bridge has closed the session if it has.
 fn acknowledge(acked: impl Fn(u64) -> Frame) -> (Vec<u64>, Option<SessionClose>) {
     let mut now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let (mut client, stream) = download(&mut bridge, now);
     let mut used = Vec::new();
     for _ in 0..40 {
@@ -141,7 +142,7 @@ fn counters_are_left_out_now_and_then_and_whoever_acknowledges_those_too_has_mad
 #[test]
 fn what_a_socket_has_not_taken_has_a_bound_whatever_is_answered() {
     let mut now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let (mut client, stream) = download(&mut bridge, now);
     let (mut stanzas, mut bytes) = (0, 0);
     let mut turn = |bridge: &mut Endpoint, stanzas, bytes| {
@@ -168,7 +169,7 @@ fn what_a_socket_has_not_taken_has_a_bound_whatever_is_answered() {
 #[test]
 fn paths_that_come_and_go_have_no_more_on_their_way_than_one_that_stays() {
     let mut now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let (mut client, stream) = download(&mut bridge, now);
     let mut bytes = 0;
     for _ in 0..100 {
@@ -243,7 +244,7 @@ struct Scene {
 impl Scene {
     fn new(eve_answers: bool) -> Self {
         let now = Instant::now();
-        let mut bridge = bridge(now, Config::default());
+        let mut bridge = bridge(now, defaults());
         let eve = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
         let bob = Puppet::shake_hands(&mut bridge, now, jid("bob@y/r"), 2);
         let (uplink, asked, delays) = (Uplink::new(now, 10_000.0), BTreeMap::new(), Vec::new());
@@ -321,7 +322,7 @@ fn paths_that_are_opened_and_closed_without_end_make_nobody_elses_answers_late()
 #[test]
 fn a_client_that_fell_silent_with_its_answers_unread_is_let_in_again() {
     let mut now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let (mut eve, _) = download(&mut bridge, now);
     for _ in 0..100 {
         eve.send(&mut bridge, now, &[Frame::Ping]);
@@ -335,7 +336,7 @@ fn a_client_that_fell_silent_with_its_answers_unread_is_let_in_again() {
 #[test]
 fn answers_that_no_server_reads_wait_in_a_bounded_number() {
     let now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let mut eve = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
     let (mut at, mut bytes) = (now, 0);
     for n in 0..20_000 {
@@ -353,7 +354,7 @@ fn answers_that_no_server_reads_wait_in_a_bounded_number() {
 #[test]
 fn what_has_an_id_of_unusual_length_is_no_block_of_ours() {
     let now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
     let path = client.path.clone();
     client.id_tail = "x".repeat(2000);
@@ -371,7 +372,7 @@ fn what_has_an_id_of_unusual_length_is_no_block_of_ours() {
 #[test]
 fn a_session_has_no_more_than_so_many_paths_and_keeps_those_that_are_used() {
     let mut now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
     let (mut used, mut closed) = (client.path.clone(), 0);
     for n in 1..=200 {
@@ -398,7 +399,7 @@ fn a_session_has_no_more_than_so_many_paths_and_keeps_those_that_are_used() {
 #[test]
 fn a_session_that_broke_the_protocol_is_closed_by_one_block_however_many_paths_it_has() {
     let mut now = Instant::now();
-    let mut bridge = bridge(now, Config::default());
+    let mut bridge = bridge(now, defaults());
     let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
     for n in 1..32 {
         let other = jid(&format!("eve{n}@x/r"));

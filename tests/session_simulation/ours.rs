@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Instant;
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
 use hexchat_pt::session::entropy::Entropy;
 use hexchat_pt::session::{
     Bridge, Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
@@ -122,6 +122,14 @@ fn iq_of(id: &str) -> Option<IqId> {
 }
 
 impl Program<Body> for Ours {
+    fn core(&self) -> &dyn Core {
+        &self.endpoint
+    }
+
+    fn core_mut(&mut self) -> &mut dyn Core {
+        &mut self.endpoint
+    }
+
     fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange) {
         match &change {
             AccountChange::Online { resumed, .. } => {
@@ -159,24 +167,10 @@ impl Program<Body> for Ours {
         self.endpoint.handle_stanza(now, via, from, incoming);
     }
 
-    fn handle_server_ack(&mut self, _: Instant, _: &str) {}
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.endpoint.handle_timeout(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.endpoint.poll_timeout()
-    }
-
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)> {
         self.keep_mementos(now);
         let Transmit { via, to, stanza } = self.endpoint.poll_transmit(now)?;
         Some((via, to.into(), self.write_stanza(via, stanza)))
-    }
-
-    fn poll_event(&mut self) -> Option<Event> {
-        self.endpoint.poll_event()
     }
 
     fn connect(
@@ -191,40 +185,8 @@ impl Program<Body> for Ours {
         self.endpoint.connect(now, &bridge, remote)
     }
 
-    fn accept(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.accept(now, stream);
-    }
-
-    fn refuse(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.release(now, stream);
-    }
-
-    fn write(&mut self, now: Instant, stream: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
-        self.endpoint.write(now, stream, data)
-    }
-
-    fn read(&mut self, now: Instant, stream: StreamId) -> Read {
-        self.endpoint.read(now, stream)
-    }
-
-    fn finish(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.finish(now, stream);
-    }
-
-    fn release(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.release(now, stream);
-    }
-
     fn half_closes(&self) -> bool {
         true
-    }
-
-    fn buffered(&self) -> usize {
-        self.endpoint.buffered()
-    }
-
-    fn stream_count(&self) -> usize {
-        self.endpoint.stream_count()
     }
 
     fn most_buffered(&self) -> usize {

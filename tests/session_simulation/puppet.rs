@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Event, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event, StreamId};
 use hexchat_pt::session::frame::{Frame, Reader, SessionClose};
 use hexchat_pt::session::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::session::keys::SessionKeys;

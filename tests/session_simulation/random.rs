@@ -9,7 +9,7 @@ use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Seat, Side, Time};
 use crate::rng::Rng;
 use crate::seeds::try_seeds;
-use crate::setup::{Setup, World};
+use crate::setup::{Setup, World, defaults};
 use crate::world::{Fault, LogOnPanic};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -104,11 +104,8 @@ fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let conditions = draw_conditions(&mut rng, weather);
     let rate = conditions.rate;
     let queue_per_stream = rng.pick(&[16_384, 65_536, 1 << 20]) as usize;
-    let config = Config {
-        queue_per_stream,
-        queue_per_session: queue_per_stream * rng.pick(&[1, 4]),
-        ..Config::default()
-    };
+    let config =
+        Config { queue_per_stream, queue_per_session: queue_per_stream * rng.pick(&[1, 4]), ..defaults() };
     let psk = rng.chance(1, 3).then_some([3; 32]);
     let mut world = World::new(Setup { seed, accounts, named, psk, conditions, config, keep_log });
     let mut bytes = 0;

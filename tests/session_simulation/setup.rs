@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::AccountId;
 use hexchat_pt::session::{Bridge, Config, Identity, Service};
+use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
 use crate::letters::Body;
@@ -37,10 +39,15 @@ impl Default for Setup {
             named: 1,
             psk: None,
             conditions: Conditions::default(),
-            config: Config::default(),
+            config: defaults(),
             keep_log: true,
         }
     }
+}
+
+/// The bounds of a program without configuration.
+pub(crate) fn defaults() -> Config {
+    bounds::secure(&Limits::default())
 }
 
 /// The bridge's key in every world.

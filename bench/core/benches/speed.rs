@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkGroup, Throughput};
 use hexchat_core_bench::block::{Block, CELL, LARGE, MIDDLE};
-use hexchat_core_bench::end::{ACCOUNT, Core};
+use hexchat_core_bench::end::{ACCOUNT, Protocol};
 use hexchat_core_bench::pair::{Meter, Pair, Side, stamped};
 use hexchat_core_bench::secure::Counting;
 use hexchat_core_bench::wire::{Transmit, Wire};
@@ -98,7 +98,7 @@ fn main() {
 }
 
 /// From what an application writes to bytes for the server, and from there to what the other application reads.
-fn whole_way(criterion: &mut Criterion, protocol: &str, mut pair: Pair<impl Core>, blocks: &[Block]) {
+fn whole_way(criterion: &mut Criterion, protocol: &str, mut pair: Pair<impl Protocol>, blocks: &[Block]) {
     for block in blocks {
         let data = block.data();
         let mut group = group(criterion, protocol, *block);

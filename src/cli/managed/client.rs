@@ -8,12 +8,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Managed;
-use crate::cli::setup::{accept, client_protocols};
+use crate::cli::setup::accept;
 use crate::client::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
 use crate::pt::{Message, Phase, SocksRequest, Target, socks};
 use crate::state::StateDir;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
 /// How long Tor may take over the SOCKS handshake; it is on the same machine.
@@ -45,7 +45,7 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
         tracing::info!("nothing will be kept for the next run: {reason}");
     }
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
-    let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
+    let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 

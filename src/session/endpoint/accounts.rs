@@ -1,30 +1,21 @@
-//! What happens to our accounts.
+//! Our accounts: what becomes of paths and sessions when one comes or goes.
 
 use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
 use super::{Account, Endpoint, SessionKey};
-use crate::protocol::{AccountChange, AccountId, CloseReason};
+use crate::protocol::{AccountId, CloseReason};
 use crate::session::path::PathId;
 
 impl Endpoint {
-    /// Something happened to one of our accounts.
-    pub fn handle_account(&mut self, now: Instant, id: AccountId, change: AccountChange) {
-        match change {
-            AccountChange::Online { jid, resumed } => self.on_online(now, id, jid, resumed),
-            AccountChange::Suspended => self.on_suspended(now, id),
-            AccountChange::Gone => self.on_gone(now, id),
-        }
-    }
-
     /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
     /// before it polls for what to send, and when it has become less after it was much.
     pub fn handle_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
         self.senders.note_backlog(id, stanzas, bytes);
     }
 
-    fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
+    pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
         let is_same = self.accounts.get(&id).is_some_and(|account| account.jid == jid);
         self.accounts.insert(id, Account { jid, is_online: true });
         if resumed && is_same {
@@ -50,7 +41,7 @@ impl Endpoint {
         }
     }
 
-    fn on_suspended(&mut self, now: Instant, id: AccountId) {
+    pub(super) fn on_suspended(&mut self, now: Instant, id: AccountId) {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.is_online = false;
         }
@@ -64,7 +55,7 @@ impl Endpoint {
         self.sessions_using(id).into_iter().for_each(|key| self.after_change(now, key));
     }
 
-    fn on_gone(&mut self, now: Instant, id: AccountId) {
+    pub(super) fn on_gone(&mut self, now: Instant, id: AccountId) {
         self.accounts.remove(&id);
         self.ways_via(id).into_iter().for_each(|path| self.drop_way(now, path));
         self.senders.reset(id);

@@ -1,10 +1,10 @@
-//! What applications want.
+//! Streams: where each one is, from the connect on.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{Caller, Endpoint, Place, Session, SessionKey, TimerKey};
-use crate::protocol::{Address, CloseReason, Event, Read, StreamId};
+use crate::protocol::{Address, CloseReason, Core as _, Event, StreamId};
 use crate::session::Bridge;
 use crate::session::client_tag::ClientTag;
 use crate::session::dialing::Dialing;
@@ -114,7 +114,7 @@ impl Endpoint {
     }
 
     /// The streams that `id` is one of, and its number there.
-    fn place_of(&mut self, id: StreamId) -> Option<(SessionKey, &mut Streams, u64)> {
+    pub(super) fn place_of(&mut self, id: StreamId) -> Option<(SessionKey, &mut Streams, u64)> {
         let Place::In(key, wire) = *self.streams.get(&id)? else { return None };
         Some((key, self.streams_of(key)?, wire))
     }
@@ -124,76 +124,6 @@ impl Endpoint {
         match self.sessions.get_mut(&key) {
             Some(session) => session.state.as_mut().map(|state| &mut state.streams),
             None => self.ended.get_mut(&key).map(|ended| &mut ended.streams),
-        }
-    }
-
-    /// Tells the peer that the target of an [`Event::Incoming`] was reached.
-    pub fn accept(&mut self, now: Instant, id: StreamId) {
-        let Some((key, streams, wire)) = self.place_of(id) else { return };
-        streams.accept(wire);
-        self.after_change(now, key);
-    }
-
-    /// Takes as much of `data` as there is room for, and says how much that was; when it was not all, an
-    /// [`Event::Writable`] will follow.
-    ///
-    /// # Errors
-    ///
-    /// Why the stream is closed.
-    pub fn write(&mut self, now: Instant, id: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
-        if let Some(Place::Nowhere(reason)) = self.streams.get(&id) {
-            return Err(*reason);
-        }
-        let Some(Place::In(key, wire)) = self.streams.get(&id).copied() else { return Ok(0) };
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return self.ended.get_mut(&key).map_or(Ok(0), |ended| ended.streams.write(wire, data));
-        };
-        let Some(state) = session.state.as_mut() else { return Ok(0) };
-        let room = self.ledger.room_to_write(&session.client);
-        let taken = state.streams.write_within(wire, data, room)?;
-        if taken >= room && taken < data.len() {
-            session.crowded.insert(id);
-        }
-        self.after_change(now, key);
-        Ok(taken)
-    }
-
-    /// Takes the next bytes that came from the peer.
-    pub fn read(&mut self, now: Instant, id: StreamId) -> Read {
-        match self.streams.get(&id) {
-            None | Some(Place::Nowhere(CloseReason::Finished)) => return Read::End,
-            Some(Place::Nowhere(reason)) => return Read::Broken(*reason),
-            Some(Place::Waiting(_)) => return Read::Blocked,
-            Some(Place::In(..)) => {}
-        }
-        let Some((key, streams, wire)) = self.place_of(id) else { return Read::End };
-        let read = streams.read(wire);
-        if matches!(read, Read::Data(_)) {
-            self.after_change(now, key);
-        }
-        read
-    }
-
-    /// Nothing more will be written: the peer sees the end after the last byte. The other direction stays open.
-    pub fn finish(&mut self, now: Instant, id: StreamId) {
-        let Some((key, streams, wire)) = self.place_of(id) else { return };
-        streams.finish(wire);
-        self.after_change(now, key);
-    }
-
-    /// The application broke the connection off: the peer must not take what it has got for all there was.
-    pub fn abort(&mut self, now: Instant, id: StreamId) {
-        let Some((key, streams, wire)) = self.place_of(id) else { return };
-        streams.abort(wire);
-        self.after_change(now, key);
-    }
-
-    /// The application has let go of the stream: nothing more will be read or written, and no event will name it. What
-    /// was written still goes out. A stream that waits for a decision is refused.
-    pub fn release(&mut self, now: Instant, id: StreamId) {
-        self.timers.cancel(TimerKey::Stream(id));
-        if let Some(place) = self.streams.remove(&id) {
-            self.vacate(now, id, place);
         }
     }
 
@@ -217,32 +147,6 @@ impl Endpoint {
             }
         };
         self.after_change(now, key);
-    }
-
-    /// Why a stream is over, once it is.
-    pub fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
-        match self.streams.get(&id) {
-            None => Some(CloseReason::Finished),
-            Some(Place::Nowhere(reason)) => Some(*reason),
-            Some(Place::Waiting(_)) => None,
-            Some(Place::In(key, wire)) => {
-                let living = self.sessions.get(key).and_then(|session| session.state.as_ref());
-                let ended = || self.ended.get(key).map(|ended| &ended.streams);
-                let streams = living.map(|state| &state.streams).or_else(ended);
-                streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(*wire))
-            }
-        }
-    }
-
-    /// Closes all streams: what was written still goes out, and connects fail.
-    pub fn finish_all(&mut self, now: Instant) {
-        for (id, place) in self.streams.clone() {
-            match place {
-                Place::Waiting(_) => self.fail_stream(id, CloseReason::Finished),
-                Place::In(..) => self.finish(now, id),
-                Place::Nowhere(_) => {}
-            }
-        }
     }
 
     /// Ends all sessions, and tells the peers.

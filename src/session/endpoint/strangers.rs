@@ -7,7 +7,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::ways::OPEN_PATIENCE;
 use super::{Endpoint, HalfOpenKey, Phase, SessionKey, TimerKey};
-use crate::protocol::{AccountId, CloseReason};
+use crate::protocol::{AccountId, CloseReason, Core as _};
 use crate::session::answer_shares::Answer;
 use crate::session::frame::SessionClose;
 use crate::session::path::PathId;

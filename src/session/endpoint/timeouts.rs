@@ -1,4 +1,4 @@
-//! What time brings.
+//! Timeouts: of sessions, paths and connects.
 
 use std::time::{Duration, Instant};
 
@@ -18,29 +18,15 @@ const HOARDED: Duration = Duration::from_secs(600);
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Endpoint {
-    /// Time has passed: [`poll_timeout`](Self::poll_timeout) asked to be called now.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(key) = self.timers.pop_due(now) {
-            match key {
-                TimerKey::Session(key) => self.on_session_timeout(now, key),
-                TimerKey::Way(id) => self.on_way_timeout(now, id),
-                TimerKey::Stream(id) => self.on_stream_timeout(now, id),
-                TimerKey::Answers => self.release_answers(),
-                TimerKey::Orphans => self.forget_orphans(now),
-                TimerKey::Unread => self.on_answers_timeout(now),
-            }
-        }
-    }
-
     /// The timer of a stream that has been connected is cancelled.
-    fn on_stream_timeout(&mut self, now: Instant, id: StreamId) {
+    pub(super) fn on_stream_timeout(&mut self, now: Instant, id: StreamId) {
         if let Some(place) = self.streams.get(&id).copied() {
             self.fail_stream(id, CloseReason::ConnectTimedOut);
             self.vacate(now, id, place);
         }
     }
 
-    fn on_way_timeout(&mut self, now: Instant, id: PathId) {
+    pub(super) fn on_way_timeout(&mut self, now: Instant, id: PathId) {
         let Some(way) = self.ways.get_mut(&id) else { return };
         let is_late = match &way.phase {
             Phase::Open => way.path.is_dead(now),
@@ -64,7 +50,7 @@ impl Endpoint {
         }
     }
 
-    fn on_session_timeout(&mut self, now: Instant, key: SessionKey) {
+    pub(super) fn on_session_timeout(&mut self, now: Instant, key: SessionKey) {
         if let Some((reason, farewell)) = self.expiry(now, key) {
             return self.end_session(now, key, reason, farewell);
         }
