@@ -4,6 +4,7 @@
 //! of *streams*, and travels over *paths*: In-Band Bytestreams (XEP-0047) between one of the client's accounts and one of
 //! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
+mod accounts;
 pub mod ack;
 mod acks;
 mod answer_shares;
@@ -27,6 +28,7 @@ pub mod frame;
 mod half_open;
 pub mod handshake;
 mod handshake_rate;
+mod ids;
 mod introductions;
 mod iq;
 mod jids;
@@ -40,6 +42,7 @@ pub mod ranges;
 mod receive;
 mod recent_clients;
 mod replay_log;
+mod routes;
 mod scheduler;
 pub mod seal;
 pub mod secret;
@@ -47,7 +50,9 @@ mod send_buffer;
 mod sender;
 #[cfg(test)]
 mod server_model;
+mod session;
 mod session_room;
+mod shared;
 pub mod sid;
 mod skips;
 mod stream;
@@ -170,7 +175,7 @@ pub struct Service {
 /// A handshake to be remembered, across restarts too, before it is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memento {
-    path: path::PathId,
+    path: ids::PathId,
     /// What the client said.
     pub sid: Sid,
     /// When it said so, in minutes since 1970.

@@ -21,7 +21,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::path::PathId;
+use super::ids::PathId;
 use super::{Outgoing, Transmit, price};
 use crate::protocol::AccountId;
 use account::{Account, Look};

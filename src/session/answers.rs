@@ -50,6 +50,19 @@ impl<T> Answers<T> {
         self.is_released = !self.waiting.is_empty();
     }
 
+    /// Whether some wait no longer.
+    pub(super) fn is_released(&self) -> bool {
+        self.is_released
+    }
+
+    /// Forgets those that are not wanted any more.
+    pub(super) fn retain(&mut self, is_wanted: impl FnMut(&T) -> bool) {
+        self.waiting.retain(is_wanted);
+        if self.waiting.is_empty() {
+            (self.bytes, self.is_released) = (0, false);
+        }
+    }
+
     /// A block of so many `bytes` of ours is being sent. Behind a large one answers cost next to nothing.
     pub(super) fn ride_along(&mut self, now: Instant, bytes: usize) {
         if bytes >= BULK {

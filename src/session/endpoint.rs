@@ -1,45 +1,36 @@
-//! One end of the protocol, with all its sessions.
+//! Endpoint: one end of the protocol, with all its sessions.
+//!
+//! It routes: to which session a stream, a stanza or an answer belongs; it lets clients in ([`admission`](self)), and keeps the sums and
+//! the limits over all sessions. Everything about one session is the session's.
 
 mod accounts;
-mod calls;
+mod admission;
 mod core;
-mod express;
-mod greeting;
-mod outgoing;
+mod directory;
+mod guests;
+mod limits;
 mod sessions;
 mod stanzas;
-mod strangers;
-mod timeouts;
-mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::FullJid;
 
-use super::answer_shares::{Answer, AnswerShares};
-use super::answers::Answers;
-use super::client_tag::{ClientTag, Tagger};
-use super::dialing::Dialing;
 use super::door::Door;
 use super::entropy::Entropy;
-use super::established::Established;
 use super::half_open::HalfOpen;
-use super::handshake::{Initiator, SessionId};
-use super::introductions::Introductions;
-use super::iq::Iq;
-use super::ledger::{Ledger, Usage};
-use super::line::LineKeys;
-use super::path::{Path, PathId};
+use super::handshake::SessionId;
+use super::ids::{PathId, SessionKey};
+use super::path::Path;
 use super::price;
-use super::sender::Senders;
-use super::sid::Sid;
-use super::streams::Streams;
-use super::wall_clock::WallClock;
-use super::{BridgeLine, Config, IqId, Memento, Service, Transmit};
+use super::session::{Caller, Ended, Session};
+use super::shared::Shared;
+use super::{Bridge, Config, Memento, Service, Transmit};
 use crate::protocol::timers::Timers;
-use crate::protocol::{AccountId, Address, CloseReason, Event, StreamId};
-pub use greeting::Remembered;
+use crate::protocol::{AccountId, Address, CloseReason, Core as _, StreamId};
+pub use admission::Remembered;
+use directory::Directory;
 
 /// One end of the secure protocol.
 ///
@@ -47,239 +38,69 @@ pub use greeting::Remembered;
 /// [`say_goodbye`](Self::say_goodbye), the stanzas that come in and go out, and what a bridge has to remember.
 #[derive(Debug)]
 pub struct Endpoint {
-    config: Config,
-    entropy: Box<dyn Entropy>,
-    clock: WallClock,
-    tagger: Tagger,
-    accounts: BTreeMap<AccountId, Account>,
-    /// Where clients come in, on a bridge.
-    door: Option<Door>,
+    shared: Shared,
     sessions: BTreeMap<SessionKey, Session>,
     /// The streams of sessions that are over, until the applications have let go of them.
     ended: BTreeMap<SessionKey, Ended>,
-    /// The sessions that clients may take up again, on a bridge.
+    /// Which stream is whose, and what applications should know.
+    directory: Directory,
+    /// Sessions that may have packets to send, in turn.
+    ready: VecDeque<SessionKey>,
+    timers: Timers<TimerKey>,
+    /// Who lets clients in, on a bridge.
+    door: Option<Door>,
+    /// Paths by which no handshake has come yet.
+    guests: BTreeMap<PathId, Path>,
+    /// Those who were let in and have not shown yet that they hold the keys.
+    half_open: HalfOpen<HalfOpenKey>,
+    /// Handshakes to be noted down.
+    mementos: VecDeque<Memento>,
+    /// The sessions that clients may take up again.
     by_id: BTreeMap<SessionId, SessionKey>,
     /// From which accounts the peers of sessions may open further paths.
     by_jid: BTreeMap<FullJid, BTreeSet<SessionKey>>,
-    /// Those who were let in and have not shown yet that they hold the keys.
-    half_open: HalfOpen<HalfOpenKey>,
-    /// What bridges have told their client.
-    introductions: Introductions,
-    ways: BTreeMap<PathId, Way>,
-    bytestreams: BTreeMap<Bytestream, PathId>,
-    /// Which way an answer belongs to, and which of our IQs it answers.
-    iqs: BTreeMap<IqId, (PathId, Iq)>,
-    streams: BTreeMap<StreamId, Place>,
-    names: BTreeMap<(SessionKey, u64), StreamId>,
-    /// Everything to send that is no packet, in order.
-    control: VecDeque<Transmit>,
-    answers: Answers<Answer<ClientTag>>,
-    /// Those that servers may not have read yet, and those that wait until they have.
-    answer_shares: AnswerShares<ClientTag>,
-    /// What each client takes of what is there for all.
-    ledger: Ledger<Option<BareJid>>,
-    mementos: VecDeque<Memento>,
-    /// Sessions that may have packets to send, in turn.
-    ready: VecDeque<SessionKey>,
-    /// What all clients share of our accounts, and which of their sessions wait for room there.
-    senders: Senders<SessionKey>,
-    /// What went by paths that are no more, until when it counts as on its way if nothing shows that it was read.
-    orphans: Vec<(Instant, AccountId, Vec<Iq>)>,
-    events: VecDeque<Event>,
-    timers: Timers<TimerKey>,
-    last_number: u64,
 }
-
-/// Names a session within this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct SessionKey(u64);
-
-/// By what an incoming block is told from others: the account it came to, who sent it, and the bytestream's id.
-type Bytestream = (AccountId, FullJid, String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum TimerKey {
     Session(SessionKey),
-    Way(PathId),
-    /// A connect of ours may have waited long enough.
-    Stream(StreamId),
-    /// Answers have waited for company long enough.
-    Answers,
-    /// The first of what went by paths that are no more need not be waited for any longer.
-    Orphans,
-    /// The first of the answers that went need not be waited for any longer.
-    Unread,
-}
-
-#[derive(Debug)]
-struct Account {
-    jid: FullJid,
-    is_online: bool,
-}
-
-/// One session, from the first attempt to reach the bridge on.
-#[derive(Debug)]
-struct Session {
-    /// None on a bridge, where paths and streams are the client's to open.
-    caller: Option<Caller>,
-    /// On a bridge, the account that shook hands for the session. What a session takes is counted against it; what other
-    /// accounts join later, and what the client calls itself, changes nothing about that.
-    client: Option<BareJid>,
-    /// Whose share it takes up: the client's on a bridge. On a client each session has its own, because all are the user's.
-    tag: ClientTag,
-    /// None until the handshake is done.
-    state: Option<Established>,
-    ways: BTreeSet<PathId>,
-    /// From which accounts the peer may open further paths, as [`Endpoint::by_jid`] has it.
-    indexed: BTreeSet<FullJid>,
-    /// Whether the peer has shown that it holds the session's keys.
-    is_confirmed: bool,
-    /// Since when there has been no stream.
-    idle_since: Option<Instant>,
-    /// Its part of [`Endpoint::ledger`].
-    usage: Usage,
-    /// Streams that could write more if the client had less on its way.
-    crowded: BTreeSet<StreamId>,
-    queued: bool,
-    /// The accounts at which it waits for its turn.
-    waits_at: Vec<AccountId>,
-}
-
-/// What is left of a session that is over.
-#[derive(Debug)]
-struct Ended {
-    client: Option<BareJid>,
-    streams: Streams,
-    /// Its part of [`Endpoint::ledger`].
-    usage: Usage,
-}
-
-/// What a client needs to reach its bridge.
-#[derive(Debug)]
-struct Caller {
-    line: BridgeLine,
-    keys: LineKeys,
-    accounts: Vec<AccountId>,
-    /// Those that have not failed for good.
-    accounts_left: BTreeSet<AccountId>,
-    /// The bridge's accounts that the bridge line names.
-    peers: BTreeSet<FullJid>,
-    /// Those that the bridge has told of.
-    told: BTreeSet<FullJid>,
-    dialing: Dialing,
-    /// When there may be another path to ask for.
-    dial_at: Option<Instant>,
-    /// Streams that wait for the session.
-    waiting: Vec<(StreamId, Address)>,
-    last_path_number: u64,
-    /// No path is left, and the bridge did not accept a further one: perhaps it has forgotten the session.
-    must_ask: bool,
+    Guest(PathId),
 }
 
 /// A handshake that is not complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum HalfOpenKey {
     /// Nothing has been said on this path.
-    Silent(PathId),
+    Guest(PathId),
     /// No packet of this session has come.
     Unconfirmed(SessionKey),
 }
 
-/// One path, and how far it has come.
-#[derive(Debug)]
-struct Way {
-    path: Path,
-    via: AccountId,
-    peer: FullJid,
-    /// Whose share what goes by it takes up.
-    client: ClientTag,
-    sid: Sid,
-    session: Option<SessionKey>,
-    phase: Phase,
-    since: Instant,
-    /// When something came by it last, be it a block or an answer.
-    last_heard: Instant,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// A client's `open` is on its way. For a first contact, with the handshake that follows.
-    Opening(Option<Opening>),
-    /// The client's first message is on its way.
-    Greeting(Box<Initiator>),
-    /// The bridge makes a note of the handshake before it answers the IQ with this id.
-    Remembering(String),
-    /// The bridge waits for the client's first message.
-    Listening,
-    /// Packets may go.
-    Open,
-}
-
-/// A first contact, or the wish to take up a session again.
-#[derive(Debug)]
-struct Opening {
-    initiator: Box<Initiator>,
-    message: Vec<u8>,
-}
-
-/// Where a stream is.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    /// It waits for the session.
-    Waiting(SessionKey),
-    /// It is the session's stream with this number.
-    In(SessionKey, u64),
-    /// It never got anywhere.
-    Nowhere(CloseReason),
-}
-
 impl Endpoint {
     /// An end without accounts or sessions, for a bridge with a `service`.
-    pub fn new(config: Config, service: Option<Service>, mut entropy: Box<dyn Entropy>) -> Self {
-        let tagger = Tagger::new(&mut *entropy);
+    pub fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
         let door = service.map(|service| Door::new(service, config.handshake_limits()));
-        let ledger = Ledger::new(config.budget(), door.is_some());
         Self {
-            config,
-            entropy,
-            clock: WallClock::default(),
-            tagger,
-            accounts: BTreeMap::new(),
-            door,
+            shared: Shared::new(config, entropy, door.is_some()),
             sessions: BTreeMap::new(),
             ended: BTreeMap::new(),
+            directory: Directory::default(),
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            door,
+            guests: BTreeMap::new(),
+            half_open: HalfOpen::default(),
+            mementos: VecDeque::new(),
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),
-            half_open: HalfOpen::default(),
-            introductions: Introductions::default(),
-            ways: BTreeMap::new(),
-            bytestreams: BTreeMap::new(),
-            iqs: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            names: BTreeMap::new(),
-            control: VecDeque::new(),
-            answers: Answers::default(),
-            answer_shares: AnswerShares::default(),
-            ledger,
-            mementos: VecDeque::new(),
-            ready: VecDeque::new(),
-            senders: Senders::default(),
-            orphans: Vec::new(),
-            events: VecDeque::new(),
-            timers: Timers::default(),
-            last_number: 0,
         }
     }
 
     /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
     /// what has to be remembered beside them.
     pub fn charged(&self) -> usize {
-        self.ledger.whole().bytes() + price::HALF_OPEN * self.half_open.len() + self.answer_shares.kept()
-    }
-
-    fn all_streams(&self) -> impl Iterator<Item = &Streams> {
-        let living = self.sessions.values().filter_map(|session| session.state.as_ref());
-        living.map(|state| &state.streams).chain(self.ended.values().map(|ended| &ended.streams))
+        let kept = self.shared.ledger.whole().bytes() + self.shared.accounts.kept();
+        kept + price::HALF_OPEN * self.half_open.len()
     }
 
     /// Sessions that exist, those included that are only being made.
@@ -291,12 +112,108 @@ impl Endpoint {
     /// grows and shrinks with the sessions that there are.
     pub fn entries(&self) -> usize {
         let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
-        let paths = self.ways.len() + self.bytestreams.len() + self.iqs.len();
-        let streams = self.streams.len() + self.names.len() + self.ledger.clients();
-        let answers = self.answer_shares.waiting() + self.orphans.len();
-        let waiting =
-            answers + self.ready.len() + self.senders.waiting() + self.control.len() + self.events.len();
-        sessions + paths + streams + waiting
+        let shared = self.shared.routes.entries() + self.shared.accounts.entries();
+        let streams = self.directory.entries() + self.shared.ledger.clients();
+        sessions + shared + streams + self.ready.len()
+    }
+
+    /// Asks `bridge` for a connection to `target`, in the session that there is or a new one. The outcome is an
+    /// [`Event::Connected`](crate::protocol::Event::Connected) or [`Event::Closed`](crate::protocol::Event::Closed).
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::TooManyStreams`].
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        bridge: &Bridge,
+        target: Address,
+    ) -> Result<StreamId, CloseReason> {
+        if self.stream_count() >= self.shared.config.max_streams {
+            return Err(CloseReason::TooManyStreams);
+        }
+        let key = self.session_to(bridge);
+        let stream = StreamId(self.shared.next_number());
+        let Some(session) = self.sessions.get_mut(&key) else { return Err(CloseReason::SessionLost) };
+        let wire = session.open(now, stream, target, &mut self.shared)?;
+        self.directory.add(stream, key, wire, now + self.shared.config.connect_timeout);
+        self.after(now, key);
+        Ok(stream)
+    }
+
+    /// The session with a bridge, be it one that is still to be made.
+    fn session_to(&mut self, bridge: &Bridge) -> SessionKey {
+        let leads_there = |session: &Session| session.caller().is_some_and(|caller| caller.leads_to(bridge));
+        if let Some((key, _)) = self.sessions.iter().find(|(_, session)| leads_there(session)) {
+            return *key;
+        }
+        let key = SessionKey(self.shared.next_number());
+        self.sessions.insert(key, Session::calling(key, Caller::new(bridge)));
+        key
+    }
+
+    /// Ends all sessions, and tells the peers.
+    pub fn say_goodbye(&mut self, now: Instant) {
+        for key in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.say_goodbye_to(now, key);
+        }
+    }
+
+    /// The next stanza to send. Everything that is polled is taken as sent at `now`.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        let urgent = self.shared.accounts.poll_urgent();
+        let packet = urgent.or_else(|| self.next_packet(now));
+        let answer = packet.or_else(|| self.shared.accounts.poll_answer(now));
+        answer.or_else(|| self.next_probe(now))
+    }
+
+    /// A packet of the first session that can send one: of those to which something happened, then of those that wait for
+    /// room at an account, in turn.
+    fn next_packet(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let transmit = match self.ready.pop_front() {
+                Some(key) => self.packet_of(now, key),
+                None => {
+                    let (account, user) = self.shared.accounts.next_turn()?;
+                    let transmit = self.packet_of(now, user.key);
+                    self.shared.accounts.end_turn(account, user);
+                    transmit
+                }
+            };
+            if transmit.is_some() {
+                return transmit;
+            }
+        }
+    }
+
+    fn packet_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
+        // A session that is over may still be in the queue.
+        let session = self.sessions.get_mut(&key)?;
+        session.is_queued = false;
+        let transmit = session.poll_transmit(now, &mut self.shared);
+        if transmit.is_some() && session.wants_to_send(now) {
+            session.is_queued = true;
+            self.ready.push_back(key);
+        }
+        if let Some(at) = session.next_timeout(now, &self.shared.config) {
+            self.timers.arm(TimerKey::Session(key), at);
+        }
+        transmit
+    }
+
+    /// What shows whether a server has read what it was sent.
+    fn next_probe(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let path = self.shared.accounts.poll_probe()?;
+            let probe = self.session_of(path).and_then(|key| {
+                let probe = self.sessions.get_mut(&key)?.probe(now, path, &mut self.shared);
+                self.after(now, key);
+                probe
+            });
+            if probe.is_some() {
+                return probe;
+            }
+        }
     }
 
     /// The next handshake to be remembered across restarts. [`handle_remembered`](Self::handle_remembered) tells the
@@ -307,24 +224,17 @@ impl Endpoint {
 
     /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.
     pub fn handle_wall_clock(&mut self, now: Instant, seconds: u64) {
-        self.clock.set(now, seconds);
+        self.shared.clock.set(now, seconds);
     }
 
     /// For how many minutes a bridge can let in nobody who has the right time: its clock was ahead, it has forgotten
     /// handshakes of that time, and the clock was set back.
     pub fn minutes_locked(&self, now: Instant) -> Option<u64> {
-        self.door.as_ref()?.minutes_locked(self.clock.minute(now))
+        self.door.as_ref()?.minutes_locked(self.shared.clock.minute(now))
     }
 
-    /// A number that was not used before.
-    fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
-    }
-
-    fn random(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.entropy.fill(&mut bytes);
-        u64::from_be_bytes(bytes)
+    /// Whether an account is one at which clients are let in.
+    fn lets_in_at(&self, id: AccountId) -> bool {
+        self.door.as_ref().is_some_and(|door| door.service().accounts.contains(&id))
     }
 }

@@ -13,17 +13,18 @@ use super::entropy::Entropy;
 use super::express::EXPRESS_SIZE;
 use super::flight::{Flight, Verdict};
 use super::frame::{Frame, Reader, SessionClose};
-use super::handshake::SessionId;
+use super::handshake::{Credits, SessionId};
+use super::ids::PathId;
 use super::jids::Jids;
 use super::keys::{ResumeKey, SessionKeys};
 use super::ledger::Usage;
 use super::overdue::PeerClock;
-use super::path::PathId;
 use super::price;
 use super::seal::{Draft, Opener, Sealer};
+use super::shared::Shared;
 use super::sid::PathKey;
 use super::skips::Skips;
-use super::streams::{Sent, Streams};
+use super::streams::{Credit, Role, Sent, Streams};
 
 /// After this long without a word from the peer it is asked for one, and again as often until it answers.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -118,14 +119,16 @@ pub(super) enum BadPacket {
 }
 
 impl Established {
-    /// A session that has just been agreed on.
+    /// A session that has just been agreed on. The peer gives so much credit at first.
     pub(super) fn new(
         now: Instant,
-        id: SessionId,
-        keys: SessionKeys,
-        streams: Streams,
-        entropy: &mut dyn Entropy,
+        role: Role,
+        (id, keys): (SessionId, SessionKeys),
+        credits: Credits,
+        shared: &mut Shared,
     ) -> Self {
+        let credit = Credit { stream: credits.stream.into(), session: credits.session.into() };
+        let streams = Streams::new(role, shared.config.stream_limits(), credit);
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
         Self {
             id,
@@ -135,7 +138,7 @@ impl Established {
             jids: Jids::default(),
             path_numbers: Counters::new(PATH_RANGES),
             sealer,
-            skips: Skips::new(entropy),
+            skips: Skips::new(&mut *shared.entropy),
             opener,
             received: Counters::new(RANGES),
             acks: AckSchedule::default(),

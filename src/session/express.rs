@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::path::{Path, PathId, transfer};
+use super::ids::PathId;
+use super::path::{Path, transfer};
 use super::window::wire_size;
 use crate::protocol::AccountId;
 
@@ -40,7 +41,7 @@ mod tests {
 
     /// An open path by this account with blocks of 1000 bytes on its way.
     fn path(now: Instant, account: u64, blocks: u64) -> Path {
-        let mut path = Path::new(AccountId(account));
+        let mut path = Path::by(now, AccountId(account));
         path.on_opened();
         for n in 0..blocks {
             path.on_sent(now, Iq::nth(n), 1000);

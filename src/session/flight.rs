@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use super::path::PathId;
+use super::ids::PathId;
 
 /// A packet that is not acknowledged after this long has been swallowed, whatever its path seems to say.
 const PATIENCE: Duration = Duration::from_secs(10);

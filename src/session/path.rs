@@ -1,34 +1,87 @@
-//! One path: an In-Band Bytestream between an account of ours and one of the peer's.
+//! Path: packets by one In-Band Bytestream, between an account of ours and one of the peer's.
 //!
 //! The answers to our IQs are its clock. They say nothing of what the peer has understood.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::bytestream::{Bytestream, Gap, State};
+use bytes::Bytes;
+use xmpp_parsers::jid::FullJid;
+
+use super::bytestream::{self, Bytestream};
+use super::client_tag::ClientTag;
+use super::handshake::Initiator;
+use super::ids::{PathId, Sending};
 use super::iq::Iq;
+use super::sid::Sid;
 use super::window::Window;
+use super::{Outgoing, Transmit};
 use crate::protocol::AccountId;
 
-/// A path is dead when something was not answered for this long.
+/// A path is dead when something was not answered for 30 seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is on a path need not be waited for when an answer takes so much longer than others lately, ...
+/// What is on a path need not be waited for when an answer takes 4 times as long as others lately, ...
 const STALL_FACTOR: u32 = 4;
-/// ... and at least so long.
+/// ... and at least 3 seconds.
 const STALL: Duration = Duration::from_secs(3);
 
 /// What the delay of a path is taken for before there was any answer.
 const UNKNOWN_DELAY: Duration = Duration::from_millis(50);
 
-/// Names a path in one endpoint. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PathId(pub(super) u64);
+/// The other end may take 10 seconds to answer an `open` and to shake hands.
+const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The state of one path.
+/// A path that lived for less than 2 seconds has failed, whatever it said at first.
+const SHORT_LIFE: Duration = Duration::from_secs(2);
+
+/// How far a path has come.
+#[derive(Debug)]
+pub(super) enum PathState {
+    /// A client's `open` is on its way. For a first contact, with the handshake that follows.
+    Opening(Option<Opening>),
+    /// The client's first message is on its way.
+    Greeting(Box<Initiator>),
+    /// The bridge makes a note of the handshake before it answers the IQ with this id.
+    Remembering(String),
+    /// The bridge waits for the client's first message.
+    Listening,
+    /// Packets may go.
+    Open,
+}
+
+/// A first contact, or the wish to take up a session again.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) initiator: Box<Initiator>,
+    pub(super) message: Vec<u8>,
+}
+
+/// Between whom a path is.
+#[derive(Clone, Debug)]
+pub(super) struct Contact {
+    /// Our account.
+    pub(super) via: AccountId,
+    pub(super) peer: FullJid,
+    /// Whose share of our account the path takes up.
+    pub(super) client: ClientTag,
+    /// The bytestream's id.
+    pub(super) sid: Sid,
+}
+
+/// One path, from the first `open` to its end.
 #[derive(Debug)]
 pub(super) struct Path {
-    via: AccountId,
+    id: PathId,
+    contact: Contact,
+    state: PathState,
+    /// When it was asked for; once it is open, when it was opened.
+    since: Instant,
+    /// When something came by it last, be it a block or an answer.
+    last_heard: Instant,
     bytestream: Bytestream,
     window: Window,
     /// What was not answered yet, in the order of sending.
@@ -52,10 +105,14 @@ struct Sent {
 }
 
 impl Path {
-    /// A path that is still to be opened.
-    pub(super) fn new(via: AccountId) -> Self {
+    /// A path that is still to be opened, or that nobody has greeted yet.
+    pub(super) fn new(now: Instant, id: PathId, contact: Contact, state: PathState) -> Self {
         Self {
-            via,
+            id,
+            contact,
+            state,
+            since: now,
+            last_heard: now,
             bytestream: Bytestream::opening(),
             window: Window::new(),
             outstanding: VecDeque::new(),
@@ -65,9 +122,79 @@ impl Path {
         }
     }
 
+    pub(super) fn id(&self) -> PathId {
+        self.id
+    }
+
     /// Our account.
     pub(super) fn via(&self) -> AccountId {
-        self.via
+        self.contact.via
+    }
+
+    pub(super) fn peer(&self) -> &FullJid {
+        &self.contact.peer
+    }
+
+    /// Whose share of our account it takes up.
+    pub(super) fn client(&self) -> ClientTag {
+        self.contact.client
+    }
+
+    pub(super) fn set_client(&mut self, client: ClientTag) {
+        self.contact.client = client;
+    }
+
+    /// The bytestream's id.
+    pub(super) fn sid(&self) -> &Sid {
+        &self.contact.sid
+    }
+
+    /// What our account has to know of what goes by it.
+    pub(super) fn sending(&self) -> Sending {
+        Sending { via: self.via(), client: self.client(), path: self.id }
+    }
+
+    pub(super) fn state(&self) -> &PathState {
+        &self.state
+    }
+
+    /// Goes on to another state; the one before.
+    pub(super) fn set_state(&mut self, state: PathState) -> PathState {
+        std::mem::replace(&mut self.state, state)
+    }
+
+    /// The peer has answered its `open`: what is to follow in a first contact, or none for a further path. None at all when the
+    /// path was not opening.
+    pub(super) fn take_opening(&mut self) -> Option<Option<Opening>> {
+        match &mut self.state {
+            PathState::Opening(opening) => Some(opening.take()),
+            _ => None,
+        }
+    }
+
+    /// Whether packets may go.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, PathState::Open)
+    }
+
+    /// Whether it is to lead to a handshake.
+    pub(super) fn is_first_contact(&self) -> bool {
+        matches!(self.state, PathState::Opening(Some(_)) | PathState::Greeting(_))
+    }
+
+    /// Whether packets may go, and there is a point in waiting for room.
+    pub(super) fn works(&self) -> bool {
+        self.is_open() && self.is_usable()
+    }
+
+    /// Whether it has worked for some time.
+    pub(super) fn has_worked(&self, now: Instant) -> bool {
+        self.is_open() && now.saturating_duration_since(self.since) >= SHORT_LIFE
+    }
+
+    /// When something came by it last.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.last_heard
     }
 
     /// Our `open` was sent.
@@ -75,9 +202,23 @@ impl Path {
         self.push(now, iq, None);
     }
 
-    /// Packets may go.
+    /// The bytestream is there: blocks may go.
     pub(super) fn on_opened(&mut self) {
         self.bytestream.on_opened();
+    }
+
+    /// The handshake is done, or none was needed: packets may go.
+    pub(super) fn open(&mut self, now: Instant) {
+        self.on_opened();
+        self.state = PathState::Open;
+        self.since = now;
+    }
+
+    /// A block goes in this IQ; the stanza for it.
+    pub(super) fn block(&mut self, now: Instant, iq: Iq, data: Bytes) -> Transmit {
+        let seq = self.on_sent(now, iq, data.len());
+        let stanza = Outgoing::Data { iq: iq.id, sid: self.sid().to_string(), seq, data };
+        Transmit { via: self.via(), to: self.peer().clone(), stanza }
     }
 
     /// The size of the block that may go now, before base64; 0 while none may.
@@ -87,7 +228,7 @@ impl Path {
 
     /// Whether there is a point in waiting for room.
     pub(super) fn is_usable(&self) -> bool {
-        self.bytestream.state() == State::Open && self.suspended.is_none() && !self.has_stalled
+        self.bytestream.state() == bytestream::State::Open && self.suspended.is_none() && !self.has_stalled
     }
 
     /// A block goes, and gets this number.
@@ -119,6 +260,7 @@ impl Path {
 
     /// The peer has answered an IQ of ours.
     pub(super) fn on_result(&mut self, now: Instant, iq: Iq) {
+        self.last_heard = now;
         let Some(place) = self.outstanding.iter().position(|sent| sent.iq == iq) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
@@ -131,13 +273,10 @@ impl Path {
         }
     }
 
-    /// A block of the peer's came.
-    ///
-    /// # Errors
-    ///
-    /// It is not the next one: the path is dead.
-    pub(super) fn on_block(&mut self, seq: u16) -> Result<(), Gap> {
-        self.bytestream.on_block(seq)
+    /// A block of the peer's came; false when it is not the next one. Then the path is dead.
+    pub(super) fn on_block(&mut self, now: Instant, seq: u16) -> bool {
+        self.last_heard = now;
+        self.bytestream.on_block(seq).is_ok()
     }
 
     /// The IQs that were not answered yet.
@@ -182,6 +321,9 @@ impl Path {
     }
 
     fn death(&self) -> Option<Instant> {
+        if !self.is_open() {
+            return Some(self.since + OPEN_PATIENCE);
+        }
         let oldest = self.outstanding.front().filter(|_| self.suspended.is_none())?;
         Some(oldest.at + PATIENCE)
     }
@@ -230,117 +372,20 @@ impl Path {
     }
 }
 
+#[cfg(test)]
+impl Path {
+    /// A path by this account of ours, whose bytestream is still to be opened.
+    pub(super) fn by(now: Instant, via: AccountId) -> Self {
+        let sid = "00000000-0000-4000-8000-000000000000".parse().expect("a sid");
+        let peer = FullJid::new("peer@chat.example/r").expect("a JID");
+        let contact = Contact { via, peer, client: ClientTag::default(), sid };
+        Self::new(now, PathId(0), contact, PathState::Open)
+    }
+}
+
 /// How long so many bytes take.
 pub(super) fn transfer(bytes: usize, rate: f64) -> Duration {
     /// Longer than anything is waited for.
     const FOREVER: f64 = 3600.0;
     Duration::from_secs_f64((bytes as f64 / rate.max(1.0)).min(FOREVER))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn path(now: Instant) -> Path {
-        let mut path = Path::new(AccountId(1));
-        path.on_open_sent(now, Iq::nth(0));
-        path.on_result(now + SECOND / 100, Iq::nth(0));
-        path.on_opened();
-        path
-    }
-
-    /// Sends blocks until there is no room.
-    fn fill(path: &mut Path, now: Instant) -> Vec<Iq> {
-        let mut sent = Vec::new();
-        while path.room() > 0 {
-            let iq = Iq::nth(100 + sent.len() as u64);
-            assert_eq!(usize::from(path.on_sent(now, iq, path.room())), sent.len());
-            sent.push(iq);
-        }
-        sent
-    }
-
-    #[test]
-    fn nothing_goes_before_it_is_open() {
-        let mut path = Path::new(AccountId(1));
-        assert_eq!(path.room(), 0);
-        path.on_opened();
-        assert!(path.room() > 0);
-    }
-
-    #[test]
-    fn an_answer_makes_room_once() {
-        let now = Instant::now();
-        let mut path = path(now);
-        let sent = fill(&mut path, now);
-        let before = path.in_flight();
-        path.on_result(now + SECOND, sent[0]);
-        let after = path.in_flight();
-        path.on_result(now + SECOND, sent[0]);
-        assert!(after < before);
-        assert_eq!(path.in_flight(), after);
-        assert_eq!(path.outstanding().collect::<Vec<_>>(), sent[1..]);
-    }
-
-    #[test]
-    fn a_gap_is_told_and_ends_it() {
-        let now = Instant::now();
-        let mut path = path(now);
-        assert_eq!(path.on_block(0), Ok(()));
-        assert_eq!(path.on_block(2), Err(Gap));
-        assert_eq!(path.room(), 0);
-    }
-
-    #[test]
-    fn half_a_minute_without_an_answer_is_death() {
-        let now = Instant::now();
-        let mut path = path(now);
-        assert_eq!(path.next_timeout(), None, "there is nothing to wait for");
-        path.on_sent(now, Iq::nth(1), 1000);
-        assert!(!path.is_dead(now + PATIENCE - SECOND));
-        assert!(path.is_dead(now + PATIENCE));
-    }
-
-    #[test]
-    fn while_its_account_is_offline_the_clock_stands_still() {
-        let now = Instant::now();
-        let mut path = path(now);
-        path.on_sent(now, Iq::nth(1), 1000);
-        path.suspend(now + SECOND);
-        assert_eq!(path.room(), 0);
-        assert!(!path.is_dead(now + 10 * PATIENCE));
-        path.resume(now + 10 * PATIENCE);
-        assert!(path.room() > 0);
-        assert!(!path.is_dead(now + 11 * PATIENCE - 2 * SECOND));
-        assert!(path.is_dead(now + 11 * PATIENCE - SECOND));
-    }
-
-    #[test]
-    fn an_answer_that_an_outage_delayed_says_nothing_of_the_delay() {
-        let now = Instant::now();
-        let mut path = path(now);
-        let delay = path.window.round_trip();
-        path.on_sent(now, Iq::nth(1), 1000);
-        path.suspend(now);
-        path.resume(now + 20 * SECOND);
-        path.on_result(now + 21 * SECOND, Iq::nth(1));
-        assert_eq!((path.in_flight(), path.window.round_trip()), (0, delay));
-    }
-
-    #[test]
-    fn it_stalls_once_and_goes_on_with_the_next_answer() {
-        let now = Instant::now();
-        let mut path = path(now);
-        path.on_sent(now, Iq::nth(1), 1000);
-        assert_eq!(path.next_timeout(), Some(now + STALL));
-        assert!(path.has_stalled(now + STALL));
-        assert!(!path.has_stalled(now + STALL), "once is enough");
-        assert_eq!(path.next_timeout(), Some(now + PATIENCE));
-        assert_eq!(path.room(), 0);
-        path.on_result(now + 2 * STALL, Iq::nth(1));
-        assert!(path.room() > 0);
-        assert_eq!(path.next_timeout(), None);
-    }
 }

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::client_tag::ClientTag;
-use super::path::{Path, PathId, transfer};
+use super::ids::PathId;
+use super::path::{Path, transfer};
 use super::sender::{Senders, Share};
 use super::window::wire_size;
 use crate::protocol::AccountId;

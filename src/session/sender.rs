@@ -19,8 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::client_tag::ClientTag;
+use super::ids::PathId;
 use super::iq::Iq;
-use super::path::{Path, PathId, transfer};
+use super::path::{Path, transfer};
 use super::turns::{Turns, Used};
 use super::window::{Window, pipe, wire_size};
 use crate::protocol::AccountId;

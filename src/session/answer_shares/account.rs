@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Answer, Pace};
 use crate::session::fair_share;
-use crate::session::path::PathId;
+use crate::session::ids::PathId;
 use crate::session::window::LastingRate;
 
 /// Seconds of an account's rate that unread answers may fill, beside two round trips. They delay everybody else by as much.

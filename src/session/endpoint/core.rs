@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, Place, TimerKey};
+use super::directory::Place;
+use super::{Endpoint, TimerKey};
 use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, Read, StreamId};
+use crate::session::ids::SessionKey;
+use crate::session::session::Session;
 use crate::session::streams::Streams;
 
 impl Core for Endpoint {
@@ -16,134 +19,162 @@ impl Core for Endpoint {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.shared.accounts.handle_timeout(now);
+        while let Some(stream) = self.directory.pop_overdue(now) {
+            self.on_connect_timeout(now, stream);
+        }
         while let Some(key) = self.timers.pop_due(now) {
             match key {
-                TimerKey::Session(key) => self.on_session_timeout(now, key),
-                TimerKey::Way(id) => self.on_way_timeout(now, id),
-                TimerKey::Stream(id) => self.on_stream_timeout(now, id),
-                TimerKey::Answers => self.release_answers(),
-                TimerKey::Orphans => self.forget_orphans(now),
-                TimerKey::Unread => self.on_answers_timeout(now),
+                TimerKey::Session(key) => {
+                    self.with_session(now, key, |session, shared| session.handle_timeout(now, shared));
+                }
+                TimerKey::Guest(id) => self.on_guest_timeout(now, id),
             }
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let parts = [self.timers.next(), self.directory.next_deadline(), self.shared.accounts.poll_timeout()];
+        parts.into_iter().flatten().min()
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        loop {
-            let event = self.events.pop_front()?;
-            // The application may have let go of it since.
-            if self.streams.contains_key(&event.stream()) {
-                return Some(event);
-            }
-        }
+        self.directory.poll_event()
     }
 
     fn accept(&mut self, now: Instant, id: StreamId) {
-        let Some((key, streams, wire)) = self.place_of(id) else { return };
-        streams.accept(wire);
-        self.after_change(now, key);
+        self.command(now, id, Streams::accept);
     }
 
     fn write(&mut self, now: Instant, id: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
-        if let Some(Place::Nowhere(reason)) = self.streams.get(&id) {
-            return Err(*reason);
+        match self.directory.place(id) {
+            None => Err(CloseReason::Finished),
+            Some(Place::Nowhere(reason)) => Err(reason),
+            Some(Place::Waiting(_)) => Ok(0),
+            Some(Place::In(key, wire)) => match self.sessions.get_mut(&key) {
+                Some(session) => {
+                    let taken = session.write(now, wire, data, &mut self.shared)?;
+                    self.after(now, key);
+                    Ok(taken)
+                }
+                None => self.ended.get_mut(&key).map_or(Ok(0), |ended| ended.streams.write(wire, data)),
+            },
         }
-        let Some(Place::In(key, wire)) = self.streams.get(&id).copied() else { return Ok(0) };
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return self.ended.get_mut(&key).map_or(Ok(0), |ended| ended.streams.write(wire, data));
-        };
-        let Some(state) = session.state.as_mut() else { return Ok(0) };
-        let room = self.ledger.room_to_write(&session.client);
-        let taken = state.streams.write_within(wire, data, room)?;
-        if taken >= room && taken < data.len() {
-            session.crowded.insert(id);
-        }
-        self.after_change(now, key);
-        Ok(taken)
     }
 
     fn read(&mut self, now: Instant, id: StreamId) -> Read {
-        match self.streams.get(&id) {
+        let (key, wire) = match self.directory.place(id) {
             None | Some(Place::Nowhere(CloseReason::Finished)) => return Read::End,
-            Some(Place::Nowhere(reason)) => return Read::Broken(*reason),
+            Some(Place::Nowhere(reason)) => return Read::Broken(reason),
             Some(Place::Waiting(_)) => return Read::Blocked,
-            Some(Place::In(..)) => {}
-        }
-        let Some((key, streams, wire)) = self.place_of(id) else { return Read::End };
-        let read = streams.read(wire);
+            Some(Place::In(key, wire)) => (key, wire),
+        };
+        let read = match self.sessions.get_mut(&key) {
+            Some(session) => session.read(now, wire, &mut self.shared),
+            None => self.ended.get_mut(&key).map_or(Read::End, |ended| ended.streams.read(wire)),
+        };
         if matches!(read, Read::Data(_)) {
-            self.after_change(now, key);
+            self.after(now, key);
         }
         read
     }
 
     fn finish(&mut self, now: Instant, id: StreamId) {
-        let Some((key, streams, wire)) = self.place_of(id) else { return };
-        streams.finish(wire);
-        self.after_change(now, key);
+        self.command(now, id, Streams::finish);
     }
 
     fn abort(&mut self, now: Instant, id: StreamId) {
-        let Some((key, streams, wire)) = self.place_of(id) else { return };
-        streams.abort(wire);
-        self.after_change(now, key);
+        self.command(now, id, Streams::abort);
     }
 
     fn release(&mut self, now: Instant, id: StreamId) {
-        self.timers.cancel(TimerKey::Stream(id));
-        if let Some(place) = self.streams.remove(&id) {
+        if let Some(place) = self.directory.remove(id) {
             self.vacate(now, id, place);
         }
     }
 
     fn finish_all(&mut self, now: Instant) {
-        for (id, place) in self.streams.clone() {
-            match place {
-                Place::Waiting(_) => self.fail_stream(id, CloseReason::Finished),
-                Place::In(..) => self.finish(now, id),
-                Place::Nowhere(_) => {}
+        for id in self.directory.streams() {
+            match self.directory.place(id) {
+                Some(place @ Place::Waiting(_)) => {
+                    self.directory.fail(id, CloseReason::Finished);
+                    self.vacate(now, id, place);
+                }
+                Some(Place::In(..)) => self.finish(now, id),
+                Some(Place::Nowhere(_)) | None => {}
             }
         }
     }
 
     fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
-        match self.streams.get(&id) {
+        match self.directory.place(id) {
             None => Some(CloseReason::Finished),
-            Some(Place::Nowhere(reason)) => Some(*reason),
+            Some(Place::Nowhere(reason)) => Some(reason),
             Some(Place::Waiting(_)) => None,
             Some(Place::In(key, wire)) => {
-                let living = self.sessions.get(key).and_then(|session| session.state.as_ref());
-                let ended = || self.ended.get(key).map(|ended| &ended.streams);
-                let streams = living.map(|state| &state.streams).or_else(ended);
-                streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(*wire))
+                let streams = self.streams_of(key);
+                streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(wire))
             }
         }
     }
 
-    fn accepts_on(&self, id: AccountId) -> bool {
-        self.door.as_ref().is_some_and(|door| door.service().accounts.contains(&id))
+    fn accepts_on(&self, account: AccountId) -> bool {
+        self.lets_in_at(account)
     }
 
     fn stream_count(&self) -> usize {
-        let waiting: usize = self
-            .sessions
-            .values()
-            .filter_map(|session| session.caller.as_ref())
-            .map(|caller| caller.waiting.len())
-            .sum();
-        waiting + self.all_streams().map(Streams::stream_count).sum::<usize>()
+        let ended: usize = self.ended.values().map(|ended| ended.streams.stream_count()).sum();
+        self.sessions.values().map(Session::stream_count).sum::<usize>() + ended
     }
 
     fn is_idle(&self) -> bool {
-        let mut callers = self.sessions.values().filter_map(|session| session.caller.as_ref());
-        self.all_streams().all(Streams::is_idle) && callers.all(|caller| caller.waiting.is_empty())
+        self.sessions.values().all(Session::is_idle)
+            && self.ended.values().all(|ended| ended.streams.is_idle())
     }
 
     fn buffered(&self) -> usize {
-        self.all_streams().map(Streams::buffered_bytes).sum()
+        let living = self.sessions.values().filter_map(Session::streams);
+        living.chain(self.ended.values().map(|ended| &ended.streams)).map(Streams::buffered_bytes).sum()
+    }
+}
+
+impl Endpoint {
+    /// Passes a command for a stream on to its session.
+    fn command(&mut self, now: Instant, id: StreamId, command: impl FnOnce(&mut Streams, u64)) {
+        if let Some(Place::In(key, wire)) = self.directory.place(id) {
+            self.change(now, key, |streams| command(streams, wire));
+        }
+    }
+
+    /// Changes the streams of a session, or what is left of them when it is over.
+    fn change(&mut self, now: Instant, key: SessionKey, change: impl FnOnce(&mut Streams)) {
+        match self.sessions.get_mut(&key) {
+            Some(session) => session.change(now, change, &mut self.shared),
+            None => {
+                if let Some(ended) = self.ended.get_mut(&key) {
+                    change(&mut ended.streams);
+                }
+            }
+        }
+        self.after(now, key);
+    }
+
+    /// A connect has waited long enough.
+    fn on_connect_timeout(&mut self, now: Instant, id: StreamId) {
+        let Some(place) = self.directory.place(id) else { return };
+        self.directory.fail(id, CloseReason::ConnectTimedOut);
+        self.directory.forget_name(place);
+        self.vacate(now, id, place);
+    }
+
+    /// Nobody uses the place of a stream any more.
+    fn vacate(&mut self, now: Instant, id: StreamId, place: Place) {
+        match place {
+            Place::Nowhere(_) => {}
+            Place::Waiting(key) => {
+                self.with_session(now, key, |session, shared| session.withdraw(now, id, shared));
+            }
+            Place::In(key, wire) => self.change(now, key, |streams| streams.release(wire)),
+        }
     }
 }

@@ -38,7 +38,7 @@ impl Run {
         let (paths, senders) = (BTreeMap::new(), Senders::default());
         let mut run = Self { start, time: Duration::ZERO, paths, senders, next_iq: 0 };
         for (n, &account) in accounts.iter().enumerate() {
-            let mut path = Path::new(AccountId(account));
+            let mut path = Path::by(start, AccountId(account));
             path.on_opened();
             let model = Model { path, server: account as usize, flying: VecDeque::new(), sent: 0 };
             run.paths.insert(PathId(n as u64), model);

@@ -40,7 +40,7 @@ impl Run {
         let start = Instant::now();
         let peer = |n| {
             let client = ClientTag(n as u64);
-            let mut path = Path::new(ACCOUNT);
+            let mut path = Path::by(start, ACCOUNT);
             path.on_opened();
             let (since, longest) = (Duration::ZERO, Duration::ZERO);
             Peer {
