@@ -10,7 +10,7 @@
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
 //! | [`carrier`] | what a core wants sent, as stanzas, and back |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
-//! | [`session`] | the secure protocol, as pure |
+//! | [`secure`] | the secure protocol, as pure |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
 //! | [`protocol`] | what both cores can do, and the words between a core and its driver |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
@@ -31,7 +31,7 @@ pub mod logging;
 pub mod protocol;
 pub mod pt;
 pub mod relay;
-pub mod session;
+pub mod secure;
 pub mod state;
 pub mod tunnel;
 pub mod xmpp;

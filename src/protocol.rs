@@ -1,4 +1,4 @@
-//! What a protocol core and its driver say to each other, whichever protocol it is.
+//! Vocabulary: what a protocol core and its driver say to each other, whichever protocol it is.
 
 mod core;
 mod records;

@@ -26,10 +26,10 @@ use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Carrier;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
-use crate::session::Bridge;
+use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
-use crate::{classic, session};
+use crate::{classic, secure};
 use announce::Announcer;
 use contacts::LastPresences;
 use cores::{Cores, StreamKey};
@@ -47,9 +47,9 @@ pub struct Protocols {
     /// The protocol document's.
     pub classic: classic::Config,
     /// The secure one.
-    pub secure: session::Config,
+    pub secure: secure::Config,
     /// What a bridge needs to let clients of the secure protocol in, and where it writes down whom it has let in.
-    pub service: Option<(session::Service, Notebook)>,
+    pub service: Option<(secure::Service, Notebook)>,
 }
 
 /// All streams over a pool of accounts. Clones share everything.
@@ -75,14 +75,14 @@ pub enum ConnectError {
 /// A bridge of the secure protocol, and where it is reached.
 #[derive(Clone, Debug)]
 pub struct SecureBridge {
-    line: session::BridgeLine,
+    line: secure::BridgeLine,
     peers: BTreeSet<FullJid>,
 }
 
 impl SecureBridge {
     /// The bridge with this public key, and this secret if it is a private one, that is reached at `peers`.
     pub fn new(key: [u8; 32], psk: Option<[u8; 32]>, peers: impl IntoIterator<Item = FullJid>) -> Self {
-        Self { line: session::BridgeLine::new(key, psk), peers: peers.into_iter().collect() }
+        Self { line: secure::BridgeLine::new(key, psk), peers: peers.into_iter().collect() }
     }
 }
 
@@ -105,7 +105,7 @@ struct Shared {
     /// An account has failed for good, and the log says so.
     failed: Notify,
     /// To whoever writes accepted handshakes down.
-    mementos: mpsc::UnboundedSender<session::Memento>,
+    mementos: mpsc::UnboundedSender<secure::Memento>,
 }
 
 /// What the mutex protects.
@@ -144,7 +144,7 @@ impl Tunnel {
         let (mementos, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
-            secure: session::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
+            secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(cores)),

@@ -1,4 +1,4 @@
-//! One end of the protocol: all accounts, all streams.
+//! Endpoint: one end of the protocol, with all accounts and all streams.
 
 mod accounts;
 mod core;

@@ -9,7 +9,7 @@ use xmpp_parsers::jid::FullJid;
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
-use crate::session::{Identity, Memento, Service};
+use crate::secure::{Identity, Memento, Service};
 use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir, StateError};
 use crate::tunnel::{ClockWasAhead, Notebook, Protocols, bounds};
 use crate::xmpp::{AccountId, StreamManagement};

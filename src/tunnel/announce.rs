@@ -1,4 +1,4 @@
-//! What the log says of accounts: each change once, however often an attempt is repeated.
+//! Log of accounts: each change once, however often an attempt is repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 

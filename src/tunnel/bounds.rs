@@ -3,7 +3,7 @@
 use super::Protocols;
 use crate::config::Limits;
 use crate::protocol::AccountId;
-use crate::{classic, session};
+use crate::{classic, secure};
 
 impl Protocols {
     /// For a client: nobody is let in.
@@ -27,8 +27,8 @@ pub fn classic(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
 }
 
 /// The bounds of the secure core.
-pub fn secure(limits: &Limits) -> session::Config {
-    session::Config {
+pub fn secure(limits: &Limits) -> secure::Config {
+    secure::Config {
         max_streams: limits.max_streams,
         max_streams_per_session: limits.max_streams_per_session,
         max_sessions: limits.max_sessions,

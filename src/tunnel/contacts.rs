@@ -1,4 +1,4 @@
-//! Who sees when our accounts are there.
+//! Presence subscriptions: who sees when our accounts are there.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! Both protocol cores, and which of them a stream is of.
+//! Cores: both protocols, and which of them a stream is of.
 
 use std::time::Instant;
 
 use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, StreamId};
-use crate::{classic, session};
+use crate::{classic, secure};
 
 /// A stream, and which protocol it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub(super) enum StreamKey {
 #[derive(Debug)]
 pub(super) struct Cores {
     pub(super) classic: classic::Endpoint,
-    pub(super) secure: session::Endpoint,
+    pub(super) secure: secure::Endpoint,
 }
 
 impl Cores {

@@ -1,4 +1,4 @@
-//! The task that tells the core what happens at the accounts and what time it is.
+//! Driver: the task that tells the cores what happens at the accounts and what time it is.
 
 use std::pin::Pin;
 use std::sync::Weak;
@@ -16,7 +16,7 @@ use super::{Shared, State};
 use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
-use crate::session::Incoming;
+use crate::secure::Incoming;
 use crate::xmpp::swift::Swift;
 use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
 

@@ -1,4 +1,4 @@
-//! One stream, for an application.
+//! Stream of an application.
 
 use std::io;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountId, Address, Core as _, Event, Read, StreamId};
-use hexchat_pt::session::{Bridge, Config, Identity, Outgoing, Service, Transmit};
+use hexchat_pt::secure::{Bridge, Config, Identity, Outgoing, Service, Transmit};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 

@@ -10,14 +10,14 @@ use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{
     AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
 };
-use hexchat_pt::session::ack::AckFrame;
-use hexchat_pt::session::entropy::Entropy;
-use hexchat_pt::session::frame::Frame;
-use hexchat_pt::session::handshake::{Credits, Hello, Initiator};
-use hexchat_pt::session::line::LineKeys;
-use hexchat_pt::session::seal::{Draft, Opener, Sealer};
-use hexchat_pt::session::sid::PathKey;
-use hexchat_pt::session::{
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
+use hexchat_pt::secure::crypto::line::LineKeys;
+use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
+use hexchat_pt::secure::crypto::sid::PathKey;
+use hexchat_pt::secure::wire::ack::AckFrame;
+use hexchat_pt::secure::wire::frame::Frame;
+use hexchat_pt::secure::{
     Bridge, Config, Endpoint, Identity, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
 };
 use hexchat_pt::tunnel::bounds;

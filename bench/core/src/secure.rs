@@ -5,8 +5,8 @@ use std::time::Instant;
 use hexchat_pt::carrier::Received;
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountChange, Core};
-use hexchat_pt::session::entropy::Entropy;
-use hexchat_pt::session::{Bridge, Endpoint, Identity, Remembered, Service};
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::{Bridge, Endpoint, Identity, Remembered, Service};
 use hexchat_pt::tunnel::bounds;
 
 use crate::end::{ACCOUNT, End, Protocol, jids, target};

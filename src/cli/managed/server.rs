@@ -12,7 +12,7 @@ use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::wait_for_state;
 use crate::config::Config;
 use crate::pt::{self, Message, Phase, ServerLaunch, SmethodArgs};
-use crate::session::Identity;
+use crate::secure::Identity;
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
