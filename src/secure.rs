@@ -16,6 +16,7 @@ mod path;
 mod session;
 mod shared;
 pub mod streams;
+mod tuning;
 #[cfg(test)]
 mod vectors;
 pub mod wire;

@@ -87,6 +87,7 @@ const SECURE: Map = &[
             "client_tag",
             "crypto",
             "wire",
+            "tuning",
         ],
     ),
     (
@@ -103,12 +104,13 @@ const SECURE: Map = &[
             "client_tag",
             "crypto",
             "wire",
+            "tuning",
         ],
     ),
     ("shared", &["accounts", "path", "streams", "budget", "api", "ids", "iq", "client_tag", "crypto"]),
-    ("accounts", &["path", "budget", "api", "ids", "iq", "client_tag", "crypto"]),
-    ("path", &["api", "ids", "iq", "client_tag", "crypto"]),
-    ("streams", &["budget", "wire"]),
+    ("accounts", &["path", "budget", "api", "ids", "iq", "client_tag", "crypto", "tuning"]),
+    ("path", &["api", "ids", "iq", "client_tag", "crypto", "tuning"]),
+    ("streams", &["budget", "wire", "tuning"]),
     ("budget", &[]),
     ("api", &["ids", "iq", "crypto"]),
     ("ids", &["client_tag"]),
@@ -116,6 +118,7 @@ const SECURE: Map = &[
     ("client_tag", &["crypto"]),
     ("crypto", &[]),
     ("wire", &[]),
+    ("tuning", &[]),
 ];
 
 /// What must be pure.

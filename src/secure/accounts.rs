@@ -12,13 +12,13 @@ mod tests;
 pub(crate) mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
 use crate::protocol::timers::Timers;
-use crate::secure::accounts::answer_shares::{Answer, AnswerShares, UNREAD_PATIENCE};
+use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
 use crate::secure::accounts::sender::{Senders, User};
 use crate::secure::api::{Outgoing, Transmit};
@@ -26,10 +26,7 @@ use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::ids::{PathId, Sending, SessionKey};
 use crate::secure::iq::{Iq, IqId};
-
-/// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has stalled
-/// has waited for as long already.
-const ORPHANED: Duration = Duration::from_secs(3);
+use crate::secure::tuning::{ORPHANED, UNREAD_PATIENCE};
 
 /// All our accounts.
 #[derive(Debug, Default)]

@@ -34,8 +34,9 @@ use crate::secure::endpoint::half_open::HalfOpen;
 use crate::secure::endpoint::handshake_rate::HandshakeLimits;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
-use crate::secure::session::{Caller, Ended, Session};
+use crate::secure::session::{Caller, Ended, LastWord, Session};
 use crate::secure::shared::Shared;
+use crate::secure::wire::frame::SessionClose;
 use directory::Directory;
 pub use opening::Remembered;
 
@@ -165,8 +166,10 @@ impl Endpoint {
 
     /// Ends all sessions, and tells the peers.
     pub fn say_goodbye(&mut self, now: Instant) {
+        let is_client = self.admission.is_none();
+        let farewell = if is_client { SessionClose::Done } else { SessionClose::ShuttingDown };
         for key in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.say_goodbye_to(now, key);
+            self.end_session(now, key, CloseReason::Finished, LastWord::Ours(Some(farewell)));
         }
     }
 

@@ -24,23 +24,7 @@ use crate::secure::ids::{PathId, Sending};
 use crate::secure::iq::Iq;
 use crate::secure::path::bytestream::Bytestream;
 use crate::secure::path::window::Window;
-
-/// A path is dead when something was not answered for 30 seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What is on a path need not be waited for when an answer takes 4 times as long as others lately, ...
-const STALL_FACTOR: u32 = 4;
-/// ... and at least 3 seconds.
-const STALL: Duration = Duration::from_secs(3);
-
-/// What the delay of a path is taken for before there was any answer.
-const UNKNOWN_DELAY: Duration = Duration::from_millis(50);
-
-/// The other end may take 10 seconds to answer an `open` and to shake hands.
-const OPEN_PATIENCE: Duration = Duration::from_secs(10);
-
-/// A path that lived for less than 2 seconds has failed, whatever it said at first.
-const SHORT_LIFE: Duration = Duration::from_secs(2);
+use crate::secure::tuning::{OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, STALL, STALL_FACTOR, UNKNOWN_DELAY};
 
 /// How far a path has come.
 #[derive(Debug)]
@@ -329,7 +313,7 @@ impl Path {
             return Some(self.since + OPEN_PATIENCE);
         }
         let oldest = self.outstanding.front().filter(|_| self.suspended.is_none())?;
-        Some(oldest.at + PATIENCE)
+        Some(oldest.at + PATH_DEAD)
     }
 
     fn stall(&self) -> Option<Instant> {
@@ -338,7 +322,7 @@ impl Path {
         }
         let patience = STALL.max(STALL_FACTOR * self.window.round_trip().unwrap_or_default());
         let oldest = self.outstanding.front()?.at;
-        Some(self.suspended.map_or(oldest, |since| since.max(oldest)) + patience.min(PATIENCE))
+        Some(self.suspended.map_or(oldest, |since| since.max(oldest)) + patience.min(PATH_DEAD))
     }
 
     /// What is on its way, in bytes on the wire.

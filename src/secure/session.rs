@@ -102,10 +102,10 @@ pub(crate) enum SessionEvent {
     Opened(StreamId, u64),
     /// It could not be opened.
     NotOpened(StreamId, CloseReason),
-    /// On a bridge: the client has shown that it holds the keys.
-    Confirmed,
-    /// On a bridge: the client has acknowledged what was never sent.
-    MadeUp,
+    /// On a bridge: this client has shown that it holds the keys.
+    Confirmed(BareJid),
+    /// On a bridge: this client has acknowledged what was never sent.
+    MadeUp(BareJid),
     /// On a bridge: from these accounts the client may open further paths, and from those it may no more.
     Renamed { added: Vec<FullJid>, removed: Vec<FullJid> },
     /// It is over, and the peer is to be told why.

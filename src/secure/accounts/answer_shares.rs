@@ -25,11 +25,8 @@ use crate::protocol::AccountId;
 use crate::secure::api::{Outgoing, Transmit};
 use crate::secure::budget::price;
 use crate::secure::ids::PathId;
+use crate::secure::tuning::UNREAD_PATIENCE;
 use account::{Account, Look};
-
-/// What has been written for so long has been read, or went with its connection. The server takes a second for as much as may be
-/// unread of answers, and about two for what may be before them. Those who answer nothing would otherwise leave no room for good.
-pub(crate) const UNREAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the result to an IQ weighs beyond its id and its recipient, in bytes: the element, and what the server adds to it.
 const RESULT: usize = 32;

@@ -7,17 +7,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The longest that an answer waits.
-const PATIENCE: Duration = Duration::from_millis(4);
-/// The same while large blocks of ours are being sent, of which the next one takes it along.
-const PATIENCE_IN_BULK: Duration = Duration::from_millis(25);
-/// So many answers do not wait. The window of a new path has room for as many cells of Tor's.
-const MOST: usize = 4;
-/// Nor do answers to more than this many bytes of blocks.
-const BYTES: usize = 64 * 1024;
-
-/// A block of at least so many bytes takes answers along.
-const BULK: usize = 4096;
+use crate::secure::tuning::{
+    ANSWER_DELAY, ANSWER_DELAY_IN_BULK, ANSWERED_BYTES, ANSWERS_TOGETHER, CARRYING_BLOCK,
+};
 
 /// Answers that wait to be sent.
 #[derive(Debug)]
@@ -41,7 +33,7 @@ impl<T> Answers<T> {
         let is_first = self.waiting.is_empty();
         self.waiting.push_back(answer);
         self.bytes += bytes;
-        self.is_released |= self.bytes >= BYTES || self.waiting.len() >= MOST;
+        self.is_released |= self.bytes >= ANSWERED_BYTES || self.waiting.len() >= ANSWERS_TOGETHER;
         is_first.then(|| now + self.patience(now))
     }
 
@@ -65,7 +57,7 @@ impl<T> Answers<T> {
 
     /// A block of so many `bytes` of ours is being sent. Behind a large one answers cost next to nothing.
     pub(crate) fn ride_along(&mut self, now: Instant, bytes: usize) {
-        if bytes >= BULK {
+        if bytes >= CARRYING_BLOCK {
             self.last_bulk = Some(now);
             self.release();
         }
@@ -73,8 +65,8 @@ impl<T> Answers<T> {
 
     fn patience(&self, now: Instant) -> Duration {
         match self.last_bulk {
-            Some(last) if now < last + PATIENCE_IN_BULK => PATIENCE_IN_BULK,
-            _ => PATIENCE,
+            Some(last) if now < last + ANSWER_DELAY_IN_BULK => ANSWER_DELAY_IN_BULK,
+            _ => ANSWER_DELAY,
         }
     }
 
@@ -98,7 +90,7 @@ mod tests {
     #[test]
     fn one_waits_until_it_is_released() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        assert_eq!(answers.push(now, ANSWER, 1000), Some(now + PATIENCE));
+        assert_eq!(answers.push(now, ANSWER, 1000), Some(now + ANSWER_DELAY));
         assert_eq!(answers.push(now, ANSWER, 1000), None, "the first one's time is everybody's");
         assert!(answers.pop().is_none());
         answers.release();
@@ -109,20 +101,20 @@ mod tests {
     #[test]
     fn many_do_not_wait() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        for _ in 1..MOST {
+        for _ in 1..ANSWERS_TOGETHER {
             answers.push(now, ANSWER, 1);
             assert!(answers.pop().is_none());
         }
         answers.push(now, ANSWER, 1);
-        assert_eq!((0..=MOST).filter(|_| answers.pop().is_some()).count(), MOST);
+        assert_eq!((0..=ANSWERS_TOGETHER).filter(|_| answers.pop().is_some()).count(), ANSWERS_TOGETHER);
     }
 
     #[test]
     fn many_bytes_do_not_wait() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        answers.push(now, ANSWER, BYTES / 2);
+        answers.push(now, ANSWER, ANSWERED_BYTES / 2);
         assert!(answers.pop().is_none());
-        answers.push(now, ANSWER, BYTES / 2);
+        answers.push(now, ANSWER, ANSWERED_BYTES / 2);
         assert!(answers.pop().is_some() && answers.pop().is_some() && answers.pop().is_none());
     }
 
@@ -130,19 +122,19 @@ mod tests {
     fn a_large_block_takes_along_what_waits() {
         let (mut answers, now) = (Answers::default(), Instant::now());
         answers.push(now, ANSWER, 1);
-        answers.ride_along(now, BULK - 1);
+        answers.ride_along(now, CARRYING_BLOCK - 1);
         assert!(answers.pop().is_none());
-        answers.ride_along(now, BULK);
+        answers.ride_along(now, CARRYING_BLOCK);
         assert!(answers.pop().is_some() && answers.pop().is_none());
-        assert_eq!(answers.push(now, ANSWER, 1), Some(now + PATIENCE_IN_BULK), "the next one is near");
+        assert_eq!(answers.push(now, ANSWER, 1), Some(now + ANSWER_DELAY_IN_BULK), "the next one is near");
     }
 
     #[test]
     fn what_went_does_not_hurry_what_comes() {
         let (mut answers, now) = (Answers::default(), Instant::now());
-        answers.push(now, ANSWER, BYTES);
+        answers.push(now, ANSWER, ANSWERED_BYTES);
         assert!(answers.pop().is_some());
-        answers.ride_along(now, BULK);
+        answers.ride_along(now, CARRYING_BLOCK);
         answers.push(now, ANSWER, 1);
         assert!(answers.pop().is_none());
     }

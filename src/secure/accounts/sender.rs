@@ -25,17 +25,7 @@ use crate::secure::ids::PathId;
 use crate::secure::iq::Iq;
 use crate::secure::path::window::{Window, pipe, wire_size};
 use crate::secure::path::{Path, transfer};
-
-/// No block goes by an account that has more than so many bytes, or stanzas, to write. It is a few of the largest blocks, and
-/// less than what makes others wait where servers read slowly would be only where none can be written at all.
-const MOST_UNWRITTEN: usize = 256 * 1024;
-const MOST_STANZAS: usize = 1024;
-
-/// What is on its way by an account of unknown rate is read within so long.
-const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
-
-/// Blocks that take so much of the way's time keep it busy.
-const NEARLY: f64 = 0.9;
+use crate::secure::tuning::{BUSY_SHARE, MOST_STANZAS, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -328,7 +318,7 @@ impl<K: Copy + Ord> Sender<K> {
         let least = self.window.limit().max(2 * block);
         let Some(rate) = self.window.rate() else { return least };
         let delay = self.farthest(block, rate);
-        if delay < transfer(2 * block, rate).mul_f64(NEARLY) {
+        if delay < transfer(2 * block, rate).mul_f64(BUSY_SHARE) {
             least
         } else {
             least.max(pipe(rate, delay) + block)

@@ -1,5 +1,7 @@
 //! Accounts alone.
 
+use std::time::Duration;
+
 use super::*;
 use crate::secure::crypto::entropy::testing::Seeded;
 

@@ -9,8 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What has been sent elsewhere counts up to this much: accounts at which there is less to be had must come round, too.
-const MOST_AHEAD: u64 = 24 * 1024;
+use crate::secure::tuning::MOST_AHEAD;
 
 /// Up to where somebody has used his share, by the clocks of all accounts.
 pub(crate) type Used = u64;

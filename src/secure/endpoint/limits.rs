@@ -36,9 +36,10 @@ impl Endpoint {
     /// so it loses up to half of what it has in one session before the next look.
     fn shed_streams(&mut self, now: Instant) {
         while let Some((key, count)) = self.session_with_most_streams() {
-            let Some(session) = self.sessions.get_mut(&key) else { return };
-            let has_given = session.give_up_streams(now, count, &mut self.shared);
-            self.after(now, key);
+            let mut has_given = false;
+            self.with_session(now, key, |session, shared| {
+                has_given = session.give_up_streams(now, count, shared);
+            });
             if !has_given {
                 return;
             }

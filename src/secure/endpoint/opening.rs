@@ -221,7 +221,9 @@ impl Endpoint {
         path.set_client(session.tag());
         self.shared.send_block(now, &mut path, message.into());
         session.handle_path(now, path, &mut self.shared);
-        self.on_confirmed(now, key);
+        if let Some(client) = session.client().cloned() {
+            self.on_confirmed(now, key, client);
+        }
         self.after(now, key);
         true
     }
@@ -274,19 +276,17 @@ impl Endpoint {
     }
 
     /// The client of a session has shown that it holds the keys.
-    pub(super) fn on_confirmed(&mut self, now: Instant, key: SessionKey) {
+    pub(super) fn on_confirmed(&mut self, now: Instant, key: SessionKey, client: BareJid) {
         self.half_open.remove(HalfOpenKey::Unconfirmed(key));
-        let client = self.sessions.get(&key).and_then(|session| session.client().cloned());
-        if let (Some(admission), Some(client)) = (self.admission.as_mut(), client) {
+        if let Some(admission) = &mut self.admission {
             admission.on_confirmed(now, client);
         }
     }
 
-    /// The client of a session makes up acknowledgements, to have more sent than its server reads. It does not come again at once: it
-    /// would gain what its session had until then.
-    pub(super) fn on_made_up(&mut self, now: Instant, key: SessionKey) {
-        let client = self.sessions.get(&key).and_then(|session| session.client().cloned());
-        if let (Some(admission), Some(client)) = (self.admission.as_mut(), client) {
+    /// A client makes up acknowledgements, to have more sent than its server reads. It does not come again at once: it would gain what
+    /// its session had until then.
+    pub(super) fn on_made_up(&mut self, now: Instant, client: BareJid) {
+        if let Some(admission) = &mut self.admission {
             admission.on_violation(self.shared.clock.minute(now), client);
         }
     }

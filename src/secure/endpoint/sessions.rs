@@ -13,7 +13,6 @@ use crate::secure::session::{LastWord, Remains, Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::streams::{StreamEvent, Streams};
-use crate::secure::wire::frame::SessionClose;
 
 impl Endpoint {
     /// Lets a session handle something, and does what follows from it. What happens to a session that is over concerns nobody.
@@ -84,8 +83,8 @@ impl Endpoint {
         match event {
             SessionEvent::Opened(stream, wire) => self.directory.settle(stream, key, wire),
             SessionEvent::NotOpened(stream, reason) => self.directory.fail(stream, reason),
-            SessionEvent::Confirmed => self.on_confirmed(now, key),
-            SessionEvent::MadeUp => self.on_made_up(now, key),
+            SessionEvent::Confirmed(client) => self.on_confirmed(now, key, client),
+            SessionEvent::MadeUp(client) => self.on_made_up(now, client),
             SessionEvent::Renamed { added, removed } => {
                 removed.iter().for_each(|jid| unindex(&mut self.by_jid, jid, key));
                 added.into_iter().for_each(|jid| {
@@ -141,13 +140,6 @@ impl Endpoint {
         session.begin_with(now, path, &mut self.shared);
         self.sessions.insert(successor, session);
         self.after(now, successor);
-    }
-
-    /// Ends a session that is wanted no more, and tells the peer.
-    pub(super) fn say_goodbye_to(&mut self, now: Instant, key: SessionKey) {
-        let is_clients = self.sessions.get(&key).is_some_and(|session| session.caller().is_some());
-        let farewell = if is_clients { SessionClose::Done } else { SessionClose::ShuttingDown };
-        self.end_session(now, key, CloseReason::Finished, LastWord::Ours(Some(farewell)));
     }
 }
 

@@ -60,8 +60,8 @@ fn half_a_minute_without_an_answer_is_death() {
     let mut path = path(now);
     assert_eq!(path.next_timeout(), None, "there is nothing to wait for");
     path.on_sent(now, Iq::nth(1), 1000);
-    assert!(!path.is_dead(now + PATIENCE - SECOND));
-    assert!(path.is_dead(now + PATIENCE));
+    assert!(!path.is_dead(now + PATH_DEAD - SECOND));
+    assert!(path.is_dead(now + PATH_DEAD));
 }
 
 #[test]
@@ -71,11 +71,11 @@ fn while_its_account_is_offline_the_clock_stands_still() {
     path.on_sent(now, Iq::nth(1), 1000);
     path.suspend(now + SECOND);
     assert_eq!(path.room(), 0);
-    assert!(!path.is_dead(now + 10 * PATIENCE));
-    path.resume(now + 10 * PATIENCE);
+    assert!(!path.is_dead(now + 10 * PATH_DEAD));
+    path.resume(now + 10 * PATH_DEAD);
     assert!(path.room() > 0);
-    assert!(!path.is_dead(now + 11 * PATIENCE - 2 * SECOND));
-    assert!(path.is_dead(now + 11 * PATIENCE - SECOND));
+    assert!(!path.is_dead(now + 11 * PATH_DEAD - 2 * SECOND));
+    assert!(path.is_dead(now + 11 * PATH_DEAD - SECOND));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn it_stalls_once_and_goes_on_with_the_next_answer() {
     assert_eq!(path.next_timeout(), Some(now + STALL));
     assert!(path.has_stalled(now + STALL));
     assert!(!path.has_stalled(now + STALL), "once is enough");
-    assert_eq!(path.next_timeout(), Some(now + PATIENCE));
+    assert_eq!(path.next_timeout(), Some(now + PATH_DEAD));
     assert_eq!(path.room(), 0);
     path.on_result(now + 2 * STALL, Iq::nth(1));
     assert!(path.room() > 0);

@@ -20,25 +20,9 @@ pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
 use crate::protocol::break_interval;
-
-/// What an IQ with a block weighs beyond the block, in bytes.
-const STANZA: usize = 220;
-
-const INITIAL_LIMIT: usize = 5 * 1024;
-const MAX_LIMIT: usize = 2 * 1024 * 1024;
-
-/// The queue that there should be in a way of unknown delay, so that it never runs empty.
-const HEADROOM: Duration = Duration::from_millis(40);
-/// Acknowledgements take up to two seconds.
-const AT_HAND: Duration = Duration::from_secs(3);
-/// Shapers let some 20 kB pass before they begin. More must be answered promptly before the window opens.
-const CAUTION: usize = 24 * 1024;
-
-/// When another size of block is tried everything should be in order: there is a break, if the last one was so many delays of
-/// the empty way ago.
-const DELAYS_BEFORE_A_TRIAL: u32 = 8;
-/// Where answers take longer, something else than the server's manners makes it slow.
-const PROMPT: Duration = Duration::from_millis(100);
+use crate::secure::tuning::{
+    AT_HAND, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SHAPER_BURST, STANZA,
+};
 
 /// What a block takes up on the wire and in a window, in bytes: base64 and the stanza around it.
 pub(crate) fn wire_size(block: usize) -> usize {
@@ -48,7 +32,7 @@ pub(crate) fn wire_size(block: usize) -> usize {
 /// What keeps a way busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
     let delay = delay + delay / 4 + HEADROOM;
-    ((rate * delay.as_secs_f64()) as usize).min(MAX_LIMIT)
+    ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
 }
 
 /// The send window of one path, in bytes on the wire.
@@ -78,7 +62,7 @@ impl Window {
         Self {
             in_flight: 0,
             blocks: 0,
-            limit: INITIAL_LIMIT,
+            limit: INITIAL_WINDOW,
             startup: Some(0),
             draining: None,
             last_drained: None,
@@ -248,11 +232,11 @@ impl Window {
     }
 
     fn start_up(&mut self, queued: Duration, answered: usize, cost: usize) {
-        if queued > HEADROOM || self.limit >= MAX_LIMIT {
+        if queued > HEADROOM || self.limit >= LARGEST_WINDOW {
             self.startup = None;
         } else {
             self.startup = Some(answered);
-            if answered > CAUTION {
+            if answered > SHAPER_BURST {
                 self.limit += cost / 2;
             }
         }

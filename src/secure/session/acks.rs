@@ -4,18 +4,9 @@
 //! packets that go anyway, and goes alone only when much has come or some time has passed: alone it takes as much of the
 //! way as half a kilobyte.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// An acknowledgement is due after so much, however fast it came,
-const MUCH: usize = 192 * 1024;
-/// or after this long when it was so much, or when the peer waits for it,
-const SOME: usize = 64 * 1024;
-const SHORTLY: Duration = Duration::from_millis(200);
-/// or at last after this long.
-const AT_LAST: Duration = Duration::from_secs(2);
-
-/// What a packet counts at least: each costs the sender memory, however small it is.
-const PACKET: usize = 1024;
+use crate::secure::tuning::{ACK_AT_LAST, ACK_BYTES, ACK_PACKET, ACK_SOON, ACK_SOON_BYTES};
 
 /// What was not acknowledged yet.
 #[derive(Debug, Default)]
@@ -31,7 +22,7 @@ pub(crate) struct AckSchedule {
 impl AckSchedule {
     /// A packet of so many bytes that wants an acknowledgement has come, which the peer may wait for.
     pub(crate) fn on_received(&mut self, now: Instant, bytes: usize, is_awaited: bool) {
-        self.weight += bytes.max(PACKET);
+        self.weight += bytes.max(ACK_PACKET);
         self.since.get_or_insert(now);
         self.is_awaited |= is_awaited;
     }
@@ -48,12 +39,12 @@ impl AckSchedule {
 
     /// Whether it must go, alone if need be.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.weight >= MUCH || self.next_timeout().is_some_and(|at| at <= now)
+        self.weight >= ACK_BYTES || self.next_timeout().is_some_and(|at| at <= now)
     }
 
     /// When it must go, if nothing more comes.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        let delay = if self.is_awaited || self.weight >= SOME { SHORTLY } else { AT_LAST };
+        let delay = if self.is_awaited || self.weight >= ACK_SOON_BYTES { ACK_SOON } else { ACK_AT_LAST };
         self.since.map(|since| since + delay)
     }
 }
@@ -68,31 +59,31 @@ mod tests {
         let mut acks = AckSchedule::default();
         assert!(!acks.is_useful());
         acks.on_received(now, 100, false);
-        assert!(acks.is_useful() && !acks.is_due(now + SHORTLY));
-        assert_eq!(acks.next_timeout(), Some(now + AT_LAST));
-        assert!(acks.is_due(now + AT_LAST));
+        assert!(acks.is_useful() && !acks.is_due(now + ACK_SOON));
+        assert_eq!(acks.next_timeout(), Some(now + ACK_AT_LAST));
+        assert!(acks.is_due(now + ACK_AT_LAST));
     }
 
     #[test]
     fn what_somebody_waits_for_and_what_comes_fast_wait_less() {
         let now = Instant::now();
-        for (bytes, is_awaited) in [(100, true), (SOME, false)] {
+        for (bytes, is_awaited) in [(100, true), (ACK_SOON_BYTES, false)] {
             let mut acks = AckSchedule::default();
             acks.on_received(now, bytes, is_awaited);
             assert!(!acks.is_due(now));
-            assert!(acks.is_due(now + SHORTLY), "{bytes} {is_awaited}");
+            assert!(acks.is_due(now + ACK_SOON), "{bytes} {is_awaited}");
         }
     }
 
     #[test]
     fn much_does_not_wait_however_large_its_packets_are() {
         let now = Instant::now();
-        for bytes in [1, 4096, MUCH] {
+        for bytes in [1, 4096, ACK_BYTES] {
             let mut acks = AckSchedule::default();
-            (0..MUCH / bytes.max(PACKET)).for_each(|_| acks.on_received(now, bytes, false));
+            (0..ACK_BYTES / bytes.max(ACK_PACKET)).for_each(|_| acks.on_received(now, bytes, false));
             assert!(acks.is_due(now), "{bytes}");
             acks.on_sent();
-            assert!(!acks.is_due(now + AT_LAST) && acks.next_timeout().is_none());
+            assert!(!acks.is_due(now + ACK_AT_LAST) && acks.next_timeout().is_none());
         }
     }
 }

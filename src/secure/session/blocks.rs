@@ -67,7 +67,7 @@ impl Session {
         }
         let outcome = established.handle_packet(now, block);
         if outcome.is_ok() && self.state.on_packet() {
-            self.events.push_back(SessionEvent::Confirmed);
+            self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
         }
         match outcome {
             Ok(None) => {}
@@ -81,7 +81,7 @@ impl Session {
     /// The peer has broken the protocol.
     fn on_violation(&mut self, fault: BadPacket) {
         if fault == BadPacket::MadeUp {
-            self.events.push_back(SessionEvent::MadeUp);
+            self.events.extend(self.client.clone().map(SessionEvent::MadeUp));
         }
         self.end(CloseReason::ProtocolViolation, Some(SessionClose::ProtocolViolation));
     }

@@ -10,8 +10,9 @@ use crate::secure::accounts::Accounts;
 use crate::secure::api::Bridge;
 use crate::secure::crypto::line::{BridgeLine, LineKeys};
 use crate::secure::ids::MOST_JIDS;
-use crate::secure::session::dialing::{Dialing, LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD, PairRef};
+use crate::secure::session::dialing::{Dialing, PairRef};
 use crate::secure::shared::introductions::Introductions;
+use crate::secure::tuning::{LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD};
 
 /// A bridge all of whose accounts have refused 3 times in a row is not there, ...
 const HOPELESS: u32 = 3;

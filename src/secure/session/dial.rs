@@ -10,10 +10,11 @@ use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
 use crate::secure::crypto::sid::Sid;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Contact, Opening, Path, PathState};
-use crate::secure::session::dialing::{FEW_PATHS, Field, MOST_PATHS, Next, Pair};
+use crate::secure::session::dialing::{Field, Next, Pair};
 use crate::secure::session::{Caller, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
+use crate::secure::tuning::{FEW_PATHS, MOST_PATHS};
 
 impl Session {
     /// Opens the paths that a client's session wants and does not have.

@@ -10,29 +10,12 @@ use std::time::{Duration, Instant};
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+use crate::secure::tuning::{ABSENT, FIRST_PAUSE};
 
 /// One of our accounts and one of the bridge's.
 pub(crate) type Pair = (AccountId, FullJid);
 /// The same, borrowed.
 pub(crate) type PairRef<'a> = (AccountId, &'a FullJid);
-
-/// Paths of one session at a time.
-pub(crate) const MOST_PATHS: usize = 16;
-
-/// So many are enough for a session that carries little: it goes on when one fails. Each costs the bridge's account the
-/// answers to its `open` and its `close`, some 350 bytes, and there are many who come for a few kilobytes.
-pub(crate) const FEW_PATHS: usize = 2;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The longest pause before an account that the bridge line names is tried again.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// The same for an account that the bridge has told of. It may be a stranger's, to whom we had better not write often.
-pub(crate) const LONGEST_PAUSE_OF_TOLD: Duration = Duration::from_secs(60);
-
-/// Somebody whom a server has not found so many times in a row, which takes one or two seconds, is not only logging in anew.
-const ABSENT: u32 = 3;
 
 /// What is known of the pairs of one session.
 #[derive(Debug, Default)]
@@ -174,6 +157,7 @@ fn fraction(random: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secure::tuning::{FEW_PATHS, LONGEST_PAUSE, MOST_PATHS};
 
     fn jid(name: &str) -> FullJid {
         FullJid::new(&format!("{name}@chat.example/r")).unwrap()

@@ -1,6 +1,6 @@
 //! Packet layer of a session after its handshake: keys, streams, and what is on its way.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
@@ -15,48 +15,19 @@ use crate::secure::crypto::sid::PathKey;
 use crate::secure::ids::PathId;
 use crate::secure::session::acks::AckSchedule;
 use crate::secure::session::counters::Counters;
-use crate::secure::session::express::EXPRESS_SIZE;
 use crate::secure::session::flight::{Flight, Verdict};
 use crate::secure::session::jids::Jids;
 use crate::secure::session::skips::Skips;
 use crate::secure::shared::Shared;
 use crate::secure::streams::overdue::PeerClock;
 use crate::secure::streams::{Credit, Role, Sent, Streams};
+use crate::secure::tuning::{
+    ACK_RANGES, COALESCING, COALESCING_ROOM, COUNTER_RANGES, EXPRESS_SIZE, LONGEST_PING_INTERVAL,
+    MUCH_CARRIED, PACKET_AROUND, PATH_RANGES, PING_INTERVAL, PROBE_SIZE,
+};
 use crate::secure::wire::ack::AckFrame;
 use crate::secure::wire::frame::{Frame, Reader, SessionClose};
 use crate::secure::wire::padding;
-
-/// After this long without a word from the peer it is asked for one, and again as often until it answers.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-
-/// A session that has been idle for longer than that waits for as long as it was idle, though no longer than this: most
-/// sessions are, and what asking costs is time that the servers would have for others.
-const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
-
-/// A packet that lacks more than half of its block, or more than this, in bytes, does not follow at once on one since which
-/// nothing has come from the peer, ...
-const LACKING: usize = 2048;
-/// ... but waits for more, so long. Those who answer each other do not wait.
-const COALESCING: Duration = Duration::from_millis(2);
-
-/// A session that has carried so much, or is to, is worth more than a few paths: a visit is over by then.
-const MUCH: usize = 16 * 1024;
-
-/// Roughly what a packet holds beside the bytes of streams.
-const AROUND: usize = 512;
-
-/// Ranges of counters that are remembered. Between two there is a packet that was lost, or overtaken by another path's: a slow
-/// path has fewer than that on its way.
-const RANGES: usize = 1024;
-
-/// The same of the numbers of paths. Between two there is a path that came to nothing.
-const PATH_RANGES: usize = 128;
-
-/// Ranges of counters that one acknowledgement names at most.
-const ACK_RANGES: usize = 32;
-
-/// The block of a packet that carries nothing of streams, in bytes: there is room for an acknowledgement.
-const PROBE_SIZE: usize = 128;
 
 /// Writes as many frames of the streams as a packet has room for.
 type WriteFrames = fn(&mut Streams, &mut Vec<u8>, usize) -> Sent;
@@ -140,7 +111,7 @@ impl Established {
             sealer,
             skips: Skips::new(&mut *shared.entropy),
             opener,
-            received: Counters::new(RANGES),
+            received: Counters::new(COUNTER_RANGES),
             acks: AckSchedule::default(),
             cost_of_jids: 0,
             clock: PeerClock::default(),
@@ -170,7 +141,7 @@ impl Established {
 
     /// Whether more than a few paths are of use.
     pub(crate) fn carries_much(&self) -> bool {
-        self.carried.saturating_add(self.streams.unsent_bytes()) >= MUCH
+        self.carried.saturating_add(self.streams.unsent_bytes()) >= MUCH_CARRIED
     }
 
     /// Takes a block of one of the session's paths.
@@ -263,7 +234,7 @@ impl Established {
     pub(crate) fn holds_back(&mut self, now: Instant, room: usize, on_its_way: usize) -> Option<Instant> {
         let is_urgent =
             self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.has_urgent();
-        let is_full_enough = self.streams.unsent_bytes() + LACKING.min(room / 2) >= room;
+        let is_full_enough = self.streams.unsent_bytes() + COALESCING_ROOM.min(room / 2) >= room;
         let is_answered = self.last_sent.is_none_or(|sent| sent <= self.last_heard);
         if is_urgent || on_its_way == 0 || is_answered || is_full_enough {
             return None;
@@ -307,7 +278,7 @@ impl Established {
         (size, write): (usize, WriteFrames),
         entropy: &mut dyn Entropy,
     ) -> Option<Bytes> {
-        let mut draft = Draft::new(size.min(self.streams.unsent_bytes() + AROUND));
+        let mut draft = Draft::new(size.min(self.streams.unsent_bytes() + PACKET_AROUND));
         let cargo = self.load(now, &mut draft, size, write);
         if draft.is_empty() {
             return None;

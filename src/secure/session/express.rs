@@ -10,9 +10,7 @@ use crate::protocol::AccountId;
 use crate::secure::ids::PathId;
 use crate::secure::path::window::wire_size;
 use crate::secure::path::{Path, transfer};
-
-/// The largest block of an express packet, in bytes.
-pub(crate) const EXPRESS_SIZE: usize = 2048;
+use crate::secure::tuning::EXPRESS_SIZE;
 
 /// The path on which such a packet will arrive first, among those that have none on its way.
 pub(crate) fn choose<'a>(

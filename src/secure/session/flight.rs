@@ -4,12 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::secure::ids::PathId;
-
-/// A packet that is not acknowledged after this long has been swallowed, whatever its path seems to say.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::secure::tuning::PACKET_LOST;
 
 /// What every packet carried, by the packet's counter.
 #[derive(Debug)]
@@ -91,14 +89,14 @@ impl<T> Flight<T> {
     /// When [`take_overdue`](Self::take_overdue) will have something to take.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let oldest = self.packets.values().next()?.sent;
-        self.last_ack.is_some_and(|ack| oldest < ack).then_some(oldest + PATIENCE)
+        self.last_ack.is_some_and(|ack| oldest < ack).then_some(oldest + PACKET_LOST)
     }
 
     /// Packets that have waited too long while others, sent since, were acknowledged: a server drops them quietly.
     /// While nothing at all is acknowledged it is the way that is slow, and sending more would not help.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<T> {
         let Some(last_ack) = self.last_ack else { return Vec::new() };
-        self.take_where(|packet| packet.sent + PATIENCE <= now && packet.sent < last_ack)
+        self.take_where(|packet| packet.sent + PACKET_LOST <= now && packet.sent < last_ack)
     }
 
     fn take_where(&mut self, is_taken: impl Fn(&Packet<T>) -> bool) -> Vec<T> {
@@ -155,10 +153,10 @@ mod tests {
     #[test]
     fn a_swallowed_packet_is_overdue_once_another_has_arrived_since() {
         let (mut flight, start) = sent(&[(0, A)]);
-        assert_eq!(flight.take_overdue(start + PATIENCE), Vec::<u64>::new(), "the way may just be slow");
-        flight.on_sent(start + PATIENCE / 2, 1, B, 1);
-        flight.on_ack(start + PATIENCE / 2, [1..=1]);
-        assert_eq!(flight.next_timeout(), Some(start + PATIENCE));
-        assert_eq!(flight.take_overdue(start + PATIENCE), [0]);
+        assert_eq!(flight.take_overdue(start + PACKET_LOST), Vec::<u64>::new(), "the way may just be slow");
+        flight.on_sent(start + PACKET_LOST / 2, 1, B, 1);
+        flight.on_ack(start + PACKET_LOST / 2, [1..=1]);
+        assert_eq!(flight.next_timeout(), Some(start + PACKET_LOST));
+        assert_eq!(flight.take_overdue(start + PACKET_LOST), [0]);
     }
 }

@@ -321,7 +321,9 @@ fn a_bridges_session_is_confirmed_by_the_first_packet() {
     let packet = peer.established.probe(world.now, peer.path, &mut world.entropy).unwrap();
     world.gets(&mut peer, packet.to_vec());
     assert!(matches!(&world.session.state, State::Established(_)));
-    assert!(matches!(world.event(), Some(SessionEvent::Confirmed)));
+    assert!(
+        matches!(world.event(), Some(SessionEvent::Confirmed(client)) if client == client_jid().to_bare())
+    );
     assert!(world.event().is_none());
 }
 

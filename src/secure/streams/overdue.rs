@@ -7,15 +7,7 @@
 use std::time::Duration;
 
 use crate::secure::streams::stream::Stream;
-
-/// How long a peer may owe something: three times as long as it takes to find out that a packet was swallowed.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// So much of the time between two packets counts: half of what passes between two signs of life.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How often it is worth a look at every stream.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::secure::tuning::{OVERDUE, OVERDUE_LOOK, OVERDUE_PAUSE};
 
 /// A clock that goes only while the peer is heard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,10 +19,10 @@ pub(crate) struct PeerClock {
 impl PeerClock {
     /// A packet has come, this long after the one before. What the clock shows, when it is time to look at the streams.
     pub(crate) fn on_packet(&mut self, pause: Duration) -> Option<Duration> {
-        self.time += pause.min(LONGEST_PAUSE);
+        self.time += pause.min(OVERDUE_PAUSE);
         let is_time = self.time >= self.next_look;
         if is_time {
-            self.next_look = self.time + LOOK_EVERY;
+            self.next_look = self.time + OVERDUE_LOOK;
         }
         is_time.then_some(self.time)
     }
@@ -40,7 +32,7 @@ impl PeerClock {
 pub(crate) fn is_overdue(stream: &mut Stream, time: Duration) -> bool {
     let Some(missing) = stream.missing() else { return false };
     match stream.owed {
-        Some((owed, since)) if owed == missing => time.saturating_sub(since) >= PATIENCE,
+        Some((owed, since)) if owed == missing => time.saturating_sub(since) >= OVERDUE,
         _ => {
             stream.owed = Some((missing, time));
             false
@@ -67,7 +59,7 @@ mod tests {
     fn an_outage_counts_as_a_short_pause() {
         let mut clock = PeerClock::default();
         assert_eq!(clock.on_packet(Duration::ZERO), Some(Duration::ZERO));
-        assert_eq!(clock.on_packet(600 * SECOND), Some(LONGEST_PAUSE));
+        assert_eq!(clock.on_packet(600 * SECOND), Some(OVERDUE_PAUSE));
     }
 
     #[test]
@@ -83,11 +75,11 @@ mod tests {
         gap.known = true;
         send(&mut gap, 1);
         assert!(!is_overdue(&mut gap, SECOND));
-        assert!(!is_overdue(&mut gap, SECOND + PATIENCE - SECOND));
-        assert!(is_overdue(&mut gap, SECOND + PATIENCE));
+        assert!(!is_overdue(&mut gap, SECOND + OVERDUE - SECOND));
+        assert!(is_overdue(&mut gap, SECOND + OVERDUE));
         send(&mut gap, 3);
         send(&mut gap, 0);
-        assert!(!is_overdue(&mut gap, SECOND + PATIENCE), "the stream has gone on, and this is another gap");
+        assert!(!is_overdue(&mut gap, SECOND + OVERDUE), "the stream has gone on, and this is another gap");
     }
 
     #[test]
@@ -97,6 +89,6 @@ mod tests {
             send(&mut stream, second);
             assert!(!is_overdue(&mut stream, second as u32 * SECOND));
         }
-        assert!(is_overdue(&mut stream, PATIENCE));
+        assert!(is_overdue(&mut stream, OVERDUE));
     }
 }

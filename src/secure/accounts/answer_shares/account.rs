@@ -7,30 +7,10 @@ use crate::secure::accounts::answer_shares::{Answer, Pace};
 use crate::secure::budget::fair_share;
 use crate::secure::ids::PathId;
 use crate::secure::path::window::LastingRate;
-
-/// Seconds of an account's rate that unread answers may fill, beside two round trips. They delay everybody else by as much.
-const BUSY: f64 = 0.25;
-/// The bounds of what that makes, in bytes: some forty answers at the least; a fast account needs no more than the most.
-pub(super) const LEAST: usize = 4 * 1024;
-pub(super) const MOST: usize = 256 * 1024;
-/// What is unread may be so much, in bytes, while nobody knows what the account carries.
-pub(super) const UNKNOWN: usize = 32 * 1024;
-
-/// Unread answers of a client that wait for no turn, in bytes: some eight. Where a hundred clients share a slow account a turn comes
-/// once a minute, and a path is given up when nothing is answered for half of that.
-pub(super) const FEW: usize = 512;
-
-/// What clients share of the memory for answers that wait at one account, in bytes at their prices. A client alone may have half
-/// of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
-pub(super) const MOST_KEPT: usize = 512 * 1024;
-/// So much of a client's may wait whatever others have waiting, in bytes at their prices: some sixteen answers, and a path that
-/// is new or slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a
-/// bytestream. With a thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
-pub(super) const ALWAYS_KEPT: usize = 8 * 1024;
-
-/// Clients whose answers wait that are looked at after each sign that the server has read something, and the next ones after the next
-/// sign: what that costs does not grow with how many wait.
-const LOOKS: usize = 8;
+use crate::secure::tuning::{
+    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LEAST_UNREAD, LOOKS, MOST_UNREAD, UNKNOWN_UNREAD,
+    UNREAD_TIME,
+};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -135,7 +115,7 @@ impl<C: Clone + Ord> Account<C> {
     /// Whether the answers of a client that wait take so much that no more of them should be due.
     pub(super) fn is_full(&self, client: &C) -> bool {
         let own = self.clients.get(client).map_or(0, |entry| entry.kept);
-        own >= ALWAYS_KEPT && fair_share::room(MOST_KEPT, self.kept, own) == 0
+        own >= ANSWERS_ALWAYS_KEPT && fair_share::room(ANSWERS_KEPT, self.kept, own) == 0
     }
 
     /// A path by which the client should be asked something: its answers wait, and nothing on its way to it would show what was
@@ -182,10 +162,10 @@ impl<C: Clone + Ord> Account<C> {
     /// What may be unread, in bytes.
     fn limit(&self) -> usize {
         let (carries, delay) = self.pace;
-        let seconds = BUSY + 2.0 * delay.as_secs_f64();
+        let seconds = UNREAD_TIME + 2.0 * delay.as_secs_f64();
         match self.drained.get().or(carries) {
-            Some(rate) => ((rate * seconds) as usize).clamp(LEAST, MOST),
-            None => UNKNOWN,
+            Some(rate) => ((rate * seconds) as usize).clamp(LEAST_UNREAD, MOST_UNREAD),
+            None => UNKNOWN_UNREAD,
         }
     }
 
@@ -212,10 +192,10 @@ impl<C: Clone + Ord> Account<C> {
         pace: impl FnOnce() -> Pace,
     ) -> bool {
         let unread = self.unread_of(client);
-        if self.waits(client) || !(unread + bytes <= FEW || is_next()) {
+        if self.waits(client) || !(unread + bytes <= FEW_UNREAD || is_next()) {
             return false;
         }
-        if self.has_room(unread, bytes, LEAST) {
+        if self.has_room(unread, bytes, LEAST_UNREAD) {
             return true;
         }
         self.pace = pace();
@@ -263,7 +243,7 @@ impl<C: Clone + Ord> Account<C> {
             let client = self.turns.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
             let Some(bytes) = entry.waiting.front().map(Answer::size) else { continue };
-            let is_due = entry.unread + bytes <= FEW || is_next(&client);
+            let is_due = entry.unread + bytes <= FEW_UNREAD || is_next(&client);
             if is_due && self.has_room(entry.unread, bytes, limit) {
                 return self.let_go(now, client, behind).map(Look::Goes);
             }

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use xmpp_parsers::jid::FullJid;
 
 use super::*;
-use crate::secure::accounts::answer_shares::account::{ALWAYS_KEPT, FEW, LEAST, MOST, MOST_KEPT, UNKNOWN};
+use crate::secure::tuning::{
+    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LEAST_UNREAD, MOST_UNREAD, UNKNOWN_UNREAD,
+};
 
 const VIA: AccountId = AccountId(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +41,7 @@ fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
 #[test]
 fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
     let mut shares = AnswerShares::default();
-    let most = UNKNOWN / SIZE;
+    let most = UNKNOWN_UNREAD / SIZE;
     assert_eq!(answer(EVE).size(), SIZE);
     let eve = offer(&mut shares, EVE, 10 * most, 0);
     let bob = offer(&mut shares, BOB, 10 * most, 0);
@@ -50,7 +52,9 @@ fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
 
 #[test]
 fn a_slow_account_is_never_without_some_room_and_a_fast_one_has_a_bound() {
-    for (rate, bytes) in [(1_000.0, LEAST), (1e9, MOST), (100_000.0, 100_000 / 4 + 2 * 100_000 / 10)] {
+    for (rate, bytes) in
+        [(1_000.0, LEAST_UNREAD), (1e9, MOST_UNREAD), (100_000.0, 100_000 / 4 + 2 * 100_000 / 10)]
+    {
         let mut shares = AnswerShares::default();
         let now = Instant::now();
         let pace = || (Some(rate), SECOND / 10);
@@ -159,7 +163,7 @@ fn a_client_that_goes_on_while_its_answers_wait_is_full_at_last() {
     while !shares.is_full(VIA, &EVE) {
         offer(&mut shares, EVE, 1, 0);
     }
-    assert!(shares.kept() > MOST_KEPT / 2, "{}", shares.kept());
+    assert!(shares.kept() > ANSWERS_KEPT / 2, "{}", shares.kept());
     assert!(shares.waiting() > 400, "{} answers are more than a window holds", shares.waiting());
     assert!(!shares.is_full(VIA, &BOB) && !shares.is_full(AccountId(2), &EVE));
 }
@@ -173,16 +177,19 @@ fn what_waits_has_a_bound_however_many_clients_there_are_and_the_first_leave_roo
             offer(&mut shares, client, 1, 0);
         }
         let own = shares.accounts[&VIA].kept - before;
-        assert!(own >= ALWAYS_KEPT, "{client} has {own} bytes when it is full, and {before} were kept");
-        assert!(client > 3 || own > 2 * ALWAYS_KEPT, "{client} has {own} bytes");
+        assert!(
+            own >= ANSWERS_ALWAYS_KEPT,
+            "{client} has {own} bytes when it is full, and {before} were kept"
+        );
+        assert!(client > 3 || own > 2 * ANSWERS_ALWAYS_KEPT, "{client} has {own} bytes");
     }
-    let (kept, most) = (shares.accounts[&VIA].kept, MOST_KEPT + 200 * (ALWAYS_KEPT + 1024));
-    assert!((MOST_KEPT..most).contains(&kept), "{kept}");
+    let (kept, most) = (shares.accounts[&VIA].kept, ANSWERS_KEPT + 200 * (ANSWERS_ALWAYS_KEPT + 1024));
+    assert!((ANSWERS_KEPT..most).contains(&kept), "{kept}");
 }
 
 #[test]
 fn who_is_not_next_at_the_account_has_a_few_answers_unread_and_the_rest_waits() {
-    let (mut shares, now, few) = (AnswerShares::default(), Instant::now(), FEW / SIZE);
+    let (mut shares, now, few) = (AnswerShares::default(), Instant::now(), FEW_UNREAD / SIZE);
     let went = (0..30).filter(|_| shares.offer(now, answer(EVE), 0, || false, || PACE).is_some()).count();
     assert_eq!((went, shares.waiting()), (few, 30 - few));
     shares.on_read(now, VIA, 1, || PACE);
@@ -194,7 +201,7 @@ fn who_is_not_next_at_the_account_has_a_few_answers_unread_and_the_rest_waits() 
 #[test]
 fn what_a_client_made_us_send_besides_counts_as_answers_do() {
     let mut shares = AnswerShares::default();
-    shares.charge(Instant::now(), VIA, &EVE, UNKNOWN / 2, 0);
+    shares.charge(Instant::now(), VIA, &EVE, UNKNOWN_UNREAD / 2, 0);
     assert_eq!(offer(&mut shares, EVE, 1, 0), 0);
     assert_eq!(offer(&mut shares, BOB, 1, 0), 1);
 }

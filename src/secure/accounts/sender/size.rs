@@ -1,23 +1,14 @@
 //! Block size where several sessions share an account.
 
 use crate::secure::path::window::wire_size;
-
-/// Whoever always waits should not wait for longer than so many seconds: blocks become smaller, until they are as small as
-/// makes sense. Smaller ones cost everybody some of the rate, and who sends now and then does not wait so long anyway.
-const LONGEST_ROUND: f64 = 30.0;
-/// None that is larger than the window wants takes longer than so many seconds.
-const LONGEST_BLOCK: f64 = 0.75;
-
-/// The sizes of blocks that a path may get without experience of its own, which it cannot have while it shares.
-const SMALLEST: usize = 1024;
-pub(super) const LARGEST: usize = 4096;
+use crate::secure::tuning::{LARGEST_SHARED_BLOCK, LONGEST_ROUND, SHARED_BLOCK_TIME, SMALLEST_SHARED_BLOCK};
 
 /// In bytes before base64. `usual` is what the account's window wants and `own` what the path's does; the account carries
 /// `rate` bytes on the wire a second, and so many `turns` are waited for between two of the same session.
 pub(super) fn of_shared(usual: usize, own: usize, rate: Option<f64>, turns: f64) -> usize {
-    let most = own.max(LARGEST);
+    let most = own.max(LARGEST_SHARED_BLOCK);
     let Some(rate) = rate else { return usual.min(most) };
-    let swift = largest_within(LARGEST, rate * LONGEST_BLOCK);
+    let swift = largest_within(LARGEST_SHARED_BLOCK, rate * SHARED_BLOCK_TIME);
     largest_within(usual.max(swift).min(most), rate * LONGEST_ROUND / turns)
 }
 
@@ -25,7 +16,10 @@ pub(super) fn of_shared(usual: usize, own: usize, rate: Option<f64>, turns: f64)
 fn largest_within(most: usize, bytes: f64) -> usize {
     let sizes = std::iter::successors(Some(most), |size| Some(size.next_power_of_two() / 2));
     let fits = |size: &usize| wire_size(*size) as f64 <= bytes;
-    sizes.take_while(|size| *size > SMALLEST).find(fits).unwrap_or(most.min(SMALLEST))
+    sizes
+        .take_while(|size| *size > SMALLEST_SHARED_BLOCK)
+        .find(fits)
+        .unwrap_or(most.min(SMALLEST_SHARED_BLOCK))
 }
 
 #[cfg(test)]
@@ -37,7 +31,7 @@ mod tests {
     #[test]
     fn while_nothing_is_known_of_the_account_a_path_gets_what_its_window_wants() {
         assert_eq!(of_shared(KIB, 4 * KIB, None, 1.0), KIB);
-        assert_eq!(of_shared(48_864, KIB, None, 1.0), LARGEST);
+        assert_eq!(of_shared(48_864, KIB, None, 1.0), LARGEST_SHARED_BLOCK);
     }
 
     #[test]

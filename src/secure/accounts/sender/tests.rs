@@ -3,6 +3,7 @@
 use super::*;
 use crate::secure::path::server_model::Server;
 use crate::secure::session::scheduler::{Choice, choose};
+use crate::secure::tuning::LARGEST_SHARED_BLOCK;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ACCOUNT: AccountId = AccountId(1);
@@ -163,7 +164,7 @@ fn a_hundred_sessions_share_an_account_fairly_and_queue_no_more_than_one_of_them
         let (most, least) = (sent.iter().max().unwrap(), sent.iter().min().unwrap());
         println!("{count}: {} B/s, {} ahead, {least} to {most}", total(&sent) / 600.0, run.ahead);
         assert!(run.ahead <= 10_000, "{} bytes were in front of a block", run.ahead);
-        assert!(most - least <= 2 * size::LARGEST, "{count}: from {least} to {most}");
+        assert!(most - least <= 2 * LARGEST_SHARED_BLOCK, "{count}: from {least} to {most}");
         assert!(
             total(&sent) > 600.0 * if count < 40 { 6_900.0 } else { 6_000.0 },
             "{}",

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long the fastest answer counts.
-const LIFETIME: Duration = Duration::from_secs(30);
+use crate::secure::tuning::BASE_DELAY_LIFETIME;
 
-/// The shortest delay of the last one to two [`LIFETIME`]s.
+/// The shortest delay of the last one to two [`BASE_DELAY_LIFETIME`]s.
 #[derive(Debug, Default)]
 pub(super) struct BaseDelay {
     previous: Option<Duration>,
@@ -22,7 +21,7 @@ impl BaseDelay {
     /// end be taken for part of the way.
     pub(super) fn update(&mut self, now: Instant, delay: Duration) -> bool {
         match &mut self.current {
-            Some((since, lowest)) if now.saturating_duration_since(*since) < LIFETIME => {
+            Some((since, lowest)) if now.saturating_duration_since(*since) < BASE_DELAY_LIFETIME => {
                 *lowest = delay.min(*lowest);
                 false
             }

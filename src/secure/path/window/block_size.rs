@@ -8,43 +8,23 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::filling;
 use crate::secure::path::window::wire_size;
+use crate::secure::tuning::{
+    EPOCH, EPOCH_BLOCKS, FAST_BLOCK, FAST_LARGER_SIZE, FAST_SMALLER_SIZE, FIRST_REST, LONGEST_REST,
+    SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE, SLOW_BLOCK_TOO_LONG, SLOW_BLOCK_TRIAL, SLOW_EPOCH,
+    SLOW_SIZE_BETTER, SLOW_STEPS, STANZA_AROUND_BLOCK,
+};
 
 const KIB: usize = 1024;
-/// What a stanza around a block weighs at most, and the answer to another one behind it, in bytes.
-const AROUND: usize = 384;
 /// The large ones fill TLS records: two, four, eight, sixteen.
-const LADDER: [usize; 7] =
-    [KIB, 2 * KIB, 4 * KIB, filling(2, AROUND), filling(4, AROUND), filling(8, AROUND), filling(16, AROUND)];
-
-/// The largest size that a slow way may have. Beyond it base64 is nearly all of the overhead.
-const LARGEST_SLOW: usize = 2;
-/// A way is slow while a block of the largest such size takes longer than so many seconds. None that is larger may, either.
-const SWIFT: f64 = 0.1;
-/// A slow way takes a larger size if one block of it takes no longer than this many seconds, ...
-const ACCEPTABLE: f64 = 0.62;
-/// ... and gives up one that takes longer than this.
-const TOO_LONG: f64 = 0.75;
-/// For a moment, to find something out, blocks may take as long as this.
-const BEARABLE: f64 = 1.2;
-/// How long a slow way is watched before it gets larger blocks.
-const SLOW_EPOCH: Duration = Duration::from_secs(2);
-
-/// A size is tried for so many blocks, and so long.
-const EPOCH_BLOCKS: usize = 24;
-const EPOCH: Duration = Duration::from_millis(100);
-/// By which factor another size must be better, ...
-const BETTER: f64 = 1.03;
-/// ... and on a slow way, where the larger one costs everybody who is in a hurry.
-const MUCH_BETTER: f64 = 1.3;
-/// Where a block takes less than this many seconds only the bytes around it count, and rates are too noisy to walk by them:
-const NO_TIME: f64 = 0.005;
-/// a larger one need hardly be worse,
-const HARDLY_WORSE: f64 = 0.93;
-/// and a smaller one has to be clearly better.
-const CLEARLY_BETTER: f64 = 1.12;
-/// How many epochs no other size is tried, after the first attempts and at most.
-const FIRST_REST: u32 = 8;
-const LONGEST_REST: u32 = 64;
+const LADDER: [usize; 7] = [
+    KIB,
+    2 * KIB,
+    4 * KIB,
+    filling(2, STANZA_AROUND_BLOCK),
+    filling(4, STANZA_AROUND_BLOCK),
+    filling(8, STANZA_AROUND_BLOCK),
+    filling(16, STANZA_AROUND_BLOCK),
+];
 
 #[derive(Debug)]
 pub(super) struct BlockSize {
@@ -138,7 +118,7 @@ impl BlockSize {
         self.epoch.blocks += 1;
         self.epoch.bytes += answer.bytes;
         self.epoch.busy += answer.busy;
-        if seconds(LARGEST_SLOW, answer.rate) > SWIFT {
+        if seconds(SLOW_STEPS, answer.rate) > SLOW_BLOCK {
             self.suit_slow_way(answer);
         } else if self.epoch.is_long_enough(answer.round_trip) {
             self.climb(answer);
@@ -149,11 +129,11 @@ impl BlockSize {
         if self.rung > self.home {
             return self.judge_trial(answer);
         }
-        let is_too_large = seconds(self.rung, answer.rate) > TOO_LONG || self.rung > LARGEST_SLOW;
+        let is_too_large = seconds(self.rung, answer.rate) > SLOW_BLOCK_TOO_LONG || self.rung > SLOW_STEPS;
         if self.rung > 0 && is_too_large {
             self.settle(answer, self.rung - 1);
-        } else if self.rung < LARGEST_SLOW && self.epoch.is_slow_one(answer.round_trip) {
-            if seconds(self.rung + 1, answer.rate) <= ACCEPTABLE {
+        } else if self.rung < SLOW_STEPS && self.epoch.is_slow_one(answer.round_trip) {
+            if seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_ACCEPTABLE {
                 self.settle(answer, self.rung + 1);
             } else {
                 self.try_despite(answer);
@@ -166,7 +146,7 @@ impl BlockSize {
     fn try_despite(&mut self, answer: &Answer) {
         self.home_rate = self.epoch.rate();
         self.resting = self.resting.saturating_sub(1);
-        if self.resting == 0 && seconds(self.rung + 1, answer.rate) <= BEARABLE {
+        if self.resting == 0 && seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_TRIAL {
             self.rung += 1;
         }
         self.epoch = Epoch::starting(answer.now);
@@ -176,7 +156,7 @@ impl BlockSize {
         if !self.epoch.is_slow_one(answer.round_trip) {
             return;
         }
-        if self.epoch.rate() > self.home_rate * MUCH_BETTER {
+        if self.epoch.rate() > self.home_rate * SLOW_SIZE_BETTER {
             return self.settle(answer, self.rung);
         }
         self.rung = self.home;
@@ -211,16 +191,16 @@ impl BlockSize {
 
     fn wanted_gain(&self, rate: f64) -> f64 {
         let is_larger = self.rung > self.home;
-        match (is_larger, seconds(self.rung.max(self.home), rate) < NO_TIME) {
-            (true, true) => HARDLY_WORSE,
-            (false, true) => CLEARLY_BETTER,
-            (_, false) => BETTER,
+        match (is_larger, seconds(self.rung.max(self.home), rate) < FAST_BLOCK) {
+            (true, true) => FAST_LARGER_SIZE,
+            (false, true) => FAST_SMALLER_SIZE,
+            (_, false) => SIZE_BETTER,
         }
     }
 
     fn try_neighbour(&mut self, rate: f64) {
         let next = if self.upwards { Some(self.home + 1) } else { self.home.checked_sub(1) };
-        match next.filter(|&next| next < LADDER.len() && seconds(next, rate) <= SWIFT) {
+        match next.filter(|&next| next < LADDER.len() && seconds(next, rate) <= SLOW_BLOCK) {
             Some(next) => self.rung = next,
             None => self.turn_round(),
         }

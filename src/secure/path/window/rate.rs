@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-/// The time over which [`LastingRate`] forgets: longer than any shaper's pause.
-const MEMORY: f64 = 3.0;
-/// Before so many seconds were observed there is no telling.
-const ENOUGH: f64 = 0.2;
+use crate::secure::tuning::{RATE_MEMORY, RATE_OBSERVED, RATE_SAMPLE, RATE_SAMPLES};
 
 /// The rate in the long run. Bursts and pauses of a shaper even out.
 #[derive(Debug, Default)]
@@ -18,26 +15,21 @@ impl LastingRate {
     /// `bytes` were answered after the way was busy for `busy`.
     pub(crate) fn update(&mut self, busy: Duration, bytes: usize) {
         let seconds = busy.as_secs_f64();
-        let kept = 1.0 / (1.0 + seconds / MEMORY);
+        let kept = 1.0 / (1.0 + seconds / RATE_MEMORY);
         self.bytes = self.bytes * kept + bytes as f64;
         self.seconds = self.seconds * kept + seconds;
     }
 
     /// In bytes a second.
     pub(crate) fn get(&self) -> Option<f64> {
-        (self.seconds >= ENOUGH).then(|| self.bytes / self.seconds)
+        (self.seconds >= RATE_OBSERVED).then(|| self.bytes / self.seconds)
     }
 }
-
-/// How many of the latest samples [`PeakRate`] looks at.
-const SAMPLES: usize = 8;
-/// The shortest time that makes a sample.
-const SAMPLE: Duration = Duration::from_millis(250);
 
 /// The highest rate of the last few samples: what the way can do, whatever it does at this very moment.
 #[derive(Debug, Default)]
 pub(super) struct PeakRate {
-    samples: [f64; SAMPLES],
+    samples: [f64; RATE_SAMPLES],
     next: usize,
     busy: Duration,
     bytes: usize,
@@ -59,13 +51,13 @@ impl PeakRate {
         self.bytes += bytes;
         let queue = self.queue.map_or(queued, |shortest| shortest.min(queued));
         self.queue = Some(queue);
-        if self.busy >= SAMPLE.max(2 * round_trip) {
+        if self.busy >= RATE_SAMPLE.max(2 * round_trip) {
             let rate = self.bytes as f64 / self.busy.as_secs_f64();
             if queue > tolerance(rate) {
-                self.samples = [0.0; SAMPLES];
+                self.samples = [0.0; RATE_SAMPLES];
             }
             self.samples[self.next] = rate;
-            self.next = (self.next + 1) % SAMPLES;
+            self.next = (self.next + 1) % RATE_SAMPLES;
             (self.busy, self.bytes, self.queue) = (Duration::ZERO, 0, None);
         }
     }
@@ -92,14 +84,14 @@ mod tests {
     }
 
     fn sample(rate: &mut PeakRate, bytes: usize, queued: Duration) {
-        rate.update((SAMPLE, bytes), Duration::ZERO, queued, |_| SAMPLE);
+        rate.update((RATE_SAMPLE, bytes), Duration::ZERO, queued, |_| RATE_SAMPLE);
     }
 
     #[test]
     fn the_peak_outlives_a_few_slow_samples_and_no_more() {
         let mut rate = PeakRate::default();
         sample(&mut rate, 25_000, Duration::ZERO);
-        for _ in 1..SAMPLES {
+        for _ in 1..RATE_SAMPLES {
             sample(&mut rate, 2500, Duration::ZERO);
         }
         assert!((rate.get().unwrap() - 100_000.0).abs() < 1.0);
@@ -111,7 +103,7 @@ mod tests {
     fn the_peak_does_not_outlive_a_queue_that_stays() {
         let mut rate = PeakRate::default();
         sample(&mut rate, 25_000, Duration::ZERO);
-        sample(&mut rate, 2500, 2 * SAMPLE);
+        sample(&mut rate, 2500, 2 * RATE_SAMPLE);
         assert!((rate.get().unwrap() - 10_000.0).abs() < 1.0);
     }
 

@@ -210,7 +210,7 @@ fn an_idle_sender_does_not_open_it() {
         run.send(100);
         run.answer(Duration::MAX);
     }
-    assert_eq!((run.window.limit, run.window.in_flight), (INITIAL_LIMIT, 0));
+    assert_eq!((run.window.limit, run.window.in_flight), (INITIAL_WINDOW, 0));
 }
 
 #[test]
