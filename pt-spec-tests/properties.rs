@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hexchat_pt::pt::{Message, Severity, SmethodArgs, Status, Stdout, TransportName};
 use proptest::prelude::*;
+use tor_pt::{Message, Severity, SmethodArgs, Status, Stdout, TransportName};
 
 use crate::parents::{self, Asked, Pairs, arti, c_tor};
 

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tor_pt::TransportName;
+use tor_pt::extor::ExtOrError;
 
 use crate::config::Limits;
 use crate::descriptors;
 use crate::logging::{PAUSE, Repeats};
 use crate::protocol::Address;
-use crate::pt::extor::ExtOrError;
-use crate::pt::{self, TransportName};
 use crate::relay::relay;
 use crate::tunnel::{Incoming, Tunnel};
 
@@ -25,7 +25,7 @@ pub enum Destination {
     /// To Tor, whatever the peer asks for.
     Tor {
         /// Which port of Tor's, and how.
-        port: pt::Destination,
+        port: tor_pt::Destination,
         /// Under which name the connections are counted.
         transport: TransportName,
         /// How long connecting may take.

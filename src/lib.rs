@@ -1,6 +1,7 @@
 //! Reach Tor through a chat server.
 //!
-//! The map of the house, top to bottom; imports point downwards only (`tests/layering.rs` checks it):
+//! The map of the house, top to bottom; imports point downwards only (`tests/layering.rs` checks it). The child's half of
+//! Tor's pluggable transport specification is a crate of its own, [`tor_pt`].
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -14,7 +15,6 @@
 //! | [`carrier`] | what a core wants sent, as stanzas, and back |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
-//! | [`pt`] | Tor's side of the pluggable transport specification; uses nothing else of this crate |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
 //! | [`hardening`], [`descriptors`] | no core dumps; how many files and sockets may be open |
 
@@ -29,7 +29,6 @@ pub mod descriptors;
 pub mod hardening;
 pub mod logging;
 pub mod protocol;
-pub mod pt;
 pub mod relay;
 pub mod session;
 pub mod state;

@@ -29,27 +29,15 @@ const MAP: &[(&str, &[&str])] = &[
             "xmpp",
             "config",
             "state",
-            "pt",
             "logging",
             "hardening",
             "descriptors",
         ],
     ),
-    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "pt"]),
+    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
     (
         "bridge",
-        &[
-            "accounts",
-            "relay",
-            "tunnel",
-            "protocol",
-            "xmpp",
-            "config",
-            "state",
-            "pt",
-            "logging",
-            "descriptors",
-        ],
+        &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "logging", "descriptors"],
     ),
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
@@ -61,11 +49,13 @@ const MAP: &[(&str, &[&str])] = &[
     ("xmpp", &["config"]),
     ("config", &[]),
     ("state", &[]),
-    ("pt", &[]),
     ("logging", &[]),
     ("hardening", &[]),
     ("descriptors", &[]),
 ];
+
+/// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
+const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
 
 /// What must be pure.
 const CORES: &[&str] = &["classic", "session", "protocol"];
@@ -127,24 +117,32 @@ fn the_protocol_cores_are_pure() {
 }
 
 #[test]
-fn another_transport_needs_the_pt_module_alone() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plain_transport.rs");
-    let used = used_modules(&["example".to_owned()], &code_of(&fs::read_to_string(example).unwrap()));
-    assert_eq!(used, BTreeSet::from(["pt".to_owned()]));
+fn only_what_is_next_to_tor_knows_its_specification() {
+    for (path, text) in sources() {
+        let may = NEXT_TO_TOR.contains(&module_path(&path)[0].as_str());
+        assert!(may || !code_of(&text).contains("tor_pt::"), "{} uses tor_pt", path.display());
+    }
+}
+
+#[test]
+fn tor_pt_needs_nothing_of_this_workspace() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/tor-pt/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    assert!(manifest.contains("[dependencies]") && !manifest.contains("path ="), "{manifest}");
 }
 
 #[test]
 fn a_wrong_import_is_found_however_it_is_written() {
     let wrong = [
-        ("pt/args.rs", "use crate::config::Config;"),
-        ("pt/args.rs", "fn f() { crate::logging::init() }"),
+        ("state/file.rs", "use crate::config::Config;"),
+        ("state/file.rs", "fn f() { crate::logging::init() }"),
         ("classic/link.rs", "use crate::{classic::AccountId, tunnel::Tunnel};"),
         ("classic/link.rs", "use crate::{\n    classic::{AccountId, SetId},\n    xmpp,\n};"),
         ("classic/link.rs", "use super::super::tunnel;"),
         ("classic.rs", "use super::carrier;"),
         ("xmpp.rs", "pub use crate::tunnel::Tunnel;"),
         ("main.rs", "use hexchat_pt::tunnel::Tunnel;"),
-        ("config.rs", "/* crate::pt */ use crate::state::State; // crate::pt"),
+        ("config.rs", "/* crate::cli */ use crate::state::State; // crate::cli"),
     ];
     for (path, text) in wrong {
         assert_eq!(forbidden_imports(Path::new(path), text).len(), 1, "{path}: {text}");
@@ -153,10 +151,10 @@ fn a_wrong_import_is_found_however_it_is_written() {
         ("classic/link.rs", "use super::AccountId; use crate::classic::stanza::Aliases;"),
         ("classic/endpoint/timeouts.rs", "use super::super::link; use super::Endpoint;"),
         ("tunnel.rs", "use crate::{classic::{self, Endpoint}, xmpp};"),
-        ("pt.rs", "//! Unlike [`crate::config`]\n// use crate::config;\nlet text = \"crate::config\";"),
-        ("pt.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use crate::config; }"),
+        ("state.rs", "//! Unlike [`crate::config`]\n// use crate::config;\nlet text = \"crate::config\";"),
+        ("state.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use crate::config; }"),
         ("main.rs", "hexchat_pt::cli::run()"),
-        ("pt.rs", "use other_crate::config;"),
+        ("state.rs", "use other_crate::config;"),
     ];
     for (path, text) in right {
         assert_eq!(forbidden_imports(Path::new(path), text), Vec::<String>::new(), "{path}: {text}");

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
+use tor_pt::{Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 
 use super::dialer::core_dialer;
 use super::setup::{fit_to_descriptors, run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
-use crate::pt::{self, Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 use crate::tunnel::Tunnel;
 
 /// The name of the transport.
@@ -92,13 +92,13 @@ fn start_logging(options: &Options, stdout: &Stdout) {
     let _ = logging::init(options.logging(sink));
 }
 
-fn severity_for_tor(severity: logging::Severity) -> pt::Severity {
+fn severity_for_tor(severity: logging::Severity) -> tor_pt::Severity {
     match severity {
-        logging::Severity::Error => pt::Severity::Error,
-        logging::Severity::Warning => pt::Severity::Warning,
-        logging::Severity::Notice => pt::Severity::Notice,
-        logging::Severity::Info => pt::Severity::Info,
-        logging::Severity::Debug => pt::Severity::Debug,
+        logging::Severity::Error => tor_pt::Severity::Error,
+        logging::Severity::Warning => tor_pt::Severity::Warning,
+        logging::Severity::Notice => tor_pt::Severity::Notice,
+        logging::Severity::Info => tor_pt::Severity::Info,
+        logging::Severity::Debug => tor_pt::Severity::Debug,
     }
 }
 
@@ -140,7 +140,7 @@ impl Managed<'_> {
 
     /// How accounts reach their servers: as Tor says.
     fn dialer(&self) -> crate::xmpp::Dialer {
-        core_dialer(pt::Dialer::new(&self.launch))
+        core_dialer(tor_pt::Dialer::new(&self.launch))
     }
 
     /// After a fault that can never pass. Tor starts a child anew that exits, and again, and again.

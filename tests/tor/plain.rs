@@ -1,4 +1,4 @@
-//! Another transport, made of the `pt` module alone.
+//! Another transport, made of `tor-pt` alone.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::world::network;
 const FILE: usize = 200_000;
 
 /// Cargo builds the examples for a complete test run, beside the tests, and tells no test where.
-fn plain_transport() -> PathBuf {
+fn plain() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples/plain_transport");
-    assert!(path.exists(), "run `cargo build --example plain_transport` first");
+    let path = test.ancestors().nth(2).unwrap().join("examples/plain");
+    assert!(path.exists(), "run `cargo build --package tor-pt --example plain` first");
     path
 }
 
 #[test]
 fn tor_bootstraps_and_fetches_through_a_transport_that_another_author_would_write() {
-    let executable = plain_transport();
+    let executable = plain();
     let executable = executable.display();
     let network = network();
     let address = loopback(free_port().unwrap());

@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tor_pt::{Message, Phase, SocksRequest, Target, socks};
 
 use super::Managed;
 use crate::cli::setup::{accept, client_protocols};
 use crate::client::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
-use crate::pt::{Message, Phase, SocksRequest, Target, socks};
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::getppid;
+use tor_pt::{Launch, Message, Stdout, TransportName};
 
 use super::TRANSPORT;
-use crate::pt::{Launch, Message, Stdout, TransportName};
 
 /// How often to look whether Tor is still there.
 const PARENT_CHECK: Duration = Duration::from_secs(1);

@@ -1,11 +1,10 @@
-//! Tor's side of the pluggable transport specification, version 1: the child's half, for any
-//! transport. It uses nothing else of this crate.
+//! The child's half of Tor's pluggable transport specification, version 1, for any transport.
 //!
 //! A complete client transport, which connects to the address of the bridge line, through Tor's proxy if there is one,
 //! and carries the bytes as they are:
 //!
 //! ```no_run
-//! use hexchat_pt::pt::{Dialer, Launch, Message, Phase, Reply, Shutdown, Stdout, Target, socks};
+//! use tor_pt::{Dialer, Launch, Message, Phase, Reply, Shutdown, Stdout, Target, socks};
 //! use std::{env, error::Error, io, time::Duration};
 //! use tokio::net::{TcpListener, TcpStream};
 //!
@@ -39,7 +38,7 @@
 //! }
 //! ```
 //!
-//! `examples/plain_transport.rs` has the bridge's half too, and lets live connections end. It is tested with real tor.
+//! `examples/plain.rs` has the bridge's half too, and lets live connections end. It is tested with real tor.
 //!
 //! | module | what it is |
 //! | --- | --- |

@@ -1,11 +1,11 @@
-//! A pluggable transport that hides nothing: both halves, on [`hexchat_pt::pt`] alone. It carries Tor's bytes over TCP as
+//! A pluggable transport that hides nothing: both halves, on [`tor_pt`] alone. It carries Tor's bytes over TCP as
 //! they are, to the address in the bridge line. In `torrc` of the client and of the bridge:
 //!
 //! ```text
-//! ClientTransportPlugin plain exec /path/to/plain_transport
+//! ClientTransportPlugin plain exec /path/to/plain
 //! Bridge plain 192.0.2.3:4000 <FINGERPRINT>
 //!
-//! ServerTransportPlugin plain exec /path/to/plain_transport
+//! ServerTransportPlugin plain exec /path/to/plain
 //! ServerTransportListenAddr plain 0.0.0.0:4000
 //! ExtORPort auto
 //! ```
@@ -15,13 +15,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use std::{env, io};
 
-use hexchat_pt::pt::{
-    Destination, Dialer, Launch, Message, Phase, Reply, Shutdown, SmethodArgs, Stdout, Target, TransportName,
-    socks,
-};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tor_pt::{
+    Destination, Dialer, Launch, Message, Phase, Reply, Shutdown, SmethodArgs, Stdout, Target, TransportName,
+    socks,
+};
 
 const NAME: &str = "plain";
 

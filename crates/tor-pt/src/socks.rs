@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use fast_socks5::server::{AuthMethod, Socks5ServerProtocol, SocksServerError};
 use fast_socks5::util::target_addr::{AddrError, TargetAddr, read_address};
-use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time;
+use zeroize::Zeroizing;
 
 use super::args::{Args, ArgsError};
 

@@ -10,7 +10,7 @@ use rustix::process::{WaitOptions, getpid, kill_process, set_child_subreaper, wa
 
 use super::*;
 
-const STDIN: &str = "HEXCHAT_PT_TEST_STDIN";
+const STDIN: &str = "TOR_PT_TEST_STDIN";
 
 fn say(text: &str) {
     let mut stdout = io::stdout();
@@ -38,7 +38,7 @@ async fn a_child_that_reports_its_phases() {
 
 fn child_command() -> String {
     let exe = std::env::current_exe().unwrap();
-    let name = "pt::shutdown::tests::a_child_that_reports_its_phases";
+    let name = "shutdown::tests::a_child_that_reports_its_phases";
     format!("'{}' --exact {name} --ignored --nocapture", exe.display())
 }
 

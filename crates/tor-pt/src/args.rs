@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use secrecy::zeroize::Zeroizing;
+use zeroize::Zeroizing;
 
 use super::name::TransportName;
 
