@@ -116,7 +116,7 @@ async fn socks_arguments_leave_nothing() {
     let (socket, _) = listener.accept().await.unwrap();
     let request = tor_pt::socks::accept(socket, Duration::from_secs(10)).await.unwrap();
     drop(tor.await.unwrap());
-    let (bridge, _) = BridgeConfig::resolve(request.args.iter(), &Config::default()).unwrap();
+    let (bridge, _) = BridgeConfig::resolve(request.args().iter(), &Config::default()).unwrap();
     assert!(copies().iter().all(|copies| *copies > 0), "what is in use is found: {:?}", copies());
     drop((request, bridge));
     assert_eq!(copies(), [0; 3]);

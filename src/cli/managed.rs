@@ -103,7 +103,7 @@ fn severity_for_tor(severity: logging::Severity) -> tor_pt::Severity {
 }
 
 async fn serve(options: &Options, launch: Launch, stdout: Stdout) -> anyhow::Result<()> {
-    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
+    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close())?;
     let name = TRANSPORT.parse()?;
     let managed = Managed { options, launch, name, stdout, shutdown };
     if managed.launch.wants(&managed.name) {
@@ -133,7 +133,7 @@ impl Managed<'_> {
     }
 
     fn config_file(&self) -> Option<PathBuf> {
-        let in_state = self.launch.common().state_dir.join(STATE_CONFIG);
+        let in_state = self.launch.common().state_dir().join(STATE_CONFIG);
         let usual = [in_state, Path::new(SYSTEM_CONFIG).to_owned()];
         self.options.config.clone().or_else(|| usual.into_iter().find(|path| path.exists()))
     }

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let launch =
         Launch::from_env(|name| env::var_os(name)).inspect_err(|error| stdout.end(error.messages()))?;
     stdout.send_all(launch.greeting());
-    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
+    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close())?;
     match &launch {
         Launch::Client(_) => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 });
             }
             stdout.send(Message::SmethodsDone);
-            let tor = &server.destination;
+            let tor = server.destination();
             serve(listener, shutdown, |client| hand_over(client, tor.clone(), transport.clone())).await
         }
     }
@@ -91,7 +91,7 @@ where
 /// The client's half: Tor says by SOCKS where the bridge is.
 async fn request(tor: TcpStream, dialer: Dialer) -> io::Result<()> {
     let request = socks::accept(tor, LIMIT).await.map_err(io::Error::other)?;
-    let Target::Ip(to) = request.target else { return request.refuse(Reply::AddressNotSupported).await };
+    let &Target::Ip(to) = request.target() else { return request.refuse(Reply::AddressNotSupported).await };
     match dialer.connect(&to.ip().to_string(), to.port()).await {
         Ok(mut bridge) => copy_bidirectional(&mut request.accept().await?, &mut bridge).await.map(drop),
         Err(error) => request.refuse(Reply::from(&error)).await,

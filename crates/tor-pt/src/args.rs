@@ -1,11 +1,13 @@
-//! Arguments of a bridge line, of a server transport, and of an `SMETHOD` line: three grammars with
-//! one idea, `key=value` pairs in which a backslash takes the next byte literally (pt-spec sections 3.5, 3.2.3 and 3.3.3).
+//! Arguments: `key=value` pairs in which a backslash takes the next byte literally.
+//!
+//! There are three grammars of them, for bridge lines, server options and `SMETHOD` lines (pt-spec sections 3.5, 3.2.3
+//! and 3.3.3).
 //!
 //! | where | written as | who escapes what |
 //! | --- | --- | --- |
 //! | SOCKS user name and password ([`Args::from_socks`]) | `k=v;k=v` | C tor: `;` and `\` |
 //! | `TOR_PT_SERVER_TRANSPORT_OPTIONS` ([`parse_server_options`]) | `name:k=v;name:k=v` | C tor: `:`, `;` and `\` |
-//! | `SMETHOD … ARGS:` ([`SmethodArgs`]) | `k=v,k=v` | we: `=`, `,` and `\` |
+//! | `SMETHOD … ARGS:` ([`SmethodArgs`]) | `k=v,k=v` | this crate: `=`, `,` and `\` |
 //!
 //! Values may be secrets: no error and no `Debug` here ever shows one, and they are overwritten when they are dropped.
 
@@ -15,10 +17,10 @@ use zeroize::Zeroizing;
 
 use super::name::TransportName;
 
-/// The most that C tor can carry in a SOCKS5 user name and password, in encoded bytes.
+/// The most that C tor can carry in a SOCKS5 user name and password (RFC 1929: 255 bytes each), in encoded bytes.
 pub const MAX_ENCODED: usize = 510;
 
-/// Ordered `key=value` pairs. A key may occur more than once; see [`Args::repeated_key`].
+/// Ordered `key=value` pairs. A key may occur more than once.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Args(Vec<(Text, Text)>);
 
@@ -26,6 +28,7 @@ type Text = Zeroizing<String>;
 
 /// Why arguments could not be read or written. The same text fails the same way every time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArgsError {
     /// A backslash with nothing after it.
     #[error("the arguments end in a lone backslash")]
@@ -121,17 +124,6 @@ impl Args {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// A key that occurs more than once, if any.
-    #[must_use]
-    pub fn repeated_key(&self) -> Option<&str> {
-        let mut keys: Vec<_> = self.iter().map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        keys.windows(2).find_map(|pair| match pair {
-            [first, second] if first == second => Some(*first),
-            _ => None,
-        })
     }
 }
 
@@ -257,7 +249,7 @@ impl<'a> Scanner<'a> {
         Ok((key, value))
     }
 
-    /// A pair that is for us.
+    /// A pair as text.
     fn text(&self, (key, value): (Token, Token)) -> Result<(String, String), ArgsError> {
         let key = std::str::from_utf8(&key).map_err(|_| ArgsError::KeyNotUtf8(self.item))?;
         match std::str::from_utf8(&value) {

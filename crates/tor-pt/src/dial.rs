@@ -1,7 +1,7 @@
-//! Outgoing connections as Tor wants them: through its proxy, from its addresses.
+//! Outgoing connections: through the proxy and from the addresses that Tor demands (pt-spec sections 3.2.1 and 3.2.2).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,10 +12,10 @@ use tokio::time::{sleep, timeout};
 use super::env::{Launch, OutboundBind};
 use super::proxy::{Proxy, ProxyError};
 
-/// How long one address may take to accept a connection.
+/// How long one address may take to accept a connection: far above any round trip, and below what a user waits for.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// How long one address may be silent before the next is tried beside it (RFC 8305 section 5).
+/// How long one address may be silent before the next is tried beside it: the delay that RFC 8305 section 5 recommends.
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// The host's name cannot be resolved. Trying again can help. Does not show the name.
@@ -31,7 +31,7 @@ pub struct BadSource;
 /// Makes all outgoing connections of a transport.
 ///
 /// With a proxy nothing goes around it: names are not resolved here, and if the proxy fails, so does
-/// the connection.
+/// the connection. The default has no proxy and leaves the source address to the system.
 #[derive(Clone, Debug, Default)]
 pub struct Dialer {
     proxy: Option<Proxy>,
@@ -39,22 +39,25 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Connects as this launch demands.
+    /// Connects as `launch` demands.
     #[must_use]
     pub fn new(launch: &Launch) -> Self {
         let proxy = match launch {
-            Launch::Client(client) => client.proxy.clone(),
+            Launch::Client(client) => client.proxy().cloned(),
             Launch::Server(_) => None,
         };
-        Self { proxy, bind: launch.common().outbound_bind }
+        Self { proxy, bind: launch.common().outbound_bind() }
     }
 
     /// Connects to a host, by name or by address without brackets. If a name has several addresses, one that is
     /// silent holds the others up for a quarter of a second only.
     ///
-    /// Has no timeout of its own but one of 10 seconds for each address that is tried. Inside the error is a
-    /// [`ProxyError`] when the fault is the proxy's, [`Unresolved`] when the name is unknown, and [`BadSource`] when we
-    /// cannot call from where we should.
+    /// Has no timeout of its own but one of 10 seconds for each address that is tried.
+    ///
+    /// # Errors
+    ///
+    /// Inside the error is a [`ProxyError`] when the fault is the proxy's, [`Unresolved`] when the name is unknown, and
+    /// [`BadSource`] when the source address cannot be used. Its kind is what [`Reply`](crate::Reply) is made from.
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
         match &self.proxy {
             Some(proxy) => self.connect_through(proxy, host, port).await,
@@ -78,7 +81,7 @@ impl Dialer {
     }
 }
 
-/// Blames the proxy, unless we got nowhere.
+/// Blames the proxy, unless the source address is at fault.
 fn unreachable_proxy(error: io::Error) -> io::Error {
     if error.get_ref().is_some_and(|inner| inner.is::<BadSource>()) {
         return error;
@@ -114,18 +117,6 @@ where
         attempts.extend(waiting.next().map(&open));
     }
     Err(last)
-}
-
-impl OutboundBind {
-    /// The source address for connections to `destination`; none for loopback, where it must not apply.
-    #[must_use]
-    pub fn source_for(self, destination: IpAddr) -> Option<IpAddr> {
-        match destination {
-            local if local.is_loopback() => None,
-            IpAddr::V4(_) => self.v4.map(IpAddr::V4),
-            IpAddr::V6(_) => self.v6.map(IpAddr::V6),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! What Tor asks of us, out of the environment: pluggable transport specification, section 3.2.
+//! Environment variables: what Tor asks of this process (pt-spec section 3.2).
 //!
-//! Pure: variables come in through a function. No error shows a variable's value, since some hold
-//! passwords and none is needed to find the fault.
+//! Nothing here reads the environment itself: variables come in through a function. No error shows a variable's value,
+//! since some hold passwords and none is needed to find the fault.
 
 use std::ffi::{OsStr, OsString};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::args::{self, Args, ArgsError};
@@ -27,7 +27,7 @@ const ORPORT: &str = "TOR_PT_ORPORT";
 const EXT_PORT: &str = "TOR_PT_EXTENDED_SERVER_PORT";
 const COOKIE_FILE: &str = "TOR_PT_AUTH_COOKIE_FILE";
 
-/// What we were launched to do.
+/// What this process was launched to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Launch {
     /// To offer SOCKS5 to a Tor client.
@@ -36,52 +36,41 @@ pub enum Launch {
     Server(ServerLaunch),
 }
 
-/// What both sides are told.
+/// What clients and servers are both told (section 3.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Common {
-    /// Where to keep state: absolute, and not necessarily there yet.
-    pub state_dir: PathBuf,
-    /// Whether the end of standard input means that we must exit.
-    pub exit_on_stdin_close: bool,
-    /// Names of the transports to start, each once. Names that are no C identifiers are left out.
-    pub transports: Vec<TransportName>,
-    /// Where outgoing connections should come from.
-    pub outbound_bind: OutboundBind,
+    state_dir: PathBuf,
+    exit_on_stdin_close: bool,
+    transports: Vec<TransportName>,
+    outbound_bind: OutboundBind,
 }
 
-/// Source addresses for outgoing connections.
+/// Source addresses for outgoing connections: `TOR_PT_OUTBOUND_BIND_ADDRESS_V4` and `_V6` (section 3.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboundBind {
-    /// For IPv4 destinations.
-    pub v4: Option<Ipv4Addr>,
-    /// For IPv6 destinations.
-    pub v6: Option<Ipv6Addr>,
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
 }
 
-/// A client's launch.
+/// A client's launch (section 3.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLaunch {
-    /// What both sides are told.
-    pub common: Common,
-    /// The proxy that all outgoing traffic must use.
-    pub proxy: Option<Proxy>,
+    common: Common,
+    proxy: Option<Proxy>,
 }
 
-/// A server's launch.
+/// A server's launch (section 3.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLaunch {
-    /// What both sides are told.
-    pub common: Common,
-    /// Where each transport should listen, as far as Tor says so.
-    pub bind_addrs: Vec<(TransportName, SocketAddr)>,
-    /// Where connections go.
-    pub destination: Destination,
-    /// Options of the transports in [`Common::transports`]. Values may be secrets.
-    pub options: Vec<(TransportName, Args)>,
+    common: Common,
+    bind_addrs: Vec<(TransportName, SocketAddr)>,
+    destination: Destination,
+    options: Vec<(TransportName, Args)>,
 }
 
-/// Where a server's connections go.
+/// Where a server's connections go: `TOR_PT_ORPORT` or `TOR_PT_EXTENDED_SERVER_PORT` (section 3.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Destination {
     /// Tor's ORPort: application bytes only.
     OrPort(SocketAddr),
@@ -94,13 +83,14 @@ pub enum Destination {
     },
 }
 
-/// Why we cannot do what Tor asks. Trying again with the same environment cannot help.
+/// Why this process cannot do what Tor asks. Trying again with the same environment cannot help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LaunchError {
-    /// No version variable at all: a person has started us, not Tor.
+    /// No version variable at all: a person has started this process, not Tor.
     #[error("{VERSIONS} is not set: this program is meant to be started by Tor")]
     NotManaged,
-    /// Tor offers no version that we speak.
+    /// Tor does not offer version 1, the only one there is.
     #[error("{VERSIONS} does not offer version 1")]
     NoCommonVersion,
     /// The variable is needed and not set, or empty.
@@ -109,19 +99,19 @@ pub enum LaunchError {
     /// The variable is not what it should be.
     #[error("{0} is not {1}")]
     Malformed(&'static str, &'static str),
-    /// Neither or both of the variables that say which side we are on.
+    /// Neither or both of the variables that say whether this is a client or a server.
     #[error("exactly one of {CLIENT_TRANSPORTS} and {SERVER_TRANSPORTS} must be set")]
     ClientOrServer,
     /// The server options do not follow their grammar.
     #[error("{SERVER_OPTIONS} is malformed: {0}")]
     Options(ArgsError),
-    /// We cannot use the proxy.
+    /// The proxy cannot be used.
     #[error("{PROXY}: {0}")]
     Proxy(ProxyUriError),
 }
 
 impl LaunchError {
-    /// What to tell Tor, in order.
+    /// What to tell Tor, in order, before exiting (section 3.3.1).
     ///
     /// C tor shows the text of an `ENV-ERROR` only before `VERSION`, and that of a `PROXY-ERROR`
     /// only after it.
@@ -140,7 +130,7 @@ impl Launch {
     ///
     /// # Errors
     ///
-    /// When we cannot do what Tor asks. Tell Tor so by [`LaunchError::messages`], and exit.
+    /// When this process cannot do what Tor asks. Tell Tor so by [`LaunchError::messages`], and exit.
     pub fn from_env(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, LaunchError> {
         let env = Env(&lookup);
         env.check_version()?;
@@ -153,7 +143,7 @@ impl Launch {
         }
     }
 
-    /// What both sides are told.
+    /// What clients and servers are both told.
     #[must_use]
     pub fn common(&self) -> &Common {
         match self {
@@ -168,7 +158,7 @@ impl Launch {
         self.common().transports.contains(transport)
     }
 
-    /// What to tell Tor first, if we go ahead: `VERSION 1`, and `PROXY DONE` if there is a proxy.
+    /// What to tell Tor first: `VERSION 1`, and `PROXY DONE` if there is a proxy (sections 3.3.1 and 3.3.2).
     #[must_use]
     pub fn greeting(&self) -> Vec<Message> {
         let proxied = matches!(self, Self::Client(ClientLaunch { proxy: Some(_), .. }));
@@ -176,8 +166,78 @@ impl Launch {
     }
 }
 
+impl Common {
+    /// Where to keep state, `TOR_PT_STATE_LOCATION`: an absolute path, where there may be no directory yet.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Whether this process must exit when its standard input ends: `TOR_PT_EXIT_ON_STDIN_CLOSE`.
+    #[must_use]
+    pub fn exit_on_stdin_close(&self) -> bool {
+        self.exit_on_stdin_close
+    }
+
+    /// The transports to start, each once. Names that are no C identifiers are left out.
+    #[must_use]
+    pub fn transports(&self) -> &[TransportName] {
+        &self.transports
+    }
+
+    /// Where outgoing connections should come from.
+    #[must_use]
+    pub fn outbound_bind(&self) -> OutboundBind {
+        self.outbound_bind
+    }
+}
+
+impl OutboundBind {
+    /// The addresses for IPv4 and for IPv6 destinations; none leaves the choice to the system.
+    #[must_use]
+    pub fn new(v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
+        Self { v4, v6 }
+    }
+
+    /// The source address for connections to `destination`; none for loopback, where it must not apply.
+    #[must_use]
+    pub fn source_for(self, destination: IpAddr) -> Option<IpAddr> {
+        match destination {
+            local if local.is_loopback() => None,
+            IpAddr::V4(_) => self.v4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.v6.map(IpAddr::V6),
+        }
+    }
+}
+
+impl ClientLaunch {
+    /// What clients and servers are both told.
+    #[must_use]
+    pub fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// The proxy that all outgoing connections must use: `TOR_PT_PROXY`.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+}
+
 impl ServerLaunch {
-    /// Where Tor wants `transport` to listen.
+    /// What clients and servers are both told.
+    #[must_use]
+    pub fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Where connections go.
+    #[must_use]
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Where Tor wants `transport` to listen: `TOR_PT_SERVER_BINDADDR`. Any address will do when it does not say.
     #[must_use]
     pub fn bind_addr(&self, transport: &TransportName) -> Option<SocketAddr> {
         self.bind_addrs.iter().find(|(name, _)| name == transport).map(|(_, addr)| *addr)
@@ -191,7 +251,8 @@ impl ServerLaunch {
         self.bind_addr(transport).filter(|addr| addr.port() != 0).unwrap_or(placeholder)
     }
 
-    /// The options of `transport`.
+    /// The options of `transport`: `TOR_PT_SERVER_TRANSPORT_OPTIONS`. Values may be secrets. None for a transport that
+    /// is not to be started.
     #[must_use]
     pub fn options(&self, transport: &TransportName) -> Args {
         let found = self.options.iter().find(|(name, _)| name == transport);
@@ -211,7 +272,7 @@ impl Env<'_> {
         self.get(variable).ok_or(LaunchError::Missing(variable))
     }
 
-    /// A comma-separated list; we speak version 1 and take no notice of what else is in it.
+    /// A comma-separated list, of which `1` alone matters.
     fn check_version(&self) -> Result<(), LaunchError> {
         let offered = (self.0)(VERSIONS).ok_or(LaunchError::NotManaged)?;
         if offered.is_empty() {
@@ -242,10 +303,10 @@ impl Env<'_> {
             state_dir: self.state_dir()?,
             exit_on_stdin_close: self.get(EXIT_ON_STDIN_CLOSE).is_some_and(|value| value == "1"),
             transports: transport_names(transports),
-            outbound_bind: OutboundBind {
-                v4: self.optional_addr(OUTBOUND_V4, "an IPv4 address", |text| text)?,
-                v6: self.optional_addr(OUTBOUND_V6, "an IPv6 address in brackets", unbracketed)?,
-            },
+            outbound_bind: OutboundBind::new(
+                self.optional_addr(OUTBOUND_V4, "an IPv4 address", |text| text)?,
+                self.optional_addr(OUTBOUND_V6, "an IPv6 address in brackets", unbracketed)?,
+            ),
         })
     }
 

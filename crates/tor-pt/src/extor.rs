@@ -1,8 +1,8 @@
-//! The client of Tor's extended ORPort: proposals 196 and 217 ("ext-orport-spec").
+//! Extended ORPort: a client of Tor's side of it (ext-orport-spec, proposals 196 and 217).
 //!
 //! Before it becomes a connection to the ORPort, each side proves that it can read a file that Tor
-//! wrote (SAFE_COOKIE), and we say which transport the connection came through. A chat server shows
-//! no client addresses, so none is sent: Tor then counts the client without a country.
+//! wrote (SAFE_COOKIE), and the transport says its name. No client address is sent, so that Tor counts the client
+//! without a country.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -30,7 +30,7 @@ const TRANSPORT: u16 = 0x0002;
 const OKAY: u16 = 0x1000;
 const DENY: u16 = 0x1001;
 
-/// How many commands that we do not know may come before the answer.
+/// How many unknown commands may come before the answer: today there are none, and an endless stream of them must end.
 const MAX_UNKNOWN: usize = 16;
 
 /// The secret in Tor's cookie file.
@@ -38,6 +38,7 @@ pub struct Cookie([u8; 32]);
 
 /// Why there is no connection to Tor.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExtOrError {
     /// Nobody listens at the ORPort. Trying again can help.
     #[error("cannot reach Tor's ORPort: {}", .0.kind())]
@@ -57,14 +58,14 @@ pub enum ExtOrError {
     /// The cookie file is not one. Trying again can help if Tor was just writing it.
     #[error("the cookie file of Tor's extended ORPort is malformed")]
     BadCookie,
-    /// Tor offers no authentication that we know. Trying again cannot help.
+    /// Tor does not offer SAFE_COOKIE. Trying again cannot help.
     #[error("Tor's extended ORPort offers no authentication that we know")]
     NoAuth,
     /// The other end does not know the cookie: not our Tor, or it has restarted and written a new
     /// one. Trying again, with the file read anew, can help.
     #[error("the extended ORPort does not know the secret of the cookie file")]
     WrongServer,
-    /// Tor does not accept our proof. Trying again, with the file read anew, can help.
+    /// Tor does not accept this side's proof. Trying again, with the file read anew, can help.
     #[error("Tor's extended ORPort refused our authentication")]
     AuthRefused,
     /// Tor refuses this connection.
@@ -175,7 +176,7 @@ where
     answer(stream).await
 }
 
-/// Reads the types on offer, up to a 0, and chooses the one that we know.
+/// Reads the types on offer, up to a 0, and chooses SAFE_COOKIE.
 async fn choose_auth<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<(), ExtOrError> {
     let mut known = false;
     for _ in 0..=u8::MAX {
@@ -225,7 +226,7 @@ fn command(number: u16, body: &[u8]) -> Option<Vec<u8>> {
     Some([&number.to_be_bytes()[..], &length.to_be_bytes(), body].concat())
 }
 
-/// Waits for OKAY or DENY, past commands that are new to us.
+/// Waits for OKAY or DENY, past unknown commands.
 async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> Result<(), ExtOrError> {
     for _ in 0..=MAX_UNKNOWN {
         let number = stream.read_u16().await?;

@@ -10,7 +10,7 @@
 //!
 //! async fn serve(tor: TcpStream, dialer: Dialer) -> io::Result<()> {
 //!     let request = socks::accept(tor, Duration::from_secs(5)).await.map_err(io::Error::other)?;
-//!     let Target::Ip(to) = request.target else { return request.refuse(Reply::AddressNotSupported).await };
+//!     let &Target::Ip(to) = request.target() else { return request.refuse(Reply::AddressNotSupported).await };
 //!     match dialer.connect(&to.ip().to_string(), to.port()).await {
 //!         Ok(mut bridge) => tokio::io::copy_bidirectional(&mut request.accept().await?, &mut bridge).await.map(drop),
 //!         Err(error) => request.refuse(Reply::from(&error)).await,
@@ -22,7 +22,7 @@
 //!     let stdout = Stdout::start()?;
 //!     let launch = Launch::from_env(|name| env::var_os(name)).inspect_err(|e| stdout.end(e.messages()))?;
 //!     stdout.send_all(launch.greeting());
-//!     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
+//!     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close())?;
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let (transport, addr) = ("example".parse()?, listener.local_addr()?);
 //!     if launch.wants(&transport) {

@@ -1,4 +1,4 @@
-//! Every line that we may write to Tor: pluggable transport specification, section 3.3.
+//! Messages to Tor: every line that a transport may write on standard output (pt-spec section 3.3).
 //!
 //! Whatever text reaches a [`Message`], its `Display` is one physical line that C tor and Arti read
 //! as the message that was meant. Control characters, line breaks and characters that reorder text
@@ -15,34 +15,35 @@ const MAX_TEXT: usize = 1000;
 
 /// One line of the managed-proxy protocol, without its newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message {
-    /// `VERSION 1`: the first line of every successful start.
+    /// `VERSION 1` (section 3.3.1): the first line of every successful start.
     Version,
-    /// `VERSION-ERROR no-version`: Tor offered no version that we speak.
+    /// `VERSION-ERROR no-version` (section 3.3.1): Tor does not offer version 1.
     VersionError,
-    /// `ENV-ERROR`: a variable is missing or malformed. C tor shows it only if it comes before `VERSION`.
+    /// `ENV-ERROR` (section 3.3.1): a variable is missing or malformed. C tor shows it only if it comes before `VERSION`.
     EnvError(String),
-    /// `PROXY DONE`: all our traffic will use the proxy of `TOR_PT_PROXY`.
+    /// `PROXY DONE` (section 3.3.2): all traffic will use the proxy of `TOR_PT_PROXY`.
     ProxyDone,
-    /// `PROXY-ERROR`: we cannot use that proxy.
+    /// `PROXY-ERROR` (section 3.3.2): that proxy cannot be used.
     ProxyError(String),
-    /// `CMETHOD`: a client transport listens for SOCKS5.
+    /// `CMETHOD` (section 3.3.2): a client transport listens for SOCKS5.
     Cmethod {
         /// Which one.
         transport: TransportName,
         /// Where; both parents require a port other than 0, and Arti a loopback address.
         addr: SocketAddr,
     },
-    /// `CMETHOD-ERROR`: a client transport can never work. Tor does not try again.
+    /// `CMETHOD-ERROR` (section 3.3.2): a client transport can never work. Tor does not try again.
     CmethodError {
         /// Which one.
         transport: TransportName,
         /// Why.
         text: String,
     },
-    /// `CMETHODS DONE`: no further client transport follows.
+    /// `CMETHODS DONE` (section 3.3.2): no further client transport follows.
     CmethodsDone,
-    /// `SMETHOD`: a server transport is up.
+    /// `SMETHOD` (section 3.3.3): a server transport is up.
     Smethod {
         /// Which one.
         transport: TransportName,
@@ -51,27 +52,27 @@ pub enum Message {
         /// What clients need to know. Tor publishes it.
         args: SmethodArgs,
     },
-    /// `SMETHOD-ERROR`: a server transport can never work. Tor does not try again.
+    /// `SMETHOD-ERROR` (section 3.3.3): a server transport can never work. Tor does not try again.
     SmethodError {
         /// Which one.
         transport: TransportName,
         /// Why.
         text: String,
     },
-    /// `SMETHODS DONE`: no further server transport follows.
+    /// `SMETHODS DONE` (section 3.3.3): no further server transport follows.
     SmethodsDone,
-    /// `LOG`: a line for Tor's log.
+    /// `LOG` (section 3.3.4): a line for Tor's log.
     Log {
         /// How much it matters.
         severity: Severity,
         /// What to say.
         text: String,
     },
-    /// `STATUS`: something that a program may read.
+    /// `STATUS` (section 3.3.5): something that a program may read.
     Status(Status),
 }
 
-/// The severity of a `LOG` line.
+/// The severity of a `LOG` line (section 3.3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Something failed and will stay so.
@@ -86,7 +87,7 @@ pub enum Severity {
     Debug,
 }
 
-/// The fields of a `STATUS` line: `TRANSPORT`, and at least one more.
+/// The fields of a `STATUS` line (section 3.3.5): `TRANSPORT`, and at least one more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     transport: TransportName,
@@ -100,7 +101,7 @@ impl Status {
         Self { transport, fields: Vec::new() }.field(key, value)
     }
 
-    /// `TYPE=version`: what we are. Tor includes it in a bridge's extra-info document if it comes
+    /// `TYPE=version`: which program this is. Tor includes it in a bridge's extra-info document if it comes
     /// before `SMETHODS DONE`.
     #[must_use]
     pub fn version(transport: TransportName, implementation: &str, version: &str) -> Self {

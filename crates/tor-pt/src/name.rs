@@ -1,4 +1,4 @@
-//! The name of a transport.
+//! Transport names: C identifiers (pt-spec section 3.1).
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The upstream proxy of `TOR_PT_PROXY`: its URI, and the handshakes to get through it.
+//! Upstream proxies: the URI of `TOR_PT_PROXY` (pt-spec section 3.2.2), and the handshakes to get through.
 //!
 //! The handshakes read exactly the proxy's answer and not a byte more, and nothing that the proxy
 //! says in words comes further than here.
@@ -20,7 +20,7 @@ pub struct Proxy {
     addr: SocketAddr,
 }
 
-/// How to speak to the proxy, with what it needs to know of us.
+/// How to speak to the proxy, with what it needs to know of this client.
 #[derive(Clone, PartialEq, Eq)]
 enum Kind {
     /// HTTP `CONNECT` (RFC 9110 section 9.3.6), with Basic credentials.
@@ -39,6 +39,7 @@ struct Credentials {
 
 /// Why a proxy's URI is of no use. Trying again cannot help. No part of the URI is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProxyUriError {
     /// Not `scheme://…`, or not ASCII.
     #[error("the proxy is not given as scheme://address:port")]
@@ -65,6 +66,10 @@ impl Proxy {
     /// would have to escape, `/` too, as long as no address comes before it; and a `%` that two hexadecimal
     /// digits do not follow is itself. Two digits do make it an escape, since that is what the specification
     /// says: a password `50%25` must be written `50%2525`, in torrc too.
+    ///
+    /// # Errors
+    ///
+    /// When it is no URI of a proxy that [`Proxy::handshake`] can get through.
     pub fn parse(uri: &str) -> Result<Self, ProxyUriError> {
         let (scheme, rest) = uri.split_once("://").ok_or(ProxyUriError::NotAUri)?;
         let (credentials, addr) = split_credentials(rest);

@@ -1,4 +1,4 @@
-//! The SOCKS5 server towards Tor: RFC 1928 and 1929, with a bridge line's arguments as credentials.
+//! SOCKS5 server towards Tor: RFC 1928 and 1929, with a bridge line's arguments as credentials (pt-spec section 3.5).
 //!
 //! `fast-socks5` negotiates the method and reads addresses. The rest is here, because there it
 //! rejects arguments that are not UTF-8 when cut in two, logs them, does not check the reserved
@@ -18,20 +18,17 @@ use zeroize::Zeroizing;
 
 use super::args::{Args, ArgsError};
 
-/// How long a refused client may take to read its answer.
+/// How long a refused client may take to read its answer: it is on the same machine.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How much a refused client may still send before we stop reading, in bytes.
+/// How much of what a refused client still sends is read, in bytes: more than it writes before it reads its answer.
 const LINGER_BYTES: u64 = 64 * 1024;
 
 /// A client's request to connect, not yet answered. Dropping it closes the connection unanswered.
 pub struct SocksRequest {
-    /// The arguments of the bridge line; none if the client sent none.
-    pub args: Args,
-    /// Where the client wants to go. For a transport that finds its own way, a formality.
-    pub target: Target,
-    /// The client's own address.
-    pub peer: SocketAddr,
+    args: Args,
+    target: Target,
+    peer: SocketAddr,
     stream: TcpStream,
 }
 
@@ -46,6 +43,7 @@ pub enum Target {
 
 /// Why a request could not be read. The client has been told as far as SOCKS can tell it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SocksError {
     /// The connection failed or ended early.
     #[error("the SOCKS client went away during the handshake")]
@@ -70,7 +68,7 @@ pub enum SocksError {
     BadRequest(Reply),
 }
 
-/// Reply codes other than success: what Tor is told when there is no tunnel.
+/// Reply codes other than success (RFC 1928 section 6): what Tor is told when there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reply {
@@ -90,6 +88,14 @@ pub enum Reply {
     CommandNotSupported = 0x07,
     /// An unknown address type, or an address that this machine cannot use.
     AddressNotSupported = 0x08,
+}
+
+impl Reply {
+    /// The code on the wire.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
 }
 
 impl From<&io::Error> for Reply {
@@ -122,6 +128,24 @@ pub async fn accept(mut stream: TcpStream, limit: Duration) -> Result<SocksReque
 }
 
 impl SocksRequest {
+    /// The arguments of the bridge line; none if the client sent none.
+    #[must_use]
+    pub fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Where the client wants to go: the address in the bridge line, which for some transports is a formality.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The client's own address.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// Tells the client that it is connected, and returns the stream with nothing read past the request.
     ///
     /// Do so only once the bridge is reached: Tor takes this for being connected to it.
@@ -140,7 +164,7 @@ impl SocksRequest {
     ///
     /// When the client has gone away.
     pub async fn refuse(mut self, why: Reply) -> io::Result<()> {
-        hang_up(&mut self.stream, &reply(why as u8)).await
+        hang_up(&mut self.stream, &reply(why.code())).await
     }
 
     /// Returns when the client has closed the connection, so that nobody waits for the tunnel any more.
@@ -168,7 +192,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// How a client authenticates, the preferred way first: Tor sends arguments only if asked for them.
+/// How a client authenticates, the preferred method first: Tor sends arguments only if asked for them.
 #[derive(Clone, Copy)]
 enum Method {
     Arguments,
@@ -206,7 +230,7 @@ async fn handshake(stream: &mut TcpStream) -> Result<(Args, Target), SocksError>
     }
 }
 
-/// The client has its answer, if there is one; see that it arrives.
+/// The client has its answer, if there is one. Makes sure that it arrives.
 async fn refused_negotiation(stream: &mut TcpStream, error: SocksServerError) -> SocksError {
     match error {
         SocksServerError::Io { source, .. } => SocksError::Io(source),
@@ -262,14 +286,14 @@ fn reply(code: u8) -> [u8; 10] {
 }
 
 async fn refuse<T>(stream: &mut TcpStream, why: Reply, error: SocksError) -> Result<T, SocksError> {
-    hang_up(stream, &reply(why as u8)).await?;
+    hang_up(stream, &reply(why.code())).await?;
     Err(error)
 }
 
-/// Says the last word and closes without a reset, which could overtake it: reads what the client
+/// Writes the last bytes and closes without a reset, which could overtake it: reads what the client
 /// still sends, up to a limit.
-async fn hang_up(stream: &mut TcpStream, last_word: &[u8]) -> io::Result<()> {
-    stream.write_all(last_word).await?;
+async fn hang_up(stream: &mut TcpStream, last: &[u8]) -> io::Result<()> {
+    stream.write_all(last).await?;
     stream.shutdown().await?;
     let mut rest = stream.take(LINGER_BYTES);
     let _ = time::timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;

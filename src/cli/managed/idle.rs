@@ -26,7 +26,7 @@ pub(super) fn run(launch: &Launch, stdout: &Stdout, error: &anyhow::Error) -> an
     let name: TransportName = TRANSPORT.parse()?;
     let [fault, done] = fault(launch, &name, error);
     stdout.send_all(launch.wants(&name).then_some(fault).into_iter().chain([done]));
-    if launch.common().exit_on_stdin_close {
+    if launch.common().exit_on_stdin_close() {
         // Whatever Tor says there means nothing, and a fault is an end.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         return Ok(());

@@ -63,9 +63,10 @@ fn no_error_and_no_debug_shows_a_value() {
 }
 
 #[test]
-fn a_repeated_key_is_found() {
-    assert_eq!(Args::parse(b"a=1;b=2;a=3").unwrap().repeated_key(), Some("a"));
-    assert_eq!(Args::parse(b"a=1;b=2").unwrap().repeated_key(), None);
+fn a_repeated_key_is_kept_and_its_first_value_found() {
+    let args = Args::parse(b"a=1;b=2;a=3").unwrap();
+    assert_eq!(pairs(&args), [("a", "1"), ("b", "2"), ("a", "3")]);
+    assert_eq!(args.get("a"), Some("1"));
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn exactly_one_side_must_be_asked_for() {
 fn unknown_and_impossible_transports_are_no_error() {
     let launch = launch(CLIENT, &[(CLIENT_TRANSPORTS, Some("foo,hexchat,bar-baz,,hexchat"))]).unwrap();
     assert!(launch.wants(&hexchat()));
-    assert_eq!(launch.common().transports, ["foo".parse().unwrap(), hexchat()]);
+    assert_eq!(launch.common().transports(), ["foo".parse().unwrap(), hexchat()]);
 }
 
 #[test]
@@ -137,18 +137,29 @@ fn only_1_means_exit_on_stdin_close() {
         [(None, false), (Some(""), false), (Some("0"), false), (Some("true"), false), (Some("1"), true)]
     {
         let client = client(&[(EXIT_ON_STDIN_CLOSE, value)]).unwrap();
-        assert_eq!(client.common.exit_on_stdin_close, expected, "{value:?}");
+        assert_eq!(client.common().exit_on_stdin_close(), expected, "{value:?}");
     }
 }
 
 #[test]
 fn outbound_addresses_are_read() {
     let changes = [(OUTBOUND_V4, Some("192.0.2.1")), (OUTBOUND_V6, Some("[2001:db8::1]"))];
-    let bind = client(&changes).unwrap().common.outbound_bind;
+    let bind = client(&changes).unwrap().common().outbound_bind();
     assert_eq!(bind.v4, Some(Ipv4Addr::new(192, 0, 2, 1)));
     assert_eq!(bind.v6, Some("2001:db8::1".parse().unwrap()));
     let empty = client(&[(OUTBOUND_V4, Some("")), (OUTBOUND_V6, Some(""))]).unwrap();
-    assert_eq!(empty.common.outbound_bind, OutboundBind::default());
+    assert_eq!(empty.common().outbound_bind(), OutboundBind::default());
+}
+
+#[test]
+fn a_source_address_is_of_the_destinations_family_and_never_for_loopback() {
+    let bind = OutboundBind::new("192.0.2.1".parse().ok(), "2001:db8::1".parse().ok());
+    let source = |destination: &str| bind.source_for(destination.parse().unwrap());
+    assert_eq!(source("198.51.100.1"), "192.0.2.1".parse().ok());
+    assert_eq!(source("2001:db8::2"), "2001:db8::1".parse().ok());
+    assert_eq!(source("127.0.0.9"), None);
+    assert_eq!(source("::1"), None);
+    assert_eq!(OutboundBind::default().source_for("198.51.100.1".parse().unwrap()), None);
 }
 
 #[test]
@@ -176,10 +187,10 @@ fn the_placeholder_address_never_has_port_0() {
 
 #[test]
 fn the_extended_port_is_preferred() {
-    assert_eq!(server(&[]).unwrap().destination, Destination::OrPort("127.0.0.1:9001".parse().unwrap()));
+    assert_eq!(*server(&[]).unwrap().destination(), Destination::OrPort("127.0.0.1:9001".parse().unwrap()));
     let changes = [(EXT_PORT, Some("127.0.0.1:5")), (COOKIE_FILE, Some("/c"))];
     let ext = Destination::ExtOrPort { addr: "127.0.0.1:5".parse().unwrap(), cookie_file: "/c".into() };
-    assert_eq!(server(&changes).unwrap().destination, ext);
+    assert_eq!(*server(&changes).unwrap().destination(), ext);
 }
 
 #[test]
@@ -201,7 +212,7 @@ fn bytes_that_are_no_text_are_refused_or_left_out() {
             found => found.map(|(_, value)| value.into()),
         };
         match Launch::from_env(lookup) {
-            Ok(launch) => assert!(launch.common().transports.is_empty(), "{variable}"),
+            Ok(launch) => assert!(launch.common().transports().is_empty(), "{variable}"),
             Err(error) => assert!(!error.messages().is_empty()),
         }
     }

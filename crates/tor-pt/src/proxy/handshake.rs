@@ -1,4 +1,4 @@
-//! How to ask each kind of proxy for a connection, over a stream that is already open to it.
+//! Proxy handshakes: asking each kind of proxy for a connection, over a stream that is open to it.
 //!
 //! Written by hand, SOCKS5 too: `fast-socks5`'s client panics on a reply code that it does not know
 //! and cuts lengths to a byte, which a hostile proxy or a long name could use.
@@ -17,6 +17,7 @@ const MAX_HTTP_HEAD: usize = 8 * 1024;
 
 /// Why a proxy gave no connection. Contains nothing that the proxy said in words.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProxyError {
     /// The proxy does not take connections. Trying again can help.
     #[error("cannot reach the proxy: {}", .0.kind())]
@@ -44,7 +45,11 @@ impl Proxy {
     /// Asks the proxy at the other end of `stream` to connect to `host`, which is never resolved
     /// here, and `port`. Afterwards the stream is the connection.
     ///
-    /// Has no timeout of its own. On an error, drop the stream.
+    /// Has no timeout of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not connect, or the stream fails; it is of no further use then.
     pub async fn handshake<S>(&self, stream: &mut S, host: &str, port: u16) -> Result<(), ProxyError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
