@@ -126,7 +126,7 @@ proptest! {
             }
         });
         stdout.send(Message::CmethodsDone);
-        prop_assert!(stdout.flush(Duration::from_secs(10)));
+        prop_assert!(stdout.blocking_flush(Duration::from_secs(10)));
         let bytes = written.0.lock().unwrap().clone();
         let asked = Asked { transports: vec!["hexchat".to_owned()], server: false, proxy: false };
         prop_assert_eq!(parents::read_all(&asked, &bytes), Ok(()));

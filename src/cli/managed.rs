@@ -52,7 +52,9 @@ pub(super) fn run(options: &Options) -> u8 {
         Ok(launch) => launch,
         Err(error) => {
             hint(&error);
-            stdout.end(error.messages());
+            stdout.send_all(error.messages());
+            // Tor may not read.
+            let _ = stdout.blocking_flush(LAST_LINES);
             return EXIT_USAGE;
         }
     };
@@ -66,7 +68,7 @@ pub(super) fn run(options: &Options) -> u8 {
         tracing::error!("{error:#}");
     }
     // Tor may have stopped reading.
-    let _ = stdout.flush(LAST_LINES);
+    let _ = stdout.blocking_flush(LAST_LINES);
     if outcome.is_ok() { EXIT_OK } else { EXIT_FAULT }
 }
 

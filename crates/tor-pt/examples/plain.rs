@@ -31,8 +31,13 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (stdout, transport): (_, TransportName) = (Stdout::start()?, NAME.parse()?);
-    let launch =
-        Launch::from_env(|name| env::var_os(name)).inspect_err(|error| stdout.end(error.messages()))?;
+    let launch = match Launch::from_env(|name| env::var_os(name)) {
+        Ok(launch) => launch,
+        Err(error) => {
+            stdout.end(error.messages()).await;
+            return Err(error.into());
+        }
+    };
     stdout.send_all(launch.greeting());
     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close())?;
     match &launch {

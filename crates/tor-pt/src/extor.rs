@@ -4,11 +4,9 @@
 //! wrote (SAFE_COOKIE), and the transport says its name. No client address is sent, so that Tor counts the client
 //! without a country.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ring::hmac;
@@ -17,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::env::Destination;
 use super::name::TransportName;
+use super::os;
 
 const COOKIE_HEADER: &[u8; 32] = b"! Extended ORPort Auth Cookie !\n";
 const SERVER_HASH: &[u8] = b"ExtORPort authentication server-to-client hash";
@@ -79,16 +78,15 @@ pub enum ExtOrError {
 impl Cookie {
     /// Reads Tor's cookie file, 64 bytes. Do so for each connection: Tor writes a new one when it starts.
     ///
+    /// It may block the thread, as reading a file does; [`connect`] reads it on another one.
+    ///
     /// # Errors
     ///
     /// [`ExtOrError::CookieFile`] and [`ExtOrError::BadCookie`].
     pub fn read(path: &Path) -> Result<Self, ExtOrError> {
-        // One byte more than it should have, so that a longer file shows.
         let mut bytes = Vec::new();
-        // Without O_NONBLOCK, a pipe that nobody writes to would hold up everything.
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-        let read = file.and_then(|file| file.take(65).read_to_end(&mut bytes));
+        // One byte more than it should have, so that a longer file shows.
+        let read = os::open_without_waiting(path).and_then(|file| file.take(65).read_to_end(&mut bytes));
         read.map_err(ExtOrError::CookieFile)?;
         Self::parse(&bytes)
     }
@@ -145,13 +143,19 @@ pub async fn connect(
     limit: Duration,
 ) -> Result<TcpStream, ExtOrError> {
     let connect = async {
-        let cookie = Cookie::read(cookie_file)?;
+        let cookie = read_cookie(cookie_file.to_owned()).await?;
         let mut stream = TcpStream::connect(addr).await.map_err(ExtOrError::ExtOrPort)?;
         stream.set_nodelay(true)?;
         handshake(&mut stream, &cookie, transport, rand::random()).await?;
         Ok(stream)
     };
     tokio::time::timeout(limit, connect).await.unwrap_or(Err(ExtOrError::Timeout))
+}
+
+/// Reads the file on a thread that may block.
+async fn read_cookie(path: PathBuf) -> Result<Cookie, ExtOrError> {
+    let reading = tokio::task::spawn_blocking(move || Cookie::read(&path));
+    reading.await.map_err(|failed| ExtOrError::CookieFile(failed.into()))?
 }
 
 /// Authenticates and announces `transport` over a stream to the extended ORPort.

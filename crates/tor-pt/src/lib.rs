@@ -20,7 +20,10 @@
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn Error>> {
 //!     let stdout = Stdout::start()?;
-//!     let launch = Launch::from_env(|name| env::var_os(name)).inspect_err(|e| stdout.end(e.messages()))?;
+//!     let launch = match Launch::from_env(|name| env::var_os(name)) {
+//!         Ok(launch) => launch,
+//!         Err(error) => return Ok(stdout.end(error.messages()).await),
+//!     };
 //!     stdout.send_all(launch.greeting());
 //!     let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close())?;
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -58,6 +61,7 @@ pub mod env;
 pub mod extor;
 pub mod message;
 pub mod name;
+mod os;
 pub mod proxy;
 pub mod shutdown;
 pub mod socks;

@@ -1,30 +1,31 @@
-//! The ways in which we are told to stop, made one: standard input, signals, the parent's death (pt-spec section 3.4).
+//! Shutdown: standard input, signals and the parent's death as one event (pt-spec section 3.4).
 //!
 //! | event | what it asks for |
 //! | --- | --- |
 //! | first SIGINT | [`Phase::Drain`]: stop listening, let live connections end |
 //! | second SIGINT, SIGTERM | [`Phase::Now`] |
+//! | SIGHUP | nothing under Tor, else [`Phase::Now`] |
 //! | standard input closed, if `TOR_PT_EXIT_ON_STDIN_CLOSE=1` | [`Phase::Now`] |
 //! | the parent process is gone | [`Phase::Now`] |
+//!
+//! Away from Unix, only Ctrl-C and the end of standard input are noticed.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal as Kill, getppid};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// How often to look whether the parent is still the same, should no signal say so.
+use super::os::{self, DeathHint, Signal, Signals};
+
+/// How often to look whether the parent is still the same, should nothing else say so. Arti gives a child 5 seconds.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// How far the shutdown has come. It only ever goes forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Nobody has asked us to stop.
+    /// Nobody has asked this process to stop.
     Running,
     /// Take nothing new; stop once nothing is left.
     Drain,
@@ -34,8 +35,7 @@ pub enum Phase {
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Interrupt,
-    Terminate,
+    Signal(Signal),
     StdinClosed,
     ParentDied,
 }
@@ -43,8 +43,8 @@ enum Event {
 impl Phase {
     fn after(self, event: Event) -> Self {
         match (self, event) {
-            (Self::Running, Event::Interrupt) => Self::Drain,
-            (_, Event::Interrupt | Event::Terminate | Event::StdinClosed | Event::ParentDied) => Self::Now,
+            (Self::Running, Event::Signal(Signal::Interrupt)) => Self::Drain,
+            (_, Event::Signal(_) | Event::StdinClosed | Event::ParentDied) => Self::Now,
         }
     }
 }
@@ -63,7 +63,8 @@ impl Shutdown {
     /// When the operating system refuses.
     pub fn under_tor(exit_on_stdin_close: bool) -> io::Result<Self> {
         let (source, shutdown) = Source::new();
-        watch_signals(source.clone())?;
+        // A hang-up is Tor's own business; merely listening for it keeps it from ending this process.
+        watch_signals(source.clone(), |signal| signal != Signal::HangUp)?;
         watch_parent(source.clone())?;
         if exit_on_stdin_close {
             watch_stdin(source)?;
@@ -71,7 +72,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// For a process started by a person: signals only.
+    /// For a process started by a person: signals only, the hang-up of a terminal among them.
     ///
     /// Must be called within a tokio runtime, with I/O enabled.
     ///
@@ -80,11 +81,11 @@ impl Shutdown {
     /// When the operating system refuses.
     pub fn by_signals() -> io::Result<Self> {
         let (source, shutdown) = Source::new();
-        watch_signals(source)?;
+        watch_signals(source, |_| true)?;
         Ok(shutdown)
     }
 
-    /// How far we are.
+    /// How far the shutdown has come.
     #[must_use]
     pub fn phase(&self) -> Phase {
         *self.0.borrow()
@@ -92,8 +93,22 @@ impl Shutdown {
 
     /// Returns once `phase`, or a later one, is reached. May be dropped and called anew at will.
     pub async fn reached(&self, phase: Phase) {
-        // An error means that the runtime is going away, and we with it.
+        // An error means that the runtime is going away, and with it this task.
         let _ = self.0.clone().wait_for(|now| *now >= phase).await;
+    }
+}
+
+/// Blocks the thread until Tor is gone: standard input closes, if that is asked for, or else the parent dies.
+///
+/// It is for a process that has no runtime and nothing to do, and stays because Tor starts a child anew that exits.
+/// Signals end such a process by themselves.
+pub fn block_until_tor_is_gone(exit_on_stdin_close: bool) {
+    if exit_on_stdin_close {
+        return discard_all(io::stdin());
+    }
+    let tor = os::parent();
+    while os::parent() == tor {
+        thread::sleep(PARENT_CHECK);
     }
 }
 
@@ -112,54 +127,38 @@ impl Source {
     }
 }
 
-fn watch_signals(source: Source) -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    // A hang-up is Tor's own business; merely listening for it keeps it from ending us.
-    drop(signal(SignalKind::hangup())?);
+/// Reports the signals that `matters` is true for, and ignores the others.
+fn watch_signals(source: Source, matters: impl Fn(Signal) -> bool + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::listen()?;
     tokio::spawn(async move {
         loop {
-            let event = tokio::select! {
-                _ = interrupt.recv() => Event::Interrupt,
-                _ = terminate.recv() => Event::Terminate,
-            };
-            source.report(event);
+            let signal = signals.next().await;
+            if matters(signal) {
+                source.report(Event::Signal(signal));
+            }
         }
     });
     Ok(())
 }
 
 fn watch_parent(source: Source) -> io::Result<()> {
-    let parent = getppid();
-    let hint = parent_death_signal()?;
+    let (parent, mut hint) = (os::parent(), DeathHint::listen()?);
     tokio::spawn(async move {
-        parent_died(parent, hint).await;
+        while os::parent() == parent {
+            tokio::select! {
+                () = hint.next() => {}
+                () = tokio::time::sleep(PARENT_CHECK) => {}
+            }
+        }
         source.report(Event::ParentDied);
     });
     Ok(())
 }
 
-/// Linux sends this signal also when only the thread that started us has ended, as threads of a
-/// runtime do; so it is no more than a hint to look, and one that others ignore by default.
-fn parent_death_signal() -> io::Result<Signal> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(Kill::URG))?;
-    signal(SignalKind::from_raw(Kill::URG.as_raw()))
-}
-
-async fn parent_died(parent: Option<Pid>, mut hint: Signal) {
-    while getppid() == parent {
-        tokio::select! {
-            _ = hint.recv() => {}
-            () = tokio::time::sleep(PARENT_CHECK) => {}
-        }
-    }
-}
-
 /// Reads standard input in a thread that dies with the process: the runtime's own standard input
 /// would keep the process from exiting until another byte came.
 fn watch_stdin(source: Source) -> io::Result<()> {
-    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let stdin = os::stdin()?;
     let wait = move || {
         discard_all(stdin);
         source.report(Event::StdinClosed);
@@ -180,5 +179,5 @@ fn discard_all(mut stdin: impl Read) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix, not(portable_os)))]
 mod tests;

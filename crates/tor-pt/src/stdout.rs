@@ -1,7 +1,7 @@
-//! The one writer of standard output.
+//! Standard output: its one writer (pt-spec section 3.3).
 //!
 //! Standard output is a pipe to Tor, and Tor may read it slowly, or never, or close it. So a thread
-//! of its own does the writing and nobody else ever waits for it. Protocol lines are queued without
+//! of its own does the writing and nobody waits for it who does not want to. Protocol lines are queued without
 //! a bound, since there are few of them; `LOG` and `STATUS` lines are dropped when too many wait or
 //! come too fast, and a later line says how many.
 //!
@@ -14,14 +14,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::message::{Message, Severity};
+use super::os;
 
 /// The most informational lines that wait at once, that are written before `METHODS DONE`, and that
-/// are written in one burst after it.
+/// are written in one burst after it. Half of the 64 lines that Arti keeps: the other half is for the protocol.
 pub const BURST: u32 = 32;
 
-/// How long it takes to earn one more informational line after a burst.
+/// How long it takes to earn one more informational line after a burst: 8 lines a second fill no log.
 const REFILL: Duration = Duration::from_millis(125);
+
+/// How long Tor may take to read the last lines of this process.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A handle to the writer. Clones share it; when the last is gone, the writer finishes the queue and ends.
 #[derive(Clone)]
@@ -34,10 +40,7 @@ impl Stdout {
     ///
     /// When the operating system has no file descriptor or thread left.
     pub fn start() -> io::Result<Self> {
-        use std::os::fd::AsFd;
-        // Not `io::stdout()` itself: a writer stuck in its lock would be in the way of others.
-        let fd = io::stdout().as_fd().try_clone_to_owned()?;
-        Self::with_writer(std::fs::File::from(fd))
+        Self::with_writer(os::stdout()?)
     }
 
     /// Starts a writer of something else.
@@ -63,26 +66,33 @@ impl Stdout {
         messages.into_iter().for_each(|message| self.send(message));
     }
 
-    /// Queues the last lines of this process, and gives Tor up to a second to take them.
-    ///
-    /// Like [`Stdout::flush`] it blocks the thread.
-    pub fn end(&self, messages: impl IntoIterator<Item = Message>) {
-        self.send_all(messages);
-        let _ = self.flush(Duration::from_secs(1));
-    }
-
     /// Queues a `LOG` line.
     pub fn log(&self, severity: Severity, text: impl Into<String>) {
         self.send(Message::log(severity, text));
     }
 
-    /// Waits, at most for `timeout`, until all that was queued is written; returns whether it is, or
-    /// the pipe has closed.
+    /// Returns once all that was queued is written, or the pipe has closed.
     ///
-    /// It blocks the thread: call it last, before the process exits.
+    /// What is not written is lost when the process exits, and Tor may not read: put a timeout around it, as
+    /// [`Stdout::end`] does. May be dropped and called anew at will.
+    pub async fn flush(&self) {
+        self.0.0.written().await;
+    }
+
+    /// Queues the last lines of this process, and gives Tor up to a second to take them.
+    ///
+    /// Must be called within a tokio runtime, with time enabled.
+    pub async fn end(&self, messages: impl IntoIterator<Item = Message>) {
+        self.send_all(messages);
+        let _ = tokio::time::timeout(LAST_LINES, self.flush()).await;
+    }
+
+    /// As [`Stdout::flush`], for at most `timeout`; returns whether everything is written or the pipe has closed.
+    ///
+    /// It blocks the thread: it is for a process whose runtime has ended, or never started.
     #[must_use = "what is not written yet is lost when the process exits"]
-    pub fn flush(&self, timeout: Duration) -> bool {
-        self.0.0.wait_until_written(timeout)
+    pub fn blocking_flush(&self, timeout: Duration) -> bool {
+        self.0.0.block_until_written(timeout)
     }
 }
 
@@ -99,7 +109,10 @@ impl Drop for Owner {
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
+    /// For threads: there is a line to write, or one has been written.
     changed: Condvar,
+    /// For tasks: a line has been written.
+    progress: Notify,
 }
 
 #[derive(Default)]
@@ -137,14 +150,10 @@ impl Queue {
     fn write_all_to(&self, mut writer: impl Write) {
         while let Some(line) = self.next() {
             let written = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
-            let mut state = self.lock();
-            state.writing = false;
-            if written.is_err() {
-                state.closed = true;
-                state.lines.clear();
-            }
+            self.lock().finish_line(written.is_ok());
             self.changed.notify_all();
-            if state.closed {
+            self.progress.notify_waiters();
+            if written.is_err() {
                 return;
             }
         }
@@ -157,11 +166,21 @@ impl Queue {
         state.pop()
     }
 
-    fn wait_until_written(&self, timeout: Duration) -> bool {
-        let busy = |state: &mut State| state.writing || !state.lines.is_empty();
-        let waited = self.changed.wait_timeout_while(self.lock(), timeout, busy);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        !busy(&mut state)
+    async fn written(&self) {
+        loop {
+            // Hears of all progress from here on.
+            let progress = self.progress.notified();
+            if !self.lock().is_busy() {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    fn block_until_written(&self, timeout: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| state.is_busy());
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.is_busy()
     }
 }
 
@@ -204,6 +223,20 @@ impl State {
         self.waiting -= u32::from(line.informational);
         self.writing = true;
         Some(line.text)
+    }
+
+    /// The line from [`State::pop`] is written; or it is not, and never will be.
+    fn finish_line(&mut self, is_written: bool) {
+        self.writing = false;
+        if !is_written {
+            self.closed = true;
+            self.lines.clear();
+        }
+    }
+
+    /// Whether something is not written yet.
+    fn is_busy(&self) -> bool {
+        self.writing || !self.lines.is_empty()
     }
 }
 

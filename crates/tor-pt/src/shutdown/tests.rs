@@ -6,11 +6,15 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use rustix::process::{WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal as Kill, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 
 use super::*;
 
-const STDIN: &str = "TOR_PT_TEST_STDIN";
+/// The variable by which a test tells its child how it was started: one of the three texts below.
+const STARTED: &str = "TOR_PT_TEST_STARTED";
+const UNDER_TOR: &str = "under Tor";
+const UNDER_TOR_WITH_STDIN: &str = "under Tor, which closes standard input";
+const BY_A_PERSON: &str = "by a person";
 
 fn say(text: &str) {
     let mut stdout = io::stdout();
@@ -21,9 +25,13 @@ fn say(text: &str) {
 #[tokio::test]
 #[ignore = "the child of the tests below"]
 async fn a_child_that_reports_its_phases() {
-    let watch_stdin = std::env::var_os(STDIN).is_some();
-    let shutdown = Shutdown::under_tor(watch_stdin).unwrap();
-    if !watch_stdin {
+    let started = std::env::var(STARTED).unwrap();
+    let shutdown = match started.as_str() {
+        BY_A_PERSON => Shutdown::by_signals(),
+        started => Shutdown::under_tor(started == UNDER_TOR_WITH_STDIN),
+    };
+    let shutdown = shutdown.unwrap();
+    if started == UNDER_TOR {
         thread::spawn(|| {
             let read = io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
             say(&format!("end of input after {read} bytes"));
@@ -52,13 +60,10 @@ struct Run {
 }
 
 impl Run {
-    fn start(command: &str, watch_stdin: bool) -> Self {
+    fn start(command: &str, started: &str) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        if watch_stdin {
-            shell.env(STDIN, "1");
-        }
-        let mut process = shell.spawn().unwrap();
+        let mut process = shell.env(STARTED, started).spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap());
         let mut lines = Box::new(stdout.lines().map_while(Result::ok));
         let pid = lines.by_ref().find_map(|line| line.strip_prefix("pid ")?.parse().ok());
@@ -94,13 +99,13 @@ impl Drop for Run {
     }
 }
 
-fn exec(watch_stdin: bool) -> Run {
-    Run::start(&format!("exec {}", child_command()), watch_stdin)
+fn exec(started: &str) -> Run {
+    Run::start(&format!("exec {}", child_command()), started)
 }
 
 #[test]
 fn the_first_interrupt_drains_and_the_second_stops() {
-    let mut run = exec(true);
+    let mut run = exec(UNDER_TOR_WITH_STDIN);
     run.signal(Kill::INT);
     run.expect("Drain");
     run.signal(Kill::INT);
@@ -109,7 +114,7 @@ fn the_first_interrupt_drains_and_the_second_stops() {
 
 #[test]
 fn sigterm_stops() {
-    let mut run = exec(false);
+    let mut run = exec(UNDER_TOR);
     run.signal(Kill::TERM);
     run.expect("Now");
     run.expect_end();
@@ -117,7 +122,7 @@ fn sigterm_stops() {
 
 #[test]
 fn the_end_of_stdin_stops_and_input_does_not() {
-    let mut run = exec(true);
+    let mut run = exec(UNDER_TOR_WITH_STDIN);
     run.stdin.as_mut().unwrap().write_all(&[b'x'; 5000]).unwrap();
     run.signal(Kill::INT);
     run.expect("Drain");
@@ -127,7 +132,7 @@ fn the_end_of_stdin_stops_and_input_does_not() {
 
 #[test]
 fn unless_asked_for_the_end_of_stdin_means_nothing() {
-    let mut run = exec(false);
+    let mut run = exec(UNDER_TOR);
     // Had the shutdown read along, some of this would be missing.
     run.stdin.take().unwrap().write_all(&[b'x'; 1_000_000]).unwrap();
     run.expect("end of input after 1000000 bytes");
@@ -139,7 +144,7 @@ fn unless_asked_for_the_end_of_stdin_means_nothing() {
 
 #[test]
 fn a_thread_that_waits_for_input_does_not_keep_the_process() {
-    let run = exec(true);
+    let run = exec(UNDER_TOR_WITH_STDIN);
     run.signal(Kill::TERM);
     run.expect_end(); // while its standard input is still open
 }
@@ -148,7 +153,7 @@ fn a_thread_that_waits_for_input_does_not_keep_the_process() {
 fn the_death_of_the_parent_stops() {
     // The orphan becomes our child, so that we can see it off.
     set_child_subreaper(Some(getpid())).unwrap();
-    let mut run = Run::start(&format!("{} & wait", child_command()), false);
+    let mut run = Run::start(&format!("{} & wait", child_command()), UNDER_TOR);
     let orphan = run.pid;
     run.process.kill().unwrap();
     run.expect("Now");
@@ -158,7 +163,7 @@ fn the_death_of_the_parent_stops() {
 
 #[test]
 fn a_hint_without_a_death_is_ignored() {
-    let mut run = exec(false);
+    let mut run = exec(UNDER_TOR);
     run.signal(Kill::URG);
     run.signal(Kill::INT);
     run.expect("Drain");
@@ -167,9 +172,33 @@ fn a_hint_without_a_death_is_ignored() {
 }
 
 #[test]
+fn a_hang_up_ends_what_a_person_has_started_and_nothing_else() {
+    let mut run = exec(UNDER_TOR);
+    run.signal(Kill::HUP);
+    run.signal(Kill::INT);
+    run.expect("Drain");
+    run.signal(Kill::TERM);
+    run.expect_end();
+    let mut run = exec(BY_A_PERSON);
+    run.signal(Kill::HUP);
+    run.expect("Now");
+    run.expect_end();
+}
+
+#[test]
+fn the_first_interrupt_by_a_person_drains() {
+    let mut run = exec(BY_A_PERSON);
+    run.signal(Kill::INT);
+    run.expect("Drain");
+    run.signal(Kill::TERM);
+    run.expect_end();
+}
+
+#[test]
 fn a_phase_never_goes_back() {
+    let signals = [Signal::Interrupt, Signal::Terminate, Signal::HangUp].map(Event::Signal);
     for phase in [Phase::Running, Phase::Drain, Phase::Now] {
-        for event in [Event::Interrupt, Event::Terminate, Event::StdinClosed, Event::ParentDied] {
+        for event in signals.into_iter().chain([Event::StdinClosed, Event::ParentDied]) {
             assert!(phase.after(event) >= phase.max(Phase::Drain), "{phase:?} {event:?}");
         }
     }

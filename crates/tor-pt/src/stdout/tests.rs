@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::pin::pin;
 use std::sync::mpsc;
+
+use futures_util::FutureExt as _;
 
 use super::*;
 
@@ -48,7 +51,7 @@ fn lines_are_written_in_order() {
     let (stdout, permit, lines) = gated();
     open(&permit);
     stdout.send_all([Message::Version, Message::log(Severity::Info, "x"), Message::CmethodsDone]);
-    assert!(stdout.flush(LONG));
+    assert!(stdout.blocking_flush(LONG));
     let written: Vec<_> = lines.try_iter().collect();
     assert_eq!(written, ["VERSION 1\n", "LOG SEVERITY=info MESSAGE=\"x\"\n", "CMETHODS DONE\n"]);
 }
@@ -58,9 +61,9 @@ fn a_full_pipe_blocks_nobody_and_loses_no_protocol_line() {
     let (stdout, permit, lines) = gated();
     flood(&stdout, 10_000);
     stdout.send(Message::CmethodsDone);
-    assert!(!stdout.flush(Duration::from_millis(1)), "nothing can be written yet");
+    assert!(!stdout.blocking_flush(Duration::from_millis(1)), "nothing can be written yet");
     open(&permit);
-    assert!(stdout.flush(LONG));
+    assert!(stdout.blocking_flush(LONG));
     let written: Vec<_> = lines.try_iter().collect();
     assert_eq!(written.last().unwrap(), "CMETHODS DONE\n");
     assert!(written.len() <= 64, "{}", written.len());
@@ -72,10 +75,10 @@ fn a_flood_before_methods_done_leaves_room_for_the_protocol() {
     open(&permit);
     for _ in 0..100 {
         flood(&stdout, 100);
-        assert!(stdout.flush(LONG));
+        assert!(stdout.blocking_flush(LONG));
     }
     stdout.send(Message::CmethodsDone);
-    assert!(stdout.flush(LONG));
+    assert!(stdout.blocking_flush(LONG));
     let written: Vec<_> = lines.try_iter().collect();
     assert_eq!(written.len(), BURST as usize + 1);
 }
@@ -85,10 +88,50 @@ fn a_closed_pipe_is_survived() {
     let (stdout, permit, _lines) = gated();
     drop(permit);
     flood(&stdout, 10);
-    assert!(stdout.flush(LONG));
+    assert!(stdout.blocking_flush(LONG));
     flood(&stdout, 10);
     stdout.send(Message::CmethodsDone);
-    assert!(stdout.flush(LONG));
+    assert!(stdout.blocking_flush(LONG));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_stuck_pipe_keeps_no_other_task_waiting() {
+    let (stdout, _permit, _lines) = gated();
+    stdout.send(Message::Version);
+    let ticks = async {
+        let mut tick = tokio::time::interval(LAST_LINES / 10);
+        for _ in 0..5 {
+            tick.tick().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stdout.end([Message::CmethodsDone]) => unreachable!("nothing can be written"),
+        () = ticks => {}
+    }
+    stdout.end([]).await; // gives up by itself
+    assert!(!stdout.blocking_flush(Duration::ZERO));
+}
+
+#[tokio::test]
+async fn a_task_can_wait_until_everything_is_written() {
+    let (stdout, permit, lines) = gated();
+    stdout.send_all([Message::Version, Message::CmethodsDone]);
+    let mut flush = pin!(stdout.flush());
+    assert!(flush.as_mut().now_or_never().is_none(), "nothing is written yet");
+    open(&permit);
+    flush.await;
+    assert_eq!(lines.try_iter().count(), 2);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_hears_that_the_pipe_has_closed() {
+    let (stdout, permit, _lines) = gated();
+    stdout.send(Message::Version);
+    let mut flush = pin!(stdout.flush());
+    assert!(flush.as_mut().now_or_never().is_none(), "nothing is written yet");
+    drop(permit);
+    flush.await;
 }
 
 #[test]
