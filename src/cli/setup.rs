@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tor_pt::{Phase, Shutdown};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::classic;
@@ -232,16 +232,10 @@ pub(super) async fn until_stopped(
     outcome
 }
 
-/// Waits for SIGINT, SIGTERM or SIGHUP.
+/// Waits for a signal that asks this process to end.
 async fn stopped() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    tokio::select! {
-        _ = hang_up.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let shutdown = Shutdown::by_signals().context("listening for signals")?;
+    shutdown.reached(Phase::Drain).await;
     Ok(())
 }
 
