@@ -175,7 +175,8 @@ impl Destination {
 
     async fn connect(&self, asked: &Address) -> Result<TcpStream, DialError> {
         match self {
-            Self::Tor { port, transport, timeout } => Ok(port.connect(transport, *timeout).await?),
+            // A chat server shows no client's address.
+            Self::Tor { port, transport, timeout } => Ok(port.connect(transport, None, *timeout).await?),
             Self::Allowed(targets) => {
                 let target =
                     targets.iter().find(|target| target.matches(asked)).ok_or(DialError::NotAllowed)?;

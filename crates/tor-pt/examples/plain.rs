@@ -105,6 +105,6 @@ async fn request(tor: TcpStream, dialer: Dialer) -> io::Result<()> {
 
 /// The bridge's half.
 async fn hand_over(mut client: TcpStream, tor: Destination, transport: TransportName) -> io::Result<()> {
-    let mut tor = tor.connect(&transport, LIMIT).await.map_err(io::Error::other)?;
+    let mut tor = tor.connect(&transport, client.peer_addr().ok(), LIMIT).await.map_err(io::Error::other)?;
     copy_bidirectional(&mut client, &mut tor).await.map(drop)
 }

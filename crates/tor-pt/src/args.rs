@@ -6,7 +6,7 @@
 //! | where | written as | who escapes what |
 //! | --- | --- | --- |
 //! | SOCKS user name and password ([`Args::from_socks`]) | `k=v;k=v` | C tor: `;` and `\` |
-//! | `TOR_PT_SERVER_TRANSPORT_OPTIONS` ([`parse_server_options`]) | `name:k=v;name:k=v` | C tor: `:`, `;` and `\` |
+//! | `TOR_PT_SERVER_TRANSPORT_OPTIONS` ([`ServerLaunch::options`](crate::ServerLaunch::options)) | `name:k=v;name:k=v` | C tor: `:`, `;` and `\` |
 //! | `SMETHOD … ARGS:` ([`SmethodArgs`]) | `k=v,k=v` | this crate: `=`, `,` and `\` |
 //!
 //! Values may be secrets: no error and no `Debug` here ever shows one, and they are overwritten when they are dropped.
@@ -137,11 +137,7 @@ impl fmt::Debug for Args {
 /// Reads `TOR_PT_SERVER_TRANSPORT_OPTIONS` and returns what is meant for `transport`.
 ///
 /// Options of other transports must be well-formed, in any encoding, and are otherwise ignored.
-///
-/// # Errors
-///
-/// When the text does not follow the grammar, or what is for `transport` is not UTF-8.
-pub fn parse_server_options(raw: &[u8], transport: &TransportName) -> Result<Args, ArgsError> {
+pub(crate) fn parse_server_options(raw: &[u8], transport: &TransportName) -> Result<Args, ArgsError> {
     let mut scanner = Scanner::new(raw);
     let mut args = Args::new();
     while scanner.next_item() {

@@ -1,8 +1,7 @@
 //! Extended ORPort: a client of Tor's side of it (ext-orport-spec, proposals 196 and 217).
 //!
 //! Before it becomes a connection to the ORPort, each side proves that it can read a file that Tor
-//! wrote (SAFE_COOKIE), and the transport says its name. No client address is sent, so that Tor counts the client
-//! without a country.
+//! wrote (SAFE_COOKIE), and the transport says its name and, if it knows one, its client's address.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -25,6 +24,7 @@ const CLIENT_HASH: &[u8] = b"ExtORPort authentication client-to-server hash";
 const SAFE_COOKIE: u8 = 1;
 
 const DONE: u16 = 0x0000;
+const USERADDR: u16 = 0x0001;
 const TRANSPORT: u16 = 0x0002;
 const OKAY: u16 = 0x1000;
 const DENY: u16 = 0x1001;
@@ -33,7 +33,7 @@ const DENY: u16 = 0x1001;
 const MAX_UNKNOWN: usize = 16;
 
 /// The secret in Tor's cookie file.
-pub struct Cookie([u8; 32]);
+struct Cookie([u8; 32]);
 
 /// Why there is no connection to Tor.
 #[derive(Debug, thiserror::Error)]
@@ -78,12 +78,8 @@ pub enum ExtOrError {
 impl Cookie {
     /// Reads Tor's cookie file, 64 bytes. Do so for each connection: Tor writes a new one when it starts.
     ///
-    /// It may block the thread, as reading a file does; [`connect`] reads it on another one.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtOrError::CookieFile`] and [`ExtOrError::BadCookie`].
-    pub fn read(path: &Path) -> Result<Self, ExtOrError> {
+    /// It may block the thread, as reading a file does.
+    fn read(path: &Path) -> Result<Self, ExtOrError> {
         let mut bytes = Vec::new();
         // One byte more than it should have, so that a longer file shows.
         let read = os::open_without_waiting(path).and_then(|file| file.take(65).read_to_end(&mut bytes));
@@ -92,11 +88,7 @@ impl Cookie {
     }
 
     /// Takes the 32 bytes of the secret from behind the 32 bytes of the header.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtOrError::BadCookie`].
-    pub fn parse(file: &[u8]) -> Result<Self, ExtOrError> {
+    fn parse(file: &[u8]) -> Result<Self, ExtOrError> {
         let secret = file.strip_prefix(COOKIE_HEADER).ok_or(ExtOrError::BadCookie)?;
         secret.try_into().map(Self).map_err(|_| ExtOrError::BadCookie)
     }
@@ -109,47 +101,50 @@ impl Cookie {
 impl Destination {
     /// Connects to Tor for `transport`, within `limit`, in the way that Tor has given.
     ///
+    /// `client` is the client's address, as far as the transport knows it: Tor's statistics count clients by country.
+    /// Without it, and over the plain ORPort, the client is counted without one.
+    ///
     /// What is written to the stream and read from it are the application's bytes alone.
     ///
     /// # Errors
     ///
     /// When Tor cannot be reached or refuses; the error says whether trying again can help.
-    pub async fn connect(&self, transport: &TransportName, limit: Duration) -> Result<TcpStream, ExtOrError> {
-        match self {
-            Self::OrPort(addr) => connect_plainly(*addr, limit).await,
-            Self::ExtOrPort { addr, cookie_file } => connect(*addr, cookie_file, transport, limit).await,
-        }
+    pub async fn connect(
+        &self,
+        transport: &TransportName,
+        client: Option<SocketAddr>,
+        limit: Duration,
+    ) -> Result<TcpStream, ExtOrError> {
+        let connect = async {
+            match self {
+                Self::OrPort(addr) => connect_plainly(*addr).await,
+                Self::ExtOrPort { addr, cookie_file } => {
+                    let announcement = announcement(transport, client).ok_or(ExtOrError::Protocol)?;
+                    connect_announced(*addr, cookie_file, &announcement).await
+                }
+            }
+        };
+        tokio::time::timeout(limit, connect).await.unwrap_or(Err(ExtOrError::Timeout))
     }
 }
 
-async fn connect_plainly(addr: SocketAddr, limit: Duration) -> Result<TcpStream, ExtOrError> {
-    let stream = tokio::time::timeout(limit, TcpStream::connect(addr)).await;
-    let stream = stream.map_err(|_| ExtOrError::Timeout)?.map_err(ExtOrError::OrPort)?;
+async fn connect_plainly(addr: SocketAddr) -> Result<TcpStream, ExtOrError> {
+    let stream = TcpStream::connect(addr).await.map_err(ExtOrError::OrPort)?;
     stream.set_nodelay(true).map_err(ExtOrError::OrPort)?;
     Ok(stream)
 }
 
-/// Connects, authenticates and announces `transport`, all within `limit`.
-///
-/// The stream that is returned goes to the ORPort, with nothing read past the handshake.
-///
-/// # Errors
-///
-/// Any; the error says whether trying again can help.
-pub async fn connect(
+/// Connects, authenticates and sends `announcement`. Nothing is read past Tor's answer.
+async fn connect_announced(
     addr: SocketAddr,
     cookie_file: &Path,
-    transport: &TransportName,
-    limit: Duration,
+    announcement: &[u8],
 ) -> Result<TcpStream, ExtOrError> {
-    let connect = async {
-        let cookie = read_cookie(cookie_file.to_owned()).await?;
-        let mut stream = TcpStream::connect(addr).await.map_err(ExtOrError::ExtOrPort)?;
-        stream.set_nodelay(true)?;
-        handshake(&mut stream, &cookie, transport, rand::random()).await?;
-        Ok(stream)
-    };
-    tokio::time::timeout(limit, connect).await.unwrap_or(Err(ExtOrError::Timeout))
+    let cookie = read_cookie(cookie_file.to_owned()).await?;
+    let mut stream = TcpStream::connect(addr).await.map_err(ExtOrError::ExtOrPort)?;
+    stream.set_nodelay(true)?;
+    handshake(&mut stream, &cookie, announcement, rand::random()).await?;
+    Ok(stream)
 }
 
 /// Reads the file on a thread that may block.
@@ -158,17 +153,13 @@ async fn read_cookie(path: PathBuf) -> Result<Cookie, ExtOrError> {
     reading.await.map_err(|failed| ExtOrError::CookieFile(failed.into()))?
 }
 
-/// Authenticates and announces `transport` over a stream to the extended ORPort.
+/// Authenticates and sends `announcement` over a stream to the extended ORPort.
 ///
 /// `nonce` must be random and never used before. Has no timeout of its own.
-///
-/// # Errors
-///
-/// Any but [`ExtOrError::Timeout`] and those of the cookie file.
-pub async fn handshake<S>(
+async fn handshake<S>(
     stream: &mut S,
     cookie: &Cookie,
-    transport: &TransportName,
+    announcement: &[u8],
     nonce: [u8; 32],
 ) -> Result<(), ExtOrError>
 where
@@ -176,7 +167,8 @@ where
 {
     choose_auth(stream).await?;
     prove(stream, cookie, nonce).await?;
-    announce(stream, transport).await?;
+    stream.write_all(announcement).await?;
+    stream.flush().await?;
     answer(stream).await
 }
 
@@ -216,12 +208,20 @@ where
     if stream.read_u8().await? == 1 { Ok(()) } else { Err(ExtOrError::AuthRefused) }
 }
 
-async fn announce(stream: &mut (impl AsyncWrite + Unpin), name: &TransportName) -> Result<(), ExtOrError> {
-    let body = name.as_str().as_bytes();
-    let mut commands = command(TRANSPORT, body).ok_or(ExtOrError::Protocol)?;
-    commands.extend(command(DONE, &[]).ok_or(ExtOrError::Protocol)?);
-    stream.write_all(&commands).await?;
-    Ok(stream.flush().await?)
+/// The commands that say what kind of connection this is. `None` for a name that is too long for them.
+fn announcement(transport: &TransportName, client: Option<SocketAddr>) -> Option<Vec<u8>> {
+    let mut commands = Vec::new();
+    if let Some(client) = client {
+        commands.extend(command(USERADDR, user_addr(client).as_bytes())?);
+    }
+    commands.extend(command(TRANSPORT, transport.as_str().as_bytes())?);
+    commands.extend(command(DONE, &[])?);
+    Some(commands)
+}
+
+/// `1.2.3.4:5678` or `[1:2::3:4]:5678`, without the zone that an address of this machine may have.
+fn user_addr(client: SocketAddr) -> String {
+    SocketAddr::new(client.ip().to_canonical(), client.port()).to_string()
 }
 
 /// A command and its length in network order, and its body, which must fit.

@@ -72,8 +72,14 @@ impl Server {
     }
 }
 
-fn hexchat() -> TransportName {
-    "hexchat".parse().unwrap()
+/// What is sent for a transport that knows no address of its client.
+fn hexchat() -> Vec<u8> {
+    announcement(&"hexchat".parse().unwrap(), None).unwrap()
+}
+
+async fn connect(addr: SocketAddr, cookie_file: &Path, limit: Duration) -> Result<TcpStream, ExtOrError> {
+    let port = Destination::ExtOrPort { addr, cookie_file: cookie_file.to_owned() };
+    port.connect(&"hexchat".parse().unwrap(), None, limit).await
 }
 
 fn cookie_file() -> Vec<u8> {
@@ -86,6 +92,20 @@ async fn the_transport_is_announced_without_an_address_and_nothing_more_is_read(
     result.unwrap();
     assert_eq!(seen, b"\x01\0\x02\0\x07hexchat\0\0\0\0");
     assert_eq!(left, b"after");
+}
+
+#[test]
+fn a_clients_address_is_announced_in_numbers() {
+    let transport = "hexchat".parse().unwrap();
+    for (client, written) in [
+        ("192.0.2.7:1", &b"\0\x01\0\x0b192.0.2.7:1"[..]),
+        ("[2001:db8::1]:65535", b"\0\x01\0\x13[2001:db8::1]:65535"),
+        ("[::ffff:192.0.2.7]:1", b"\0\x01\0\x0b192.0.2.7:1"),
+        ("[fe80::1%3]:1", b"\0\x01\0\x0b[fe80::1]:1"),
+    ] {
+        let announced = announcement(&transport, Some(client.parse().unwrap())).unwrap();
+        assert_eq!(announced, [written, b"\0\x02\0\x07hexchat\0\0\0\0"].concat(), "{client}");
+    }
 }
 
 #[tokio::test]
@@ -157,16 +177,15 @@ async fn the_cookie_is_read_anew_for_each_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let limit = Duration::from_secs(20);
-    let missing = connect(addr, &path, &hexchat(), limit).await;
+    let missing = connect(addr, &path, limit).await;
     assert!(matches!(missing, Err(ExtOrError::CookieFile(_))), "{missing:?}");
     std::fs::write(&path, [cookie_file(), vec![0]].concat()).unwrap();
-    let long = connect(addr, &path, &hexchat(), limit).await;
+    let long = connect(addr, &path, limit).await;
     assert!(matches!(long, Err(ExtOrError::BadCookie)), "{long:?}");
     for secret in [SECRET, [3; 32]] {
         std::fs::write(&path, [COOKIE_HEADER.as_slice(), &secret].concat()).unwrap();
         let serve = async { Server { secret, ..GOOD }.serve(listener.accept().await.unwrap().0).await };
-        let hexchat = hexchat();
-        let (stream, seen) = tokio::join!(connect(addr, &path, &hexchat, limit), serve);
+        let (stream, seen) = tokio::join!(connect(addr, &path, limit), serve);
         assert_eq!(seen.unwrap().len(), 16);
         let mut left = Vec::new();
         stream.unwrap().read_to_end(&mut left).await.unwrap();
@@ -181,7 +200,7 @@ async fn a_port_that_says_nothing_is_given_up() {
     std::fs::write(&path, cookie_file()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let result = connect(addr, &path, &hexchat(), Duration::from_millis(50)).await;
+    let result = connect(addr, &path, Duration::from_millis(50)).await;
     assert!(matches!(result, Err(ExtOrError::Timeout)), "{result:?}");
 }
 
