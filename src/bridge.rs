@@ -13,8 +13,8 @@ use tor_pt::TransportName;
 use tor_pt::extor::ExtOrError;
 
 use crate::config::Limits;
-use crate::descriptors;
 use crate::logging::{PAUSE, Repeats};
+use crate::os;
 use crate::protocol::Address;
 use crate::relay::relay;
 use crate::tunnel::{Incoming, Tunnel};
@@ -206,7 +206,7 @@ enum DialError {
 fn of_tor(error: &ExtOrError) -> String {
     match error {
         ExtOrError::OrPort(cause) | ExtOrError::ExtOrPort(cause) | ExtOrError::CookieFile(cause)
-            if descriptors::are_exhausted(cause) =>
+            if os::is_out_of_descriptors(cause) =>
         {
             in_plain_words(cause)
         }
@@ -216,7 +216,7 @@ fn of_tor(error: &ExtOrError) -> String {
 
 /// Without addresses, which the text of an error can have.
 fn in_plain_words(error: &io::Error) -> String {
-    if descriptors::are_exhausted(error) {
+    if os::is_out_of_descriptors(error) {
         "this process may open no more files and sockets".to_owned()
     } else {
         error.kind().to_string()
@@ -241,11 +241,10 @@ mod tests {
 
     #[test]
     fn a_dial_that_fails_for_want_of_descriptors_says_so() {
-        let error = |errno: rustix::io::Errno| {
-            DialError::from(io::Error::from_raw_os_error(errno.raw_os_error())).to_string()
-        };
-        assert!(error(rustix::io::Errno::MFILE).ends_with("no more files and sockets"));
-        assert_eq!(error(rustix::io::Errno::CONNREFUSED), "cannot reach its target: connection refused");
+        let error = |error: io::Error| DialError::from(error).to_string();
+        assert!(error(os::out_of_descriptors()).ends_with("no more files and sockets"));
+        let refused = io::ErrorKind::ConnectionRefused.into();
+        assert_eq!(error(refused), "cannot reach its target: connection refused");
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
-//! | [`hardening`], [`descriptors`] | no core dumps; how many files and sockets may be open |
+//! | [`os`] | what differs between systems: modes of files, descriptors, core dumps, options of sockets |
 
 mod accounts;
 pub mod bridge;
@@ -25,9 +25,8 @@ pub mod classic;
 pub mod cli;
 pub mod client;
 pub mod config;
-pub mod descriptors;
-pub mod hardening;
 pub mod logging;
+pub mod os;
 pub mod protocol;
 pub mod relay;
 pub mod session;

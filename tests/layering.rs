@@ -18,27 +18,12 @@ const MAP: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "client",
-            "bridge",
-            "accounts",
-            "relay",
-            "tunnel",
-            "session",
-            "classic",
-            "protocol",
-            "xmpp",
-            "config",
-            "state",
-            "logging",
-            "hardening",
-            "descriptors",
+            "client", "bridge", "accounts", "relay", "tunnel", "session", "classic", "protocol", "xmpp",
+            "config", "state", "logging", "os",
         ],
     ),
     ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
-    (
-        "bridge",
-        &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "logging", "descriptors"],
-    ),
+    ("bridge", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "logging", "os"]),
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "session", "classic", "protocol", "xmpp"]),
@@ -46,16 +31,27 @@ const MAP: &[(&str, &[&str])] = &[
     ("session", &["protocol"]),
     ("classic", &["protocol"]),
     ("protocol", &[]),
-    ("xmpp", &["config"]),
-    ("config", &[]),
-    ("state", &[]),
-    ("logging", &[]),
-    ("hardening", &[]),
-    ("descriptors", &[]),
+    ("xmpp", &["config", "os"]),
+    ("config", &["os"]),
+    ("state", &["os"]),
+    ("logging", &["os"]),
+    ("os", &[]),
 ];
 
 /// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
 const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
+
+/// What only `os` may name, here and in `tor_pt`: it has something in its place on every other system.
+const SYSTEM: &[&str] = &[
+    "std::os::",
+    "rustix",
+    "socket2",
+    "tokio::signal",
+    "cfg(unix",
+    "cfg(windows",
+    "target_os",
+    "portable_os",
+];
 
 /// What must be pure.
 const CORES: &[&str] = &["classic", "session", "protocol"];
@@ -125,6 +121,17 @@ fn only_what_is_next_to_tor_knows_its_specification() {
 }
 
 #[test]
+fn only_the_room_for_it_knows_the_operating_system() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ours = files(&root.join("src"));
+    let of_tor_pt = files(&root.join("crates/tor-pt/src")).into_iter().filter(|(path, _)| !is_test(path));
+    for (path, text) in ours.into_iter().chain(of_tor_pt) {
+        let found: Vec<_> = SYSTEM.iter().filter(|name| text.contains(**name)).collect();
+        assert!(module_path(&path)[0] == "os" || found.is_empty(), "{} names {found:?}", path.display());
+    }
+}
+
+#[test]
 fn tor_pt_needs_nothing_of_this_workspace() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/tor-pt/Cargo.toml");
     let manifest = fs::read_to_string(manifest).unwrap();
@@ -169,9 +176,19 @@ fn a_core_that_looks_at_the_clock_is_found() {
 
 /// Every source file of the crate, its path relative to `src`. Files of tests only are left out.
 fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    files.into_iter().filter(|(path, _)| !is_test(path) && path != Path::new("lib.rs")).collect()
+}
+
+/// Whether a file has nothing but tests.
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs")
+}
+
+/// Every Rust file below `root`, by its path relative to that.
+fn files(root: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![root.clone()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -183,11 +200,11 @@ fn sources() -> Vec<(PathBuf, String)> {
         }
     }
     files.sort();
-    files
-        .into_iter()
-        .filter(|path| !path.ends_with("tests.rs") && *path != root.join("lib.rs"))
-        .map(|path| (path.strip_prefix(&root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
-        .collect()
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path.strip_prefix(root).unwrap().to_owned(), text)
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// `a/b.rs` is the module `a::b`.

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,8 @@ use tor_pt::{Phase, Shutdown};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::classic;
 use crate::config::{Config, Limits};
-use crate::descriptors;
 use crate::logging;
+use crate::os;
 use crate::protocol;
 use crate::session;
 use crate::state::{self, StateDir, StateError};
@@ -72,16 +71,22 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
 
 /// Each stream has a connection of its own: no more are taken than there are descriptors for.
 pub(super) fn fit_to_descriptors(limits: &mut Limits) {
-    let most = descriptors::for_streams(descriptors::limit());
+    let most = streams_within(os::descriptor_limit());
     if limits.max_streams > most {
         tracing::warn!(
             "no more than {most} streams are taken at a time, and not {}, because this process may only have {} files open \
              (see `ulimit -n`, and LimitNOFILE of systemd)",
             limits.max_streams,
-            descriptors::limit()
+            os::descriptor_limit()
         );
         limits.max_streams = most;
     }
+}
+
+/// How many streams, each with a connection of its own, fit into `limit` descriptors. Half are left for the accounts, the
+/// state directory, which must be written before anybody is let in, the resolver, and connections that are just being closed.
+fn streams_within(limit: usize) -> usize {
+    (limit / 2).max(1)
 }
 
 /// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
@@ -95,17 +100,11 @@ const OF_RUNTIME: usize = 8;
 /// # Errors
 /// When there are too few file descriptors: without its own, the runtime panics here or there.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    check_descriptors()
+    os::check_spare_descriptors(OF_RUNTIME)
         .and_then(|()| {
             tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
         })
         .context("starting the runtime")
-}
-
-fn check_descriptors() -> io::Result<()> {
-    let spare: io::Result<Vec<_>> =
-        (0..OF_RUNTIME).map(|_| io::stdin().as_fd().try_clone_to_owned()).collect();
-    spare.map(drop)
 }
 
 /// Does `work`, then ends without waiting for what blocks a thread of its own: looking up a name can take minutes.
@@ -248,6 +247,12 @@ pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> any
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_of_the_descriptors_is_left_for_what_is_no_stream() {
+        let streams = [1024, usize::MAX, 1].map(streams_within);
+        assert_eq!(streams, [512, usize::MAX / 2, 1]);
+    }
 
     #[test]
     fn one_stream_keeps_half_of_what_its_session_may_and_no_more() {

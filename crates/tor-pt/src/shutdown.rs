@@ -179,5 +179,5 @@ fn discard_all(mut stdin: impl Read) {
     }
 }
 
-#[cfg(all(test, unix, not(portable_os)))]
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Signals are a process's own, so each test talks to a child: this test binary, told to run
 //! [`a_child_that_reports_its_phases`] alone.
 
+#![cfg(all(unix, not(portable_os)))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead, BufReader, Write};
