@@ -13,7 +13,7 @@ use anyhow::bail;
 use tor_pt::{Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 
 use super::dialer::core_dialer;
-use super::setup::{fit_to_descriptors, run_to_end, runtime};
+use super::setup::{FAREWELL, fit_to_descriptors, run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
@@ -27,8 +27,6 @@ const SYSTEM_CONFIG: &str = "/etc/hexchat-pt/hexchat.toml";
 /// Its name in the state directory.
 const STATE_CONFIG: &str = "hexchat.toml";
 
-/// How long streams may take to end when we have to.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// How long Tor may take to read our last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 

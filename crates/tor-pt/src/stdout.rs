@@ -1,7 +1,7 @@
 //! Standard output: its one writer (pt-spec section 3.3).
 //!
 //! Standard output is a pipe to Tor, and Tor may read it slowly, or never, or close it. So a thread
-//! of its own does the writing and nobody waits for it who does not want to. Protocol lines are queued without
+//! of its own does the writing, and nobody has to wait for it. Protocol lines are queued without
 //! a bound, since there are few of them; `LOG` and `STATUS` lines are dropped when too many wait or
 //! come too fast, and a later line says how many.
 //!
