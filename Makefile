@@ -56,6 +56,8 @@ test: deps lint ## Run everything there is to test, with real chat servers and r
 lint: cargo ## Check the format, the lints and the documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+# As on a system that is not Unix; see src/os.rs.
+	$(CARGO) clippy --workspace --lib --bins --examples --locked -- --cfg portable_os -D warnings
 	$(CARGO) fmt --manifest-path tests/arti/Cargo.toml --check
 	$(CARGO) clippy --all-targets --locked $(arti) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

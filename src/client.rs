@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use safelog::sensitive;
 use tokio::net::TcpStream;
+use tor_pt::Reply;
 
 use crate::accounts::open_accounts;
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
-use crate::pt::Reply;
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream};

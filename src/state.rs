@@ -11,9 +11,8 @@ mod file;
 mod handshakes;
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +25,7 @@ use xmpp_parsers::jid::{BareJid, ResourcePart};
 use self::file::{Contents, open_regular, write_atomically};
 use self::handshakes::Handshakes;
 pub use self::handshakes::Remembered;
+use crate::os;
 
 /// The file with everything that only this program reads.
 const STATE_FILE: &str = "hexchat_state.json";
@@ -269,24 +269,16 @@ pub fn default_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
 /// A directory of our own with mode 0700.
 fn make_private(path: &Path) -> Result<(), StateError> {
     let failed = |action| move |error| StateError::Io { action, path: path.to_owned(), error };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(failed("creating the state directory"))?;
+    os::create_private_dir(path).map_err(failed("creating the state directory"))?;
     let metadata = fs::metadata(path).map_err(failed("inspecting the state directory"))?;
-    if metadata.mode() & 0o1000 != 0 || path.parent().is_none() {
+    if os::is_shared(&metadata) || path.parent().is_none() {
         return Err(StateError::Shared(path.to_owned()));
     }
     // Root could close it to its owner, and would then keep secrets where the owner can open it again.
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
+    if os::is_foreign(&metadata) {
         return Err(StateError::Foreign(path.to_owned()));
     }
-    if metadata.mode() & 0o7777 == 0o700 {
-        return Ok(());
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-        .map_err(failed("closing the state directory to other users"))
+    os::close_dir_to_others(path, &metadata).map_err(failed("closing the state directory to other users"))
 }
 
 /// Locks a directory for as long as the returned file is open; the system unlocks it when the process ends.
@@ -297,7 +289,7 @@ fn lock(directory: &Path) -> Result<File, StateError> {
         move |error| StateError::Io { action, path, error }
     };
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600);
+    options.write(true).create(true).truncate(false);
     let file = open_regular(&mut options, &path).map_err(failed("opening the lock file"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -21,53 +21,39 @@ const MAP: Map = &[
     (
         "cli",
         &[
-            "client",
-            "bridge",
-            "accounts",
-            "relay",
-            "tunnel",
-            "secure",
-            "classic",
-            "protocol",
-            "xmpp",
-            "config",
-            "state",
-            "pt",
-            "logging",
-            "hardening",
-            "descriptors",
+            "client", "bridge", "accounts", "relay", "tunnel", "secure", "classic", "protocol", "xmpp",
+            "config", "state", "logging", "os",
         ],
     ),
-    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "pt"]),
-    (
-        "bridge",
-        &[
-            "accounts",
-            "relay",
-            "tunnel",
-            "protocol",
-            "xmpp",
-            "config",
-            "state",
-            "pt",
-            "logging",
-            "descriptors",
-        ],
-    ),
+    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
+    ("bridge", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "logging", "os"]),
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
     ("carrier", &["classic", "secure", "protocol", "xmpp"]),
     ("secure", &["protocol"]),
     ("classic", &["protocol"]),
-    ("xmpp", &["protocol", "config"]),
+    ("xmpp", &["protocol", "config", "os"]),
     ("protocol", &[]),
-    ("config", &[]),
-    ("state", &[]),
-    ("pt", &[]),
-    ("logging", &[]),
-    ("hardening", &[]),
-    ("descriptors", &[]),
+    ("config", &["os"]),
+    ("state", &["os"]),
+    ("logging", &["os"]),
+    ("os", &[]),
+];
+
+/// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
+const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
+
+/// What only `os` may name, here and in `tor_pt`: it has something in its place on every other system.
+const SYSTEM: &[&str] = &[
+    "std::os::",
+    "rustix",
+    "socket2",
+    "tokio::signal",
+    "cfg(unix",
+    "cfg(windows",
+    "target_os",
+    "portable_os",
 ];
 
 /// The rooms of the secure core, top to bottom, and what each may use of the others.
@@ -207,29 +193,44 @@ fn the_protocol_cores_are_pure() {
 }
 
 #[test]
-fn another_transport_needs_the_pt_module_alone() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plain_transport.rs");
-    let used = used_modules(
-        &["example".to_owned()],
-        &["crate::", "hexchat_pt::"],
-        &code_of(&fs::read_to_string(example).unwrap()),
-    );
-    assert_eq!(used, BTreeSet::from(["pt".to_owned()]));
+fn only_what_is_next_to_tor_knows_its_specification() {
+    for (path, text) in sources() {
+        let may = NEXT_TO_TOR.contains(&module_path(&path)[0].as_str());
+        assert!(may || !code_of(&text).contains("tor_pt::"), "{} uses tor_pt", path.display());
+    }
+}
+
+#[test]
+fn only_the_room_for_it_knows_the_operating_system() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ours = files(&root.join("src"));
+    let of_tor_pt = files(&root.join("crates/tor-pt/src")).into_iter().filter(|(path, _)| !is_test(path));
+    for (path, text) in ours.into_iter().chain(of_tor_pt) {
+        let found: Vec<_> = SYSTEM.iter().filter(|name| text.contains(**name)).collect();
+        assert!(module_path(&path)[0] == "os" || found.is_empty(), "{} names {found:?}", path.display());
+    }
+}
+
+#[test]
+fn tor_pt_needs_nothing_of_this_workspace() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/tor-pt/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    assert!(manifest.contains("[dependencies]") && !manifest.contains("path ="), "{manifest}");
 }
 
 #[test]
 fn a_wrong_import_is_found_however_it_is_written() {
     let wrong = [
-        ("pt/args.rs", "use crate::config::Config;"),
-        ("pt/args.rs", "fn f() { crate::logging::init() }"),
+        ("state/file.rs", "use crate::config::Config;"),
+        ("state/file.rs", "fn f() { crate::logging::init() }"),
         ("classic/link.rs", "use crate::{classic::AccountId, tunnel::Tunnel};"),
         ("classic/link.rs", "use crate::{\n    classic::{AccountId, SetId},\n    xmpp,\n};"),
         ("classic/link.rs", "use super::super::tunnel;"),
         ("classic.rs", "use super::carrier;"),
         ("xmpp.rs", "pub use crate::tunnel::Tunnel;"),
         ("main.rs", "use hexchat_pt::tunnel::Tunnel;"),
-        ("config.rs", "/* crate::pt */ use crate::state::State; // crate::pt"),
-        ("pt/args.rs", "#[cfg(test)]\nmod tests;\nuse crate::config::Config;"),
+        ("config.rs", "/* crate::cli */ use crate::state::State; // crate::cli"),
+        ("state/file.rs", "#[cfg(test)]\nmod tests;\nuse crate::config::Config;"),
     ];
     for (path, text) in wrong {
         assert_eq!(forbidden_imports(Path::new(path), text).len(), 1, "{path}: {text}");
@@ -238,10 +239,10 @@ fn a_wrong_import_is_found_however_it_is_written() {
         ("classic/link.rs", "use super::AccountId; use crate::classic::stanza::Aliases;"),
         ("classic/endpoint/timeouts.rs", "use super::super::link; use super::Endpoint;"),
         ("tunnel.rs", "use crate::{classic::{self, Endpoint}, xmpp};"),
-        ("pt.rs", "//! Unlike [`crate::config`]\n// use crate::config;\nlet text = \"crate::config\";"),
-        ("pt.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::config; }"),
+        ("state.rs", "//! Unlike [`crate::config`]\n// use crate::config;\nlet text = \"crate::config\";"),
+        ("state.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::config; }"),
         ("main.rs", "hexchat_pt::cli::run()"),
-        ("pt.rs", "use other_crate::config;"),
+        ("state.rs", "use other_crate::config;"),
     ];
     for (path, text) in right {
         assert_eq!(forbidden_imports(Path::new(path), text), Vec::<String>::new(), "{path}: {text}");
@@ -256,9 +257,19 @@ fn a_core_that_looks_at_the_clock_is_found() {
 
 /// Every source file of the crate, its path relative to `src`. Files of tests only are left out.
 fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    files.into_iter().filter(|(path, _)| !is_test(path) && path != Path::new("lib.rs")).collect()
+}
+
+/// Whether a file has nothing but tests.
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs")
+}
+
+/// Every Rust file below `root`, by its path relative to that.
+fn files(root: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![root.clone()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -270,11 +281,11 @@ fn sources() -> Vec<(PathBuf, String)> {
         }
     }
     files.sort();
-    files
-        .into_iter()
-        .filter(|path| !path.ends_with("tests.rs") && *path != root.join("lib.rs"))
-        .map(|path| (path.strip_prefix(&root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
-        .collect()
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path.strip_prefix(root).unwrap().to_owned(), text)
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// `a/b.rs` is the module `a::b`.

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::pt;
-use crate::pt::dial::{BadSource, Unresolved};
-use crate::pt::proxy::ProxyError;
+use tor_pt::dial::{BadSource, Unresolved};
+use tor_pt::proxy::ProxyError;
+
 use crate::xmpp::{AccountError, Dialer};
 
 /// Lets accounts reach their servers as Tor says.
-pub(super) fn core_dialer(dialer: pt::Dialer) -> Dialer {
+pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
     Dialer::through(move |host, port| {
         let (dialer, host) = (dialer.clone(), host.to_owned());
         Box::pin(async move { dialer.connect(&host, port).await.map_err(|error| dial_error(&error)) })

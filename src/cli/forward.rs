@@ -14,7 +14,6 @@ use crate::bridge::Target;
 use crate::client::Client;
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::protocol::Address;
-use crate::pt;
 use crate::state::StateDir;
 use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
@@ -64,7 +63,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, arguments, listen, target } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let (pool, events) = AccountPool::with_limits(core_dialer(pt::Dialer::default()), &config.limits);
+    let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
     let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;

@@ -2,19 +2,18 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tor_pt::{Phase, Shutdown};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::{Config, Limits};
-use crate::descriptors;
 use crate::logging;
+use crate::os;
 use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountId;
@@ -69,16 +68,22 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
 
 /// Each stream has a connection of its own: no more are taken than there are descriptors for.
 pub(super) fn fit_to_descriptors(limits: &mut Limits) {
-    let most = descriptors::for_streams(descriptors::limit());
+    let most = streams_within(os::descriptor_limit());
     if limits.max_streams > most {
         tracing::warn!(
             "no more than {most} streams are taken at a time, and not {}, because this process may only have {} files open \
              (see `ulimit -n`, and LimitNOFILE of systemd)",
             limits.max_streams,
-            descriptors::limit()
+            os::descriptor_limit()
         );
         limits.max_streams = most;
     }
+}
+
+/// How many streams, each with a connection of its own, fit into `limit` descriptors. Half are left for the accounts, the
+/// state directory, which must be written before anybody is let in, the resolver, and connections that are just being closed.
+fn streams_within(limit: usize) -> usize {
+    (limit / 2).max(1)
 }
 
 /// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
@@ -92,17 +97,11 @@ const OF_RUNTIME: usize = 8;
 /// # Errors
 /// When there are too few file descriptors: without its own, the runtime panics here or there.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    check_descriptors()
+    os::check_spare_descriptors(OF_RUNTIME)
         .and_then(|()| {
             tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
         })
         .context("starting the runtime")
-}
-
-fn check_descriptors() -> io::Result<()> {
-    let spare: io::Result<Vec<_>> =
-        (0..OF_RUNTIME).map(|_| io::stdin().as_fd().try_clone_to_owned()).collect();
-    spare.map(drop)
 }
 
 /// Does `work`, then ends without waiting for what blocks a thread of its own: looking up a name can take minutes.
@@ -191,16 +190,10 @@ pub(super) async fn until_stopped(
     outcome
 }
 
-/// Waits for SIGINT, SIGTERM or SIGHUP.
+/// Waits for a signal that asks this process to end.
 async fn stopped() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    tokio::select! {
-        _ = hang_up.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let shutdown = Shutdown::by_signals().context("listening for signals")?;
+    shutdown.reached(Phase::Drain).await;
     Ok(())
 }
 
@@ -208,4 +201,15 @@ async fn stopped() -> anyhow::Result<()> {
 pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> anyhow::Error {
     tunnel.all_failed(accounts).await;
     anyhow::anyhow!("there is no account left to log in with")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_descriptors_is_left_for_what_is_no_stream() {
+        let streams = [1024, usize::MAX, 1].map(streams_within);
+        assert_eq!(streams, [512, usize::MAX / 2, 1]);
+    }
 }

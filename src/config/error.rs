@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::os;
+
 /// A configuration or bridge line that cannot be used until somebody changes it; trying again cannot help.
 ///
 /// Displayed on one line: the place, the key, what is expected. Neither [`Display`](fmt::Display) nor
@@ -56,7 +58,7 @@ pub enum Problem {
     #[error("the file cannot be read: {}", in_plain_words(*.0))]
     Unreadable(io::ErrorKind),
     /// The process may open no more files.
-    #[error("the file cannot be opened: {}", io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()))]
+    #[error("the file cannot be opened: {}", os::out_of_descriptors())]
     NoDescriptor,
     /// A path leads to a directory, a pipe or a socket.
     #[error("this is not a regular file")]

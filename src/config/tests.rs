@@ -8,13 +8,13 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::os::testing::set_mode;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const FILE: &str = "/etc/hexchat-pt/hexchat.toml";
@@ -185,7 +185,7 @@ fn a_password_file_gives_its_one_line() {
     let secret = dir.path().join("p");
     for content in ["secret", "secret\n", "secret\r\n"] {
         fs::write(&secret, content).unwrap();
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        set_mode(&secret, 0o600);
         let config = Config::parse(text, &file).unwrap();
         assert_eq!(password(&config.accounts[0]), "secret");
         assert_eq!(config.warnings, []);
@@ -203,7 +203,7 @@ fn a_secret_that_anybody_can_read_is_warned_about() {
     let load = |name: &str, text: &str, mode: u32| {
         let path = dir.path().join(name);
         fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(&path, mode);
         (Config::load(&path).map(|config| config.warnings), path)
     };
     let inline = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use super::StateError;
+use crate::os;
 
 /// The format that this program writes. A field more does not change it; a field that means something else does.
 const VERSION: u64 = 1;
@@ -143,10 +143,9 @@ fn parse_identity(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     <[u8; 32]>::try_from(&bytes[..]).ok().map(Zeroizing::new)
 }
 
-/// Opens a file, and nothing else: a pipe could hold us up for ever.
+/// Opens a file of the owner's alone, and nothing else: neither a pipe nor a device.
 pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = options.custom_flags(nonblocking).open(path)?;
+    let file = os::open_private(options, path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("this is not a regular file")) }
 }
 
@@ -167,7 +166,7 @@ pub(super) fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Re
     let temporary = directory.join(format!("{name}.tmp"));
     let replaced = write_new(&temporary, bytes)
         .and_then(|()| fs::rename(&temporary, &path))
-        .and_then(|()| File::open(directory)?.sync_all());
+        .and_then(|()| os::sync_dir(directory));
     replaced.map_err(|error| StateError::Io { action: "writing", path, error })
 }
 
@@ -177,7 +176,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = os::open_private(OpenOptions::new().write(true).create_new(true), path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

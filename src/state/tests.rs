@@ -5,13 +5,10 @@ use std::collections::HashMap;
 use tempfile::TempDir;
 
 use super::*;
+use crate::os::testing::{mode, set_mode};
 
 fn jid(text: &str) -> BareJid {
     BareJid::new(text).unwrap()
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().mode() & 0o7777
 }
 
 /// A directory whose state file has this text.
@@ -69,7 +66,7 @@ fn a_bridge_needs_a_place_for_its_key() {
 #[test]
 fn the_directory_and_its_files_are_for_the_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(dir.path(), 0o755);
     let state = StateDir::open(dir.path()).unwrap();
     state.resource_for(&jid("a@x.example")).unwrap();
     state.write_file("hexchat_bridgeline.txt", b"text").unwrap();
@@ -83,7 +80,7 @@ fn the_directory_and_its_files_are_for_the_owner_alone() {
 #[test]
 fn a_directory_that_others_share_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    set_mode(dir.path(), 0o1777);
     assert!(matches!(StateDir::open(dir.path()), Err(StateError::Shared(_))));
     assert_eq!(mode(dir.path()), 0o1777);
 }
