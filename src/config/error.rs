@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, and where.
+//! Configuration errors and warnings: a place, a key, and what is expected there.
 
 use std::fmt;
 use std::io;

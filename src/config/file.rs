@@ -17,13 +17,13 @@ use super::limits::Limits;
 use super::value::{check_plaintext, parse_jid, parse_server, parse_tls};
 use super::{AccountConfig, BridgeSettings, Config, Credential};
 
-/// The longest configuration file, in bytes.
+/// The longest configuration file: 1 MiB, many times one with all settings and accounts.
 const MAX_FILE: usize = 1 << 20;
 
-/// The longest password file, in bytes.
+/// The longest password file: 4 KiB, for its one line.
 const MAX_PASSWORD: usize = 4096;
 
-/// The most `[[account]]` sections.
+/// The most `[[account]]` sections: 64, twice the accounts of the largest bridge in `doc/scaling.md`.
 const MAX_ACCOUNTS: usize = 64;
 
 impl Config {

@@ -1,4 +1,4 @@
-//! The keys that can be set, by where.
+//! Names of all settings, by section, and of the arguments of a bridge line.
 
 /// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
 pub(super) const ARGUMENTS: [&str; 7] = ["jid", "key", "psk", "login", "server", "tls", "mode"];

@@ -1,4 +1,4 @@
-//! The grammar of single values, wherever they are written.
+//! Parsers of single values: JIDs, servers, TLS modes, lists, wherever they are written.
 
 use std::net::Ipv6Addr;
 
@@ -16,7 +16,7 @@ pub enum Mode {
     Secure,
 }
 
-/// The most items of a comma-separated list.
+/// The most items of a comma-separated list: 32. A bridge line, the usual place of one, has 510 bytes.
 pub(super) const MAX_ITEMS: usize = 32;
 
 /// Reads every item of a comma-separated list; the error of an item says what it must be.
