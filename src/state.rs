@@ -1,4 +1,4 @@
-//! What is kept between runs: one directory, one process at a time.
+//! State directory: what is kept between runs, for one process at a time.
 //!
 //! [`StateDir::open`] locks the directory and reads `hexchat_state.json`; every change is written at once, to a new
 //! file that then takes the old one's place, so that a crash leaves either the old state or the new one. What a bridge

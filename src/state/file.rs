@@ -1,4 +1,4 @@
-//! The state file: its format, and how it is replaced.
+//! State file: its format, and its replacement as a whole.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use super::{StateError, resource};
 /// The format that this program writes. A field more does not change it; a field that means something else does.
 const VERSION: u64 = 1;
 
-/// The longest state file that is read, in bytes.
+/// The longest file that is read: 16 MiB, twice the longest replay log.
 const MAX_FILE: u64 = 16 << 20;
 
 /// A secret in the file, which has it in base64url without padding.
