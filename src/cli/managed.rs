@@ -1,4 +1,4 @@
-//! Launched by Tor: the pluggable transport specification's managed proxy.
+//! Managed proxy, as the pluggable transport specification has it: launched by Tor.
 
 mod client;
 mod idle;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::dialer::core_dialer;
-use super::setup::{fit_to_descriptors, run_to_end, runtime};
+use super::setup::{FAREWELL, fit_to_descriptors, run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
@@ -27,9 +27,7 @@ const SYSTEM_CONFIG: &str = "/etc/hexchat-pt/hexchat.toml";
 /// Its name in the state directory.
 const STATE_CONFIG: &str = "hexchat.toml";
 
-/// How long streams may take to end when we have to.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// How long Tor may take to read our last lines.
+/// How long Tor may take to read our last lines: 1 second.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What a managed proxy works with.

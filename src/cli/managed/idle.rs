@@ -1,4 +1,4 @@
-//! A child that can do nothing for Tor, and stays: Tor starts one anew that exits, every second, for ever.
+//! Idle child: it can do nothing for Tor and stays, because Tor starts one anew that exits, every second, for ever.
 
 use std::io;
 use std::thread;
@@ -9,7 +9,7 @@ use rustix::process::getppid;
 use super::TRANSPORT;
 use crate::pt::{Launch, Message, Stdout, TransportName};
 
-/// How often to look whether Tor is still there.
+/// How often to look whether Tor is still there: each second.
 const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// What to tell Tor of a fault that can never pass.
