@@ -1,4 +1,4 @@
-//! From what the user configured to accounts of a pool.
+//! Accounts of a pool, opened as the user configured them.
 
 use xmpp_parsers::jid::Jid;
 
