@@ -37,7 +37,7 @@ pub use self::bridge_line::{
 pub use self::error::{ConfigError, Place, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
-pub use self::login::{Login, parse_login, percent_encode};
+pub use self::login::{Login, parse_login};
 pub use self::value::Mode;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
