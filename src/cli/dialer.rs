@@ -1,4 +1,4 @@
-//! How accounts reach their servers, from what Tor demands of outgoing connections.
+//! Dialer of the accounts, made from what Tor demands of outgoing connections.
 
 use std::io;
 

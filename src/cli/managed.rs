@@ -1,4 +1,4 @@
-//! Launched by Tor: the pluggable transport specification's managed proxy.
+//! Managed proxy, as the pluggable transport specification has it: launched by Tor.
 
 mod client;
 mod idle;
@@ -27,7 +27,7 @@ const SYSTEM_CONFIG: &str = "/etc/hexchat-pt/hexchat.toml";
 /// Its name in the state directory.
 const STATE_CONFIG: &str = "hexchat.toml";
 
-/// How long Tor may take to read our last lines.
+/// How long Tor may take to read our last lines: 1 second.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What a managed proxy works with.

@@ -1,4 +1,4 @@
-//! What a bridge needs beside its accounts: its key, its memory of handshakes, the bridge line that it hands out.
+//! Bridge service: the key, the replay log, and the bridge line that is handed out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -14,8 +14,8 @@ use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir, StateError};
 use crate::tunnel::{ClockWasAhead, Notebook, Protocols, bounds};
 use crate::xmpp::{AccountId, StreamManagement};
 
-/// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and where
-/// there are many nobody can list them all.
+/// The most accounts that a bridge line names: 4. Clients are told of others once they are in, and where there are many
+/// nobody can list them all.
 const NAMED: usize = 4;
 
 /// Which protocols a bridge speaks.

@@ -1,4 +1,4 @@
-//! What the commands for a person have in common.
+//! Setup shared by the commands: configuration, runtime, state, limits, signals.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -18,16 +18,16 @@ use crate::state::{self, StateDir, StateError};
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountId;
 
-/// The pause after a connection could not be taken.
+/// The pause after a connection could not be taken: 1 second, in which descriptors can become free.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a process that is ending may hold on to its state directory.
+/// How long a process that is ending may hold on to its state directory: 5 seconds, twice what its end may take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long what is being written to the disk may take when the program ends.
+/// How long what is being written to the disk may take when the program ends: half a second.
 const LAST_WORK: Duration = Duration::from_millis(500);
 
-/// How long streams that are being closed may take when the program ends.
+/// How long streams that are being closed may take when the program ends: 2 seconds.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs one command of a person: `prepare` finds the faults of what was written (exit status 2), `work` does the rest
@@ -86,10 +86,11 @@ fn streams_within(limit: usize) -> usize {
     (limit / 2).max(1)
 }
 
-/// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
+/// Worker threads: 1. Everything passes through several tasks in a row, and waking another thread for each costs more
+/// than it gains.
 const WORKERS: usize = 1;
 
-/// How many file descriptors the runtime takes, its signal handlers and standard input included.
+/// The file descriptors that the runtime takes: 8, its signal handlers and standard input included.
 const OF_RUNTIME: usize = 8;
 
 /// What runs everything else.

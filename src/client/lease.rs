@@ -1,4 +1,4 @@
-//! The use of logins that a request has brought, and their end.
+//! Leases of logins that requests have brought: who uses them, and their end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;

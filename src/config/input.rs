@@ -1,4 +1,4 @@
-//! Reading small files that somebody else wrote: bounded, and never waiting.
+//! Bounded reads of small files that somebody else wrote. They never wait.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,10 +11,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use super::error::Problem;
 use crate::os;
 
-/// The longest file of trust roots, in bytes; a whole system's bundle has a quarter of it.
+/// The longest file of trust roots: 1 MiB, four times the bundle of a whole system.
 const MAX_CERTIFICATES: usize = 1 << 20;
 
-/// More bytes of room than this let the standard library look for the end of a file in its buffer, without growing it.
+/// Room for the end of a file: 64 bytes. With more than 32 free, the standard library finds the end without growing the
+/// buffer, which would leave a copy of what was read behind.
 const END_OF_FILE: usize = 64;
 
 /// A file's text, and whether any user of the machine can read it.

@@ -1,4 +1,4 @@
-//! The user's side, under Tor.
+//! Managed client: SOCKS requests of Tor's become streams.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::state::StateDir;
 use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
-/// How long Tor may take over the SOCKS handshake; it is on the same machine.
+/// How long Tor may take over the SOCKS handshake: 5 seconds, since it is on the same machine.
 const SOCKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(managed: &Managed<'_>) {

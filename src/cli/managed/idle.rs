@@ -1,4 +1,4 @@
-//! A child that can do nothing for Tor, and stays: Tor starts one anew that exits, every second, for ever.
+//! Idle child: it can do nothing for Tor and stays, because Tor starts one anew that exits, every second, for ever.
 
 use tor_pt::{Launch, Message, Stdout, TransportName, shutdown};
 

@@ -1,4 +1,4 @@
-//! The bridge's side, under Tor.
+//! Managed bridge: streams become connections to Tor's ORPort.
 
 use std::sync::Arc;
 use std::time::Duration;
