@@ -39,7 +39,7 @@ impl Endpoint {
             Incoming::Result { iq } => {
                 if let Some((key, path, iq)) = self.answered(now, via, from, iq) {
                     self.with_session(now, key, |session, shared| {
-                        session.handle_result(now, path, iq, shared)
+                        session.handle_result(now, path, iq, shared);
                     });
                 }
             }
