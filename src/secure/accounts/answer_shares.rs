@@ -12,7 +12,7 @@
 //!
 //! What has been read shows in the answers to IQs of ours: whoever answers one was sent it by a server that had read everything
 //! before it. Where nothing of ours is on its way that would show it, somebody whose answers wait is to be asked something
-//! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get no answers.
+//! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get more only after [`UNREAD_PATIENCE`].
 
 mod account;
 #[cfg(test)]

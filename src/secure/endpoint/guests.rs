@@ -30,7 +30,14 @@ impl Endpoint {
         if self.on_hello(now, id, hello) {
             let transmit = Transmit { via, to, stanza: Outgoing::Result { id: block.id } };
             self.shared.accounts.answer_block(now, Answer { client, path: Some(id), transmit }, bytes);
+            self.shed(now);
         }
+    }
+
+    /// A guest is one no more, because its handshake has come.
+    pub(super) fn take_guest(&mut self, id: PathId) -> Option<Path> {
+        self.timers.cancel(TimerKey::Guest(id));
+        self.guests.remove(&id)
     }
 
     /// A guest has closed its bytestream.

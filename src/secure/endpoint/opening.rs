@@ -215,9 +215,12 @@ impl Endpoint {
     ) -> bool {
         let welcome = Welcome { status: Status::Resumed, session, credits: self.shared.config.credits() };
         let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
-        let Some(session) = self.sessions.get_mut(&key) else { return self.cannot_answer(now, id) };
-        let Some(mut path) = self.guests.remove(&id) else { return false };
+        let Some(mut path) = self.take_guest(id) else { return false };
         self.half_open.remove(HalfOpenKey::Guest(id));
+        let Some(session) = self.sessions.get_mut(&key) else {
+            self.shared.forget(now, &path);
+            return false;
+        };
         path.set_client(session.tag());
         self.shared.send_block(now, &mut path, message.into());
         session.handle_path(now, path, &mut self.shared);
@@ -235,7 +238,7 @@ impl Endpoint {
         let session = SessionId::generate(&mut *self.shared.entropy);
         let welcome = Welcome { status: Status::New, session, credits: self.shared.config.credits() };
         let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
-        let Some(mut path) = self.guests.remove(&id) else { return false };
+        let Some(mut path) = self.take_guest(id) else { return false };
         let established =
             Established::new(now, Role::Bridge, (session, keys), request.credits, &mut self.shared);
         let key = SessionKey(self.shared.next_number());

@@ -30,7 +30,8 @@ impl Session {
         let Some(path) = self.paths.get_mut(&id) else { return };
         let (via, client) = (path.via(), path.client());
         if shared.accounts.is_full_of_answers(via, client) {
-            return self.fail_path(now, id, shared);
+            self.fail_path(now, id, shared);
+            return self.settle(now, shared);
         }
         let (is_next, to, bytes) = (path.on_block(now, block.seq), path.peer().clone(), block.data.len());
         if !is_next || !self.take_block(now, id, block.data, shared) {

@@ -22,7 +22,8 @@ const HOARDED: Duration = Duration::from_secs(600);
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Session {
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do. What is due already waits for a path, not for time.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. What is due already waits for a path, not for time, but for
+    /// a path that has stalled or is dead without anybody having noticed.
     pub(crate) fn next_timeout(&self, now: Instant, config: &Config) -> Option<Instant> {
         let established = self.established();
         let own = [
@@ -34,7 +35,7 @@ impl Session {
             self.held_until,
         ];
         let paths = self.paths.values().filter_map(Path::next_timeout);
-        own.into_iter().flatten().chain(paths).filter(|at| *at > now).min()
+        own.into_iter().flatten().filter(|at| *at > now).chain(paths).min()
     }
 
     /// Does everything that is due.
