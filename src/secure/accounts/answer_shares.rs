@@ -84,8 +84,8 @@ impl<C> Default for AnswerShares<C> {
 }
 
 impl<C: Clone + Ord> AnswerShares<C> {
-    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits. It is its
-    /// client's turn at the account or not.
+    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits.
+    /// `is_next` says whether it is its client's turn at the account.
     pub(crate) fn offer(
         &mut self,
         now: Instant,
@@ -107,7 +107,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
         None
     }
 
-    /// So many bytes that no answer asked for went to a client, because of what it did.
+    /// Other bytes than answers went to a client because of what it did.
     pub(crate) fn charge(&mut self, now: Instant, via: AccountId, client: &C, bytes: usize, behind: u64) {
         self.accounts.entry(via).or_default().write(now, client.clone(), bytes, behind);
     }

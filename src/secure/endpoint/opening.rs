@@ -59,7 +59,7 @@ struct Open<'a> {
 }
 
 impl Endpoint {
-    /// Somebody asks for a bytestream; false when he has not proved that he may.
+    /// Somebody asks for a bytestream; false when that is refused.
     pub(super) fn on_open(
         &mut self,
         now: Instant,

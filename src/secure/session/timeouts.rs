@@ -14,8 +14,8 @@ use crate::secure::wire::frame::SessionClose;
 /// A client keeps a session without streams for 60 seconds, in case there is another one soon.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A bridge ends a session that has had no stream for 600 seconds: its client would have done so after [`IDLE_TIMEOUT`], and keeps it
-/// from others.
+/// A bridge ends a session that has had no stream for 600 seconds: its client would have done so after [`IDLE_TIMEOUT`], and one that
+/// does not keeps its place from others.
 const HOARDED: Duration = Duration::from_secs(600);
 
 /// A client may take 30 seconds to show that it has the keys.
