@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 use crate::protocol::AccountId;
 use crate::secure::api::{Outgoing, Transmit};
 use crate::secure::budget::price;
+use crate::secure::client_tag::ClientTag;
 use crate::secure::ids::PathId;
+use crate::secure::path::Path;
 use crate::secure::tuning::UNREAD_PATIENCE;
 use account::{Account, Look};
 
@@ -38,6 +40,20 @@ pub(crate) struct Answer<C> {
     /// The path that it is about, as long as that exists.
     pub(crate) path: Option<PathId>,
     pub(crate) transmit: Transmit,
+}
+
+impl Answer<ClientTag> {
+    /// The empty result to an IQ of the peer of `path`, which is wanted whatever becomes of the path.
+    pub(crate) fn to_peer_of(path: &Path, id: String) -> Self {
+        let stanza = Outgoing::Result { id };
+        let transmit = Transmit { via: path.via(), to: path.peer().clone(), stanza };
+        Self { client: path.client(), path: None, transmit }
+    }
+
+    /// The same to an IQ with a block, which nobody waits for when the path is no more.
+    pub(crate) fn to_block_of(path: &Path, id: String) -> Self {
+        Self { path: Some(path.id()), ..Self::to_peer_of(path, id) }
+    }
 }
 
 impl<C> Answer<C> {
