@@ -7,12 +7,9 @@ mod mock;
 
 use hexchat_pt::xmpp::framer::{Framer, Piece};
 use hexchat_pt::xmpp::swift::Swift;
-use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, Dialer, Step, StreamManagement, manners,
-};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Step, StreamManagement, manners};
 use mock::{MockServer, PATIENCE, Peer};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -180,7 +177,7 @@ fn element(written: &[u8]) -> Element {
 
 /// A connection on which the test says what it likes.
 struct Raw {
-    io: BufStream<TcpStream>,
+    io: BufStream<DuplexStream>,
     framer: Framer,
     /// Whether pings to the server itself are answered.
     pongs: bool,
@@ -239,7 +236,7 @@ struct Client {
 impl Client {
     /// One that is online, and its connection, on which it has said that it is.
     async fn online(server: &MockServer, management: StreamManagement) -> (Self, Raw) {
-        let (pool, events) = AccountPool::new(Dialer::direct());
+        let (pool, events) = AccountPool::new(server.dialer());
         pool.open(server.anonymous(), management);
         let mut client = Self { pool, events };
         let mut raw = Raw::new(server.session(management == StreamManagement::Wanted).await);
@@ -300,10 +297,10 @@ fn kind_of(event: &AccountEvent) -> Kind {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_stanza_ends_a_connection_and_every_request_is_one() {
     for management in BOTH {
-        let server = MockServer::start().await;
+        let server = MockServer::start();
         let (mut client, mut raw) = Client::online(&server, management).await;
         for (what, stanza, kind) in odd_stanzas() {
             raw.say(&stanza).await;
@@ -322,20 +319,20 @@ async fn no_stanza_ends_a_connection_and_every_request_is_one() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_long_id_is_the_id_of_the_answer() {
     let id = "A&lt;".repeat(20_000);
     for management in BOTH {
-        let server = MockServer::start().await;
+        let server = MockServer::start();
         let (_client, mut raw) = Client::online(&server, management).await;
         raw.say(&format!("<iq from='eve@x/r' type='get' id='{id}'><ping xmlns='urn:xmpp:ping'/></iq>")).await;
         assert_eq!(raw.hear().await.attr("id"), Some(&*id.replace("&lt;", "<")), "{management:?}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_odd_stanza_is_counted_so_that_none_comes_again_with_the_next_session() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
     // They would be counted as well.
     raw.pongs = false;
@@ -359,9 +356,9 @@ async fn every_odd_stanza_is_counted_so_that_none_comes_again_with_the_next_sess
     assert_eq!(resume.h, sent);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn odd_stanzas_after_a_resumption_are_read_like_any_others() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
     raw.say("<message from='eve@x/r' type='unheard-of'/>").await;
     raw.ping("before").await;
@@ -377,7 +374,7 @@ async fn odd_stanzas_after_a_resumption_are_read_like_any_others() {
     while raw.hear().await.attr("id") != Some(long.as_str()) {}
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_error_in_a_stanza_is_not_believed_and_a_real_one_is() {
     for management in BOTH {
         for (said, reason) in [
@@ -386,7 +383,7 @@ async fn a_stream_error_in_a_stanza_is_not_believed_and_a_real_one_is() {
             ("</stream:stream>".to_owned(), AccountError::Closed(Step::Session)),
             (format!("{CONFLICT}</stream:stream>"), AccountError::Conflict),
         ] {
-            let server = MockServer::start().await;
+            let server = MockServer::start();
             let (mut client, mut raw) = Client::online(&server, management).await;
             raw.say(&said).await;
             drop(raw);
@@ -395,12 +392,12 @@ async fn a_stream_error_in_a_stanza_is_not_believed_and_a_real_one_is() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_never_ends_is_said_to_be_too_much() {
     let mebibyte = "x".repeat(1 << 20);
     for management in BOTH {
         for begin in ["<", "<message><body>", "<message id='", "</", "<!--", "<message><![CDATA["] {
-            let server = MockServer::start().await;
+            let server = MockServer::start();
             let (mut client, mut raw) = Client::online(&server, management).await;
             let flood = async {
                 raw.say(begin).await;
@@ -416,9 +413,9 @@ async fn what_never_ends_is_said_to_be_too_much() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_account_whose_server_makes_no_sense_says_so_and_begins_a_new_session() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
     raw.say("<unheard-of xmlns='x'/>").await;
     assert_eq!(client.suspended().await, AccountError::Protocol(Step::Session));

@@ -231,7 +231,6 @@ fn escaped(text: &str) -> Cow<'_, str> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::xmpp::Parcel;
     use proptest::prelude::*;
     use xmpp_parsers::iq::Iq;
 
@@ -300,7 +299,7 @@ mod tests {
     }
 
     fn by_the_library(xml: Vec<u8>) -> Iq {
-        match *Parcel::Written(xml.into()).into_stanza().unwrap() {
+        match reader::parse(&xml).unwrap() {
             Stanza::Iq(iq) => iq,
             other => panic!("{other:?}"),
         }
