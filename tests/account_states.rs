@@ -361,6 +361,28 @@ async fn a_long_queue_drains_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_whose_events_nobody_takes_sends_all_the_same() {
+    const COUNT: u64 = 3000;
+    for management in [StreamManagement::Wanted, StreamManagement::Unwanted] {
+        let server = MockServer::start();
+        let mut client = Client::open_with(&server, server.anonymous(), management);
+        let mut peer = server.session(management == StreamManagement::Wanted).await;
+        client.online().await;
+        peer.presence().await;
+        for tag in 0..COUNT {
+            client.send(tag);
+            assert_eq!(peer.text().await, tag.to_string());
+            if management == StreamManagement::Wanted {
+                peer.ack(2 + u32::try_from(tag).unwrap()).await;
+            }
+        }
+        for tag in 0..COUNT {
+            assert_eq!(client.fate().await, Ok(tag));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_final_and_tried_once() {
     let server = MockServer::start();
     let mut client = Client::open_with(&server, server.with_password(), StreamManagement::Wanted);

@@ -182,18 +182,17 @@ impl Account {
             }
             let congested = mailbox.reports.is_congested();
             let wanted = Wanted {
+                events: !congested,
                 room: self.link.is_up() && self.outbox.has_due(now()),
                 relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
-            // An attempt brings nothing that somebody else could fill the queue with.
-            let may_go_on = !congested || self.link.connection().is_none();
             tokio::select! {
                 _ = mailbox.commands.recv_many(&mut batch, COMMANDS) => {
                     if let Some(end) = self.obey(&mut batch) {
                         return end;
                     }
                 }
-                progress = self.link.progress(wanted), if may_go_on => match progress {
+                progress = self.link.progress(wanted) => match progress {
                     Progress::Attempted(result) => {
                         if let Err(error) = self.on_attempted(result, &mut mailbox.reports) {
                             return End::Failed(error);
@@ -251,7 +250,7 @@ impl Account {
     async fn say_goodbye(&mut self) {
         self.hand_over();
         while self.outbox.has_due(now()) {
-            let wanted = Wanted { room: true, relief: None };
+            let wanted = Wanted { events: true, room: true, relief: None };
             if let Progress::Attempted(_) | Progress::Turn(Turn::Event(Event::Closed(_) | Event::Unproven)) =
                 self.link.progress(wanted).await
             {

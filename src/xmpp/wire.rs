@@ -26,9 +26,11 @@ pub(super) struct Wire {
     alarm: Pin<Box<Sleep>>,
 }
 
-/// What is waited for beside events.
+/// What is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
+    /// What happens. If not, nothing is read, and what there is to write is written all the same.
+    pub(super) events: bool,
     /// That everything is written.
     pub(super) room: bool,
     /// That this backlog is short.
@@ -69,7 +71,9 @@ impl Wire {
                 while !self.connection.is_closed() && self.poll_read(cx).is_ready() {}
                 self.connection.handle_end(now(), AccountError::io(Step::Session, error));
             }
-            if let Some(event) = self.connection.poll_event(now()) {
+            if wanted.events
+                && let Some(event) = self.connection.poll_event(now())
+            {
                 return Poll::Ready(Turn::Event(event));
             }
             let is_written = matches!(written, Poll::Ready(Ok(())));
@@ -80,7 +84,7 @@ impl Wire {
             if wanted.room && is_written || wanted.relief.is_some_and(Gauge::is_short) {
                 return Poll::Ready(Turn::Room);
             }
-            if self.poll_read(cx).is_pending() && self.poll_alarm(cx).is_pending() {
+            if !wanted.events || self.poll_read(cx).is_pending() && self.poll_alarm(cx).is_pending() {
                 return Poll::Pending;
             }
         }
