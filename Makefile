@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo bench bench-quick bench-compare bench-readme bench-core scale siege test lint deps demo-deps cargo clean
+.PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -34,8 +34,8 @@ bench-compare: deps build ## Measure beside an older executable, OLD=..., in tur
 	@test -x "$(OLD)" || { echo "Say which: make bench-compare OLD=path/of/hexchat-pt" >&2; exit 2; }
 	@$(bench) compare "$(OLD)" "$$($(target))/release/hexchat-pt" 10
 
-bench-readme: cargo ## Put what `make bench` found into README.md
-	@$(bench) readme bench/results.json README.md
+bench-doc: cargo ## Put what `make bench` found into README.md and doc/performance.md
+	@$(bench) doc bench/results.json README.md doc/performance.md
 
 bench-core: cargo ## Measure the cores and codecs alone: time and allocations of a block (minutes)
 	$(CARGO) bench --package hexchat-core-bench --locked
@@ -56,6 +56,8 @@ test: deps lint ## Run everything there is to test, with real chat servers and r
 lint: cargo ## Check the format, the lints and the documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+# As on a system that is not Unix; see src/os.rs.
+	$(CARGO) clippy --workspace --lib --bins --examples --locked -- --cfg portable_os -D warnings
 	$(CARGO) fmt --manifest-path tests/arti/Cargo.toml --check
 	$(CARGO) clippy --all-targets --locked $(arti) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

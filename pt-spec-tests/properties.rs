@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hexchat_pt::pt::{Message, Severity, SmethodArgs, Status, Stdout, TransportName};
 use proptest::prelude::*;
+use tor_pt::{Message, Severity, SmethodArgs, Status, Stdout, TransportName};
 
 use crate::parents::{self, Asked, Pairs, arti, c_tor};
 
@@ -126,7 +126,7 @@ proptest! {
             }
         });
         stdout.send(Message::CmethodsDone);
-        prop_assert!(stdout.flush(Duration::from_secs(10)));
+        prop_assert!(stdout.blocking_flush(Duration::from_secs(10)));
         let bytes = written.0.lock().unwrap().clone();
         let asked = Asked { transports: vec!["hexchat".to_owned()], server: false, proxy: false };
         prop_assert_eq!(parents::read_all(&asked, &bytes), Ok(()));

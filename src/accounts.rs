@@ -1,4 +1,4 @@
-//! From what the user configured to accounts of a pool.
+//! Accounts of a pool, opened as the user configured them.
 
 use xmpp_parsers::jid::Jid;
 
@@ -6,7 +6,7 @@ use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
 use crate::xmpp::{AccountId, AccountPool, StreamManagement};
 
-/// Opens accounts. Each without a resource gets the one that is kept for it, so that peers know it again after a
+/// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a
 /// restart; equal ones share a connection. Only the classic protocol has a use for stream management.
 pub(crate) fn open_accounts(
     pool: &AccountPool,
@@ -17,7 +17,7 @@ pub(crate) fn open_accounts(
     accounts.iter().map(|account| pool.open(with_resource(account, state), management)).collect()
 }
 
-/// The account, with the resource that is kept for it if it has none of its own.
+/// The account, with the resource that the state has for it if it has none of its own.
 pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> AccountConfig {
     let mut account = account.clone();
     // An anonymous login has no name to keep a resource for.

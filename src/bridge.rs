@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tor_pt::TransportName;
+use tor_pt::extor::ExtOrError;
 
 use crate::config::Limits;
-use crate::descriptors;
 use crate::logging::{PAUSE, Repeats};
+use crate::os;
 use crate::protocol::Address;
-use crate::pt::extor::ExtOrError;
-use crate::pt::{self, TransportName};
 use crate::relay::relay;
 use crate::tunnel::{Incoming, Tunnel};
 
@@ -25,7 +25,7 @@ pub enum Destination {
     /// To Tor, whatever the peer asks for.
     Tor {
         /// Which port of Tor's, and how.
-        port: pt::Destination,
+        port: tor_pt::Destination,
         /// Under which name the connections are counted.
         transport: TransportName,
         /// How long connecting may take.
@@ -175,7 +175,8 @@ impl Destination {
 
     async fn connect(&self, asked: &Address) -> Result<TcpStream, DialError> {
         match self {
-            Self::Tor { port, transport, timeout } => Ok(port.connect(transport, *timeout).await?),
+            // A chat server shows no client's address.
+            Self::Tor { port, transport, timeout } => Ok(port.connect(transport, None, *timeout).await?),
             Self::Allowed(targets) => {
                 let target =
                     targets.iter().find(|target| target.matches(asked)).ok_or(DialError::NotAllowed)?;
@@ -205,7 +206,7 @@ enum DialError {
 fn of_tor(error: &ExtOrError) -> String {
     match error {
         ExtOrError::OrPort(cause) | ExtOrError::ExtOrPort(cause) | ExtOrError::CookieFile(cause)
-            if descriptors::are_exhausted(cause) =>
+            if os::is_out_of_descriptors(cause) =>
         {
             in_plain_words(cause)
         }
@@ -215,7 +216,7 @@ fn of_tor(error: &ExtOrError) -> String {
 
 /// Without addresses, which the text of an error can have.
 fn in_plain_words(error: &io::Error) -> String {
-    if descriptors::are_exhausted(error) {
+    if os::is_out_of_descriptors(error) {
         "this process may open no more files and sockets".to_owned()
     } else {
         error.kind().to_string()
@@ -240,11 +241,10 @@ mod tests {
 
     #[test]
     fn a_dial_that_fails_for_want_of_descriptors_says_so() {
-        let error = |errno: rustix::io::Errno| {
-            DialError::from(io::Error::from_raw_os_error(errno.raw_os_error())).to_string()
-        };
-        assert!(error(rustix::io::Errno::MFILE).ends_with("no more files and sockets"));
-        assert_eq!(error(rustix::io::Errno::CONNREFUSED), "cannot reach its target: connection refused");
+        let error = |error: io::Error| DialError::from(error).to_string();
+        assert!(error(os::out_of_descriptors()).ends_with("no more files and sockets"));
+        let refused = io::ErrorKind::ConnectionRefused.into();
+        assert_eq!(error(refused), "cannot reach its target: connection refused");
     }
 
     #[test]

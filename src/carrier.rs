@@ -1,4 +1,4 @@
-//! What the protocol cores want sent, as stanzas, and what comes in, as the core that it is for understands it. Pure.
+//! Carrier: what the protocol cores want sent, as stanzas, and what comes in, as the core that it is for understands it. Pure.
 
 mod classic;
 mod ibb;
@@ -11,7 +11,7 @@ use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::classic::{self as classic_core, SetId};
-use crate::session;
+use crate::secure;
 use crate::xmpp::Parcel;
 use crate::xmpp::swift::Swift;
 use ids::Ids;
@@ -38,7 +38,7 @@ pub enum Received {
         /// Who sent it.
         from: FullJid,
         /// What it is.
-        incoming: session::Incoming,
+        incoming: secure::Incoming,
     },
     /// A request that is not of a protocol of ours; it only shows that `from` is alive, and wants the
     /// ordinary answer.
@@ -64,7 +64,7 @@ impl Carrier {
     }
 
     /// The stanza for what the secure core wants sent.
-    pub fn secure(&self, transmit: session::Transmit) -> Parcel {
+    pub fn secure(&self, transmit: secure::Transmit) -> Parcel {
         ibb::parcel(transmit)
     }
 
@@ -143,11 +143,11 @@ impl Carrier {
 }
 
 /// A secure peer has a resource: whoever has none was not asked.
-fn receive_secure_answer(from: Jid, iq: session::IqId, payload: &IqPayload) -> Received {
+fn receive_secure_answer(from: Jid, iq: secure::IqId, payload: &IqPayload) -> Received {
     let incoming = match payload {
-        IqPayload::Result(_) => session::Incoming::Result { iq },
-        IqPayload::Error(error) if classic::is_nobody_there(error) => session::Incoming::Undelivered { iq },
-        _ => session::Incoming::Error { iq },
+        IqPayload::Result(_) => secure::Incoming::Result { iq },
+        IqPayload::Error(error) if classic::is_nobody_there(error) => secure::Incoming::Undelivered { iq },
+        _ => secure::Incoming::Error { iq },
     };
     from.try_into_full().map_or(Received::Nothing, |from| Received::Secure { from, incoming })
 }

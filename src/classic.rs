@@ -4,14 +4,24 @@
 //! has no socket, clock, task, channel or randomness: time and events are handed in, and what is to be
 //! done about them is polled out. A driver turns the crank:
 //!
-//! 1. hand in what happened: [`Endpoint::handle_account`], [`Endpoint::handle_stanza`],
-//!    [`Endpoint::handle_server_ack`], [`Endpoint::handle_timeout`];
-//! 2. pass on what the applications want: [`Endpoint::connect`], [`Endpoint::accept`],
-//!    [`Endpoint::refuse`], [`Endpoint::write`], [`Endpoint::read`], [`Endpoint::finish`],
-//!    [`Endpoint::release`];
+//! 1. hand in what happened: [`Core::handle_account`], [`Endpoint::handle_stanza`],
+//!    [`Endpoint::handle_server_ack`], [`Core::handle_timeout`];
+//! 2. pass on what the applications want: [`Endpoint::connect`], [`Core::accept`], [`Core::write`],
+//!    [`Core::read`], [`Core::finish`], [`Core::release`];
 //! 3. send every [`Transmit`] of [`Endpoint::poll_transmit`];
-//! 4. tell the applications every [`Event`] of [`Endpoint::poll_event`];
-//! 5. sleep until something happens or [`Endpoint::poll_timeout`] has passed.
+//! 4. tell the applications every [`Event`] of [`Core::poll_event`];
+//! 5. sleep until something happens or [`Core::poll_timeout`] has passed.
+//!
+//! [`Core`]: crate::protocol::Core
+//! [`Core::handle_account`]: crate::protocol::Core::handle_account
+//! [`Core::handle_timeout`]: crate::protocol::Core::handle_timeout
+//! [`Core::accept`]: crate::protocol::Core::accept
+//! [`Core::write`]: crate::protocol::Core::write
+//! [`Core::read`]: crate::protocol::Core::read
+//! [`Core::finish`]: crate::protocol::Core::finish
+//! [`Core::release`]: crate::protocol::Core::release
+//! [`Core::poll_event`]: crate::protocol::Core::poll_event
+//! [`Core::poll_timeout`]: crate::protocol::Core::poll_timeout
 //!
 //! What goes beyond the protocol document, and never disturbs a peer that knows only the document:
 //! every set of a known connection is answered with an empty result; late answers are the flow
@@ -35,7 +45,7 @@ use std::time::Duration;
 
 use xmpp_parsers::jid::{FullJid, Jid};
 
-use crate::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
+use crate::protocol::{AccountId, Address, CloseReason, Event, StreamId};
 pub use endpoint::Endpoint;
 pub use stanza::{Aliases, Header, Payload};
 
@@ -43,7 +53,7 @@ pub use stanza::{Aliases, Header, Payload};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetId(pub u64);
 
-/// Bounds and timeouts.
+/// Bounds and timeouts. `[limits]` has their defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The accounts on which connects from outside are considered, each the peer's way to all of them.
@@ -63,21 +73,6 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// A peer from which nothing has come for this long is dead.
     pub silence_timeout: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            accept_on: Vec::new(),
-            max_streams: 4096,
-            max_streams_per_peer: 1024,
-            max_half_open: 256,
-            send_buffer: 256 * 1024,
-            receive_buffer: 256 * 1024,
-            connect_timeout: Duration::from_secs(30),
-            silence_timeout: Duration::from_secs(50),
-        }
-    }
 }
 
 /// A stanza that came in.

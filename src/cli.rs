@@ -136,9 +136,9 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&hide_values(error)),
     };
     // A process that may dump core works as well; there is nobody to tell yet.
-    let _ = crate::hardening::disable_core_dumps();
+    let _ = crate::os::disable_core_dumps();
     // Fewer descriptors are enough for fewer streams.
-    let _ = crate::descriptors::raise_limit();
+    let _ = crate::os::raise_descriptor_limit();
     let status = match cli.command {
         None => managed::run(&cli.options),
         Some(Command::Forward(command)) => forward::run(&cli.options, command),

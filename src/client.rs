@@ -1,34 +1,34 @@
 //! The user's side: a bridge line and a TCP connection become a stream.
 
 mod lease;
+mod log_once;
 mod logins;
-mod said;
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use safelog::sensitive;
 use tokio::net::TcpStream;
+use tor_pt::Reply;
 
 use crate::accounts::open_accounts;
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
-use crate::pt::Reply;
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream};
 use crate::xmpp::{AccountError, AccountId, StreamManagement};
 use lease::{Keeper, Lease};
+pub use log_once::BridgeNumber;
+use log_once::LogOnce;
 pub use logins::LoginLimits;
-pub use said::BridgeNumber;
-use said::Said;
 
 /// Connects to bridges.
 pub struct Client {
     tunnel: Tunnel,
     config: Config,
     state: StateDir,
-    said: Mutex<Said>,
+    log_once: Mutex<LogOnce>,
     keeper: Arc<Keeper>,
 }
 
@@ -121,12 +121,12 @@ impl Client {
     /// The same, with other bounds for the logins that only requests bring.
     pub fn with_login_limits(tunnel: Tunnel, config: Config, state: StateDir, limits: LoginLimits) -> Self {
         let keeper = Keeper::start(tunnel.clone(), limits);
-        Self { tunnel, config, state, said: Mutex::default(), keeper }
+        Self { tunnel, config, state, log_once: Mutex::default(), keeper }
     }
 
     /// Which bridge these arguments of a bridge line are for, to say in the log.
     pub fn number<K: Hash, V: Hash>(&self, arguments: &[(K, V)]) -> Option<BridgeNumber> {
-        self.said().number(arguments)
+        self.log_once().number(arguments)
     }
 
     /// What the arguments of a bridge line mean.
@@ -150,7 +150,7 @@ impl Client {
     fn introduce(&self, number: Option<BridgeNumber>, bridge: &BridgeConfig) {
         let peers: Vec<_> = bridge.peers.iter().map(|peer| peer.as_str()).collect();
         let Some(number) = number else { return };
-        if self.said().is_news(Some(number), "bridge line") {
+        if self.log_once().is_news(Some(number), "bridge line") {
             tracing::debug!("{number} is reached at {}", sensitive(peers.join(",")));
         }
     }
@@ -158,7 +158,7 @@ impl Client {
     /// Warns of something that will come up with every connection to this bridge, or to any: Tor tries again several
     /// times a second.
     pub fn warn_once(&self, about: Option<BridgeNumber>, text: &str) {
-        let is_news = self.said().is_news(about, text);
+        let is_news = self.log_once().is_news(about, text);
         let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
         if is_news {
             tracing::warn!("{text}");
@@ -169,11 +169,11 @@ impl Client {
 
     /// Something worked: its faults are news again.
     pub fn recovered(&self, bridge: Option<BridgeNumber>) {
-        self.said().recovered(bridge);
+        self.log_once().recovered(bridge);
     }
 
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn log_once(&self) -> MutexGuard<'_, LogOnce> {
+        self.log_once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Logs in to what the bridge needs, for good; [`connect`](Self::connect) does it too, for as long as it takes.

@@ -24,7 +24,7 @@ mod tests;
 mod value;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -37,7 +37,7 @@ pub use self::bridge_line::{
 pub use self::error::{ConfigError, Place, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
-pub use self::login::{Login, parse_login, percent_encode};
+pub use self::login::{Login, parse_login};
 pub use self::value::Mode;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
@@ -51,8 +51,6 @@ pub struct Config {
     pub bridge: BridgeSettings,
     /// The `[limits]` section.
     pub limits: Limits,
-    /// `[metrics] listen`: where to serve Prometheus metrics; always a loopback address.
-    pub metrics_listen: Option<SocketAddr>,
     /// What the user should know and that stops nothing.
     pub warnings: Vec<Warning>,
 }

@@ -1,6 +1,7 @@
 //! Reach Tor through a chat server.
 //!
-//! The map of the house, top to bottom; imports point downwards only (`tests/layering.rs` checks it):
+//! The map of the house, top to bottom; imports point downwards only (`tests/layering.rs` checks it). The child's half of
+//! Tor's pluggable transport specification is a crate of its own, [`tor_pt`].
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -8,15 +9,14 @@
 //! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | [`relay`] | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
-//! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
-//! | [`session`] | the secure protocol, as pure |
-//! | [`protocol`] | the words between a protocol core and its driver, whichever protocol it is |
 //! | [`carrier`] | what a core wants sent, as stanzas, and back |
+//! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
+//! | [`secure`] | the secure protocol, as pure |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
+//! | [`protocol`] | what both cores can do, and the words between a core and its driver |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
-//! | [`pt`] | Tor's side of the pluggable transport specification; uses nothing else of this crate |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
-//! | [`hardening`], [`descriptors`] | no core dumps; how many files and sockets may be open |
+//! | [`os`] | what differs between systems: modes of files, descriptors, core dumps, options of sockets |
 
 mod accounts;
 pub mod bridge;
@@ -25,13 +25,11 @@ pub mod classic;
 pub mod cli;
 pub mod client;
 pub mod config;
-pub mod descriptors;
-pub mod hardening;
 pub mod logging;
+pub mod os;
 pub mod protocol;
-pub mod pt;
 pub mod relay;
-pub mod session;
+pub mod secure;
 pub mod state;
 pub mod tunnel;
 pub mod xmpp;

@@ -22,9 +22,8 @@ mod repeats;
 mod timestamp;
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -33,6 +32,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::layer::LineLayer;
 pub use self::repeats::{PAUSE, Repeats};
+use crate::os;
 
 /// How much an event matters, in Tor's words (pt-spec section 3.3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,14 +105,8 @@ fn subscriber(options: Options) -> impl Subscriber + Send + Sync {
 
 /// Opens a file to append to, and closes it to other users.
 fn open(path: &Path) -> io::Result<File> {
-    // Without O_NONBLOCK, a pipe that nobody reads would hold up the start for ever.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file =
-        OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(nonblocking).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    }
+    let file = os::open_private(OpenOptions::new().append(true).create(true), path)?;
+    os::close_to_others(&file)?;
     Ok(file)
 }
 

@@ -1,5 +1,6 @@
-//! What a protocol core and its driver say to each other, whichever protocol it is.
+//! Vocabulary: what a protocol core and its driver say to each other, whichever protocol it is.
 
+mod core;
 mod records;
 pub(crate) mod timers;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use xmpp_parsers::jid::FullJid;
 
+pub use self::core::Core;
 pub(crate) use records::{break_interval, filling};
 
 /// Longer host names and addresses do not exist (RFC 1035 section 2.3.4).
@@ -14,7 +16,7 @@ const MAX_HOST_LENGTH: usize = 255;
 /// The 2013 program accepts no more digits in a port.
 const MAX_PORT_LENGTH: usize = 6;
 
-/// One of our accounts. The numbers are the driver's.
+/// One of our accounts. The pool of accounts counts them from 1 and never uses a number twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub u64);
 

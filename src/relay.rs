@@ -1,4 +1,4 @@
-//! Carries bytes between a TCP connection and a stream until both are closed.
+//! Relay between a TCP connection and a stream, until both are closed.
 
 use std::io;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::net::TcpStream;
 
 use crate::tunnel::TunnelStream;
 
-/// How much is read from the TCP connection at a time, in bytes.
+/// The most that is read from the TCP connection at a time: 32 KiB, which each stream that carries something has in memory.
 const BUFFER: usize = 32 * 1024;
 
-/// How long the application may take to close its end after it has seen ours closed. Closing a socket
-/// with unread bytes in it resets the connection, and a reset can overtake the last data.
+/// How long the application may take to close its end after it has seen ours closed: 5 seconds. Closing a socket with
+/// unread bytes in it resets the connection, and a reset can overtake the last data.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Relays until the stream is closed. What breaks on one side is passed on as a break to the other.

@@ -1,4 +1,4 @@
-//! What is kept between runs: one directory, one process at a time.
+//! State directory: what is kept between runs, for one process at a time.
 //!
 //! [`StateDir::open`] locks the directory and reads `hexchat_state.json`; every change is written at once, to a new
 //! file that then takes the old one's place, so that a crash leaves either the old state or the new one. What a bridge
@@ -9,23 +9,21 @@
 
 mod file;
 mod handshakes;
+mod resource;
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use self::file::{Contents, open_regular, write_atomically};
 use self::handshakes::Handshakes;
 pub use self::handshakes::Remembered;
+use crate::os;
 
 /// The file with everything that only this program reads.
 const STATE_FILE: &str = "hexchat_state.json";
@@ -35,9 +33,6 @@ pub const BRIDGE_LINE_FILE: &str = "hexchat_bridgeline.txt";
 
 /// An empty file that the process which uses the directory holds locked.
 const LOCK_FILE: &str = "hexchat_state.lock";
-
-/// Random bytes of a resource: 12 characters, and 72 bits that nobody guesses.
-const RESOURCE_BYTES: usize = 9;
 
 /// The state of this process, kept in a directory or in memory only.
 #[derive(Debug)]
@@ -134,9 +129,14 @@ impl StateDir {
     }
 
     /// As [`StateDir::open`], but in memory when that fails: for a client, which needs nothing from its last run.
+    ///
+    /// Whoever finds a client's state must not learn its accounts from it. The list of them that earlier versions kept
+    /// is left out of the next file, unless the directory is also a bridge's.
     #[must_use]
     pub fn open_or_ephemeral(path: Option<&Path>) -> Self {
-        path.ok_or(StateError::Nowhere).and_then(Self::open).unwrap_or_else(Self::ephemeral)
+        let state = path.ok_or(StateError::Nowhere).and_then(Self::open).unwrap_or_else(Self::ephemeral);
+        state.contents().forget_accounts_of_client();
+        state
     }
 
     /// A state that ends with the process.
@@ -163,13 +163,14 @@ impl StateDir {
         }
     }
 
-    /// The resource of an account that was configured without one: made once, at random, and kept.
+    /// The resource of an account that was configured without one, always the same: derived from the bare JID and a
+    /// secret that is made once, at random, and kept. Where an earlier version has listed another one, that one stays.
     ///
     /// # Errors
-    /// When a new resource cannot be written to the directory. The same one is tried again at the next call, and stays
-    /// the answer as long as the process lives.
+    /// When a new secret cannot be written to the directory. The same one is tried again at the next call, and gives
+    /// the answers as long as the process lives.
     pub fn resource_for(&self, account: &BareJid) -> Result<ResourcePart, StateError> {
-        self.change(|contents| contents.resource_or_insert_with(account, random_resource))
+        self.change(|contents| contents.resource(account, random_secret))
     }
 
     /// The secret key of a bridge (X25519): made once, at random, and kept.
@@ -179,7 +180,7 @@ impl StateDir {
     /// next start would be of no use.
     pub fn identity(&self) -> Result<Zeroizing<[u8; 32]>, StateError> {
         self.path().ok_or(StateError::NotKept)?;
-        self.change(|contents| contents.identity_or_insert_with(|| Zeroizing::new(rand::random())))
+        self.change(|contents| contents.identity_or_insert_with(random_secret))
     }
 
     /// Takes a handshake in: when this returns [`Remembered::New`], it is on the disk. Waits for the disk.
@@ -269,24 +270,16 @@ pub fn default_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
 /// A directory of our own with mode 0700.
 fn make_private(path: &Path) -> Result<(), StateError> {
     let failed = |action| move |error| StateError::Io { action, path: path.to_owned(), error };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(failed("creating the state directory"))?;
+    os::create_private_dir(path).map_err(failed("creating the state directory"))?;
     let metadata = fs::metadata(path).map_err(failed("inspecting the state directory"))?;
-    if metadata.mode() & 0o1000 != 0 || path.parent().is_none() {
+    if os::is_shared(&metadata) || path.parent().is_none() {
         return Err(StateError::Shared(path.to_owned()));
     }
     // Root could close it to its owner, and would then keep secrets where the owner can open it again.
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
+    if os::is_foreign(&metadata) {
         return Err(StateError::Foreign(path.to_owned()));
     }
-    if metadata.mode() & 0o7777 == 0o700 {
-        return Ok(());
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-        .map_err(failed("closing the state directory to other users"))
+    os::close_dir_to_others(path, &metadata).map_err(failed("closing the state directory to other users"))
 }
 
 /// Locks a directory for as long as the returned file is open; the system unlocks it when the process ends.
@@ -297,7 +290,7 @@ fn lock(directory: &Path) -> Result<File, StateError> {
         move |error| StateError::Io { action, path, error }
     };
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600);
+    options.write(true).create(true).truncate(false);
     let file = open_regular(&mut options, &path).map_err(failed("opening the lock file"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -306,10 +299,8 @@ fn lock(directory: &Path) -> Result<File, StateError> {
     }
 }
 
-fn random_resource() -> ResourcePart {
-    let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; RESOURCE_BYTES]>());
-    #[expect(clippy::expect_used, reason = "base64url is ASCII that no profile changes")]
-    ResourcePart::from_str(&text).expect("a resource")
+fn random_secret() -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(rand::random())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! for what time brings.
 
 mod announce;
+pub mod bounds;
 mod contacts;
 mod cores;
 mod driver;
@@ -24,11 +25,11 @@ use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Carrier;
-use crate::protocol::{self, Address, CloseReason, Event};
-use crate::session::Bridge;
+use crate::protocol::{AccountChange, Address, CloseReason, Event};
+use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
-use crate::{classic, session};
+use crate::{classic, secure};
 use announce::Announcer;
 use contacts::LastPresences;
 use cores::{Cores, StreamKey};
@@ -46,9 +47,9 @@ pub struct Protocols {
     /// The protocol document's.
     pub classic: classic::Config,
     /// The secure one.
-    pub secure: session::Config,
+    pub secure: secure::Config,
     /// What a bridge needs to let clients of the secure protocol in, and where it writes down whom it has let in.
-    pub service: Option<(session::Service, Notebook)>,
+    pub service: Option<(secure::Service, Notebook)>,
 }
 
 /// All streams over a pool of accounts. Clones share everything.
@@ -74,14 +75,14 @@ pub enum ConnectError {
 /// A bridge of the secure protocol, and where it is reached.
 #[derive(Clone, Debug)]
 pub struct SecureBridge {
-    line: session::BridgeLine,
+    line: secure::BridgeLine,
     peers: BTreeSet<FullJid>,
 }
 
 impl SecureBridge {
     /// The bridge with this public key, and this secret if it is a private one, that is reached at `peers`.
     pub fn new(key: [u8; 32], psk: Option<[u8; 32]>, peers: impl IntoIterator<Item = FullJid>) -> Self {
-        Self { line: session::BridgeLine::new(key, psk), peers: peers.into_iter().collect() }
+        Self { line: secure::BridgeLine::new(key, psk), peers: peers.into_iter().collect() }
     }
 }
 
@@ -104,7 +105,7 @@ struct Shared {
     /// An account has failed for good, and the log says so.
     failed: Notify,
     /// To whoever writes accepted handshakes down.
-    mementos: mpsc::UnboundedSender<session::Memento>,
+    mementos: mpsc::UnboundedSender<secure::Memento>,
 }
 
 /// What the mutex protects.
@@ -143,7 +144,7 @@ impl Tunnel {
         let (mementos, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
-            secure: session::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
+            secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(cores)),
@@ -176,11 +177,8 @@ impl Tunnel {
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
-        let bridge = Bridge {
-            line: bridge.line.clone(),
-            peers: bridge.peers.clone(),
-            accounts: accounts.iter().map(|id| core_id(*id)).collect(),
-        };
+        let bridge =
+            Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts: accounts.to_vec() };
         let id = self.shared.with(|state, now| state.cores.secure.connect(now, &bridge, target))?;
         let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id));
         match tokio::time::timeout_at(deadline, stream.connected()).await {
@@ -224,9 +222,8 @@ impl Tunnel {
         local: &Address,
         remote: &Address,
     ) -> Result<TunnelStream, CloseReason> {
-        let accounts: Vec<_> = accounts.iter().map(|id| core_id(*id)).collect();
         let id = self.shared.with(|state, now| {
-            state.cores.classic.connect(now, &accounts, peer.clone(), local.clone(), remote.clone())
+            state.cores.classic.connect(now, accounts, peer.clone(), local.clone(), remote.clone())
         })?;
         let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
         stream.connected().await?;
@@ -287,7 +284,7 @@ impl Tunnel {
     pub fn close_account(&self, id: AccountId) {
         self.shared.pool.close(id);
         self.shared.with(|state, now| {
-            state.cores.handle_account(now, core_id(id), protocol::AccountChange::Gone);
+            state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
             state.last_presences.remove(&id);
         });
@@ -387,7 +384,7 @@ impl Shared {
     /// Drains the core: stanzas to the accounts, events to whoever waits for them.
     fn turn(&self, state: &mut State, now: Instant) {
         while let Some(transmit) = state.cores.classic.poll_transmit(now) {
-            let via = pool_id(transmit.via);
+            let via = transmit.via;
             let tag = match &transmit.stanza {
                 classic::Outgoing::Set(set, _) => Some(set.0),
                 _ => None,
@@ -396,7 +393,7 @@ impl Shared {
         }
         while let Some(transmit) = state.cores.secure.poll_transmit(now) {
             let via = transmit.via;
-            let backlog = self.pool.send(pool_id(via), self.carrier.secure(transmit), None);
+            let backlog = self.pool.send(via, self.carrier.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
         while let Some(memento) = state.cores.secure.poll_memento() {
@@ -461,13 +458,4 @@ impl State {
             waker.wake();
         }
     }
-}
-
-/// The core's name for an account of the pool.
-fn core_id(id: AccountId) -> protocol::AccountId {
-    protocol::AccountId(id.get())
-}
-
-fn pool_id(id: protocol::AccountId) -> AccountId {
-    AccountId::new(id.0)
 }

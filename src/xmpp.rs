@@ -72,28 +72,13 @@ use self::reports::Reports;
 pub use self::socket::Socket;
 use self::swift::Swift;
 use crate::config::{AccountConfig, Limits};
+pub use crate::protocol::AccountId;
 
 /// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
 const EVENTS: usize = 1024;
 
 /// How long all accounts together may take to log out.
 const SHUTDOWN: Duration = Duration::from_secs(2);
-
-/// Names an account of an [`AccountPool`]. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(u64);
-
-impl AccountId {
-    /// The account with this number.
-    pub fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Its number; the first account has 1.
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
 
 /// What happened to an account, or to a stanza that it was given.
 #[derive(Debug)]

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hexchat_pt::client::{Client, ClientError, LoginLimits};
-use hexchat_pt::config::Config;
+use hexchat_pt::config::{Config, Limits};
 use hexchat_pt::protocol::Address;
 use hexchat_pt::state::StateDir;
 use hexchat_pt::tunnel::{Protocols, Tunnel};
 use hexchat_pt::xmpp::{AccountId, AccountPool, Dialer};
-use hexchat_pt::{classic, session};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -68,8 +67,7 @@ fn client(limits: LoginLimits) -> Client {
 
 fn tunnel() -> Tunnel {
     let (pool, events) = AccountPool::new(Dialer::direct());
-    let protocols =
-        Protocols { classic: classic::Config::default(), secure: session::Config::default(), service: None };
+    let protocols = Protocols::of_client(&Limits::default());
     Tunnel::start(pool, events, protocols)
 }
 
@@ -143,7 +141,7 @@ async fn a_login_that_nothing_has_used_for_ten_minutes_is_logged_out() {
     let client = Client::new(tunnel.clone(), Config::default(), state);
     let outcome = timeout(Duration::from_secs(1), request(&client, server.port, 1)).await;
     assert!(outcome.is_err(), "there is nobody to connect to");
-    let login = AccountId::new(1);
+    let login = AccountId(1);
     tokio::time::sleep(Duration::from_secs(599)).await;
     assert!(tunnel.pool().is_open(login), "after less than ten minutes");
     tokio::time::sleep(Duration::from_secs(2)).await;

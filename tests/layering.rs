@@ -11,64 +11,104 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Modules, top to bottom, and what each may use of the others.
+type Map = &'static [(&'static str, &'static [&'static str])];
+
 /// Every top-level module, top to bottom, and what it may use. Whatever is used stands further down, so
 /// that there are no circles.
-const MAP: &[(&str, &[&str])] = &[
+const MAP: Map = &[
     ("main", &["cli"]),
     (
         "cli",
         &[
-            "client",
-            "bridge",
-            "accounts",
-            "relay",
-            "tunnel",
-            "session",
-            "classic",
-            "protocol",
-            "xmpp",
-            "config",
-            "state",
-            "pt",
-            "logging",
-            "hardening",
-            "descriptors",
+            "client", "bridge", "accounts", "relay", "tunnel", "secure", "classic", "protocol", "xmpp",
+            "config", "state", "logging", "os",
         ],
     ),
-    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "pt"]),
-    (
-        "bridge",
-        &[
-            "accounts",
-            "relay",
-            "tunnel",
-            "protocol",
-            "xmpp",
-            "config",
-            "state",
-            "pt",
-            "logging",
-            "descriptors",
-        ],
-    ),
+    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
+    ("bridge", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "logging", "os"]),
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
-    ("tunnel", &["carrier", "session", "classic", "protocol", "xmpp"]),
-    ("carrier", &["classic", "session", "protocol", "xmpp"]),
-    ("session", &["protocol"]),
+    ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
+    ("carrier", &["classic", "secure", "protocol", "xmpp"]),
+    ("secure", &["protocol"]),
     ("classic", &["protocol"]),
+    ("xmpp", &["protocol", "config", "os"]),
     ("protocol", &[]),
-    ("xmpp", &["config"]),
-    ("config", &[]),
-    ("state", &[]),
-    ("pt", &[]),
-    ("logging", &[]),
-    ("hardening", &[]),
-    ("descriptors", &[]),
+    ("config", &["os"]),
+    ("state", &["os"]),
+    ("logging", &["os"]),
+    ("os", &[]),
+];
+
+/// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
+const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
+
+/// What only `os` may name, here and in `tor_pt`: it has something in its place on every other system.
+const SYSTEM: &[&str] = &[
+    "std::os::",
+    "rustix",
+    "socket2",
+    "tokio::signal",
+    "cfg(unix",
+    "cfg(windows",
+    "target_os",
+    "portable_os",
+];
+
+/// The rooms of the secure core, top to bottom, and what each may use of the others.
+const SECURE: Map = &[
+    (
+        "endpoint",
+        &[
+            "session",
+            "shared",
+            "accounts",
+            "path",
+            "streams",
+            "budget",
+            "api",
+            "ids",
+            "iq",
+            "client_tag",
+            "crypto",
+            "wire",
+            "tuning",
+        ],
+    ),
+    (
+        "session",
+        &[
+            "shared",
+            "accounts",
+            "path",
+            "streams",
+            "budget",
+            "api",
+            "ids",
+            "iq",
+            "client_tag",
+            "crypto",
+            "wire",
+            "tuning",
+        ],
+    ),
+    ("shared", &["accounts", "path", "streams", "budget", "api", "ids", "iq", "client_tag", "crypto"]),
+    ("accounts", &["path", "budget", "api", "ids", "iq", "client_tag", "crypto", "tuning"]),
+    ("path", &["api", "ids", "iq", "client_tag", "crypto", "tuning"]),
+    ("streams", &["budget", "wire", "tuning"]),
+    ("budget", &[]),
+    ("api", &["ids", "iq", "crypto"]),
+    ("ids", &["client_tag"]),
+    ("iq", &["crypto"]),
+    ("client_tag", &["crypto"]),
+    ("crypto", &[]),
+    ("wire", &[]),
+    ("tuning", &[]),
 ];
 
 /// What must be pure, with all that is inside.
-const CORES: &[&str] = &["classic", "session", "protocol", "xmpp::connection"];
+const CORES: &[&str] = &["classic", "secure", "protocol", "xmpp::connection"];
 
 /// What would tie a protocol core to a runtime, a clock, a machine, or the order in a hash table.
 const IMPURE: &[&str] = &[
@@ -97,14 +137,40 @@ fn imports_point_downwards_only() {
 }
 
 #[test]
-fn the_map_itself_points_downwards() {
-    for (n, (module, uses)) in MAP.iter().enumerate() {
-        for used in *uses {
-            let place = MAP.iter().position(|(other, _)| other == used);
-            assert!(
-                place.is_some_and(|place| place > n),
-                "{module} uses {used}, which does not stand below it"
-            );
+fn imports_between_the_rooms_of_the_secure_core_point_downwards_only() {
+    let mut violations = Vec::new();
+    for (path, text) in sources() {
+        // `vectors` are tests that look everywhere.
+        if let Ok(inner) = path.strip_prefix("secure")
+            && inner != Path::new("vectors.rs")
+        {
+            violations.extend(forbidden_imports_in(SECURE, &["crate::secure::"], inner, &text));
+        }
+    }
+    assert!(violations.is_empty(), "\n{}", violations.join("\n"));
+}
+
+#[test]
+fn every_room_of_the_secure_core_is_on_the_map_and_in_use() {
+    let inner =
+        |(path, _): &(PathBuf, String)| Some(module_path(path.strip_prefix("secure").ok()?)[0].clone());
+    let mut rooms: BTreeSet<String> = sources().iter().filter_map(inner).collect();
+    rooms.remove("vectors");
+    let mapped: BTreeSet<String> = SECURE.iter().map(|(room, _)| (*room).to_owned()).collect();
+    assert_eq!(rooms, mapped);
+}
+
+#[test]
+fn the_maps_themselves_point_downwards() {
+    for map in [MAP, SECURE] {
+        for (n, (module, uses)) in map.iter().enumerate() {
+            for used in *uses {
+                let place = map.iter().position(|(other, _)| other == used);
+                assert!(
+                    place.is_some_and(|place| place > n),
+                    "{module} uses {used}, which does not stand below it"
+                );
+            }
         }
     }
 }
@@ -130,24 +196,44 @@ fn the_protocol_cores_are_pure() {
 }
 
 #[test]
-fn another_transport_needs_the_pt_module_alone() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plain_transport.rs");
-    let used = used_modules(&["example".to_owned()], &code_of(&fs::read_to_string(example).unwrap()));
-    assert_eq!(used, BTreeSet::from(["pt".to_owned()]));
+fn only_what_is_next_to_tor_knows_its_specification() {
+    for (path, text) in sources() {
+        let may = NEXT_TO_TOR.contains(&module_path(&path)[0].as_str());
+        assert!(may || !code_of(&text).contains("tor_pt::"), "{} uses tor_pt", path.display());
+    }
+}
+
+#[test]
+fn only_the_room_for_it_knows_the_operating_system() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ours = files(&root.join("src"));
+    let of_tor_pt = files(&root.join("crates/tor-pt/src")).into_iter().filter(|(path, _)| !is_test(path));
+    for (path, text) in ours.into_iter().chain(of_tor_pt) {
+        let found: Vec<_> = SYSTEM.iter().filter(|name| text.contains(**name)).collect();
+        assert!(module_path(&path)[0] == "os" || found.is_empty(), "{} names {found:?}", path.display());
+    }
+}
+
+#[test]
+fn tor_pt_needs_nothing_of_this_workspace() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/tor-pt/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    assert!(manifest.contains("[dependencies]") && !manifest.contains("path ="), "{manifest}");
 }
 
 #[test]
 fn a_wrong_import_is_found_however_it_is_written() {
     let wrong = [
-        ("pt/args.rs", "use crate::config::Config;"),
-        ("pt/args.rs", "fn f() { crate::logging::init() }"),
+        ("state/file.rs", "use crate::config::Config;"),
+        ("state/file.rs", "fn f() { crate::logging::init() }"),
         ("classic/link.rs", "use crate::{classic::AccountId, tunnel::Tunnel};"),
         ("classic/link.rs", "use crate::{\n    classic::{AccountId, SetId},\n    xmpp,\n};"),
         ("classic/link.rs", "use super::super::tunnel;"),
         ("classic.rs", "use super::carrier;"),
         ("xmpp.rs", "pub use crate::tunnel::Tunnel;"),
         ("main.rs", "use hexchat_pt::tunnel::Tunnel;"),
-        ("config.rs", "/* crate::pt */ use crate::state::State; // crate::pt"),
+        ("config.rs", "/* crate::cli */ use crate::state::State; // crate::cli"),
+        ("state/file.rs", "#[cfg(test)]\nmod tests;\nuse crate::config::Config;"),
     ];
     for (path, text) in wrong {
         assert_eq!(forbidden_imports(Path::new(path), text).len(), 1, "{path}: {text}");
@@ -156,10 +242,10 @@ fn a_wrong_import_is_found_however_it_is_written() {
         ("classic/link.rs", "use super::AccountId; use crate::classic::stanza::Aliases;"),
         ("classic/endpoint/timeouts.rs", "use super::super::link; use super::Endpoint;"),
         ("tunnel.rs", "use crate::{classic::{self, Endpoint}, xmpp};"),
-        ("pt.rs", "//! Unlike [`crate::config`]\n// use crate::config;\nlet text = \"crate::config\";"),
-        ("pt.rs", "fn f() {}\n#[cfg(test)]\nmod tests { use crate::config; }"),
+        ("state.rs", "//! Unlike [`crate::config`]\n// use crate::config;\nlet text = \"crate::config\";"),
+        ("state.rs", "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::config; }"),
         ("main.rs", "hexchat_pt::cli::run()"),
-        ("pt.rs", "use other_crate::config;"),
+        ("state.rs", "use other_crate::config;"),
     ];
     for (path, text) in right {
         assert_eq!(forbidden_imports(Path::new(path), text), Vec::<String>::new(), "{path}: {text}");
@@ -174,9 +260,19 @@ fn a_core_that_looks_at_the_clock_is_found() {
 
 /// Every source file of the crate, its path relative to `src`. Files of tests only are left out.
 fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    files.into_iter().filter(|(path, _)| !is_test(path) && path != Path::new("lib.rs")).collect()
+}
+
+/// Whether a file has nothing but tests.
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs")
+}
+
+/// Every Rust file below `root`, by its path relative to that.
+fn files(root: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    let mut folders = vec![root.clone()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -188,11 +284,11 @@ fn sources() -> Vec<(PathBuf, String)> {
         }
     }
     files.sort();
-    files
-        .into_iter()
-        .filter(|path| !path.ends_with("tests.rs") && *path != root.join("lib.rs"))
-        .map(|path| (path.strip_prefix(&root).unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
-        .collect()
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path.strip_prefix(root).unwrap().to_owned(), text)
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// `a/b.rs` is the module `a::b`.
@@ -201,16 +297,18 @@ fn module_path(path: &Path) -> Vec<String> {
 }
 
 fn forbidden_imports(path: &Path, text: &str) -> Vec<String> {
-    let module = module_path(path);
-    let (_, allowed) = MAP.iter().find(|(name, _)| *name == module[0]).expect("a module on the map");
-    let is_wrong = |used: &String| *used != module[0] && !allowed.contains(&used.as_str()) && is_module(used);
-    let used = used_modules(&module, &code_of(text));
-    used.into_iter().filter(is_wrong).map(|used| format!("{} uses {used}", path.display())).collect()
+    forbidden_imports_in(MAP, &["crate::", "hexchat_pt::"], path, text)
 }
 
-/// Items of the crate's root that are not modules are macros, and belong to everybody.
-fn is_module(name: &str) -> bool {
-    MAP.iter().any(|(module, _)| *module == name)
+/// What a file uses that the map forbids. Its path is relative to the module that the map is of, which has these names.
+fn forbidden_imports_in(map: Map, roots: &[&str], path: &Path, text: &str) -> Vec<String> {
+    let module = module_path(path);
+    let (_, allowed) = map.iter().find(|(name, _)| *name == module[0]).expect("a module on the map");
+    // Items of the root that are not modules belong to everybody: macros, and what it re-exports.
+    let is_module = |name: &str| map.iter().any(|(module, _)| *module == name);
+    let is_wrong = |used: &String| *used != module[0] && !allowed.contains(&used.as_str()) && is_module(used);
+    let used = used_modules(&module, roots, &code_of(text));
+    used.into_iter().filter(is_wrong).map(|used| format!("{} uses {used}", path.display())).collect()
 }
 
 fn impurities(text: &str) -> Vec<&'static str> {
@@ -218,9 +316,18 @@ fn impurities(text: &str) -> Vec<&'static str> {
     IMPURE.iter().copied().filter(|word| code.contains(word)).collect()
 }
 
-/// The text without comments, string literals and the tests at its end.
+/// The text without comments, string literals and the tests at its end. Where the tests have a file of their own, only the line
+/// that names it is left out.
 fn code_of(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut parts = text.split("#[cfg(test)]\nmod ");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('\n') {
+            Some((first, rest)) if first.ends_with(';') => text.push_str(rest),
+            _ => break,
+        }
+    }
+    let text = text.as_str();
     let mut code = String::new();
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
@@ -254,12 +361,11 @@ fn literal_length(text: &str) -> usize {
     text.len()
 }
 
-/// The top-level modules that the code of `module` names.
-fn used_modules(module: &[String], code: &str) -> BTreeSet<String> {
+/// The modules below any of `roots`, or reached by `super`, that the code of `module` names.
+fn used_modules(module: &[String], roots: &[&str], code: &str) -> BTreeSet<String> {
     let up = "super::".repeat(module.len());
-    let roots = ["crate::", "hexchat_pt::", up.as_str()];
     let mut used = BTreeSet::new();
-    for root in roots {
+    for root in roots.iter().copied().chain([up.as_str()]) {
         for (at, _) in code.match_indices(root) {
             let before = code[..at].chars().next_back();
             if !before.is_some_and(|before| before.is_alphanumeric() || "_$:".contains(before)) {

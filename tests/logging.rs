@@ -5,8 +5,8 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
-use hexchat_pt::hardening::disable_core_dumps;
 use hexchat_pt::logging::{Options, SetUpAlready, Severity, Sink, init};
+use hexchat_pt::os::disable_core_dumps;
 use safelog::sensitive;
 
 #[test]

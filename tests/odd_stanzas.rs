@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 mod mock;
 
+use hexchat_pt::config::Limits;
 use hexchat_pt::xmpp::framer::{Framer, Piece};
 use hexchat_pt::xmpp::swift::Swift;
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Step, StreamManagement, manners};
@@ -236,7 +237,12 @@ struct Client {
 impl Client {
     /// One that is online, and its connection, on which it has said that it is.
     async fn online(server: &MockServer, management: StreamManagement) -> (Self, Raw) {
-        let (pool, events) = AccountPool::new(server.dialer());
+        Self::online_with(server, management, &Limits::default()).await
+    }
+
+    /// The same with other limits.
+    async fn online_with(server: &MockServer, management: StreamManagement, limits: &Limits) -> (Self, Raw) {
+        let (pool, events) = AccountPool::with_limits(server.dialer(), limits);
         pool.open(server.anonymous(), management);
         let mut client = Self { pool, events };
         let mut raw = Raw::new(server.session(management == StreamManagement::Wanted).await);
@@ -315,6 +321,27 @@ async fn no_stanza_ends_a_connection_and_every_request_is_one() {
                 ([event], _) => assert_eq!(kind_of(event), kind, "{what}, {management:?}"),
                 _ => panic!("{what}, {management:?}: {events:?}"),
             }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_setting_says_how_much_of_a_stanza_is_read() {
+    const LENGTH: usize = 200_000;
+    let request = format!(
+        "<iq from='eve@x/r' to='alice@mock.example/here' type='get' id='i'><q xmlns='x'>{}</q></iq>",
+        "x".repeat(LENGTH)
+    );
+    for management in BOTH {
+        for (max_stanza, is_whole) in [(262_144, true), (131_072, false)] {
+            let server = MockServer::start();
+            let limits = Limits { max_stanza, ..Limits::default() };
+            let (mut client, mut raw) = Client::online_with(&server, management, &limits).await;
+            raw.say(&request).await;
+            let event = client.event().await;
+            let AccountEvent::Stanza(stanza) = event else { panic!("{event:?}") };
+            let Stanza::Iq(Iq::Get { payload, id, .. }) = *stanza else { panic!("{stanza:?}") };
+            assert_eq!((id.as_str(), payload.text().len() == LENGTH), ("i", is_whole), "{management:?}");
         }
     }
 }

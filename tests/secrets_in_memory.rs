@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use hexchat_pt::config::{BridgeConfig, Config};
-use hexchat_pt::pt;
 use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -115,9 +114,9 @@ async fn socks_arguments_leave_nothing() {
     ]);
     let tor = tokio::spawn(ask(port, arguments));
     let (socket, _) = listener.accept().await.unwrap();
-    let request = pt::socks::accept(socket, Duration::from_secs(10)).await.unwrap();
+    let request = tor_pt::socks::accept(socket, Duration::from_secs(10)).await.unwrap();
     drop(tor.await.unwrap());
-    let (bridge, _) = BridgeConfig::resolve(request.args.iter(), &Config::default()).unwrap();
+    let (bridge, _) = BridgeConfig::resolve(request.args().iter(), &Config::default()).unwrap();
     assert!(copies().iter().all(|copies| *copies > 0), "what is in use is found: {:?}", copies());
     drop((request, bridge));
     assert_eq!(copies(), [0; 3]);

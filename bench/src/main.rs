@@ -1,7 +1,7 @@
 //! `make bench`: hexchat-pt measured beside what else carries data over chat, all on loopback.
 //!
 //! [`unlimited`] is about processors and takes turns; [`limited`] is about waiting and does everything at once. Both leave
-//! [`samples`]; [`rows`] judges them, [`results`] and [`plot`] show them.
+//! [`samples`]; [`rows`] judges them, [`results`], [`documents`] and [`plot`] show them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
 #![allow(
@@ -12,6 +12,7 @@
 )]
 
 mod compare;
+mod documents;
 mod footprint;
 mod limited;
 mod meter;
@@ -52,7 +53,7 @@ const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULT
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
        bench compare PATH-OF-OLD PATH-OF-NEW ROUNDS
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
-       bench readme PATH-OF-RESULTS PATH-OF-README";
+       bench doc PATH-OF-RESULTS PATH-OF-README PATH-OF-PERFORMANCE";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -67,9 +68,8 @@ fn main() -> ExitCode {
         ["plot", results, plot] => {
             Results::read(Path::new(results)).and_then(|results| plot::draw(&results, Path::new(plot)))
         }
-        ["readme", results, readme] => {
-            Results::read(Path::new(results)).and_then(|results| results.show_in(Path::new(readme)))
-        }
+        ["doc", results, readme, performance] => Results::read(Path::new(results))
+            .and_then(|results| documents::update(&results, Path::new(readme), Path::new(performance))),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -1,4 +1,4 @@
-//! A run's results: as a file, as a table for the terminal, and as one for README.md.
+//! Results of a run: as a file, and as a table for the terminal.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::PATIENCE;
 use crate::rows::{Row, Verdict, rows};
 use crate::samples::Samples;
-
-const BEGIN: &str = "<!-- What `make bench` found; `make bench-readme` writes it. -->\n";
-const PLOT: &str = "![Goodput by accounts and by size of block, and latency](bench/plot.svg)\n";
-const END: &str = "<!-- The end of what it found. -->\n";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
@@ -53,7 +49,7 @@ impl Results {
     }
 
     /// One line says when, on what, and with whom.
-    fn headline(&self) -> String {
+    pub(crate) fn headline(&self) -> String {
         let Self { date, cores, memory, versions, quick, .. } = self;
         let kind = if *quick { "a quick run" } else { "a run" };
         format!("{date}, {kind} on {cores} cores and {memory:.0} GB with {}", versions.join(", "))
@@ -93,29 +89,6 @@ impl Results {
         }
         text
     }
-
-    fn markdown(&self) -> String {
-        let mut text = format!(
-            "{}; {}:\n\n| what | value | reach | | |\n| --- | --- | --- | --- | --- |\n",
-            self.headline(),
-            self.count()
-        );
-        for Row { what, value, reach, verdict, note } in &self.rows {
-            let note = note.replace('|', "/");
-            text += &format!("| {what} | {value} | {reach} | {} | {note} |\n", verdict.shown());
-        }
-        text
-    }
-
-    /// Puts the table where the marks are.
-    pub(crate) fn show_in(&self, readme: &Path) -> Result<()> {
-        ensure!(!self.quick, "those are the results of a quick run");
-        let text = fs::read_to_string(readme).with_context(|| format!("reading {}", readme.display()))?;
-        let (before, rest) = text.split_once(BEGIN).context("the mark before the table is missing")?;
-        let (_, after) = rest.split_once(END).context("the mark after the table is missing")?;
-        let table = self.markdown();
-        fs::write(readme, format!("{before}{BEGIN}\n{table}\n{PLOT}\n{END}{after}")).context("writing")
-    }
 }
 
 /// In GB, as Linux has it.
@@ -139,30 +112,31 @@ fn output_of(program: &str, args: &[&str]) -> Result<Vec<String>> {
     Ok(process.lines())
 }
 
+/// A run that has measured one thing.
+#[cfg(test)]
+pub(crate) fn example() -> Results {
+    let mut samples = Samples::default();
+    samples.add("size", 6e6);
+    Results {
+        date: "2026-01-01".into(),
+        cores: 2,
+        memory: 4.0,
+        versions: vec!["x 1".into()],
+        quick: false,
+        rows: rows(&samples),
+        samples,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
     use super::*;
 
-    fn results() -> Results {
-        let mut samples = Samples::default();
-        samples.add("size", 6e6);
-        let rows = rows(&samples);
-        Results {
-            date: "2026-01-01".into(),
-            cores: 2,
-            memory: 4.0,
-            versions: vec!["x 1".into()],
-            quick: false,
-            rows,
-            samples,
-        }
-    }
-
     #[test]
     fn what_was_measured_is_judged_and_what_was_not_has_failed() {
-        let rows = results().rows;
+        let rows = example().rows;
         assert!(rows.len() > 20);
         let verdict = |what: &str| rows.iter().find(|row| row.what.contains(what)).unwrap().verdict;
         assert_eq!(verdict("stripped"), Verdict::Met);
@@ -172,24 +146,11 @@ mod tests {
 
     #[test]
     fn what_nothing_is_expected_of_does_not_count() {
-        let mut results = results();
+        let mut results = example();
         let all = results.rows.len();
         assert_eq!(results.count(), format!("1 of {all} rows met"));
         results.rows[0].verdict = Verdict::Informational;
         assert_eq!(results.count(), format!("1 of {} rows met", all - 1));
         assert!(results.check().unwrap_err().to_string().starts_with(&(all - 2).to_string()));
-    }
-
-    #[test]
-    fn the_table_replaces_the_one_that_is_there_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let readme = folder.path().join("README.md");
-        fs::write(&readme, format!("before\n{BEGIN}old\n{END}after\n")).unwrap();
-        results().show_in(&readme).unwrap();
-        let once = fs::read_to_string(&readme).unwrap();
-        results().show_in(&readme).unwrap();
-        assert_eq!(fs::read_to_string(&readme).unwrap(), once);
-        assert!(once.starts_with("before\n") && once.ends_with("after\n") && !once.contains("old"));
-        assert!(once.contains("| the executable, stripped | 6.0 MB | <= 10 MB | met |"));
     }
 }

@@ -1,4 +1,4 @@
-//! The stanzas of the classic protocol.
+//! Stanzas of the classic protocol.
 
 use xmpp_parsers::delay::Delay;
 use xmpp_parsers::iq::{Iq, IqHeader, IqPayload};

@@ -1,4 +1,4 @@
-//! In-Band Bytestreams (XEP-0047), the stanzas of the secure protocol.
+//! In-Band Bytestreams (XEP-0047): the stanzas of the secure protocol.
 //!
 //! What is not exactly such a stanza is nothing to us: it gets the answer of a client that does not know bytestreams.
 
@@ -14,7 +14,7 @@ use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
 use super::Received;
-use crate::session::{Incoming, IqId, Outgoing, Transmit};
+use crate::secure::{Incoming, IqId, Outgoing, Transmit};
 use crate::xmpp::swift::{self, Block};
 use crate::xmpp::{Parcel, manners};
 

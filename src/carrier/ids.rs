@@ -1,4 +1,4 @@
-//! Ids of IQs: numbers, encrypted, so that nobody can tell from one what others do. Pure.
+//! Ids of IQs: encrypted numbers, so that nobody can tell from one what others do. Pure.
 //!
 //! A counter in an id tells everybody who gets one how much the account does for others, and an answer to an IQ that has not
 //! been read yet could be guessed. So the number is written as an ordinary client's random id, and read back from it: with

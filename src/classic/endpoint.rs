@@ -1,6 +1,7 @@
-//! One end of the protocol: all accounts, all streams.
+//! Endpoint: one end of the protocol, with all accounts and all streams.
 
 mod accounts;
+mod core;
 mod outgoing;
 mod stanzas;
 mod timeouts;
@@ -16,17 +17,12 @@ use super::stanza::{Aliases, Payload};
 use super::stream::{Attempt, Connecting, Phase, Stream};
 use super::timers::{TimerKey, Timers};
 use super::window::Window;
-use super::{AccountId, Address, CloseReason, Config, Event, Outgoing, Read, SetId, StreamId, Transmit};
+use super::{AccountId, Address, CloseReason, Config, Event, Outgoing, SetId, StreamId, Transmit};
 
 /// One end of the protocol; see the [module](super) for how to drive it.
 ///
-/// * Getters: [`buffered`](Self::buffered), [`stream_count`](Self::stream_count),
-///   [`close_reason`](Self::close_reason).
-/// * What happened outside: `handle_*`.
-/// * What the application wants: [`connect`](Self::connect), [`accept`](Self::accept),
-///   [`refuse`](Self::refuse), [`write`](Self::write), [`read`](Self::read),
-///   [`finish`](Self::finish), [`release`](Self::release).
-/// * What is to be done about it: `poll_*`.
+/// What both protocols can do is in [`Core`](crate::protocol::Core); the rest is here: [`connect`](Self::connect), the stanzas that
+/// come in and go out, and the chat server's word on them.
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
@@ -101,45 +97,9 @@ impl Endpoint {
         }
     }
 
-    /// Bytes that all streams keep together, in both directions.
-    pub fn buffered(&self) -> usize {
-        self.streams.values().map(|stream| stream.send.buffered() + stream.recv.buffered()).sum()
-    }
-
-    /// Streams that exist, those included that are only being closed.
-    pub fn stream_count(&self) -> usize {
-        self.streams.len()
-    }
-
-    /// Whether `account` takes connections from others.
-    pub fn accepts_on(&self, account: AccountId) -> bool {
-        self.config.accept_on.contains(&account)
-    }
-
     /// Whether anybody can have reason to speak this protocol with us. To everybody else, it should not be there.
     pub fn is_in_use(&self) -> bool {
         !self.config.accept_on.is_empty() || !self.streams.is_empty()
-    }
-
-    /// Why a stream is over, once it is.
-    pub fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
-        self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)
-    }
-
-    /// The next thing that applications should know.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        loop {
-            let event = self.events.pop_front()?;
-            // The application may have let go of it since.
-            if self.streams.get(&event.stream()).is_some_and(|stream| !stream.released) {
-                return Some(event);
-            }
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
     }
 
     /// Asks the hexchat peer behind `to` for a connection to `remote` on behalf of the application at
@@ -185,20 +145,8 @@ impl Endpoint {
         id
     }
 
-    /// Tells the peer that the target of an [`Event::Incoming`] was reached.
-    pub fn accept(&mut self, now: Instant, id: StreamId) {
-        let Some((link, via, from)) = self.offer_of(id) else { return };
-        self.send_ack(id, link, via, &from, true);
-        self.half_open -= 1;
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        stream.phase = Phase::Open { link };
-        stream.on_heard(now);
-        stream.pinned = Some((via, from));
-        self.after_change(now, id);
-    }
-
     /// Tells the peer that the target of an [`Event::Incoming`] cannot be reached or is not allowed.
-    pub fn refuse(&mut self, now: Instant, id: StreamId) {
+    pub(super) fn refuse(&mut self, now: Instant, id: StreamId) {
         let Some((link, via, from)) = self.offer_of(id) else { return };
         self.send_ack(id, link, via, &from, false);
         if let Some(stream) = self.streams.get_mut(&id) {
@@ -222,88 +170,6 @@ impl Endpoint {
         let payload = Payload::ConnectAck { header, success, resend: stream.tolerant };
         let stanza = Outgoing::Unsolicited(set, payload);
         self.control.push_back(Transmit { via, to: to.clone().into(), stanza });
-    }
-
-    /// Takes as much of `data` as there is room for, and says how much that was; when it was not all,
-    /// an [`Event::Writable`] will follow.
-    ///
-    /// # Errors
-    ///
-    /// Why the stream is closed.
-    pub fn write(&mut self, now: Instant, id: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
-        let stream = self.streams.get_mut(&id).ok_or(CloseReason::Finished)?;
-        if let Some(reason) = stream.close_reason() {
-            return Err(reason);
-        }
-        let taken = stream.send.write(data);
-        stream.write_blocked = taken < data.len();
-        self.after_change(now, id);
-        Ok(taken)
-    }
-
-    /// Takes the next bytes that came from the peer.
-    pub fn read(&mut self, now: Instant, id: StreamId) -> Read {
-        let Some(stream) = self.streams.get_mut(&id) else { return Read::End };
-        if let Some(data) = stream.recv.read() {
-            self.give_answers(now, id);
-            return Read::Data(data);
-        }
-        match stream.close_reason() {
-            None | Some(CloseReason::Finished) if stream.recv.has_ended() => Read::End,
-            None => Read::Blocked,
-            Some(CloseReason::Finished) => Read::End,
-            Some(reason) => Read::Broken(reason),
-        }
-    }
-
-    /// Nothing more will be written: the peer sees the end after the last byte, and the stream is over
-    /// once that has arrived.
-    pub fn finish(&mut self, now: Instant, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.send.finish();
-            self.after_change(now, id);
-        }
-    }
-
-    /// The application broke the connection off: the peer must not take what it has got for all there was.
-    pub fn abort(&mut self, now: Instant, id: StreamId) {
-        if self.streams.get(&id).is_some_and(Stream::is_open) {
-            self.break_stream(now, id, CloseReason::Aborted);
-        }
-    }
-
-    /// Closes all streams: what was written still goes out, and connects that were not sent yet fail. One that was sent may
-    /// have been answered already, and the peer waits on an open stream: it is closed when the answer comes.
-    pub fn finish_all(&mut self, now: Instant) {
-        let ids: Vec<StreamId> = self.streams.keys().copied().collect();
-        for id in ids {
-            match self.streams.get(&id).map(|stream| &stream.phase) {
-                Some(Phase::Connecting(connecting)) if connecting.attempt.is_some() => self.finish(now, id),
-                Some(Phase::Open { .. }) => self.finish(now, id),
-                Some(Phase::Offered { .. }) => self.refuse(now, id),
-                Some(Phase::Connecting(_)) => self.close(now, id, CloseReason::Finished),
-                Some(Phase::Closed(_)) | None => {}
-            }
-        }
-    }
-
-    /// The application has let go of the stream: nothing more will be read or written, and no event
-    /// will name it. What was written still goes out.
-    pub fn release(&mut self, now: Instant, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        if matches!(stream.phase, Phase::Offered { .. }) {
-            return self.refuse(now, id);
-        }
-        stream.released = true;
-        stream.send.finish();
-        stream.recv.discard();
-        if matches!(stream.phase, Phase::Closed(_)) {
-            self.streams.remove(&id);
-            self.timers.cancel(TimerKey::Stream(id));
-        } else {
-            self.give_answers(now, id);
-            self.after_change(now, id);
-        }
     }
 
     /// Gives the answers that reading has made room for.

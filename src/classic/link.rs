@@ -1,4 +1,4 @@
-//! Our accounts and a peer's, and what is known of the way between them.
+//! Link: our accounts and a peer's, and what is known of the connection between them.
 //!
 //! All connections between the same two sets of accounts share one link: the rotation over the peer's
 //! aliases, which of them bounce at the moment, and whether the peer is alive at all.

@@ -1,4 +1,4 @@
-//! The receiving half of one connection: packets back in order, the bytes that the application has not
+//! Receiving half of one connection: packets back in order, the bytes that the application has not
 //! read yet, and the answers that are withheld meanwhile.
 //!
 //! The protocol has no flow control of its own. A peer that waits for the answer to each packet, as

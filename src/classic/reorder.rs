@@ -1,4 +1,4 @@
-//! The message buffer of section 4b: what has arrived ahead of its turn waits here.
+//! Reorder buffer (section 4b of the document): packets that have arrived ahead of their turn.
 
 use std::collections::VecDeque;
 

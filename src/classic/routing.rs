@@ -1,4 +1,4 @@
-//! Which connection a stanza belongs to.
+//! Routing table: which connection a stanza belongs to.
 //!
 //! The protocol document keys its routing table by (local address, the peer's set of aliases, remote
 //! address). Here the aliases select a [`Link`], and the addresses one of the link's streams.

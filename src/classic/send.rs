@@ -1,4 +1,4 @@
-//! The sending half of one connection: what the application wrote, cut into numbered packets that are
+//! Sending half of one connection: what the application wrote, cut into numbered packets that are
 //! kept until they are known to have arrived.
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! Ids modulo 2³²−1.
+//! Sequence numbers: ids modulo 2³²−1.
 //!
 //! Each direction of a connection numbers its packets from 0, and `disconnect` takes the next
 //! number like any packet. The modulus is 2³²−1, not 2³²: the last id is 2³²−2, and 0 follows it.

@@ -1,4 +1,4 @@
-//! The four payloads of the protocol document, and how they look on the wire.
+//! Payloads: the four of the protocol document, as they look on the wire.
 //!
 //! A payload is the only child of its `<iq/>` or `<message/>`. Its fields are unprefixed and inherit
 //! its namespace; the header fields come first and in a fixed order, although a receiver looks them

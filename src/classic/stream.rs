@@ -1,4 +1,4 @@
-//! One connection: both halves, and where it stands.
+//! Stream: one connection, with both halves and its state.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Deadlines of streams and links.
+//! Timers: deadlines of streams and links.
 
 use super::StreamId;
 use super::routing::LinkId;

@@ -1,4 +1,4 @@
-//! How much an account may have on its way at once.
+//! Congestion window of an account: how much may be on its way at once.
 //!
 //! Chat servers give no back-pressure: what is sent too fast piles up inside them, or in the kernel's
 //! socket buffer in front of a shaper, and every later stanza waits behind it. So the window follows

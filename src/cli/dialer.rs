@@ -1,14 +1,14 @@
-//! How accounts reach their servers, from what Tor demands of outgoing connections.
+//! Dialer of the accounts, made from what Tor demands of outgoing connections.
 
 use std::io;
 
-use crate::pt;
-use crate::pt::dial::{BadSource, Unresolved};
-use crate::pt::proxy::ProxyError;
+use tor_pt::dial::{BadSource, Unresolved};
+use tor_pt::proxy::ProxyError;
+
 use crate::xmpp::{AccountError, Dialer, Socket};
 
 /// Lets accounts reach their servers as Tor says.
-pub(super) fn core_dialer(dialer: pt::Dialer) -> Dialer {
+pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
     Dialer::through(move |host, port| {
         let (dialer, host) = (dialer.clone(), host.to_owned());
         Box::pin(async move {

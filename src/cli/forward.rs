@@ -8,15 +8,14 @@ use tokio::net::{TcpListener, TcpStream};
 use xmpp_parsers::jid::Jid;
 
 use super::dialer::core_dialer;
-use super::setup::{accept, all_rejected, announce, client_protocols, run_command, state_dir, until_stopped};
+use super::setup::{accept, all_rejected, announce, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::Client;
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::protocol::Address;
-use crate::pt;
 use crate::state::StateDir;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
 pub(super) fn run(options: &Options, command: Forward) -> u8 {
@@ -64,8 +63,8 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, arguments, listen, target } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let (pool, events) = AccountPool::with_limits(core_dialer(pt::Dialer::default()), &config.limits);
-    let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
+    let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
+    let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

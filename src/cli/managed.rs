@@ -1,4 +1,4 @@
-//! Launched by Tor: the pluggable transport specification's managed proxy.
+//! Managed proxy, as the pluggable transport specification has it: launched by Tor.
 
 mod client;
 mod idle;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
+use tor_pt::{Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 
 use super::dialer::core_dialer;
-use super::setup::{fit_to_descriptors, run_to_end, runtime};
+use super::setup::{FAREWELL, fit_to_descriptors, run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::Config;
 use crate::logging;
-use crate::pt::{self, Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 use crate::tunnel::Tunnel;
 
 /// The name of the transport.
@@ -27,9 +27,7 @@ const SYSTEM_CONFIG: &str = "/etc/hexchat-pt/hexchat.toml";
 /// Its name in the state directory.
 const STATE_CONFIG: &str = "hexchat.toml";
 
-/// How long streams may take to end when we have to.
-const FAREWELL: Duration = Duration::from_secs(2);
-/// How long Tor may take to read our last lines.
+/// How long Tor may take to read our last lines: 1 second.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What a managed proxy works with.
@@ -52,7 +50,9 @@ pub(super) fn run(options: &Options) -> u8 {
         Ok(launch) => launch,
         Err(error) => {
             hint(&error);
-            stdout.end(error.messages());
+            stdout.send_all(error.messages());
+            // Tor may not read.
+            let _ = stdout.blocking_flush(LAST_LINES);
             return EXIT_USAGE;
         }
     };
@@ -66,7 +66,7 @@ pub(super) fn run(options: &Options) -> u8 {
         tracing::error!("{error:#}");
     }
     // Tor may have stopped reading.
-    let _ = stdout.flush(LAST_LINES);
+    let _ = stdout.blocking_flush(LAST_LINES);
     if outcome.is_ok() { EXIT_OK } else { EXIT_FAULT }
 }
 
@@ -92,18 +92,18 @@ fn start_logging(options: &Options, stdout: &Stdout) {
     let _ = logging::init(options.logging(sink));
 }
 
-fn severity_for_tor(severity: logging::Severity) -> pt::Severity {
+fn severity_for_tor(severity: logging::Severity) -> tor_pt::Severity {
     match severity {
-        logging::Severity::Error => pt::Severity::Error,
-        logging::Severity::Warning => pt::Severity::Warning,
-        logging::Severity::Notice => pt::Severity::Notice,
-        logging::Severity::Info => pt::Severity::Info,
-        logging::Severity::Debug => pt::Severity::Debug,
+        logging::Severity::Error => tor_pt::Severity::Error,
+        logging::Severity::Warning => tor_pt::Severity::Warning,
+        logging::Severity::Notice => tor_pt::Severity::Notice,
+        logging::Severity::Info => tor_pt::Severity::Info,
+        logging::Severity::Debug => tor_pt::Severity::Debug,
     }
 }
 
 async fn serve(options: &Options, launch: Launch, stdout: Stdout) -> anyhow::Result<()> {
-    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close)?;
+    let shutdown = Shutdown::under_tor(launch.common().exit_on_stdin_close())?;
     let name = TRANSPORT.parse()?;
     let managed = Managed { options, launch, name, stdout, shutdown };
     if managed.launch.wants(&managed.name) {
@@ -133,14 +133,14 @@ impl Managed<'_> {
     }
 
     fn config_file(&self) -> Option<PathBuf> {
-        let in_state = self.launch.common().state_dir.join(STATE_CONFIG);
+        let in_state = self.launch.common().state_dir().join(STATE_CONFIG);
         let usual = [in_state, Path::new(SYSTEM_CONFIG).to_owned()];
         self.options.config.clone().or_else(|| usual.into_iter().find(|path| path.exists()))
     }
 
     /// How accounts reach their servers: as Tor says.
     fn dialer(&self) -> crate::xmpp::Dialer {
-        core_dialer(pt::Dialer::new(&self.launch))
+        core_dialer(tor_pt::Dialer::new(&self.launch))
     }
 
     /// After a fault that can never pass. Tor starts a child anew that exits, and again, and again.

@@ -13,7 +13,6 @@ use super::{Options, Serve};
 use crate::accounts::open_accounts;
 use crate::bridge::{self, Destination};
 use crate::config::Config;
-use crate::pt;
 use crate::state::StateError;
 use crate::tunnel::Tunnel;
 use crate::xmpp::{AccountId, AccountPool, AccountStatus};
@@ -43,7 +42,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let Prepared { config, state, destination, speaks } = prepared;
     let state = Arc::new(open_state(&state).await?);
     let identity = secure_identity(&config, &state, speaks)?;
-    let (pool, events) = AccountPool::with_limits(core_dialer(pt::Dialer::default()), &config.limits);
+    let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);

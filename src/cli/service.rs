@@ -1,4 +1,4 @@
-//! What a bridge needs beside its accounts: its key, its memory of handshakes, the bridge line that it hands out.
+//! Bridge service: the key, the replay log, and the bridge line that is handed out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -6,18 +6,16 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::FullJid;
 
-use super::setup::{classic_config, secure_config};
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
-use crate::protocol;
-use crate::session::{Identity, Memento, Service};
+use crate::secure::{Identity, Memento, Service};
 use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir, StateError};
-use crate::tunnel::{ClockWasAhead, Notebook, Protocols};
+use crate::tunnel::{ClockWasAhead, Notebook, Protocols, bounds};
 use crate::xmpp::{AccountId, StreamManagement};
 
-/// A bridge line names so many of the bridge's accounts at most. Clients are told of others once they are in, and where
-/// there are many nobody can list them all.
+/// The most accounts that a bridge line names: 4. Clients are told of others once they are in, and where there are many
+/// nobody can list them all.
 const NAMED: usize = 4;
 
 /// Which protocols a bridge speaks.
@@ -72,8 +70,8 @@ pub(super) fn bridge_protocols(
 ) -> Protocols {
     let accept_on = if classic { accounts } else { &[] };
     Protocols {
-        classic: classic_config(&config.limits, accept_on),
-        secure: secure_config(&config.limits),
+        classic: bounds::classic(&config.limits, accept_on),
+        secure: bounds::secure(&config.limits),
         service: identity.map(|identity| service(config, state, accounts, identity)),
     }
 }
@@ -90,7 +88,7 @@ fn service(
     let service = Service {
         identity,
         psk: psk_of(&config.bridge),
-        accounts: accounts.iter().map(|id| protocol::AccountId(id.get())).collect(),
+        accounts: accounts.to_vec(),
         // The notebook knows them.
         accepted: Vec::new(),
     };

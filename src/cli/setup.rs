@@ -1,37 +1,33 @@
-//! What the commands for a person have in common.
+//! Setup shared by the commands: configuration, runtime, state, limits, signals.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tor_pt::{Phase, Shutdown};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
-use crate::classic;
 use crate::config::{Config, Limits};
-use crate::descriptors;
 use crate::logging;
-use crate::protocol;
-use crate::session;
+use crate::os;
 use crate::state::{self, StateDir, StateError};
-use crate::tunnel::{Protocols, Tunnel};
+use crate::tunnel::Tunnel;
 use crate::xmpp::AccountId;
 
-/// The pause after a connection could not be taken.
+/// The pause after a connection could not be taken: 1 second, in which descriptors can become free.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a process that is ending may hold on to its state directory.
+/// How long a process that is ending may hold on to its state directory: 5 seconds, twice what its end may take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long what is being written to the disk may take when the program ends.
+/// How long what is being written to the disk may take when the program ends: half a second.
 const LAST_WORK: Duration = Duration::from_millis(500);
 
-/// How long streams that are being closed may take when the program ends.
+/// How long streams that are being closed may take when the program ends: 2 seconds.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs one command of a person: `prepare` finds the faults of what was written (exit status 2), `work` does the rest
@@ -72,22 +68,29 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
 
 /// Each stream has a connection of its own: no more are taken than there are descriptors for.
 pub(super) fn fit_to_descriptors(limits: &mut Limits) {
-    let most = descriptors::for_streams(descriptors::limit());
+    let most = streams_within(os::descriptor_limit());
     if limits.max_streams > most {
         tracing::warn!(
             "no more than {most} streams are taken at a time, and not {}, because this process may only have {} files open \
              (see `ulimit -n`, and LimitNOFILE of systemd)",
             limits.max_streams,
-            descriptors::limit()
+            os::descriptor_limit()
         );
         limits.max_streams = most;
     }
 }
 
-/// Everything passes through several tasks in a row, and waking another thread for each costs more than it gains.
+/// How many streams, each with a connection of its own, fit into `limit` descriptors. Half are left for the accounts, the
+/// state directory, which must be written before anybody is let in, the resolver, and connections that are just being closed.
+fn streams_within(limit: usize) -> usize {
+    (limit / 2).max(1)
+}
+
+/// Worker threads: 1. Everything passes through several tasks in a row, and waking another thread for each costs more
+/// than it gains.
 const WORKERS: usize = 1;
 
-/// How many file descriptors the runtime takes, its signal handlers and standard input included.
+/// The file descriptors that the runtime takes: 8, its signal handlers and standard input included.
 const OF_RUNTIME: usize = 8;
 
 /// What runs everything else.
@@ -95,17 +98,11 @@ const OF_RUNTIME: usize = 8;
 /// # Errors
 /// When there are too few file descriptors: without its own, the runtime panics here or there.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    check_descriptors()
+    os::check_spare_descriptors(OF_RUNTIME)
         .and_then(|()| {
             tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
         })
         .context("starting the runtime")
-}
-
-fn check_descriptors() -> io::Result<()> {
-    let spare: io::Result<Vec<_>> =
-        (0..OF_RUNTIME).map(|_| io::stdin().as_fd().try_clone_to_owned()).collect();
-    spare.map(drop)
 }
 
 /// Does `work`, then ends without waiting for what blocks a thread of its own: looking up a name can take minutes.
@@ -142,44 +139,6 @@ pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-}
-
-/// How a client speaks: nobody is let in.
-pub(super) fn client_protocols(limits: &Limits) -> Protocols {
-    Protocols { classic: classic_config(limits, &[]), secure: secure_config(limits), service: None }
-}
-
-/// The bounds of the classic core, for connects at `accept_on`.
-pub(super) fn classic_config(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
-    classic::Config {
-        accept_on: accept_on.iter().map(|id| protocol::AccountId(id.get())).collect(),
-        max_streams: limits.max_streams,
-        max_streams_per_peer: limits.max_streams_per_peer,
-        max_half_open: limits.max_half_open,
-        send_buffer: limits.send_buffer,
-        receive_buffer: limits.receive_buffer,
-        connect_timeout: limits.connect_timeout,
-        silence_timeout: limits.silence_timeout,
-    }
-}
-
-/// The bounds of the secure core.
-pub(super) fn secure_config(limits: &Limits) -> session::Config {
-    session::Config {
-        max_streams: limits.max_streams,
-        max_streams_per_session: limits.max_streams_per_session,
-        max_sessions: limits.max_sessions,
-        max_half_open_sessions: limits.max_half_open_sessions,
-        handshakes_per_minute_per_jid: limits.handshakes_per_minute_per_jid,
-        handshakes_per_minute: limits.handshakes_per_minute,
-        // One stream that its application does not read must not stop all others of its session.
-        queue_per_stream: limits.queue_per_stream.min(limits.queue_per_session / 2),
-        queue_per_session: limits.queue_per_session,
-        queue_total: limits.queue_total,
-        reorder_window: limits.reorder_window,
-        connect_timeout: limits.connect_timeout,
-        session_timeout: limits.session_timeout,
     }
 }
 
@@ -232,16 +191,10 @@ pub(super) async fn until_stopped(
     outcome
 }
 
-/// Waits for SIGINT, SIGTERM or SIGHUP.
+/// Waits for a signal that asks this process to end.
 async fn stopped() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    tokio::select! {
-        _ = hang_up.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let shutdown = Shutdown::by_signals().context("listening for signals")?;
+    shutdown.reached(Phase::Drain).await;
     Ok(())
 }
 
@@ -256,11 +209,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_stream_keeps_half_of_what_its_session_may_and_no_more() {
-        for (per_stream, expected) in [(65_536, 65_536), (1 << 20, 131_072)] {
-            let limits =
-                Limits { queue_per_stream: per_stream, queue_per_session: 262_144, ..Limits::default() };
-            assert_eq!(secure_config(&limits).queue_per_stream, expected);
-        }
+    fn half_of_the_descriptors_is_left_for_what_is_no_stream() {
+        let streams = [1024, usize::MAX, 1].map(streams_within);
+        assert_eq!(streams, [512, usize::MAX / 2, 1]);
     }
 }

@@ -1,4 +1,4 @@
-//! The use of logins that a request has brought, and their end.
+//! Leases of logins that requests have brought: who uses them, and their end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -51,7 +51,7 @@ impl Keeper {
         let has_failed = |id| matches!(self.tunnel.pool().status(id), AccountStatus::Failed(_));
         let mut logins = self.logins();
         for id in logins.take_expired(now(), has_failed) {
-            tracing::info!("account {} is logged out, because nothing has used it for long", id.get());
+            tracing::info!("account {} is logged out, because nothing has used it for long", id.0);
             self.tunnel.close_account(id);
         }
         logins.next_expiry()

@@ -1,4 +1,5 @@
-//! Logins that only requests have brought: how many there may be, and how long each stays after its last use. Pure.
+//! Cap and expiry of the logins that only requests bring: how many there may be, and how long each stays after its last
+//! use. Pure.
 //!
 //! Everybody on this machine can send a request with a login of his own to the SOCKS port. If each stayed, whoever wants to
 //! could have this process connect to wherever he likes, any number of times, for as long as it runs; and what was taken
@@ -120,7 +121,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn id(n: u64) -> AccountId {
-        AccountId::new(n)
+        AccountId(n)
     }
 
     #[test]

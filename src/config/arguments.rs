@@ -13,7 +13,7 @@ use super::login::{Login, parse_login};
 use super::value::{Mode, check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
 use super::{AccountConfig, Config, ServerAddr, TlsMode};
 
-/// The longest value of an argument, in bytes. Tor carries 510 for all together; a file may hold more.
+/// The longest value of an argument: 8 KiB. Tor carries 510 bytes for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
 
 /// How to speak to a bridge.

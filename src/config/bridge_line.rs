@@ -1,4 +1,4 @@
-//! A bridge line as a bridge hands it out and as torrc has it.
+//! Bridge lines: as a bridge hands them out, and as torrc has them.
 
 mod writer;
 
@@ -11,7 +11,7 @@ pub use self::writer::{BridgeLineError, MAX_ARGUMENTS, NewBridgeLine};
 use super::error::{ConfigError, Place, Problem};
 use super::input::read_text;
 
-/// The longest text that is read, in bytes: a line, and comments around it.
+/// The longest file with a bridge line: 64 KiB, for a line and comments around it.
 const MAX_TEXT: usize = 65_536;
 
 /// The arguments of a bridge line, in their order.

@@ -85,7 +85,8 @@ impl<'d> Section<'d> {
             None => Ok(section),
             Some(key) => {
                 let place = document.place(key.span().start);
-                Err(ConfigError::new(place, section.key(&shown_key(key.get_ref())), Problem::UnknownKey))
+                let problem = if name == "[metrics]" { Problem::NoMetrics } else { Problem::UnknownKey };
+                Err(ConfigError::new(place, section.key(&shown_key(key.get_ref())), problem))
             }
         }
     }

@@ -1,9 +1,11 @@
-//! What can be wrong with a configuration, and where.
+//! Configuration errors and warnings: a place, a key, and what is expected there.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use crate::os;
 
 /// A configuration or bridge line that cannot be used until somebody changes it; trying again cannot help.
 ///
@@ -56,7 +58,7 @@ pub enum Problem {
     #[error("the file cannot be read: {}", in_plain_words(*.0))]
     Unreadable(io::ErrorKind),
     /// The process may open no more files.
-    #[error("the file cannot be opened: {}", io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()))]
+    #[error("the file cannot be opened: {}", os::out_of_descriptors())]
     NoDescriptor,
     /// A path leads to a directory, a pipe or a socket.
     #[error("this is not a regular file")]
@@ -76,6 +78,9 @@ pub enum Problem {
     /// A key or section that this version does not know.
     #[error("there is no such key (the example file lists them all)")]
     UnknownKey,
+    /// A key for the metrics that later versions will have.
+    #[error("there is no such key yet, for this version has no metrics: remove this line")]
+    NoMetrics,
     /// The same key twice.
     #[error("given twice")]
     Repeated,

@@ -14,16 +14,16 @@ use super::input::{Text, check_certificates, read_text};
 use super::key::PresharedKey;
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
 use super::limits::Limits;
-use super::value::{check_plaintext, parse_jid, parse_loopback, parse_server, parse_tls};
+use super::value::{check_plaintext, parse_jid, parse_server, parse_tls};
 use super::{AccountConfig, BridgeSettings, Config, Credential};
 
-/// The longest configuration file, in bytes.
+/// The longest configuration file: 1 MiB, many times one with all settings and accounts.
 const MAX_FILE: usize = 1 << 20;
 
-/// The longest password file, in bytes.
+/// The longest password file: 4 KiB, for its one line.
 const MAX_PASSWORD: usize = 4096;
 
-/// The most `[[account]]` sections.
+/// The most `[[account]]` sections: 64, twice the accounts of the largest bridge in `doc/scaling.md`.
 const MAX_ACCOUNTS: usize = 64;
 
 impl Config {
@@ -87,9 +87,7 @@ fn read_settings(root: &Section<'_>, path: &Path, config: &mut Config) -> Result
     if let Some(section) = root.table("limits", "[limits]", &limits)? {
         config.limits = read_limits(&section)?;
     }
-    if let Some(section) = root.table("metrics", "[metrics]", METRICS)? {
-        config.metrics_listen = section.parsed("listen", parse_loopback)?.map(|given| given.value);
-    }
+    root.table(METRICS, "[metrics]", &[])?;
     Ok(())
 }
 

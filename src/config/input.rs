@@ -1,21 +1,21 @@
-//! Reading small files that somebody else wrote: bounded, and never waiting.
+//! Bounded reads of small files that somebody else wrote. They never wait.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::io::Errno;
 use secrecy::zeroize::Zeroizing;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 use super::error::Problem;
+use crate::os;
 
-/// The longest file of trust roots, in bytes; a whole system's bundle has a quarter of it.
+/// The longest file of trust roots: 1 MiB, four times the bundle of a whole system.
 const MAX_CERTIFICATES: usize = 1 << 20;
 
-/// More bytes of room than this let the standard library look for the end of a file in its buffer, without growing it.
+/// Room for the end of a file: 64 bytes. With more than 32 free, the standard library finds the end without growing the
+/// buffer, which would leave a copy of what was read behind.
 const END_OF_FILE: usize = 64;
 
 /// A file's text, and whether any user of the machine can read it.
@@ -33,7 +33,7 @@ pub(super) fn read_text(path: &Path, max: usize) -> Result<Text, Problem> {
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::NotUtf8)?;
     let text = Zeroizing::new(text.to_owned());
     // `/dev/null` may be read by anybody, and holds no secret.
-    let world_readable = metadata.is_file() && metadata.permissions().mode() & 0o004 != 0;
+    let world_readable = metadata.is_file() && os::is_world_readable(&metadata);
     Ok(Text { text, world_readable })
 }
 
@@ -49,7 +49,7 @@ pub(super) fn check_certificates(path: &Path) -> Result<(), Problem> {
 fn read_bytes(path: &Path, max: usize) -> Result<(Zeroizing<Vec<u8>>, fs::Metadata), Problem> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
     let kind = metadata.file_type();
-    if !kind.is_file() && !kind.is_char_device() {
+    if !kind.is_file() && !os::is_char_device(kind) {
         return Err(Problem::NotAFile);
     }
     let bytes = read_bounded(path, metadata.len(), max).map_err(|error| unreadable(&error))?;
@@ -60,11 +60,7 @@ fn read_bytes(path: &Path, max: usize) -> Result<(Zeroizing<Vec<u8>>, fs::Metada
 }
 
 fn unreadable(error: &io::Error) -> Problem {
-    match Errno::from_io_error(error) {
-        // It has no kind of its own.
-        Some(Errno::MFILE) => Problem::NoDescriptor,
-        _ => Problem::Unreadable(error.kind()),
-    }
+    if os::is_out_of_descriptors(error) { Problem::NoDescriptor } else { Problem::Unreadable(error.kind()) }
 }
 
 /// At most one byte more than `max` of a file that is about as long as `length`.
@@ -82,6 +78,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
     use super::*;
+    use crate::os::testing::{make_pipe, set_mode};
 
     #[test]
     fn a_file_is_read_up_to_its_bound_and_not_beyond() {
@@ -102,7 +99,7 @@ mod tests {
         let missing = read_text(&dir.path().join("none"), 9).unwrap_err();
         assert_eq!(missing, Problem::Unreadable(io::ErrorKind::NotFound));
         let pipe = dir.path().join("pipe");
-        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        make_pipe(&pipe);
         assert_eq!(read_text(&pipe, 9).unwrap_err(), Problem::NotAFile);
         assert_eq!(*read_text(Path::new("/dev/null"), 9).unwrap().text, "");
     }
@@ -128,7 +125,7 @@ mod tests {
         let path = dir.path().join("f");
         fs::write(&path, "").unwrap();
         for (mode, exposed) in [(0o600, false), (0o640, false), (0o644, true), (0o604, true)] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            set_mode(&path, mode);
             assert_eq!(read_text(&path, 9).unwrap().world_readable, exposed, "{mode:o}");
         }
     }

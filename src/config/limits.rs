@@ -1,4 +1,4 @@
-//! Every bound that the program keeps, with its default and the values that make sense.
+//! Limits: every bound on time, memory and number, with its default and the range that is accepted.
 
 use std::time::Duration;
 

@@ -137,15 +137,6 @@ fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Writes everything but letters, digits and `-._~@` as `%XX`, as the user or password of a `login`.
-#[must_use]
-pub fn percent_encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
@@ -154,6 +145,14 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
+
+    /// Writes everything but letters, digits and `-._~@` as `%XX`, as the user or password of a `login`.
+    fn percent_encode(text: &str) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
+        text.bytes()
+            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect()
+    }
 
     fn password(login: &Login) -> &str {
         match &login.credential {

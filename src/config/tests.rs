@@ -8,13 +8,13 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::os::testing::set_mode;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const FILE: &str = "/etc/hexchat-pt/hexchat.toml";
@@ -47,7 +47,7 @@ fn password(account: &AccountConfig) -> &str {
 fn an_empty_file_is_the_default() {
     for text in ["", "\n", "# comment\n", "\u{feff}", "[client]\n[bridge]\n[limits]\n[metrics]\n"] {
         let config = parse(text).unwrap();
-        assert!(config.accounts.is_empty() && config.metrics_listen.is_none() && config.warnings.is_empty());
+        assert!(config.accounts.is_empty() && config.warnings.is_empty());
         assert!(!config.bridge.classic && config.bridge.psk.is_none());
         assert_eq!(config.limits, Limits::default());
     }
@@ -132,7 +132,6 @@ fn every_wrong_value_is_refused_at_its_line() {
         (2, "[limits] max_streams", "[limits]\nmax_streams = \"5\"".into()),
         (2, "[limits] max_streams", "[limits]\nmax_streams = 99999999999999999999".into()),
         (2, "[limits] max_streams", "[limits]\nmax_streams = 1.5".into()),
-        (2, "[metrics] listen", "[metrics]\nlisten = \"0.0.0.0:9464\"".into()),
         (1, "account", "[account]\njid = \"a@x.example\"".into()),
         (1, "client", "[[client]]\njid = \"a@x.example\"".into()),
         (1, "limits", "limits = 3".into()),
@@ -153,12 +152,23 @@ fn an_unknown_key_is_an_error_in_every_section() {
         ("[client]\n", "[client] hexagon"),
         ("[bridge]\n", "[bridge] hexagon"),
         ("[limits]\n", "[limits] hexagon"),
-        ("[metrics]\n", "[metrics] hexagon"),
     ] {
         let error = refused(&format!("{section}{key}"));
         assert!(error.contains(&format!(": {shown}: there is no such key")), "{error}");
     }
     assert!(refused("[hexagon]").contains("line 1, column 2: hexagon: there is no such key"));
+}
+
+#[test]
+fn a_key_for_metrics_is_refused_because_there_are_none_yet() {
+    for key in ["listen", "hexagon"] {
+        let error = refused(&format!("[metrics]\n{key} = \"127.0.0.1:9464\""));
+        assert!(
+            error.contains(&format!("line 2, column 1: [metrics] {key}: there is no such key yet")),
+            "{error}"
+        );
+        assert!(error.contains("no metrics") && !error.contains("9464"), "{error}");
+    }
 }
 
 #[test]
@@ -185,7 +195,7 @@ fn a_password_file_gives_its_one_line() {
     let secret = dir.path().join("p");
     for content in ["secret", "secret\n", "secret\r\n"] {
         fs::write(&secret, content).unwrap();
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        set_mode(&secret, 0o600);
         let config = Config::parse(text, &file).unwrap();
         assert_eq!(password(&config.accounts[0]), "secret");
         assert_eq!(config.warnings, []);
@@ -203,7 +213,7 @@ fn a_secret_that_anybody_can_read_is_warned_about() {
     let load = |name: &str, text: &str, mode: u32| {
         let path = dir.path().join(name);
         fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(&path, mode);
         (Config::load(&path).map(|config| config.warnings), path)
     };
     let inline = "[[account]]\njid = \"a@x.example\"\npassword = \"p\"\n";
@@ -443,7 +453,7 @@ fn the_example_file_shows_every_key_with_its_default() {
     fs::write(dir.path().join("other.password"), "p\n").unwrap();
     let all = Config::parse(&example_switched_on(EXAMPLE), &dir.path().join("hexchat.toml")).unwrap();
     assert_eq!(all.accounts.len(), 2);
-    assert!(all.bridge.psk.is_some() && all.metrics_listen.is_some());
+    assert!(all.bridge.psk.is_some());
     for (section, keys) in keys::SECTIONS {
         for key in keys {
             let setting = format!("\n{key} = ");

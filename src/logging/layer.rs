@@ -1,4 +1,4 @@
-//! From an event of `tracing` to the sink and the file.
+//! Layer of `tracing`: filters and formats events, and writes them to the sink and the file.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,11 +1,11 @@
-//! One event on one line.
+//! Format of a log line: `message key=value …`, escaped and bounded.
 
 use std::fmt::{self, Debug, Write};
 
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-/// The longest line, in bytes: what a peer sends must not fill a log.
+/// The longest line: 4 KiB, since what a peer sends must not fill a log.
 const MAX_LINE: usize = 4096;
 
 /// `message key=value …`, without control characters; a value with spaces is quoted.

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
 
+use std::fs;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -7,6 +8,7 @@ use safelog::sensitive;
 use tracing::{debug, error, info, trace, warn};
 
 use super::*;
+use crate::os::testing::{make_pipe, mode, set_mode};
 
 /// What a sink was given.
 #[derive(Clone, Default)]
@@ -131,7 +133,7 @@ fn a_log_file_is_private_and_appended_to_with_the_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     fs::write(&path, "before\n").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&path, 0o644);
     let log = Log::default();
     let options = Options { file: Some(path.clone()), ..options(Severity::Notice, log.sink()) };
     tracing::subscriber::with_default(subscriber(options), one_of_each);
@@ -143,7 +145,7 @@ fn a_log_file_is_private_and_appended_to_with_the_time() {
         lines.iter().filter_map(|line| line.split_once("Z ")).map(|(_, rest)| rest).collect();
     assert_eq!(*before, "before");
     assert_eq!(without_time, ["[error] e", "[warning] w", "[notice] i"]);
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(mode(&path), 0o600);
 }
 
 /// What reaches the sink while something is logged to this file as well.
@@ -161,7 +163,7 @@ fn logged_to(file: &Path) -> Vec<String> {
 fn a_log_file_that_cannot_be_opened_is_said_once_and_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    make_pipe(&pipe);
     for path in [dir.path(), &pipe, Path::new("/nonexistent/log")] {
         let lines = logged_to(path);
         assert!(lines[0].starts_with("the log file cannot be opened ("), "{lines:?}");

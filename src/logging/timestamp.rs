@@ -1,7 +1,8 @@
-//! Time in UTC, as RFC 3339 writes it.
+//! Timestamps in UTC, as RFC 3339 writes them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Seconds in a day: 86,400, without leap seconds, as Unix counts.
 const DAY: u64 = 86_400;
 
 /// `2001-02-03T04:05:06.789Z`; times before 1970 are shown as its first second.

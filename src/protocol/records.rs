@@ -1,4 +1,4 @@
-//! What both protocols do for servers that read in pieces and rest where a TLS record goes on behind one; see
+//! TLS records: what both protocols do for servers that read in pieces and rest where a record goes on behind one; see
 //! `xmpp::records`.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Deadlines, one for each thing that has any.
+//! Timers: deadlines, one for each thing that has any.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

@@ -1,10 +1,9 @@
-//! The state file: its format, and how it is replaced.
+//! State file: its format, and its replacement as a whole.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -13,21 +12,27 @@ use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
-use super::StateError;
+use super::{StateError, resource};
+use crate::os;
 
 /// The format that this program writes. A field more does not change it; a field that means something else does.
 const VERSION: u64 = 1;
 
-/// The longest state file that is read, in bytes.
+/// The longest file that is read: 16 MiB, twice the longest replay log.
 const MAX_FILE: u64 = 16 << 20;
+
+/// A secret in the file, which has it in base64url without padding.
+type Secret = Zeroizing<[u8; 32]>;
 
 /// Everything in the state file.
 #[derive(Default)]
 pub(super) struct Contents {
-    /// By account.
-    resources: BTreeMap<BareJid, ResourcePart>,
+    /// Resources by account, as earlier versions made them at random. None is added: see [`resource`].
+    listed: BTreeMap<BareJid, ResourcePart>,
+    /// The key that all other resources are derived with.
+    resource_secret: Option<Secret>,
     /// A bridge's secret key.
-    identity: Option<Zeroizing<[u8; 32]>>,
+    identity: Option<Secret>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
     unsaved: bool,
@@ -36,7 +41,7 @@ pub(super) struct Contents {
 impl fmt::Debug for Contents {
     /// How much there is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contents").field("resources", &self.resources.len()).finish_non_exhaustive()
+        f.debug_struct("Contents").field("listed", &self.listed.len()).finish_non_exhaustive()
     }
 }
 
@@ -44,9 +49,10 @@ impl fmt::Debug for Contents {
 #[derive(Serialize, Deserialize)]
 struct Format {
     version: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     resources: BTreeMap<String, String>,
-    /// base64url without padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource_secret: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
     #[serde(flatten)]
@@ -81,9 +87,16 @@ impl Contents {
         }
         let format: Format = serde_json::from_slice(bytes).map_err(unreadable)?;
         let damaged = || corrupt(0, 0);
-        let resources = format.resources.iter().map(parse_resource).collect::<Option<_>>();
-        let identity = format.identity.map(|text| parse_identity(&text).ok_or_else(damaged)).transpose()?;
-        Ok(Self { resources: resources.ok_or_else(damaged)?, identity, other: format.other, unsaved: false })
+        let listed = format.resources.iter().map(parse_resource).collect::<Option<_>>();
+        let secret =
+            |text: Option<String>| text.map(|text| parse_secret(&text).ok_or_else(damaged)).transpose();
+        Ok(Self {
+            listed: listed.ok_or_else(damaged)?,
+            resource_secret: secret(format.resource_secret)?,
+            identity: secret(format.identity)?,
+            other: format.other,
+            unsaved: false,
+        })
     }
 
     /// The text of the file.
@@ -91,35 +104,40 @@ impl Contents {
         let text = |(account, resource): (&BareJid, &ResourcePart)| {
             (account.as_str().to_owned(), resource.as_str().to_owned())
         };
-        let resources = self.resources.iter().map(text).collect();
-        let identity = self.identity.as_ref().map(|key| URL_SAFE_NO_PAD.encode(key));
-        let format = Format { version: VERSION, resources, identity, other: self.other.clone() };
+        let secret = |secret: &Option<Secret>| secret.as_ref().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+        let format = Format {
+            version: VERSION,
+            resources: self.listed.iter().map(text).collect(),
+            resource_secret: secret(&self.resource_secret),
+            identity: secret(&self.identity),
+            other: self.other.clone(),
+        };
         #[expect(clippy::expect_used, reason = "maps with text as keys always have a JSON form")]
         let mut json = serde_json::to_vec_pretty(&format).expect("a JSON object");
         json.push(b'\n');
         json
     }
 
-    /// The resource of an account, a new one at first.
-    pub(super) fn resource_or_insert_with(
-        &mut self,
-        account: &BareJid,
-        make: impl FnOnce() -> ResourcePart,
-    ) -> ResourcePart {
-        if let Some(resource) = self.resources.get(account) {
-            return resource.clone();
+    /// The resource of an account: the one that is listed, else the one that the secret gives it, which `make` makes at
+    /// first.
+    pub(super) fn resource(&mut self, account: &BareJid, make: impl FnOnce() -> Secret) -> ResourcePart {
+        if let Some(listed) = self.listed.get(account) {
+            return listed.clone();
         }
-        let resource = make();
-        self.resources.insert(account.clone(), resource.clone());
-        self.unsaved = true;
-        resource
+        self.unsaved |= self.resource_secret.is_none();
+        resource::derive(self.resource_secret.get_or_insert_with(make), account)
+    }
+
+    /// Leaves the listed accounts out of the next file, unless this is a bridge's: its bridge lines name them.
+    pub(super) fn forget_accounts_of_client(&mut self) {
+        if self.identity.is_none() && !self.listed.is_empty() {
+            self.listed.clear();
+            self.unsaved = true;
+        }
     }
 
     /// The secret key of the bridge, a new one at first.
-    pub(super) fn identity_or_insert_with(
-        &mut self,
-        make: impl FnOnce() -> Zeroizing<[u8; 32]>,
-    ) -> Zeroizing<[u8; 32]> {
+    pub(super) fn identity_or_insert_with(&mut self, make: impl FnOnce() -> Secret) -> Secret {
         self.unsaved |= self.identity.is_none();
         self.identity.get_or_insert_with(make).clone()
     }
@@ -138,15 +156,14 @@ fn parse_resource((account, resource): (&String, &String)) -> Option<(BareJid, R
     Some((BareJid::new(account).ok()?, ResourcePart::new(resource).ok()?.into_owned()))
 }
 
-fn parse_identity(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+fn parse_secret(text: &str) -> Option<Secret> {
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
     <[u8; 32]>::try_from(&bytes[..]).ok().map(Zeroizing::new)
 }
 
-/// Opens a file, and nothing else: a pipe could hold us up for ever.
+/// Opens a file of the owner's alone, and nothing else: neither a pipe nor a device.
 pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = options.custom_flags(nonblocking).open(path)?;
+    let file = os::open_private(options, path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("this is not a regular file")) }
 }
 
@@ -167,7 +184,7 @@ pub(super) fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Re
     let temporary = directory.join(format!("{name}.tmp"));
     let replaced = write_new(&temporary, bytes)
         .and_then(|()| fs::rename(&temporary, &path))
-        .and_then(|()| File::open(directory)?.sync_all());
+        .and_then(|()| os::sync_dir(directory));
     replaced.map_err(|error| StateError::Io { action: "writing", path, error })
 }
 
@@ -177,7 +194,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = os::open_private(OpenOptions::new().write(true).create_new(true), path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

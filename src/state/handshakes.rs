@@ -1,4 +1,5 @@
-//! The memory of accepted handshakes, in which a second one with the same id is found, also after a restart.
+//! Replay log: the handshakes that were accepted of late, so that a second one with the same id is found, also after a
+//! restart.
 //!
 //! It changes with every handshake and is of no use after 20 minutes, so that it has a file of its own: a line for each,
 //! on the disk before anybody is answered. The file is written anew, without what is past, when most of it is.
@@ -21,13 +22,13 @@ pub(super) const HANDSHAKES_FILE: &str = "hexchat_handshakes.txt";
 
 const FORMAT: &str = "hexchat-pt handshakes 1";
 
-/// A handshake is remembered until its minute is longer ago than this: it is not accepted later.
+/// How long a handshake is remembered after the minute that it names: 10 minutes, after which it is too old to be accepted.
 const WINDOW_MINUTES: u64 = 10;
 
-/// The most that are remembered. The limits of a bridge let in a fraction of it.
+/// The most handshakes that are remembered: 100,000, eight times what 600 a minute make in 20 minutes.
 const MAX_HANDSHAKES: usize = 100_000;
 
-/// Lines that are past before the file is worth being written anew.
+/// Outdated lines, beyond as many as are valid, with which the file is written anew: 128 are not worth it.
 const MIN_GARBAGE: usize = 128;
 
 /// Whether a handshake was accepted before.

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 
 use super::*;
+use crate::os::testing::{mode, set_mode};
 
 fn jid(text: &str) -> BareJid {
     BareJid::new(text).unwrap()
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().mode() & 0o7777
 }
 
 /// A directory whose state file has this text.
@@ -21,8 +20,13 @@ fn with_file(text: &str) -> TempDir {
     dir
 }
 
+/// The text of the state file in a directory.
+fn text_of_file(dir: &Path) -> String {
+    fs::read_to_string(dir.join(STATE_FILE)).unwrap()
+}
+
 #[test]
-fn a_resource_is_made_once_and_kept() {
+fn an_account_has_the_same_resource_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new/state");
     let (alice, bob) = (jid("alice@x.example"), jid("bob@x.example"));
@@ -38,6 +42,65 @@ fn a_resource_is_made_once_and_kept() {
     assert_eq!(state.resource_for(&alice).unwrap(), first);
     assert_eq!(state.resource_for(&bob).unwrap(), second);
     assert_eq!((state.path(), state.ephemeral_because().is_none()), (Some(path.as_path()), true));
+}
+
+#[test]
+fn two_states_give_an_account_two_resources() {
+    let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let resource_in =
+        |dir: &TempDir| StateDir::open(dir.path()).unwrap().resource_for(&jid("a@x.example")).unwrap();
+    assert_ne!(resource_in(&one), resource_in(&other));
+}
+
+#[test]
+fn the_state_file_names_no_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open_or_ephemeral(Some(dir.path()));
+    let resource = state.resource_for(&jid("alice@chat.example")).unwrap();
+    let text = text_of_file(dir.path());
+    for private in ["alice", "chat.example", resource.as_str()] {
+        assert!(!text.contains(private), "{private}");
+    }
+}
+
+#[test]
+fn a_client_forgets_the_accounts_that_an_earlier_version_listed() {
+    let dir = with_file(r#"{"version": 1, "resources": {"a@x.example": "r", "old@y.example": "s"}}"#);
+    let state = StateDir::open_or_ephemeral(Some(dir.path()));
+    let resource = state.resource_for(&jid("a@x.example")).unwrap();
+    assert_ne!(resource.as_str(), "r");
+    let text = text_of_file(dir.path());
+    assert!(!text.contains("x.example") && !text.contains("y.example"), "{text}");
+    drop(state);
+    let state = StateDir::open_or_ephemeral(Some(dir.path()));
+    assert_eq!(state.resource_for(&jid("a@x.example")).unwrap(), resource);
+}
+
+#[test]
+fn what_a_bridge_line_names_stays_whoever_opens_the_state() {
+    let key = URL_SAFE_NO_PAD.encode([7; 32]);
+    let dir = with_file(&format!(
+        r#"{{"version": 1, "resources": {{"bridge@x.example": "r"}}, "identity": "{key}"}}"#
+    ));
+    let client = StateDir::open_or_ephemeral(Some(dir.path()));
+    client.resource_for(&jid("alice@x.example")).unwrap();
+    drop(client);
+    let bridge = StateDir::open(dir.path()).unwrap();
+    assert_eq!(bridge.resource_for(&jid("bridge@x.example")).unwrap().as_str(), "r");
+    assert_eq!(*bridge.identity().unwrap(), [7; 32]);
+    assert!(!text_of_file(dir.path()).contains("alice"));
+}
+
+#[test]
+fn a_bridge_without_a_key_yet_keeps_its_listed_resources_too() {
+    let dir = with_file(r#"{"version": 1, "resources": {"bridge@x.example": "r"}}"#);
+    let bridge = StateDir::open(dir.path()).unwrap();
+    bridge.identity().unwrap();
+    bridge.resource_for(&jid("new@x.example")).unwrap();
+    drop(bridge);
+    let bridge = StateDir::open(dir.path()).unwrap();
+    assert_eq!(bridge.resource_for(&jid("bridge@x.example")).unwrap().as_str(), "r");
+    assert!(!text_of_file(dir.path()).contains("new@"), "the list does not grow");
 }
 
 #[test]
@@ -69,7 +132,7 @@ fn a_bridge_needs_a_place_for_its_key() {
 #[test]
 fn the_directory_and_its_files_are_for_the_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(dir.path(), 0o755);
     let state = StateDir::open(dir.path()).unwrap();
     state.resource_for(&jid("a@x.example")).unwrap();
     state.write_file("hexchat_bridgeline.txt", b"text").unwrap();
@@ -83,7 +146,7 @@ fn the_directory_and_its_files_are_for_the_owner_alone() {
 #[test]
 fn a_directory_that_others_share_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    set_mode(dir.path(), 0o1777);
     assert!(matches!(StateDir::open(dir.path()), Err(StateError::Shared(_))));
     assert_eq!(mode(dir.path()), 0o1777);
 }
@@ -140,6 +203,7 @@ fn a_damaged_file_is_an_error_and_stays_as_it_is() {
         r#"{"version": 1, "resources": {"hunter2@": "r"}}"#,
         r#"{"version": 1, "resources": {"a@x.example": ""}}"#,
         r#"{"version": 1, "identity": "hunter2"}"#,
+        r#"{"version": 1, "resource_secret": "hunter2"}"#,
         r#"{"version": 1, "identity": ["hunter2"]}"#,
     ] {
         let dir = with_file(text);

@@ -1,4 +1,4 @@
-//! What the log says of accounts: each change once, however often an attempt is repeated.
+//! Log of accounts: each change once, however often an attempt is repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(super) struct Announcer {
 impl Announcer {
     /// Says what `event` means for whoever runs the program, if that is news.
     pub(super) fn announce(&mut self, id: AccountId, event: &AccountEvent) {
-        let account = id.get();
+        let account = id.0;
         match event {
             AccountEvent::Online { jid, resumed } => {
                 self.faults.remove(&id);

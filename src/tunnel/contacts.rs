@@ -1,10 +1,10 @@
-//! Who sees when our accounts are there.
+//! Presence subscriptions: who sees when our accounts are there.
 
 use std::collections::BTreeMap;
 
 use xmpp_parsers::presence::{Presence, Type};
 
-use super::{Shared, State, core_id};
+use super::{Shared, State};
 use crate::xmpp::{AccountId, AccountStatus, Parcel, manners};
 
 /// The id of the presence that each account sent last, as its server sent it back.
@@ -16,7 +16,7 @@ impl Shared {
     pub(super) fn on_presence(&self, state: &mut State, id: AccountId, presence: &Presence) {
         if self.is_our_own(id, presence) {
             state.last_presences.extend(presence.id.clone().map(|presence| (id, presence)));
-        } else if state.cores.accepts_on(core_id(id)) {
+        } else if state.cores.accepts_on(id) {
             let last = state.last_presences.get(&id).cloned();
             for reply in manners::reply_to_presence(presence, manners::Ids::new(last, rand::random())) {
                 self.pool.send(id, Parcel::courtesy(reply), None);

@@ -1,4 +1,4 @@
-//! The task that tells the core what happens at the accounts and what time it is.
+//! Driver: the task that tells the cores what happens at the accounts and what time it is.
 
 use std::pin::Pin;
 use std::sync::Weak;
@@ -12,11 +12,11 @@ use xmpp_parsers::jid::FullJid;
 
 use super::cores::Cores;
 use super::set_back::{ClockWasAhead, SetBack};
-use super::{Shared, State, core_id};
+use super::{Shared, State};
 use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
-use crate::session::Incoming;
+use crate::secure::Incoming;
 use crate::xmpp::swift::Swift;
 use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
 
@@ -93,7 +93,6 @@ impl Shared {
     }
 
     fn on_account_event(&self, state: &mut State, now: Instant, id: AccountId, event: AccountEvent) {
-        let account = core_id(id);
         // What was on its way here when an account was closed would bring it back.
         if matches!(
             event,
@@ -106,13 +105,13 @@ impl Shared {
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
             AccountEvent::Swift(swift) => return self.on_swift(state, now, id, swift),
-            AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, account, &by),
+            AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, id, &by),
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
             AccountEvent::Relieved => {
                 let backlog = self.pool.backlog(id);
-                return state.cores.secure.handle_backlog(account, backlog.stanzas, backlog.bytes);
+                return state.cores.secure.handle_backlog(id, backlog.stanzas, backlog.bytes);
             }
             AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
             AccountEvent::Suspended { .. } => AccountChange::Suspended,
@@ -121,12 +120,12 @@ impl Shared {
                 AccountChange::Gone
             }
         };
-        state.cores.handle_account(now, account, change);
+        state.cores.handle_account(now, id, change);
     }
 
     fn on_swift(&self, state: &mut State, now: Instant, id: AccountId, swift: Swift) {
         let Cores { classic, secure } = &state.cores;
-        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
+        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
         let received = self.carrier.receive_swift(swift, classic.is_in_use(), has_bytestream);
         self.on_received(state, now, id, received);
     }
@@ -136,7 +135,7 @@ impl Shared {
             return self.on_presence(state, id, presence);
         }
         let Cores { classic, secure } = &state.cores;
-        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(core_id(id), from);
+        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
         let received = self.carrier.receive(stanza, classic.is_in_use(), has_bytestream);
         self.on_received(state, now, id, received);
     }
@@ -145,10 +144,10 @@ impl Shared {
         let Cores { classic, secure } = &mut state.cores;
         match received {
             Received::Classic { from, incoming } => {
-                classic.handle_stanza(now, core_id(id), &from, incoming);
+                classic.handle_stanza(now, id, &from, incoming);
             }
             Received::Secure { from, incoming } => {
-                secure.handle_stanza(now, core_id(id), &from, incoming);
+                secure.handle_stanza(now, id, &from, incoming);
             }
             Received::Request { from, iq } => self.on_request(state, now, id, from.as_ref(), &iq),
             Received::Nothing => {}
@@ -158,11 +157,11 @@ impl Shared {
     fn on_request(&self, state: &mut State, now: Instant, id: AccountId, from: Option<&FullJid>, iq: &Iq) {
         let Cores { classic, secure } = &mut state.cores;
         if let Some(from) = from {
-            classic.handle_sign_of_life(now, core_id(id), from);
+            classic.handle_sign_of_life(now, id, from);
             if manners::refuses(iq) {
                 // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
                 let unknown = Incoming::Unknown { id: iq.id().to_owned() };
-                return secure.handle_stanza(now, core_id(id), from, unknown);
+                return secure.handle_stanza(now, id, from, unknown);
             }
         }
         if let Some(reply) = manners::reply_to(iq) {

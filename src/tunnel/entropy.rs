@@ -1,6 +1,6 @@
-//! Where the secure core's randomness comes from.
+//! Entropy: the operating system's randomness, for the secure core.
 
-use crate::session::entropy::Entropy;
+use crate::secure::crypto::entropy::Entropy;
 
 /// The generator of this thread, which the operating system seeds, again and again.
 #[derive(Debug)]

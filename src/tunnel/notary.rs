@@ -1,11 +1,11 @@
-//! The task that writes down accepted handshakes before they are answered.
+//! Handshake log: the task that writes down accepted handshakes before they are answered.
 
 use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 
 use super::Shared;
-use crate::session::{Memento, Remembered};
+use crate::secure::{Memento, Remembered};
 
 /// Keeps a handshake across restarts; false when that cannot be done, or was done before. It may take as long as a disk
 /// takes.

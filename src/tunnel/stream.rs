@@ -1,14 +1,15 @@
-//! One stream, for an application.
+//! Stream of an application.
 
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::cores::StreamKey;
 use super::{Shared, State};
-use crate::protocol::{CloseReason, Read};
+use crate::protocol::{CloseReason, Core, Read, StreamId};
 
 /// One connection through the tunnel.
 ///
@@ -24,8 +25,16 @@ impl TunnelStream {
         Self { shared, key }
     }
 
+    /// Lets the stream's core do something, and does everything that follows from it.
+    fn with_core(&self, action: impl FnOnce(&mut dyn Core, Instant, StreamId)) {
+        self.shared.with(|state, now| {
+            let (core, id) = state.cores.core_of(self.key);
+            action(core, now, id);
+        });
+    }
+
     pub(super) fn accept(&self) {
-        self.shared.with(|state, now| state.cores.accept(now, self.key));
+        self.with_core(|core, now, id| core.accept(now, id));
     }
 
     /// Waits for the answer to a connect.
@@ -67,7 +76,7 @@ impl TunnelStream {
 
     /// Breaks the connection off: the peer's application sees a reset and not an end.
     pub fn abort(&self) {
-        self.shared.with(|state, now| state.cores.abort(now, self.key));
+        self.with_core(|core, now, id| core.abort(now, id));
     }
 
     /// Waits for what comes next; none once the peer has closed its direction and everything was read. Nothing is copied: the bytes
@@ -81,15 +90,18 @@ impl TunnelStream {
     }
 
     fn poll_receive(&self, cx: &Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        self.shared.with(|state, now| match state.cores.read(now, self.key) {
-            Read::Data(data) => Poll::Ready(Ok(Some(data))),
-            Read::End => Poll::Ready(Ok(None)),
-            Read::Broken(reason) => Poll::Ready(Err(broken(reason))),
-            Read::Blocked => {
-                if let Some(wakers) = state.wakers.get_mut(&self.key) {
-                    wakers.read = Some(cx.waker().clone());
+        self.shared.with(|state, now| {
+            let (core, id) = state.cores.core_of(self.key);
+            match core.read(now, id) {
+                Read::Data(data) => Poll::Ready(Ok(Some(data))),
+                Read::End => Poll::Ready(Ok(None)),
+                Read::Broken(reason) => Poll::Ready(Err(broken(reason))),
+                Read::Blocked => {
+                    if let Some(wakers) = state.wakers.get_mut(&self.key) {
+                        wakers.read = Some(cx.waker().clone());
+                    }
+                    Poll::Pending
                 }
-                Poll::Pending
             }
         })
     }
@@ -108,23 +120,26 @@ impl TunnelStream {
     }
 
     fn poll_send(&self, cx: &Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.shared.with(|state, now| match state.cores.write(now, self.key, data) {
-            Ok(0) => {
-                if let Some(wakers) = state.wakers.get_mut(&self.key) {
-                    wakers.write = Some(cx.waker().clone());
+        self.shared.with(|state, now| {
+            let (core, id) = state.cores.core_of(self.key);
+            match core.write(now, id, data) {
+                Ok(0) => {
+                    if let Some(wakers) = state.wakers.get_mut(&self.key) {
+                        wakers.write = Some(cx.waker().clone());
+                    }
+                    Poll::Pending
                 }
-                Poll::Pending
+                Ok(taken) => Poll::Ready(Ok(taken)),
+                Err(CloseReason::Finished) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Err(reason) => Poll::Ready(Err(broken(reason))),
             }
-            Ok(taken) => Poll::Ready(Ok(taken)),
-            Err(CloseReason::Finished) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Err(reason) => Poll::Ready(Err(broken(reason))),
         })
     }
 
     /// Ends our direction once everything that was sent has arrived. With the classic protocol, which knows no half-closed
     /// connections, it ends both.
     pub fn finish(&self) {
-        self.shared.with(|state, now| state.cores.finish(now, self.key));
+        self.with_core(|core, now, id| core.finish(now, id));
     }
 }
 
@@ -150,7 +165,8 @@ impl Drop for TunnelStream {
         self.shared.with(|state, now| {
             state.wakers.remove(&self.key);
             state.connected.remove(&self.key);
-            state.cores.release(now, self.key);
+            let (core, id) = state.cores.core_of(self.key);
+            core.release(now, id);
         });
     }
 }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::os;
+
 /// What a [`Socket`] is made of.
 trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -78,7 +80,6 @@ impl AsyncWrite for Socket {
 /// What the kernel keeps that it cannot send yet, in bytes. By default that is up to 4 MB, which are minutes at a server with
 /// a limit, and nothing that is written later can overtake them. What is on the wires comes on top, so that no fast
 /// connection is slower for it.
-#[cfg(target_os = "linux")]
 const MOST_UNSENT: u32 = 128 * 1024;
 
 /// A TCP stream that neither holds back small writes nor acknowledges late.
@@ -90,29 +91,10 @@ struct PromptSocket(TcpStream);
 impl PromptSocket {
     fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let socket = Self(stream);
-        socket.keep_little();
-        socket.acknowledge_at_once();
-        Ok(socket)
+        os::limit_unsent(&stream, MOST_UNSENT);
+        os::acknowledge_at_once(&stream);
+        Ok(Self(stream))
     }
-
-    #[cfg(target_os = "linux")]
-    fn keep_little(&self) {
-        // Only others' delay depends on it, so a refusal is no fault.
-        let _ = socket2::SockRef::from(&self.0).set_tcp_notsent_lowat(MOST_UNSENT);
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn keep_little(&self) {}
-
-    #[cfg(target_os = "linux")]
-    fn acknowledge_at_once(&self) {
-        // Only speed depends on it, so a refusal is no fault.
-        let _ = rustix::net::sockopt::set_tcp_quickack(&self.0, true);
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn acknowledge_at_once(&self) {}
 }
 
 impl AsyncRead for PromptSocket {
@@ -122,7 +104,7 @@ impl AsyncRead for PromptSocket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
-        self.acknowledge_at_once();
+        os::acknowledge_at_once(&self.0);
         Poll::Ready(Ok(()))
     }
 }

@@ -149,7 +149,7 @@ fn a_reader_that_stops_for_an_hour_stops_the_sender_and_nothing_is_lost() {
     let left = Script { pace: Duration::from_millis(100), ..upload(2 << 20) };
     let flow = world.open_to(to, left, reader);
     world.run_until(3599 * SECOND);
-    let config = hexchat_pt::classic::Config::default();
+    let config = crate::setup::defaults();
     assert!(world.buffered(Side::Left) <= config.send_buffer);
     assert!(world.buffered(Side::Right) <= config.receive_buffer + 100 * 4096);
     assert!(world.app(flow, Side::Left).written < 2 << 20, "the sender was not stopped");

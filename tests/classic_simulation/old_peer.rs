@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hexchat_pt::classic::seq::SeqNum;
 use hexchat_pt::classic::{Aliases, Header, Payload};
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, Event, Read, StreamId};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::letters::{Body, Stanza};
@@ -170,35 +170,36 @@ impl OldPeer {
         }
         self.events.push_back(Event::Readable(stream_id));
     }
+
+    /// Whether the application has not said yet if it takes the stream that a peer asks for.
+    fn is_undecided(&self, id: StreamId) -> bool {
+        let is_routed = self.routes.values().any(|routed| *routed == id);
+        !is_routed
+            && self
+                .streams
+                .get(&id)
+                .is_some_and(|stream| stream.asked_by.is_some() && stream.closed.is_none())
+    }
+
+    fn refuse(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.remove(&id) else { return };
+        let Some((via, from)) = stream.asked_by.clone() else { return };
+        let payload = Payload::ConnectAck { header: self.header(&stream), success: false, resend: false };
+        self.outbox.push_back((
+            via,
+            from.into(),
+            Stanza { id: "0".into(), body: Body::Result(Some(payload)) },
+        ));
+    }
 }
 
-impl Program<Body> for OldPeer {
+impl Core for OldPeer {
     fn handle_account(&mut self, _now: Instant, account: AccountId, change: AccountChange) {
         if let AccountChange::Online { jid, .. } = change {
             self.accounts.retain(|(other, _)| *other != account);
             self.accounts.push((account, jid));
         }
     }
-
-    fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza) {
-        let Ok(from) = from.try_as_full() else { return };
-        match stanza.body {
-            Body::Message { payload: Payload::Connect { header, .. }, .. }
-            | Body::Set(Payload::Connect { header, .. }) => self.on_connect(now, via, from, header),
-            Body::Result(Some(Payload::ConnectAck { header, success, .. })) => {
-                self.on_ack(from, &header, success);
-            }
-            Body::Set(Payload::Packet { header, id, data }) => self.on_item(&header, id, Item::Data(data)),
-            Body::Set(Payload::Disconnect { header, id }) => self.on_item(&header, id, Item::Disconnect),
-            Body::Ping => {
-                let error = Stanza { id: stanza.id, body: Body::Error { nobody_there: false } };
-                self.outbox.push_back((via, from.clone().into(), error));
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_server_ack(&mut self, _now: Instant, _id: &str) {}
 
     fn handle_timeout(&mut self, now: Instant) {
         for (&id, stream) in &mut self.streams {
@@ -213,28 +214,8 @@ impl Program<Body> for OldPeer {
         self.streams.values().filter(|stream| stream.write_blocked).map(|stream| stream.may_write_at).min()
     }
 
-    fn poll_transmit(&mut self, _now: Instant) -> Option<(AccountId, Jid, Stanza)> {
-        self.outbox.pop_front()
-    }
-
     fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-
-    fn connect(
-        &mut self,
-        now: Instant,
-        _accounts: &[AccountId],
-        to: Jid,
-        local: Address,
-        remote: Address,
-    ) -> Result<StreamId, CloseReason> {
-        let id = self.add_stream(now, local.clone(), remote.clone());
-        self.pending.insert((local, to.to_bare(), remote), id);
-        let payload = Payload::Connect { header: self.header(&self.streams[&id]), resend: false };
-        let stanza = Stanza { id: String::new(), body: Body::Message { payload, delayed: false } };
-        self.outbox.push_back((self.accounts[0].0, to, stanza));
-        Ok(id)
     }
 
     /// The route exists before the ack goes out, and a later packet may overtake the ack.
@@ -245,17 +226,6 @@ impl Program<Body> for OldPeer {
         };
         let payload = Payload::ConnectAck { header: self.header(stream), success: true, resend: false };
         self.routes.insert((stream.local.clone(), theirs, stream.remote.clone()), id);
-        self.outbox.push_back((
-            via,
-            from.into(),
-            Stanza { id: "0".into(), body: Body::Result(Some(payload)) },
-        ));
-    }
-
-    fn refuse(&mut self, _now: Instant, id: StreamId) {
-        let Some(stream) = self.streams.remove(&id) else { return };
-        let Some((via, from)) = stream.asked_by.clone() else { return };
-        let payload = Payload::ConnectAck { header: self.header(&stream), success: false, resend: false };
         self.outbox.push_back((
             via,
             from.into(),
@@ -298,23 +268,91 @@ impl Program<Body> for OldPeer {
         }
     }
 
+    /// It closes its socket in the same way whatever the reason.
+    fn abort(&mut self, now: Instant, id: StreamId) {
+        self.finish(now, id);
+    }
+
     fn release(&mut self, now: Instant, id: StreamId) {
+        if self.is_undecided(id) {
+            return self.refuse(id);
+        }
         self.finish(now, id);
         self.streams.remove(&id);
         self.events.retain(|event| !matches!(event, Event::Closed(of, _) | Event::Readable(of) if *of == id));
     }
 
-    fn half_closes(&self) -> bool {
-        false
+    fn finish_all(&mut self, now: Instant) {
+        self.streams.keys().copied().collect::<Vec<_>>().into_iter().for_each(|id| self.finish(now, id));
+    }
+
+    fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
+        self.streams.get(&id).map_or(Some(CloseReason::Finished), |stream| stream.closed)
+    }
+
+    fn accepts_on(&self, _account: AccountId) -> bool {
+        true
+    }
+
+    fn stream_count(&self) -> usize {
+        self.streams.len()
     }
 
     fn buffered(&self) -> usize {
         let unread = |stream: &Stream| stream.unread.iter().map(Bytes::len).sum::<usize>();
         self.streams.values().map(unread).sum()
     }
+}
 
-    fn stream_count(&self) -> usize {
-        self.streams.len()
+impl Program<Body> for OldPeer {
+    fn core(&self) -> &dyn Core {
+        self
+    }
+
+    fn core_mut(&mut self) -> &mut dyn Core {
+        self
+    }
+
+    fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza) {
+        let Ok(from) = from.try_as_full() else { return };
+        match stanza.body {
+            Body::Message { payload: Payload::Connect { header, .. }, .. }
+            | Body::Set(Payload::Connect { header, .. }) => self.on_connect(now, via, from, header),
+            Body::Result(Some(Payload::ConnectAck { header, success, .. })) => {
+                self.on_ack(from, &header, success);
+            }
+            Body::Set(Payload::Packet { header, id, data }) => self.on_item(&header, id, Item::Data(data)),
+            Body::Set(Payload::Disconnect { header, id }) => self.on_item(&header, id, Item::Disconnect),
+            Body::Ping => {
+                let error = Stanza { id: stanza.id, body: Body::Error { nobody_there: false } };
+                self.outbox.push_back((via, from.clone().into(), error));
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_transmit(&mut self, _now: Instant) -> Option<(AccountId, Jid, Stanza)> {
+        self.outbox.pop_front()
+    }
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        _accounts: &[AccountId],
+        to: Jid,
+        local: Address,
+        remote: Address,
+    ) -> Result<StreamId, CloseReason> {
+        let id = self.add_stream(now, local.clone(), remote.clone());
+        self.pending.insert((local, to.to_bare(), remote), id);
+        let payload = Payload::Connect { header: self.header(&self.streams[&id]), resend: false };
+        let stanza = Stanza { id: String::new(), body: Body::Message { payload, delayed: false } };
+        self.outbox.push_back((self.accounts[0].0, to, stanza));
+        Ok(id)
+    }
+
+    fn half_closes(&self) -> bool {
+        false
     }
 
     fn most_buffered(&self) -> usize {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use hexchat_pt::classic::{Config, Endpoint, Incoming, Outgoing, Payload, SetId, Transmit};
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
 use xmpp_parsers::jid::Jid;
 
 use crate::letters::{Body, Stanza};
@@ -62,6 +62,14 @@ fn set_of(id: &str) -> Option<SetId> {
 }
 
 impl Program<Body> for Ours {
+    fn core(&self) -> &dyn Core {
+        &self.endpoint
+    }
+
+    fn core_mut(&mut self) -> &mut dyn Core {
+        &mut self.endpoint
+    }
+
     fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange) {
         match &change {
             AccountChange::Online { .. } => self.online.insert(account),
@@ -101,14 +109,6 @@ impl Program<Body> for Ours {
         }
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
-        self.endpoint.handle_timeout(now);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.endpoint.poll_timeout()
-    }
-
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)> {
         if let Some((via, to, id)) = self.pongs.pop() {
             return Some((via, to, Stanza { id, body: Body::Result(None) }));
@@ -124,10 +124,6 @@ impl Program<Body> for Ours {
         Some((via, to, self.write_stanza(stanza)))
     }
 
-    fn poll_event(&mut self) -> Option<Event> {
-        self.endpoint.poll_event()
-    }
-
     fn connect(
         &mut self,
         now: Instant,
@@ -139,40 +135,8 @@ impl Program<Body> for Ours {
         self.endpoint.connect(now, accounts, to, local, remote)
     }
 
-    fn accept(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.accept(now, stream);
-    }
-
-    fn refuse(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.refuse(now, stream);
-    }
-
-    fn write(&mut self, now: Instant, stream: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
-        self.endpoint.write(now, stream, data)
-    }
-
-    fn read(&mut self, now: Instant, stream: StreamId) -> Read {
-        self.endpoint.read(now, stream)
-    }
-
-    fn finish(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.finish(now, stream);
-    }
-
-    fn release(&mut self, now: Instant, stream: StreamId) {
-        self.endpoint.release(now, stream);
-    }
-
     fn half_closes(&self) -> bool {
         false
-    }
-
-    fn buffered(&self) -> usize {
-        self.endpoint.buffered()
-    }
-
-    fn stream_count(&self) -> usize {
-        self.endpoint.stream_count()
     }
 
     fn most_buffered(&self) -> usize {

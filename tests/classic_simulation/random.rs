@@ -10,7 +10,7 @@ use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Seat, Side, Time};
 use crate::rng::Rng;
 use crate::seeds::try_seeds;
-use crate::setup::{Setup, World};
+use crate::setup::{Setup, World, defaults};
 use crate::world::{Fault, LogOnPanic};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let config = Config {
         send_buffer: rng.pick(&[5_000, 20_000, 65_536, 256 * 1024]),
         receive_buffer: rng.pick(&[1, 5_000, 20_000, 256 * 1024]),
-        ..Config::default()
+        ..defaults()
     };
     let one_bare_jid = rng.chance(1, 4);
     let setup = Setup { seed, accounts, one_bare_jid, conditions, config, old_right: false, keep_log };

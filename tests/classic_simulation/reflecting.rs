@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hexchat_pt::classic::{Aliases, Config, Endpoint, Header, Incoming, Outgoing, Payload, SetId, Transmit};
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, Event, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _, Event, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
+
+use crate::setup::defaults;
 
 const ACCOUNT: AccountId = AccountId(0);
 const MOMENT: Duration = Duration::from_millis(20);
@@ -35,7 +37,7 @@ impl World {
     /// With a stream that the peer has asked for, naming so many others.
     fn new(others: usize) -> Self {
         let now = Instant::now();
-        let mut endpoint = Endpoint::new(Config { accept_on: vec![ACCOUNT], ..Config::default() });
+        let mut endpoint = Endpoint::new(Config { accept_on: vec![ACCOUNT], ..defaults() });
         let jid = FullJid::new("bridge@chat.example/r").expect("a JID");
         endpoint.handle_account(now, ACCOUNT, AccountChange::Online { jid, resumed: false });
         let aliases = (0..others).map(other).chain([peer()]);

@@ -1,7 +1,9 @@
 //! Worlds whose programs speak the classic protocol.
 
 use hexchat_pt::classic::Config;
+use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::AccountId;
+use hexchat_pt::tunnel::bounds;
 
 use crate::letters::Body;
 use crate::network::{Conditions, Side};
@@ -34,11 +36,16 @@ impl Default for Setup {
             accounts: [1, 1],
             one_bare_jid: false,
             conditions: Conditions::default(),
-            config: Config::default(),
+            config: defaults(),
             old_right: false,
             keep_log: true,
         }
     }
+}
+
+/// The bounds of a program without configuration.
+pub(crate) fn defaults() -> Config {
+    bounds::classic(&Limits::default(), &[])
 }
 
 impl World {

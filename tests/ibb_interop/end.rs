@@ -5,9 +5,9 @@ use std::time::Duration;
 use hexchat_lab::ChatServer;
 use hexchat_pt::carrier::{Carrier, Received};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use hexchat_pt::session::{Incoming, Outgoing, Transmit};
+use hexchat_pt::secure::{Incoming, Outgoing, Transmit};
+use hexchat_pt::xmpp::manners;
 use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
-use hexchat_pt::{protocol, xmpp::manners};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use xmpp_parsers::jid::FullJid;
@@ -40,7 +40,7 @@ impl End {
     }
 
     pub(crate) fn send(&self, to: &FullJid, stanza: Outgoing) {
-        let via = protocol::AccountId(self.id.get());
+        let via = self.id;
         self.pool.send(self.id, self.carrier.secure(Transmit { via, to: to.clone(), stanza }), None);
     }
 

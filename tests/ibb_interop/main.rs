@@ -9,7 +9,7 @@ use std::time::Duration;
 use end::End;
 use hexchat_lab::process::{Process, Spawn};
 use hexchat_lab::{ChatServer, Kind, Rate};
-use hexchat_pt::session::{Incoming, IqId, Outgoing};
+use hexchat_pt::secure::{Incoming, IqId, Outgoing};
 use xmpp_parsers::jid::FullJid;
 
 /// What no step of a test may take longer than.

@@ -19,9 +19,11 @@ mod rng;
 
 use arena::{Arena, jid};
 use bytes::Bytes;
+use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::Address;
-use hexchat_pt::session::Config;
-use hexchat_pt::session::frame::Frame;
+use hexchat_pt::secure::Config;
+use hexchat_pt::secure::wire::frame::Frame;
+use hexchat_pt::tunnel::bounds;
 
 /// An allocator gives out a little more than it is asked for, and tables grow ahead of what is in them.
 const TOLERANCE: f64 = 1.3;
@@ -37,7 +39,7 @@ fn config() -> Config {
         handshakes_per_minute_per_jid: 100_000,
         handshakes_per_minute: 100_000,
         queue_total: 4 << 30,
-        ..Config::default()
+        ..bounds::secure(&Limits::default())
     }
 }
 
@@ -102,7 +104,7 @@ fn kinds() -> Vec<Kind> {
         kind("numbers of streams with gaps", |arena| {
             for stream in 0..1500 {
                 arena.say(ONE, &[open(2 * stream, "sink")], 0);
-                let (reason, sent) = (hexchat_pt::session::frame::ResetReason::Finished, 0);
+                let (reason, sent) = (hexchat_pt::secure::wire::frame::ResetReason::Finished, 0);
                 arena.say(ONE, &[Frame::Reset { stream: 2 * stream, reason, sent }], 0);
                 arena.round();
                 arena.acknowledge(ONE, |_| true);

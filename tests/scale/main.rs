@@ -9,7 +9,7 @@
 //! | `figures` | what is measured |
 //! | `many` | the stories |
 //!
-//! All ends are real [`Endpoint`](hexchat_pt::session::Endpoint)s. `make scale` runs the large ones too, and prints what they
+//! All ends are real [`Endpoint`](hexchat_pt::secure::Endpoint)s. `make scale` runs the large ones too, and prints what they
 //! measure; `doc/scaling.md` has what that was.
 
 #![allow(

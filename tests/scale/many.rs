@@ -78,7 +78,7 @@ fn assert_fair_and_bounded(figures: &Figures) {
     let (mean, longest) = figures.queue();
     assert!(mean < 2 * SECOND && longest < 4 * SECOND, "{mean:?} and {longest:?} in the server's queue");
     assert!(figures.used() > 0.95, "{} of the rate is used", figures.used());
-    let most = hexchat_pt::session::Config::default().queue_total;
+    let most = crate::world::defaults().queue_total;
     assert!(figures.most_buffered() <= most, "{} bytes are kept", figures.most_buffered());
     // It is 30.1 when all download, one of them the client's in the ledger.
     assert!(figures.entries_of_a_session() < 31.0, "{} entries a session", figures.entries_of_a_session());

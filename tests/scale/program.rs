@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Event};
-use hexchat_pt::session::entropy::Entropy;
-use hexchat_pt::session::{Config, Endpoint, Incoming, Outgoing, Remembered, Service, Transmit};
+use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event};
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::{Config, Endpoint, Incoming, Outgoing, Remembered, Service, Transmit};
 use xmpp_parsers::jid::FullJid;
 
 use crate::rng::Rng;
@@ -68,8 +68,8 @@ impl Program {
 
 /// What the one at the other end makes of a stanza.
 pub(crate) fn received(stanza: Outgoing) -> Incoming {
-    let id = |iq: hexchat_pt::session::IqId| format!("s{}", iq.0);
-    let answered = |id: &str| hexchat_pt::session::IqId(id[1..].parse().expect("a number"));
+    let id = |iq: hexchat_pt::secure::IqId| format!("s{}", iq.0);
+    let answered = |id: &str| hexchat_pt::secure::IqId(id[1..].parse().expect("a number"));
     match stanza {
         Outgoing::Open { iq, sid, block_size } => Incoming::Open { id: id(iq), sid, block_size },
         Outgoing::Data { iq, sid, seq, data } => Incoming::Data { id: id(iq), sid, seq, data: data.to_vec() },

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hexchat_pt::session::Outgoing;
+use hexchat_pt::secure::Outgoing;
 
 use crate::world::Time;
 

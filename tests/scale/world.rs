@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::{AccountId, Address, Event, Read, StreamId};
-use hexchat_pt::session::{Bridge, Config, Identity, Outgoing, Service, Transmit};
+use hexchat_pt::config::Limits;
+use hexchat_pt::protocol::{AccountId, Address, Core as _, Event, Read, StreamId};
+use hexchat_pt::secure::{Bridge, Config, Identity, Outgoing, Service, Transmit};
+use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
 use crate::program::{Program, received};
@@ -112,15 +114,20 @@ pub(crate) struct World {
     pub(crate) most_buffered: usize,
 }
 
+/// The bounds of a program without configuration.
+pub(crate) fn defaults() -> Config {
+    bounds::secure(&Limits::default())
+}
+
 /// The limits, raised to what such a bridge needs.
 pub(crate) fn config(clients: usize) -> Config {
     Config {
         max_sessions: 2 * clients,
-        max_streams: Config::default().max_streams.max(8 * clients),
+        max_streams: defaults().max_streams.max(8 * clients),
         max_half_open_sessions: 1024,
         handshakes_per_minute: 10_000,
-        queue_total: Config::default().queue_total.max(clients * 64 * 1024),
-        ..Config::default()
+        queue_total: defaults().queue_total.max(clients * 64 * 1024),
+        ..defaults()
     }
 }
 
@@ -169,7 +176,7 @@ impl World {
             peers: BTreeSet::from([named]),
             accounts: vec![ITS_ACCOUNT],
         };
-        let program = Program::new(self.start, Config::default(), None, self.rng.fork());
+        let program = Program::new(self.start, defaults(), None, self.rng.fork());
         let distance = self.rng.millis(DISTANCE);
         self.by_jid.insert(jid(&format!("client{n:05}")), Seat::Client(n));
         let client = Client {
@@ -347,7 +354,7 @@ impl World {
 
     fn vanish(&mut self, n: usize) {
         let client = &mut self.clients[n];
-        client.program = Program::new(self.start, Config::default(), None, Rng::new(0));
+        client.program = Program::new(self.start, defaults(), None, Rng::new(0));
         client.streams.clear();
         client.has_vanished = true;
     }
@@ -394,7 +401,7 @@ impl World {
     /// Looks at what the bridge keeps.
     pub(crate) fn inspect(&mut self) {
         let kept = self.bridge.core.buffered();
-        assert!(kept <= Config::default().queue_total, "the bridge keeps {kept} bytes");
+        assert!(kept <= defaults().queue_total, "the bridge keeps {kept} bytes");
         self.most_buffered = self.most_buffered.max(kept);
     }
 

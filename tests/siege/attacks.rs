@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use hexchat_pt::session::frame::Frame;
+use hexchat_pt::secure::wire::frame::Frame;
 
 use crate::deeds::Deeds;
 use crate::intruder::{Intruder, SessionId};

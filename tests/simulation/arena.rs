@@ -6,17 +6,21 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Event, Read, StreamId};
-use hexchat_pt::session::ack::AckFrame;
-use hexchat_pt::session::entropy::Entropy;
-use hexchat_pt::session::frame::Frame;
-use hexchat_pt::session::handshake::{Credits, Hello, Initiator};
-use hexchat_pt::session::line::LineKeys;
-use hexchat_pt::session::seal::{Draft, Opener, Sealer};
-use hexchat_pt::session::sid::PathKey;
-use hexchat_pt::session::{
+use hexchat_pt::config::Limits;
+use hexchat_pt::protocol::{
+    AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
+};
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
+use hexchat_pt::secure::crypto::line::LineKeys;
+use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
+use hexchat_pt::secure::crypto::sid::PathKey;
+use hexchat_pt::secure::wire::ack::AckFrame;
+use hexchat_pt::secure::wire::frame::Frame;
+use hexchat_pt::secure::{
     Bridge, Config, Endpoint, Identity, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
 };
+use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
 use crate::rng::Rng;
@@ -152,7 +156,7 @@ impl Arena {
         let accounts = vec![BRIDGE];
         let service = Service { identity: identity(), psk: None, accounts, accepted: Vec::new() };
         let mut bridge = Endpoint::new(config, Some(service), seeded(1));
-        let mut client = Endpoint::new(Config::default(), None, seeded(2));
+        let mut client = Endpoint::new(bounds::secure(&Limits::default()), None, seeded(2));
         for (endpoint, account, jid) in
             [(&mut bridge, BRIDGE, bridge_jid()), (&mut client, CLIENT, client_jid())]
         {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::{AccountChange, AccountId, CloseReason, Event, Read, StreamId};
+use hexchat_pt::protocol::{AccountChange, AccountId, CloseReason, Core, Event, Read, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{App, Decision, End, Flow, Outcome, Script};
@@ -142,9 +142,13 @@ impl<L: Letter> World<L> {
         self.programs[side as usize].as_mut()
     }
 
+    fn core_mut(&mut self, side: Side) -> &mut dyn Core {
+        self.program_mut(side).core_mut()
+    }
+
     /// Bytes that the program at `side` keeps.
     pub(crate) fn buffered(&self, side: Side) -> usize {
-        self.program(side).buffered()
+        self.program(side).core().buffered()
     }
 
     /// The bare JID of the first account of `side`.
@@ -229,7 +233,7 @@ impl<L: Letter> World<L> {
         }
         for (side, stream) in std::mem::take(&mut self.ghosts) {
             let now = self.instant();
-            self.program_mut(side).release(now, stream);
+            self.core_mut(side).release(now, stream);
         }
         self.settle();
     }
@@ -282,7 +286,11 @@ impl<L: Letter> World<L> {
 
     fn next_timeout(&self, side: Side) -> Option<Time> {
         let alive = !self.killed.contains(&side);
-        self.program(side).poll_timeout().filter(|_| alive).map(|at| at.saturating_duration_since(self.start))
+        self.program(side)
+            .core()
+            .poll_timeout()
+            .filter(|_| alive)
+            .map(|at| at.saturating_duration_since(self.start))
     }
 
     fn advance_to(&mut self, at: Time) {
@@ -306,7 +314,7 @@ impl<L: Letter> World<L> {
             if self.next_timeout(side).is_some_and(|at| at <= self.now) {
                 self.count_timeout(side);
                 let now = self.instant();
-                self.program_mut(side).handle_timeout(now);
+                self.core_mut(side).handle_timeout(now);
                 self.settle();
             }
         }
@@ -327,12 +335,12 @@ impl<L: Letter> World<L> {
         for side in Side::BOTH {
             loop {
                 self.send_all(side);
-                let Some(event) = self.program_mut(side).poll_event() else { break };
+                let Some(event) = self.core_mut(side).poll_event() else { break };
                 self.on_event(side, event);
             }
             let program = self.program(side);
-            let bound = program.stream_count() * program.most_buffered();
-            assert!(program.buffered() <= bound, "{side:?} keeps {} bytes", program.buffered());
+            let bound = program.core().stream_count() * program.most_buffered();
+            assert!(program.core().buffered() <= bound, "{side:?} keeps {} bytes", program.core().buffered());
         }
     }
 
@@ -411,10 +419,10 @@ impl<L: Letter> World<L> {
     fn on_repeated_connect(&mut self, flow: usize, side: Side, stream: StreamId) {
         let now = self.instant();
         if self.held(flow, side.other()).is_some() {
-            self.program_mut(side).refuse(now, stream);
+            self.core_mut(side).release(now, stream);
         } else {
             self.ghosts.insert((side, stream));
-            self.program_mut(side).accept(now, stream);
+            self.core_mut(side).accept(now, stream);
         }
     }
 
@@ -422,10 +430,10 @@ impl<L: Letter> World<L> {
     fn on_ghost_event(&mut self, side: Side, stream: StreamId, event: &Event) {
         let now = self.instant();
         let ended =
-            matches!(event, Event::Readable(_)) && self.program_mut(side).read(now, stream) != Read::Blocked;
+            matches!(event, Event::Readable(_)) && self.core_mut(side).read(now, stream) != Read::Blocked;
         if ended || matches!(event, Event::Closed(..)) {
             self.ghosts.remove(&(side, stream));
-            self.program_mut(side).release(now, stream);
+            self.core_mut(side).release(now, stream);
         }
     }
 
@@ -494,11 +502,11 @@ impl<L: Letter> World<L> {
         let Some(stream) = self.held(flow, side) else { return };
         match self.flows[flow].decision {
             Decision::Accept => {
-                self.program_mut(side).accept(now, stream);
+                self.core_mut(side).accept(now, stream);
                 self.on_connected(flow, side);
             }
             Decision::Refuse => {
-                self.program_mut(side).refuse(now, stream);
+                self.core_mut(side).release(now, stream);
                 self.let_go(flow, side, Outcome::Released);
             }
             Decision::Never => {}
@@ -512,7 +520,7 @@ impl<L: Letter> World<L> {
         };
         let piece = self.flows[flow].next_piece(side);
         if !piece.is_empty() && !self.flows[flow].app(side).finished {
-            let Ok(taken) = self.program_mut(side).write(now, stream, &piece) else {
+            let Ok(taken) = self.core_mut(side).write(now, stream, &piece) else {
                 return self.end_if_nobody_listens(flow, side);
             };
             let app = self.flows[flow].app_mut(side);
@@ -547,7 +555,7 @@ impl<L: Letter> World<L> {
             self.note(format_args!("{side:?} finishes flow {flow}"));
             self.flows[flow].app_mut(side).finished = true;
             let now = self.instant();
-            self.program_mut(side).finish(now, stream);
+            self.core_mut(side).finish(now, stream);
             if self.flows[flow].app(side).saw_end {
                 self.release_stream(flow, side);
                 self.let_go(flow, side, Outcome::Ended);
@@ -561,7 +569,7 @@ impl<L: Letter> World<L> {
             return;
         }
         while let Some(stream) = self.held(flow, side) {
-            let read = self.program_mut(side).read(now, stream);
+            let read = self.core_mut(side).read(now, stream);
             let half_closes = self.program(side).half_closes();
             self.flows[flow].check_read(side, &read, half_closes);
             let app = self.flows[flow].app(side);
@@ -596,7 +604,7 @@ impl<L: Letter> World<L> {
         {
             self.note(format_args!("{side:?} lets go of flow {flow}"));
             self.flows[flow].app_mut(side).finished = true;
-            self.program_mut(side).release(now, stream);
+            self.core_mut(side).release(now, stream);
         }
     }
 
@@ -702,8 +710,8 @@ impl<L: Letter> World<L> {
     /// No stream, no timer and nothing under way is left.
     pub(crate) fn assert_nothing_left(&self) {
         for side in Side::BOTH.into_iter().filter(|side| !self.killed.contains(side)) {
-            assert_eq!(self.program(side).stream_count(), 0, "streams are left at {side:?}");
-            assert_eq!(self.program(side).buffered(), 0, "bytes are left at {side:?}");
+            assert_eq!(self.program(side).core().stream_count(), 0, "streams are left at {side:?}");
+            assert_eq!(self.program(side).core().buffered(), 0, "bytes are left at {side:?}");
             assert_eq!(self.next_timeout(side), None, "a timer is left at {side:?}");
         }
         assert_eq!(self.network.next_time(), None, "somebody still sends");

@@ -1,4 +1,4 @@
-//! Another transport, made of the `pt` module alone.
+//! Another transport, made of `tor-pt` alone.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use crate::world::network;
 const FILE: usize = 200_000;
 
 /// Cargo builds the examples for a complete test run, beside the tests, and tells no test where.
-fn plain_transport() -> PathBuf {
+fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples/plain_transport");
-    assert!(path.exists(), "run `cargo build --example plain_transport` first");
+    let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "run `cargo build --package tor-pt --examples` first");
     path
 }
 
 #[test]
 fn tor_bootstraps_and_fetches_through_a_transport_that_another_author_would_write() {
-    let executable = plain_transport();
-    let executable = executable.display();
+    let (client, server) = (example("plain_client"), example("plain_server"));
     let network = network();
     let address = loopback(free_port().unwrap());
     let bridge = network
         .bridge(&format!(
-            "ServerTransportPlugin plain exec {executable}\nServerTransportListenAddr plain {address}\nExtORPort auto\n\
-             Log [general]debug stdout"
+            "ServerTransportPlugin plain exec {}\nServerTransportListenAddr plain {address}\nExtORPort auto\n\
+             Log [general]debug stdout",
+            server.display()
         ))
         .unwrap();
     let fingerprint = bridge.fingerprint().unwrap();
-    let torrc =
-        format!("ClientTransportPlugin plain exec {executable}\nBridge plain {address} {fingerprint}");
+    let client = client.display();
+    let torrc = format!("ClientTransportPlugin plain exec {client}\nBridge plain {address} {fingerprint}");
     let client = network.client(&torrc).unwrap();
     client.wait_until_bootstrapped(BOOTSTRAP, |_| {}).unwrap();
 

@@ -16,18 +16,20 @@ use bytes::{Bytes, BytesMut};
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkGroup, Throughput};
 use hexchat_core_bench::block::{Block, CELL, LARGE, MIDDLE};
-use hexchat_core_bench::end::{ACCOUNT, Core};
+use hexchat_core_bench::end::{ACCOUNT, Protocol};
 use hexchat_core_bench::pair::{Meter, Pair, Side, stamped};
 use hexchat_core_bench::secure::Counting;
 use hexchat_core_bench::wire::{Transmit, Wire};
 use hexchat_core_bench::{classic, secure};
 use hexchat_pt::classic as classic_core;
-use hexchat_pt::session::frame::{Frame, Reader};
-use hexchat_pt::session::handshake::{Credits, Hello, Initiator, Responder, SessionId, Status, Welcome};
-use hexchat_pt::session::keys::SessionKeys;
-use hexchat_pt::session::line::LineKeys;
-use hexchat_pt::session::seal::{Draft, Opener, Sealer};
-use hexchat_pt::session::{self, Identity, IqId, Outgoing};
+use hexchat_pt::secure::crypto::handshake::{
+    Credits, Hello, Initiator, Responder, SessionId, Status, Welcome,
+};
+use hexchat_pt::secure::crypto::keys::SessionKeys;
+use hexchat_pt::secure::crypto::line::LineKeys;
+use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
+use hexchat_pt::secure::wire::frame::{Frame, Reader};
+use hexchat_pt::secure::{self as secure_core, Identity, IqId, Outgoing};
 use rustix::time::{ClockId, clock_gettime};
 use xmpp_parsers::jid::FullJid;
 
@@ -98,7 +100,7 @@ fn main() {
 }
 
 /// From what an application writes to bytes for the server, and from there to what the other application reads.
-fn whole_way(criterion: &mut Criterion, protocol: &str, mut pair: Pair<impl Core>, blocks: &[Block]) {
+fn whole_way(criterion: &mut Criterion, protocol: &str, mut pair: Pair<impl Protocol>, blocks: &[Block]) {
     for block in blocks {
         let data = block.data();
         let mut group = group(criterion, protocol, *block);
@@ -151,7 +153,7 @@ fn frames(group: &mut Group<'_>, payload: &Bytes) {
 fn packets(group: &mut Group<'_>, payload: &Bytes) {
     let keys = keys();
     let draft = || {
-        let mut draft = Draft::new(payload.len() + session::seal::OVERHEAD);
+        let mut draft = Draft::new(payload.len() + secure_core::crypto::seal::OVERHEAD);
         draft.buffer().extend_from_slice(payload);
         draft
     };
@@ -188,7 +190,7 @@ fn stanzas(group: &mut Group<'_>, what: &str, transmit: impl Fn() -> Transmit) {
 
 fn secure_stanza(payload: &Bytes) -> Transmit {
     let stanza = Outgoing::Data { iq: IqId(7), sid: "0".repeat(32), seq: 7, data: payload.clone() };
-    Transmit::Secure(session::Transmit { via: ACCOUNT, to: jid("bridge"), stanza })
+    Transmit::Secure(secure_core::Transmit { via: ACCOUNT, to: jid("bridge"), stanza })
 }
 
 fn classic_stanza(payload: &Bytes) -> Transmit {

@@ -1,6 +1,6 @@
 //! The blocks that are measured.
 
-use hexchat_pt::session::entropy::Entropy as _;
+use hexchat_pt::secure::crypto::entropy::Entropy as _;
 
 use crate::secure::Counting;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use xmpp_parsers::jid::FullJid;
 
 use crate::block::LARGE;
-use crate::end::{Core, End, jids};
+use crate::end::{End, Protocol, jids};
 
 /// What the server takes for a stanza, whatever its size: so the largest blocks are the fastest, and the ends find that out.
 const STANZA: Duration = Duration::from_millis(2);
@@ -51,9 +51,9 @@ impl Meter for Unmeasured {
 }
 
 /// A client with a stream to its bridge.
-pub struct Pair<C> {
+pub struct Pair<P> {
     now: Instant,
-    ends: [End<C>; 2],
+    ends: [End<P>; 2],
     jids: [FullJid; 2],
     /// What the server has not delivered yet, and to whom.
     server: VecDeque<(Side, Vec<u8>)>,
@@ -61,14 +61,14 @@ pub struct Pair<C> {
     sent: Vec<usize>,
 }
 
-impl<C: Core> Pair<C> {
+impl<P: Protocol> Pair<P> {
     /// Two ends with a stream between them, over which nothing has gone yet.
-    pub fn connected(ends: impl FnOnce(Instant) -> [End<C>; 2]) -> Self {
+    pub fn connected(ends: impl FnOnce(Instant) -> [End<P>; 2]) -> Self {
         let now = Instant::now();
         let mut pair = Self { now, ends: ends(now), jids: jids(), server: VecDeque::new(), sent: Vec::new() };
-        pair.ends[0].core.connect(now);
+        pair.ends[0].protocol.connect(now);
         pair.turn(Side::Out, &mut Unmeasured, End::turn);
-        pair.run_until(&mut Unmeasured, |pair| pair.ends.iter().all(|end| end.core.stream().is_some()));
+        pair.run_until(&mut Unmeasured, |pair| pair.ends.iter().all(End::is_connected));
         pair.settle(&mut Unmeasured);
         pair
     }
@@ -131,18 +131,18 @@ impl<C: Core> Pair<C> {
             self.now = self.now.max(self.next_timeout().expect("something to wait for"));
         }
         for side in Side::BOTH {
-            if self.ends[side as usize].core.timeout().is_some_and(|at| at <= self.now) {
+            if self.ends[side as usize].timeout().is_some_and(|at| at <= self.now) {
                 self.turn(side, meter, |end, now| end.handle_timeout(now));
             }
         }
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        self.ends.iter().filter_map(|end| end.core.timeout()).min()
+        self.ends.iter().filter_map(|end| end.timeout()).min()
     }
 
     /// One end does something, and what it wants sent goes to the server.
-    fn turn(&mut self, side: Side, meter: &mut impl Meter, work: impl FnOnce(&mut End<C>, Instant)) {
+    fn turn(&mut self, side: Side, meter: &mut impl Meter, work: impl FnOnce(&mut End<P>, Instant)) {
         let end = &mut self.ends[side as usize];
         meter.measure(side, || work(end, self.now));
         let from = &self.jids[side as usize];

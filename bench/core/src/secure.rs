@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use hexchat_pt::carrier::Received;
-use hexchat_pt::protocol::{AccountChange, Event, Read, StreamId};
-use hexchat_pt::session::entropy::Entropy;
-use hexchat_pt::session::{Bridge, Config, Endpoint, Identity, Remembered, Service};
+use hexchat_pt::config::Limits;
+use hexchat_pt::protocol::{AccountChange, Core};
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::{Bridge, Endpoint, Identity, Remembered, Service};
+use hexchat_pt::tunnel::bounds;
 
-use crate::end::{ACCOUNT, Core, End, jids, target};
+use crate::end::{ACCOUNT, End, Protocol, jids, target};
 use crate::wire::Transmit;
 
 /// What the wall clock shows, in seconds since 1970.
@@ -18,8 +20,6 @@ pub struct Secure {
     endpoint: Endpoint,
     /// Whom to ask for a stream.
     bridge: Option<Bridge>,
-    asked: Option<StreamId>,
-    stream: Option<StreamId>,
 }
 
 /// A client and a bridge that have just logged in.
@@ -31,10 +31,11 @@ pub fn ends(now: Instant) -> [End<Secure>; 2] {
         Bridge { line: identity.line(None), peers: [bridge.clone()].into(), accounts: vec![ACCOUNT] };
     let service = Service { identity, psk: None, accounts: vec![ACCOUNT], accepted: Vec::new() };
     let end = |jid, seed, service, bridge| {
-        let mut endpoint = Endpoint::new(Config::default(), service, Box::new(Counting(seed)));
+        let mut endpoint =
+            Endpoint::new(bounds::secure(&Limits::default()), service, Box::new(Counting(seed)));
         endpoint.handle_wall_clock(now, WALL_CLOCK);
         endpoint.handle_account(now, ACCOUNT, AccountChange::Online { jid, resumed: false });
-        Secure { endpoint, bridge, asked: None, stream: None }
+        Secure { endpoint, bridge }
     };
     [End::new(end(client, 1, None, Some(contact)), 1), End::new(end(bridge, 2, Some(service), None), 2)]
 }
@@ -52,24 +53,20 @@ impl Entropy for Counting {
     }
 }
 
-impl Core for Secure {
+impl Protocol for Secure {
     const IS_CLASSIC: bool = false;
+
+    fn core(&self) -> &impl Core {
+        &self.endpoint
+    }
+
+    fn core_mut(&mut self) -> &mut impl Core {
+        &mut self.endpoint
+    }
 
     fn connect(&mut self, now: Instant) {
         let bridge = self.bridge.as_ref().expect("a client");
-        self.asked = self.endpoint.connect(now, bridge, target()).ok();
-    }
-
-    fn stream(&self) -> Option<StreamId> {
-        self.stream
-    }
-
-    fn write(&mut self, now: Instant, stream: StreamId, data: &[u8]) -> usize {
-        self.endpoint.write(now, stream, data).expect("the stream is open")
-    }
-
-    fn read(&mut self, now: Instant, stream: StreamId) -> Read {
-        self.endpoint.read(now, stream)
+        self.endpoint.connect(now, bridge, target()).expect("there is room for a stream");
     }
 
     fn receive(&mut self, now: Instant, received: Received) {
@@ -82,28 +79,5 @@ impl Core for Secure {
 
     fn transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.endpoint.poll_transmit(now).map(Transmit::Secure)
-    }
-
-    fn handle_events(&mut self, now: Instant) {
-        while let Some(event) = self.endpoint.poll_event() {
-            match event {
-                Event::Incoming { stream, .. } => {
-                    self.endpoint.accept(now, stream);
-                    self.stream = Some(stream);
-                }
-                Event::Connected(stream) => self.stream = self.asked.filter(|asked| *asked == stream),
-                Event::Closed(_, reason) => panic!("{reason}"),
-                Event::Readable(_) | Event::Writable(_) => {}
-            }
-        }
-    }
-
-    fn timeout(&self) -> Option<Instant> {
-        self.endpoint.poll_timeout()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.endpoint.handle_timeout(now);
-        self.handle_events(now);
     }
 }

@@ -9,7 +9,7 @@ use hexchat_pt::config::Limits;
 use hexchat_pt::xmpp::Parcel;
 use hexchat_pt::xmpp::framer::Framer;
 use hexchat_pt::xmpp::reader::{self, Meaning};
-use hexchat_pt::{classic, session};
+use hexchat_pt::{classic, secure};
 use xmpp_parsers::ns;
 use xso::AsXml as _;
 use xso::exports::rxml::writer::{Encoder, Item, SimpleNamespaces, TrackNamespace as _};
@@ -28,7 +28,7 @@ pub enum Transmit {
     /// Of the classic protocol.
     Classic(classic::Transmit),
     /// Of the secure protocol.
-    Secure(session::Transmit),
+    Secure(secure::Transmit),
 }
 
 impl Wire {

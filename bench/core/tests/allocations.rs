@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a test's")]
 
 use hexchat_core_bench::block::{Block, CELL, LARGE, MIDDLE};
-use hexchat_core_bench::end::Core;
+use hexchat_core_bench::end::Protocol;
 use hexchat_core_bench::pair::{Meter, Pair, Side};
 use hexchat_core_bench::{classic, secure};
 
@@ -64,7 +64,7 @@ impl Meter for Count {
 }
 
 /// Allocations for each block, and bytes for each byte of the application's.
-fn measured(pair: &mut Pair<impl Core>, block: Block, side: Side) -> (f64, f64) {
+fn measured(pair: &mut Pair<impl Protocol>, block: Block, side: Side) -> (f64, f64) {
     let (data, blocks) = (block.data(), TOTAL / block.payload);
     let mut count = Count { side, allocations: 0, bytes: 0 };
     (0..blocks).for_each(|_| pair.carry(&data, &mut count));
@@ -73,7 +73,7 @@ fn measured(pair: &mut Pair<impl Core>, block: Block, side: Side) -> (f64, f64) 
 }
 
 /// Prints what is measured, and returns what is not as its ceiling wants it.
-fn complaints(protocol: &str, mut pair: Pair<impl Core>, ceilings: &[Ceiling]) -> Vec<String> {
+fn complaints(protocol: &str, mut pair: Pair<impl Protocol>, ceilings: &[Ceiling]) -> Vec<String> {
     let mut complaints = Vec::new();
     for ceiling in ceilings {
         let (allocations, bytes) = measured(&mut pair, ceiling.block, ceiling.side);

@@ -1,4 +1,4 @@
-//! What becomes of our accounts, and of the streams that use them.
+//! Our accounts: what becomes of links and streams when one comes or goes.
 
 use std::time::Instant;
 
@@ -7,28 +7,23 @@ use xmpp_parsers::jid::FullJid;
 use super::{Account, Endpoint, LinkId, Purpose};
 use crate::classic::stream::{Phase, Stream};
 use crate::classic::window::Window;
-use crate::classic::{AccountChange, AccountId, CloseReason, SetId, StreamId};
+use crate::classic::{AccountId, CloseReason, SetId, StreamId};
 
 impl Endpoint {
-    /// One of our accounts came, went, or lost what was on its way.
-    pub fn handle_account(&mut self, now: Instant, id: AccountId, change: AccountChange) {
-        match change {
-            AccountChange::Online { jid, resumed } => self.on_online(now, id, jid, resumed),
-            AccountChange::Suspended => {
-                if let Some(account) = self.accounts.get_mut(&id) {
-                    account.online = false;
-                }
-            }
-            AccountChange::Gone => {
-                self.accounts.remove(&id);
-                self.forget_sets_of(now, id);
-                self.leave_links(now, id);
-                self.leave_connects(now, id);
-            }
+    pub(super) fn on_suspended(&mut self, id: AccountId) {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.online = false;
         }
     }
 
-    fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
+    pub(super) fn on_gone(&mut self, now: Instant, id: AccountId) {
+        self.accounts.remove(&id);
+        self.forget_sets_of(now, id);
+        self.leave_links(now, id);
+        self.leave_connects(now, id);
+    }
+
+    pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
         let before = self.accounts.get_mut(&id);
         let same_jid = before.as_ref().is_none_or(|account| account.jid == jid);
         if let (true, Some(account)) = (resumed && same_jid, before) {

@@ -1,4 +1,4 @@
-//! What is sent: connects, packets, pings.
+//! Transmission: connects, packets, pings.
 
 use std::time::Instant;
 

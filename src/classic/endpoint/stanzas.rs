@@ -1,4 +1,4 @@
-//! What comes in.
+//! Incoming stanzas, and what each one changes.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What time brings.
+//! Timeouts: silent peers, packets to repeat, keepalives.
 
 use std::time::Instant;
 
@@ -10,20 +10,7 @@ use crate::classic::timers::TimerKey;
 use crate::classic::{CloseReason, SetId, StreamId};
 
 impl Endpoint {
-    /// Looks after everything that is due; to be called when [`poll_timeout`](Self::poll_timeout) has
-    /// passed, harmless at any other time.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(key) = self.timers.pop_due(now) {
-            match key {
-                TimerKey::Stream(id) => self.check_stream(now, id),
-                TimerKey::Link(id) => self.check_link(now, id),
-                // What waited for it is still in the queue; polling for transmits finds it.
-                TimerKey::Release(_) => {}
-            }
-        }
-    }
-
-    fn check_stream(&mut self, now: Instant, id: StreamId) {
+    pub(super) fn check_stream(&mut self, now: Instant, id: StreamId) {
         match self.streams.get(&id).map(|stream| &stream.phase) {
             Some(Phase::Connecting(_)) => self.check_connect(now, id),
             Some(Phase::Open { .. }) => self.check_open(now, id),
@@ -87,7 +74,7 @@ impl Endpoint {
         self.send_ack(id, link_id, via, &alias, true);
     }
 
-    fn check_link(&mut self, now: Instant, id: LinkId) {
+    pub(super) fn check_link(&mut self, now: Instant, id: LinkId) {
         let Some(link) = self.routes.link(id) else { return };
         let dead_at = link.last_heard() + self.config.silence_timeout;
         let ping_at = link.last_heard() + PING_INTERVAL;

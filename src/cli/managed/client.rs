@@ -1,4 +1,4 @@
-//! The user's side, under Tor.
+//! Managed client: SOCKS requests of Tor's become streams.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tor_pt::{Message, Phase, SocksRequest, Target, socks};
 
 use super::Managed;
-use crate::cli::setup::{accept, client_protocols};
+use crate::cli::setup::accept;
 use crate::client::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
-use crate::pt::{Message, Phase, SocksRequest, Target, socks};
 use crate::state::StateDir;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
-/// How long Tor may take over the SOCKS handshake; it is on the same machine.
+/// How long Tor may take over the SOCKS handshake: 5 seconds, since it is on the same machine.
 const SOCKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(managed: &Managed<'_>) {
@@ -40,12 +40,12 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     let addr = listener.local_addr().context("listening for Tor")?;
     managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
     managed.stdout.send(Message::CmethodsDone);
-    let state = StateDir::open_or_ephemeral(Some(&managed.launch.common().state_dir));
+    let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
     if let Some(reason) = state.ephemeral_because() {
         tracing::info!("nothing will be kept for the next run: {reason}");
     }
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
-    let tunnel = Tunnel::start(pool, events, client_protocols(&config.limits));
+    let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 
@@ -77,7 +77,7 @@ async fn serve_one(client: Arc<Client>, tcp: TcpStream) {
 }
 
 async fn answer(client: &Client, request: SocksRequest) {
-    let arguments: Vec<_> = request.args.iter().collect();
+    let arguments: Vec<_> = request.args().iter().collect();
     let bridge = client.number(&arguments);
     let outcome = tokio::select! {
         outcome = Box::pin(connect(client, &arguments, &request)) => outcome,
@@ -106,10 +106,10 @@ async fn connect(
     request: &SocksRequest,
 ) -> Result<BridgeStream, ClientError> {
     let bridge = client.resolve(arguments)?;
-    let remote = match &request.target {
+    let remote = match request.target() {
         Target::Ip(address) => Some(Address::from(*address)),
         Target::Domain(host, port) => Address::new(host.clone(), port.to_string()),
     };
     let remote = remote.ok_or(ClientError::BadTarget)?;
-    client.connect(&bridge, request.peer.into(), remote).await
+    client.connect(&bridge, request.peer().into(), remote).await
 }

@@ -1,16 +1,8 @@
-//! A child that can do nothing for Tor, and stays: Tor starts one anew that exits, every second, for ever.
+//! Idle child: it can do nothing for Tor and stays, because Tor starts one anew that exits, every second, for ever.
 
-use std::io;
-use std::thread;
-use std::time::Duration;
-
-use rustix::process::getppid;
+use tor_pt::{Launch, Message, Stdout, TransportName, shutdown};
 
 use super::TRANSPORT;
-use crate::pt::{Launch, Message, Stdout, TransportName};
-
-/// How often to look whether Tor is still there.
-const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// What to tell Tor of a fault that can never pass.
 pub(super) fn fault(launch: &Launch, name: &TransportName, error: &anyhow::Error) -> [Message; 2] {
@@ -26,14 +18,6 @@ pub(super) fn run(launch: &Launch, stdout: &Stdout, error: &anyhow::Error) -> an
     let name: TransportName = TRANSPORT.parse()?;
     let [fault, done] = fault(launch, &name, error);
     stdout.send_all(launch.wants(&name).then_some(fault).into_iter().chain([done]));
-    if launch.common().exit_on_stdin_close {
-        // Whatever Tor says there means nothing, and a fault is an end.
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        return Ok(());
-    }
-    let tor = getppid();
-    while getppid() == tor {
-        thread::sleep(PARENT_CHECK);
-    }
+    shutdown::block_until_tor_is_gone(launch.common().exit_on_stdin_close());
     Ok(())
 }

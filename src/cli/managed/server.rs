@@ -1,9 +1,10 @@
-//! The bridge's side, under Tor.
+//! Managed bridge: streams become connections to Tor's ORPort.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use tor_pt::{Message, Phase, ServerLaunch, SmethodArgs};
 
 use super::Managed;
 use crate::accounts::open_accounts;
@@ -11,8 +12,7 @@ use crate::bridge::{self, Destination};
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::wait_for_state;
 use crate::config::Config;
-use crate::pt::{self, Message, Phase, ServerLaunch, SmethodArgs};
-use crate::session::Identity;
+use crate::secure::Identity;
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
@@ -46,7 +46,7 @@ async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<B
     let mut config = managed.load_config()?;
     config.bridge.apply_options(launch.options(&managed.name).iter())?;
     check(&config)?;
-    let state = Arc::new(wait_for_state(&launch.common.state_dir).await?);
+    let state = Arc::new(wait_for_state(launch.common().state_dir()).await?);
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
     let identity = secure_identity(&config, &state, speaks)?;
     Ok(Bridge { config, state, speaks, identity })
@@ -88,12 +88,12 @@ fn report_method(managed: &Managed<'_>, launch: &ServerLaunch) {
 }
 
 fn destination(managed: &Managed<'_>, launch: &ServerLaunch, timeout: Duration) -> Destination {
-    if let pt::Destination::ExtOrPort { addr, .. } = &launch.destination
+    if let tor_pt::Destination::ExtOrPort { addr, .. } = launch.destination()
         && !addr.ip().is_loopback()
     {
         tracing::warn!("the extended ORPort is not on this machine: whoever is in between can read along");
     }
-    Destination::Tor { port: launch.destination.clone(), transport: managed.name.clone(), timeout }
+    Destination::Tor { port: launch.destination().clone(), transport: managed.name.clone(), timeout }
 }
 
 /// Live connections may go on until we are told to stop now.

@@ -156,10 +156,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
     use proptest::prelude::*;
+    use tor_pt::Args;
 
     use super::*;
     use crate::config::{BridgeConfig, Config, Protocol, parse_bridge_line};
-    use crate::pt::Args;
 
     fn key() -> PublicKey {
         PublicKey::from_bytes([7; 32])

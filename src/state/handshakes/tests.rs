@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 
 use super::super::{StateDir, StateError};
 use super::*;
+use crate::os::testing::mode;
 
 const NOW: u64 = 29_860_123;
 
@@ -30,8 +30,7 @@ fn a_handshake_is_new_once_also_after_a_restart() {
         assert_eq!(remember(&state, n, NOW, NOW), Remembered::New);
         assert!((0..=n).all(|known| remember(&state, known, NOW, NOW) == Remembered::Replay));
     }
-    let mode = fs::metadata(dir.path().join(HANDSHAKES_FILE)).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7777, 0o600);
+    assert_eq!(mode(&dir.path().join(HANDSHAKES_FILE)), 0o600);
 }
 
 #[test]

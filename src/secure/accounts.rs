@@ -1,0 +1,371 @@
+//! Accounts: what all sessions share of each account of ours.
+//!
+//! Under which name it is online; how much may be on its way to its server, and whose turn it is ([`Senders`]); the answers to blocks,
+//! which wait for each other and ride behind blocks of the same account ([`Answers`]), and how many of them each client may call for
+//! ([`AnswerShares`]); and what goes before all packets.
+
+pub(crate) mod answer_shares;
+pub(crate) mod answers;
+pub(crate) mod sender;
+#[cfg(test)]
+mod tests;
+pub(crate) mod turns;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::AccountId;
+use crate::protocol::timers::Timers;
+use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
+use crate::secure::accounts::answers::Answers;
+use crate::secure::accounts::sender::{Senders, User};
+use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::client_tag::ClientTag;
+use crate::secure::crypto::entropy::Entropy;
+use crate::secure::ids::{PathId, Sending, SessionKey};
+use crate::secure::iq::{Iq, IqId};
+use crate::secure::tuning::{ORPHANED, UNREAD_PATIENCE};
+
+/// All our accounts.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    accounts: BTreeMap<AccountId, Account>,
+    senders: Senders<SessionKey>,
+    shares: AnswerShares<ClientTag>,
+    /// Everything to send that is no packet, in order.
+    urgent: VecDeque<Transmit>,
+    /// Accounts with answers that wait for each other no longer.
+    released: BTreeSet<AccountId>,
+    /// What went by paths that are no more, until when it counts as on its way if nothing shows that it was read.
+    orphans: Vec<(Instant, AccountId, Vec<Iq>)>,
+    timers: Timers<TimerKey>,
+    last_iq: u64,
+}
+
+#[derive(Debug)]
+struct Account {
+    jid: FullJid,
+    is_online: bool,
+    answers: Answers<Answer<ClientTag>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TimerKey {
+    /// Answers of this account have waited for company long enough.
+    Answers(AccountId),
+    /// The first of what went by paths that are no more need not be waited for any longer.
+    Orphans,
+    /// The first of the answers that went need not be waited for any longer.
+    Unread,
+}
+
+impl Accounts {
+    // What is known of them.
+
+    /// The name of an account, online or not.
+    pub(crate) fn name_of(&self, id: AccountId) -> Option<&FullJid> {
+        self.accounts.get(&id).map(|account| &account.jid)
+    }
+
+    /// The name of an account that is online.
+    pub(crate) fn online(&self, id: AccountId) -> Option<&FullJid> {
+        self.accounts.get(&id).filter(|account| account.is_online).map(|account| &account.jid)
+    }
+
+    /// The windows and turns of all accounts.
+    pub(crate) fn senders(&self) -> &Senders<SessionKey> {
+        &self.senders
+    }
+
+    /// How many things are written down: answers, what goes before packets, sessions that wait for their turn.
+    pub(crate) fn entries(&self) -> usize {
+        self.shares.waiting() + self.orphans.len() + self.senders.waiting() + self.urgent.len()
+    }
+
+    /// What answers keep in memory, in bytes at their prices.
+    pub(crate) fn kept(&self) -> usize {
+        self.shares.kept()
+    }
+
+    // What happens to them.
+
+    /// An account is online under this name. True when it is the one from before, and nothing that was sent is lost.
+    pub(crate) fn on_online(&mut self, id: AccountId, jid: FullJid, resumed: bool) -> bool {
+        match self.accounts.get_mut(&id) {
+            Some(account) if account.jid == jid => {
+                account.is_online = true;
+                resumed
+            }
+            _ => {
+                self.accounts.insert(id, Account { jid, is_online: true, answers: Answers::default() });
+                false
+            }
+        }
+    }
+
+    /// What was on its way by an account is lost.
+    pub(crate) fn reset(&mut self, id: AccountId) {
+        self.senders.reset(id);
+        self.shares.reset(id);
+    }
+
+    /// An account is offline. What is on its way may still arrive.
+    pub(crate) fn suspend(&mut self, id: AccountId) {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.is_online = false;
+        }
+        self.senders.suspend(id);
+    }
+
+    /// An account is gone for good.
+    pub(crate) fn remove(&mut self, id: AccountId) {
+        self.accounts.remove(&id);
+        self.reset(id);
+    }
+
+    /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet.
+    pub(crate) fn note_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
+        self.senders.note_backlog(id, stanzas, bytes);
+    }
+
+    // What goes before packets.
+
+    /// Sends something before all packets.
+    pub(crate) fn send_first(&mut self, transmit: Transmit) {
+        self.urgent.push_back(transmit);
+    }
+
+    /// Answers an IQ as a client does that knows nothing of what it asks for.
+    pub(crate) fn refuse(&mut self, via: AccountId, to: FullJid, id: String) {
+        self.send_first(Transmit { via, to, stanza: Outgoing::Refusal { id } });
+    }
+
+    /// The next thing that goes before all packets.
+    pub(crate) fn poll_urgent(&mut self) -> Option<Transmit> {
+        self.urgent.pop_front()
+    }
+
+    // IQs of ours.
+
+    /// The next IQ.
+    pub(crate) fn new_iq(&mut self, entropy: &mut dyn Entropy) -> Iq {
+        self.last_iq += 1;
+        Iq { number: self.last_iq, id: IqId::generate(entropy) }
+    }
+
+    /// A block of so many bytes before base64 goes, in this IQ.
+    pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, iq: Iq, bytes: usize) {
+        let Sending { via, client, path } = sending;
+        self.senders.on_sent(now, via, client, path, iq, bytes);
+        self.shares.on_asked(via, &client, iq.number);
+    }
+
+    /// An IQ that went by the account was answered: its server has read that and everything before.
+    pub(crate) fn on_answered(&mut self, now: Instant, via: AccountId, iq: Iq) {
+        self.senders.on_answered(now, via, iq);
+        self.shares.on_read(now, via, iq.number, || self.senders.pace(via));
+    }
+
+    /// What is on its way by a path is not answered for so long that nobody should wait for it.
+    pub(crate) fn on_stalled(&mut self, sending: Sending, outstanding: impl IntoIterator<Item = Iq>) {
+        self.senders.forget(sending.via, outstanding);
+        self.shares.on_silence(sending.via, &sending.client);
+    }
+
+    /// A path is no more. What is on its way by it still stands in front of everything else, until a later answer shows that the
+    /// server has read it, or it should have done so by the account's rate: otherwise paths that come and go could fill all there is
+    /// behind the account. Answers about the path are wanted no more.
+    pub(crate) fn on_path_gone(&mut self, now: Instant, sending: Sending, outstanding: Vec<Iq>) {
+        let Sending { via, client, path } = sending;
+        if !outstanding.is_empty() {
+            let until = now + self.senders.backlog_time(via).min(ORPHANED);
+            self.orphans.push((until, via, outstanding));
+            self.timers.arm(TimerKey::Orphans, until);
+        }
+        if let Some(account) = self.accounts.get_mut(&via) {
+            account.answers.retain(|answer| answer.path != Some(path));
+        }
+        self.shares.forget_path(via, &client, path);
+        self.note_whether_answers_wait(via, client);
+    }
+
+    // Answers.
+
+    /// Whether an answer of so many bytes may go now.
+    pub(crate) fn has_room_for_answer(&self, via: AccountId, client: ClientTag, bytes: usize) -> bool {
+        self.shares.has_room(via, &client, bytes)
+    }
+
+    /// Whether so many answers to a client wait at the account that no more of them should be due.
+    pub(crate) fn is_full_of_answers(&self, via: AccountId, client: ClientTag) -> bool {
+        self.shares.is_full(via, &client)
+    }
+
+    /// Answers an `open` or a `close` at once, unless its client has called for too many answers.
+    pub(crate) fn answer(&mut self, now: Instant, answer: Answer<ClientTag>) {
+        let transmit = self.share(now, answer);
+        self.urgent.extend(transmit);
+    }
+
+    /// Answers a block of so many bytes, in company.
+    pub(crate) fn answer_block(&mut self, now: Instant, answer: Answer<ClientTag>, bytes: usize) {
+        let via = answer.transmit.via;
+        let Some(account) = self.accounts.get_mut(&via) else { return };
+        if let Some(at) = account.answers.push(now, answer, bytes) {
+            self.timers.arm(TimerKey::Answers(via), at);
+        }
+        if account.answers.is_released() {
+            self.released.insert(via);
+        }
+    }
+
+    /// A block of so many bytes goes by the account: answers ride behind a large one.
+    pub(crate) fn carry_answers(&mut self, now: Instant, via: AccountId, bytes: usize) {
+        let Some(account) = self.accounts.get_mut(&via) else { return };
+        account.answers.ride_along(now, bytes);
+        if account.answers.is_released() {
+            self.released.insert(via);
+        }
+    }
+
+    /// Something that is no answer goes because of what a client did, and is a part of its share all the same.
+    pub(crate) fn charge(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
+        if self.accounts.contains_key(&via) {
+            self.shares.charge(now, via, &client, bytes, self.last_iq);
+            self.on_answers_sent(now, via, client, bytes);
+        }
+    }
+
+    /// The next answer that may go: of those that waited for their server, then of those that waited for each other.
+    pub(crate) fn poll_answer(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let is_next = |via, client: &ClientTag| self.senders.is_next(via, *client);
+            if let Some(waited) = self.shares.pop(now, self.last_iq, is_next) {
+                self.note_whether_answers_wait(waited.transmit.via, waited.client);
+                return Some(self.grant(now, waited));
+            }
+            let via = *self.released.first()?;
+            match self.accounts.get_mut(&via).and_then(|account| account.answers.pop()) {
+                Some(answer) => {
+                    let answer = self.share(now, answer);
+                    if answer.is_some() {
+                        return answer;
+                    }
+                }
+                None => {
+                    self.released.remove(&via);
+                }
+            }
+        }
+    }
+
+    /// A path by which somebody should be asked something, because nothing else would show what its server has read.
+    pub(crate) fn poll_probe(&mut self) -> Option<PathId> {
+        self.shares.next_probe()
+    }
+
+    /// The answer, if it may go behind all IQs that there were so far; or else it waits.
+    fn share(&mut self, now: Instant, answer: Answer<ClientTag>) -> Option<Transmit> {
+        let (via, client) = (answer.transmit.via, answer.client);
+        if !self.accounts.contains_key(&via) {
+            return None;
+        }
+        let (is_next, pace) = (|| self.senders.is_next(via, client), || self.senders.pace(via));
+        match self.shares.offer(now, answer, self.last_iq, is_next, pace) {
+            Some(answer) => Some(self.grant(now, answer)),
+            None => {
+                self.senders.on_answers_wait(via, client);
+                None
+            }
+        }
+    }
+
+    /// An answer goes, as a part of its client's share of the account.
+    fn grant(&mut self, now: Instant, answer: Answer<ClientTag>) -> Transmit {
+        self.on_answers_sent(now, answer.transmit.via, answer.client, answer.size());
+        answer.transmit
+    }
+
+    fn on_answers_sent(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
+        self.senders.on_answers_sent(via, client, bytes);
+        self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
+    }
+
+    fn note_whether_answers_wait(&mut self, via: AccountId, client: ClientTag) {
+        if !self.shares.waits(via, &client) {
+            self.senders.on_answers_gone(via, client);
+        }
+    }
+
+    // Turns.
+
+    /// These accounts have no room for what somebody has to send: it waits for its turn there.
+    pub(crate) fn wait(&mut self, user: User<SessionKey>, accounts: &[AccountId]) {
+        accounts.iter().for_each(|account| self.senders.wait(*account, user));
+    }
+
+    /// Somebody waits at these accounts no more.
+    pub(crate) fn leave(&mut self, user: User<SessionKey>, accounts: impl IntoIterator<Item = AccountId>) {
+        accounts.into_iter().for_each(|account| self.senders.leave(account, user));
+    }
+
+    /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
+    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, User<SessionKey>)> {
+        self.senders.next_turn()
+    }
+
+    /// This one has had its turn.
+    pub(crate) fn end_turn(&mut self, account: AccountId, user: User<SessionKey>) {
+        self.senders.end_turn(account, user);
+    }
+
+    /// A session is over: forgets what its client has used, where that makes no difference any more.
+    pub(crate) fn prune(&mut self) {
+        self.senders.prune();
+    }
+
+    // Time.
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does everything that is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Answers(via) => self.release_answers(via),
+                TimerKey::Orphans => self.forget_orphans(now),
+                TimerKey::Unread => self.give_up_unread(now),
+            }
+        }
+    }
+
+    fn release_answers(&mut self, via: AccountId) {
+        if let Some(account) = self.accounts.get_mut(&via) {
+            account.answers.release();
+            self.released.insert(via);
+        }
+    }
+
+    fn forget_orphans(&mut self, now: Instant) {
+        for (_, via, iqs) in self.orphans.extract_if(.., |(until, ..)| *until <= now) {
+            self.senders.forget(via, iqs);
+        }
+        if let Some(until) = self.orphans.iter().map(|(until, ..)| *until).min() {
+            self.timers.arm(TimerKey::Orphans, until);
+        }
+    }
+
+    /// What was written long ago and is not known to be read has been.
+    fn give_up_unread(&mut self, now: Instant) {
+        self.shares.handle_timeout(now);
+        self.senders.prune();
+        if let Some(at) = self.shares.next_timeout() {
+            self.timers.arm(TimerKey::Unread, at);
+        }
+    }
+}

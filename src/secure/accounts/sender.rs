@@ -1,0 +1,389 @@
+//! Senders: what is on its way by each account of ours, which all paths by it share, whichever session they belong to.
+//!
+//! A server reads from each of its clients at a limited rate, and one after the other. So what any path has on its way
+//! stands in front of everything that goes by the same account, and two blocks of each of a hundred sessions would be minutes.
+//! A path that has its account to itself is bounded by its own window. Where several meet they have on their way
+//! together what one of them would have, and take turns: [`Turns`] says whose it is.
+//!
+//! What an account's socket has not taken yet is on its way, too, whatever was answered or given up since: behind a backlog nobody
+//! sends.
+//!
+//! An answer shows that the server has read what it answers and everything that was sent before. So those who answer late, or
+//! not at all, take no room from others.
+
+mod size;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::protocol::AccountId;
+use crate::secure::accounts::turns::{Turns, Used};
+use crate::secure::client_tag::ClientTag;
+use crate::secure::ids::PathId;
+use crate::secure::iq::Iq;
+use crate::secure::path::window::{Window, pipe, wire_size};
+use crate::secure::path::{Path, transfer};
+use crate::secure::tuning::{BUSY_SHARE, MOST_STANZAS, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
+
+/// What an account has to say to a path by which a block might go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// In bytes on the wire, of all paths by the account.
+    pub(crate) in_flight: usize,
+    /// What goes before when the account is full, likewise.
+    pub(crate) queue: usize,
+    /// What the account carries in the long run, in bytes on the wire a second.
+    pub(crate) rate: Option<f64>,
+    /// How large a block may be, before base64.
+    pub(crate) block: usize,
+    /// Whether one may go as far as the account is concerned.
+    pub(crate) may_send: bool,
+}
+
+/// One who sends, and the client whose share that takes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct User<K> {
+    pub(crate) client: ClientTag,
+    pub(crate) key: K,
+}
+
+/// All our accounts' sending sides, shared among clients, each of which may have several users.
+#[derive(Debug)]
+pub(crate) struct Senders<K> {
+    senders: BTreeMap<AccountId, Sender<K>>,
+    /// What each client has used of all accounts. It outlives the client's sessions: otherwise a new one would come before all
+    /// others each time.
+    used: BTreeMap<ClientTag, Used>,
+    /// Accounts at which somebody waits who might be able to send.
+    open: BTreeSet<AccountId>,
+}
+
+impl<K> Default for Senders<K> {
+    fn default() -> Self {
+        Self { senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
+    }
+}
+
+/// One account's.
+#[derive(Debug)]
+struct Sender<K> {
+    window: Window,
+    /// What the server has not read yet, for all that we know.
+    flight: BTreeMap<Iq, Block>,
+    /// Bytes of it, by path.
+    by_path: BTreeMap<PathId, usize>,
+    /// The last block before which nothing was on its way.
+    lone: Option<Iq>,
+    /// What the ways by this account take while nothing is queued, lately.
+    undisturbed: Option<Duration>,
+    turns: Turns<User<K>>,
+    /// Clients whose answers wait.
+    answering: BTreeSet<ClientTag>,
+    /// What was handed over has still to be written, and is too much for more.
+    is_backed_up: bool,
+}
+
+/// A block on its way.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    path: PathId,
+    /// Before base64.
+    bytes: usize,
+    /// Unknown when the account was offline meanwhile.
+    sent: Option<Instant>,
+}
+
+impl<K> Default for Sender<K> {
+    fn default() -> Self {
+        Self {
+            window: Window::without_breaks(),
+            flight: BTreeMap::new(),
+            by_path: BTreeMap::new(),
+            lone: None,
+            undisturbed: None,
+            turns: Turns::default(),
+            answering: BTreeSet::new(),
+            is_backed_up: false,
+        }
+    }
+}
+
+impl<K: Copy + Ord> Senders<K> {
+    /// What the account of `path` has to say to one of the client's, who wants to send `waiting` bytes and could send by so
+    /// many `accounts`.
+    pub(crate) fn share(
+        &self,
+        client: ClientTag,
+        path: (PathId, &Path),
+        waiting: usize,
+        accounts: usize,
+    ) -> Share {
+        let used = self.used(client);
+        match self.senders.get(&path.1.via()) {
+            Some(sender) => sender.share((client, used), path, waiting, accounts),
+            None => Sender::<K>::default().share((client, used), path, waiting, accounts),
+        }
+    }
+
+    fn used(&self, client: ClientTag) -> Used {
+        self.used.get(&client).copied().unwrap_or_default()
+    }
+
+    /// A block goes by a path of the account, to this client.
+    pub(crate) fn on_sent(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        client: ClientTag,
+        path: PathId,
+        iq: Iq,
+        bytes: usize,
+    ) {
+        let sender = self.senders.entry(account).or_default();
+        sender.on_sent(now, path, iq, bytes);
+        let used = self.used.entry(client).or_default();
+        *used = sender.turns.on_sent(*used, wire_size(bytes));
+    }
+
+    /// So many bytes of answers went by the account to this client. They are a part of its share.
+    pub(crate) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
+        let sender = self.senders.entry(account).or_default();
+        let used = self.used.entry(client).or_default();
+        *used = sender.turns.on_sent(*used, bytes);
+    }
+
+    /// Whether no other client that waits at the account comes before this one.
+    pub(crate) fn is_next(&self, account: AccountId, client: ClientTag) -> bool {
+        let used = self.used(client);
+        let turns = self.senders.get(&account).map(|sender| &sender.turns);
+        turns.is_none_or(|turns| turns.is_next_but_for(used, |user| user.client == client))
+    }
+
+    /// Answers to a client wait at the account.
+    pub(crate) fn on_answers_wait(&mut self, account: AccountId, client: ClientTag) {
+        self.senders.entry(account).or_default().answering.insert(client);
+    }
+
+    /// No answers to the client wait there any more.
+    pub(crate) fn on_answers_gone(&mut self, account: AccountId, client: ClientTag) {
+        if let Some(sender) = self.senders.get_mut(&account) {
+            sender.answering.remove(&client);
+        }
+    }
+
+    /// An IQ that went by the account was answered.
+    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, iq: Iq) {
+        self.change(account, |sender| sender.on_answered(now, iq));
+    }
+
+    /// Nobody waits any more for the answers to what went by a path of the account.
+    pub(crate) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = Iq>) {
+        self.change(account, |sender| iqs.into_iter().for_each(|iq| sender.forget(iq)));
+    }
+
+    /// The account is offline. What is on its way may still be answered.
+    pub(crate) fn suspend(&mut self, account: AccountId) {
+        self.change(account, |sender| sender.flight.values_mut().for_each(|block| block.sent = None));
+    }
+
+    /// The account has a new connection, or none any more.
+    pub(crate) fn reset(&mut self, account: AccountId) {
+        self.senders.remove(&account);
+        self.open.remove(&account);
+    }
+
+    /// So much was handed over to the account and not written yet.
+    pub(crate) fn note_backlog(&mut self, account: AccountId, stanzas: usize, bytes: usize) {
+        let is_backed_up = bytes > MOST_UNWRITTEN || stanzas > MOST_STANZAS;
+        if is_backed_up != self.is_backed_up(account) {
+            self.senders.entry(account).or_default().is_backed_up = is_backed_up;
+            self.open.insert(account);
+        }
+    }
+
+    /// Whether nothing more should go by the account before some of what was handed over is written.
+    pub(crate) fn is_backed_up(&self, account: AccountId) -> bool {
+        self.senders.get(&account).is_some_and(|sender| sender.is_backed_up)
+    }
+
+    /// What the account carries in the long run, and what its way takes while nothing is queued.
+    pub(crate) fn pace(&self, account: AccountId) -> (Option<f64>, Duration) {
+        let window = self.senders.get(&account).map(|sender| &sender.window);
+        (window.and_then(Window::rate), window.and_then(Window::base_delay).unwrap_or_default())
+    }
+
+    /// How long the server will take to read what is on its way by the account.
+    pub(crate) fn backlog_time(&self, account: AccountId) -> Duration {
+        let Some(window) = self.senders.get(&account).map(|sender| &sender.window) else {
+            return Duration::ZERO;
+        };
+        let usual = window.round_trip().unwrap_or_default();
+        usual.max(window.rate().map_or(UNKNOWN_BACKLOG, |rate| transfer(window.in_flight(), rate)))
+    }
+
+    fn change(&mut self, account: AccountId, change: impl FnOnce(&mut Sender<K>)) {
+        if let Some(sender) = self.senders.get_mut(&account) {
+            change(sender);
+            self.open.insert(account);
+        }
+    }
+
+    /// The account did not let this one send.
+    pub(crate) fn wait(&mut self, account: AccountId, user: User<K>) {
+        let used = self.used(user.client);
+        self.senders.entry(account).or_default().turns.wait(user, used);
+    }
+
+    /// It does not wait there any more.
+    pub(crate) fn leave(&mut self, account: AccountId, user: User<K>) {
+        if let Some(sender) = self.senders.get_mut(&account) {
+            sender.turns.leave(user);
+        }
+    }
+
+    /// Forgets what clients have used that makes no difference any more: where anybody waits, others have used as much.
+    pub(crate) fn prune(&mut self) {
+        let busy = self.senders.values().filter(|sender| sender.turns.waiting() > 0);
+        let least = busy.map(|sender| sender.turns.clock()).min();
+        self.used.retain(|_, used| least.is_some_and(|least| *used > least));
+    }
+
+    /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
+    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, User<K>)> {
+        loop {
+            let account = self.open.pop_first()?;
+            let used = |user: &User<K>| self.used.get(&user.client).copied().unwrap_or_default();
+            let sender = self.senders.get_mut(&account);
+            if let Some(user) = sender.and_then(|sender| sender.turns.pop(used)) {
+                return Some((account, user));
+            }
+        }
+    }
+
+    /// This one has had its turn. If it comes first again there is no room, and the next change will show whether
+    /// there is again: something is on its way.
+    pub(crate) fn end_turn(&mut self, account: AccountId, user: User<K>) {
+        let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
+        if first.is_some_and(|first| first != user) {
+            self.open.insert(account);
+        }
+    }
+
+    /// How many wait, at all accounts together.
+    pub(crate) fn waiting(&self) -> usize {
+        self.senders.values().map(|sender| sender.turns.waiting()).sum()
+    }
+
+    /// What is on its way by an account, in bytes on the wire.
+    #[cfg(test)]
+    fn in_flight(&self, account: AccountId) -> usize {
+        self.senders.get(&account).map_or(0, |sender| sender.window.in_flight())
+    }
+}
+
+impl<K: Copy + Ord> Sender<K> {
+    fn share(
+        &self,
+        (client, used): (ClientTag, Used),
+        (id, path): (PathId, &Path),
+        waiting: usize,
+        accounts: usize,
+    ) -> Share {
+        let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
+        if self.belongs_to(client, id) {
+            let may_send = !self.is_backed_up;
+            return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send };
+        }
+        let block = self.block_size(path.block_size(), accounts);
+        let is_next = self.turns.is_next(used);
+        let packet = wire_size(waiting.min(block));
+        let may_send =
+            is_next && !self.is_backed_up && self.window.admits(packet, self.limit(wire_size(block)));
+        let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) / accounts.max(1) };
+        Share { in_flight, queue, rate, block, may_send }
+    }
+
+    /// Whether nobody else wants anything of it.
+    fn belongs_to(&self, client: ClientTag, path: PathId) -> bool {
+        self.turns.waiting() == 0
+            && self.by_path.keys().all(|other| *other == path)
+            && self.answering.iter().all(|other| *other == client)
+    }
+
+    /// How much all paths may have on their way, with blocks of so many bytes on the wire. The window knows how short the
+    /// nearest way is, but one of those far away has to be kept busy, too, where two blocks do not do that.
+    fn limit(&self, block: usize) -> usize {
+        let least = self.window.limit().max(2 * block);
+        let Some(rate) = self.window.rate() else { return least };
+        let delay = self.farthest(block, rate);
+        if delay < transfer(2 * block, rate).mul_f64(BUSY_SHARE) {
+            least
+        } else {
+            least.max(pipe(rate, delay) + block)
+        }
+    }
+
+    /// What the farthest way takes while nothing is queued. Where there usually is a queue, what the block itself takes was
+    /// a part of what was seen; where there is none, the account would be faster with more on its way.
+    fn farthest(&self, block: usize, rate: f64) -> Duration {
+        let delay = self.undisturbed.unwrap_or_default();
+        let queued = self.window.round_trip().unwrap_or_default().saturating_sub(delay);
+        let own = if queued > delay / 4 { transfer(block, rate) } else { Duration::ZERO };
+        delay.saturating_sub(own)
+    }
+
+    /// What suits the account, and those who wait for their turns.
+    fn block_size(&self, own: usize, accounts: usize) -> usize {
+        let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
+        size::of_shared(self.window.block_size(), own, self.window.rate(), turns)
+    }
+
+    fn on_sent(&mut self, now: Instant, path: PathId, iq: Iq, bytes: usize) {
+        if self.flight.is_empty() {
+            self.lone = Some(iq);
+        }
+        self.window.on_sent(now, bytes);
+        self.flight.insert(iq, Block { path, bytes, sent: Some(now) });
+        *self.by_path.entry(path).or_default() += bytes;
+    }
+
+    fn on_answered(&mut self, now: Instant, iq: Iq) {
+        if let Some(block) = self.flight.get(&iq).filter(|_| self.lone == Some(iq)) {
+            self.note_undisturbed(now, *block);
+        }
+        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= iq) {
+            let block = oldest.remove();
+            self.forget_bytes(block);
+            match block.sent {
+                Some(sent) => self.window.on_answered(now, sent, block.bytes),
+                None => self.window.on_answered_late(now, block.bytes),
+            }
+        }
+    }
+
+    /// Nothing was queued before this block. The farthest way counts, until it was not used for some time.
+    fn note_undisturbed(&mut self, now: Instant, block: Block) {
+        let Some(sent) = block.sent else { return };
+        let delay = now.saturating_duration_since(sent);
+        self.undisturbed =
+            Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
+    }
+
+    fn forget(&mut self, iq: Iq) {
+        if let Some(block) = self.flight.remove(&iq) {
+            self.forget_bytes(block);
+            self.window.on_forgotten(block.bytes);
+        }
+    }
+
+    fn forget_bytes(&mut self, block: Block) {
+        if let Some(bytes) = self.by_path.get_mut(&block.path) {
+            *bytes = bytes.saturating_sub(block.bytes);
+            if *bytes == 0 {
+                self.by_path.remove(&block.path);
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Payloads: what is said inside the two messages of a handshake. All numbers are big-endian; zeros fill it up, and what follows
+//! the fields that are known is ignored: options can be added without a new version.
+//!
+//! | Hello | bytes | Welcome | bytes |
+//! | --- | --- | --- | --- |
+//! | version, 1 | 1 | version, 1 | 1 |
+//! | flags; bit 0: resume | 1 | status; 0 new, 1 resumed | 1 |
+//! | session id and proof, with the flag only | 16 + 16 | session id | 16 |
+//! | credit of each stream | 4 | credit of each stream | 4 |
+//! | credit of the session | 4 | credit of the session | 4 |
+
+use std::fmt;
+
+use crate::secure::crypto::entropy::{Entropy, random};
+use crate::secure::crypto::handshake::HandshakeError;
+use crate::secure::crypto::keys::ResumeProof;
+
+const VERSION: u8 = 1;
+const RESUME: u8 = 1;
+
+/// How many bytes its sender will take before it grants more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credits {
+    /// In each stream.
+    pub stream: u32,
+    /// In all streams together.
+    pub session: u32,
+}
+
+/// A session's name, which its bridge made. Nobody else sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub(crate) [u8; 16]);
+
+impl SessionId {
+    /// A new one, which no other session has.
+    #[must_use]
+    pub fn generate(entropy: &mut dyn Entropy) -> Self {
+        Self(random(entropy))
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+/// What a bridge says in its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// What the handshake has led to.
+    pub status: Status,
+    /// The session that the path belongs to.
+    pub session: SessionId,
+    /// How much the bridge will take. Of no use in an old session.
+    pub credits: Credits,
+}
+
+/// What a handshake has led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A new session. One that the client wanted to go on with is lost.
+    New,
+    /// A further path of the session that the client named.
+    Resumed,
+}
+
+/// The fields of a Hello.
+pub(crate) struct Greeting {
+    pub(crate) credits: Credits,
+    pub(crate) resume: Option<(SessionId, ResumeProof)>,
+}
+
+pub(crate) fn write_hello(greeting: &Greeting, size: usize) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(size);
+    payload.extend([VERSION, if greeting.resume.is_some() { RESUME } else { 0 }]);
+    if let Some((session, proof)) = greeting.resume {
+        payload.extend(session.0);
+        payload.extend(proof);
+    }
+    put_credits(&mut payload, greeting.credits);
+    payload.resize(size.max(payload.len()), 0);
+    payload
+}
+
+pub(super) fn read_hello(payload: &[u8]) -> Result<Greeting, HandshakeError> {
+    let mut rest = Reader(payload);
+    rest.version()?;
+    let [flags] = rest.take()?;
+    let resume = if flags & RESUME == 0 { None } else { Some((SessionId(rest.take()?), rest.take()?)) };
+    Ok(Greeting { credits: rest.credits()?, resume })
+}
+
+pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
+    let status = match welcome.status {
+        Status::New => 0,
+        Status::Resumed => 1,
+    };
+    let mut payload = Vec::with_capacity(size);
+    payload.extend([VERSION, status]);
+    payload.extend(welcome.session.0);
+    put_credits(&mut payload, welcome.credits);
+    payload.resize(size.max(payload.len()), 0);
+    payload
+}
+
+pub(super) fn read_welcome(payload: &[u8]) -> Result<Welcome, HandshakeError> {
+    let mut rest = Reader(payload);
+    rest.version()?;
+    let status = match rest.take()? {
+        [0] => Status::New,
+        [1] => Status::Resumed,
+        _ => return Err(HandshakeError::Malformed),
+    };
+    Ok(Welcome { status, session: SessionId(rest.take()?), credits: rest.credits()? })
+}
+
+fn put_credits(payload: &mut Vec<u8>, credits: Credits) {
+    payload.extend(credits.stream.to_be_bytes());
+    payload.extend(credits.session.to_be_bytes());
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], HandshakeError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(HandshakeError::Malformed)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn version(&mut self) -> Result<(), HandshakeError> {
+        match self.take()? {
+            [VERSION] => Ok(()),
+            [other] => Err(HandshakeError::Version(other)),
+        }
+    }
+
+    fn credits(&mut self) -> Result<Credits, HandshakeError> {
+        let mut number = || self.take().map(u32::from_be_bytes);
+        Ok(Credits { stream: number()?, session: number()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CREDITS: Credits = Credits { stream: 0x0102_0304, session: 0x0506_0708 };
+
+    #[test]
+    fn a_hello_is_laid_out_as_the_table_says() {
+        let old = SessionId([7; 16]);
+        let payload = write_hello(&Greeting { credits: CREDITS, resume: Some((old, [9; 16])) }, 44);
+        assert_eq!(payload[..2], [1, 1]);
+        assert_eq!(payload[2..34], [[7; 16], [9; 16]].concat());
+        assert_eq!(payload[34..], [1, 2, 3, 4, 5, 6, 7, 8, 0, 0]);
+        let payload = write_hello(&Greeting { credits: CREDITS, resume: None }, 0);
+        assert_eq!(payload, [1, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_welcome_is_laid_out_as_the_table_says() {
+        let welcome = Welcome { status: Status::Resumed, session: SessionId([7; 16]), credits: CREDITS };
+        let payload = write_welcome(&welcome, 28);
+        assert_eq!(payload, [&[1, 1], &[7; 16][..], &[1, 2, 3, 4, 5, 6, 7, 8, 0, 0]].concat());
+        assert_eq!(read_welcome(&payload), Ok(welcome));
+    }
+
+    #[test]
+    fn a_later_version_is_told_from_nonsense() {
+        let error = |payload: &[u8]| read_hello(payload).err().unwrap();
+        assert_eq!(error(&[2]), HandshakeError::Version(2));
+        assert_eq!(read_welcome(&[0; 208]), Err(HandshakeError::Version(0)));
+        assert_eq!(read_welcome(&[&[1, 2], &[0; 30][..]].concat()), Err(HandshakeError::Malformed));
+        assert_eq!(error(&[]), HandshakeError::Malformed);
+        assert_eq!(error(&[1, 0, 1, 2, 3, 4, 5, 6, 7]), HandshakeError::Malformed);
+        assert_eq!(error(&[1, 1, 1, 2, 3, 4, 5, 6, 7, 8]), HandshakeError::Malformed);
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_after_the_known_fields_and_unknown_flags_are_ignored(
+            flags in any::<u8>(),
+            tail in any::<Vec<u8>>(),
+        ) {
+            let mut payload = write_hello(&Greeting { credits: CREDITS, resume: None }, 0);
+            payload[1] = flags & !RESUME;
+            payload.extend(tail);
+            let read = read_hello(&payload).unwrap();
+            prop_assert!(read.credits == CREDITS && read.resume.is_none());
+        }
+
+        #[test]
+        fn any_payload_is_read_or_refused(payload in any::<Vec<u8>>()) {
+            let _ = (read_hello(&payload), read_welcome(&payload));
+        }
+    }
+}

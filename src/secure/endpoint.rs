@@ -1,0 +1,254 @@
+//! Endpoint: one end of the protocol, with all its sessions.
+//!
+//! It routes: to which session a stream, a stanza or an answer belongs; it lets clients in, and keeps the sums and
+//! the limits over all sessions. Everything about one session is the session's.
+
+mod accounts;
+mod admission;
+mod core;
+mod directory;
+mod guests;
+mod half_open;
+mod handshake_rate;
+mod limits;
+mod opening;
+mod recent_clients;
+mod replay_log;
+mod session_room;
+mod sessions;
+mod stanzas;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::timers::Timers;
+use crate::protocol::{AccountId, Address, CloseReason, Core as _, StreamId};
+use crate::secure::api::{Bridge, Config, Memento, Service, Transmit};
+use crate::secure::budget::price;
+use crate::secure::crypto::entropy::Entropy;
+use crate::secure::crypto::handshake::SessionId;
+use crate::secure::endpoint::admission::Admission;
+use crate::secure::endpoint::half_open::HalfOpen;
+use crate::secure::endpoint::handshake_rate::HandshakeLimits;
+use crate::secure::ids::{PathId, SessionKey};
+use crate::secure::path::Path;
+use crate::secure::session::{Caller, Ended, LastWord, Session};
+use crate::secure::shared::Shared;
+use crate::secure::wire::frame::SessionClose;
+use directory::Directory;
+pub use opening::Remembered;
+
+/// One end of the secure protocol.
+///
+/// What both protocols can do is in [`Core`](crate::protocol::Core). The rest is here: [`connect`](Self::connect) and
+/// [`say_goodbye`](Self::say_goodbye), the stanzas that come in and go out, and what a bridge has to remember.
+#[derive(Debug)]
+pub struct Endpoint {
+    shared: Shared,
+    sessions: BTreeMap<SessionKey, Session>,
+    /// The streams of sessions that are over, until the applications have let go of them.
+    ended: BTreeMap<SessionKey, Ended>,
+    /// Which stream is whose, and what applications should know.
+    directory: Directory,
+    /// Sessions that may have packets to send, in turn.
+    ready: VecDeque<SessionKey>,
+    timers: Timers<TimerKey>,
+    /// Who is let in, on a bridge.
+    admission: Option<Admission>,
+    /// Paths by which no handshake has come yet.
+    guests: BTreeMap<PathId, Path>,
+    /// Those who were let in and have not shown yet that they hold the keys.
+    half_open: HalfOpen<HalfOpenKey>,
+    /// Handshakes to be noted down.
+    mementos: VecDeque<Memento>,
+    /// The sessions that clients may take up again.
+    by_id: BTreeMap<SessionId, SessionKey>,
+    /// From which accounts the peers of sessions may open further paths.
+    by_jid: BTreeMap<FullJid, BTreeSet<SessionKey>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TimerKey {
+    Session(SessionKey),
+    Guest(PathId),
+}
+
+/// A handshake that is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum HalfOpenKey {
+    /// Nothing has been said on this path.
+    Guest(PathId),
+    /// No packet of this session has come.
+    Unconfirmed(SessionKey),
+}
+
+impl Endpoint {
+    /// An end without accounts or sessions, for a bridge with a `service`.
+    pub fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
+        let limits = HandshakeLimits {
+            per_jid: config.handshakes_per_minute_per_jid,
+            total: config.handshakes_per_minute,
+        };
+        let admission = service.map(|service| Admission::new(service, limits));
+        Self {
+            shared: Shared::new(config, entropy, admission.is_some()),
+            sessions: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            directory: Directory::default(),
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            admission,
+            guests: BTreeMap::new(),
+            half_open: HalfOpen::default(),
+            mementos: VecDeque::new(),
+            by_id: BTreeMap::new(),
+            by_jid: BTreeMap::new(),
+        }
+    }
+
+    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
+    /// what has to be remembered beside them.
+    pub fn charged(&self) -> usize {
+        let kept = self.shared.ledger.whole().bytes() + self.shared.accounts.kept();
+        kept + price::HALF_OPEN * self.half_open.len()
+    }
+
+    /// Sessions that exist, those included that are only being made.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It
+    /// grows and shrinks with the sessions that there are.
+    pub fn entries(&self) -> usize {
+        let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
+        let shared = self.shared.routes.entries() + self.shared.accounts.entries();
+        let streams = self.directory.entries() + self.shared.ledger.clients();
+        sessions + shared + streams + self.ready.len()
+    }
+
+    /// Asks `bridge` for a connection to `target`, in the session that there is or a new one. The outcome is an
+    /// [`Event::Connected`](crate::protocol::Event::Connected) or [`Event::Closed`](crate::protocol::Event::Closed).
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::TooManyStreams`].
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        bridge: &Bridge,
+        target: Address,
+    ) -> Result<StreamId, CloseReason> {
+        if self.stream_count() >= self.shared.config.max_streams {
+            return Err(CloseReason::TooManyStreams);
+        }
+        let key = self.session_to(bridge);
+        let stream = StreamId(self.shared.next_number());
+        let Some(session) = self.sessions.get_mut(&key) else { return Err(CloseReason::SessionLost) };
+        let wire = session.open(now, stream, target, &mut self.shared)?;
+        self.directory.add(stream, key, wire, now + self.shared.config.connect_timeout);
+        self.after(now, key);
+        Ok(stream)
+    }
+
+    /// The session with a bridge, be it one that is still to be made.
+    fn session_to(&mut self, bridge: &Bridge) -> SessionKey {
+        let leads_there = |session: &Session| session.caller().is_some_and(|caller| caller.leads_to(bridge));
+        if let Some((key, _)) = self.sessions.iter().find(|(_, session)| leads_there(session)) {
+            return *key;
+        }
+        let key = SessionKey(self.shared.next_number());
+        self.sessions.insert(key, Session::calling(key, Caller::new(bridge)));
+        key
+    }
+
+    /// Ends all sessions, and tells the peers.
+    pub fn say_goodbye(&mut self, now: Instant) {
+        let is_client = self.admission.is_none();
+        let farewell = if is_client { SessionClose::Done } else { SessionClose::ShuttingDown };
+        for key in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.end_session(now, key, CloseReason::Finished, LastWord::Ours(Some(farewell)));
+        }
+    }
+
+    /// The next stanza to send. Everything that is polled is taken as sent at `now`.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        let urgent = self.shared.accounts.poll_urgent();
+        let packet = urgent.or_else(|| self.next_packet(now));
+        let answer = packet.or_else(|| self.shared.accounts.poll_answer(now));
+        answer.or_else(|| self.next_probe(now))
+    }
+
+    /// A packet of the first session that can send one: of those to which something happened, then of those that wait for
+    /// room at an account, in turn.
+    fn next_packet(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let transmit = match self.ready.pop_front() {
+                Some(key) => self.packet_of(now, key),
+                None => {
+                    let (account, user) = self.shared.accounts.next_turn()?;
+                    let transmit = self.packet_of(now, user.key);
+                    self.shared.accounts.end_turn(account, user);
+                    transmit
+                }
+            };
+            if transmit.is_some() {
+                return transmit;
+            }
+        }
+    }
+
+    fn packet_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
+        // A session that is over may still be in the queue.
+        let session = self.sessions.get_mut(&key)?;
+        session.is_queued = false;
+        let transmit = session.poll_transmit(now, &mut self.shared);
+        if transmit.is_some() && session.wants_to_send(now) {
+            session.is_queued = true;
+            self.ready.push_back(key);
+        }
+        if let Some(at) = session.next_timeout(now, &self.shared.config) {
+            self.timers.arm(TimerKey::Session(key), at);
+        }
+        transmit
+    }
+
+    /// What shows whether a server has read what it was sent.
+    fn next_probe(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let path = self.shared.accounts.poll_probe()?;
+            let probe = self.session_of(path).and_then(|key| {
+                let probe = self.sessions.get_mut(&key)?.probe(now, path, &mut self.shared);
+                self.after(now, key);
+                probe
+            });
+            if probe.is_some() {
+                return probe;
+            }
+        }
+    }
+
+    /// The next handshake to be remembered across restarts. [`handle_remembered`](Self::handle_remembered) tells the
+    /// outcome; until then the client waits.
+    pub fn poll_memento(&mut self) -> Option<Memento> {
+        self.mementos.pop_front()
+    }
+
+    /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.
+    pub fn handle_wall_clock(&mut self, now: Instant, seconds: u64) {
+        self.shared.clock.set(now, seconds);
+    }
+
+    /// For how many minutes a bridge can let in nobody who has the right time: its clock was ahead, it has forgotten
+    /// handshakes of that time, and the clock was set back.
+    pub fn minutes_locked(&self, now: Instant) -> Option<u64> {
+        self.admission.as_ref()?.minutes_locked(self.shared.clock.minute(now))
+    }
+
+    /// Whether an account is one at which clients are let in.
+    fn lets_in_at(&self, id: AccountId) -> bool {
+        self.admission.as_ref().is_some_and(|admission| admission.service().accounts.contains(&id))
+    }
+}

@@ -1,0 +1,72 @@
+//! Our accounts: what becomes of sessions and guests when one comes or goes.
+
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::AccountId;
+use crate::secure::endpoint::Endpoint;
+use crate::secure::ids::{PathId, SessionKey};
+
+impl Endpoint {
+    /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
+    /// before it polls for what to send, and when it has become less after it was much.
+    pub fn handle_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
+        self.shared.accounts.note_backlog(id, stanzas, bytes);
+    }
+
+    pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
+        let users = self.sessions_using(id);
+        if self.shared.accounts.on_online(id, jid, resumed) {
+            for key in &users {
+                self.with_session(now, *key, |session, _| session.handle_resumed(now, id));
+            }
+            self.guests_at(id).for_each(|path| path.resume(now));
+        } else {
+            for key in &users {
+                self.with_session(now, *key, |session, shared| session.handle_reset(now, id, shared));
+            }
+            for path in self.ids_of_guests_at(id) {
+                self.fail_guest(now, path);
+            }
+            self.shared.accounts.reset(id);
+        }
+        for key in users {
+            self.with_session(now, key, |session, shared| session.handle_online(now, id, shared));
+            self.announce_to(now, key);
+        }
+    }
+
+    pub(super) fn on_suspended(&mut self, now: Instant, id: AccountId) {
+        self.shared.accounts.suspend(id);
+        self.guests_at(id).for_each(|path| path.suspend(now));
+        for key in self.sessions_using(id) {
+            self.with_session(now, key, |session, shared| session.handle_suspended(now, id, shared));
+        }
+    }
+
+    pub(super) fn on_gone(&mut self, now: Instant, id: AccountId) {
+        self.shared.accounts.remove(id);
+        for path in self.ids_of_guests_at(id) {
+            self.drop_guest(now, path);
+        }
+        for key in self.sessions_using(id) {
+            self.with_session(now, key, |session, shared| session.handle_gone(now, id, shared));
+            self.announce_to(now, key);
+        }
+        self.shared.accounts.reset(id);
+    }
+
+    fn guests_at(&mut self, id: AccountId) -> impl Iterator<Item = &mut crate::secure::path::Path> {
+        self.guests.values_mut().filter(move |path| path.via() == id)
+    }
+
+    fn ids_of_guests_at(&self, id: AccountId) -> Vec<PathId> {
+        self.guests.values().filter(|path| path.via() == id).map(|path| path.id()).collect()
+    }
+
+    /// The sessions that may have paths by this account: on a bridge, all.
+    fn sessions_using(&self, id: AccountId) -> Vec<SessionKey> {
+        self.sessions.iter().filter(|(_, session)| session.uses(id)).map(|(key, _)| *key).collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! The methods of every protocol core.
+
+use std::time::Instant;
+
+use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, Read, StreamId};
+use crate::secure::endpoint::directory::Place;
+use crate::secure::endpoint::{Endpoint, TimerKey};
+use crate::secure::ids::SessionKey;
+use crate::secure::session::Session;
+use crate::secure::streams::Streams;
+
+impl Core for Endpoint {
+    fn handle_account(&mut self, now: Instant, id: AccountId, change: AccountChange) {
+        match change {
+            AccountChange::Online { jid, resumed } => self.on_online(now, id, jid, resumed),
+            AccountChange::Suspended => self.on_suspended(now, id),
+            AccountChange::Gone => self.on_gone(now, id),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.shared.accounts.handle_timeout(now);
+        while let Some(stream) = self.directory.pop_overdue(now) {
+            self.on_connect_timeout(now, stream);
+        }
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Session(key) => {
+                    self.with_session(now, key, |session, shared| session.handle_timeout(now, shared));
+                }
+                TimerKey::Guest(id) => self.on_guest_timeout(now, id),
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let parts = [self.timers.next(), self.directory.next_deadline(), self.shared.accounts.poll_timeout()];
+        parts.into_iter().flatten().min()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.directory.poll_event()
+    }
+
+    fn accept(&mut self, now: Instant, id: StreamId) {
+        self.command(now, id, Streams::accept);
+    }
+
+    fn write(&mut self, now: Instant, id: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
+        match self.directory.place(id) {
+            None => Err(CloseReason::Finished),
+            Some(Place::Nowhere(reason)) => Err(reason),
+            Some(Place::Waiting(_)) => Ok(0),
+            Some(Place::In(key, wire)) => match self.sessions.get_mut(&key) {
+                Some(session) => {
+                    let taken = session.write(now, wire, data, &mut self.shared)?;
+                    self.after(now, key);
+                    Ok(taken)
+                }
+                None => self.ended.get_mut(&key).map_or(Ok(0), |ended| ended.streams.write(wire, data)),
+            },
+        }
+    }
+
+    fn read(&mut self, now: Instant, id: StreamId) -> Read {
+        let (key, wire) = match self.directory.place(id) {
+            None | Some(Place::Nowhere(CloseReason::Finished)) => return Read::End,
+            Some(Place::Nowhere(reason)) => return Read::Broken(reason),
+            Some(Place::Waiting(_)) => return Read::Blocked,
+            Some(Place::In(key, wire)) => (key, wire),
+        };
+        let read = match self.sessions.get_mut(&key) {
+            Some(session) => session.read(now, wire, &mut self.shared),
+            None => self.ended.get_mut(&key).map_or(Read::End, |ended| ended.streams.read(wire)),
+        };
+        if matches!(read, Read::Data(_)) {
+            self.after(now, key);
+        }
+        read
+    }
+
+    fn finish(&mut self, now: Instant, id: StreamId) {
+        self.command(now, id, Streams::finish);
+    }
+
+    fn abort(&mut self, now: Instant, id: StreamId) {
+        self.command(now, id, Streams::abort);
+    }
+
+    fn release(&mut self, now: Instant, id: StreamId) {
+        if let Some(place) = self.directory.remove(id) {
+            self.vacate(now, id, place);
+        }
+    }
+
+    fn finish_all(&mut self, now: Instant) {
+        for id in self.directory.streams() {
+            match self.directory.place(id) {
+                Some(place @ Place::Waiting(_)) => {
+                    self.directory.fail(id, CloseReason::Finished);
+                    self.vacate(now, id, place);
+                }
+                Some(Place::In(..)) => self.finish(now, id),
+                Some(Place::Nowhere(_)) | None => {}
+            }
+        }
+    }
+
+    fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
+        match self.directory.place(id) {
+            None => Some(CloseReason::Finished),
+            Some(Place::Nowhere(reason)) => Some(reason),
+            Some(Place::Waiting(_)) => None,
+            Some(Place::In(key, wire)) => {
+                let streams = self.streams_of(key);
+                streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(wire))
+            }
+        }
+    }
+
+    fn accepts_on(&self, account: AccountId) -> bool {
+        self.lets_in_at(account)
+    }
+
+    fn stream_count(&self) -> usize {
+        let ended: usize = self.ended.values().map(|ended| ended.streams.stream_count()).sum();
+        self.sessions.values().map(Session::stream_count).sum::<usize>() + ended
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sessions.values().all(Session::is_idle)
+            && self.ended.values().all(|ended| ended.streams.is_idle())
+    }
+
+    fn buffered(&self) -> usize {
+        let living = self.sessions.values().filter_map(Session::streams);
+        living.chain(self.ended.values().map(|ended| &ended.streams)).map(Streams::buffered_bytes).sum()
+    }
+}
+
+impl Endpoint {
+    /// Passes a command for a stream on to its session.
+    fn command(&mut self, now: Instant, id: StreamId, command: impl FnOnce(&mut Streams, u64)) {
+        if let Some(Place::In(key, wire)) = self.directory.place(id) {
+            self.change(now, key, |streams| command(streams, wire));
+        }
+    }
+
+    /// Changes the streams of a session, or what is left of them when it is over.
+    fn change(&mut self, now: Instant, key: SessionKey, change: impl FnOnce(&mut Streams)) {
+        match self.sessions.get_mut(&key) {
+            Some(session) => session.change(now, change, &mut self.shared),
+            None => {
+                if let Some(ended) = self.ended.get_mut(&key) {
+                    change(&mut ended.streams);
+                }
+            }
+        }
+        self.after(now, key);
+    }
+
+    /// A connect has waited long enough.
+    fn on_connect_timeout(&mut self, now: Instant, id: StreamId) {
+        let Some(place) = self.directory.place(id) else { return };
+        self.directory.fail(id, CloseReason::ConnectTimedOut);
+        self.directory.forget_name(place);
+        self.vacate(now, id, place);
+    }
+
+    /// Nobody uses the place of a stream any more.
+    fn vacate(&mut self, now: Instant, id: StreamId, place: Place) {
+        match place {
+            Place::Nowhere(_) => {}
+            Place::Waiting(key) => {
+                self.with_session(now, key, |session, shared| session.withdraw(now, id, shared));
+            }
+            Place::In(key, wire) => self.change(now, key, |streams| streams.release(wire)),
+        }
+    }
+}

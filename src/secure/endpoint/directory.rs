@@ -1,0 +1,136 @@
+//! Directory of streams: which stream of which session an id names, and what applications should know of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use crate::protocol::timers::Timers;
+use crate::protocol::{CloseReason, Event, StreamId};
+use crate::secure::ids::SessionKey;
+use crate::secure::streams::StreamEvent;
+
+/// Where a stream is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// It waits for the handshake of the session.
+    Waiting(SessionKey),
+    /// It is the session's stream with this number on the wire.
+    In(SessionKey, u64),
+    /// It is in no session, or not any more, for this reason.
+    Nowhere(CloseReason),
+}
+
+/// All streams that applications have.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    places: BTreeMap<StreamId, Place>,
+    names: BTreeMap<(SessionKey, u64), StreamId>,
+    events: VecDeque<Event>,
+    /// Connects that may have waited long enough.
+    deadlines: Timers<StreamId>,
+}
+
+impl Directory {
+    pub(super) fn place(&self, stream: StreamId) -> Option<Place> {
+        self.places.get(&stream).copied()
+    }
+
+    pub(super) fn streams(&self) -> Vec<StreamId> {
+        self.places.keys().copied().collect()
+    }
+
+    /// How many things are written down.
+    pub(super) fn entries(&self) -> usize {
+        self.places.len() + self.names.len() + self.events.len()
+    }
+
+    /// A stream that is asked for, until this deadline: it waits for the session, or has its number there.
+    pub(super) fn add(&mut self, stream: StreamId, key: SessionKey, wire: Option<u64>, deadline: Instant) {
+        match wire {
+            Some(wire) => self.settle(stream, key, wire),
+            None => {
+                self.places.insert(stream, Place::Waiting(key));
+            }
+        }
+        self.deadlines.arm(stream, deadline);
+    }
+
+    /// A stream has got its number in the session.
+    pub(super) fn settle(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
+        self.places.insert(stream, Place::In(key, wire));
+        self.names.insert((key, wire), stream);
+    }
+
+    /// A stream never got anywhere.
+    pub(super) fn fail(&mut self, stream: StreamId, reason: CloseReason) {
+        self.deadlines.cancel(stream);
+        if let Some(place) = self.places.get_mut(&stream) {
+            *place = Place::Nowhere(reason);
+            self.events.push_back(Event::Closed(stream, reason));
+        }
+    }
+
+    /// The application has let go of a stream, or it has failed: where it was.
+    pub(super) fn remove(&mut self, stream: StreamId) -> Option<Place> {
+        self.deadlines.cancel(stream);
+        let place = self.places.remove(&stream)?;
+        self.forget_name(place);
+        Some(place)
+    }
+
+    /// A place is free again.
+    pub(super) fn forget_name(&mut self, place: Place) {
+        if let Place::In(key, wire) = place {
+            self.names.remove(&(key, wire));
+        }
+    }
+
+    /// A session's stream has something to say. `number` names one that is new.
+    pub(super) fn on_event(&mut self, key: SessionKey, event: StreamEvent, number: impl FnOnce() -> u64) {
+        if let StreamEvent::Incoming { id: wire, target } = event {
+            let stream = StreamId(number());
+            self.settle(stream, key, wire);
+            return self.events.push_back(Event::Incoming { stream, target });
+        }
+        let Some(&stream) = self.names.get(&(key, event.id())) else { return };
+        if matches!(event, StreamEvent::Connected(_) | StreamEvent::Closed(..)) {
+            self.deadlines.cancel(stream);
+        }
+        self.events.push_back(match event {
+            StreamEvent::Connected(_) => Event::Connected(stream),
+            StreamEvent::Readable(_) => Event::Readable(stream),
+            StreamEvent::Writable(_) | StreamEvent::Incoming { .. } => Event::Writable(stream),
+            StreamEvent::Closed(_, reason) => Event::Closed(stream, reason),
+        });
+    }
+
+    /// What was not read of a session that is over is given up. The applications have been told that it is over.
+    pub(super) fn discard(&mut self, key: SessionKey, reason: CloseReason) {
+        let first = (key, 0);
+        while let Some((&name, &stream)) = self.names.range(first..).next().filter(|(name, _)| name.0 == key)
+        {
+            self.names.remove(&name);
+            self.places.insert(stream, Place::Nowhere(reason));
+        }
+    }
+
+    /// The next thing that applications should know.
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            let event = self.events.pop_front()?;
+            // The application may have let go of it since.
+            if self.places.contains_key(&event.stream()) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// When the first connect may have waited long enough.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// A stream whose connect has waited long enough.
+    pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<StreamId> {
+        self.deadlines.pop_due(now)
+    }
+}

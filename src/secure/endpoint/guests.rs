@@ -1,0 +1,104 @@
+//! Guests: paths by which no handshake has come yet.
+
+use std::time::Instant;
+
+use xmpp_parsers::jid::BareJid;
+
+use crate::protocol::CloseReason;
+use crate::secure::accounts::answer_shares::Answer;
+use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
+use crate::secure::ids::PathId;
+use crate::secure::path::{Path, PathState};
+use crate::secure::session::{Block, LastWord};
+use crate::secure::wire::frame::SessionClose;
+
+impl Endpoint {
+    /// A block of a guest's: it has to be a handshake.
+    pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, block: Block) {
+        let Some(path) = self.guests.get_mut(&id) else { return };
+        let (via, to, client) = (path.via(), path.peer().clone(), path.client());
+        if self.shared.accounts.is_full_of_answers(via, client) {
+            return self.fail_guest(now, id);
+        }
+        let is_awaited = path.on_block(now, block.seq) && matches!(path.state(), PathState::Listening);
+        let bytes = block.data.len();
+        let Some(hello) = is_awaited.then(|| self.read_hello(id, &block.data)).flatten() else {
+            self.shared.accounts.refuse(via, to, block.id);
+            return self.fail_guest(now, id);
+        };
+        if self.on_hello(now, id, hello) {
+            let transmit = Transmit { via, to, stanza: Outgoing::Result { id: block.id } };
+            self.shared.accounts.answer_block(now, Answer { client, path: Some(id), transmit }, bytes);
+        }
+    }
+
+    /// A guest has closed its bytestream.
+    pub(super) fn on_guest_close(&mut self, now: Instant, id: PathId, iq: String) {
+        let Some(path) = self.drop_guest(now, id) else { return };
+        if !self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
+            self.answer(now, &path, iq);
+        }
+    }
+
+    /// Answers an IQ about a path with an empty result, at once.
+    pub(super) fn answer(&mut self, now: Instant, path: &Path, id: String) {
+        let stanza = Outgoing::Result { id };
+        let transmit = Transmit { via: path.via(), to: path.peer().clone(), stanza };
+        self.shared.accounts.answer(now, Answer { client: path.client(), path: None, transmit });
+    }
+
+    pub(super) fn on_guest_timeout(&mut self, now: Instant, id: PathId) {
+        let Some(path) = self.guests.get(&id) else { return };
+        if path.is_dead(now) {
+            self.fail_guest(now, id);
+        } else if let Some(at) = path.next_timeout() {
+            self.timers.arm(TimerKey::Guest(id), at);
+        }
+    }
+
+    /// Closes a guest's bytestream; one that was not even answered yet is refused.
+    pub(super) fn turn_out(&mut self, now: Instant, id: PathId) {
+        let Some(path) = self.guests.get(&id) else { return };
+        match path.state() {
+            PathState::Remembering(open) => {
+                self.shared.accounts.refuse(path.via(), path.peer().clone(), open.clone());
+                self.drop_guest(now, id);
+            }
+            _ => self.fail_guest(now, id),
+        }
+    }
+
+    /// Tells a guest that its bytestream is closed.
+    pub(super) fn fail_guest(&mut self, now: Instant, id: PathId) {
+        if let Some(path) = self.guests.get(&id) {
+            self.shared.say_close(now, path);
+        }
+        self.drop_guest(now, id);
+    }
+
+    /// A guest is no more.
+    pub(super) fn drop_guest(&mut self, now: Instant, id: PathId) -> Option<Path> {
+        let path = self.guests.remove(&id)?;
+        self.timers.cancel(TimerKey::Guest(id));
+        self.half_open.remove(HalfOpenKey::Guest(id));
+        self.shared.forget(now, &path);
+        Some(path)
+    }
+
+    /// Sees to it that there is a place for another handshake of `client` that is not complete.
+    pub(super) fn make_half_open_room(&mut self, now: Instant, client: &BareJid) {
+        while self.half_open.len() >= self.shared.config.max_half_open_sessions {
+            let random = self.shared.random();
+            let Some(victim) = self.half_open.victim(client, random) else { return };
+            self.half_open.remove(victim);
+            match victim {
+                HalfOpenKey::Guest(path) => self.turn_out(now, path),
+                HalfOpenKey::Unconfirmed(key) => {
+                    let farewell = LastWord::Ours(Some(SessionClose::Limits));
+                    self.end_session(now, key, CloseReason::NoPath, farewell);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Opening: of paths and of sessions, by clients of a bridge.
+//!
+//! Whoever has not proved anything is a stranger. All strangers are alike: they hear the same, and what they wait for takes the same
+//! time.
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use xmpp_parsers::jid::{BareJid, FullJid};
+
+use crate::protocol::{AccountId, CloseReason};
+use crate::secure::accounts::answer_shares::Answer;
+use crate::secure::api::{Memento, Outgoing, Transmit};
+use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
+use crate::secure::crypto::sid::Sid;
+use crate::secure::endpoint::session_room::Candidate;
+use crate::secure::endpoint::{Endpoint, HalfOpenKey, session_room};
+use crate::secure::ids::{PathId, SessionKey};
+use crate::secure::path::{Contact, Path, PathState};
+use crate::secure::session::established::Established;
+use crate::secure::session::{LastWord, Session};
+use crate::secure::shared::routes::Owner;
+use crate::secure::streams::Role;
+use crate::secure::wire::frame::SessionClose;
+
+/// A sid that proves nothing. It is checked where there is none, because the check takes time.
+const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A session that has had no stream for less than 10 seconds is not idle: its client may be about to open one. Otherwise those who
+/// shake hands at a full bridge all the time would drive out each newcomer before it has asked for anything. Ten seconds are some
+/// round trips over a slow account.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// What a sid proves.
+enum Proof {
+    /// That somebody has the bridge line; what was said has this minute.
+    Line { minute: u64 },
+    /// That the peer of this session opens its path of this number.
+    Session { key: SessionKey, number: u64 },
+}
+
+/// The outcome of keeping a [`Memento`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// It will not be accepted again, whatever happens to us.
+    Kept,
+    /// It could not be written down, or had been before: the handshake is refused.
+    Refused,
+}
+
+/// An `open` of a bytestream.
+struct Open<'a> {
+    via: AccountId,
+    from: &'a FullJid,
+    /// The id of its IQ.
+    id: &'a str,
+    sid: Sid,
+}
+
+impl Endpoint {
+    /// Somebody asks for a bytestream; false when he has not proved that he may.
+    pub(super) fn on_open(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        from: &FullJid,
+        id: &str,
+        sid: &str,
+    ) -> bool {
+        let Some((sid, proof)) = self.recognise(now, via, from, sid) else { return false };
+        let open = Open { via, from, id, sid };
+        match proof {
+            Proof::Session { key, number } => self.admit_path(now, &open, key, number),
+            Proof::Line { minute } => self.admit_guest(now, &open, minute),
+        }
+    }
+
+    /// Somebody asks for what nobody knows. He waits for as long as if he had asked for a bytestream.
+    pub(super) fn on_unknown(&mut self, now: Instant, via: AccountId, from: &FullJid, id: String) {
+        black_box(self.recognise(now, via, from, NOBODYS).is_some());
+        self.shared.accounts.refuse(via, from.clone(), id);
+    }
+
+    /// What `sid` proves, if it is one.
+    fn recognise(&self, now: Instant, via: AccountId, from: &FullJid, sid: &str) -> Option<(Sid, Proof)> {
+        if !self.lets_in_at(via) {
+            return None;
+        }
+        let (sid, is_one) = match sid.parse() {
+            Ok(sid) => (sid, true),
+            Err(_) => (NOBODYS.parse().ok()?, false),
+        };
+        let ours = self.shared.accounts.name_of(via)?;
+        let proof = self.proof_of_session(&sid, from, ours).or_else(|| {
+            let minute = self.admission.as_ref()?.check(self.shared.clock.minute(now), &sid, from, ours)?;
+            Some(Proof::Line { minute })
+        })?;
+        is_one.then_some((sid, proof))
+    }
+
+    fn proof_of_session(&self, sid: &Sid, from: &FullJid, ours: &FullJid) -> Option<Proof> {
+        self.by_jid.get(from)?.iter().find_map(|key| {
+            let established = self.sessions.get(key)?.established()?;
+            Some(Proof::Session { key: *key, number: established.path_key.check(sid, from, ours)? })
+        })
+    }
+
+    // Paths of sessions.
+
+    /// A further path of a session, unless its number was used before, or answers to its client wait. Its result goes before
+    /// everything that may go by it.
+    fn admit_path(&mut self, now: Instant, open: &Open<'_>, key: SessionKey, number: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(&key) else { return false };
+        let client = session.tag();
+        if !session.takes_path_number(number) {
+            return false;
+        }
+        let stanza = Outgoing::Result { id: open.id.to_owned() };
+        let transmit = Transmit { via: open.via, to: open.from.clone(), stanza };
+        let bytes = Answer { client, path: None, transmit: transmit.clone() }.size();
+        if !self.shared.accounts.has_room_for_answer(open.via, client, bytes) {
+            return false;
+        }
+        self.shared.accounts.charge(now, open.via, client, bytes);
+        self.shared.accounts.send_first(transmit);
+        let contact = Contact { via: open.via, peer: open.from.clone(), client, sid: open.sid };
+        let path = Path::new(now, PathId(self.shared.next_number()), contact, PathState::Open);
+        session.handle_path(now, path, &mut self.shared);
+        self.after(now, key);
+        true
+    }
+
+    // First contacts.
+
+    /// Somebody who has the bridge line: he is let in once that has been noted down.
+    fn admit_guest(&mut self, now: Instant, open: &Open<'_>, minute: u64) -> bool {
+        let client = open.from.to_bare();
+        let is_known = self.is_known(now, &client);
+        let this_minute = self.shared.clock.minute(now);
+        let Some(admission) = self.admission.as_mut() else { return false };
+        if !admission.admit(this_minute, (minute, open.sid), &client, is_known) {
+            return false;
+        }
+        self.make_half_open_room(now, &client);
+        let id = PathId(self.shared.next_number());
+        let tag = self.shared.tagger.tag(&client);
+        let contact = Contact { via: open.via, peer: open.from.clone(), client: tag, sid: open.sid };
+        let path = Path::new(now, id, contact, PathState::Remembering(open.id.to_owned()));
+        self.shared.routes.add(&path, Owner::Guest);
+        self.guests.insert(id, path);
+        self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);
+        self.mementos.push_back(Memento { path: id, sid: open.sid, minute });
+        self.on_guest_timeout(now, id);
+        true
+    }
+
+    /// Whether a client has shaken hands lately. Whoever has had a session for hours may have lost all its paths, and comes back to it
+    /// by a handshake.
+    fn is_known(&self, now: Instant, client: &BareJid) -> bool {
+        let has_session = |session: &Session| session.is_confirmed() && session.client() == Some(client);
+        self.admission.as_ref().is_some_and(|admission| admission.knows(now, client))
+            || self.sessions.values().any(has_session)
+    }
+
+    /// The outcome of keeping a memento.
+    pub fn handle_remembered(&mut self, now: Instant, memento: &Memento, outcome: Remembered) {
+        let id = memento.path;
+        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Remembering(_));
+        let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else { return };
+        if outcome == Remembered::Refused {
+            return self.turn_out(now, id);
+        }
+        path.on_opened();
+        let PathState::Remembering(open) = path.set_state(PathState::Listening) else { return };
+        let stanza = Outgoing::Result { id: open };
+        let (client, transmit) =
+            (path.client(), Transmit { via: path.via(), to: path.peer().clone(), stanza });
+        self.shared.accounts.answer(now, Answer { client, path: None, transmit });
+    }
+
+    /// The client's half of a handshake.
+    pub(super) fn read_hello(&mut self, id: PathId, message: &[u8]) -> Option<(Responder, Request)> {
+        let (path, service) = (self.guests.get(&id)?, self.admission.as_ref()?.service());
+        let ours = self.shared.accounts.name_of(path.via())?;
+        let entropy = &mut *self.shared.entropy;
+        let psk = service.psk.as_ref();
+        Responder::read(&service.identity, psk, path.sid(), path.peer(), ours, message, entropy).ok()
+    }
+
+    /// The client's half of a handshake has come: it takes up a session again, or gets a new one. False when the bridge cannot answer.
+    pub(super) fn on_hello(&mut self, now: Instant, id: PathId, hello: (Responder, Request)) -> bool {
+        let (responder, request) = hello;
+        match self.resumable(&request) {
+            Some((key, session)) => self.resume(now, id, responder, key, session),
+            None => self.make_session(now, id, responder, &request),
+        }
+    }
+
+    /// The session that a client wants to take up again and has the key of.
+    fn resumable(&self, request: &Request) -> Option<(SessionKey, SessionId)> {
+        let claim = request.resume.as_ref()?;
+        let key = *self.by_id.get(&claim.session)?;
+        let established = self.sessions.get(&key)?.established()?;
+        claim.is_proved_by(&established.resume_key).then_some((key, established.id))
+    }
+
+    fn resume(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        responder: Responder,
+        key: SessionKey,
+        session: SessionId,
+    ) -> bool {
+        let welcome = Welcome { status: Status::Resumed, session, credits: self.shared.config.credits() };
+        let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
+        let Some(session) = self.sessions.get_mut(&key) else { return self.cannot_answer(now, id) };
+        let Some(mut path) = self.guests.remove(&id) else { return false };
+        self.half_open.remove(HalfOpenKey::Guest(id));
+        path.set_client(session.tag());
+        self.shared.send_block(now, &mut path, message.into());
+        session.handle_path(now, path, &mut self.shared);
+        if let Some(client) = session.client().cloned() {
+            self.on_confirmed(now, key, client);
+        }
+        self.after(now, key);
+        true
+    }
+
+    fn make_session(&mut self, now: Instant, id: PathId, responder: Responder, request: &Request) -> bool {
+        let Some(client) = self.guests.get(&id).map(|path| path.peer().to_bare()) else { return false };
+        self.make_session_room(now, &client);
+        let is_full = self.sessions.len() >= self.shared.config.max_sessions;
+        let session = SessionId::generate(&mut *self.shared.entropy);
+        let welcome = Welcome { status: Status::New, session, credits: self.shared.config.credits() };
+        let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
+        let Some(mut path) = self.guests.remove(&id) else { return false };
+        let established =
+            Established::new(now, Role::Bridge, (session, keys), request.credits, &mut self.shared);
+        let key = SessionKey(self.shared.next_number());
+        self.half_open.rename(HalfOpenKey::Guest(id), HalfOpenKey::Unconfirmed(key));
+        self.shared.send_block(now, &mut path, message.into());
+        let mut session = Session::unconfirmed(key, client, path.client(), established);
+        session.handle_path(now, path, &mut self.shared);
+        self.by_id.insert(welcome.session, key);
+        self.sessions.insert(key, session);
+        self.announce_to(now, key);
+        if is_full {
+            let farewell = LastWord::Ours(Some(SessionClose::Limits));
+            self.end_session(now, key, CloseReason::TooManyStreams, farewell);
+        }
+        true
+    }
+
+    fn cannot_answer(&mut self, now: Instant, id: PathId) -> bool {
+        self.fail_guest(now, id);
+        false
+    }
+
+    /// Ends sessions of others, or of the client's own, so that it can have another one.
+    fn make_session_room(&mut self, now: Instant, client: &BareJid) {
+        let candidates: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(key, session)| {
+                let last_heard = session.established().map(Established::last_heard);
+                let idle_since = session.idle_since().filter(|since| *since + FRESH <= now);
+                Some(Candidate { key: *key, client: session.client()?, idle_since, last_heard })
+            })
+            .collect();
+        if let Some(key) = session_room::victim(&candidates, client, self.shared.config.max_sessions) {
+            let farewell = LastWord::Ours(Some(SessionClose::Limits));
+            self.end_session(now, key, CloseReason::TooManyStreams, farewell);
+        }
+    }
+
+    /// The client of a session has shown that it holds the keys.
+    pub(super) fn on_confirmed(&mut self, now: Instant, key: SessionKey, client: BareJid) {
+        self.half_open.remove(HalfOpenKey::Unconfirmed(key));
+        if let Some(admission) = &mut self.admission {
+            admission.on_confirmed(now, client);
+        }
+    }
+
+    /// A client makes up acknowledgements, to have more sent than its server reads. It does not come again at once: it would gain what
+    /// its session had until then.
+    pub(super) fn on_made_up(&mut self, now: Instant, client: BareJid) {
+        if let Some(admission) = &mut self.admission {
+            admission.on_violation(self.shared.clock.minute(now), client);
+        }
+    }
+
+    /// Tells the client of a session which of the bridge's accounts it can use: always the same few, as far as they are online. Which
+    /// ones depends on the account that shook hands, which the client's server vouches for, and on nothing that the client says.
+    pub(super) fn announce_to(&mut self, now: Instant, key: SessionKey) {
+        let Some(admission) = &self.admission else { return };
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let Some(client) = session.client() else { return };
+        let accounts = &self.shared.accounts;
+        let known: Vec<AccountId> = admission
+            .service()
+            .accounts
+            .iter()
+            .copied()
+            .filter(|id| accounts.name_of(*id).is_some())
+            .collect();
+        let names = known.iter().filter_map(|id| accounts.name_of(*id)).cloned().collect();
+        let online: BTreeSet<_> = known.iter().filter_map(|id| accounts.online(*id)).collect();
+        let shown =
+            admission.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect();
+        session.announce(shown);
+        self.after(now, key);
+    }
+}

@@ -1,0 +1,25 @@
+//! Names of sessions and paths within one endpoint, and what goes by a path.
+
+use crate::protocol::AccountId;
+use crate::secure::client_tag::ClientTag;
+
+/// Names a session. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SessionKey(pub(crate) u64);
+
+/// Names a path. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PathId(pub(crate) u64);
+
+/// By whom, for whom and by which path something is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sending {
+    /// Our account.
+    pub(crate) via: AccountId,
+    /// Whose share of the account it takes up.
+    pub(crate) client: ClientTag,
+    pub(crate) path: PathId,
+}
+
+/// Accounts of one peer that are remembered, and of our own that are used, as a count: a session has as many paths at most.
+pub(crate) const MOST_JIDS: usize = 16;

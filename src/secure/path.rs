@@ -1,0 +1,379 @@
+//! Path: packets by one In-Band Bytestream, between an account of ours and one of the peer's.
+//!
+//! The answers to our IQs are its clock. They say nothing of what the peer has understood.
+
+pub(crate) mod bytestream;
+#[cfg(test)]
+pub(crate) mod server_model;
+#[cfg(test)]
+mod tests;
+pub(crate) mod window;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::AccountId;
+use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::client_tag::ClientTag;
+use crate::secure::crypto::handshake::Initiator;
+use crate::secure::crypto::sid::Sid;
+use crate::secure::ids::{PathId, Sending};
+use crate::secure::iq::Iq;
+use crate::secure::path::bytestream::Bytestream;
+use crate::secure::path::window::Window;
+use crate::secure::tuning::{OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, STALL, STALL_FACTOR, UNKNOWN_DELAY};
+
+/// How far a path has come.
+#[derive(Debug)]
+pub(crate) enum PathState {
+    /// A client's `open` is on its way. For a first contact, with the handshake that follows.
+    Opening(Option<Opening>),
+    /// The client's first message is on its way.
+    Greeting(Box<Initiator>),
+    /// The bridge makes a note of the handshake before it answers the IQ with this id.
+    Remembering(String),
+    /// The bridge waits for the client's first message.
+    Listening,
+    /// Packets may go.
+    Open,
+}
+
+/// A first contact, or the wish to take up a session again.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) initiator: Box<Initiator>,
+    pub(crate) message: Vec<u8>,
+}
+
+/// Between whom a path is.
+#[derive(Clone, Debug)]
+pub(crate) struct Contact {
+    /// Our account.
+    pub(crate) via: AccountId,
+    pub(crate) peer: FullJid,
+    /// Whose share of our account the path takes up.
+    pub(crate) client: ClientTag,
+    /// The bytestream's id.
+    pub(crate) sid: Sid,
+}
+
+/// One path, from the first `open` to its end.
+#[derive(Debug)]
+pub(crate) struct Path {
+    id: PathId,
+    contact: Contact,
+    state: PathState,
+    /// When it was asked for; once it is open, when it was opened.
+    since: Instant,
+    /// When something came by it last, be it a block or an answer.
+    last_heard: Instant,
+    bytestream: Bytestream,
+    window: Window,
+    /// What was not answered yet, in the order of sending.
+    outstanding: VecDeque<Sent>,
+    /// The block that went although the window was full.
+    express: Option<Iq>,
+    /// Our account has been offline since then, and the clock stands still.
+    suspended: Option<Instant>,
+    has_stalled: bool,
+}
+
+/// An IQ of ours.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    iq: Iq,
+    /// The block in it; none in an `open`.
+    block: Option<usize>,
+    at: Instant,
+    /// It was on its way while our account was offline, so that its answer tells no delay.
+    interrupted: bool,
+}
+
+impl Path {
+    /// A path that is still to be opened, or that nobody has greeted yet.
+    pub(crate) fn new(now: Instant, id: PathId, contact: Contact, state: PathState) -> Self {
+        Self {
+            id,
+            contact,
+            state,
+            since: now,
+            last_heard: now,
+            bytestream: Bytestream::opening(),
+            window: Window::new(),
+            outstanding: VecDeque::new(),
+            express: None,
+            suspended: None,
+            has_stalled: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> PathId {
+        self.id
+    }
+
+    /// Our account.
+    pub(crate) fn via(&self) -> AccountId {
+        self.contact.via
+    }
+
+    pub(crate) fn peer(&self) -> &FullJid {
+        &self.contact.peer
+    }
+
+    /// Whose share of our account it takes up.
+    pub(crate) fn client(&self) -> ClientTag {
+        self.contact.client
+    }
+
+    pub(crate) fn set_client(&mut self, client: ClientTag) {
+        self.contact.client = client;
+    }
+
+    /// The bytestream's id.
+    pub(crate) fn sid(&self) -> &Sid {
+        &self.contact.sid
+    }
+
+    /// What our account has to know of what goes by it.
+    pub(crate) fn sending(&self) -> Sending {
+        Sending { via: self.via(), client: self.client(), path: self.id }
+    }
+
+    pub(crate) fn state(&self) -> &PathState {
+        &self.state
+    }
+
+    /// Goes on to another state; the one before.
+    pub(crate) fn set_state(&mut self, state: PathState) -> PathState {
+        std::mem::replace(&mut self.state, state)
+    }
+
+    /// The peer has answered its `open`: what is to follow in a first contact, or none for a further path. None at all when the
+    /// path was not opening.
+    pub(crate) fn take_opening(&mut self) -> Option<Option<Opening>> {
+        match &mut self.state {
+            PathState::Opening(opening) => Some(opening.take()),
+            _ => None,
+        }
+    }
+
+    /// Whether packets may go.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, PathState::Open)
+    }
+
+    /// Whether it is to lead to a handshake.
+    pub(crate) fn is_first_contact(&self) -> bool {
+        matches!(self.state, PathState::Opening(Some(_)) | PathState::Greeting(_))
+    }
+
+    /// Whether packets may go, and there is a point in waiting for room.
+    pub(crate) fn works(&self) -> bool {
+        self.is_open() && self.is_usable()
+    }
+
+    /// Whether it has worked for some time.
+    pub(crate) fn has_worked(&self, now: Instant) -> bool {
+        self.is_open() && now.saturating_duration_since(self.since) >= SHORT_LIFE
+    }
+
+    /// When something came by it last.
+    pub(crate) fn last_heard(&self) -> Instant {
+        self.last_heard
+    }
+
+    /// Our `open` was sent.
+    pub(crate) fn on_open_sent(&mut self, now: Instant, iq: Iq) {
+        self.push(now, iq, None);
+    }
+
+    /// The bytestream is there: blocks may go.
+    pub(crate) fn on_opened(&mut self) {
+        self.bytestream.on_opened();
+    }
+
+    /// The handshake is done, or none was needed: packets may go.
+    pub(crate) fn open(&mut self, now: Instant) {
+        self.on_opened();
+        self.state = PathState::Open;
+        self.since = now;
+    }
+
+    /// A block goes in this IQ; the stanza for it.
+    pub(crate) fn block(&mut self, now: Instant, iq: Iq, data: Bytes) -> Transmit {
+        let seq = self.on_sent(now, iq, data.len());
+        let stanza = Outgoing::Data { iq: iq.id, sid: self.sid().to_string(), seq, data };
+        Transmit { via: self.via(), to: self.peer().clone(), stanza }
+    }
+
+    /// The size of the block that may go now, before base64; 0 while none may.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_usable() { self.window.room() } else { 0 }
+    }
+
+    /// Whether there is a point in waiting for room.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.bytestream.state() == bytestream::State::Open && self.suspended.is_none() && !self.has_stalled
+    }
+
+    /// A block goes, and gets this number.
+    pub(crate) fn on_sent(&mut self, now: Instant, iq: Iq, bytes: usize) -> u16 {
+        self.window.on_sent(now, bytes);
+        self.push(now, iq, Some(bytes));
+        self.bytestream.next_seq()
+    }
+
+    /// The block that was sent last did so although the window was full.
+    pub(crate) fn note_express(&mut self) {
+        self.express = self.outstanding.back().map(|sent| sent.iq);
+    }
+
+    /// Whether such a block is on its way.
+    pub(crate) fn has_express(&self) -> bool {
+        self.express.is_some()
+    }
+
+    /// More will be sent only when some of what is on its way has arrived, though there may be room.
+    pub(crate) fn note_backed_up(&mut self, now: Instant) {
+        self.window.on_backed_up(now);
+    }
+
+    fn push(&mut self, now: Instant, iq: Iq, block: Option<usize>) {
+        let interrupted = self.suspended.is_some();
+        self.outstanding.push_back(Sent { iq, block, at: now, interrupted });
+    }
+
+    /// The peer has answered an IQ of ours.
+    pub(crate) fn on_result(&mut self, now: Instant, iq: Iq) {
+        self.last_heard = now;
+        let Some(place) = self.outstanding.iter().position(|sent| sent.iq == iq) else { return };
+        let Some(sent) = self.outstanding.remove(place) else { return };
+        self.has_stalled = false;
+        self.express = self.express.filter(|express| *express != iq);
+        match sent.block {
+            Some(bytes) if sent.interrupted => self.window.on_answered_late(now, bytes),
+            Some(bytes) => self.window.on_answered(now, sent.at, bytes),
+            None if sent.interrupted => {}
+            None => self.window.on_delay(now, now.saturating_duration_since(sent.at)),
+        }
+    }
+
+    /// A block of the peer's came; false when it is not the next one. Then the path is dead.
+    pub(crate) fn on_block(&mut self, now: Instant, seq: u16) -> bool {
+        self.last_heard = now;
+        self.bytestream.on_block(seq).is_ok()
+    }
+
+    /// The IQs that were not answered yet.
+    pub(crate) fn outstanding(&self) -> impl Iterator<Item = Iq> + '_ {
+        self.outstanding.iter().map(|sent| sent.iq)
+    }
+
+    /// Our account is offline. What is on its way may still arrive.
+    pub(crate) fn suspend(&mut self, now: Instant) {
+        self.suspended.get_or_insert(now);
+        for sent in &mut self.outstanding {
+            sent.interrupted = true;
+        }
+    }
+
+    /// Our account is back, and nothing was lost.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        let Some(since) = self.suspended.take() else { return };
+        let pause = now.saturating_duration_since(since);
+        for sent in &mut self.outstanding {
+            sent.at += pause;
+        }
+        self.has_stalled = false;
+    }
+
+    /// Whether the peer left something unanswered for too long.
+    pub(crate) fn is_dead(&self, now: Instant) -> bool {
+        self.death().is_some_and(|at| at <= now)
+    }
+
+    /// True once for each time that answers, or our account, stay away for so long that what is on its way should go
+    /// by another path as well. Until there is an answer nothing more goes by this one.
+    pub(crate) fn has_stalled(&mut self, now: Instant) -> bool {
+        let stalls = self.stall().is_some_and(|at| at <= now);
+        self.has_stalled |= stalls;
+        stalls
+    }
+
+    /// When to look at [`is_dead`](Self::is_dead) and [`has_stalled`](Self::has_stalled) again.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        [self.stall(), self.death()].into_iter().flatten().min()
+    }
+
+    fn death(&self) -> Option<Instant> {
+        if !self.is_open() {
+            return Some(self.since + OPEN_PATIENCE);
+        }
+        let oldest = self.outstanding.front().filter(|_| self.suspended.is_none())?;
+        Some(oldest.at + PATH_DEAD)
+    }
+
+    fn stall(&self) -> Option<Instant> {
+        if self.has_stalled {
+            return None;
+        }
+        let patience = STALL.max(STALL_FACTOR * self.window.round_trip().unwrap_or_default());
+        let oldest = self.outstanding.front()?.at;
+        Some(self.suspended.map_or(oldest, |since| since.max(oldest)) + patience.min(PATH_DEAD))
+    }
+
+    /// What is on its way, in bytes on the wire.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.window.in_flight()
+    }
+
+    /// The size of blocks, before base64.
+    pub(crate) fn block_size(&self) -> usize {
+        self.window.block_size()
+    }
+
+    /// What the path carries, in bytes on the wire a second. An estimate from its window as long as it was never busy.
+    pub(crate) fn rate(&self, now: Instant) -> f64 {
+        self.window.rate().unwrap_or_else(|| {
+            let delay = self.window.round_trip().unwrap_or(UNKNOWN_DELAY).max(self.age(now));
+            self.window.limit() as f64 / delay.max(Duration::from_millis(1)).as_secs_f64()
+        })
+    }
+
+    /// How much a sender should have at hand to keep the path busy, in bytes.
+    pub(crate) fn appetite(&self) -> usize {
+        self.window.appetite()
+    }
+
+    /// How long something takes by this path while nothing is on it, beyond what its rate makes of it.
+    pub(crate) fn latency(&self, now: Instant) -> Duration {
+        let lateness = self.age(now).saturating_sub(self.window.round_trip().unwrap_or(UNKNOWN_DELAY));
+        self.window.base_delay().unwrap_or(UNKNOWN_DELAY) / 2 + lateness
+    }
+
+    /// How long the first thing on its way has been so.
+    fn age(&self, now: Instant) -> Duration {
+        self.outstanding.front().map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent.at))
+    }
+}
+
+#[cfg(test)]
+impl Path {
+    /// A path by this account of ours, whose bytestream is still to be opened.
+    pub(crate) fn by(now: Instant, via: AccountId) -> Self {
+        let sid = "00000000-0000-4000-8000-000000000000".parse().expect("a sid");
+        let peer = FullJid::new("peer@chat.example/r").expect("a JID");
+        let contact = Contact { via, peer, client: ClientTag::default(), sid };
+        Self::new(now, PathId(0), contact, PathState::Open)
+    }
+}
+
+/// How long so many bytes take.
+pub(crate) fn transfer(bytes: usize, rate: f64) -> Duration {
+    /// Longer than anything is waited for.
+    const FOREVER: f64 = 3600.0;
+    Duration::from_secs_f64((bytes as f64 / rate.max(1.0)).min(FOREVER))
+}

@@ -1,0 +1,248 @@
+//! Congestion window of a path: how much may be on its way at once, and in blocks of which size.
+//!
+//! Chat servers give no back-pressure: what is sent too fast piles up inside them, and everything urgent waits behind it.
+//! So the window is no larger than what keeps the way busy: the rate that was reached, times the delay of an empty way
+//! and a little more. What is little more also finds out when the way has become faster. Before the rate is known the
+//! window opens while answers come promptly, but only in proportion to what was answered: shapers let a burst pass
+//! first, and what is on its way when it ends has to wait.
+
+mod base_delay;
+mod block_size;
+mod rate;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use base_delay::BaseDelay;
+use block_size::{Answer, BlockSize};
+pub(crate) use rate::LastingRate;
+use rate::PeakRate;
+
+use crate::protocol::break_interval;
+use crate::secure::tuning::{
+    AT_HAND, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SHAPER_BURST, STANZA,
+};
+
+/// What a block takes up on the wire and in a window, in bytes: base64 and the stanza around it.
+pub(crate) fn wire_size(block: usize) -> usize {
+    block.div_ceil(3) * 4 + STANZA
+}
+
+/// What keeps a way busy that takes `delay` there and back, and a little more.
+pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
+    let delay = delay + delay / 4 + HEADROOM;
+    ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
+}
+
+/// The send window of one path, in bytes on the wire.
+#[derive(Debug)]
+pub(crate) struct Window {
+    in_flight: usize,
+    blocks: usize,
+    limit: usize,
+    /// Until the first sign of a queue; with what was answered so far.
+    startup: Option<usize>,
+    /// The queue is to be seen empty once. Since when.
+    draining: Option<Instant>,
+    last_drained: Option<Instant>,
+    takes_breaks: bool,
+    base: BaseDelay,
+    smoothed: Option<Duration>,
+    peak: PeakRate,
+    lasting: LastingRate,
+    size: BlockSize,
+    /// When the way was what held up the sender last: an idle one proves nothing by prompt answers.
+    filled: Option<Instant>,
+    last_answer: Option<Instant>,
+}
+
+impl Window {
+    pub(crate) fn new() -> Self {
+        Self {
+            in_flight: 0,
+            blocks: 0,
+            limit: INITIAL_WINDOW,
+            startup: Some(0),
+            draining: None,
+            last_drained: None,
+            takes_breaks: true,
+            base: BaseDelay::default(),
+            smoothed: None,
+            peak: PeakRate::default(),
+            lasting: LastingRate::default(),
+            size: BlockSize::default(),
+            filled: None,
+            last_answer: None,
+        }
+    }
+
+    /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those. Only
+    /// the delay of the empty way is looked at anew, now and then.
+    pub(crate) fn without_breaks() -> Self {
+        Self { takes_breaks: false, ..Self::new() }
+    }
+
+    /// The size of the block that may be sent now, before base64; 0 while there is no room for one.
+    pub(crate) fn room(&self) -> usize {
+        if self.is_full() { 0 } else { self.block_size() }
+    }
+
+    /// In bytes before base64.
+    pub(crate) fn block_size(&self) -> usize {
+        self.size.get()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// What the way takes there and back while nothing is queued.
+    pub(crate) fn base_delay(&self) -> Option<Duration> {
+        self.base.get()
+    }
+
+    /// What it took lately.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.smoothed
+    }
+
+    /// What the way carries in the long run, in bytes on the wire a second.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.lasting.get()
+    }
+
+    /// How much a sender should have at hand to keep the way busy, in bytes: what it carries until it is acknowledged and
+    /// a little longer, and four windows at least.
+    pub(crate) fn appetite(&self) -> usize {
+        let carried = self.rate().map_or(0.0, |rate| rate * AT_HAND.as_secs_f64());
+        (carried as usize).max(4 * self.limit)
+    }
+
+    fn is_full(&self) -> bool {
+        !self.admits(wire_size(self.block_size()), self.limit)
+    }
+
+    /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
+    /// server and the next on its way to it, or else as many as fit.
+    pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
+        let floor = if self.draining.is_some() { 1 } else { 2 };
+        self.blocks < floor || (self.draining.is_none() && self.in_flight + packet <= limit)
+    }
+
+    pub(crate) fn on_sent(&mut self, now: Instant, bytes: usize) {
+        self.in_flight += wire_size(bytes);
+        self.blocks += 1;
+        if self.is_full() {
+            self.filled = Some(now);
+        }
+    }
+
+    /// More will be sent only when some of what is on its way has arrived, though the window may have room.
+    pub(crate) fn on_backed_up(&mut self, now: Instant) {
+        self.filled = Some(now);
+    }
+
+    /// The delay of something that is no block.
+    pub(crate) fn on_delay(&mut self, now: Instant, delay: Duration) {
+        self.note_delay(now, delay);
+    }
+
+    /// A block was answered, and nobody knows how long that took.
+    pub(crate) fn on_answered_late(&mut self, now: Instant, bytes: usize) {
+        self.release(bytes);
+        self.last_answer = Some(now);
+    }
+
+    /// A block that was sent at `sent` has been answered.
+    pub(crate) fn on_answered(&mut self, now: Instant, sent: Instant, bytes: usize) {
+        let delay = now.saturating_duration_since(sent);
+        if self.draining.is_some_and(|since| since <= sent) {
+            self.draining = None;
+        }
+        let is_stale = self.note_delay(now, delay);
+        if is_stale || self.is_break_due(now, break_interval) {
+            self.drain(now);
+        }
+        self.release(bytes);
+        // Answers come in order, so before `sent` nothing was on its way that `last_answer` does not count.
+        let busy = now.saturating_duration_since(self.last_answer.map_or(sent, |last| last.max(sent)));
+        self.last_answer = Some(now);
+        if self.filled.is_some_and(|filled| filled >= sent) {
+            self.measure(now, sent, busy, bytes);
+        }
+    }
+
+    /// `interval`: how long the last one must be ago where the empty way takes so long.
+    fn is_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
+        let last = *self.last_drained.get_or_insert(now);
+        let interval = interval(self.base.get().unwrap_or_default());
+        let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
+        self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
+    }
+
+    fn drain(&mut self, now: Instant) {
+        if self.blocks > 1 {
+            (self.draining, self.last_drained) = (Some(now), Some(now));
+        }
+    }
+
+    /// Nobody waits for the answer to a block any more.
+    pub(crate) fn on_forgotten(&mut self, bytes: usize) {
+        self.release(bytes);
+    }
+
+    fn release(&mut self, bytes: usize) {
+        self.in_flight = self.in_flight.saturating_sub(wire_size(bytes));
+        self.blocks = self.blocks.saturating_sub(1);
+    }
+
+    /// True when the queue should be seen empty again.
+    fn note_delay(&mut self, now: Instant, delay: Duration) -> bool {
+        self.smoothed = Some(self.smoothed.map_or(delay, |smoothed| (smoothed * 7 + delay) / 8));
+        self.base.update(now, delay)
+    }
+
+    /// Learns from a block that was sent while there was always something on the way.
+    fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
+        let round_trip = self.smoothed.unwrap_or_default();
+        let queued = now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
+        if let Some(answered) = self.startup {
+            return self.start_up(queued, answered + wire_size(bytes), wire_size(bytes));
+        }
+        let block = wire_size(self.block_size()) as f64;
+        let tolerance = |rate| 2 * HEADROOM + Duration::from_secs_f64(2.0 * block / rate);
+        self.peak.update((busy, wire_size(bytes)), round_trip, queued, tolerance);
+        self.lasting.update(busy, wire_size(bytes));
+        if let Some(rate) = self.peak.get() {
+            self.limit = self.limit_at(rate);
+        }
+        if let Some(rate) = self.lasting.get() {
+            let before = self.block_size();
+            self.size.on_answered(&Answer { now, sent, busy, bytes, round_trip, rate });
+            // Sizes are compared from the same start.
+            if self.block_size() != before && self.is_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay) {
+                self.drain(now);
+            }
+        }
+    }
+
+    fn start_up(&mut self, queued: Duration, answered: usize, cost: usize) {
+        if queued > HEADROOM || self.limit >= LARGEST_WINDOW {
+            self.startup = None;
+        } else {
+            self.startup = Some(answered);
+            if answered > SHAPER_BURST {
+                self.limit += cost / 2;
+            }
+        }
+    }
+
+    fn limit_at(&self, rate: f64) -> usize {
+        pipe(rate, self.base.get().unwrap_or_default()) + wire_size(self.block_size())
+    }
+}

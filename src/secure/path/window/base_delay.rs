@@ -1,0 +1,53 @@
+//! Base delay: what a path takes when nothing is queued on it.
+
+use std::time::{Duration, Instant};
+
+use crate::secure::tuning::BASE_DELAY_LIFETIME;
+
+/// The shortest delay of the last one to two [`BASE_DELAY_LIFETIME`]s.
+#[derive(Debug, Default)]
+pub(super) struct BaseDelay {
+    previous: Option<Duration>,
+    current: Option<(Instant, Duration)>,
+}
+
+impl BaseDelay {
+    pub(super) fn get(&self) -> Option<Duration> {
+        let current = self.current.map(|(_, lowest)| lowest);
+        [self.previous, current].into_iter().flatten().min()
+    }
+
+    /// Takes note of a delay. True when a lifetime is over: unless the queue is emptied now and then, it would in the
+    /// end be taken for part of the way.
+    pub(super) fn update(&mut self, now: Instant, delay: Duration) -> bool {
+        match &mut self.current {
+            Some((since, lowest)) if now.saturating_duration_since(*since) < BASE_DELAY_LIFETIME => {
+                *lowest = delay.min(*lowest);
+                false
+            }
+            current => {
+                let is_over = current.is_some();
+                self.previous = current.map(|(_, lowest)| lowest);
+                *current = Some((now, delay));
+                is_over
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_that_became_longer_is_believed_after_two_lifetimes() {
+        let start = Instant::now();
+        let [short, long] = [10, 500].map(Duration::from_millis);
+        let mut base = BaseDelay::default();
+        assert!(!base.update(start, short));
+        let renewals: Vec<_> =
+            (1..=61).filter(|n| base.update(start + *n * Duration::from_secs(1), long)).collect();
+        assert_eq!(renewals, [30, 60]);
+        assert_eq!(base.get(), Some(long));
+    }
+}

@@ -1,0 +1,247 @@
+//! Windows on models of servers. What the models do is what was measured with real ones.
+
+use super::*;
+use crate::secure::path::server_model::Server;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One path that always has something to send.
+struct Run {
+    window: Window,
+    server: Server,
+    start: Instant,
+    /// Now, from the start.
+    time: Duration,
+    /// When what is on its way was sent, when it is answered, and how large it is.
+    flying: std::collections::VecDeque<(Duration, Duration, usize)>,
+    /// How much the sender keeps until it is known to have arrived, in bytes on the wire.
+    buffer: usize,
+}
+
+/// What happened in a part of a run.
+#[derive(Debug, Default)]
+struct Observed {
+    /// Bytes before base64 a second.
+    goodput: f64,
+    /// Bytes on the wire a second.
+    used: f64,
+    /// What was in front of a block when it was sent, at most, in bytes on the wire.
+    ahead: usize,
+    /// The longest round trip.
+    longest: Duration,
+    /// The median round trip.
+    typical: Duration,
+    block_size: usize,
+}
+
+impl Run {
+    fn new(server: Server) -> Self {
+        let start = Instant::now();
+        Self {
+            window: Window::new(),
+            server,
+            start,
+            time: Duration::ZERO,
+            flying: Default::default(),
+            buffer: usize::MAX,
+        }
+    }
+
+    fn send(&mut self, bytes: usize) {
+        let answer = self.server.answer_time(self.time, wire_size(bytes));
+        self.flying.push_back((self.time, answer, bytes));
+        self.window.on_sent(self.start + self.time, bytes);
+    }
+
+    /// Sends as much as there is room for on the way and in the buffer.
+    fn fill(&mut self, observed: &mut Observed) {
+        while self.window.room() > 0 {
+            if self.window.in_flight() + wire_size(self.window.room()) > self.buffer {
+                return self.window.on_backed_up(self.start + self.time);
+            }
+            observed.ahead = observed.ahead.max(self.window.in_flight());
+            self.send(self.window.room());
+        }
+    }
+
+    /// The next answer, if it comes before `end`.
+    fn answer(&mut self, end: Duration) -> Option<(Duration, usize)> {
+        let (sent, answer, bytes) = self.flying.pop_front_if(|(_, answer, _)| *answer < end)?;
+        self.time = answer;
+        self.window.on_answered(self.start + answer, self.start + sent, bytes);
+        Some((answer - sent, bytes))
+    }
+
+    fn observe(&mut self, duration: Duration) -> Observed {
+        let end = self.time + duration;
+        let mut observed = Observed::default();
+        let mut delays = Vec::new();
+        loop {
+            self.fill(&mut observed);
+            let Some((delay, bytes)) = self.answer(end) else { break };
+            delays.push(delay);
+            observed.goodput += bytes as f64 / duration.as_secs_f64();
+            observed.used += wire_size(bytes) as f64 / duration.as_secs_f64();
+        }
+        self.time = end;
+        delays.sort();
+        observed.typical = delays[delays.len() / 2];
+        observed.longest = delays[delays.len() - 1];
+        observed.block_size = self.window.block_size();
+        observed
+    }
+}
+
+fn report(name: &str, observed: &Observed, rate: f64) {
+    let queue = observed.ahead as f64 / rate;
+    println!("{name}: {observed:?}, queue {queue:.3} s, {:.3} of the rate", observed.used / rate);
+}
+
+#[test]
+fn behind_prosodys_shaper_it_uses_the_rate_and_queues_less_than_a_second() {
+    let mut run = Run::new(Server::stock_prosody());
+    let first = run.observe(10 * SECOND);
+    report("prosody, first 10 s", &first, 10_000.0);
+    let later = run.observe(120 * SECOND);
+    report("prosody, later", &later, 10_000.0);
+    for observed in [&first, &later] {
+        assert!(observed.ahead < 10_000, "{observed:?}");
+    }
+    assert!(later.used > 9_000.0, "{later:?}");
+    assert!(later.goodput > 7_000.0, "{later:?}");
+    assert_eq!(later.block_size, 4096);
+}
+
+#[test]
+fn behind_ejabberds_shaper_it_uses_the_rate_and_queues_less_than_a_second() {
+    let mut run = Run::new(Server::stock_ejabberd());
+    let first = run.observe(15 * SECOND);
+    report("ejabberd, first 15 s", &first, 3_000.0);
+    let later = run.observe(120 * SECOND);
+    report("ejabberd, later", &later, 3_000.0);
+    assert!(first.ahead < 6_000, "the burst ends with little on its way: {first:?}");
+    // Now and then a larger block is tried.
+    assert!(later.ahead < 3_200, "{later:?}");
+    assert!(later.used > 2_700.0, "{later:?}");
+    assert!(later.typical < Duration::from_millis(1_100), "{later:?}");
+    assert_eq!(later.block_size, 1024);
+}
+
+#[test]
+fn answers_that_wait_behind_the_peers_own_blocks_cost_little_of_the_rate() {
+    let mut server = Server::stock_prosody();
+    server.answers_every = Duration::from_millis(820);
+    let mut run = Run::new(server);
+    run.observe(60 * SECOND);
+    let later = run.observe(120 * SECOND);
+    report("prosody, both ways", &later, 10_000.0);
+    assert!(later.used > 8_500.0, "{later:?}");
+    // Some of it has been taken and only not answered.
+    assert!(later.ahead < 12_000, "{later:?}");
+}
+
+#[test]
+fn behind_shapers_of_other_rates_and_far_away_it_is_as_good() {
+    for rate in [2_000, 5_000, 20_000, 50_000, 100_000, 300_000] {
+        for delay in [1, 50, 150].map(Duration::from_millis) {
+            let mut run = Run::new(Server::shaped(rate, delay));
+            run.observe(20 * SECOND);
+            let observed = run.observe(120 * SECOND);
+            report(&format!("{rate} B/s, {delay:?}"), &observed, rate as f64);
+            assert!(observed.used > 0.9 * rate as f64, "{rate} {delay:?} {observed:?}");
+            let on_the_way = rate as f64 * 2.0 * delay.as_secs_f64();
+            assert!(observed.ahead as f64 - on_the_way < rate as f64, "{rate} {delay:?} {observed:?}");
+        }
+    }
+}
+
+#[test]
+fn it_fills_a_long_way_within_two_seconds_and_does_not_flood_it() {
+    let mut run = Run::new(Server::ten_megabits(Duration::from_millis(25)));
+    let first = run.observe(2 * SECOND);
+    report("10 Mbit/s, first 2 s", &first, 1_250_000.0);
+    let later = run.observe(30 * SECOND);
+    report("10 Mbit/s, later", &later, 1_250_000.0);
+    assert!(first.used > 0.5 * 1_250_000.0, "{first:?}");
+    assert!(later.used > 0.95 * 1_250_000.0, "{later:?}");
+    assert!(later.longest < Duration::from_millis(250), "{later:?}");
+}
+
+#[test]
+fn where_large_stanzas_are_slow_blocks_stay_small() {
+    let mut run = Run::new(Server::fast_prosody());
+    let first = run.observe(2 * SECOND);
+    report("fast prosody, first 2 s", &first, 7.9e6);
+    let later = run.observe(20 * SECOND);
+    report("fast prosody, later", &later, 7.9e6);
+    assert!(first.goodput > 0.7 * 5.7e6, "{first:?}");
+    assert!(later.goodput > 0.92 * 5.7e6, "{later:?}");
+    assert!(later.longest < Duration::from_millis(400), "{later:?}");
+    assert!(run.window.size.home() < 8 * 1024);
+}
+
+#[test]
+fn where_small_stanzas_are_slow_blocks_become_large() {
+    let mut run = Run::new(Server::fast_ejabberd());
+    let first = run.observe(2 * SECOND);
+    report("fast ejabberd, first 2 s", &first, 1.4e8);
+    let later = run.observe(20 * SECOND);
+    report("fast ejabberd, later", &later, 1.4e8);
+    assert!(later.goodput > 0.92 * 1.08e8, "{later:?}");
+    assert!(run.window.size.home() >= 32 * 1024);
+}
+
+#[test]
+fn a_sender_that_keeps_less_than_the_window_holds_finds_the_best_size_of_block_too() {
+    let mut run = Run::new(Server::fast_ejabberd());
+    run.buffer = 256 * 1024;
+    run.observe(2 * SECOND);
+    let later = run.observe(20 * SECOND);
+    report("fast ejabberd, small buffer", &later, 1.4e8);
+    assert!(run.window.limit() > 2 * run.buffer);
+    assert!(later.goodput > 0.92 * 1.08e8, "{later:?}");
+    assert!(run.window.size.home() >= 32 * 1024);
+}
+
+#[test]
+fn an_idle_sender_does_not_open_it() {
+    let mut run = Run::new(Server::fast_prosody());
+    for _ in 0..1000 {
+        run.send(100);
+        run.answer(Duration::MAX);
+    }
+    assert_eq!((run.window.limit, run.window.in_flight), (INITIAL_WINDOW, 0));
+}
+
+#[test]
+fn a_pause_of_the_application_changes_nothing() {
+    let mut run = Run::new(Server::stock_prosody());
+    run.observe(60 * SECOND);
+    while run.answer(Duration::MAX).is_some() {}
+    let before = (run.window.limit, run.window.block_size());
+    run.time += 600 * SECOND;
+    assert_eq!((run.window.limit, run.window.block_size()), before);
+    let observed = run.observe(60 * SECOND);
+    assert!(observed.ahead < 10_000 && observed.used > 9_000.0, "{observed:?}");
+}
+
+#[test]
+fn it_follows_a_way_that_becomes_slow_and_fast_again() {
+    let fast = Server::ten_megabits(Duration::from_millis(25));
+    let mut run = Run::new(fast.clone());
+    run.observe(10 * SECOND);
+    while run.answer(Duration::MAX).is_some() {}
+    let change = |run: &mut Run, server: Server| {
+        run.server = server;
+        run.server.idle_until(run.time);
+    };
+    change(&mut run, Server::shaped(100_000, Duration::from_millis(25)));
+    run.observe(20 * SECOND);
+    let slow = run.observe(20 * SECOND);
+    assert!(slow.ahead < 60_000 && slow.used > 90_000.0, "{slow:?}");
+    while run.answer(Duration::MAX).is_some() {}
+    change(&mut run, fast);
+    run.observe(20 * SECOND);
+    let fast = run.observe(20 * SECOND);
+    assert!(fast.used > 0.9 * 1_250_000.0, "{fast:?}");
+}

@@ -1,0 +1,353 @@
+//! Session: one client and one bridge, with the paths between them and the streams over these.
+//!
+//! It lives from the first attempt to reach the bridge to the last word, and its [`State`] is the drawing of `doc/protocol.md`
+//! section 2.7. Its methods are
+//!
+//! * getters;
+//! * `handle_*`, for what happened to its paths and our accounts, and time;
+//! * commands of applications, which name a stream by its number on the wire;
+//! * `poll_*`: packets to send, what applications should know ([`StreamEvent`]), and what the endpoint has to do or to know
+//!   ([`SessionEvent`]).
+//!
+//! What it shares with other sessions, it is lent: [`Shared`].
+
+pub(crate) mod acks;
+mod blocks;
+mod caller;
+mod commands;
+pub(crate) mod counters;
+mod dial;
+pub(crate) mod dialing;
+pub(crate) mod established;
+pub(crate) mod express;
+pub(crate) mod flight;
+pub(crate) mod jids;
+mod paths;
+pub(crate) mod scheduler;
+pub(crate) mod skips;
+mod state;
+#[cfg(test)]
+mod tests;
+mod timeouts;
+mod transmit;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use xmpp_parsers::jid::{BareJid, FullJid};
+
+use crate::protocol::{AccountId, Address, CloseReason, StreamId};
+use crate::secure::accounts::sender::User;
+use crate::secure::budget::ledger::Usage;
+use crate::secure::budget::price;
+use crate::secure::client_tag::ClientTag;
+use crate::secure::crypto::handshake::SessionId;
+use crate::secure::ids::{PathId, SessionKey};
+use crate::secure::path::Path;
+use crate::secure::session::established::Established;
+use crate::secure::shared::Shared;
+use crate::secure::streams::{StreamEvent, Streams};
+use crate::secure::wire::frame::SessionClose;
+pub(crate) use blocks::Block;
+pub(crate) use caller::Caller;
+pub(crate) use state::{Ended, State};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Session {
+    key: SessionKey,
+    role: Role,
+    /// On a bridge, the account that shook hands. What the session takes is counted against it; what other accounts join later, and what
+    /// the client calls itself, changes nothing about that.
+    client: Option<BareJid>,
+    /// Whose share of our accounts it takes up: the client's on a bridge. On a client each session has its own, because all are the
+    /// user's.
+    tag: ClientTag,
+    state: State,
+    paths: BTreeMap<PathId, Path>,
+    /// Since when there has been no stream.
+    idle_since: Option<Instant>,
+    /// What the ledger has for it.
+    usage: Usage,
+    /// Streams that could write more if the client had less on its way, by their numbers on the wire.
+    crowded: BTreeSet<u64>,
+    /// The accounts at which it waits for its turn.
+    waits_at: Vec<AccountId>,
+    /// Until when what there is to send waits for more.
+    held_until: Option<Instant>,
+    /// Paths, accounts or load have changed, so that another path may be wanted.
+    may_dial: bool,
+    /// It has been seen to carry much.
+    carries_much: bool,
+    events: VecDeque<SessionEvent>,
+    /// Whether it is in the endpoint's queue of those that may have packets to send.
+    pub(crate) is_queued: bool,
+}
+
+/// Which end of the session this is.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Opens paths and streams.
+    Client(Box<Caller>),
+    Bridge {
+        /// From which accounts the client may open further paths.
+        names: BTreeSet<FullJid>,
+    },
+}
+
+/// What an endpoint has to do or to know about a session.
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    /// A stream that waited for the session is the one with this number on the wire now.
+    Opened(StreamId, u64),
+    /// It could not be opened.
+    NotOpened(StreamId, CloseReason),
+    /// On a bridge: this client has shown that it holds the keys.
+    Confirmed(BareJid),
+    /// On a bridge: this client has acknowledged what was never sent.
+    MadeUp(BareJid),
+    /// On a bridge: from these accounts the client may open further paths, and from those it may no more.
+    Renamed { added: Vec<FullJid>, removed: Vec<FullJid> },
+    /// It is over, and the peer is to be told why.
+    Ended(CloseReason, Option<SessionClose>),
+    /// The peer has ended it.
+    EndedByPeer(CloseReason),
+    /// On a client: the bridge does not know it any more, and has made this session by the path.
+    Replaced(PathId, Box<Established>),
+}
+
+/// Who has ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastWord {
+    /// We have. The peer is told why, if there is anything to tell it.
+    Ours(Option<SessionClose>),
+    /// The peer has: a client closes its bytestreams itself, and for a bridge they are no more.
+    Theirs,
+}
+
+/// What is left of a session that is over.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    pub(crate) role: Role,
+    /// By what its client could have taken it up again.
+    pub(crate) id: Option<SessionId>,
+    /// Streams that wait for nothing any more.
+    pub(crate) waiting: Vec<(StreamId, Address)>,
+    pub(crate) ended: Option<Ended>,
+}
+
+impl Session {
+    /// A client's, still to be made.
+    pub(crate) fn calling(key: SessionKey, caller: Caller) -> Self {
+        let (role, state) = (Role::Client(Box::new(caller)), State::Calling(Vec::new()));
+        Self::new(key, role, None, ClientTag(key.0), state)
+    }
+
+    /// A client's that takes the place of a lost one.
+    pub(crate) fn succeeding(key: SessionKey, caller: Box<Caller>, established: Box<Established>) -> Self {
+        Self::new(key, Role::Client(caller), None, ClientTag(key.0), State::Established(established))
+    }
+
+    /// A bridge's, whose client has not shown yet that it has the keys.
+    pub(crate) fn unconfirmed(
+        key: SessionKey,
+        client: BareJid,
+        tag: ClientTag,
+        established: Established,
+    ) -> Self {
+        let role = Role::Bridge { names: BTreeSet::new() };
+        Self::new(key, role, Some(client), tag, State::Unconfirmed(Box::new(established)))
+    }
+
+    fn new(key: SessionKey, role: Role, client: Option<BareJid>, tag: ClientTag, state: State) -> Self {
+        Self {
+            key,
+            role,
+            client,
+            tag,
+            state,
+            paths: BTreeMap::new(),
+            idle_since: None,
+            usage: Usage::default(),
+            crowded: BTreeSet::new(),
+            waits_at: Vec::new(),
+            held_until: None,
+            may_dial: true,
+            carries_much: false,
+            events: VecDeque::new(),
+            is_queued: false,
+        }
+    }
+
+    /// On a bridge, the account that shook hands.
+    pub(crate) fn client(&self) -> Option<&BareJid> {
+        self.client.as_ref()
+    }
+
+    /// On a client, what it needs to reach the bridge.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        match &self.role {
+            Role::Client(caller) => Some(caller),
+            Role::Bridge { .. } => None,
+        }
+    }
+
+    fn caller_mut(&mut self) -> Option<&mut Caller> {
+        match &mut self.role {
+            Role::Client(caller) => Some(caller),
+            Role::Bridge { .. } => None,
+        }
+    }
+
+    /// Whose share of our accounts it takes up.
+    pub(crate) fn tag(&self) -> ClientTag {
+        self.tag
+    }
+
+    /// How it is named where it waits for its turn.
+    pub(crate) fn user(&self) -> User<SessionKey> {
+        User { client: self.tag, key: self.key }
+    }
+
+    /// What both ends share, once they do.
+    pub(crate) fn established(&self) -> Option<&Established> {
+        self.state.established()
+    }
+
+    /// Its streams, once there can be any.
+    pub(crate) fn streams(&self) -> Option<&Streams> {
+        self.established().map(|established| &established.streams)
+    }
+
+    /// Streams that exist or wait for the session.
+    pub(crate) fn stream_count(&self) -> usize {
+        self.state.waiting().len() + self.streams().map_or(0, Streams::stream_count)
+    }
+
+    /// Whether there is no stream, not even one that is only being closed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.waiting().is_empty() && self.streams().is_none_or(Streams::is_idle)
+    }
+
+    /// Since when there has been no stream.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        self.idle_since
+    }
+
+    /// What the ledger has for it.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Brings the ledger in line with what it takes by now.
+    pub(crate) fn note_usage(&mut self, shared: &mut Shared) {
+        let mut usage = self.established().map(Established::usage).unwrap_or_default();
+        usage.received += price::PATH * self.paths.len();
+        if usage != self.usage {
+            shared.ledger.replace(&self.client, &self.usage, &usage);
+            self.usage = usage;
+        }
+    }
+
+    /// Whether nothing is missing in the handshake: on a bridge, its client has shown that it holds the keys.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        !matches!(self.state, State::Unconfirmed(_))
+    }
+
+    /// Whether one of its paths is this one, between these accounts.
+    pub(crate) fn has_path(&self, id: PathId, via: AccountId, peer: &FullJid) -> bool {
+        self.paths.get(&id).is_some_and(|path| path.via() == via && path.peer() == peer)
+    }
+
+    /// On a bridge: the client opens the path with this number; false when it has done so before.
+    pub(crate) fn takes_path_number(&mut self, number: u64) -> bool {
+        self.state.established_mut().is_some_and(|established| established.path_numbers.insert(number))
+    }
+
+    /// A path goes on in another session.
+    pub(crate) fn give_away(&mut self, id: PathId) -> Option<Path> {
+        self.paths.remove(&id)
+    }
+
+    /// Whether there is something to send.
+    pub(crate) fn wants_to_send(&self, now: Instant) -> bool {
+        self.established().is_some_and(|established| established.wants_to_send(now))
+    }
+
+    /// The next thing that applications should know.
+    pub(crate) fn poll_event(&mut self) -> Option<StreamEvent> {
+        self.state.established_mut()?.streams.poll_event()
+    }
+
+    /// The next thing that the endpoint has to do or to know.
+    pub(crate) fn poll_endpoint_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    /// Does what follows from every change.
+    fn settle(&mut self, now: Instant, shared: &mut Shared) {
+        self.take_news(now, shared);
+        self.idle_since = self.is_idle().then(|| self.idle_since.unwrap_or(now));
+        let carries_much = self.established().is_some_and(Established::carries_much);
+        if self.may_dial || carries_much != self.carries_much {
+            (self.may_dial, self.carries_much) = (false, carries_much);
+            self.dial(now, shared);
+        }
+    }
+
+    /// Takes note of what the peer says of its accounts.
+    fn take_news(&mut self, now: Instant, shared: &mut Shared) {
+        let Some(established) = self.state.established_mut() else { return };
+        if !established.jids.take_news() {
+            return;
+        }
+        let theirs = established.jids.theirs();
+        match &mut self.role {
+            Role::Client(caller) => {
+                caller.meet(now, theirs, &mut shared.introductions);
+                self.may_dial = true;
+            }
+            Role::Bridge { names } => {
+                let in_use = self.paths.values().map(Path::peer);
+                let current: BTreeSet<FullJid> = theirs.iter().chain(in_use).cloned().collect();
+                let former = std::mem::replace(names, current);
+                let added = names.difference(&former).cloned().collect();
+                let removed = former.difference(names).cloned().collect();
+                self.events.push_back(SessionEvent::Renamed { added, removed });
+            }
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason, farewell: Option<SessionClose>) {
+        self.events.push_back(SessionEvent::Ended(reason, farewell));
+    }
+
+    /// It is over, and its streams end with `reason`: what is left of it.
+    pub(crate) fn close(
+        mut self,
+        now: Instant,
+        reason: CloseReason,
+        last: LastWord,
+        shared: &mut Shared,
+    ) -> Remains {
+        if let LastWord::Ours(Some(farewell)) = last {
+            self.send_farewell(now, farewell, shared);
+        }
+        let is_client = self.caller().is_some();
+        for path in self.paths.values() {
+            // A bridge's would go before everything else, and a client can have it end many paths at once. A genuine client learns
+            // from the farewell, or from the answer to its next block.
+            if is_client && matches!(last, LastWord::Ours(_)) {
+                shared.say_close(now, path);
+            }
+            shared.forget(now, path);
+        }
+        shared.accounts.leave(self.user(), self.waits_at.drain(..));
+        shared.accounts.prune();
+        shared.ledger.replace(&self.client, &self.usage, &Usage::default());
+        let (established, waiting) = self.state.close();
+        let id = established.as_ref().map(|established| established.id);
+        let ended = established.and_then(|established| Ended::new(self.client, established.streams, reason));
+        Remains { role: self.role, id, waiting, ended }
+    }
+}

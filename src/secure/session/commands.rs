@@ -1,0 +1,98 @@
+//! Commands of applications, for one stream each.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use crate::protocol::{Address, CloseReason, Read, StreamId};
+use crate::secure::session::{Session, State};
+use crate::secure::shared::Shared;
+use crate::secure::streams::Streams;
+
+impl Session {
+    /// Opens a stream to `target`, and returns its number on the wire; none when it waits until the handshake is done.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be none.
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        target: Address,
+        shared: &mut Shared,
+    ) -> Result<Option<u64>, CloseReason> {
+        let wire = match &mut self.state {
+            State::Calling(waiting) => {
+                waiting.push((stream, target));
+                None
+            }
+            state => {
+                let established = state.established_mut().ok_or(CloseReason::SessionLost)?;
+                Some(established.streams.open(target)?)
+            }
+        };
+        self.settle(now, shared);
+        Ok(wire)
+    }
+
+    /// A stream does not wait for the handshake any more.
+    pub(crate) fn withdraw(&mut self, now: Instant, stream: StreamId, shared: &mut Shared) {
+        if let State::Calling(waiting) = &mut self.state {
+            waiting.retain(|(other, _)| *other != stream);
+        }
+        self.settle(now, shared);
+    }
+
+    /// Takes as much of `data` as the stream and the client have room for.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream is closed.
+    pub(crate) fn write(
+        &mut self,
+        now: Instant,
+        wire: u64,
+        data: &[u8],
+        shared: &mut Shared,
+    ) -> Result<usize, CloseReason> {
+        let Some(established) = self.state.established_mut() else { return Ok(0) };
+        let room = shared.ledger.room_to_write(&self.client);
+        let taken = established.streams.write_within(wire, data, room)?;
+        if taken >= room && taken < data.len() {
+            self.crowded.insert(wire);
+        }
+        self.settle(now, shared);
+        Ok(taken)
+    }
+
+    /// Takes the next bytes that came from the peer.
+    pub(crate) fn read(&mut self, now: Instant, wire: u64, shared: &mut Shared) -> Read {
+        let Some(established) = self.state.established_mut() else { return Read::End };
+        let read = established.streams.read(wire);
+        self.settle(now, shared);
+        read
+    }
+
+    /// Changes a stream in a way that always succeeds.
+    pub(crate) fn change(&mut self, now: Instant, change: impl FnOnce(&mut Streams), shared: &mut Shared) {
+        if let Some(established) = self.state.established_mut() {
+            change(&mut established.streams);
+        }
+        self.settle(now, shared);
+    }
+
+    /// Resets its newest streams, up to so many; false when it has fewer.
+    pub(crate) fn give_up_streams(&mut self, now: Instant, count: usize, shared: &mut Shared) -> bool {
+        let Some(established) = self.state.established_mut() else { return false };
+        let has_given = (0..count).all(|_| established.streams.give_up_newest());
+        self.settle(now, shared);
+        has_given
+    }
+
+    /// Streams that can write again because the client has less on its way.
+    pub(crate) fn take_relieved(&mut self, shared: &Shared) -> BTreeSet<u64> {
+        let has_room =
+            !self.crowded.is_empty() && shared.ledger.room_to_write(&self.client) >= shared.config.relief();
+        if has_room { std::mem::take(&mut self.crowded) } else { BTreeSet::new() }
+    }
+}

@@ -1,0 +1,117 @@
+//! Dialling: a client opens the paths that its session wants.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::AccountId;
+use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
+use crate::secure::crypto::sid::Sid;
+use crate::secure::ids::PathId;
+use crate::secure::path::{Contact, Opening, Path, PathState};
+use crate::secure::session::dialing::{Field, Next, Pair};
+use crate::secure::session::{Caller, Role, Session};
+use crate::secure::shared::Shared;
+use crate::secure::shared::routes::Owner;
+use crate::secure::tuning::{FEW_PATHS, MOST_PATHS};
+
+impl Session {
+    /// Opens the paths that a client's session wants and does not have.
+    pub(super) fn dial(&mut self, now: Instant, shared: &mut Shared) {
+        let dial_at = loop {
+            match self.next_dial(now, shared) {
+                Next::Wait(until) => break until,
+                Next::Try(pair) => {
+                    if self.open_path(now, pair, shared).is_none() {
+                        break None;
+                    }
+                }
+            }
+        };
+        if let Some(caller) = self.caller_mut() {
+            caller.dial_at = dial_at;
+        }
+    }
+
+    /// Whether it tries another pair of accounts.
+    fn next_dial(&self, now: Instant, shared: &Shared) -> Next {
+        let Some(caller) = self.caller() else { return Next::Wait(None) };
+        // Before there is a session, and when it must be asked for, one attempt at a time.
+        let is_trying = self.paths.values().any(|path| !path.is_open());
+        if is_trying && (self.established().is_none() || self.state.must_ask()) {
+            return Next::Wait(None);
+        }
+        let have_all_stalled = !self.paths.values().any(|path| !path.is_open() || path.is_usable());
+        // Whether the bridge still knows the session only an attempt can tell, and be it between the same accounts.
+        let busy = if have_all_stalled {
+            BTreeSet::new()
+        } else {
+            self.paths.values().map(|path| (path.via(), path.peer())).collect()
+        };
+        let ours: Vec<AccountId> = caller.usable(&shared.accounts).collect();
+        let theirs = caller.peers();
+        let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths() };
+        caller.dialing.next(now, &field)
+    }
+
+    /// So many paths are enough. One that has stalled is none.
+    fn most_paths(&self) -> usize {
+        if self.carries_much {
+            return MOST_PATHS;
+        }
+        let stalled = self.paths.values().filter(|path| path.is_open() && !path.is_usable()).count();
+        MOST_PATHS.min(FEW_PATHS + stalled)
+    }
+
+    /// Asks for a path between two accounts.
+    fn open_path(&mut self, now: Instant, (via, peer): Pair, shared: &mut Shared) -> Option<()> {
+        let ours = shared.accounts.online(via)?.clone();
+        let (sid, opening) = self.credentials(now, &ours, &peer, shared)?;
+        let contact = Contact { via, peer, client: self.tag, sid };
+        let id = PathId(shared.next_number());
+        let mut path = Path::new(now, id, contact, PathState::Opening(opening));
+        shared.request(now, &mut path, Owner::Session(self.key));
+        self.paths.insert(id, path);
+        Some(())
+    }
+
+    /// The id that proves that we may ask, and for a first contact what follows it.
+    fn credentials(
+        &mut self,
+        now: Instant,
+        ours: &FullJid,
+        peer: &FullJid,
+        shared: &mut Shared,
+    ) -> Option<(Sid, Option<Opening>)> {
+        let must_ask = self.state.must_ask();
+        let Role::Client(caller) = &mut self.role else { return None };
+        match self.state.established() {
+            Some(established) if !must_ask => {
+                Some((established.path_key.sid(caller.next_path_number(), ours, peer), None))
+            }
+            established => {
+                let resume = established.map(|established| Resumption {
+                    session: established.id,
+                    key: established.resume_key.clone(),
+                });
+                Some(first_contact(now, caller, (ours, peer), resume, shared))
+            }
+        }
+    }
+}
+
+/// A new handshake, in which the bridge is asked for the session to take up again, if there is one.
+fn first_contact(
+    now: Instant,
+    caller: &Caller,
+    (ours, peer): (&FullJid, &FullJid),
+    resume: Option<Resumption>,
+    shared: &mut Shared,
+) -> (Sid, Option<Opening>) {
+    let nonce = shared.random();
+    let sid = caller.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
+    let hello = Hello { credits: shared.config.credits(), resume };
+    let (initiator, message) = Initiator::start(&caller.line, &sid, ours, peer, &hello, &mut *shared.entropy);
+    (sid, Some(Opening { initiator: Box::new(initiator), message }))
+}

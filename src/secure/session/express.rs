@@ -1,0 +1,77 @@
+//! Express packets: what is small and in a hurry, while others have much to send.
+//!
+//! On a slow way a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
+//! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::protocol::AccountId;
+use crate::secure::ids::PathId;
+use crate::secure::path::window::wire_size;
+use crate::secure::path::{Path, transfer};
+use crate::secure::tuning::EXPRESS_SIZE;
+
+/// The path on which such a packet will arrive first, among those that have none on its way.
+pub(crate) fn choose<'a>(
+    paths: impl IntoIterator<Item = (PathId, &'a Path)>,
+    now: Instant,
+) -> Option<PathId> {
+    let usable: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
+    let mut ahead = BTreeMap::<AccountId, usize>::new();
+    for (_, path) in &usable {
+        *ahead.entry(path.via()).or_default() += path.in_flight();
+    }
+    let arrival = |path: &Path| {
+        let bytes = ahead.get(&path.via()).copied().unwrap_or_default() + wire_size(EXPRESS_SIZE);
+        path.latency(now) + transfer(bytes, path.rate(now))
+    };
+    let free = usable.iter().filter(|(_, path)| !path.has_express());
+    free.min_by_key(|(id, path)| (arrival(path), *id)).map(|(id, _)| *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::secure::iq::Iq;
+
+    /// An open path by this account with blocks of 1000 bytes on its way.
+    fn path(now: Instant, account: u64, blocks: u64) -> Path {
+        let mut path = Path::by(now, AccountId(account));
+        path.on_opened();
+        for n in 0..blocks {
+            path.on_sent(now, Iq::nth(n), 1000);
+        }
+        path
+    }
+
+    #[test]
+    fn it_goes_where_least_is_in_front_of_it_whatever_else_has_room() {
+        let now = Instant::now();
+        let paths = [path(now, 1, 9), path(now, 2, 3), path(now, 3, 5)];
+        let choice = choose(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now);
+        assert_eq!(choice, Some(PathId(1)));
+    }
+
+    #[test]
+    fn what_another_path_of_the_same_account_has_on_its_way_is_in_front_of_it_too() {
+        let now = Instant::now();
+        let paths = [path(now, 1, 2), path(now, 1, 9), path(now, 2, 5)];
+        let choice = choose(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now);
+        assert_eq!(choice, Some(PathId(2)));
+    }
+
+    #[test]
+    fn a_path_has_one_on_its_way_at_a_time() {
+        let now = Instant::now();
+        let mut only = path(now, 1, 2);
+        only.note_express();
+        assert_eq!(choose([(PathId(0), &only)], now), None);
+        only.on_result(now + Duration::from_secs(1), Iq::nth(0));
+        assert!(only.has_express(), "that was another one's answer");
+        only.on_result(now + Duration::from_secs(1), Iq::nth(1));
+        assert_eq!(choose([(PathId(0), &only)], now), Some(PathId(0)));
+    }
+}

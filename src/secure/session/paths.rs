@@ -1,0 +1,213 @@
+//! Paths of a session: how they open, fail and go.
+
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::{AccountId, CloseReason};
+use crate::secure::ids::PathId;
+use crate::secure::path::Path;
+use crate::secure::session::{Role, Session, SessionEvent, State};
+use crate::secure::shared::Shared;
+use crate::secure::shared::routes::Owner;
+
+/// Paths of a session at a time. A client wants half as many, and the others may be some that it has lost.
+const MOST_OF_A_SESSION: usize = 32;
+
+impl Session {
+    /// On a bridge: a path by which the client has proved itself is one of the session's.
+    pub(crate) fn handle_path(&mut self, now: Instant, mut path: Path, shared: &mut Shared) {
+        self.make_room_for_a_path(now, shared);
+        let id = path.id();
+        path.set_client(self.tag);
+        shared.routes.add(&path, Owner::Session(self.key));
+        if let Role::Bridge { names } = &mut self.role
+            && names.insert(path.peer().clone())
+        {
+            let added = vec![path.peer().clone()];
+            self.events.push_back(SessionEvent::Renamed { added, removed: Vec::new() });
+        }
+        self.paths.insert(id, path);
+        self.on_path_open(now, id, shared);
+        self.settle(now, shared);
+    }
+
+    /// On a client: the path by which the session was made in place of a lost one.
+    pub(crate) fn begin_with(&mut self, now: Instant, mut path: Path, shared: &mut Shared) {
+        let id = path.id();
+        path.set_client(self.tag);
+        shared.routes.add(&path, Owner::Session(self.key));
+        self.paths.insert(id, path);
+        self.announce_ours(shared);
+        self.on_path_open(now, id, shared);
+        self.settle(now, shared);
+    }
+
+    /// A path works.
+    pub(super) fn on_path_open(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        let Some(path) = self.paths.get_mut(&id) else { return };
+        path.open(now);
+        let (via, peer) = (path.via(), path.peer().clone());
+        // Between two accounts there is one path of a session; the client has given up the others.
+        let is_older = |path: &Path| path.id() != id && path.via() == via && *path.peer() == peer;
+        for older in self.ids_of(is_older) {
+            self.drop_path(now, older, shared);
+        }
+        if let Some(caller) = self.caller_mut() {
+            caller.dialing.on_works((via, &peer));
+        }
+        self.state.on_path_works();
+        self.on_paths_changed();
+    }
+
+    /// Closes the path that nothing has come by for the longest, if the session has as many as it may.
+    fn make_room_for_a_path(&mut self, now: Instant, shared: &mut Shared) {
+        if self.paths.len() < MOST_OF_A_SESSION {
+            return;
+        }
+        if let Some(id) = self.paths.values().min_by_key(|path| path.last_heard()).map(Path::id) {
+            self.fail_path(now, id, shared);
+        }
+    }
+
+    /// A path has failed: the peer is told, and what was on it goes another way.
+    pub(super) fn fail_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        if let Some(path) = self.paths.get(&id) {
+            shared.say_close(now, path);
+        }
+        self.drop_path(now, id, shared);
+    }
+
+    /// A path is no more.
+    pub(super) fn drop_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        let Some(path) = self.paths.remove(&id) else { return };
+        shared.forget(now, &path);
+        if let Some(established) = self.state.established_mut() {
+            established.on_path_dead(id);
+        }
+        // One that has stalled proves nothing: the bridge may have forgotten it, too.
+        if !self.paths.values().any(Path::works) {
+            self.state.on_no_path(!path.is_open() && !path.is_first_contact());
+        }
+        let jitter = shared.random();
+        if let Role::Client(caller) = &mut self.role
+            && !path.has_worked(now)
+        {
+            let pause = caller.longest_pause(path.peer());
+            caller.dialing.on_failed(now, (path.via(), path.peer().clone()), pause, jitter);
+        }
+        self.on_paths_changed();
+        self.give_up_if_hopeless(now, shared);
+    }
+
+    fn give_up_if_hopeless(&mut self, now: Instant, shared: &Shared) {
+        let timeout = shared.config.connect_timeout;
+        if self.is_calling()
+            && self.caller().is_some_and(|caller| caller.is_hopeless(now, timeout, &shared.accounts))
+        {
+            self.end(CloseReason::PeerUnavailable, None);
+        }
+    }
+
+    /// Whether a client has not shaken hands yet.
+    pub(super) fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling(_))
+    }
+
+    /// Takes no more from applications than the paths will soon carry.
+    pub(super) fn fit_buffers(&mut self) {
+        let appetite = self.paths.values().filter(|path| path.is_open()).map(Path::appetite).sum();
+        if let Some(established) = self.state.established_mut() {
+            established.streams.fit_send_buffers(appetite);
+        }
+    }
+
+    pub(super) fn on_paths_changed(&mut self) {
+        self.may_dial = true;
+        self.fit_buffers();
+    }
+
+    /// Paths work again, or none does for now.
+    pub(super) fn note_reachability(&mut self) {
+        if self.paths.values().any(Path::works) {
+            self.state.on_path_works();
+        } else {
+            self.state.on_no_path(self.state.must_ask());
+        }
+        self.on_paths_changed();
+    }
+
+    pub(super) fn ids_of(&self, is_it: impl Fn(&Path) -> bool) -> Vec<PathId> {
+        self.paths.values().filter(|path| is_it(path)).map(Path::id).collect()
+    }
+
+    // Our accounts.
+
+    /// Whether it may have paths by an account of ours: a bridge's, by any.
+    pub(crate) fn uses(&self, account: AccountId) -> bool {
+        self.caller().is_none_or(|caller| caller.uses(account))
+    }
+
+    /// An account of ours is back, and nothing that it sent is lost.
+    pub(crate) fn handle_resumed(&mut self, now: Instant, account: AccountId) {
+        for path in self.paths.values_mut().filter(|path| path.via() == account) {
+            path.resume(now);
+        }
+        self.note_reachability();
+    }
+
+    /// An account of ours has a new connection. What was on its way is lost, and a bytestream that has lost a block is over. The peer
+    /// is told, because it may have nothing to send by which it would find out.
+    pub(crate) fn handle_reset(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
+        for id in self.ids_of(|path| path.via() == account) {
+            self.fail_path(now, id, shared);
+        }
+    }
+
+    /// An account of ours is online: a client uses it, and tells the bridge.
+    pub(crate) fn handle_online(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
+        if let Some(caller) = self.caller_mut() {
+            caller.dialing.start_over(account);
+        }
+        self.announce_ours(shared);
+        self.may_dial = true;
+        self.settle(now, shared);
+    }
+
+    /// An account of ours is offline for now.
+    pub(crate) fn handle_suspended(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
+        for path in self.paths.values_mut().filter(|path| path.via() == account) {
+            path.suspend(now);
+        }
+        self.note_reachability();
+        self.settle(now, shared);
+    }
+
+    /// An account of ours is gone for good.
+    pub(crate) fn handle_gone(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
+        for id in self.ids_of(|path| path.via() == account) {
+            self.drop_path(now, id, shared);
+        }
+        if self.caller_mut().is_some_and(|caller| caller.on_account_gone(account)) {
+            return self.end(CloseReason::NoAccount, None);
+        }
+        self.announce_ours(shared);
+        self.may_dial = true;
+        self.settle(now, shared);
+    }
+
+    /// A client tells the bridge which accounts it uses.
+    pub(super) fn announce_ours(&mut self, shared: &Shared) {
+        let Role::Client(caller) = &self.role else { return };
+        let usable = caller.usable(&shared.accounts);
+        let ours = usable.filter_map(|id| shared.accounts.online(id)).cloned().collect();
+        self.announce(ours);
+    }
+
+    /// Tells the peer which of our accounts it can use.
+    pub(crate) fn announce(&mut self, ours: Vec<FullJid>) {
+        if let Some(established) = self.state.established_mut() {
+            established.jids.announce(ours);
+        }
+    }
+}

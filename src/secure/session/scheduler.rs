@@ -1,0 +1,123 @@
+//! Scheduler: by which path the next packet goes.
+//!
+//! By the one on which it will arrive first, as in "ECF: An MPTCP path scheduler" (Lim et al., 2017): while the fast paths are
+//! full a slow one gets something to do, but only if they would not have delivered everything earlier. Otherwise the
+//! end of a transfer would have to wait for a slow path. An account that others use, too, may be full of what they send, and
+//! then it is as slow as it takes until our turn.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::protocol::AccountId;
+use crate::secure::accounts::sender::{Senders, Share};
+use crate::secure::client_tag::ClientTag;
+use crate::secure::ids::PathId;
+use crate::secure::path::window::wire_size;
+use crate::secure::path::{Path, transfer};
+
+/// What to do with the next packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Send it by this path, in a block of at most so many bytes before base64.
+    Send(PathId, usize),
+    /// It will arrive earlier if it waits for room.
+    Wait,
+}
+
+/// An account of ours, as one session sees it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sender {
+    /// What goes before anything that would be sent now.
+    ahead: usize,
+    rate: f64,
+}
+
+/// A path that could carry the packet.
+#[derive(Debug)]
+struct Candidate {
+    id: PathId,
+    via: AccountId,
+    latency: Duration,
+    /// How long until the packet has arrived.
+    arrival: Duration,
+    /// How large a block may go now; 0 while none may.
+    room: usize,
+    /// The account is all that has no room.
+    is_refused: bool,
+}
+
+/// Chooses among `paths` of one of the client's sessions, with `waiting` bytes to be sent. Small as they are, acknowledgements and the
+/// like are chosen a path for in just this way. The accounts that have no room for anything of this session now are
+/// added to `full`.
+pub(crate) fn choose<'a, K: Copy + Ord>(
+    paths: impl IntoIterator<Item = (PathId, &'a Path)>,
+    (senders, client): (&Senders<K>, ClientTag),
+    now: Instant,
+    waiting: usize,
+    full: &mut Vec<AccountId>,
+) -> Choice {
+    let paths: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
+    let mut accounts: Vec<_> = paths.iter().map(|(_, path)| path.via()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let shared = |path| senders.share(client, path, waiting, accounts.len());
+    let paths: Vec<_> = paths.into_iter().map(|path| (path, shared(path))).collect();
+    let senders = combine(&paths, now);
+    let mut candidates: Vec<_> = paths
+        .iter()
+        .filter_map(|((id, path), share)| candidate(&senders, (*id, path), share, now, waiting))
+        .collect();
+    full.extend(candidates.iter().filter(|candidate| candidate.is_refused).map(|candidate| candidate.via));
+    candidates.sort_by_key(|candidate| (candidate.arrival, candidate.id));
+    let Some(free) = candidates.iter().position(|candidate| candidate.room > 0) else { return Choice::Wait };
+    let (faster, slower) = candidates.split_at(free);
+    let slower = &slower[0];
+    if time_for_all(&senders, faster, waiting).is_some_and(|time| time <= slower.arrival) {
+        return Choice::Wait;
+    }
+    Choice::Send(slower.id, slower.room)
+}
+
+fn combine(paths: &[((PathId, &Path), Share)], now: Instant) -> BTreeMap<AccountId, Sender> {
+    let mut senders = BTreeMap::<_, Sender>::new();
+    for ((_, path), share) in paths {
+        let sender = senders.entry(path.via()).or_default();
+        let queue = if share.may_send { 0 } else { share.queue };
+        sender.ahead = sender.ahead.max(share.in_flight + queue);
+        sender.rate = share.rate.unwrap_or_else(|| sender.rate.max(path.rate(now)));
+    }
+    senders
+}
+
+fn candidate(
+    senders: &BTreeMap<AccountId, Sender>,
+    (id, path): (PathId, &Path),
+    share: &Share,
+    now: Instant,
+    waiting: usize,
+) -> Option<Candidate> {
+    let sender = senders.get(&path.via())?;
+    let latency = path.latency(now);
+    let packet = wire_size(waiting.min(share.block));
+    let arrival = latency + transfer(sender.ahead + packet, sender.rate);
+    let has_room = path.room() > 0;
+    let room = if has_room && share.may_send { share.block } else { 0 };
+    Some(Candidate { id, via: path.via(), latency, arrival, room, is_refused: has_room && room == 0 })
+}
+
+/// How long these paths would take to deliver everything; none when there are none.
+fn time_for_all(
+    senders: &BTreeMap<AccountId, Sender>,
+    paths: &[Candidate],
+    waiting: usize,
+) -> Option<Duration> {
+    let latency = paths.iter().map(|path| path.latency).max()?;
+    let shared: BTreeMap<_, _> =
+        paths.iter().filter_map(|path| Some((path.via, senders.get(&path.via)?))).collect();
+    let ahead: usize = shared.values().map(|sender| sender.ahead).sum();
+    let rate = shared.values().map(|sender| sender.rate).sum();
+    Some(latency + transfer(ahead + wire_size(waiting), rate))
+}

@@ -1,0 +1,145 @@
+//! States of a session, as `doc/protocol.md` section 2.7 draws them.
+
+use xmpp_parsers::jid::BareJid;
+
+use crate::protocol::{Address, CloseReason, StreamId};
+use crate::secure::budget::ledger::Usage;
+use crate::secure::session::established::Established;
+use crate::secure::shared::Shared;
+use crate::secure::streams::Streams;
+
+/// Where a session is.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// A client has not shaken hands yet. These streams wait until it has.
+    Calling(Vec<(StreamId, Address)>),
+    /// A bridge has answered a handshake, and nothing shows yet that its client holds the keys.
+    Unconfirmed(Box<Established>),
+    /// Packets go and come.
+    Established(Box<Established>),
+    /// No path works.
+    NoPath {
+        established: Box<Established>,
+        /// On a client: the bridge did not accept a further path. Perhaps it has forgotten the session, and it is to be asked in a new
+        /// handshake.
+        must_ask: bool,
+    },
+    /// It is over.
+    Closed,
+}
+
+/// What is left of a session that is over, until its applications have let go of their streams.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) client: Option<BareJid>,
+    pub(crate) streams: Streams,
+    /// What the ledger has for it.
+    pub(crate) usage: Usage,
+}
+
+impl State {
+    /// What both ends share, once they do.
+    pub(crate) fn established(&self) -> Option<&Established> {
+        match self {
+            Self::Unconfirmed(established)
+            | Self::Established(established)
+            | Self::NoPath { established, .. } => Some(established),
+            Self::Calling(_) | Self::Closed => None,
+        }
+    }
+
+    pub(crate) fn established_mut(&mut self) -> Option<&mut Established> {
+        match self {
+            Self::Unconfirmed(established)
+            | Self::Established(established)
+            | Self::NoPath { established, .. } => Some(established),
+            Self::Calling(_) | Self::Closed => None,
+        }
+    }
+
+    /// The streams that wait until the handshake is done.
+    pub(crate) fn waiting(&self) -> &[(StreamId, Address)] {
+        match self {
+            Self::Calling(waiting) => waiting,
+            _ => &[],
+        }
+    }
+
+    /// Whether a client has to ask in a new handshake if the bridge still knows the session.
+    pub(crate) fn must_ask(&self) -> bool {
+        matches!(self, Self::NoPath { must_ask: true, .. })
+    }
+
+    /// The bridge has answered the handshake of a client: the streams that waited for that.
+    pub(super) fn on_welcome(&mut self, established: Established) -> Vec<(StreamId, Address)> {
+        match std::mem::replace(self, Self::Established(Box::new(established))) {
+            Self::Calling(waiting) => waiting,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A packet came; true when it is the first one by which the client shows that it holds the keys.
+    pub(super) fn on_packet(&mut self) -> bool {
+        let is_first = matches!(self, Self::Unconfirmed(_));
+        if is_first {
+            self.go_on(Self::Established);
+        }
+        is_first
+    }
+
+    /// There is a path that works.
+    pub(super) fn on_path_works(&mut self) {
+        if matches!(self, Self::NoPath { .. }) {
+            self.go_on(Self::Established);
+        }
+    }
+
+    /// No path works any more, and the last to fail was one that shows that the bridge may have forgotten the session, or not.
+    pub(super) fn on_no_path(&mut self, must_ask: bool) {
+        if matches!(self, Self::Established(_) | Self::NoPath { .. }) {
+            self.go_on(|established| Self::NoPath { established, must_ask });
+        }
+    }
+
+    fn go_on(&mut self, to: impl FnOnce(Box<Established>) -> Self) {
+        *self = match std::mem::replace(self, Self::Closed) {
+            Self::Unconfirmed(established)
+            | Self::Established(established)
+            | Self::NoPath { established, .. } => to(established),
+            other => other,
+        };
+    }
+
+    /// It is over: what both ends shared, and the streams that wait for nothing any more.
+    pub(super) fn close(&mut self) -> (Option<Box<Established>>, Vec<(StreamId, Address)>) {
+        match std::mem::replace(self, Self::Closed) {
+            Self::Unconfirmed(established)
+            | Self::Established(established)
+            | Self::NoPath { established, .. } => (Some(established), Vec::new()),
+            Self::Calling(waiting) => (None, waiting),
+            Self::Closed => (None, Vec::new()),
+        }
+    }
+}
+
+impl Ended {
+    /// The streams of a session of this client's, which end with `reason`; none when nobody has any.
+    pub(crate) fn new(client: Option<BareJid>, mut streams: Streams, reason: CloseReason) -> Option<Self> {
+        streams.close_all(reason);
+        (streams.stream_count() > 0).then(|| Self { client, streams, usage: Usage::default() })
+    }
+
+    /// Brings the ledger in line with what is left; true when that is nothing.
+    pub(crate) fn note_usage(&mut self, shared: &mut Shared) -> bool {
+        let is_over = self.streams.stream_count() == 0;
+        let usage = if is_over { Usage::default() } else { self.streams.usage() };
+        shared.ledger.replace(&self.client, &self.usage, &usage);
+        self.usage = usage;
+        is_over
+    }
+
+    /// What was not read is given up.
+    pub(crate) fn give_up(self, shared: &mut Shared) {
+        shared.ledger.replace(&self.client, &self.usage, &Usage::default());
+    }
+}

@@ -1,0 +1,80 @@
+//! Transmission: packets, each by the path on which it will arrive first.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::secure::api::Transmit;
+use crate::secure::ids::PathId;
+use crate::secure::path::Path;
+use crate::secure::session::scheduler::Choice;
+use crate::secure::session::{Session, express, scheduler};
+use crate::secure::shared::Shared;
+use crate::secure::wire::frame::SessionClose;
+
+impl Session {
+    /// The next packet, if there is something to send and room for it. Where an account has no room, the session waits for its turn
+    /// there.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
+        shared.accounts.leave(self.user(), self.waits_at.drain(..));
+        self.held_until = None;
+        let established =
+            self.state.established_mut().filter(|established| established.wants_to_send(now))?;
+        let waiting = established.streams.unsent_bytes();
+        let accounts = (shared.accounts.senders(), self.tag);
+        let choice = scheduler::choose(open(&self.paths), accounts, now, waiting, &mut self.waits_at);
+        let Choice::Send(id, room) = choice else {
+            shared.accounts.wait(self.user(), &self.waits_at);
+            // Where others wait as well there is no way past them, only an earlier turn.
+            return if self.waits_at.is_empty() { self.express(now, shared) } else { None };
+        };
+        self.waits_at.clear();
+        let path = self.paths.get_mut(&id)?;
+        self.held_until = established.holds_back(now, room, path.in_flight());
+        if self.held_until.is_some() {
+            return None;
+        }
+        let block = established.next_packet(now, id, room, &mut *shared.entropy)?;
+        shared.accounts.carry_answers(now, path.via(), block.len());
+        let transmit = shared.block(now, path, block);
+        if established.streams.is_backed_up() {
+            path.note_backed_up(now);
+        }
+        Some(transmit)
+    }
+
+    /// A packet beyond a window, for streams that have little to send while others have much.
+    fn express(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
+        let established = self.state.established_mut().filter(|established| established.wants_express())?;
+        let senders = shared.accounts.senders();
+        let paths = open(&self.paths).filter(|(_, path)| !senders.is_backed_up(path.via()));
+        let id = express::choose(paths, now)?;
+        let block = established.express_packet(now, id, &mut *shared.entropy)?;
+        let path = self.paths.get_mut(&id)?;
+        let transmit = shared.block(now, path, block);
+        path.note_express();
+        Some(transmit)
+    }
+
+    /// A packet by this very path that wants an answer.
+    pub(crate) fn probe(&mut self, now: Instant, id: PathId, shared: &mut Shared) -> Option<Transmit> {
+        let path = self.paths.get_mut(&id).filter(|path| path.works())?;
+        let block = self.state.established_mut()?.probe(now, id, &mut *shared.entropy)?;
+        Some(shared.block(now, path, block))
+    }
+
+    /// Tells the peer why the session is over, by the path by which something came last: it is the likeliest to carry something.
+    pub(super) fn send_farewell(&mut self, now: Instant, reason: SessionClose, shared: &mut Shared) {
+        let works = |path: &&mut Path| path.is_open() && shared.accounts.online(path.via()).is_some();
+        let path = self.paths.values_mut().filter(works).max_by_key(|path| path.last_heard());
+        let established = self.state.established_mut();
+        let block = established.and_then(|established| established.farewell(reason, &mut *shared.entropy));
+        if let (Some(path), Some(block)) = (path, block) {
+            shared.send_block(now, path, block);
+        }
+    }
+}
+
+/// The paths by which packets may go.
+fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> {
+    paths.iter().filter(|(_, path)| path.is_open()).map(|(id, path)| (*id, path))
+}

@@ -1,0 +1,138 @@
+//! Shared state of an endpoint, which all its sessions work on, and what the paths of any of them do with it.
+
+pub(crate) mod introductions;
+pub(crate) mod routes;
+pub(crate) mod wall_clock;
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use xmpp_parsers::jid::BareJid;
+
+use crate::secure::accounts::Accounts;
+use crate::secure::api::{BLOCK_SIZE, Config, Outgoing, Transmit};
+use crate::secure::budget::ledger::{Budget, Ledger};
+use crate::secure::client_tag::Tagger;
+use crate::secure::crypto::entropy::{Entropy, random};
+use crate::secure::crypto::handshake::Credits;
+use crate::secure::iq::IqId;
+use crate::secure::path::Path;
+use crate::secure::shared::introductions::Introductions;
+use crate::secure::shared::routes::{Owner, Routes};
+use crate::secure::shared::wall_clock::WallClock;
+use crate::secure::streams::{self, StreamLimits};
+
+/// What a `close` of a bytestream weighs beside its recipient, in bytes.
+const CLOSE: usize = 160;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) entropy: Box<dyn Entropy>,
+    pub(crate) clock: WallClock,
+    pub(crate) tagger: Tagger,
+    pub(crate) accounts: Accounts,
+    pub(crate) routes: Routes,
+    /// What bridges have told their client.
+    pub(crate) introductions: Introductions,
+    /// What each client takes of what is there for all.
+    pub(crate) ledger: Ledger<Option<BareJid>>,
+    last_number: u64,
+}
+
+impl Shared {
+    /// Without accounts and sessions, for a bridge or a client.
+    pub(crate) fn new(config: Config, mut entropy: Box<dyn Entropy>, is_bridge: bool) -> Self {
+        let tagger = Tagger::new(&mut *entropy);
+        let ledger = Ledger::new(config.budget(), is_bridge);
+        Self {
+            config,
+            entropy,
+            clock: WallClock::default(),
+            tagger,
+            accounts: Accounts::default(),
+            routes: Routes::default(),
+            introductions: Introductions::default(),
+            ledger,
+            last_number: 0,
+        }
+    }
+
+    /// A number that was not used before.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        u64::from_be_bytes(random(&mut *self.entropy))
+    }
+
+    /// Asks the peer for the bytestream of a path of `owner`'s.
+    pub(crate) fn request(&mut self, now: Instant, path: &mut Path, owner: Owner) {
+        self.routes.add(path, owner);
+        let iq = self.accounts.new_iq(&mut *self.entropy);
+        self.routes.expect(path.id(), iq);
+        path.on_open_sent(now, iq);
+        let stanza = Outgoing::Open { iq: iq.id, sid: path.sid().to_string(), block_size: BLOCK_SIZE };
+        self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), stanza });
+    }
+
+    /// The block that goes by a path.
+    pub(crate) fn block(&mut self, now: Instant, path: &mut Path, data: Bytes) -> Transmit {
+        let iq = self.accounts.new_iq(&mut *self.entropy);
+        self.routes.expect(path.id(), iq);
+        self.accounts.on_sent(now, path.sending(), iq, data.len());
+        path.block(now, iq, data)
+    }
+
+    /// Sends a block before all packets.
+    pub(crate) fn send_block(&mut self, now: Instant, path: &mut Path, data: Bytes) {
+        let transmit = self.block(now, path, data);
+        self.accounts.send_first(transmit);
+    }
+
+    /// Tells the peer that a bytestream is closed. What that costs is the client's.
+    pub(crate) fn say_close(&mut self, now: Instant, path: &Path) {
+        let bytes = CLOSE + path.peer().as_str().len();
+        self.accounts.charge(now, path.via(), path.client(), bytes);
+        let stanza = Outgoing::Close { iq: IqId::generate(&mut *self.entropy), sid: path.sid().to_string() };
+        self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), stanza });
+    }
+
+    /// A path is no more.
+    pub(crate) fn forget(&mut self, now: Instant, path: &Path) {
+        self.routes.remove(path);
+        self.accounts.on_path_gone(now, path.sending(), path.outstanding().collect());
+    }
+}
+
+impl Config {
+    /// How much a peer may send before something of it was read.
+    pub(crate) fn credits(&self) -> Credits {
+        let whole = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Credits { stream: whole(self.queue_per_stream), session: whole(self.queue_per_session) }
+    }
+
+    pub(crate) fn stream_limits(&self) -> StreamLimits {
+        let credits = self.credits();
+        StreamLimits {
+            send_buffer: self.queue_per_stream,
+            receive_buffer: credits.stream.into(),
+            session_credit: credits.session.into(),
+            session_queue: self.queue_per_session,
+            max_streams: self.max_streams_per_session,
+            max_fragments: self.reorder_window,
+        }
+    }
+
+    fn budget(&self) -> Budget {
+        let half = self.queue_total / 2;
+        Budget { written: half, received: half, streams: self.max_streams }
+    }
+
+    /// With room for so many bytes it is worth while to write again.
+    pub(crate) fn relief(&self) -> usize {
+        streams::FLOOR.min(self.queue_total / 16)
+    }
+}

@@ -1,0 +1,236 @@
+//! Outgoing frames: what goes into packets, and what becomes of it.
+
+use crate::secure::streams::queues::Queue;
+use crate::secure::streams::send_buffer::Piece;
+use crate::secure::streams::stream::{Control, Delivery, Stream};
+use crate::secure::streams::{Streams, Totals};
+use crate::secure::wire::frame::{Frame, data_header_len, encode_data_header};
+
+/// With less room than this, in bytes, the longest frame (an OPEN) might never be sent.
+pub const MIN_ROOM: usize = 272;
+/// How many bytes a stream sends before it is the turn of the next, while there are several.
+const TURN: u64 = 2048;
+/// Pieces of data shorter than this are not worth a frame, unless there is no more or nothing else in the packet.
+const SHORT: u64 = 64;
+
+/// What of the streams went into one packet. It is given back, once, to [`Streams::on_acked`] or [`Streams::on_lost`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sent(Vec<Item>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Item {
+    Data { stream: u64, piece: Piece },
+    Control { stream: u64, control: Control, credit: u64 },
+    SessionCredit { offset: u64 },
+}
+
+impl Sent {
+    /// Whether nothing went in.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A packet that is being filled.
+struct Writer<'a> {
+    packet: &'a mut Vec<u8>,
+    /// How long it may become.
+    end: usize,
+    sent: Sent,
+}
+
+impl Writer<'_> {
+    fn room(&self) -> usize {
+        self.end.saturating_sub(self.packet.len())
+    }
+
+    /// Appends a frame if it fits.
+    fn write(&mut self, frame: &Frame, item: Item) -> bool {
+        let fits = frame.encoded_len() <= self.room();
+        if fits {
+            frame.encode(self.packet);
+            self.sent.0.push(item);
+        }
+        fits
+    }
+}
+
+impl Streams {
+    /// Whether [`write_frames`](Self::write_frames) would write something. What waits for credit does not count.
+    pub fn wants_to_send(&self) -> bool {
+        self.grant == Delivery::Due || self.next_data().is_some() || self.queues.len(Queue::Control) > 0
+    }
+
+    /// Whether there is something to send that others wait for: about a stream, or its end, or what was lost.
+    pub fn has_urgent(&self) -> bool {
+        self.grant == Delivery::Due
+            || self.queues.len(Queue::Control) > 0
+            || self.queues.len(Queue::Urgent) > 0
+    }
+
+    /// Whether a stream with little to send waits behind others that have more.
+    pub fn has_little_among_much(&self) -> bool {
+        self.next_within_credit(Queue::Little).is_some()
+            && self.queues.len(Queue::Little) < self.queues.len(Queue::Unsent)
+    }
+
+    /// Appends at most `room` bytes of frames to `packet`: what is about streams, and the bytes of those that have little.
+    #[must_use]
+    pub fn write_little(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+        let end = packet.len() + room;
+        let mut writer = Writer { packet, end, sent: Sent::default() };
+        self.write_control(&mut writer);
+        while let Some(id) = self.next_within_credit(Queue::Little) {
+            if !self.write_data(&mut writer, Queue::Little, id) {
+                break;
+            }
+        }
+        self.note_sent(writer.sent)
+    }
+
+    /// Appends at most `room` bytes of frames to `packet`: first what is about streams, then what was lost, then what was
+    /// never sent, all streams in turn. `room` should be [`MIN_ROOM`] at least.
+    #[must_use]
+    pub fn write_frames(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+        let end = packet.len() + room;
+        let mut writer = Writer { packet, end, sent: Sent::default() };
+        self.write_control(&mut writer);
+        while let Some((queue, id)) = self.next_data() {
+            if !self.write_data(&mut writer, queue, id) {
+                break;
+            }
+        }
+        self.note_sent(writer.sent)
+    }
+
+    fn note_sent(&mut self, sent: Sent) -> Sent {
+        self.in_flight += sent.0.len();
+        sent
+    }
+
+    /// What was sent has arrived.
+    pub fn on_acked(&mut self, sent: Sent) {
+        self.in_flight -= sent.0.len();
+        for item in sent.0 {
+            match item {
+                Item::Data { stream, piece } => {
+                    self.with(stream, |stream| stream.send.on_arrived(&piece));
+                }
+                Item::Control { stream, control, credit } => {
+                    self.with(stream, |stream| stream.on_control_arrived(control, credit));
+                    if matches!(control, Control::Open | Control::Reset) {
+                        self.seen.insert(stream..stream + 1);
+                    }
+                }
+                Item::SessionCredit { offset } if self.is_newest_grant(offset) => {
+                    self.grant = Delivery::Arrived;
+                }
+                Item::SessionCredit { .. } => {}
+            }
+        }
+    }
+
+    /// What was sent has not arrived: what still matters of it is sent again.
+    pub fn on_lost(&mut self, sent: Sent) {
+        self.in_flight -= sent.0.len();
+        for item in sent.0 {
+            match item {
+                Item::Data { stream, piece } => {
+                    self.with(stream, |stream| stream.send.on_lost(&piece));
+                }
+                Item::Control { stream, control, credit } => {
+                    self.with(stream, |stream| stream.on_control_lost(control, credit));
+                }
+                Item::SessionCredit { offset } if self.is_newest_grant(offset) => self.grant = Delivery::Due,
+                Item::SessionCredit { .. } => {}
+            }
+        }
+    }
+
+    fn is_newest_grant(&self, offset: u64) -> bool {
+        self.grant == Delivery::Sent && offset == self.granted
+    }
+
+    fn write_control(&mut self, writer: &mut Writer<'_>) {
+        if self.grant == Delivery::Due {
+            let offset = self.granted;
+            if writer.write(&Frame::SessionCredit { offset }, Item::SessionCredit { offset }) {
+                self.grant = Delivery::Sent;
+            }
+        }
+        while let Some(id) = self.queues.front(Queue::Control) {
+            let all = self.with(id, |stream| write_control_of(id, stream, writer));
+            if all != Some(true) {
+                break;
+            }
+        }
+    }
+
+    /// The stream whose turn it is to send data, within the session's credit.
+    fn next_data(&self) -> Option<(Queue, u64)> {
+        let urgent = self.queues.front(Queue::Urgent).map(|id| (Queue::Urgent, id));
+        urgent.or_else(|| Some((Queue::Unsent, self.next_within_credit(Queue::Unsent)?)))
+    }
+
+    fn next_within_credit(&self, queue: Queue) -> Option<u64> {
+        self.queues.front(queue).filter(|_| self.totals.sent < self.session_credit)
+    }
+
+    /// Writes one piece of a stream's data, unless there is too little room.
+    fn write_data(&mut self, writer: &mut Writer<'_>, queue: Queue, id: u64) -> bool {
+        let alone = self.queues.len(queue) == 1 || queue == Queue::Little;
+        let credit = self.session_credit - self.totals.sent.min(self.session_credit);
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        let before = Totals::of(stream);
+        let Some(most) = data_room(id, stream, queue, writer) else { return false };
+        self.queues.pop(queue, stream);
+        let piece = match queue {
+            Queue::Unsent | Queue::Little => take_turn(stream, most.min(credit), alone),
+            Queue::Urgent | Queue::Control => stream.send.take_urgent(most),
+        };
+        if let Some(piece) = piece {
+            let length = (piece.range.end - piece.range.start) as usize;
+            encode_data_header(writer.packet, id, piece.range.start, length, piece.fin);
+            stream.send.bytes(&piece.range).iter().for_each(|part| writer.packet.extend_from_slice(part));
+            writer.sent.0.push(Item::Data { stream: id, piece });
+        }
+        self.totals.replace(&before, &Totals::of(stream));
+        self.queues.settle(id, stream);
+        true
+    }
+}
+
+/// How many bytes of data a frame of this stream can have; `None` if that is too few to be worth it.
+fn data_room(id: u64, stream: &Stream, queue: Queue, writer: &Writer<'_>) -> Option<u64> {
+    let room = writer.room();
+    // Offsets that are sent again are shorter, if anything.
+    let header = data_header_len(id, stream.send.sent(), room);
+    let most = room.checked_sub(header)? as u64;
+    let all = if queue == Queue::Urgent { stream.send.urgent_len() } else { stream.unsent() };
+    let least = if writer.sent.is_empty() { 1 } else { SHORT };
+    (most >= all.min(least)).then_some(most)
+}
+
+/// Takes what a stream may send before it is the turn of the next.
+fn take_turn(stream: &mut Stream, most: u64, alone: bool) -> Option<Piece> {
+    if stream.turn == 0 {
+        stream.turn = TURN;
+    }
+    let most = most.min(stream.unsent());
+    let piece = stream.send.take_unsent(if alone { most } else { most.min(stream.turn) })?;
+    stream.turn = stream.turn.saturating_sub(piece.range.end - piece.range.start);
+    Some(piece)
+}
+
+/// Writes all frames about a stream that are due, and says whether they fitted.
+fn write_control_of(id: u64, stream: &mut Stream, writer: &mut Writer<'_>) -> bool {
+    while let Some(control) = stream.next_control() {
+        let Some(frame) = stream.control_frame(id, control) else { return false };
+        let item = Item::Control { stream: id, control, credit: stream.receive.credit() };
+        if !writer.write(&frame, item) {
+            return false;
+        }
+        stream.on_control_sent(control);
+    }
+    true
+}

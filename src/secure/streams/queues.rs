@@ -1,0 +1,82 @@
+//! Queues: which streams have something to send. A stream is in a queue exactly while it belongs there.
+
+use std::collections::VecDeque;
+
+use crate::secure::streams::stream::Stream;
+
+/// The queues, in the order in which they are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// Frames about the stream.
+    Control,
+    /// What was lost, or an end: it needs no credit.
+    Urgent,
+    /// Bytes that were never sent, within the stream's credit.
+    Unsent,
+    /// The same, but only a few of them.
+    Little,
+}
+
+/// More than this is not little: two cells of Tor's, with what TLS puts around them.
+pub(super) const LITTLE: u64 = 1152;
+
+/// For so many streams there is always room in a queue.
+const SPARE: usize = 32;
+
+#[derive(Debug, Default)]
+pub(super) struct Queues([VecDeque<u64>; 4]);
+
+impl Queues {
+    pub(super) fn len(&self, queue: Queue) -> usize {
+        self.0[queue as usize].len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(VecDeque::is_empty)
+    }
+
+    /// The stream whose turn it is.
+    pub(super) fn front(&self, queue: Queue) -> Option<u64> {
+        self.0[queue as usize].front().copied()
+    }
+
+    /// Takes out the stream whose turn it is; [`settle`](Self::settle) puts it back.
+    pub(super) fn pop(&mut self, queue: Queue, stream: &mut Stream) {
+        self.0[queue as usize].pop_front();
+        stream.queued[queue as usize] = false;
+    }
+
+    /// Brings the queues in line with the state of a stream.
+    pub(super) fn settle(&mut self, id: u64, stream: &mut Stream) {
+        let unsent = stream.unsent();
+        let has_little = (1..=LITTLE).contains(&unsent);
+        let wanted = [stream.next_control().is_some(), stream.has_urgent(), unsent > 0, has_little];
+        if !wanted[Queue::Unsent as usize] {
+            stream.turn = 0;
+        }
+        for queue in [Queue::Control, Queue::Urgent, Queue::Unsent, Queue::Little] {
+            let (wanted, queued) = (wanted[queue as usize], &mut stream.queued[queue as usize]);
+            let waiting = &mut self.0[queue as usize];
+            match (wanted, *queued) {
+                (true, false) if queue == Queue::Unsent && stream.turn > 0 => waiting.push_front(id),
+                (true, false) => waiting.push_back(id),
+                (false, true) => waiting.retain(|other| *other != id),
+                _ => {}
+            }
+            *queued = wanted;
+        }
+    }
+
+    /// The stream is gone.
+    pub(super) fn remove(&mut self, id: u64, stream: &Stream) {
+        for (waiting, queued) in self.0.iter_mut().zip(stream.queued) {
+            if queued {
+                waiting.retain(|other| *other != id);
+            }
+            if waiting.capacity() > SPARE && waiting.len() < waiting.capacity() / 4 {
+                waiting.shrink_to(SPARE);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The words between [`Streams`](crate::secure::streams::Streams) and its user.
+
+use crate::protocol::{Address, CloseReason};
+
+/// Which side this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Opens streams.
+    Client,
+    /// Accepts them.
+    Bridge,
+}
+
+/// What may be kept, in bytes unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Written to one stream and not known to have arrived.
+    pub send_buffer: usize,
+    /// Received on one stream and not read: the stream's credit.
+    pub receive_buffer: u64,
+    /// Received on all streams together and not read: the session's credit.
+    pub session_credit: u64,
+    /// Written to all streams together and not known to have arrived.
+    pub session_queue: usize,
+    /// Streams, as a count.
+    pub max_streams: usize,
+    /// Small pieces of received bytes that wait for what comes before them, on all streams, as a count.
+    pub max_fragments: usize,
+}
+
+/// What the peer's handshake allows us to send at first, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credit {
+    /// On each stream.
+    pub stream: u64,
+    /// On all together.
+    pub session: u64,
+}
+
+/// What the application should know about a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// The client asks for a connection: accept or refuse it.
+    Incoming {
+        /// The stream's number on the wire.
+        id: u64,
+        /// Where to.
+        target: Address,
+    },
+    /// The bridge has reached the target.
+    Connected(u64),
+    /// There is something to read: bytes, the end, or the reason why there will be no more.
+    Readable(u64),
+    /// There is room to write again, or writing fails from now on.
+    Writable(u64),
+    /// The stream is over in both directions. Bytes that came before can still be read.
+    Closed(u64, CloseReason),
+}
+
+impl StreamEvent {
+    /// The stream that it is about.
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Incoming { id, .. }
+            | Self::Connected(id)
+            | Self::Readable(id)
+            | Self::Writable(id)
+            | Self::Closed(id, _) => *id,
+        }
+    }
+}
+
+/// The peer broke the protocol: the session must be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the peer broke the protocol: {0}")]
+pub struct ProtocolViolation(pub(super) &'static str);

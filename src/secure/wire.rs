@@ -1,0 +1,7 @@
+//! Wire: the bytes inside the encryption.
+
+pub mod ack;
+pub mod frame;
+pub(crate) mod padding;
+pub mod ranges;
+pub mod varint;

@@ -1,0 +1,195 @@
+//! Our program, with a driver that watches the wire.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Instant;
+
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::{
+    Bridge, Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
+};
+use xmpp_parsers::jid::Jid;
+
+use crate::letters::{Body, Stanza};
+use crate::program::Program;
+use crate::rng::Rng;
+
+/// What the wall clock shows at the beginning, in seconds since 1970.
+const EPOCH: u64 = 1_800_000_000;
+
+/// Bytes in unanswered blocks of one account, above which its server would have something to pile up.
+const MOST_UNANSWERED: usize = (2 << 20) + (64 << 10);
+
+/// What outlives a program: the disk, and the clock on the wall.
+#[derive(Clone, Default)]
+pub(crate) struct Machine {
+    pub(crate) accepted: Rc<RefCell<Vec<(Sid, u64)>>>,
+    pub(crate) disk_is_full: Rc<Cell<bool>>,
+    booted: Rc<Cell<Option<Instant>>>,
+}
+
+impl Machine {
+    fn wall_clock(&self, now: Instant) -> u64 {
+        let booted = self.booted.get().unwrap_or(now);
+        self.booted.set(Some(booted));
+        EPOCH + now.saturating_duration_since(booted).as_secs()
+    }
+}
+
+/// Randomness that a seed replays.
+#[derive(Debug)]
+pub(crate) struct Seeded(pub(crate) Rng);
+
+impl Entropy for Seeded {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.iter_mut().for_each(|byte| *byte = self.0.next() as u8);
+    }
+}
+
+/// Ours, with a driver that checks what goes over the wire.
+pub(crate) struct Ours {
+    endpoint: Endpoint,
+    machine: Machine,
+    /// Whom to connect to, on the client's side.
+    bridge: Option<Bridge>,
+    most_buffered: usize,
+    online: BTreeSet<AccountId>,
+    /// Blocks that were not answered yet: by which account, and how large.
+    unanswered: BTreeMap<IqId, (AccountId, usize)>,
+}
+
+impl Ours {
+    pub(crate) fn new(
+        config: Config,
+        service: Option<Service>,
+        bridge: Option<Bridge>,
+        machine: Machine,
+        entropy: Seeded,
+    ) -> Self {
+        let most_buffered = 2 * config.queue_per_stream + 4096;
+        Self {
+            endpoint: Endpoint::new(config, service, Box::new(entropy)),
+            machine,
+            bridge,
+            most_buffered,
+            online: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
+        }
+    }
+
+    fn keep_mementos(&mut self, now: Instant) {
+        while let Some(memento) = self.endpoint.poll_memento() {
+            let outcome = if self.machine.disk_is_full.get() {
+                Remembered::Refused
+            } else {
+                self.machine.accepted.borrow_mut().push((memento.sid, memento.minute));
+                Remembered::Kept
+            };
+            self.endpoint.handle_remembered(now, &memento, outcome);
+        }
+    }
+
+    fn write_stanza(&mut self, via: AccountId, stanza: Outgoing) -> Stanza {
+        let (id, body) = match stanza {
+            Outgoing::Open { iq, sid, block_size } => (id_of(iq), Body::Open { sid, block_size }),
+            Outgoing::Data { iq, sid, seq, data } => {
+                self.on_block_sent(via, iq, data.len());
+                (id_of(iq), Body::Data { sid, seq, data })
+            }
+            Outgoing::Close { iq, sid } => (id_of(iq), Body::Close { sid }),
+            Outgoing::Result { id } => (id, Body::Result),
+            Outgoing::Refusal { id } => (id, Body::Error),
+        };
+        Stanza { id, body }
+    }
+
+    fn on_block_sent(&mut self, via: AccountId, iq: IqId, bytes: usize) {
+        assert!(self.online.contains(&via), "a block goes out through account {} that is not online", via.0);
+        self.unanswered.insert(iq, (via, bytes));
+        let sum: usize = self.unanswered.values().filter(|block| block.0 == via).map(|block| block.1).sum();
+        assert!(sum <= MOST_UNANSWERED, "{sum} bytes of account {} are unanswered", via.0);
+    }
+}
+
+fn id_of(iq: IqId) -> String {
+    format!("s{}", iq.0)
+}
+
+fn iq_of(id: &str) -> Option<IqId> {
+    id.strip_prefix('s')?.parse().ok().map(IqId)
+}
+
+impl Program<Body> for Ours {
+    fn core(&self) -> &dyn Core {
+        &self.endpoint
+    }
+
+    fn core_mut(&mut self) -> &mut dyn Core {
+        &mut self.endpoint
+    }
+
+    fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange) {
+        match &change {
+            AccountChange::Online { resumed, .. } => {
+                self.online.insert(account);
+                if !resumed {
+                    self.unanswered.retain(|_, (via, _)| *via != account);
+                }
+            }
+            AccountChange::Suspended | AccountChange::Gone => {
+                self.online.remove(&account);
+            }
+        }
+        let seconds = self.machine.wall_clock(now);
+        self.endpoint.handle_wall_clock(now, seconds);
+        self.endpoint.handle_account(now, account, change);
+    }
+
+    fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza) {
+        let Stanza { id, body } = stanza;
+        let from = from.try_as_full().expect("programs have full JIDs");
+        let incoming = match body {
+            Body::Open { sid, block_size } => Incoming::Open { id, sid, block_size },
+            Body::Data { sid, seq, data } => Incoming::Data { id, sid, seq, data: data.to_vec() },
+            Body::Close { sid } => Incoming::Close { id, sid },
+            Body::Result | Body::Error | Body::Undelivered => {
+                let Some(iq) = iq_of(&id) else { return };
+                self.unanswered.remove(&iq);
+                match body {
+                    Body::Result => Incoming::Result { iq },
+                    Body::Undelivered => Incoming::Undelivered { iq },
+                    _ => Incoming::Error { iq },
+                }
+            }
+        };
+        self.endpoint.handle_stanza(now, via, from, incoming);
+    }
+
+    fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)> {
+        self.keep_mementos(now);
+        let Transmit { via, to, stanza } = self.endpoint.poll_transmit(now)?;
+        Some((via, to.into(), self.write_stanza(via, stanza)))
+    }
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        _: &[AccountId],
+        _: Jid,
+        _: Address,
+        remote: Address,
+    ) -> Result<StreamId, CloseReason> {
+        let bridge = self.bridge.clone().expect("only clients connect");
+        self.endpoint.connect(now, &bridge, remote)
+    }
+
+    fn half_closes(&self) -> bool {
+        true
+    }
+
+    fn most_buffered(&self) -> usize {
+        self.most_buffered
+    }
+}

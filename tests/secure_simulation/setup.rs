@@ -1,0 +1,97 @@
+//! Worlds with a client on the left and a bridge on the right.
+
+use std::collections::BTreeSet;
+
+use hexchat_pt::config::Limits;
+use hexchat_pt::protocol::AccountId;
+use hexchat_pt::secure::{Bridge, Config, Identity, Service};
+use hexchat_pt::tunnel::bounds;
+use xmpp_parsers::jid::FullJid;
+
+use crate::letters::Body;
+use crate::network::{Conditions, Side};
+use crate::ours::{Machine, Ours, Seeded};
+use crate::program::Program;
+use crate::rng::Rng;
+use crate::world::{self, Stage};
+
+pub(crate) type World = world::World<Body>;
+
+/// What such a world is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) seed: u64,
+    /// How many accounts each side has.
+    pub(crate) accounts: [u64; 2],
+    /// How many of the bridge's accounts the bridge line names.
+    pub(crate) named: u64,
+    pub(crate) psk: Option<[u8; 32]>,
+    pub(crate) conditions: Conditions,
+    pub(crate) config: Config,
+    pub(crate) keep_log: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            accounts: [1, 1],
+            named: 1,
+            psk: None,
+            conditions: Conditions::default(),
+            config: defaults(),
+            keep_log: true,
+        }
+    }
+}
+
+/// The bounds of a program without configuration.
+pub(crate) fn defaults() -> Config {
+    bounds::secure(&Limits::default())
+}
+
+/// The bridge's key in every world.
+pub(crate) fn identity() -> Identity {
+    Identity::from_bytes([7; 32])
+}
+
+impl World {
+    /// A world in which every account is about to log in.
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self::with_machine(setup, Machine::default())
+    }
+
+    /// The same, with the bridge's disk at hand.
+    pub(crate) fn with_machine(setup: Setup, machine: Machine) -> Self {
+        let Setup { seed, accounts, named, psk, conditions, config, keep_log } = setup;
+        let stage = Stage { seed, accounts, one_bare_jid: false, conditions, keep_log };
+        let mut seeds = Rng::new(seed ^ 0x5eed);
+        let entropy: [u64; 2] = [seeds.next(), seeds.next()];
+        let incarnations = std::cell::Cell::new(0);
+        let make = move |side: Side| -> Box<dyn Program<Body>> {
+            incarnations.set(incarnations.get() + 1);
+            let seeded = Seeded(Rng::new(entropy[side as usize] + incarnations.get()));
+            let (service, bridge) = match side {
+                Side::Left => (None, Some(bridge(accounts[0], named, psk))),
+                Side::Right => (Some(service(accounts[1], psk, &machine)), None),
+            };
+            Box::new(Ours::new(config.clone(), service, bridge, machine.clone(), seeded))
+        };
+        Self::on(stage, Box::new(make))
+    }
+}
+
+fn bridge(ours: u64, named: u64, psk: Option<[u8; 32]>) -> Bridge {
+    let peers: BTreeSet<FullJid> =
+        (0..named).map(|n| FullJid::new(&format!("right{n}@x/r{n}")).expect("a JID")).collect();
+    Bridge { line: identity().line(psk), peers, accounts: (0..ours).map(AccountId).collect() }
+}
+
+fn service(accounts: u64, psk: Option<[u8; 32]>, machine: &Machine) -> Service {
+    Service {
+        identity: identity(),
+        psk,
+        accounts: (0..accounts).map(AccountId).collect(),
+        accepted: machine.accepted.borrow().clone(),
+    }
+}
