@@ -134,8 +134,8 @@ pub enum Outgoing {
     },
 }
 
-/// The longest id, in bytes, that a set has which belongs to a bytestream of ours. It comes back in the answer; clients' are a third
-/// of that, and the server says nothing of how long one may be.
+/// The longest id of an IQ set about a bytestream that we answer, in bytes. It comes back in the answer; clients' are a third of that,
+/// and servers let pass ids of any length.
 pub(crate) const LONGEST_ID: usize = 128;
 
 /// A stanza that came in.

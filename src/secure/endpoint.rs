@@ -24,7 +24,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::timers::Timers;
-use crate::protocol::{AccountId, Address, CloseReason, Core as _, StreamId};
+use crate::protocol::{Address, CloseReason, Core as _, StreamId};
 use crate::secure::api::{Bridge, Config, Memento, Service, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
@@ -245,10 +245,5 @@ impl Endpoint {
     /// handshakes of that time, and the clock was set back.
     pub fn minutes_locked(&self, now: Instant) -> Option<u64> {
         self.admission.as_ref()?.minutes_locked(self.shared.clock.minute(now))
-    }
-
-    /// Whether an account is one at which clients are let in.
-    fn lets_in_at(&self, id: AccountId) -> bool {
-        self.admission.as_ref().is_some_and(|admission| admission.service().accounts.contains(&id))
     }
 }

@@ -284,8 +284,18 @@ impl Session {
         self.events.pop_front()
     }
 
+    /// Whether the endpoint is about to end it. Then nothing follows from anything any more, and above all its names stay as the
+    /// endpoint has them, which is to forget them.
+    fn is_over(&self) -> bool {
+        use SessionEvent::{Ended, EndedByPeer, Replaced};
+        self.events.iter().any(|event| matches!(event, Ended(..) | EndedByPeer(_) | Replaced(..)))
+    }
+
     /// Does what follows from every change.
     fn settle(&mut self, now: Instant, shared: &mut Shared) {
+        if self.is_over() {
+            return;
+        }
         self.take_news(now, shared);
         self.idle_since = self.is_idle().then(|| self.idle_since.unwrap_or(now));
         let carries_much = self.established().is_some_and(Established::carries_much);

@@ -1,4 +1,4 @@
-//! Shared state of an endpoint, which all its sessions work on, and what the paths of any of them do with it.
+//! Shared state of an endpoint, which all its sessions work on.
 
 pub(crate) mod introductions;
 pub(crate) mod routes;
@@ -25,6 +25,7 @@ use crate::secure::streams::{self, StreamLimits};
 /// What a `close` of a bytestream weighs beside its recipient, in bytes.
 const CLOSE: usize = 160;
 
+/// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,

@@ -1,6 +1,6 @@
 //! Streams of one session, for either side: what applications write becomes frames, and back.
 //!
-//! [`Streams`] knows nothing of packets, paths and time. Its methods are, in the order in which they are written:
+//! [`Streams`] knows nothing of packets, paths and time. Its methods are:
 //!
 //! - **commands** of applications: `open`, `accept`, `refuse`, `write`, `read`, `finish`, `abort`, `release`, and
 //!   `close_all` of the session;

@@ -1,4 +1,5 @@
-//! Tuning: the constants of the secure core that were found by measuring, each with its unit and its reason.
+//! Tuning: the constants of the secure core that were found by measuring, each with its unit, and the reason where there is more to say
+//! than that it was measured.
 //!
 //! The measurements are in the commits that brought them, and in `doc/scaling.md`; where a specification has the same number or rule,
 //! it is named. Bounds that a user can set are in `[limits]`, prices of memory in `budget::price`.
@@ -200,7 +201,7 @@ pub(crate) const PACKET_LOST: Duration = Duration::from_secs(10);
 /// A peer may owe something for 30 seconds: three times as long as it takes to find out that a packet was swallowed.
 pub(crate) const OVERDUE: Duration = Duration::from_secs(30);
 
-/// Of the time between two packets 5 seconds count at most: half of what passes between two signs of life.
+/// Of the time between two packets 5 seconds count at most: half of [`PING_INTERVAL`].
 pub(crate) const OVERDUE_PAUSE: Duration = Duration::from_secs(5);
 
 /// It is worth a look at every stream once a second.

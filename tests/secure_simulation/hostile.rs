@@ -334,6 +334,23 @@ fn a_client_that_fell_silent_with_its_answers_unread_is_let_in_again() {
 }
 
 #[test]
+fn a_client_that_takes_its_names_back_with_the_last_word_leaves_nothing_behind() {
+    let mut now = Instant::now();
+    let mut bridge = bridge(now, defaults());
+    let before = bridge.entries();
+    for round in 1..=10 {
+        let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), round);
+        let names = (0..16).map(|n| jid(&format!("name{n}@round{round}/r"))).collect();
+        client.send(&mut bridge, now, &[Frame::Jids { serial: 1, jids: names }]);
+        let close = Frame::Close { reason: SessionClose::Done };
+        client.send(&mut bridge, now, &[Frame::Jids { serial: 2, jids: Vec::new() }, close]);
+        wait(&mut bridge, &mut now, 60 * SECOND);
+    }
+    assert_eq!(bridge.session_count(), 0);
+    assert!(bridge.entries() <= before + 10, "{} things are kept", bridge.entries());
+}
+
+#[test]
 fn answers_that_no_server_reads_wait_in_a_bounded_number() {
     let now = Instant::now();
     let mut bridge = bridge(now, defaults());

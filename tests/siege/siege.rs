@@ -69,8 +69,9 @@ const LATENCY_FACTOR: u32 = 4;
 const LATENCY_MARGINS: [(f64, Duration); 2] =
     [(0.5, Duration::from_millis(100)), (0.9, Duration::from_secs(1))];
 
-/// How much is uploaded to where nobody reads it: more than the kernel keeps between the bridge and its target.
-const UPLOAD: usize = 8 << 20;
+/// How much is uploaded to where nobody reads it, in bytes: more than the client, the bridge and the kernel keep on the way. The
+/// kernel alone keeps up to 20 MiB between the application and the client, whose window grows while the client reads fast.
+const UPLOAD: usize = 48 << 20;
 
 /// How long an attack may take until it is as bad as it gets.
 const PREPARATION: Duration = Duration::from_secs(90);

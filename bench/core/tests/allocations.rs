@@ -31,11 +31,11 @@ const fn at_most(block: Block, side: Side, allocations: f64, bytes: f64) -> Ceil
 }
 
 const SECURE: [Ceiling; 6] = [
-    at_most(CELL, Side::Out, 32.0, 13.0),
+    at_most(CELL, Side::Out, 19.8, 9.8),
     at_most(CELL, Side::Back, 16.2, 6.5),
-    at_most(MIDDLE, Side::Out, 33.5, 6.3),
+    at_most(MIDDLE, Side::Out, 21.0, 5.9),
     at_most(MIDDLE, Side::Back, 16.3, 3.15),
-    at_most(LARGE, Side::Out, 36.5, 5.25),
+    at_most(LARGE, Side::Out, 23.1, 5.25),
     at_most(LARGE, Side::Back, 21.6, 3.3),
 ];
 

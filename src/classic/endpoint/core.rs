@@ -1,4 +1,4 @@
-//! The methods of every protocol core.
+//! Protocol core: the methods that every one has, for this endpoint.
 
 use std::time::Instant;
 

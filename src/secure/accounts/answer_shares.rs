@@ -12,7 +12,7 @@
 //!
 //! What has been read shows in the answers to IQs of ours: whoever answers one was sent it by a server that had read everything
 //! before it. Where nothing of ours is on its way that would show it, somebody whose answers wait is to be asked something
-//! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get no answers.
+//! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get more only after [`UNREAD_PATIENCE`].
 
 mod account;
 #[cfg(test)]
@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 use crate::protocol::AccountId;
 use crate::secure::api::{Outgoing, Transmit};
 use crate::secure::budget::price;
+use crate::secure::client_tag::ClientTag;
 use crate::secure::ids::PathId;
+use crate::secure::path::Path;
 use crate::secure::tuning::UNREAD_PATIENCE;
 use account::{Account, Look};
 
@@ -38,6 +40,20 @@ pub(crate) struct Answer<C> {
     /// The path that it is about, as long as that exists.
     pub(crate) path: Option<PathId>,
     pub(crate) transmit: Transmit,
+}
+
+impl Answer<ClientTag> {
+    /// The empty result to an IQ of the peer of `path`, which is wanted whatever becomes of the path.
+    pub(crate) fn to_peer_of(path: &Path, id: String) -> Self {
+        let stanza = Outgoing::Result { id };
+        let transmit = Transmit { via: path.via(), to: path.peer().clone(), stanza };
+        Self { client: path.client(), path: None, transmit }
+    }
+
+    /// The same to an IQ with a block, which nobody waits for when the path is no more.
+    pub(crate) fn to_block_of(path: &Path, id: String) -> Self {
+        Self { path: Some(path.id()), ..Self::to_peer_of(path, id) }
+    }
 }
 
 impl<C> Answer<C> {
@@ -84,8 +100,8 @@ impl<C> Default for AnswerShares<C> {
 }
 
 impl<C: Clone + Ord> AnswerShares<C> {
-    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits. It is its
-    /// client's turn at the account or not.
+    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits.
+    /// `is_next` says whether it is its client's turn at the account.
     pub(crate) fn offer(
         &mut self,
         now: Instant,
@@ -107,7 +123,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
         None
     }
 
-    /// So many bytes that no answer asked for went to a client, because of what it did.
+    /// Other bytes than answers went to a client because of what it did.
     pub(crate) fn charge(&mut self, now: Instant, via: AccountId, client: &C, bytes: usize, behind: u64) {
         self.accounts.entry(via).or_default().write(now, client.clone(), bytes, behind);
     }

@@ -66,7 +66,7 @@ impl<K> Default for Senders<K> {
     }
 }
 
-/// One account's.
+/// The sending side of one account.
 #[derive(Debug)]
 struct Sender<K> {
     window: Window,
@@ -111,8 +111,8 @@ impl<K> Default for Sender<K> {
 }
 
 impl<K: Copy + Ord> Senders<K> {
-    /// What the account of `path` has to say to one of the client's, who wants to send `waiting` bytes and could send by so
-    /// many `accounts`.
+    /// What the account of `path` has to say to a session of the client's that wants to send `waiting` bytes and could send
+    /// by so many `accounts`.
     pub(crate) fn share(
         &self,
         client: ClientTag,

@@ -1,4 +1,4 @@
-//! Accounts of memory: what each client takes of what all of them share.
+//! Ledger of memory: what each client takes of what all of them share.
 
 use std::collections::BTreeMap;
 

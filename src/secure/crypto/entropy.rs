@@ -1,4 +1,4 @@
-//! Randomness, as an argument.
+//! Entropy: where random bytes come from, as an argument.
 
 /// Where secrets come from: the operating system, or a seed in a simulation.
 ///

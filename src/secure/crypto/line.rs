@@ -42,7 +42,7 @@ impl PartialEq for BridgeLine {
 impl Eq for BridgeLine {}
 
 impl fmt::Debug for BridgeLine {
-    /// Neither key: also the public one is for those who hold the line.
+    /// Neither key: even the public one is for those who hold the line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BridgeLine(..)")
     }

@@ -20,7 +20,7 @@ pub const OVERHEAD: usize = HEADER + TAG;
 
 /// One more than the highest counter.
 const COUNTERS: u64 = 1 << (8 * HEADER);
-/// A key encrypts this many packets (their counters' low bits).
+/// A key encrypts 2 to the power of this packets: the low bits of their counters.
 const EPOCH_BITS: u32 = 20;
 
 /// A packet that is being written: frames behind room for the header.

@@ -15,8 +15,8 @@ use xmpp_parsers::jid::FullJid;
 /// Names the protocol and its version in everything that is derived.
 pub(crate) const SALT: &[u8] = b"hexchat-pt secure 1";
 
-/// 32 bytes that never show themselves and are overwritten when they are no longer needed. They stay where they are when
-/// it is moved: a move leaves a copy behind.
+/// 32 bytes that never show themselves and are overwritten when they are no longer needed. They are on the
+/// heap, because moving them would leave a copy behind.
 #[derive(Clone)]
 pub struct Secret(Box<Zeroizing<[u8; 32]>>);
 

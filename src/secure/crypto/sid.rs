@@ -27,7 +27,7 @@ use crate::secure::crypto::secret::{MacKey, Secret, equal, head, jid_bytes, mac}
 /// A first contact is accepted this many minutes before and after the minute that it names.
 pub const WINDOW_MINUTES: u64 = 10;
 
-/// How many paths a session can number, and how many bits the field has.
+/// The bits of the field: a session can number 2 to the power of this paths.
 const FIELD_BITS: u32 = 42;
 const FIELD_MASK: u64 = (1 << FIELD_BITS) - 1;
 /// The bits of the field that are a minute.

@@ -15,7 +15,7 @@ use crate::secure::endpoint::handshake_rate::{HandshakeLimits, HandshakeRate};
 use crate::secure::endpoint::recent_clients::RecentClients;
 use crate::secure::endpoint::replay_log::ReplayLog;
 
-/// So many of the bridge's accounts one client learns of, beside those in the bridge line. What each account may send is
+/// One client learns of 8 of the bridge's accounts. What each account may send is
 /// bounded, so that fewer would slow down the downloads from a bridge that has as many.
 const SHOWN: usize = 8;
 

@@ -1,4 +1,4 @@
-//! The methods of every protocol core.
+//! Protocol core: the methods that every one has, for this endpoint.
 
 use std::time::Instant;
 
@@ -119,7 +119,7 @@ impl Core for Endpoint {
     }
 
     fn accepts_on(&self, account: AccountId) -> bool {
-        self.lets_in_at(account)
+        self.admission.as_ref().is_some_and(|admission| admission.service().accounts.contains(&account))
     }
 
     fn stream_count(&self) -> usize {

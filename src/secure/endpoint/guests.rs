@@ -30,22 +30,22 @@ impl Endpoint {
         if self.on_hello(now, id, hello) {
             let transmit = Transmit { via, to, stanza: Outgoing::Result { id: block.id } };
             self.shared.accounts.answer_block(now, Answer { client, path: Some(id), transmit }, bytes);
+            self.shed(now);
         }
+    }
+
+    /// A path is no guest's any more.
+    pub(super) fn take_guest(&mut self, id: PathId) -> Option<Path> {
+        self.timers.cancel(TimerKey::Guest(id));
+        self.guests.remove(&id)
     }
 
     /// A guest has closed its bytestream.
     pub(super) fn on_guest_close(&mut self, now: Instant, id: PathId, iq: String) {
         let Some(path) = self.drop_guest(now, id) else { return };
         if !self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
-            self.answer(now, &path, iq);
+            self.shared.accounts.answer(now, Answer::to_peer_of(&path, iq));
         }
-    }
-
-    /// Answers an IQ about a path with an empty result, at once.
-    pub(super) fn answer(&mut self, now: Instant, path: &Path, id: String) {
-        let stanza = Outgoing::Result { id };
-        let transmit = Transmit { via: path.via(), to: path.peer().clone(), stanza };
-        self.shared.accounts.answer(now, Answer { client: path.client(), path: None, transmit });
     }
 
     pub(super) fn on_guest_timeout(&mut self, now: Instant, id: PathId) {
@@ -79,8 +79,7 @@ impl Endpoint {
 
     /// A guest is no more.
     pub(super) fn drop_guest(&mut self, now: Instant, id: PathId) -> Option<Path> {
-        let path = self.guests.remove(&id)?;
-        self.timers.cancel(TimerKey::Guest(id));
+        let path = self.take_guest(id)?;
         self.half_open.remove(HalfOpenKey::Guest(id));
         self.shared.forget(now, &path);
         Some(path)

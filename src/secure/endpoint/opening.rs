@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
-use crate::protocol::{AccountId, CloseReason};
+use crate::protocol::{AccountId, CloseReason, Core as _};
 use crate::secure::accounts::answer_shares::Answer;
-use crate::secure::api::{Memento, Outgoing, Transmit};
+use crate::secure::api::Memento;
 use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
 use crate::secure::crypto::sid::Sid;
 use crate::secure::endpoint::session_room::Candidate;
@@ -59,7 +59,7 @@ struct Open<'a> {
 }
 
 impl Endpoint {
-    /// Somebody asks for a bytestream; false when he has not proved that he may.
+    /// Somebody asks for a bytestream; false when that is refused.
     pub(super) fn on_open(
         &mut self,
         now: Instant,
@@ -84,7 +84,7 @@ impl Endpoint {
 
     /// What `sid` proves, if it is one.
     fn recognise(&self, now: Instant, via: AccountId, from: &FullJid, sid: &str) -> Option<(Sid, Proof)> {
-        if !self.lets_in_at(via) {
+        if !self.accepts_on(via) {
             return None;
         }
         let (sid, is_one) = match sid.parse() {
@@ -116,16 +116,15 @@ impl Endpoint {
         if !session.takes_path_number(number) {
             return false;
         }
-        let stanza = Outgoing::Result { id: open.id.to_owned() };
-        let transmit = Transmit { via: open.via, to: open.from.clone(), stanza };
-        let bytes = Answer { client, path: None, transmit: transmit.clone() }.size();
+        let contact = Contact { via: open.via, peer: open.from.clone(), client, sid: open.sid };
+        let path = Path::new(now, PathId(self.shared.next_number()), contact, PathState::Open);
+        let answer = Answer::to_peer_of(&path, open.id.to_owned());
+        let bytes = answer.size();
         if !self.shared.accounts.has_room_for_answer(open.via, client, bytes) {
             return false;
         }
         self.shared.accounts.charge(now, open.via, client, bytes);
-        self.shared.accounts.send_first(transmit);
-        let contact = Contact { via: open.via, peer: open.from.clone(), client, sid: open.sid };
-        let path = Path::new(now, PathId(self.shared.next_number()), contact, PathState::Open);
+        self.shared.accounts.send_first(answer.transmit);
         session.handle_path(now, path, &mut self.shared);
         self.after(now, key);
         true
@@ -173,10 +172,7 @@ impl Endpoint {
         }
         path.on_opened();
         let PathState::Remembering(open) = path.set_state(PathState::Listening) else { return };
-        let stanza = Outgoing::Result { id: open };
-        let (client, transmit) =
-            (path.client(), Transmit { via: path.via(), to: path.peer().clone(), stanza });
-        self.shared.accounts.answer(now, Answer { client, path: None, transmit });
+        self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
     }
 
     /// The client's half of a handshake.
@@ -215,9 +211,12 @@ impl Endpoint {
     ) -> bool {
         let welcome = Welcome { status: Status::Resumed, session, credits: self.shared.config.credits() };
         let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
-        let Some(session) = self.sessions.get_mut(&key) else { return self.cannot_answer(now, id) };
-        let Some(mut path) = self.guests.remove(&id) else { return false };
+        let Some(mut path) = self.take_guest(id) else { return false };
         self.half_open.remove(HalfOpenKey::Guest(id));
+        let Some(session) = self.sessions.get_mut(&key) else {
+            self.shared.forget(now, &path);
+            return false;
+        };
         path.set_client(session.tag());
         self.shared.send_block(now, &mut path, message.into());
         session.handle_path(now, path, &mut self.shared);
@@ -235,7 +234,7 @@ impl Endpoint {
         let session = SessionId::generate(&mut *self.shared.entropy);
         let welcome = Welcome { status: Status::New, session, credits: self.shared.config.credits() };
         let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
-        let Some(mut path) = self.guests.remove(&id) else { return false };
+        let Some(mut path) = self.take_guest(id) else { return false };
         let established =
             Established::new(now, Role::Bridge, (session, keys), request.credits, &mut self.shared);
         let key = SessionKey(self.shared.next_number());

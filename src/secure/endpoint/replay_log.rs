@@ -1,8 +1,8 @@
 //! Replay log: which first contacts were accepted, so that none is accepted twice.
 //!
 //! What nobody can repeat any more is forgotten, by the wall clock, which somebody may set back. Therefore the log also
-//! knows up to which minute it has forgotten anything, and nothing of that minute or an earlier one is new to it again. A
-//! clock that was ahead and is set back so costs the clients of a moment, and opens nothing that was closed.
+//! knows up to which minute it has forgotten anything, and nothing of that minute or an earlier one is new to it again. So a
+//! clock that was ahead and is set back keeps out some clients for a while, and lets no replay in.
 
 use std::collections::BTreeSet;
 

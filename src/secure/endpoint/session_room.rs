@@ -12,7 +12,7 @@ use crate::secure::budget::counted::counted;
 use crate::secure::budget::domain_group::group_of;
 
 /// Sessions of one account at a time. A client has one for each bridge line and set of accounts; those that it left
-/// without a word, by being killed for instance, last for two minutes.
+/// without a word, by being killed for instance, last for `session_timeout`.
 pub(crate) const MOST_PER_CLIENT: usize = 8;
 
 /// A session that could make room.
@@ -47,10 +47,10 @@ fn least_used<K: Copy>(sessions: &[Candidate<'_, K>]) -> Option<K> {
 /// or among equals of the domain group with the most. If there is none, one whose client has more than the newcomer and whose group
 /// has two more than the newcomer's.
 ///
-/// So whoever makes room still has as many sessions as the newcomer gets, or his group has; and neither comes back at the other's
-/// expense. Among clients sessions never get less even, and when they are as even as before they get more even among groups, so that
-/// this comes to an end whoever comes back how often. Groups come second since a client that loses one of several sessions has
-/// another one.
+/// So the client that makes room still has as many sessions as the newcomer gets, or its group has, and neither comes back at the
+/// other's expense. Among clients sessions never get less even, and when they are as even as before they get more even among groups:
+/// so this ends, however often anybody comes back. Groups come second since a client that loses one of several sessions has another
+/// one.
 fn of_the_greediest<K: Copy>(sessions: &[Candidate<'_, K>], newcomer: &BareJid) -> Option<K> {
     let holdings = Holdings::of(sessions);
     let (own, of_group) = (holdings.of_client(newcomer), holdings.of_group(newcomer));

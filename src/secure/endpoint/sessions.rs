@@ -47,25 +47,25 @@ impl Endpoint {
     /// Does what follows from a change to a session: tells the applications, keeps the ledger, and sees to it that the session is
     /// polled for packets and for timeouts.
     pub(super) fn after(&mut self, now: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(&key) else { return self.after_ended(key) };
-        session.note_usage(&mut self.shared);
-        for wire in session.take_relieved(&self.shared) {
-            self.directory.on_event(key, StreamEvent::Writable(wire), || 0);
-        }
-        while let Some(event) = session.poll_event() {
-            self.directory.on_event(key, event, || self.shared.next_number());
-        }
-        if session.wants_to_send(now) && !session.is_queued {
-            session.is_queued = true;
-            self.ready.push_back(key);
-        }
-        if let Some(at) = session.next_timeout(now, &self.shared.config) {
-            self.timers.arm(TimerKey::Session(key), at);
-        }
-        if let Some(event) = session.poll_endpoint_event() {
+        loop {
+            let Some(session) = self.sessions.get_mut(&key) else { return self.after_ended(key) };
+            session.note_usage(&mut self.shared);
+            for wire in session.take_relieved(&self.shared) {
+                self.directory.on_event(key, StreamEvent::Writable(wire), || 0);
+            }
+            while let Some(event) = session.poll_event() {
+                self.directory.on_event(key, event, || self.shared.next_number());
+            }
+            if session.wants_to_send(now) && !session.is_queued {
+                session.is_queued = true;
+                self.ready.push_back(key);
+            }
+            if let Some(at) = session.next_timeout(now, &self.shared.config) {
+                self.timers.arm(TimerKey::Session(key), at);
+            }
+            // Each may bring more of everything.
+            let Some(event) = session.poll_endpoint_event() else { return };
             self.on_session_event(now, key, event);
-            // There may be more, and this one may have brought some.
-            self.after(now, key);
         }
     }
 

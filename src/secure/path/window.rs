@@ -1,8 +1,8 @@
 //! Congestion window of a path: how much may be on its way at once, and in blocks of which size.
 //!
 //! Chat servers give no back-pressure: what is sent too fast piles up inside them, and everything urgent waits behind it.
-//! So the window is no larger than what keeps the way busy: the rate that was reached, times the delay of an empty way
-//! and a little more. What is little more also finds out when the way has become faster. Before the rate is known the
+//! So the window is no larger than what keeps the path busy: the rate that was reached, times the delay of the empty path
+//! and a little more. The little more also shows when the path has become faster. Before the rate is known the
 //! window opens while answers come promptly, but only in proportion to what was answered: shapers let a burst pass
 //! first, and what is on its way when it ends has to wait.
 

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use crate::protocol::{Address, CloseReason, StreamId};
 use crate::secure::accounts::answer_shares::Answer;
-use crate::secure::api::{Outgoing, Transmit};
 use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::ids::PathId;
 use crate::secure::iq::Iq;
@@ -30,15 +29,17 @@ impl Session {
         let Some(path) = self.paths.get_mut(&id) else { return };
         let (via, client) = (path.via(), path.client());
         if shared.accounts.is_full_of_answers(via, client) {
-            return self.fail_path(now, id, shared);
-        }
-        let (is_next, to, bytes) = (path.on_block(now, block.seq), path.peer().clone(), block.data.len());
-        if !is_next || !self.take_block(now, id, block.data, shared) {
-            shared.accounts.refuse(via, to, block.id);
             self.fail_path(now, id, shared);
-        } else if self.paths.contains_key(&id) {
-            let transmit = Transmit { via, to, stanza: Outgoing::Result { id: block.id } };
-            shared.accounts.answer_block(now, Answer { client, path: Some(id), transmit }, bytes);
+            return self.settle(now, shared);
+        }
+        let (is_next, bytes) = (path.on_block(now, block.seq), block.data.len());
+        if !is_next || !self.take_block(now, id, block.data, shared) {
+            if let Some(path) = self.paths.get(&id) {
+                shared.accounts.refuse(via, path.peer().clone(), block.id);
+            }
+            self.fail_path(now, id, shared);
+        } else if let Some(path) = self.paths.get(&id) {
+            shared.accounts.answer_block(now, Answer::to_block_of(path, block.id), bytes);
         }
         self.settle(now, shared);
     }
@@ -89,11 +90,10 @@ impl Session {
     /// The peer has closed the bytestream of a path.
     pub(crate) fn handle_close(&mut self, now: Instant, id: PathId, iq: String, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else { return };
-        let (via, to, client) = (path.via(), path.peer().clone(), path.client());
+        let (via, client, answer) = (path.via(), path.client(), Answer::to_peer_of(path, iq));
         self.drop_path(now, id, shared);
         if !shared.accounts.is_full_of_answers(via, client) {
-            let transmit = Transmit { via, to, stanza: Outgoing::Result { id: iq } };
-            shared.accounts.answer(now, Answer { client, path: None, transmit });
+            shared.accounts.answer(now, answer);
         }
         self.settle(now, shared);
     }

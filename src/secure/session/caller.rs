@@ -14,10 +14,10 @@ use crate::secure::session::dialing::{Dialing, PairRef};
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::tuning::{LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD};
 
-/// A bridge all of whose accounts have refused 3 times in a row is not there, ...
+/// A bridge all of whose accounts have refused 3 times in a row is not there, if that has lasted for [`HOPELESS_AFTER`].
 const HOPELESS: u32 = 3;
 
-/// ... if that has lasted for 3/5 of the time that a connect may take. It may be logging in anew, or be short of places for another
+/// For 3/5 of the time that a connect may take a bridge that refuses is tried again. It may be logging in anew, or be short of places for another
 /// handshake at this very moment, and refuses then in the same words; a minute later is too late.
 const HOPELESS_AFTER: (u32, u32) = (3, 5);
 

@@ -1,6 +1,6 @@
 //! Choice of pairs: between which two accounts a client opens the next path.
 //!
-//! Each of our accounts with each of the bridge's is a way that may work. Tried are as many as are needed for every
+//! Each of our accounts with each of the bridge's is a pair that may work. As many are tried as are needed for every
 //! account on either side to carry something: what an account may send is bounded by its server, so that more accounts
 //! are more speed. A session that carries little does with few. What failed is tried again, ever less often.
 
@@ -22,14 +22,14 @@ pub(crate) type PairRef<'a> = (AccountId, &'a FullJid);
 pub(crate) struct Dialing {
     /// Of each account of ours, with whom.
     failed: BTreeMap<AccountId, BTreeMap<FullJid, Failure>>,
-    /// When the first of the failures was since which nothing has worked.
+    /// When the first failure after the last success was.
     failing_since: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Failure {
     times: u32,
-    /// So many of them because a server found nobody.
+    /// How many of them because a server found nobody.
     absences: u32,
     not_before: Instant,
 }
@@ -136,7 +136,7 @@ impl Dialing {
         }
     }
 
-    /// Something is new, an account that came online for instance: everything may be tried at once.
+    /// The account has come online: its pairs may be tried at once.
     pub(crate) fn start_over(&mut self, account: AccountId) {
         self.failing_since = None;
         self.failed.remove(&account);

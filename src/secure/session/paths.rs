@@ -16,31 +16,34 @@ const MOST_OF_A_SESSION: usize = 32;
 
 impl Session {
     /// On a bridge: a path by which the client has proved itself is one of the session's.
-    pub(crate) fn handle_path(&mut self, now: Instant, mut path: Path, shared: &mut Shared) {
+    pub(crate) fn handle_path(&mut self, now: Instant, path: Path, shared: &mut Shared) {
         self.make_room_for_a_path(now, shared);
-        let id = path.id();
-        path.set_client(self.tag);
-        shared.routes.add(&path, Owner::Session(self.key));
         if let Role::Bridge { names } = &mut self.role
             && names.insert(path.peer().clone())
         {
             let added = vec![path.peer().clone()];
             self.events.push_back(SessionEvent::Renamed { added, removed: Vec::new() });
         }
-        self.paths.insert(id, path);
+        let id = self.adopt(path, shared);
         self.on_path_open(now, id, shared);
         self.settle(now, shared);
     }
 
     /// On a client: the path by which the session was made in place of a lost one.
-    pub(crate) fn begin_with(&mut self, now: Instant, mut path: Path, shared: &mut Shared) {
+    pub(crate) fn begin_with(&mut self, now: Instant, path: Path, shared: &mut Shared) {
+        let id = self.adopt(path, shared);
+        self.announce_ours(shared);
+        self.on_path_open(now, id, shared);
+        self.settle(now, shared);
+    }
+
+    /// A path is the session's from now on, and so is its share of our account.
+    fn adopt(&mut self, mut path: Path, shared: &mut Shared) -> PathId {
         let id = path.id();
         path.set_client(self.tag);
         shared.routes.add(&path, Owner::Session(self.key));
         self.paths.insert(id, path);
-        self.announce_ours(shared);
-        self.on_path_open(now, id, shared);
-        self.settle(now, shared);
+        id
     }
 
     /// A path works.

@@ -49,8 +49,8 @@ struct Candidate {
     is_refused: bool,
 }
 
-/// Chooses among `paths` of one of the client's sessions, with `waiting` bytes to be sent. Small as they are, acknowledgements and the
-/// like are chosen a path for in just this way. The accounts that have no room for anything of this session now are
+/// Chooses among `paths` of one of the client's sessions, with `waiting` bytes to be sent. The path of acknowledgements and the
+/// like, small as they are, is chosen in the same way. The accounts that have no room for anything of this session now are
 /// added to `full`.
 pub(crate) fn choose<'a, K: Copy + Ord>(
     paths: impl IntoIterator<Item = (PathId, &'a Path)>,

@@ -94,7 +94,7 @@ impl State {
         }
     }
 
-    /// No path works any more, and the last to fail was one that shows that the bridge may have forgotten the session, or not.
+    /// No path works any more. `must_ask`: the way the last one failed suggests that the bridge has forgotten the session.
     pub(super) fn on_no_path(&mut self, must_ask: bool) {
         if matches!(self, Self::Established(_) | Self::NoPath { .. }) {
             self.go_on(|established| Self::NoPath { established, must_ask });

@@ -359,3 +359,44 @@ fn what_is_left_of_a_session_are_its_streams_and_nothing_of_its_paths() {
     let ended = remains.ended.expect("a stream that its application still has");
     assert_eq!(ended.streams.close_reason(0), Some(CloseReason::SessionLost));
 }
+
+#[test]
+fn a_path_whose_next_block_is_late_already_stalls_again_at_once() {
+    let (mut world, peer) = World::established_client();
+    let sends = |world: &mut World| {
+        assert_eq!(world.session.write(world.now, 0, &[7; 2000], &mut world.shared), Ok(2000));
+        let packet = world.session.poll_transmit(world.now, &mut world.shared).expect("a packet");
+        let Outgoing::Data { iq, .. } = packet.stanza else { panic!("no block") };
+        world.shared.routes.asked(iq).unwrap().1
+    };
+    let iqs = [sends(&mut world), sends(&mut world)];
+    world.pass(3 * SECOND);
+    assert!(matches!(&world.session.state, State::NoPath { .. }));
+    world.now += 2 * SECOND;
+    world.session.handle_result(world.now, peer.path, iqs[0], &mut world.shared);
+    assert!(matches!(&world.session.state, State::Established(_)), "it has answered");
+    let at = world.session.next_timeout(world.now, &world.shared.config);
+    assert!(at.is_some_and(|at| at <= world.now), "what came next is late");
+    world.wait();
+    assert!(matches!(&world.session.state, State::NoPath { .. }));
+}
+
+#[test]
+fn nothing_that_a_peer_says_with_its_last_word_changes_the_names_that_are_indexed() {
+    let (mut world, mut peer) = World::bridge();
+    let names: Vec<FullJid> =
+        (0..16).map(|n| FullJid::new(&format!("client{n}@chat.example/r")).unwrap()).collect();
+    peer.established.jids.announce(names.clone());
+    let packet = peer.established.next_packet(world.now, peer.path, 4096, &mut world.entropy).unwrap();
+    world.gets(&mut peer, packet.to_vec());
+    while world.event().is_some() {}
+    world.session.end(CloseReason::ProtocolViolation, None);
+    peer.established.jids.announce(Vec::new());
+    let packet = peer.established.next_packet(world.now, peer.path, 4096, &mut world.entropy).unwrap();
+    world.gets(&mut peer, packet.to_vec());
+    assert!(matches!(world.event(), Some(SessionEvent::Ended(..))));
+    assert!(world.event().is_none(), "the endpoint would not hear of it");
+    let remains = world.session.close(world.now, CloseReason::Finished, LastWord::Theirs, &mut world.shared);
+    let Role::Bridge { names: indexed } = remains.role else { panic!("a bridge's") };
+    assert!(names.iter().all(|name| indexed.contains(name)));
+}

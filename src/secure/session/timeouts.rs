@@ -14,15 +14,16 @@ use crate::secure::wire::frame::SessionClose;
 /// A client keeps a session without streams for 60 seconds, in case there is another one soon.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A bridge ends a session that has had no stream for 600 seconds: its client would have done so after [`IDLE_TIMEOUT`], and keeps it
-/// from others.
+/// A bridge ends a session that has had no stream for 600 seconds: its client would have done so after [`IDLE_TIMEOUT`], and one that
+/// does not keeps its place from others.
 const HOARDED: Duration = Duration::from_secs(600);
 
 /// A client may take 30 seconds to show that it has the keys.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Session {
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do. What is due already waits for a path, not for time.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. What is due already waits for a path, not for time, but for
+    /// a path that has stalled or is dead without anybody having noticed.
     pub(crate) fn next_timeout(&self, now: Instant, config: &Config) -> Option<Instant> {
         let established = self.established();
         let own = [
@@ -34,7 +35,7 @@ impl Session {
             self.held_until,
         ];
         let paths = self.paths.values().filter_map(Path::next_timeout);
-        own.into_iter().flatten().chain(paths).filter(|at| *at > now).min()
+        own.into_iter().flatten().filter(|at| *at > now).chain(paths).min()
     }
 
     /// Does everything that is due.

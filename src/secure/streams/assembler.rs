@@ -15,9 +15,9 @@ const SMALL: usize = 1024;
 const COLLECTED: usize = 4096;
 /// With no more fragments than this there is no need to join them.
 const FEW_FRAGMENTS: usize = 32;
-/// For so many pieces there stays room when all have been read, within what a stream costs.
+/// Room for this many pieces is kept when all have been read, within what a stream costs.
 const SPARE: usize = 8;
-/// So many gaps come from no honest peer.
+/// An honest peer leaves fewer gaps.
 const MOST_GAPS: usize = 1024;
 
 #[derive(Debug)]

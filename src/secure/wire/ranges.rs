@@ -62,11 +62,6 @@ impl RangeSet {
         self.ranges.first_key_value().map(|(start, end)| *start..*end)
     }
 
-    /// The highest range.
-    pub fn last(&self) -> Option<Range<u64>> {
-        self.ranges.last_key_value().map(|(start, end)| *start..*end)
-    }
-
     /// Takes the lowest range out.
     pub fn pop_first(&mut self) -> Option<Range<u64>> {
         self.ranges.pop_first().map(|(start, end)| start..end)

@@ -1,4 +1,4 @@
-//! Noise, with ephemeral keys that are given.
+//! Noise states, with ephemeral keys from outside.
 
 use secrecy::zeroize::Zeroizing;
 use snow::params::{CipherChoice, DHChoice, HashChoice};
