@@ -13,6 +13,7 @@ use hexchat_pt::xmpp::{
     StreamManagement, manners,
 };
 use mock::{MockServer, PATIENCE};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -340,6 +341,58 @@ async fn what_a_server_does_not_read_is_not_acknowledged_and_is_lost_with_the_co
     }
     assert!(!lost.is_empty());
     assert!(acked.iter().chain(&lost).copied().eq(1..=acked.len() as u64 + lost.len() as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_stanza_has_one_fate_though_its_connection_ended_while_nobody_took_events() {
+    /// More than the connection has room for, and the events.
+    const COUNT: u64 = 10_000;
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let peer = server.session(false).await;
+    client.online().await;
+    (0..COUNT).for_each(|tag| client.send(tag));
+    // Virtual time passes when nothing more happens.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(peer);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let reading = async {
+        let mut peer = server.session(false).await;
+        loop {
+            peer.stanza().await;
+        }
+    };
+    let fates = async {
+        let mut fates = Vec::new();
+        while fates.len() < COUNT as usize {
+            if let AccountEvent::Acked { tag } | AccountEvent::Lost { tag } = client.event().await {
+                fates.push(tag);
+            }
+        }
+        fates
+    };
+    let mut fates = tokio::select! {
+        () = reading => panic!("it reads for ever"),
+        fates = fates => fates,
+    };
+    fates.sort_unstable();
+    assert!(fates.into_iter().eq(0..COUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_the_stream_gets_our_end_of_it() {
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    client.online().await;
+    peer.presence().await;
+    let mut io = peer.into_io();
+    io.write_all(b"</stream:stream>").await.unwrap();
+    io.flush().await.unwrap();
+    let mut rest = String::new();
+    timeout(PATIENCE, io.read_to_string(&mut rest)).await.expect("the end of the connection").unwrap();
+    assert_eq!(rest, "</stream:stream>");
+    assert_eq!(client.suspended().await, AccountError::Closed(Step::Session));
 }
 
 #[tokio::test(start_paused = true)]
@@ -685,6 +738,24 @@ async fn shutdown_sends_what_is_queued_and_says_goodbye() {
     timeout(Duration::from_secs(1), shutdown).await.expect("a quick end").unwrap();
     assert_eq!(client.pool.status(client.id), AccountStatus::Failed(AccountError::LoggedOut));
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_still_says_while_an_account_logs_out_is_read() {
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    client.online().await;
+    peer.presence().await;
+    client.pool.close(client.id);
+    // More than a connection keeps that nobody reads.
+    let much = "x".repeat(64 * 1024);
+    for _ in 0..16 {
+        peer.try_send(message(&much)).await.expect("the connection is there until we end it, too");
+    }
+    let Stanza::Presence(goodbye) = peer.stanza().await else { panic!("no presence") };
+    assert_eq!(goodbye.type_, presence::Type::Unavailable);
+    assert!(peer.is_closed().await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -183,7 +183,7 @@ impl Account {
             let congested = mailbox.reports.is_congested();
             let wanted = Wanted {
                 events: !congested,
-                room: self.link.is_up() && self.outbox.has_due(now()),
+                room: self.link.open_connection().is_some() && self.outbox.has_due(now()),
                 relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
             tokio::select! {
@@ -373,7 +373,7 @@ impl Account {
     /// The connection is over. Another attempt is to follow.
     fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
         let since = self.link.up_since();
-        self.session = self.link.take_wire().and_then(|wire| wire.into_connection().into_session());
+        self.session = self.link.take_wire().and_then(|wire| wire.leave());
         match since {
             Some(since) => self.suspended(since, reason, reports),
             None => self.unreachable(reason.clone(), reports),

@@ -1,4 +1,4 @@
-//! An established XMPP stream, from the login to its end: bytes in, elements, bytes and events out. Pure.
+//! An established XMPP stream, from the login to its end, as a pure core: bytes in; elements, bytes and events out.
 //!
 //! [`Connection`] opens a session ([`opening`]) and then carries stanzas, with stream management (XEP-0198, [`sm`]) where both ends
 //! want it. It has no socket and no clock; whoever has them drives it:
@@ -11,7 +11,7 @@
 //!   happened; [`poll_timeout`](Connection::poll_timeout), when to call `handle_timeout`. After any input or command they may have
 //!   something new to say.
 //!
-//! After [`Event::Closed`] or [`Event::Unproven`] nothing happens any more, and [`into_session`](Connection::into_session) is what
+//! After [`Event::Closed`] or [`Event::Unproven`] nothing happens any more, and [`take_session`](Connection::take_session) is what
 //! the next connection can resume.
 
 mod liveness;
@@ -48,9 +48,13 @@ use super::{Parcel, timing};
 /// The end of a stream (RFC 6120 section 4.4).
 const FOOTER: &[u8] = b"</stream:stream>";
 
-/// Stanzas behind which at the latest an acknowledgement is asked for. Most of the time that happens sooner, when all that waits is
+/// An acknowledgement is asked for after 128 stanzas at the latest. Most of the time that happens sooner, when all that waits is
 /// written.
 const UNREQUESTED: usize = 128;
+
+/// An acknowledgement is asked for after 32 KiB at the latest: a server that reads 3 kB a second (stock ejabberd) then answers
+/// every 11 seconds, and is not taken for dead.
+const UNREQUESTED_BYTES: usize = 32 * 1024;
 
 /// The connection.
 pub(super) struct Connection {
@@ -61,12 +65,18 @@ pub(super) struct Connection {
     state: State,
     /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
     session: Option<Session>,
-    /// Stanzas since an acknowledgement was asked for.
+    /// Stanzas since an acknowledgement was asked for, ...
     unrequested: usize,
+    /// ... and their bytes.
+    unrequested_bytes: usize,
     /// Whether the server is to be asked for an acknowledgement, whatever was sent.
     owes_request: bool,
     /// Whether the server has asked for an acknowledgement.
     owes_ack: bool,
+    /// Where the acknowledgement that went last ends in the output.
+    last_ack: u64,
+    /// Whether the server has ended the stream, and waits for our end of it.
+    owes_end: bool,
     events: VecDeque<Event>,
 }
 
@@ -120,8 +130,11 @@ impl Connection {
             state: State::Opening(Box::new(opening), now + timing::OPENING),
             session,
             unrequested: 0,
+            unrequested_bytes: 0,
             owes_request: false,
             owes_ack: false,
+            last_ack: 0,
+            owes_end: false,
             events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
         };
         connection.say(&first);
@@ -138,14 +151,20 @@ impl Connection {
         matches!(self.state, State::Closed)
     }
 
+    /// Whether the server has ended the stream and waits for our end of it, which [`finish`](Self::finish) writes (RFC 6120
+    /// section 4.4).
+    pub(super) fn owes_end(&self) -> bool {
+        self.owes_end
+    }
+
     /// Whether another stanza should be sent now. If not, others may overtake it while it waits.
     pub(super) fn has_room(&self) -> bool {
         self.output.has_room()
     }
 
-    /// What can be resumed of an open session, or of a connection that is over.
-    pub(super) fn into_session(self) -> Option<Session> {
-        self.session
+    /// What can be resumed of a connection that is over.
+    pub(super) fn take_session(&mut self) -> Option<Session> {
+        self.session.take()
     }
 
     /// Sends a stanza in the session, which must be open. What becomes of its tag is reported.
@@ -169,11 +188,12 @@ impl Connection {
             None => self.output.push_stanza(&bytes, tag, counted),
             Some(session) => {
                 self.output.push_stanza(&bytes, None, counted);
-                session.on_sent(Unacked { bytes, tag });
                 self.unrequested += 1;
+                self.unrequested_bytes += bytes.len();
+                session.on_sent(Unacked { bytes, tag });
             }
         }
-        if self.unrequested >= UNREQUESTED {
+        if self.unrequested >= UNREQUESTED || self.unrequested_bytes >= UNREQUESTED_BYTES {
             self.request_ack();
         }
         Ok(())
@@ -181,7 +201,7 @@ impl Connection {
 
     /// Ends the stream, behind all that was sent. What is waiting can still be written; nothing more is reported.
     pub(super) fn finish(&mut self) {
-        if let Some(session) = self.session.as_mut().filter(|session| session.has_untold()) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.has_unreported()) {
             let ack = session.ack();
             self.write(&ack);
         }
@@ -207,7 +227,7 @@ impl Connection {
         self.close(reason);
     }
 
-    /// What is done when time has passed.
+    /// Gives up a session that does not open, a resumption that does not work, and a server that is silent.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self.state {
             State::Closed => {}
@@ -242,17 +262,12 @@ impl Connection {
 
     /// What is to be written next, some [`BATCH`] of bytes at most.
     pub(super) fn poll_transmit(&mut self) -> &[u8] {
-        if self.output.waiting().len() <= BATCH && self.is_open() {
-            if self.unrequested > 0 || self.owes_request {
+        if self.is_open() {
+            let is_nearly_written = self.output.waiting().len() <= BATCH;
+            if self.owes_request || self.unrequested > 0 && is_nearly_written {
                 self.request_ack();
             }
-            if let Some(session) = &mut self.session
-                && (self.owes_ack || session.wants_to_tell())
-            {
-                self.owes_ack = false;
-                let ack = session.ack();
-                self.write(&ack);
-            }
+            self.acknowledge();
         }
         let waiting = self.output.waiting();
         &waiting[..waiting.len().min(BATCH)]
@@ -284,6 +299,7 @@ impl Connection {
 
     fn on_element(&mut self, now: Instant, meaning: Meaning) {
         if let Meaning::End(error) = meaning {
+            self.owes_end = true;
             return self.close(error.unwrap_or(AccountError::Closed(Step::Session)));
         }
         match &mut self.state {
@@ -292,7 +308,7 @@ impl Connection {
             State::Opening(opening, _) => {
                 let outcome = match meaning {
                     Meaning::Nonza(element) => opening.on_nonza(element.as_deref().and_then(Nonza::read)),
-                    meaning if opening.has_resource() => return self.pass_on(meaning),
+                    meaning if opening.may_get_stanzas() => return self.pass_on(meaning),
                     Meaning::Stanza(stanza) => match *stanza {
                         Stanza::Iq(iq) => opening.on_iq(iq),
                         Stanza::Message(_) | Stanza::Presence(_) => return,
@@ -335,6 +351,7 @@ impl Connection {
         let Some(session) = &self.session else { return };
         for stanza in session.unacked() {
             self.output.push(&stanza.bytes);
+            self.unrequested_bytes += stanza.bytes.len();
         }
         self.unrequested = session.unacked().len();
         self.state = State::Open { proof: Some(now + timing::PROOF) };
@@ -383,7 +400,18 @@ impl Connection {
         if self.session.is_some() {
             self.write(&R);
         }
-        (self.unrequested, self.owes_request) = (0, false);
+        (self.unrequested, self.unrequested_bytes, self.owes_request) = (0, 0, false);
+    }
+
+    /// Acknowledges what has come, where that is due. Before the last acknowledgement is written there is no other, however often
+    /// the server asks.
+    fn acknowledge(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        if self.output.is_handed_on(self.last_ack) && (self.owes_ack || session.owes_report()) {
+            let ack = session.ack();
+            self.write(&ack);
+            (self.owes_ack, self.last_ack) = (false, self.output.end());
+        }
     }
 
     fn say(&mut self, request: &Request) {

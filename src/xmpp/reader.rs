@@ -81,7 +81,8 @@ fn read_whole(written: &[u8]) -> Meaning {
     match stanza(written) {
         Some(stanza) => Meaning::Stanza(Box::new(stanza)),
         None if is_stanza(written) => Meaning::Skipped,
-        None => Meaning::Nonza(parse(written).map(Box::new)),
+        None if is_cheap(written) => Meaning::Nonza(parse(written).map(Box::new)),
+        None => Meaning::Nonza(None),
     }
 }
 
@@ -99,9 +100,13 @@ fn is_element(written: &[u8]) -> bool {
 /// the rest.
 pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
     let written = &*with_line_feeds(written);
-    let is_cheap = memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES;
-    let whole = if is_cheap { parse(written) } else { None };
+    let whole = if is_cheap(written) { parse(written) } else { None };
     whole.or_else(|| head::stanza(written)).map(with_plain_id)
+}
+
+/// Whether it takes little memory to read it as a whole.
+fn is_cheap(written: &[u8]) -> bool {
+    memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES
 }
 
 /// With line feeds for other ends of lines (XML 1.0 section 2.11). The library reads no carriage return.

@@ -1,4 +1,4 @@
-//! Wire of an account: the connection's bytes between its socket and the pure [`Connection`].
+//! Wire of an account: carries bytes between its socket and the pure [`Connection`].
 //!
 //! It is owned and polled by the account's task. What is sent in one go is written in one go.
 
@@ -8,13 +8,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncBufRead as _, AsyncWrite as _, AsyncWriteExt as _};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::backlog::Gauge;
-use super::connection::{Connection, Event};
+use super::connection::{Connection, Event, Session};
 use super::error::{AccountError, Step};
 use super::login::Io;
 use super::timing;
+
+/// After a fault in writing, what the server has said before is read in 16 reads at most, some 128 KiB: a stream error that says
+/// why is among the last things that it says, but whoever says more than that is not worth listening to.
+const LAST_READS: usize = 16;
 
 /// A connection with its socket.
 pub(super) struct Wire {
@@ -53,9 +57,14 @@ impl Wire {
         &mut self.connection
     }
 
-    /// Lets go of the socket.
-    pub(super) fn into_connection(self) -> Connection {
-        self.connection
+    /// Lets go of a connection that is over: what can be resumed of it. A server that has ended the stream gets our end of it,
+    /// behind the account's back.
+    pub(super) fn leave(mut self) -> Option<Session> {
+        let session = self.connection.take_session();
+        if self.connection.owes_end() {
+            tokio::spawn(timeout(timing::LOGOUT, self.close()));
+        }
+        session
     }
 
     /// Writes what there is, and waits for the next thing to happen. Cancel-safe.
@@ -68,7 +77,11 @@ impl Wire {
             let written = self.poll_write_out(cx);
             if let Poll::Ready(Err(error)) = &written {
                 // What the server has said before may tell why.
-                while !self.connection.is_closed() && self.poll_read(cx).is_ready() {}
+                for _ in 0..LAST_READS {
+                    if self.connection.is_closed() || self.poll_read(cx).is_pending() {
+                        break;
+                    }
+                }
                 self.connection.handle_end(now(), AccountError::io(Step::Session, error));
             }
             if wanted.events
@@ -112,7 +125,7 @@ impl Wire {
         }
     }
 
-    /// Takes in what has come.
+    /// Takes in what has come. What is overdue is done as well, however much comes.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let length = match ready!(Pin::new(&mut self.io).poll_fill_buf(cx)) {
             Ok([]) => {
@@ -129,6 +142,10 @@ impl Wire {
             }
         };
         Pin::new(&mut self.io).consume(length);
+        let now = now();
+        if self.connection.poll_timeout().is_some_and(|at| at <= now) {
+            self.connection.handle_timeout(now);
+        }
         Poll::Ready(())
     }
 
@@ -147,18 +164,25 @@ impl Wire {
         Poll::Ready(())
     }
 
-    /// Writes what there is, and the end of the stream.
-    pub(super) async fn close(mut self) {
-        self.connection.finish();
-        loop {
-            let batch = self.connection.poll_transmit();
-            let length = batch.len();
-            if length == 0 || self.io.write_all(batch).await.is_err() {
-                break;
+    /// Writes what there is and the end of the stream, and waits for the server's end of it. What comes meanwhile is read and
+    /// dropped: a socket that is closed before that is reset, and what was written may not arrive.
+    pub(super) async fn close(self) {
+        let Self { io, mut connection, .. } = self;
+        let (mut incoming, mut outgoing) = tokio::io::split(io);
+        connection.finish();
+        let write = async {
+            loop {
+                let batch = connection.poll_transmit();
+                let length = batch.len();
+                if length == 0 || outgoing.write_all(batch).await.is_err() {
+                    break;
+                }
+                connection.handle_written(length);
             }
-            self.connection.handle_written(length);
-        }
-        let _ = self.io.shutdown().await;
+            outgoing.shutdown().await
+        };
+        let mut nowhere = tokio::io::sink();
+        let _ = tokio::join!(write, tokio::io::copy(&mut incoming, &mut nowhere));
     }
 }
 

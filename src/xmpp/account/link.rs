@@ -1,4 +1,4 @@
-//! Link of an account: the attempt to log in that is under way, or the connection that came of it.
+//! Link of an account to its server: the attempt to log in that is under way, or the connection that came of it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,9 +70,9 @@ impl Link {
         }
     }
 
-    /// The connection, if stanzas can be sent on it.
+    /// The connection, if stanzas can be sent on it. One that is over may still have events that nobody has seen.
     pub(super) fn open_connection(&mut self) -> Option<&mut Connection> {
-        if self.is_up() { self.connection() } else { None }
+        if self.is_up() { self.connection().filter(|connection| connection.is_open()) } else { None }
     }
 
     /// Lets the connection go.

@@ -1,4 +1,4 @@
-//! Liveness of a connection: a server that is silent is asked for a sign of life, and then given up. Pure.
+//! Liveness: a server that falls silent is asked for a sign of life, and then given up. Pure.
 
 use std::time::Instant;
 
@@ -17,13 +17,13 @@ pub(super) enum Silence {
 #[derive(Debug)]
 pub(super) struct Liveness {
     heard: Instant,
-    /// Whether it was asked for a sign of life since.
-    was_asked: bool,
+    /// When it was asked for a sign of life since. That may be late: nobody looks while events wait to be taken.
+    asked: Option<Instant>,
 }
 
 impl Liveness {
     pub(super) fn new(now: Instant) -> Self {
-        Self { heard: now, was_asked: false }
+        Self { heard: now, asked: None }
     }
 
     /// The server has sent something.
@@ -33,8 +33,7 @@ impl Liveness {
 
     /// When [`on_timeout`](Self::on_timeout) is due.
     pub(super) fn timeout(&self) -> Instant {
-        let response = if self.was_asked { timing::RESPONSE } else { Default::default() };
-        self.heard + timing::SILENCE + response
+        self.asked.map_or(self.heard + timing::SILENCE, |asked| asked + timing::RESPONSE)
     }
 
     /// What the silence up to now means, if anything.
@@ -42,7 +41,7 @@ impl Liveness {
         if now < self.timeout() {
             return None;
         }
-        let was_asked = std::mem::replace(&mut self.was_asked, true);
+        let was_asked = self.asked.replace(now).is_some();
         Some(if was_asked { Silence::Dead } else { Silence::Ask })
     }
 }
@@ -60,6 +59,16 @@ mod tests {
         assert_eq!(liveness.on_timeout(start + timing::SILENCE), None);
         assert_eq!(liveness.timeout(), start + timing::SILENCE + timing::RESPONSE);
         assert_eq!(liveness.on_timeout(liveness.timeout()), Some(Silence::Dead));
+    }
+
+    #[test]
+    fn a_silence_that_is_noticed_late_is_asked_about_before_it_is_given_up() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(start);
+        let late = start + timing::SILENCE + 2 * timing::RESPONSE;
+        assert_eq!(liveness.on_timeout(late), Some(Silence::Ask));
+        assert_eq!(liveness.on_timeout(late), None);
+        assert_eq!(liveness.timeout(), late + timing::RESPONSE);
     }
 
     #[test]

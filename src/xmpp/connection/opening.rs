@@ -1,4 +1,4 @@
-//! Opening of a session on a stream that is logged in: resumption, or else a resource, and then counting. Pure.
+//! Opens a session on a stream that is logged in: resumption, or else a resource, and then counting. Pure.
 //!
 //! ```text
 //!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
@@ -96,8 +96,8 @@ impl Opening {
         Request::Bind(Box::new(Iq::Set { from: None, to: None, id: self.id.clone(), payload }))
     }
 
-    /// Whether stanzas that come now are anybody's. As long as there is no resource, none can be.
-    pub(super) fn has_resource(&self) -> bool {
+    /// Whether stanzas that come now may be for us. While a resource is being bound, none can be.
+    pub(super) fn may_get_stanzas(&self) -> bool {
         !matches!(self.step, Step::Binding)
     }
 
@@ -129,9 +129,9 @@ impl Opening {
         match (bound_as(iq), self.counting) {
             (None, _) => Outcome::Nonsense,
             (Some(jid), Counting::No) => Outcome::Begun { jid, session: None },
-            (Some(jid), counting) => {
+            (Some(jid), Counting::OneConnection | Counting::Resumable) => {
                 self.step = Step::Enabling(jid);
-                Outcome::Say(Request::Enable(sm::enable(counting == Counting::Resumable)))
+                Outcome::Say(Request::Enable(sm::enable()))
             }
         }
     }

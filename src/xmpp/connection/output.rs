@@ -1,4 +1,4 @@
-//! Output of a connection: bytes that wait for the socket, and what becomes known when they are written. Pure.
+//! Bytes that wait for the socket, and what becomes known when they are written. Pure.
 
 use std::collections::VecDeque;
 
@@ -10,18 +10,17 @@ use crate::xmpp::backlog::Counted;
 const ROOM: usize = 256 * 1024;
 
 /// What is to be written, in order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Output {
     bytes: BytesMut,
     /// Bytes that the layers below were ever given.
     handed_on: u64,
-    /// What depends on bytes that are not written yet, in order.
-    dependents: VecDeque<Dependent>,
+    /// Stanzas of which the last byte is not written yet, in order.
+    unwritten: VecDeque<Unwritten>,
 }
 
-/// What becomes known when the bytes up to here are written.
-#[derive(Debug)]
-struct Dependent {
+/// A stanza that is written when the bytes up to its end are.
+struct Unwritten {
     /// Where they end in all that was ever to be written.
     end: u64,
     tag: Option<u64>,
@@ -43,9 +42,19 @@ impl Output {
     pub(super) fn push_stanza(&mut self, bytes: &[u8], tag: Option<u64>, counted: Option<Counted>) {
         self.push(bytes);
         if tag.is_some() || counted.is_some() {
-            let end = self.handed_on + self.bytes.len() as u64;
-            self.dependents.push_back(Dependent { end, tag, _counted: counted });
+            let end = self.end();
+            self.unwritten.push_back(Unwritten { end, tag, _counted: counted });
         }
+    }
+
+    /// Where the end of all that was ever pushed is.
+    pub(super) fn end(&self) -> u64 {
+        self.handed_on + self.bytes.len() as u64
+    }
+
+    /// Whether the layers below were given everything up to there.
+    pub(super) fn is_handed_on(&self, end: u64) -> bool {
+        end <= self.handed_on
     }
 
     /// All that the layers below were not given yet.
@@ -61,14 +70,14 @@ impl Output {
 
     /// All that the layers below were given is written: the tags of the stanzas that are complete with that.
     pub(super) fn on_flushed(&mut self) -> impl Iterator<Item = u64> {
-        let written = self.dependents.partition_point(|dependent| dependent.end <= self.handed_on);
-        self.dependents.drain(..written).filter_map(|dependent| dependent.tag)
+        let written = self.unwritten.partition_point(|stanza| stanza.end <= self.handed_on);
+        self.unwritten.drain(..written).filter_map(|stanza| stanza.tag)
     }
 
     /// Nothing more will be written: the tags of the stanzas that are not.
     pub(super) fn clear(&mut self) -> impl Iterator<Item = u64> {
         self.bytes.clear();
-        self.dependents.drain(..).filter_map(|dependent| dependent.tag)
+        self.unwritten.drain(..).filter_map(|stanza| stanza.tag)
     }
 }
 

@@ -66,9 +66,9 @@ fn resumption_id(enabled: &Element) -> Option<String> {
     enabled.attr("id").filter(|_| can_resume).map(ToOwned::to_owned)
 }
 
-/// The request to count from now on, for a session that can be resumed or not.
-pub(super) fn enable(resumable: bool) -> Enable {
-    Enable { max: None, resume: resumable }
+/// The request to count from now on, as every client words it: whether a session will be resumed is another question.
+pub(super) fn enable() -> Enable {
+    Enable { max: None, resume: true }
 }
 
 /// A stanza of ours that the server has not acknowledged.
@@ -91,8 +91,8 @@ pub(in crate::xmpp) struct Session {
     id: Option<String>,
     /// Stanzas of the server that were handled, modulo 2³².
     handled: u32,
-    /// How many of these it has not been told about.
-    untold: u32,
+    /// How many of these it was not told about.
+    unreported: u32,
     /// Stanzas of ours that the server has acknowledged, modulo 2³².
     acked: u32,
     unacked: VecDeque<Unacked>,
@@ -101,7 +101,7 @@ pub(in crate::xmpp) struct Session {
 impl Session {
     /// One that begins with `<enabled/>`, which gave it this id to resume it by.
     pub(super) fn new(jid: FullJid, id: Option<String>) -> Self {
-        Self { jid, id, handled: 0, untold: 0, acked: 0, unacked: VecDeque::new() }
+        Self { jid, id, handled: 0, unreported: 0, acked: 0, unacked: VecDeque::new() }
     }
 
     pub(super) fn jid(&self) -> &FullJid {
@@ -111,22 +111,22 @@ impl Session {
     /// A stanza has come, whatever it says.
     pub(super) fn on_received(&mut self) {
         self.handled = self.handled.wrapping_add(1);
-        self.untold = self.untold.saturating_add(1);
+        self.unreported = self.unreported.saturating_add(1);
     }
 
     /// Whether so many stanzas have come that the server is to be told unasked.
-    pub(super) fn wants_to_tell(&self) -> bool {
-        self.untold >= UNASKED
+    pub(super) fn owes_report(&self) -> bool {
+        self.unreported >= UNASKED
     }
 
     /// Whether the server does not know of all stanzas that they have come.
-    pub(super) fn has_untold(&self) -> bool {
-        self.untold > 0
+    pub(super) fn has_unreported(&self) -> bool {
+        self.unreported > 0
     }
 
     /// Our acknowledgement.
     pub(super) fn ack(&mut self) -> A {
-        self.untold = 0;
+        self.unreported = 0;
         A { h: self.handled }
     }
 
@@ -265,14 +265,14 @@ mod tests {
     #[test]
     fn a_server_that_never_asks_is_told_in_the_end() {
         let mut session = session();
-        assert!(!session.has_untold());
+        assert!(!session.has_unreported());
         (0..UNASKED).for_each(|n| {
-            assert!(!session.wants_to_tell(), "{n}");
+            assert!(!session.owes_report(), "{n}");
             session.on_received();
         });
-        assert!(session.wants_to_tell());
+        assert!(session.owes_report());
         assert_eq!(session.ack(), A { h: UNASKED });
-        assert!(!session.wants_to_tell() && !session.has_untold());
+        assert!(!session.owes_report() && !session.has_unreported());
     }
 
     #[test]

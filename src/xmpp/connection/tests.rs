@@ -55,7 +55,7 @@ impl Client {
     /// The next connection, which resumes the session of this one.
     fn reconnect(mut self) -> Self {
         self.end(AccountError::Closed(Step::Session));
-        Self::start(Counting::Resumable, self.connection.into_session())
+        Self::start(Counting::Resumable, self.connection.take_session())
     }
 
     fn hear(&mut self, text: &str) {
@@ -67,8 +67,11 @@ impl Client {
     }
 
     fn send(&mut self, tag: u64) {
-        let bytes = Bytes::from(format!("<message id='{tag}'/>"));
-        let stanza = Outgoing { parcel: Parcel::Written(bytes), tag: Some(tag), counted: None };
+        self.send_text(tag, format!("<message id='{tag}'/>"));
+    }
+
+    fn send_text(&mut self, tag: u64, text: String) {
+        let stanza = Outgoing { parcel: Parcel::Written(Bytes::from(text)), tag: Some(tag), counted: None };
         self.connection.send(stanza).unwrap();
     }
 
@@ -139,15 +142,12 @@ fn without_counting_a_resource_is_all_that_a_session_needs() {
 
 #[test]
 fn counting_begins_behind_the_resource() {
-    for (counting, request) in [
-        (Counting::Resumable, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"),
-        (Counting::OneConnection, "<enable xmlns='urn:xmpp:sm:3' resume='false'/>"),
-    ] {
+    for counting in [Counting::Resumable, Counting::OneConnection] {
         let mut client = Client::start(counting, None);
         client.said();
         client.hear(BOUND);
         assert!(client.news().is_empty());
-        assert_eq!(client.said(), request);
+        assert_eq!(client.said(), "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
         client.hear(ENABLED);
         assert_eq!(client.news(), ["online"]);
     }
@@ -190,6 +190,41 @@ fn stanzas_are_nobodys_until_there_is_a_resource_and_count_only_when_counting_ha
     client.hear(R);
     assert!(client.news().is_empty());
     assert!(client.said().ends_with(&a(0)));
+}
+
+#[test]
+fn a_request_is_answered_however_much_waits_and_once_until_the_answer_is_written() {
+    let mut client = Client::open(Counting::Resumable);
+    (0..2).for_each(|tag| client.send_text(tag, format!("<message>{}</message>", "x".repeat(2 * BATCH))));
+    for _ in 0..3 {
+        client.hear(R);
+        assert!(client.news().is_empty());
+        client.connection.poll_transmit();
+    }
+    let said = client.said();
+    assert_eq!(said.matches(&a(0)).count(), 2, "one at once, and one for those who asked since");
+}
+
+#[test]
+fn a_server_that_reads_slowly_is_asked_now_and_then_what_it_has_read() {
+    let mut client = Client::open(Counting::Resumable);
+    let stanza = format!("<message>{}</message>", "x".repeat(UNREQUESTED_BYTES / 4));
+    (0..8).for_each(|tag| client.send_text(tag, stanza.clone()));
+    let said = client.said();
+    let between: Vec<usize> = said.split(R).map(|part| part.matches("<message>").count()).collect();
+    assert_eq!(between, [4, 4, 0]);
+}
+
+#[test]
+fn only_a_server_that_has_ended_the_stream_waits_for_our_end_of_it() {
+    for (last, owes) in [("</stream:stream>", true), (CONFLICT, true), ("<unheard-of xmlns='x'/>", false)] {
+        let mut client = Client::open(Counting::Resumable);
+        client.hear(last);
+        assert!(client.news().last().is_some_and(|news| news.starts_with("closed")), "{last}");
+        assert_eq!(client.connection.owes_end(), owes, "{last}");
+        client.connection.finish();
+        assert_eq!(client.said(), "</stream:stream>");
+    }
 }
 
 #[test]
@@ -296,7 +331,7 @@ fn an_element_that_nobody_knows_ends_a_session_that_counts_and_no_other() {
         client.send(1);
         client.hear(unknown);
         assert_eq!(client.news(), ["lost 1", NONSENSE], "{unknown}");
-        assert!(client.connection.into_session().is_none(), "it would come again");
+        assert!(client.connection.take_session().is_none(), "it would come again");
 
         let mut client = Client::open(Counting::No);
         client.hear(unknown);
@@ -383,19 +418,19 @@ fn a_server_that_takes_resumption_back_or_does_not_answer_it_gets_a_new_session(
     };
     let mut broken = client();
     broken.end(AccountError::Closed(Step::Session));
-    let mut next = Client::start(Counting::No, broken.connection.into_session());
+    let mut next = Client::start(Counting::No, broken.connection.take_session());
     assert_eq!(next.news(), ["lost 1"]);
     assert!(next.said().starts_with("<iq "));
 
     let mut silent = client().reconnect();
     silent.pass(timing::OPENING);
     assert_eq!(silent.news(), ["lost 1", "closed: TimedOut(Session)"]);
-    assert!(silent.connection.into_session().is_none());
+    assert!(silent.connection.take_session().is_none());
 
     let mut wrong = client().reconnect();
     wrong.hear(&resumed(2));
     assert_eq!(wrong.news(), ["lost 1", NONSENSE]);
-    assert!(wrong.connection.into_session().is_none());
+    assert!(wrong.connection.take_session().is_none());
 }
 
 #[test]
@@ -412,7 +447,7 @@ fn a_session_that_cannot_be_resumed_ends_with_its_connection() {
         client.send(1);
         client.end(AccountError::Closed(Step::Session));
         assert_eq!(client.news(), ["lost 1", CLOSED]);
-        assert!(client.connection.into_session().is_none());
+        assert!(client.connection.take_session().is_none());
     }
 }
 
@@ -429,7 +464,7 @@ fn a_resumed_session_that_does_not_work_is_given_up() {
     assert_eq!(client.news(), ["message"], "neither of which proves that the server reads");
     client.pass(timing::PROOF);
     assert_eq!(client.news(), ["lost 1", "unproven"]);
-    assert!(client.connection.into_session().is_none());
+    assert!(client.connection.take_session().is_none());
 }
 
 #[test]
@@ -456,7 +491,7 @@ fn a_stream_error_ends_the_session_and_the_end_of_a_stream_does_not() {
         client.hear(end);
         client.end(AccountError::Closed(Step::Session));
         assert_eq!(client.news(), [reason], "{end}");
-        assert_eq!(client.connection.into_session().is_some(), is_resumable, "{end}");
+        assert_eq!(client.connection.take_session().is_some(), is_resumable, "{end}");
     }
     let mut client = Client::open(Counting::No);
     client.hear(&format!("<message>{CONFLICT}</message>{CONFLICT}"));
@@ -480,7 +515,7 @@ fn an_element_without_end_is_too_much_and_so_is_its_session() {
         let much = "x".repeat(1 << 20);
         (0..17).for_each(|_| client.hear(&much));
         assert_eq!(client.news(), ["message", "closed: TooMuch(Session)"]);
-        assert!(client.connection.into_session().is_none());
+        assert!(client.connection.take_session().is_none());
     }
 }
 
@@ -509,7 +544,7 @@ fn a_silent_server_is_asked_as_fits_the_session_and_then_left() {
     assert_eq!(client.said(), R);
     client.pass(timing::RESPONSE);
     assert_eq!(client.news(), ["closed: TimedOut(Session)"]);
-    assert!(client.connection.into_session().is_some(), "what is behind it may come back");
+    assert!(client.connection.take_session().is_some(), "what is behind it may come back");
 
     let mut client = Client::open(Counting::No);
     client.pass(timing::SILENCE);
