@@ -34,7 +34,7 @@ use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::probe::{Probes, answered};
 use super::reports::Reports;
-use super::wire::{Turn, Wanted, Wire, now};
+use super::wire::{Happened, Wanted, Wire, now};
 use super::{AccountEvent, AccountStatus, Parcel, StreamManagement, manners, timing};
 use crate::config::{AccountConfig, Credential};
 use link::{Link, Progress};
@@ -183,7 +183,7 @@ impl Account {
             let congested = mailbox.reports.is_congested();
             let wanted = Wanted {
                 events: !congested,
-                room: self.link.open_connection().is_some() && self.outbox.has_due(now()),
+                writable: self.link.open_connection().is_some() && self.outbox.has_due(now()),
                 relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
             tokio::select! {
@@ -198,8 +198,8 @@ impl Account {
                             return End::Failed(error);
                         }
                     }
-                    Progress::Turn(Turn::Room) => {}
-                    Progress::Turn(Turn::Event(event)) => self.on_events(event, &mut mailbox.reports),
+                    Progress::Happened(Happened::Writable) => {}
+                    Progress::Happened(Happened::Event(event)) => self.on_events(event, &mut mailbox.reports),
                 },
                 listening = mailbox.reports.drain(), if congested => {
                     if !listening {
@@ -250,8 +250,9 @@ impl Account {
     async fn say_goodbye(&mut self) {
         self.hand_over();
         while self.outbox.has_due(now()) {
-            let wanted = Wanted { events: true, room: true, relief: None };
-            if let Progress::Attempted(_) | Progress::Turn(Turn::Event(Event::Closed(_) | Event::Unproven)) =
+            let wanted = Wanted { events: true, writable: true, relief: None };
+            if let Progress::Attempted(_)
+            | Progress::Happened(Happened::Event(Event::Closed(_) | Event::Unproven)) =
                 self.link.progress(wanted).await
             {
                 return;

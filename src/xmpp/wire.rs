@@ -36,16 +36,16 @@ pub(super) struct Wanted<'a> {
     /// What happens. If not, nothing is read, and what there is to write is written all the same.
     pub(super) events: bool,
     /// That everything is written.
-    pub(super) room: bool,
+    pub(super) writable: bool,
     /// That this backlog is short.
     pub(super) relief: Option<&'a Gauge>,
 }
 
 /// What happened.
-pub(super) enum Turn {
+pub(super) enum Happened {
     Event(Event),
     /// What was wanted: everything is written, or the backlog is short.
-    Room,
+    Writable,
 }
 
 impl Wire {
@@ -68,11 +68,11 @@ impl Wire {
     }
 
     /// Writes what there is, and waits for the next thing to happen. Cancel-safe.
-    pub(super) async fn next(&mut self, wanted: Wanted<'_>) -> Turn {
+    pub(super) async fn next(&mut self, wanted: Wanted<'_>) -> Happened {
         std::future::poll_fn(|cx| self.poll_next(cx, wanted)).await
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, wanted: Wanted<'_>) -> Poll<Turn> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, wanted: Wanted<'_>) -> Poll<Happened> {
         loop {
             let written = self.poll_write_out(cx);
             if let Poll::Ready(Err(error)) = &written {
@@ -87,15 +87,15 @@ impl Wire {
             if wanted.events
                 && let Some(event) = self.connection.poll_event(now())
             {
-                return Poll::Ready(Turn::Event(event));
+                return Poll::Ready(Happened::Event(event));
             }
             let is_written = matches!(written, Poll::Ready(Ok(())));
             if is_written && !self.connection.poll_transmit().is_empty() {
                 // What has come is to be answered before anything is waited for.
                 continue;
             }
-            if wanted.room && is_written || wanted.relief.is_some_and(Gauge::is_short) {
-                return Poll::Ready(Turn::Room);
+            if wanted.writable && is_written || wanted.relief.is_some_and(Gauge::is_short) {
+                return Poll::Ready(Happened::Writable);
             }
             if !wanted.events || self.poll_read(cx).is_pending() && self.poll_alarm(cx).is_pending() {
                 return Poll::Pending;

@@ -11,7 +11,7 @@ use crate::xmpp::connector::Connector;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::AccountError;
 use crate::xmpp::login::LoggedIn;
-use crate::xmpp::wire::{Turn, Wanted, Wire};
+use crate::xmpp::wire::{Happened, Wanted, Wire};
 
 type Attempt = Pin<Box<dyn Future<Output = Result<LoggedIn, AccountError>> + Send>>;
 
@@ -28,7 +28,7 @@ pub(super) enum Link {
 /// What became of the link.
 pub(super) enum Progress {
     Attempted(Result<LoggedIn, AccountError>),
-    Turn(Turn),
+    Happened(Happened),
 }
 
 impl Link {
@@ -87,7 +87,7 @@ impl Link {
     pub(super) async fn progress(&mut self, wanted: Wanted<'_>) -> Progress {
         match self {
             Self::Attempting(attempt) => Progress::Attempted(attempt.await),
-            Self::Connected { wire, .. } => Progress::Turn(wire.next(wanted).await),
+            Self::Connected { wire, .. } => Progress::Happened(wire.next(wanted).await),
             Self::Idle => std::future::pending().await,
         }
     }
