@@ -1,4 +1,4 @@
-//! The bridge's side: a stream becomes a connection to Tor's ORPort or to an allowed target.
+//! Bridge: a stream becomes a connection to Tor's ORPort or to an allowed target.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! The user's side: a bridge line and a TCP connection become a stream.
+//! Client: a bridge line and a TCP connection of an application become a stream.
 
 mod lease;
 mod log_once;

@@ -8,56 +8,50 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `account` | one login: the task, and its states |
-//! | `flight` | which stanzas are acknowledged, which are lost |
-//! | `connector`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to an authenticated stream |
-//! | `binding` | from there to a resource, without XEP-0198 |
-//! | `line`, `stand_ins` | what the library sees of a connection, and why it ended |
+//! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a stream that is logged in, step by step |
+//! | `intake`, `meter` | what the library reads of a server before that, bounded, and why it ended |
+//! | `connection` | an established stream, pure: sessions, stream management (XEP-0198), liveness |
+//! | `wire` | its bytes between there and the socket |
 //! | `records` | TLS records that servers can read without a rest |
-//! | `plain` | a connection without XEP-0198 |
 //! | `probe` | how a server is asked for a sign of life |
 //! | [`swift`] | the stanzas that there are many of |
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `head` | what they mean, also when they cannot be read as a whole |
-//! | `meter` | how much a server may say before a login |
 //! | `outbox` | what waits to be handed over |
 //! | `courtesies`, `courtesy_window` | answers to strangers, which make nobody else wait |
 //! | `backlog` | how much is not written yet |
 //! | `reports` | events and status, without ever blocking the account |
-//! | `retire` | how a stanza stream ends without a panic |
 //! | `backoff`, `timing` | how long to wait, and for what |
 //! | [`manners`] | answers to requests that nobody claims |
 
 mod account;
 mod backlog;
 mod backoff;
-mod binding;
+mod connection;
 mod connector;
 mod courtesies;
 mod courtesy_window;
 mod dialer;
 mod error;
-mod flight;
 pub mod framer;
 mod head;
-mod line;
+mod intake;
 mod login;
 pub mod manners;
 mod meter;
 mod outbox;
-mod plain;
 mod probe;
 pub mod reader;
 mod records;
 mod reports;
-mod retire;
 mod sasl;
 mod scanner;
 mod socket;
-mod stand_ins;
 mod start_tag;
 pub mod swift;
 mod timing;
 mod tls;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +69,7 @@ pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
 use self::outbox::Outgoing;
 use self::reports::Reports;
+pub use self::socket::Socket;
 use self::swift::Swift;
 use crate::config::{AccountConfig, Limits};
 pub use crate::protocol::AccountId;
@@ -283,8 +278,7 @@ impl AccountPool {
         backlog.unwrap_or_default()
     }
 
-    /// What was handed to the account and is not written yet; nothing for one that does not exist. With XEP-0198, what
-    /// the XML library's stream has taken, some 100 stanzas, is left out.
+    /// What was handed to the account and is not written yet; nothing for one that does not exist.
     pub fn backlog(&self, id: AccountId) -> Backlog {
         self.accounts().open.get(&id).map(|handle| handle.gauge.backlog()).unwrap_or_default()
     }

@@ -1,19 +1,19 @@
-//! An account against a server that does exactly what the test wants: what is acknowledged, what is lost, what is
+//! An account against a server that does exactly what the test wants, on virtual time: what is acknowledged, what is lost, what is
 //! final.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[allow(dead_code, reason = "other tests use more of it")]
 mod mock;
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Backlog, Dialer, Parcel, Step,
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Backlog, Parcel, Step,
     StreamManagement, manners,
 };
 use mock::{MockServer, PATIENCE};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -27,22 +27,6 @@ use xmpp_parsers::{jid::Jid, presence, sasl, sm};
 /// Longer than the longest first delay of the back-off.
 const NO_RETRY: Duration = Duration::from_millis(1500);
 
-static WORKER_PANICKED: AtomicBool = AtomicBool::new(false);
-
-/// Remembers panics of workers that nobody joins.
-fn watch_for_panics() {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.location().is_some_and(|location| location.file().contains("tokio-xmpp")) {
-                WORKER_PANICKED.store(true, Ordering::SeqCst);
-            }
-            previous(info);
-        }));
-    });
-}
-
 struct Client {
     pool: AccountPool,
     events: mpsc::Receiver<(AccountId, AccountEvent)>,
@@ -50,13 +34,12 @@ struct Client {
 }
 
 impl Client {
-    fn open(config: hexchat_pt::config::AccountConfig) -> Self {
-        Self::open_with(config, StreamManagement::Wanted)
+    fn open(server: &MockServer) -> Self {
+        Self::open_with(server, server.anonymous(), StreamManagement::Wanted)
     }
 
-    fn open_with(config: hexchat_pt::config::AccountConfig, management: StreamManagement) -> Self {
-        watch_for_panics();
-        let (pool, events) = AccountPool::new(Dialer::direct());
+    fn open_with(server: &MockServer, config: AccountConfig, management: StreamManagement) -> Self {
+        let (pool, events) = AccountPool::new(server.dialer());
         let id = pool.open(config, management);
         Self { pool, events, id }
     }
@@ -100,21 +83,15 @@ impl Client {
     }
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        assert!(!WORKER_PANICKED.load(Ordering::SeqCst), "a worker of the XMPP library panicked");
-    }
-}
-
 fn message(text: &str) -> Stanza {
     let to: Jid = "bob@mock.example/there".parse().unwrap();
     Message::new(Some(to)).with_body(Lang::default(), text.to_owned()).into()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_login_sends_presence_and_is_acknowledged_stanza_by_stanza() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     client.send(1);
     let mut peer = server.session(true).await;
     assert!(!client.online().await);
@@ -127,10 +104,10 @@ async fn a_login_sends_presence_and_is_acknowledged_stanza_by_stanza() {
     assert_eq!(client.fate().await, Ok(2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stanza_without_end_breaks_the_connection_and_its_session() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     let flood = async {
@@ -146,10 +123,10 @@ async fn a_stanza_without_end_breaks_the_connection_and_its_session() {
     assert!(!client.online().await, "a new session");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_stanzas_are_not_too_much() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     for n in 0..100 {
@@ -160,11 +137,11 @@ async fn many_stanzas_are_not_too_much() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_talks_without_end_before_the_login_is_left() {
     use tokio::io::AsyncWriteExt as _;
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut socket = server.connection_within(PATIENCE).await.unwrap();
     let header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' id='1' from='mock.example'><stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>";
     let flood = tokio::spawn(async move {
@@ -182,10 +159,10 @@ async fn a_server_that_talks_without_end_before_the_login_is_left() {
     flood.await.unwrap().unwrap_err();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_in_flight_is_lost_with_the_session_and_what_was_queued_is_not() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     (1..=3).for_each(|tag| client.send(tag));
@@ -211,10 +188,10 @@ async fn what_was_in_flight_is_lost_with_the_session_and_what_was_queued_is_not(
     assert_eq!(client.fate().await, Ok(4));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refusal_to_resume_that_counts_nothing_begins_a_new_session() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     client.send(1);
@@ -226,21 +203,19 @@ async fn a_refusal_to_resume_that_counts_nothing_begins_a_new_session() {
     let mut peer = server.log_in(true).await;
     assert!(matches!(peer.next().await, XmppStreamElement::SM(sm::Nonza::Resume(_))));
     peer.send_sm(sm::Nonza::Failed(sm::Failed { h: None, error: None })).await;
-    let _peer = server.session(true).await;
+    peer.open().await;
     assert_eq!(client.fate().await, Err(1));
     assert!(!client.online().await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_that_offers_acknowledgements_and_refuses_them_is_used_without() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.log_in(true).await;
     peer.bind().await;
     assert!(matches!(peer.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
     peer.send_sm(sm::Nonza::Failed(sm::Failed { h: None, error: None })).await;
-    let mut peer = server.log_in(true).await;
-    peer.bind().await;
     assert!(!client.online().await);
     client.send(1);
     assert_eq!(client.fate().await, Ok(1));
@@ -248,10 +223,10 @@ async fn a_server_that_offers_acknowledgements_and_refuses_them_is_used_without(
     assert_eq!(peer.text().await, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_countable_refusal_of_acknowledgements_does_not_lose_everything() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.log_in(true).await;
     peer.bind().await;
     assert!(matches!(peer.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
@@ -261,10 +236,10 @@ async fn a_countable_refusal_of_acknowledgements_does_not_lose_everything() {
     assert_eq!(client.fate().await, Ok(1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_resumed_session_loses_nothing() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     (1..=3).for_each(|tag| client.send(tag));
@@ -291,10 +266,10 @@ async fn a_resumed_session_loses_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_resumed_session_that_does_not_work_is_replaced_and_not_resumed_again() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     client.send(1);
@@ -316,16 +291,16 @@ async fn a_resumed_session_that_does_not_work_is_replaced_and_not_resumed_again(
     peer.presence().await;
     peer.text().await;
     drop(peer);
-    client.suspended().await;
     assert_eq!(client.fate().await, Err(2));
+    client.suspended().await;
     let _peer = server.session(true).await;
     assert!(!client.online().await, "a new session at once");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_stream_management_written_is_acknowledged() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(false).await;
     client.online().await;
     (1..=2).for_each(|tag| client.send(tag));
@@ -334,11 +309,11 @@ async fn without_stream_management_written_is_acknowledged() {
     assert_eq!((peer.text().await, peer.text().await), ("1".into(), "2".into()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_server_does_not_read_is_not_acknowledged_and_is_lost_with_the_connection() {
     const COUNT: u64 = 400;
-    let server = MockServer::start().await;
-    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
     let peer = server.session(false).await;
     client.online().await;
     let much = "x".repeat(64 * 1024);
@@ -368,11 +343,63 @@ async fn what_a_server_does_not_read_is_not_acknowledged_and_is_lost_with_the_co
     assert!(acked.iter().chain(&lost).copied().eq(1..=acked.len() as u64 + lost.len() as u64));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn each_stanza_has_one_fate_though_its_connection_ended_while_nobody_took_events() {
+    /// More than the connection has room for, and the events.
+    const COUNT: u64 = 10_000;
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let peer = server.session(false).await;
+    client.online().await;
+    (0..COUNT).for_each(|tag| client.send(tag));
+    // Virtual time passes when nothing more happens.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(peer);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let reading = async {
+        let mut peer = server.session(false).await;
+        loop {
+            peer.stanza().await;
+        }
+    };
+    let fates = async {
+        let mut fates = Vec::new();
+        while fates.len() < COUNT as usize {
+            if let AccountEvent::Acked { tag } | AccountEvent::Lost { tag } = client.event().await {
+                fates.push(tag);
+            }
+        }
+        fates
+    };
+    let mut fates = tokio::select! {
+        () = reading => panic!("it reads for ever"),
+        fates = fates => fates,
+    };
+    fates.sort_unstable();
+    assert!(fates.into_iter().eq(0..COUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_the_stream_gets_our_end_of_it() {
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    client.online().await;
+    peer.presence().await;
+    let mut io = peer.into_io();
+    io.write_all(b"</stream:stream>").await.unwrap();
+    io.flush().await.unwrap();
+    let mut rest = String::new();
+    timeout(PATIENCE, io.read_to_string(&mut rest)).await.expect("the end of the connection").unwrap();
+    assert_eq!(rest, "</stream:stream>");
+    assert_eq!(client.suspended().await, AccountError::Closed(Step::Session));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_queue_drains_in_order() {
     const COUNT: u64 = 2000;
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     (0..COUNT).for_each(|tag| client.send(tag));
     let mut peer = server.session(true).await;
     client.online().await;
@@ -386,10 +413,32 @@ async fn a_long_queue_drains_in_order() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_events_nobody_takes_sends_all_the_same() {
+    const COUNT: u64 = 3000;
+    for management in [StreamManagement::Wanted, StreamManagement::Unwanted] {
+        let server = MockServer::start();
+        let mut client = Client::open_with(&server, server.anonymous(), management);
+        let mut peer = server.session(management == StreamManagement::Wanted).await;
+        client.online().await;
+        peer.presence().await;
+        for tag in 0..COUNT {
+            client.send(tag);
+            assert_eq!(peer.text().await, tag.to_string());
+            if management == StreamManagement::Wanted {
+                peer.ack(2 + u32::try_from(tag).unwrap()).await;
+            }
+        }
+        for tag in 0..COUNT {
+            assert_eq!(client.fate().await, Ok(tag));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_final_and_tried_once() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.with_password());
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.with_password(), StreamManagement::Wanted);
     client.send(1);
     let mut peer = server.greet("SCRAM-SHA-1").await;
     assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
@@ -408,10 +457,10 @@ async fn a_wrong_password_is_final_and_tried_once() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "tried again");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_password_that_goes_wrong_later_ends_the_account_quietly() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     client.send(1);
@@ -433,10 +482,10 @@ async fn refuse(peer: &mut mock::Peer) {
     peer.send(XmppStreamElement::Sasl(sasl::Nonza::Failure(failure))).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_plain_on_offer_sends_no_password_and_keeps_trying() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.with_password());
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.with_password(), StreamManagement::Wanted);
     for _ in 0..2 {
         let mut peer = server.greet("PLAIN").await;
         assert!(matches!(client.event().await, AccountEvent::Unreachable(AccountError::NoMechanism)));
@@ -444,10 +493,10 @@ async fn only_plain_on_offer_sends_no_password_and_keeps_trying() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_login_with_the_resource_makes_us_step_back() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     peer.presence().await;
@@ -457,10 +506,10 @@ async fn another_login_with_the_resource_makes_us_step_back() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_policy_violation_is_named_and_survived() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     client.send(1);
@@ -476,10 +525,10 @@ async fn a_policy_violation_is_named_and_survived() {
     peer.presence().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn pings_are_answered_by_the_account_itself() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     peer.presence().await;
@@ -501,12 +550,12 @@ async fn ask_without_end(peer: &mut mock::Peer, count: usize, id_length: usize) 
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_asks_and_does_not_read_the_answers_fills_no_memory_and_is_read_all_the_same() {
     const MANY: usize = 20_000;
     const ID: usize = 4000;
-    let server = MockServer::start().await;
-    let (pool, mut events) = AccountPool::new(Dialer::direct());
+    let server = MockServer::start();
+    let (pool, mut events) = AccountPool::new(server.dialer());
     let id = pool.open(server.anonymous(), StreamManagement::Unwanted);
     let mut peer = server.session(false).await;
     tokio::spawn(async move { while events.recv().await.is_some() {} });
@@ -542,11 +591,11 @@ async fn who_asks_and_does_not_read_the_answers_fills_no_memory_and_is_read_all_
     assert!(kept > 100 && kept * ID < 2 << 20, "{kept} answers were kept");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_not_written_is_the_backlog_and_relief_is_told_once() {
     const BLOCK: usize = 64 * 1024;
-    let server = MockServer::start().await;
-    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
     let mut peer = server.session(false).await;
     client.online().await;
     peer.presence().await;
@@ -580,10 +629,10 @@ async fn what_is_not_written_is_the_backlog_and_relief_is_told_once() {
     assert!(timeout(Duration::from_millis(200), client.events.recv()).await.is_err(), "told twice");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_backlog_goes_with_the_connection_that_it_was_written_to() {
-    let server = MockServer::start().await;
-    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
     let peer = server.session(false).await;
     client.online().await;
     let block = bytes::Bytes::from(vec![b' '; 128 * 1024]);
@@ -603,8 +652,8 @@ async fn a_backlog_goes_with_the_connection_that_it_was_written_to() {
 }
 
 /// The ids of what an account sends to its server on its own while nothing is asked of it: presence, and pings.
-async fn ids_of_idle(server: &MockServer, config: hexchat_pt::config::AccountConfig) -> Vec<String> {
-    let (pool, mut events) = AccountPool::new(Dialer::direct());
+async fn ids_of_idle(server: &MockServer, config: AccountConfig) -> Vec<String> {
+    let (pool, mut events) = AccountPool::new(server.dialer());
     let id = pool.open(config, StreamManagement::Wanted);
     let mut ids = Vec::new();
     let mut peer = server.session(true).await;
@@ -635,9 +684,9 @@ async fn ids_of_idle(server: &MockServer, config: hexchat_pt::config::AccountCon
     ids
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_id_of_an_idle_account_is_used_twice_and_all_are_an_ordinary_clients() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let mut ids = Vec::new();
     for _ in 0..2 {
         ids.extend(ids_of_idle(&server, server.anonymous()).await);
@@ -650,21 +699,19 @@ async fn no_id_of_an_idle_account_is_used_twice_and_all_are_an_ordinary_clients(
     }
 }
 
-/// A minute passes without real time. A server that answers keeps the connection.
-#[tokio::test]
+/// A server that answers keeps the connection.
+#[tokio::test(start_paused = true)]
 async fn a_silent_server_is_asked_under_another_id_each_time() {
-    let server = MockServer::start().await;
-    let mut client = Client::open_with(server.anonymous(), StreamManagement::Unwanted);
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
     let mut peer = server.session(false).await;
     client.online().await;
     peer.presence().await;
     let mut ids = Vec::new();
     for _ in 0..2 {
-        tokio::time::pause();
         let Stanza::Iq(Iq::Get { id, .. }) = peer.stanza_after(Duration::from_secs(40)).await else {
             panic!("no ping")
         };
-        tokio::time::resume();
         ids.push(id.clone());
         let pong = Iq::Result { from: None, to: None, id, payload: None };
         peer.send(XmppStreamElement::Stanza(pong.into())).await;
@@ -673,10 +720,10 @@ async fn a_silent_server_is_asked_under_another_id_each_time() {
     assert!(ids.iter().all(|id| id.len() == 32), "{ids:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn shutdown_sends_what_is_queued_and_says_goodbye() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let mut peer = server.session(true).await;
     client.online().await;
     client.send(1);
@@ -693,10 +740,28 @@ async fn shutdown_sends_what_is_queued_and_says_goodbye() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn what_a_server_still_says_while_an_account_logs_out_is_read() {
+    let server = MockServer::start();
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let mut peer = server.session(false).await;
+    client.online().await;
+    peer.presence().await;
+    client.pool.close(client.id);
+    // More than a connection keeps that nobody reads.
+    let much = "x".repeat(64 * 1024);
+    for _ in 0..16 {
+        peer.try_send(message(&much)).await.expect("the connection is there until we end it, too");
+    }
+    let Stanza::Presence(goodbye) = peer.stanza().await else { panic!("no presence") };
+    assert_eq!(goodbye.type_, presence::Type::Unavailable);
+    assert!(peer.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_does_not_wait_for_a_server_that_is_not_there() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let peer = server.session(true).await;
     client.online().await;
     drop(peer);
@@ -704,19 +769,19 @@ async fn shutdown_does_not_wait_for_a_server_that_is_not_there() {
     timeout(Duration::from_millis(500), client.pool.shutdown()).await.expect("no wait");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn shutdown_is_bounded_when_the_server_ignores_it() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     let _peer = server.session(true).await;
     client.online().await;
     timeout(Duration::from_secs(3), client.pool.shutdown()).await.expect("two seconds at most");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unknown_account_loses_what_it_is_given() {
-    let server = MockServer::start().await;
-    let mut client = Client::open(server.anonymous());
+    let server = MockServer::start();
+    let mut client = Client::open(&server);
     client.pool.close(client.id);
     client.send(7);
     assert_eq!(client.fate().await, Err(7));

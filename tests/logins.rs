@@ -6,7 +6,7 @@ mod mock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Dialer, Step, StreamManagement};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Step, StreamManagement};
 use mock::{MockServer, PATIENCE, Peer};
 use sasl::common::Password;
 use sasl::common::scram::{ScramProvider as _, Sha1};
@@ -24,7 +24,7 @@ struct Client {
 
 impl Client {
     fn open(server: &MockServer) -> Self {
-        let (pool, events) = AccountPool::new(Dialer::direct());
+        let (pool, events) = AccountPool::new(server.dialer());
         pool.open(server.with_password(), StreamManagement::Wanted);
         Self { _pool: pool, events }
     }
@@ -94,7 +94,7 @@ impl Scram {
 
 #[tokio::test]
 async fn a_server_that_asks_for_no_proof_is_not_believed() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let mut client = Client::open(&server);
     let scram = Scram::begin(&server).await;
     let _peer = scram.succeed("").await;
@@ -103,7 +103,7 @@ async fn a_server_that_asks_for_no_proof_is_not_believed() {
 
 #[tokio::test]
 async fn a_server_that_does_not_know_the_password_is_not_believed() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     for signature in [None, Some("v=AAAAAAAAAAAAAAAAAAAAAAAAAAA="), Some(""), Some("e=other-error")] {
         let mut client = Client::open(&server);
         let mut scram = Scram::begin(&server).await;
@@ -116,7 +116,7 @@ async fn a_server_that_does_not_know_the_password_is_not_believed() {
 
 #[tokio::test]
 async fn a_server_that_shows_that_it_knows_the_password_is_believed() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let _client = Client::open(&server);
     let mut scram = Scram::begin(&server).await;
     scram.challenge("4096").await;
@@ -126,7 +126,7 @@ async fn a_server_that_shows_that_it_knows_the_password_is_believed() {
 
 #[tokio::test]
 async fn it_may_show_that_in_a_last_challenge() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let _client = Client::open(&server);
     let mut scram = Scram::begin(&server).await;
     scram.challenge("4096").await;
@@ -138,7 +138,7 @@ async fn it_may_show_that_in_a_last_challenge() {
 
 #[tokio::test]
 async fn a_server_cannot_keep_us_busy() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     // Of two counts the first is looked at, perhaps, and the second is used.
     for iterations in ["4294967295", "1000001", "0", "many", "4096,i=4294967295", "4294967295,i=4096"] {
         let mut client = Client::open(&server);
@@ -150,7 +150,7 @@ async fn a_server_cannot_keep_us_busy() {
 
 #[tokio::test]
 async fn a_server_that_asks_for_too_few_iterations_gets_no_answer_to_guess_from() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     for iterations in ["1", "4095"] {
         let mut client = Client::open(&server);
         let mut scram = Scram::begin(&server).await;
@@ -162,7 +162,7 @@ async fn a_server_that_asks_for_too_few_iterations_gets_no_answer_to_guess_from(
 
 #[tokio::test]
 async fn a_server_that_demands_an_extension_gets_no_answer() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let mut client = Client::open(&server);
     let mut scram = Scram::begin(&server).await;
     let nonce = scram.said[0].split_once("r=").unwrap().1.to_owned();
@@ -174,7 +174,7 @@ async fn a_server_that_demands_an_extension_gets_no_answer() {
 
 #[tokio::test]
 async fn an_answer_to_another_login_is_none_to_ours() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let mut client = Client::open(&server);
     let mut scram = Scram::begin(&server).await;
     scram.challenge_with("somebody else's nonce", "4096").await;
@@ -183,7 +183,7 @@ async fn an_answer_to_another_login_is_none_to_ours() {
 
 #[tokio::test]
 async fn nothing_waits_while_a_password_is_hashed() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let _client = Client::open(&server);
     let mut scram = Scram::begin(&server).await;
     scram.challenge("1000000").await;

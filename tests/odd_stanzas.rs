@@ -8,12 +8,9 @@ mod mock;
 use hexchat_pt::config::Limits;
 use hexchat_pt::xmpp::framer::{Framer, Piece};
 use hexchat_pt::xmpp::swift::Swift;
-use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, Dialer, Step, StreamManagement, manners,
-};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Step, StreamManagement, manners};
 use mock::{MockServer, PATIENCE, Peer};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -181,7 +178,7 @@ fn element(written: &[u8]) -> Element {
 
 /// A connection on which the test says what it likes.
 struct Raw {
-    io: BufStream<TcpStream>,
+    io: BufStream<DuplexStream>,
     framer: Framer,
     /// Whether pings to the server itself are answered.
     pongs: bool,
@@ -245,7 +242,7 @@ impl Client {
 
     /// The same with other limits.
     async fn online_with(server: &MockServer, management: StreamManagement, limits: &Limits) -> (Self, Raw) {
-        let (pool, events) = AccountPool::with_limits(Dialer::direct(), limits);
+        let (pool, events) = AccountPool::with_limits(server.dialer(), limits);
         pool.open(server.anonymous(), management);
         let mut client = Self { pool, events };
         let mut raw = Raw::new(server.session(management == StreamManagement::Wanted).await);
@@ -306,10 +303,10 @@ fn kind_of(event: &AccountEvent) -> Kind {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_stanza_ends_a_connection_and_every_request_is_one() {
     for management in BOTH {
-        let server = MockServer::start().await;
+        let server = MockServer::start();
         let (mut client, mut raw) = Client::online(&server, management).await;
         for (what, stanza, kind) in odd_stanzas() {
             raw.say(&stanza).await;
@@ -328,7 +325,7 @@ async fn no_stanza_ends_a_connection_and_every_request_is_one() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_setting_says_how_much_of_a_stanza_is_read() {
     const LENGTH: usize = 200_000;
     let request = format!(
@@ -337,7 +334,7 @@ async fn the_setting_says_how_much_of_a_stanza_is_read() {
     );
     for management in BOTH {
         for (max_stanza, is_whole) in [(262_144, true), (131_072, false)] {
-            let server = MockServer::start().await;
+            let server = MockServer::start();
             let limits = Limits { max_stanza, ..Limits::default() };
             let (mut client, mut raw) = Client::online_with(&server, management, &limits).await;
             raw.say(&request).await;
@@ -349,20 +346,20 @@ async fn the_setting_says_how_much_of_a_stanza_is_read() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_long_id_is_the_id_of_the_answer() {
     let id = "A&lt;".repeat(20_000);
     for management in BOTH {
-        let server = MockServer::start().await;
+        let server = MockServer::start();
         let (_client, mut raw) = Client::online(&server, management).await;
         raw.say(&format!("<iq from='eve@x/r' type='get' id='{id}'><ping xmlns='urn:xmpp:ping'/></iq>")).await;
         assert_eq!(raw.hear().await.attr("id"), Some(&*id.replace("&lt;", "<")), "{management:?}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_odd_stanza_is_counted_so_that_none_comes_again_with_the_next_session() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
     // They would be counted as well.
     raw.pongs = false;
@@ -386,9 +383,9 @@ async fn every_odd_stanza_is_counted_so_that_none_comes_again_with_the_next_sess
     assert_eq!(resume.h, sent);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn odd_stanzas_after_a_resumption_are_read_like_any_others() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
     raw.say("<message from='eve@x/r' type='unheard-of'/>").await;
     raw.ping("before").await;
@@ -404,7 +401,7 @@ async fn odd_stanzas_after_a_resumption_are_read_like_any_others() {
     while raw.hear().await.attr("id") != Some(long.as_str()) {}
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_error_in_a_stanza_is_not_believed_and_a_real_one_is() {
     for management in BOTH {
         for (said, reason) in [
@@ -413,7 +410,7 @@ async fn a_stream_error_in_a_stanza_is_not_believed_and_a_real_one_is() {
             ("</stream:stream>".to_owned(), AccountError::Closed(Step::Session)),
             (format!("{CONFLICT}</stream:stream>"), AccountError::Conflict),
         ] {
-            let server = MockServer::start().await;
+            let server = MockServer::start();
             let (mut client, mut raw) = Client::online(&server, management).await;
             raw.say(&said).await;
             drop(raw);
@@ -422,12 +419,12 @@ async fn a_stream_error_in_a_stanza_is_not_believed_and_a_real_one_is() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_never_ends_is_said_to_be_too_much() {
     let mebibyte = "x".repeat(1 << 20);
     for management in BOTH {
         for begin in ["<", "<message><body>", "<message id='", "</", "<!--", "<message><![CDATA["] {
-            let server = MockServer::start().await;
+            let server = MockServer::start();
             let (mut client, mut raw) = Client::online(&server, management).await;
             let flood = async {
                 raw.say(begin).await;
@@ -443,9 +440,9 @@ async fn what_never_ends_is_said_to_be_too_much() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_account_whose_server_makes_no_sense_says_so_and_begins_a_new_session() {
-    let server = MockServer::start().await;
+    let server = MockServer::start();
     let (mut client, mut raw) = Client::online(&server, StreamManagement::Wanted).await;
     raw.say("<unheard-of xmlns='x'/>").await;
     assert_eq!(client.suspended().await, AccountError::Protocol(Step::Session));

@@ -11,13 +11,14 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
-use super::routing::{LinkId, RoutingTable};
-use super::seq::SeqNum;
-use super::stanza::{Aliases, Payload};
-use super::stream::{Attempt, Connecting, Phase, Stream};
-use super::timers::{TimerKey, Timers};
-use super::window::Window;
-use super::{AccountId, Address, CloseReason, Config, Event, Outgoing, SetId, StreamId, Transmit};
+use crate::classic::api::{Config, Outgoing, SetId, Transmit};
+use crate::classic::routing::{LinkId, RoutingTable};
+use crate::classic::seq::SeqNum;
+use crate::classic::stanza::{Aliases, Payload};
+use crate::classic::stream::{Attempt, Connecting, Phase, Stream};
+use crate::classic::timers::{TimerKey, Timers};
+use crate::classic::window::Window;
+use crate::protocol::{AccountId, Address, CloseReason, Event, StreamId};
 
 /// One end of the protocol; see the [module](super) for how to drive it.
 ///
@@ -276,7 +277,7 @@ impl Endpoint {
         if let Some(stream) = self.streams.get(&id) {
             self.routes.add_route(link, stream.local.clone(), stream.remote.clone(), id);
         }
-        self.timers.arm(TimerKey::Link(link), now + super::link::PING_INTERVAL);
+        self.timers.arm(TimerKey::Link(link), now + crate::classic::link::PING_INTERVAL);
         link
     }
 }

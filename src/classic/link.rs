@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::FullJid;
 
-use super::stanza::Aliases;
-use super::{AccountId, SetId};
+use crate::classic::api::SetId;
+use crate::classic::stanza::Aliases;
+use crate::protocol::AccountId;
 
 /// After this long without a word from the peer it is asked for one, and again as often.
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(15);

@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::Answer;
-use super::reorder::{Insertion, ReorderBuffer, WINDOW};
-use super::send::Body;
-use super::seq::SeqNum;
+use crate::classic::api::Answer;
+use crate::classic::reorder::{Insertion, ReorderBuffer, WINDOW};
+use crate::classic::send::Body;
+use crate::classic::seq::SeqNum;
 
 /// What a peer may have on its way beyond the buffer: a full window of the largest packets in use.
 const OVERSHOOT: usize = WINDOW as usize * 16 * 1024;
@@ -146,7 +146,7 @@ impl RecvHalf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classic::AccountId;
+    use crate::protocol::AccountId;
     use xmpp_parsers::jid::FullJid;
 
     fn answer(id: u32) -> Answer {
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn both_halves_carry_a_stream_across_the_wrap() {
-        use crate::classic::SetId;
+        use crate::classic::api::SetId;
         use crate::classic::send::SendHalf;
         let first = SeqNum::new(u32::MAX - 3).unwrap();
         let (mut sender, mut receiver) = (SendHalf::new(1 << 20, first), RecvHalf::new(1 << 20, first));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::seq::{Place, SeqNum};
+use crate::classic::seq::{Place, SeqNum};
 
 /// The highest place that a peer accepts; the 2013 program breaks on anything beyond it.
 pub const WINDOW: u32 = 100;

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use super::link::Link;
-use super::stanza::{Aliases, Header};
-use super::{AccountId, Address, StreamId};
+use crate::classic::link::Link;
+use crate::classic::stanza::{Aliases, Header};
+use crate::protocol::{AccountId, Address, StreamId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LinkId(u64);

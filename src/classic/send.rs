@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::SetId;
-use super::reorder::WINDOW;
-use super::seq::SeqNum;
+use crate::classic::api::SetId;
+use crate::classic::reorder::WINDOW;
+use crate::classic::seq::SeqNum;
 
 /// How far ids on their way may spread. The peer's buffer takes [`WINDOW`] places; a few are left free.
 const MAX_SPREAD: usize = WINDOW as usize - 4;

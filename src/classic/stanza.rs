@@ -12,8 +12,8 @@ use std::fmt;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 
-use super::Address;
-use super::seq::SeqNum;
+use crate::classic::seq::SeqNum;
+use crate::protocol::Address;
 
 /// More accounts than this at one end of a connection are refused.
 const MAX_ALIASES: usize = 64;

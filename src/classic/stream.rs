@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
-use super::recv::RecvHalf;
-use super::routing::LinkId;
-use super::send::SendHalf;
-use super::seq::SeqNum;
-use super::stanza::{Aliases, Header};
-use super::{AccountId, Address, CloseReason, Config, SetId};
+use crate::classic::api::{Config, SetId};
+use crate::classic::recv::RecvHalf;
+use crate::classic::routing::LinkId;
+use crate::classic::send::SendHalf;
+use crate::classic::seq::SeqNum;
+use crate::classic::stanza::{Aliases, Header};
+use crate::protocol::{AccountId, Address, CloseReason};
 
 /// How often a peer that we slow down is told that the connection still exists.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);

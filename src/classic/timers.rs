@@ -1,7 +1,7 @@
 //! Timers: deadlines of streams and links.
 
-use super::StreamId;
-use super::routing::LinkId;
+use crate::classic::routing::LinkId;
+use crate::protocol::StreamId;
 use crate::protocol::timers;
 
 pub(super) type Timers = timers::Timers<TimerKey>;

@@ -5,13 +5,16 @@ use std::io;
 use tor_pt::dial::{BadSource, Unresolved};
 use tor_pt::proxy::ProxyError;
 
-use crate::xmpp::{AccountError, Dialer};
+use crate::xmpp::{AccountError, Dialer, Socket};
 
 /// Lets accounts reach their servers as Tor says.
 pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
     Dialer::through(move |host, port| {
         let (dialer, host) = (dialer.clone(), host.to_owned());
-        Box::pin(async move { dialer.connect(&host, port).await.map_err(|error| dial_error(&error)) })
+        Box::pin(async move {
+            let connected = dialer.connect(&host, port).await;
+            connected.and_then(Socket::tcp).map_err(|error| dial_error(&error))
+        })
     })
 }
 

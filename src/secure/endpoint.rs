@@ -219,11 +219,9 @@ impl Endpoint {
     fn next_probe(&mut self, now: Instant) -> Option<Transmit> {
         loop {
             let path = self.shared.accounts.poll_probe()?;
-            let probe = self.session_of(path).and_then(|key| {
-                let probe = self.sessions.get_mut(&key)?.probe(now, path, &mut self.shared);
-                self.after(now, key);
-                probe
-            });
+            let Some(key) = self.session_of(path) else { continue };
+            let mut probe = None;
+            self.with_session(now, key, |session, shared| probe = session.probe(now, path, shared));
             if probe.is_some() {
                 return probe;
             }

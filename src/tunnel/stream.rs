@@ -1,4 +1,4 @@
-//! Stream of an application.
+//! Stream: what an application reads and writes, as `AsyncRead + AsyncWrite`.
 
 use std::io;
 use std::sync::Arc;

@@ -1,53 +1,46 @@
-//! One login: connect, stay connected, and know what became of every stanza.
+//! Account: one login that connects, stays connected, and knows what became of every stanza.
 //!
-//! One task owns everything, the stanza stream included. It never waits for anything but the next thing to do: the
-//! owner's commands, the server's stanzas and acknowledgements, the connection attempt under way.
+//! One task owns everything. It never waits for anything but the next thing to do: the owner's commands, what happens on the
+//! connection, the connection attempt under way.
 //!
 //! ```text
-//!   Waiting ──slot──▶ Attempting ──logged in──▶ Opening ──bound or resumed──▶ Up
-//!      ▲                  │  ▲                     │                          │
-//!      │                  └──┘ try again later     │                          │
-//!      └──────────────────── connection lost ──────┴──────────────────────────┘
+//!   Attempting ──logged in──▶ Connected, its session opening ──online──▶ Connected, its session open
+//!      ▲  │ ▲                            │                                        │
+//!      │  └─┘ try again later            │                                        │
+//!      └───────────── connection over ───┴────────────────────────────────────────┘
 //! ```
 //!
-//! Without XEP-0198 an attempt ends with a bound resource, so that from Attempting it goes to Up, and back.
-//! With it, the stanza stream asks for each new connection through a slot; connecting, and the pauses between attempts, are ours,
-//! because it would retry a wrong password for ever. It exists from the first successful login on.
+//! Pauses, dialling and logging in are an attempt; from there on the pure [`Connection`] knows what is said.
 
-mod connecting;
 mod link;
-mod session;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-use tokio_xmpp::stanzastream::{Connection, Event, StanzaStream};
+use tokio::time::{Instant, timeout};
+use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::presence::Presence;
+use xmpp_parsers::stanza::Stanza;
 
 use super::backlog::Gauge;
 use super::backoff::Backoff;
+use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
 use super::connector::Connector;
 use super::dialer::Dialer;
-use super::error::AccountError;
-use super::flight::{Fate, Flight};
-use super::line::Line;
+use super::error::{AccountError, Step};
+use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
-use super::plain::{Heard, Plain, Wanted};
-use super::probe::Probes;
+use super::probe::{Probes, answered};
 use super::reports::Reports;
-use super::{AccountEvent, AccountStatus, StreamManagement, manners, timing};
+use super::wire::{Happened, Wanted, Wire, now};
+use super::{AccountEvent, AccountStatus, Parcel, StreamManagement, manners, timing};
 use crate::config::{AccountConfig, Credential};
-use link::Link;
+use link::{Link, Progress};
 
-/// How many stanzas the stanza stream queues each way: as many as can come up between two of our wake-ups.
-const QUEUE: usize = 128;
-
-/// How many commands are taken in one go.
-const BATCH: usize = 128;
+/// Commands that are taken in one go, at most.
+const COMMANDS: usize = 128;
 
 /// What the owner wants.
 pub(super) enum Command {
@@ -109,32 +102,16 @@ async fn refuse_all(mut mailbox: Mailbox, error: AccountError) {
                 }
             }
             command = mailbox.commands.recv() => match command {
-                Some(Command::Send(outgoing)) => mailbox.reports.fates(outgoing.tag.map(Fate::Lost)),
+                Some(Command::Send(outgoing)) => mailbox.reports.lost(outgoing.tag),
                 Some(Command::Close(_)) | None => return,
             }
         }
     }
 }
 
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// For a stanza of ours.
 fn new_id() -> String {
     manners::new_id(rand::random())
-}
-
-type Slot = oneshot::Sender<Connection>;
-
-/// What stanzas go through.
-enum Wire {
-    /// There is no connection, and no stanza stream that asks for one.
-    None,
-    /// With XEP-0198. It exists from the first successful login on, and asks for each new connection.
-    Managed(StanzaStream),
-    /// Without. One for each connection.
-    Plain(Box<Plain>),
 }
 
 struct Account {
@@ -146,26 +123,16 @@ struct Account {
     keeps_name: bool,
     backoff: Backoff,
     link: Link,
-    /// The present connection, or the last one.
-    line: Line,
-    wire: Wire,
-    slots: mpsc::UnboundedReceiver<Slot>,
-    slot: Option<Slot>,
     outbox: Outbox,
     probes: Probes,
-    flight: Flight,
-    /// What was handed over without XEP-0198, and may not be written yet.
-    unwritten: Vec<u64>,
-    /// As whom we were online last.
-    bound: Option<FullJid>,
-    /// Whether the present stanza stream has had a session, which it tries to resume.
-    resumes: bool,
-    /// Whether this server resumes sessions that then do not work.
-    resumes_badly: bool,
+    /// Whether it was online before.
+    was_online: bool,
+    /// The session to resume on the next connection.
+    session: Option<Session>,
     /// Whether XEP-0198 is wanted.
     management: StreamManagement,
-    /// Whether to do without XEP-0198 all the same: the server offers it and then refuses.
-    without_acks: bool,
+    /// Whether this server resumes sessions that then do not work.
+    resumes_badly: bool,
 }
 
 impl Account {
@@ -175,82 +142,65 @@ impl Account {
         connector: Connector,
         dialer: Dialer,
     ) -> Self {
+        let connector = Arc::new(connector);
         Self {
-            connector: Arc::new(connector),
+            link: Link::attempt(Duration::ZERO, Arc::clone(&connector), dialer.clone()),
+            connector,
             dialer,
             identity: config.jid.clone(),
             keeps_name: matches!(config.credential, Credential::Password(_)),
             backoff: Backoff::default(),
-            link: Link::Waiting,
-            line: Line::default(),
-            wire: Wire::None,
-            slots: mpsc::unbounded_channel().1,
-            slot: None,
             outbox: Outbox::default(),
             probes: Probes::default(),
-            flight: Flight::default(),
-            unwritten: Vec::new(),
-            bound: None,
-            resumes: false,
-            resumes_badly: false,
+            was_online: false,
+            session: None,
             management,
-            without_acks: false,
+            resumes_badly: false,
         }
     }
 
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
-        self.attempt_after(Duration::ZERO);
         let end = self.serve(mailbox).await;
         match end {
             End::Closed(_) => self.log_out().await,
             End::Failed(_) => {
-                mailbox.reports.fates(self.flight.abandon());
+                mailbox.reports.lost(self.session.into_iter().flat_map(Session::into_lost));
                 let unsent = std::iter::from_fn(|| self.outbox.pop_ours());
-                mailbox.reports.fates(unsent.filter_map(|unsent| unsent.tag.map(Fate::Lost)));
+                mailbox.reports.lost(unsent.filter_map(|unsent| unsent.tag));
             }
         }
-        self.let_go();
         end
     }
 
     /// The one loop. Every branch is cancel-safe, and none of the handlers waits for anything outside this task.
     async fn serve(&mut self, mailbox: &mut Mailbox) -> End {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(COMMANDS);
         loop {
-            self.hand_over().await;
-            if self.wire.is_flushed() {
-                // Nobody will ever know more of it.
-                mailbox.reports.fates(self.unwritten.drain(..).map(Fate::Acked));
-            }
+            self.hand_over();
             if mailbox.gauge.take_relief() {
                 mailbox.reports.event(AccountEvent::Relieved);
             }
-            let up = self.link.is_up();
-            let waiting = matches!(self.link, Link::Waiting);
             let congested = mailbox.reports.is_congested();
-            let has_due = self.outbox.has_due(now());
             let wanted = Wanted {
-                room: has_due || !self.unwritten.is_empty(),
+                events: !congested,
+                writable: self.link.open_connection().is_some() && self.outbox.has_due(now()),
                 relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
             tokio::select! {
-                _ = mailbox.commands.recv_many(&mut batch, BATCH) => {
+                _ = mailbox.commands.recv_many(&mut batch, COMMANDS) => {
                     if let Some(end) = self.obey(&mut batch) {
                         return end;
                     }
                 }
-                news = self.wire.news(wanted), if !congested => match news {
-                    News::Managed(event) => self.on_event(*event, &mut mailbox.reports),
-                    News::Plain(heard) => self.on_heard(heard, &mut mailbox.reports),
-                },
-                () = self.flight.news(), if up => self.on_news(&mut mailbox.reports),
-                () = self.flight.room(), if up && has_due => {}
-                progress = self.link.progress() => {
-                    if let Err(error) = self.on_progress(progress, &mut mailbox.reports) {
-                        return End::Failed(error);
+                progress = self.link.progress(wanted) => match progress {
+                    Progress::Attempted(result) => {
+                        if let Err(error) = self.on_attempted(result, &mut mailbox.reports) {
+                            return End::Failed(error);
+                        }
                     }
-                }
-                Some(slot) = self.slots.recv(), if waiting => self.on_slot(slot),
+                    Progress::Happened(Happened::Writable) => {}
+                    Progress::Happened(Happened::Event(event)) => self.on_events(event, &mut mailbox.reports),
+                },
                 listening = mailbox.reports.drain(), if congested => {
                     if !listening {
                         return End::Closed(None);
@@ -274,32 +224,15 @@ impl Account {
         None
     }
 
-    /// Hands to the wire as much as it has room for, so that handing over never waits.
-    async fn hand_over(&mut self) {
-        if !self.link.is_up() {
-            return;
-        }
+    /// Hands to the connection as much as it has room for.
+    fn hand_over(&mut self) {
+        let Some(connection) = self.link.open_connection() else { return };
         let now = now();
-        match &mut self.wire {
-            Wire::None => {}
-            Wire::Plain(plain) => {
-                while plain.has_room()
-                    && let Some(Outgoing { parcel, tag, counted }) = self.outbox.pop(now, new_id)
-                {
-                    plain.send(parcel, counted);
-                    self.unwritten.extend(tag);
-                }
-            }
-            // The stream panics when its worker is gone; the closure, and so the slots, go first.
-            Wire::Managed(_) if self.slots.is_closed() => {}
-            Wire::Managed(stream) => {
-                let room = QUEUE.saturating_sub(self.flight.queued());
-                for _ in 0..room {
-                    let Some(Outgoing { parcel, tag, .. }) = self.outbox.pop(now, new_id) else { return };
-                    let Some(stanza) = parcel.into_stanza() else { continue };
-                    let token = stream.send(stanza).await;
-                    self.flight.push(token, tag);
-                }
+        while connection.has_room()
+            && let Some(outgoing) = self.outbox.pop(now, new_id)
+        {
+            if let Err(Unwritable) = connection.send(outgoing) {
+                tracing::warn!("a stanza of ours is not XML");
             }
         }
     }
@@ -310,58 +243,185 @@ impl Account {
             return;
         }
         self.outbox.push_back(Outgoing::untagged(Presence::unavailable()));
-        let goodbye = async {
-            self.hand_over().await;
-            while self.outbox.has_due(now()) {
-                match &mut self.wire {
-                    Wire::None => return,
-                    Wire::Managed(_) => self.flight.room().await,
-                    Wire::Plain(plain) => {
-                        let wanted = Wanted { room: true, relief: None };
-                        if matches!(plain.heard(wanted).await, Heard::Gone(_)) {
-                            return;
-                        }
-                    }
-                }
-                self.hand_over().await;
-            }
-            match std::mem::replace(&mut self.wire, Wire::None) {
-                Wire::None => {}
-                Wire::Managed(stream) => stream.close().await,
-                Wire::Plain(plain) => plain.close().await,
-            }
-        };
         // What is too late is left to the server's time-outs.
-        let _ = timeout(timing::LOGOUT, goodbye).await;
+        let _ = timeout(timing::LOGOUT, self.say_goodbye()).await;
     }
 
-    /// Leaves nothing behind, whatever the stanza stream is waiting for.
-    fn let_go(&mut self) {
-        self.retire_stream();
-        if matches!(self.link, Link::Opening(_)) {
-            self.line.hang_up();
+    async fn say_goodbye(&mut self) {
+        self.hand_over();
+        while self.outbox.has_due(now()) {
+            let wanted = Wanted { events: true, writable: true, relief: None };
+            if let Progress::Attempted(_)
+            | Progress::Happened(Happened::Event(Event::Closed(_) | Event::Unproven)) =
+                self.link.progress(wanted).await
+            {
+                return;
+            }
+            self.hand_over();
         }
+        if let Some(wire) = self.link.take_wire() {
+            wire.close().await;
+        }
+    }
+
+    /// An attempt to log in has succeeded or failed. An error is final.
+    fn on_attempted(
+        &mut self,
+        attempted: Result<LoggedIn, AccountError>,
+        reports: &mut Reports,
+    ) -> Result<(), AccountError> {
+        match attempted {
+            Ok(logged_in) => self.open_session(logged_in),
+            Err(error) if error.is_permanent() => return Err(error),
+            Err(error) => {
+                self.note_fault(&error);
+                self.unreachable(error, reports);
+                self.attempt_later();
+            }
+        }
+        Ok(())
+    }
+
+    fn open_session(&mut self, LoggedIn { io, framer, can_count }: LoggedIn) {
+        let counting = match self.management {
+            StreamManagement::Wanted if can_count && self.resumes_badly => Counting::OneConnection,
+            StreamManagement::Wanted if can_count => Counting::Resumable,
+            StreamManagement::Wanted | StreamManagement::Unwanted => Counting::No,
+        };
+        let resource = self.identity.resource().map(ToString::to_string);
+        let start = Start { resource, id: new_id(), counting, earlier: self.session.take() };
+        self.link = Link::connected(Wire::new(io, Connection::new(start, framer, now())));
+    }
+
+    /// Something has happened on the connection, and with it perhaps more.
+    fn on_events(&mut self, event: Event, reports: &mut Reports) {
+        let now = now();
+        let mut next = Some(event);
+        while let Some(event) = next {
+            self.on_event(event, reports);
+            next = match self.link.connection() {
+                Some(connection) if !reports.is_congested() => connection.poll_event(now),
+                _ => None,
+            };
+        }
+    }
+
+    fn on_event(&mut self, event: Event, reports: &mut Reports) {
+        match event {
+            Event::Online { jid, resumed } => self.on_online(jid, resumed, reports),
+            Event::Swift(swift) => reports.event(AccountEvent::Swift(swift)),
+            Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
+            Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
+            Event::Lost(tag) => reports.lost([tag]),
+            Event::Silent => self.outbox.push_front(Outgoing::untagged(self.probes.ask(rand::random()))),
+            Event::Closed(reason) => {
+                self.disconnected(&reason, reports);
+                self.attempt_later();
+            }
+            Event::Unproven => {
+                // The next session that it resumes would not work either.
+                self.resumes_badly = true;
+                self.disconnected(&AccountError::TimedOut(Step::Session), reports);
+                self.attempt_after(Duration::ZERO);
+            }
+        }
+    }
+
+    fn on_online(&mut self, jid: FullJid, resumed: bool, reports: &mut Reports) {
+        self.outbox.on_new_connection();
+        if !resumed {
+            self.probes = Probes::default();
+        }
+        let first = if resumed { self.probes.ask(rand::random()).into() } else { available() };
+        self.outbox.push_front(Outgoing::untagged(first));
+        if self.keeps_name {
+            self.identity = jid.clone().into();
+        }
+        self.was_online = true;
+        self.link.on_up();
+        reports.status(AccountStatus::Online(jid.clone()));
+        reports.event(AccountEvent::Online { jid, resumed });
+    }
+
+    /// Pings are answered here, so that they are answered however busy the owner is.
+    fn on_stanza(&mut self, mut stanza: Stanza, reports: &mut Reports) {
+        let pong = match &mut stanza {
+            Stanza::Iq(iq) => {
+                manners::complete(iq, rand::random());
+                manners::answer_ping(iq)
+            }
+            Stanza::Message(_) | Stanza::Presence(_) => None,
+        };
+        match pong {
+            Some(pong) => self.on_ping(pong, reports),
+            None if self.is_answer_to_probe(&stanza) => {}
+            None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
+        }
+    }
+
+    fn on_ping(&mut self, pong: Iq, reports: &mut Reports) {
+        if let Some(by) = pong.to().and_then(|to| to.try_as_full().ok()) {
+            reports.event(AccountEvent::Pinged { by: by.clone() });
+        }
+        self.outbox.push_back(Outgoing::untagged(Parcel::courtesy(pong)));
+    }
+
+    /// The answers to pings of ours to our own server are nobody else's business.
+    fn is_answer_to_probe(&mut self, stanza: &Stanza) -> bool {
+        answered(stanza).is_some_and(|id| self.probes.on_answer(id) || self.outbox.on_answer(now(), id))
+    }
+
+    /// The connection is over. Another attempt is to follow.
+    fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
+        let since = self.link.up_since();
+        self.session = self.link.take_wire().and_then(|wire| wire.leave());
+        match since {
+            Some(since) => self.suspended(since, reason, reports),
+            None => self.unreachable(reason.clone(), reports),
+        }
+        self.note_fault(reason);
+    }
+
+    fn suspended(&mut self, since: Instant, reason: &AccountError, reports: &mut Reports) {
+        // In some networks no connection lives for long, and much gets through all the same in the time that
+        // each has. A server that itself ends a session soon would do it again.
+        if reason.is_cut() || since.elapsed() >= timing::STEADY {
+            self.backoff.reset();
+        }
+        reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
+        reports.event(AccountEvent::Suspended { reason: reason.clone() });
+    }
+
+    fn unreachable(&self, error: AccountError, reports: &mut Reports) {
+        let last_error = Some(error.clone());
+        reports.status(if self.was_online {
+            AccountStatus::Suspended { last_error }
+        } else {
+            AccountStatus::Connecting { last_error }
+        });
+        reports.event(AccountEvent::Unreachable(error));
+    }
+
+    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial.
+    fn note_fault(&mut self, error: &AccountError) {
+        if *error == AccountError::Conflict {
+            self.backoff.exhaust();
+        }
+    }
+
+    fn attempt_later(&mut self) {
+        let delay = self.backoff.next_delay(rand::random());
+        self.attempt_after(delay);
+    }
+
+    fn attempt_after(&mut self, delay: Duration) {
+        self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone());
     }
 }
 
-/// What a wire brings.
-enum News {
-    Managed(Box<Option<Event>>),
-    Plain(Heard),
-}
-
-impl Wire {
-    /// Whether all that was handed over has been written, where that is all there is to know.
-    fn is_flushed(&self) -> bool {
-        matches!(self, Self::Plain(plain) if plain.is_flushed())
-    }
-
-    /// Cancel-safe.
-    async fn news(&mut self, wanted: Wanted<'_>) -> News {
-        match self {
-            Self::None => std::future::pending().await,
-            Self::Managed(stream) => News::Managed(Box::new(stream.next().await)),
-            Self::Plain(plain) => News::Plain(plain.heard(wanted).await),
-        }
-    }
+/// That we are here, as any client says it when its session begins.
+fn available() -> Parcel {
+    let mut presence = Presence::available();
+    presence.id = Some(new_id());
+    presence.into()
 }

@@ -1,26 +1,14 @@
-//! From an account's configuration to a stream that is logged in, but not yet bound to a resource.
+//! Connector: from an account's configuration to a stream that is logged in. What lies below the stream is decided here: which
+//! machine, and whether TLS begins at once or on request.
 
-use std::borrow::Cow;
-
-use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
-use tokio_xmpp::connect::AsyncReadAndWrite;
-use tokio_xmpp::stanzastream::Connection;
-use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, PendingFeaturesRecv, StreamHeader, Timeouts, XmppStreamElement, initiate_stream,
-};
-use xmpp_parsers::jid::Jid;
-use xmpp_parsers::ns;
-use xmpp_parsers::starttls;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::line::{Line, Tapped};
-use super::login::log_in;
+use super::login::{Io, LoggedIn, Login};
 use super::records::{BATCH, Recorded};
-use super::sasl::Exchange;
-use super::socket::{Io, PromptSocket};
+use super::socket::Socket;
 use super::timing;
 use super::tls::Tls;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
@@ -28,23 +16,16 @@ use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
 
-/// A TLS record's worth.
+/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
 const READ_BUFFER: usize = 16 * 1024;
-/// What is read from the network at a time, or written: a batch and what TLS adds to it.
+/// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
 const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
-
-pub(super) type XmppStream<S> = tokio_xmpp::xmlstream::XmlStream<S, FallibleStreamElement>;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
-    jid: Jid,
-    credential: Credential,
-    /// The domain as it goes into the stream header.
-    domain: String,
     server: ServerAddr,
     security: Security,
-    /// The most bytes of a stanza that is read whole.
-    max_stanza: usize,
+    login: Login,
 }
 
 enum Security {
@@ -53,14 +34,9 @@ enum Security {
     Direct(Tls),
 }
 
-/// An authenticated stream and the handle to its connection.
-pub(super) struct LoggedIn {
-    pub(super) connection: Connection,
-    pub(super) line: Line,
-}
-
 impl Connector {
-    /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent.
+    /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
+    /// `max_stanza` bytes only the head is read.
     pub(super) fn new(config: &AccountConfig, max_stanza: usize) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -77,148 +53,50 @@ impl Connector {
             TlsMode::None => return Err(AccountError::PlaintextRefused),
             TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
         };
-        Ok(Self {
+        let login = Login {
             jid: config.jid.clone(),
             credential: config.credential.clone(),
             domain: domain.to_owned(),
-            server,
-            security,
             max_stanza,
-        })
+        };
+        Ok(Self { server, security, login })
     }
 
-    /// Dials, sets up TLS, and logs in, all within [`timing::LOGIN`]. `identity` goes into the result: its resource is
-    /// the one to ask for.
-    pub(super) async fn log_in(&self, dialer: &Dialer, identity: Jid) -> Result<LoggedIn, AccountError> {
+    /// Dials, sets up TLS, and logs in, all within [`timing::LOGIN`].
+    pub(super) async fn log_in(&self, dialer: &Dialer) -> Result<LoggedIn, AccountError> {
         let mut step = Step::Dial;
-        match timeout(timing::LOGIN, self.attempt(dialer, identity, &mut step)).await {
+        match timeout(timing::LOGIN, self.attempt(dialer, &mut step)).await {
             Ok(result) => result,
             Err(_) => Err(AccountError::TimedOut(step)),
         }
     }
 
-    async fn attempt(
-        &self,
-        dialer: &Dialer,
-        identity: Jid,
-        step: &mut Step,
-    ) -> Result<LoggedIn, AccountError> {
+    /// The steps of a login, one after the other. `step` follows them.
+    async fn attempt(&self, dialer: &Dialer, step: &mut Step) -> Result<LoggedIn, AccountError> {
         let socket = dialer.dial(&self.server.host, self.server.port).await?;
-        let socket = PromptSocket::new(socket).map_err(|error| AccountError::io(*step, &error))?;
-        match &self.security {
-            Security::None => self.authenticate(socket, identity, step).await,
-            Security::Direct(tls) => {
-                *step = Step::Tls;
-                self.authenticate(tls.connect(buffered(socket)).await?, identity, step).await
-            }
+        let io = self.secure(socket, step).await?;
+        self.login.log_in(io, step).await
+    }
+
+    async fn secure(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+        let (tls, socket) = match &self.security {
+            Security::None => return Ok(stream_io(socket)),
+            Security::Direct(tls) => (tls, socket),
             Security::StartTls(tls) => {
                 *step = Step::StartTls;
-                let socket = self.ask_for_tls(socket).await?;
-                *step = Step::Tls;
-                self.authenticate(tls.connect(buffered(socket)).await?, identity, step).await
+                (tls, self.login.start_tls(BufStream::new(socket)).await?.into_inner())
             }
-        }
-    }
-
-    /// RFC 6120 section 5. Whatever an attacker sent behind `<proceed/>` is thrown away with the buffer.
-    async fn ask_for_tls(&self, socket: PromptSocket) -> Result<PromptSocket, AccountError> {
-        let (io, line) = Tapped::new(BufStream::new(socket), self.max_stanza);
-        let io = self.ask_for_tls_tapped(io).await.map_err(|error| fault_of(&line, Step::StartTls, error))?;
-        Ok(io.into_inner().into_inner())
-    }
-
-    async fn ask_for_tls_tapped<S>(&self, io: S) -> Result<S, AccountError>
-    where
-        S: AsyncReadAndWrite,
-    {
-        const STEP: Step = Step::StartTls;
-        let pending = self.open(io, STEP).await?;
-        let (features, mut stream): (_, XmppStream<_>) =
-            pending.recv_features().await.map_err(|error| AccountError::features(STEP, &error))?;
-        if !features.can_starttls() {
-            return Err(AccountError::NoStartTls);
-        }
-        let request = XmppStreamElement::Starttls(starttls::Nonza::Request(starttls::Request));
-        stream.send(&request).await.map_err(|error| AccountError::io(STEP, &error))?;
-        match stream.next().await {
-            Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Starttls(starttls::Nonza::Proceed(_))))) => {
-                Ok(stream.into_inner())
-            }
-            Some(Ok(_)) => Err(AccountError::Protocol(STEP)),
-            Some(Err(_)) | None => Err(AccountError::Closed(STEP)),
-        }
-    }
-
-    /// The stream, SASL, and the stream again (RFC 6120 section 6).
-    async fn authenticate<S>(&self, io: S, identity: Jid, step: &mut Step) -> Result<LoggedIn, AccountError>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let io = BufReader::with_capacity(READ_BUFFER, Recorded::new(io));
-        let (io, line) = Tapped::new(io, self.max_stanza);
-        match self.authenticate_tapped(Box::new(io), &line, identity, step).await {
-            Ok(connection) => Ok(LoggedIn { connection, line }),
-            Err(error) => Err(fault_of(&line, *step, error)),
-        }
-    }
-
-    async fn authenticate_tapped(
-        &self,
-        io: Io,
-        line: &Line,
-        identity: Jid,
-        step: &mut Step,
-    ) -> Result<Connection, AccountError> {
-        *step = Step::Stream;
-        let pending = self.open(io, *step).await?;
-        let (features, stream) =
-            pending.recv_features().await.map_err(|error| AccountError::features(*step, &error))?;
-        *step = Step::Login;
-        let exchange = Exchange::new(&self.jid, &self.credential, &features.sasl_mechanisms)?;
-        let stream = log_in(stream, exchange).await?;
-        *step = Step::Session;
-        line.logged_in();
-        let pending =
-            stream.send_header(self.header()).await.map_err(|error| AccountError::io(*step, &error))?;
-        let (features, stream) =
-            pending.recv_features().await.map_err(|error| AccountError::features(*step, &error))?;
-        if !features.can_bind() {
-            return Err(AccountError::Protocol(*step));
-        }
-        Ok(Connection { stream, features, identity })
-    }
-
-    async fn open<S>(&self, io: S, step: Step) -> Result<PendingFeaturesRecv<S>, AccountError>
-    where
-        S: AsyncReadAndWrite,
-    {
-        let timeouts = Timeouts { read_timeout: timing::SILENCE, response_timeout: timing::RESPONSE };
-        initiate_stream(io, ns::JABBER_CLIENT, self.header(), timeouts)
-            .await
-            .map_err(|error| AccountError::io(step, &error))
-    }
-
-    fn header(&self) -> StreamHeader<'_> {
-        StreamHeader { to: Some(Cow::Borrowed(&self.domain)), from: None, id: None }
+        };
+        *step = Step::Tls;
+        // The TLS library reads little at a time, and writes each record by itself.
+        let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
+        Ok(stream_io(tls.connect(socket).await?))
     }
 }
 
-/// What really went wrong when an attempt on `line` ended in `error`. To the parser and the login code, a stream error
-/// (by which a server bars us), the end of the connection and what comes of too much are all nonsense.
-pub(super) fn fault_of(line: &Line, step: Step, error: AccountError) -> AccountError {
-    if error.is_permanent() {
-        return error;
-    }
-    if line.is_flooded() {
-        return AccountError::TooMuch(step);
-    }
-    let ended = line.is_closed() && matches!(error, AccountError::Protocol(_));
-    line.stream_error().unwrap_or(if ended { AccountError::Closed(step) } else { error })
-}
-
-/// The TLS library reads little at a time, and writes each record by itself.
-fn buffered(socket: PromptSocket) -> BufStream<PromptSocket> {
-    BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket)
+/// What a stream of XML is read from and written to.
+fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
+    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
 }
 
 fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
@@ -229,6 +107,7 @@ fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
         AccountConfig {

@@ -1,4 +1,4 @@
-//! How a TCP connection to a chat server is made.
+//! Dialling: how the connection to a chat server's machine is made.
 
 use std::fmt;
 use std::io;
@@ -10,17 +10,18 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::error::AccountError;
+use super::error::{AccountError, Step};
+use super::socket::Socket;
 
 /// The longest wait for one address, so that a silent one leaves time for the next.
 const PER_ADDRESS: Duration = Duration::from_secs(7);
 
 /// A connection that is being made.
-pub type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, AccountError>> + Send>>;
+pub type Dialling = Pin<Box<dyn Future<Output = Result<Socket, AccountError>> + Send>>;
 
 type Connect = dyn Fn(&str, u16) -> Dialling + Send + Sync;
 
-/// Makes the TCP connections of every account: nothing else of this module reaches the outside.
+/// Makes the connections of every account: nothing else of this module reaches the outside.
 #[derive(Clone)]
 pub struct Dialer {
     /// Connects to a host, which may be a name, and a port; `None` is the system's own way.
@@ -39,7 +40,7 @@ impl Dialer {
     }
 
     /// Connects to the first address of `host` that answers.
-    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, AccountError> {
+    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<Socket, AccountError> {
         if let Some(connect) = &self.through {
             return connect(host, port).await;
         }
@@ -47,7 +48,9 @@ impl Dialer {
         let mut last = AccountError::NameNotFound;
         for address in addresses {
             match dial_address(address).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    return Socket::tcp(stream).map_err(|error| AccountError::io(Step::Dial, &error));
+                }
                 Err(error) => last = AccountError::dial(&error),
             }
         }

@@ -40,16 +40,6 @@ pub enum Piece {
     End(Vec<u8>),
 }
 
-impl Piece {
-    /// What came.
-    #[must_use]
-    pub fn into_written(self) -> Vec<u8> {
-        match self {
-            Self::Whole(written) | Self::Head(written) | Self::End(written) => written,
-        }
-    }
-}
-
 /// An element goes on without end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endless;
@@ -146,11 +136,6 @@ impl Framer {
     /// The next element that is complete; the end tag of the root is one, too.
     pub fn pop(&mut self) -> Option<Piece> {
         self.complete.pop_front()
-    }
-
-    /// What is kept of an element that is not complete.
-    pub(super) fn begun(&self) -> &[u8] {
-        &self.element
     }
 
     fn grow(&mut self, run: &[u8]) {

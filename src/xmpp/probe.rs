@@ -36,13 +36,8 @@ impl Probes {
     pub(super) fn on_answer(&mut self, id: &str) -> bool {
         let before = self.unanswered.len();
         self.unanswered.retain(|unanswered| unanswered != id);
-        self.unanswered.len() < before || is_of_library(id)
+        self.unanswered.len() < before
     }
-}
-
-/// Where XEP-0198 is wanted and not to be had, the library's stream asks by itself, with ids that we cannot choose.
-fn is_of_library(id: &str) -> bool {
-    id.starts_with("xmpp-rs-stanzastream-liveness-probe")
 }
 
 /// The id of the request that this answers.

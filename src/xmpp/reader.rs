@@ -38,35 +38,75 @@ pub enum Meaning {
     Swift(Swift),
     /// Another.
     Stanza(Box<Stanza>),
+    /// A stanza that makes no sense, and gets no answer.
+    Skipped,
+    /// An element that is no stanza, and so is the server's own word; none when it cannot be read.
+    Nonza(Option<Box<Element>>),
     /// The stream has ended, by this error if there was one.
     End(Option<AccountError>),
-    /// None of our business.
+    /// No element, or one that was too much.
     Nothing,
+}
+
+impl Meaning {
+    /// Whether it is a stanza, which counts as one (XEP-0198 section 4) whatever can be made of it.
+    pub(super) fn is_stanza(&self) -> bool {
+        matches!(self, Self::Swift(_) | Self::Stanza(_) | Self::Skipped)
+    }
 }
 
 /// What `piece` means.
 pub fn read(piece: Piece) -> Meaning {
-    let stanza = match piece {
-        Piece::End(_) => return Meaning::End(None),
-        Piece::Whole(written) => match swift::read(written) {
-            Ok(swift) => return Meaning::Swift(swift),
-            Err(written) => match stream_error(&written) {
-                Some(error) => return Meaning::End(Some(error)),
-                None => stanza(&written),
-            },
+    match piece {
+        Piece::End(_) => Meaning::End(None),
+        Piece::Head(written) => match head::stanza(&written) {
+            Some(stanza) => Meaning::Stanza(Box::new(stanza)),
+            None if is_stanza(&written) => Meaning::Skipped,
+            None => Meaning::Nothing,
         },
-        Piece::Head(written) => head::stanza(&written),
-    };
-    stanza.map_or(Meaning::Nothing, |stanza| Meaning::Stanza(Box::new(stanza)))
+        Piece::Whole(written) => match swift::read(written) {
+            Ok(swift) => Meaning::Swift(swift),
+            Err(written) => read_whole(&written),
+        },
+    }
+}
+
+fn read_whole(written: &[u8]) -> Meaning {
+    if !is_element(written) {
+        return Meaning::Nothing;
+    }
+    if let Some(error) = stream_error(written) {
+        return Meaning::End(Some(error));
+    }
+    match stanza(written) {
+        Some(stanza) => Meaning::Stanza(Box::new(stanza)),
+        None if is_stanza(written) => Meaning::Skipped,
+        None if is_cheap(written) => Meaning::Nonza(parse(written).map(Box::new)),
+        None => Meaning::Nonza(None),
+    }
+}
+
+/// By its name, whatever is in it.
+fn is_stanza(written: &[u8]) -> bool {
+    matches!(name_of(written), b"message" | b"iq" | b"presence")
+}
+
+/// Not a declaration or a comment, which have no place in a stream.
+fn is_element(written: &[u8]) -> bool {
+    !written.starts_with(b"<?") && !written.starts_with(b"<!")
 }
 
 /// An element as a stanza, by its head if it cannot be read as a whole; none when it is no stanza, or means nothing without
 /// the rest.
 pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
     let written = &*with_line_feeds(written);
-    let is_cheap = memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES;
-    let whole = if is_cheap { parse(written) } else { None };
+    let whole = if is_cheap(written) { parse(written) } else { None };
     whole.or_else(|| head::stanza(written)).map(with_plain_id)
+}
+
+/// Whether it takes little memory to read it as a whole.
+fn is_cheap(written: &[u8]) -> bool {
+    memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES
 }
 
 /// With line feeds for other ends of lines (XML 1.0 section 2.11). The library reads no carriage return.
@@ -146,6 +186,63 @@ mod tests {
     use crate::xmpp::framer::Framer;
     use crate::xmpp::manners;
     use xmpp_parsers::presence;
+
+    fn whole(text: &str) -> Meaning {
+        read(Piece::Whole(text.as_bytes().to_vec()))
+    }
+
+    fn stream_error_of(text: &str) -> Option<AccountError> {
+        match whole(text) {
+            Meaning::End(error) => error,
+            _ => None,
+        }
+    }
+
+    const CONFLICT: &str = "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+                            <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Replaced</text></stream:error>";
+
+    #[test]
+    fn a_stream_error_is_one_whatever_the_prefix_and_wherever_its_condition_stands() {
+        assert_eq!(stream_error_of(CONFLICT), Some(AccountError::Conflict));
+        let default = CONFLICT.replace("stream:error", "error").replacen(
+            '>',
+            " xmlns='http://etherx.jabber.org/streams'>",
+            1,
+        );
+        assert_eq!(stream_error_of(&default), Some(AccountError::Conflict));
+        let behind = "<stream:error><text>no</text><policy-violation xmlns='x'/></stream:error>";
+        assert_eq!(stream_error_of(behind), Some(AccountError::StreamError("policy-violation")));
+        let unheard_of = "<stream:error><unheard-of/></stream:error>";
+        assert_eq!(stream_error_of(unheard_of), Some(AccountError::StreamError("undefined-condition")));
+    }
+
+    #[test]
+    fn nothing_inside_a_stanza_is_a_stream_error() {
+        for inside in [
+            CONFLICT.to_owned(),
+            "&lt;stream:error>&lt;conflict/>".to_owned(),
+            format!("<![CDATA[{CONFLICT}]]>"),
+        ] {
+            assert!(whole(&format!("<message>{inside}</message>")).is_stanza(), "{inside}");
+        }
+        assert!(matches!(whole("<error xmlns='x'><conflict/></error>"), Meaning::Nonza(Some(_))));
+    }
+
+    #[test]
+    fn whatever_has_the_name_of_a_stanza_is_one() {
+        for text in ["<message type='unheard-of'/>", "<iq xmlns='jabber:server'/>", "<presence y:z=''/>"] {
+            assert!(whole(text).is_stanza(), "{text}");
+            assert!(read(Piece::Head(text.as_bytes().to_vec())).is_stanza(), "{text}");
+        }
+        assert!(
+            matches!(whole("<r xmlns='urn:xmpp:sm:3'/>"), Meaning::Nonza(Some(element)) if element.name() == "r")
+        );
+        assert!(matches!(whole("<iqs y:z=''/>"), Meaning::Nonza(None)));
+        for text in ["<!-- x -->", "<?x?>"] {
+            assert!(matches!(whole(text), Meaning::Nothing), "{text}");
+        }
+        assert!(matches!(read(Piece::Head(b"<r>".to_vec())), Meaning::Nothing));
+    }
 
     #[test]
     fn a_request_whose_start_tags_are_too_long_is_read_by_what_matters_in_them() {

@@ -1,10 +1,9 @@
-//! What an account tells its owner: events in order, and the latest status.
+//! Reports of an account to its owner: events in order, and the latest status.
 
 use std::collections::VecDeque;
 
 use tokio::sync::{mpsc, watch};
 
-use super::flight::Fate;
 use super::{AccountEvent, AccountId, AccountStatus};
 
 /// The way out for events. Never blocks: what the owner has no room for waits here, and
@@ -31,12 +30,9 @@ impl Reports {
         self.flush();
     }
 
-    /// Reports how tagged stanzas ended.
-    pub(super) fn fates(&mut self, fates: impl IntoIterator<Item = Fate>) {
-        self.waiting.extend(fates.into_iter().map(|fate| match fate {
-            Fate::Acked(tag) => AccountEvent::Acked { tag },
-            Fate::Lost(tag) => AccountEvent::Lost { tag },
-        }));
+    /// Reports that nobody knows what became of stanzas with these tags.
+    pub(super) fn lost(&mut self, tags: impl IntoIterator<Item = u64>) {
+        self.waiting.extend(tags.into_iter().map(|tag| AccountEvent::Lost { tag }));
         self.flush();
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// learn what is wrong.
 pub(super) const LOGIN: Duration = Duration::from_secs(20);
 
-/// Resource binding and stream management, once logged in.
+/// Opening a session on a stream that is logged in: resource binding and stream management.
 pub(super) const OPENING: Duration = Duration::from_secs(20);
 
 /// When the server has been silent for so long, it is asked for a sign of life (`<r/>` or a ping).
@@ -25,6 +25,3 @@ pub(super) const LOGOUT: Duration = Duration::from_millis(1900);
 /// A resumed session must prove that it works by an acknowledgement in this time, which leaves a server that limits our
 /// rate enough to read some tens of kilobytes.
 pub(super) const PROOF: Duration = Duration::from_secs(10);
-
-/// While a stanza is on its way for so long, the stanza stream is shown that the server is alive: a third of [`SILENCE`].
-pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);

@@ -1,12 +1,14 @@
-//! A chat server in this process that does exactly what a test tells it to.
+//! A chat server in this process that does exactly what a test tells it to. Its connections are in memory, so that tests can run on
+//! virtual time.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use tokio::io::BufStream;
-use tokio::net::{TcpListener, TcpStream};
+use hexchat_pt::xmpp::{AccountError, Dialer, Socket};
+use tokio::io::{BufStream, DuplexStream, duplex};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmlStream, XmppStreamElement, accept_stream};
@@ -20,19 +22,34 @@ use xmpp_parsers::{ns, sasl, sm};
 /// What no step of a test may take longer than.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Bytes that a connection keeps each way while nobody reads them: as much as the buffers of two sockets.
+const BUFFER: usize = 256 * 1024;
+
 pub(crate) struct MockServer {
-    listener: TcpListener,
+    dialer: Dialer,
+    connections: Mutex<mpsc::UnboundedReceiver<DuplexStream>>,
 }
 
 /// One connection from a client.
 pub(crate) struct Peer {
-    stream: XmlStream<BufStream<TcpStream>, XmppStreamElement>,
+    stream: XmlStream<BufStream<DuplexStream>, XmppStreamElement>,
     pub(crate) features: StreamFeatures,
 }
 
 impl MockServer {
-    pub(crate) async fn start() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+    pub(crate) fn start() -> Self {
+        let (accept, connections) = mpsc::unbounded_channel();
+        let dialer = Dialer::through(move |_, _| {
+            let (near, far) = duplex(BUFFER);
+            let accepted = accept.send(far).map_err(|_| AccountError::Refused);
+            Box::pin(async move { accepted.map(|()| Socket::new(near)) })
+        });
+        Self { dialer, connections: Mutex::new(connections) }
+    }
+
+    /// Whatever is dialled with it reaches this server.
+    pub(crate) fn dialer(&self) -> Dialer {
+        self.dialer.clone()
     }
 
     /// An anonymous login at this server.
@@ -40,10 +57,7 @@ impl MockServer {
         AccountConfig {
             jid: "mock.example".parse().unwrap(),
             credential: Credential::Anonymous,
-            server: Some(ServerAddr {
-                host: "127.0.0.1".into(),
-                port: self.listener.local_addr().unwrap().port(),
-            }),
+            server: Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }),
             tls: TlsMode::None,
             ca_file: None,
         }
@@ -58,8 +72,8 @@ impl MockServer {
     }
 
     /// The next connection within `wait`.
-    pub(crate) async fn connection_within(&self, wait: Duration) -> Option<TcpStream> {
-        timeout(wait, self.listener.accept()).await.ok().map(|accepted| accepted.unwrap().0)
+    pub(crate) async fn connection_within(&self, wait: Duration) -> Option<DuplexStream> {
+        timeout(wait, self.connections.lock().await.recv()).await.ok().flatten()
     }
 
     /// The next connection, which is offered `mechanism` and nothing else.
@@ -189,7 +203,7 @@ impl Peer {
     }
 
     /// The connection itself, to say on it what no library would.
-    pub(crate) fn into_io(self) -> BufStream<TcpStream> {
+    pub(crate) fn into_io(self) -> BufStream<DuplexStream> {
         self.stream.into_inner()
     }
 

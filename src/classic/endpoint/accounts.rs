@@ -5,9 +5,10 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Account, Endpoint, LinkId, Purpose};
+use crate::classic::api::SetId;
 use crate::classic::stream::{Phase, Stream};
 use crate::classic::window::Window;
-use crate::classic::{AccountId, CloseReason, SetId, StreamId};
+use crate::protocol::{AccountId, CloseReason, StreamId};
 
 impl Endpoint {
     pub(super) fn on_suspended(&mut self, id: AccountId) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use super::{Account, Endpoint, OutstandingSet, Purpose};
+use crate::classic::api::{Outgoing, SetId, Transmit};
 use crate::classic::link::Recipient;
 use crate::classic::routing::LinkId;
 use crate::classic::send::Body;
@@ -12,7 +13,7 @@ use crate::classic::stanza::{Aliases, Payload};
 use crate::classic::stream::{Attempt, Connecting, Phase};
 use crate::classic::timers::TimerKey;
 use crate::classic::window;
-use crate::classic::{AccountId, Outgoing, SetId, StreamId, Transmit};
+use crate::protocol::{AccountId, StreamId};
 
 /// The data of a packet to an alias that may be a bystander, in bytes: less than the connect weighs that named it.
 const TRIAL_CHUNK: usize = 256;

@@ -5,12 +5,13 @@ use std::time::Instant;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use super::{Endpoint, OutstandingSet, Purpose};
+use crate::classic::api::{Answer, Incoming, Outgoing, SetId, Transmit};
 use crate::classic::recv::Received;
 use crate::classic::send::Body;
 use crate::classic::seq::SeqNum;
 use crate::classic::stanza::{Header, Payload};
 use crate::classic::stream::{Attempt, Phase, Stream};
-use crate::classic::{AccountId, Answer, CloseReason, Event, Incoming, Outgoing, SetId, StreamId, Transmit};
+use crate::protocol::{AccountId, CloseReason, Event, StreamId};
 
 /// Nobody uses longer ids, and they are kept until the answer.
 const MAX_IQ_ID_LENGTH: usize = 256;

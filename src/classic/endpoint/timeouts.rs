@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use super::Endpoint;
+use crate::classic::api::SetId;
 use crate::classic::link::PING_INTERVAL;
 use crate::classic::routing::LinkId;
-use crate::classic::stream::Phase;
+use crate::classic::stream::{Phase, Stream};
 use crate::classic::timers::TimerKey;
-use crate::classic::{CloseReason, SetId, StreamId};
+use crate::protocol::{CloseReason, StreamId};
 
 impl Endpoint {
     pub(super) fn check_stream(&mut self, now: Instant, id: StreamId) {
@@ -67,7 +68,7 @@ impl Endpoint {
     /// Tells a peer that is being slowed down that its connection still exists: an ack that nobody
     /// waits for, which the 2013 program ignores.
     fn send_keepalive(&mut self, now: Instant, id: StreamId) {
-        let Some(link_id) = self.streams.get(&id).and_then(super::Stream::link) else { return };
+        let Some(link_id) = self.streams.get(&id).and_then(Stream::link) else { return };
         let Some(link) = self.routes.link(link_id) else { return };
         let Some(via) = self.online_account(&link.accounts) else { return };
         let Some(alias) = self.routes.link_mut(link_id).and_then(|link| link.next_alias(now)) else { return };

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, Read, StreamId};
 use crate::secure::endpoint::directory::Place;
+use crate::secure::endpoint::sessions::Holder;
 use crate::secure::endpoint::{Endpoint, TimerKey};
 use crate::secure::ids::SessionKey;
 use crate::secure::session::Session;
@@ -51,14 +52,15 @@ impl Core for Endpoint {
             None => Err(CloseReason::Finished),
             Some(Place::Nowhere(reason)) => Err(reason),
             Some(Place::Waiting(_)) => Ok(0),
-            Some(Place::In(key, wire)) => match self.sessions.get_mut(&key) {
-                Some(session) => {
-                    let taken = session.write(now, wire, data, &mut self.shared)?;
-                    self.after(now, key);
-                    Ok(taken)
-                }
-                None => self.ended.get_mut(&key).map_or(Ok(0), |ended| ended.streams.write(wire, data)),
-            },
+            Some(Place::In(key, wire)) => {
+                let taken = match self.holder(key) {
+                    Holder::Session(session, shared) => session.write(now, wire, data, shared)?,
+                    Holder::Remains(ended) => ended.streams.write(wire, data)?,
+                    Holder::Nobody => 0,
+                };
+                self.after(now, key);
+                Ok(taken)
+            }
         }
     }
 
@@ -69,9 +71,10 @@ impl Core for Endpoint {
             Some(Place::Waiting(_)) => return Read::Blocked,
             Some(Place::In(key, wire)) => (key, wire),
         };
-        let read = match self.sessions.get_mut(&key) {
-            Some(session) => session.read(now, wire, &mut self.shared),
-            None => self.ended.get_mut(&key).map_or(Read::End, |ended| ended.streams.read(wire)),
+        let read = match self.holder(key) {
+            Holder::Session(session, shared) => session.read(now, wire, shared),
+            Holder::Remains(ended) => ended.streams.read(wire),
+            Holder::Nobody => Read::End,
         };
         if matches!(read, Read::Data(_)) {
             self.after(now, key);
@@ -148,13 +151,10 @@ impl Endpoint {
 
     /// Changes the streams of a session, or what is left of them when it is over.
     fn change(&mut self, now: Instant, key: SessionKey, change: impl FnOnce(&mut Streams)) {
-        match self.sessions.get_mut(&key) {
-            Some(session) => session.change(now, change, &mut self.shared),
-            None => {
-                if let Some(ended) = self.ended.get_mut(&key) {
-                    change(&mut ended.streams);
-                }
-            }
+        match self.holder(key) {
+            Holder::Session(session, shared) => session.change(now, change, shared),
+            Holder::Remains(ended) => change(&mut ended.streams),
+            Holder::Nobody => {}
         }
         self.after(now, key);
     }

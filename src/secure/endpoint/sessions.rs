@@ -9,10 +9,20 @@ use crate::protocol::CloseReason;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::session::established::Established;
-use crate::secure::session::{LastWord, Remains, Role, Session, SessionEvent};
+use crate::secure::session::{Ended, LastWord, Remains, Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::streams::{StreamEvent, Streams};
+
+/// Who has the streams of a session.
+pub(super) enum Holder<'a> {
+    /// The session, with what it shares with others.
+    Session(&'a mut Session, &'a mut Shared),
+    /// What is left of it, now that it is over.
+    Remains(&'a mut Ended),
+    /// Nobody: applications have let go of all of them.
+    Nobody,
+}
 
 impl Endpoint {
     /// Lets a session handle something, and does what follows from it. What happens to a session that is over concerns nobody.
@@ -25,6 +35,15 @@ impl Endpoint {
         if let Some(session) = self.sessions.get_mut(&key) {
             handle(session, &mut self.shared);
             self.after(now, key);
+        }
+    }
+
+    /// Who has the streams of a session.
+    pub(super) fn holder(&mut self, key: SessionKey) -> Holder<'_> {
+        match (self.sessions.get_mut(&key), self.ended.get_mut(&key)) {
+            (Some(session), _) => Holder::Session(session, &mut self.shared),
+            (None, Some(ended)) => Holder::Remains(ended),
+            (None, None) => Holder::Nobody,
         }
     }
 

@@ -1,64 +1,94 @@
-//! How far an account's connection is.
+//! Link of an account to its server: the attempt to log in that is under way, or the connection that came of it.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, sleep};
 
-use crate::xmpp::binding::Bound;
-use crate::xmpp::connector::LoggedIn;
+use crate::xmpp::connection::Connection;
+use crate::xmpp::connector::Connector;
+use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::AccountError;
+use crate::xmpp::login::LoggedIn;
+use crate::xmpp::wire::{Happened, Wanted, Wire};
 
-pub(super) type Attempt = Pin<Box<dyn Future<Output = Result<Arrival, AccountError>> + Send>>;
-
-/// How far an attempt has come.
-pub(super) enum Arrival {
-    /// What follows is for the stanza stream to do.
-    LoggedIn(Box<LoggedIn>),
-    /// Nothing more is to be done.
-    Bound(Box<Bound>),
-}
+type Attempt = Pin<Box<dyn Future<Output = Result<LoggedIn, AccountError>> + Send>>;
 
 /// How far the connection is.
 pub(super) enum Link {
-    /// The stanza stream has yet to ask for a connection.
-    Waiting,
     /// Pausing, dialling or logging in.
     Attempting(Attempt),
-    /// Logged in; the stanza stream binds or resumes, until the deadline.
-    Opening(Pin<Box<Sleep>>),
-    /// Usable.
-    Up {
-        since: Instant,
-        /// Until when a resumed session must show that it works.
-        proof: Option<Pin<Box<Sleep>>>,
-    },
+    /// A session is being opened, or has been open since then.
+    Connected { wire: Box<Wire>, up_since: Option<Instant> },
+    /// There was one, and another attempt is about to begin.
+    Idle,
 }
 
 /// What became of the link.
 pub(super) enum Progress {
-    Attempted(Result<Arrival, AccountError>),
-    NotOpened,
-    NotProven,
+    Attempted(Result<LoggedIn, AccountError>),
+    Happened(Happened),
 }
 
 impl Link {
+    /// Logs in after a pause.
+    pub(super) fn attempt(pause: Duration, connector: Arc<Connector>, dialer: Dialer) -> Self {
+        Self::Attempting(Box::pin(async move {
+            sleep(pause).await;
+            connector.log_in(&dialer).await
+        }))
+    }
+
+    pub(super) fn connected(wire: Wire) -> Self {
+        Self::Connected { wire: Box::new(wire), up_since: None }
+    }
+
+    /// The session is open from now on.
+    pub(super) fn on_up(&mut self) {
+        if let Self::Connected { up_since, .. } = self {
+            *up_since = Some(Instant::now());
+        }
+    }
+
     pub(super) fn is_up(&self) -> bool {
-        matches!(self, Self::Up { .. })
+        self.up_since().is_some()
+    }
+
+    /// Since when the session has been open, if it is.
+    pub(super) fn up_since(&self) -> Option<Instant> {
+        match self {
+            Self::Connected { up_since, .. } => *up_since,
+            Self::Attempting(_) | Self::Idle => None,
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        match self {
+            Self::Connected { wire, .. } => Some(wire.connection()),
+            Self::Attempting(_) | Self::Idle => None,
+        }
+    }
+
+    /// The connection, if stanzas can be sent on it. One that is over may still have events that nobody has seen.
+    pub(super) fn open_connection(&mut self) -> Option<&mut Connection> {
+        if self.is_up() { self.connection().filter(|connection| connection.is_open()) } else { None }
+    }
+
+    /// Lets the connection go.
+    pub(super) fn take_wire(&mut self) -> Option<Box<Wire>> {
+        match std::mem::replace(self, Self::Idle) {
+            Self::Connected { wire, .. } => Some(wire),
+            Self::Attempting(_) | Self::Idle => None,
+        }
     }
 
     /// Cancel-safe: whatever is under way goes on in the next call.
-    pub(super) async fn progress(&mut self) -> Progress {
+    pub(super) async fn progress(&mut self, wanted: Wanted<'_>) -> Progress {
         match self {
             Self::Attempting(attempt) => Progress::Attempted(attempt.await),
-            Self::Opening(deadline) => {
-                deadline.await;
-                Progress::NotOpened
-            }
-            Self::Up { proof: Some(deadline), .. } => {
-                deadline.await;
-                Progress::NotProven
-            }
-            Self::Waiting | Self::Up { proof: None, .. } => std::future::pending().await,
+            Self::Connected { wire, .. } => Progress::Happened(wire.next(wanted).await),
+            Self::Idle => std::future::pending().await,
         }
     }
 }

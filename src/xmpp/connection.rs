@@ -1,0 +1,461 @@
+//! An established XMPP stream, from the login to its end, as a pure core: bytes in; elements, bytes and events out.
+//!
+//! [`Connection`] opens a session ([`opening`]) and then carries stanzas, with stream management (XEP-0198, [`sm`]) where both ends
+//! want it. It has no socket and no clock; whoever has them drives it:
+//!
+//! - inputs: [`handle_read`](Connection::handle_read), [`handle_end`](Connection::handle_end),
+//!   [`handle_written`](Connection::handle_written), [`handle_flushed`](Connection::handle_flushed),
+//!   [`handle_timeout`](Connection::handle_timeout);
+//! - commands: [`send`](Connection::send), [`finish`](Connection::finish);
+//! - outputs: [`poll_transmit`](Connection::poll_transmit), what to write next; [`poll_event`](Connection::poll_event), what has
+//!   happened; [`poll_timeout`](Connection::poll_timeout), when to call `handle_timeout`. After any input or command they may have
+//!   something new to say.
+//!
+//! After [`Event::Closed`] or [`Event::Unproven`] nothing happens any more, and [`take_session`](Connection::take_session) is what
+//! the next connection can resume.
+
+mod liveness;
+mod opening;
+mod output;
+mod sm;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::sm::R;
+use xmpp_parsers::stanza::Stanza;
+
+use self::liveness::{Liveness, Silence};
+pub(super) use self::opening::{Counting, Start};
+use self::opening::{Opening, Outcome, Request};
+use self::output::Output;
+pub(super) use self::sm::Session;
+use self::sm::{Nonza, Unacked};
+pub(super) use self::writer::Unwritable;
+use self::writer::Writer;
+use super::error::{AccountError, Step};
+use super::framer::{Endless, Framer};
+use super::outbox::Outgoing;
+use super::reader::{self, Meaning};
+use super::records::BATCH;
+use super::swift::Swift;
+use super::{Parcel, timing};
+
+/// The end of a stream (RFC 6120 section 4.4).
+const FOOTER: &[u8] = b"</stream:stream>";
+
+/// An acknowledgement is asked for after 128 stanzas at the latest. Most of the time that happens sooner, when all that waits is
+/// written.
+const UNREQUESTED: usize = 128;
+
+/// An acknowledgement is asked for after 32 KiB at the latest: a server that reads 3 kB a second (stock ejabberd) then answers
+/// every 11 seconds, and is not taken for dead.
+const UNREQUESTED_BYTES: usize = 32 * 1024;
+
+/// The connection.
+pub(super) struct Connection {
+    framer: Framer,
+    writer: Writer,
+    output: Output,
+    liveness: Liveness,
+    state: State,
+    /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
+    session: Option<Session>,
+    /// Stanzas since an acknowledgement was asked for, ...
+    unrequested: usize,
+    /// ... and their bytes.
+    unrequested_bytes: usize,
+    /// Whether the server is to be asked for an acknowledgement, whatever was sent.
+    owes_request: bool,
+    /// Whether the server has asked for an acknowledgement.
+    owes_ack: bool,
+    /// Where the acknowledgement that went last ends in the output.
+    last_ack: u64,
+    /// Whether the server has ended the stream, and waits for our end of it.
+    owes_end: bool,
+    events: VecDeque<Event>,
+}
+
+enum State {
+    /// A session is being opened, until the deadline.
+    Opening(Box<Opening>, Instant),
+    Open {
+        /// Until when a session that was resumed must show that it works.
+        proof: Option<Instant>,
+    },
+    Closed,
+}
+
+/// What has happened.
+pub(super) enum Event {
+    /// Stanzas can be sent, and come.
+    Online {
+        /// As whom the server knows us.
+        jid: FullJid,
+        /// Whether the earlier session goes on. If not, all of it that was in doubt was reported [`Lost`](Self::Lost) before.
+        resumed: bool,
+    },
+    /// A stanza has come, of those that there are many of.
+    Swift(Swift),
+    /// Another stanza has come.
+    Stanza(Box<Stanza>),
+    /// The server has the stanza with this tag; where nobody counts, it is written.
+    Acked(u64),
+    /// Nobody will ever know whether the server has the stanza with this tag.
+    Lost(u64),
+    /// The server has been silent for long, and is to be asked for a sign of life, by a stanza.
+    Silent,
+    /// The connection is over, for this reason.
+    Closed(AccountError),
+    /// The connection is over, because the session that was resumed on it does not work. It was given up.
+    Unproven,
+}
+
+impl Connection {
+    /// On a stream that is logged in, behind its features, with what has come of what follows.
+    pub(super) fn new(start: Start, framer: Framer, now: Instant) -> Self {
+        let Start { resource, id, counting, earlier } = start;
+        let resume = earlier.as_ref().and_then(Session::resume).filter(|_| counting != Counting::No);
+        let (session, over) = if resume.is_some() { (earlier, None) } else { (None, earlier) };
+        let (opening, first) = Opening::new(resource, id, counting, resume);
+        let mut connection = Self {
+            framer,
+            writer: Writer::new(),
+            output: Output::default(),
+            liveness: Liveness::new(now),
+            state: State::Opening(Box::new(opening), now + timing::OPENING),
+            session,
+            unrequested: 0,
+            unrequested_bytes: 0,
+            owes_request: false,
+            owes_ack: false,
+            last_ack: 0,
+            owes_end: false,
+            events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
+        };
+        connection.say(&first);
+        connection
+    }
+
+    /// Whether a session is open, so that stanzas can be sent.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    /// Whether it is over.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether the server has ended the stream and waits for our end of it, which [`finish`](Self::finish) writes (RFC 6120
+    /// section 4.4).
+    pub(super) fn owes_end(&self) -> bool {
+        self.owes_end
+    }
+
+    /// Whether another stanza should be sent now. If not, others may overtake it while it waits.
+    pub(super) fn has_room(&self) -> bool {
+        self.output.has_room()
+    }
+
+    /// What can be resumed of a connection that is over.
+    pub(super) fn take_session(&mut self) -> Option<Session> {
+        self.session.take()
+    }
+
+    /// Sends a stanza in the session, which must be open. What becomes of its tag is reported.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written. Its tag is reported as lost.
+    pub(super) fn send(&mut self, stanza: Outgoing) -> Result<(), Unwritable> {
+        let Outgoing { parcel, tag, counted } = stanza;
+        let bytes = match parcel {
+            Parcel::Written(bytes) => bytes,
+            Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => match self.writer.write(&*stanza) {
+                Ok(bytes) => bytes.freeze(),
+                Err(error) => {
+                    self.events.extend(tag.map(Event::Lost));
+                    return Err(error);
+                }
+            },
+        };
+        match &mut self.session {
+            None => self.output.push_stanza(&bytes, tag, counted),
+            Some(session) => {
+                self.output.push_stanza(&bytes, None, counted);
+                self.unrequested += 1;
+                self.unrequested_bytes += bytes.len();
+                session.on_sent(Unacked { bytes, tag });
+            }
+        }
+        if self.unrequested >= UNREQUESTED || self.unrequested_bytes >= UNREQUESTED_BYTES {
+            self.request_ack();
+        }
+        Ok(())
+    }
+
+    /// Ends the stream, behind all that was sent. What is waiting can still be written; nothing more is reported.
+    pub(super) fn finish(&mut self) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.has_unreported()) {
+            let ack = session.ack();
+            self.write(&ack);
+        }
+        self.output.push(FOOTER);
+        self.state = State::Closed;
+    }
+
+    /// Takes in what has come.
+    pub(super) fn handle_read(&mut self, now: Instant, bytes: &[u8]) {
+        self.liveness.on_heard(now);
+        if let Err(Endless) = self.framer.feed(bytes) {
+            self.handle_end(now, AccountError::TooMuch(Step::Session));
+        }
+    }
+
+    /// Nothing more can be read or written, for this reason. What has come before still counts.
+    pub(super) fn handle_end(&mut self, now: Instant, reason: AccountError) {
+        while !self.is_closed()
+            && let Some(piece) = self.framer.pop()
+        {
+            self.on_element(now, reader::read(piece));
+        }
+        self.close(reason);
+    }
+
+    /// Gives up a session that does not open, a resumption that does not work, and a server that is silent.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self.state {
+            State::Closed => {}
+            State::Opening(_, deadline) if now >= deadline => {
+                // A server that does not answer the request to resume would not the next time.
+                self.lose_session();
+                self.close(AccountError::TimedOut(Step::Session));
+            }
+            State::Open { proof: Some(deadline) } if now >= deadline => {
+                self.lose_session();
+                self.state = State::Closed;
+                self.events.push_back(Event::Unproven);
+            }
+            State::Opening(..) | State::Open { .. } => match self.liveness.on_timeout(now) {
+                None => {}
+                Some(Silence::Ask) if self.session.is_some() => self.owes_request = true,
+                Some(Silence::Ask) => self.events.push_back(Event::Silent),
+                Some(Silence::Dead) => self.close(AccountError::TimedOut(Step::Session)),
+            },
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = match self.state {
+            State::Closed => return None,
+            State::Opening(_, deadline) => Some(deadline),
+            State::Open { proof } => proof,
+        };
+        Some(deadline.map_or(self.liveness.timeout(), |deadline| deadline.min(self.liveness.timeout())))
+    }
+
+    /// What is to be written next, some [`BATCH`] of bytes at most.
+    pub(super) fn poll_transmit(&mut self) -> &[u8] {
+        if self.is_open() {
+            let is_nearly_written = self.output.waiting().len() <= BATCH;
+            if self.owes_request || self.unrequested > 0 && is_nearly_written {
+                self.request_ack();
+            }
+            self.acknowledge();
+        }
+        let waiting = self.output.waiting();
+        &waiting[..waiting.len().min(BATCH)]
+    }
+
+    /// So many bytes of it were taken by the layers below.
+    pub(super) fn handle_written(&mut self, length: usize) {
+        self.output.on_handed_on(length);
+    }
+
+    /// The layers below have written all that they took.
+    pub(super) fn handle_flushed(&mut self) {
+        self.events.extend(self.output.on_flushed().map(Event::Acked));
+    }
+
+    /// The next thing that has happened.
+    pub(super) fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if self.is_closed() {
+                return None;
+            }
+            let piece = self.framer.pop()?;
+            self.on_element(now, reader::read(piece));
+        }
+    }
+
+    fn on_element(&mut self, now: Instant, meaning: Meaning) {
+        if let Meaning::End(error) = meaning {
+            self.owes_end = true;
+            return self.close(error.unwrap_or(AccountError::Closed(Step::Session)));
+        }
+        match &mut self.state {
+            State::Closed => {}
+            State::Open { .. } => self.on_element_of_session(meaning),
+            State::Opening(opening, _) => {
+                let outcome = match meaning {
+                    Meaning::Nonza(element) => opening.on_nonza(element.as_deref().and_then(Nonza::read)),
+                    meaning if opening.may_get_stanzas() => return self.pass_on(meaning),
+                    Meaning::Stanza(stanza) => match *stanza {
+                        Stanza::Iq(iq) => opening.on_iq(iq),
+                        Stanza::Message(_) | Stanza::Presence(_) => return,
+                    },
+                    _ => return,
+                };
+                self.on_outcome(now, outcome);
+            }
+        }
+    }
+
+    fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
+        match outcome {
+            Outcome::Waiting => {}
+            Outcome::Say(request) => self.say(&request),
+            Outcome::Resumed { h } => self.on_resumed(now, h),
+            Outcome::NotResumed { h, then } => {
+                if let Some(h) = h {
+                    // An impossible count is as good as none: the session is over in any case.
+                    self.on_acked(h);
+                }
+                self.lose_session();
+                self.say(&then);
+            }
+            Outcome::Begun { jid, session } => {
+                self.session = session;
+                self.state = State::Open { proof: None };
+                self.events.push_back(Event::Online { jid, resumed: false });
+            }
+            Outcome::Nonsense => self.close(AccountError::Protocol(Step::Session)),
+        }
+    }
+
+    /// The session goes on, and has to prove it: Prosody 0.12 feeds a resumed session's data to the XML parser of the
+    /// connection that broke, which swallows everything if it was in the middle of a stanza.
+    fn on_resumed(&mut self, now: Instant, h: u32) {
+        if !self.on_acked(h) {
+            return self.close(AccountError::Protocol(Step::Session));
+        }
+        let Some(session) = &self.session else { return };
+        for stanza in session.unacked() {
+            self.output.push(&stanza.bytes);
+            self.unrequested_bytes += stanza.bytes.len();
+        }
+        self.unrequested = session.unacked().len();
+        self.state = State::Open { proof: Some(now + timing::PROOF) };
+        self.events.push_back(Event::Online { jid: session.jid().clone(), resumed: true });
+    }
+
+    fn on_element_of_session(&mut self, meaning: Meaning) {
+        let Some(session) = &mut self.session else { return self.pass_on(meaning) };
+        if meaning.is_stanza() {
+            session.on_received();
+            return self.pass_on(meaning);
+        }
+        let Meaning::Nonza(element) = meaning else { return };
+        match element.as_deref().and_then(Nonza::read) {
+            Some(Nonza::Request) => self.owes_ack = true,
+            Some(Nonza::Ack { h }) if self.on_acked(h) => {}
+            // It does not count as we do, or says what nobody knows: what else it means by that cannot be known either.
+            _ => self.close(AccountError::Protocol(Step::Session)),
+        }
+    }
+
+    fn pass_on(&mut self, meaning: Meaning) {
+        match meaning {
+            Meaning::Swift(swift) => self.events.push_back(Event::Swift(swift)),
+            Meaning::Stanza(stanza) => self.events.push_back(Event::Stanza(stanza)),
+            Meaning::Skipped | Meaning::Nonza(_) | Meaning::Nothing | Meaning::End(_) => {}
+        }
+    }
+
+    /// Whether the server can have handled `h` of our stanzas. What is news of it proves that the session works.
+    fn on_acked(&mut self, h: u32) -> bool {
+        let Some(session) = &mut self.session else { return true };
+        let Ok(news) = session.on_acked(h) else { return false };
+        let mut is_news = false;
+        for stanza in news {
+            is_news = true;
+            self.events.extend(stanza.tag.map(Event::Acked));
+        }
+        if is_news && let State::Open { proof } = &mut self.state {
+            *proof = None;
+        }
+        true
+    }
+
+    fn request_ack(&mut self) {
+        if self.session.is_some() {
+            self.write(&R);
+        }
+        (self.unrequested, self.unrequested_bytes, self.owes_request) = (0, 0, false);
+    }
+
+    /// Acknowledges what has come, where that is due. Before the last acknowledgement is written there is no other, however often
+    /// the server asks.
+    fn acknowledge(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        if self.output.is_handed_on(self.last_ack) && (self.owes_ack || session.owes_report()) {
+            let ack = session.ack();
+            self.write(&ack);
+            (self.owes_ack, self.last_ack) = (false, self.output.end());
+        }
+    }
+
+    fn say(&mut self, request: &Request) {
+        match request {
+            Request::Resume(resume) => self.write(resume),
+            Request::Bind(iq) => self.write(&**iq),
+            Request::Enable(enable) => self.write(enable),
+        }
+    }
+
+    /// Writes what is no stanza of the session.
+    fn write(&mut self, element: &impl xso::AsXml) {
+        match self.writer.write(element) {
+            Ok(bytes) => self.output.push(&bytes),
+            Err(Unwritable) => self.close(AccountError::Protocol(Step::Session)),
+        }
+    }
+
+    fn close(&mut self, reason: AccountError) {
+        if self.is_closed() {
+            return;
+        }
+        if is_final(&reason) || self.session.as_ref().is_some_and(|session| session.resume().is_none()) {
+            self.lose_session();
+        }
+        self.state = State::Closed;
+        self.events.extend(self.output.clear().map(Event::Lost));
+        self.events.push_back(Event::Closed(reason));
+    }
+
+    fn lose_session(&mut self) {
+        let lost = self.session.take().into_iter().flat_map(Session::into_lost);
+        self.events.extend(lost.map(Event::Lost));
+    }
+}
+
+/// Whether a session ends with a connection that ends so. A server that ends a stream with an error forgets its session, and what was
+/// too much or made no sense would come again behind every resumption.
+fn is_final(reason: &AccountError) -> bool {
+    matches!(
+        reason,
+        AccountError::Conflict
+            | AccountError::StreamError(_)
+            | AccountError::TooMuch(_)
+            | AccountError::Protocol(_)
+    )
+}

@@ -1,0 +1,145 @@
+//! Opens a session on a stream that is logged in: resumption, or else a resource, and then counting. Pure.
+//!
+//! ```text
+//!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
+//!      │ failed
+//!      ▼
+//!   Binding ──bound──▶ open           (RFC 6120 section 7), where nobody is to count
+//!      │ bound
+//!      ▼
+//!   Enabling ──enabled or failed──▶ open   (XEP-0198 section 3)
+//! ```
+
+use xmpp_parsers::bind::{BindQuery, BindResponse};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::sm::{Enable, Resume};
+
+use super::sm::{self, Nonza, Session};
+
+/// Whether both ends count the stanzas of a new session (XEP-0198).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::xmpp) enum Counting {
+    /// Not wanted, or not offered.
+    No,
+    /// For as long as the connection lasts.
+    OneConnection,
+    /// So that the session can be resumed on another connection.
+    Resumable,
+}
+
+/// What a session begins with.
+pub(in crate::xmpp) struct Start {
+    /// The resource to ask for; none leaves it to the server.
+    pub(in crate::xmpp) resource: Option<String>,
+    /// The id of the request for a resource.
+    pub(in crate::xmpp) id: String,
+    /// Whether to count.
+    pub(in crate::xmpp) counting: Counting,
+    /// The session to resume, where the server may still have it.
+    pub(in crate::xmpp) earlier: Option<Session>,
+}
+
+/// What is said to the server.
+pub(super) enum Request {
+    Resume(Resume),
+    Bind(Box<Iq>),
+    Enable(Enable),
+}
+
+/// What follows from an element of the server's.
+pub(super) enum Outcome {
+    /// Nothing: its answer is still to come.
+    Waiting,
+    /// This is to be said.
+    Say(Request),
+    /// The earlier session goes on, in which the server has handled so many of our stanzas.
+    Resumed { h: u32 },
+    /// The earlier session is over, and the server had handled so many, where it knows. This is to be said.
+    NotResumed { h: Option<u32>, then: Request },
+    /// A new session has begun, in which both ends count or not.
+    Begun { jid: FullJid, session: Option<Session> },
+    /// That is no answer.
+    Nonsense,
+}
+
+/// A session that is being opened.
+pub(super) struct Opening {
+    step: Step,
+    resource: Option<String>,
+    id: String,
+    counting: Counting,
+}
+
+enum Step {
+    Resuming,
+    Binding,
+    Enabling(FullJid),
+}
+
+impl Opening {
+    /// Begins: what is said first, which is the request to `resume` an earlier session, if there is one.
+    pub(super) fn new(
+        resource: Option<String>,
+        id: String,
+        counting: Counting,
+        resume: Option<Resume>,
+    ) -> (Self, Request) {
+        let step = if resume.is_some() { Step::Resuming } else { Step::Binding };
+        let opening = Self { step, resource, id, counting };
+        let first = resume.map_or_else(|| opening.bind(), Request::Resume);
+        (opening, first)
+    }
+
+    fn bind(&self) -> Request {
+        let payload = BindQuery::new(self.resource.clone()).into();
+        Request::Bind(Box::new(Iq::Set { from: None, to: None, id: self.id.clone(), payload }))
+    }
+
+    /// Whether stanzas that come now may be for us. While a resource is being bound, none can be.
+    pub(super) fn may_get_stanzas(&self) -> bool {
+        !matches!(self.step, Step::Binding)
+    }
+
+    /// An element has come that is no stanza; none if it is unknown.
+    pub(super) fn on_nonza(&mut self, nonza: Option<Nonza>) -> Outcome {
+        match (&self.step, nonza) {
+            (Step::Resuming, Some(Nonza::Resumed { h })) => Outcome::Resumed { h },
+            (Step::Resuming, Some(Nonza::Failed { h })) => {
+                self.step = Step::Binding;
+                Outcome::NotResumed { h, then: self.bind() }
+            }
+            (Step::Enabling(jid), Some(Nonza::Enabled { id })) => {
+                let id = id.filter(|_| self.counting == Counting::Resumable);
+                Outcome::Begun { jid: jid.clone(), session: Some(Session::new(jid.clone(), id)) }
+            }
+            // It offers to count, and then does not: then it is done without.
+            (Step::Enabling(jid), Some(Nonza::Failed { .. })) => {
+                Outcome::Begun { jid: jid.clone(), session: None }
+            }
+            _ => Outcome::Nonsense,
+        }
+    }
+
+    /// An IQ has come while there is no resource.
+    pub(super) fn on_iq(&mut self, iq: Iq) -> Outcome {
+        if iq.id() != self.id {
+            return Outcome::Waiting;
+        }
+        match (bound_as(iq), self.counting) {
+            (None, _) => Outcome::Nonsense,
+            (Some(jid), Counting::No) => Outcome::Begun { jid, session: None },
+            (Some(jid), Counting::OneConnection | Counting::Resumable) => {
+                self.step = Step::Enabling(jid);
+                Outcome::Say(Request::Enable(sm::enable()))
+            }
+        }
+    }
+}
+
+fn bound_as(answer: Iq) -> Option<FullJid> {
+    match answer {
+        Iq::Result { payload: Some(payload), .. } => Some(BindResponse::try_from(payload).ok()?.jid),
+        _ => None,
+    }
+}
