@@ -22,7 +22,7 @@ mod vectors;
 pub mod wire;
 
 pub use api::{Bridge, Config, Incoming, Memento, Outgoing, Service, Transmit};
+pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
-pub use crypto::sid::Sid;
 pub use endpoint::{Endpoint, Remembered};
 pub use iq::IqId;

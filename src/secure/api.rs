@@ -7,8 +7,8 @@ use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::line::{BridgeLine, Identity};
-use crate::secure::crypto::sid::Sid;
 use crate::secure::ids::PathId;
 use crate::secure::iq::IqId;
 
@@ -68,7 +68,7 @@ pub struct Service {
     /// The accounts at which clients are let in.
     pub accounts: Vec<AccountId>,
     /// The handshakes that were accepted by earlier processes, and their minutes.
-    pub accepted: Vec<(Sid, u64)>,
+    pub accepted: Vec<(Credential, u64)>,
 }
 
 /// A handshake to be remembered, across restarts too, before it is accepted.
@@ -76,7 +76,7 @@ pub struct Service {
 pub struct Memento {
     pub(crate) path: PathId,
     /// What the client said.
-    pub sid: Sid,
+    pub credential: Credential,
     /// When it said so, in minutes since 1970.
     pub minute: u64,
 }

@@ -18,8 +18,8 @@ use xmpp_parsers::jid::FullJid;
 use crate::protocol::AccountId;
 use crate::secure::api::{Outgoing, Transmit};
 use crate::secure::client_tag::ClientTag;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::Initiator;
-use crate::secure::crypto::sid::Sid;
 use crate::secure::ids::{PathId, Sending};
 use crate::secure::iq::Iq;
 use crate::secure::path::bytestream::Bytestream;
@@ -56,8 +56,8 @@ pub(crate) struct Contact {
     pub(crate) peer: FullJid,
     /// Whose share of our account the path takes up.
     pub(crate) client: ClientTag,
-    /// The bytestream's id.
-    pub(crate) sid: Sid,
+    /// What it was opened with.
+    pub(crate) credential: Credential,
 }
 
 /// One path, from the first `open` to its end.
@@ -132,9 +132,9 @@ impl Path {
         self.contact.client = client;
     }
 
-    /// The bytestream's id.
-    pub(crate) fn sid(&self) -> &Sid {
-        &self.contact.sid
+    /// What it was opened with.
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.contact.credential
     }
 
     /// What our account has to know of what goes by it.
@@ -205,7 +205,7 @@ impl Path {
     /// A block goes in this IQ; the stanza for it.
     pub(crate) fn block(&mut self, now: Instant, iq: Iq, data: Bytes) -> Transmit {
         let seq = self.on_sent(now, iq, data.len());
-        let stanza = Outgoing::Data { iq: iq.id, sid: self.sid().to_string(), seq, data };
+        let stanza = Outgoing::Data { iq: iq.id, sid: self.credential().to_string(), seq, data };
         Transmit { via: self.via(), to: self.peer().clone(), stanza }
     }
 
@@ -364,9 +364,9 @@ impl Path {
 impl Path {
     /// A path by this account of ours, whose bytestream is still to be opened.
     pub(crate) fn by(now: Instant, via: AccountId) -> Self {
-        let sid = "00000000-0000-4000-8000-000000000000".parse().expect("a sid");
+        let credential = "00000000-0000-4000-8000-000000000000".parse().expect("a credential");
         let peer = FullJid::new("peer@chat.example/r").expect("a JID");
-        let contact = Contact { via, peer, client: ClientTag::default(), sid };
+        let contact = Contact { via, peer, client: ClientTag::default(), credential };
         Self::new(now, PathId(0), contact, PathState::Open)
     }
 }

@@ -75,7 +75,7 @@ impl Shared {
         let iq = self.accounts.new_iq(&mut *self.entropy);
         self.routes.expect(path.id(), iq);
         path.on_open_sent(now, iq);
-        let stanza = Outgoing::Open { iq: iq.id, sid: path.sid().to_string(), block_size: BLOCK_SIZE };
+        let stanza = Outgoing::Open { iq: iq.id, sid: path.credential().to_string(), block_size: BLOCK_SIZE };
         self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), stanza });
     }
 
@@ -97,7 +97,8 @@ impl Shared {
     pub(crate) fn say_close(&mut self, now: Instant, path: &Path) {
         let bytes = CLOSE + path.peer().as_str().len();
         self.accounts.charge(now, path.via(), path.client(), bytes);
-        let stanza = Outgoing::Close { iq: IqId::generate(&mut *self.entropy), sid: path.sid().to_string() };
+        let stanza =
+            Outgoing::Close { iq: IqId::generate(&mut *self.entropy), sid: path.credential().to_string() };
         self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), stanza });
     }
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _};
 use hexchat_pt::secure::{
-    Bridge, BridgeLine, Config, Endpoint, Identity, Incoming, Outgoing, Remembered, Service, Sid, Transmit,
+    Bridge, BridgeLine, Config, Credential, Endpoint, Identity, Incoming, Outgoing, Remembered, Service,
+    Transmit,
 };
 use xmpp_parsers::jid::FullJid;
 
@@ -31,7 +32,7 @@ fn online(endpoint: &mut Endpoint, now: Instant, seconds: u64, id: AccountId, ji
     endpoint.handle_account(now, id, AccountChange::Online { jid, resumed: false });
 }
 
-fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Sid, u64)>) -> Endpoint {
+fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Credential, u64)>) -> Endpoint {
     let service = Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted };
     let mut endpoint = Endpoint::new(defaults(), Some(service), Box::new(Seeded(Rng::new(1))));
     online(&mut endpoint, now, seconds, BRIDGE, bridge_jid());
@@ -81,14 +82,14 @@ fn is_turned_away(bridge: &mut Endpoint, now: Instant, from: &FullJid, incoming:
 }
 
 /// Says a genuine `open` to the bridge, which makes a note of it and answers.
-fn comes_in(bridge: &mut Endpoint, now: Instant, open: Incoming) -> Option<(Sid, u64)> {
+fn comes_in(bridge: &mut Endpoint, now: Instant, open: Incoming) -> Option<(Credential, u64)> {
     bridge.handle_stanza(now, BRIDGE, &client_jid(), open);
     let memento = bridge.poll_memento()?;
     assert_eq!(bridge.poll_transmit(now), None, "it answers before it has made a note");
     bridge.handle_remembered(now, &memento, Remembered::Kept);
     let answer = bridge.poll_transmit(now).unwrap();
     assert_eq!(answer.stanza, Outgoing::Result { id: "q".into() });
-    Some((memento.sid, memento.minute))
+    Some((memento.credential, memento.minute))
 }
 
 fn uuid(rng: &mut Rng) -> String {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
 use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::{
-    Bridge, Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
+    Bridge, Config, Credential, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Transmit,
 };
 use xmpp_parsers::jid::Jid;
 
@@ -25,7 +25,7 @@ const MOST_UNANSWERED: usize = (2 << 20) + (64 << 10);
 /// What outlives a program: the disk, and the clock on the wall.
 #[derive(Clone, Default)]
 pub(crate) struct Machine {
-    pub(crate) accepted: Rc<RefCell<Vec<(Sid, u64)>>>,
+    pub(crate) accepted: Rc<RefCell<Vec<(Credential, u64)>>>,
     pub(crate) disk_is_full: Rc<Cell<bool>>,
     booted: Rc<Cell<Option<Instant>>>,
 }
@@ -84,7 +84,7 @@ impl Ours {
             let outcome = if self.machine.disk_is_full.get() {
                 Remembered::Refused
             } else {
-                self.machine.accepted.borrow_mut().push((memento.sid, memento.minute));
+                self.machine.accepted.borrow_mut().push((memento.credential, memento.minute));
                 Remembered::Kept
             };
             self.endpoint.handle_remembered(now, &memento, outcome);

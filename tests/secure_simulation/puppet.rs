@@ -8,7 +8,9 @@ use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use hexchat_pt::secure::wire::frame::{Frame, Reader, SessionClose};
-use hexchat_pt::secure::{Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit};
+use hexchat_pt::secure::{
+    Config, Credential, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Transmit,
+};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
@@ -119,7 +121,7 @@ pub(crate) struct Puppet {
 
 impl Puppet {
     /// Asks for a bytestream with a genuine proof: its id, if the bridge lets one in.
-    pub(crate) fn knock(bridge: &mut Endpoint, now: Instant, jid: &FullJid, seed: u64) -> Option<Sid> {
+    pub(crate) fn knock(bridge: &mut Endpoint, now: Instant, jid: &FullJid, seed: u64) -> Option<Credential> {
         let keys = LineKeys::new(&identity().line(None));
         let sid = keys.first_contact(seed as u32, WALL_CLOCK / 60, jid, &bridge_jid());
         let open = Incoming::Open { id: "open".into(), sid: sid.to_string(), block_size: 65_535 };
@@ -171,7 +173,7 @@ impl Puppet {
     /// Opens another path, from the account with this name, and sends by it from now on.
     pub(crate) fn open_path(&mut self, bridge: &mut Endpoint, now: Instant, jid: FullJid) {
         self.last_path += 1;
-        let sid = self.keys.path_key.sid(self.last_path, &jid, &bridge_jid()).to_string();
+        let sid = self.keys.path_key.credential(self.last_path, &jid, &bridge_jid()).to_string();
         self.path = Path { jid, sid: sid.clone(), seq: 0 };
         let id = self.next_id();
         bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Open { id, sid, block_size: 65_535 });

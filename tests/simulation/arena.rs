@@ -10,15 +10,15 @@ use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{
     AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
 };
+use hexchat_pt::secure::crypto::credential::PathKey;
 use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
-use hexchat_pt::secure::crypto::sid::PathKey;
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::Frame;
 use hexchat_pt::secure::{
-    Bridge, Config, Endpoint, Identity, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
+    Bridge, Config, Credential, Endpoint, Identity, Incoming, IqId, Outgoing, Remembered, Service, Transmit,
 };
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
@@ -61,7 +61,7 @@ fn identity() -> Identity {
 /// A session of a client that says what it likes.
 pub(crate) struct Attacker {
     jid: FullJid,
-    sid: Sid,
+    sid: Credential,
     seq: u16,
     initiator: Option<Initiator>,
     keys: Option<Keys>,
@@ -270,7 +270,7 @@ impl Arena {
     pub(crate) fn open_path(&mut self, session: &str, number: u64, from: &str) {
         let (from, to) = (jid(from), bridge_jid());
         let keys = self.attackers[&jid(session)].keys.as_ref().expect("a session");
-        let sid = keys.path_key.sid(number, &from, &to).to_string();
+        let sid = keys.path_key.credential(number, &from, &to).to_string();
         let open = Incoming::Open { id: "p".to_owned(), sid, block_size: 65_535 };
         self.bridge.handle_stanza(self.now, BRIDGE, &from, open);
         self.exchange();

@@ -12,8 +12,8 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use crate::protocol::{AccountId, CloseReason, Core as _};
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::Memento;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
-use crate::secure::crypto::sid::Sid;
 use crate::secure::endpoint::session_room::Candidate;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, session_room};
 use crate::secure::ids::{PathId, SessionKey};
@@ -24,7 +24,7 @@ use crate::secure::shared::routes::Owner;
 use crate::secure::streams::Role;
 use crate::secure::wire::frame::SessionClose;
 
-/// A sid that proves nothing. It is checked where there is none, because the check takes time.
+/// A credential that proves nothing. It is checked where there is none, because the check takes time.
 const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
 
 /// A session that has had no stream for less than 10 seconds is not idle: its client may be about to open one. Otherwise those who
@@ -32,7 +32,7 @@ const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
 /// round trips over a slow account.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// What a sid proves.
+/// What a credential proves.
 enum Proof {
     /// That somebody has the bridge line; what was said has this minute.
     Line { minute: u64 },
@@ -55,7 +55,7 @@ struct Open<'a> {
     from: &'a FullJid,
     /// The id of its IQ.
     id: &'a str,
-    sid: Sid,
+    credential: Credential,
 }
 
 impl Endpoint {
@@ -66,10 +66,10 @@ impl Endpoint {
         via: AccountId,
         from: &FullJid,
         id: &str,
-        sid: &str,
+        credential: &str,
     ) -> bool {
-        let Some((sid, proof)) = self.recognise(now, via, from, sid) else { return false };
-        let open = Open { via, from, id, sid };
+        let Some((credential, proof)) = self.recognise(now, via, from, credential) else { return false };
+        let open = Open { via, from, id, credential };
         match proof {
             Proof::Session { key, number } => self.admit_path(now, &open, key, number),
             Proof::Line { minute } => self.admit_guest(now, &open, minute),
@@ -82,27 +82,34 @@ impl Endpoint {
         self.shared.accounts.refuse(via, from.clone(), id);
     }
 
-    /// What `sid` proves, if it is one.
-    fn recognise(&self, now: Instant, via: AccountId, from: &FullJid, sid: &str) -> Option<(Sid, Proof)> {
+    /// What `credential` proves, if it is one.
+    fn recognise(
+        &self,
+        now: Instant,
+        via: AccountId,
+        from: &FullJid,
+        credential: &str,
+    ) -> Option<(Credential, Proof)> {
         if !self.accepts_on(via) {
             return None;
         }
-        let (sid, is_one) = match sid.parse() {
-            Ok(sid) => (sid, true),
+        let (credential, is_one) = match credential.parse() {
+            Ok(credential) => (credential, true),
             Err(_) => (NOBODYS.parse().ok()?, false),
         };
         let ours = self.shared.accounts.name_of(via)?;
-        let proof = self.proof_of_session(&sid, from, ours).or_else(|| {
-            let minute = self.admission.as_ref()?.check(self.shared.clock.minute(now), &sid, from, ours)?;
+        let proof = self.proof_of_session(&credential, from, ours).or_else(|| {
+            let minute =
+                self.admission.as_ref()?.check(self.shared.clock.minute(now), &credential, from, ours)?;
             Some(Proof::Line { minute })
         })?;
-        is_one.then_some((sid, proof))
+        is_one.then_some((credential, proof))
     }
 
-    fn proof_of_session(&self, sid: &Sid, from: &FullJid, ours: &FullJid) -> Option<Proof> {
+    fn proof_of_session(&self, credential: &Credential, from: &FullJid, ours: &FullJid) -> Option<Proof> {
         self.by_jid.get(from)?.iter().find_map(|key| {
             let established = self.sessions.get(key)?.established()?;
-            Some(Proof::Session { key: *key, number: established.path_key.check(sid, from, ours)? })
+            Some(Proof::Session { key: *key, number: established.path_key.check(credential, from, ours)? })
         })
     }
 
@@ -116,7 +123,7 @@ impl Endpoint {
         if !session.takes_path_number(number) {
             return false;
         }
-        let contact = Contact { via: open.via, peer: open.from.clone(), client, sid: open.sid };
+        let contact = Contact { via: open.via, peer: open.from.clone(), client, credential: open.credential };
         let path = Path::new(now, PathId(self.shared.next_number()), contact, PathState::Open);
         let answer = Answer::to_peer_of(&path, open.id.to_owned());
         let bytes = answer.size();
@@ -138,18 +145,19 @@ impl Endpoint {
         let is_known = self.is_known(now, &client);
         let this_minute = self.shared.clock.minute(now);
         let Some(admission) = self.admission.as_mut() else { return false };
-        if !admission.admit(this_minute, (minute, open.sid), &client, is_known) {
+        if !admission.admit(this_minute, (minute, open.credential), &client, is_known) {
             return false;
         }
         self.make_half_open_room(now, &client);
         let id = PathId(self.shared.next_number());
         let tag = self.shared.tagger.tag(&client);
-        let contact = Contact { via: open.via, peer: open.from.clone(), client: tag, sid: open.sid };
+        let contact =
+            Contact { via: open.via, peer: open.from.clone(), client: tag, credential: open.credential };
         let path = Path::new(now, id, contact, PathState::Remembering(open.id.to_owned()));
         self.shared.routes.add(&path, Owner::Guest);
         self.guests.insert(id, path);
         self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);
-        self.mementos.push_back(Memento { path: id, sid: open.sid, minute });
+        self.mementos.push_back(Memento { path: id, credential: open.credential, minute });
         self.on_guest_timeout(now, id);
         true
     }
@@ -181,7 +189,7 @@ impl Endpoint {
         let ours = self.shared.accounts.name_of(path.via())?;
         let entropy = &mut *self.shared.entropy;
         let psk = service.psk.as_ref();
-        Responder::read(&service.identity, psk, path.sid(), path.peer(), ours, message, entropy).ok()
+        Responder::read(&service.identity, psk, path.credential(), path.peer(), ours, message, entropy).ok()
     }
 
     /// The client's half of a handshake has come: it takes up a session again, or gets a new one. False when the bridge cannot answer.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::*;
 use crate::protocol::Address;
 use crate::secure::api::{Bridge, Config, Outgoing};
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::entropy::testing::Seeded;
 use crate::secure::crypto::handshake::{Credits, Hello, Initiator, Responder, Status, Welcome};
 use crate::secure::crypto::keys::SessionKeys;
 use crate::secure::crypto::line::Identity;
-use crate::secure::crypto::sid::Sid;
 use crate::secure::iq::Iq;
 use crate::secure::path::{Contact, PathState};
 use crate::secure::streams::Role as Side;
@@ -94,17 +94,17 @@ impl World {
     /// A bridge's session, by one path, that has been answered.
     fn bridge() -> (Self, Peer) {
         let mut entropy = Seeded(2);
-        let sid: Sid = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+        let credential: Credential = "00000000-0000-4000-8000-000000000000".parse().unwrap();
         let hello = Hello { credits: CREDITS, resume: None };
         let (initiator, message) = Initiator::start(
             &identity().line(None),
-            &sid,
+            &credential,
             &client_jid(),
             &bridge_jid(),
             &hello,
             &mut entropy,
         );
-        let (message, ours) = reply(&sid, &message, Status::New, &mut entropy);
+        let (message, ours) = reply(&credential, &message, Status::New, &mut entropy);
         let (welcome, theirs) = initiator.finish(&message).unwrap();
         let client = client_jid().to_bare();
         let session = |shared: &mut Shared, now| {
@@ -113,7 +113,7 @@ impl World {
             Session::unconfirmed(SessionKey(1), client, tag, established)
         };
         let mut world = Self::around(session, bridge_jid(), true);
-        let contact = Contact { via: OURS, peer: client_jid(), client: world.session.tag(), sid };
+        let contact = Contact { via: OURS, peer: client_jid(), client: world.session.tag(), credential };
         let path = Path::new(world.now, PathId(1), contact, PathState::Listening);
         world.session.handle_path(world.now, path, &mut world.shared);
         let established =
@@ -122,7 +122,7 @@ impl World {
     }
 
     /// The `open` that it sends next.
-    fn asks(&mut self) -> Option<(PathId, Iq, Sid)> {
+    fn asks(&mut self) -> Option<(PathId, Iq, Credential)> {
         loop {
             if let Outgoing::Open { iq, sid, .. } = self.shared.accounts.poll_urgent()?.stanza {
                 let (path, iq) = self.shared.routes.asked(iq).unwrap();
@@ -135,14 +135,14 @@ impl World {
 
     /// The bridge takes the next `open`, and the handshake that follows.
     fn shake_hands(&mut self, status: Status) -> Peer {
-        let (path, iq, sid) = self.asks().expect("an open");
+        let (path, iq, credential) = self.asks().expect("an open");
         self.session.handle_result(self.now, path, iq, &mut self.shared);
         let Some(Outgoing::Data { data, .. }) =
             self.shared.accounts.poll_urgent().map(|transmit| transmit.stanza)
         else {
             panic!("no handshake follows");
         };
-        let (message, keys) = reply(&sid, &data, status, &mut self.entropy);
+        let (message, keys) = reply(&credential, &data, status, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));
         let established = Established::new(self.now, Side::Bridge, (id, keys), CREDITS, &mut self.shared);
         let mut peer = Peer { established, path, blocks: 0 };
@@ -173,9 +173,15 @@ impl World {
 }
 
 /// The bridge's half of a handshake, in which the session always has the same id.
-fn reply(sid: &Sid, message: &[u8], status: Status, entropy: &mut Seeded) -> (Vec<u8>, SessionKeys) {
+fn reply(
+    credential: &Credential,
+    message: &[u8],
+    status: Status,
+    entropy: &mut Seeded,
+) -> (Vec<u8>, SessionKeys) {
     let (from, to) = (client_jid(), bridge_jid());
-    let (responder, _) = Responder::read(&identity(), None, sid, &from, &to, message, entropy).unwrap();
+    let (responder, _) =
+        Responder::read(&identity(), None, credential, &from, &to, message, entropy).unwrap();
     let welcome = Welcome { status, session: SessionId::generate(&mut Seeded(3)), credits: CREDITS };
     responder.reply(&welcome).unwrap()
 }

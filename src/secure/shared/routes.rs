@@ -83,5 +83,5 @@ impl Routes {
 }
 
 fn key_of(path: &Path) -> Bytestream {
-    (path.via(), path.peer().clone(), path.sid().to_string())
+    (path.via(), path.peer().clone(), path.credential().to_string())
 }
