@@ -1,7 +1,7 @@
 //! Carrier: what the protocol cores want sent, as stanzas, and what comes in, as the core that it is for understands it. Pure.
 
 mod classic;
-mod ibb;
+pub mod ibb;
 mod ids;
 #[cfg(test)]
 mod tests;

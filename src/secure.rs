@@ -15,6 +15,7 @@ mod iq;
 mod path;
 mod session;
 mod shared;
+mod sizes;
 pub mod streams;
 mod tuning;
 #[cfg(test)]
@@ -26,3 +27,4 @@ pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
 pub use endpoint::{Endpoint, Remembered};
 pub use iq::IqId;
+pub use sizes::Sizes;

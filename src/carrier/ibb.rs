@@ -2,6 +2,7 @@
 //!
 //! What is not exactly such a stanza is nothing to us: it gets the answer of a client that does not know bytestreams.
 
+mod sizes;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
+pub use self::sizes::SIZES;
 use super::Received;
 use crate::secure::{Incoming, IqId, Outgoing, Transmit};
 use crate::xmpp::swift::{self, Block};

@@ -26,10 +26,11 @@ use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::ids::{PathId, Sending, SessionKey};
 use crate::secure::iq::{Iq, IqId};
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{ORPHANED, UNREAD_PATIENCE};
 
 /// All our accounts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     senders: Senders<SessionKey>,
@@ -62,6 +63,20 @@ enum TimerKey {
 }
 
 impl Accounts {
+    /// None yet. The carrier says how large what it sends is.
+    pub(crate) fn new(sizes: &'static Sizes) -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            senders: Senders::new(sizes),
+            shares: AnswerShares::default(),
+            urgent: VecDeque::new(),
+            released: BTreeSet::new(),
+            orphans: Vec::new(),
+            timers: Timers::default(),
+            last_iq: 0,
+        }
+    }
+
     // What is known of them.
 
     /// The name of an account, online or not.
@@ -155,7 +170,7 @@ impl Accounts {
         Iq { number: self.last_iq, id: IqId::generate(entropy) }
     }
 
-    /// A block of so many bytes before base64 goes, in this IQ.
+    /// A block of so many bytes goes, in this IQ.
     pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, iq: Iq, bytes: usize) {
         let Sending { via, client, path } = sending;
         self.senders.on_sent(now, via, client, path, iq, bytes);
@@ -284,7 +299,7 @@ impl Accounts {
 
     /// An answer goes, as a part of its client's share of the account.
     fn grant(&mut self, now: Instant, answer: Answer<ClientTag>) -> Transmit {
-        self.on_answers_sent(now, answer.transmit.via, answer.client, answer.size());
+        self.on_answers_sent(now, answer.transmit.via, answer.client, answer.bytes);
         answer.transmit
     }
 

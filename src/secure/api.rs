@@ -11,6 +11,7 @@ use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::line::{BridgeLine, Identity};
 use crate::secure::ids::PathId;
 use crate::secure::iq::IqId;
+use crate::secure::sizes::Sizes;
 
 /// The largest block that we send or take, in bytes before base64. Servers refuse stanzas above some size; none that is
 /// in use refuses this one.
@@ -45,6 +46,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a session outlives the last word from its peer.
     pub session_timeout: Duration,
+    /// How large what the carrier sends is.
+    pub sizes: &'static Sizes,
 }
 
 /// A bridge, and how a client reaches it.

@@ -24,6 +24,7 @@ use crate::secure::ids::{PathId, Sending};
 use crate::secure::iq::Iq;
 use crate::secure::path::bytestream::Bytestream;
 use crate::secure::path::window::Window;
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, STALL, STALL_FACTOR, UNKNOWN_DELAY};
 
 /// How far a path has come.
@@ -94,7 +95,13 @@ struct Sent {
 
 impl Path {
     /// A path that is still to be opened, or that nobody has greeted yet.
-    pub(crate) fn new(now: Instant, id: PathId, contact: Contact, state: PathState) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        id: PathId,
+        contact: Contact,
+        state: PathState,
+        sizes: &'static Sizes,
+    ) -> Self {
         Self {
             id,
             contact,
@@ -102,7 +109,7 @@ impl Path {
             since: now,
             last_heard: now,
             bytestream: Bytestream::opening(),
-            window: Window::new(),
+            window: Window::new(sizes),
             outstanding: VecDeque::new(),
             express: None,
             suspended: None,
@@ -209,7 +216,7 @@ impl Path {
         Transmit { via: self.via(), to: self.peer().clone(), stanza }
     }
 
-    /// The size of the block that may go now, before base64; 0 while none may.
+    /// The size of the block that may go now; 0 while none may.
     pub(crate) fn room(&self) -> usize {
         if self.is_usable() { self.window.room() } else { 0 }
     }
@@ -330,9 +337,14 @@ impl Path {
         self.window.in_flight()
     }
 
-    /// The size of blocks, before base64.
+    /// The size of blocks.
     pub(crate) fn block_size(&self) -> usize {
         self.window.block_size()
+    }
+
+    /// What its carrier says of sizes.
+    pub(crate) fn sizes(&self) -> &'static Sizes {
+        self.window.sizes()
     }
 
     /// What the path carries, in bytes on the wire a second. An estimate from its window as long as it was never busy.
@@ -367,7 +379,7 @@ impl Path {
         let credential = "00000000-0000-4000-8000-000000000000".parse().expect("a credential");
         let peer = FullJid::new("peer@chat.example/r").expect("a JID");
         let contact = Contact { via, peer, client: ClientTag::default(), credential };
-        Self::new(now, PathId(0), contact, PathState::Open)
+        Self::new(now, PathId(0), contact, PathState::Open, &crate::secure::sizes::OF_TESTS)
     }
 }
 

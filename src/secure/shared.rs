@@ -22,9 +22,6 @@ use crate::secure::shared::routes::{Owner, Routes};
 use crate::secure::shared::wall_clock::WallClock;
 use crate::secure::streams::{self, StreamLimits};
 
-/// What a `close` of a bytestream weighs beside its recipient, in bytes.
-const CLOSE: usize = 160;
-
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -46,12 +43,13 @@ impl Shared {
     pub(crate) fn new(config: Config, mut entropy: Box<dyn Entropy>, is_bridge: bool) -> Self {
         let tagger = Tagger::new(&mut *entropy);
         let ledger = Ledger::new(config.budget(), is_bridge);
+        let accounts = Accounts::new(config.sizes);
         Self {
             config,
             entropy,
             clock: WallClock::default(),
             tagger,
-            accounts: Accounts::default(),
+            accounts,
             routes: Routes::default(),
             introductions: Introductions::default(),
             ledger,
@@ -95,7 +93,7 @@ impl Shared {
 
     /// Tells the peer that a bytestream is closed. What that costs is the client's.
     pub(crate) fn say_close(&mut self, now: Instant, path: &Path) {
-        let bytes = CLOSE + path.peer().as_str().len();
+        let bytes = path.sizes().close + path.peer().as_str().len();
         self.accounts.charge(now, path.via(), path.client(), bytes);
         let stanza =
             Outgoing::Close { iq: IqId::generate(&mut *self.entropy), sid: path.credential().to_string() };

@@ -8,13 +8,8 @@ use std::time::Duration;
 
 // Sizes of blocks (`path::window::block_size`).
 
-/// What a stanza adds to the base64 of its block, and the answer to another one behind it: at most 384 bytes, so that both end
-/// before a TLS record does.
-pub(crate) const STANZA_AROUND_BLOCK: usize = 384;
-
-/// The largest size of block of a slow path, as a step of the ladder: the third, 4 KiB. Beyond it base64 is nearly all of the
-/// overhead.
-pub(crate) const SLOW_STEPS: usize = 2;
+/// The largest block of a slow path: 4096 bytes. Beyond it what the carrier puts around a block hardly counts.
+pub(crate) const LARGEST_SLOW_BLOCK: usize = 4096;
 
 /// A path is slow while a block of 4 KiB takes longer than 0.1 seconds on it. It gets none that is larger, then.
 pub(crate) const SLOW_BLOCK: f64 = 0.1;
@@ -75,9 +70,6 @@ pub(crate) const RATE_SAMPLE: Duration = Duration::from_millis(250);
 
 /// The fastest answer counts as the delay of the empty path for 30 seconds.
 pub(crate) const BASE_DELAY_LIFETIME: Duration = Duration::from_secs(30);
-
-/// What an IQ with a block weighs beside the base64 of the block: 220 bytes.
-pub(crate) const STANZA: usize = 220;
 
 /// The window of a new path: 5 KiB, with room for four cells of Tor's.
 pub(crate) const INITIAL_WINDOW: usize = 5 * 1024;

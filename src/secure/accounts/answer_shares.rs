@@ -30,9 +30,6 @@ use crate::secure::path::Path;
 use crate::secure::tuning::UNREAD_PATIENCE;
 use account::{Account, Look};
 
-/// What the result to an IQ weighs beyond its id and its recipient, in bytes: the element, and what the server adds to it.
-const RESULT: usize = 32;
-
 /// An answer to a client.
 #[derive(Debug)]
 pub(crate) struct Answer<C> {
@@ -40,6 +37,8 @@ pub(crate) struct Answer<C> {
     /// The path that it is about, as long as that exists.
     pub(crate) path: Option<PathId>,
     pub(crate) transmit: Transmit,
+    /// What it takes up on the wire.
+    pub(crate) bytes: usize,
 }
 
 impl Answer<ClientTag> {
@@ -47,7 +46,8 @@ impl Answer<ClientTag> {
     pub(crate) fn to_peer_of(path: &Path, id: String) -> Self {
         let stanza = Outgoing::Result { id };
         let transmit = Transmit { via: path.via(), to: path.peer().clone(), stanza };
-        Self { client: path.client(), path: None, transmit }
+        let bytes = path.sizes().answer + letters(&transmit);
+        Self { client: path.client(), path: None, transmit, bytes }
     }
 
     /// The same to an IQ with a block, which nobody waits for when the path is no more.
@@ -57,24 +57,19 @@ impl Answer<ClientTag> {
 }
 
 impl<C> Answer<C> {
-    /// What it weighs on the wire, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        RESULT + self.letters()
-    }
-
     /// What it takes in memory while it waits, in bytes.
     fn price(&self) -> usize {
-        price::ANSWER + self.letters()
+        price::ANSWER + letters(&self.transmit)
     }
+}
 
-    /// The length of its names, in bytes: its id and its recipient.
-    fn letters(&self) -> usize {
-        let id = match &self.transmit.stanza {
-            Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
-            Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
-        };
-        id + self.transmit.to.as_str().len()
-    }
+/// The length of the names in an answer, in bytes: its id and its recipient.
+fn letters(answer: &Transmit) -> usize {
+    let id = match &answer.stanza {
+        Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
+        Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
+    };
+    id + answer.to.as_str().len()
 }
 
 /// What is known of an account's way to its server: the rate in bytes a second, and what a question and its answer take while
@@ -110,7 +105,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
         is_next: impl FnOnce() -> bool,
         pace: impl FnOnce() -> Pace,
     ) -> Option<Answer<C>> {
-        let (via, client, bytes) = (answer.transmit.via, answer.client.clone(), answer.size());
+        let (via, client, bytes) = (answer.transmit.via, answer.client.clone(), answer.bytes);
         let account = self.accounts.entry(via).or_default();
         if account.takes(&client, bytes, is_next, pace) {
             account.write(now, client, bytes, behind);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::secure::crypto::entropy::testing::Seeded;
+use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 const FIRST: AccountId = AccountId(1);
@@ -16,7 +17,7 @@ fn jid(text: &str) -> FullJid {
 
 /// Two accounts that are online.
 fn accounts() -> (Accounts, Instant) {
-    let mut accounts = Accounts::default();
+    let mut accounts = Accounts::new(&OF_TESTS);
     accounts.on_online(FIRST, jid("one@chat.example/r"), false);
     accounts.on_online(SECOND_ONE, jid("two@chat.example/r"), false);
     (accounts, Instant::now())
@@ -25,7 +26,8 @@ fn accounts() -> (Accounts, Instant) {
 /// The answer to a block that came to an account by a path.
 fn answer(via: AccountId, path: PathId) -> Answer<ClientTag> {
     let stanza = Outgoing::Result { id: "1".to_owned() };
-    Answer { client: CLIENT, path: Some(path), transmit: Transmit { via, to: jid("eve@x/r"), stanza } }
+    let transmit = Transmit { via, to: jid("eve@x/r"), stanza };
+    Answer { client: CLIENT, path: Some(path), transmit, bytes: 40 }
 }
 
 fn polled(accounts: &mut Accounts, now: Instant) -> Vec<AccountId> {

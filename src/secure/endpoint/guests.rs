@@ -6,7 +6,6 @@ use xmpp_parsers::jid::BareJid;
 
 use crate::protocol::CloseReason;
 use crate::secure::accounts::answer_shares::Answer;
-use crate::secure::api::{Outgoing, Transmit};
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
 use crate::secure::ids::PathId;
 use crate::secure::path::{Path, PathState};
@@ -17,19 +16,18 @@ impl Endpoint {
     /// A block of a guest's: it has to be a handshake.
     pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, block: Block) {
         let Some(path) = self.guests.get_mut(&id) else { return };
-        let (via, to, client) = (path.via(), path.peer().clone(), path.client());
-        if self.shared.accounts.is_full_of_answers(via, client) {
+        let answer = Answer::to_block_of(path, block.id.clone());
+        if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
             return self.fail_guest(now, id);
         }
         let is_awaited = path.on_block(now, block.seq) && matches!(path.state(), PathState::Listening);
         let bytes = block.data.len();
         let Some(hello) = is_awaited.then(|| self.read_hello(id, &block.data)).flatten() else {
-            self.shared.accounts.refuse(via, to, block.id);
+            self.shared.accounts.refuse(answer.transmit.via, answer.transmit.to, block.id);
             return self.fail_guest(now, id);
         };
         if self.on_hello(now, id, hello) {
-            let transmit = Transmit { via, to, stanza: Outgoing::Result { id: block.id } };
-            self.shared.accounts.answer_block(now, Answer { client, path: Some(id), transmit }, bytes);
+            self.shared.accounts.answer_block(now, answer, bytes);
             self.shed(now);
         }
     }

@@ -124,9 +124,10 @@ impl Endpoint {
             return false;
         }
         let contact = Contact { via: open.via, peer: open.from.clone(), client, credential: open.credential };
-        let path = Path::new(now, PathId(self.shared.next_number()), contact, PathState::Open);
+        let (id, sizes) = (PathId(self.shared.next_number()), self.shared.config.sizes);
+        let path = Path::new(now, id, contact, PathState::Open, sizes);
         let answer = Answer::to_peer_of(&path, open.id.to_owned());
-        let bytes = answer.size();
+        let bytes = answer.bytes;
         if !self.shared.accounts.has_room_for_answer(open.via, client, bytes) {
             return false;
         }
@@ -153,7 +154,8 @@ impl Endpoint {
         let tag = self.shared.tagger.tag(&client);
         let contact =
             Contact { via: open.via, peer: open.from.clone(), client: tag, credential: open.credential };
-        let path = Path::new(now, id, contact, PathState::Remembering(open.id.to_owned()));
+        let path =
+            Path::new(now, id, contact, PathState::Remembering(open.id.to_owned()), self.shared.config.sizes);
         self.shared.routes.add(&path, Owner::Guest);
         self.guests.insert(id, path);
         self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);

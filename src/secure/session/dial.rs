@@ -70,7 +70,7 @@ impl Session {
         let (credential, opening) = self.credentials(now, &ours, &peer, shared)?;
         let contact = Contact { via, peer, client: self.tag, credential };
         let id = PathId(shared.next_number());
-        let mut path = Path::new(now, id, contact, PathState::Opening(opening));
+        let mut path = Path::new(now, id, contact, PathState::Opening(opening), shared.config.sizes);
         shared.request(now, &mut path, Owner::Session(self.key));
         self.paths.insert(id, path);
         Some(())

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use crate::protocol::AccountId;
 use crate::secure::ids::PathId;
-use crate::secure::path::window::wire_size;
 use crate::secure::path::{Path, transfer};
 use crate::secure::tuning::EXPRESS_SIZE;
 
@@ -23,7 +22,8 @@ pub(crate) fn choose<'a>(
         *ahead.entry(path.via()).or_default() += path.in_flight();
     }
     let arrival = |path: &Path| {
-        let bytes = ahead.get(&path.via()).copied().unwrap_or_default() + wire_size(EXPRESS_SIZE);
+        let bytes =
+            ahead.get(&path.via()).copied().unwrap_or_default() + path.sizes().wire_size(EXPRESS_SIZE);
         path.latency(now) + transfer(bytes, path.rate(now))
     };
     let free = usable.iter().filter(|(_, path)| !path.has_express());

@@ -12,6 +12,7 @@ use crate::secure::crypto::keys::SessionKeys;
 use crate::secure::crypto::line::Identity;
 use crate::secure::iq::Iq;
 use crate::secure::path::{Contact, PathState};
+use crate::secure::sizes::OF_TESTS;
 use crate::secure::streams::Role as Side;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,6 +47,7 @@ fn config() -> Config {
         reorder_window: 1024,
         connect_timeout: 25 * SECOND,
         session_timeout: 120 * SECOND,
+        sizes: &OF_TESTS,
     }
 }
 
@@ -114,7 +116,7 @@ impl World {
         };
         let mut world = Self::around(session, bridge_jid(), true);
         let contact = Contact { via: OURS, peer: client_jid(), client: world.session.tag(), credential };
-        let path = Path::new(world.now, PathId(1), contact, PathState::Listening);
+        let path = Path::new(world.now, PathId(1), contact, PathState::Listening, &OF_TESTS);
         world.session.handle_path(world.now, path, &mut world.shared);
         let established =
             Established::new(world.now, Side::Client, (welcome.session, theirs), CREDITS, &mut world.shared);

@@ -242,7 +242,7 @@ impl<C: Clone + Ord> Account<C> {
         while self.looks > 0 {
             let client = self.turns.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
-            let Some(bytes) = entry.waiting.front().map(Answer::size) else { continue };
+            let Some(bytes) = entry.waiting.front().map(|answer| answer.bytes) else { continue };
             let is_due = entry.unread + bytes <= FEW_UNREAD || is_next(&client);
             if is_due && self.has_room(entry.unread, bytes, limit) {
                 return self.let_go(now, client, behind).map(Look::Goes);
@@ -268,7 +268,7 @@ impl<C: Clone + Ord> Account<C> {
         } else {
             self.turns.push_back(client.clone());
         }
-        self.write(now, client, answer.size(), behind);
+        self.write(now, client, answer.bytes, behind);
         Some(answer)
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::secure::path::server_model::Server;
 use crate::secure::session::scheduler::{Choice, choose};
+use crate::secure::sizes::OF_TESTS;
 use crate::secure::tuning::LARGEST_SHARED_BLOCK;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ impl Run {
             start,
             time: Duration::ZERO,
             server,
-            senders: Senders::default(),
+            senders: Senders::new(&OF_TESTS),
             peers: (0..count).map(peer).collect(),
             answers: BTreeSet::new(),
             ready: (0..count as u64).collect(),
@@ -107,7 +108,7 @@ impl Run {
                 self.senders.on_sent(now, ACCOUNT, user.client, path, iq, bytes);
                 peer.sent += bytes;
                 peer.waiting -= bytes;
-                let answer = self.server.answer_time(self.time, wire_size(bytes));
+                let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
                 if let Some(distance) = peer.distance {
                     self.answers.insert((answer + distance, iq, key));
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::secure::path::server_model::Server;
+use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +22,7 @@ struct Run {
 /// What happened in a part of a run.
 #[derive(Debug, Default)]
 struct Observed {
-    /// Bytes before base64 a second.
+    /// Bytes of blocks a second.
     goodput: f64,
     /// Bytes on the wire a second.
     used: f64,
@@ -38,7 +39,7 @@ impl Run {
     fn new(server: Server) -> Self {
         let start = Instant::now();
         Self {
-            window: Window::new(),
+            window: Window::new(&OF_TESTS),
             server,
             start,
             time: Duration::ZERO,
@@ -48,7 +49,7 @@ impl Run {
     }
 
     fn send(&mut self, bytes: usize) {
-        let answer = self.server.answer_time(self.time, wire_size(bytes));
+        let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
         self.flying.push_back((self.time, answer, bytes));
         self.window.on_sent(self.start + self.time, bytes);
     }
@@ -56,7 +57,7 @@ impl Run {
     /// Sends as much as there is room for on the way and in the buffer.
     fn fill(&mut self, observed: &mut Observed) {
         while self.window.room() > 0 {
-            if self.window.in_flight() + wire_size(self.window.room()) > self.buffer {
+            if self.window.in_flight() + OF_TESTS.wire_size(self.window.room()) > self.buffer {
                 return self.window.on_backed_up(self.start + self.time);
             }
             observed.ahead = observed.ahead.max(self.window.in_flight());
@@ -81,7 +82,7 @@ impl Run {
             let Some((delay, bytes)) = self.answer(end) else { break };
             delays.push(delay);
             observed.goodput += bytes as f64 / duration.as_secs_f64();
-            observed.used += wire_size(bytes) as f64 / duration.as_secs_f64();
+            observed.used += OF_TESTS.wire_size(bytes) as f64 / duration.as_secs_f64();
         }
         self.time = end;
         delays.sort();

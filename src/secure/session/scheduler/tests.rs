@@ -6,6 +6,7 @@ use super::*;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::iq::Iq;
 use crate::secure::path::server_model::Server;
+use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,7 +28,7 @@ struct Model {
     /// One for all paths by the same account.
     server: usize,
     flying: VecDeque<(Iq, Duration)>,
-    /// Bytes before base64 that were sent.
+    /// Bytes of blocks that were sent.
     sent: usize,
 }
 
@@ -35,7 +36,7 @@ impl Run {
     /// Paths by the given accounts, all of them open.
     fn new(accounts: &[u64]) -> Self {
         let start = Instant::now();
-        let (paths, senders) = (BTreeMap::new(), Senders::default());
+        let (paths, senders) = (BTreeMap::new(), Senders::new(&OF_TESTS));
         let mut run = Self { start, time: Duration::ZERO, paths, senders, next_iq: 0 };
         for (n, &account) in accounts.iter().enumerate() {
             let mut path = Path::by(start, AccountId(account));
@@ -63,7 +64,7 @@ impl Run {
         model.path.on_sent(now, iq, bytes);
         self.senders.on_sent(now, model.path.via(), ONLY, id, iq, bytes);
         model.sent += bytes;
-        model.flying.push_back((iq, servers[model.server].answer_time(self.time, wire_size(bytes))));
+        model.flying.push_back((iq, servers[model.server].answer_time(self.time, OF_TESTS.wire_size(bytes))));
     }
 
     /// Goes to the next answer, if there is one before `end`.
@@ -207,6 +208,6 @@ fn something_small_goes_where_it_arrives_first() {
 
 #[test]
 fn with_no_path_at_all_everything_waits() {
-    let senders = Senders::<u8>::default();
+    let senders = Senders::<u8>::new(&OF_TESTS);
     assert_eq!(choose([], (&senders, ONLY), Instant::now(), 100, &mut Vec::new()), Choice::Wait);
 }
