@@ -13,7 +13,7 @@ use xmpp_parsers::stanza::Stanza;
 use crate::classic::{self as classic_core, SetId};
 use crate::secure;
 use crate::xmpp::Parcel;
-use crate::xmpp::swift::Swift;
+use crate::xmpp::flat::Flat;
 use ids::Ids;
 
 /// Turns what a core wants sent into stanzas, and stanzas into what they mean to a core.
@@ -68,26 +68,27 @@ impl Carrier {
         ibb::parcel(transmit)
     }
 
-    /// The same as [`receive`](Self::receive), for the stanzas that there are many of.
-    pub fn receive_swift(
+    /// The same as [`receive`](Self::receive), for an IQ that was read without a tree.
+    pub fn receive_flat(
         &self,
-        swift: Swift,
+        flat: Flat,
         classic: bool,
         has_bytestream: impl FnOnce(&FullJid) -> bool,
     ) -> Received {
-        match swift {
-            Swift::Result { from, id } => {
+        match flat {
+            Flat::Result { from, id } => {
                 let header = IqHeader { from: Some(from.into()), to: None, id };
                 self.receive_answer(header, IqPayload::Result(None), classic)
             }
-            Swift::Block(block) => {
-                // From a stranger it has to take as long as anything unknown, so it goes the same way.
-                let data = if has_bytestream(&block.from) { block.data() } else { None };
-                match data {
-                    Some(data) => ibb::block(block, data),
-                    None => block
+            Flat::Set(set) => {
+                let is_known = has_bytestream(&set.from);
+                // From a stranger a block has to take as long as anything unknown, so it goes the same way.
+                let block = if is_known { ibb::read_block(set) } else { Err(set) };
+                match block {
+                    Ok((from, incoming)) => Received::Secure { from, incoming },
+                    Err(set) => set
                         .into_stanza()
-                        .map_or(Received::Nothing, |stanza| self.receive(stanza, false, |_| false)),
+                        .map_or(Received::Nothing, |stanza| self.receive(stanza, classic, |_| is_known)),
                 }
             }
         }

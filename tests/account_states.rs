@@ -546,13 +546,9 @@ async fn what_is_not_written_is_the_backlog_and_relief_is_told_once() {
     let mut peer = server.session(false).await;
     client.online().await;
     peer.presence().await;
-    let block = hexchat_pt::xmpp::swift::block(
-        &"bob@mock.example/there".parse().unwrap(),
-        "id",
-        "sid",
-        0,
-        &vec![7; BLOCK / 4 * 3],
-    );
+    let text = "A".repeat(BLOCK);
+    let block =
+        format!("<iq type='set' id='id' to='bob@mock.example/there'><x xmlns='urn:x'>{text}</x></iq>");
     let block = bytes::Bytes::from(block);
     let mut sent = 0;
     let send = |sent: &mut usize| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chat_server::ChatServer;
 use hexchat_lab::{Kind, on_both_servers};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use hexchat_pt::xmpp::swift::Swift;
+use hexchat_pt::xmpp::flat::Flat;
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement, manners,
 };
@@ -85,7 +85,7 @@ impl Client {
                         return iq;
                     }
                 }
-                AccountEvent::Swift(Swift::Result { from, id }) => {
+                AccountEvent::Flat(Flat::Result { from, id }) => {
                     return Iq::Result { from: Some(from.into()), to: None, id, payload: None };
                 }
                 AccountEvent::Lost { tag } => panic!("{tag} is lost"),

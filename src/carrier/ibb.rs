@@ -2,6 +2,7 @@
 //!
 //! What is not exactly such a stanza is nothing to us: it gets the answer of a client that does not know bytestreams.
 
+mod codec;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -14,10 +15,9 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
+pub(crate) use self::codec::read_block;
 pub use self::sizes::SIZES;
-use super::Received;
 use crate::secure::{Incoming, IqId, Outgoing, Transmit};
-use crate::xmpp::swift::{self, Block};
 use crate::xmpp::{Parcel, manners};
 
 /// The kind of stanza that blocks are sent in.
@@ -34,10 +34,10 @@ pub(super) fn parcel(transmit: Transmit) -> Parcel {
             set(to, iq, open.attr(xml_ncname!("stanza").to_owned(), IN_IQS).build()).into()
         }
         Outgoing::Data { iq, sid, seq, data } => {
-            Parcel::Written(swift::block(&to, &id_of(iq), &sid, seq, &data).into())
+            Parcel::Written(codec::write_block(&to, &id_of(iq), &sid, seq, &data).into())
         }
         Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()).into(),
-        Outgoing::Result { id } => Parcel::Written(swift::result(&to, &id).into()),
+        Outgoing::Result { id } => Parcel::Written(codec::write_result(&to, &id).into()),
         Outgoing::Refusal { id } => Parcel::courtesy(manners::refusal(Some(to.into()), id)),
     }
 }
@@ -54,12 +54,6 @@ fn id_of(iq: IqId) -> String {
 /// The IQ with this id, if it may be one of ours. Whether it is only the core knows.
 pub(super) fn iq_of(id: &str) -> Option<IqId> {
     manners::random_of(id).map(IqId)
-}
-
-/// A block that came, and what is in it.
-pub(super) fn block(block: Block, data: Vec<u8>) -> Received {
-    let Block { from, id, sid, seq, .. } = block;
-    Received::Secure { from, incoming: Incoming::Data { id, sid, seq, data } }
 }
 
 /// The set with this payload, if there is no doubt about its meaning. Who has no bytestream can only open one.

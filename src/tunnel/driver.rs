@@ -17,7 +17,7 @@ use crate::carrier::Received;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
 use crate::secure::Incoming;
-use crate::xmpp::swift::Swift;
+use crate::xmpp::flat::Flat;
 use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
 
 /// How many events are handled under one lock.
@@ -104,7 +104,7 @@ impl Shared {
         state.announcer.announce(id, &event);
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
-            AccountEvent::Swift(swift) => return self.on_swift(state, now, id, swift),
+            AccountEvent::Flat(flat) => return self.on_flat(state, now, id, flat),
             AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, id, &by),
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
@@ -123,10 +123,10 @@ impl Shared {
         state.cores.handle_account(now, id, change);
     }
 
-    fn on_swift(&self, state: &mut State, now: Instant, id: AccountId, swift: Swift) {
+    fn on_flat(&self, state: &mut State, now: Instant, id: AccountId, flat: Flat) {
         let Cores { classic, secure } = &state.cores;
         let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
-        let received = self.carrier.receive_swift(swift, classic.is_in_use(), has_bytestream);
+        let received = self.carrier.receive_flat(flat, classic.is_in_use(), has_bytestream);
         self.on_received(state, now, id, received);
     }
 

@@ -308,7 +308,7 @@ impl Account {
     fn on_event(&mut self, event: Event, reports: &mut Reports) {
         match event {
             Event::Online { jid, resumed } => self.on_online(jid, resumed, reports),
-            Event::Swift(swift) => reports.event(AccountEvent::Swift(swift)),
+            Event::Flat(flat) => reports.event(AccountEvent::Flat(flat)),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),

@@ -49,7 +49,7 @@ impl End {
         loop {
             let received = match event(&mut self.events).await {
                 AccountEvent::Stanza(stanza) => self.carrier.receive(*stanza, false, |_| true),
-                AccountEvent::Swift(swift) => self.carrier.receive_swift(swift, false, |_| true),
+                AccountEvent::Flat(flat) => self.carrier.receive_flat(flat, false, |_| true),
                 _ => continue,
             };
             match received {

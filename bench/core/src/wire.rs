@@ -64,7 +64,7 @@ impl Wire {
         let piece = self.framer.pop().expect("a stanza");
         assert!(self.framer.pop().is_none(), "there is more than one stanza");
         match reader::read(piece) {
-            Meaning::Swift(swift) => self.carrier.receive_swift(swift, is_classic, |_| true),
+            Meaning::Flat(flat) => self.carrier.receive_flat(flat, is_classic, |_| true),
             Meaning::Stanza(stanza) => self.carrier.receive(*stanza, is_classic, |_| true),
             other => panic!("no stanza: {other:?}"),
         }

@@ -8,6 +8,7 @@ use super::super::ids::Ids;
 use super::super::{Carrier, Received};
 use super::*;
 use crate::protocol::AccountId;
+use crate::xmpp::flat;
 
 const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
 
@@ -167,7 +168,7 @@ fn who_has_no_bytestream_can_only_open_one() {
 }
 
 #[test]
-fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_any_other() {
+fn a_flat_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_any_other() {
     for (text, has_bytestream, is_block) in
         [("AAAA", true, true), ("AAAA", false, false), ("AAA", true, false)]
     {
@@ -175,20 +176,19 @@ fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_
             "<iq from='eve@x/r' type='set' id='i1'><data xmlns='http://jabber.org/protocol/ibb' \
              sid='s' seq='0'>{text}</data></iq>"
         );
-        let swift = swift::read(xml.into_bytes()).unwrap();
-        let received = Carrier::new(&KEY).receive_swift(swift, true, |_| has_bytestream);
+        let flat = flat::read(xml.into_bytes()).unwrap();
+        let received = Carrier::new(&KEY).receive_flat(flat, true, |_| has_bytestream);
         assert_eq!(matches!(received, Received::Secure { .. }), is_block, "{text}");
         assert_eq!(matches!(received, Received::Request { .. }), !is_block, "{text}");
     }
 }
 
 #[test]
-fn a_swift_result_goes_to_the_protocol_that_asked() {
+fn a_flat_result_goes_to_the_protocol_that_asked() {
     let classic = Ids::new(&KEY).write(7);
     for (id, is_ours) in [(ID, true), (classic.as_str(), false), ("7", false)] {
-        let swift =
-            swift::read(format!("<iq from='bob@x/r2' type='result' id='{id}'/>").into_bytes()).unwrap();
-        let received = Carrier::new(&KEY).receive_swift(swift, true, |_| true);
+        let flat = flat::read(format!("<iq from='bob@x/r2' type='result' id='{id}'/>").into_bytes()).unwrap();
+        let received = Carrier::new(&KEY).receive_flat(flat, true, |_| true);
         assert_eq!(matches!(received, Received::Secure { .. }), is_ours, "{id}");
     }
 }
@@ -239,8 +239,8 @@ proptest! {
     fn every_block_comes_back_as_it_was(block in prop::collection::vec(any::<u8>(), 0..3000), seq: u16) {
         let xml = written(data(seq, block.clone())).replace("to='bob@x/r2'", "from='bob@x/r2'");
         let expected = Incoming::Data { id: ID.into(), sid: SID.into(), seq, data: block };
-        let swift = swift::read(xml.into_bytes()).unwrap();
-        prop_assert_eq!(incoming(Carrier::new(&KEY).receive_swift(swift, true, |_| true)), expected);
+        let flat = flat::read(xml.into_bytes()).unwrap();
+        prop_assert_eq!(incoming(Carrier::new(&KEY).receive_flat(flat, true, |_| true)), expected);
     }
 
     /// Reading data by hand must be no more lenient, and no stricter, than the library.
