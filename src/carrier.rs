@@ -11,7 +11,7 @@ use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
 use crate::classic::{self as classic_core, SetId};
-use crate::secure;
+use crate::secure::Token;
 use crate::xmpp::Parcel;
 use crate::xmpp::flat::Flat;
 use ids::Ids;
@@ -33,12 +33,12 @@ pub enum Received {
         /// What it is.
         incoming: classic_core::Incoming,
     },
-    /// Something for the secure protocol.
+    /// Something for the secure protocol, by way of its [`Bytestreams`](ibb::Bytestreams).
     Secure {
         /// Who sent it.
         from: FullJid,
         /// What it is.
-        incoming: secure::Incoming,
+        incoming: ibb::Incoming,
     },
     /// A request that is not of a protocol of ours; it only shows that `from` is alive, and wants the
     /// ordinary answer.
@@ -63,8 +63,8 @@ impl Carrier {
         classic::stanza(transmit, &self.sets)
     }
 
-    /// The stanza for what the secure core wants sent.
-    pub fn secure(&self, transmit: secure::Transmit) -> Parcel {
+    /// A stanza about a path of the secure core.
+    pub fn secure(&self, transmit: ibb::Transmit) -> Parcel {
         ibb::parcel(transmit)
     }
 
@@ -144,11 +144,11 @@ impl Carrier {
 }
 
 /// A secure peer has a resource: whoever has none was not asked.
-fn receive_secure_answer(from: Jid, iq: secure::IqId, payload: &IqPayload) -> Received {
+fn receive_secure_answer(from: Jid, iq: Token, payload: &IqPayload) -> Received {
     let incoming = match payload {
-        IqPayload::Result(_) => secure::Incoming::Result { iq },
-        IqPayload::Error(error) if classic::is_nobody_there(error) => secure::Incoming::Undelivered { iq },
-        _ => secure::Incoming::Error { iq },
+        IqPayload::Result(_) => ibb::Incoming::Result { iq },
+        IqPayload::Error(error) if classic::is_nobody_there(error) => ibb::Incoming::Undelivered { iq },
+        _ => ibb::Incoming::Error { iq },
     };
     from.try_into_full().map_or(Received::Nothing, |from| Received::Secure { from, incoming })
 }

@@ -25,6 +25,7 @@ use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Carrier;
+use crate::carrier::ibb::Bytestreams;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
@@ -112,6 +113,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     cores: Cores,
+    /// Between the secure core and its stanzas.
+    bytestreams: Bytestreams,
     wakers: BTreeMap<StreamKey, Wakers>,
     /// Connects of ours that succeeded and were not picked up yet.
     connected: BTreeSet<StreamKey>,
@@ -391,7 +394,7 @@ impl Shared {
             };
             self.pool.send(via, self.carrier.classic(transmit), tag);
         }
-        while let Some(transmit) = state.cores.secure.poll_transmit(now) {
+        while let Some(transmit) = state.bytestreams.poll_transmit(&mut state.cores.secure, now) {
             let via = transmit.via;
             let backlog = self.pool.send(via, self.carrier.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
@@ -421,6 +424,7 @@ impl State {
     fn new(cores: Cores) -> Self {
         Self {
             cores,
+            bytestreams: Bytestreams::default(),
             wakers: BTreeMap::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),

@@ -69,7 +69,7 @@ const SECURE: Map = &[
             "budget",
             "api",
             "ids",
-            "iq",
+            "delivery",
             "sizes",
             "client_tag",
             "crypto",
@@ -87,7 +87,7 @@ const SECURE: Map = &[
             "budget",
             "api",
             "ids",
-            "iq",
+            "delivery",
             "sizes",
             "client_tag",
             "crypto",
@@ -97,21 +97,24 @@ const SECURE: Map = &[
     ),
     (
         "shared",
-        &["accounts", "path", "streams", "budget", "api", "ids", "iq", "sizes", "client_tag", "crypto"],
+        &["accounts", "path", "streams", "budget", "api", "ids", "delivery", "sizes", "client_tag", "crypto"],
     ),
-    ("accounts", &["path", "budget", "api", "ids", "iq", "sizes", "client_tag", "crypto", "tuning"]),
-    ("path", &["api", "ids", "iq", "sizes", "client_tag", "crypto", "tuning"]),
+    ("accounts", &["path", "budget", "api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
+    ("path", &["api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
     ("streams", &["budget", "wire", "tuning"]),
     ("budget", &[]),
-    ("api", &["ids", "iq", "sizes", "crypto"]),
+    ("api", &["ids", "delivery", "sizes", "crypto"]),
     ("ids", &["client_tag"]),
-    ("iq", &["crypto"]),
+    ("delivery", &["crypto"]),
     ("client_tag", &["crypto"]),
     ("crypto", &[]),
     ("wire", &[]),
     ("sizes", &[]),
     ("tuning", &[]),
 ];
+
+/// Words of one carrier, In-Band Bytestreams: the code of the secure core has none of them.
+const OF_BYTESTREAMS: &[&str] = &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza"];
 
 /// What must be pure, with all that is inside.
 const CORES: &[&str] = &["classic", "secure", "protocol", "xmpp::connection"];
@@ -154,6 +157,32 @@ fn imports_between_the_rooms_of_the_secure_core_point_downwards_only() {
         }
     }
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
+}
+
+#[test]
+fn the_secure_core_knows_nothing_of_what_carries_its_paths() {
+    for (path, text) in sources().iter().filter(|(path, _)| is_carried(path)) {
+        assert_eq!(words_of_bytestreams(text), Vec::<String>::new(), "in {}", path.display());
+        let libraries = code_of(text).matches("xmpp_parsers::").count();
+        assert_eq!(libraries, code_of(text).matches("xmpp_parsers::jid::").count(), "in {}", path.display());
+    }
+}
+
+/// Whether a file is the secure core's, and no tests that look everywhere.
+fn is_carried(path: &Path) -> bool {
+    path.starts_with("secure") && path != Path::new("secure/vectors.rs")
+}
+
+fn words_of_bytestreams(text: &str) -> Vec<String> {
+    let code = code_of(text);
+    let words = code.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    words.filter(|word| OF_BYTESTREAMS.contains(&word.as_str())).collect()
+}
+
+#[test]
+fn a_word_of_a_carrier_is_found_in_code_and_not_in_comments() {
+    assert_eq!(words_of_bytestreams("fn next_seq(sid: &str) {} // iq"), ["seq", "sid"]);
+    assert_eq!(words_of_bytestreams("/// A stanza.\nfn next(inside: &str) {}"), Vec::<String>::new());
 }
 
 #[test]

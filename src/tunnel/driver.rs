@@ -14,9 +14,9 @@ use super::cores::Cores;
 use super::set_back::{ClockWasAhead, SetBack};
 use super::{Shared, State};
 use crate::carrier::Received;
+use crate::carrier::ibb::Incoming;
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
-use crate::secure::Incoming;
 use crate::xmpp::flat::Flat;
 use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
 
@@ -124,9 +124,8 @@ impl Shared {
     }
 
     fn on_flat(&self, state: &mut State, now: Instant, id: AccountId, flat: Flat) {
-        let Cores { classic, secure } = &state.cores;
-        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
-        let received = self.carrier.receive_flat(flat, classic.is_in_use(), has_bytestream);
+        let has_bytestream = |from: &FullJid| state.bytestreams.has_with(id, from);
+        let received = self.carrier.receive_flat(flat, state.cores.classic.is_in_use(), has_bytestream);
         self.on_received(state, now, id, received);
     }
 
@@ -134,9 +133,8 @@ impl Shared {
         if let Stanza::Presence(presence) = &stanza {
             return self.on_presence(state, id, presence);
         }
-        let Cores { classic, secure } = &state.cores;
-        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
-        let received = self.carrier.receive(stanza, classic.is_in_use(), has_bytestream);
+        let has_bytestream = |from: &FullJid| state.bytestreams.has_with(id, from);
+        let received = self.carrier.receive(stanza, state.cores.classic.is_in_use(), has_bytestream);
         self.on_received(state, now, id, received);
     }
 
@@ -147,7 +145,7 @@ impl Shared {
                 classic.handle_stanza(now, id, &from, incoming);
             }
             Received::Secure { from, incoming } => {
-                secure.handle_stanza(now, id, &from, incoming);
+                state.bytestreams.handle_stanza(secure, now, id, &from, incoming);
             }
             Received::Request { from, iq } => self.on_request(state, now, id, from.as_ref(), &iq),
             Received::Nothing => {}
@@ -161,7 +159,7 @@ impl Shared {
             if manners::refuses(iq) {
                 // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
                 let unknown = Incoming::Unknown { id: iq.id().to_owned() };
-                return secure.handle_stanza(now, id, from, unknown);
+                return state.bytestreams.handle_stanza(secure, now, id, from, unknown);
             }
         }
         if let Some(reply) = manners::reply_to(iq) {

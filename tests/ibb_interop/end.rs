@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hexchat_lab::ChatServer;
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::carrier::{Carrier, Received};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use hexchat_pt::secure::{Incoming, Outgoing, Transmit};
 use hexchat_pt::xmpp::manners;
 use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use tokio::sync::mpsc;

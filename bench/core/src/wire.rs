@@ -4,12 +4,12 @@
 //! the whole life of a connection, into one buffer. What comes goes through `framer` and `reader`, as in an account.
 
 use bytes::BytesMut;
-use hexchat_pt::carrier::{Carrier, Received};
+use hexchat_pt::carrier::{Carrier, Received, ibb};
+use hexchat_pt::classic;
 use hexchat_pt::config::Limits;
 use hexchat_pt::xmpp::Parcel;
 use hexchat_pt::xmpp::framer::Framer;
 use hexchat_pt::xmpp::reader::{self, Meaning};
-use hexchat_pt::{classic, secure};
 use xmpp_parsers::ns;
 use xso::AsXml as _;
 use xso::exports::rxml::writer::{Encoder, Item, SimpleNamespaces, TrackNamespace as _};
@@ -28,7 +28,7 @@ pub enum Transmit {
     /// Of the classic protocol.
     Classic(classic::Transmit),
     /// Of the secure protocol.
-    Secure(secure::Transmit),
+    Secure(ibb::Transmit),
 }
 
 impl Wire {

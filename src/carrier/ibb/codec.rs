@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::ns;
 
-use crate::secure::Incoming;
+use super::Incoming;
 use crate::xmpp::flat::FlatSet;
 
 const END: &str = "</data></iq>";

@@ -18,6 +18,10 @@ const KEY: [u8; 32] = [15; 32];
 /// The id of the IQ 7.
 const ID: &str = "00000000000040008000000000000007";
 
+fn sid() -> Credential {
+    SID.parse().unwrap()
+}
+
 /// As it goes over the wire.
 fn written(stanza: Outgoing) -> String {
     let to = FullJid::new("bob@x/r2").unwrap();
@@ -45,12 +49,12 @@ fn incoming(received: Received) -> Incoming {
 }
 
 fn data(seq: u16, block: impl Into<Bytes>) -> Outgoing {
-    Outgoing::Data { iq: IqId(7), sid: SID.into(), seq, data: block.into() }
+    Outgoing::Data { iq: Token(7), sid: sid(), seq, data: block.into() }
 }
 
 #[test]
 fn an_open_is_written_as_the_specification_has_it() {
-    let xml = written(Outgoing::Open { iq: IqId(7), sid: SID.into(), block_size: 65_535 });
+    let xml = written(Outgoing::Open { iq: Token(7), sid: sid(), block_size: BLOCK_SIZE });
     assert_eq!(
         xml,
         format!(
@@ -74,7 +78,7 @@ fn data_is_written_as_the_specification_has_it() {
 #[test]
 fn a_close_is_written_as_the_specification_has_it() {
     assert_eq!(
-        written(Outgoing::Close { iq: IqId(7), sid: SID.into() }),
+        written(Outgoing::Close { iq: Token(7), sid: sid() }),
         format!(
             "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='{ID}'><close \
              xmlns='http://jabber.org/protocol/ibb' sid='{SID}'></close></iq>"
@@ -205,12 +209,12 @@ fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
 #[test]
 fn an_answer_goes_to_the_protocol_that_asked() {
     let result = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{ID}'/>");
-    assert_eq!(incoming(received(&result)), Incoming::Result { iq: IqId(7) });
+    assert_eq!(incoming(received(&result)), Incoming::Result { iq: Token(7) });
     for (condition, expected) in [
-        ("feature-not-implemented", Incoming::Error { iq: IqId(7) }),
-        ("not-acceptable", Incoming::Error { iq: IqId(7) }),
-        ("service-unavailable", Incoming::Undelivered { iq: IqId(7) }),
-        ("remote-server-not-found", Incoming::Undelivered { iq: IqId(7) }),
+        ("feature-not-implemented", Incoming::Error { iq: Token(7) }),
+        ("not-acceptable", Incoming::Error { iq: Token(7) }),
+        ("service-unavailable", Incoming::Undelivered { iq: Token(7) }),
+        ("remote-server-not-found", Incoming::Undelivered { iq: Token(7) }),
     ] {
         let error = format!(
             "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{ID}'><error type='cancel'>\
@@ -252,5 +256,14 @@ proptest! {
             Incoming::Data { id: "i1".into(), sid: data.sid.0, seq: data.seq, data: data.data }
         });
         prop_assert_eq!(read_set("i1", &element, true), library);
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_token_comes_back_as_it_was_and_no_two_ids_are_the_same(token in 0..1_u128 << 122, bit in 0..122_u32) {
+        let id = id_of(Token(token));
+        prop_assert_eq!(iq_of(&id), Some(Token(token)));
+        prop_assert_ne!(id_of(Token(token ^ 1 << bit)), id);
     }
 }

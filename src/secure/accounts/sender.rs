@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use crate::protocol::AccountId;
 use crate::secure::accounts::turns::{Turns, Used};
 use crate::secure::client_tag::ClientTag;
+use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
-use crate::secure::iq::Iq;
 use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
@@ -67,11 +67,11 @@ pub(crate) struct Senders<K> {
 struct Sender<K> {
     window: Window,
     /// What the server has not read yet, for all that we know.
-    flight: BTreeMap<Iq, Block>,
+    flight: BTreeMap<Delivery, Block>,
     /// Bytes of it, by path.
     by_path: BTreeMap<PathId, usize>,
     /// The last block before which nothing was on its way.
-    lone: Option<Iq>,
+    lone: Option<Delivery>,
     /// What the ways by this account take while nothing is queued, lately.
     undisturbed: Option<Duration>,
     turns: Turns<User<K>>,
@@ -148,10 +148,10 @@ impl<K: Copy + Ord> Senders<K> {
         account: AccountId,
         client: ClientTag,
         path: PathId,
-        iq: Iq,
+        delivery: Delivery,
         bytes: usize,
     ) {
-        self.sender(account).on_sent(now, path, iq, bytes);
+        self.sender(account).on_sent(now, path, delivery, bytes);
         self.on_share_used(account, client, self.sizes.wire_size(bytes));
     }
 
@@ -186,14 +186,14 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
-    /// An IQ that went by the account was answered.
-    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, iq: Iq) {
-        self.change(account, |sender| sender.on_answered(now, iq));
+    /// Something that went by the account was answered.
+    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
+        self.change(account, |sender| sender.on_answered(now, delivery));
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.
-    pub(crate) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = Iq>) {
-        self.change(account, |sender| iqs.into_iter().for_each(|iq| sender.forget(iq)));
+    pub(crate) fn forget(&mut self, account: AccountId, deliveries: impl IntoIterator<Item = Delivery>) {
+        self.change(account, |sender| deliveries.into_iter().for_each(|delivery| sender.forget(delivery)));
     }
 
     /// The account is offline. What is on its way may still be answered.
@@ -354,20 +354,20 @@ impl<K: Copy + Ord> Sender<K> {
         size::of_shared(self.window.block_size(), own, on_wire, self.window.rate(), turns)
     }
 
-    fn on_sent(&mut self, now: Instant, path: PathId, iq: Iq, bytes: usize) {
+    fn on_sent(&mut self, now: Instant, path: PathId, delivery: Delivery, bytes: usize) {
         if self.flight.is_empty() {
-            self.lone = Some(iq);
+            self.lone = Some(delivery);
         }
         self.window.on_sent(now, bytes);
-        self.flight.insert(iq, Block { path, bytes, sent: Some(now) });
+        self.flight.insert(delivery, Block { path, bytes, sent: Some(now) });
         *self.by_path.entry(path).or_default() += bytes;
     }
 
-    fn on_answered(&mut self, now: Instant, iq: Iq) {
-        if let Some(block) = self.flight.get(&iq).filter(|_| self.lone == Some(iq)) {
+    fn on_answered(&mut self, now: Instant, delivery: Delivery) {
+        if let Some(block) = self.flight.get(&delivery).filter(|_| self.lone == Some(delivery)) {
             self.note_undisturbed(now, *block);
         }
-        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= iq) {
+        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= delivery) {
             let block = oldest.remove();
             self.forget_bytes(block);
             match block.sent {
@@ -385,8 +385,8 @@ impl<K: Copy + Ord> Sender<K> {
             Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
     }
 
-    fn forget(&mut self, iq: Iq) {
-        if let Some(block) = self.flight.remove(&iq) {
+    fn forget(&mut self, delivery: Delivery) {
+        if let Some(block) = self.flight.remove(&delivery) {
             self.forget_bytes(block);
             self.window.on_forgotten(block.bytes);
         }

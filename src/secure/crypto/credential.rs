@@ -53,6 +53,9 @@ pub struct Credential([u8; 16]);
 type Tag = [u8; 10];
 
 impl Credential {
+    /// One that proves nothing.
+    pub(crate) const NOBODYS: Self = Self([0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+
     /// The UUID's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

@@ -16,6 +16,7 @@ use crate::secure::accounts::sender::{Senders, Share};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Path, transfer};
+use crate::secure::sizes::Sizes;
 
 /// What to do with the next packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub(crate) fn choose<'a, K: Copy + Ord>(
     let Some(free) = candidates.iter().position(|candidate| candidate.room > 0) else { return Choice::Wait };
     let (faster, slower) = candidates.split_at(free);
     let slower = &slower[0];
-    if time_for_all(&senders, faster, sizes.wire_size(waiting)).is_some_and(|time| time <= slower.arrival) {
+    if time_for_all(&senders, faster, (sizes, waiting)).is_some_and(|time| time <= slower.arrival) {
         return Choice::Wait;
     }
     Choice::Send(slower.id, slower.room)
@@ -108,16 +109,16 @@ fn candidate(
     Some(Candidate { id, via: path.via(), latency, arrival, room, is_refused: has_room && room == 0 })
 }
 
-/// How long these paths would take to deliver so many bytes on the wire; none when there are none.
+/// How long these paths would take to deliver everything; none when there are none.
 fn time_for_all(
     senders: &BTreeMap<AccountId, Sender>,
     paths: &[Candidate],
-    bytes: usize,
+    (sizes, waiting): (&Sizes, usize),
 ) -> Option<Duration> {
     let latency = paths.iter().map(|path| path.latency).max()?;
     let shared: BTreeMap<_, _> =
         paths.iter().filter_map(|path| Some((path.via, senders.get(&path.via)?))).collect();
     let ahead: usize = shared.values().map(|sender| sender.ahead).sum();
     let rate = shared.values().map(|sender| sender.rate).sum();
-    Some(latency + transfer(ahead + bytes, rate))
+    Some(latency + transfer(ahead + sizes.wire_size(waiting), rate))
 }

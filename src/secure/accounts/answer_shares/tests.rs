@@ -20,11 +20,12 @@ const SIZE: usize = 52;
 
 fn answer(client: u8) -> Answer<u8> {
     let to = FullJid::new("peer@chat.exampl/r").unwrap();
-    let transmit = Transmit { via: VIA, to, stanza: Outgoing::Result { id: format!("{client:02}") } };
+    let transmit =
+        Transmit { via: VIA, to, action: Outgoing::Taken { receipt: Receipt::new(format!("{client:02}")) } };
     Answer { client, path: Some(PathId(client.into())), transmit, bytes: SIZE }
 }
 
-/// A client calls for so many answers behind this IQ; how many of them go.
+/// A client calls for so many answers behind this delivery; how many of them go.
 fn offer(shares: &mut AnswerShares<u8>, client: u8, count: usize, behind: u64) -> usize {
     let now = Instant::now();
     (0..count).filter(|_| shares.offer(now, answer(client), behind, || true, || PACE).is_some()).count()
@@ -221,7 +222,7 @@ fn flood(rate: f64, delay: Duration, seconds: u32) -> (Duration, f64) {
     const PROBE: usize = 300;
     let start = Instant::now();
     let (mut shares, mut number) = (AnswerShares::default(), 0);
-    // When the server has read all that was sent, and when the answers to our IQs come.
+    // When the server has read all that was sent, and when the answers to our blocks come.
     let mut free = Duration::ZERO;
     let mut asked: VecDeque<(Duration, u64)> = VecDeque::new();
     let (mut longest, mut went) = (Duration::ZERO, 0);

@@ -169,7 +169,7 @@ fn it_fills_a_long_way_within_two_seconds_and_does_not_flood_it() {
 }
 
 #[test]
-fn where_large_stanzas_are_slow_blocks_stay_small() {
+fn where_large_blocks_are_slow_they_stay_small() {
     let mut run = Run::new(Server::fast_prosody());
     let first = run.observe(2 * SECOND);
     report("fast prosody, first 2 s", &first, 7.9e6);
@@ -182,7 +182,7 @@ fn where_large_stanzas_are_slow_blocks_stay_small() {
 }
 
 #[test]
-fn where_small_stanzas_are_slow_blocks_become_large() {
+fn where_small_blocks_are_slow_they_become_large() {
     let mut run = Run::new(Server::fast_ejabberd());
     let first = run.observe(2 * SECOND);
     report("fast ejabberd, first 2 s", &first, 1.4e8);

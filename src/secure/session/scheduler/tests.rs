@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::secure::client_tag::ClientTag;
-use crate::secure::iq::Iq;
+use crate::secure::delivery::Delivery;
 use crate::secure::path::server_model::Server;
 use crate::secure::sizes::OF_TESTS;
 
@@ -17,7 +17,7 @@ struct Run {
     time: Duration,
     paths: BTreeMap<PathId, Model>,
     senders: Senders<u8>,
-    next_iq: u64,
+    next_delivery: u64,
 }
 
 /// The session whose paths they are.
@@ -27,7 +27,7 @@ struct Model {
     path: Path,
     /// One for all paths by the same account.
     server: usize,
-    flying: VecDeque<(Iq, Duration)>,
+    flying: VecDeque<(Delivery, Duration)>,
     /// Bytes of blocks that were sent.
     sent: usize,
 }
@@ -37,7 +37,7 @@ impl Run {
     fn new(accounts: &[u64]) -> Self {
         let start = Instant::now();
         let (paths, senders) = (BTreeMap::new(), Senders::new(&OF_TESTS));
-        let mut run = Self { start, time: Duration::ZERO, paths, senders, next_iq: 0 };
+        let mut run = Self { start, time: Duration::ZERO, paths, senders, next_delivery: 0 };
         for (n, &account) in accounts.iter().enumerate() {
             let mut path = Path::by(start, AccountId(account));
             path.on_opened();
@@ -59,12 +59,14 @@ impl Run {
     fn send(&mut self, id: PathId, bytes: usize, servers: &mut [Server]) {
         let now = self.now();
         let model = self.paths.get_mut(&id).unwrap();
-        let iq = Iq::nth(self.next_iq);
-        self.next_iq += 1;
-        model.path.on_sent(now, iq, bytes);
-        self.senders.on_sent(now, model.path.via(), ONLY, id, iq, bytes);
+        let delivery = Delivery::nth(self.next_delivery);
+        self.next_delivery += 1;
+        model.path.on_sent(now, delivery, bytes);
+        self.senders.on_sent(now, model.path.via(), ONLY, id, delivery, bytes);
         model.sent += bytes;
-        model.flying.push_back((iq, servers[model.server].answer_time(self.time, OF_TESTS.wire_size(bytes))));
+        model
+            .flying
+            .push_back((delivery, servers[model.server].answer_time(self.time, OF_TESTS.wire_size(bytes))));
     }
 
     /// Goes to the next answer, if there is one before `end`.
@@ -72,10 +74,10 @@ impl Run {
         let next =
             self.paths.values_mut().min_by_key(|model| model.flying.front().map_or(end, |(_, at)| *at));
         let Some(model) = next else { return false };
-        let Some((iq, at)) = model.flying.pop_front_if(|(_, at)| *at < end) else { return false };
+        let Some((delivery, at)) = model.flying.pop_front_if(|(_, at)| *at < end) else { return false };
         self.time = at;
-        model.path.on_result(self.start + at, iq);
-        self.senders.on_answered(self.start + at, model.path.via(), iq);
+        model.path.on_taken(self.start + at, delivery);
+        self.senders.on_answered(self.start + at, model.path.via(), delivery);
         true
     }
 
