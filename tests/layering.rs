@@ -29,12 +29,13 @@ const MAP: Map = &[
     ("bridge", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state", "logging", "os"]),
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
-    ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
-    ("carrier", &["classic", "secure", "protocol", "xmpp"]),
+    ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "persona", "config"]),
+    ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
     ("secure", &["protocol"]),
     ("classic", &["protocol"]),
-    ("xmpp", &["protocol", "config", "os"]),
+    ("xmpp", &["protocol", "persona", "config", "os"]),
     ("protocol", &[]),
+    ("persona", &[]),
     ("config", &["os"]),
     ("state", &["os"]),
     ("logging", &["os"]),
@@ -108,7 +109,7 @@ const SECURE: Map = &[
 ];
 
 /// What must be pure, with all that is inside.
-const CORES: &[&str] = &["classic", "secure", "protocol", "xmpp::connection"];
+const CORES: &[&str] = &["classic", "secure", "protocol", "persona", "xmpp::connection"];
 
 /// What would tie a protocol core to a runtime, a clock, a machine, or the order in a hash table.
 const IMPURE: &[&str] = &[

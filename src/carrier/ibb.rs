@@ -14,9 +14,10 @@ use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
 use super::Received;
+use crate::persona;
 use crate::secure::{Incoming, IqId, Outgoing, Transmit};
+use crate::xmpp::Parcel;
 use crate::xmpp::swift::{self, Block};
-use crate::xmpp::{Parcel, manners};
 
 /// The kind of stanza that blocks are sent in.
 const IN_IQS: &str = "iq";
@@ -36,7 +37,7 @@ pub(super) fn parcel(transmit: Transmit) -> Parcel {
         }
         Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()).into(),
         Outgoing::Result { id } => Parcel::Written(swift::result(&to, &id).into()),
-        Outgoing::Refusal { id } => Parcel::courtesy(manners::refusal(Some(to.into()), id)),
+        Outgoing::Refusal { id } => Parcel::reply(persona::refusal(Some(to.into()), id)),
     }
 }
 
@@ -46,12 +47,12 @@ fn element(name: &str, sid: String) -> ElementBuilder {
 
 /// The id of an IQ in the form that the persona's have, so that it says nothing of us.
 fn id_of(iq: IqId) -> String {
-    manners::new_id(iq.0)
+    persona::new_id(iq.0)
 }
 
 /// The IQ with this id, if it may be one of ours. Whether it is only the core knows.
 pub(super) fn iq_of(id: &str) -> Option<IqId> {
-    manners::random_of(id).map(IqId)
+    persona::random_of(id).map(IqId)
 }
 
 /// A block that came, and what is in it.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use xmpp_parsers::presence::{Presence, Type};
 
 use super::{Shared, State};
-use crate::xmpp::{AccountId, AccountStatus, Parcel, manners};
+use crate::persona;
+use crate::xmpp::{AccountId, AccountStatus, Parcel};
 
 /// The id of the presence that each account sent last, as its server sent it back.
 pub(super) type LastPresences = BTreeMap<AccountId, String>;
@@ -18,8 +19,8 @@ impl Shared {
             state.last_presences.extend(presence.id.clone().map(|presence| (id, presence)));
         } else if state.cores.accepts_on(id) {
             let last = state.last_presences.get(&id).cloned();
-            for reply in manners::reply_to_presence(presence, manners::Ids::new(last, rand::random())) {
-                self.pool.send(id, Parcel::courtesy(reply), None);
+            for reply in persona::reply_to_presence(presence, persona::ReplyIds::new(last, rand::random())) {
+                self.pool.send(id, Parcel::reply(reply), None);
             }
         }
     }

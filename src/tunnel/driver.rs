@@ -15,10 +15,11 @@ use super::set_back::{ClockWasAhead, SetBack};
 use super::{Shared, State};
 use crate::carrier::Received;
 use crate::classic::SetId;
+use crate::persona;
 use crate::protocol::AccountChange;
 use crate::secure::Incoming;
 use crate::xmpp::swift::Swift;
-use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
+use crate::xmpp::{AccountEvent, AccountId, Parcel};
 
 /// How many events are handled under one lock.
 const BATCH: usize = 64;
@@ -158,14 +159,14 @@ impl Shared {
         let Cores { classic, secure } = &mut state.cores;
         if let Some(from) = from {
             classic.handle_sign_of_life(now, id, from);
-            if manners::refuses(iq) {
+            if persona::refuses(iq) {
                 // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
                 let unknown = Incoming::Unknown { id: iq.id().to_owned() };
                 return secure.handle_stanza(now, id, from, unknown);
             }
         }
-        if let Some(reply) = manners::reply_to(iq) {
-            self.pool.send(id, Parcel::courtesy(reply), None);
+        if let Some(reply) = persona::reply_to(iq) {
+            self.pool.send(id, Parcel::reply(reply), None);
         }
     }
 }

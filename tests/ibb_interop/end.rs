@@ -5,8 +5,8 @@ use std::time::Duration;
 use hexchat_lab::ChatServer;
 use hexchat_pt::carrier::{Carrier, Received};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::persona;
 use hexchat_pt::secure::{Incoming, Outgoing, Transmit};
-use hexchat_pt::xmpp::manners;
 use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -55,7 +55,7 @@ impl End {
             match received {
                 Received::Secure { from, incoming } => return (from, incoming),
                 Received::Request { iq, .. } => {
-                    if let Some(reply) = manners::reply_to(&iq) {
+                    if let Some(reply) = persona::reply_to(&iq) {
                         self.pool.send(self.id, reply, None);
                     }
                 }

@@ -50,7 +50,7 @@ impl Wire {
         };
         let stanza = match parcel {
             Parcel::Written(bytes) => return out.extend_from_slice(&bytes),
-            Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => stanza,
+            Parcel::Stanza(stanza) | Parcel::Reply(stanza) => stanza,
         };
         for item in stanza.as_xml_iter().expect("our stanzas are XML") {
             let item = item.expect("our stanzas are XML");

@@ -21,7 +21,7 @@ const ID: &str = "00000000000040008000000000000007";
 fn written(stanza: Outgoing) -> String {
     let to = FullJid::new("bob@x/r2").unwrap();
     match Carrier::new(&KEY).secure(Transmit { via: AccountId(0), to, stanza }) {
-        Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
+        Parcel::Stanza(stanza) | Parcel::Reply(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
         Parcel::Written(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
     }
 }
@@ -88,7 +88,7 @@ fn an_answer_is_empty_and_a_refusal_is_the_ordinary_one() {
     let request =
         "<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'><what xmlns='urn:ever'/></iq>";
     let Received::Request { iq, .. } = received(request) else { panic!("not a request") };
-    let ordinary = tokio_xmpp::Stanza::from(manners::reply_to(&iq).unwrap());
+    let ordinary = tokio_xmpp::Stanza::from(persona::reply_to(&iq).unwrap());
     let refusal = written(Outgoing::Refusal { id: "i1".into() });
     assert_eq!(refusal, tokio_xmpp::PrintRawXml(&ordinary).to_string());
 }
@@ -146,7 +146,7 @@ fn what_cannot_be_read_is_a_request_like_any_other() {
         let payload = payload.replace("NS", "xmlns='http://jabber.org/protocol/ibb'");
         let Received::Request { from, iq } = set(&payload) else { panic!("{payload}") };
         assert_eq!(from, FullJid::new("eve@x/r").ok());
-        assert!(matches!(manners::reply_to(&iq), Some(Iq::Error { .. })), "{payload}");
+        assert!(matches!(persona::reply_to(&iq), Some(Iq::Error { .. })), "{payload}");
     }
 }
 
