@@ -8,7 +8,6 @@
 
 mod announce;
 pub mod bounds;
-mod contacts;
 mod cores;
 mod driver;
 mod entropy;
@@ -24,14 +23,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::{FullJid, Jid};
 
-use crate::carrier::Carrier;
+use crate::carrier::Desk;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
 use crate::{classic, secure};
 use announce::Announcer;
-use contacts::LastPresences;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
 pub use notary::Notebook;
@@ -95,7 +93,6 @@ pub struct Incoming {
 struct Shared {
     state: Mutex<State>,
     pool: AccountPool,
-    carrier: Carrier,
     /// The driver should look at its timer again.
     timer_changed: Notify,
     /// Another [`Incoming`] is there.
@@ -112,6 +109,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     cores: Cores,
+    desk: Desk,
     wakers: BTreeMap<StreamKey, Wakers>,
     /// Connects of ours that succeeded and were not picked up yet.
     connected: BTreeSet<StreamKey>,
@@ -121,7 +119,6 @@ struct State {
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
-    last_presences: LastPresences,
 }
 
 /// Who waits for a stream.
@@ -147,9 +144,8 @@ impl Tunnel {
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(cores)),
+            state: Mutex::new(State::new(cores, Desk::new(&rand::random()))),
             pool,
-            carrier: Carrier::new(&rand::random()),
             timer_changed: Notify::new(),
             incoming: Notify::new(),
             closed: Notify::new(),
@@ -286,7 +282,7 @@ impl Tunnel {
         self.shared.with(|state, now| {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
-            state.last_presences.remove(&id);
+            state.desk.handle_closed(id);
         });
     }
 
@@ -389,11 +385,11 @@ impl Shared {
                 classic::Outgoing::Set(set, _) => Some(set.0),
                 _ => None,
             };
-            self.pool.send(via, self.carrier.classic(transmit), tag);
+            self.pool.send(via, state.desk.classic(transmit), tag);
         }
         while let Some(transmit) = state.cores.secure.poll_transmit(now) {
             let via = transmit.via;
-            let backlog = self.pool.send(via, self.carrier.secure(transmit), None);
+            let backlog = self.pool.send(via, state.desk.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
         while let Some(memento) = state.cores.secure.poll_memento() {
@@ -418,16 +414,16 @@ impl Shared {
 }
 
 impl State {
-    fn new(cores: Cores) -> Self {
+    fn new(cores: Cores, desk: Desk) -> Self {
         Self {
             cores,
+            desk,
             wakers: BTreeMap::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
             is_awaited: false,
             armed: None,
             announcer: Announcer::default(),
-            last_presences: LastPresences::new(),
         }
     }
 

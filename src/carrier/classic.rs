@@ -1,5 +1,8 @@
 //! Stanzas of the classic protocol.
 
+#[cfg(test)]
+mod tests;
+
 use xmpp_parsers::delay::Delay;
 use xmpp_parsers::iq::{Iq, IqHeader, IqPayload};
 use xmpp_parsers::jid::Jid;

@@ -13,7 +13,6 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
-use super::Received;
 use crate::persona;
 use crate::secure::{Incoming, IqId, Outgoing, Transmit};
 use crate::xmpp::Parcel;
@@ -56,9 +55,9 @@ pub(super) fn iq_of(id: &str) -> Option<IqId> {
 }
 
 /// A block that came, and what is in it.
-pub(super) fn block(block: Block, data: Vec<u8>) -> Received {
+pub(super) fn block(block: Block, data: Vec<u8>) -> (FullJid, Incoming) {
     let Block { from, id, sid, seq, .. } = block;
-    Received::Secure { from, incoming: Incoming::Data { id, sid, seq, data } }
+    (from, Incoming::Data { id, sid, seq, data })
 }
 
 /// The set with this payload, if there is no doubt about its meaning. Who has no bytestream can only open one.

