@@ -209,7 +209,7 @@ impl Raw {
             let Piece::Whole(written) = piece else { panic!("{piece:?}") };
             let element = element(&written);
             let is_ping = element.children().any(|child| child.is("ping", "urn:xmpp:ping"));
-            if is_ping && element.attr("to").is_none() {
+            if is_ping && element.attr("to") == Some("mock.example") {
                 if !self.pongs {
                     continue;
                 }

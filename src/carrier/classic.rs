@@ -25,7 +25,7 @@ pub(super) fn stanza(transmit: Transmit, ids: &Ids) -> Stanza {
             message.with_payloads(vec![payload.to_element()]).into()
         }
         Outgoing::Set(set, payload) => iq(to, ids.write(set.0), IqPayload::Set(payload.to_element())),
-        Outgoing::Ping(set) => persona::ping(Some(to), ids.write(set.0)).into(),
+        Outgoing::Ping(set) => persona::ping(to, ids.write(set.0)).into(),
         Outgoing::Unsolicited(set, payload) => {
             iq(to, ids.write(set.0), IqPayload::Result(Some(payload.to_element())))
         }

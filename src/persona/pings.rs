@@ -4,7 +4,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::ping::Ping;
 
-/// A ping with this id, to somebody or else to whatever server we are logged in to.
-pub fn ping(to: Option<Jid>, id: String) -> Iq {
-    Iq::Get { from: None, to, id, payload: Ping.into() }
+/// A ping with this id. One to our own server names its domain, as slixmpp's does.
+pub fn ping(to: Jid, id: String) -> Iq {
+    Iq::Get { from: None, to: Some(to), id, payload: Ping.into() }
 }

@@ -114,6 +114,10 @@ fn new_id() -> String {
     persona::new_id(rand::random())
 }
 
+fn server_of(account: &Jid) -> Jid {
+    Jid::from_parts(None, account.domain(), None)
+}
+
 struct Account {
     connector: Arc<Connector>,
     dialer: Dialer,
@@ -224,12 +228,18 @@ impl Account {
         None
     }
 
+    /// A ping to our own server, to see whether the connection works.
+    fn ping(&mut self) -> Iq {
+        self.pings.ask(server_of(&self.identity), rand::random())
+    }
+
     /// Hands to the connection as much as it has room for.
     fn hand_over(&mut self) {
         let Some(connection) = self.link.open_connection() else { return };
         let now = now();
+        let ping = || persona::ping(server_of(&self.identity), new_id());
         while connection.has_room()
-            && let Some(outgoing) = self.outbox.pop(now, new_id)
+            && let Some(outgoing) = self.outbox.pop(now, ping)
         {
             if let Err(Unwritable) = connection.send(outgoing) {
                 tracing::warn!("a stanza of ours is not XML");
@@ -312,7 +322,10 @@ impl Account {
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),
-            Event::Silent => self.outbox.push_front(Outgoing::untagged(self.pings.ask(rand::random()))),
+            Event::Silent => {
+                let ping = self.ping();
+                self.outbox.push_front(Outgoing::untagged(ping));
+            }
             Event::Closed(reason) => {
                 self.disconnected(&reason, reports);
                 self.attempt_later();
@@ -331,8 +344,7 @@ impl Account {
         if !resumed {
             self.pings = Pings::default();
         }
-        let first: Parcel =
-            if resumed { self.pings.ask(rand::random()).into() } else { persona::available(new_id()).into() };
+        let first: Parcel = if resumed { self.ping().into() } else { persona::available(new_id()).into() };
         self.outbox.push_front(Outgoing::untagged(first));
         if self.keeps_name {
             self.identity = jid.clone().into();

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use xmpp_parsers::iq::Iq;
+
 use super::Parcel;
 use super::backlog::{Counted, Gauge};
 use super::reply_window::Window;
 use super::stranger_replies::StrangerReplies;
-use crate::persona;
 
 /// Bytes that a stanza that the library writes counts in the backlog: about as many as one without content takes.
 const TYPICAL: usize = 256;
@@ -82,12 +83,12 @@ impl Outbox {
         !self.replies.is_empty() && self.window.has_room()
     }
 
-    /// The next stanza to send. `new_id`: for a ping to the server, which shows how far it reads.
-    pub(super) fn pop(&mut self, now: Instant, new_id: impl FnOnce() -> String) -> Option<Outgoing> {
+    /// The next stanza to send. `ping`: one to the server, which shows how far it reads.
+    pub(super) fn pop(&mut self, now: Instant, ping: impl FnOnce() -> Iq) -> Option<Outgoing> {
         if self.window.wants_ping(now) {
-            let id = new_id();
-            self.window.on_ping(now, id.clone());
-            return Some(Outgoing::untagged(persona::ping(None, id)));
+            let ping = ping();
+            self.window.on_ping(now, ping.id().to_owned());
+            return Some(Outgoing::untagged(ping));
         }
         let ours = self.pop_ours();
         if ours.is_some() {
@@ -127,10 +128,10 @@ impl Outbox {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::persona;
     use bytes::Bytes;
     use std::time::Duration;
     use tokio_xmpp::Stanza;
-    use xmpp_parsers::iq::Iq;
     use xmpp_parsers::presence::Presence;
 
     const MOMENT: Duration = Duration::from_millis(1);
@@ -145,7 +146,9 @@ mod tests {
     }
 
     fn pop(outbox: &mut Outbox, now: Instant) -> Option<Parcel> {
-        outbox.pop(now, || "ping".to_owned()).map(|outgoing| outgoing.parcel)
+        outbox
+            .pop(now, || persona::ping("x".parse().unwrap(), "ping".to_owned()))
+            .map(|outgoing| outgoing.parcel)
     }
 
     /// What is sent at once: how many answers, and whether a ping.

@@ -2,6 +2,7 @@
 
 use tokio_xmpp::Stanza;
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::Jid;
 
 use crate::persona;
 
@@ -17,13 +18,13 @@ pub(super) struct Pings {
 impl Pings {
     /// Another one. Its id is as random as any other of the account's, so that nothing in a server's log is the same at two
     /// accounts, or twice at one.
-    pub(super) fn ask(&mut self, random: u128) -> Iq {
+    pub(super) fn ask(&mut self, server: Jid, random: u128) -> Iq {
         let id = persona::new_id(random);
         if self.unanswered.len() >= MOST {
             self.unanswered.remove(0);
         }
         self.unanswered.push(id.clone());
-        persona::ping(None, id)
+        persona::ping(server, id)
     }
 
     /// Whether an answer with this id is to one of them.

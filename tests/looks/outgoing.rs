@@ -165,7 +165,7 @@ async fn a_life(kind: Kind) -> Vec<Vec<Sent>> {
 
 /// The attributes of a ping without the values that differ from one to the next, in no order.
 fn looks(ping: &Sent) -> (BTreeSet<(String, String)>, String) {
-    let attributes = ping.attributes.iter().filter(|(name, _)| name != "xmlns" && name != "to");
+    let attributes = ping.attributes.iter().filter(|(name, _)| name != "xmlns");
     let without_id = attributes
         .map(|(name, value)| (name.clone(), if name == "id" { String::new() } else { value.clone() }));
     (without_id.collect(), ping.child.clone())
