@@ -1,10 +1,9 @@
-//! Streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
+//! Tunnel: streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
 //!
-//! A [`Tunnel`] joins the protocol cores and an account pool. The cores sit behind a mutex that is held for
-//! microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains
-//! the cores and hands the stanzas to the accounts), so that a write reaches the account's task without a
-//! detour through another one. The driver task does the same for what comes in and
-//! for what time brings.
+//! A [`Tunnel`] joins the protocol cores, the [desk](crate::carrier::desk) and an account pool. Cores and desk sit behind a mutex that
+//! is held for microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains the cores and
+//! hands the stanzas to the accounts), so that a write reaches the account's task without a detour through another one. The driver
+//! task does the same for stanzas that come in and for timeouts. What a stanza looks like is for the desk to know.
 
 mod announce;
 pub mod bounds;

@@ -16,7 +16,7 @@ use crate::classic::SetId;
 use crate::protocol::AccountChange;
 use crate::xmpp::{AccountEvent, AccountId};
 
-/// How many events are handled under one lock.
+/// Events that are handled under one lock, at most.
 const BATCH: usize = 64;
 
 /// Runs until the tunnel or the pool is gone.
