@@ -13,24 +13,23 @@
 //! | `connection` | an established stream, pure: sessions, stream management (XEP-0198), liveness |
 //! | `wire` | its bytes between there and the socket |
 //! | `records` | TLS records that servers can read without a rest |
-//! | `probe` | how a server is asked for a sign of life |
+//! | `pings` | how a server is asked for a sign of life |
 //! | [`flat`] | IQs whose payload is one element of attributes and text, read without a tree |
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `head` | what they mean, also when they cannot be read as a whole |
 //! | `outbox` | what waits to be handed over |
-//! | `courtesies`, `courtesy_window` | answers to strangers, which make nobody else wait |
+//! | `stranger_replies`, `reply_window` | replies to strangers, which make nobody else wait |
 //! | `backlog` | how much is not written yet |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `backoff`, `timing` | how long to wait, and for what |
-//! | [`manners`] | answers to requests that nobody claims |
+//!
+//! What an account says of its own is the [`persona`](crate::persona)'s.
 
 mod account;
 mod backlog;
 mod backoff;
 mod connection;
 mod connector;
-mod courtesies;
-mod courtesy_window;
 mod dialer;
 mod error;
 pub mod flat;
@@ -38,17 +37,18 @@ pub mod framer;
 mod head;
 mod intake;
 mod login;
-pub mod manners;
 mod meter;
 mod outbox;
-mod probe;
+mod pings;
 pub mod reader;
 mod records;
+mod reply_window;
 mod reports;
 mod sasl;
 mod scanner;
 mod socket;
 mod start_tag;
+mod stranger_replies;
 mod timing;
 mod tls;
 mod wire;
@@ -131,14 +131,14 @@ pub enum Parcel {
     Stanza(Box<Stanza>),
     /// One as it goes over the wire.
     Written(Bytes),
-    /// An answer to just anybody. It waits behind everything else, and is dropped when too many of them wait.
-    Courtesy(Box<Stanza>),
+    /// A reply to a stranger. It waits behind everything else, and is dropped when too many of them wait.
+    Reply(Box<Stanza>),
 }
 
 impl Parcel {
-    /// An answer to just anybody.
-    pub fn courtesy(stanza: impl Into<Stanza>) -> Self {
-        Self::Courtesy(Box::new(stanza.into()))
+    /// A reply to a stranger.
+    pub fn reply(stanza: impl Into<Stanza>) -> Self {
+        Self::Reply(Box::new(stanza.into()))
     }
 }
 

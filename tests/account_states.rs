@@ -8,9 +8,10 @@ mod mock;
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
+use hexchat_pt::persona;
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Backlog, Parcel, Step,
-    StreamManagement, manners,
+    StreamManagement,
 };
 use mock::{MockServer, PATIENCE};
 use tokio::sync::mpsc;
@@ -637,7 +638,7 @@ async fn no_id_of_an_idle_account_is_used_twice_and_all_are_an_ordinary_clients(
     assert_eq!(ids.len(), 6);
     for id in &ids {
         let bits = u128::from_str_radix(id, 16).unwrap();
-        assert_eq!(*id, manners::new_id(bits), "a UUID of version 4 without dashes");
+        assert_eq!(*id, persona::new_id(bits), "a UUID of version 4 without dashes");
         assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "{id} twice");
     }
 }

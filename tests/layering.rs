@@ -30,11 +30,12 @@ const MAP: Map = &[
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
-    ("carrier", &["classic", "secure", "protocol", "xmpp"]),
+    ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
     ("secure", &["protocol"]),
     ("classic", &["protocol"]),
-    ("xmpp", &["protocol", "config", "os"]),
+    ("xmpp", &["protocol", "persona", "config", "os"]),
     ("protocol", &[]),
+    ("persona", &[]),
     ("config", &["os"]),
     ("state", &["os"]),
     ("logging", &["os"]),
@@ -43,6 +44,13 @@ const MAP: Map = &[
 
 /// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
 const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
+
+/// What must not know what a stanza looks like.
+const ABOVE_STANZAS: &[&str] =
+    &["main", "cli", "client", "bridge", "relay", "accounts", "tunnel", "config", "state", "logging"];
+
+/// The libraries that have stanzas.
+const STANZA_LIBRARIES: &[&str] = &["xmpp_parsers", "tokio_xmpp"];
 
 /// What only `os` may name, here and in `tor_pt`: it has something in its place on every other system.
 const SYSTEM: &[&str] = &[
@@ -117,7 +125,7 @@ const SECURE: Map = &[
 const OF_BYTESTREAMS: &[&str] = &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza"];
 
 /// What must be pure, with all that is inside.
-const CORES: &[&str] = &["classic", "secure", "protocol", "xmpp::connection"];
+const CORES: &[&str] = &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection"];
 
 /// What would tie a protocol core to a runtime, a clock, a machine, or the order in a hash table.
 const IMPURE: &[&str] = &[
@@ -230,6 +238,27 @@ fn the_protocol_cores_are_pure() {
     }
 }
 
+/// Whom a stanza is for, and what is answered, is for `carrier` to decide.
+#[test]
+fn what_is_above_the_carrier_names_no_stanza() {
+    for (path, text) in sources() {
+        if !ABOVE_STANZAS.contains(&module_path(&path)[0].as_str()) {
+            continue;
+        }
+        let named = named_in_libraries(&code_of(&text));
+        let stanzas: Vec<_> = named.iter().filter(|name| *name != "xmpp_parsers::jid").collect();
+        assert!(stanzas.is_empty(), "{} uses {stanzas:?}", path.display());
+    }
+}
+
+#[test]
+fn a_stanza_is_found_however_it_is_imported() {
+    let code =
+        "use xmpp_parsers::{iq::Iq, jid::Jid}; use xmpp_parsers::jid::FullJid; let x: tokio_xmpp::Stanza;";
+    let found = ["tokio_xmpp::Stanza", "xmpp_parsers::iq", "xmpp_parsers::jid"];
+    assert_eq!(named_in_libraries(code), found.map(str::to_owned).into());
+}
+
 #[test]
 fn only_what_is_next_to_tor_knows_its_specification() {
     for (path, text) in sources() {
@@ -299,9 +328,9 @@ fn sources() -> Vec<(PathBuf, String)> {
     files.into_iter().filter(|(path, _)| !is_test(path) && path != Path::new("lib.rs")).collect()
 }
 
-/// Whether a file has nothing but tests.
+/// Whether a file has nothing but tests, or what they are made of.
 fn is_test(path: &Path) -> bool {
-    path.ends_with("tests.rs")
+    path.ends_with("tests.rs") || path.ends_with("testing.rs")
 }
 
 /// Every Rust file below `root`, by its path relative to that.
@@ -394,6 +423,19 @@ fn literal_length(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+/// What code names of the libraries that have stanzas: `library::module`.
+fn named_in_libraries(code: &str) -> BTreeSet<String> {
+    let named = STANZA_LIBRARIES.iter().flat_map(|library| {
+        let root = format!("{library}::");
+        let places: Vec<_> = code.match_indices(&root).map(|(at, _)| at + root.len()).collect();
+        places
+            .into_iter()
+            .flat_map(move |at| heads(&code[at..]))
+            .map(move |name| format!("{library}::{name}"))
+    });
+    named.collect()
 }
 
 /// The modules below any of `roots`, or reached by `super`, that the code of `module` names.

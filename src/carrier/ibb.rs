@@ -24,9 +24,10 @@ use xmpp_parsers::ns;
 pub use self::bytestreams::Bytestreams;
 pub(crate) use self::codec::read_block;
 pub use self::sizes::SIZES;
+use crate::persona;
 use crate::protocol::AccountId;
 use crate::secure::{Credential, Token};
-use crate::xmpp::{Parcel, manners};
+use crate::xmpp::Parcel;
 
 /// The kind of stanza that blocks are sent in.
 const IN_IQS: &str = "iq";
@@ -155,7 +156,7 @@ pub(super) fn parcel(transmit: Transmit) -> Parcel {
         }
         Outgoing::Close { iq, sid } => set(to, iq, element("close", sid).build()).into(),
         Outgoing::Result { id } => Parcel::Written(codec::write_result(&to, &id).into()),
-        Outgoing::Refusal { id } => Parcel::courtesy(manners::refusal(Some(to.into()), id)),
+        Outgoing::Refusal { id } => Parcel::reply(persona::refusal(Some(to.into()), id)),
     }
 }
 
@@ -170,12 +171,12 @@ const LOW_BITS: u128 = (1 << 62) - 1;
 /// UUID leave free.
 fn id_of(iq: Token) -> String {
     let (high, middle, low) = (iq.0 >> 74, iq.0 >> 62 & 0xfff, iq.0 & LOW_BITS);
-    manners::new_id(high << 80 | middle << 64 | low)
+    persona::new_id(high << 80 | middle << 64 | low)
 }
 
 /// The IQ with this id, if it may be one of ours. Whether it is only the core knows.
 pub(super) fn iq_of(id: &str) -> Option<Token> {
-    let bits = manners::random_of(id)?;
+    let bits = persona::random_of(id)?;
     let (high, middle, low) = (bits >> 80, bits >> 64 & 0xfff, bits & LOW_BITS);
     Some(Token(high << 74 | middle << 62 | low))
 }

@@ -157,7 +157,7 @@ impl Connection {
         let Outgoing { parcel, tag, counted } = stanza;
         let bytes = match parcel {
             Parcel::Written(bytes) => bytes,
-            Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => match self.writer.write(&*stanza) {
+            Parcel::Stanza(stanza) | Parcel::Reply(stanza) => match self.writer.write(&*stanza) {
                 Ok(bytes) => bytes.freeze(),
                 Err(error) => {
                     self.events.extend(tag.map(Event::Lost));

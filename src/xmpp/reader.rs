@@ -178,8 +178,8 @@ fn next(parser: &mut Parser, written: &mut &[u8]) -> Option<Event> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::persona;
     use crate::xmpp::framer::Framer;
-    use crate::xmpp::manners;
     use xmpp_parsers::presence;
 
     fn whole(text: &str) -> Meaning {
@@ -251,7 +251,7 @@ mod tests {
             let meaning = read(framer.pop().unwrap());
             let Meaning::Stanza(stanza) = meaning else { panic!("{meaning:?}") };
             assert!(
-                matches!(*stanza, Stanza::Iq(ref iq) if manners::answer_ping(iq).is_some()),
+                matches!(*stanza, Stanza::Iq(ref iq) if persona::answer_ping(iq).is_some()),
                 "{stanza:?}"
             );
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hexchat_pt::carrier::Received;
+use hexchat_pt::carrier::Decision;
 use hexchat_pt::carrier::ibb::Bytestreams;
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountChange, Core};
@@ -71,8 +71,8 @@ impl Protocol for Secure {
         self.endpoint.connect(now, bridge, target()).expect("there is room for a stream");
     }
 
-    fn receive(&mut self, now: Instant, received: Received) {
-        let Received::Secure { from, incoming } = received else { panic!("not for us: {received:?}") };
+    fn receive(&mut self, now: Instant, decision: Decision) {
+        let Decision::ToSecure { from, incoming } = decision else { panic!("not for us: {decision:?}") };
         self.bytestreams.handle_stanza(&mut self.endpoint, now, ACCOUNT, &from, incoming);
         while let Some(memento) = self.endpoint.poll_memento() {
             self.endpoint.handle_remembered(now, &memento, Remembered::Kept);
