@@ -13,6 +13,7 @@
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
 //! | [`secure`] | the secure protocol, as pure |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
+//! | [`persona`] | the ordinary chat client that accounts pass for: every answer, id, presence and ping of theirs |
 //! | [`protocol`] | what both cores can do, and the words between a core and its driver |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
@@ -27,6 +28,7 @@ pub mod client;
 pub mod config;
 pub mod logging;
 pub mod os;
+pub mod persona;
 pub mod protocol;
 pub mod relay;
 pub mod secure;

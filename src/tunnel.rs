@@ -1,14 +1,12 @@
-//! Streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
+//! Tunnel: streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
 //!
-//! A [`Tunnel`] joins the protocol cores and an account pool. The cores sit behind a mutex that is held for
-//! microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains
-//! the cores and hands the stanzas to the accounts), so that a write reaches the account's task without a
-//! detour through another one. The driver task does the same for what comes in and
-//! for what time brings.
+//! A [`Tunnel`] joins the protocol cores, the [desk](crate::carrier::desk) and an account pool. Cores and desk sit behind a mutex that
+//! is held for microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains the cores and
+//! hands the stanzas to the accounts), so that a write reaches the account's task without a detour through another one. The driver
+//! task does the same for stanzas that come in and for timeouts. What a stanza looks like is for the desk to know.
 
 mod announce;
 pub mod bounds;
-mod contacts;
 mod cores;
 mod driver;
 mod entropy;
@@ -24,14 +22,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::{FullJid, Jid};
 
-use crate::carrier::Carrier;
+use crate::carrier::Desk;
+use crate::carrier::ibb::Bytestreams;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
 use crate::{classic, secure};
 use announce::Announcer;
-use contacts::LastPresences;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
 pub use notary::Notebook;
@@ -95,7 +93,6 @@ pub struct Incoming {
 struct Shared {
     state: Mutex<State>,
     pool: AccountPool,
-    carrier: Carrier,
     /// The driver should look at its timer again.
     timer_changed: Notify,
     /// Another [`Incoming`] is there.
@@ -112,6 +109,9 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     cores: Cores,
+    desk: Desk,
+    /// Between the secure core and its stanzas.
+    bytestreams: Bytestreams,
     wakers: BTreeMap<StreamKey, Wakers>,
     /// Connects of ours that succeeded and were not picked up yet.
     connected: BTreeSet<StreamKey>,
@@ -121,7 +121,6 @@ struct State {
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
-    last_presences: LastPresences,
 }
 
 /// Who waits for a stream.
@@ -147,9 +146,8 @@ impl Tunnel {
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(cores)),
+            state: Mutex::new(State::new(cores, Desk::new(&rand::random()))),
             pool,
-            carrier: Carrier::new(&rand::random()),
             timer_changed: Notify::new(),
             incoming: Notify::new(),
             closed: Notify::new(),
@@ -286,7 +284,7 @@ impl Tunnel {
         self.shared.with(|state, now| {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
-            state.last_presences.remove(&id);
+            state.desk.handle_closed(id);
         });
     }
 
@@ -389,11 +387,11 @@ impl Shared {
                 classic::Outgoing::Set(set, _) => Some(set.0),
                 _ => None,
             };
-            self.pool.send(via, self.carrier.classic(transmit), tag);
+            self.pool.send(via, state.desk.classic(transmit), tag);
         }
-        while let Some(transmit) = state.cores.secure.poll_transmit(now) {
+        while let Some(transmit) = state.bytestreams.poll_transmit(&mut state.cores.secure, now) {
             let via = transmit.via;
-            let backlog = self.pool.send(via, self.carrier.secure(transmit), None);
+            let backlog = self.pool.send(via, state.desk.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
         while let Some(memento) = state.cores.secure.poll_memento() {
@@ -418,16 +416,17 @@ impl Shared {
 }
 
 impl State {
-    fn new(cores: Cores) -> Self {
+    fn new(cores: Cores, desk: Desk) -> Self {
         Self {
             cores,
+            desk,
+            bytestreams: Bytestreams::default(),
             wakers: BTreeMap::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
             is_awaited: false,
             armed: None,
             announcer: Announcer::default(),
-            last_presences: LastPresences::new(),
         }
     }
 

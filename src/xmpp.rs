@@ -13,42 +13,42 @@
 //! | `connection` | an established stream, pure: sessions, stream management (XEP-0198), liveness |
 //! | `wire` | its bytes between there and the socket |
 //! | `records` | TLS records that servers can read without a rest |
-//! | `probe` | how a server is asked for a sign of life |
-//! | [`swift`] | the stanzas that there are many of |
+//! | `pings` | how a server is asked for a sign of life |
+//! | [`flat`] | IQs whose payload is one element of attributes and text, read without a tree |
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `head` | what they mean, also when they cannot be read as a whole |
 //! | `outbox` | what waits to be handed over |
-//! | `courtesies`, `courtesy_window` | answers to strangers, which make nobody else wait |
+//! | `stranger_replies`, `reply_window` | replies to strangers, which make nobody else wait |
 //! | `backlog` | how much is not written yet |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `backoff`, `timing` | how long to wait, and for what |
-//! | [`manners`] | answers to requests that nobody claims |
+//!
+//! What an account says of its own is the [`persona`](crate::persona)'s.
 
 mod account;
 mod backlog;
 mod backoff;
 mod connection;
 mod connector;
-mod courtesies;
-mod courtesy_window;
 mod dialer;
 mod error;
+pub mod flat;
 pub mod framer;
 mod head;
 mod intake;
 mod login;
-pub mod manners;
 mod meter;
 mod outbox;
-mod probe;
+mod pings;
 pub mod reader;
 mod records;
+mod reply_window;
 mod reports;
 mod sasl;
 mod scanner;
 mod socket;
 mod start_tag;
-pub mod swift;
+mod stranger_replies;
 mod timing;
 mod tls;
 mod wire;
@@ -67,10 +67,10 @@ pub use self::backlog::Backlog;
 use self::backlog::Gauge;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
+use self::flat::Flat;
 use self::outbox::Outgoing;
 use self::reports::Reports;
 pub use self::socket::Socket;
-use self::swift::Swift;
 use crate::config::{AccountConfig, Limits};
 pub use crate::protocol::AccountId;
 
@@ -107,8 +107,8 @@ pub enum AccountEvent {
     },
     /// The server delivered a stanza, other than a ping.
     Stanza(Box<Stanza>),
-    /// The server delivered one of the stanzas that there are many of.
-    Swift(Swift),
+    /// The server delivered an IQ that was read without a tree.
+    Flat(Flat),
     /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
     /// connection.) The addressee may still not get it.
     Acked {
@@ -129,16 +129,16 @@ pub enum AccountEvent {
 pub enum Parcel {
     /// One that the XML library writes.
     Stanza(Box<Stanza>),
-    /// One that [`swift`] has written.
+    /// One as it goes over the wire.
     Written(Bytes),
-    /// An answer to just anybody. It waits behind everything else, and is dropped when too many of them wait.
-    Courtesy(Box<Stanza>),
+    /// A reply to a stranger. It waits behind everything else, and is dropped when too many of them wait.
+    Reply(Box<Stanza>),
 }
 
 impl Parcel {
-    /// An answer to just anybody.
-    pub fn courtesy(stanza: impl Into<Stanza>) -> Self {
-        Self::Courtesy(Box::new(stanza.into()))
+    /// A reply to a stranger.
+    pub fn reply(stanza: impl Into<Stanza>) -> Self {
+        Self::Reply(Box::new(stanza.into()))
     }
 }
 

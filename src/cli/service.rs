@@ -137,7 +137,7 @@ fn notebook(state: Arc<StateDir>) -> Notebook {
         }
     };
     Arc::new(move |memento: &Memento| {
-        match state.remember_handshake(*memento.sid.as_bytes(), memento.minute, this_minute()) {
+        match state.remember_handshake(*memento.credential.as_bytes(), memento.minute, this_minute()) {
             Ok(Remembered::New) => true,
             Ok(Remembered::Replay | Remembered::Forgotten) => false,
             Err(error) => {

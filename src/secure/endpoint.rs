@@ -1,6 +1,6 @@
 //! Endpoint: one end of the protocol, with all its sessions.
 //!
-//! It routes: to which session a stream, a stanza or an answer belongs; it lets clients in, and keeps the sums and
+//! It routes: to which session a stream, a path or an answer belongs; it lets clients in, and keeps the sums and
 //! the limits over all sessions. Everything about one session is the session's.
 
 mod accounts;
@@ -10,13 +10,13 @@ mod directory;
 mod guests;
 mod half_open;
 mod handshake_rate;
+mod incoming;
 mod limits;
 mod opening;
 mod recent_clients;
 mod replay_log;
 mod session_room;
 mod sessions;
-mod stanzas;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub use opening::Remembered;
 /// One end of the secure protocol.
 ///
 /// What both protocols can do is in [`Core`](crate::protocol::Core). The rest is here: [`connect`](Self::connect) and
-/// [`say_goodbye`](Self::say_goodbye), the stanzas that come in and go out, and what a bridge has to remember.
+/// [`say_goodbye`](Self::say_goodbye), what carriers tell and are to do, and what a bridge has to remember.
 #[derive(Debug)]
 pub struct Endpoint {
     shared: Shared,
@@ -173,7 +173,7 @@ impl Endpoint {
         }
     }
 
-    /// The next stanza to send. Everything that is polled is taken as sent at `now`.
+    /// The next thing for a carrier to do. Everything that is polled is taken as done at `now`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         let urgent = self.shared.accounts.poll_urgent();
         let packet = urgent.or_else(|| self.next_packet(now));

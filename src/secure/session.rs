@@ -48,7 +48,6 @@ use crate::secure::session::established::Established;
 use crate::secure::shared::Shared;
 use crate::secure::streams::{StreamEvent, Streams};
 use crate::secure::wire::frame::SessionClose;
-pub(crate) use blocks::Block;
 pub(crate) use caller::Caller;
 pub(crate) use state::{Ended, State};
 
@@ -121,7 +120,7 @@ pub(crate) enum SessionEvent {
 pub(crate) enum LastWord {
     /// We have. The peer is told why, if there is anything to tell it.
     Ours(Option<SessionClose>),
-    /// The peer has: a client closes its bytestreams itself, and for a bridge they are no more.
+    /// The peer has: a client closes its paths itself, and for a bridge they are no more.
     Theirs,
 }
 
@@ -348,9 +347,10 @@ impl Session {
             // A bridge's would go before everything else, and a client can have it end many paths at once. A genuine client learns
             // from the farewell, or from the answer to its next block.
             if is_client && matches!(last, LastWord::Ours(_)) {
-                shared.say_close(now, path);
+                shared.close(now, path);
+            } else {
+                shared.forget(now, path);
             }
-            shared.forget(now, path);
         }
         shared.accounts.leave(self.user(), self.waits_at.drain(..));
         shared.accounts.prune();

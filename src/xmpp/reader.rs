@@ -16,9 +16,9 @@ use xso::exports::rxml::{Event, Options, Parse as _, Parser, WithOptions as _};
 use xso::{Context, FromEventsBuilder as _, FromXml};
 
 use super::error::{AccountError, STREAM_CONDITIONS};
+use super::flat::{self, Flat};
 use super::framer::{Piece, name_of};
 use super::head;
-use super::swift::{self, Swift};
 
 /// The surroundings of every stanza.
 const ROOT: &[u8] = b"<r xmlns='jabber:client'>";
@@ -34,9 +34,9 @@ const MOST_NODES: usize = 12_288;
 /// What a piece of a stream means.
 #[derive(Debug)]
 pub enum Meaning {
-    /// One of the stanzas that there are many of.
-    Swift(Swift),
-    /// Another.
+    /// A stanza that needs no tree.
+    Flat(Flat),
+    /// Another one.
     Stanza(Box<Stanza>),
     /// A stanza that makes no sense, and gets no answer.
     Skipped,
@@ -51,7 +51,7 @@ pub enum Meaning {
 impl Meaning {
     /// Whether it is a stanza, which counts as one (XEP-0198 section 4) whatever can be made of it.
     pub(super) fn is_stanza(&self) -> bool {
-        matches!(self, Self::Swift(_) | Self::Stanza(_) | Self::Skipped)
+        matches!(self, Self::Flat(_) | Self::Stanza(_) | Self::Skipped)
     }
 }
 
@@ -64,8 +64,8 @@ pub fn read(piece: Piece) -> Meaning {
             None if is_stanza(&written) => Meaning::Skipped,
             None => Meaning::Nothing,
         },
-        Piece::Whole(written) => match swift::read(written) {
-            Ok(swift) => Meaning::Swift(swift),
+        Piece::Whole(written) => match flat::read(written) {
+            Ok(flat) => Meaning::Flat(flat),
             Err(written) => read_whole(&written),
         },
     }
@@ -183,8 +183,8 @@ fn next(parser: &mut Parser, written: &mut &[u8]) -> Option<Event> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::persona;
     use crate::xmpp::framer::Framer;
-    use crate::xmpp::manners;
     use xmpp_parsers::presence;
 
     fn whole(text: &str) -> Meaning {
@@ -256,7 +256,7 @@ mod tests {
             let meaning = read(framer.pop().unwrap());
             let Meaning::Stanza(stanza) = meaning else { panic!("{meaning:?}") };
             assert!(
-                matches!(*stanza, Stanza::Iq(ref iq) if manners::answer_ping(iq).is_some()),
+                matches!(*stanza, Stanza::Iq(ref iq) if persona::answer_ping(iq).is_some()),
                 "{stanza:?}"
             );
         }

@@ -13,6 +13,9 @@
 #[path = "../simulation/arena.rs"]
 #[allow(dead_code, reason = "the simulations use more of it")]
 mod arena;
+#[path = "../simulation/over_ibb.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod over_ibb;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulations use more of it")]
 mod rng;

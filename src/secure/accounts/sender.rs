@@ -21,10 +21,11 @@ use std::time::{Duration, Instant};
 use crate::protocol::AccountId;
 use crate::secure::accounts::turns::{Turns, Used};
 use crate::secure::client_tag::ClientTag;
+use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
-use crate::secure::iq::Iq;
-use crate::secure::path::window::{Window, pipe, wire_size};
+use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{BUSY_SHARE, MOST_STANZAS, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
 
 /// What an account has to say to a path by which a block might go.
@@ -36,7 +37,7 @@ pub(crate) struct Share {
     pub(crate) queue: usize,
     /// What the account carries in the long run, in bytes on the wire a second.
     pub(crate) rate: Option<f64>,
-    /// How large a block may be, before base64.
+    /// How large a block may be.
     pub(crate) block: usize,
     /// Whether one may go as far as the account is concerned.
     pub(crate) may_send: bool,
@@ -52,6 +53,7 @@ pub(crate) struct User<K> {
 /// All our accounts' sending sides, shared among clients, each of which may have several users.
 #[derive(Debug)]
 pub(crate) struct Senders<K> {
+    sizes: &'static Sizes,
     senders: BTreeMap<AccountId, Sender<K>>,
     /// What each client has used of all accounts. It outlives the client's sessions: otherwise a new one would come before all
     /// others each time.
@@ -60,22 +62,16 @@ pub(crate) struct Senders<K> {
     open: BTreeSet<AccountId>,
 }
 
-impl<K> Default for Senders<K> {
-    fn default() -> Self {
-        Self { senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
-    }
-}
-
 /// The sending side of one account.
 #[derive(Debug)]
 struct Sender<K> {
     window: Window,
     /// What the server has not read yet, for all that we know.
-    flight: BTreeMap<Iq, Block>,
+    flight: BTreeMap<Delivery, Block>,
     /// Bytes of it, by path.
     by_path: BTreeMap<PathId, usize>,
     /// The last block before which nothing was on its way.
-    lone: Option<Iq>,
+    lone: Option<Delivery>,
     /// What the ways by this account take while nothing is queued, lately.
     undisturbed: Option<Duration>,
     turns: Turns<User<K>>,
@@ -89,16 +85,16 @@ struct Sender<K> {
 #[derive(Clone, Copy, Debug)]
 struct Block {
     path: PathId,
-    /// Before base64.
+    /// Of the block.
     bytes: usize,
     /// Unknown when the account was offline meanwhile.
     sent: Option<Instant>,
 }
 
-impl<K> Default for Sender<K> {
-    fn default() -> Self {
+impl<K> Sender<K> {
+    fn new(sizes: &'static Sizes) -> Self {
         Self {
-            window: Window::without_breaks(),
+            window: Window::without_breaks(sizes),
             flight: BTreeMap::new(),
             by_path: BTreeMap::new(),
             lone: None,
@@ -111,6 +107,20 @@ impl<K> Default for Sender<K> {
 }
 
 impl<K: Copy + Ord> Senders<K> {
+    /// Nothing is on its way. The carrier says how large what it sends is.
+    pub(crate) fn new(sizes: &'static Sizes) -> Self {
+        Self { sizes, senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
+    }
+
+    /// What the carrier says of sizes.
+    pub(crate) fn sizes(&self) -> &'static Sizes {
+        self.sizes
+    }
+
+    fn sender(&mut self, account: AccountId) -> &mut Sender<K> {
+        self.senders.entry(account).or_insert_with(|| Sender::new(self.sizes))
+    }
+
     /// What the account of `path` has to say to a session of the client's that wants to send `waiting` bytes and could send
     /// by so many `accounts`.
     pub(crate) fn share(
@@ -123,7 +133,7 @@ impl<K: Copy + Ord> Senders<K> {
         let used = self.used(client);
         match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts),
-            None => Sender::<K>::default().share((client, used), path, waiting, accounts),
+            None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts),
         }
     }
 
@@ -138,20 +148,23 @@ impl<K: Copy + Ord> Senders<K> {
         account: AccountId,
         client: ClientTag,
         path: PathId,
-        iq: Iq,
+        delivery: Delivery,
         bytes: usize,
     ) {
-        let sender = self.senders.entry(account).or_default();
-        sender.on_sent(now, path, iq, bytes);
-        let used = self.used.entry(client).or_default();
-        *used = sender.turns.on_sent(*used, wire_size(bytes));
+        self.sender(account).on_sent(now, path, delivery, bytes);
+        self.on_share_used(account, client, self.sizes.wire_size(bytes));
     }
 
     /// So many bytes of answers went by the account to this client. They are a part of its share.
     pub(crate) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
-        let sender = self.senders.entry(account).or_default();
-        let used = self.used.entry(client).or_default();
-        *used = sender.turns.on_sent(*used, bytes);
+        self.on_share_used(account, client, bytes);
+    }
+
+    /// So many bytes on the wire went by the account to this client.
+    fn on_share_used(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
+        let used = self.used(client);
+        let used = self.sender(account).turns.on_sent(used, bytes);
+        self.used.insert(client, used);
     }
 
     /// Whether no other client that waits at the account comes before this one.
@@ -163,7 +176,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// Answers to a client wait at the account.
     pub(crate) fn on_answers_wait(&mut self, account: AccountId, client: ClientTag) {
-        self.senders.entry(account).or_default().answering.insert(client);
+        self.sender(account).answering.insert(client);
     }
 
     /// No answers to the client wait there any more.
@@ -173,14 +186,14 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
-    /// An IQ that went by the account was answered.
-    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, iq: Iq) {
-        self.change(account, |sender| sender.on_answered(now, iq));
+    /// Something that went by the account was answered.
+    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
+        self.change(account, |sender| sender.on_answered(now, delivery));
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.
-    pub(crate) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = Iq>) {
-        self.change(account, |sender| iqs.into_iter().for_each(|iq| sender.forget(iq)));
+    pub(crate) fn forget(&mut self, account: AccountId, deliveries: impl IntoIterator<Item = Delivery>) {
+        self.change(account, |sender| deliveries.into_iter().for_each(|delivery| sender.forget(delivery)));
     }
 
     /// The account is offline. What is on its way may still be answered.
@@ -198,7 +211,7 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn note_backlog(&mut self, account: AccountId, stanzas: usize, bytes: usize) {
         let is_backed_up = bytes > MOST_UNWRITTEN || stanzas > MOST_STANZAS;
         if is_backed_up != self.is_backed_up(account) {
-            self.senders.entry(account).or_default().is_backed_up = is_backed_up;
+            self.sender(account).is_backed_up = is_backed_up;
             self.open.insert(account);
         }
     }
@@ -233,7 +246,7 @@ impl<K: Copy + Ord> Senders<K> {
     /// The account did not let this one send.
     pub(crate) fn wait(&mut self, account: AccountId, user: User<K>) {
         let used = self.used(user.client);
-        self.senders.entry(account).or_default().turns.wait(user, used);
+        self.sender(account).turns.wait(user, used);
     }
 
     /// It does not wait there any more.
@@ -298,10 +311,10 @@ impl<K: Copy + Ord> Sender<K> {
         }
         let block = self.block_size(path.block_size(), accounts);
         let is_next = self.turns.is_next(used);
-        let packet = wire_size(waiting.min(block));
-        let may_send =
-            is_next && !self.is_backed_up && self.window.admits(packet, self.limit(wire_size(block)));
-        let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) / accounts.max(1) };
+        let packet = self.window.sizes().wire_size(waiting.min(block));
+        let on_wire = self.window.sizes().wire_size(block);
+        let may_send = is_next && !self.is_backed_up && self.window.admits(packet, self.limit(on_wire));
+        let queue = if is_next { 0 } else { self.turns.waiting() * on_wire / accounts.max(1) };
         Share { in_flight, queue, rate, block, may_send }
     }
 
@@ -337,23 +350,24 @@ impl<K: Copy + Ord> Sender<K> {
     /// What suits the account, and those who wait for their turns.
     fn block_size(&self, own: usize, accounts: usize) -> usize {
         let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
-        size::of_shared(self.window.block_size(), own, self.window.rate(), turns)
+        let on_wire = |block| self.window.sizes().wire_size(block);
+        size::of_shared(self.window.block_size(), own, on_wire, self.window.rate(), turns)
     }
 
-    fn on_sent(&mut self, now: Instant, path: PathId, iq: Iq, bytes: usize) {
+    fn on_sent(&mut self, now: Instant, path: PathId, delivery: Delivery, bytes: usize) {
         if self.flight.is_empty() {
-            self.lone = Some(iq);
+            self.lone = Some(delivery);
         }
         self.window.on_sent(now, bytes);
-        self.flight.insert(iq, Block { path, bytes, sent: Some(now) });
+        self.flight.insert(delivery, Block { path, bytes, sent: Some(now) });
         *self.by_path.entry(path).or_default() += bytes;
     }
 
-    fn on_answered(&mut self, now: Instant, iq: Iq) {
-        if let Some(block) = self.flight.get(&iq).filter(|_| self.lone == Some(iq)) {
+    fn on_answered(&mut self, now: Instant, delivery: Delivery) {
+        if let Some(block) = self.flight.get(&delivery).filter(|_| self.lone == Some(delivery)) {
             self.note_undisturbed(now, *block);
         }
-        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= iq) {
+        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= delivery) {
             let block = oldest.remove();
             self.forget_bytes(block);
             match block.sent {
@@ -371,8 +385,8 @@ impl<K: Copy + Ord> Sender<K> {
             Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
     }
 
-    fn forget(&mut self, iq: Iq) {
-        if let Some(block) = self.flight.remove(&iq) {
+    fn forget(&mut self, delivery: Delivery) {
+        if let Some(block) = self.flight.remove(&delivery) {
             self.forget_bytes(block);
             self.window.on_forgotten(block.bytes);
         }

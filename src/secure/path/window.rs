@@ -20,14 +20,10 @@ pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
 use crate::protocol::break_interval;
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    AT_HAND, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SHAPER_BURST, STANZA,
+    AT_HAND, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SHAPER_BURST,
 };
-
-/// What a block takes up on the wire and in a window, in bytes: base64 and the stanza around it.
-pub(crate) fn wire_size(block: usize) -> usize {
-    block.div_ceil(3) * 4 + STANZA
-}
 
 /// What keeps a way busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
@@ -58,7 +54,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(sizes: &'static Sizes) -> Self {
         Self {
             in_flight: 0,
             blocks: 0,
@@ -71,7 +67,7 @@ impl Window {
             smoothed: None,
             peak: PeakRate::default(),
             lasting: LastingRate::default(),
-            size: BlockSize::default(),
+            size: BlockSize::new(sizes),
             filled: None,
             last_answer: None,
         }
@@ -79,16 +75,25 @@ impl Window {
 
     /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those. Only
     /// the delay of the empty way is looked at anew, now and then.
-    pub(crate) fn without_breaks() -> Self {
-        Self { takes_breaks: false, ..Self::new() }
+    pub(crate) fn without_breaks(sizes: &'static Sizes) -> Self {
+        Self { takes_breaks: false, ..Self::new(sizes) }
     }
 
-    /// The size of the block that may be sent now, before base64; 0 while there is no room for one.
+    /// What the carrier says of sizes.
+    pub(crate) fn sizes(&self) -> &'static Sizes {
+        self.size.sizes()
+    }
+
+    fn wire_size(&self, block: usize) -> usize {
+        self.sizes().wire_size(block)
+    }
+
+    /// The size of the block that may be sent now; 0 while there is no room for one.
     pub(crate) fn room(&self) -> usize {
         if self.is_full() { 0 } else { self.block_size() }
     }
 
-    /// In bytes before base64.
+    /// In bytes.
     pub(crate) fn block_size(&self) -> usize {
         self.size.get()
     }
@@ -124,7 +129,7 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        !self.admits(wire_size(self.block_size()), self.limit)
+        !self.admits(self.wire_size(self.block_size()), self.limit)
     }
 
     /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
@@ -135,7 +140,7 @@ impl Window {
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: usize) {
-        self.in_flight += wire_size(bytes);
+        self.in_flight += self.wire_size(bytes);
         self.blocks += 1;
         if self.is_full() {
             self.filled = Some(now);
@@ -197,7 +202,7 @@ impl Window {
     }
 
     fn release(&mut self, bytes: usize) {
-        self.in_flight = self.in_flight.saturating_sub(wire_size(bytes));
+        self.in_flight = self.in_flight.saturating_sub(self.wire_size(bytes));
         self.blocks = self.blocks.saturating_sub(1);
     }
 
@@ -209,15 +214,15 @@ impl Window {
 
     /// Learns from a block that was sent while there was always something on the way.
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
-        let round_trip = self.smoothed.unwrap_or_default();
+        let (round_trip, on_wire) = (self.smoothed.unwrap_or_default(), self.wire_size(bytes));
         let queued = now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
         if let Some(answered) = self.startup {
-            return self.start_up(queued, answered + wire_size(bytes), wire_size(bytes));
+            return self.start_up(queued, answered + on_wire, on_wire);
         }
-        let block = wire_size(self.block_size()) as f64;
+        let block = self.wire_size(self.block_size()) as f64;
         let tolerance = |rate| 2 * HEADROOM + Duration::from_secs_f64(2.0 * block / rate);
-        self.peak.update((busy, wire_size(bytes)), round_trip, queued, tolerance);
-        self.lasting.update(busy, wire_size(bytes));
+        self.peak.update((busy, on_wire), round_trip, queued, tolerance);
+        self.lasting.update(busy, on_wire);
         if let Some(rate) = self.peak.get() {
             self.limit = self.limit_at(rate);
         }
@@ -243,6 +248,6 @@ impl Window {
     }
 
     fn limit_at(&self, rate: f64) -> usize {
-        pipe(rate, self.base.get().unwrap_or_default()) + wire_size(self.block_size())
+        pipe(rate, self.base.get().unwrap_or_default()) + self.wire_size(self.block_size())
     }
 }

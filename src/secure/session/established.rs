@@ -7,11 +7,11 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
+use crate::secure::crypto::credential::PathKey;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::handshake::{Credits, SessionId};
 use crate::secure::crypto::keys::{ResumeKey, SessionKeys};
 use crate::secure::crypto::seal::{Draft, Opener, Sealer};
-use crate::secure::crypto::sid::PathKey;
 use crate::secure::ids::PathId;
 use crate::secure::session::acks::AckSchedule;
 use crate::secure::session::counters::Counters;

@@ -41,7 +41,7 @@ impl Session {
     fn adopt(&mut self, mut path: Path, shared: &mut Shared) -> PathId {
         let id = path.id();
         path.set_client(self.tag);
-        shared.routes.add(&path, Owner::Session(self.key));
+        shared.routes.add(id, Owner::Session(self.key));
         self.paths.insert(id, path);
         id
     }
@@ -75,16 +75,23 @@ impl Session {
 
     /// A path has failed: the peer is told, and what was on it goes another way.
     pub(super) fn fail_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        if let Some(path) = self.paths.get(&id) {
-            shared.say_close(now, path);
-        }
-        self.drop_path(now, id, shared);
+        self.end_path(now, id, Shared::close, shared);
     }
 
     /// A path is no more.
     pub(super) fn drop_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        self.end_path(now, id, Shared::forget, shared);
+    }
+
+    fn end_path(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        end: fn(&mut Shared, Instant, &Path),
+        shared: &mut Shared,
+    ) {
         let Some(path) = self.paths.remove(&id) else { return };
-        shared.forget(now, &path);
+        end(shared, now, &path);
         if let Some(established) = self.state.established_mut() {
             established.on_path_dead(id);
         }
@@ -159,7 +166,7 @@ impl Session {
         self.note_reachability();
     }
 
-    /// An account of ours has a new connection. What was on its way is lost, and a bytestream that has lost a block is over. The peer
+    /// An account of ours has a new connection. What was on its way is lost, and a path that has lost a block is over. The peer
     /// is told, because it may have nothing to send by which it would find out.
     pub(crate) fn handle_reset(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
         for id in self.ids_of(|path| path.via() == account) {

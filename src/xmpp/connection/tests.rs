@@ -108,8 +108,8 @@ fn in_short(event: &Event) -> String {
     match event {
         Event::Online { resumed: true, .. } => "resumed".to_owned(),
         Event::Online { .. } => "online".to_owned(),
-        Event::Swift(Swift::Result { id, .. }) => format!("result {id}"),
-        Event::Swift(Swift::Block(block)) => format!("block {}", block.id),
+        Event::Flat(Flat::Result { id, .. }) => format!("result {id}"),
+        Event::Flat(Flat::Set(set)) => format!("set {}", set.id),
         Event::Stanza(stanza) => match &**stanza {
             Stanza::Iq(iq) => format!("iq {}", iq.id()),
             Stanza::Message(_) => "message".to_owned(),
