@@ -140,8 +140,60 @@ const CLASSIC: Map = &[
     ("seq", &[]),
 ];
 
+/// The rooms of the accounts, likewise.
+const XMPP: Map = &[
+    ("pool", &["account", "api", "outbox", "reports", "backlog", "dialer", "error"]),
+    (
+        "account",
+        &[
+            "wire",
+            "connector",
+            "login",
+            "connection",
+            "outbox",
+            "pings",
+            "reports",
+            "api",
+            "backlog",
+            "backoff",
+            "dialer",
+            "timing",
+            "error",
+        ],
+    ),
+    ("wire", &["connection", "login", "backlog", "timing", "error"]),
+    ("connector", &["login", "records", "tls", "dialer", "socket", "timing", "error"]),
+    ("login", &["intake", "sasl", "framer", "timing", "error"]),
+    ("connection", &["outbox", "reader", "api", "flat", "framer", "records", "backlog", "timing", "error"]),
+    ("outbox", &["stranger_replies", "reply_window", "api", "backlog"]),
+    ("intake", &["reader", "framer", "meter", "error"]),
+    ("reader", &["flat", "stanza", "head", "parse", "framer", "error"]),
+    ("reports", &["api"]),
+    ("api", &["flat", "error"]),
+    ("flat", &["stanza"]),
+    ("stanza", &["head", "parse"]),
+    ("head", &["parse", "scanner"]),
+    ("parse", &[]),
+    ("framer", &["start_tag", "scanner"]),
+    ("start_tag", &["scanner"]),
+    ("stranger_replies", &[]),
+    ("reply_window", &[]),
+    ("pings", &[]),
+    ("sasl", &["error"]),
+    ("tls", &["error"]),
+    ("dialer", &["socket", "error"]),
+    ("socket", &[]),
+    ("records", &[]),
+    ("meter", &[]),
+    ("scanner", &[]),
+    ("backlog", &[]),
+    ("backoff", &[]),
+    ("timing", &[]),
+    ("error", &[]),
+];
+
 /// Modules whose rooms are looked at: what is between them is checked one level deeper.
-const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC)];
+const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp", XMPP)];
 
 /// Words of one carrier, In-Band Bytestreams: the code of the secure core has none of them.
 const OF_BYTESTREAMS: &[&str] = &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza"];

@@ -23,6 +23,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
+use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
@@ -33,8 +34,8 @@ use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
 use super::reports::Reports;
+use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
-use super::{AccountEvent, AccountStatus, Parcel, StreamManagement, timing};
 use crate::config::{AccountConfig, Credential};
 use crate::persona;
 use link::{Link, Progress};

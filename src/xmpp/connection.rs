@@ -37,13 +37,14 @@ pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
 pub(super) use self::writer::Unwritable;
 use self::writer::Writer;
+use super::api::Parcel;
 use super::error::{AccountError, Step};
 use super::flat::Flat;
 use super::framer::{Endless, Framer};
 use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
 use super::records::BATCH;
-use super::{Parcel, timing};
+use super::timing;
 
 /// The end of a stream (RFC 6120 section 4.4).
 const FOOTER: &[u8] = b"</stream:stream>";

@@ -9,7 +9,7 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 
-use super::reader;
+use super::stanza;
 
 /// The most attributes of one tag: each is compared with all others, which more would make expensive.
 const MOST_ATTRIBUTES: usize = 8;
@@ -71,7 +71,7 @@ impl FlatSet {
 
     /// As the library reads it, or at least its head.
     pub fn into_stanza(self) -> Option<Stanza> {
-        reader::stanza(&self.stanza)
+        stanza::read(&self.stanza)
     }
 
     fn attributes(&self) -> Attributes<'_> {
@@ -229,6 +229,7 @@ fn stands_for_itself(byte: u8) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::xmpp::parse::parse;
     use proptest::prelude::*;
     use xmpp_parsers::iq::Iq;
 
@@ -318,7 +319,7 @@ mod tests {
     }
 
     fn by_the_library(xml: &[u8]) -> Iq {
-        match reader::parse(xml).unwrap() {
+        match parse(xml).unwrap() {
             Stanza::Iq(iq) => iq,
             other => panic!("{other:?}"),
         }

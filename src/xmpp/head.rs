@@ -8,7 +8,7 @@
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 
-use super::reader;
+use super::parse::parse;
 use super::scanner::Scanner;
 
 /// A request that nobody knows.
@@ -25,11 +25,11 @@ pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
     match (stanza.name, stanza.get("type")?.trim_matches(['\'', '"'])) {
         ("iq", "get" | "set") => {
             let payload = payload.and_then(Tag::read).map(|payload| payload.as_request());
-            let with = |payload: &str| reader::parse(stanza.with(payload).as_bytes());
+            let with = |payload: &str| parse(stanza.with(payload).as_bytes());
             payload.and_then(|payload| with(&payload)).or_else(|| with(UNKNOWN))
         }
-        ("iq", "result") | ("presence", "subscribe") => reader::parse(stanza.with("").as_bytes()),
-        ("iq", "error") => reader::parse(stanza.with(ERROR).as_bytes()),
+        ("iq", "result") | ("presence", "subscribe") => parse(stanza.with("").as_bytes()),
+        ("iq", "error") => parse(stanza.with(ERROR).as_bytes()),
         _ => None,
     }
 }

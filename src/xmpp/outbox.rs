@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use xmpp_parsers::iq::Iq;
 
-use super::Parcel;
+use super::api::Parcel;
 use super::backlog::{Counted, Gauge};
 use super::reply_window::Window;
 use super::stranger_replies::StrangerReplies;
