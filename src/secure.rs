@@ -23,10 +23,10 @@ mod tuning;
 mod vectors;
 pub mod wire;
 
-pub use api::{Bridge, Config, Incoming, Memento, Outgoing, Receipt, Service, Transmit};
+pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Service, Transmit};
 pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;
-pub use endpoint::{Endpoint, Remembered};
+pub use endpoint::{Endpoint, Persisted};
 pub use ids::PathId;
 pub use sizes::Sizes;

@@ -10,7 +10,7 @@ pub mod bounds;
 mod cores;
 mod driver;
 mod entropy;
-mod notary;
+mod handshake_log;
 mod set_back;
 mod stream;
 
@@ -32,7 +32,7 @@ use crate::{classic, secure};
 use announce::Announcer;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
-pub use notary::Notebook;
+pub use handshake_log::KeepHandshake;
 pub use set_back::ClockWasAhead;
 pub use stream::TunnelStream;
 
@@ -47,7 +47,7 @@ pub struct Protocols {
     /// The secure one.
     pub secure: secure::Config,
     /// What a bridge needs to let clients of the secure protocol in, and where it writes down whom it has let in.
-    pub service: Option<(secure::Service, Notebook)>,
+    pub service: Option<(secure::Service, KeepHandshake)>,
 }
 
 /// All streams over a pool of accounts. Clones share everything.
@@ -102,7 +102,7 @@ struct Shared {
     /// An account has failed for good, and the log says so.
     failed: Notify,
     /// To whoever writes accepted handshakes down.
-    mementos: mpsc::UnboundedSender<secure::Memento>,
+    records: mpsc::UnboundedSender<secure::HandshakeRecord>,
 }
 
 /// What the mutex protects.
@@ -139,8 +139,8 @@ impl Tunnel {
         protocols: Protocols,
     ) -> Self {
         let Protocols { classic, secure, service } = protocols;
-        let (service, notebook) = service.unzip();
-        let (mementos, to_remember) = mpsc::unbounded_channel();
+        let (service, keep) = service.unzip();
+        let (records, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
@@ -152,10 +152,10 @@ impl Tunnel {
             incoming: Notify::new(),
             closed: Notify::new(),
             failed: Notify::new(),
-            mementos,
+            records,
         });
-        if let Some(notebook) = notebook {
-            tokio::spawn(notary::run(Arc::downgrade(&shared), notebook, to_remember));
+        if let Some(keep) = keep {
+            tokio::spawn(handshake_log::run(Arc::downgrade(&shared), keep, to_remember));
         }
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
@@ -375,12 +375,12 @@ impl Shared {
         let now = Instant::now();
         let mut state = self.lock();
         let result = action(&mut state, now);
-        self.turn(&mut state, now);
+        self.drain(&mut state, now);
         result
     }
 
     /// Drains the core: stanzas to the accounts, events to whoever waits for them.
-    fn turn(&self, state: &mut State, now: Instant) {
+    fn drain(&self, state: &mut State, now: Instant) {
         while let Some(transmit) = state.cores.classic.poll_transmit(now) {
             let via = transmit.via;
             let tag = match &transmit.stanza {
@@ -394,9 +394,9 @@ impl Shared {
             let backlog = self.pool.send(via, state.desk.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
-        while let Some(memento) = state.cores.secure.poll_memento() {
-            // Without a notebook nothing is kept, and nobody is let in.
-            let _ = self.mementos.send(memento);
+        while let Some(record) = state.cores.secure.poll_handshake_record() {
+            // Without a keep nothing is kept, and nobody is let in.
+            let _ = self.records.send(record);
         }
         while let Some((key, event)) = state.cores.poll_event() {
             if state.on_event(key, event) {

@@ -6,10 +6,10 @@
 
 pub(crate) mod answer_shares;
 pub(crate) mod answers;
+pub(crate) mod fair_queue;
 pub(crate) mod sender;
 #[cfg(test)]
 mod tests;
-pub(crate) mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::protocol::AccountId;
 use crate::protocol::timers::Timers;
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
-use crate::secure::accounts::sender::{Senders, User};
+use crate::secure::accounts::sender::{Flow, Senders};
 use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
@@ -80,7 +80,7 @@ impl Accounts {
     // What is known of them.
 
     /// The name of an account, online or not.
-    pub(crate) fn name_of(&self, id: AccountId) -> Option<&FullJid> {
+    pub(crate) fn jid_of(&self, id: AccountId) -> Option<&FullJid> {
         self.accounts.get(&id).map(|account| &account.jid)
     }
 
@@ -314,26 +314,26 @@ impl Accounts {
         }
     }
 
-    // Turns.
+    // FairQueue.
 
     /// These accounts have no room for what somebody has to send: it waits for its turn there.
-    pub(crate) fn wait(&mut self, user: User<SessionKey>, accounts: &[AccountId]) {
-        accounts.iter().for_each(|account| self.senders.wait(*account, user));
+    pub(crate) fn wait(&mut self, flow: Flow<SessionKey>, accounts: &[AccountId]) {
+        accounts.iter().for_each(|account| self.senders.wait(*account, flow));
     }
 
     /// Somebody waits at these accounts no more.
-    pub(crate) fn leave(&mut self, user: User<SessionKey>, accounts: impl IntoIterator<Item = AccountId>) {
-        accounts.into_iter().for_each(|account| self.senders.leave(account, user));
+    pub(crate) fn leave(&mut self, flow: Flow<SessionKey>, accounts: impl IntoIterator<Item = AccountId>) {
+        accounts.into_iter().for_each(|account| self.senders.leave(account, flow));
     }
 
     /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, User<SessionKey>)> {
+    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<SessionKey>)> {
         self.senders.next_turn()
     }
 
     /// This one has had its turn.
-    pub(crate) fn end_turn(&mut self, account: AccountId, user: User<SessionKey>) {
-        self.senders.end_turn(account, user);
+    pub(crate) fn end_turn(&mut self, account: AccountId, flow: Flow<SessionKey>) {
+        self.senders.end_turn(account, flow);
     }
 
     /// A session is over: forgets what its client has used, where that makes no difference any more.

@@ -72,7 +72,7 @@ pub struct Service {
 
 /// A handshake to be remembered, across restarts too, before it is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memento {
+pub struct HandshakeRecord {
     pub(crate) path: PathId,
     /// What the client said.
     pub credential: Credential,
@@ -80,7 +80,7 @@ pub struct Memento {
     pub minute: u64,
 }
 
-/// By what the carrier knows something of a peer's that is to be answered. The core gives it back with the answer.
+/// The carrier's handle for something of a peer's that is to be answered. The core gives it back with the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt(String);
 

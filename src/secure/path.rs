@@ -33,7 +33,7 @@ pub(crate) enum PathState {
     /// The client's first message is on its way.
     Greeting(Box<Initiator>),
     /// The bridge makes a note of the handshake before it answers the open.
-    Remembering(Receipt),
+    Keeping(Receipt),
     /// The bridge waits for the client's first message.
     Listening,
     /// Packets may go.
@@ -301,7 +301,7 @@ impl Path {
 
     /// True once for each time that answers, or our account, stay away for so long that what is on its way should go
     /// by another path as well. Until there is an answer nothing more goes by this one.
-    pub(crate) fn has_stalled(&mut self, now: Instant) -> bool {
+    pub(crate) fn check_stalled(&mut self, now: Instant) -> bool {
         let stalls = self.stall().is_some_and(|at| at <= now);
         self.has_stalled |= stalls;
         stalls
@@ -353,8 +353,8 @@ impl Path {
     }
 
     /// How much a sender should have at hand to keep the path busy, in bytes.
-    pub(crate) fn appetite(&self) -> usize {
-        self.window.appetite()
+    pub(crate) fn send_buffer_target(&self) -> usize {
+        self.window.send_buffer_target()
     }
 
     /// How long something takes by this path while nothing is on it, beyond what its rate makes of it.

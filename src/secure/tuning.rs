@@ -81,7 +81,7 @@ pub(crate) const LARGEST_WINDOW: usize = 2 * 1024 * 1024;
 pub(crate) const HEADROOM: Duration = Duration::from_millis(40);
 
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
-pub(crate) const AT_HAND: Duration = Duration::from_secs(3);
+pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 
 /// Shapers let a burst of some 20 kB pass before they begin, so the window opens by the delay only after 24 KiB were answered
 /// promptly.
@@ -211,7 +211,7 @@ pub(crate) const MOST_STANZAS: usize = 1024;
 /// What is on its way by an account of unknown rate is read within half a second.
 pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
 
-/// Two blocks that take 0.9 of the way's time keep it busy.
+/// Two blocks that take 0.9 of the path's time keep it busy.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
 
 /// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has

@@ -34,7 +34,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                     return;
                 }
                 let seconds = wall_clock();
-                let is_set_back = set_back.is_noticed(seconds);
+                let is_set_back = set_back.observe(seconds);
                 strong.with(|state, now| {
                     state.cores.secure.handle_wall_clock(now, seconds);
                     if let Some(minutes) = state.cores.secure.minutes_locked(now).filter(|_| is_set_back) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event};
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Config, Remembered, Service, Token};
+use hexchat_pt::secure::{Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
 use crate::over_ibb::OverIbb;
@@ -53,8 +53,8 @@ impl Program {
 
     pub(crate) fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
         let now = self.at(now);
-        while let Some(memento) = self.core.poll_memento() {
-            self.core.handle_remembered(now, &memento, Remembered::Kept);
+        while let Some(record) = self.core.poll_handshake_record() {
+            self.core.handle_persisted(now, &record, Persisted::Yes);
         }
         self.core.poll_transmit(now)
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core as _, Event, StreamId};
-use hexchat_pt::secure::{Bridge, Config, Remembered, Service, Token};
+use hexchat_pt::secure::{Bridge, Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
@@ -162,8 +162,8 @@ impl Scene {
     fn collect(&mut self) {
         let now = self.now;
         loop {
-            while let Some(memento) = self.bridge.poll_memento() {
-                self.bridge.handle_remembered(now, &memento, Remembered::Kept);
+            while let Some(record) = self.bridge.poll_handshake_record() {
+                self.bridge.handle_persisted(now, &record, Persisted::Yes);
             }
             let Some(transmit) = self.bridge.poll_transmit(now) else { break };
             let from = self.bridge_jids[&transmit.via].clone();

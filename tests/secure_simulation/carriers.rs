@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hexchat_pt::carrier::ibb::{self, Bytestreams};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _, Event, Read, StreamId};
 use hexchat_pt::secure::{
-    Bridge, Endpoint, Incoming, Outgoing, PathId, Receipt, Remembered, Service, Token, Transmit,
+    Bridge, Endpoint, Incoming, Outgoing, PathId, Persisted, Receipt, Service, Token, Transmit,
 };
 use xmpp_parsers::jid::FullJid;
 
@@ -236,8 +236,8 @@ impl World {
     fn send(&mut self, from: usize) {
         loop {
             let end = &mut self.ends[from];
-            while let Some(memento) = end.core.poll_memento() {
-                end.core.handle_remembered(self.now, &memento, Remembered::Kept);
+            while let Some(record) = end.core.poll_handshake_record() {
+                end.core.handle_persisted(self.now, &record, Persisted::Yes);
             }
             let Some(transmit) = end.core.poll_transmit(self.now) else { return };
             if let Outgoing::Block { data, .. } = &transmit.action {

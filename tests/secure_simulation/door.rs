@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _};
-use hexchat_pt::secure::{Bridge, BridgeLine, Config, Credential, Identity, Remembered, Service};
+use hexchat_pt::secure::{Bridge, BridgeLine, Config, Credential, Identity, Persisted, Service};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
@@ -77,7 +77,7 @@ fn is_turned_away(bridge: &mut OverIbb, now: Instant, from: &FullJid, incoming: 
     let expected = Transmit { via: BRIDGE, to: from.clone(), stanza: Outgoing::Refusal { id: "q".into() } };
     answer == Some(expected)
         && bridge.poll_transmit(now).is_none()
-        && bridge.poll_memento().is_none()
+        && bridge.poll_handshake_record().is_none()
         && bridge.poll_event().is_none()
         && bridge.session_count() == 0
 }
@@ -85,12 +85,12 @@ fn is_turned_away(bridge: &mut OverIbb, now: Instant, from: &FullJid, incoming: 
 /// Says a genuine `open` to the bridge, which makes a note of it and answers.
 fn comes_in(bridge: &mut OverIbb, now: Instant, open: Incoming) -> Option<(Credential, u64)> {
     bridge.handle_stanza(now, BRIDGE, &client_jid(), open);
-    let memento = bridge.poll_memento()?;
+    let record = bridge.poll_handshake_record()?;
     assert_eq!(bridge.poll_transmit(now), None, "it answers before it has made a note");
-    bridge.handle_remembered(now, &memento, Remembered::Kept);
+    bridge.handle_persisted(now, &record, Persisted::Yes);
     let answer = bridge.poll_transmit(now).unwrap();
     assert_eq!(answer.stanza, Outgoing::Result { id: "q".into() });
-    Some((memento.credential, memento.minute))
+    Some((record.credential, record.minute))
 }
 
 fn uuid(rng: &mut Rng) -> String {
@@ -160,11 +160,11 @@ fn a_replay_is_turned_away_while_the_bridge_runs_and_after_a_restart() {
     let now = Instant::now();
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
     let open = first_open(now, WALL_CLOCK, line(), 3);
-    let memento = comes_in(&mut bridge, now, open.clone()).unwrap();
+    let record = comes_in(&mut bridge, now, open.clone()).unwrap();
     assert!(is_turned_away(&mut bridge, now, &client_jid(), open.clone()));
     for minutes in 0..30 {
         let later = now + Duration::from_secs(minutes * 60);
-        let mut restarted = bridge_at(later, WALL_CLOCK + minutes * 60, vec![memento]);
+        let mut restarted = bridge_at(later, WALL_CLOCK + minutes * 60, vec![record]);
         assert!(
             is_turned_away(&mut restarted, later, &client_jid(), open.clone()),
             "after {minutes} minutes"
@@ -207,8 +207,8 @@ fn who_cannot_be_remembered_is_turned_away() {
     let now = Instant::now();
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
     bridge.handle_stanza(now, BRIDGE, &client_jid(), first_open(now, WALL_CLOCK, line(), 3));
-    let memento = bridge.poll_memento().unwrap();
-    bridge.handle_remembered(now, &memento, Remembered::Refused);
+    let record = bridge.poll_handshake_record().unwrap();
+    bridge.handle_persisted(now, &record, Persisted::No);
     let answer = bridge.poll_transmit(now).unwrap();
     assert_eq!(answer.stanza, Outgoing::Refusal { id: "q".into() });
     assert_eq!(bridge.poll_transmit(now), None);
@@ -242,7 +242,7 @@ fn a_replayed_first_message_dials_nothing() {
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
     let mut client = client_with(now, WALL_CLOCK, line(), 3);
     let open = client.poll_transmit(now).unwrap();
-    let memento = comes_in(&mut bridge, now, received(&open)).unwrap();
+    let record = comes_in(&mut bridge, now, received(&open)).unwrap();
     let Outgoing::Open { iq, .. } = open.stanza else { panic!("not an open") };
     client.handle_stanza(now, CLIENT, &bridge_jid(), Incoming::Result { iq });
     let hello = received(&client.poll_transmit(now).unwrap());
@@ -250,7 +250,7 @@ fn a_replayed_first_message_dials_nothing() {
     assert_eq!(bridge.session_count(), 1, "the genuine one is answered");
     assert!(bridge.poll_event().is_none(), "it dials before the client has shown that it holds the keys");
 
-    let mut restarted = bridge_at(now, WALL_CLOCK, vec![memento]);
+    let mut restarted = bridge_at(now, WALL_CLOCK, vec![record]);
     assert!(is_turned_away(&mut restarted, now, &client_jid(), received(&open)));
     assert!(is_turned_away(&mut restarted, now, &client_jid(), hello));
 }

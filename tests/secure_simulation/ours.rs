@@ -8,7 +8,7 @@ use std::time::Instant;
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Bridge, Config, Credential, Remembered, Service, Token};
+use hexchat_pt::secure::{Bridge, Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::Jid;
 
 use crate::letters::{Body, Stanza};
@@ -80,14 +80,14 @@ impl Ours {
     }
 
     fn keep_mementos(&mut self, now: Instant) {
-        while let Some(memento) = self.endpoint.poll_memento() {
+        while let Some(record) = self.endpoint.poll_handshake_record() {
             let outcome = if self.machine.disk_is_full.get() {
-                Remembered::Refused
+                Persisted::No
             } else {
-                self.machine.accepted.borrow_mut().push((memento.credential, memento.minute));
-                Remembered::Kept
+                self.machine.accepted.borrow_mut().push((record.credential, record.minute));
+                Persisted::Yes
             };
-            self.endpoint.handle_remembered(now, &memento, outcome);
+            self.endpoint.handle_persisted(now, &record, outcome);
         }
     }
 

@@ -9,7 +9,7 @@ use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use hexchat_pt::secure::wire::frame::{Frame, Reader, SessionClose};
-use hexchat_pt::secure::{Config, Credential, Remembered, Service, Token};
+use hexchat_pt::secure::{Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
@@ -44,8 +44,8 @@ pub(crate) fn bridge(now: Instant, config: Config) -> OverIbb {
 
 /// Everything that the bridge wants sent now.
 pub(crate) fn sent(bridge: &mut OverIbb, now: Instant) -> Vec<Transmit> {
-    while let Some(memento) = bridge.poll_memento() {
-        bridge.handle_remembered(now, &memento, Remembered::Kept);
+    while let Some(record) = bridge.poll_handshake_record() {
+        bridge.handle_persisted(now, &record, Persisted::Yes);
     }
     std::iter::from_fn(|| bridge.poll_transmit(now)).collect()
 }

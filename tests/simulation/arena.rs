@@ -18,7 +18,7 @@ use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::Frame;
-use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Remembered, Service, Token};
+use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Persisted, Service, Token};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
@@ -212,8 +212,8 @@ impl Arena {
         let sid = LineKeys::new(&line).first_contact(self.nonce, minute, &from, &bridge_jid());
         let open = Incoming::Open { id: "o".to_owned(), sid: sid.to_string(), block_size: 65_535 };
         self.bridge.handle_stanza(self.now, BRIDGE, &from, open);
-        while let Some(memento) = self.bridge.poll_memento() {
-            self.bridge.handle_remembered(self.now, &memento, Remembered::Kept);
+        while let Some(record) = self.bridge.poll_handshake_record() {
+            self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
         }
         Attacker { jid: from, sid, seq: 0, initiator: None, keys: None, unanswered: 0, received: Vec::new() }
     }
@@ -317,8 +317,8 @@ impl Arena {
     fn exchange(&mut self) {
         loop {
             let mut is_quiet = true;
-            while let Some(memento) = self.bridge.poll_memento() {
-                self.bridge.handle_remembered(self.now, &memento, Remembered::Kept);
+            while let Some(record) = self.bridge.poll_handshake_record() {
+                self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
             }
             while let Some(transmit) = self.bridge.poll_transmit(self.now) {
                 is_quiet = false;

@@ -7,7 +7,7 @@ use hexchat_pt::carrier::ibb::Bytestreams;
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountChange, Core};
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Bridge, Endpoint, Identity, Remembered, Service};
+use hexchat_pt::secure::{Bridge, Endpoint, Identity, Persisted, Service};
 use hexchat_pt::tunnel::bounds;
 
 use crate::end::{ACCOUNT, End, Protocol, jids, target};
@@ -74,8 +74,8 @@ impl Protocol for Secure {
     fn receive(&mut self, now: Instant, decision: Decision) {
         let Decision::ToSecure { from, incoming } = decision else { panic!("not for us: {decision:?}") };
         self.bytestreams.handle_stanza(&mut self.endpoint, now, ACCOUNT, &from, incoming);
-        while let Some(memento) = self.endpoint.poll_memento() {
-            self.endpoint.handle_remembered(now, &memento, Remembered::Kept);
+        while let Some(record) = self.endpoint.poll_handshake_record() {
+            self.endpoint.handle_persisted(now, &record, Persisted::Yes);
         }
     }
 

@@ -72,9 +72,9 @@ fn letters(answer: &Transmit) -> usize {
     receipt + answer.to.as_str().len()
 }
 
-/// What is known of an account's way to its server: the rate in bytes a second, and what a question and its answer take while
+/// What is known of an account's connection to its server: the rate in bytes a second, and what a question and its answer take while
 /// nothing is queued.
-pub(crate) type Pace = (Option<f64>, Duration);
+pub(crate) type RateAndDelay = (Option<f64>, Duration);
 
 /// The answers of all our accounts.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
         answer: Answer<C>,
         behind: u64,
         is_next: impl FnOnce() -> bool,
-        pace: impl FnOnce() -> Pace,
+        pace: impl FnOnce() -> RateAndDelay,
     ) -> Option<Answer<C>> {
         let (via, client, bytes) = (answer.transmit.via, answer.client.clone(), answer.bytes);
         let account = self.accounts.entry(via).or_default();
@@ -162,7 +162,13 @@ impl<C: Clone + Ord> AnswerShares<C> {
     }
 
     /// The delivery with this number, which went by the account, was answered.
-    pub(crate) fn on_read(&mut self, now: Instant, via: AccountId, number: u64, pace: impl FnOnce() -> Pace) {
+    pub(crate) fn on_read(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        number: u64,
+        pace: impl FnOnce() -> RateAndDelay,
+    ) {
         if let Some(account) = self.accounts.get_mut(&via)
             && account.on_read(now, number, pace)
         {

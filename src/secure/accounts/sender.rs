@@ -3,7 +3,7 @@
 //! A server reads from each of its clients at a limited rate, and one after the other. So what any path has on its way
 //! stands in front of everything that goes by the same account, and two blocks of each of a hundred sessions would be minutes.
 //! A path that has its account to itself is bounded by its own window. Where several meet they have on their way
-//! together what one of them would have, and take turns: [`Turns`] says whose it is.
+//! together what one of them would have, and take turns: [`FairQueue`] says whose it is.
 //!
 //! What an account's socket has not taken yet is on its way, too, whatever was answered or given up since: behind a backlog nobody
 //! sends.
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
-use crate::secure::accounts::turns::{Turns, Used};
+use crate::secure::accounts::fair_queue::{FairQueue, Used};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
@@ -45,7 +45,7 @@ pub(crate) struct Share {
 
 /// One who sends, and the client whose share that takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct User<K> {
+pub(crate) struct Flow<K> {
     pub(crate) client: ClientTag,
     pub(crate) key: K,
 }
@@ -71,10 +71,10 @@ struct Sender<K> {
     /// Bytes of it, by path.
     by_path: BTreeMap<PathId, usize>,
     /// The last block before which nothing was on its way.
-    lone: Option<Delivery>,
-    /// What the ways by this account take while nothing is queued, lately.
-    undisturbed: Option<Duration>,
-    turns: Turns<User<K>>,
+    unqueued_block: Option<Delivery>,
+    /// What the paths by this account take while nothing is queued, lately.
+    unqueued_delay: Option<Duration>,
+    turns: FairQueue<Flow<K>>,
     /// Clients whose answers wait.
     answering: BTreeSet<ClientTag>,
     /// What was handed over has still to be written, and is too much for more.
@@ -97,9 +97,9 @@ impl<K> Sender<K> {
             window: Window::without_breaks(sizes),
             flight: BTreeMap::new(),
             by_path: BTreeMap::new(),
-            lone: None,
-            undisturbed: None,
-            turns: Turns::default(),
+            unqueued_block: None,
+            unqueued_delay: None,
+            turns: FairQueue::default(),
             answering: BTreeSet::new(),
             is_backed_up: false,
         }
@@ -221,7 +221,7 @@ impl<K: Copy + Ord> Senders<K> {
         self.senders.get(&account).is_some_and(|sender| sender.is_backed_up)
     }
 
-    /// What the account carries in the long run, and what its way takes while nothing is queued.
+    /// What the account carries in the long run, and what its path to the server takes while nothing is queued.
     pub(crate) fn pace(&self, account: AccountId) -> (Option<f64>, Duration) {
         let window = self.senders.get(&account).map(|sender| &sender.window);
         (window.and_then(Window::rate), window.and_then(Window::base_delay).unwrap_or_default())
@@ -244,13 +244,13 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// The account did not let this one send.
-    pub(crate) fn wait(&mut self, account: AccountId, user: User<K>) {
+    pub(crate) fn wait(&mut self, account: AccountId, user: Flow<K>) {
         let used = self.used(user.client);
         self.sender(account).turns.wait(user, used);
     }
 
     /// It does not wait there any more.
-    pub(crate) fn leave(&mut self, account: AccountId, user: User<K>) {
+    pub(crate) fn leave(&mut self, account: AccountId, user: Flow<K>) {
         if let Some(sender) = self.senders.get_mut(&account) {
             sender.turns.leave(user);
         }
@@ -264,10 +264,10 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, User<K>)> {
+    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<K>)> {
         loop {
             let account = self.open.pop_first()?;
-            let used = |user: &User<K>| self.used.get(&user.client).copied().unwrap_or_default();
+            let used = |user: &Flow<K>| self.used.get(&user.client).copied().unwrap_or_default();
             let sender = self.senders.get_mut(&account);
             if let Some(user) = sender.and_then(|sender| sender.turns.pop(used)) {
                 return Some((account, user));
@@ -277,7 +277,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// This one has had its turn. If it comes first again there is no room, and the next change will show whether
     /// there is again: something is on its way.
-    pub(crate) fn end_turn(&mut self, account: AccountId, user: User<K>) {
+    pub(crate) fn end_turn(&mut self, account: AccountId, user: Flow<K>) {
         let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
         if first.is_some_and(|first| first != user) {
             self.open.insert(account);
@@ -326,11 +326,11 @@ impl<K: Copy + Ord> Sender<K> {
     }
 
     /// How much all paths may have on their way, with blocks of so many bytes on the wire. The window knows how short the
-    /// nearest way is, but one of those far away has to be kept busy, too, where two blocks do not do that.
+    /// nearest path is, but one of those far away has to be kept busy, too, where two blocks do not do that.
     fn limit(&self, block: usize) -> usize {
         let least = self.window.limit().max(2 * block);
         let Some(rate) = self.window.rate() else { return least };
-        let delay = self.farthest(block, rate);
+        let delay = self.longest_unqueued_delay(block, rate);
         if delay < transfer(2 * block, rate).mul_f64(BUSY_SHARE) {
             least
         } else {
@@ -338,10 +338,10 @@ impl<K: Copy + Ord> Sender<K> {
         }
     }
 
-    /// What the farthest way takes while nothing is queued. Where there usually is a queue, what the block itself takes was
+    /// What the longest path takes while nothing is queued. Where there usually is a queue, what the block itself takes was
     /// a part of what was seen; where there is none, the account would be faster with more on its way.
-    fn farthest(&self, block: usize, rate: f64) -> Duration {
-        let delay = self.undisturbed.unwrap_or_default();
+    fn longest_unqueued_delay(&self, block: usize, rate: f64) -> Duration {
+        let delay = self.unqueued_delay.unwrap_or_default();
         let queued = self.window.round_trip().unwrap_or_default().saturating_sub(delay);
         let own = if queued > delay / 4 { transfer(block, rate) } else { Duration::ZERO };
         delay.saturating_sub(own)
@@ -356,7 +356,7 @@ impl<K: Copy + Ord> Sender<K> {
 
     fn on_sent(&mut self, now: Instant, path: PathId, delivery: Delivery, bytes: usize) {
         if self.flight.is_empty() {
-            self.lone = Some(delivery);
+            self.unqueued_block = Some(delivery);
         }
         self.window.on_sent(now, bytes);
         self.flight.insert(delivery, Block { path, bytes, sent: Some(now) });
@@ -364,8 +364,8 @@ impl<K: Copy + Ord> Sender<K> {
     }
 
     fn on_answered(&mut self, now: Instant, delivery: Delivery) {
-        if let Some(block) = self.flight.get(&delivery).filter(|_| self.lone == Some(delivery)) {
-            self.note_undisturbed(now, *block);
+        if let Some(block) = self.flight.get(&delivery).filter(|_| self.unqueued_block == Some(delivery)) {
+            self.note_unqueued(now, *block);
         }
         while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= delivery) {
             let block = oldest.remove();
@@ -377,12 +377,13 @@ impl<K: Copy + Ord> Sender<K> {
         }
     }
 
-    /// Nothing was queued before this block. The farthest way counts, until it was not used for some time.
-    fn note_undisturbed(&mut self, now: Instant, block: Block) {
+    /// Nothing was queued before this block. The longest path counts, until it was not used for some time.
+    fn note_unqueued(&mut self, now: Instant, block: Block) {
         let Some(sent) = block.sent else { return };
         let delay = now.saturating_duration_since(sent);
-        self.undisturbed =
-            Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
+        // A shorter one moves it by a quarter: it may have gone by a shorter path.
+        let follow = |longest: Duration| delay.max((longest * 3 + delay) / 4);
+        self.unqueued_delay = Some(self.unqueued_delay.map_or(delay, follow));
     }
 
     fn forget(&mut self, delivery: Delivery) {

@@ -39,9 +39,9 @@ fn an_account_keeps_its_name_while_it_is_offline() {
     let (mut accounts, _) = accounts();
     accounts.suspend(FIRST);
     assert_eq!(accounts.online(FIRST), None);
-    assert_eq!(accounts.name_of(FIRST), Some(&jid("one@chat.example/r")));
+    assert_eq!(accounts.jid_of(FIRST), Some(&jid("one@chat.example/r")));
     accounts.remove(FIRST);
-    assert_eq!(accounts.name_of(FIRST), None);
+    assert_eq!(accounts.jid_of(FIRST), None);
 }
 
 #[test]

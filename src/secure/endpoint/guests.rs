@@ -76,10 +76,10 @@ impl Endpoint {
     }
 
     /// Closes a guest's path; one that was not even answered yet is refused.
-    pub(super) fn turn_out(&mut self, now: Instant, id: PathId) {
+    pub(super) fn reject_guest(&mut self, now: Instant, id: PathId) {
         let Some(path) = self.guests.get(&id) else { return };
         match path.state() {
-            PathState::Remembering(receipt) => {
+            PathState::Keeping(receipt) => {
                 self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt.clone());
                 self.drop_guest(now, id);
             }
@@ -110,7 +110,7 @@ impl Endpoint {
             let Some(victim) = self.half_open.victim(client, random) else { return };
             self.half_open.remove(victim);
             match victim {
-                HalfOpenKey::Guest(path) => self.turn_out(now, path),
+                HalfOpenKey::Guest(path) => self.reject_guest(now, path),
                 HalfOpenKey::Unconfirmed(key) => {
                     let farewell = LastWord::Ours(Some(SessionClose::Limits));
                     self.end_session(now, key, CloseReason::NoPath, farewell);

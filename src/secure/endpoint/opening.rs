@@ -11,7 +11,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, CloseReason, Core as _};
 use crate::secure::accounts::answer_shares::Answer;
-use crate::secure::api::{Memento, Receipt};
+use crate::secure::api::{HandshakeRecord, Receipt};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
@@ -38,13 +38,13 @@ enum Proof {
     Session { key: SessionKey, number: u64 },
 }
 
-/// The outcome of keeping a [`Memento`].
+/// Whether a [`HandshakeRecord`] was written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remembered {
+pub enum Persisted {
     /// It will not be accepted again, whatever happens to us.
-    Kept,
+    Yes,
     /// It could not be written down, or had been before: the handshake is refused.
-    Refused,
+    No,
 }
 
 /// Somebody asks for a path.
@@ -102,7 +102,7 @@ impl Endpoint {
         if !self.accepts_on(via) {
             return None;
         }
-        let ours = self.shared.accounts.name_of(via)?;
+        let ours = self.shared.accounts.jid_of(via)?;
         self.proof_of_session(credential, from, ours).or_else(|| {
             let admission = self.admission.as_ref()?;
             let minute = admission.check(self.shared.clock.minute(now), credential, from, ours)?;
@@ -124,7 +124,7 @@ impl Endpoint {
     fn admit_path(&mut self, now: Instant, open: &Open<'_>, key: SessionKey, number: u64) -> Option<PathId> {
         let session = self.sessions.get_mut(&key)?;
         let client = session.tag();
-        if !session.takes_path_number(number) {
+        if !session.record_path_number(number) {
             return None;
         }
         let contact = open.contact(client);
@@ -138,7 +138,7 @@ impl Endpoint {
         self.shared.accounts.charge(now, open.via, client, bytes);
         self.shared.accounts.send_first(answer.transmit);
         session.handle_path(now, path, &mut self.shared);
-        self.after(now, key);
+        self.process_events(now, key);
         Some(id)
     }
 
@@ -156,12 +156,12 @@ impl Endpoint {
         self.make_half_open_room(now, &client);
         let id = PathId(self.shared.next_number());
         let tag = self.shared.tagger.tag(&client);
-        let state = PathState::Remembering(open.receipt.clone());
+        let state = PathState::Keeping(open.receipt.clone());
         let path = Path::new(now, id, open.contact(tag), state, self.shared.config.sizes);
         self.shared.routes.add(id, Owner::Guest);
         self.guests.insert(id, path);
         self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);
-        self.mementos.push_back(Memento { path: id, credential: *open.credential, minute });
+        self.records.push_back(HandshakeRecord { path: id, credential: *open.credential, minute });
         self.on_guest_timeout(now, id);
         Some(id)
     }
@@ -174,23 +174,23 @@ impl Endpoint {
             || self.sessions.values().any(has_session)
     }
 
-    /// The outcome of keeping a memento.
-    pub fn handle_remembered(&mut self, now: Instant, memento: &Memento, outcome: Remembered) {
-        let id = memento.path;
-        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Remembering(_));
+    /// The outcome of keeping a record.
+    pub fn handle_persisted(&mut self, now: Instant, record: &HandshakeRecord, outcome: Persisted) {
+        let id = record.path;
+        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Keeping(_));
         let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else { return };
-        if outcome == Remembered::Refused {
-            return self.turn_out(now, id);
+        if outcome == Persisted::No {
+            return self.reject_guest(now, id);
         }
         path.on_opened();
-        let PathState::Remembering(open) = path.set_state(PathState::Listening) else { return };
+        let PathState::Keeping(open) = path.set_state(PathState::Listening) else { return };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
     }
 
     /// The client's half of a handshake.
     pub(super) fn read_hello(&mut self, id: PathId, message: &[u8]) -> Option<(Responder, Request)> {
         let (path, service) = (self.guests.get(&id)?, self.admission.as_ref()?.service());
-        let ours = self.shared.accounts.name_of(path.via())?;
+        let ours = self.shared.accounts.jid_of(path.via())?;
         let entropy = &mut *self.shared.entropy;
         let psk = service.psk.as_ref();
         Responder::read(&service.identity, psk, path.credential(), path.peer(), ours, message, entropy).ok()
@@ -235,7 +235,7 @@ impl Endpoint {
         if let Some(client) = session.client().cloned() {
             self.on_confirmed(now, key, client);
         }
-        self.after(now, key);
+        self.process_events(now, key);
         true
     }
 
@@ -296,7 +296,7 @@ impl Endpoint {
 
     /// A client makes up acknowledgements, to have more sent than its server reads. It does not come again at once: it would gain what
     /// its session had until then.
-    pub(super) fn on_made_up(&mut self, now: Instant, client: BareJid) {
+    pub(super) fn on_optimistic_ack(&mut self, now: Instant, client: BareJid) {
         if let Some(admission) = &mut self.admission {
             admission.on_violation(self.shared.clock.minute(now), client);
         }
@@ -314,13 +314,13 @@ impl Endpoint {
             .accounts
             .iter()
             .copied()
-            .filter(|id| accounts.name_of(*id).is_some())
+            .filter(|id| accounts.jid_of(*id).is_some())
             .collect();
-        let names = known.iter().filter_map(|id| accounts.name_of(*id)).cloned().collect();
+        let names = known.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();
         let online: BTreeSet<_> = known.iter().filter_map(|id| accounts.online(*id)).collect();
         let shown =
             admission.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect();
         session.announce(shown);
-        self.after(now, key);
+        self.process_events(now, key);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     manner: Manner,
-    /// One way, without any queue.
+    /// In one direction, without any queue.
     pub(crate) delay: Duration,
     /// The server is busy until then.
     free: Duration,

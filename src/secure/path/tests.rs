@@ -87,8 +87,8 @@ fn it_stalls_once_and_goes_on_with_the_next_answer() {
     let mut path = path(now);
     path.on_sent(now, Delivery::nth(1), 1000);
     assert_eq!(path.next_timeout(), Some(now + STALL));
-    assert!(path.has_stalled(now + STALL));
-    assert!(!path.has_stalled(now + STALL), "once is enough");
+    assert!(path.check_stalled(now + STALL));
+    assert!(!path.check_stalled(now + STALL), "once is enough");
     assert_eq!(path.next_timeout(), Some(now + PATH_DEAD));
     assert_eq!(path.room(), 0);
     path.on_taken(now + 2 * STALL, Delivery::nth(1));

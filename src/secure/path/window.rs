@@ -15,17 +15,17 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use base_delay::BaseDelay;
-use block_size::{Answer, BlockSize};
+use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
 use crate::protocol::break_interval;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    AT_HAND, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SHAPER_BURST,
+    DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SEND_BUFFER_TIME, SHAPER_BURST,
 };
 
-/// What keeps a way busy that takes `delay` there and back, and a little more.
+/// What keeps a path busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
     let delay = delay + delay / 4 + HEADROOM;
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
@@ -48,7 +48,7 @@ pub(crate) struct Window {
     peak: PeakRate,
     lasting: LastingRate,
     size: BlockSize,
-    /// When the way was what held up the sender last: an idle one proves nothing by prompt answers.
+    /// When the path was what held up the sender last: an idle one proves nothing by prompt answers.
     filled: Option<Instant>,
     last_answer: Option<Instant>,
 }
@@ -74,7 +74,7 @@ impl Window {
     }
 
     /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those. Only
-    /// the delay of the empty way is looked at anew, now and then.
+    /// the delay of the empty path is looked at anew, now and then.
     pub(crate) fn without_breaks(sizes: &'static Sizes) -> Self {
         Self { takes_breaks: false, ..Self::new(sizes) }
     }
@@ -106,7 +106,7 @@ impl Window {
         self.limit
     }
 
-    /// What the way takes there and back while nothing is queued.
+    /// What the path takes there and back while nothing is queued.
     pub(crate) fn base_delay(&self) -> Option<Duration> {
         self.base.get()
     }
@@ -116,15 +116,15 @@ impl Window {
         self.smoothed
     }
 
-    /// What the way carries in the long run, in bytes on the wire a second.
+    /// What the path carries in the long run, in bytes on the wire a second.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.lasting.get()
     }
 
-    /// How much a sender should have at hand to keep the way busy, in bytes: what it carries until it is acknowledged and
+    /// How much a sender should have at hand to keep the path busy, in bytes: what it carries until it is acknowledged and
     /// a little longer, and four windows at least.
-    pub(crate) fn appetite(&self) -> usize {
-        let carried = self.rate().map_or(0.0, |rate| rate * AT_HAND.as_secs_f64());
+    pub(crate) fn send_buffer_target(&self) -> usize {
+        let carried = self.rate().map_or(0.0, |rate| rate * SEND_BUFFER_TIME.as_secs_f64());
         (carried as usize).max(4 * self.limit)
     }
 
@@ -170,7 +170,7 @@ impl Window {
             self.draining = None;
         }
         let is_stale = self.note_delay(now, delay);
-        if is_stale || self.is_break_due(now, break_interval) {
+        if is_stale || self.poll_break_due(now, break_interval) {
             self.drain(now);
         }
         self.release(bytes);
@@ -182,8 +182,8 @@ impl Window {
         }
     }
 
-    /// `interval`: how long the last one must be ago where the empty way takes so long.
-    fn is_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
+    /// `interval`: how long the last one must be ago where the empty path takes so long.
+    fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
         let interval = interval(self.base.get().unwrap_or_default());
         let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
@@ -228,9 +228,10 @@ impl Window {
         }
         if let Some(rate) = self.lasting.get() {
             let before = self.block_size();
-            self.size.on_answered(&Answer { now, sent, busy, bytes, round_trip, rate });
+            self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate });
             // Sizes are compared from the same start.
-            if self.block_size() != before && self.is_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay) {
+            if self.block_size() != before && self.poll_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay)
+            {
                 self.drain(now);
             }
         }

@@ -28,7 +28,7 @@ impl Session {
         let Some(path) = self.paths.get_mut(&id) else { return };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
             self.fail_path(now, id, shared);
-            return self.settle(now, shared);
+            return self.apply_changes(now, shared);
         }
         path.on_block(now);
         let bytes = data.len();
@@ -37,7 +37,7 @@ impl Session {
         } else if let Some(path) = self.paths.get(&id) {
             shared.accounts.answer_block(now, Answer::to_block_of(path, receipt), bytes);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// A block came by one of the paths, and another one is missing, or it came twice.
@@ -48,7 +48,7 @@ impl Session {
         } else {
             self.refuse_block(now, id, receipt, shared);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// A block is not taken, and its path is over.
@@ -71,7 +71,7 @@ impl Session {
                 self.on_welcome(now, id, *initiator, &data, shared);
                 true
             }
-            PathState::Opening(_) | PathState::Remembering(_) | PathState::Listening => false,
+            PathState::Opening(_) | PathState::Keeping(_) | PathState::Listening => false,
         }
     }
 
@@ -89,15 +89,15 @@ impl Session {
             Ok(None) => {}
             Ok(Some(closed)) => self.events.push_back(SessionEvent::EndedByPeer(reason_of(closed))),
             Err(BadPacket::Tampered) => return false,
-            Err(fault @ (BadPacket::MadeUp | BadPacket::Violation)) => self.on_violation(fault),
+            Err(fault @ (BadPacket::OptimisticAck | BadPacket::Violation)) => self.on_violation(fault),
         }
         true
     }
 
     /// The peer has broken the protocol.
     fn on_violation(&mut self, fault: BadPacket) {
-        if fault == BadPacket::MadeUp {
-            self.events.extend(self.client.clone().map(SessionEvent::MadeUp));
+        if fault == BadPacket::OptimisticAck {
+            self.events.extend(self.client.clone().map(SessionEvent::OptimisticAck));
         }
         self.end(CloseReason::ProtocolViolation, Some(SessionClose::ProtocolViolation));
     }
@@ -110,7 +110,7 @@ impl Session {
         if !shared.accounts.is_full_of_answers(via, client) {
             shared.accounts.answer(now, answer);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// The peer has taken something that went by a path.
@@ -119,18 +119,18 @@ impl Session {
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
         match path.take_opening() {
-            Some(Some(opening)) => self.greet(now, id, opening, shared),
+            Some(Some(opening)) => self.send_hello(now, id, opening, shared),
             Some(None) => self.on_path_open(now, id, shared),
             None if was_usable => self.fit_buffers(),
             None => self.note_reachability(),
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// Something that went by a path was refused: the path is over.
     pub(crate) fn handle_refused(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
         self.drop_path(now, id, shared);
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// Something that went by a path found nobody.
@@ -139,18 +139,18 @@ impl Session {
         let (via, peer) = (path.via(), path.peer().clone());
         self.drop_path(now, id, shared);
         if let Some(caller) = self.caller_mut() {
-            caller.dialing.on_absent((via, &peer));
+            caller.pairs.on_absent((via, &peer));
         }
         if self.is_calling() && self.caller().is_some_and(|caller| caller.is_absent(&shared.accounts)) {
             return self.end(CloseReason::PeerUnavailable, None);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     // The handshake of a client.
 
     /// The bridge has let us in: the handshake follows.
-    fn greet(&mut self, now: Instant, id: PathId, opening: Opening, shared: &mut Shared) {
+    fn send_hello(&mut self, now: Instant, id: PathId, opening: Opening, shared: &mut Shared) {
         let Some(path) = self.paths.get_mut(&id) else { return };
         path.set_state(PathState::Greeting(opening.initiator));
         path.on_opened();

@@ -10,7 +10,7 @@ use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
 use crate::secure::ids::PathId;
 use crate::secure::path::{Contact, Opening, Path, PathState};
-use crate::secure::session::dialing::{Field, Next, Pair};
+use crate::secure::session::pairs::{Attempt, Candidates, Pair};
 use crate::secure::session::{Caller, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
@@ -21,8 +21,8 @@ impl Session {
     pub(super) fn dial(&mut self, now: Instant, shared: &mut Shared) {
         let dial_at = loop {
             match self.next_dial(now, shared) {
-                Next::Wait(until) => break until,
-                Next::Try(pair) => {
+                Attempt::Wait(until) => break until,
+                Attempt::Try(pair) => {
                     if self.open_path(now, pair, shared).is_none() {
                         break None;
                     }
@@ -35,12 +35,12 @@ impl Session {
     }
 
     /// Whether it tries another pair of accounts.
-    fn next_dial(&self, now: Instant, shared: &Shared) -> Next {
-        let Some(caller) = self.caller() else { return Next::Wait(None) };
+    fn next_dial(&self, now: Instant, shared: &Shared) -> Attempt {
+        let Some(caller) = self.caller() else { return Attempt::Wait(None) };
         // Before there is a session, and when it must be asked for, one attempt at a time.
         let is_trying = self.paths.values().any(|path| !path.is_open());
         if is_trying && (self.established().is_none() || self.state.must_ask()) {
-            return Next::Wait(None);
+            return Attempt::Wait(None);
         }
         let have_all_stalled = !self.paths.values().any(|path| !path.is_open() || path.is_usable());
         // Whether the bridge still knows the session only an attempt can tell, and be it between the same accounts.
@@ -51,8 +51,8 @@ impl Session {
         };
         let ours: Vec<AccountId> = caller.usable(&shared.accounts).collect();
         let theirs = caller.peers();
-        let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths() };
-        caller.dialing.next(now, &field)
+        let candidates = Candidates { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths() };
+        caller.pairs.next(now, &candidates)
     }
 
     /// So many paths are enough. One that has stalled is none.

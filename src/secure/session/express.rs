@@ -1,6 +1,6 @@
 //! Express packets: what is small and in a hurry, while others have much to send.
 //!
-//! On a slow way a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
+//! On a slow path a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
 //! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way.
 
 use std::collections::BTreeMap;

@@ -322,7 +322,7 @@ fn a_client_ends_a_session_that_has_had_no_stream_for_a_minute_and_says_so() {
 fn a_bridges_session_is_confirmed_by_the_first_packet() {
     let (mut world, mut peer) = World::bridge();
     assert!(matches!(&world.session.state, State::Unconfirmed(_)));
-    assert!(matches!(world.event(), Some(SessionEvent::Renamed { .. })));
+    assert!(matches!(world.event(), Some(SessionEvent::PeerJidsChanged { .. })));
     let packet = peer.established.probe(world.now, peer.path, &mut world.entropy).unwrap();
     world.gets(&peer, packet.to_vec());
     assert!(matches!(&world.session.state, State::Established(_)));
@@ -359,10 +359,10 @@ fn a_block_that_makes_no_sense_costs_its_path_and_not_the_session() {
 fn what_is_left_of_a_session_are_its_streams_and_nothing_of_its_paths() {
     let (world, _) = World::established_client();
     let World { now, session, mut shared, .. } = world;
-    let remains = session.close(now, CloseReason::SessionLost, LastWord::Ours(None), &mut shared);
+    let closed = session.close(now, CloseReason::SessionLost, LastWord::Ours(None), &mut shared);
     assert_eq!(shared.routes.entries(), 0);
-    let ended = remains.ended.expect("a stream that its application still has");
-    assert_eq!(ended.streams.close_reason(0), Some(CloseReason::SessionLost));
+    let left = closed.streams.expect("a stream that its application still has");
+    assert_eq!(left.streams.close_reason(0), Some(CloseReason::SessionLost));
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn nothing_that_a_peer_says_with_its_last_word_changes_the_names_that_are_indexe
     world.gets(&peer, packet.to_vec());
     assert!(matches!(world.event(), Some(SessionEvent::Ended(..))));
     assert!(world.event().is_none(), "the endpoint would not hear of it");
-    let remains = world.session.close(world.now, CloseReason::Finished, LastWord::Theirs, &mut world.shared);
-    let Role::Bridge { names: indexed } = remains.role else { panic!("a bridge's") };
+    let closed = world.session.close(world.now, CloseReason::Finished, LastWord::Theirs, &mut world.shared);
+    let Role::Bridge { peer_jids: indexed } = closed.role else { panic!("a bridge's") };
     assert!(names.iter().all(|name| indexed.contains(name)));
 }

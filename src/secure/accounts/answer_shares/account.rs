@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::secure::accounts::answer_shares::{Answer, Pace};
+use crate::secure::accounts::answer_shares::{Answer, RateAndDelay};
 use crate::secure::budget::fair_share;
 use crate::secure::ids::PathId;
 use crate::secure::path::window::LastingRate;
@@ -33,7 +33,7 @@ pub(super) struct Account<C> {
     since: Option<Instant>,
     /// At what rate answers were read while more of them waited.
     drained: LastingRate,
-    pace: Pace,
+    pace: RateAndDelay,
 }
 
 impl<C> Default for Account<C> {
@@ -189,7 +189,7 @@ impl<C: Clone + Ord> Account<C> {
         client: &C,
         bytes: usize,
         is_next: impl FnOnce() -> bool,
-        pace: impl FnOnce() -> Pace,
+        pace: impl FnOnce() -> RateAndDelay,
     ) -> bool {
         let unread = self.unread_of(client);
         if self.waits(client) || !(unread + bytes <= FEW_UNREAD || is_next()) {
@@ -273,7 +273,7 @@ impl<C: Clone + Ord> Account<C> {
     }
 
     /// The server has read everything before the delivery with this number; true when there may be room for some that wait.
-    pub(super) fn on_read(&mut self, now: Instant, number: u64, pace: impl FnOnce() -> Pace) -> bool {
+    pub(super) fn on_read(&mut self, now: Instant, number: u64, pace: impl FnOnce() -> RateAndDelay) -> bool {
         self.read = self.read.max(number);
         let bytes = self.forget_unread(|written| written.behind < number);
         let last = self.last_read.replace(now);

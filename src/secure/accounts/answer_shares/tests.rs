@@ -32,7 +32,7 @@ fn offer(shares: &mut AnswerShares<u8>, client: u8, count: usize, behind: u64) -
 }
 
 /// Nothing is known.
-const PACE: Pace = (None, Duration::ZERO);
+const PACE: RateAndDelay = (None, Duration::ZERO);
 
 /// How many go of those that wait.
 fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {

@@ -68,8 +68,8 @@ impl Run {
         }
     }
 
-    fn user(&self, key: u64) -> User<u64> {
-        User { client: self.peers[key as usize].client, key }
+    fn user(&self, key: u64) -> Flow<u64> {
+        Flow { client: self.peers[key as usize].client, key }
     }
 
     fn send_all(&mut self) {
@@ -121,7 +121,7 @@ impl Run {
     fn give_up_stalled(&mut self) {
         let now = self.start + self.time;
         for peer in &mut self.peers {
-            if peer.path.has_stalled(now) {
+            if peer.path.check_stalled(now) {
                 self.senders.forget(ACCOUNT, peer.path.outstanding());
             }
         }

@@ -1,6 +1,6 @@
 //! Block size: how large the next block of a path is.
 //!
-//! On a slow way the time that one block takes decides, because everything urgent waits for it. On a fast one it is what
+//! On a slow path the time that one block takes decides, because everything urgent waits for it. On a fast one it is what
 //! the servers do with small and with large blocks, and that has to be tried: the carrier's sizes are climbed up and down like the
 //! rungs of a ladder, and the one is kept at which the most bytes arrive.
 
@@ -60,15 +60,15 @@ impl Epoch {
 
 /// A block that was answered while the window was full.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
+pub(super) struct Sample {
     pub(super) now: Instant,
     pub(super) sent: Instant,
-    /// How long the way was busy since the answer before.
+    /// How long the path was busy since the answer before.
     pub(super) busy: Duration,
     /// Of the block.
     pub(super) bytes: usize,
     pub(super) round_trip: Duration,
-    /// Of the way, in bytes on the wire a second.
+    /// Of the path, in bytes on the wire a second.
     pub(super) rate: f64,
 }
 
@@ -103,7 +103,7 @@ impl BlockSize {
         self.sizes.blocks[self.home]
     }
 
-    pub(super) fn on_answered(&mut self, answer: &Answer) {
+    pub(super) fn on_answered(&mut self, answer: &Sample) {
         if self.epoch.start.is_some_and(|start| answer.sent < start) {
             return;
         }
@@ -111,13 +111,13 @@ impl BlockSize {
         self.epoch.bytes += answer.bytes;
         self.epoch.busy += answer.busy;
         if self.seconds(self.slow_steps(), answer.rate) > SLOW_BLOCK {
-            self.suit_slow_way(answer);
+            self.suit_slow_path(answer);
         } else if self.epoch.is_long_enough(answer.round_trip) {
             self.climb(answer);
         }
     }
 
-    fn suit_slow_way(&mut self, answer: &Answer) {
+    fn suit_slow_path(&mut self, answer: &Sample) {
         if self.rung > self.home {
             return self.judge_trial(answer);
         }
@@ -125,19 +125,19 @@ impl BlockSize {
         let is_too_large =
             self.seconds(self.rung, answer.rate) > SLOW_BLOCK_TOO_LONG || self.rung > slow_steps;
         if self.rung > 0 && is_too_large {
-            self.settle(answer, self.rung - 1);
+            self.adopt_size(answer, self.rung - 1);
         } else if self.rung < slow_steps && self.epoch.is_slow_one(answer.round_trip) {
             if self.seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_ACCEPTABLE {
-                self.settle(answer, self.rung + 1);
+                self.adopt_size(answer, self.rung + 1);
             } else {
                 self.try_despite(answer);
             }
         }
     }
 
-    /// The way may only seem so slow because the answers are: they wait behind what the peer sends. Then larger blocks
+    /// The path may only seem so slow because the answers are: they wait behind what the peer sends. Then larger blocks
     /// make it faster, and nothing else would show it.
-    fn try_despite(&mut self, answer: &Answer) {
+    fn try_despite(&mut self, answer: &Sample) {
         self.home_rate = self.epoch.rate();
         self.resting = self.resting.saturating_sub(1);
         if self.resting == 0 && self.seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_TRIAL {
@@ -146,12 +146,12 @@ impl BlockSize {
         self.epoch = Epoch::starting(answer.now);
     }
 
-    fn judge_trial(&mut self, answer: &Answer) {
+    fn judge_trial(&mut self, answer: &Sample) {
         if !self.epoch.is_slow_one(answer.round_trip) {
             return;
         }
         if self.epoch.rate() > self.home_rate * SLOW_SIZE_BETTER {
-            return self.settle(answer, self.rung);
+            return self.adopt_size(answer, self.rung);
         }
         self.rung = self.home;
         self.resting = self.rest;
@@ -159,12 +159,12 @@ impl BlockSize {
         self.epoch = Epoch::starting(answer.now);
     }
 
-    fn settle(&mut self, answer: &Answer, rung: usize) {
+    fn adopt_size(&mut self, answer: &Sample, rung: usize) {
         let epoch = Epoch::starting(answer.now);
         *self = Self { rung, home: rung, epoch, resting: FIRST_REST / 2, ..Self::new(self.sizes) };
     }
 
-    fn climb(&mut self, answer: &Answer) {
+    fn climb(&mut self, answer: &Sample) {
         let rate = self.epoch.rate();
         if self.rung == self.home {
             self.home_rate = rate;

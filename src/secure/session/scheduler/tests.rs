@@ -184,7 +184,7 @@ fn a_path_that_falls_silent_is_passed_over() {
     let during: Vec<_> = run.sent().iter().zip(before).map(|(after, before)| after - before).collect();
     assert!(during[0] < 10_000 && during[1] > 20 * 6_500, "{during:?}");
     let now = run.now();
-    assert!(run.paths.get_mut(&dead).unwrap().path.has_stalled(now));
+    assert!(run.paths.get_mut(&dead).unwrap().path.check_stalled(now));
 }
 
 #[test]
