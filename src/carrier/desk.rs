@@ -1,6 +1,6 @@
 //! Desk: who gets each stanza that comes in, and what is answered. Pure.
 //!
-//! What a stranger gets is decided here and nowhere else; the words are the [persona](crate::persona)'s.
+//! What a stranger gets is decided here and nowhere else; the words are the [persona]'s.
 //!
 //! | what comes | what becomes of it |
 //! | --- | --- |
