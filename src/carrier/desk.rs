@@ -1,6 +1,6 @@
 //! Desk: who gets each stanza that comes in, and what is answered. Pure.
 //!
-//! What a stranger gets is decided here and nowhere else; the words are the [persona](crate::persona)'s.
+//! What a stranger gets is decided here and nowhere else; the words are the [persona]'s.
 //!
 //! | what comes | what becomes of it |
 //! | --- | --- |
@@ -156,11 +156,11 @@ impl Desk {
 
     /// A block, if it is one. A stranger's has to take as long as anything unknown, so it goes the same way.
     fn on_flat_set(&mut self, set: FlatSet, to: &Recipient<'_>) {
-        let block = if (to.has_bytestream_with)(&set.from) { ibb::read_block(set) } else { Err(set) };
-        match block.map_err(FlatSet::into_stanza) {
-            Ok((from, incoming)) => self.decide(Decision::ToSecure { from, incoming }),
-            Err(Some(Stanza::Iq(iq))) => self.on_iq(iq, to),
-            Err(_) => {}
+        let block = if (to.has_bytestream_with)(&set.from) { ibb::Block::in_set(&set) } else { None };
+        if let Some(block) = block {
+            self.decide(Decision::ToSecure { from: set.from, incoming: block.with_id(set.id) });
+        } else if let Some(Stanza::Iq(iq)) = set.into_stanza() {
+            self.on_iq(iq, to);
         }
     }
 

@@ -22,7 +22,7 @@ use xmpp_parsers::minidom::{Element, ElementBuilder};
 use xmpp_parsers::ns;
 
 pub use self::bytestreams::Bytestreams;
-pub(crate) use self::codec::read_block;
+pub(crate) use self::codec::Block;
 pub use self::sizes::SIZES;
 use crate::persona;
 use crate::protocol::AccountId;

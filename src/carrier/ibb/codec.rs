@@ -14,24 +14,28 @@ use crate::xmpp::flat::FlatSet;
 
 const END: &str = "</data></iq>";
 
-/// The block in a set, and who sent it.
-///
-/// # Errors
-///
-/// The set, if it has none, or one about which there is any doubt.
-pub(crate) fn read_block(set: FlatSet) -> Result<(FullJid, Incoming), FlatSet> {
-    match block_in(&set) {
-        Some((sid, seq, data)) => Ok((set.from, Incoming::Data { id: set.id, sid, seq, data })),
-        None => Err(set),
-    }
+/// What a `data` has in it.
+pub(crate) struct Block {
+    sid: String,
+    seq: u16,
+    data: Vec<u8>,
 }
 
-fn block_in(set: &FlatSet) -> Option<(String, u16, Vec<u8>)> {
-    if set.name() != "data" || set.attribute("xmlns") != Some(ns::IBB) || set.attribute_count() != 3 {
-        return None;
+impl Block {
+    /// The block in a set, if it has one about which there is no doubt.
+    pub(crate) fn in_set(set: &FlatSet) -> Option<Self> {
+        if set.name() != "data" || set.attribute("xmlns") != Some(ns::IBB) || set.attribute_count() != 3 {
+            return None;
+        }
+        let (sid, seq) = (set.attribute("sid")?, set.attribute("seq")?.parse().ok()?);
+        Some(Self { sid: sid.to_owned(), seq, data: BASE64.decode(set.text()).ok()? })
     }
-    let (sid, seq) = (set.attribute("sid")?, set.attribute("seq")?.parse().ok()?);
-    Some((sid.to_owned(), seq, BASE64.decode(set.text()).ok()?))
+
+    /// The stanza, whose IQ has this id.
+    pub(crate) fn with_id(self, id: String) -> Incoming {
+        let Self { sid, seq, data } = self;
+        Incoming::Data { id, sid, seq, data }
+    }
 }
 
 /// The stanza that sends a block.
@@ -95,9 +99,9 @@ mod tests {
     const BLOCK: &str = "<iq from='eve@x/r' id='i1' type='set' to='bob@x/r'>\
         <data xmlns='http://jabber.org/protocol/ibb' sid='s' seq='7'>AAAA</data></iq>";
 
-    fn read(xml: &str) -> Option<(FullJid, Incoming)> {
+    fn read(xml: &str) -> Option<Incoming> {
         match flat::read(xml.as_bytes().to_vec()) {
-            Ok(Flat::Set(set)) => read_block(set).ok(),
+            Ok(Flat::Set(set)) => Some(Block::in_set(&set)?.with_id(set.id)),
             other => panic!("{other:?}"),
         }
     }
@@ -106,7 +110,7 @@ mod tests {
     fn a_block_is_read_whatever_the_order_of_its_attributes() {
         for xml in [BLOCK.to_owned(), BLOCK.replace("sid='s' seq='7'", "seq='7' sid='s'")] {
             let block = Incoming::Data { id: "i1".into(), sid: "s".into(), seq: 7, data: vec![0; 3] };
-            assert_eq!(read(&xml), Some((FullJid::new("eve@x/r").unwrap(), block)));
+            assert_eq!(read(&xml), Some(block));
         }
     }
 
@@ -165,7 +169,7 @@ mod tests {
             let library = xmpp_parsers::ibb::Data::try_from(payload).ok().map(|data| {
                 Incoming::Data { id: "i1".into(), sid: data.sid.0, seq: data.seq, data: data.data }
             });
-            prop_assert_eq!(read(&xml).map(|(_, incoming)| incoming), library);
+            prop_assert_eq!(read(&xml), library);
         }
     }
 }
