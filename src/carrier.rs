@@ -1,4 +1,4 @@
-//! Carrier: what the protocol cores want sent, as stanzas, and what comes in, as whatever it is for understands it. Pure.
+//! Carrier: turns what the protocol cores want sent into stanzas, and decides for whom each stanza is that comes. Pure.
 //!
 //! | module | what it is |
 //! | --- | --- |

@@ -9,7 +9,7 @@
 //! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | [`relay`] | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
-//! | [`carrier`] | what a core wants sent, as stanzas, and back |
+//! | [`carrier`] | what a core wants sent, as stanzas, and for whom each stanza is that comes |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
 //! | [`secure`] | the secure protocol, as pure |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |

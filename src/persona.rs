@@ -9,8 +9,8 @@
 //!
 //! | module | what it makes |
 //! | --- | --- |
-//! | `answers` | answers to requests that no protocol claims, and the refusal of those that nobody knows |
-//! | `discovery` | what it says of itself: identity, features, version, time |
+//! | `answers` | answers to requests that no protocol claims, the time among them, and the refusal of those that nobody knows |
+//! | `discovery` | what it says of itself: identity, features, version |
 //! | `ids` | the ids of all stanzas |
 //! | `pings` | its pings |
 //! | `presence` | the presence that a session begins and ends with |

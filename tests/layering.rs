@@ -196,7 +196,8 @@ const XMPP: Map = &[
 const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp", XMPP)];
 
 /// Words of one carrier, In-Band Bytestreams: the code of the secure core has none of them.
-const OF_BYTESTREAMS: &[&str] = &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza"];
+const OF_BYTESTREAMS: &[&str] =
+    &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza", "stanzas"];
 
 /// What must be pure, with all that is inside.
 const CORES: &[&str] = &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection"];

@@ -1,6 +1,7 @@
 //! Desk: who gets each stanza that comes in, and what is answered. Pure.
 //!
-//! What a stranger gets is decided here and nowhere else; the words are the [persona]'s.
+//! Which stanza is for whom is decided here; whom the secure core refuses is for that to say, and all words are the
+//! [persona]'s.
 //!
 //! | what comes | what becomes of it |
 //! | --- | --- |
@@ -10,7 +11,7 @@
 //! | a request of the classic protocol, where that is in use | the classic core's, or no answer if it cannot be read |
 //! | a request that the persona knows | its answer |
 //! | an unknown request | the secure core refuses it as it refuses an `open`: so neither words nor time tell them apart |
-//! | a result or an error | whichever core's IQ it answers; if none's, nobody's |
+//! | a result or an error | the secure core's, if it can answer one of its IQs by its id and says nothing; otherwise the classic core's |
 //! | a message | the classic core's, where that is in use; otherwise nobody's |
 //! | a request to subscribe to the presence of an account that lets peers in | granted, and asked in return |
 //! | any other presence | nobody's |
@@ -133,7 +134,7 @@ impl Desk {
             }
             Arrival::Flat(Flat::Set(set)) => self.on_flat_set(set, to),
             Arrival::Parsed(stanza) => match *stanza {
-                Stanza::Iq(iq) => self.on_iq(iq, to),
+                Stanza::Iq(iq) => self.on_iq(iq, to, None),
                 Stanza::Message(message) if to.speaks_classic => {
                     if let Some((from, incoming)) = classic::read_message(message) {
                         self.decide(Decision::ToClassic { from, incoming });
@@ -156,18 +157,25 @@ impl Desk {
 
     /// A block, if it is one. A stranger's has to take as long as anything unknown, so it goes the same way.
     fn on_flat_set(&mut self, set: FlatSet, to: &Recipient<'_>) {
-        let block = if (to.has_bytestream_with)(&set.from) { ibb::Block::in_set(&set) } else { None };
+        let has_bytestream = (to.has_bytestream_with)(&set.from);
+        let block = if has_bytestream { ibb::Block::in_set(&set) } else { None };
         if let Some(block) = block {
             self.decide(Decision::ToSecure { from: set.from, incoming: block.with_id(set.id) });
         } else if let Some(Stanza::Iq(iq)) = set.into_stanza() {
-            self.on_iq(iq, to);
+            self.on_iq(iq, to, Some(has_bytestream));
         }
     }
 
-    fn on_iq(&mut self, iq: Iq, to: &Recipient<'_>) {
+    /// Whether the sender has a bytestream is looked up once for each request, whatever it asks for, unless it is known.
+    fn on_iq(&mut self, iq: Iq, to: &Recipient<'_>, has_bytestream: Option<bool>) {
         let (header, payload) = iq.split();
         match payload {
-            IqPayload::Get(_) | IqPayload::Set(_) => self.on_request(header, payload, to),
+            IqPayload::Get(_) | IqPayload::Set(_) => {
+                let full = header.from.clone().and_then(|from| from.try_into_full().ok());
+                let look_up = || full.as_ref().is_some_and(to.has_bytestream_with);
+                let has_bytestream = has_bytestream.unwrap_or_else(look_up);
+                self.on_request((header, full), payload, to, has_bytestream);
+            }
             IqPayload::Result(_) | IqPayload::Error(_) => self.on_answer(header, payload, to),
         }
     }
@@ -187,10 +195,15 @@ impl Desk {
         }
     }
 
-    fn on_request(&mut self, header: IqHeader, payload: IqPayload, to: &Recipient<'_>) {
-        let full = header.from.clone().and_then(|from| from.try_into_full().ok());
+    /// A request, from somebody with a resource if there is a full JID.
+    fn on_request(
+        &mut self,
+        (header, full): (IqHeader, Option<FullJid>),
+        payload: IqPayload,
+        to: &Recipient<'_>,
+        has_bytestream: bool,
+    ) {
         if let IqPayload::Set(element) = &payload {
-            let has_bytestream = full.as_ref().is_some_and(to.has_bytestream_with);
             if let (Some(from), Some(incoming)) = (&full, ibb::read_set(&header.id, element, has_bytestream))
             {
                 return self.decide(Decision::ToSecure { from: from.clone(), incoming });
@@ -208,13 +221,15 @@ impl Desk {
         {
             return;
         }
-        self.on_other_request(full, &Iq::assemble(header, payload));
+        self.on_other_request(full, &Iq::assemble(header, payload), to);
     }
 
     /// A request that is of no protocol of ours, from somebody with a resource or not.
-    fn on_other_request(&mut self, from: Option<FullJid>, iq: &Iq) {
+    fn on_other_request(&mut self, from: Option<FullJid>, iq: &Iq, to: &Recipient<'_>) {
         if let Some(from) = from {
-            self.decide(Decision::SignOfLife { from: from.clone() });
+            if to.speaks_classic {
+                self.decide(Decision::SignOfLife { from: from.clone() });
+            }
             if persona::refuses(iq) {
                 // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
                 let incoming = ibb::Incoming::Unknown { id: iq.id().to_owned() };

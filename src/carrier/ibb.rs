@@ -32,8 +32,8 @@ use crate::xmpp::Parcel;
 /// The kind of stanza that blocks are sent in.
 const IN_IQS: &str = "iq";
 
-/// The largest block that we send or take, in bytes before base64: all that a `block-size` can say. Servers refuse stanzas above some
-/// size; none that is in use refuses this one.
+/// The largest block that an `open` of ours asks for, in bytes before base64: all that a `block-size` can say. Those that we send are
+/// smaller ([`SIZES`]), and those that come are bounded by the largest stanza that is read.
 const BLOCK_SIZE: u16 = 65_535;
 
 /// A stanza to send.

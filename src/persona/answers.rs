@@ -15,7 +15,7 @@ use super::ids::new_id;
 /// What slixmpp says to a request that none of its plugins knows.
 const UNKNOWN: &str = "No handlers registered for this request.";
 
-/// What that version says to everyone who asks for the time: it cannot read the offset that it has written.
+/// What slixmpp 1.8.3 says to everyone who asks for the time: it cannot read the offset that it has written.
 const TROUBLE: &str = "Slixmpp got into trouble.";
 
 /// Gives a request without an id a new one, as that client does when it answers. Servers let some of them through.

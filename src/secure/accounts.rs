@@ -63,7 +63,7 @@ enum TimerKey {
 }
 
 impl Accounts {
-    /// None yet. The carrier says how large what it sends is.
+    /// None yet. `sizes` are the carrier's.
     pub(crate) fn new(sizes: &'static Sizes) -> Self {
         Self {
             accounts: BTreeMap::new(),
@@ -140,9 +140,9 @@ impl Accounts {
         self.reset(id);
     }
 
-    /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet.
-    pub(crate) fn note_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
-        self.senders.note_backlog(id, stanzas, bytes);
+    /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.
+    pub(crate) fn note_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
+        self.senders.note_backlog(id, pieces, bytes);
     }
 
     // What goes before packets.

@@ -40,9 +40,9 @@ pub struct Config {
     pub reorder_window: usize,
     /// How long a connect may take.
     pub connect_timeout: Duration,
-    /// How long a session outlives the last word from its peer.
+    /// How long a session outlives the last packet from its peer.
     pub session_timeout: Duration,
-    /// How large what the carrier sends is.
+    /// The sizes of blocks and of all else that the carrier sends.
     pub sizes: &'static Sizes,
 }
 
@@ -157,7 +157,8 @@ pub enum Outgoing {
     },
 }
 
-/// What a carrier has to tell, beside [opens](crate::secure::Endpoint::handle_open). Something with a receipt is answered in time.
+/// What a carrier has to tell, beside [opens](crate::secure::Endpoint::handle_open). What has a receipt is answered at most
+/// once; when its path is gone, perhaps never.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A block came by a path.

@@ -205,8 +205,8 @@ pub(crate) const OVERDUE_LOOK: Duration = Duration::from_secs(1);
 /// others wait where servers read slowly.
 pub(crate) const MOST_UNWRITTEN: usize = 256 * 1024;
 
-/// No block goes by an account that has more than 1024 stanzas to write: only where none can be written at all.
-pub(crate) const MOST_STANZAS: usize = 1024;
+/// No block goes by an account that has more than 1024 pieces to write: only where none can be written at all.
+pub(crate) const MOST_PIECES: usize = 1024;
 
 /// What is on its way by an account of unknown rate is read within half a second.
 pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Flat IQs: those whose payload is one element of attributes and text, and empty results, read without a tree. Pure.
+//! Flat IQs: sets whose payload is one element of attributes and text, and empty results, read without a tree. Pure.
 //!
 //! Everything else is the XML library's. What is not written in the plainest way is left to it as well: so nothing can be
 //! one thing here and another one there.

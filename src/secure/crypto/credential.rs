@@ -134,7 +134,7 @@ impl LineKeys {
     pub fn first_contact(&self, nonce: u32, minute: u64, from: &FullJid, to: &FullJid) -> Credential {
         let nonce = u64::from(nonce) & NONCE_MASK;
         let field = nonce << MINUTE_BITS | minute & ((1 << MINUTE_BITS) - 1);
-        seal(&self.credential, FIRST_CONTACT, first_contact_value(nonce, minute), field, from, to)
+        seal(&self.first_contact, FIRST_CONTACT, first_contact_value(nonce, minute), field, from, to)
     }
 
     /// The minute of a first contact that was made with this bridge line, by these two, and is of the last or next ten
@@ -147,10 +147,10 @@ impl LineKeys {
         from: &FullJid,
         to: &FullJid,
     ) -> Option<u64> {
-        let (tag, field) = open(&self.credential, credential);
+        let (tag, field) = open(&self.first_contact, credential);
         let minute = nearest_minute(field, now_minute);
         let value = first_contact_value(field >> MINUTE_BITS, minute);
-        let authentic = equal(&tag, &tag_of(&self.credential, FIRST_CONTACT, value, from, to));
+        let authentic = equal(&tag, &tag_of(&self.first_contact, FIRST_CONTACT, value, from, to));
         (authentic && minute.abs_diff(now_minute) <= WINDOW_MINUTES).then_some(minute)
     }
 }

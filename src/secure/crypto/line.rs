@@ -52,7 +52,7 @@ impl fmt::Debug for BridgeLine {
 #[derive(Clone, Debug)]
 pub struct LineKeys {
     /// Authenticates first contacts; `crate::secure::crypto::credential` uses it.
-    pub(crate) credential: MacKey,
+    pub(crate) first_contact: MacKey,
     /// Hides the ephemeral keys of handshakes.
     pub(crate) mask: MacKey,
 }
@@ -61,8 +61,8 @@ impl LineKeys {
     /// Derives them. Costs six HMACs: to be done once.
     #[must_use]
     pub fn new(line: &BridgeLine) -> Self {
-        let [credential, mask] = Self::derive(line);
-        Self { credential: MacKey::new(&credential), mask: MacKey::new(&mask) }
+        let [first_contact, mask] = Self::derive(line);
+        Self { first_contact: MacKey::new(&first_contact), mask: MacKey::new(&mask) }
     }
 
     /// `sid_key` and `mask_key`.

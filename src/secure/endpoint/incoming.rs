@@ -12,8 +12,7 @@ use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::shared::routes::Owner;
 
 impl Endpoint {
-    /// Something came to the account `via`. What is not of a path that there is gets the answer of somebody who knows nothing of what is
-    /// wanted. Opens have a [method](Self::handle_open) of their own.
+    /// Something came to the account `via`. What belongs to no path is refused like anything unknown. Opens have a [method](Self::handle_open) of their own.
     pub fn handle_incoming(&mut self, now: Instant, via: AccountId, from: &FullJid, incoming: Incoming) {
         match incoming {
             Incoming::Block { path, receipt, data } => match self.shared.routes.owner(path) {

@@ -63,8 +63,9 @@ impl Open<'_> {
 }
 
 impl Endpoint {
-    /// Somebody asks our account `via` for a path: its name, if there is to be one. By that it can be used at once, though the answer is
-    /// still to be sent; otherwise a refusal is.
+    /// Somebody asks our account `via` for a path: its name, if there may be one; otherwise a refusal is to be sent. The carrier has to
+    /// know the name before it tells or polls anything else: blocks may come at once, and the core may have closed the path again. A
+    /// first contact is answered only when it is written down, and may still be refused then.
     pub fn handle_open(
         &mut self,
         now: Instant,

@@ -152,10 +152,10 @@ impl Endpoint {
     /// which that was made.
     fn replace(&mut self, now: Instant, key: SessionKey, path: PathId, established: Box<Established>) {
         let Some(mut lost) = self.sessions.remove(&key) else { return };
-        let Some(path) = lost.give_away(path) else { return };
-        let reason = CloseReason::SessionLost;
+        let (made_by, reason) = (lost.give_away(path), CloseReason::SessionLost);
         let closed = lost.close(now, reason, LastWord::Theirs, &mut self.shared);
-        let Role::Client(caller) = self.remove_closed(key, reason, closed) else { return };
+        let role = self.remove_closed(key, reason, closed);
+        let (Role::Client(caller), Some(path)) = (role, made_by) else { return };
         let successor = SessionKey(self.shared.next_number());
         let mut session = Session::succeeding(successor, caller, established);
         session.begin_with(now, path, &mut self.shared);

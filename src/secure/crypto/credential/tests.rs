@@ -79,7 +79,7 @@ fn a_credential_is_good_for_one_line_or_session_and_one_pair_of_accounts() {
 fn the_two_kinds_are_not_good_for_each_other_even_with_one_key() {
     let (from, to) = jids();
     let keys = line(1, None);
-    let path_key = PathKey(keys.credential.clone());
+    let path_key = PathKey(keys.first_contact.clone());
     assert_eq!(path_key.check(&keys.first_contact(9, NOW, &from, &to), &from, &to), None);
     let value = first_contact_value(9, NOW);
     let further = path_key.credential(value, &from, &to);
