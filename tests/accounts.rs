@@ -54,8 +54,14 @@ impl Client {
         (client, jid)
     }
 
+    /// The next thing that has happened. A set is a stanza, however it was read.
     async fn event(&mut self) -> AccountEvent {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1
+        match timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1 {
+            AccountEvent::Flat(Flat::Set(set)) => {
+                AccountEvent::Stanza(Box::new(set.into_stanza().expect("a stanza")))
+            }
+            event => event,
+        }
     }
 
     /// Passes over everything else.

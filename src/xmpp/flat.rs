@@ -3,6 +3,7 @@
 //! Everything else is the XML library's. What is not written in the plainest way is left to it as well: so nothing can be
 //! one thing here and another one there.
 
+use std::fmt;
 use std::ops::Range;
 
 use xmpp_parsers::jid::FullJid;
@@ -29,7 +30,6 @@ pub enum Flat {
 }
 
 /// An IQ set whose payload is an element with a namespace of its own, other attributes and text.
-#[derive(Debug)]
 pub struct FlatSet {
     /// Who sent it.
     pub from: FullJid,
@@ -40,7 +40,6 @@ pub struct FlatSet {
 }
 
 /// Where the parts of a payload are in its stanza.
-#[derive(Debug)]
 struct Payload {
     name: Range<usize>,
     attributes: Range<usize>,
@@ -76,6 +75,13 @@ impl FlatSet {
 
     fn attributes(&self) -> Attributes<'_> {
         Attributes(text_of(&self.stanza, &self.payload.attributes))
+    }
+}
+
+impl fmt::Debug for FlatSet {
+    /// Not who sent it, and what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FlatSet({})", self.name())
     }
 }
 
