@@ -19,6 +19,8 @@ mod opening;
 mod output;
 mod sm;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod writer;
 
