@@ -81,7 +81,7 @@ pub enum Decision {
         /// What it means to that core.
         incoming: classic_core::Incoming,
     },
-    /// The classic core is to know that a peer is alive, whatever else becomes of the stanza.
+    /// The classic core, where it is in use, is to know that a peer is alive, whatever else becomes of the stanza.
     SignOfLife {
         /// Who sent it.
         from: FullJid,

@@ -89,11 +89,19 @@ fn only(mut decisions: Vec<Decision>) -> Decision {
     decisions.remove(0)
 }
 
-/// Whether a request from `eve@x/r` whose id is `i1` is one that nobody knows: a sign of life, for the secure core to refuse.
+/// Whether a request from `eve@x/r` whose id is `i1` is one that nobody knows, for the secure core to refuse, and where the classic
+/// protocol is in use a sign of life before.
 pub(in crate::carrier) fn is_unknown(decisions: &[Decision]) -> bool {
+    let (signs, last) = match decisions {
+        [sign, last] => (Some(sign), last),
+        [last] => (None, last),
+        _ => return false,
+    };
+    let is_eves =
+        |sign: &Decision| matches!(sign, Decision::SignOfLife { from } if from.as_str() == "eve@x/r");
     let unknown = ibb::Incoming::Unknown { id: "i1".into() };
-    matches!(decisions, [Decision::SignOfLife { from: alive }, Decision::ToSecure { from, incoming }]
-        if alive == from && from.as_str() == "eve@x/r" && *incoming == unknown)
+    matches!(last, Decision::ToSecure { from, incoming } if from.as_str() == "eve@x/r" && *incoming == unknown)
+        && signs.is_none_or(is_eves)
 }
 
 /// As it goes over the wire.
