@@ -9,10 +9,11 @@
 //! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | [`relay`] | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
-//! | [`carrier`] | what a core wants sent, as stanzas, and back |
+//! | [`carrier`] | what a core wants sent, as stanzas, and for whom each stanza is that comes |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
 //! | [`secure`] | the secure protocol, as pure |
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
+//! | [`persona`] | the ordinary chat client that accounts pass for: every answer, id, presence and ping of theirs |
 //! | [`protocol`] | what both cores can do, and the words between a core and its driver |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
@@ -27,6 +28,7 @@ pub mod client;
 pub mod config;
 pub mod logging;
 pub mod os;
+pub mod persona;
 pub mod protocol;
 pub mod relay;
 pub mod secure;

@@ -1,28 +1,32 @@
 //! The secure protocol, pure: sessions that outlive what chat servers do to them.
 //!
 //! A *session* joins one client and one bridge. It is made by a Noise handshake on the bridge's key, carries any number
-//! of *streams*, and travels over *paths*: In-Band Bytestreams (XEP-0047) between one of the client's accounts and one of
-//! the bridge's. Paths come and go; the session goes on. `doc/protocol.md` is the complete wire format.
+//! of *streams*, and travels over *paths* between one of the client's accounts and one of the bridge's. A path is opened with a
+//! credential, takes blocks up to a size, and says of each whether it was taken; how blocks travel is the carrier's affair. Paths come
+//! and go; the session goes on. `doc/protocol.md` is the complete wire format.
 
 mod accounts;
 mod api;
 mod budget;
 mod client_tag;
 pub mod crypto;
+mod delivery;
 mod endpoint;
 mod ids;
-mod iq;
 mod path;
 mod session;
 mod shared;
+mod sizes;
 pub mod streams;
 mod tuning;
 #[cfg(test)]
 mod vectors;
 pub mod wire;
 
-pub use api::{Bridge, Config, Incoming, Memento, Outgoing, Service, Transmit};
+pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Service, Transmit};
+pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
-pub use crypto::sid::Sid;
-pub use endpoint::{Endpoint, Remembered};
-pub use iq::IqId;
+pub use delivery::Token;
+pub use endpoint::{Endpoint, Persisted};
+pub use ids::PathId;
+pub use sizes::Sizes;

@@ -1,18 +1,16 @@
-//! Streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
+//! Tunnel: streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
 //!
-//! A [`Tunnel`] joins the protocol cores and an account pool. The cores sit behind a mutex that is held for
-//! microseconds and never across an await: whoever touches a stream turns the crank on the spot (drains
-//! the cores and hands the stanzas to the accounts), so that a write reaches the account's task without a
-//! detour through another one. The driver task does the same for what comes in and
-//! for what time brings.
+//! A [`Tunnel`] joins the protocol cores, the [desk](crate::carrier::desk) and an account pool. Cores and desk sit behind a mutex that
+//! is held for microseconds (for a millisecond where a large set of a stranger's has to be parsed) and never across an await: whoever
+//! touches a stream drains the cores on the spot and hands the stanzas to the accounts, so that a write reaches the account's task without a detour through another one. The driver
+//! task does the same for stanzas that come in and for timeouts. What a stanza looks like is for the desk to know.
 
 mod announce;
 pub mod bounds;
-mod contacts;
 mod cores;
 mod driver;
 mod entropy;
-mod notary;
+mod handshake_log;
 mod set_back;
 mod stream;
 
@@ -24,17 +22,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use xmpp_parsers::jid::{FullJid, Jid};
 
-use crate::carrier::Carrier;
+use crate::carrier::Desk;
+use crate::carrier::ibb::Bytestreams;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
 
 use crate::{classic, secure};
 use announce::Announcer;
-use contacts::LastPresences;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
-pub use notary::Notebook;
+pub use handshake_log::KeepHandshake;
 pub use set_back::ClockWasAhead;
 pub use stream::TunnelStream;
 
@@ -49,7 +47,7 @@ pub struct Protocols {
     /// The secure one.
     pub secure: secure::Config,
     /// What a bridge needs to let clients of the secure protocol in, and where it writes down whom it has let in.
-    pub service: Option<(secure::Service, Notebook)>,
+    pub service: Option<(secure::Service, KeepHandshake)>,
 }
 
 /// All streams over a pool of accounts. Clones share everything.
@@ -95,7 +93,6 @@ pub struct Incoming {
 struct Shared {
     state: Mutex<State>,
     pool: AccountPool,
-    carrier: Carrier,
     /// The driver should look at its timer again.
     timer_changed: Notify,
     /// Another [`Incoming`] is there.
@@ -105,13 +102,16 @@ struct Shared {
     /// An account has failed for good, and the log says so.
     failed: Notify,
     /// To whoever writes accepted handshakes down.
-    mementos: mpsc::UnboundedSender<secure::Memento>,
+    records: mpsc::UnboundedSender<secure::HandshakeRecord>,
 }
 
 /// What the mutex protects.
 #[derive(Debug)]
 struct State {
     cores: Cores,
+    desk: Desk,
+    /// Between the secure core and its stanzas.
+    bytestreams: Bytestreams,
     wakers: BTreeMap<StreamKey, Wakers>,
     /// Connects of ours that succeeded and were not picked up yet.
     connected: BTreeSet<StreamKey>,
@@ -121,7 +121,6 @@ struct State {
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
-    last_presences: LastPresences,
 }
 
 /// Who waits for a stream.
@@ -140,24 +139,23 @@ impl Tunnel {
         protocols: Protocols,
     ) -> Self {
         let Protocols { classic, secure, service } = protocols;
-        let (service, notebook) = service.unzip();
-        let (mementos, to_remember) = mpsc::unbounded_channel();
+        let (service, keep) = service.unzip();
+        let (records, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(cores)),
+            state: Mutex::new(State::new(cores, Desk::new(&rand::random()))),
             pool,
-            carrier: Carrier::new(&rand::random()),
             timer_changed: Notify::new(),
             incoming: Notify::new(),
             closed: Notify::new(),
             failed: Notify::new(),
-            mementos,
+            records,
         });
-        if let Some(notebook) = notebook {
-            tokio::spawn(notary::run(Arc::downgrade(&shared), notebook, to_remember));
+        if let Some(keep) = keep {
+            tokio::spawn(handshake_log::run(Arc::downgrade(&shared), keep, to_remember));
         }
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
@@ -286,7 +284,7 @@ impl Tunnel {
         self.shared.with(|state, now| {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
-            state.last_presences.remove(&id);
+            state.desk.handle_closed(id);
         });
     }
 
@@ -377,28 +375,28 @@ impl Shared {
         let now = Instant::now();
         let mut state = self.lock();
         let result = action(&mut state, now);
-        self.turn(&mut state, now);
+        self.drain(&mut state, now);
         result
     }
 
     /// Drains the core: stanzas to the accounts, events to whoever waits for them.
-    fn turn(&self, state: &mut State, now: Instant) {
+    fn drain(&self, state: &mut State, now: Instant) {
         while let Some(transmit) = state.cores.classic.poll_transmit(now) {
             let via = transmit.via;
             let tag = match &transmit.stanza {
                 classic::Outgoing::Set(set, _) => Some(set.0),
                 _ => None,
             };
-            self.pool.send(via, self.carrier.classic(transmit), tag);
+            self.pool.send(via, state.desk.classic(transmit), tag);
         }
-        while let Some(transmit) = state.cores.secure.poll_transmit(now) {
+        while let Some(transmit) = state.bytestreams.poll_transmit(&mut state.cores.secure, now) {
             let via = transmit.via;
-            let backlog = self.pool.send(via, self.carrier.secure(transmit), None);
+            let backlog = self.pool.send(via, state.desk.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
-        while let Some(memento) = state.cores.secure.poll_memento() {
-            // Without a notebook nothing is kept, and nobody is let in.
-            let _ = self.mementos.send(memento);
+        while let Some(record) = state.cores.secure.poll_handshake_record() {
+            // Without a keep nothing is kept, and nobody is let in.
+            let _ = self.records.send(record);
         }
         while let Some((key, event)) = state.cores.poll_event() {
             if state.on_event(key, event) {
@@ -418,16 +416,17 @@ impl Shared {
 }
 
 impl State {
-    fn new(cores: Cores) -> Self {
+    fn new(cores: Cores, desk: Desk) -> Self {
         Self {
             cores,
+            desk,
+            bytestreams: Bytestreams::default(),
             wakers: BTreeMap::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
             is_awaited: false,
             armed: None,
             announcer: Announcer::default(),
-            last_presences: LastPresences::new(),
         }
     }
 

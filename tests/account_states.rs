@@ -8,9 +8,10 @@ mod mock;
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
+use hexchat_pt::persona;
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Backlog, Parcel, Step,
-    StreamManagement, manners,
+    StreamManagement,
 };
 use mock::{MockServer, PATIENCE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -599,13 +600,9 @@ async fn what_is_not_written_is_the_backlog_and_relief_is_told_once() {
     let mut peer = server.session(false).await;
     client.online().await;
     peer.presence().await;
-    let block = hexchat_pt::xmpp::swift::block(
-        &"bob@mock.example/there".parse().unwrap(),
-        "id",
-        "sid",
-        0,
-        &vec![7; BLOCK / 4 * 3],
-    );
+    let text = "A".repeat(BLOCK);
+    let block =
+        format!("<iq type='set' id='id' to='bob@mock.example/there'><x xmlns='urn:x'>{text}</x></iq>");
     let block = bytes::Bytes::from(block);
     let mut sent = 0;
     let send = |sent: &mut usize| {
@@ -694,7 +691,7 @@ async fn no_id_of_an_idle_account_is_used_twice_and_all_are_an_ordinary_clients(
     assert_eq!(ids.len(), 6);
     for id in &ids {
         let bits = u128::from_str_radix(id, 16).unwrap();
-        assert_eq!(*id, manners::new_id(bits), "a UUID of version 4 without dashes");
+        assert_eq!(*id, persona::new_id(bits), "a UUID of version 4 without dashes");
         assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "{id} twice");
     }
 }

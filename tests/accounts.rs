@@ -10,9 +10,10 @@ use std::time::Duration;
 use chat_server::ChatServer;
 use hexchat_lab::{Kind, on_both_servers};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use hexchat_pt::xmpp::swift::Swift;
+use hexchat_pt::persona;
+use hexchat_pt::xmpp::flat::Flat;
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement, manners,
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement,
 };
 use relay::Relay;
 use tokio::sync::mpsc;
@@ -53,8 +54,14 @@ impl Client {
         (client, jid)
     }
 
+    /// The next thing that has happened. A set is a stanza, however it was read.
     async fn event(&mut self) -> AccountEvent {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1
+        match timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1 {
+            AccountEvent::Flat(Flat::Set(set)) => {
+                AccountEvent::Stanza(Box::new(set.into_stanza().expect("a stanza")))
+            }
+            event => event,
+        }
     }
 
     /// Passes over everything else.
@@ -85,7 +92,7 @@ impl Client {
                         return iq;
                     }
                 }
-                AccountEvent::Swift(Swift::Result { from, id }) => {
+                AccountEvent::Flat(Flat::Result { from, id }) => {
                     return Iq::Result { from: Some(from.into()), to: None, id, payload: None };
                 }
                 AccountEvent::Lost { tag } => panic!("{tag} is lost"),
@@ -116,7 +123,7 @@ async fn two_accounts_exchange_requests_over_starttls_and_direct_tls(kind: Kind)
     alice.send(numbered(&bob_jid, 1, 10), Some(1));
     let request = bob.iq().await;
     assert_eq!(request.from(), Some(&alice_jid.into()));
-    bob.send(manners::reply_to(&request).expect("an answer"), None);
+    bob.send(persona::reply_to(&request).expect("an answer"), None);
     let answer = alice.iq().await;
     assert!(matches!(answer, Iq::Error { ref id, .. } if id == "1"), "{answer:?}");
 }

@@ -30,11 +30,12 @@ const MAP: Map = &[
     ("accounts", &["xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
-    ("carrier", &["classic", "secure", "protocol", "xmpp"]),
+    ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
     ("secure", &["protocol"]),
     ("classic", &["protocol"]),
-    ("xmpp", &["protocol", "config", "os"]),
+    ("xmpp", &["protocol", "persona", "config", "os"]),
     ("protocol", &[]),
+    ("persona", &[]),
     ("config", &["os"]),
     ("state", &["os"]),
     ("logging", &["os"]),
@@ -43,6 +44,13 @@ const MAP: Map = &[
 
 /// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
 const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
+
+/// What must not know what a stanza looks like.
+const ABOVE_STANZAS: &[&str] =
+    &["main", "cli", "client", "bridge", "relay", "accounts", "tunnel", "config", "state", "logging"];
+
+/// The libraries that have stanzas.
+const STANZA_LIBRARIES: &[&str] = &["xmpp_parsers", "tokio_xmpp"];
 
 /// What only `os` may name, here and in `tor_pt`: it has something in its place on every other system.
 const SYSTEM: &[&str] = &[
@@ -69,7 +77,8 @@ const SECURE: Map = &[
             "budget",
             "api",
             "ids",
-            "iq",
+            "delivery",
+            "sizes",
             "client_tag",
             "crypto",
             "wire",
@@ -86,24 +95,29 @@ const SECURE: Map = &[
             "budget",
             "api",
             "ids",
-            "iq",
+            "delivery",
+            "sizes",
             "client_tag",
             "crypto",
             "wire",
             "tuning",
         ],
     ),
-    ("shared", &["accounts", "path", "streams", "budget", "api", "ids", "iq", "client_tag", "crypto"]),
-    ("accounts", &["path", "budget", "api", "ids", "iq", "client_tag", "crypto", "tuning"]),
-    ("path", &["api", "ids", "iq", "client_tag", "crypto", "tuning"]),
+    (
+        "shared",
+        &["accounts", "path", "streams", "budget", "api", "ids", "delivery", "sizes", "client_tag", "crypto"],
+    ),
+    ("accounts", &["path", "budget", "api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
+    ("path", &["api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
     ("streams", &["budget", "wire", "tuning"]),
     ("budget", &[]),
-    ("api", &["ids", "iq", "crypto"]),
+    ("api", &["ids", "delivery", "sizes", "crypto"]),
     ("ids", &["client_tag"]),
-    ("iq", &["crypto"]),
+    ("delivery", &["crypto"]),
     ("client_tag", &["crypto"]),
     ("crypto", &[]),
     ("wire", &[]),
+    ("sizes", &[]),
     ("tuning", &[]),
 ];
 
@@ -126,11 +140,67 @@ const CLASSIC: Map = &[
     ("seq", &[]),
 ];
 
+/// The rooms of the accounts, likewise.
+const XMPP: Map = &[
+    ("pool", &["account", "api", "outbox", "reports", "backlog", "dialer", "error"]),
+    (
+        "account",
+        &[
+            "wire",
+            "connector",
+            "login",
+            "connection",
+            "outbox",
+            "pings",
+            "reports",
+            "api",
+            "backlog",
+            "backoff",
+            "dialer",
+            "timing",
+            "error",
+        ],
+    ),
+    ("wire", &["connection", "login", "backlog", "timing", "error"]),
+    ("connector", &["login", "records", "tls", "dialer", "socket", "timing", "error"]),
+    ("login", &["intake", "sasl", "framer", "timing", "error"]),
+    ("connection", &["outbox", "reader", "api", "flat", "framer", "records", "backlog", "timing", "error"]),
+    ("outbox", &["stranger_replies", "reply_window", "api", "backlog"]),
+    ("intake", &["reader", "framer", "meter", "error"]),
+    ("reader", &["flat", "stanza", "head", "parse", "framer", "error"]),
+    ("reports", &["api"]),
+    ("api", &["flat", "error"]),
+    ("flat", &["stanza"]),
+    ("stanza", &["head", "parse"]),
+    ("head", &["parse", "scanner"]),
+    ("parse", &[]),
+    ("framer", &["start_tag", "scanner"]),
+    ("start_tag", &["scanner"]),
+    ("stranger_replies", &[]),
+    ("reply_window", &[]),
+    ("pings", &[]),
+    ("sasl", &["error"]),
+    ("tls", &["error"]),
+    ("dialer", &["socket", "error"]),
+    ("socket", &[]),
+    ("records", &[]),
+    ("meter", &[]),
+    ("scanner", &[]),
+    ("backlog", &[]),
+    ("backoff", &[]),
+    ("timing", &[]),
+    ("error", &[]),
+];
+
 /// Modules whose rooms are looked at: what is between them is checked one level deeper.
-const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC)];
+const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp", XMPP)];
+
+/// Words of one carrier, In-Band Bytestreams: the code of the secure core has none of them.
+const OF_BYTESTREAMS: &[&str] =
+    &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza", "stanzas"];
 
 /// What must be pure, with all that is inside.
-const CORES: &[&str] = &["classic", "secure", "protocol", "xmpp::connection"];
+const CORES: &[&str] = &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection"];
 
 /// What would tie a protocol core to a runtime, a clock, a machine, or the order in a hash table.
 const IMPURE: &[&str] = &[
@@ -180,6 +250,32 @@ fn every_room_is_on_its_map_and_in_use() {
 }
 
 #[test]
+fn the_secure_core_knows_nothing_of_what_carries_its_paths() {
+    for (path, text) in sources().iter().filter(|(path, _)| is_carried(path)) {
+        assert_eq!(words_of_bytestreams(text), Vec::<String>::new(), "in {}", path.display());
+        let libraries = code_of(text).matches("xmpp_parsers::").count();
+        assert_eq!(libraries, code_of(text).matches("xmpp_parsers::jid::").count(), "in {}", path.display());
+    }
+}
+
+/// Whether a file is the secure core's, and no tests that look everywhere.
+fn is_carried(path: &Path) -> bool {
+    path.starts_with("secure") && path != Path::new("secure/vectors.rs")
+}
+
+fn words_of_bytestreams(text: &str) -> Vec<String> {
+    let code = code_of(text);
+    let words = code.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    words.filter(|word| OF_BYTESTREAMS.contains(&word.as_str())).collect()
+}
+
+#[test]
+fn a_word_of_a_carrier_is_found_in_code_and_not_in_comments() {
+    assert_eq!(words_of_bytestreams("fn next_seq(sid: &str) {} // iq"), ["seq", "sid"]);
+    assert_eq!(words_of_bytestreams("/// A stanza.\nfn next(inside: &str) {}"), Vec::<String>::new());
+}
+
+#[test]
 fn the_maps_themselves_point_downwards() {
     for map in ROOMS.iter().map(|(_, map)| *map).chain([MAP]) {
         for (n, (module, uses)) in map.iter().enumerate() {
@@ -212,6 +308,27 @@ fn the_protocol_cores_are_pure() {
     for (path, text) in core {
         assert_eq!(impurities(&text), Vec::<&str>::new(), "in {}", path.display());
     }
+}
+
+/// Whom a stanza is for, and what is answered, is for `carrier` to decide.
+#[test]
+fn what_is_above_the_carrier_names_no_stanza() {
+    for (path, text) in sources() {
+        if !ABOVE_STANZAS.contains(&module_path(&path)[0].as_str()) {
+            continue;
+        }
+        let named = named_in_libraries(&code_of(&text));
+        let stanzas: Vec<_> = named.iter().filter(|name| *name != "xmpp_parsers::jid").collect();
+        assert!(stanzas.is_empty(), "{} uses {stanzas:?}", path.display());
+    }
+}
+
+#[test]
+fn a_stanza_is_found_however_it_is_imported() {
+    let code =
+        "use xmpp_parsers::{iq::Iq, jid::Jid}; use xmpp_parsers::jid::FullJid; let x: tokio_xmpp::Stanza;";
+    let found = ["tokio_xmpp::Stanza", "xmpp_parsers::iq", "xmpp_parsers::jid"];
+    assert_eq!(named_in_libraries(code), found.map(str::to_owned).into());
 }
 
 #[test]
@@ -290,9 +407,9 @@ fn sources_in(module: &str) -> Vec<(PathBuf, String)> {
     sources().into_iter().filter_map(inner).filter(|(path, _)| path != Path::new("vectors.rs")).collect()
 }
 
-/// Whether a file has nothing but tests.
+/// Whether a file has nothing but tests, or what they are made of.
 fn is_test(path: &Path) -> bool {
-    path.ends_with("tests.rs")
+    path.ends_with("tests.rs") || path.ends_with("testing.rs")
 }
 
 /// Every Rust file below `root`, by its path relative to that.
@@ -385,6 +502,19 @@ fn literal_length(text: &str) -> usize {
         }
     }
     text.len()
+}
+
+/// What code names of the libraries that have stanzas: `library::module`.
+fn named_in_libraries(code: &str) -> BTreeSet<String> {
+    let named = STANZA_LIBRARIES.iter().flat_map(|library| {
+        let root = format!("{library}::");
+        let places: Vec<_> = code.match_indices(&root).map(|(at, _)| at + root.len()).collect();
+        places
+            .into_iter()
+            .flat_map(move |at| heads(&code[at..]))
+            .map(move |name| format!("{library}::{name}"))
+    });
+    named.collect()
 }
 
 /// The modules below any of `roots`, or reached by `super`, that the code of `module` names.

@@ -1,17 +1,20 @@
 //! Stanzas of the classic protocol.
 
+#[cfg(test)]
+mod tests;
+
 use xmpp_parsers::delay::Delay;
 use xmpp_parsers::iq::{Iq, IqHeader, IqPayload};
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
-use xmpp_parsers::ping::Ping;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::ids::Ids;
 use crate::classic::{Incoming, Outgoing, Payload, SetId, Transmit};
+use crate::persona;
 
 /// The stanza for what the core wants sent.
 pub(super) fn stanza(transmit: Transmit, ids: &Ids) -> Stanza {
@@ -22,11 +25,11 @@ pub(super) fn stanza(transmit: Transmit, ids: &Ids) -> Stanza {
             message.with_payloads(vec![payload.to_element()]).into()
         }
         Outgoing::Set(set, payload) => iq(to, ids.write(set.0), IqPayload::Set(payload.to_element())),
-        Outgoing::Ping(set) => iq(to, ids.write(set.0), IqPayload::Get(Ping.into())),
+        Outgoing::Ping(set) => persona::ping(to, ids.write(set.0)).into(),
         Outgoing::Unsolicited(set, payload) => {
             iq(to, ids.write(set.0), IqPayload::Result(Some(payload.to_element())))
         }
-        Outgoing::Answer(id) => iq(to, id, IqPayload::Result(None)),
+        Outgoing::Answer(id) => persona::empty_result(Some(to), id).into(),
     }
 }
 

@@ -1,23 +1,25 @@
-//! Ids of IQs: encrypted numbers, so that nobody can tell from one what others do. Pure.
+//! Keyed ids of IQs: encrypted numbers, so that nobody can tell from one what others do.
 //!
 //! A counter in an id tells everybody who gets one how much the account does for others, and an answer to an IQ that has not
-//! been read yet could be guessed. So the number is written as an ordinary client's random id, and read back from it: with
-//! a synthetic IV (RFC 5297), which is a tag of the number and masks it. Without the key no tag fits but by chance, once in
-//! 2^60. Nothing is kept for an id.
+//! been read yet could be guessed. So the number is written in place of the random bits of the [persona](crate::persona)'s ids, and
+//! read back from them: with a synthetic IV (RFC 5297), which is a tag of the number and masks it. Without the key no tag fits but by
+//! chance, once in 2^60. Nothing is kept for an id.
 
 use ring::hmac;
 
-use crate::xmpp::manners;
+use crate::persona;
 
-/// Of an id's 122 bits that look random, so many are the number, at the lower end; above them are the two of the UUID's
-/// variant.
+/// Bits of the number, at the lower end of an id: all that stand below the two of the UUID's variant (RFC 9562 section 5.4).
 const NUMBER_BITS: u32 = 62;
-/// Of the tag, so many stand between the UUID's variant and its version ...
+
+/// Bits of the tag that stand between the UUID's variant and its version.
 const TAG_LOW_BITS: u32 = 12;
-/// ... and the others above the version.
-const TAG_HIGH_AT: u32 = 80;
+
+/// Where those begin, in bits: above the variant.
 const TAG_LOW_AT: u32 = 64;
-const VERSION_AT: u32 = TAG_LOW_AT + TAG_LOW_BITS;
+
+/// Where the other bits of the tag begin: above the version.
+const TAG_HIGH_AT: u32 = 80;
 
 /// Writes and reads ids.
 #[derive(Debug)]
@@ -36,17 +38,12 @@ impl Ids {
         let tag = self.tag(number);
         let masked = (number ^ self.mask(tag)) & ones(NUMBER_BITS);
         let (high, low) = (tag >> TAG_LOW_BITS, tag & ones(TAG_LOW_BITS));
-        manners::new_id(u128::from(high) << TAG_HIGH_AT | u128::from(low) << TAG_LOW_AT | u128::from(masked))
+        persona::new_id(u128::from(high) << TAG_HIGH_AT | u128::from(low) << TAG_LOW_AT | u128::from(masked))
     }
 
     /// The number of the IQ with this id, if it is one of ours.
     pub(super) fn read(&self, id: &str) -> Option<u64> {
-        // What is no number of so many small digits is nobody's id.
-        let is_number = id.len() == 32 && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
-        let bits = u128::from_str_radix(id, 16).ok().filter(|_| is_number)?;
-        if bits >> VERSION_AT & 0xf != 4 || bits >> NUMBER_BITS & 0b11 != 0b10 {
-            return None;
-        }
+        let bits = persona::random_of(id)?;
         let part = |at: u32, width: u32| u64::try_from(bits >> at & u128::from(ones(width))).ok();
         let tag =
             part(TAG_HIGH_AT, u128::BITS - TAG_HIGH_AT)? << TAG_LOW_BITS | part(TAG_LOW_AT, TAG_LOW_BITS)?;
@@ -129,7 +126,7 @@ mod tests {
         fn any_text_can_be_looked_at(id in ".{0,40}", random: u128) {
             let ids = Ids::new(&[1; 32]);
             prop_assert_eq!(ids.read(&id), None);
-            prop_assert_eq!(ids.read(&manners::new_id(random)), None);
+            prop_assert_eq!(ids.read(&persona::new_id(random)), None);
         }
     }
 }

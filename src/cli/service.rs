@@ -9,9 +9,9 @@ use xmpp_parsers::jid::FullJid;
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
-use crate::secure::{Identity, Memento, Service};
+use crate::secure::{HandshakeRecord, Identity, Service};
 use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir, StateError};
-use crate::tunnel::{ClockWasAhead, Notebook, Protocols, bounds};
+use crate::tunnel::{ClockWasAhead, KeepHandshake, Protocols, bounds};
 use crate::xmpp::{AccountId, StreamManagement};
 
 /// The most accounts that a bridge line names: 4. Clients are told of others once they are in, and where there are many
@@ -81,7 +81,7 @@ fn service(
     state: &Arc<StateDir>,
     accounts: &[AccountId],
     identity: Identity,
-) -> (Service, Notebook) {
+) -> (Service, KeepHandshake) {
     if let Some(minutes) = state.minutes_locked(this_minute()) {
         tracing::error!("{}", ClockWasAhead { minutes });
     }
@@ -89,10 +89,10 @@ fn service(
         identity,
         psk: psk_of(&config.bridge),
         accounts: accounts.to_vec(),
-        // The notebook knows them.
+        // The keep knows them.
         accepted: Vec::new(),
     };
-    (service, notebook(Arc::clone(state)))
+    (service, keep(Arc::clone(state)))
 }
 
 fn psk_of(settings: &BridgeSettings) -> Option<[u8; 32]> {
@@ -123,7 +123,7 @@ fn this_minute() -> u64 {
 }
 
 /// Keeps handshakes in the state directory.
-fn notebook(state: Arc<StateDir>) -> Notebook {
+fn keep(state: Arc<StateDir>) -> KeepHandshake {
     let repeats = Mutex::new(Repeats::default());
     let warn = move |error: &StateError| {
         let text = format!("clients are turned away, because handshakes cannot be remembered: {error}");
@@ -136,8 +136,8 @@ fn notebook(state: Arc<StateDir>) -> Notebook {
             tracing::warn!("{text}");
         }
     };
-    Arc::new(move |memento: &Memento| {
-        match state.remember_handshake(*memento.sid.as_bytes(), memento.minute, this_minute()) {
+    Arc::new(move |record: &HandshakeRecord| {
+        match state.remember_handshake(*record.credential.as_bytes(), record.minute, this_minute()) {
             Ok(Remembered::New) => true,
             Ok(Remembered::Replay | Remembered::Forgotten) => false,
             Err(error) => {

@@ -98,7 +98,7 @@ limits! {
     dial_timeout: Duration = 20, 1..=600;
     /// Seconds without a sign of life from the peer of a stream before the stream is closed.
     silence_timeout: Duration = 50, 5..=3600;
-    /// Seconds that a session outlives its last working path.
+    /// Seconds that a session outlives the last packet from its peer.
     session_timeout: Duration = 120, 5..=3600;
     /// Streams open at once, all peers together. In the secure protocol one account may have as many as are still free, and
     /// when none are, whoever has most loses one to whoever has few.

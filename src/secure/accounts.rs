@@ -6,10 +6,10 @@
 
 pub(crate) mod answer_shares;
 pub(crate) mod answers;
+pub(crate) mod fair_queue;
 pub(crate) mod sender;
 #[cfg(test)]
 mod tests;
-pub(crate) mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -20,16 +20,17 @@ use crate::protocol::AccountId;
 use crate::protocol::timers::Timers;
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
-use crate::secure::accounts::sender::{Senders, User};
-use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::accounts::sender::{Flow, Senders};
+use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
+use crate::secure::delivery::{Delivery, Token};
 use crate::secure::ids::{PathId, Sending, SessionKey};
-use crate::secure::iq::{Iq, IqId};
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{ORPHANED, UNREAD_PATIENCE};
 
 /// All our accounts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Accounts {
     accounts: BTreeMap<AccountId, Account>,
     senders: Senders<SessionKey>,
@@ -39,9 +40,9 @@ pub(crate) struct Accounts {
     /// Accounts with answers that wait for each other no longer.
     released: BTreeSet<AccountId>,
     /// What went by paths that are no more, until when it counts as on its way if nothing shows that it was read.
-    orphans: Vec<(Instant, AccountId, Vec<Iq>)>,
+    orphans: Vec<(Instant, AccountId, Vec<Delivery>)>,
     timers: Timers<TimerKey>,
-    last_iq: u64,
+    last_delivery: u64,
 }
 
 #[derive(Debug)]
@@ -62,10 +63,24 @@ enum TimerKey {
 }
 
 impl Accounts {
+    /// None yet. `sizes` are the carrier's.
+    pub(crate) fn new(sizes: &'static Sizes) -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            senders: Senders::new(sizes),
+            shares: AnswerShares::default(),
+            urgent: VecDeque::new(),
+            released: BTreeSet::new(),
+            orphans: Vec::new(),
+            timers: Timers::default(),
+            last_delivery: 0,
+        }
+    }
+
     // What is known of them.
 
     /// The name of an account, online or not.
-    pub(crate) fn name_of(&self, id: AccountId) -> Option<&FullJid> {
+    pub(crate) fn jid_of(&self, id: AccountId) -> Option<&FullJid> {
         self.accounts.get(&id).map(|account| &account.jid)
     }
 
@@ -125,9 +140,9 @@ impl Accounts {
         self.reset(id);
     }
 
-    /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet.
-    pub(crate) fn note_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
-        self.senders.note_backlog(id, stanzas, bytes);
+    /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.
+    pub(crate) fn note_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
+        self.senders.note_backlog(id, pieces, bytes);
     }
 
     // What goes before packets.
@@ -137,9 +152,9 @@ impl Accounts {
         self.urgent.push_back(transmit);
     }
 
-    /// Answers an IQ as a client does that knows nothing of what it asks for.
-    pub(crate) fn refuse(&mut self, via: AccountId, to: FullJid, id: String) {
-        self.send_first(Transmit { via, to, stanza: Outgoing::Refusal { id } });
+    /// Answers as somebody does who knows nothing of what is wanted.
+    pub(crate) fn refuse(&mut self, via: AccountId, to: FullJid, receipt: Receipt) {
+        self.send_first(Transmit { via, to, action: Outgoing::Refused { receipt } });
     }
 
     /// The next thing that goes before all packets.
@@ -147,29 +162,29 @@ impl Accounts {
         self.urgent.pop_front()
     }
 
-    // IQs of ours.
+    // What is answered.
 
-    /// The next IQ.
-    pub(crate) fn new_iq(&mut self, entropy: &mut dyn Entropy) -> Iq {
-        self.last_iq += 1;
-        Iq { number: self.last_iq, id: IqId::generate(entropy) }
+    /// Another open or block of ours.
+    pub(crate) fn new_delivery(&mut self, entropy: &mut dyn Entropy) -> Delivery {
+        self.last_delivery += 1;
+        Delivery { number: self.last_delivery, token: Token::generate(entropy) }
     }
 
-    /// A block of so many bytes before base64 goes, in this IQ.
-    pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, iq: Iq, bytes: usize) {
+    /// A block of so many bytes goes.
+    pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, delivery: Delivery, bytes: usize) {
         let Sending { via, client, path } = sending;
-        self.senders.on_sent(now, via, client, path, iq, bytes);
-        self.shares.on_asked(via, &client, iq.number);
+        self.senders.on_sent(now, via, client, path, delivery, bytes);
+        self.shares.on_asked(via, &client, delivery.number);
     }
 
-    /// An IQ that went by the account was answered: its server has read that and everything before.
-    pub(crate) fn on_answered(&mut self, now: Instant, via: AccountId, iq: Iq) {
-        self.senders.on_answered(now, via, iq);
-        self.shares.on_read(now, via, iq.number, || self.senders.pace(via));
+    /// Something that went by the account was answered: its server has read that and everything before.
+    pub(crate) fn on_answered(&mut self, now: Instant, via: AccountId, delivery: Delivery) {
+        self.senders.on_answered(now, via, delivery);
+        self.shares.on_read(now, via, delivery.number, || self.senders.pace(via));
     }
 
     /// What is on its way by a path is not answered for so long that nobody should wait for it.
-    pub(crate) fn on_stalled(&mut self, sending: Sending, outstanding: impl IntoIterator<Item = Iq>) {
+    pub(crate) fn on_stalled(&mut self, sending: Sending, outstanding: impl IntoIterator<Item = Delivery>) {
         self.senders.forget(sending.via, outstanding);
         self.shares.on_silence(sending.via, &sending.client);
     }
@@ -177,7 +192,7 @@ impl Accounts {
     /// A path is no more. What is on its way by it still stands in front of everything else, until a later answer shows that the
     /// server has read it, or it should have done so by the account's rate: otherwise paths that come and go could fill all there is
     /// behind the account. Answers about the path are wanted no more.
-    pub(crate) fn on_path_gone(&mut self, now: Instant, sending: Sending, outstanding: Vec<Iq>) {
+    pub(crate) fn on_path_gone(&mut self, now: Instant, sending: Sending, outstanding: Vec<Delivery>) {
         let Sending { via, client, path } = sending;
         if !outstanding.is_empty() {
             let until = now + self.senders.backlog_time(via).min(ORPHANED);
@@ -203,7 +218,7 @@ impl Accounts {
         self.shares.is_full(via, &client)
     }
 
-    /// Answers an `open` or a `close` at once, unless its client has called for too many answers.
+    /// Answers an open or a close at once, unless its client has called for too many answers.
     pub(crate) fn answer(&mut self, now: Instant, answer: Answer<ClientTag>) {
         let transmit = self.share(now, answer);
         self.urgent.extend(transmit);
@@ -233,7 +248,7 @@ impl Accounts {
     /// Something that is no answer goes because of what a client did, and is a part of its share all the same.
     pub(crate) fn charge(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
         if self.accounts.contains_key(&via) {
-            self.shares.charge(now, via, &client, bytes, self.last_iq);
+            self.shares.charge(now, via, &client, bytes, self.last_delivery);
             self.on_answers_sent(now, via, client, bytes);
         }
     }
@@ -242,7 +257,7 @@ impl Accounts {
     pub(crate) fn poll_answer(&mut self, now: Instant) -> Option<Transmit> {
         loop {
             let is_next = |via, client: &ClientTag| self.senders.is_next(via, *client);
-            if let Some(waited) = self.shares.pop(now, self.last_iq, is_next) {
+            if let Some(waited) = self.shares.pop(now, self.last_delivery, is_next) {
                 self.note_whether_answers_wait(waited.transmit.via, waited.client);
                 return Some(self.grant(now, waited));
             }
@@ -266,14 +281,14 @@ impl Accounts {
         self.shares.next_probe()
     }
 
-    /// The answer, if it may go behind all IQs that there were so far; or else it waits.
+    /// The answer, if it may go behind everything of ours so far; or else it waits.
     fn share(&mut self, now: Instant, answer: Answer<ClientTag>) -> Option<Transmit> {
         let (via, client) = (answer.transmit.via, answer.client);
         if !self.accounts.contains_key(&via) {
             return None;
         }
         let (is_next, pace) = (|| self.senders.is_next(via, client), || self.senders.pace(via));
-        match self.shares.offer(now, answer, self.last_iq, is_next, pace) {
+        match self.shares.offer(now, answer, self.last_delivery, is_next, pace) {
             Some(answer) => Some(self.grant(now, answer)),
             None => {
                 self.senders.on_answers_wait(via, client);
@@ -284,7 +299,7 @@ impl Accounts {
 
     /// An answer goes, as a part of its client's share of the account.
     fn grant(&mut self, now: Instant, answer: Answer<ClientTag>) -> Transmit {
-        self.on_answers_sent(now, answer.transmit.via, answer.client, answer.size());
+        self.on_answers_sent(now, answer.transmit.via, answer.client, answer.bytes);
         answer.transmit
     }
 
@@ -299,26 +314,26 @@ impl Accounts {
         }
     }
 
-    // Turns.
+    // FairQueue.
 
     /// These accounts have no room for what somebody has to send: it waits for its turn there.
-    pub(crate) fn wait(&mut self, user: User<SessionKey>, accounts: &[AccountId]) {
-        accounts.iter().for_each(|account| self.senders.wait(*account, user));
+    pub(crate) fn wait(&mut self, flow: Flow<SessionKey>, accounts: &[AccountId]) {
+        accounts.iter().for_each(|account| self.senders.wait(*account, flow));
     }
 
     /// Somebody waits at these accounts no more.
-    pub(crate) fn leave(&mut self, user: User<SessionKey>, accounts: impl IntoIterator<Item = AccountId>) {
-        accounts.into_iter().for_each(|account| self.senders.leave(account, user));
+    pub(crate) fn leave(&mut self, flow: Flow<SessionKey>, accounts: impl IntoIterator<Item = AccountId>) {
+        accounts.into_iter().for_each(|account| self.senders.leave(account, flow));
     }
 
     /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, User<SessionKey>)> {
+    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<SessionKey>)> {
         self.senders.next_turn()
     }
 
     /// This one has had its turn.
-    pub(crate) fn end_turn(&mut self, account: AccountId, user: User<SessionKey>) {
-        self.senders.end_turn(account, user);
+    pub(crate) fn end_turn(&mut self, account: AccountId, flow: Flow<SessionKey>) {
+        self.senders.end_turn(account, flow);
     }
 
     /// A session is over: forgets what its client has used, where that makes no difference any more.
@@ -352,8 +367,8 @@ impl Accounts {
     }
 
     fn forget_orphans(&mut self, now: Instant) {
-        for (_, via, iqs) in self.orphans.extract_if(.., |(until, ..)| *until <= now) {
-            self.senders.forget(via, iqs);
+        for (_, via, deliveries) in self.orphans.extract_if(.., |(until, ..)| *until <= now) {
+            self.senders.forget(via, deliveries);
         }
         if let Some(until) = self.orphans.iter().map(|(until, ..)| *until).min() {
             self.timers.arm(TimerKey::Orphans, until);

@@ -7,14 +7,11 @@ use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::line::{BridgeLine, Identity};
-use crate::secure::crypto::sid::Sid;
+use crate::secure::delivery::Token;
 use crate::secure::ids::PathId;
-use crate::secure::iq::IqId;
-
-/// The largest block that we send or take, in bytes before base64. Servers refuse stanzas above some size; none that is
-/// in use refuses this one.
-pub(crate) const BLOCK_SIZE: u16 = 65_535;
+use crate::secure::sizes::Sizes;
 
 /// Bounds and timeouts. `[limits]` has their defaults.
 #[derive(Clone, Debug)]
@@ -43,8 +40,10 @@ pub struct Config {
     pub reorder_window: usize,
     /// How long a connect may take.
     pub connect_timeout: Duration,
-    /// How long a session outlives the last word from its peer.
+    /// How long a session outlives the last packet from its peer.
     pub session_timeout: Duration,
+    /// The sizes of blocks and of all else that the carrier sends.
+    pub sizes: &'static Sizes,
 }
 
 /// A bridge, and how a client reaches it.
@@ -68,124 +67,141 @@ pub struct Service {
     /// The accounts at which clients are let in.
     pub accounts: Vec<AccountId>,
     /// The handshakes that were accepted by earlier processes, and their minutes.
-    pub accepted: Vec<(Sid, u64)>,
+    pub accepted: Vec<(Credential, u64)>,
 }
 
 /// A handshake to be remembered, across restarts too, before it is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memento {
+pub struct HandshakeRecord {
     pub(crate) path: PathId,
     /// What the client said.
-    pub sid: Sid,
+    pub credential: Credential,
     /// When it said so, in minutes since 1970.
     pub minute: u64,
 }
 
-/// A stanza to send.
+/// The carrier's handle for something of a peer's that is to be answered. The core gives it back with the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The account that sends it.
-    pub via: AccountId,
-    /// Who gets it.
-    pub to: FullJid,
-    /// What to send.
-    pub stanza: Outgoing,
+pub struct Receipt(String);
+
+impl Receipt {
+    /// One with a name of the carrier's choice.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn into_name(self) -> String {
+        self.0
+    }
+
+    /// How long the name is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
-/// The kinds of stanza that are sent (XEP-0047).
+/// What the carrier of an account is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The account that does it.
+    pub via: AccountId,
+    /// With whom.
+    pub to: FullJid,
+    /// What to do.
+    pub action: Outgoing,
+}
+
+/// What a carrier does for a path, and for its peer. Of what has a token, the peer takes it or not, and the carrier says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outgoing {
-    /// An IQ set with `<open/>`, for a bytestream in IQ stanzas.
+    /// Asks the peer for a path.
     Open {
-        /// Its answer names it.
-        iq: IqId,
-        /// The bytestream's id.
-        sid: String,
-        /// The largest block that will be sent either way, in bytes before base64.
-        block_size: u16,
+        /// The path's name from now on.
+        path: PathId,
+        /// By which the outcome is told.
+        token: Token,
+        /// What shows that we may ask.
+        credential: Credential,
     },
-    /// An IQ set with `<data/>`.
-    Data {
-        /// Its answer names it.
-        iq: IqId,
-        /// The bytestream's id.
-        sid: String,
-        /// The block's number, counted for each direction from 0 and modulo 2^16.
-        seq: u16,
+    /// Sends a block by an open path. Blocks arrive in their order, or the path is broken.
+    Block {
+        /// Which path.
+        path: PathId,
+        /// By which the outcome is told.
+        token: Token,
         /// The block.
         data: Bytes,
     },
-    /// An IQ set with `<close/>`.
+    /// Tells the peer that a path is closed. It is the last that is said of the path.
     Close {
-        /// Its answer names it.
-        iq: IqId,
-        /// The bytestream's id.
-        sid: String,
+        /// Which path.
+        path: PathId,
+        /// Nobody waits for the outcome.
+        token: Token,
     },
-    /// The empty result that answers an IQ of the peer's.
-    Result {
-        /// The id of that IQ.
-        id: String,
+    /// Forgets a path without a word to the peer. It is the last that is said of the path.
+    Forget {
+        /// Which path.
+        path: PathId,
     },
-    /// What a chat client answers that knows no In-Band Bytestreams: the same as to anything unknown.
-    Refusal {
-        /// The id of the IQ that it answers.
-        id: String,
+    /// Tells the peer that something of its was taken.
+    Taken {
+        /// What it was.
+        receipt: Receipt,
+    },
+    /// Tells the peer what it would hear if we had no idea what it wants.
+    Refused {
+        /// What it was.
+        receipt: Receipt,
     },
 }
 
-/// The longest id of an IQ set about a bytestream that we answer, in bytes. It comes back in the answer; clients' are a third of that,
-/// and servers let pass ids of any length.
-pub(crate) const LONGEST_ID: usize = 128;
-
-/// A stanza that came in.
+/// What a carrier has to tell, beside [opens](crate::secure::Endpoint::handle_open). What has a receipt is answered at most
+/// once; when its path is gone, perhaps never.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// An IQ set with `<open/>`.
-    Open {
-        /// The IQ's id.
-        id: String,
-        /// The bytestream's id.
-        sid: String,
-        /// The largest block that the peer will send or take.
-        block_size: u16,
-    },
-    /// An IQ set with `<data/>`.
-    Data {
-        /// The IQ's id.
-        id: String,
-        /// The bytestream's id.
-        sid: String,
-        /// The block's number.
-        seq: u16,
+    /// A block came by a path.
+    Block {
+        /// Which path.
+        path: PathId,
+        /// For the answer.
+        receipt: Receipt,
         /// The block.
         data: Vec<u8>,
     },
-    /// An IQ set with `<close/>`.
-    Close {
-        /// The IQ's id.
-        id: String,
-        /// The bytestream's id.
-        sid: String,
+    /// A block came by a path, but not the next one: one is missing or came twice, and nothing can come by the path any more.
+    Gap {
+        /// Which path.
+        path: PathId,
+        /// For the answer.
+        receipt: Receipt,
+    },
+    /// The peer has closed a path.
+    Closed {
+        /// Which path.
+        path: PathId,
+        /// For the answer.
+        receipt: Receipt,
     },
     /// A request that nothing here knows.
     Unknown {
-        /// The IQ's id.
-        id: String,
+        /// For the answer.
+        receipt: Receipt,
     },
-    /// The result of an IQ of ours.
-    Result {
-        /// Which one.
-        iq: IqId,
+    /// The peer has taken something of ours.
+    Taken {
+        /// What it was.
+        token: Token,
     },
-    /// An IQ of ours was refused, by the peer or by a server on the way.
-    Error {
-        /// Which one.
-        iq: IqId,
+    /// Something of ours was refused, by the peer or by a server on the way.
+    Refused {
+        /// What it was.
+        token: Token,
     },
-    /// An IQ of ours came back: a server says that nobody is there.
+    /// Something of ours came back: a server says that nobody is there.
     Undelivered {
-        /// Which one.
-        iq: IqId,
+        /// What it was.
+        token: Token,
     },
 }

@@ -1,9 +1,9 @@
 //! Cryptography: keys, proofs, the handshake, and the encryption of packets.
 
+pub mod credential;
 pub mod entropy;
 pub mod handshake;
 pub mod keys;
 pub mod line;
 pub mod seal;
 pub mod secret;
-pub mod sid;

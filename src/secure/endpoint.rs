@@ -1,6 +1,6 @@
 //! Endpoint: one end of the protocol, with all its sessions.
 //!
-//! It routes: to which session a stream, a stanza or an answer belongs; it lets clients in, and keeps the sums and
+//! It routes: to which session a stream, a path or an answer belongs; it lets clients in, and keeps the sums and
 //! the limits over all sessions. Everything about one session is the session's.
 
 mod accounts;
@@ -10,13 +10,13 @@ mod directory;
 mod guests;
 mod half_open;
 mod handshake_rate;
+mod incoming;
 mod limits;
 mod opening;
 mod recent_clients;
 mod replay_log;
 mod session_room;
 mod sessions;
-mod stanzas;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -25,7 +25,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::timers::Timers;
 use crate::protocol::{Address, CloseReason, Core as _, StreamId};
-use crate::secure::api::{Bridge, Config, Memento, Service, Transmit};
+use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::handshake::SessionId;
@@ -34,22 +34,22 @@ use crate::secure::endpoint::half_open::HalfOpen;
 use crate::secure::endpoint::handshake_rate::HandshakeLimits;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
-use crate::secure::session::{Caller, Ended, LastWord, Session};
+use crate::secure::session::{Caller, ClosedStreams, LastWord, Session};
 use crate::secure::shared::Shared;
 use crate::secure::wire::frame::SessionClose;
 use directory::Directory;
-pub use opening::Remembered;
+pub use opening::Persisted;
 
 /// One end of the secure protocol.
 ///
 /// What both protocols can do is in [`Core`](crate::protocol::Core). The rest is here: [`connect`](Self::connect) and
-/// [`say_goodbye`](Self::say_goodbye), the stanzas that come in and go out, and what a bridge has to remember.
+/// [`say_goodbye`](Self::say_goodbye), what carriers tell and are to do, and what a bridge has to remember.
 #[derive(Debug)]
 pub struct Endpoint {
     shared: Shared,
     sessions: BTreeMap<SessionKey, Session>,
     /// The streams of sessions that are over, until the applications have let go of them.
-    ended: BTreeMap<SessionKey, Ended>,
+    ended: BTreeMap<SessionKey, ClosedStreams>,
     /// Which stream is whose, and what applications should know.
     directory: Directory,
     /// Sessions that may have packets to send, in turn.
@@ -62,7 +62,7 @@ pub struct Endpoint {
     /// Those who were let in and have not shown yet that they hold the keys.
     half_open: HalfOpen<HalfOpenKey>,
     /// Handshakes to be noted down.
-    mementos: VecDeque<Memento>,
+    records: VecDeque<HandshakeRecord>,
     /// The sessions that clients may take up again.
     by_id: BTreeMap<SessionId, SessionKey>,
     /// From which accounts the peers of sessions may open further paths.
@@ -102,7 +102,7 @@ impl Endpoint {
             admission,
             guests: BTreeMap::new(),
             half_open: HalfOpen::default(),
-            mementos: VecDeque::new(),
+            records: VecDeque::new(),
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),
         }
@@ -149,7 +149,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&key) else { return Err(CloseReason::SessionLost) };
         let wire = session.open(now, stream, target, &mut self.shared)?;
         self.directory.add(stream, key, wire, now + self.shared.config.connect_timeout);
-        self.after(now, key);
+        self.process_events(now, key);
         Ok(stream)
     }
 
@@ -173,7 +173,7 @@ impl Endpoint {
         }
     }
 
-    /// The next stanza to send. Everything that is polled is taken as sent at `now`.
+    /// The next thing for a carrier to do. Everything that is polled is taken as done at `now`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         let urgent = self.shared.accounts.poll_urgent();
         let packet = urgent.or_else(|| self.next_packet(now));
@@ -188,9 +188,9 @@ impl Endpoint {
             let transmit = match self.ready.pop_front() {
                 Some(key) => self.packet_of(now, key),
                 None => {
-                    let (account, user) = self.shared.accounts.next_turn()?;
-                    let transmit = self.packet_of(now, user.key);
-                    self.shared.accounts.end_turn(account, user);
+                    let (account, flow) = self.shared.accounts.next_turn()?;
+                    let transmit = self.packet_of(now, flow.key);
+                    self.shared.accounts.end_turn(account, flow);
                     transmit
                 }
             };
@@ -228,10 +228,10 @@ impl Endpoint {
         }
     }
 
-    /// The next handshake to be remembered across restarts. [`handle_remembered`](Self::handle_remembered) tells the
+    /// The next handshake to be remembered across restarts. [`handle_persisted`](Self::handle_persisted) tells the
     /// outcome; until then the client waits.
-    pub fn poll_memento(&mut self) -> Option<Memento> {
-        self.mementos.pop_front()
+    pub fn poll_handshake_record(&mut self) -> Option<HandshakeRecord> {
+        self.records.pop_front()
     }
 
     /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.

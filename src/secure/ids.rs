@@ -7,9 +7,9 @@ use crate::secure::client_tag::ClientTag;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SessionKey(pub(crate) u64);
 
-/// Names a path. Never used twice.
+/// Names a path of one endpoint. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PathId(pub(crate) u64);
+pub struct PathId(pub(crate) u64);
 
 /// By whom, for whom and by which path something is sent.
 #[derive(Clone, Copy, Debug)]

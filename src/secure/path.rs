@@ -1,8 +1,7 @@
-//! Path: packets by one In-Band Bytestream, between an account of ours and one of the peer's.
+//! Path: packets in blocks, from an account of ours to one of the peer's and back.
 //!
-//! The answers to our IQs are its clock. They say nothing of what the peer has understood.
+//! How blocks travel is the carrier's affair. The answers to ours are the path's clock; they say nothing of what the peer has understood.
 
-pub(crate) mod bytestream;
 #[cfg(test)]
 pub(crate) mod server_model;
 #[cfg(test)]
@@ -16,25 +15,25 @@ use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
-use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::Initiator;
-use crate::secure::crypto::sid::Sid;
+use crate::secure::delivery::Delivery;
 use crate::secure::ids::{PathId, Sending};
-use crate::secure::iq::Iq;
-use crate::secure::path::bytestream::Bytestream;
 use crate::secure::path::window::Window;
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, STALL, STALL_FACTOR, UNKNOWN_DELAY};
 
 /// How far a path has come.
 #[derive(Debug)]
 pub(crate) enum PathState {
-    /// A client's `open` is on its way. For a first contact, with the handshake that follows.
+    /// A client's open is on its way. For a first contact, with the handshake that follows.
     Opening(Option<Opening>),
     /// The client's first message is on its way.
     Greeting(Box<Initiator>),
-    /// The bridge makes a note of the handshake before it answers the IQ with this id.
-    Remembering(String),
+    /// The bridge makes a note of the handshake before it answers the open.
+    Keeping(Receipt),
     /// The bridge waits for the client's first message.
     Listening,
     /// Packets may go.
@@ -56,11 +55,11 @@ pub(crate) struct Contact {
     pub(crate) peer: FullJid,
     /// Whose share of our account the path takes up.
     pub(crate) client: ClientTag,
-    /// The bytestream's id.
-    pub(crate) sid: Sid,
+    /// What it is opened with.
+    pub(crate) credential: Credential,
 }
 
-/// One path, from the first `open` to its end.
+/// One path, from the open to its end.
 #[derive(Debug)]
 pub(crate) struct Path {
     id: PathId,
@@ -70,22 +69,23 @@ pub(crate) struct Path {
     since: Instant,
     /// When something came by it last, be it a block or an answer.
     last_heard: Instant,
-    bytestream: Bytestream,
+    /// Whether the peer takes blocks.
+    takes_blocks: bool,
     window: Window,
     /// What was not answered yet, in the order of sending.
     outstanding: VecDeque<Sent>,
     /// The block that went although the window was full.
-    express: Option<Iq>,
+    express: Option<Delivery>,
     /// Our account has been offline since then, and the clock stands still.
     suspended: Option<Instant>,
     has_stalled: bool,
 }
 
-/// An IQ of ours.
+/// Something of ours that is to be answered.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    iq: Iq,
-    /// The block in it; none in an `open`.
+    delivery: Delivery,
+    /// The size of the block; none for an open.
     block: Option<usize>,
     at: Instant,
     /// It was on its way while our account was offline, so that its answer tells no delay.
@@ -94,15 +94,21 @@ struct Sent {
 
 impl Path {
     /// A path that is still to be opened, or that nobody has greeted yet.
-    pub(crate) fn new(now: Instant, id: PathId, contact: Contact, state: PathState) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        id: PathId,
+        contact: Contact,
+        state: PathState,
+        sizes: &'static Sizes,
+    ) -> Self {
         Self {
             id,
             contact,
             state,
             since: now,
             last_heard: now,
-            bytestream: Bytestream::opening(),
-            window: Window::new(),
+            takes_blocks: false,
+            window: Window::new(sizes),
             outstanding: VecDeque::new(),
             express: None,
             suspended: None,
@@ -132,9 +138,9 @@ impl Path {
         self.contact.client = client;
     }
 
-    /// The bytestream's id.
-    pub(crate) fn sid(&self) -> &Sid {
-        &self.contact.sid
+    /// What it was opened with.
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.contact.credential
     }
 
     /// What our account has to know of what goes by it.
@@ -151,7 +157,7 @@ impl Path {
         std::mem::replace(&mut self.state, state)
     }
 
-    /// The peer has answered its `open`: what is to follow in a first contact, or none for a further path. None at all when the
+    /// The peer has taken the open: what is to follow in a first contact, or none for a further path. None at all when the
     /// path was not opening.
     pub(crate) fn take_opening(&mut self) -> Option<Option<Opening>> {
         match &mut self.state {
@@ -185,14 +191,14 @@ impl Path {
         self.last_heard
     }
 
-    /// Our `open` was sent.
-    pub(crate) fn on_open_sent(&mut self, now: Instant, iq: Iq) {
-        self.push(now, iq, None);
+    /// Our open was sent.
+    pub(crate) fn on_open_sent(&mut self, now: Instant, delivery: Delivery) {
+        self.push(now, delivery, None);
     }
 
-    /// The bytestream is there: blocks may go.
+    /// Both ends have agreed on it: blocks may go.
     pub(crate) fn on_opened(&mut self) {
-        self.bytestream.on_opened();
+        self.takes_blocks = true;
     }
 
     /// The handshake is done, or none was needed: packets may go.
@@ -202,33 +208,32 @@ impl Path {
         self.since = now;
     }
 
-    /// A block goes in this IQ; the stanza for it.
-    pub(crate) fn block(&mut self, now: Instant, iq: Iq, data: Bytes) -> Transmit {
-        let seq = self.on_sent(now, iq, data.len());
-        let stanza = Outgoing::Data { iq: iq.id, sid: self.sid().to_string(), seq, data };
-        Transmit { via: self.via(), to: self.peer().clone(), stanza }
+    /// A block goes; what the carrier is to do.
+    pub(crate) fn block(&mut self, now: Instant, delivery: Delivery, data: Bytes) -> Transmit {
+        self.on_sent(now, delivery, data.len());
+        let action = Outgoing::Block { path: self.id, token: delivery.token, data };
+        Transmit { via: self.via(), to: self.peer().clone(), action }
     }
 
-    /// The size of the block that may go now, before base64; 0 while none may.
+    /// The size of the block that may go now; 0 while none may.
     pub(crate) fn room(&self) -> usize {
         if self.is_usable() { self.window.room() } else { 0 }
     }
 
     /// Whether there is a point in waiting for room.
     pub(crate) fn is_usable(&self) -> bool {
-        self.bytestream.state() == bytestream::State::Open && self.suspended.is_none() && !self.has_stalled
+        self.takes_blocks && self.suspended.is_none() && !self.has_stalled
     }
 
-    /// A block goes, and gets this number.
-    pub(crate) fn on_sent(&mut self, now: Instant, iq: Iq, bytes: usize) -> u16 {
+    /// A block of so many bytes goes.
+    pub(crate) fn on_sent(&mut self, now: Instant, delivery: Delivery, bytes: usize) {
         self.window.on_sent(now, bytes);
-        self.push(now, iq, Some(bytes));
-        self.bytestream.next_seq()
+        self.push(now, delivery, Some(bytes));
     }
 
     /// The block that was sent last did so although the window was full.
     pub(crate) fn note_express(&mut self) {
-        self.express = self.outstanding.back().map(|sent| sent.iq);
+        self.express = self.outstanding.back().map(|sent| sent.delivery);
     }
 
     /// Whether such a block is on its way.
@@ -241,18 +246,18 @@ impl Path {
         self.window.on_backed_up(now);
     }
 
-    fn push(&mut self, now: Instant, iq: Iq, block: Option<usize>) {
+    fn push(&mut self, now: Instant, delivery: Delivery, block: Option<usize>) {
         let interrupted = self.suspended.is_some();
-        self.outstanding.push_back(Sent { iq, block, at: now, interrupted });
+        self.outstanding.push_back(Sent { delivery, block, at: now, interrupted });
     }
 
-    /// The peer has answered an IQ of ours.
-    pub(crate) fn on_result(&mut self, now: Instant, iq: Iq) {
+    /// The peer has taken something of ours.
+    pub(crate) fn on_taken(&mut self, now: Instant, delivery: Delivery) {
         self.last_heard = now;
-        let Some(place) = self.outstanding.iter().position(|sent| sent.iq == iq) else { return };
+        let Some(place) = self.outstanding.iter().position(|sent| sent.delivery == delivery) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
-        self.express = self.express.filter(|express| *express != iq);
+        self.express = self.express.filter(|express| *express != delivery);
         match sent.block {
             Some(bytes) if sent.interrupted => self.window.on_answered_late(now, bytes),
             Some(bytes) => self.window.on_answered(now, sent.at, bytes),
@@ -261,15 +266,14 @@ impl Path {
         }
     }
 
-    /// A block of the peer's came; false when it is not the next one. Then the path is dead.
-    pub(crate) fn on_block(&mut self, now: Instant, seq: u16) -> bool {
+    /// A block of the peer's came.
+    pub(crate) fn on_block(&mut self, now: Instant) {
         self.last_heard = now;
-        self.bytestream.on_block(seq).is_ok()
     }
 
-    /// The IQs that were not answered yet.
-    pub(crate) fn outstanding(&self) -> impl Iterator<Item = Iq> + '_ {
-        self.outstanding.iter().map(|sent| sent.iq)
+    /// What was not answered yet.
+    pub(crate) fn outstanding(&self) -> impl Iterator<Item = Delivery> + '_ {
+        self.outstanding.iter().map(|sent| sent.delivery)
     }
 
     /// Our account is offline. What is on its way may still arrive.
@@ -297,7 +301,7 @@ impl Path {
 
     /// True once for each time that answers, or our account, stay away for so long that what is on its way should go
     /// by another path as well. Until there is an answer nothing more goes by this one.
-    pub(crate) fn has_stalled(&mut self, now: Instant) -> bool {
+    pub(crate) fn check_stalled(&mut self, now: Instant) -> bool {
         let stalls = self.stall().is_some_and(|at| at <= now);
         self.has_stalled |= stalls;
         stalls
@@ -330,9 +334,14 @@ impl Path {
         self.window.in_flight()
     }
 
-    /// The size of blocks, before base64.
+    /// The size of blocks.
     pub(crate) fn block_size(&self) -> usize {
         self.window.block_size()
+    }
+
+    /// What its carrier says of sizes.
+    pub(crate) fn sizes(&self) -> &'static Sizes {
+        self.window.sizes()
     }
 
     /// What the path carries, in bytes on the wire a second. An estimate from its window as long as it was never busy.
@@ -344,8 +353,8 @@ impl Path {
     }
 
     /// How much a sender should have at hand to keep the path busy, in bytes.
-    pub(crate) fn appetite(&self) -> usize {
-        self.window.appetite()
+    pub(crate) fn send_buffer_target(&self) -> usize {
+        self.window.send_buffer_target()
     }
 
     /// How long something takes by this path while nothing is on it, beyond what its rate makes of it.
@@ -362,12 +371,12 @@ impl Path {
 
 #[cfg(test)]
 impl Path {
-    /// A path by this account of ours, whose bytestream is still to be opened.
+    /// A path by this account of ours that is still to be opened.
     pub(crate) fn by(now: Instant, via: AccountId) -> Self {
-        let sid = "00000000-0000-4000-8000-000000000000".parse().expect("a sid");
+        let credential = Credential::NOBODYS;
         let peer = FullJid::new("peer@chat.example/r").expect("a JID");
-        let contact = Contact { via, peer, client: ClientTag::default(), sid };
-        Self::new(now, PathId(0), contact, PathState::Open)
+        let contact = Contact { via, peer, client: ClientTag::default(), credential };
+        Self::new(now, PathId(0), contact, PathState::Open, &crate::secure::sizes::OF_TESTS)
     }
 }
 

@@ -17,11 +17,11 @@ mod caller;
 mod commands;
 pub(crate) mod counters;
 mod dial;
-pub(crate) mod dialing;
 pub(crate) mod established;
 pub(crate) mod express;
 pub(crate) mod flight;
 pub(crate) mod jids;
+pub(crate) mod pairs;
 mod paths;
 pub(crate) mod scheduler;
 pub(crate) mod skips;
@@ -37,7 +37,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, Address, CloseReason, StreamId};
-use crate::secure::accounts::sender::User;
+use crate::secure::accounts::sender::Flow;
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::client_tag::ClientTag;
@@ -48,9 +48,8 @@ use crate::secure::session::established::Established;
 use crate::secure::shared::Shared;
 use crate::secure::streams::{StreamEvent, Streams};
 use crate::secure::wire::frame::SessionClose;
-pub(crate) use blocks::Block;
 pub(crate) use caller::Caller;
-pub(crate) use state::{Ended, State};
+pub(crate) use state::{ClosedStreams, State};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -76,7 +75,7 @@ pub(crate) struct Session {
     /// Until when what there is to send waits for more.
     held_until: Option<Instant>,
     /// Paths, accounts or load have changed, so that another path may be wanted.
-    may_dial: bool,
+    has_paths_to_check: bool,
     /// It has been seen to carry much.
     carries_much: bool,
     events: VecDeque<SessionEvent>,
@@ -91,7 +90,7 @@ pub(crate) enum Role {
     Client(Box<Caller>),
     Bridge {
         /// From which accounts the client may open further paths.
-        names: BTreeSet<FullJid>,
+        peer_jids: BTreeSet<FullJid>,
     },
 }
 
@@ -105,9 +104,9 @@ pub(crate) enum SessionEvent {
     /// On a bridge: this client has shown that it holds the keys.
     Confirmed(BareJid),
     /// On a bridge: this client has acknowledged what was never sent.
-    MadeUp(BareJid),
+    OptimisticAck(BareJid),
     /// On a bridge: from these accounts the client may open further paths, and from those it may no more.
-    Renamed { added: Vec<FullJid>, removed: Vec<FullJid> },
+    PeerJidsChanged { added: Vec<FullJid>, removed: Vec<FullJid> },
     /// It is over, and the peer is to be told why.
     Ended(CloseReason, Option<SessionClose>),
     /// The peer has ended it.
@@ -121,19 +120,19 @@ pub(crate) enum SessionEvent {
 pub(crate) enum LastWord {
     /// We have. The peer is told why, if there is anything to tell it.
     Ours(Option<SessionClose>),
-    /// The peer has: a client closes its bytestreams itself, and for a bridge they are no more.
+    /// The peer has: a client closes its paths itself, and for a bridge they are no more.
     Theirs,
 }
 
 /// What is left of a session that is over.
 #[derive(Debug)]
-pub(crate) struct Remains {
+pub(crate) struct ClosedSession {
     pub(crate) role: Role,
     /// By what its client could have taken it up again.
     pub(crate) id: Option<SessionId>,
     /// Streams that wait for nothing any more.
     pub(crate) waiting: Vec<(StreamId, Address)>,
-    pub(crate) ended: Option<Ended>,
+    pub(crate) streams: Option<ClosedStreams>,
 }
 
 impl Session {
@@ -155,7 +154,7 @@ impl Session {
         tag: ClientTag,
         established: Established,
     ) -> Self {
-        let role = Role::Bridge { names: BTreeSet::new() };
+        let role = Role::Bridge { peer_jids: BTreeSet::new() };
         Self::new(key, role, Some(client), tag, State::Unconfirmed(Box::new(established)))
     }
 
@@ -172,7 +171,7 @@ impl Session {
             crowded: BTreeSet::new(),
             waits_at: Vec::new(),
             held_until: None,
-            may_dial: true,
+            has_paths_to_check: true,
             carries_much: false,
             events: VecDeque::new(),
             is_queued: false,
@@ -205,8 +204,8 @@ impl Session {
     }
 
     /// How it is named where it waits for its turn.
-    pub(crate) fn user(&self) -> User<SessionKey> {
-        User { client: self.tag, key: self.key }
+    pub(crate) fn flow(&self) -> Flow<SessionKey> {
+        Flow { client: self.tag, key: self.key }
     }
 
     /// What both ends share, once they do.
@@ -260,7 +259,7 @@ impl Session {
     }
 
     /// On a bridge: the client opens the path with this number; false when it has done so before.
-    pub(crate) fn takes_path_number(&mut self, number: u64) -> bool {
+    pub(crate) fn record_path_number(&mut self, number: u64) -> bool {
         self.state.established_mut().is_some_and(|established| established.path_numbers.insert(number))
     }
 
@@ -292,15 +291,15 @@ impl Session {
     }
 
     /// Does what follows from every change.
-    fn settle(&mut self, now: Instant, shared: &mut Shared) {
+    fn apply_changes(&mut self, now: Instant, shared: &mut Shared) {
         if self.is_over() {
             return;
         }
         self.take_news(now, shared);
         self.idle_since = self.is_idle().then(|| self.idle_since.unwrap_or(now));
         let carries_much = self.established().is_some_and(Established::carries_much);
-        if self.may_dial || carries_much != self.carries_much {
-            (self.may_dial, self.carries_much) = (false, carries_much);
+        if self.has_paths_to_check || carries_much != self.carries_much {
+            (self.has_paths_to_check, self.carries_much) = (false, carries_much);
             self.dial(now, shared);
         }
     }
@@ -314,16 +313,16 @@ impl Session {
         let theirs = established.jids.theirs();
         match &mut self.role {
             Role::Client(caller) => {
-                caller.meet(now, theirs, &mut shared.introductions);
-                self.may_dial = true;
+                caller.update_bridge_jids(now, theirs, &mut shared.introductions);
+                self.has_paths_to_check = true;
             }
-            Role::Bridge { names } => {
+            Role::Bridge { peer_jids } => {
                 let in_use = self.paths.values().map(Path::peer);
                 let current: BTreeSet<FullJid> = theirs.iter().chain(in_use).cloned().collect();
-                let former = std::mem::replace(names, current);
-                let added = names.difference(&former).cloned().collect();
-                let removed = former.difference(names).cloned().collect();
-                self.events.push_back(SessionEvent::Renamed { added, removed });
+                let former = std::mem::replace(peer_jids, current);
+                let added = peer_jids.difference(&former).cloned().collect();
+                let removed = former.difference(peer_jids).cloned().collect();
+                self.events.push_back(SessionEvent::PeerJidsChanged { added, removed });
             }
         }
     }
@@ -339,7 +338,7 @@ impl Session {
         reason: CloseReason,
         last: LastWord,
         shared: &mut Shared,
-    ) -> Remains {
+    ) -> ClosedSession {
         if let LastWord::Ours(Some(farewell)) = last {
             self.send_farewell(now, farewell, shared);
         }
@@ -348,16 +347,18 @@ impl Session {
             // A bridge's would go before everything else, and a client can have it end many paths at once. A genuine client learns
             // from the farewell, or from the answer to its next block.
             if is_client && matches!(last, LastWord::Ours(_)) {
-                shared.say_close(now, path);
+                shared.close(now, path);
+            } else {
+                shared.forget(now, path);
             }
-            shared.forget(now, path);
         }
-        shared.accounts.leave(self.user(), self.waits_at.drain(..));
+        shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         shared.accounts.prune();
         shared.ledger.replace(&self.client, &self.usage, &Usage::default());
         let (established, waiting) = self.state.close();
         let id = established.as_ref().map(|established| established.id);
-        let ended = established.and_then(|established| Ended::new(self.client, established.streams, reason));
-        Remains { role: self.role, id, waiting, ended }
+        let streams =
+            established.and_then(|established| ClosedStreams::new(self.client, established.streams, reason));
+        ClosedSession { role: self.role, id, waiting, streams }
     }
 }

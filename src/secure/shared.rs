@@ -10,20 +10,17 @@ use bytes::Bytes;
 use xmpp_parsers::jid::BareJid;
 
 use crate::secure::accounts::Accounts;
-use crate::secure::api::{BLOCK_SIZE, Config, Outgoing, Transmit};
+use crate::secure::api::{Config, Outgoing, Transmit};
 use crate::secure::budget::ledger::{Budget, Ledger};
 use crate::secure::client_tag::Tagger;
 use crate::secure::crypto::entropy::{Entropy, random};
 use crate::secure::crypto::handshake::Credits;
-use crate::secure::iq::IqId;
+use crate::secure::delivery::Token;
 use crate::secure::path::Path;
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::shared::routes::{Owner, Routes};
 use crate::secure::shared::wall_clock::WallClock;
 use crate::secure::streams::{self, StreamLimits};
-
-/// What a `close` of a bytestream weighs beside its recipient, in bytes.
-const CLOSE: usize = 160;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -46,12 +43,13 @@ impl Shared {
     pub(crate) fn new(config: Config, mut entropy: Box<dyn Entropy>, is_bridge: bool) -> Self {
         let tagger = Tagger::new(&mut *entropy);
         let ledger = Ledger::new(config.budget(), is_bridge);
+        let accounts = Accounts::new(config.sizes);
         Self {
             config,
             entropy,
             clock: WallClock::default(),
             tagger,
-            accounts: Accounts::default(),
+            accounts,
             routes: Routes::default(),
             introductions: Introductions::default(),
             ledger,
@@ -69,22 +67,22 @@ impl Shared {
         u64::from_be_bytes(random(&mut *self.entropy))
     }
 
-    /// Asks the peer for the bytestream of a path of `owner`'s.
+    /// Asks the peer for a path of `owner`'s.
     pub(crate) fn request(&mut self, now: Instant, path: &mut Path, owner: Owner) {
-        self.routes.add(path, owner);
-        let iq = self.accounts.new_iq(&mut *self.entropy);
-        self.routes.expect(path.id(), iq);
-        path.on_open_sent(now, iq);
-        let stanza = Outgoing::Open { iq: iq.id, sid: path.sid().to_string(), block_size: BLOCK_SIZE };
-        self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), stanza });
+        self.routes.add(path.id(), owner);
+        let delivery = self.accounts.new_delivery(&mut *self.entropy);
+        self.routes.expect(path.id(), delivery);
+        path.on_open_sent(now, delivery);
+        let (token, credential) = (delivery.token, *path.credential());
+        self.send_first(path, Outgoing::Open { path: path.id(), token, credential });
     }
 
     /// The block that goes by a path.
     pub(crate) fn block(&mut self, now: Instant, path: &mut Path, data: Bytes) -> Transmit {
-        let iq = self.accounts.new_iq(&mut *self.entropy);
-        self.routes.expect(path.id(), iq);
-        self.accounts.on_sent(now, path.sending(), iq, data.len());
-        path.block(now, iq, data)
+        let delivery = self.accounts.new_delivery(&mut *self.entropy);
+        self.routes.expect(path.id(), delivery);
+        self.accounts.on_sent(now, path.sending(), delivery, data.len());
+        path.block(now, delivery, data)
     }
 
     /// Sends a block before all packets.
@@ -93,18 +91,28 @@ impl Shared {
         self.accounts.send_first(transmit);
     }
 
-    /// Tells the peer that a bytestream is closed. What that costs is the client's.
-    pub(crate) fn say_close(&mut self, now: Instant, path: &Path) {
-        let bytes = CLOSE + path.peer().as_str().len();
+    /// A path is no more, and the peer is told. What that costs is the client's.
+    pub(crate) fn close(&mut self, now: Instant, path: &Path) {
+        let bytes = path.sizes().close + path.peer().as_str().len();
         self.accounts.charge(now, path.via(), path.client(), bytes);
-        let stanza = Outgoing::Close { iq: IqId::generate(&mut *self.entropy), sid: path.sid().to_string() };
-        self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), stanza });
+        let token = Token::generate(&mut *self.entropy);
+        self.send_first(path, Outgoing::Close { path: path.id(), token });
+        self.remove(now, path);
     }
 
-    /// A path is no more.
+    /// A path is no more, and the peer is not told.
     pub(crate) fn forget(&mut self, now: Instant, path: &Path) {
+        self.send_first(path, Outgoing::Forget { path: path.id() });
+        self.remove(now, path);
+    }
+
+    fn remove(&mut self, now: Instant, path: &Path) {
         self.routes.remove(path);
         self.accounts.on_path_gone(now, path.sending(), path.outstanding().collect());
+    }
+
+    fn send_first(&mut self, path: &Path, action: Outgoing) {
+        self.accounts.send_first(Transmit { via: path.via(), to: path.peer().clone(), action });
     }
 }
 

@@ -180,7 +180,7 @@ impl Streams {
         Ok(taken)
     }
 
-    /// From now on each stream keeps about `bytes` of what is written to it, within its limit. What is more than a slow way
+    /// From now on each stream keeps about `bytes` of what is written to it, within its limit. What is more than a slow path
     /// carries soon would only wait here, and whatever the application writes after it.
     pub fn fit_send_buffers(&mut self, bytes: usize) {
         let bytes = bytes.max(1).next_multiple_of(FLOOR).min(self.limits.send_buffer);
@@ -284,7 +284,7 @@ impl Streams {
     }
 
     /// Whether the peer has owed something for too long, while its clock shows `time`.
-    pub(crate) fn has_overdue(&mut self, time: Duration) -> bool {
+    pub(crate) fn check_overdue(&mut self, time: Duration) -> bool {
         let may_have = self.totals.unopened > 0 || self.totals.fragments > 0;
         may_have && self.streams.values_mut().any(|stream| is_overdue(stream, time))
     }

@@ -8,13 +8,8 @@ use std::time::Duration;
 
 // Sizes of blocks (`path::window::block_size`).
 
-/// What a stanza adds to the base64 of its block, and the answer to another one behind it: at most 384 bytes, so that both end
-/// before a TLS record does.
-pub(crate) const STANZA_AROUND_BLOCK: usize = 384;
-
-/// The largest size of block of a slow path, as a step of the ladder: the third, 4 KiB. Beyond it base64 is nearly all of the
-/// overhead.
-pub(crate) const SLOW_STEPS: usize = 2;
+/// The largest block of a slow path: 4096 bytes. Beyond it what the carrier puts around a block hardly counts.
+pub(crate) const LARGEST_SLOW_BLOCK: usize = 4096;
 
 /// A path is slow while a block of 4 KiB takes longer than 0.1 seconds on it. It gets none that is larger, then.
 pub(crate) const SLOW_BLOCK: f64 = 0.1;
@@ -76,9 +71,6 @@ pub(crate) const RATE_SAMPLE: Duration = Duration::from_millis(250);
 /// The fastest answer counts as the delay of the empty path for 30 seconds.
 pub(crate) const BASE_DELAY_LIFETIME: Duration = Duration::from_secs(30);
 
-/// What an IQ with a block weighs beside the base64 of the block: 220 bytes.
-pub(crate) const STANZA: usize = 220;
-
 /// The window of a new path: 5 KiB, with room for four cells of Tor's.
 pub(crate) const INITIAL_WINDOW: usize = 5 * 1024;
 
@@ -89,7 +81,7 @@ pub(crate) const LARGEST_WINDOW: usize = 2 * 1024 * 1024;
 pub(crate) const HEADROOM: Duration = Duration::from_millis(40);
 
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
-pub(crate) const AT_HAND: Duration = Duration::from_secs(3);
+pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 
 /// Shapers let a burst of some 20 kB pass before they begin, so the window opens by the delay only after 24 KiB were answered
 /// promptly.
@@ -116,7 +108,7 @@ pub(crate) const STALL: Duration = Duration::from_secs(3);
 /// What the delay of a path is taken for before there was any answer: 50 ms.
 pub(crate) const UNKNOWN_DELAY: Duration = Duration::from_millis(50);
 
-/// The other end may take 10 seconds to answer an `open` and to shake hands.
+/// The other end may take 10 seconds to answer an open and to shake hands.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A path that lived for less than 2 seconds has failed, whatever it said at first.
@@ -126,7 +118,7 @@ pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(2);
 pub(crate) const MOST_PATHS: usize = 16;
 
 /// 2 paths are enough for a session that carries little: it goes on when one fails. Each costs the bridge's account the answers
-/// to its `open` and its `close`, some 350 bytes, and there are many who come for a few kilobytes.
+/// to its open and its close, some 350 bytes, and there are many who come for a few kilobytes.
 pub(crate) const FEW_PATHS: usize = 2;
 
 /// A pair of accounts that fails for the first time rests for half a second, and twice as long each further time.
@@ -213,13 +205,13 @@ pub(crate) const OVERDUE_LOOK: Duration = Duration::from_secs(1);
 /// others wait where servers read slowly.
 pub(crate) const MOST_UNWRITTEN: usize = 256 * 1024;
 
-/// No block goes by an account that has more than 1024 stanzas to write: only where none can be written at all.
-pub(crate) const MOST_STANZAS: usize = 1024;
+/// No block goes by an account that has more than 1024 pieces to write: only where none can be written at all.
+pub(crate) const MOST_PIECES: usize = 1024;
 
 /// What is on its way by an account of unknown rate is read within half a second.
 pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
 
-/// Two blocks that take 0.9 of the way's time keep it busy.
+/// Two blocks that take 0.9 of the path's time keep it busy.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
 
 /// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has
@@ -283,7 +275,7 @@ pub(crate) const FEW_UNREAD: usize = 512;
 pub(crate) const ANSWERS_KEPT: usize = 512 * 1024;
 
 /// 8 KiB of a client's answers, at their prices, may wait whatever others have waiting: some sixteen, and a path that is new or
-/// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a bytestream.
+/// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a path.
 /// With a thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
 pub(crate) const ANSWERS_ALWAYS_KEPT: usize = 8 * 1024;
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::aead;
 use xmpp_parsers::jid::FullJid;
 
+use crate::secure::crypto::credential::{Credential, PathKey};
 use crate::secure::crypto::entropy::testing::Given;
 use crate::secure::crypto::handshake::payload::Greeting;
 use crate::secure::crypto::handshake::{
@@ -17,7 +18,6 @@ use crate::secure::crypto::keys::{DirectionKeys, ResumeKey, SessionKeys};
 use crate::secure::crypto::line::{BridgeLine, Identity, LineKeys};
 use crate::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use crate::secure::crypto::secret::Secret;
-use crate::secure::crypto::sid::{PathKey, Sid};
 
 /// The file, and which of its values have been looked at.
 struct Vectors {
@@ -80,15 +80,15 @@ fn handshake(
     let name = |name: &str| format!("{prefix}_{name}");
     let identity = vectors.identity();
     let line = identity.line(psk);
-    let sid: Sid = vectors.text(&name("sid")).parse().unwrap();
+    let credential: Credential = vectors.text(&name("sid")).parse().unwrap();
 
     let mut entropy = Given(vectors.bytes("client_ephemeral"));
     let hello = Hello { credits: CREDITS, resume };
-    let (client, first) = Initiator::start(&line, &sid, &from, &to, &hello, &mut entropy);
+    let (client, first) = Initiator::start(&line, &credential, &from, &to, &hello, &mut entropy);
     vectors.check(&name("m1"), &first);
     let mut entropy = Given(vectors.bytes("bridge_ephemeral"));
     let (bridge, request) =
-        Responder::read(&identity, psk.as_ref(), &sid, &from, &to, &first, &mut entropy).unwrap();
+        Responder::read(&identity, psk.as_ref(), &credential, &from, &to, &first, &mut entropy).unwrap();
     assert_eq!(request.credits, CREDITS);
     let claim = request.resume.zip(hello.resume);
     assert!(claim.is_none_or(|(claim, old)| claim.session == old.session && claim.is_proved_by(&old.key)));
@@ -106,9 +106,9 @@ fn check_line(vectors: &Vectors, prefix: &str, line: &BridgeLine) {
     vectors.check(&format!("{prefix}_sid_key"), sid_key.expose());
     vectors.check(&format!("{prefix}_mask_key"), mask_key.expose());
     let keys = LineKeys::new(line);
-    let sid = keys.first_contact(u32::try_from(nonce).unwrap(), minute, &from, &to);
-    assert_eq!(sid.to_string(), vectors.text(&format!("{prefix}_sid")));
-    assert_eq!(keys.check_first_contact(&sid, minute + 3, &from, &to), Some(minute));
+    let credential = keys.first_contact(u32::try_from(nonce).unwrap(), minute, &from, &to);
+    assert_eq!(credential.to_string(), vectors.text(&format!("{prefix}_sid")));
+    assert_eq!(keys.check_first_contact(&credential, minute + 3, &from, &to), Some(minute));
 }
 
 fn check_direction(vectors: &Vectors, side: &str, sending: &DirectionKeys, receiving: &DirectionKeys) {
@@ -144,9 +144,9 @@ fn check_later_key(vectors: &Vectors, epoch: u64) {
 fn check_paths(vectors: &Vectors, key: &PathKey) {
     let (from, to) = vectors.jids();
     for (name, number) in [("path_sid_0", 0), ("path_sid_1", 1), ("path_sid_last", (1 << 42) - 1)] {
-        let sid = key.sid(number, &from, &to);
-        assert_eq!(sid.to_string(), vectors.text(name));
-        assert_eq!(key.check(&sid, &from, &to), Some(number));
+        let credential = key.credential(number, &from, &to);
+        assert_eq!(credential.to_string(), vectors.text(name));
+        assert_eq!(key.check(&credential, &from, &to), Some(number));
     }
 }
 

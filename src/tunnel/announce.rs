@@ -30,7 +30,7 @@ impl Announcer {
             AccountEvent::Suspended { reason } => {
                 tracing::info!("account {account} lost its connection: {reason}");
             }
-            AccountEvent::Unreachable(error) if self.is_news(id, error) => {
+            AccountEvent::Unreachable(error) if self.note_fault(id, error) => {
                 tracing::warn!("account {account} is not online: {error}; {}", error.advice());
             }
             AccountEvent::Failed(error) => {
@@ -52,7 +52,7 @@ impl Announcer {
         self.failed.contains(&id)
     }
 
-    fn is_news(&mut self, id: AccountId, error: &AccountError) -> bool {
+    fn note_fault(&mut self, id: AccountId, error: &AccountError) -> bool {
         self.faults.insert(id, error.clone()).as_ref() != Some(error)
     }
 }

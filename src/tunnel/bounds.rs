@@ -1,6 +1,7 @@
 //! Bounds of both cores, from `[limits]`.
 
 use super::Protocols;
+use crate::carrier::ibb::SIZES;
 use crate::config::Limits;
 use crate::protocol::AccountId;
 use crate::{classic, secure};
@@ -42,6 +43,7 @@ pub fn secure(limits: &Limits) -> secure::Config {
         reorder_window: limits.reorder_window,
         connect_timeout: limits.connect_timeout,
         session_timeout: limits.session_timeout,
+        sizes: &SIZES,
     }
 }
 

@@ -6,21 +6,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
-use tokio_xmpp::Stanza;
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::FullJid;
 
 use super::cores::Cores;
 use super::set_back::{ClockWasAhead, SetBack};
 use super::{Shared, State};
-use crate::carrier::Received;
+use crate::carrier::ibb::Bytestreams;
+use crate::carrier::{Arrival, Decision, Recipient};
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
-use crate::secure::Incoming;
-use crate::xmpp::swift::Swift;
-use crate::xmpp::{AccountEvent, AccountId, Parcel, manners};
+use crate::xmpp::{AccountEvent, AccountId};
 
-/// How many events are handled under one lock.
+/// Events that are handled under one lock, at most.
 const BATCH: usize = 64;
 
 /// Runs until the tunnel or the pool is gone.
@@ -37,7 +34,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                     return;
                 }
                 let seconds = wall_clock();
-                let is_set_back = set_back.is_noticed(seconds);
+                let is_set_back = set_back.observe(seconds);
                 strong.with(|state, now| {
                     state.cores.secure.handle_wall_clock(now, seconds);
                     if let Some(minutes) = state.cores.secure.minutes_locked(now).filter(|_| is_set_back) {
@@ -103,8 +100,8 @@ impl Shared {
         }
         state.announcer.announce(id, &event);
         let change = match event {
-            AccountEvent::Stanza(stanza) => return self.on_stanza(state, now, id, *stanza),
-            AccountEvent::Swift(swift) => return self.on_swift(state, now, id, swift),
+            AccountEvent::Stanza(stanza) => return self.on_arrival(state, now, id, Arrival::Parsed(stanza)),
+            AccountEvent::Flat(flat) => return self.on_arrival(state, now, id, Arrival::Flat(flat)),
             AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, id, &by),
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
@@ -113,7 +110,10 @@ impl Shared {
                 let backlog = self.pool.backlog(id);
                 return state.cores.secure.handle_backlog(id, backlog.stanzas, backlog.bytes);
             }
-            AccountEvent::Online { jid, resumed } => AccountChange::Online { jid, resumed },
+            AccountEvent::Online { jid, resumed } => {
+                state.desk.handle_online(id, jid.clone());
+                AccountChange::Online { jid, resumed }
+            }
             AccountEvent::Suspended { .. } => AccountChange::Suspended,
             AccountEvent::Failed(_) => {
                 self.failed.notify_waiters();
@@ -123,49 +123,38 @@ impl Shared {
         state.cores.handle_account(now, id, change);
     }
 
-    fn on_swift(&self, state: &mut State, now: Instant, id: AccountId, swift: Swift) {
-        let Cores { classic, secure } = &state.cores;
-        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
-        let received = self.carrier.receive_swift(swift, classic.is_in_use(), has_bytestream);
-        self.on_received(state, now, id, received);
-    }
-
-    fn on_stanza(&self, state: &mut State, now: Instant, id: AccountId, stanza: Stanza) {
-        if let Stanza::Presence(presence) = &stanza {
-            return self.on_presence(state, id, presence);
-        }
-        let Cores { classic, secure } = &state.cores;
-        let has_bytestream = |from: &FullJid| secure.has_bytestream_with(id, from);
-        let received = self.carrier.receive(stanza, classic.is_in_use(), has_bytestream);
-        self.on_received(state, now, id, received);
-    }
-
-    fn on_received(&self, state: &mut State, now: Instant, id: AccountId, received: Received) {
-        let Cores { classic, secure } = &mut state.cores;
-        match received {
-            Received::Classic { from, incoming } => {
-                classic.handle_stanza(now, id, &from, incoming);
-            }
-            Received::Secure { from, incoming } => {
-                secure.handle_stanza(now, id, &from, incoming);
-            }
-            Received::Request { from, iq } => self.on_request(state, now, id, from.as_ref(), &iq),
-            Received::Nothing => {}
+    /// The desk decides what becomes of a stanza.
+    fn on_arrival(&self, state: &mut State, now: Instant, id: AccountId, arrival: Arrival) {
+        let State { cores, desk, bytestreams, .. } = state;
+        let to = Recipient {
+            account: id,
+            lets_in: cores.accepts_on(id),
+            speaks_classic: cores.classic.is_in_use(),
+            has_bytestream_with: &|peer: &FullJid| bytestreams.has_with(id, peer),
+        };
+        desk.handle(arrival, &to, rand::random);
+        while let Some(decision) = desk.poll() {
+            self.carry_out(cores, bytestreams, now, id, decision);
         }
     }
 
-    fn on_request(&self, state: &mut State, now: Instant, id: AccountId, from: Option<&FullJid>, iq: &Iq) {
-        let Cores { classic, secure } = &mut state.cores;
-        if let Some(from) = from {
-            classic.handle_sign_of_life(now, id, from);
-            if manners::refuses(iq) {
-                // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
-                let unknown = Incoming::Unknown { id: iq.id().to_owned() };
-                return secure.handle_stanza(now, id, from, unknown);
+    fn carry_out(
+        &self,
+        cores: &mut Cores,
+        bytestreams: &mut Bytestreams,
+        now: Instant,
+        id: AccountId,
+        decision: Decision,
+    ) {
+        match decision {
+            Decision::ToSecure { from, incoming } => {
+                bytestreams.handle_stanza(&mut cores.secure, now, id, &from, incoming);
             }
-        }
-        if let Some(reply) = manners::reply_to(iq) {
-            self.pool.send(id, Parcel::courtesy(reply), None);
+            Decision::ToClassic { from, incoming } => cores.classic.handle_stanza(now, id, &from, incoming),
+            Decision::SignOfLife { from } => cores.classic.handle_sign_of_life(now, id, &from),
+            Decision::Reply(parcel) => {
+                self.pool.send(id, parcel, None);
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ const TOLERANCE: u64 = 60;
 
 impl SetBack {
     /// Whether the clock, which shows `seconds` since 1970, was set back since it was last looked at.
-    pub(super) fn is_noticed(&mut self, seconds: u64) -> bool {
+    pub(super) fn observe(&mut self, seconds: u64) -> bool {
         std::mem::replace(&mut self.latest, seconds) > seconds + TOLERANCE
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_is_noticed_once() {
         let mut watch = SetBack::default();
-        let noticed = [1000, 1001, 990, 5000, 1000, 1001].map(|seconds| watch.is_noticed(seconds));
+        let noticed = [1000, 1001, 990, 5000, 1000, 1001].map(|seconds| watch.observe(seconds));
         assert_eq!(noticed, [false, false, false, false, true, false]);
     }
 }

@@ -21,9 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
-use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza::Stanza;
 
+use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
@@ -32,11 +32,12 @@ use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
-use super::probe::{Probes, answered};
+use super::pings::{Pings, answered};
 use super::reports::Reports;
+use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
-use super::{AccountEvent, AccountStatus, Parcel, StreamManagement, manners, timing};
 use crate::config::{AccountConfig, Credential};
+use crate::persona;
 use link::{Link, Progress};
 
 /// Commands that are taken in one go, at most.
@@ -111,7 +112,11 @@ async fn refuse_all(mut mailbox: Mailbox, error: AccountError) {
 
 /// For a stanza of ours.
 fn new_id() -> String {
-    manners::new_id(rand::random())
+    persona::new_id(rand::random())
+}
+
+fn server_of(account: &Jid) -> Jid {
+    Jid::from_parts(None, account.domain(), None)
 }
 
 struct Account {
@@ -124,7 +129,7 @@ struct Account {
     backoff: Backoff,
     link: Link,
     outbox: Outbox,
-    probes: Probes,
+    pings: Pings,
     /// Whether it was online before.
     was_online: bool,
     /// The session to resume on the next connection.
@@ -151,7 +156,7 @@ impl Account {
             keeps_name: matches!(config.credential, Credential::Password(_)),
             backoff: Backoff::default(),
             outbox: Outbox::default(),
-            probes: Probes::default(),
+            pings: Pings::default(),
             was_online: false,
             session: None,
             management,
@@ -224,12 +229,18 @@ impl Account {
         None
     }
 
+    /// A ping to our own server, to see whether the connection works.
+    fn ping(&mut self) -> Iq {
+        self.pings.ask(server_of(&self.identity), rand::random())
+    }
+
     /// Hands to the connection as much as it has room for.
     fn hand_over(&mut self) {
         let Some(connection) = self.link.open_connection() else { return };
         let now = now();
+        let ping = || persona::ping(server_of(&self.identity), new_id());
         while connection.has_room()
-            && let Some(outgoing) = self.outbox.pop(now, new_id)
+            && let Some(outgoing) = self.outbox.pop(now, ping)
         {
             if let Err(Unwritable) = connection.send(outgoing) {
                 tracing::warn!("a stanza of ours is not XML");
@@ -242,7 +253,7 @@ impl Account {
         if !self.link.is_up() {
             return;
         }
-        self.outbox.push_back(Outgoing::untagged(Presence::unavailable()));
+        self.outbox.push_back(Outgoing::untagged(persona::unavailable()));
         // What is too late is left to the server's time-outs.
         let _ = timeout(timing::LOGOUT, self.say_goodbye()).await;
     }
@@ -309,11 +320,14 @@ impl Account {
     fn on_event(&mut self, event: Event, reports: &mut Reports) {
         match event {
             Event::Online { jid, resumed } => self.on_online(jid, resumed, reports),
-            Event::Swift(swift) => reports.event(AccountEvent::Swift(swift)),
+            Event::Flat(flat) => reports.event(AccountEvent::Flat(flat)),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),
-            Event::Silent => self.outbox.push_front(Outgoing::untagged(self.probes.ask(rand::random()))),
+            Event::Silent => {
+                let ping = self.ping();
+                self.outbox.push_front(Outgoing::untagged(ping));
+            }
             Event::Closed(reason) => {
                 self.disconnected(&reason, reports);
                 self.attempt_later();
@@ -330,9 +344,9 @@ impl Account {
     fn on_online(&mut self, jid: FullJid, resumed: bool, reports: &mut Reports) {
         self.outbox.on_new_connection();
         if !resumed {
-            self.probes = Probes::default();
+            self.pings = Pings::default();
         }
-        let first = if resumed { self.probes.ask(rand::random()).into() } else { available() };
+        let first: Parcel = if resumed { self.ping().into() } else { persona::available(new_id()).into() };
         self.outbox.push_front(Outgoing::untagged(first));
         if self.keeps_name {
             self.identity = jid.clone().into();
@@ -347,14 +361,14 @@ impl Account {
     fn on_stanza(&mut self, mut stanza: Stanza, reports: &mut Reports) {
         let pong = match &mut stanza {
             Stanza::Iq(iq) => {
-                manners::complete(iq, rand::random());
-                manners::answer_ping(iq)
+                persona::complete(iq, rand::random());
+                persona::answer_ping(iq)
             }
             Stanza::Message(_) | Stanza::Presence(_) => None,
         };
         match pong {
             Some(pong) => self.on_ping(pong, reports),
-            None if self.is_answer_to_probe(&stanza) => {}
+            None if self.is_answer_to_ping(&stanza) => {}
             None => reports.event(AccountEvent::Stanza(Box::new(stanza))),
         }
     }
@@ -363,12 +377,12 @@ impl Account {
         if let Some(by) = pong.to().and_then(|to| to.try_as_full().ok()) {
             reports.event(AccountEvent::Pinged { by: by.clone() });
         }
-        self.outbox.push_back(Outgoing::untagged(Parcel::courtesy(pong)));
+        self.outbox.push_back(Outgoing::untagged(Parcel::reply(pong)));
     }
 
     /// The answers to pings of ours to our own server are nobody else's business.
-    fn is_answer_to_probe(&mut self, stanza: &Stanza) -> bool {
-        answered(stanza).is_some_and(|id| self.probes.on_answer(id) || self.outbox.on_answer(now(), id))
+    fn is_answer_to_ping(&mut self, stanza: &Stanza) -> bool {
+        answered(stanza).is_some_and(|id| self.pings.on_answer(id) || self.outbox.on_answer(now(), id))
     }
 
     /// The connection is over. Another attempt is to follow.
@@ -417,11 +431,4 @@ impl Account {
     fn attempt_after(&mut self, delay: Duration) {
         self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone());
     }
-}
-
-/// That we are here, as any client says it when its session begins.
-fn available() -> Parcel {
-    let mut presence = Presence::available();
-    presence.id = Some(new_id());
-    presence.into()
 }

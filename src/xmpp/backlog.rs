@@ -18,7 +18,7 @@ pub struct Backlog {
 
 impl Backlog {
     /// When it has been above this and is below half of it again, the account reports
-    /// [`AccountEvent::Relieved`](super::AccountEvent::Relieved). 64 small stanzas are 6 KB, and 256 KiB the 25 seconds
+    /// [`AccountEvent::Relieved`](super::api::AccountEvent::Relieved). 64 small stanzas are 6 KB, and 256 KiB the 25 seconds
     /// that a server with a usual limit of 10 kB/s takes to read them.
     pub const LIMIT: Self = Self { stanzas: 64, bytes: 256 * 1024 };
 

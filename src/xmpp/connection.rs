@@ -19,6 +19,8 @@ mod opening;
 mod output;
 mod sm;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod writer;
 
@@ -37,13 +39,14 @@ pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
 pub(super) use self::writer::Unwritable;
 use self::writer::Writer;
+use super::api::Parcel;
 use super::error::{AccountError, Step};
+use super::flat::Flat;
 use super::framer::{Endless, Framer};
 use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
 use super::records::BATCH;
-use super::swift::Swift;
-use super::{Parcel, timing};
+use super::timing;
 
 /// The end of a stream (RFC 6120 section 4.4).
 const FOOTER: &[u8] = b"</stream:stream>";
@@ -99,8 +102,8 @@ pub(super) enum Event {
         /// Whether the earlier session goes on. If not, all of it that was in doubt was reported [`Lost`](Self::Lost) before.
         resumed: bool,
     },
-    /// A stanza has come, of those that there are many of.
-    Swift(Swift),
+    /// A stanza has come that was read without a tree.
+    Flat(Flat),
     /// Another stanza has come.
     Stanza(Box<Stanza>),
     /// The server has the stanza with this tag; where nobody counts, it is written.
@@ -176,7 +179,7 @@ impl Connection {
         let Outgoing { parcel, tag, counted } = stanza;
         let bytes = match parcel {
             Parcel::Written(bytes) => bytes,
-            Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => match self.writer.write(&*stanza) {
+            Parcel::Stanza(stanza) | Parcel::Reply(stanza) => match self.writer.write(&*stanza) {
                 Ok(bytes) => bytes.freeze(),
                 Err(error) => {
                     self.events.extend(tag.map(Event::Lost));
@@ -375,7 +378,7 @@ impl Connection {
 
     fn pass_on(&mut self, meaning: Meaning) {
         match meaning {
-            Meaning::Swift(swift) => self.events.push_back(Event::Swift(swift)),
+            Meaning::Flat(flat) => self.events.push_back(Event::Flat(flat)),
             Meaning::Stanza(stanza) => self.events.push_back(Event::Stanza(stanza)),
             Meaning::Skipped | Meaning::Nonza(_) | Meaning::Nothing | Meaning::End(_) => {}
         }

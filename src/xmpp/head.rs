@@ -8,7 +8,7 @@
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 
-use super::reader;
+use super::parse::parse;
 use super::scanner::Scanner;
 
 /// A request that nobody knows.
@@ -25,11 +25,11 @@ pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
     match (stanza.name, stanza.get("type")?.trim_matches(['\'', '"'])) {
         ("iq", "get" | "set") => {
             let payload = payload.and_then(Tag::read).map(|payload| payload.as_request());
-            let with = |payload: &str| reader::parse(stanza.with(payload).as_bytes());
+            let with = |payload: &str| parse(stanza.with(payload).as_bytes());
             payload.and_then(|payload| with(&payload)).or_else(|| with(UNKNOWN))
         }
-        ("iq", "result") | ("presence", "subscribe") => reader::parse(stanza.with("").as_bytes()),
-        ("iq", "error") => reader::parse(stanza.with(ERROR).as_bytes()),
+        ("iq", "result") | ("presence", "subscribe") => parse(stanza.with("").as_bytes()),
+        ("iq", "error") => parse(stanza.with(ERROR).as_bytes()),
         _ => None,
     }
 }
@@ -119,7 +119,7 @@ fn is_space(c: char) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
-    use crate::xmpp::manners;
+    use crate::persona;
     use xmpp_parsers::iq::Iq;
     use xmpp_parsers::presence::{Presence, Type};
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn is_refused(iq: &Iq) -> bool {
-        let refused = manners::refuses(iq);
+        let refused = persona::refuses(iq);
         assert_eq!(iq.from().unwrap().as_str(), "eve@x/r");
         refused
     }
@@ -147,10 +147,10 @@ mod tests {
         ] {
             let iq = iq(&format!("{HEAD}{rest}"));
             assert_eq!(iq.id(), "i&1");
-            assert!(manners::answer_ping(&iq).is_some() && !is_refused(&iq), "{rest}");
+            assert!(persona::answer_ping(&iq).is_some() && !is_refused(&iq), "{rest}");
         }
         let with_node = iq(&format!("{HEAD}text<query xmlns='{}' node=\"n\"><", ns::DISCO_INFO));
-        assert!(matches!(manners::reply_to(&with_node), Some(Iq::Error { .. })));
+        assert!(matches!(persona::reply_to(&with_node), Some(Iq::Error { .. })));
         assert!(!is_refused(&with_node));
     }
 

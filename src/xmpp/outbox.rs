@@ -1,20 +1,21 @@
-//! What waits to be handed to the wire: ours, and behind it answers to strangers.
+//! Outbox: what waits for the wire, ours first and then replies to strangers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Parcel;
-use super::backlog::{Counted, Gauge};
-use super::courtesies::Courtesies;
-use super::courtesy_window::Window;
-use super::probe::probe;
+use xmpp_parsers::iq::Iq;
 
-/// What a stanza that the library writes counts in the backlog, in bytes: about as much as one without content.
+use super::api::Parcel;
+use super::backlog::{Counted, Gauge};
+use super::reply_window::Window;
+use super::stranger_replies::StrangerReplies;
+
+/// Bytes that a stanza that the library writes counts in the backlog: about as many as one without content takes.
 const TYPICAL: usize = 256;
 
-/// So many stanzas that the library writes and that nobody asks about wait at most: what comes then is never sent. They
-/// are answers of the classic protocol, nearly all of them, and a peer that gets none does not go on.
+/// Stanzas that the library writes and that nobody asks about that wait, at most: what comes then is never sent. They are answers of
+/// the classic protocol, nearly all of them, and a peer that gets none does not go on.
 const MOST_UNTAGGED: usize = 4096;
 
 /// A stanza to send.
@@ -36,7 +37,7 @@ impl Outgoing {
         self.counted = match &self.parcel {
             Parcel::Written(bytes) => Some(gauge.count(bytes.len())),
             Parcel::Stanza(_) => Some(gauge.count(TYPICAL)),
-            Parcel::Courtesy(_) => None,
+            Parcel::Reply(_) => None,
         };
     }
 
@@ -51,14 +52,14 @@ pub(super) struct Outbox {
     ours: VecDeque<Outgoing>,
     /// How many of ours nobody asks about.
     untagged: usize,
-    courtesies: Courtesies,
+    replies: StrangerReplies,
     window: Window,
 }
 
 impl Outbox {
     pub(super) fn push_back(&mut self, outgoing: Outgoing) {
         match outgoing.parcel {
-            Parcel::Courtesy(stanza) => self.courtesies.push(stanza),
+            Parcel::Reply(stanza) => self.replies.push(stanza),
             _ if outgoing.is_untagged() && self.untagged >= MOST_UNTAGGED => {}
             _ => {
                 self.untagged += usize::from(outgoing.is_untagged());
@@ -75,25 +76,25 @@ impl Outbox {
 
     /// Whether there is something to send now.
     pub(super) fn has_due(&self, now: Instant) -> bool {
-        !self.ours.is_empty() || self.window.wants_probe(now) || self.may_answer()
+        !self.ours.is_empty() || self.window.wants_ping(now) || self.may_answer()
     }
 
     fn may_answer(&self) -> bool {
-        !self.courtesies.is_empty() && self.window.has_room()
+        !self.replies.is_empty() && self.window.has_room()
     }
 
-    /// The next stanza to send. `new_id`: for a ping to the server, which shows how far it reads.
-    pub(super) fn pop(&mut self, now: Instant, new_id: impl FnOnce() -> String) -> Option<Outgoing> {
-        if self.window.wants_probe(now) {
-            let id = new_id();
-            self.window.on_probe(now, id.clone());
-            return Some(Outgoing::untagged(probe(id)));
+    /// The next stanza to send. `ping`: one to the server, which shows how far it reads.
+    pub(super) fn pop(&mut self, now: Instant, ping: impl FnOnce() -> Iq) -> Option<Outgoing> {
+        if self.window.wants_ping(now) {
+            let ping = ping();
+            self.window.on_ping(now, ping.id().to_owned());
+            return Some(Outgoing::untagged(ping));
         }
         let ours = self.pop_ours();
         if ours.is_some() {
             self.window.on_ours_sent();
         }
-        ours.or_else(|| self.pop_courtesy())
+        ours.or_else(|| self.pop_reply())
     }
 
     /// The next one that somebody may ask about.
@@ -103,13 +104,13 @@ impl Outbox {
         Some(outgoing)
     }
 
-    fn pop_courtesy(&mut self) -> Option<Outgoing> {
+    fn pop_reply(&mut self) -> Option<Outgoing> {
         if !self.may_answer() {
             return None;
         }
-        let courtesy = self.courtesies.pop()?;
-        self.window.on_sent(courtesy.length);
-        Some(Outgoing::untagged(Parcel::Stanza(courtesy.stanza)))
+        let reply = self.replies.pop()?;
+        self.window.on_sent(reply.length);
+        Some(Outgoing::untagged(Parcel::Stanza(reply.stanza)))
     }
 
     /// Whether an answer with this id is to a ping of [`pop`](Self::pop)'s.
@@ -127,17 +128,17 @@ impl Outbox {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::persona;
     use bytes::Bytes;
     use std::time::Duration;
     use tokio_xmpp::Stanza;
-    use xmpp_parsers::iq::Iq;
     use xmpp_parsers::presence::Presence;
 
     const MOMENT: Duration = Duration::from_millis(1);
 
-    fn courtesy(n: usize) -> Outgoing {
+    fn reply(n: usize) -> Outgoing {
         let to = "eve@chat.example/r".parse().unwrap();
-        Outgoing::untagged(Parcel::courtesy(Iq::empty_result(to, n.to_string())))
+        Outgoing::untagged(Parcel::reply(Iq::empty_result(to, n.to_string())))
     }
 
     fn block() -> Outgoing {
@@ -145,7 +146,9 @@ mod tests {
     }
 
     fn pop(outbox: &mut Outbox, now: Instant) -> Option<Parcel> {
-        outbox.pop(now, || "probe".to_owned()).map(|outgoing| outgoing.parcel)
+        outbox
+            .pop(now, || persona::ping("x".parse().unwrap(), "ping".to_owned()))
+            .map(|outgoing| outgoing.parcel)
     }
 
     /// What is sent at once: how many answers, and whether a ping.
@@ -154,7 +157,7 @@ mod tests {
         while let Some(parcel) = pop(outbox, now) {
             let Parcel::Stanza(stanza) = parcel else { panic!("{parcel:?}") };
             match *stanza {
-                Stanza::Iq(Iq::Get { id, .. }) => has_asked = id == "probe",
+                Stanza::Iq(Iq::Get { id, .. }) => has_asked = id == "ping",
                 _ => answers += 1,
             }
         }
@@ -164,7 +167,7 @@ mod tests {
     #[test]
     fn ours_goes_before_any_number_of_answers_to_strangers() {
         let (mut outbox, now) = (Outbox::default(), Instant::now());
-        (0..1000).for_each(|n| outbox.push_back(courtesy(n)));
+        (0..1000).for_each(|n| outbox.push_back(reply(n)));
         outbox.push_back(block());
         assert!(matches!(pop(&mut outbox, now), Some(Parcel::Written(_))));
     }
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn a_few_kilobytes_of_answers_are_sent_until_the_server_shows_that_it_has_read_them() {
         let (mut outbox, mut now) = (Outbox::default(), Instant::now());
-        (0..100).for_each(|n| outbox.push_back(courtesy(n)));
+        (0..100).for_each(|n| outbox.push_back(reply(n)));
         let (first, has_asked) = burst(&mut outbox, now);
         assert!(has_asked && (10..16).contains(&first), "{first}");
         assert!(!outbox.has_due(now), "the rest waits");
@@ -183,7 +186,7 @@ mod tests {
         let mut sent = first;
         while sent < 100 {
             now += MOMENT;
-            assert!(outbox.on_answer(now, "probe"));
+            assert!(outbox.on_answer(now, "ping"));
             sent += burst(&mut outbox, now).0;
         }
         assert_eq!(sent, 100);
@@ -194,12 +197,12 @@ mod tests {
         let (mut outbox, mut now) = (Outbox::default(), Instant::now());
         let mut asked = None;
         for n in 0..10_000 {
-            outbox.push_back(courtesy(n));
+            outbox.push_back(reply(n));
             let (answers, has_asked) = burst(&mut outbox, now);
             assert_eq!(answers, 1, "question {n}");
             // There and back again takes the server as long as the stranger.
             if asked.take().is_some() {
-                outbox.on_answer(now, "probe");
+                outbox.on_answer(now, "ping");
             }
             asked = has_asked.then_some(());
             now += 100 * MOMENT;
@@ -210,11 +213,11 @@ mod tests {
     fn a_server_that_reads_slowly_is_sent_fewer_answers_at_a_time() {
         let flight = |delay: Duration| {
             let (mut outbox, mut now) = (Outbox::default(), Instant::now());
-            (0..500).for_each(|n| outbox.push_back(courtesy(n)));
+            (0..500).for_each(|n| outbox.push_back(reply(n)));
             let mut sent = burst(&mut outbox, now).0;
             for _ in 0..16 {
                 now += delay;
-                outbox.on_answer(now, "probe");
+                outbox.on_answer(now, "ping");
                 sent += burst(&mut outbox, now).0;
             }
             sent
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn a_server_that_answers_no_pings_stops_no_answers_for_good() {
         let (mut outbox, now) = (Outbox::default(), Instant::now());
-        (0..100).for_each(|n| outbox.push_back(courtesy(n)));
+        (0..100).for_each(|n| outbox.push_back(reply(n)));
         burst(&mut outbox, now);
         let (answers, has_asked) = burst(&mut outbox, now + Duration::from_secs(20));
         assert!(answers > 0 && has_asked);

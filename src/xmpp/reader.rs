@@ -1,42 +1,28 @@
-//! Reads elements of a stream as what they mean to us. Pure.
+//! Reader of a stream: what its elements mean to us. Pure.
 //!
 //! A stanza that cannot be read as it is, because it was too much or is not what the library allows, is read by its
 //! `head`: nothing that somebody else wrote into a stanza is a reason to end the stream. Only its end tag and a stream
 //! error are, which nobody but the server can say.
 
-use std::borrow::Cow;
-
-use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
-use xso::exports::rxml::parser::CommentMode;
-use xso::exports::rxml::xml_lang::XmlLangStack;
-use xso::exports::rxml::{Event, Options, Parse as _, Parser, WithOptions as _};
-use xso::{Context, FromEventsBuilder as _, FromXml};
 
 use super::error::{AccountError, STREAM_CONDITIONS};
+use super::flat::{self, Flat};
 use super::framer::{Piece, name_of};
-use super::head;
-use super::swift::{self, Swift};
-
-/// The surroundings of every stanza.
-const ROOT: &[u8] = b"<r xmlns='jabber:client'>";
+use super::parse::{parse, parse_within};
+use super::{head, stanza};
 
 /// The surroundings of what a server says of the stream itself.
 const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
-/// The most tags, references and sections of a stanza that is read as a whole: twice the [framer's](super::framer) bound on
-/// elements, and as many texts. A text between two references takes up to 230 bytes, so that a quarter of a megabyte of `&lt;`
-/// would take 11 MB.
-const MOST_NODES: usize = 12_288;
-
 /// What a piece of a stream means.
 #[derive(Debug)]
 pub enum Meaning {
-    /// One of the stanzas that there are many of.
-    Swift(Swift),
-    /// Another.
+    /// A stanza that needs no tree.
+    Flat(Flat),
+    /// Another one.
     Stanza(Box<Stanza>),
     /// A stanza that makes no sense, and gets no answer.
     Skipped,
@@ -51,7 +37,7 @@ pub enum Meaning {
 impl Meaning {
     /// Whether it is a stanza, which counts as one (XEP-0198 section 4) whatever can be made of it.
     pub(super) fn is_stanza(&self) -> bool {
-        matches!(self, Self::Swift(_) | Self::Stanza(_) | Self::Skipped)
+        matches!(self, Self::Flat(_) | Self::Stanza(_) | Self::Skipped)
     }
 }
 
@@ -64,8 +50,8 @@ pub fn read(piece: Piece) -> Meaning {
             None if is_stanza(&written) => Meaning::Skipped,
             None => Meaning::Nothing,
         },
-        Piece::Whole(written) => match swift::read(written) {
-            Ok(swift) => Meaning::Swift(swift),
+        Piece::Whole(written) => match flat::read(written) {
+            Ok(flat) => Meaning::Flat(flat),
             Err(written) => read_whole(&written),
         },
     }
@@ -78,10 +64,10 @@ fn read_whole(written: &[u8]) -> Meaning {
     if let Some(error) = stream_error(written) {
         return Meaning::End(Some(error));
     }
-    match stanza(written) {
+    match stanza::read(written) {
         Some(stanza) => Meaning::Stanza(Box::new(stanza)),
         None if is_stanza(written) => Meaning::Skipped,
-        None if is_cheap(written) => Meaning::Nonza(parse(written).map(Box::new)),
+        None if stanza::is_cheap(written) => Meaning::Nonza(parse(written).map(Box::new)),
         None => Meaning::Nonza(None),
     }
 }
@@ -96,46 +82,6 @@ fn is_element(written: &[u8]) -> bool {
     !written.starts_with(b"<?") && !written.starts_with(b"<!")
 }
 
-/// An element as a stanza, by its head if it cannot be read as a whole; none when it is no stanza, or means nothing without
-/// the rest.
-pub(super) fn stanza(written: &[u8]) -> Option<Stanza> {
-    let written = &*with_line_feeds(written);
-    let whole = if is_cheap(written) { parse(written) } else { None };
-    whole.or_else(|| head::stanza(written)).map(with_plain_id)
-}
-
-/// Whether it takes little memory to read it as a whole.
-fn is_cheap(written: &[u8]) -> bool {
-    memchr::memchr2_iter(b'<', b'&', written).count() <= MOST_NODES
-}
-
-/// With line feeds for other ends of lines (XML 1.0 section 2.11). The library reads no carriage return.
-fn with_line_feeds(written: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\r', written).is_none() {
-        return written.into();
-    }
-    let mut lines = Vec::with_capacity(written.len());
-    for (at, &byte) in written.iter().enumerate() {
-        match byte {
-            b'\r' if written.get(at + 1) == Some(&b'\n') => {}
-            b'\r' => lines.push(b'\n'),
-            _ => lines.push(byte),
-        }
-    }
-    lines.into()
-}
-
-/// With spaces for other white space in its id. Servers write that as references or as it is, which would be read as spaces (XML
-/// 1.0 section 3.3.3), and the client that we answer like writes it as it is: so in its answers it is always spaces.
-fn with_plain_id(mut stanza: Stanza) -> Stanza {
-    if let Stanza::Iq(Iq::Get { id, .. } | Iq::Set { id, .. }) = &mut stanza
-        && id.contains(['\t', '\n', '\r'])
-    {
-        *id = id.replace("\r\n", " ").replace(['\t', '\n', '\r'], " ");
-    }
-    stanza
-}
-
 /// The stream error that an element is, if it is one. What stands inside a stanza is none, whatever it looks like.
 pub(super) fn stream_error(written: &[u8]) -> Option<AccountError> {
     if !matches!(name_of(written), b"stream:error" | b"error") {
@@ -146,45 +92,12 @@ pub(super) fn stream_error(written: &[u8]) -> Option<AccountError> {
     AccountError::stream_error(condition.unwrap_or("undefined-condition"))
 }
 
-/// An element in the surroundings of a stanza; none when it is not what is wanted, or no XML.
-pub(super) fn parse<T: FromXml>(written: &[u8]) -> Option<T> {
-    parse_within(ROOT, written)
-}
-
-fn parse_within<T: FromXml>(mut root: &[u8], mut written: &[u8]) -> Option<T> {
-    let mut parser = Parser::with_options(Options {
-        // A name or the value of an attribute may be as long as the element.
-        max_token_length: written.len().max(root.len()),
-        comments: CommentMode::Discard,
-        ..Options::default()
-    });
-    next(&mut parser, &mut root)?;
-    let Event::StartElement(_, name, attributes) = next(&mut parser, &mut written)? else { return None };
-    let mut languages = XmlLangStack::new();
-    languages.push_from_attrs(&attributes);
-    let context = Context::empty().with_language(languages.current());
-    let mut builder = T::from_events(name, attributes, &context).ok()?;
-    loop {
-        let event = next(&mut parser, &mut written)?;
-        languages.handle_event(&event);
-        let context = Context::empty().with_language(languages.current());
-        if let Some(read) = builder.feed(event, &context).ok()? {
-            return written.is_empty().then_some(read);
-        }
-    }
-}
-
-/// None at the end, and for what is not XML.
-fn next(parser: &mut Parser, written: &mut &[u8]) -> Option<Event> {
-    parser.parse(written, false).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::persona;
     use crate::xmpp::framer::Framer;
-    use crate::xmpp::manners;
     use xmpp_parsers::presence;
 
     fn whole(text: &str) -> Meaning {
@@ -256,7 +169,7 @@ mod tests {
             let meaning = read(framer.pop().unwrap());
             let Meaning::Stanza(stanza) = meaning else { panic!("{meaning:?}") };
             assert!(
-                matches!(*stanza, Stanza::Iq(ref iq) if manners::answer_ping(iq).is_some()),
+                matches!(*stanza, Stanza::Iq(ref iq) if persona::answer_ping(iq).is_some()),
                 "{stanza:?}"
             );
         }
@@ -265,15 +178,5 @@ mod tests {
         let Meaning::Stanza(stanza) = meaning else { panic!("{meaning:?}") };
         let Stanza::Presence(presence) = *stanza else { panic!("{stanza:?}") };
         assert!(presence.type_ == presence::Type::Subscribe && presence.from.is_some(), "{presence:?}");
-    }
-
-    #[test]
-    fn white_space_in_an_id_is_spaces() {
-        for written in ["a\tb\nc\r\nd\re", "a&#9;b&#10;c&#13;&#10;d&#xd;e"] {
-            let written =
-                format!("<iq type='get' id='{written}' from='a@b/c'><ping xmlns='urn:xmpp:ping'/></iq>");
-            let stanza = stanza(written.as_bytes()).unwrap();
-            assert!(matches!(&stanza, Stanza::Iq(iq) if iq.id() == "a b c d e"), "{stanza:?}");
-        }
     }
 }

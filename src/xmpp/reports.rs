@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{AccountEvent, AccountId, AccountStatus};
+use super::api::{AccountEvent, AccountStatus};
+use crate::protocol::AccountId;
 
 /// The way out for events. Never blocks: what the owner has no room for waits here, and
 /// [`is_congested`](Self::is_congested) tells the account to read no more until it has left.

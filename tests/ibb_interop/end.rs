@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use hexchat_lab::ChatServer;
-use hexchat_pt::carrier::{Carrier, Received};
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
+use hexchat_pt::carrier::{Arrival, Decision, Desk, Recipient};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use hexchat_pt::secure::{Incoming, Outgoing, Transmit};
-use hexchat_pt::xmpp::manners;
 use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -19,7 +18,7 @@ pub(crate) struct End {
     events: mpsc::Receiver<(AccountId, AccountEvent)>,
     id: AccountId,
     jid: FullJid,
-    carrier: Carrier,
+    desk: Desk,
 }
 
 impl End {
@@ -32,7 +31,7 @@ impl End {
                 break jid;
             }
         };
-        Self { pool, events, id, jid, carrier: Carrier::new(&[1; 32]) }
+        Self { pool, events, id, jid, desk: Desk::new(&[1; 32]) }
     }
 
     pub(crate) fn jid(&self) -> &FullJid {
@@ -41,25 +40,33 @@ impl End {
 
     pub(crate) fn send(&self, to: &FullJid, stanza: Outgoing) {
         let via = self.id;
-        self.pool.send(self.id, self.carrier.secure(Transmit { via, to: to.clone(), stanza }), None);
+        self.pool.send(self.id, self.desk.secure(Transmit { via, to: to.clone(), stanza }), None);
     }
 
     /// The next stanza of a bytestream. Whatever else is asked gets the ordinary answer.
     pub(crate) async fn next(&mut self) -> (FullJid, Incoming) {
         loop {
-            let received = match event(&mut self.events).await {
-                AccountEvent::Stanza(stanza) => self.carrier.receive(*stanza, false, |_| true),
-                AccountEvent::Swift(swift) => self.carrier.receive_swift(swift, false, |_| true),
+            let arrival = match event(&mut self.events).await {
+                AccountEvent::Stanza(stanza) => Arrival::Parsed(stanza),
+                AccountEvent::Flat(flat) => Arrival::Flat(flat),
                 _ => continue,
             };
-            match received {
-                Received::Secure { from, incoming } => return (from, incoming),
-                Received::Request { iq, .. } => {
-                    if let Some(reply) = manners::reply_to(&iq) {
-                        self.pool.send(self.id, reply, None);
+            let to = Recipient {
+                account: self.id,
+                lets_in: false,
+                speaks_classic: false,
+                has_bytestream_with: &|_| true,
+            };
+            self.desk.handle(arrival, &to, || [0, 0]);
+            while let Some(decision) = self.desk.poll() {
+                match decision {
+                    Decision::ToSecure { from, incoming: Incoming::Unknown { id } } => {
+                        self.send(&from, Outgoing::Refusal { id });
                     }
+                    Decision::ToSecure { from, incoming } => return (from, incoming),
+                    Decision::Reply(parcel) => drop(self.pool.send(self.id, parcel, None)),
+                    Decision::ToClassic { .. } | Decision::SignOfLife { .. } => {}
                 }
-                Received::Classic { .. } | Received::Nothing => {}
             }
         }
     }

@@ -9,13 +9,18 @@ use std::time::Duration;
 use end::End;
 use hexchat_lab::process::{Process, Spawn};
 use hexchat_lab::{ChatServer, Kind, Rate};
-use hexchat_pt::secure::{Incoming, IqId, Outgoing};
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing};
+use hexchat_pt::secure::{Credential, Token};
 use xmpp_parsers::jid::FullJid;
 
 /// What no step of a test may take longer than.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const SID: &str = "0b8f6bd0-6f0e-4a57-9d5c-1c64a1d7b3a5";
+
+fn sid() -> Credential {
+    SID.parse().unwrap()
+}
 
 /// What slixmpp asks for and grants.
 const BLOCK_SIZE: u16 = 4096;
@@ -67,19 +72,19 @@ async fn slixmpp_receives_what_we_send_byte_for_byte() {
     peer.say("take").unwrap();
     peer.wait_for_line(|line| line == "ready", PATIENCE).unwrap();
 
-    end.send(&to, Outgoing::Open { iq: IqId(0), sid: SID.into(), block_size: BLOCK_SIZE });
-    assert_eq!(end.next().await, (to.clone(), Incoming::Result { iq: IqId(0) }));
+    end.send(&to, Outgoing::Open { iq: Token(0), sid: sid(), block_size: BLOCK_SIZE });
+    assert_eq!(end.next().await, (to.clone(), Incoming::Result { iq: Token(0) }));
     let mut unanswered = VecDeque::new();
     for (seq, block) in blocks().into_iter().enumerate() {
-        let iq = IqId(1 + seq as u128);
-        end.send(&to, Outgoing::Data { iq, sid: SID.into(), seq: seq as u16, data: block.into() });
+        let iq = Token(1 + seq as u128);
+        end.send(&to, Outgoing::Data { iq, sid: sid(), seq: seq as u16, data: block.into() });
         unanswered.push_back(iq);
     }
     for iq in unanswered {
         assert_eq!(end.next().await, (to.clone(), Incoming::Result { iq }));
     }
-    end.send(&to, Outgoing::Close { iq: IqId(1000), sid: SID.into() });
-    assert_eq!(end.next().await, (to, Incoming::Result { iq: IqId(1000) }));
+    end.send(&to, Outgoing::Close { iq: Token(1000), sid: sid() });
+    assert_eq!(end.next().await, (to, Incoming::Result { iq: Token(1000) }));
 
     let took = peer.wait_for_line(|line| line.starts_with("took "), PATIENCE).unwrap();
     assert_eq!(took, format!("took {}", described(&blocks().concat())));
@@ -124,11 +129,11 @@ async fn slixmpp_ends_a_bytestream_that_has_lost_a_block() {
     peer.say("take").unwrap();
     peer.wait_for_line(|line| line == "ready", PATIENCE).unwrap();
 
-    end.send(&to, Outgoing::Open { iq: IqId(0), sid: SID.into(), block_size: BLOCK_SIZE });
-    assert_eq!(end.next().await.1, Incoming::Result { iq: IqId(0) });
-    end.send(&to, Outgoing::Data { iq: IqId(1), sid: SID.into(), seq: 1, data: "late".into() });
+    end.send(&to, Outgoing::Open { iq: Token(0), sid: sid(), block_size: BLOCK_SIZE });
+    assert_eq!(end.next().await.1, Incoming::Result { iq: Token(0) });
+    end.send(&to, Outgoing::Data { iq: Token(1), sid: sid(), seq: 1, data: "late".into() });
     let told = [end.next().await.1, end.next().await.1];
-    assert!(told.contains(&Incoming::Error { iq: IqId(1) }), "{told:?}");
+    assert!(told.contains(&Incoming::Error { iq: Token(1) }), "{told:?}");
     assert!(told.iter().any(|told| matches!(told, Incoming::Close { sid, .. } if sid == SID)), "{told:?}");
 }
 

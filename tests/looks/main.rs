@@ -6,6 +6,7 @@ mod grammar;
 mod last_word;
 mod leaks;
 mod odd;
+mod outgoing;
 mod plainly;
 mod prober;
 mod probes;

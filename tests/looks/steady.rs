@@ -4,7 +4,7 @@ use hexchat_lab::{ChatServer, TcpCutter};
 
 use crate::last_word::assert_answers;
 use crate::prober::Prober;
-use crate::subject::{Lab, Subject};
+use crate::subject::{Lab, Route, Subject};
 
 /// How many accounts are ours.
 const OURS: usize = 3;
@@ -24,7 +24,7 @@ impl Steady {
     /// Lets all accounts log in.
     pub(crate) async fn start(server: ChatServer, prober: &str) -> Self {
         let cutter = TcpCutter::start(server.address()).unwrap();
-        let lab = Box::pin(Lab::at(server, cutter.address(), prober)).await;
+        let lab = Box::pin(Lab::at(server, Route::StartTls(cutter.address()), prober)).await;
         Self { lab, cutter, connections: OURS, losses: 0 }
     }
 

@@ -23,6 +23,18 @@ pub(crate) const BRIDGE: &str = "bridge";
 /// The user behind a client of that bridge.
 pub(crate) const CLIENT: &str = "client";
 
+/// All of them.
+pub(crate) const USERS: [&str; 4] = [PLAIN, CLASSIC, BRIDGE, CLIENT];
+
+/// How accounts of ours reach their server.
+#[derive(Clone, Copy)]
+pub(crate) enum Route {
+    /// With STARTTLS, at this address.
+    StartTls(SocketAddr),
+    /// Without TLS, past somebody who listens at this address.
+    Overheard(SocketAddr),
+}
+
 /// A chat server with the accounts online.
 pub(crate) struct Lab {
     pub(crate) plain: Subject,
@@ -64,25 +76,25 @@ impl Lab {
     /// All accounts, and others for `probers`.
     pub(crate) async fn start(kind: Kind, probers: &[&str]) -> Self {
         let server = Self::server(kind, probers);
-        let address = server.address();
-        Self::at(server, address, probers[0]).await
+        let route = Route::StartTls(server.address());
+        Self::at(server, route, probers[0]).await
     }
 
     /// A chat server where nobody has ever logged in.
     pub(crate) fn server(kind: Kind, probers: &[&str]) -> ChatServer {
-        let users: Vec<&str> = [PLAIN, CLASSIC, BRIDGE, CLIENT].iter().chain(probers).copied().collect();
+        let users: Vec<&str> = USERS.iter().chain(probers).copied().collect();
         ChatServer::start(kind, Rate::Unlimited, &users).unwrap()
     }
 
-    /// All accounts, of which ours reach the server by `address`.
-    pub(crate) async fn at(server: ChatServer, address: SocketAddr, prober: &str) -> Self {
+    /// All accounts, of which ours reach the server by `route`.
+    pub(crate) async fn at(server: ChatServer, route: Route, prober: &str) -> Self {
         let target = TcpListener::bind("127.0.0.1:0").unwrap();
         let allowed = target.local_addr().unwrap().to_string();
         let plain = Subject::plain(&server);
-        let classic = Subject::hexchat(&server, address, CLASSIC, &["serve", "--allow", "127.0.0.1:1"]);
-        let bridge = Subject::hexchat(&server, address, BRIDGE, &["serve", "--secure", "--allow", &allowed]);
+        let classic = Subject::hexchat(&server, route, CLASSIC, &["serve", "--allow", "127.0.0.1:1"]);
+        let bridge = Subject::hexchat(&server, route, BRIDGE, &["serve", "--secure", "--allow", &allowed]);
         bridge.line("READY ");
-        let client = Subject::client_of(&bridge, &server, address, &allowed);
+        let client = Subject::client_of(&bridge, &server, route, &allowed);
         let connection = Connection::through(&client, &target);
         let lab = Self { plain, classic, bridge, client, connection, target, server };
         lab.wait_until_online(prober).await;
@@ -157,17 +169,21 @@ impl Subject {
     }
 
     /// One that reaches `bridge` by its bridge line.
-    fn client_of(bridge: &Self, server: &ChatServer, address: SocketAddr, target: &str) -> Self {
+    fn client_of(bridge: &Self, server: &ChatServer, route: Route, target: &str) -> Self {
         let line = bridge.folder.path().join("state/hexchat_bridgeline.txt");
         let line = line.to_str().unwrap();
         let args = ["forward", "--listen", "127.0.0.1:0", "--bridge-line-file", line, "--target", target];
-        Self::hexchat(server, address, CLIENT, &args)
+        Self::hexchat(server, route, CLIENT, &args)
     }
 
-    fn hexchat(server: &ChatServer, address: SocketAddr, user: &str, args: &[&str]) -> Self {
+    fn hexchat(server: &ChatServer, route: Route, user: &str, args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let jid = format!("{}/resource", server.jid(user));
-        let section = server.account_section(user, address).replacen(&server.jid(user), &jid, 1);
+        let section = match route {
+            Route::StartTls(address) => server.account_section(user, address),
+            Route::Overheard(address) => server.account_section(user, address) + "tls = \"none\"\n",
+        };
+        let section = section.replacen(&server.jid(user), &jid, 1);
         let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
         args.extend(["--config".into(), write_private(folder.path(), &section).into()]);
         args.extend(["--state".into(), folder.path().join("state").into()]);

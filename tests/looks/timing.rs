@@ -106,7 +106,7 @@ impl Stopwatch<'_> {
 
     /// A UUID as everybody makes them.
     fn forged_sid(&mut self) -> String {
-        let hex = hexchat_pt::xmpp::manners::new_id(self.rng.random());
+        let hex = hexchat_pt::persona::new_id(self.rng.random());
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 }

@@ -1,6 +1,6 @@
 //! What a peer can make a bridge keep takes no more memory than is charged for it: allocations are counted, kind by kind.
 //!
-//! The limits of `[limits]` are kept by prices (`session::price`). A price that is too low is a hole in every one of them.
+//! The limits of `[limits]` are kept by prices (`secure::budget::price`). A price that is too low is a hole in every one of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,9 @@
 #[path = "../simulation/arena.rs"]
 #[allow(dead_code, reason = "the simulations use more of it")]
 mod arena;
+#[path = "../simulation/over_ibb.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod over_ibb;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulations use more of it")]
 mod rng;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | `../simulation/over_ibb.rs` | an endpoint and its bytestreams |
 //! | `../simulation/rng.rs` | random numbers that a seed replays |
 //! | `uplink` | one account's connection to its chat server, which reads from it as slowly as Prosody does |
 //! | `program` | our end of it: a pure core and its account or accounts |
@@ -21,6 +22,9 @@
     reason = "a test that meets something unexpected has failed, and says so"
 )]
 
+#[path = "../simulation/over_ibb.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod over_ibb;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod rng;

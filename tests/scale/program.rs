@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event};
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Config, Endpoint, Incoming, Outgoing, Remembered, Service, Transmit};
+use hexchat_pt::secure::{Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
+use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 use crate::world::Time;
 
@@ -26,7 +28,7 @@ impl Entropy for Seeded {
 }
 
 pub(crate) struct Program {
-    pub(crate) core: Endpoint,
+    pub(crate) core: OverIbb,
     start: Instant,
     /// When the world looks after it the next time.
     pub(crate) wakes_at: Option<Time>,
@@ -34,7 +36,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(start: Instant, config: Config, service: Option<Service>, rng: Rng) -> Self {
-        let mut core = Endpoint::new(config, service, Box::new(Seeded(rng)));
+        let mut core = OverIbb::new(config, service, Box::new(Seeded(rng)));
         core.handle_wall_clock(start, EPOCH);
         Self { core, start, wakes_at: None }
     }
@@ -45,13 +47,14 @@ impl Program {
 
     pub(crate) fn log_in(&mut self, now: Time, account: AccountId, jid: FullJid) {
         let online = AccountChange::Online { jid, resumed: false };
-        self.core.handle_account(self.at(now), account, online);
+        let now = self.at(now);
+        self.core.handle_account(now, account, online);
     }
 
     pub(crate) fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
         let now = self.at(now);
-        while let Some(memento) = self.core.poll_memento() {
-            self.core.handle_remembered(now, &memento, Remembered::Kept);
+        while let Some(record) = self.core.poll_handshake_record() {
+            self.core.handle_persisted(now, &record, Persisted::Yes);
         }
         self.core.poll_transmit(now)
     }
@@ -68,12 +71,16 @@ impl Program {
 
 /// What the one at the other end makes of a stanza.
 pub(crate) fn received(stanza: Outgoing) -> Incoming {
-    let id = |iq: hexchat_pt::secure::IqId| format!("s{}", iq.0);
-    let answered = |id: &str| hexchat_pt::secure::IqId(id[1..].parse().expect("a number"));
+    let id = |iq: Token| format!("s{}", iq.0);
+    let answered = |id: &str| Token(id[1..].parse().expect("a number"));
     match stanza {
-        Outgoing::Open { iq, sid, block_size } => Incoming::Open { id: id(iq), sid, block_size },
-        Outgoing::Data { iq, sid, seq, data } => Incoming::Data { id: id(iq), sid, seq, data: data.to_vec() },
-        Outgoing::Close { iq, sid } => Incoming::Close { id: id(iq), sid },
+        Outgoing::Open { iq, sid, block_size } => {
+            Incoming::Open { id: id(iq), sid: sid.to_string(), block_size }
+        }
+        Outgoing::Data { iq, sid, seq, data } => {
+            Incoming::Data { id: id(iq), sid: sid.to_string(), seq, data: data.to_vec() }
+        }
+        Outgoing::Close { iq, sid } => Incoming::Close { id: id(iq), sid: sid.to_string() },
         Outgoing::Result { id } => Incoming::Result { iq: answered(&id) },
         Outgoing::Refusal { id } => Incoming::Error { iq: answered(&id) },
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hexchat_pt::secure::Outgoing;
+use hexchat_pt::carrier::ibb::Outgoing;
 
 use crate::world::Time;
 
@@ -100,14 +100,16 @@ impl Meter {
 pub(crate) fn length(stanza: &Outgoing, to: &str) -> usize {
     const SET: &str = r#"<iq type="set" id="s" to=""></iq>"#;
     const PAYLOAD: &str = r#"< xmlns="http://jabber.org/protocol/ibb" sid=""/>"#;
-    let set = SET.len() + PAYLOAD.len() + ID + to.len();
+    /// A UUID as text.
+    const SID: usize = 36;
+    let set = SET.len() + PAYLOAD.len() + ID + SID + to.len();
     match stanza {
-        Outgoing::Open { sid, .. } => set + r#"open block-size="65535" stanza="iq""#.len() + sid.len(),
-        Outgoing::Data { sid, seq, data, .. } => {
-            let element = r#"data seq="" </data>"#.len() + digits((*seq).into()) + sid.len();
+        Outgoing::Open { .. } => set + r#"open block-size="65535" stanza="iq""#.len(),
+        Outgoing::Data { seq, data, .. } => {
+            let element = r#"data seq="" </data>"#.len() + digits((*seq).into());
             set + element + data.len().div_ceil(3) * 4
         }
-        Outgoing::Close { sid, .. } => set + "close".len() + sid.len(),
+        Outgoing::Close { .. } => set + "close".len(),
         Outgoing::Result { .. } => r#"<iq type="result" id="" to=""/>"#.len() + ID + to.len(),
         Outgoing::Refusal { .. } => 250 + ID + to.len(),
     }

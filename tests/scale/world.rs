@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use hexchat_pt::carrier::ibb::{Outgoing, Transmit};
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountId, Address, Core as _, Event, Read, StreamId};
-use hexchat_pt::secure::{Bridge, Config, Identity, Outgoing, Service, Transmit};
+use hexchat_pt::secure::{Bridge, Config, Identity, Service};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
@@ -239,7 +240,8 @@ impl World {
             Task::WakeClient(n) if self.clients[n].program.wakes_at == Some(self.now) => {
                 let program = &mut self.clients[n].program;
                 program.wakes_at = None;
-                program.core.handle_timeout(program.at(self.now));
+                let now = program.at(self.now);
+                program.core.handle_timeout(now);
                 self.settle_client(n);
             }
             Task::Fetch(n, bytes) => self.fetch(n, bytes),

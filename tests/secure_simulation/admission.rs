@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core as _, Event, StreamId};
-use hexchat_pt::secure::{Bridge, Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Transmit};
+use hexchat_pt::secure::{Bridge, Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
+use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
@@ -23,7 +25,7 @@ const DELAY: Duration = Duration::from_millis(150);
 struct Scene {
     start: Instant,
     now: Instant,
-    bridge: Endpoint,
+    bridge: OverIbb,
     bridge_jids: BTreeMap<AccountId, FullJid>,
     /// Those of its accounts that nobody reaches under their names.
     unreachable: BTreeSet<AccountId>,
@@ -35,7 +37,7 @@ struct Scene {
 }
 
 struct Client {
-    endpoint: Endpoint,
+    endpoint: OverIbb,
     jids: Vec<FullJid>,
     stream: StreamId,
     outcome: Option<Result<(), CloseReason>>,
@@ -62,7 +64,7 @@ impl Scene {
         let mut scene = Self {
             start: now,
             now,
-            bridge: Endpoint::new(config, Some(service), Box::new(Seeded(Rng::new(1)))),
+            bridge: OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1)))),
             bridge_jids: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             clients: Vec::new(),
@@ -87,7 +89,7 @@ impl Scene {
     /// A client with these accounts asks for a connection; its number.
     fn comes(&mut self, jids: &[&str]) -> usize {
         let entropy = Box::new(Seeded(Rng::new(self.seeds.next())));
-        let mut endpoint = Endpoint::new(defaults(), None, entropy);
+        let mut endpoint = OverIbb::new(defaults(), None, entropy);
         endpoint.handle_wall_clock(self.now, self.seconds());
         let jids: Vec<FullJid> = jids.iter().map(|text| jid(text)).collect();
         let accounts: Vec<AccountId> = (0..jids.len() as u64).map(AccountId).collect();
@@ -123,7 +125,8 @@ impl Scene {
         let end = self.now + time;
         while self.now < end {
             self.now += Duration::from_millis(50);
-            self.bridge.handle_wall_clock(self.now, self.seconds());
+            let seconds = self.seconds();
+            self.bridge.handle_wall_clock(self.now, seconds);
             self.deliver();
             self.bridge.handle_timeout(self.now);
             for client in self.clients.iter_mut().filter(|client| !client.is_silent) {
@@ -159,8 +162,8 @@ impl Scene {
     fn collect(&mut self) {
         let now = self.now;
         loop {
-            while let Some(memento) = self.bridge.poll_memento() {
-                self.bridge.handle_remembered(now, &memento, Remembered::Kept);
+            while let Some(record) = self.bridge.poll_handshake_record() {
+                self.bridge.handle_persisted(now, &record, Persisted::Yes);
             }
             let Some(transmit) = self.bridge.poll_transmit(now) else { break };
             let from = self.bridge_jids[&transmit.via].clone();
@@ -216,18 +219,20 @@ fn bounce(
 /// What a stanza looks like to whoever gets it.
 fn incoming(transmit: Transmit) -> Incoming {
     match transmit.stanza {
-        Outgoing::Open { iq, sid, block_size } => Incoming::Open { id: iq.0.to_string(), sid, block_size },
-        Outgoing::Data { iq, sid, seq, data } => {
-            Incoming::Data { id: iq.0.to_string(), sid, seq, data: data.to_vec() }
+        Outgoing::Open { iq, sid, block_size } => {
+            Incoming::Open { id: iq.0.to_string(), sid: sid.to_string(), block_size }
         }
-        Outgoing::Close { iq, sid } => Incoming::Close { id: iq.0.to_string(), sid },
+        Outgoing::Data { iq, sid, seq, data } => {
+            Incoming::Data { id: iq.0.to_string(), sid: sid.to_string(), seq, data: data.to_vec() }
+        }
+        Outgoing::Close { iq, sid } => Incoming::Close { id: iq.0.to_string(), sid: sid.to_string() },
         Outgoing::Result { id } => Incoming::Result { iq: iq(&id) },
         Outgoing::Refusal { id } => Incoming::Error { iq: iq(&id) },
     }
 }
 
-fn iq(id: &str) -> IqId {
-    IqId(id.parse().unwrap())
+fn iq(id: &str) -> Token {
+    Token(id.parse().unwrap())
 }
 
 #[test]

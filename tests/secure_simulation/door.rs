@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _};
-use hexchat_pt::secure::{
-    Bridge, BridgeLine, Config, Endpoint, Identity, Incoming, Outgoing, Remembered, Service, Sid, Transmit,
-};
+use hexchat_pt::secure::{Bridge, BridgeLine, Config, Credential, Identity, Persisted, Service};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
+use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
@@ -26,21 +26,21 @@ fn bridge_jid() -> FullJid {
     FullJid::new("bridge@x/r").unwrap()
 }
 
-fn online(endpoint: &mut Endpoint, now: Instant, seconds: u64, id: AccountId, jid: FullJid) {
+fn online(endpoint: &mut OverIbb, now: Instant, seconds: u64, id: AccountId, jid: FullJid) {
     endpoint.handle_wall_clock(now, seconds);
     endpoint.handle_account(now, id, AccountChange::Online { jid, resumed: false });
 }
 
-fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Sid, u64)>) -> Endpoint {
+fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Credential, u64)>) -> OverIbb {
     let service = Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted };
-    let mut endpoint = Endpoint::new(defaults(), Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut endpoint = OverIbb::new(defaults(), Some(service), Box::new(Seeded(Rng::new(1))));
     online(&mut endpoint, now, seconds, BRIDGE, bridge_jid());
     endpoint
 }
 
 /// A client that has just asked for a connection, by this bridge line.
-fn client_with(now: Instant, seconds: u64, line: BridgeLine, seed: u64) -> Endpoint {
-    let mut endpoint = Endpoint::new(defaults(), None, Box::new(Seeded(Rng::new(seed))));
+fn client_with(now: Instant, seconds: u64, line: BridgeLine, seed: u64) -> OverIbb {
+    let mut endpoint = OverIbb::new(defaults(), None, Box::new(Seeded(Rng::new(seed))));
     online(&mut endpoint, now, seconds, CLIENT, client_jid());
     let bridge = Bridge { line, peers: [bridge_jid()].into(), accounts: vec![CLIENT] };
     endpoint.connect(now, &bridge, Address::new("192.0.2.1", "1").unwrap()).unwrap();
@@ -55,9 +55,11 @@ fn line() -> BridgeLine {
 fn received(transmit: &Transmit) -> Incoming {
     let id = "q".to_owned();
     match transmit.stanza.clone() {
-        Outgoing::Open { sid, block_size, .. } => Incoming::Open { id, sid, block_size },
-        Outgoing::Data { sid, seq, data, .. } => Incoming::Data { id, sid, seq, data: data.to_vec() },
-        Outgoing::Close { sid, .. } => Incoming::Close { id, sid },
+        Outgoing::Open { sid, block_size, .. } => Incoming::Open { id, sid: sid.to_string(), block_size },
+        Outgoing::Data { sid, seq, data, .. } => {
+            Incoming::Data { id, sid: sid.to_string(), seq, data: data.to_vec() }
+        }
+        Outgoing::Close { sid, .. } => Incoming::Close { id, sid: sid.to_string() },
         other => panic!("not a set: {other:?}"),
     }
 }
@@ -69,26 +71,26 @@ fn first_open(now: Instant, seconds: u64, line: BridgeLine, seed: u64) -> Incomi
 
 /// Says `incoming` to the bridge; true when the answer is what a client without bytestreams says, and nothing else
 /// happens.
-fn is_turned_away(bridge: &mut Endpoint, now: Instant, from: &FullJid, incoming: Incoming) -> bool {
+fn is_turned_away(bridge: &mut OverIbb, now: Instant, from: &FullJid, incoming: Incoming) -> bool {
     bridge.handle_stanza(now, BRIDGE, from, incoming);
     let answer = bridge.poll_transmit(now);
     let expected = Transmit { via: BRIDGE, to: from.clone(), stanza: Outgoing::Refusal { id: "q".into() } };
     answer == Some(expected)
         && bridge.poll_transmit(now).is_none()
-        && bridge.poll_memento().is_none()
+        && bridge.poll_handshake_record().is_none()
         && bridge.poll_event().is_none()
         && bridge.session_count() == 0
 }
 
 /// Says a genuine `open` to the bridge, which makes a note of it and answers.
-fn comes_in(bridge: &mut Endpoint, now: Instant, open: Incoming) -> Option<(Sid, u64)> {
+fn comes_in(bridge: &mut OverIbb, now: Instant, open: Incoming) -> Option<(Credential, u64)> {
     bridge.handle_stanza(now, BRIDGE, &client_jid(), open);
-    let memento = bridge.poll_memento()?;
+    let record = bridge.poll_handshake_record()?;
     assert_eq!(bridge.poll_transmit(now), None, "it answers before it has made a note");
-    bridge.handle_remembered(now, &memento, Remembered::Kept);
+    bridge.handle_persisted(now, &record, Persisted::Yes);
     let answer = bridge.poll_transmit(now).unwrap();
     assert_eq!(answer.stanza, Outgoing::Result { id: "q".into() });
-    Some((memento.sid, memento.minute))
+    Some((record.credential, record.minute))
 }
 
 fn uuid(rng: &mut Rng) -> String {
@@ -158,11 +160,11 @@ fn a_replay_is_turned_away_while_the_bridge_runs_and_after_a_restart() {
     let now = Instant::now();
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
     let open = first_open(now, WALL_CLOCK, line(), 3);
-    let memento = comes_in(&mut bridge, now, open.clone()).unwrap();
+    let record = comes_in(&mut bridge, now, open.clone()).unwrap();
     assert!(is_turned_away(&mut bridge, now, &client_jid(), open.clone()));
     for minutes in 0..30 {
         let later = now + Duration::from_secs(minutes * 60);
-        let mut restarted = bridge_at(later, WALL_CLOCK + minutes * 60, vec![memento]);
+        let mut restarted = bridge_at(later, WALL_CLOCK + minutes * 60, vec![record]);
         assert!(
             is_turned_away(&mut restarted, later, &client_jid(), open.clone()),
             "after {minutes} minutes"
@@ -205,8 +207,8 @@ fn who_cannot_be_remembered_is_turned_away() {
     let now = Instant::now();
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
     bridge.handle_stanza(now, BRIDGE, &client_jid(), first_open(now, WALL_CLOCK, line(), 3));
-    let memento = bridge.poll_memento().unwrap();
-    bridge.handle_remembered(now, &memento, Remembered::Refused);
+    let record = bridge.poll_handshake_record().unwrap();
+    bridge.handle_persisted(now, &record, Persisted::No);
     let answer = bridge.poll_transmit(now).unwrap();
     assert_eq!(answer.stanza, Outgoing::Refusal { id: "q".into() });
     assert_eq!(bridge.poll_transmit(now), None);
@@ -240,7 +242,7 @@ fn a_replayed_first_message_dials_nothing() {
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
     let mut client = client_with(now, WALL_CLOCK, line(), 3);
     let open = client.poll_transmit(now).unwrap();
-    let memento = comes_in(&mut bridge, now, received(&open)).unwrap();
+    let record = comes_in(&mut bridge, now, received(&open)).unwrap();
     let Outgoing::Open { iq, .. } = open.stanza else { panic!("not an open") };
     client.handle_stanza(now, CLIENT, &bridge_jid(), Incoming::Result { iq });
     let hello = received(&client.poll_transmit(now).unwrap());
@@ -248,7 +250,7 @@ fn a_replayed_first_message_dials_nothing() {
     assert_eq!(bridge.session_count(), 1, "the genuine one is answered");
     assert!(bridge.poll_event().is_none(), "it dials before the client has shown that it holds the keys");
 
-    let mut restarted = bridge_at(now, WALL_CLOCK, vec![memento]);
+    let mut restarted = bridge_at(now, WALL_CLOCK, vec![record]);
     assert!(is_turned_away(&mut restarted, now, &client_jid(), received(&open)));
     assert!(is_turned_away(&mut restarted, now, &client_jid(), hello));
 }
@@ -259,7 +261,7 @@ fn strangers_do_not_use_up_what_clients_may_do_in_a_minute() {
     let service =
         Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted: Vec::new() };
     let config = Config { handshakes_per_minute_per_jid: 2, ..defaults() };
-    let mut bridge = Endpoint::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut bridge = OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
     online(&mut bridge, now, WALL_CLOCK, BRIDGE, bridge_jid());
     let mut rng = Rng::new(5);
     for _ in 0..100 {

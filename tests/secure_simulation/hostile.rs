@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use hexchat_pt::carrier::ibb::{Outgoing, Transmit};
 use hexchat_pt::protocol::{Address, Core as _};
+use hexchat_pt::secure::Token;
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::{Frame, SessionClose};
-use hexchat_pt::secure::{Endpoint, IqId, Outgoing, Transmit};
 
+use crate::over_ibb::OverIbb;
 use crate::puppet::{BRIDGE, Puppet, accept, answer, block_bytes, bridge, iq_of, jid, sent, wait};
 use crate::setup::defaults;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A client that downloads, from a target that sends as much as is taken: the client, and the stream at the bridge.
-fn download(bridge: &mut Endpoint, now: Instant) -> (Puppet, hexchat_pt::protocol::StreamId) {
+fn download(bridge: &mut OverIbb, now: Instant) -> (Puppet, hexchat_pt::protocol::StreamId) {
     let mut client = Puppet::shake_hands(bridge, now, jid("eve@x/r"), 1);
     client.send(bridge, now, &[Frame::Open { stream: 0, target: Address::new("192.0.2.1", "80").unwrap() }]);
     let stream = accept(bridge, now).expect("a stream");
@@ -22,7 +24,7 @@ fn download(bridge: &mut Endpoint, now: Instant) -> (Puppet, hexchat_pt::protoco
 }
 
 /// The application at the bridge writes as much as is taken.
-fn fill(bridge: &mut Endpoint, now: Instant, stream: hexchat_pt::protocol::StreamId) {
+fn fill(bridge: &mut OverIbb, now: Instant, stream: hexchat_pt::protocol::StreamId) {
     while bridge.write(now, stream, &[7; 65_536]).is_ok_and(|taken| taken > 0) {}
 }
 
@@ -36,7 +38,7 @@ fn results_that_are_guessed_make_no_room_for_more() {
         fill(&mut bridge, now, stream);
         bytes += block_bytes(&sent(&mut bridge, now));
         for guess in 0..2000_u64 {
-            client.answer(&mut bridge, now, IqId(guess.into()));
+            client.answer(&mut bridge, now, Token(guess.into()));
         }
     }
     assert!(bytes < 16_384, "{bytes} bytes went to a client that has answered nothing");
@@ -145,7 +147,7 @@ fn what_a_socket_has_not_taken_has_a_bound_whatever_is_answered() {
     let mut bridge = bridge(now, defaults());
     let (mut client, stream) = download(&mut bridge, now);
     let (mut stanzas, mut bytes) = (0, 0);
-    let mut turn = |bridge: &mut Endpoint, stanzas, bytes| {
+    let mut turn = |bridge: &mut OverIbb, stanzas, bytes| {
         fill(bridge, now, stream);
         bridge.handle_backlog(BRIDGE, stanzas, bytes);
         let sent = wait(bridge, &mut now, SECOND / 10);
@@ -229,7 +231,7 @@ impl Uplink {
 /// A hostile client and one that says something each second, at a bridge whose server reads 10 kB/s.
 struct Scene {
     now: Instant,
-    bridge: Endpoint,
+    bridge: OverIbb,
     uplink: Uplink,
     eve: Puppet,
     /// Whether it answers what it gets.
@@ -252,7 +254,7 @@ impl Scene {
     }
 
     /// For so many seconds, in which `attack` is made 400 times each.
-    fn run(&mut self, seconds: u32, mut attack: impl FnMut(&mut Puppet, &mut Endpoint, Instant)) {
+    fn run(&mut self, seconds: u32, mut attack: impl FnMut(&mut Puppet, &mut OverIbb, Instant)) {
         for tick in 0..seconds * 400 {
             attack(&mut self.eve, &mut self.bridge, self.now);
             if tick % 400 == 0 {

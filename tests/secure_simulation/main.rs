@@ -8,8 +8,9 @@
 //! | `setup` | worlds of a client on the left and a bridge on the right |
 //! | `random` | thousands of random worlds |
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
+//! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `bounds`, `failing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `carriers`, `bounds`, `failing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -31,6 +32,9 @@ mod flow;
 #[path = "../simulation/network.rs"]
 #[allow(dead_code, reason = "the classic protocol's tests use more of it")]
 mod network;
+#[path = "../simulation/over_ibb.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod over_ibb;
 #[path = "../simulation/program.rs"]
 mod program;
 #[path = "../simulation/rng.rs"]
@@ -44,6 +48,7 @@ mod world;
 
 mod admission;
 mod bounds;
+mod carriers;
 mod carrying;
 mod door;
 mod failing;

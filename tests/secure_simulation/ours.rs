@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Instant;
 
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{
-    Bridge, Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
-};
+use hexchat_pt::secure::{Bridge, Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::Jid;
 
 use crate::letters::{Body, Stanza};
+use crate::over_ibb::OverIbb;
 use crate::program::Program;
 use crate::rng::Rng;
 
@@ -25,7 +25,7 @@ const MOST_UNANSWERED: usize = (2 << 20) + (64 << 10);
 /// What outlives a program: the disk, and the clock on the wall.
 #[derive(Clone, Default)]
 pub(crate) struct Machine {
-    pub(crate) accepted: Rc<RefCell<Vec<(Sid, u64)>>>,
+    pub(crate) accepted: Rc<RefCell<Vec<(Credential, u64)>>>,
     pub(crate) disk_is_full: Rc<Cell<bool>>,
     booted: Rc<Cell<Option<Instant>>>,
 }
@@ -50,14 +50,14 @@ impl Entropy for Seeded {
 
 /// Ours, with a driver that checks what goes over the wire.
 pub(crate) struct Ours {
-    endpoint: Endpoint,
+    endpoint: OverIbb,
     machine: Machine,
     /// Whom to connect to, on the client's side.
     bridge: Option<Bridge>,
     most_buffered: usize,
     online: BTreeSet<AccountId>,
     /// Blocks that were not answered yet: by which account, and how large.
-    unanswered: BTreeMap<IqId, (AccountId, usize)>,
+    unanswered: BTreeMap<Token, (AccountId, usize)>,
 }
 
 impl Ours {
@@ -70,7 +70,7 @@ impl Ours {
     ) -> Self {
         let most_buffered = 2 * config.queue_per_stream + 4096;
         Self {
-            endpoint: Endpoint::new(config, service, Box::new(entropy)),
+            endpoint: OverIbb::new(config, service, Box::new(entropy)),
             machine,
             bridge,
             most_buffered,
@@ -80,32 +80,34 @@ impl Ours {
     }
 
     fn keep_mementos(&mut self, now: Instant) {
-        while let Some(memento) = self.endpoint.poll_memento() {
+        while let Some(record) = self.endpoint.poll_handshake_record() {
             let outcome = if self.machine.disk_is_full.get() {
-                Remembered::Refused
+                Persisted::No
             } else {
-                self.machine.accepted.borrow_mut().push((memento.sid, memento.minute));
-                Remembered::Kept
+                self.machine.accepted.borrow_mut().push((record.credential, record.minute));
+                Persisted::Yes
             };
-            self.endpoint.handle_remembered(now, &memento, outcome);
+            self.endpoint.handle_persisted(now, &record, outcome);
         }
     }
 
     fn write_stanza(&mut self, via: AccountId, stanza: Outgoing) -> Stanza {
         let (id, body) = match stanza {
-            Outgoing::Open { iq, sid, block_size } => (id_of(iq), Body::Open { sid, block_size }),
+            Outgoing::Open { iq, sid, block_size } => {
+                (id_of(iq), Body::Open { sid: sid.to_string(), block_size })
+            }
             Outgoing::Data { iq, sid, seq, data } => {
                 self.on_block_sent(via, iq, data.len());
-                (id_of(iq), Body::Data { sid, seq, data })
+                (id_of(iq), Body::Data { sid: sid.to_string(), seq, data })
             }
-            Outgoing::Close { iq, sid } => (id_of(iq), Body::Close { sid }),
+            Outgoing::Close { iq, sid } => (id_of(iq), Body::Close { sid: sid.to_string() }),
             Outgoing::Result { id } => (id, Body::Result),
             Outgoing::Refusal { id } => (id, Body::Error),
         };
         Stanza { id, body }
     }
 
-    fn on_block_sent(&mut self, via: AccountId, iq: IqId, bytes: usize) {
+    fn on_block_sent(&mut self, via: AccountId, iq: Token, bytes: usize) {
         assert!(self.online.contains(&via), "a block goes out through account {} that is not online", via.0);
         self.unanswered.insert(iq, (via, bytes));
         let sum: usize = self.unanswered.values().filter(|block| block.0 == via).map(|block| block.1).sum();
@@ -113,21 +115,21 @@ impl Ours {
     }
 }
 
-fn id_of(iq: IqId) -> String {
+fn id_of(iq: Token) -> String {
     format!("s{}", iq.0)
 }
 
-fn iq_of(id: &str) -> Option<IqId> {
-    id.strip_prefix('s')?.parse().ok().map(IqId)
+fn iq_of(id: &str) -> Option<Token> {
+    id.strip_prefix('s')?.parse().ok().map(Token)
 }
 
 impl Program<Body> for Ours {
     fn core(&self) -> &dyn Core {
-        &self.endpoint
+        &*self.endpoint
     }
 
     fn core_mut(&mut self) -> &mut dyn Core {
-        &mut self.endpoint
+        &mut *self.endpoint
     }
 
     fn handle_account(&mut self, now: Instant, account: AccountId, change: AccountChange) {

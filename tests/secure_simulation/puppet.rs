@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event, StreamId};
 use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use hexchat_pt::secure::wire::frame::{Frame, Reader, SessionClose};
-use hexchat_pt::secure::{Config, Endpoint, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit};
+use hexchat_pt::secure::{Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
 use crate::ours::Seeded;
+use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 use crate::setup::identity;
 
@@ -32,24 +34,24 @@ fn bridge_jid() -> FullJid {
 }
 
 /// A bridge that has just logged in.
-pub(crate) fn bridge(now: Instant, config: Config) -> Endpoint {
+pub(crate) fn bridge(now: Instant, config: Config) -> OverIbb {
     let service = Service { identity: identity(), psk: None, accounts: vec![BRIDGE], accepted: Vec::new() };
-    let mut endpoint = Endpoint::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut endpoint = OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
     endpoint.handle_wall_clock(now, WALL_CLOCK);
     endpoint.handle_account(now, BRIDGE, AccountChange::Online { jid: bridge_jid(), resumed: false });
     endpoint
 }
 
 /// Everything that the bridge wants sent now.
-pub(crate) fn sent(bridge: &mut Endpoint, now: Instant) -> Vec<Transmit> {
-    while let Some(memento) = bridge.poll_memento() {
-        bridge.handle_remembered(now, &memento, Remembered::Kept);
+pub(crate) fn sent(bridge: &mut OverIbb, now: Instant) -> Vec<Transmit> {
+    while let Some(record) = bridge.poll_handshake_record() {
+        bridge.handle_persisted(now, &record, Persisted::Yes);
     }
     std::iter::from_fn(|| bridge.poll_transmit(now)).collect()
 }
 
 /// Lets time pass at the bridge; everything that it wants sent meanwhile.
-pub(crate) fn wait(bridge: &mut Endpoint, now: &mut Instant, duration: Duration) -> Vec<Transmit> {
+pub(crate) fn wait(bridge: &mut OverIbb, now: &mut Instant, duration: Duration) -> Vec<Transmit> {
     let end = *now + duration;
     let mut all = sent(bridge, *now);
     while let Some(at) = bridge.poll_timeout().filter(|at| *at <= end) {
@@ -62,7 +64,7 @@ pub(crate) fn wait(bridge: &mut Endpoint, now: &mut Instant, duration: Duration)
 }
 
 /// The stream that a client has asked for, once the bridge has accepted it.
-pub(crate) fn accept(bridge: &mut Endpoint, now: Instant) -> Option<StreamId> {
+pub(crate) fn accept(bridge: &mut OverIbb, now: Instant) -> Option<StreamId> {
     while let Some(event) = bridge.poll_event() {
         if let Event::Incoming { stream, .. } = event {
             bridge.accept(now, stream);
@@ -73,7 +75,7 @@ pub(crate) fn accept(bridge: &mut Endpoint, now: Instant) -> Option<StreamId> {
 }
 
 /// The id of an IQ of the bridge's that wants an answer.
-pub(crate) fn iq_of(stanza: &Outgoing) -> Option<IqId> {
+pub(crate) fn iq_of(stanza: &Outgoing) -> Option<Token> {
     match stanza {
         Outgoing::Open { iq, .. } | Outgoing::Data { iq, .. } | Outgoing::Close { iq, .. } => Some(*iq),
         Outgoing::Result { .. } | Outgoing::Refusal { .. } => None,
@@ -81,7 +83,7 @@ pub(crate) fn iq_of(stanza: &Outgoing) -> Option<IqId> {
 }
 
 /// Whoever gets this answers it, if it wants an answer.
-pub(crate) fn answer(bridge: &mut Endpoint, now: Instant, transmit: &Transmit) {
+pub(crate) fn answer(bridge: &mut OverIbb, now: Instant, transmit: &Transmit) {
     if let Some(iq) = iq_of(&transmit.stanza) {
         bridge.handle_stanza(now, BRIDGE, &transmit.to, Incoming::Result { iq });
     }
@@ -119,7 +121,7 @@ pub(crate) struct Puppet {
 
 impl Puppet {
     /// Asks for a bytestream with a genuine proof: its id, if the bridge lets one in.
-    pub(crate) fn knock(bridge: &mut Endpoint, now: Instant, jid: &FullJid, seed: u64) -> Option<Sid> {
+    pub(crate) fn knock(bridge: &mut OverIbb, now: Instant, jid: &FullJid, seed: u64) -> Option<Credential> {
         let keys = LineKeys::new(&identity().line(None));
         let sid = keys.first_contact(seed as u32, WALL_CLOCK / 60, jid, &bridge_jid());
         let open = Incoming::Open { id: "open".into(), sid: sid.to_string(), block_size: 65_535 };
@@ -129,7 +131,7 @@ impl Puppet {
     }
 
     /// Shakes hands with the bridge, which answers within this very moment.
-    pub(crate) fn shake_hands(bridge: &mut Endpoint, now: Instant, jid: FullJid, seed: u64) -> Self {
+    pub(crate) fn shake_hands(bridge: &mut OverIbb, now: Instant, jid: FullJid, seed: u64) -> Self {
         let line = identity().line(None);
         let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
         let hello = Hello { credits: CREDITS, resume: None };
@@ -156,7 +158,7 @@ impl Puppet {
     }
 
     /// Sends a packet of these frames, in an IQ with the id that is returned.
-    pub(crate) fn send(&mut self, bridge: &mut Endpoint, now: Instant, frames: &[Frame]) -> String {
+    pub(crate) fn send(&mut self, bridge: &mut OverIbb, now: Instant, frames: &[Frame]) -> String {
         let mut draft = Draft::new(64);
         frames.iter().for_each(|frame| frame.encode(draft.buffer()));
         draft.pad_to(64.max(OVERHEAD));
@@ -169,9 +171,9 @@ impl Puppet {
     }
 
     /// Opens another path, from the account with this name, and sends by it from now on.
-    pub(crate) fn open_path(&mut self, bridge: &mut Endpoint, now: Instant, jid: FullJid) {
+    pub(crate) fn open_path(&mut self, bridge: &mut OverIbb, now: Instant, jid: FullJid) {
         self.last_path += 1;
-        let sid = self.keys.path_key.sid(self.last_path, &jid, &bridge_jid()).to_string();
+        let sid = self.keys.path_key.credential(self.last_path, &jid, &bridge_jid()).to_string();
         self.path = Path { jid, sid: sid.clone(), seq: 0 };
         let id = self.next_id();
         bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Open { id, sid, block_size: 65_535 });
@@ -179,17 +181,17 @@ impl Puppet {
 
     /// Whether this closes the path.
     pub(crate) fn loses_path(&self, stanza: &Outgoing) -> bool {
-        matches!(stanza, Outgoing::Close { sid, .. } if *sid == self.path.sid)
+        matches!(stanza, Outgoing::Close { sid, .. } if sid.to_string() == self.path.sid)
     }
 
     /// Closes the path.
-    pub(crate) fn close_path(&mut self, bridge: &mut Endpoint, now: Instant) {
+    pub(crate) fn close_path(&mut self, bridge: &mut OverIbb, now: Instant) {
         let (id, sid) = (self.next_id(), self.path.sid.clone());
         bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Close { id, sid });
     }
 
     /// Answers an IQ of the bridge's.
-    pub(crate) fn answer(&self, bridge: &mut Endpoint, now: Instant, iq: IqId) {
+    pub(crate) fn answer(&self, bridge: &mut OverIbb, now: Instant, iq: Token) {
         bridge.handle_stanza(now, BRIDGE, &self.path.jid, Incoming::Result { iq });
     }
 

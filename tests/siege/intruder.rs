@@ -168,7 +168,7 @@ impl Intruder {
     /// Asks for a further bytestream of a session of `other`'s, from this account.
     pub(crate) async fn open_path_of(&mut self, other: &Self, session: SessionId, number: u64) {
         let key = &other.sessions[session.0].keys.path_key;
-        let sid = key.sid(number, &self.jid, &self.line.bridge).to_string();
+        let sid = key.credential(number, &self.jid, &self.line.bridge).to_string();
         self.request(&sid, &open(&sid)).await;
         let is_taken = self.until_answered(&sid).await;
         self.done.add(if is_taken { Deed::Path } else { Deed::Refused }, 1);

@@ -6,23 +6,23 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{
     AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
 };
+use hexchat_pt::secure::crypto::credential::PathKey;
 use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
-use hexchat_pt::secure::crypto::sid::PathKey;
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::Frame;
-use hexchat_pt::secure::{
-    Bridge, Config, Endpoint, Identity, Incoming, IqId, Outgoing, Remembered, Service, Sid, Transmit,
-};
+use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Persisted, Service, Token};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
+use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 
 /// How long a stanza takes, and how often both sides get to say something.
@@ -61,7 +61,7 @@ fn identity() -> Identity {
 /// A session of a client that says what it likes.
 pub(crate) struct Attacker {
     jid: FullJid,
-    sid: Sid,
+    sid: Credential,
     seq: u16,
     initiator: Option<Initiator>,
     keys: Option<Keys>,
@@ -126,8 +126,8 @@ enum App {
 pub(crate) struct Arena {
     pub(crate) now: Instant,
     start: Instant,
-    pub(crate) bridge: Endpoint,
-    client: Endpoint,
+    pub(crate) bridge: OverIbb,
+    client: OverIbb,
     attackers: BTreeMap<FullJid, Attacker>,
     /// Attackers answer nothing from now on.
     pub(crate) is_mute: bool,
@@ -155,8 +155,8 @@ impl Arena {
         let now = Instant::now();
         let accounts = vec![BRIDGE];
         let service = Service { identity: identity(), psk: None, accounts, accepted: Vec::new() };
-        let mut bridge = Endpoint::new(config, Some(service), seeded(1));
-        let mut client = Endpoint::new(bounds::secure(&Limits::default()), None, seeded(2));
+        let mut bridge = OverIbb::new(config, Some(service), seeded(1));
+        let mut client = OverIbb::new(bounds::secure(&Limits::default()), None, seeded(2));
         for (endpoint, account, jid) in
             [(&mut bridge, BRIDGE, bridge_jid()), (&mut client, CLIENT, client_jid())]
         {
@@ -212,8 +212,8 @@ impl Arena {
         let sid = LineKeys::new(&line).first_contact(self.nonce, minute, &from, &bridge_jid());
         let open = Incoming::Open { id: "o".to_owned(), sid: sid.to_string(), block_size: 65_535 };
         self.bridge.handle_stanza(self.now, BRIDGE, &from, open);
-        while let Some(memento) = self.bridge.poll_memento() {
-            self.bridge.handle_remembered(self.now, &memento, Remembered::Kept);
+        while let Some(record) = self.bridge.poll_handshake_record() {
+            self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
         }
         Attacker { jid: from, sid, seq: 0, initiator: None, keys: None, unanswered: 0, received: Vec::new() }
     }
@@ -270,7 +270,7 @@ impl Arena {
     pub(crate) fn open_path(&mut self, session: &str, number: u64, from: &str) {
         let (from, to) = (jid(from), bridge_jid());
         let keys = self.attackers[&jid(session)].keys.as_ref().expect("a session");
-        let sid = keys.path_key.sid(number, &from, &to).to_string();
+        let sid = keys.path_key.credential(number, &from, &to).to_string();
         let open = Incoming::Open { id: "p".to_owned(), sid, block_size: 65_535 };
         self.bridge.handle_stanza(self.now, BRIDGE, &from, open);
         self.exchange();
@@ -317,8 +317,8 @@ impl Arena {
     fn exchange(&mut self) {
         loop {
             let mut is_quiet = true;
-            while let Some(memento) = self.bridge.poll_memento() {
-                self.bridge.handle_remembered(self.now, &memento, Remembered::Kept);
+            while let Some(record) = self.bridge.poll_handshake_record() {
+                self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
             }
             while let Some(transmit) = self.bridge.poll_transmit(self.now) {
                 is_quiet = false;
@@ -416,12 +416,16 @@ impl Arena {
 
 /// What a stanza looks like to whoever gets it. The ids of requests are their numbers.
 fn received(stanza: Outgoing) -> Incoming {
-    let id = |iq: IqId| iq.0.to_string();
+    let id = |iq: Token| iq.0.to_string();
     match stanza {
-        Outgoing::Open { iq, sid, block_size } => Incoming::Open { id: id(iq), sid, block_size },
-        Outgoing::Data { iq, sid, seq, data } => Incoming::Data { id: id(iq), sid, seq, data: data.to_vec() },
-        Outgoing::Close { iq, sid } => Incoming::Close { id: id(iq), sid },
-        Outgoing::Result { id } => Incoming::Result { iq: IqId(id.parse().unwrap_or(0)) },
-        Outgoing::Refusal { id } => Incoming::Error { iq: IqId(id.parse().unwrap_or(0)) },
+        Outgoing::Open { iq, sid, block_size } => {
+            Incoming::Open { id: id(iq), sid: sid.to_string(), block_size }
+        }
+        Outgoing::Data { iq, sid, seq, data } => {
+            Incoming::Data { id: id(iq), sid: sid.to_string(), seq, data: data.to_vec() }
+        }
+        Outgoing::Close { iq, sid } => Incoming::Close { id: id(iq), sid: sid.to_string() },
+        Outgoing::Result { id } => Incoming::Result { iq: Token(id.parse().unwrap_or(0)) },
+        Outgoing::Refusal { id } => Incoming::Error { iq: Token(id.parse().unwrap_or(0)) },
     }
 }

@@ -21,6 +21,7 @@ use hexchat_core_bench::pair::{Meter, Pair, Side, stamped};
 use hexchat_core_bench::secure::Counting;
 use hexchat_core_bench::wire::{Transmit, Wire};
 use hexchat_core_bench::{classic, secure};
+use hexchat_pt::carrier::ibb;
 use hexchat_pt::classic as classic_core;
 use hexchat_pt::secure::crypto::handshake::{
     Credits, Hello, Initiator, Responder, SessionId, Status, Welcome,
@@ -29,7 +30,7 @@ use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
 use hexchat_pt::secure::wire::frame::{Frame, Reader};
-use hexchat_pt::secure::{self as secure_core, Identity, IqId, Outgoing};
+use hexchat_pt::secure::{self as secure_core, Identity, Token};
 use rustix::time::{ClockId, clock_gettime};
 use xmpp_parsers::jid::FullJid;
 
@@ -188,9 +189,13 @@ fn stanzas(group: &mut Group<'_>, what: &str, transmit: impl Fn() -> Transmit) {
     });
 }
 
+/// The id of a bytestream.
+const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
+
 fn secure_stanza(payload: &Bytes) -> Transmit {
-    let stanza = Outgoing::Data { iq: IqId(7), sid: "0".repeat(32), seq: 7, data: payload.clone() };
-    Transmit::Secure(secure_core::Transmit { via: ACCOUNT, to: jid("bridge"), stanza })
+    let sid = SID.parse().expect("a credential");
+    let stanza = ibb::Outgoing::Data { iq: Token(7), sid, seq: 7, data: payload.clone() };
+    Transmit::Secure(ibb::Transmit { via: ACCOUNT, to: jid("bridge"), stanza })
 }
 
 fn classic_stanza(payload: &Bytes) -> Transmit {

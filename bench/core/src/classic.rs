@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hexchat_pt::carrier::Received;
+use hexchat_pt::carrier::Decision;
 use hexchat_pt::classic::Endpoint;
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountChange, Address, Core};
@@ -44,8 +44,8 @@ impl Protocol for Classic {
         asked.expect("there is room for a stream");
     }
 
-    fn receive(&mut self, now: Instant, received: Received) {
-        let Received::Classic { from, incoming } = received else { panic!("not for us: {received:?}") };
+    fn receive(&mut self, now: Instant, decision: Decision) {
+        let Decision::ToClassic { from, incoming } = decision else { panic!("not for us: {decision:?}") };
         self.0.handle_stanza(now, ACCOUNT, &from, incoming);
     }
 

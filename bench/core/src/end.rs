@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
-use hexchat_pt::carrier::Received;
+use hexchat_pt::carrier::Decision;
 use hexchat_pt::protocol::{AccountId, Address, Core, Event, Read, StreamId};
 use xmpp_parsers::jid::FullJid;
 
@@ -27,7 +27,7 @@ pub trait Protocol {
     fn connect(&mut self, now: Instant);
 
     /// Something came from the peer.
-    fn receive(&mut self, now: Instant, received: Received);
+    fn receive(&mut self, now: Instant, decision: Decision);
 
     /// The next stanza to send.
     fn transmit(&mut self, now: Instant) -> Option<Transmit>;
@@ -72,8 +72,8 @@ impl<P: Protocol> End<P> {
 
     /// A stanza comes from the server, and the application reads what there is to read.
     pub fn receive(&mut self, now: Instant, xml: &[u8]) {
-        let received = self.wire.from_wire(xml, P::IS_CLASSIC);
-        self.protocol.receive(now, received);
+        let decision = self.wire.from_wire(xml, P::IS_CLASSIC);
+        self.protocol.receive(now, decision);
         self.handle_events(now);
         if let Some(stream) = self.stream {
             while let Read::Data(data) = self.protocol.core_mut().read(now, stream) {

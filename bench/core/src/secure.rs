@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use hexchat_pt::carrier::Received;
+use hexchat_pt::carrier::Decision;
+use hexchat_pt::carrier::ibb::Bytestreams;
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::{AccountChange, Core};
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Bridge, Endpoint, Identity, Remembered, Service};
+use hexchat_pt::secure::{Bridge, Endpoint, Identity, Persisted, Service};
 use hexchat_pt::tunnel::bounds;
 
 use crate::end::{ACCOUNT, End, Protocol, jids, target};
@@ -18,6 +19,7 @@ const WALL_CLOCK: u64 = 1_800_000_000;
 /// One end of the secure protocol.
 pub struct Secure {
     endpoint: Endpoint,
+    bytestreams: Bytestreams,
     /// Whom to ask for a stream.
     bridge: Option<Bridge>,
 }
@@ -35,7 +37,7 @@ pub fn ends(now: Instant) -> [End<Secure>; 2] {
             Endpoint::new(bounds::secure(&Limits::default()), service, Box::new(Counting(seed)));
         endpoint.handle_wall_clock(now, WALL_CLOCK);
         endpoint.handle_account(now, ACCOUNT, AccountChange::Online { jid, resumed: false });
-        Secure { endpoint, bridge }
+        Secure { endpoint, bytestreams: Bytestreams::default(), bridge }
     };
     [End::new(end(client, 1, None, Some(contact)), 1), End::new(end(bridge, 2, Some(service), None), 2)]
 }
@@ -69,15 +71,15 @@ impl Protocol for Secure {
         self.endpoint.connect(now, bridge, target()).expect("there is room for a stream");
     }
 
-    fn receive(&mut self, now: Instant, received: Received) {
-        let Received::Secure { from, incoming } = received else { panic!("not for us: {received:?}") };
-        self.endpoint.handle_stanza(now, ACCOUNT, &from, incoming);
-        while let Some(memento) = self.endpoint.poll_memento() {
-            self.endpoint.handle_remembered(now, &memento, Remembered::Kept);
+    fn receive(&mut self, now: Instant, decision: Decision) {
+        let Decision::ToSecure { from, incoming } = decision else { panic!("not for us: {decision:?}") };
+        self.bytestreams.handle_stanza(&mut self.endpoint, now, ACCOUNT, &from, incoming);
+        while let Some(record) = self.endpoint.poll_handshake_record() {
+            self.endpoint.handle_persisted(now, &record, Persisted::Yes);
         }
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Transmit> {
-        self.endpoint.poll_transmit(now).map(Transmit::Secure)
+        self.bytestreams.poll_transmit(&mut self.endpoint, now).map(Transmit::Secure)
     }
 }

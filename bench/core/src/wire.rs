@@ -4,20 +4,22 @@
 //! the whole life of a connection, into one buffer. What comes goes through `framer` and `reader`, as in an account.
 
 use bytes::BytesMut;
-use hexchat_pt::carrier::{Carrier, Received};
+use hexchat_pt::carrier::{Arrival, Decision, Desk, Recipient, ibb};
+use hexchat_pt::classic;
 use hexchat_pt::config::Limits;
 use hexchat_pt::xmpp::Parcel;
 use hexchat_pt::xmpp::framer::Framer;
 use hexchat_pt::xmpp::reader::{self, Meaning};
-use hexchat_pt::{classic, secure};
 use xmpp_parsers::ns;
 use xso::AsXml as _;
 use xso::exports::rxml::writer::{Encoder, Item, SimpleNamespaces, TrackNamespace as _};
 use xso::exports::rxml::xml_ncname;
 
+use crate::end::ACCOUNT;
+
 /// One account's connection, from the login on.
 pub struct Wire {
-    carrier: Carrier,
+    desk: Desk,
     framer: Framer,
     encoder: Encoder<SimpleNamespaces>,
 }
@@ -28,7 +30,7 @@ pub enum Transmit {
     /// Of the classic protocol.
     Classic(classic::Transmit),
     /// Of the secure protocol.
-    Secure(secure::Transmit),
+    Secure(ibb::Transmit),
 }
 
 impl Wire {
@@ -36,7 +38,7 @@ impl Wire {
     #[must_use]
     pub fn new(key: u8) -> Self {
         Self {
-            carrier: Carrier::new(&[key; 32]),
+            desk: Desk::new(&[key; 32]),
             framer: Framer::between_elements(Limits::default().max_stanza),
             encoder: begun_encoder(),
         }
@@ -45,12 +47,12 @@ impl Wire {
     /// Appends one stanza to what goes to the server.
     pub fn to_wire(&mut self, transmit: Transmit, out: &mut BytesMut) {
         let parcel = match transmit {
-            Transmit::Classic(transmit) => self.carrier.classic(transmit).into(),
-            Transmit::Secure(transmit) => self.carrier.secure(transmit),
+            Transmit::Classic(transmit) => self.desk.classic(transmit),
+            Transmit::Secure(transmit) => self.desk.secure(transmit),
         };
         let stanza = match parcel {
             Parcel::Written(bytes) => return out.extend_from_slice(&bytes),
-            Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => stanza,
+            Parcel::Stanza(stanza) | Parcel::Reply(stanza) => stanza,
         };
         for item in stanza.as_xml_iter().expect("our stanzas are XML") {
             let item = item.expect("our stanzas are XML");
@@ -58,16 +60,26 @@ impl Wire {
         }
     }
 
-    /// Reads the one stanza that `xml` holds.
-    pub fn from_wire(&mut self, xml: &[u8], is_classic: bool) -> Received {
+    /// Reads the one stanza that `xml` holds, about which one thing is to be done.
+    pub fn from_wire(&mut self, xml: &[u8], is_classic: bool) -> Decision {
         self.framer.feed(xml).expect("a stanza that ends");
         let piece = self.framer.pop().expect("a stanza");
         assert!(self.framer.pop().is_none(), "there is more than one stanza");
-        match reader::read(piece) {
-            Meaning::Swift(swift) => self.carrier.receive_swift(swift, is_classic, |_| true),
-            Meaning::Stanza(stanza) => self.carrier.receive(*stanza, is_classic, |_| true),
+        let arrival = match reader::read(piece) {
+            Meaning::Flat(flat) => Arrival::Flat(flat),
+            Meaning::Stanza(stanza) => Arrival::Parsed(stanza),
             other => panic!("no stanza: {other:?}"),
-        }
+        };
+        let to = Recipient {
+            account: ACCOUNT,
+            lets_in: true,
+            speaks_classic: is_classic,
+            has_bytestream_with: &|_| true,
+        };
+        self.desk.handle(arrival, &to, || [0, 0]);
+        let decision = self.desk.poll().expect("a decision");
+        assert!(self.desk.poll().is_none(), "there is more to be done than one thing");
+        decision
     }
 }
 

@@ -31,12 +31,12 @@ const fn at_most(block: Block, side: Side, allocations: f64, bytes: f64) -> Ceil
 }
 
 const SECURE: [Ceiling; 6] = [
-    at_most(CELL, Side::Out, 19.8, 9.8),
-    at_most(CELL, Side::Back, 16.2, 6.5),
-    at_most(MIDDLE, Side::Out, 21.0, 5.9),
-    at_most(MIDDLE, Side::Back, 16.3, 3.15),
-    at_most(LARGE, Side::Out, 23.1, 5.25),
-    at_most(LARGE, Side::Back, 21.6, 3.3),
+    at_most(CELL, Side::Out, 18.6, 9.3),
+    at_most(CELL, Side::Back, 12.9, 5.55),
+    at_most(MIDDLE, Side::Out, 19.6, 5.8),
+    at_most(MIDDLE, Side::Back, 12.9, 3.0),
+    at_most(LARGE, Side::Out, 21.3, 5.25),
+    at_most(LARGE, Side::Back, 17.6, 3.3),
 ];
 
 const CLASSIC: [Ceiling; 4] = [

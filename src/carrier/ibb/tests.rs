@@ -4,52 +4,39 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use xmpp_parsers::jid::FullJid;
 
+use super::super::Decision;
+use super::super::desk::testing::{self, ACCOUNT, Account, is_unknown, to_secure};
 use super::super::ids::Ids;
-use super::super::{Carrier, Received};
 use super::*;
-use crate::protocol::AccountId;
 
 const SID: &str = "6d0c2a3e-59c4-4c1e-8a1b-0a4b7c1d2e3f";
-
-/// By which the classic protocol's ids are made.
-const KEY: [u8; 32] = [15; 32];
 
 /// The id of the IQ 7.
 const ID: &str = "00000000000040008000000000000007";
 
+fn sid() -> Credential {
+    SID.parse().unwrap()
+}
+
 /// As it goes over the wire.
 fn written(stanza: Outgoing) -> String {
     let to = FullJid::new("bob@x/r2").unwrap();
-    match Carrier::new(&KEY).secure(Transmit { via: AccountId(0), to, stanza }) {
-        Parcel::Stanza(stanza) | Parcel::Courtesy(stanza) => tokio_xmpp::PrintRawXml(&*stanza).to_string(),
-        Parcel::Written(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-    }
-}
-
-fn received(xml: &str) -> Received {
-    let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-    Carrier::new(&KEY).receive(iq.into(), true, |_| true)
+    testing::written(parcel(Transmit { via: ACCOUNT, to, stanza }))
 }
 
 /// A set with this payload from somebody with a resource.
-fn set(payload: &str) -> Received {
-    received(&format!("<iq xmlns='jabber:client' from='eve@x/r' type='set' id='i1'>{payload}</iq>"))
-}
-
-fn incoming(received: Received) -> Incoming {
-    match received {
-        Received::Secure { incoming, .. } => incoming,
-        other => panic!("{other:?}"),
-    }
+fn set(payload: &str) -> Vec<Decision> {
+    let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='set' id='i1'>{payload}</iq>");
+    Account::default().decide(&xml)
 }
 
 fn data(seq: u16, block: impl Into<Bytes>) -> Outgoing {
-    Outgoing::Data { iq: IqId(7), sid: SID.into(), seq, data: block.into() }
+    Outgoing::Data { iq: Token(7), sid: sid(), seq, data: block.into() }
 }
 
 #[test]
 fn an_open_is_written_as_the_specification_has_it() {
-    let xml = written(Outgoing::Open { iq: IqId(7), sid: SID.into(), block_size: 65_535 });
+    let xml = written(Outgoing::Open { iq: Token(7), sid: sid(), block_size: BLOCK_SIZE });
     assert_eq!(
         xml,
         format!(
@@ -73,7 +60,7 @@ fn data_is_written_as_the_specification_has_it() {
 #[test]
 fn a_close_is_written_as_the_specification_has_it() {
     assert_eq!(
-        written(Outgoing::Close { iq: IqId(7), sid: SID.into() }),
+        written(Outgoing::Close { iq: Token(7), sid: sid() }),
         format!(
             "<iq xmlns='jabber:client' type='set' to='bob@x/r2' id='{ID}'><close \
              xmlns='http://jabber.org/protocol/ibb' sid='{SID}'></close></iq>"
@@ -85,30 +72,30 @@ fn a_close_is_written_as_the_specification_has_it() {
 fn an_answer_is_empty_and_a_refusal_is_the_ordinary_one() {
     let result = written(Outgoing::Result { id: "i1".into() });
     assert_eq!(result, "<iq type='result' id='i1' to='bob@x/r2'/>");
-    let request =
-        "<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'><what xmlns='urn:ever'/></iq>";
-    let Received::Request { iq, .. } = received(request) else { panic!("not a request") };
-    let ordinary = tokio_xmpp::Stanza::from(manners::reply_to(&iq).unwrap());
-    let refusal = written(Outgoing::Refusal { id: "i1".into() });
-    assert_eq!(refusal, tokio_xmpp::PrintRawXml(&ordinary).to_string());
+    let request: Element =
+        "<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'><what xmlns='urn:ever'/></iq>"
+            .parse()
+            .unwrap();
+    let ordinary = persona::reply_to(&Iq::try_from(request).unwrap()).unwrap();
+    assert_eq!(written(Outgoing::Refusal { id: "i1".into() }), testing::written(Parcel::reply(ordinary)));
 }
 
 #[test]
 fn what_the_specification_shows_is_understood() {
     let open = "<open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='i781hf64' stanza='iq'/>";
     assert_eq!(
-        incoming(set(open)),
+        to_secure(set(open)),
         Incoming::Open { id: "i1".into(), sid: "i781hf64".into(), block_size: 4096 }
     );
-    assert_eq!(incoming(set(&open.replace(" stanza='iq'", ""))), incoming(set(open)), "iq is the default");
+    assert_eq!(to_secure(set(&open.replace(" stanza='iq'", ""))), to_secure(set(open)), "iq is the default");
     let data = "<data xmlns='http://jabber.org/protocol/ibb' seq='0' sid='i781hf64'>AAH/YWJjIQ==</data>";
     let block = b"\0\x01\xffabc!".to_vec();
     assert_eq!(
-        incoming(set(data)),
+        to_secure(set(data)),
         Incoming::Data { id: "i1".into(), sid: "i781hf64".into(), seq: 0, data: block }
     );
     let close = "<close xmlns='http://jabber.org/protocol/ibb' sid='i781hf64'/>";
-    assert_eq!(incoming(set(close)), Incoming::Close { id: "i1".into(), sid: "i781hf64".into() });
+    assert_eq!(to_secure(set(close)), Incoming::Close { id: "i1".into(), sid: "i781hf64".into() });
 }
 
 #[test]
@@ -144,9 +131,7 @@ fn what_cannot_be_read_is_a_request_like_any_other() {
         "<open xmlns='jabber:iq:other' block-size='4096' sid='s'/>",
     ] {
         let payload = payload.replace("NS", "xmlns='http://jabber.org/protocol/ibb'");
-        let Received::Request { from, iq } = set(&payload) else { panic!("{payload}") };
-        assert_eq!(from, FullJid::new("eve@x/r").ok());
-        assert!(matches!(manners::reply_to(&iq), Some(Iq::Error { .. })), "{payload}");
+        assert!(is_unknown(&set(&payload)), "{payload}");
     }
 }
 
@@ -159,15 +144,14 @@ fn who_has_no_bytestream_can_only_open_one() {
     ] {
         let payload = payload.replace("NS", "xmlns='http://jabber.org/protocol/ibb'");
         let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='set' id='i1'>{payload}</iq>");
-        let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-        let received = Carrier::new(&KEY).receive(iq.into(), true, |_| false);
-        assert_eq!(matches!(received, Received::Secure { .. }), expected, "{payload}");
-        assert_eq!(matches!(received, Received::Request { .. }), !expected, "{payload}");
+        let decisions = Account { has_bytestream: false, ..Account::default() }.decide(&xml);
+        assert_eq!(matches!(decisions[..], [Decision::ToSecure { .. }]), expected, "{payload}");
+        assert_eq!(is_unknown(&decisions), !expected, "{payload}");
     }
 }
 
 #[test]
-fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_any_other() {
+fn a_flat_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_any_other() {
     for (text, has_bytestream, is_block) in
         [("AAAA", true, true), ("AAAA", false, false), ("AAA", true, false)]
     {
@@ -175,21 +159,19 @@ fn a_swift_block_that_cannot_be_read_or_comes_from_a_stranger_is_a_request_like_
             "<iq from='eve@x/r' type='set' id='i1'><data xmlns='http://jabber.org/protocol/ibb' \
              sid='s' seq='0'>{text}</data></iq>"
         );
-        let swift = swift::read(xml.into_bytes()).unwrap();
-        let received = Carrier::new(&KEY).receive_swift(swift, true, |_| has_bytestream);
-        assert_eq!(matches!(received, Received::Secure { .. }), is_block, "{text}");
-        assert_eq!(matches!(received, Received::Request { .. }), !is_block, "{text}");
+        let decisions = Account { has_bytestream, ..Account::default() }.decide_flat(&xml);
+        assert_eq!(matches!(decisions[..], [Decision::ToSecure { .. }]), is_block, "{text}");
+        assert_eq!(is_unknown(&decisions), !is_block, "{text}");
     }
 }
 
 #[test]
-fn a_swift_result_goes_to_the_protocol_that_asked() {
-    let classic = Ids::new(&KEY).write(7);
+fn a_flat_result_goes_to_the_protocol_that_asked() {
+    let classic = Ids::new(&testing::KEY).write(7);
     for (id, is_ours) in [(ID, true), (classic.as_str(), false), ("7", false)] {
-        let swift =
-            swift::read(format!("<iq from='bob@x/r2' type='result' id='{id}'/>").into_bytes()).unwrap();
-        let received = Carrier::new(&KEY).receive_swift(swift, true, |_| true);
-        assert_eq!(matches!(received, Received::Secure { .. }), is_ours, "{id}");
+        let xml = format!("<iq from='bob@x/r2' type='result' id='{id}'/>");
+        let decisions = Account::default().decide_flat(&xml);
+        assert_eq!(matches!(decisions[..], [Decision::ToSecure { .. }]), is_ours, "{id}");
     }
 }
 
@@ -198,31 +180,29 @@ fn a_get_and_one_from_nobody_in_particular_are_requests_like_any_other() {
     let close = "<close xmlns='http://jabber.org/protocol/ibb' sid='s'/>";
     for attributes in ["from='eve@x/r' type='get'", "from='eve@x' type='set'", "type='set'"] {
         let xml = format!("<iq xmlns='jabber:client' id='i1' {attributes}>{close}</iq>");
-        assert!(matches!(received(&xml), Received::Request { .. }), "{xml}");
+        let decisions = Account::default().decide(&xml);
+        assert!(is_unknown(&decisions) || matches!(decisions[..], [Decision::Reply(_)]), "{xml}");
     }
 }
 
 #[test]
 fn an_answer_goes_to_the_protocol_that_asked() {
     let result = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{ID}'/>");
-    assert_eq!(incoming(received(&result)), Incoming::Result { iq: IqId(7) });
+    assert_eq!(to_secure(Account::default().decide(&result)), Incoming::Result { iq: Token(7) });
     for (condition, expected) in [
-        ("feature-not-implemented", Incoming::Error { iq: IqId(7) }),
-        ("not-acceptable", Incoming::Error { iq: IqId(7) }),
-        ("service-unavailable", Incoming::Undelivered { iq: IqId(7) }),
-        ("remote-server-not-found", Incoming::Undelivered { iq: IqId(7) }),
+        ("feature-not-implemented", Incoming::Error { iq: Token(7) }),
+        ("not-acceptable", Incoming::Error { iq: Token(7) }),
+        ("service-unavailable", Incoming::Undelivered { iq: Token(7) }),
+        ("remote-server-not-found", Incoming::Undelivered { iq: Token(7) }),
     ] {
         let error = format!(
             "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{ID}'><error type='cancel'>\
              <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
         );
-        assert_eq!(incoming(received(&error)), expected, "{condition}");
+        assert_eq!(to_secure(Account::default().decide(&error)), expected, "{condition}");
     }
-    let id = Ids::new(&KEY).write(7);
-    let classic = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{id}'/>");
-    assert!(matches!(received(&classic), Received::Classic { .. }));
     let nobody = format!("<iq xmlns='jabber:client' type='result' id='{ID}'/>");
-    assert!(matches!(received(&nobody), Received::Nothing));
+    assert!(Account::default().decide(&nobody).is_empty());
 }
 
 #[test]
@@ -231,7 +211,7 @@ fn a_result_that_says_something_is_none_of_ours_whatever_its_id() {
         "<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{ID}'>\
          <connect_ack xmlns='hexchat:connect_ack'/></iq>"
     );
-    assert!(matches!(received(&ack), Received::Classic { .. }));
+    assert!(matches!(Account::default().decide(&ack)[..], [Decision::ToClassic { .. }]));
 }
 
 proptest! {
@@ -239,8 +219,7 @@ proptest! {
     fn every_block_comes_back_as_it_was(block in prop::collection::vec(any::<u8>(), 0..3000), seq: u16) {
         let xml = written(data(seq, block.clone())).replace("to='bob@x/r2'", "from='bob@x/r2'");
         let expected = Incoming::Data { id: ID.into(), sid: SID.into(), seq, data: block };
-        let swift = swift::read(xml.into_bytes()).unwrap();
-        prop_assert_eq!(incoming(Carrier::new(&KEY).receive_swift(swift, true, |_| true)), expected);
+        prop_assert_eq!(to_secure(Account::default().decide_flat(&xml)), expected);
     }
 
     /// Reading data by hand must be no more lenient, and no stricter, than the library.
@@ -252,5 +231,14 @@ proptest! {
             Incoming::Data { id: "i1".into(), sid: data.sid.0, seq: data.seq, data: data.data }
         });
         prop_assert_eq!(read_set("i1", &element, true), library);
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_token_comes_back_as_it_was_and_no_two_ids_are_the_same(token in 0..1_u128 << 122, bit in 0..122_u32) {
+        let id = id_of(Token(token));
+        prop_assert_eq!(iq_of(&id), Some(Token(token)));
+        prop_assert_ne!(id_of(Token(token ^ 1 << bit)), id);
     }
 }

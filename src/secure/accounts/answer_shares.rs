@@ -10,7 +10,7 @@
 //! Whoever else wants to send by the account comes in turn: where others wait, all but a few of a client's answers wait until it is
 //! next, as its packets do, and they count as what it has been sent.
 //!
-//! What has been read shows in the answers to IQs of ours: whoever answers one was sent it by a server that had read everything
+//! What has been read shows in the answers to blocks of ours: whoever answers one was sent it by a server that had read everything
 //! before it. Where nothing of ours is on its way that would show it, somebody whose answers wait is to be asked something
 //! ([`next_probe`](AnswerShares::next_probe)). Those who do not answer get more only after [`UNREAD_PATIENCE`].
 
@@ -22,16 +22,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
-use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::budget::price;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::ids::PathId;
 use crate::secure::path::Path;
 use crate::secure::tuning::UNREAD_PATIENCE;
 use account::{Account, Look};
-
-/// What the result to an IQ weighs beyond its id and its recipient, in bytes: the element, and what the server adds to it.
-const RESULT: usize = 32;
 
 /// An answer to a client.
 #[derive(Debug)]
@@ -40,46 +37,44 @@ pub(crate) struct Answer<C> {
     /// The path that it is about, as long as that exists.
     pub(crate) path: Option<PathId>,
     pub(crate) transmit: Transmit,
+    /// What it takes up on the wire.
+    pub(crate) bytes: usize,
 }
 
 impl Answer<ClientTag> {
-    /// The empty result to an IQ of the peer of `path`, which is wanted whatever becomes of the path.
-    pub(crate) fn to_peer_of(path: &Path, id: String) -> Self {
-        let stanza = Outgoing::Result { id };
-        let transmit = Transmit { via: path.via(), to: path.peer().clone(), stanza };
-        Self { client: path.client(), path: None, transmit }
+    /// Tells the peer of `path` that something was taken, which is wanted whatever becomes of the path.
+    pub(crate) fn to_peer_of(path: &Path, receipt: Receipt) -> Self {
+        let action = Outgoing::Taken { receipt };
+        let transmit = Transmit { via: path.via(), to: path.peer().clone(), action };
+        let bytes = path.sizes().answer + letters(&transmit);
+        Self { client: path.client(), path: None, transmit, bytes }
     }
 
-    /// The same to an IQ with a block, which nobody waits for when the path is no more.
-    pub(crate) fn to_block_of(path: &Path, id: String) -> Self {
-        Self { path: Some(path.id()), ..Self::to_peer_of(path, id) }
+    /// The same for a block, which nobody waits for when the path is no more.
+    pub(crate) fn to_block_of(path: &Path, receipt: Receipt) -> Self {
+        Self { path: Some(path.id()), ..Self::to_peer_of(path, receipt) }
     }
 }
 
 impl<C> Answer<C> {
-    /// What it weighs on the wire, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        RESULT + self.letters()
-    }
-
     /// What it takes in memory while it waits, in bytes.
     fn price(&self) -> usize {
-        price::ANSWER + self.letters()
-    }
-
-    /// The length of its names, in bytes: its id and its recipient.
-    fn letters(&self) -> usize {
-        let id = match &self.transmit.stanza {
-            Outgoing::Result { id } | Outgoing::Refusal { id } => id.len(),
-            Outgoing::Open { .. } | Outgoing::Data { .. } | Outgoing::Close { .. } => 0,
-        };
-        id + self.transmit.to.as_str().len()
+        price::ANSWER + letters(&self.transmit)
     }
 }
 
-/// What is known of an account's way to its server: the rate in bytes a second, and what a question and its answer take while
+/// The length of the names in an answer, in bytes: its receipt's and its recipient's.
+fn letters(answer: &Transmit) -> usize {
+    let receipt = match &answer.action {
+        Outgoing::Taken { receipt } => receipt.len(),
+        _ => 0,
+    };
+    receipt + answer.to.as_str().len()
+}
+
+/// What is known of an account's connection to its server: the rate in bytes a second, and what a question and its answer take while
 /// nothing is queued.
-pub(crate) type Pace = (Option<f64>, Duration);
+pub(crate) type RateAndDelay = (Option<f64>, Duration);
 
 /// The answers of all our accounts.
 #[derive(Debug)]
@@ -100,7 +95,7 @@ impl<C> Default for AnswerShares<C> {
 }
 
 impl<C: Clone + Ord> AnswerShares<C> {
-    /// An answer that is to go behind the IQ with the number `behind`: given back if it may go now. If not, it waits.
+    /// An answer that is to go behind the delivery with the number `behind`: given back if it may go now. If not, it waits.
     /// `is_next` says whether it is its client's turn at the account.
     pub(crate) fn offer(
         &mut self,
@@ -108,9 +103,9 @@ impl<C: Clone + Ord> AnswerShares<C> {
         answer: Answer<C>,
         behind: u64,
         is_next: impl FnOnce() -> bool,
-        pace: impl FnOnce() -> Pace,
+        pace: impl FnOnce() -> RateAndDelay,
     ) -> Option<Answer<C>> {
-        let (via, client, bytes) = (answer.transmit.via, answer.client.clone(), answer.size());
+        let (via, client, bytes) = (answer.transmit.via, answer.client.clone(), answer.bytes);
         let account = self.accounts.entry(via).or_default();
         if account.takes(&client, bytes, is_next, pace) {
             account.write(now, client, bytes, behind);
@@ -133,7 +128,7 @@ impl<C: Clone + Ord> AnswerShares<C> {
         self.accounts.get(&via).is_none_or(|account| account.has_room_for(client, bytes))
     }
 
-    /// The next of those that waited and may go now, behind the IQ with the number `behind`. `is_next` says whose turn it is at an
+    /// The next of those that waited and may go now, behind the delivery with the number `behind`. `is_next` says whose turn it is at an
     /// account.
     pub(crate) fn pop(
         &mut self,
@@ -159,15 +154,21 @@ impl<C: Clone + Ord> AnswerShares<C> {
         }
     }
 
-    /// An IQ with this number went by the account to a client.
+    /// A delivery with this number went by the account to a client.
     pub(crate) fn on_asked(&mut self, via: AccountId, client: &C, number: u64) {
         if let Some(account) = self.account_that_holds(via) {
             account.on_asked(client, number);
         }
     }
 
-    /// The IQ with this number, which went by the account, was answered.
-    pub(crate) fn on_read(&mut self, now: Instant, via: AccountId, number: u64, pace: impl FnOnce() -> Pace) {
+    /// The delivery with this number, which went by the account, was answered.
+    pub(crate) fn on_read(
+        &mut self,
+        now: Instant,
+        via: AccountId,
+        number: u64,
+        pace: impl FnOnce() -> RateAndDelay,
+    ) {
         if let Some(account) = self.accounts.get_mut(&via)
             && account.on_read(now, number, pace)
         {

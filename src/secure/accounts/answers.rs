@@ -1,6 +1,6 @@
 //! Delayed answers: when the blocks that came are answered.
 //!
-//! Each block is an IQ, and each IQ is answered. But an answer that goes before a packet holds it up at the server, which
+//! Each block is answered. But an answer that goes before a packet holds it up at the server, which
 //! has as much to do for it as for the packet; and a few answers together cost the server less than one by one. So they
 //! wait for each other, though never for long: they are the other end's clock.
 

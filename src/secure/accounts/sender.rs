@@ -3,7 +3,7 @@
 //! A server reads from each of its clients at a limited rate, and one after the other. So what any path has on its way
 //! stands in front of everything that goes by the same account, and two blocks of each of a hundred sessions would be minutes.
 //! A path that has its account to itself is bounded by its own window. Where several meet they have on their way
-//! together what one of them would have, and take turns: [`Turns`] says whose it is.
+//! together what one of them would have, and take turns: [`FairQueue`] says whose it is.
 //!
 //! What an account's socket has not taken yet is on its way, too, whatever was answered or given up since: behind a backlog nobody
 //! sends.
@@ -19,13 +19,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
-use crate::secure::accounts::turns::{Turns, Used};
+use crate::secure::accounts::fair_queue::{FairQueue, Used};
 use crate::secure::client_tag::ClientTag;
+use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
-use crate::secure::iq::Iq;
-use crate::secure::path::window::{Window, pipe, wire_size};
+use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
-use crate::secure::tuning::{BUSY_SHARE, MOST_STANZAS, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
+use crate::secure::sizes::Sizes;
+use crate::secure::tuning::{BUSY_SHARE, MOST_PIECES, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct Share {
     pub(crate) queue: usize,
     /// What the account carries in the long run, in bytes on the wire a second.
     pub(crate) rate: Option<f64>,
-    /// How large a block may be, before base64.
+    /// How large a block may be.
     pub(crate) block: usize,
     /// Whether one may go as far as the account is concerned.
     pub(crate) may_send: bool,
@@ -44,7 +45,7 @@ pub(crate) struct Share {
 
 /// One who sends, and the client whose share that takes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct User<K> {
+pub(crate) struct Flow<K> {
     pub(crate) client: ClientTag,
     pub(crate) key: K,
 }
@@ -52,6 +53,7 @@ pub(crate) struct User<K> {
 /// All our accounts' sending sides, shared among clients, each of which may have several users.
 #[derive(Debug)]
 pub(crate) struct Senders<K> {
+    sizes: &'static Sizes,
     senders: BTreeMap<AccountId, Sender<K>>,
     /// What each client has used of all accounts. It outlives the client's sessions: otherwise a new one would come before all
     /// others each time.
@@ -60,25 +62,19 @@ pub(crate) struct Senders<K> {
     open: BTreeSet<AccountId>,
 }
 
-impl<K> Default for Senders<K> {
-    fn default() -> Self {
-        Self { senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
-    }
-}
-
 /// The sending side of one account.
 #[derive(Debug)]
 struct Sender<K> {
     window: Window,
     /// What the server has not read yet, for all that we know.
-    flight: BTreeMap<Iq, Block>,
+    flight: BTreeMap<Delivery, Block>,
     /// Bytes of it, by path.
     by_path: BTreeMap<PathId, usize>,
     /// The last block before which nothing was on its way.
-    lone: Option<Iq>,
-    /// What the ways by this account take while nothing is queued, lately.
-    undisturbed: Option<Duration>,
-    turns: Turns<User<K>>,
+    unqueued_block: Option<Delivery>,
+    /// What the paths by this account take while nothing is queued, lately.
+    unqueued_delay: Option<Duration>,
+    turns: FairQueue<Flow<K>>,
     /// Clients whose answers wait.
     answering: BTreeSet<ClientTag>,
     /// What was handed over has still to be written, and is too much for more.
@@ -89,21 +85,21 @@ struct Sender<K> {
 #[derive(Clone, Copy, Debug)]
 struct Block {
     path: PathId,
-    /// Before base64.
+    /// Of the block.
     bytes: usize,
     /// Unknown when the account was offline meanwhile.
     sent: Option<Instant>,
 }
 
-impl<K> Default for Sender<K> {
-    fn default() -> Self {
+impl<K> Sender<K> {
+    fn new(sizes: &'static Sizes) -> Self {
         Self {
-            window: Window::without_breaks(),
+            window: Window::without_breaks(sizes),
             flight: BTreeMap::new(),
             by_path: BTreeMap::new(),
-            lone: None,
-            undisturbed: None,
-            turns: Turns::default(),
+            unqueued_block: None,
+            unqueued_delay: None,
+            turns: FairQueue::default(),
             answering: BTreeSet::new(),
             is_backed_up: false,
         }
@@ -111,6 +107,20 @@ impl<K> Default for Sender<K> {
 }
 
 impl<K: Copy + Ord> Senders<K> {
+    /// Nothing is on its way. `sizes` are the carrier's.
+    pub(crate) fn new(sizes: &'static Sizes) -> Self {
+        Self { sizes, senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
+    }
+
+    /// What the carrier says of sizes.
+    pub(crate) fn sizes(&self) -> &'static Sizes {
+        self.sizes
+    }
+
+    fn sender(&mut self, account: AccountId) -> &mut Sender<K> {
+        self.senders.entry(account).or_insert_with(|| Sender::new(self.sizes))
+    }
+
     /// What the account of `path` has to say to a session of the client's that wants to send `waiting` bytes and could send
     /// by so many `accounts`.
     pub(crate) fn share(
@@ -123,7 +133,7 @@ impl<K: Copy + Ord> Senders<K> {
         let used = self.used(client);
         match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts),
-            None => Sender::<K>::default().share((client, used), path, waiting, accounts),
+            None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts),
         }
     }
 
@@ -138,20 +148,23 @@ impl<K: Copy + Ord> Senders<K> {
         account: AccountId,
         client: ClientTag,
         path: PathId,
-        iq: Iq,
+        delivery: Delivery,
         bytes: usize,
     ) {
-        let sender = self.senders.entry(account).or_default();
-        sender.on_sent(now, path, iq, bytes);
-        let used = self.used.entry(client).or_default();
-        *used = sender.turns.on_sent(*used, wire_size(bytes));
+        self.sender(account).on_sent(now, path, delivery, bytes);
+        self.on_share_used(account, client, self.sizes.wire_size(bytes));
     }
 
     /// So many bytes of answers went by the account to this client. They are a part of its share.
     pub(crate) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
-        let sender = self.senders.entry(account).or_default();
-        let used = self.used.entry(client).or_default();
-        *used = sender.turns.on_sent(*used, bytes);
+        self.on_share_used(account, client, bytes);
+    }
+
+    /// So many bytes on the wire went by the account to this client.
+    fn on_share_used(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
+        let used = self.used(client);
+        let used = self.sender(account).turns.on_sent(used, bytes);
+        self.used.insert(client, used);
     }
 
     /// Whether no other client that waits at the account comes before this one.
@@ -163,7 +176,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// Answers to a client wait at the account.
     pub(crate) fn on_answers_wait(&mut self, account: AccountId, client: ClientTag) {
-        self.senders.entry(account).or_default().answering.insert(client);
+        self.sender(account).answering.insert(client);
     }
 
     /// No answers to the client wait there any more.
@@ -173,14 +186,14 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
-    /// An IQ that went by the account was answered.
-    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, iq: Iq) {
-        self.change(account, |sender| sender.on_answered(now, iq));
+    /// Something that went by the account was answered.
+    pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
+        self.change(account, |sender| sender.on_answered(now, delivery));
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.
-    pub(crate) fn forget(&mut self, account: AccountId, iqs: impl IntoIterator<Item = Iq>) {
-        self.change(account, |sender| iqs.into_iter().for_each(|iq| sender.forget(iq)));
+    pub(crate) fn forget(&mut self, account: AccountId, deliveries: impl IntoIterator<Item = Delivery>) {
+        self.change(account, |sender| deliveries.into_iter().for_each(|delivery| sender.forget(delivery)));
     }
 
     /// The account is offline. What is on its way may still be answered.
@@ -195,10 +208,10 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// So much was handed over to the account and not written yet.
-    pub(crate) fn note_backlog(&mut self, account: AccountId, stanzas: usize, bytes: usize) {
-        let is_backed_up = bytes > MOST_UNWRITTEN || stanzas > MOST_STANZAS;
+    pub(crate) fn note_backlog(&mut self, account: AccountId, pieces: usize, bytes: usize) {
+        let is_backed_up = bytes > MOST_UNWRITTEN || pieces > MOST_PIECES;
         if is_backed_up != self.is_backed_up(account) {
-            self.senders.entry(account).or_default().is_backed_up = is_backed_up;
+            self.sender(account).is_backed_up = is_backed_up;
             self.open.insert(account);
         }
     }
@@ -208,7 +221,7 @@ impl<K: Copy + Ord> Senders<K> {
         self.senders.get(&account).is_some_and(|sender| sender.is_backed_up)
     }
 
-    /// What the account carries in the long run, and what its way takes while nothing is queued.
+    /// What the account carries in the long run, and what its path to the server takes while nothing is queued.
     pub(crate) fn pace(&self, account: AccountId) -> (Option<f64>, Duration) {
         let window = self.senders.get(&account).map(|sender| &sender.window);
         (window.and_then(Window::rate), window.and_then(Window::base_delay).unwrap_or_default())
@@ -231,13 +244,13 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// The account did not let this one send.
-    pub(crate) fn wait(&mut self, account: AccountId, user: User<K>) {
+    pub(crate) fn wait(&mut self, account: AccountId, user: Flow<K>) {
         let used = self.used(user.client);
-        self.senders.entry(account).or_default().turns.wait(user, used);
+        self.sender(account).turns.wait(user, used);
     }
 
     /// It does not wait there any more.
-    pub(crate) fn leave(&mut self, account: AccountId, user: User<K>) {
+    pub(crate) fn leave(&mut self, account: AccountId, user: Flow<K>) {
         if let Some(sender) = self.senders.get_mut(&account) {
             sender.turns.leave(user);
         }
@@ -251,10 +264,10 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, User<K>)> {
+    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<K>)> {
         loop {
             let account = self.open.pop_first()?;
-            let used = |user: &User<K>| self.used.get(&user.client).copied().unwrap_or_default();
+            let used = |user: &Flow<K>| self.used.get(&user.client).copied().unwrap_or_default();
             let sender = self.senders.get_mut(&account);
             if let Some(user) = sender.and_then(|sender| sender.turns.pop(used)) {
                 return Some((account, user));
@@ -264,7 +277,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// This one has had its turn. If it comes first again there is no room, and the next change will show whether
     /// there is again: something is on its way.
-    pub(crate) fn end_turn(&mut self, account: AccountId, user: User<K>) {
+    pub(crate) fn end_turn(&mut self, account: AccountId, user: Flow<K>) {
         let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
         if first.is_some_and(|first| first != user) {
             self.open.insert(account);
@@ -298,10 +311,10 @@ impl<K: Copy + Ord> Sender<K> {
         }
         let block = self.block_size(path.block_size(), accounts);
         let is_next = self.turns.is_next(used);
-        let packet = wire_size(waiting.min(block));
-        let may_send =
-            is_next && !self.is_backed_up && self.window.admits(packet, self.limit(wire_size(block)));
-        let queue = if is_next { 0 } else { self.turns.waiting() * wire_size(block) / accounts.max(1) };
+        let packet = self.window.sizes().wire_size(waiting.min(block));
+        let on_wire = self.window.sizes().wire_size(block);
+        let may_send = is_next && !self.is_backed_up && self.window.admits(packet, self.limit(on_wire));
+        let queue = if is_next { 0 } else { self.turns.waiting() * on_wire / accounts.max(1) };
         Share { in_flight, queue, rate, block, may_send }
     }
 
@@ -313,11 +326,11 @@ impl<K: Copy + Ord> Sender<K> {
     }
 
     /// How much all paths may have on their way, with blocks of so many bytes on the wire. The window knows how short the
-    /// nearest way is, but one of those far away has to be kept busy, too, where two blocks do not do that.
+    /// nearest path is, but one of those far away has to be kept busy, too, where two blocks do not do that.
     fn limit(&self, block: usize) -> usize {
         let least = self.window.limit().max(2 * block);
         let Some(rate) = self.window.rate() else { return least };
-        let delay = self.farthest(block, rate);
+        let delay = self.longest_unqueued_delay(block, rate);
         if delay < transfer(2 * block, rate).mul_f64(BUSY_SHARE) {
             least
         } else {
@@ -325,10 +338,10 @@ impl<K: Copy + Ord> Sender<K> {
         }
     }
 
-    /// What the farthest way takes while nothing is queued. Where there usually is a queue, what the block itself takes was
+    /// What the longest path takes while nothing is queued. Where there usually is a queue, what the block itself takes was
     /// a part of what was seen; where there is none, the account would be faster with more on its way.
-    fn farthest(&self, block: usize, rate: f64) -> Duration {
-        let delay = self.undisturbed.unwrap_or_default();
+    fn longest_unqueued_delay(&self, block: usize, rate: f64) -> Duration {
+        let delay = self.unqueued_delay.unwrap_or_default();
         let queued = self.window.round_trip().unwrap_or_default().saturating_sub(delay);
         let own = if queued > delay / 4 { transfer(block, rate) } else { Duration::ZERO };
         delay.saturating_sub(own)
@@ -337,23 +350,24 @@ impl<K: Copy + Ord> Sender<K> {
     /// What suits the account, and those who wait for their turns.
     fn block_size(&self, own: usize, accounts: usize) -> usize {
         let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
-        size::of_shared(self.window.block_size(), own, self.window.rate(), turns)
+        let on_wire = |block| self.window.sizes().wire_size(block);
+        size::of_shared(self.window.block_size(), own, on_wire, self.window.rate(), turns)
     }
 
-    fn on_sent(&mut self, now: Instant, path: PathId, iq: Iq, bytes: usize) {
+    fn on_sent(&mut self, now: Instant, path: PathId, delivery: Delivery, bytes: usize) {
         if self.flight.is_empty() {
-            self.lone = Some(iq);
+            self.unqueued_block = Some(delivery);
         }
         self.window.on_sent(now, bytes);
-        self.flight.insert(iq, Block { path, bytes, sent: Some(now) });
+        self.flight.insert(delivery, Block { path, bytes, sent: Some(now) });
         *self.by_path.entry(path).or_default() += bytes;
     }
 
-    fn on_answered(&mut self, now: Instant, iq: Iq) {
-        if let Some(block) = self.flight.get(&iq).filter(|_| self.lone == Some(iq)) {
-            self.note_undisturbed(now, *block);
+    fn on_answered(&mut self, now: Instant, delivery: Delivery) {
+        if let Some(block) = self.flight.get(&delivery).filter(|_| self.unqueued_block == Some(delivery)) {
+            self.note_unqueued(now, *block);
         }
-        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= iq) {
+        while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= delivery) {
             let block = oldest.remove();
             self.forget_bytes(block);
             match block.sent {
@@ -363,16 +377,17 @@ impl<K: Copy + Ord> Sender<K> {
         }
     }
 
-    /// Nothing was queued before this block. The farthest way counts, until it was not used for some time.
-    fn note_undisturbed(&mut self, now: Instant, block: Block) {
+    /// Nothing was queued before this block. The longest path counts, until it was not used for some time.
+    fn note_unqueued(&mut self, now: Instant, block: Block) {
         let Some(sent) = block.sent else { return };
         let delay = now.saturating_duration_since(sent);
-        self.undisturbed =
-            Some(self.undisturbed.map_or(delay, |farthest| delay.max((farthest * 3 + delay) / 4)));
+        // A shorter one moves it by a quarter: it may have gone by a shorter path.
+        let follow = |longest: Duration| delay.max((longest * 3 + delay) / 4);
+        self.unqueued_delay = Some(self.unqueued_delay.map_or(delay, follow));
     }
 
-    fn forget(&mut self, iq: Iq) {
-        if let Some(block) = self.flight.remove(&iq) {
+    fn forget(&mut self, delivery: Delivery) {
+        if let Some(block) = self.flight.remove(&delivery) {
             self.forget_bytes(block);
             self.window.on_forgotten(block.bytes);
         }

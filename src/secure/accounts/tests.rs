@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::secure::crypto::entropy::testing::Seeded;
+use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 const FIRST: AccountId = AccountId(1);
@@ -16,7 +17,7 @@ fn jid(text: &str) -> FullJid {
 
 /// Two accounts that are online.
 fn accounts() -> (Accounts, Instant) {
-    let mut accounts = Accounts::default();
+    let mut accounts = Accounts::new(&OF_TESTS);
     accounts.on_online(FIRST, jid("one@chat.example/r"), false);
     accounts.on_online(SECOND_ONE, jid("two@chat.example/r"), false);
     (accounts, Instant::now())
@@ -24,8 +25,9 @@ fn accounts() -> (Accounts, Instant) {
 
 /// The answer to a block that came to an account by a path.
 fn answer(via: AccountId, path: PathId) -> Answer<ClientTag> {
-    let stanza = Outgoing::Result { id: "1".to_owned() };
-    Answer { client: CLIENT, path: Some(path), transmit: Transmit { via, to: jid("eve@x/r"), stanza } }
+    let action = Outgoing::Taken { receipt: Receipt::new("1") };
+    let transmit = Transmit { via, to: jid("eve@x/r"), action };
+    Answer { client: CLIENT, path: Some(path), transmit, bytes: 40 }
 }
 
 fn polled(accounts: &mut Accounts, now: Instant) -> Vec<AccountId> {
@@ -37,9 +39,9 @@ fn an_account_keeps_its_name_while_it_is_offline() {
     let (mut accounts, _) = accounts();
     accounts.suspend(FIRST);
     assert_eq!(accounts.online(FIRST), None);
-    assert_eq!(accounts.name_of(FIRST), Some(&jid("one@chat.example/r")));
+    assert_eq!(accounts.jid_of(FIRST), Some(&jid("one@chat.example/r")));
     accounts.remove(FIRST);
-    assert_eq!(accounts.name_of(FIRST), None);
+    assert_eq!(accounts.jid_of(FIRST), None);
 }
 
 #[test]
@@ -74,10 +76,10 @@ fn answers_about_a_path_that_is_gone_are_wanted_no_more() {
 #[test]
 fn what_went_by_a_path_that_is_gone_counts_as_on_its_way_for_three_seconds_at_most() {
     let (mut accounts, now) = accounts();
-    let iq = accounts.new_iq(&mut Seeded(1));
+    let delivery = accounts.new_delivery(&mut Seeded(1));
     let sending = Sending { via: FIRST, client: CLIENT, path: PathId(1) };
-    accounts.on_sent(now, sending, iq, 10_000);
-    accounts.on_path_gone(now, sending, vec![iq]);
+    accounts.on_sent(now, sending, delivery, 10_000);
+    accounts.on_path_gone(now, sending, vec![delivery]);
     assert_eq!(accounts.entries(), 1);
     let until = accounts.poll_timeout().expect("something to wait for");
     assert!(until <= now + ORPHANED);
@@ -89,9 +91,9 @@ fn what_went_by_a_path_that_is_gone_counts_as_on_its_way_for_three_seconds_at_mo
 fn what_was_handed_over_goes_before_everything_in_order() {
     let (mut accounts, _) = accounts();
     for id in ["1", "2"] {
-        accounts.refuse(FIRST, jid("eve@x/r"), id.to_owned());
+        accounts.refuse(FIRST, jid("eve@x/r"), Receipt::new(id));
     }
-    let ids = std::iter::from_fn(|| accounts.poll_urgent()).map(|transmit| transmit.stanza);
-    let refusals = ["1", "2"].map(|id| Outgoing::Refusal { id: id.to_owned() });
+    let ids = std::iter::from_fn(|| accounts.poll_urgent()).map(|transmit| transmit.action);
+    let refusals = ["1", "2"].map(|id| Outgoing::Refused { receipt: Receipt::new(id) });
     assert_eq!(ids.collect::<Vec<_>>(), refusals);
 }

@@ -1,8 +1,8 @@
 //! Handshake: two messages that make a session, or show that a client is the one of an old session.
 //!
 //! `Noise_NK_25519_ChaChaPoly_BLAKE2s`, and with a pre-shared secret `Noise_NKpsk0_25519_ChaChaPoly_BLAKE2s`. The
-//! prologue is `SALT` ‖ the sid's 16 bytes ‖ jid(from) ‖ jid(to). The first 32 bytes of each message, the ephemeral
-//! key, would tell a handshake from random bytes; they are masked with `HMAC(mask_key, n ‖ sid)`, n being 1 or 2.
+//! prologue is `SALT` ‖ the credential's 16 bytes ‖ jid(from) ‖ jid(to). The first 32 bytes of each message, the ephemeral
+//! key, would tell a handshake from random bytes; they are masked with `HMAC(mask_key, n ‖ credential)`, n being 1 or 2.
 
 pub(crate) mod noise;
 pub(crate) mod payload;
@@ -13,11 +13,11 @@ use xmpp_parsers::jid::FullJid;
 
 pub use self::payload::{Credits, SessionId, Status, Welcome};
 use self::payload::{Greeting, read_hello, read_welcome, write_hello, write_welcome};
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::entropy::{Entropy, random};
 use crate::secure::crypto::keys::{ResumeKey, ResumeProof, SessionKeys, Side};
 use crate::secure::crypto::line::{BridgeLine, Identity, LineKeys};
 use crate::secure::crypto::secret::{SALT, Secret, equal, jid_bytes, mac};
-use crate::secure::crypto::sid::Sid;
 
 /// Both messages are as long as this, a bucket of packets as well: the payloads of version 1 always fit.
 pub const MESSAGE_LEN: usize = 256;
@@ -29,7 +29,7 @@ const PAYLOAD_LEN: usize = MESSAGE_LEN - NOISE_OVERHEAD;
 /// Why a handshake came to nothing. The bridge answers none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// Wrong key, pre-shared secret, JID or sid, or damaged on the way.
+    /// Wrong key, pre-shared secret, JID or credential, or damaged on the way.
     #[error("the handshake is not authentic: a wrong key, or it was damaged on the way")]
     NotAuthentic,
     /// The peer is a later version.
@@ -67,11 +67,11 @@ pub struct Initiator {
 }
 
 impl Initiator {
-    /// The first message, for the bytestream `sid` between the client's full JID (`from`) and the bridge's (`to`).
+    /// The first message, for the path that is opened with `credential`, between the client's full JID (`from`) and the bridge's (`to`).
     #[must_use]
     pub fn start(
         line: &BridgeLine,
-        sid: &Sid,
+        credential: &Credential,
         from: &FullJid,
         to: &FullJid,
         hello: &Hello,
@@ -84,11 +84,11 @@ impl Initiator {
             credits: hello.credits,
             resume: resume.map(|old| (old.session, old.key.prove(&ephemeral, from, to))),
         };
-        let mut noise = noise::initiator(line.key(), line.psk(), &prologue(sid, from, to), secret);
+        let mut noise = noise::initiator(line.key(), line.psk(), &prologue(credential, from, to), secret);
         let payload = write_hello(&greeting, PAYLOAD_LEN);
         #[expect(clippy::expect_used, reason = "a first message can always be written")]
         let mut message = noise::write(&mut noise, &payload).expect("the first message");
-        let [first_mask, mask] = ephemeral_masks(&LineKeys::new(line), sid);
+        let [first_mask, mask] = ephemeral_masks(&LineKeys::new(line), credential);
         xor(&mut message, &first_mask);
         (Self { noise, mask, resume: resume.map(|old| old.session) }, message)
     }
@@ -98,7 +98,7 @@ impl Initiator {
     /// With [`Status::Resumed`] the old session goes on with its old keys, and the ones returned are of no use.
     ///
     /// # Errors
-    /// When the handshake has failed. Another one, with a new sid, may succeed.
+    /// When the handshake has failed. Another one, with a new credential, may succeed.
     pub fn finish(mut self, message: &[u8]) -> Result<(Welcome, SessionKeys), HandshakeError> {
         let mut message = message.to_vec();
         xor(&mut message, &self.mask);
@@ -146,9 +146,9 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Reads the first message of the bytestream `sid` between the client's full JID (`from`) and the bridge's (`to`).
+    /// Reads the first message by the path that was opened with `credential`, between the client's full JID (`from`) and the bridge's (`to`).
     ///
-    /// It may have been recorded and sent again: that the sid is authentic and new is for the caller to know. `entropy`
+    /// It may have been recorded and sent again: that the credential is authentic and new is for the caller to know. `entropy`
     /// makes the key of the answer.
     ///
     /// # Errors
@@ -156,17 +156,18 @@ impl Responder {
     pub fn read(
         identity: &Identity,
         psk: Option<&[u8; 32]>,
-        sid: &Sid,
+        credential: &Credential,
         from: &FullJid,
         to: &FullJid,
         message: &[u8],
         entropy: &mut dyn Entropy,
     ) -> Result<(Self, Request), HandshakeError> {
-        let [first_mask, mask] = ephemeral_masks(&LineKeys::new(&identity.line(psk.copied())), sid);
+        let [first_mask, mask] = ephemeral_masks(&LineKeys::new(&identity.line(psk.copied())), credential);
         let mut message = message.to_vec();
         xor(&mut message, &first_mask);
         let ephemeral = Secret::new(random(entropy));
-        let mut noise = noise::responder(identity.expose_secret(), psk, &prologue(sid, from, to), ephemeral);
+        let mut noise =
+            noise::responder(identity.expose_secret(), psk, &prologue(credential, from, to), ephemeral);
         let greeting = read_hello(&noise::read(&mut noise, &message)?)?;
         let ephemeral = *message.first_chunk().ok_or(HandshakeError::NotAuthentic)?;
         let resume = greeting.resume.map(|(session, proof)| ResumeRequest {
@@ -190,13 +191,13 @@ impl Responder {
     }
 }
 
-fn prologue(sid: &Sid, from: &FullJid, to: &FullJid) -> Vec<u8> {
-    [SALT, sid.as_bytes(), &jid_bytes(from), &jid_bytes(to)].concat()
+fn prologue(credential: &Credential, from: &FullJid, to: &FullJid) -> Vec<u8> {
+    [SALT, credential.as_bytes(), &jid_bytes(from), &jid_bytes(to)].concat()
 }
 
 /// For the first message and the second.
-fn ephemeral_masks(keys: &LineKeys, sid: &Sid) -> [[u8; 32]; 2] {
-    [1, 2].map(|message| mac(&keys.mask, &[&[message], sid.as_bytes()]))
+fn ephemeral_masks(keys: &LineKeys, credential: &Credential) -> [[u8; 32]; 2] {
+    [1, 2].map(|message| mac(&keys.mask, &[&[message], credential.as_bytes()]))
 }
 
 /// As far as both go.

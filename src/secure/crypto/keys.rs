@@ -3,8 +3,8 @@
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::FullJid;
 
+use crate::secure::crypto::credential::PathKey;
 use crate::secure::crypto::secret::{MacKey, Secret, derive, head, jid_bytes, mac};
-use crate::secure::crypto::sid::PathKey;
 
 /// What protects the packets of one direction.
 #[derive(Clone, Debug)]

@@ -51,8 +51,8 @@ impl fmt::Debug for BridgeLine {
 /// What the two sides of a bridge line share before they have spoken.
 #[derive(Clone, Debug)]
 pub struct LineKeys {
-    /// Authenticates first contacts; `crate::secure::crypto::sid` uses it.
-    pub(crate) sid: MacKey,
+    /// Authenticates first contacts; `crate::secure::crypto::credential` uses it.
+    pub(crate) first_contact: MacKey,
     /// Hides the ephemeral keys of handshakes.
     pub(crate) mask: MacKey,
 }
@@ -61,8 +61,8 @@ impl LineKeys {
     /// Derives them. Costs six HMACs: to be done once.
     #[must_use]
     pub fn new(line: &BridgeLine) -> Self {
-        let [sid, mask] = Self::derive(line);
-        Self { sid: MacKey::new(&sid), mask: MacKey::new(&mask) }
+        let [first_contact, mask] = Self::derive(line);
+        Self { first_contact: MacKey::new(&first_contact), mask: MacKey::new(&mask) }
     }
 
     /// `sid_key` and `mask_key`.

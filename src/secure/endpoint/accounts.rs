@@ -9,10 +9,10 @@ use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
 
 impl Endpoint {
-    /// So many stanzas, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
+    /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
     /// before it polls for what to send, and when it has become less after it was much.
-    pub fn handle_backlog(&mut self, id: AccountId, stanzas: usize, bytes: usize) {
-        self.shared.accounts.note_backlog(id, stanzas, bytes);
+    pub fn handle_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
+        self.shared.accounts.note_backlog(id, pieces, bytes);
     }
 
     pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {

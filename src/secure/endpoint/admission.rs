@@ -9,8 +9,8 @@ use ring::hmac;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::secure::api::Service;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::line::LineKeys;
-use crate::secure::crypto::sid::Sid;
 use crate::secure::endpoint::handshake_rate::{HandshakeLimits, HandshakeRate};
 use crate::secure::endpoint::recent_clients::RecentClients;
 use crate::secure::endpoint::replay_log::ReplayLog;
@@ -67,24 +67,30 @@ impl Admission {
         ours
     }
 
-    /// The minute in which `sid` was made with the bridge line, by `from` for our account `to`, if it was.
-    pub(crate) fn check(&self, now_minute: u64, sid: &Sid, from: &FullJid, to: &FullJid) -> Option<u64> {
-        self.keys.check_first_contact(sid, now_minute, from, to)
+    /// The minute in which `credential` was made with the bridge line, by `from` for our account `to`, if it was.
+    pub(crate) fn check(
+        &self,
+        now_minute: u64,
+        credential: &Credential,
+        from: &FullJid,
+        to: &FullJid,
+    ) -> Option<u64> {
+        self.keys.check_first_contact(credential, now_minute, from, to)
     }
 
-    /// Whether `client`, who has proved himself with `sid` of `minute`, does so for the first time and within the limits.
+    /// Whether `client`, who has proved himself with `credential` of `minute`, does so for the first time and within the limits.
     /// Then the two have to be remembered. One who is known has a reserve.
     pub(crate) fn admit(
         &mut self,
         now_minute: u64,
-        (minute, sid): (u64, Sid),
+        (minute, credential): (u64, Credential),
         client: &BareJid,
         is_known: bool,
     ) -> bool {
-        let is_admitted = self.replays.is_new(now_minute, minute, sid)
+        let is_admitted = self.replays.is_new(now_minute, minute, credential)
             && self.rate.admit(now_minute, client, is_known, self.limits);
         if is_admitted {
-            self.replays.insert(minute, sid);
+            self.replays.insert(minute, credential);
         }
         is_admitted
     }
@@ -132,10 +138,10 @@ mod tests {
     /// Comes with a proof of its own each time.
     fn knocks(admission: &mut Admission, minute: u64, nonce: u32, from: &str) -> bool {
         let (from, to) = (jid(from), jid("bridge@x/r"));
-        let sid = admission.keys.first_contact(nonce, minute, &from, &to);
+        let credential = admission.keys.first_contact(nonce, minute, &from, &to);
         admission
-            .check(minute, &sid, &from, &to)
-            .is_some_and(|said| admission.admit(minute, (said, sid), &from.to_bare(), false))
+            .check(minute, &credential, &from, &to)
+            .is_some_and(|said| admission.admit(minute, (said, credential), &from.to_bare(), false))
     }
 
     #[test]
@@ -162,8 +168,8 @@ mod tests {
         assert!(knocks(&mut admission, 1000, 1, "a@x/r") && knocks(&mut admission, 1000, 2, "a@x/r"));
         assert!(!knocks(&mut admission, 1000, 3, "a@x/r"));
         let (from, to) = (jid("a@x/r"), jid("bridge@x/r"));
-        let sid = admission.keys.first_contact(3, 1000, &from, &to);
-        assert!(admission.admit(1001, (1000, sid), &from.to_bare(), false), "a minute later");
+        let credential = admission.keys.first_contact(3, 1000, &from, &to);
+        assert!(admission.admit(1001, (1000, credential), &from.to_bare(), false), "a minute later");
     }
 
     #[test]

@@ -55,10 +55,10 @@ impl Core for Endpoint {
             Some(Place::In(key, wire)) => {
                 let taken = match self.holder(key) {
                     Holder::Session(session, shared) => session.write(now, wire, data, shared)?,
-                    Holder::Remains(ended) => ended.streams.write(wire, data)?,
+                    Holder::Closed(ended) => ended.streams.write(wire, data)?,
                     Holder::Nobody => 0,
                 };
-                self.after(now, key);
+                self.process_events(now, key);
                 Ok(taken)
             }
         }
@@ -73,11 +73,11 @@ impl Core for Endpoint {
         };
         let read = match self.holder(key) {
             Holder::Session(session, shared) => session.read(now, wire, shared),
-            Holder::Remains(ended) => ended.streams.read(wire),
+            Holder::Closed(ended) => ended.streams.read(wire),
             Holder::Nobody => Read::End,
         };
         if matches!(read, Read::Data(_)) {
-            self.after(now, key);
+            self.process_events(now, key);
         }
         read
     }
@@ -92,7 +92,7 @@ impl Core for Endpoint {
 
     fn release(&mut self, now: Instant, id: StreamId) {
         if let Some(place) = self.directory.remove(id) {
-            self.vacate(now, id, place);
+            self.release_place(now, id, place);
         }
     }
 
@@ -101,7 +101,7 @@ impl Core for Endpoint {
             match self.directory.place(id) {
                 Some(place @ Place::Waiting(_)) => {
                     self.directory.fail(id, CloseReason::Finished);
-                    self.vacate(now, id, place);
+                    self.release_place(now, id, place);
                 }
                 Some(Place::In(..)) => self.finish(now, id),
                 Some(Place::Nowhere(_)) | None => {}
@@ -153,10 +153,10 @@ impl Endpoint {
     fn change(&mut self, now: Instant, key: SessionKey, change: impl FnOnce(&mut Streams)) {
         match self.holder(key) {
             Holder::Session(session, shared) => session.change(now, change, shared),
-            Holder::Remains(ended) => change(&mut ended.streams),
+            Holder::Closed(ended) => change(&mut ended.streams),
             Holder::Nobody => {}
         }
-        self.after(now, key);
+        self.process_events(now, key);
     }
 
     /// A connect has waited long enough.
@@ -164,11 +164,11 @@ impl Endpoint {
         let Some(place) = self.directory.place(id) else { return };
         self.directory.fail(id, CloseReason::ConnectTimedOut);
         self.directory.forget_name(place);
-        self.vacate(now, id, place);
+        self.release_place(now, id, place);
     }
 
     /// Nobody uses the place of a stream any more.
-    fn vacate(&mut self, now: Instant, id: StreamId, place: Place) {
+    fn release_place(&mut self, now: Instant, id: StreamId, place: Place) {
         match place {
             Place::Nowhere(_) => {}
             Place::Waiting(key) => {

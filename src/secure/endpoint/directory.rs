@@ -46,7 +46,7 @@ impl Directory {
     /// A stream that is asked for, until this deadline: it waits for the session, or has its number there.
     pub(super) fn add(&mut self, stream: StreamId, key: SessionKey, wire: Option<u64>, deadline: Instant) {
         match wire {
-            Some(wire) => self.settle(stream, key, wire),
+            Some(wire) => self.bind(stream, key, wire),
             None => {
                 self.places.insert(stream, Place::Waiting(key));
             }
@@ -55,7 +55,7 @@ impl Directory {
     }
 
     /// A stream has got its number in the session.
-    pub(super) fn settle(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
+    pub(super) fn bind(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
         self.places.insert(stream, Place::In(key, wire));
         self.names.insert((key, wire), stream);
     }
@@ -88,7 +88,7 @@ impl Directory {
     pub(super) fn on_event(&mut self, key: SessionKey, event: StreamEvent, number: impl FnOnce() -> u64) {
         if let StreamEvent::Incoming { id: wire, target } = event {
             let stream = StreamId(number());
-            self.settle(stream, key, wire);
+            self.bind(stream, key, wire);
             return self.events.push_back(Event::Incoming { stream, target });
         }
         let Some(&stream) = self.names.get(&(key, event.id())) else { return };

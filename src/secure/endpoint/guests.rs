@@ -6,32 +6,50 @@ use xmpp_parsers::jid::BareJid;
 
 use crate::protocol::CloseReason;
 use crate::secure::accounts::answer_shares::Answer;
-use crate::secure::api::{Outgoing, Transmit};
+use crate::secure::api::Receipt;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
 use crate::secure::ids::PathId;
 use crate::secure::path::{Path, PathState};
-use crate::secure::session::{Block, LastWord};
+use crate::secure::session::LastWord;
 use crate::secure::wire::frame::SessionClose;
 
 impl Endpoint {
     /// A block of a guest's: it has to be a handshake.
-    pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, block: Block) {
+    pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, receipt: Receipt, data: &[u8]) {
         let Some(path) = self.guests.get_mut(&id) else { return };
-        let (via, to, client) = (path.via(), path.peer().clone(), path.client());
-        if self.shared.accounts.is_full_of_answers(via, client) {
+        if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
             return self.fail_guest(now, id);
         }
-        let is_awaited = path.on_block(now, block.seq) && matches!(path.state(), PathState::Listening);
-        let bytes = block.data.len();
-        let Some(hello) = is_awaited.then(|| self.read_hello(id, &block.data)).flatten() else {
-            self.shared.accounts.refuse(via, to, block.id);
-            return self.fail_guest(now, id);
+        path.on_block(now);
+        let is_awaited = matches!(path.state(), PathState::Listening);
+        let Some(hello) = is_awaited.then(|| self.read_hello(id, data)).flatten() else {
+            return self.refuse_guest(now, id, receipt);
+        };
+        let Some(answer) = self.guests.get(&id).map(|path| Answer::to_block_of(path, receipt)) else {
+            return;
         };
         if self.on_hello(now, id, hello) {
-            let transmit = Transmit { via, to, stanza: Outgoing::Result { id: block.id } };
-            self.shared.accounts.answer_block(now, Answer { client, path: Some(id), transmit }, bytes);
+            self.shared.accounts.answer_block(now, answer, data.len());
             self.shed(now);
         }
+    }
+
+    /// A block of a guest's is missing, or came twice.
+    pub(super) fn on_guest_gap(&mut self, now: Instant, id: PathId, receipt: Receipt) {
+        let Some(path) = self.guests.get(&id) else { return };
+        if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
+            self.fail_guest(now, id);
+        } else {
+            self.refuse_guest(now, id, receipt);
+        }
+    }
+
+    /// What a guest has sent is no handshake.
+    fn refuse_guest(&mut self, now: Instant, id: PathId, receipt: Receipt) {
+        if let Some(path) = self.guests.get(&id) {
+            self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt);
+        }
+        self.fail_guest(now, id);
     }
 
     /// A path is no guest's any more.
@@ -40,11 +58,11 @@ impl Endpoint {
         self.guests.remove(&id)
     }
 
-    /// A guest has closed its bytestream.
-    pub(super) fn on_guest_close(&mut self, now: Instant, id: PathId, iq: String) {
+    /// A guest has closed its path.
+    pub(super) fn on_guest_closed(&mut self, now: Instant, id: PathId, receipt: Receipt) {
         let Some(path) = self.drop_guest(now, id) else { return };
         if !self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
-            self.shared.accounts.answer(now, Answer::to_peer_of(&path, iq));
+            self.shared.accounts.answer(now, Answer::to_peer_of(&path, receipt));
         }
     }
 
@@ -57,24 +75,24 @@ impl Endpoint {
         }
     }
 
-    /// Closes a guest's bytestream; one that was not even answered yet is refused.
-    pub(super) fn turn_out(&mut self, now: Instant, id: PathId) {
+    /// Closes a guest's path; one that was not even answered yet is refused.
+    pub(super) fn reject_guest(&mut self, now: Instant, id: PathId) {
         let Some(path) = self.guests.get(&id) else { return };
         match path.state() {
-            PathState::Remembering(open) => {
-                self.shared.accounts.refuse(path.via(), path.peer().clone(), open.clone());
+            PathState::Keeping(receipt) => {
+                self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt.clone());
                 self.drop_guest(now, id);
             }
             _ => self.fail_guest(now, id),
         }
     }
 
-    /// Tells a guest that its bytestream is closed.
+    /// Tells a guest that its path is closed.
     pub(super) fn fail_guest(&mut self, now: Instant, id: PathId) {
-        if let Some(path) = self.guests.get(&id) {
-            self.shared.say_close(now, path);
+        if let Some(path) = self.take_guest(id) {
+            self.half_open.remove(HalfOpenKey::Guest(id));
+            self.shared.close(now, &path);
         }
-        self.drop_guest(now, id);
     }
 
     /// A guest is no more.
@@ -92,7 +110,7 @@ impl Endpoint {
             let Some(victim) = self.half_open.victim(client, random) else { return };
             self.half_open.remove(victim);
             match victim {
-                HalfOpenKey::Guest(path) => self.turn_out(now, path),
+                HalfOpenKey::Guest(path) => self.reject_guest(now, path),
                 HalfOpenKey::Unconfirmed(key) => {
                     let farewell = LastWord::Ours(Some(SessionClose::Limits));
                     self.end_session(now, key, CloseReason::NoPath, farewell);

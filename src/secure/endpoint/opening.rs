@@ -11,9 +11,10 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, CloseReason, Core as _};
 use crate::secure::accounts::answer_shares::Answer;
-use crate::secure::api::Memento;
+use crate::secure::api::{HandshakeRecord, Receipt};
+use crate::secure::client_tag::ClientTag;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
-use crate::secure::crypto::sid::Sid;
 use crate::secure::endpoint::session_room::Candidate;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, session_room};
 use crate::secure::ids::{PathId, SessionKey};
@@ -24,15 +25,12 @@ use crate::secure::shared::routes::Owner;
 use crate::secure::streams::Role;
 use crate::secure::wire::frame::SessionClose;
 
-/// A sid that proves nothing. It is checked where there is none, because the check takes time.
-const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
-
 /// A session that has had no stream for less than 10 seconds is not idle: its client may be about to open one. Otherwise those who
 /// shake hands at a full bridge all the time would drive out each newcomer before it has asked for anything. Ten seconds are some
 /// round trips over a slow account.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// What a sid proves.
+/// What a credential proves.
 enum Proof {
     /// That somebody has the bridge line; what was said has this minute.
     Line { minute: u64 },
@@ -40,118 +38,133 @@ enum Proof {
     Session { key: SessionKey, number: u64 },
 }
 
-/// The outcome of keeping a [`Memento`].
+/// Whether a [`HandshakeRecord`] was written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remembered {
+pub enum Persisted {
     /// It will not be accepted again, whatever happens to us.
-    Kept,
+    Yes,
     /// It could not be written down, or had been before: the handshake is refused.
-    Refused,
+    No,
 }
 
-/// An `open` of a bytestream.
+/// Somebody asks for a path.
 struct Open<'a> {
     via: AccountId,
     from: &'a FullJid,
-    /// The id of its IQ.
-    id: &'a str,
-    sid: Sid,
+    credential: &'a Credential,
+    receipt: &'a Receipt,
+}
+
+impl Open<'_> {
+    /// Between whom the path would be, in this client's share of our account.
+    fn contact(&self, client: ClientTag) -> Contact {
+        Contact { via: self.via, peer: self.from.clone(), client, credential: *self.credential }
+    }
 }
 
 impl Endpoint {
-    /// Somebody asks for a bytestream; false when that is refused.
-    pub(super) fn on_open(
+    /// Somebody asks our account `via` for a path: its name, if there may be one; otherwise a refusal is to be sent. The carrier has to
+    /// know the name before it tells or polls anything else: blocks may come at once, and the core may have closed the path again. A
+    /// first contact is answered only when it is written down, and may still be refused then.
+    pub fn handle_open(
         &mut self,
         now: Instant,
         via: AccountId,
         from: &FullJid,
-        id: &str,
-        sid: &str,
-    ) -> bool {
-        let Some((sid, proof)) = self.recognise(now, via, from, sid) else { return false };
-        let open = Open { via, from, id, sid };
-        match proof {
-            Proof::Session { key, number } => self.admit_path(now, &open, key, number),
-            Proof::Line { minute } => self.admit_guest(now, &open, minute),
+        credential: &Credential,
+        receipt: Receipt,
+    ) -> Option<PathId> {
+        let open = Open { via, from, credential, receipt: &receipt };
+        let path = match self.recognise(now, via, from, credential) {
+            Some(Proof::Session { key, number }) => self.admit_path(now, &open, key, number),
+            Some(Proof::Line { minute }) => self.admit_guest(now, &open, minute),
+            None => None,
+        };
+        if path.is_none() {
+            self.shared.accounts.refuse(via, from.clone(), receipt);
         }
+        path
     }
 
-    /// Somebody asks for what nobody knows. He waits for as long as if he had asked for a bytestream.
-    pub(super) fn on_unknown(&mut self, now: Instant, via: AccountId, from: &FullJid, id: String) {
-        black_box(self.recognise(now, via, from, NOBODYS).is_some());
-        self.shared.accounts.refuse(via, from.clone(), id);
+    /// Somebody asks for what nobody knows. He waits for as long as if he had asked for a path.
+    pub(super) fn on_unknown(&mut self, now: Instant, via: AccountId, from: &FullJid, receipt: Receipt) {
+        black_box(self.recognise(now, via, from, &Credential::NOBODYS).is_some());
+        self.shared.accounts.refuse(via, from.clone(), receipt);
     }
 
-    /// What `sid` proves, if it is one.
-    fn recognise(&self, now: Instant, via: AccountId, from: &FullJid, sid: &str) -> Option<(Sid, Proof)> {
+    /// What `credential` proves, if anything.
+    fn recognise(
+        &self,
+        now: Instant,
+        via: AccountId,
+        from: &FullJid,
+        credential: &Credential,
+    ) -> Option<Proof> {
         if !self.accepts_on(via) {
             return None;
         }
-        let (sid, is_one) = match sid.parse() {
-            Ok(sid) => (sid, true),
-            Err(_) => (NOBODYS.parse().ok()?, false),
-        };
-        let ours = self.shared.accounts.name_of(via)?;
-        let proof = self.proof_of_session(&sid, from, ours).or_else(|| {
-            let minute = self.admission.as_ref()?.check(self.shared.clock.minute(now), &sid, from, ours)?;
+        let ours = self.shared.accounts.jid_of(via)?;
+        self.proof_of_session(credential, from, ours).or_else(|| {
+            let admission = self.admission.as_ref()?;
+            let minute = admission.check(self.shared.clock.minute(now), credential, from, ours)?;
             Some(Proof::Line { minute })
-        })?;
-        is_one.then_some((sid, proof))
+        })
     }
 
-    fn proof_of_session(&self, sid: &Sid, from: &FullJid, ours: &FullJid) -> Option<Proof> {
+    fn proof_of_session(&self, credential: &Credential, from: &FullJid, ours: &FullJid) -> Option<Proof> {
         self.by_jid.get(from)?.iter().find_map(|key| {
             let established = self.sessions.get(key)?.established()?;
-            Some(Proof::Session { key: *key, number: established.path_key.check(sid, from, ours)? })
+            Some(Proof::Session { key: *key, number: established.path_key.check(credential, from, ours)? })
         })
     }
 
     // Paths of sessions.
 
-    /// A further path of a session, unless its number was used before, or answers to its client wait. Its result goes before
-    /// everything that may go by it.
-    fn admit_path(&mut self, now: Instant, open: &Open<'_>, key: SessionKey, number: u64) -> bool {
-        let Some(session) = self.sessions.get_mut(&key) else { return false };
+    /// A further path of a session, unless its number was used before, or answers to its client wait. The answer to the open goes before
+    /// everything that may go by the path.
+    fn admit_path(&mut self, now: Instant, open: &Open<'_>, key: SessionKey, number: u64) -> Option<PathId> {
+        let session = self.sessions.get_mut(&key)?;
         let client = session.tag();
-        if !session.takes_path_number(number) {
-            return false;
+        if !session.record_path_number(number) {
+            return None;
         }
-        let contact = Contact { via: open.via, peer: open.from.clone(), client, sid: open.sid };
-        let path = Path::new(now, PathId(self.shared.next_number()), contact, PathState::Open);
-        let answer = Answer::to_peer_of(&path, open.id.to_owned());
-        let bytes = answer.size();
+        let contact = open.contact(client);
+        let (id, sizes) = (PathId(self.shared.next_number()), self.shared.config.sizes);
+        let path = Path::new(now, id, contact, PathState::Open, sizes);
+        let answer = Answer::to_peer_of(&path, open.receipt.clone());
+        let bytes = answer.bytes;
         if !self.shared.accounts.has_room_for_answer(open.via, client, bytes) {
-            return false;
+            return None;
         }
         self.shared.accounts.charge(now, open.via, client, bytes);
         self.shared.accounts.send_first(answer.transmit);
         session.handle_path(now, path, &mut self.shared);
-        self.after(now, key);
-        true
+        self.process_events(now, key);
+        Some(id)
     }
 
     // First contacts.
 
     /// Somebody who has the bridge line: he is let in once that has been noted down.
-    fn admit_guest(&mut self, now: Instant, open: &Open<'_>, minute: u64) -> bool {
+    fn admit_guest(&mut self, now: Instant, open: &Open<'_>, minute: u64) -> Option<PathId> {
         let client = open.from.to_bare();
         let is_known = self.is_known(now, &client);
         let this_minute = self.shared.clock.minute(now);
-        let Some(admission) = self.admission.as_mut() else { return false };
-        if !admission.admit(this_minute, (minute, open.sid), &client, is_known) {
-            return false;
+        let admission = self.admission.as_mut()?;
+        if !admission.admit(this_minute, (minute, *open.credential), &client, is_known) {
+            return None;
         }
         self.make_half_open_room(now, &client);
         let id = PathId(self.shared.next_number());
         let tag = self.shared.tagger.tag(&client);
-        let contact = Contact { via: open.via, peer: open.from.clone(), client: tag, sid: open.sid };
-        let path = Path::new(now, id, contact, PathState::Remembering(open.id.to_owned()));
-        self.shared.routes.add(&path, Owner::Guest);
+        let state = PathState::Keeping(open.receipt.clone());
+        let path = Path::new(now, id, open.contact(tag), state, self.shared.config.sizes);
+        self.shared.routes.add(id, Owner::Guest);
         self.guests.insert(id, path);
         self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);
-        self.mementos.push_back(Memento { path: id, sid: open.sid, minute });
+        self.records.push_back(HandshakeRecord { path: id, credential: *open.credential, minute });
         self.on_guest_timeout(now, id);
-        true
+        Some(id)
     }
 
     /// Whether a client has shaken hands lately. Whoever has had a session for hours may have lost all its paths, and comes back to it
@@ -162,26 +175,26 @@ impl Endpoint {
             || self.sessions.values().any(has_session)
     }
 
-    /// The outcome of keeping a memento.
-    pub fn handle_remembered(&mut self, now: Instant, memento: &Memento, outcome: Remembered) {
-        let id = memento.path;
-        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Remembering(_));
+    /// The outcome of keeping a record.
+    pub fn handle_persisted(&mut self, now: Instant, record: &HandshakeRecord, outcome: Persisted) {
+        let id = record.path;
+        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Keeping(_));
         let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else { return };
-        if outcome == Remembered::Refused {
-            return self.turn_out(now, id);
+        if outcome == Persisted::No {
+            return self.reject_guest(now, id);
         }
         path.on_opened();
-        let PathState::Remembering(open) = path.set_state(PathState::Listening) else { return };
+        let PathState::Keeping(open) = path.set_state(PathState::Listening) else { return };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
     }
 
     /// The client's half of a handshake.
     pub(super) fn read_hello(&mut self, id: PathId, message: &[u8]) -> Option<(Responder, Request)> {
         let (path, service) = (self.guests.get(&id)?, self.admission.as_ref()?.service());
-        let ours = self.shared.accounts.name_of(path.via())?;
+        let ours = self.shared.accounts.jid_of(path.via())?;
         let entropy = &mut *self.shared.entropy;
         let psk = service.psk.as_ref();
-        Responder::read(&service.identity, psk, path.sid(), path.peer(), ours, message, entropy).ok()
+        Responder::read(&service.identity, psk, path.credential(), path.peer(), ours, message, entropy).ok()
     }
 
     /// The client's half of a handshake has come: it takes up a session again, or gets a new one. False when the bridge cannot answer.
@@ -223,7 +236,7 @@ impl Endpoint {
         if let Some(client) = session.client().cloned() {
             self.on_confirmed(now, key, client);
         }
-        self.after(now, key);
+        self.process_events(now, key);
         true
     }
 
@@ -284,7 +297,7 @@ impl Endpoint {
 
     /// A client makes up acknowledgements, to have more sent than its server reads. It does not come again at once: it would gain what
     /// its session had until then.
-    pub(super) fn on_made_up(&mut self, now: Instant, client: BareJid) {
+    pub(super) fn on_optimistic_ack(&mut self, now: Instant, client: BareJid) {
         if let Some(admission) = &mut self.admission {
             admission.on_violation(self.shared.clock.minute(now), client);
         }
@@ -302,13 +315,13 @@ impl Endpoint {
             .accounts
             .iter()
             .copied()
-            .filter(|id| accounts.name_of(*id).is_some())
+            .filter(|id| accounts.jid_of(*id).is_some())
             .collect();
-        let names = known.iter().filter_map(|id| accounts.name_of(*id)).cloned().collect();
+        let names = known.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();
         let online: BTreeSet<_> = known.iter().filter_map(|id| accounts.online(*id)).collect();
         let shown =
             admission.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect();
         session.announce(shown);
-        self.after(now, key);
+        self.process_events(now, key);
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::CloseReason;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::session::established::Established;
-use crate::secure::session::{Ended, LastWord, Remains, Role, Session, SessionEvent};
+use crate::secure::session::{ClosedSession, ClosedStreams, LastWord, Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::streams::{StreamEvent, Streams};
@@ -19,7 +19,7 @@ pub(super) enum Holder<'a> {
     /// The session, with what it shares with others.
     Session(&'a mut Session, &'a mut Shared),
     /// What is left of it, now that it is over.
-    Remains(&'a mut Ended),
+    Closed(&'a mut ClosedStreams),
     /// Nobody: applications have let go of all of them.
     Nobody,
 }
@@ -34,7 +34,7 @@ impl Endpoint {
     ) {
         if let Some(session) = self.sessions.get_mut(&key) {
             handle(session, &mut self.shared);
-            self.after(now, key);
+            self.process_events(now, key);
         }
     }
 
@@ -42,7 +42,7 @@ impl Endpoint {
     pub(super) fn holder(&mut self, key: SessionKey) -> Holder<'_> {
         match (self.sessions.get_mut(&key), self.ended.get_mut(&key)) {
             (Some(session), _) => Holder::Session(session, &mut self.shared),
-            (None, Some(ended)) => Holder::Remains(ended),
+            (None, Some(ended)) => Holder::Closed(ended),
             (None, None) => Holder::Nobody,
         }
     }
@@ -65,9 +65,11 @@ impl Endpoint {
 
     /// Does what follows from a change to a session: tells the applications, keeps the ledger, and sees to it that the session is
     /// polled for packets and for timeouts.
-    pub(super) fn after(&mut self, now: Instant, key: SessionKey) {
+    pub(super) fn process_events(&mut self, now: Instant, key: SessionKey) {
         loop {
-            let Some(session) = self.sessions.get_mut(&key) else { return self.after_ended(key) };
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return self.process_events_of_closed(key);
+            };
             session.note_usage(&mut self.shared);
             for wire in session.take_relieved(&self.shared) {
                 self.directory.on_event(key, StreamEvent::Writable(wire), || 0);
@@ -88,7 +90,7 @@ impl Endpoint {
         }
     }
 
-    fn after_ended(&mut self, key: SessionKey) {
+    fn process_events_of_closed(&mut self, key: SessionKey) {
         let Some(ended) = self.ended.get_mut(&key) else { return };
         while let Some(event) = ended.streams.poll_event() {
             self.directory.on_event(key, event, || self.shared.next_number());
@@ -100,11 +102,11 @@ impl Endpoint {
 
     fn on_session_event(&mut self, now: Instant, key: SessionKey, event: SessionEvent) {
         match event {
-            SessionEvent::Opened(stream, wire) => self.directory.settle(stream, key, wire),
+            SessionEvent::Opened(stream, wire) => self.directory.bind(stream, key, wire),
             SessionEvent::NotOpened(stream, reason) => self.directory.fail(stream, reason),
             SessionEvent::Confirmed(client) => self.on_confirmed(now, key, client),
-            SessionEvent::MadeUp(client) => self.on_made_up(now, client),
-            SessionEvent::Renamed { added, removed } => {
+            SessionEvent::OptimisticAck(client) => self.on_optimistic_ack(now, client),
+            SessionEvent::PeerJidsChanged { added, removed } => {
                 removed.iter().for_each(|jid| unindex(&mut self.by_jid, jid, key));
                 added.into_iter().for_each(|jid| {
                     self.by_jid.entry(jid).or_default().insert(key);
@@ -121,44 +123,44 @@ impl Endpoint {
     /// A session is over: its streams end with `reason`.
     pub(super) fn end_session(&mut self, now: Instant, key: SessionKey, reason: CloseReason, last: LastWord) {
         if let Some(session) = self.sessions.remove(&key) {
-            let remains = session.close(now, reason, last, &mut self.shared);
-            self.bury(key, reason, remains);
+            let closed = session.close(now, reason, last, &mut self.shared);
+            self.remove_closed(key, reason, closed);
         }
     }
 
     /// Forgets a session but for streams that applications still have; its part in it.
-    fn bury(&mut self, key: SessionKey, reason: CloseReason, remains: Remains) -> Role {
+    fn remove_closed(&mut self, key: SessionKey, reason: CloseReason, closed: ClosedSession) -> Role {
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.remove(HalfOpenKey::Unconfirmed(key));
-        if let Role::Bridge { names } = &remains.role {
-            names.iter().for_each(|jid| unindex(&mut self.by_jid, jid, key));
+        if let Role::Bridge { peer_jids } = &closed.role {
+            peer_jids.iter().for_each(|jid| unindex(&mut self.by_jid, jid, key));
         }
-        if let Some(id) = remains.id {
+        if let Some(id) = closed.id {
             self.by_id.remove(&id);
         }
-        for (stream, _) in remains.waiting {
+        for (stream, _) in closed.waiting {
             self.directory.fail(stream, reason);
         }
-        if let Some(ended) = remains.ended {
+        if let Some(ended) = closed.streams {
             self.ended.insert(key, ended);
-            self.after_ended(key);
+            self.process_events_of_closed(key);
         }
-        remains.role
+        closed.role
     }
 
     /// The bridge does not know a client's session any more: its streams are lost, and another one takes its place, with the path by
     /// which that was made.
     fn replace(&mut self, now: Instant, key: SessionKey, path: PathId, established: Box<Established>) {
         let Some(mut lost) = self.sessions.remove(&key) else { return };
-        let Some(path) = lost.give_away(path) else { return };
-        let reason = CloseReason::SessionLost;
-        let remains = lost.close(now, reason, LastWord::Theirs, &mut self.shared);
-        let Role::Client(caller) = self.bury(key, reason, remains) else { return };
+        let (made_by, reason) = (lost.give_away(path), CloseReason::SessionLost);
+        let closed = lost.close(now, reason, LastWord::Theirs, &mut self.shared);
+        let role = self.remove_closed(key, reason, closed);
+        let (Role::Client(caller), Some(path)) = (role, made_by) else { return };
         let successor = SessionKey(self.shared.next_number());
         let mut session = Session::succeeding(successor, caller, established);
         session.begin_with(now, path, &mut self.shared);
         self.sessions.insert(successor, session);
-        self.after(now, successor);
+        self.process_events(now, successor);
     }
 }
 

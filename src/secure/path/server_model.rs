@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How a server takes stanzas from one connection.
+/// How a server takes blocks from one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     manner: Manner,
-    /// One way, without any queue.
+    /// In one direction, without any queue.
     pub(crate) delay: Duration,
     /// The server is busy until then.
     free: Duration,
@@ -23,8 +23,8 @@ pub(crate) struct Server {
 enum Manner {
     /// After each read it pauses for as long as its bytes take at the allowed rate.
     Shaped { read: usize, rate: usize },
-    /// Each stanza takes so many microseconds, each 1000 bytes as many, and each full read as many again.
-    Working { stanza: f64, kilobyte: f64, read: f64 },
+    /// Each block takes so many microseconds, each 1000 bytes as many, and each full read as many again.
+    Working { block: f64, kilobyte: f64, read: f64 },
 }
 
 /// The most that a server reads at once.
@@ -59,18 +59,18 @@ impl Server {
 
     /// A connection of ten megabits a second to a fast server.
     pub(crate) fn ten_megabits(delay: Duration) -> Self {
-        Self::new(Manner::Working { stanza: 0.0, kilobyte: 800.0, read: 0.0 }, delay, 0)
+        Self::new(Manner::Working { block: 0.0, kilobyte: 800.0, read: 0.0 }, delay, 0)
     }
 
-    /// Prosody without limits, on this machine: it rests after each full read, which makes large stanzas slow.
+    /// Prosody without limits, on this machine: it rests after each full read, which makes large blocks slow.
     pub(crate) fn fast_prosody() -> Self {
-        let manner = Manner::Working { stanza: 150.0, kilobyte: 100.0, read: 1000.0 };
+        let manner = Manner::Working { block: 150.0, kilobyte: 100.0, read: 1000.0 };
         Self::new(manner, Duration::from_micros(150), 0)
     }
 
-    /// ejabberd without limits, on this machine: each stanza costs, however small it is.
+    /// ejabberd without limits, on this machine: each block costs, however small it is.
     pub(crate) fn fast_ejabberd() -> Self {
-        Self::new(Manner::Working { stanza: 60.0, kilobyte: 6.0, read: 0.0 }, Duration::from_micros(100), 0)
+        Self::new(Manner::Working { block: 60.0, kilobyte: 6.0, read: 0.0 }, Duration::from_micros(100), 0)
     }
 
     /// Nothing happens before `time`.
@@ -78,12 +78,12 @@ impl Server {
         self.free = time;
     }
 
-    /// A stanza is sent at `at`; when its answer comes back.
+    /// A block is sent at `at`; when its answer comes back.
     pub(crate) fn answer_time(&mut self, at: Duration, bytes: usize) -> Duration {
         let arrival = at + self.delay;
         let done = match self.manner {
-            Manner::Working { stanza, kilobyte, read } => {
-                let micros = stanza + kilobyte * bytes as f64 / 1000.0 + read * (bytes / READ) as f64;
+            Manner::Working { block, kilobyte, read } => {
+                let micros = block + kilobyte * bytes as f64 / 1000.0 + read * (bytes / READ) as f64;
                 self.free = self.free.max(arrival) + Duration::from_nanos((micros * 1000.0) as u64);
                 self.free
             }

@@ -6,19 +6,19 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn path(now: Instant) -> Path {
     let mut path = Path::by(now, AccountId(1));
-    path.on_open_sent(now, Iq::nth(0));
-    path.on_result(now + SECOND / 100, Iq::nth(0));
+    path.on_open_sent(now, Delivery::nth(0));
+    path.on_taken(now + SECOND / 100, Delivery::nth(0));
     path.on_opened();
     path
 }
 
 /// Sends blocks until there is no room.
-fn fill(path: &mut Path, now: Instant) -> Vec<Iq> {
+fn fill(path: &mut Path, now: Instant) -> Vec<Delivery> {
     let mut sent = Vec::new();
     while path.room() > 0 {
-        let iq = Iq::nth(100 + sent.len() as u64);
-        assert_eq!(usize::from(path.on_sent(now, iq, path.room())), sent.len());
-        sent.push(iq);
+        let delivery = Delivery::nth(100 + sent.len() as u64);
+        path.on_sent(now, delivery, path.room());
+        sent.push(delivery);
     }
     sent
 }
@@ -37,21 +37,12 @@ fn an_answer_makes_room_once() {
     let mut path = path(now);
     let sent = fill(&mut path, now);
     let before = path.in_flight();
-    path.on_result(now + SECOND, sent[0]);
+    path.on_taken(now + SECOND, sent[0]);
     let after = path.in_flight();
-    path.on_result(now + SECOND, sent[0]);
+    path.on_taken(now + SECOND, sent[0]);
     assert!(after < before);
     assert_eq!(path.in_flight(), after);
     assert_eq!(path.outstanding().collect::<Vec<_>>(), sent[1..]);
-}
-
-#[test]
-fn a_gap_is_told_and_ends_it() {
-    let now = Instant::now();
-    let mut path = path(now);
-    assert!(path.on_block(now, 0));
-    assert!(!path.on_block(now, 2));
-    assert_eq!(path.room(), 0);
 }
 
 #[test]
@@ -59,7 +50,7 @@ fn half_a_minute_without_an_answer_is_death() {
     let now = Instant::now();
     let mut path = path(now);
     assert_eq!(path.next_timeout(), None, "there is nothing to wait for");
-    path.on_sent(now, Iq::nth(1), 1000);
+    path.on_sent(now, Delivery::nth(1), 1000);
     assert!(!path.is_dead(now + PATH_DEAD - SECOND));
     assert!(path.is_dead(now + PATH_DEAD));
 }
@@ -68,7 +59,7 @@ fn half_a_minute_without_an_answer_is_death() {
 fn while_its_account_is_offline_the_clock_stands_still() {
     let now = Instant::now();
     let mut path = path(now);
-    path.on_sent(now, Iq::nth(1), 1000);
+    path.on_sent(now, Delivery::nth(1), 1000);
     path.suspend(now + SECOND);
     assert_eq!(path.room(), 0);
     assert!(!path.is_dead(now + 10 * PATH_DEAD));
@@ -83,10 +74,10 @@ fn an_answer_that_an_outage_delayed_says_nothing_of_the_delay() {
     let now = Instant::now();
     let mut path = path(now);
     let delay = path.window.round_trip();
-    path.on_sent(now, Iq::nth(1), 1000);
+    path.on_sent(now, Delivery::nth(1), 1000);
     path.suspend(now);
     path.resume(now + 20 * SECOND);
-    path.on_result(now + 21 * SECOND, Iq::nth(1));
+    path.on_taken(now + 21 * SECOND, Delivery::nth(1));
     assert_eq!((path.in_flight(), path.window.round_trip()), (0, delay));
 }
 
@@ -94,13 +85,13 @@ fn an_answer_that_an_outage_delayed_says_nothing_of_the_delay() {
 fn it_stalls_once_and_goes_on_with_the_next_answer() {
     let now = Instant::now();
     let mut path = path(now);
-    path.on_sent(now, Iq::nth(1), 1000);
+    path.on_sent(now, Delivery::nth(1), 1000);
     assert_eq!(path.next_timeout(), Some(now + STALL));
-    assert!(path.has_stalled(now + STALL));
-    assert!(!path.has_stalled(now + STALL), "once is enough");
+    assert!(path.check_stalled(now + STALL));
+    assert!(!path.check_stalled(now + STALL), "once is enough");
     assert_eq!(path.next_timeout(), Some(now + PATH_DEAD));
     assert_eq!(path.room(), 0);
-    path.on_result(now + 2 * STALL, Iq::nth(1));
+    path.on_taken(now + 2 * STALL, Delivery::nth(1));
     assert!(path.room() > 0);
     assert_eq!(path.next_timeout(), None);
 }

@@ -15,21 +15,17 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use base_delay::BaseDelay;
-use block_size::{Answer, BlockSize};
+use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
 use crate::protocol::break_interval;
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    AT_HAND, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SHAPER_BURST, STANZA,
+    DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SEND_BUFFER_TIME, SHAPER_BURST,
 };
 
-/// What a block takes up on the wire and in a window, in bytes: base64 and the stanza around it.
-pub(crate) fn wire_size(block: usize) -> usize {
-    block.div_ceil(3) * 4 + STANZA
-}
-
-/// What keeps a way busy that takes `delay` there and back, and a little more.
+/// What keeps a path busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
     let delay = delay + delay / 4 + HEADROOM;
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
@@ -52,13 +48,13 @@ pub(crate) struct Window {
     peak: PeakRate,
     lasting: LastingRate,
     size: BlockSize,
-    /// When the way was what held up the sender last: an idle one proves nothing by prompt answers.
+    /// When the path was what held up the sender last: an idle one proves nothing by prompt answers.
     filled: Option<Instant>,
     last_answer: Option<Instant>,
 }
 
 impl Window {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(sizes: &'static Sizes) -> Self {
         Self {
             in_flight: 0,
             blocks: 0,
@@ -71,24 +67,33 @@ impl Window {
             smoothed: None,
             peak: PeakRate::default(),
             lasting: LastingRate::default(),
-            size: BlockSize::default(),
+            size: BlockSize::new(sizes),
             filled: None,
             last_answer: None,
         }
     }
 
     /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those. Only
-    /// the delay of the empty way is looked at anew, now and then.
-    pub(crate) fn without_breaks() -> Self {
-        Self { takes_breaks: false, ..Self::new() }
+    /// the delay of the empty path is looked at anew, now and then.
+    pub(crate) fn without_breaks(sizes: &'static Sizes) -> Self {
+        Self { takes_breaks: false, ..Self::new(sizes) }
     }
 
-    /// The size of the block that may be sent now, before base64; 0 while there is no room for one.
+    /// What the carrier says of sizes.
+    pub(crate) fn sizes(&self) -> &'static Sizes {
+        self.size.sizes()
+    }
+
+    fn wire_size(&self, block: usize) -> usize {
+        self.sizes().wire_size(block)
+    }
+
+    /// The size of the block that may be sent now; 0 while there is no room for one.
     pub(crate) fn room(&self) -> usize {
         if self.is_full() { 0 } else { self.block_size() }
     }
 
-    /// In bytes before base64.
+    /// In bytes.
     pub(crate) fn block_size(&self) -> usize {
         self.size.get()
     }
@@ -101,7 +106,7 @@ impl Window {
         self.limit
     }
 
-    /// What the way takes there and back while nothing is queued.
+    /// What the path takes there and back while nothing is queued.
     pub(crate) fn base_delay(&self) -> Option<Duration> {
         self.base.get()
     }
@@ -111,20 +116,20 @@ impl Window {
         self.smoothed
     }
 
-    /// What the way carries in the long run, in bytes on the wire a second.
+    /// What the path carries in the long run, in bytes on the wire a second.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.lasting.get()
     }
 
-    /// How much a sender should have at hand to keep the way busy, in bytes: what it carries until it is acknowledged and
+    /// How much a sender should have at hand to keep the path busy, in bytes: what it carries until it is acknowledged and
     /// a little longer, and four windows at least.
-    pub(crate) fn appetite(&self) -> usize {
-        let carried = self.rate().map_or(0.0, |rate| rate * AT_HAND.as_secs_f64());
+    pub(crate) fn send_buffer_target(&self) -> usize {
+        let carried = self.rate().map_or(0.0, |rate| rate * SEND_BUFFER_TIME.as_secs_f64());
         (carried as usize).max(4 * self.limit)
     }
 
     fn is_full(&self) -> bool {
-        !self.admits(wire_size(self.block_size()), self.limit)
+        !self.admits(self.wire_size(self.block_size()), self.limit)
     }
 
     /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
@@ -135,7 +140,7 @@ impl Window {
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: usize) {
-        self.in_flight += wire_size(bytes);
+        self.in_flight += self.wire_size(bytes);
         self.blocks += 1;
         if self.is_full() {
             self.filled = Some(now);
@@ -165,7 +170,7 @@ impl Window {
             self.draining = None;
         }
         let is_stale = self.note_delay(now, delay);
-        if is_stale || self.is_break_due(now, break_interval) {
+        if is_stale || self.poll_break_due(now, break_interval) {
             self.drain(now);
         }
         self.release(bytes);
@@ -177,8 +182,8 @@ impl Window {
         }
     }
 
-    /// `interval`: how long the last one must be ago where the empty way takes so long.
-    fn is_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
+    /// `interval`: how long the last one must be ago where the empty path takes so long.
+    fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
         let interval = interval(self.base.get().unwrap_or_default());
         let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
@@ -197,7 +202,7 @@ impl Window {
     }
 
     fn release(&mut self, bytes: usize) {
-        self.in_flight = self.in_flight.saturating_sub(wire_size(bytes));
+        self.in_flight = self.in_flight.saturating_sub(self.wire_size(bytes));
         self.blocks = self.blocks.saturating_sub(1);
     }
 
@@ -209,23 +214,24 @@ impl Window {
 
     /// Learns from a block that was sent while there was always something on the way.
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
-        let round_trip = self.smoothed.unwrap_or_default();
+        let (round_trip, on_wire) = (self.smoothed.unwrap_or_default(), self.wire_size(bytes));
         let queued = now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
         if let Some(answered) = self.startup {
-            return self.start_up(queued, answered + wire_size(bytes), wire_size(bytes));
+            return self.start_up(queued, answered + on_wire, on_wire);
         }
-        let block = wire_size(self.block_size()) as f64;
+        let block = self.wire_size(self.block_size()) as f64;
         let tolerance = |rate| 2 * HEADROOM + Duration::from_secs_f64(2.0 * block / rate);
-        self.peak.update((busy, wire_size(bytes)), round_trip, queued, tolerance);
-        self.lasting.update(busy, wire_size(bytes));
+        self.peak.update((busy, on_wire), round_trip, queued, tolerance);
+        self.lasting.update(busy, on_wire);
         if let Some(rate) = self.peak.get() {
             self.limit = self.limit_at(rate);
         }
         if let Some(rate) = self.lasting.get() {
             let before = self.block_size();
-            self.size.on_answered(&Answer { now, sent, busy, bytes, round_trip, rate });
+            self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate });
             // Sizes are compared from the same start.
-            if self.block_size() != before && self.is_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay) {
+            if self.block_size() != before && self.poll_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay)
+            {
                 self.drain(now);
             }
         }
@@ -243,6 +249,6 @@ impl Window {
     }
 
     fn limit_at(&self, rate: f64) -> usize {
-        pipe(rate, self.base.get().unwrap_or_default()) + wire_size(self.block_size())
+        pipe(rate, self.base.get().unwrap_or_default()) + self.wire_size(self.block_size())
     }
 }

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use crate::protocol::{Address, CloseReason, StreamId};
 use crate::secure::accounts::answer_shares::Answer;
+use crate::secure::api::Receipt;
 use crate::secure::crypto::handshake::{Initiator, Status};
+use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
-use crate::secure::iq::Iq;
 use crate::secure::path::{Opening, PathState};
 use crate::secure::session::established::{BadPacket, ClosedByPeer, Established};
 use crate::secure::session::{Role, Session, SessionEvent};
@@ -14,34 +15,48 @@ use crate::secure::shared::Shared;
 use crate::secure::streams;
 use crate::secure::wire::frame::SessionClose;
 
-/// A block that came.
-#[derive(Debug)]
-pub(crate) struct Block {
-    /// The id of its IQ, for the answer.
-    pub(crate) id: String,
-    pub(crate) seq: u16,
-    pub(crate) data: Vec<u8>,
-}
-
 impl Session {
     /// A block came by one of the paths.
-    pub(crate) fn handle_block(&mut self, now: Instant, id: PathId, block: Block, shared: &mut Shared) {
+    pub(crate) fn handle_block(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        receipt: Receipt,
+        data: Vec<u8>,
+        shared: &mut Shared,
+    ) {
         let Some(path) = self.paths.get_mut(&id) else { return };
-        let (via, client) = (path.via(), path.client());
-        if shared.accounts.is_full_of_answers(via, client) {
+        if shared.accounts.is_full_of_answers(path.via(), path.client()) {
             self.fail_path(now, id, shared);
-            return self.settle(now, shared);
+            return self.apply_changes(now, shared);
         }
-        let (is_next, bytes) = (path.on_block(now, block.seq), block.data.len());
-        if !is_next || !self.take_block(now, id, block.data, shared) {
-            if let Some(path) = self.paths.get(&id) {
-                shared.accounts.refuse(via, path.peer().clone(), block.id);
-            }
-            self.fail_path(now, id, shared);
+        path.on_block(now);
+        let bytes = data.len();
+        if !self.take_block(now, id, data, shared) {
+            self.refuse_block(now, id, receipt, shared);
         } else if let Some(path) = self.paths.get(&id) {
-            shared.accounts.answer_block(now, Answer::to_block_of(path, block.id), bytes);
+            shared.accounts.answer_block(now, Answer::to_block_of(path, receipt), bytes);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
+    }
+
+    /// A block came by one of the paths, and another one is missing, or it came twice.
+    pub(crate) fn handle_gap(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
+        let Some(path) = self.paths.get(&id) else { return };
+        if shared.accounts.is_full_of_answers(path.via(), path.client()) {
+            self.fail_path(now, id, shared);
+        } else {
+            self.refuse_block(now, id, receipt, shared);
+        }
+        self.apply_changes(now, shared);
+    }
+
+    /// A block is not taken, and its path is over.
+    fn refuse_block(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
+        if let Some(path) = self.paths.get(&id) {
+            shared.accounts.refuse(path.via(), path.peer().clone(), receipt);
+        }
+        self.fail_path(now, id, shared);
     }
 
     /// Takes what is in a block; false when it makes no sense.
@@ -56,7 +71,7 @@ impl Session {
                 self.on_welcome(now, id, *initiator, &data, shared);
                 true
             }
-            PathState::Opening(_) | PathState::Remembering(_) | PathState::Listening => false,
+            PathState::Opening(_) | PathState::Keeping(_) | PathState::Listening => false,
         }
     }
 
@@ -74,68 +89,68 @@ impl Session {
             Ok(None) => {}
             Ok(Some(closed)) => self.events.push_back(SessionEvent::EndedByPeer(reason_of(closed))),
             Err(BadPacket::Tampered) => return false,
-            Err(fault @ (BadPacket::MadeUp | BadPacket::Violation)) => self.on_violation(fault),
+            Err(fault @ (BadPacket::OptimisticAck | BadPacket::Violation)) => self.on_violation(fault),
         }
         true
     }
 
     /// The peer has broken the protocol.
     fn on_violation(&mut self, fault: BadPacket) {
-        if fault == BadPacket::MadeUp {
-            self.events.extend(self.client.clone().map(SessionEvent::MadeUp));
+        if fault == BadPacket::OptimisticAck {
+            self.events.extend(self.client.clone().map(SessionEvent::OptimisticAck));
         }
         self.end(CloseReason::ProtocolViolation, Some(SessionClose::ProtocolViolation));
     }
 
-    /// The peer has closed the bytestream of a path.
-    pub(crate) fn handle_close(&mut self, now: Instant, id: PathId, iq: String, shared: &mut Shared) {
+    /// The peer has closed a path.
+    pub(crate) fn handle_closed(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else { return };
-        let (via, client, answer) = (path.via(), path.client(), Answer::to_peer_of(path, iq));
+        let (via, client, answer) = (path.via(), path.client(), Answer::to_peer_of(path, receipt));
         self.drop_path(now, id, shared);
         if !shared.accounts.is_full_of_answers(via, client) {
             shared.accounts.answer(now, answer);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
-    /// An IQ that went by a path was answered by the peer.
-    pub(crate) fn handle_result(&mut self, now: Instant, id: PathId, iq: Iq, shared: &mut Shared) {
+    /// The peer has taken something that went by a path.
+    pub(crate) fn handle_taken(&mut self, now: Instant, id: PathId, delivery: Delivery, shared: &mut Shared) {
         let Some(path) = self.paths.get_mut(&id) else { return };
         let was_usable = path.is_usable();
-        path.on_result(now, iq);
+        path.on_taken(now, delivery);
         match path.take_opening() {
-            Some(Some(opening)) => self.greet(now, id, opening, shared),
+            Some(Some(opening)) => self.send_hello(now, id, opening, shared),
             Some(None) => self.on_path_open(now, id, shared),
             None if was_usable => self.fit_buffers(),
             None => self.note_reachability(),
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
-    /// An IQ that went by a path was refused: the bytestream is over.
-    pub(crate) fn handle_error(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+    /// Something that went by a path was refused: the path is over.
+    pub(crate) fn handle_refused(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
         self.drop_path(now, id, shared);
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
-    /// An IQ that went by a path found nobody.
+    /// Something that went by a path found nobody.
     pub(crate) fn handle_undelivered(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else { return };
         let (via, peer) = (path.via(), path.peer().clone());
         self.drop_path(now, id, shared);
         if let Some(caller) = self.caller_mut() {
-            caller.dialing.on_absent((via, &peer));
+            caller.pairs.on_absent((via, &peer));
         }
         if self.is_calling() && self.caller().is_some_and(|caller| caller.is_absent(&shared.accounts)) {
             return self.end(CloseReason::PeerUnavailable, None);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     // The handshake of a client.
 
     /// The bridge has let us in: the handshake follows.
-    fn greet(&mut self, now: Instant, id: PathId, opening: Opening, shared: &mut Shared) {
+    fn send_hello(&mut self, now: Instant, id: PathId, opening: Opening, shared: &mut Shared) {
         let Some(path) = self.paths.get_mut(&id) else { return };
         path.set_state(PathState::Greeting(opening.initiator));
         path.on_opened();

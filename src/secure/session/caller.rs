@@ -10,12 +10,12 @@ use crate::secure::accounts::Accounts;
 use crate::secure::api::Bridge;
 use crate::secure::crypto::line::{BridgeLine, LineKeys};
 use crate::secure::ids::MOST_JIDS;
-use crate::secure::session::dialing::{Dialing, PairRef};
+use crate::secure::session::pairs::{PairRef, Pairs};
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::tuning::{LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD};
 
 /// A bridge all of whose accounts have refused 3 times in a row is not there, if that has lasted for [`HOPELESS_AFTER`].
-const HOPELESS: u32 = 3;
+const UNREACHABLE_FAILURES: u32 = 3;
 
 /// For 3/5 of the time that a connect may take a bridge that refuses is tried again. It may be logging in anew, or be short of places for another
 /// handshake at this very moment, and refuses then in the same words; a minute later is too late.
@@ -33,7 +33,7 @@ pub(crate) struct Caller {
     peers: BTreeSet<FullJid>,
     /// Those that the bridge has told of.
     told: BTreeSet<FullJid>,
-    pub(super) dialing: Dialing,
+    pub(super) pairs: Pairs,
     /// When there may be another path to ask for.
     pub(super) dial_at: Option<Instant>,
     last_path_number: u64,
@@ -48,7 +48,7 @@ impl Caller {
             accounts_left: bridge.accounts.iter().copied().collect(),
             peers: bridge.peers.clone(),
             told: BTreeSet::new(),
-            dialing: Dialing::default(),
+            pairs: Pairs::default(),
             dial_at: None,
             last_path_number: 0,
         }
@@ -85,7 +85,7 @@ impl Caller {
     }
 
     /// Takes note of the accounts that the bridge has told of, as far as it may.
-    pub(super) fn meet(
+    pub(super) fn update_bridge_jids(
         &mut self,
         now: Instant,
         theirs: &BTreeSet<FullJid>,
@@ -95,7 +95,7 @@ impl Caller {
         self.told = introductions.admit(now, bridge, theirs);
         // A bridge that takes a name back and tells it again does not make us forget that nobody answers there.
         let is_known = |jid: &FullJid| self.peers.contains(jid) || introductions.knows(bridge, jid);
-        self.dialing.keep_failures_of(is_known);
+        self.pairs.keep_failures_of(is_known);
     }
 
     /// The number of another path of a session.
@@ -109,17 +109,18 @@ impl Caller {
         if self.peers.contains(peer) { LONGEST_PAUSE } else { LONGEST_PAUSE_OF_TOLD }
     }
 
-    /// Whether every way to the bridge was refused, time and again. Then the application has to be told.
+    /// Whether every path to the bridge was refused, time and again. Then the application has to be told.
     pub(super) fn is_hopeless(&self, now: Instant, connect_timeout: Duration, accounts: &Accounts) -> bool {
         let patience = connect_timeout * HOPELESS_AFTER.0 / HOPELESS_AFTER.1;
-        let has_lasted = self.dialing.failing_since().is_some_and(|since| since + patience <= now);
-        has_lasted && self.is_so_of_all_pairs(accounts, |pair| self.dialing.failures(pair) >= HOPELESS)
+        let has_lasted = self.pairs.failing_since().is_some_and(|since| since + patience <= now);
+        has_lasted
+            && self.is_so_of_all_pairs(accounts, |pair| self.pairs.failures(pair) >= UNREACHABLE_FAILURES)
     }
 
     /// Whether none of the bridge's accounts is there, as the chat servers say. It is not waited for: the application may have another
     /// one. A bridge that refuses is, since it may be short of places at this moment.
     pub(super) fn is_absent(&self, accounts: &Accounts) -> bool {
-        self.is_so_of_all_pairs(accounts, |pair| self.dialing.is_absent(pair))
+        self.is_so_of_all_pairs(accounts, |pair| self.pairs.is_absent(pair))
     }
 
     /// Of all pairs of an account of ours that is online and one of the bridge's.

@@ -31,7 +31,7 @@ impl Session {
                 Some(established.streams.open(target)?)
             }
         };
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
         Ok(wire)
     }
 
@@ -40,7 +40,7 @@ impl Session {
         if let State::Calling(waiting) = &mut self.state {
             waiting.retain(|(other, _)| *other != stream);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// Takes as much of `data` as the stream and the client have room for.
@@ -61,7 +61,7 @@ impl Session {
         if taken >= room && taken < data.len() {
             self.crowded.insert(wire);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
         Ok(taken)
     }
 
@@ -69,7 +69,7 @@ impl Session {
     pub(crate) fn read(&mut self, now: Instant, wire: u64, shared: &mut Shared) -> Read {
         let Some(established) = self.state.established_mut() else { return Read::End };
         let read = established.streams.read(wire);
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
         read
     }
 
@@ -78,14 +78,14 @@ impl Session {
         if let Some(established) = self.state.established_mut() {
             change(&mut established.streams);
         }
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// Resets its newest streams, up to so many; false when it has fewer.
     pub(crate) fn give_up_streams(&mut self, now: Instant, count: usize, shared: &mut Shared) -> bool {
         let Some(established) = self.state.established_mut() else { return false };
         let has_given = (0..count).all(|_| established.streams.give_up_newest());
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
         has_given
     }
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
-use crate::secure::crypto::sid::Sid;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Contact, Opening, Path, PathState};
-use crate::secure::session::dialing::{Field, Next, Pair};
+use crate::secure::session::pairs::{Attempt, Candidates, Pair};
 use crate::secure::session::{Caller, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
@@ -21,8 +21,8 @@ impl Session {
     pub(super) fn dial(&mut self, now: Instant, shared: &mut Shared) {
         let dial_at = loop {
             match self.next_dial(now, shared) {
-                Next::Wait(until) => break until,
-                Next::Try(pair) => {
+                Attempt::Wait(until) => break until,
+                Attempt::Try(pair) => {
                     if self.open_path(now, pair, shared).is_none() {
                         break None;
                     }
@@ -35,12 +35,12 @@ impl Session {
     }
 
     /// Whether it tries another pair of accounts.
-    fn next_dial(&self, now: Instant, shared: &Shared) -> Next {
-        let Some(caller) = self.caller() else { return Next::Wait(None) };
+    fn next_dial(&self, now: Instant, shared: &Shared) -> Attempt {
+        let Some(caller) = self.caller() else { return Attempt::Wait(None) };
         // Before there is a session, and when it must be asked for, one attempt at a time.
         let is_trying = self.paths.values().any(|path| !path.is_open());
         if is_trying && (self.established().is_none() || self.state.must_ask()) {
-            return Next::Wait(None);
+            return Attempt::Wait(None);
         }
         let have_all_stalled = !self.paths.values().any(|path| !path.is_open() || path.is_usable());
         // Whether the bridge still knows the session only an attempt can tell, and be it between the same accounts.
@@ -51,8 +51,8 @@ impl Session {
         };
         let ours: Vec<AccountId> = caller.usable(&shared.accounts).collect();
         let theirs = caller.peers();
-        let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths() };
-        caller.dialing.next(now, &field)
+        let candidates = Candidates { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths() };
+        caller.pairs.next(now, &candidates)
     }
 
     /// So many paths are enough. One that has stalled is none.
@@ -67,10 +67,10 @@ impl Session {
     /// Asks for a path between two accounts.
     fn open_path(&mut self, now: Instant, (via, peer): Pair, shared: &mut Shared) -> Option<()> {
         let ours = shared.accounts.online(via)?.clone();
-        let (sid, opening) = self.credentials(now, &ours, &peer, shared)?;
-        let contact = Contact { via, peer, client: self.tag, sid };
+        let (credential, opening) = self.credentials(now, &ours, &peer, shared)?;
+        let contact = Contact { via, peer, client: self.tag, credential };
         let id = PathId(shared.next_number());
-        let mut path = Path::new(now, id, contact, PathState::Opening(opening));
+        let mut path = Path::new(now, id, contact, PathState::Opening(opening), shared.config.sizes);
         shared.request(now, &mut path, Owner::Session(self.key));
         self.paths.insert(id, path);
         Some(())
@@ -83,12 +83,12 @@ impl Session {
         ours: &FullJid,
         peer: &FullJid,
         shared: &mut Shared,
-    ) -> Option<(Sid, Option<Opening>)> {
+    ) -> Option<(Credential, Option<Opening>)> {
         let must_ask = self.state.must_ask();
         let Role::Client(caller) = &mut self.role else { return None };
         match self.state.established() {
             Some(established) if !must_ask => {
-                Some((established.path_key.sid(caller.next_path_number(), ours, peer), None))
+                Some((established.path_key.credential(caller.next_path_number(), ours, peer), None))
             }
             established => {
                 let resume = established.map(|established| Resumption {
@@ -108,10 +108,11 @@ fn first_contact(
     (ours, peer): (&FullJid, &FullJid),
     resume: Option<Resumption>,
     shared: &mut Shared,
-) -> (Sid, Option<Opening>) {
+) -> (Credential, Option<Opening>) {
     let nonce = shared.random();
-    let sid = caller.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
+    let credential = caller.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
     let hello = Hello { credits: shared.config.credits(), resume };
-    let (initiator, message) = Initiator::start(&caller.line, &sid, ours, peer, &hello, &mut *shared.entropy);
-    (sid, Some(Opening { initiator: Box::new(initiator), message }))
+    let (initiator, message) =
+        Initiator::start(&caller.line, &credential, ours, peer, &hello, &mut *shared.entropy);
+    (credential, Some(Opening { initiator: Box::new(initiator), message }))
 }

@@ -7,11 +7,11 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
+use crate::secure::crypto::credential::PathKey;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::handshake::{Credits, SessionId};
 use crate::secure::crypto::keys::{ResumeKey, SessionKeys};
 use crate::secure::crypto::seal::{Draft, Opener, Sealer};
-use crate::secure::crypto::sid::PathKey;
 use crate::secure::ids::PathId;
 use crate::secure::session::acks::AckSchedule;
 use crate::secure::session::counters::Counters;
@@ -51,7 +51,7 @@ pub(crate) struct Established {
     /// What the peer has said of its accounts costs so many bytes.
     cost_of_jids: usize,
     clock: PeerClock,
-    flight: Flight<Cargo>,
+    flight: Flight<Retransmittable>,
     /// Bytes of all packets, in both directions.
     carried: usize,
     /// A word from the peer is wanted.
@@ -68,7 +68,7 @@ pub(crate) struct Established {
 
 /// What a packet carried that has to arrive.
 #[derive(Debug, Default)]
-struct Cargo {
+struct Retransmittable {
     streams: Sent,
     jids: Option<u64>,
     ping: bool,
@@ -84,7 +84,7 @@ pub(crate) enum BadPacket {
     /// It was changed, or comes a second time: a server is at fault, and only the path is to blame.
     Tampered,
     /// The peer acknowledges what was never sent.
-    MadeUp,
+    OptimisticAck,
     /// The peer itself wrote nonsense.
     Violation,
 }
@@ -157,20 +157,20 @@ impl Established {
         }
         let pause = now.saturating_duration_since(std::mem::replace(&mut self.last_heard, now));
         self.carried = self.carried.saturating_add(size);
-        let (mut wants_ack, mut is_awaited) = (false, false);
+        let (mut is_ack_eliciting, mut is_awaited) = (false, false);
         for frame in Reader::new(plaintext) {
             let frame = frame.map_err(|_| BadPacket::Violation)?;
-            wants_ack |= frame.wants_ack();
+            is_ack_eliciting |= frame.is_ack_eliciting();
             is_awaited |= is_waited_for(&frame);
             if let Some(closed) = self.handle_frame(now, frame)? {
                 return Ok(Some(closed));
             }
         }
-        if wants_ack {
+        if is_ack_eliciting {
             self.acks.on_received(now, size, is_awaited);
         }
         match self.clock.on_packet(pause) {
-            Some(time) if self.streams.has_overdue(time) => Err(BadPacket::Violation),
+            Some(time) if self.streams.check_overdue(time) => Err(BadPacket::Violation),
             _ => Ok(None),
         }
     }
@@ -180,7 +180,7 @@ impl Established {
             Frame::Ping => {}
             Frame::Ack(ack) => {
                 if self.is_made_up(&ack) {
-                    return Err(BadPacket::MadeUp);
+                    return Err(BadPacket::OptimisticAck);
                 }
                 let verdict = self.flight.on_ack(now, ack.ranges());
                 self.settle(verdict);
@@ -203,12 +203,12 @@ impl Established {
         ack.largest() >= self.sealer.next_counter() || ack.ranges().any(|range| self.skips.touch(&range))
     }
 
-    fn settle(&mut self, verdict: Verdict<Cargo>) {
+    fn settle(&mut self, verdict: Verdict<Retransmittable>) {
         verdict.arrived.into_iter().for_each(|cargo| self.streams.on_acked(cargo.streams));
         self.send_again(verdict.lost);
     }
 
-    fn send_again(&mut self, lost: Vec<Cargo>) {
+    fn send_again(&mut self, lost: Vec<Retransmittable>) {
         for cargo in lost {
             self.streams.on_lost(cargo.streams);
             self.ping |= cargo.ping;
@@ -218,9 +218,9 @@ impl Established {
         }
     }
 
-    /// What went by this path and was not acknowledged goes another way.
-    pub(crate) fn on_path_dead(&mut self, path: PathId) {
-        let lost = self.flight.on_path_dead(path);
+    /// What went by this path and was not acknowledged is to be sent again, by any path.
+    pub(crate) fn requeue_sent_by(&mut self, path: PathId) {
+        let lost = self.flight.requeue_sent_by(path);
         self.send_again(lost);
     }
 
@@ -307,7 +307,7 @@ impl Established {
 
     /// None when the session has sent as much as it may.
     fn seal(&mut self, mut draft: Draft, room: usize, entropy: &mut dyn Entropy) -> Option<(u64, Bytes)> {
-        if self.skips.leaves_out(self.sealer.next_counter(), entropy) {
+        if self.skips.skip_if_due(self.sealer.next_counter(), entropy) {
             self.sealer.skip();
         }
         draft.pad_to(padding::holding(draft.packet_len()).min(room));
@@ -315,7 +315,13 @@ impl Established {
     }
 
     /// Fills a packet of up to `size` bytes with what there is to say; none when nothing of it has to arrive.
-    fn load(&mut self, now: Instant, draft: &mut Draft, size: usize, write: WriteFrames) -> Option<Cargo> {
+    fn load(
+        &mut self,
+        now: Instant,
+        draft: &mut Draft,
+        size: usize,
+        write: WriteFrames,
+    ) -> Option<Retransmittable> {
         if self.acks.is_useful()
             && let Some(ack) = self.received.to_ack(ACK_RANGES)
             && append(draft, size, &Frame::Ack(ack))
@@ -323,7 +329,7 @@ impl Established {
             self.acks.on_sent();
         }
         let before = draft.packet_len();
-        let mut cargo = Cargo::default();
+        let mut cargo = Retransmittable::default();
         if self.ping && append(draft, size, &Frame::Ping) {
             self.ping = false;
             self.last_ping = now;

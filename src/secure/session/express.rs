@@ -1,6 +1,6 @@
 //! Express packets: what is small and in a hurry, while others have much to send.
 //!
-//! On a slow way a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
+//! On a slow path a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
 //! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use crate::protocol::AccountId;
 use crate::secure::ids::PathId;
-use crate::secure::path::window::wire_size;
 use crate::secure::path::{Path, transfer};
 use crate::secure::tuning::EXPRESS_SIZE;
 
@@ -23,7 +22,8 @@ pub(crate) fn choose<'a>(
         *ahead.entry(path.via()).or_default() += path.in_flight();
     }
     let arrival = |path: &Path| {
-        let bytes = ahead.get(&path.via()).copied().unwrap_or_default() + wire_size(EXPRESS_SIZE);
+        let bytes =
+            ahead.get(&path.via()).copied().unwrap_or_default() + path.sizes().wire_size(EXPRESS_SIZE);
         path.latency(now) + transfer(bytes, path.rate(now))
     };
     let free = usable.iter().filter(|(_, path)| !path.has_express());
@@ -35,14 +35,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::secure::iq::Iq;
+    use crate::secure::delivery::Delivery;
 
     /// An open path by this account with blocks of 1000 bytes on its way.
     fn path(now: Instant, account: u64, blocks: u64) -> Path {
         let mut path = Path::by(now, AccountId(account));
         path.on_opened();
         for n in 0..blocks {
-            path.on_sent(now, Iq::nth(n), 1000);
+            path.on_sent(now, Delivery::nth(n), 1000);
         }
         path
     }
@@ -69,9 +69,9 @@ mod tests {
         let mut only = path(now, 1, 2);
         only.note_express();
         assert_eq!(choose([(PathId(0), &only)], now), None);
-        only.on_result(now + Duration::from_secs(1), Iq::nth(0));
+        only.on_taken(now + Duration::from_secs(1), Delivery::nth(0));
         assert!(only.has_express(), "that was another one's answer");
-        only.on_result(now + Duration::from_secs(1), Iq::nth(1));
+        only.on_taken(now + Duration::from_secs(1), Delivery::nth(1));
         assert_eq!(choose([(PathId(0), &only)], now), Some(PathId(0)));
     }
 }

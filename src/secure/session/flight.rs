@@ -81,7 +81,7 @@ impl<T> Flight<T> {
     }
 
     /// Nothing that went by this path will be acknowledged any more, or nobody should wait for it.
-    pub(crate) fn on_path_dead(&mut self, path: PathId) -> Vec<T> {
+    pub(crate) fn requeue_sent_by(&mut self, path: PathId) -> Vec<T> {
         self.highest.remove(&path);
         self.take_where(|packet| packet.path == path)
     }
@@ -93,7 +93,7 @@ impl<T> Flight<T> {
     }
 
     /// Packets that have waited too long while others, sent since, were acknowledged: a server drops them quietly.
-    /// While nothing at all is acknowledged it is the way that is slow, and sending more would not help.
+    /// While nothing at all is acknowledged it is the path that is slow, and sending more would not help.
     pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<T> {
         let Some(last_ack) = self.last_ack else { return Vec::new() };
         self.take_where(|packet| packet.sent + PACKET_LOST <= now && packet.sent < last_ack)
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_dead_path_loses_what_was_on_it_and_nothing_else() {
         let (mut flight, now) = sent(&[(0, A), (1, B), (2, A)]);
-        assert_eq!(flight.on_path_dead(A), [0, 2]);
+        assert_eq!(flight.requeue_sent_by(A), [0, 2]);
         assert_eq!(flight.on_ack(now, [0..=2]).arrived, [1]);
     }
 
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_swallowed_packet_is_overdue_once_another_has_arrived_since() {
         let (mut flight, start) = sent(&[(0, A)]);
-        assert_eq!(flight.take_overdue(start + PACKET_LOST), Vec::<u64>::new(), "the way may just be slow");
+        assert_eq!(flight.take_overdue(start + PACKET_LOST), Vec::<u64>::new(), "the path may just be slow");
         flight.on_sent(start + PACKET_LOST / 2, 1, B, 1);
         flight.on_ack(start + PACKET_LOST / 2, [1..=1]);
         assert_eq!(flight.next_timeout(), Some(start + PACKET_LOST));

@@ -18,15 +18,15 @@ impl Session {
     /// On a bridge: a path by which the client has proved itself is one of the session's.
     pub(crate) fn handle_path(&mut self, now: Instant, path: Path, shared: &mut Shared) {
         self.make_room_for_a_path(now, shared);
-        if let Role::Bridge { names } = &mut self.role
-            && names.insert(path.peer().clone())
+        if let Role::Bridge { peer_jids } = &mut self.role
+            && peer_jids.insert(path.peer().clone())
         {
             let added = vec![path.peer().clone()];
-            self.events.push_back(SessionEvent::Renamed { added, removed: Vec::new() });
+            self.events.push_back(SessionEvent::PeerJidsChanged { added, removed: Vec::new() });
         }
         let id = self.adopt(path, shared);
         self.on_path_open(now, id, shared);
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// On a client: the path by which the session was made in place of a lost one.
@@ -34,14 +34,14 @@ impl Session {
         let id = self.adopt(path, shared);
         self.announce_ours(shared);
         self.on_path_open(now, id, shared);
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// A path is the session's from now on, and so is its share of our account.
     fn adopt(&mut self, mut path: Path, shared: &mut Shared) -> PathId {
         let id = path.id();
         path.set_client(self.tag);
-        shared.routes.add(&path, Owner::Session(self.key));
+        shared.routes.add(id, Owner::Session(self.key));
         self.paths.insert(id, path);
         id
     }
@@ -57,7 +57,7 @@ impl Session {
             self.drop_path(now, older, shared);
         }
         if let Some(caller) = self.caller_mut() {
-            caller.dialing.on_works((via, &peer));
+            caller.pairs.on_works((via, &peer));
         }
         self.state.on_path_works();
         self.on_paths_changed();
@@ -73,20 +73,27 @@ impl Session {
         }
     }
 
-    /// A path has failed: the peer is told, and what was on it goes another way.
+    /// A path has failed: the peer is told, and what was on it goes by another.
     pub(super) fn fail_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        if let Some(path) = self.paths.get(&id) {
-            shared.say_close(now, path);
-        }
-        self.drop_path(now, id, shared);
+        self.end_path(now, id, Shared::close, shared);
     }
 
     /// A path is no more.
     pub(super) fn drop_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        self.end_path(now, id, Shared::forget, shared);
+    }
+
+    fn end_path(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        end: fn(&mut Shared, Instant, &Path),
+        shared: &mut Shared,
+    ) {
         let Some(path) = self.paths.remove(&id) else { return };
-        shared.forget(now, &path);
+        end(shared, now, &path);
         if let Some(established) = self.state.established_mut() {
-            established.on_path_dead(id);
+            established.requeue_sent_by(id);
         }
         // One that has stalled proves nothing: the bridge may have forgotten it, too.
         if !self.paths.values().any(Path::works) {
@@ -97,7 +104,7 @@ impl Session {
             && !path.has_worked(now)
         {
             let pause = caller.longest_pause(path.peer());
-            caller.dialing.on_failed(now, (path.via(), path.peer().clone()), pause, jitter);
+            caller.pairs.on_failed(now, (path.via(), path.peer().clone()), pause, jitter);
         }
         self.on_paths_changed();
         self.give_up_if_hopeless(now, shared);
@@ -119,14 +126,15 @@ impl Session {
 
     /// Takes no more from applications than the paths will soon carry.
     pub(super) fn fit_buffers(&mut self) {
-        let appetite = self.paths.values().filter(|path| path.is_open()).map(Path::appetite).sum();
+        let send_buffer_target =
+            self.paths.values().filter(|path| path.is_open()).map(Path::send_buffer_target).sum();
         if let Some(established) = self.state.established_mut() {
-            established.streams.fit_send_buffers(appetite);
+            established.streams.fit_send_buffers(send_buffer_target);
         }
     }
 
     pub(super) fn on_paths_changed(&mut self) {
-        self.may_dial = true;
+        self.has_paths_to_check = true;
         self.fit_buffers();
     }
 
@@ -159,7 +167,7 @@ impl Session {
         self.note_reachability();
     }
 
-    /// An account of ours has a new connection. What was on its way is lost, and a bytestream that has lost a block is over. The peer
+    /// An account of ours has a new connection. What was on its way is lost, and a path that has lost a block is over. The peer
     /// is told, because it may have nothing to send by which it would find out.
     pub(crate) fn handle_reset(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
         for id in self.ids_of(|path| path.via() == account) {
@@ -170,11 +178,11 @@ impl Session {
     /// An account of ours is online: a client uses it, and tells the bridge.
     pub(crate) fn handle_online(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
         if let Some(caller) = self.caller_mut() {
-            caller.dialing.start_over(account);
+            caller.pairs.start_over(account);
         }
         self.announce_ours(shared);
-        self.may_dial = true;
-        self.settle(now, shared);
+        self.has_paths_to_check = true;
+        self.apply_changes(now, shared);
     }
 
     /// An account of ours is offline for now.
@@ -183,7 +191,7 @@ impl Session {
             path.suspend(now);
         }
         self.note_reachability();
-        self.settle(now, shared);
+        self.apply_changes(now, shared);
     }
 
     /// An account of ours is gone for good.
@@ -195,8 +203,8 @@ impl Session {
             return self.end(CloseReason::NoAccount, None);
         }
         self.announce_ours(shared);
-        self.may_dial = true;
-        self.settle(now, shared);
+        self.has_paths_to_check = true;
+        self.apply_changes(now, shared);
     }
 
     /// A client tells the bridge which accounts it uses.

@@ -15,13 +15,13 @@ use crate::protocol::AccountId;
 use crate::secure::accounts::sender::{Senders, Share};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::ids::PathId;
-use crate::secure::path::window::wire_size;
 use crate::secure::path::{Path, transfer};
+use crate::secure::sizes::Sizes;
 
 /// What to do with the next packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Send it by this path, in a block of at most so many bytes before base64.
+    /// Send it by this path, in a block of at most so many bytes.
     Send(PathId, usize),
     /// It will arrive earlier if it waits for room.
     Wait,
@@ -63,6 +63,7 @@ pub(crate) fn choose<'a, K: Copy + Ord>(
     let mut accounts: Vec<_> = paths.iter().map(|(_, path)| path.via()).collect();
     accounts.sort_unstable();
     accounts.dedup();
+    let sizes = senders.sizes();
     let shared = |path| senders.share(client, path, waiting, accounts.len());
     let paths: Vec<_> = paths.into_iter().map(|path| (path, shared(path))).collect();
     let senders = combine(&paths, now);
@@ -75,7 +76,7 @@ pub(crate) fn choose<'a, K: Copy + Ord>(
     let Some(free) = candidates.iter().position(|candidate| candidate.room > 0) else { return Choice::Wait };
     let (faster, slower) = candidates.split_at(free);
     let slower = &slower[0];
-    if time_for_all(&senders, faster, waiting).is_some_and(|time| time <= slower.arrival) {
+    if time_for_all(&senders, faster, (sizes, waiting)).is_some_and(|time| time <= slower.arrival) {
         return Choice::Wait;
     }
     Choice::Send(slower.id, slower.room)
@@ -101,7 +102,7 @@ fn candidate(
 ) -> Option<Candidate> {
     let sender = senders.get(&path.via())?;
     let latency = path.latency(now);
-    let packet = wire_size(waiting.min(share.block));
+    let packet = path.sizes().wire_size(waiting.min(share.block));
     let arrival = latency + transfer(sender.ahead + packet, sender.rate);
     let has_room = path.room() > 0;
     let room = if has_room && share.may_send { share.block } else { 0 };
@@ -112,12 +113,12 @@ fn candidate(
 fn time_for_all(
     senders: &BTreeMap<AccountId, Sender>,
     paths: &[Candidate],
-    waiting: usize,
+    (sizes, waiting): (&Sizes, usize),
 ) -> Option<Duration> {
     let latency = paths.iter().map(|path| path.latency).max()?;
     let shared: BTreeMap<_, _> =
         paths.iter().filter_map(|path| Some((path.via, senders.get(&path.via)?))).collect();
     let ahead: usize = shared.values().map(|sender| sender.ahead).sum();
     let rate = shared.values().map(|sender| sender.rate).sum();
-    Some(latency + transfer(ahead + wire_size(waiting), rate))
+    Some(latency + transfer(ahead + sizes.wire_size(waiting), rate))
 }

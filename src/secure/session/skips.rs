@@ -1,6 +1,6 @@
 //! Skipped counters: packet numbers that are left out, so that to acknowledge packets blindly shows.
 //!
-//! Acknowledgements that a peer makes up let it have more sent than the ways take ("optimistic acknowledgements", RFC 9000 section
+//! Acknowledgements that a peer makes up let it have more sent than the paths take ("optimistic acknowledgements", RFC 9000 section
 //! 21.4). Whoever acknowledges a counter that was never used has made it up. Now and then one is left out, at random; each time
 //! in a range that is twice as large as the last, so that there are few gaps for an honest peer to remember and to tell of.
 
@@ -28,7 +28,7 @@ impl Skips {
     }
 
     /// Whether no packet gets this counter, the next that one could have.
-    pub(crate) fn leaves_out(&mut self, counter: u64, entropy: &mut dyn Entropy) -> bool {
+    pub(crate) fn skip_if_due(&mut self, counter: u64, entropy: &mut dyn Entropy) -> bool {
         if counter != self.next {
             return false;
         }
@@ -58,7 +58,7 @@ mod tests {
     fn left_out(seed: u64, counters: u64) -> Vec<u64> {
         let mut entropy = Seeded(seed);
         let mut skips = Skips::new(&mut entropy);
-        (0..counters).filter(|counter| skips.leaves_out(*counter, &mut entropy)).collect()
+        (0..counters).filter(|counter| skips.skip_if_due(*counter, &mut entropy)).collect()
     }
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
         let mut entropy = Given([[0, 0, 0, 0, 0, 0, 0, 3], [0, 0, 0, 0, 0, 0, 0, 1]].concat());
         let mut skips = Skips::new(&mut entropy);
         assert!(!skips.touch(&(0..=100)));
-        assert!(!skips.leaves_out(2, &mut entropy) && skips.leaves_out(3, &mut entropy));
+        assert!(!skips.skip_if_due(2, &mut entropy) && skips.skip_if_due(3, &mut entropy));
         assert!(skips.touch(&(0..=100)) && skips.touch(&(3..=3)));
         assert!(!skips.touch(&(0..=2)) && !skips.touch(&(4..=100)), "65 is the next");
     }

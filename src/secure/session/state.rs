@@ -28,9 +28,9 @@ pub(crate) enum State {
     Closed,
 }
 
-/// What is left of a session that is over, until its applications have let go of their streams.
+/// The streams of a session that is over, until its applications have let go of them.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct ClosedStreams {
     pub(crate) client: Option<BareJid>,
     pub(crate) streams: Streams,
     /// What the ledger has for it.
@@ -94,7 +94,7 @@ impl State {
         }
     }
 
-    /// No path works any more. `must_ask`: the way the last one failed suggests that the bridge has forgotten the session.
+    /// No path works any more. `must_ask`: how the last one failed suggests that the bridge has forgotten the session.
     pub(super) fn on_no_path(&mut self, must_ask: bool) {
         if matches!(self, Self::Established(_) | Self::NoPath { .. }) {
             self.go_on(|established| Self::NoPath { established, must_ask });
@@ -122,7 +122,7 @@ impl State {
     }
 }
 
-impl Ended {
+impl ClosedStreams {
     /// The streams of a session of this client's, which end with `reason`; none when nobody has any.
     pub(crate) fn new(client: Option<BareJid>, mut streams: Streams, reason: CloseReason) -> Option<Self> {
         streams.close_all(reason);

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::*;
 use crate::protocol::Address;
-use crate::secure::api::{Bridge, Config, Outgoing};
+use crate::secure::api::{Bridge, Config, Outgoing, Receipt};
+use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::entropy::testing::Seeded;
 use crate::secure::crypto::handshake::{Credits, Hello, Initiator, Responder, Status, Welcome};
 use crate::secure::crypto::keys::SessionKeys;
 use crate::secure::crypto::line::Identity;
-use crate::secure::crypto::sid::Sid;
-use crate::secure::iq::Iq;
+use crate::secure::delivery::Delivery;
 use crate::secure::path::{Contact, PathState};
+use crate::secure::sizes::OF_TESTS;
 use crate::secure::streams::Role as Side;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,14 +47,14 @@ fn config() -> Config {
         reorder_window: 1024,
         connect_timeout: 25 * SECOND,
         session_timeout: 120 * SECOND,
+        sizes: &OF_TESTS,
     }
 }
 
-/// The other end, as far as the session sees it: what both share, and the blocks that it has sent by one path.
+/// The other end, as far as the session sees it: what both share, and the path that it uses.
 struct Peer {
     established: Established,
     path: PathId,
-    blocks: u16,
 }
 
 struct World {
@@ -94,17 +95,17 @@ impl World {
     /// A bridge's session, by one path, that has been answered.
     fn bridge() -> (Self, Peer) {
         let mut entropy = Seeded(2);
-        let sid: Sid = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+        let credential = Credential::NOBODYS;
         let hello = Hello { credits: CREDITS, resume: None };
         let (initiator, message) = Initiator::start(
             &identity().line(None),
-            &sid,
+            &credential,
             &client_jid(),
             &bridge_jid(),
             &hello,
             &mut entropy,
         );
-        let (message, ours) = reply(&sid, &message, Status::New, &mut entropy);
+        let (message, ours) = reply(&credential, &message, Status::New, &mut entropy);
         let (welcome, theirs) = initiator.finish(&message).unwrap();
         let client = client_jid().to_bare();
         let session = |shared: &mut Shared, now| {
@@ -113,47 +114,45 @@ impl World {
             Session::unconfirmed(SessionKey(1), client, tag, established)
         };
         let mut world = Self::around(session, bridge_jid(), true);
-        let contact = Contact { via: OURS, peer: client_jid(), client: world.session.tag(), sid };
-        let path = Path::new(world.now, PathId(1), contact, PathState::Listening);
+        let contact = Contact { via: OURS, peer: client_jid(), client: world.session.tag(), credential };
+        let path = Path::new(world.now, PathId(1), contact, PathState::Listening, &OF_TESTS);
         world.session.handle_path(world.now, path, &mut world.shared);
         let established =
             Established::new(world.now, Side::Client, (welcome.session, theirs), CREDITS, &mut world.shared);
-        (world, Peer { established, path: PathId(1), blocks: 0 })
+        (world, Peer { established, path: PathId(1) })
     }
 
-    /// The `open` that it sends next.
-    fn asks(&mut self) -> Option<(PathId, Iq, Sid)> {
+    /// The open that it sends next.
+    fn asks(&mut self) -> Option<(PathId, Delivery, Credential)> {
         loop {
-            if let Outgoing::Open { iq, sid, .. } = self.shared.accounts.poll_urgent()?.stanza {
-                let (path, iq) = self.shared.routes.asked(iq).unwrap();
+            if let Outgoing::Open { token, credential, .. } = self.shared.accounts.poll_urgent()?.action {
+                let (path, delivery) = self.shared.routes.asked(token).unwrap();
                 // The endpoint takes note of each answer.
-                self.shared.routes.on_answered(iq.id);
-                return Some((path, iq, sid.parse().unwrap()));
+                self.shared.routes.on_answered(delivery.token);
+                return Some((path, delivery, credential));
             }
         }
     }
 
-    /// The bridge takes the next `open`, and the handshake that follows.
+    /// The bridge takes the next open, and the handshake that follows.
     fn shake_hands(&mut self, status: Status) -> Peer {
-        let (path, iq, sid) = self.asks().expect("an open");
-        self.session.handle_result(self.now, path, iq, &mut self.shared);
-        let Some(Outgoing::Data { data, .. }) =
-            self.shared.accounts.poll_urgent().map(|transmit| transmit.stanza)
+        let (path, delivery, credential) = self.asks().expect("an open");
+        self.session.handle_taken(self.now, path, delivery, &mut self.shared);
+        let Some(Outgoing::Block { data, .. }) =
+            self.shared.accounts.poll_urgent().map(|transmit| transmit.action)
         else {
             panic!("no handshake follows");
         };
-        let (message, keys) = reply(&sid, &data, status, &mut self.entropy);
+        let (message, keys) = reply(&credential, &data, status, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));
         let established = Established::new(self.now, Side::Bridge, (id, keys), CREDITS, &mut self.shared);
-        let mut peer = Peer { established, path, blocks: 0 };
-        self.gets(&mut peer, message);
+        let peer = Peer { established, path };
+        self.gets(&peer, message);
         peer
     }
 
-    fn gets(&mut self, peer: &mut Peer, data: Vec<u8>) {
-        let block = Block { id: "1".to_owned(), seq: peer.blocks, data };
-        peer.blocks += 1;
-        self.session.handle_block(self.now, peer.path, block, &mut self.shared);
+    fn gets(&mut self, peer: &Peer, data: Vec<u8>) {
+        self.session.handle_block(self.now, peer.path, Receipt::new("1"), data, &mut self.shared);
     }
 
     /// Time passes until it wants to be looked at.
@@ -173,9 +172,15 @@ impl World {
 }
 
 /// The bridge's half of a handshake, in which the session always has the same id.
-fn reply(sid: &Sid, message: &[u8], status: Status, entropy: &mut Seeded) -> (Vec<u8>, SessionKeys) {
+fn reply(
+    credential: &Credential,
+    message: &[u8],
+    status: Status,
+    entropy: &mut Seeded,
+) -> (Vec<u8>, SessionKeys) {
     let (from, to) = (client_jid(), bridge_jid());
-    let (responder, _) = Responder::read(&identity(), None, sid, &from, &to, message, entropy).unwrap();
+    let (responder, _) =
+        Responder::read(&identity(), None, credential, &from, &to, message, entropy).unwrap();
     let welcome = Welcome { status, session: SessionId::generate(&mut Seeded(3)), credits: CREDITS };
     responder.reply(&welcome).unwrap()
 }
@@ -196,7 +201,7 @@ fn a_client_whose_every_pair_is_refused_for_long_enough_is_closed() {
     let start = world.now;
     let event = loop {
         if let Some((path, ..)) = world.asks() {
-            world.session.handle_error(world.now, path, &mut world.shared);
+            world.session.handle_refused(world.now, path, &mut world.shared);
         }
         match world.event() {
             Some(event) => break event,
@@ -227,11 +232,11 @@ fn a_client_whose_bridge_is_not_there_is_closed_at_once() {
 #[test]
 fn a_session_whose_last_path_fails_has_no_path_until_another_one_opens() {
     let (mut world, peer) = World::established_client();
-    world.session.handle_error(world.now, peer.path, &mut world.shared);
+    world.session.handle_refused(world.now, peer.path, &mut world.shared);
     assert!(matches!(&world.session.state, State::NoPath { must_ask: false, .. }));
     world.wait();
-    let (path, iq, _) = world.asks().expect("another path");
-    world.session.handle_result(world.now, path, iq, &mut world.shared);
+    let (path, delivery, _) = world.asks().expect("another path");
+    world.session.handle_taken(world.now, path, delivery, &mut world.shared);
     assert!(matches!(&world.session.state, State::Established(_)));
 }
 
@@ -249,10 +254,10 @@ fn a_session_has_no_path_while_its_only_account_is_offline() {
 #[test]
 fn a_session_that_is_refused_a_further_path_is_asked_for_in_a_new_handshake() {
     let (mut world, peer) = World::established_client();
-    world.session.handle_error(world.now, peer.path, &mut world.shared);
+    world.session.handle_refused(world.now, peer.path, &mut world.shared);
     world.wait();
     let (path, ..) = world.asks().expect("another path");
-    world.session.handle_error(world.now, path, &mut world.shared);
+    world.session.handle_refused(world.now, path, &mut world.shared);
     assert!(matches!(&world.session.state, State::NoPath { must_ask: true, .. }));
     world.wait();
     world.shake_hands(Status::Resumed);
@@ -263,10 +268,10 @@ fn a_session_that_is_refused_a_further_path_is_asked_for_in_a_new_handshake() {
 fn a_session_that_the_bridge_has_forgotten_is_to_be_replaced() {
     let (mut world, peer) = World::established_client();
     world.event();
-    world.session.handle_error(world.now, peer.path, &mut world.shared);
+    world.session.handle_refused(world.now, peer.path, &mut world.shared);
     world.wait();
     let (path, ..) = world.asks().expect("another path");
-    world.session.handle_error(world.now, path, &mut world.shared);
+    world.session.handle_refused(world.now, path, &mut world.shared);
     world.wait();
     let peer = world.shake_hands(Status::New);
     assert!(matches!(world.event(), Some(SessionEvent::Replaced(path, _)) if path == peer.path));
@@ -277,7 +282,7 @@ fn a_session_is_over_when_the_peer_says_close() {
     let (mut world, mut peer) = World::established_client();
     world.event();
     let last = peer.established.farewell(SessionClose::Done, &mut world.entropy).unwrap();
-    world.gets(&mut peer, last.to_vec());
+    world.gets(&peer, last.to_vec());
     assert!(matches!(world.event(), Some(SessionEvent::EndedByPeer(CloseReason::Aborted))));
 }
 
@@ -317,9 +322,9 @@ fn a_client_ends_a_session_that_has_had_no_stream_for_a_minute_and_says_so() {
 fn a_bridges_session_is_confirmed_by_the_first_packet() {
     let (mut world, mut peer) = World::bridge();
     assert!(matches!(&world.session.state, State::Unconfirmed(_)));
-    assert!(matches!(world.event(), Some(SessionEvent::Renamed { .. })));
+    assert!(matches!(world.event(), Some(SessionEvent::PeerJidsChanged { .. })));
     let packet = peer.established.probe(world.now, peer.path, &mut world.entropy).unwrap();
-    world.gets(&mut peer, packet.to_vec());
+    world.gets(&peer, packet.to_vec());
     assert!(matches!(&world.session.state, State::Established(_)));
     assert!(
         matches!(world.event(), Some(SessionEvent::Confirmed(client)) if client == client_jid().to_bare())
@@ -343,9 +348,9 @@ fn a_bridges_session_is_over_when_no_packet_has_come_for_half_a_minute() {
 
 #[test]
 fn a_block_that_makes_no_sense_costs_its_path_and_not_the_session() {
-    let (mut world, mut peer) = World::established_client();
+    let (mut world, peer) = World::established_client();
     world.event();
-    world.gets(&mut peer, vec![0; 100]);
+    world.gets(&peer, vec![0; 100]);
     assert!(matches!(&world.session.state, State::NoPath { .. }));
     assert!(world.event().is_none());
 }
@@ -354,10 +359,10 @@ fn a_block_that_makes_no_sense_costs_its_path_and_not_the_session() {
 fn what_is_left_of_a_session_are_its_streams_and_nothing_of_its_paths() {
     let (world, _) = World::established_client();
     let World { now, session, mut shared, .. } = world;
-    let remains = session.close(now, CloseReason::SessionLost, LastWord::Ours(None), &mut shared);
+    let closed = session.close(now, CloseReason::SessionLost, LastWord::Ours(None), &mut shared);
     assert_eq!(shared.routes.entries(), 0);
-    let ended = remains.ended.expect("a stream that its application still has");
-    assert_eq!(ended.streams.close_reason(0), Some(CloseReason::SessionLost));
+    let left = closed.streams.expect("a stream that its application still has");
+    assert_eq!(left.streams.close_reason(0), Some(CloseReason::SessionLost));
 }
 
 #[test]
@@ -366,14 +371,14 @@ fn a_path_whose_next_block_is_late_already_stalls_again_at_once() {
     let sends = |world: &mut World| {
         assert_eq!(world.session.write(world.now, 0, &[7; 2000], &mut world.shared), Ok(2000));
         let packet = world.session.poll_transmit(world.now, &mut world.shared).expect("a packet");
-        let Outgoing::Data { iq, .. } = packet.stanza else { panic!("no block") };
-        world.shared.routes.asked(iq).unwrap().1
+        let Outgoing::Block { token, .. } = packet.action else { panic!("no block") };
+        world.shared.routes.asked(token).unwrap().1
     };
-    let iqs = [sends(&mut world), sends(&mut world)];
+    let deliveries = [sends(&mut world), sends(&mut world)];
     world.pass(3 * SECOND);
     assert!(matches!(&world.session.state, State::NoPath { .. }));
     world.now += 2 * SECOND;
-    world.session.handle_result(world.now, peer.path, iqs[0], &mut world.shared);
+    world.session.handle_taken(world.now, peer.path, deliveries[0], &mut world.shared);
     assert!(matches!(&world.session.state, State::Established(_)), "it has answered");
     let at = world.session.next_timeout(world.now, &world.shared.config);
     assert!(at.is_some_and(|at| at <= world.now), "what came next is late");
@@ -388,15 +393,15 @@ fn nothing_that_a_peer_says_with_its_last_word_changes_the_names_that_are_indexe
         (0..16).map(|n| FullJid::new(&format!("client{n}@chat.example/r")).unwrap()).collect();
     peer.established.jids.announce(names.clone());
     let packet = peer.established.next_packet(world.now, peer.path, 4096, &mut world.entropy).unwrap();
-    world.gets(&mut peer, packet.to_vec());
+    world.gets(&peer, packet.to_vec());
     while world.event().is_some() {}
     world.session.end(CloseReason::ProtocolViolation, None);
     peer.established.jids.announce(Vec::new());
     let packet = peer.established.next_packet(world.now, peer.path, 4096, &mut world.entropy).unwrap();
-    world.gets(&mut peer, packet.to_vec());
+    world.gets(&peer, packet.to_vec());
     assert!(matches!(world.event(), Some(SessionEvent::Ended(..))));
     assert!(world.event().is_none(), "the endpoint would not hear of it");
-    let remains = world.session.close(world.now, CloseReason::Finished, LastWord::Theirs, &mut world.shared);
-    let Role::Bridge { names: indexed } = remains.role else { panic!("a bridge's") };
+    let closed = world.session.close(world.now, CloseReason::Finished, LastWord::Theirs, &mut world.shared);
+    let Role::Bridge { peer_jids: indexed } = closed.role else { panic!("a bridge's") };
     assert!(names.iter().all(|name| indexed.contains(name)));
 }

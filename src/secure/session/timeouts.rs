@@ -1,4 +1,4 @@
-//! Timeouts: of a session and its paths.
+//! Timeouts of a session and its paths: how long it outlives the last word from its peer.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A bridge ends a session that has had no stream for 600 seconds: its client would have done so after [`IDLE_TIMEOUT`], and one that
 /// does not keeps its place from others.
-const HOARDED: Duration = Duration::from_secs(600);
+const BRIDGE_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A client may take 30 seconds to show that it has the keys.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Session {
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do. What is due already waits for a path, not for time, but for
-    /// a path that has stalled or is dead without anybody having noticed.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. Deadlines of the session that have
+    /// passed are left out: only a path that works can resolve them. Those of paths are kept, until somebody looks at the path.
     pub(crate) fn next_timeout(&self, now: Instant, config: &Config) -> Option<Instant> {
         let established = self.established();
         let own = [
@@ -49,8 +49,8 @@ impl Session {
         if let Some(established) = self.state.established_mut() {
             established.handle_timeout(now);
         }
-        self.may_dial = true;
-        self.settle(now, shared);
+        self.has_paths_to_check = true;
+        self.apply_changes(now, shared);
     }
 
     /// Why it is over by now, and what to tell the peer.
@@ -68,7 +68,7 @@ impl Session {
     }
 
     fn idle_timeout(&self) -> Duration {
-        if self.caller().is_some() { IDLE_TIMEOUT } else { HOARDED }
+        if self.caller().is_some() { IDLE_TIMEOUT } else { BRIDGE_IDLE_TIMEOUT }
     }
 
     /// What is shared with a client that has not shown yet that it holds the keys.
@@ -84,11 +84,11 @@ impl Session {
         if path.is_dead(now) {
             return self.fail_path(now, id, shared);
         }
-        if path.has_stalled(now) {
+        if path.check_stalled(now) {
             // It may come back, but others need not wait for it.
             shared.accounts.on_stalled(path.sending(), path.outstanding());
             if let Some(established) = self.state.established_mut() {
-                established.on_path_dead(id);
+                established.requeue_sent_by(id);
             }
             self.note_reachability();
         }

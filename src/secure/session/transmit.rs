@@ -15,7 +15,7 @@ impl Session {
     /// The next packet, if there is something to send and room for it. Where an account has no room, the session waits for its turn
     /// there.
     pub(crate) fn poll_transmit(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
-        shared.accounts.leave(self.user(), self.waits_at.drain(..));
+        shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         self.held_until = None;
         let established =
             self.state.established_mut().filter(|established| established.wants_to_send(now))?;
@@ -23,8 +23,8 @@ impl Session {
         let accounts = (shared.accounts.senders(), self.tag);
         let choice = scheduler::choose(open(&self.paths), accounts, now, waiting, &mut self.waits_at);
         let Choice::Send(id, room) = choice else {
-            shared.accounts.wait(self.user(), &self.waits_at);
-            // Where others wait as well there is no way past them, only an earlier turn.
+            shared.accounts.wait(self.flow(), &self.waits_at);
+            // Where others wait as well nothing overtakes them, and there is only an earlier turn.
             return if self.waits_at.is_empty() { self.express(now, shared) } else { None };
         };
         self.waits_at.clear();

@@ -106,7 +106,7 @@ pub enum Frame {
 
 impl Frame {
     /// Whether the peer should say that it has come.
-    pub fn wants_ack(&self) -> bool {
+    pub fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Ack(_) | Self::Close { .. })
     }
 

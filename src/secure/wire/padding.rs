@@ -3,7 +3,7 @@
 /// The sizes up to [`STEP`]. The one that is no power of two holds a cell of Tor's with all that is around it, which is
 /// most of what an idle connection carries.
 const SMALL: [usize; 6] = [64, 128, 256, 512, 640, STEP];
-/// Larger ones are multiples of this, but for blocks that fill all the room on a fast path (`window::block_size`).
+/// Larger ones are multiples of this, but for blocks that fill all the room on a fast path (`path::window::block_size`).
 const STEP: usize = 1024;
 
 /// The smallest size of a block that holds `length` bytes.

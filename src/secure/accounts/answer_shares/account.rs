@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::secure::accounts::answer_shares::{Answer, Pace};
+use crate::secure::accounts::answer_shares::{Answer, RateAndDelay};
 use crate::secure::budget::fair_share;
 use crate::secure::ids::PathId;
 use crate::secure::path::window::LastingRate;
@@ -26,14 +26,14 @@ pub(super) struct Account<C> {
     turns: VecDeque<C>,
     /// How many of them are still to be looked at.
     looks: usize,
-    /// The server has read everything before this IQ.
+    /// The server has read everything before this delivery.
     read: u64,
     /// When that was known, and since when somebody waits.
     last_read: Option<Instant>,
     since: Option<Instant>,
     /// At what rate answers were read while more of them waited.
     drained: LastingRate,
-    pace: Pace,
+    pace: RateAndDelay,
 }
 
 impl<C> Default for Account<C> {
@@ -54,7 +54,7 @@ impl<C> Default for Account<C> {
     }
 }
 
-/// Bytes that were written for a client behind the IQ with this number, and before the next.
+/// Bytes that were written for a client behind the delivery with this number, and before the next.
 #[derive(Debug)]
 struct Written<C> {
     /// When the first of them were.
@@ -72,7 +72,7 @@ pub(super) struct Client<C> {
     waiting: VecDeque<Answer<C>>,
     /// What those take, at their prices.
     kept: usize,
-    /// The last IQ that went to it while it waited.
+    /// The last delivery that went to it while it waited.
     asked: Option<u64>,
 }
 
@@ -125,7 +125,7 @@ impl<C: Clone + Ord> Account<C> {
         entry.waiting.iter().find_map(|waiting| waiting.path)
     }
 
-    /// An IQ with this number went to the client.
+    /// A delivery with this number went to the client.
     pub(super) fn on_asked(&mut self, client: &C, number: u64) {
         if let Some(entry) = self.clients.get_mut(client)
             && !entry.waiting.is_empty()
@@ -189,7 +189,7 @@ impl<C: Clone + Ord> Account<C> {
         client: &C,
         bytes: usize,
         is_next: impl FnOnce() -> bool,
-        pace: impl FnOnce() -> Pace,
+        pace: impl FnOnce() -> RateAndDelay,
     ) -> bool {
         let unread = self.unread_of(client);
         if self.waits(client) || !(unread + bytes <= FEW_UNREAD || is_next()) {
@@ -202,7 +202,7 @@ impl<C: Clone + Ord> Account<C> {
         self.has_room(unread, bytes, self.limit())
     }
 
-    /// So many bytes went to a client, behind this IQ.
+    /// So many bytes went to a client, behind this delivery.
     pub(super) fn write(&mut self, now: Instant, client: C, bytes: usize, behind: u64) {
         self.total += bytes;
         self.clients.entry(client.clone()).or_default().unread += bytes;
@@ -242,7 +242,7 @@ impl<C: Clone + Ord> Account<C> {
         while self.looks > 0 {
             let client = self.turns.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
-            let Some(bytes) = entry.waiting.front().map(Answer::size) else { continue };
+            let Some(bytes) = entry.waiting.front().map(|answer| answer.bytes) else { continue };
             let is_due = entry.unread + bytes <= FEW_UNREAD || is_next(&client);
             if is_due && self.has_room(entry.unread, bytes, limit) {
                 return self.let_go(now, client, behind).map(Look::Goes);
@@ -268,12 +268,12 @@ impl<C: Clone + Ord> Account<C> {
         } else {
             self.turns.push_back(client.clone());
         }
-        self.write(now, client, answer.size(), behind);
+        self.write(now, client, answer.bytes, behind);
         Some(answer)
     }
 
-    /// The server has read everything before the IQ with this number; true when there may be room for some that wait.
-    pub(super) fn on_read(&mut self, now: Instant, number: u64, pace: impl FnOnce() -> Pace) -> bool {
+    /// The server has read everything before the delivery with this number; true when there may be room for some that wait.
+    pub(super) fn on_read(&mut self, now: Instant, number: u64, pace: impl FnOnce() -> RateAndDelay) -> bool {
         self.read = self.read.max(number);
         let bytes = self.forget_unread(|written| written.behind < number);
         let last = self.last_read.replace(now);

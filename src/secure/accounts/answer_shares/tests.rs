@@ -16,22 +16,23 @@ const EVE: u8 = 1;
 const BOB: u8 = 2;
 
 /// What one answer takes, in bytes.
-const SIZE: usize = RESULT + 2 + 18;
+const SIZE: usize = 52;
 
 fn answer(client: u8) -> Answer<u8> {
     let to = FullJid::new("peer@chat.exampl/r").unwrap();
-    let transmit = Transmit { via: VIA, to, stanza: Outgoing::Result { id: format!("{client:02}") } };
-    Answer { client, path: Some(PathId(client.into())), transmit }
+    let transmit =
+        Transmit { via: VIA, to, action: Outgoing::Taken { receipt: Receipt::new(format!("{client:02}")) } };
+    Answer { client, path: Some(PathId(client.into())), transmit, bytes: SIZE }
 }
 
-/// A client calls for so many answers behind this IQ; how many of them go.
+/// A client calls for so many answers behind this delivery; how many of them go.
 fn offer(shares: &mut AnswerShares<u8>, client: u8, count: usize, behind: u64) -> usize {
     let now = Instant::now();
     (0..count).filter(|_| shares.offer(now, answer(client), behind, || true, || PACE).is_some()).count()
 }
 
 /// Nothing is known.
-const PACE: Pace = (None, Duration::ZERO);
+const PACE: RateAndDelay = (None, Duration::ZERO);
 
 /// How many go of those that wait.
 fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
@@ -42,7 +43,6 @@ fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
 fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
     let mut shares = AnswerShares::default();
     let most = UNKNOWN_UNREAD / SIZE;
-    assert_eq!(answer(EVE).size(), SIZE);
     let eve = offer(&mut shares, EVE, 10 * most, 0);
     let bob = offer(&mut shares, BOB, 10 * most, 0);
     assert!((most / 2 - 1..=most / 2 + 1).contains(&eve), "{eve} of {most}");
@@ -222,7 +222,7 @@ fn flood(rate: f64, delay: Duration, seconds: u32) -> (Duration, f64) {
     const PROBE: usize = 300;
     let start = Instant::now();
     let (mut shares, mut number) = (AnswerShares::default(), 0);
-    // When the server has read all that was sent, and when the answers to our IQs come.
+    // When the server has read all that was sent, and when the answers to our blocks come.
     let mut free = Duration::ZERO;
     let mut asked: VecDeque<(Duration, u64)> = VecDeque::new();
     let (mut longest, mut went) = (Duration::ZERO, 0);

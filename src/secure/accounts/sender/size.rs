@@ -1,21 +1,27 @@
 //! Block size where several sessions share an account.
 
-use crate::secure::path::window::wire_size;
 use crate::secure::tuning::{LARGEST_SHARED_BLOCK, LONGEST_ROUND, SHARED_BLOCK_TIME, SMALLEST_SHARED_BLOCK};
 
-/// In bytes before base64. `usual` is what the account's window wants and `own` what the path's does; the account carries
-/// `rate` bytes on the wire a second, and so many `turns` are waited for between two of the same session.
-pub(super) fn of_shared(usual: usize, own: usize, rate: Option<f64>, turns: f64) -> usize {
+/// In bytes. `usual` is what the account's window wants and `own` what the path's does; `on_wire` is what a block of some size takes
+/// up on the wire, of which the account carries `rate` bytes a second, and so many `turns` are waited for between two of the same
+/// session.
+pub(super) fn of_shared(
+    usual: usize,
+    own: usize,
+    on_wire: impl Fn(usize) -> usize,
+    rate: Option<f64>,
+    turns: f64,
+) -> usize {
     let most = own.max(LARGEST_SHARED_BLOCK);
     let Some(rate) = rate else { return usual.min(most) };
-    let swift = largest_within(LARGEST_SHARED_BLOCK, rate * SHARED_BLOCK_TIME);
-    largest_within(usual.max(swift).min(most), rate * LONGEST_ROUND / turns)
+    let prompt = largest_within(LARGEST_SHARED_BLOCK, &on_wire, rate * SHARED_BLOCK_TIME);
+    largest_within(usual.max(prompt).min(most), &on_wire, rate * LONGEST_ROUND / turns)
 }
 
 /// The largest size up to `most` of which a block has no more than so many bytes on the wire.
-fn largest_within(most: usize, bytes: f64) -> usize {
+fn largest_within(most: usize, on_wire: impl Fn(usize) -> usize, bytes: f64) -> usize {
     let sizes = std::iter::successors(Some(most), |size| Some(size.next_power_of_two() / 2));
-    let fits = |size: &usize| wire_size(*size) as f64 <= bytes;
+    let fits = |size: &usize| on_wire(*size) as f64 <= bytes;
     sizes
         .take_while(|size| *size > SMALLEST_SHARED_BLOCK)
         .find(fits)
@@ -24,9 +30,14 @@ fn largest_within(most: usize, bytes: f64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::LARGEST_SHARED_BLOCK;
+    use crate::secure::sizes::OF_TESTS;
 
     const KIB: usize = 1024;
+
+    fn of_shared(usual: usize, own: usize, rate: Option<f64>, turns: f64) -> usize {
+        super::of_shared(usual, own, OF_TESTS.on_wire, rate, turns)
+    }
 
     #[test]
     fn while_nothing_is_known_of_the_account_a_path_gets_what_its_window_wants() {

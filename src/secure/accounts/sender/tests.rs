@@ -3,6 +3,7 @@
 use super::*;
 use crate::secure::path::server_model::Server;
 use crate::secure::session::scheduler::{Choice, choose};
+use crate::secure::sizes::OF_TESTS;
 use crate::secure::tuning::LARGEST_SHARED_BLOCK;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,9 +18,9 @@ struct Run {
     senders: Senders<u64>,
     peers: Vec<Peer>,
     /// When the answers come, and to what.
-    answers: BTreeSet<(Duration, Iq, u64)>,
+    answers: BTreeSet<(Duration, Delivery, u64)>,
     ready: BTreeSet<u64>,
-    next_iq: u64,
+    next_delivery: u64,
     /// The most that was in front of a block, in bytes on the wire.
     ahead: usize,
 }
@@ -58,17 +59,17 @@ impl Run {
             start,
             time: Duration::ZERO,
             server,
-            senders: Senders::default(),
+            senders: Senders::new(&OF_TESTS),
             peers: (0..count).map(peer).collect(),
             answers: BTreeSet::new(),
             ready: (0..count as u64).collect(),
-            next_iq: 0,
+            next_delivery: 0,
             ahead: 0,
         }
     }
 
-    fn user(&self, key: u64) -> User<u64> {
-        User { client: self.peers[key as usize].client, key }
+    fn user(&self, key: u64) -> Flow<u64> {
+        Flow { client: self.peers[key as usize].client, key }
     }
 
     fn send_all(&mut self) {
@@ -100,16 +101,16 @@ impl Run {
             Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, user)),
             Choice::Send(path, room) => {
                 let bytes = room.min(peer.waiting);
-                let iq = Iq::nth(self.next_iq);
-                self.next_iq += 1;
+                let delivery = Delivery::nth(self.next_delivery);
+                self.next_delivery += 1;
                 self.ahead = self.ahead.max(self.senders.in_flight(ACCOUNT));
-                peer.path.on_sent(now, iq, bytes);
-                self.senders.on_sent(now, ACCOUNT, user.client, path, iq, bytes);
+                peer.path.on_sent(now, delivery, bytes);
+                self.senders.on_sent(now, ACCOUNT, user.client, path, delivery, bytes);
                 peer.sent += bytes;
                 peer.waiting -= bytes;
-                let answer = self.server.answer_time(self.time, wire_size(bytes));
+                let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
                 if let Some(distance) = peer.distance {
-                    self.answers.insert((answer + distance, iq, key));
+                    self.answers.insert((answer + distance, delivery, key));
                 }
                 self.ready.insert(key);
             }
@@ -120,7 +121,7 @@ impl Run {
     fn give_up_stalled(&mut self) {
         let now = self.start + self.time;
         for peer in &mut self.peers {
-            if peer.path.has_stalled(now) {
+            if peer.path.check_stalled(now) {
                 self.senders.forget(ACCOUNT, peer.path.outstanding());
             }
         }
@@ -129,13 +130,13 @@ impl Run {
     fn run_until(&mut self, end: Duration) {
         self.give_up_stalled();
         self.send_all();
-        while let Some((at, iq, key)) = self.answers.first().copied().filter(|(at, ..)| *at < end) {
+        while let Some((at, delivery, key)) = self.answers.first().copied().filter(|(at, ..)| *at < end) {
             self.answers.pop_first();
             self.time = at;
             let peer = &mut self.peers[key as usize];
-            peer.path.on_result(self.start + at, iq);
+            peer.path.on_taken(self.start + at, delivery);
             peer.longest = peer.longest.max(at - peer.since);
-            self.senders.on_answered(self.start + at, ACCOUNT, iq);
+            self.senders.on_answered(self.start + at, ACCOUNT, delivery);
             self.ready.insert(key);
             self.send_all();
         }
@@ -245,8 +246,8 @@ fn what_was_on_its_way_by_a_path_that_is_no_more_takes_no_room() {
     let mut run = Run::new(Server::stock_prosody(), 2);
     run.observe(60 * SECOND);
     for key in 0..2 {
-        let iqs: Vec<Iq> = run.peers[key].path.outstanding().collect();
-        run.senders.forget(ACCOUNT, iqs);
+        let deliveries: Vec<Delivery> = run.peers[key].path.outstanding().collect();
+        run.senders.forget(ACCOUNT, deliveries);
     }
     assert_eq!(run.senders.in_flight(ACCOUNT), 0);
     assert!(run.senders.senders[&ACCOUNT].by_path.is_empty());
@@ -257,12 +258,12 @@ fn behind_a_backlog_nobody_sends_whatever_is_answered_and_then_all_go_on() {
     for count in [1, 10] {
         let mut run = Run::new(Server::stock_prosody(), count);
         run.observe(10 * SECOND);
-        for (stanzas, bytes) in [(1, MOST_UNWRITTEN + 1), (MOST_STANZAS + 1, 1)] {
-            run.senders.note_backlog(ACCOUNT, stanzas, bytes);
+        for (pieces, bytes) in [(1, MOST_UNWRITTEN + 1), (MOST_PIECES + 1, 1)] {
+            run.senders.note_backlog(ACCOUNT, pieces, bytes);
             let sent = run.observe(60 * SECOND);
             assert!(sent.iter().all(|bytes| *bytes == 0), "{sent:?}");
             assert_eq!(run.senders.in_flight(ACCOUNT), 0, "everything is answered");
-            run.senders.note_backlog(ACCOUNT, MOST_STANZAS, MOST_UNWRITTEN);
+            run.senders.note_backlog(ACCOUNT, MOST_PIECES, MOST_UNWRITTEN);
             let sent = run.observe(60 * SECOND);
             assert!(total(&sent) > 60.0 * 6_000.0, "{sent:?}");
         }
@@ -289,8 +290,8 @@ fn a_client_that_makes_sessions_anew_comes_no_earlier_for_that() {
         // The session of the first client has ended, and another one takes its place.
         run.senders.leave(ACCOUNT, run.user(0));
         run.senders.prune();
-        let iqs: Vec<Iq> = run.peers[0].path.outstanding().collect();
-        run.senders.forget(ACCOUNT, iqs);
+        let deliveries: Vec<Delivery> = run.peers[0].path.outstanding().collect();
+        run.senders.forget(ACCOUNT, deliveries);
         run.peers[0] = Run::new(Server::stock_prosody(), 1).peers.remove(0);
         run.answers.retain(|(_, _, key)| *key != 0);
         run.ready.insert(0);

@@ -12,7 +12,7 @@ const CREDITS: Credits = Credits { stream: 1, session: 2 };
 struct Case {
     identity: Identity,
     psk: Option<[u8; 32]>,
-    sid: Sid,
+    credential: Credential,
     from: FullJid,
     to: FullJid,
 }
@@ -21,19 +21,19 @@ impl Case {
     fn new(psk: Option<[u8; 32]>) -> Self {
         let (from, to) = (FullJid::new("a@x.example/r").unwrap(), FullJid::new("b@y.example/s").unwrap());
         let identity = Identity::from_bytes([1; 32]);
-        let sid = LineKeys::new(&identity.line(psk)).first_contact(5, 1000, &from, &to);
-        Self { identity, psk, sid, from, to }
+        let credential = LineKeys::new(&identity.line(psk)).first_contact(5, 1000, &from, &to);
+        Self { identity, psk, credential, from, to }
     }
 
     fn start(&self, resume: Option<Resumption>) -> (Initiator, Vec<u8>) {
         let hello = Hello { credits: CREDITS, resume };
         let line = self.identity.line(self.psk);
-        Initiator::start(&line, &self.sid, &self.from, &self.to, &hello, &mut Seeded(1))
+        Initiator::start(&line, &self.credential, &self.from, &self.to, &hello, &mut Seeded(1))
     }
 
     fn read(&self, message: &[u8]) -> Result<(Responder, Request), HandshakeError> {
-        let Self { identity, psk, sid, from, to } = self;
-        Responder::read(identity, psk.as_ref(), sid, from, to, message, &mut Seeded(2))
+        let Self { identity, psk, credential, from, to } = self;
+        Responder::read(identity, psk.as_ref(), credential, from, to, message, &mut Seeded(2))
     }
 
     /// Both messages, and the client that waits for the second.
@@ -62,7 +62,7 @@ fn both_messages_are_as_long_as_a_usual_packet_and_look_random() {
     let high_bits = |seed: u64| {
         let keys = LineKeys::new(&case.identity.line(None));
         let nonce = u32::try_from(seed).unwrap();
-        let case = Case { sid: keys.first_contact(nonce, 1000, &case.from, &case.to), ..case.clone() };
+        let case = Case { credential: keys.first_contact(nonce, 1000, &case.from, &case.to), ..case.clone() };
         let (_, first, second) = case.messages();
         assert_eq!((first.len(), second.len()), (MESSAGE_LEN, MESSAGE_LEN));
         // An X25519 key is less than 2^255, and a message that is not masked would show it.
@@ -89,12 +89,12 @@ fn both_sides_have_the_same_keys_crosswise() {
         assert_ne!(client.send.packet.expose(), client.receive.packet.expose());
         assert_ne!(client.send.mask.expose(), client.receive.mask.expose());
         let (a, b) = (client.path_key, bridge.path_key);
-        assert_eq!(b.check(&a.sid(7, &case.from, &case.to), &case.from, &case.to), Some(7));
+        assert_eq!(b.check(&a.credential(7, &case.from, &case.to), &case.from, &case.to), Some(7));
     }
 }
 
 #[test]
-fn another_key_secret_jid_or_sid_is_not_authentic_at_either_side() {
+fn another_key_secret_jid_or_credential_is_not_authentic_at_either_side() {
     for psk in [None, Some([9; 32])] {
         let case = Case::new(psk);
         let jid = |text: &str| FullJid::new(text).unwrap();
@@ -105,7 +105,7 @@ fn another_key_secret_jid_or_sid_is_not_authentic_at_either_side() {
             Case { from: jid("a@x.example/R"), ..case.clone() },
             Case { to: jid("b@y.example/t"), ..case.clone() },
             Case { from: case.to.clone(), to: case.from.clone(), ..case.clone() },
-            Case { sid: "00000000-0000-4000-8000-000000000000".parse().unwrap(), ..case.clone() },
+            Case { credential: "00000000-0000-4000-8000-000000000000".parse().unwrap(), ..case.clone() },
         ];
         for other in others {
             let (client, first, second) = case.messages();
@@ -123,7 +123,8 @@ fn an_answer_belongs_to_one_first_message() {
     let (_, _, second) = case.messages();
     let hello = Hello { credits: CREDITS, resume: None };
     let line = case.identity.line(None);
-    let (client, _) = Initiator::start(&line, &case.sid, &case.from, &case.to, &hello, &mut Seeded(77));
+    let (client, _) =
+        Initiator::start(&line, &case.credential, &case.from, &case.to, &hello, &mut Seeded(77));
     assert!(refused(client.finish(&second)));
     let (client, first) = case.start(None);
     assert!(refused(client.finish(&first)));

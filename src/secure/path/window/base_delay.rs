@@ -18,7 +18,7 @@ impl BaseDelay {
     }
 
     /// Takes note of a delay. True when a lifetime is over: unless the queue is emptied now and then, it would in the
-    /// end be taken for part of the way.
+    /// end be taken for part of the path's.
     pub(super) fn update(&mut self, now: Instant, delay: Duration) -> bool {
         match &mut self.current {
             Some((since, lowest)) if now.saturating_duration_since(*since) < BASE_DELAY_LIFETIME => {

@@ -1,34 +1,22 @@
 //! Block size: how large the next block of a path is.
 //!
-//! On a slow way the time that one block takes decides, because everything urgent waits for it. On a fast one it is what
-//! the servers do with small and with large stanzas, and that has to be tried: sizes are climbed up and down like the
+//! On a slow path the time that one block takes decides, because everything urgent waits for it. On a fast one it is what
+//! the servers do with small and with large blocks, and that has to be tried: the carrier's sizes are climbed up and down like the
 //! rungs of a ladder, and the one is kept at which the most bytes arrive.
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::filling;
-use crate::secure::path::window::wire_size;
+use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    EPOCH, EPOCH_BLOCKS, FAST_BLOCK, FAST_LARGER_SIZE, FAST_SMALLER_SIZE, FIRST_REST, LONGEST_REST,
-    SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE, SLOW_BLOCK_TOO_LONG, SLOW_BLOCK_TRIAL, SLOW_EPOCH,
-    SLOW_SIZE_BETTER, SLOW_STEPS, STANZA_AROUND_BLOCK,
+    EPOCH, EPOCH_BLOCKS, FAST_BLOCK, FAST_LARGER_SIZE, FAST_SMALLER_SIZE, FIRST_REST, LARGEST_SLOW_BLOCK,
+    LONGEST_REST, SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE, SLOW_BLOCK_TOO_LONG, SLOW_BLOCK_TRIAL,
+    SLOW_EPOCH, SLOW_SIZE_BETTER,
 };
-
-const KIB: usize = 1024;
-/// The large ones fill TLS records: two, four, eight, sixteen.
-const LADDER: [usize; 7] = [
-    KIB,
-    2 * KIB,
-    4 * KIB,
-    filling(2, STANZA_AROUND_BLOCK),
-    filling(4, STANZA_AROUND_BLOCK),
-    filling(8, STANZA_AROUND_BLOCK),
-    filling(16, STANZA_AROUND_BLOCK),
-];
 
 #[derive(Debug)]
 pub(super) struct BlockSize {
-    /// The size in use, as an index of [`LADDER`].
+    sizes: &'static Sizes,
+    /// The size in use, as an index of the carrier's sizes.
     rung: usize,
     /// The best one known, and the bytes a second that it gave.
     home: usize,
@@ -64,7 +52,7 @@ impl Epoch {
         self.busy >= SLOW_EPOCH.max(2 * round_trip)
     }
 
-    /// Bytes before base64 a second.
+    /// Bytes of blocks a second.
     fn rate(&self) -> f64 {
         self.bytes as f64 / self.busy.as_secs_f64()
     }
@@ -72,21 +60,22 @@ impl Epoch {
 
 /// A block that was answered while the window was full.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
+pub(super) struct Sample {
     pub(super) now: Instant,
     pub(super) sent: Instant,
-    /// How long the way was busy since the answer before.
+    /// How long the path was busy since the answer before.
     pub(super) busy: Duration,
-    /// Before base64.
+    /// Of the block.
     pub(super) bytes: usize,
     pub(super) round_trip: Duration,
-    /// Of the way, in bytes on the wire a second.
+    /// Of the path, in bytes on the wire a second.
     pub(super) rate: f64,
 }
 
-impl Default for BlockSize {
-    fn default() -> Self {
+impl BlockSize {
+    pub(super) fn new(sizes: &'static Sizes) -> Self {
         Self {
+            sizes,
             rung: 0,
             home: 0,
             home_rate: 0.0,
@@ -97,67 +86,72 @@ impl Default for BlockSize {
             rest: FIRST_REST,
         }
     }
-}
 
-impl BlockSize {
-    /// In bytes before base64.
+    /// What the carrier says of sizes.
+    pub(super) fn sizes(&self) -> &'static Sizes {
+        self.sizes
+    }
+
+    /// In bytes.
     pub(super) fn get(&self) -> usize {
-        LADDER[self.rung]
+        self.sizes.blocks[self.rung]
     }
 
     /// The best size known, which is in use unless another is being tried.
     #[cfg(test)]
     pub(super) fn home(&self) -> usize {
-        LADDER[self.home]
+        self.sizes.blocks[self.home]
     }
 
-    pub(super) fn on_answered(&mut self, answer: &Answer) {
+    pub(super) fn on_answered(&mut self, answer: &Sample) {
         if self.epoch.start.is_some_and(|start| answer.sent < start) {
             return;
         }
         self.epoch.blocks += 1;
         self.epoch.bytes += answer.bytes;
         self.epoch.busy += answer.busy;
-        if seconds(SLOW_STEPS, answer.rate) > SLOW_BLOCK {
-            self.suit_slow_way(answer);
+        if self.seconds(self.slow_steps(), answer.rate) > SLOW_BLOCK {
+            self.suit_slow_path(answer);
         } else if self.epoch.is_long_enough(answer.round_trip) {
             self.climb(answer);
         }
     }
 
-    fn suit_slow_way(&mut self, answer: &Answer) {
+    fn suit_slow_path(&mut self, answer: &Sample) {
         if self.rung > self.home {
             return self.judge_trial(answer);
         }
-        let is_too_large = seconds(self.rung, answer.rate) > SLOW_BLOCK_TOO_LONG || self.rung > SLOW_STEPS;
+        let slow_steps = self.slow_steps();
+        let is_too_large =
+            self.seconds(self.rung, answer.rate) > SLOW_BLOCK_TOO_LONG || self.rung > slow_steps;
         if self.rung > 0 && is_too_large {
-            self.settle(answer, self.rung - 1);
-        } else if self.rung < SLOW_STEPS && self.epoch.is_slow_one(answer.round_trip) {
-            if seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_ACCEPTABLE {
-                self.settle(answer, self.rung + 1);
+            self.adopt_size(answer, self.rung - 1);
+        } else if self.rung < slow_steps && self.epoch.is_slow_one(answer.round_trip) {
+            if self.seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_ACCEPTABLE {
+                self.adopt_size(answer, self.rung + 1);
             } else {
                 self.try_despite(answer);
             }
         }
     }
 
-    /// The way may only seem so slow because the answers are: they wait behind what the peer sends. Then larger blocks
+    /// The path may only seem so slow because the answers are: they wait behind what the peer sends. Then larger blocks
     /// make it faster, and nothing else would show it.
-    fn try_despite(&mut self, answer: &Answer) {
+    fn try_despite(&mut self, answer: &Sample) {
         self.home_rate = self.epoch.rate();
         self.resting = self.resting.saturating_sub(1);
-        if self.resting == 0 && seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_TRIAL {
+        if self.resting == 0 && self.seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_TRIAL {
             self.rung += 1;
         }
         self.epoch = Epoch::starting(answer.now);
     }
 
-    fn judge_trial(&mut self, answer: &Answer) {
+    fn judge_trial(&mut self, answer: &Sample) {
         if !self.epoch.is_slow_one(answer.round_trip) {
             return;
         }
         if self.epoch.rate() > self.home_rate * SLOW_SIZE_BETTER {
-            return self.settle(answer, self.rung);
+            return self.adopt_size(answer, self.rung);
         }
         self.rung = self.home;
         self.resting = self.rest;
@@ -165,12 +159,12 @@ impl BlockSize {
         self.epoch = Epoch::starting(answer.now);
     }
 
-    fn settle(&mut self, answer: &Answer, rung: usize) {
+    fn adopt_size(&mut self, answer: &Sample, rung: usize) {
         let epoch = Epoch::starting(answer.now);
-        *self = Self { rung, home: rung, epoch, resting: FIRST_REST / 2, ..Self::default() };
+        *self = Self { rung, home: rung, epoch, resting: FIRST_REST / 2, ..Self::new(self.sizes) };
     }
 
-    fn climb(&mut self, answer: &Answer) {
+    fn climb(&mut self, answer: &Sample) {
         let rate = self.epoch.rate();
         if self.rung == self.home {
             self.home_rate = rate;
@@ -191,7 +185,7 @@ impl BlockSize {
 
     fn wanted_gain(&self, rate: f64) -> f64 {
         let is_larger = self.rung > self.home;
-        match (is_larger, seconds(self.rung.max(self.home), rate) < FAST_BLOCK) {
+        match (is_larger, self.seconds(self.rung.max(self.home), rate) < FAST_BLOCK) {
             (true, true) => FAST_LARGER_SIZE,
             (false, true) => FAST_SMALLER_SIZE,
             (_, false) => SIZE_BETTER,
@@ -200,7 +194,7 @@ impl BlockSize {
 
     fn try_neighbour(&mut self, rate: f64) {
         let next = if self.upwards { Some(self.home + 1) } else { self.home.checked_sub(1) };
-        match next.filter(|&next| next < LADDER.len() && seconds(next, rate) <= SLOW_BLOCK) {
+        match next.filter(|&next| next < self.sizes.blocks.len() && self.seconds(next, rate) <= SLOW_BLOCK) {
             Some(next) => self.rung = next,
             None => self.turn_round(),
         }
@@ -215,9 +209,15 @@ impl BlockSize {
             self.rest = (2 * self.rest).min(LONGEST_REST);
         }
     }
-}
 
-/// How long a block of this size takes.
-fn seconds(rung: usize, rate: f64) -> f64 {
-    LADDER.get(rung).map_or(f64::INFINITY, |bytes| wire_size(*bytes) as f64 / rate)
+    /// The index of the largest size of a slow path.
+    fn slow_steps(&self) -> usize {
+        self.sizes.blocks.iter().rposition(|size| *size <= LARGEST_SLOW_BLOCK).unwrap_or(0)
+    }
+
+    /// How long a block of the size with this index takes.
+    fn seconds(&self, rung: usize, rate: f64) -> f64 {
+        let block = self.sizes.blocks.get(rung);
+        block.map_or(f64::INFINITY, |block| self.sizes.wire_size(*block) as f64 / rate)
+    }
 }

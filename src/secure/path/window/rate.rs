@@ -12,7 +12,7 @@ pub(crate) struct LastingRate {
 }
 
 impl LastingRate {
-    /// `bytes` were answered after the way was busy for `busy`.
+    /// `bytes` were answered after the path was busy for `busy`.
     pub(crate) fn update(&mut self, busy: Duration, bytes: usize) {
         let seconds = busy.as_secs_f64();
         let kept = 1.0 / (1.0 + seconds / RATE_MEMORY);
@@ -26,7 +26,7 @@ impl LastingRate {
     }
 }
 
-/// The highest rate of the last few samples: what the way can do, whatever it does at this very moment.
+/// The highest rate of the last few samples: what the path can do, whatever it does at this very moment.
 #[derive(Debug, Default)]
 pub(super) struct PeakRate {
     samples: [f64; RATE_SAMPLES],
@@ -38,8 +38,8 @@ pub(super) struct PeakRate {
 }
 
 impl PeakRate {
-    /// `bytes` were answered after the way was busy for `busy`, and were `queued` for so long. A sample takes two round
-    /// trips at least. A queue that never went below `tolerance` says that the way has become slower than it was.
+    /// `bytes` were answered after the path was busy for `busy`, and were `queued` for so long. A sample takes two round
+    /// trips at least. A queue that never went below `tolerance` says that the path has become slower than it was.
     pub(super) fn update(
         &mut self,
         (busy, bytes): (Duration, usize),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::secure::path::server_model::Server;
+use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +22,7 @@ struct Run {
 /// What happened in a part of a run.
 #[derive(Debug, Default)]
 struct Observed {
-    /// Bytes before base64 a second.
+    /// Bytes of blocks a second.
     goodput: f64,
     /// Bytes on the wire a second.
     used: f64,
@@ -38,7 +39,7 @@ impl Run {
     fn new(server: Server) -> Self {
         let start = Instant::now();
         Self {
-            window: Window::new(),
+            window: Window::new(&OF_TESTS),
             server,
             start,
             time: Duration::ZERO,
@@ -48,7 +49,7 @@ impl Run {
     }
 
     fn send(&mut self, bytes: usize) {
-        let answer = self.server.answer_time(self.time, wire_size(bytes));
+        let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
         self.flying.push_back((self.time, answer, bytes));
         self.window.on_sent(self.start + self.time, bytes);
     }
@@ -56,7 +57,7 @@ impl Run {
     /// Sends as much as there is room for on the way and in the buffer.
     fn fill(&mut self, observed: &mut Observed) {
         while self.window.room() > 0 {
-            if self.window.in_flight() + wire_size(self.window.room()) > self.buffer {
+            if self.window.in_flight() + OF_TESTS.wire_size(self.window.room()) > self.buffer {
                 return self.window.on_backed_up(self.start + self.time);
             }
             observed.ahead = observed.ahead.max(self.window.in_flight());
@@ -81,7 +82,7 @@ impl Run {
             let Some((delay, bytes)) = self.answer(end) else { break };
             delays.push(delay);
             observed.goodput += bytes as f64 / duration.as_secs_f64();
-            observed.used += wire_size(bytes) as f64 / duration.as_secs_f64();
+            observed.used += OF_TESTS.wire_size(bytes) as f64 / duration.as_secs_f64();
         }
         self.time = end;
         delays.sort();
@@ -168,7 +169,7 @@ fn it_fills_a_long_way_within_two_seconds_and_does_not_flood_it() {
 }
 
 #[test]
-fn where_large_stanzas_are_slow_blocks_stay_small() {
+fn where_large_blocks_are_slow_they_stay_small() {
     let mut run = Run::new(Server::fast_prosody());
     let first = run.observe(2 * SECOND);
     report("fast prosody, first 2 s", &first, 7.9e6);
@@ -181,7 +182,7 @@ fn where_large_stanzas_are_slow_blocks_stay_small() {
 }
 
 #[test]
-fn where_small_stanzas_are_slow_blocks_become_large() {
+fn where_small_blocks_are_slow_they_become_large() {
     let mut run = Run::new(Server::fast_ejabberd());
     let first = run.observe(2 * SECOND);
     report("fast ejabberd, first 2 s", &first, 1.4e8);

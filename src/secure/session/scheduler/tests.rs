@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::secure::client_tag::ClientTag;
-use crate::secure::iq::Iq;
+use crate::secure::delivery::Delivery;
 use crate::secure::path::server_model::Server;
+use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,7 +17,7 @@ struct Run {
     time: Duration,
     paths: BTreeMap<PathId, Model>,
     senders: Senders<u8>,
-    next_iq: u64,
+    next_delivery: u64,
 }
 
 /// The session whose paths they are.
@@ -26,8 +27,8 @@ struct Model {
     path: Path,
     /// One for all paths by the same account.
     server: usize,
-    flying: VecDeque<(Iq, Duration)>,
-    /// Bytes before base64 that were sent.
+    flying: VecDeque<(Delivery, Duration)>,
+    /// Bytes of blocks that were sent.
     sent: usize,
 }
 
@@ -35,8 +36,8 @@ impl Run {
     /// Paths by the given accounts, all of them open.
     fn new(accounts: &[u64]) -> Self {
         let start = Instant::now();
-        let (paths, senders) = (BTreeMap::new(), Senders::default());
-        let mut run = Self { start, time: Duration::ZERO, paths, senders, next_iq: 0 };
+        let (paths, senders) = (BTreeMap::new(), Senders::new(&OF_TESTS));
+        let mut run = Self { start, time: Duration::ZERO, paths, senders, next_delivery: 0 };
         for (n, &account) in accounts.iter().enumerate() {
             let mut path = Path::by(start, AccountId(account));
             path.on_opened();
@@ -58,12 +59,14 @@ impl Run {
     fn send(&mut self, id: PathId, bytes: usize, servers: &mut [Server]) {
         let now = self.now();
         let model = self.paths.get_mut(&id).unwrap();
-        let iq = Iq::nth(self.next_iq);
-        self.next_iq += 1;
-        model.path.on_sent(now, iq, bytes);
-        self.senders.on_sent(now, model.path.via(), ONLY, id, iq, bytes);
+        let delivery = Delivery::nth(self.next_delivery);
+        self.next_delivery += 1;
+        model.path.on_sent(now, delivery, bytes);
+        self.senders.on_sent(now, model.path.via(), ONLY, id, delivery, bytes);
         model.sent += bytes;
-        model.flying.push_back((iq, servers[model.server].answer_time(self.time, wire_size(bytes))));
+        model
+            .flying
+            .push_back((delivery, servers[model.server].answer_time(self.time, OF_TESTS.wire_size(bytes))));
     }
 
     /// Goes to the next answer, if there is one before `end`.
@@ -71,10 +74,10 @@ impl Run {
         let next =
             self.paths.values_mut().min_by_key(|model| model.flying.front().map_or(end, |(_, at)| *at));
         let Some(model) = next else { return false };
-        let Some((iq, at)) = model.flying.pop_front_if(|(_, at)| *at < end) else { return false };
+        let Some((delivery, at)) = model.flying.pop_front_if(|(_, at)| *at < end) else { return false };
         self.time = at;
-        model.path.on_result(self.start + at, iq);
-        self.senders.on_answered(self.start + at, model.path.via(), iq);
+        model.path.on_taken(self.start + at, delivery);
+        self.senders.on_answered(self.start + at, model.path.via(), delivery);
         true
     }
 
@@ -181,7 +184,7 @@ fn a_path_that_falls_silent_is_passed_over() {
     let during: Vec<_> = run.sent().iter().zip(before).map(|(after, before)| after - before).collect();
     assert!(during[0] < 10_000 && during[1] > 20 * 6_500, "{during:?}");
     let now = run.now();
-    assert!(run.paths.get_mut(&dead).unwrap().path.has_stalled(now));
+    assert!(run.paths.get_mut(&dead).unwrap().path.check_stalled(now));
 }
 
 #[test]
@@ -207,6 +210,6 @@ fn something_small_goes_where_it_arrives_first() {
 
 #[test]
 fn with_no_path_at_all_everything_waits() {
-    let senders = Senders::<u8>::default();
+    let senders = Senders::<u8>::new(&OF_TESTS);
     assert_eq!(choose([], (&senders, ONLY), Instant::now(), 100, &mut Vec::new()), Choice::Wait);
 }

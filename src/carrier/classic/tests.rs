@@ -1,10 +1,13 @@
 //! Stanzas as they come and go.
 
+use std::collections::BTreeSet;
+
+use super::super::desk::testing::{ACCOUNT, Account, to_classic, written};
 use super::*;
-use crate::classic::{Aliases, Header, Incoming, Outgoing, Payload, Transmit};
-use crate::protocol::{AccountId, Address};
-use xmpp_parsers::message::Message;
-use xmpp_parsers::minidom::Element;
+use crate::classic::seq::SeqNum;
+use crate::classic::{Aliases, Header};
+use crate::protocol::Address;
+use xmpp_parsers::jid::FullJid;
 
 fn header() -> Header {
     Header {
@@ -14,34 +17,14 @@ fn header() -> Header {
     }
 }
 
-fn transmit(stanza: Outgoing) -> Transmit {
-    Transmit { via: AccountId(0), to: Jid::new("bob@x/r2").unwrap(), stanza }
-}
-
-fn carrier() -> Carrier {
-    Carrier::new(&[7; 32])
-}
-
-/// As it goes over the wire.
-fn written(stanza: Outgoing) -> String {
-    let stanza = carrier().classic(transmit(stanza));
-    tokio_xmpp::PrintRawXml(&stanza).to_string()
-}
-
-fn received(xml: &str) -> Received {
-    let element: Element = xml.parse().unwrap();
-    let stanza = match element.name() {
-        "iq" => Iq::try_from(element).unwrap().into(),
-        _ => Message::try_from(element).unwrap().into(),
-    };
-    carrier().receive(stanza, true, |_| true)
+/// What goes over the wire.
+fn sent(stanza: Outgoing) -> String {
+    let transmit = Transmit { via: ACCOUNT, to: Jid::new("bob@x/r2").unwrap(), stanza };
+    written(Account::default().desk.classic(transmit))
 }
 
 fn incoming(xml: &str) -> Incoming {
-    match received(xml) {
-        Received::Classic { incoming, .. } => incoming,
-        other => panic!("{other:?}"),
-    }
+    to_classic(Account::default().decide(xml))
 }
 
 const HEADER: &str = "<local_ip>127.0.0.1</local_ip><local_port>1</local_port>\
@@ -50,14 +33,14 @@ const HEADER: &str = "<local_ip>127.0.0.1</local_ip><local_port>1</local_port>\
 #[test]
 fn fields_are_unprefixed_and_inherit_the_payloads_namespace_on_the_wire() {
     let connect = Payload::Connect { header: header(), resend: false };
-    let xml = written(Outgoing::Message(connect));
+    let xml = sent(Outgoing::Message(connect));
     assert!(xml.contains(&format!("<connect xmlns='hexchat:connect'>{HEADER}</connect>")), "{xml}");
     assert!(xml.contains("type='chat'") && !xml.contains(" id="), "{xml}");
 }
 
 /// The id of the IQ with this number, as it goes over the wire.
 fn id_of(set: SetId) -> String {
-    let xml = written(Outgoing::Ping(set));
+    let xml = sent(Outgoing::Ping(set));
     let (_, id) = xml.split_once("id='").unwrap();
     id.split_once('\'').unwrap().0.to_owned()
 }
@@ -65,8 +48,8 @@ fn id_of(set: SetId) -> String {
 #[test]
 fn an_answer_to_one_of_our_iqs_is_told_from_any_other() {
     let id = id_of(SetId(7));
-    let disconnect = Payload::Disconnect { header: header(), id: crate::classic::seq::SeqNum::ZERO };
-    assert!(written(Outgoing::Set(SetId(7), disconnect)).contains(&format!("id='{id}'")));
+    let disconnect = Payload::Disconnect { header: header(), id: SeqNum::ZERO };
+    assert!(sent(Outgoing::Set(SetId(7), disconnect)).contains(&format!("id='{id}'")));
     let ours = incoming(&format!("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='{id}'/>"));
     assert!(matches!(ours, Incoming::Result { set: Some(SetId(7)), payload: None }));
     let other = incoming("<iq xmlns='jabber:client' from='bob@x/r2' type='result' id='0'/>");
@@ -76,13 +59,13 @@ fn an_answer_to_one_of_our_iqs_is_told_from_any_other() {
 #[test]
 fn every_iq_has_an_id_of_its_own_and_none_tells_how_many_there_were() {
     let ack = |set| {
-        written(Outgoing::Unsolicited(
+        sent(Outgoing::Unsolicited(
             SetId(set),
             Payload::ConnectAck { header: header(), success: true, resend: true },
         ))
     };
     assert!(ack(1).contains(&format!("id='{}'", id_of(SetId(1)))));
-    let ids: std::collections::BTreeSet<String> = (0..1000).map(|set| id_of(SetId(set))).collect();
+    let ids: BTreeSet<String> = (0..1000).map(|set| id_of(SetId(set))).collect();
     assert_eq!(ids.len(), 1000);
     assert!(ids.iter().all(|id| id.len() == 32));
 }
@@ -147,32 +130,6 @@ fn what_cannot_be_read_of_this_protocol_gets_no_answer() {
         ("get", "<connect xmlns='hexchat:connect'/>"),
     ] {
         let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
-        assert!(matches!(received(&xml), Received::Nothing), "{xml}");
+        assert!(Account::default().decide(&xml).is_empty(), "{xml}");
     }
-}
-
-#[test]
-fn where_nobody_uses_the_classic_protocol_its_stanzas_are_unknown_ones() {
-    let connect = format!("<connect xmlns='hexchat:connect'>{HEADER}</connect>");
-    for payload in [connect.as_str(), "<packet xmlns='hexchat:packet'/>"] {
-        for kind in ["get", "set"] {
-            let xml = format!("<iq xmlns='jabber:client' from='eve@x/r' type='{kind}' id='1'>{payload}</iq>");
-            let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
-            assert!(
-                matches!(carrier().receive(iq.into(), false, |_| true), Received::Request { .. }),
-                "{xml}"
-            );
-        }
-    }
-    let message = format!("<message xmlns='jabber:client' from='eve@x/r' type='chat'>{connect}</message>");
-    let message = Message::try_from(message.parse::<Element>().unwrap()).unwrap();
-    assert!(matches!(carrier().receive(message.into(), false, |_| true), Received::Nothing));
-}
-
-#[test]
-fn requests_of_other_protocols_are_handed_back_for_an_ordinary_answer() {
-    let xml = "<iq xmlns='jabber:client' from='eve@x/r' type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>";
-    let Received::Request { from, iq } = received(xml) else { panic!("not a request") };
-    assert_eq!(from, FullJid::new("eve@x/r").ok());
-    assert_eq!(iq.id(), "1");
 }

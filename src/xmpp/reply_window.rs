@@ -1,20 +1,22 @@
-//! Window of answers to strangers: how many are on their way at a time.
+//! Window of replies to strangers: how much of them may be on its way at a time. Pure.
 //!
 //! An answer once written cannot be overtaken any more, whether it waits in our kernel or at a server that limits our rate, and delays
-//! everything behind it. So few are on their way until the server shows that it has read them. Pure.
+//! everything behind it. So few are on their way until the server shows that it has read them.
 
 use std::time::{Duration, Instant};
 
-/// How much of them may be on its way, in bytes, on a slow connection: the 0.4 seconds that a server with a usual limit
-/// of 10 kB/s takes to read it, ...
+/// Bytes of them on their way on a slow connection, at most: a server with a usual limit of 10 kB/s reads that in 0.4 seconds.
 const NARROW: usize = 4 * 1024;
-/// ... or the tenth of a second that it takes to read a quarter of that, while something of ours goes as well. There is room for three
-/// usual ones, ...
+
+/// Bytes of them on their way while something of ours goes as well, at most: the same server reads that in 0.1 seconds, and it is
+/// room for three usual ones.
 const LEAST: usize = 1024;
-/// ... and on a fast one, where more of it is on the wires.
+
+/// Bytes of them on their way on a fast connection, at most, where more of it is on the wires.
 const WIDE: usize = 16 * 1024;
-/// A connection is fast when the server was prompt so often in a row: it has read 24 KiB then, and a server with a limit
-/// lets no more than two seconds' worth of it through at once.
+
+/// Prompt answers of the server in a row that make a connection a fast one: it has read 24 KiB then, and a server with a limit lets
+/// no more than two seconds' worth of it through at once.
 const OFTEN: u32 = 12;
 
 /// A server that answers so soon reads as fast as we write: there and back again takes less nearly everywhere, and a server
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub(super) struct Window {
     in_flight: usize,
-    probe: Option<Probe>,
+    ping: Option<Ping>,
     /// Whether something of ours was sent since the server was asked last, and whether it was before, from one question to the next.
     is_busy: bool,
     was_busy: bool,
@@ -38,7 +40,7 @@ pub(super) struct Window {
     prompt: u32,
 }
 
-struct Probe {
+struct Ping {
     id: String,
     sent: Instant,
     /// How much was sent before it.
@@ -62,27 +64,27 @@ impl Window {
     }
 
     /// Whether the server is to be asked for an answer.
-    pub(super) fn wants_probe(&self, now: Instant) -> bool {
-        self.in_flight >= self.limit() / 2 && (self.probe.is_none() || self.is_given_up(now))
+    pub(super) fn wants_ping(&self, now: Instant) -> bool {
+        self.in_flight >= self.limit() / 2 && (self.ping.is_none() || self.is_given_up(now))
     }
 
     /// It is asked, by a stanza with this id.
-    pub(super) fn on_probe(&mut self, now: Instant, id: String) {
-        if let Some(unanswered) = self.probe.take() {
+    pub(super) fn on_ping(&mut self, now: Instant, id: String) {
+        if let Some(unanswered) = self.ping.take() {
             self.confirm(unanswered.behind);
             self.prompt = 0;
         }
-        self.probe = Some(Probe { id, sent: now, behind: self.in_flight });
+        self.ping = Some(Ping { id, sent: now, behind: self.in_flight });
         self.was_busy = std::mem::take(&mut self.is_busy);
     }
 
     /// Whether an answer with this id is the one that was asked for.
     pub(super) fn on_answer(&mut self, now: Instant, id: &str) -> bool {
-        let Some(probe) = self.probe.take_if(|probe| probe.id == id) else { return false };
-        self.confirm(probe.behind);
-        if now.saturating_duration_since(probe.sent) >= PROMPT {
+        let Some(ping) = self.ping.take_if(|ping| ping.id == id) else { return false };
+        self.confirm(ping.behind);
+        if now.saturating_duration_since(ping.sent) >= PROMPT {
             self.prompt = 0;
-        } else if probe.behind >= NARROW / 2 {
+        } else if ping.behind >= NARROW / 2 {
             // Less proves nothing: a slow server reads that as soon.
             self.prompt = self.prompt.saturating_add(1);
         }
@@ -104,7 +106,7 @@ impl Window {
     }
 
     fn is_given_up(&self, now: Instant) -> bool {
-        self.probe.as_ref().is_some_and(|probe| now.saturating_duration_since(probe.sent) >= PATIENCE)
+        self.ping.as_ref().is_some_and(|ping| now.saturating_duration_since(ping.sent) >= PATIENCE)
     }
 }
 
@@ -125,9 +127,9 @@ mod tests {
         let mut wire = VecDeque::from([(Kind::Ours, ours / 4); 4]);
         while time < Duration::from_secs(60) {
             loop {
-                if window.wants_probe(start + time) {
-                    window.on_probe(start + time, "probe".to_owned());
-                    wire.push_back((Kind::Probe, 120));
+                if window.wants_ping(start + time) {
+                    window.on_ping(start + time, "ping".to_owned());
+                    wire.push_back((Kind::Ping, 120));
                 } else if window.has_room() {
                     window.on_sent(ANSWER);
                     wire.push_back((Kind::Stranger, ANSWER));
@@ -144,7 +146,7 @@ mod tests {
                     wire.push_back((Kind::Ours, length));
                 }
                 Kind::Stranger => strangers += length,
-                Kind::Probe => drop(window.on_answer(start + time, "probe")),
+                Kind::Ping => drop(window.on_answer(start + time, "ping")),
             }
         }
         strangers as f64 / (strangers + own) as f64
@@ -154,7 +156,7 @@ mod tests {
     enum Kind {
         Ours,
         Stranger,
-        Probe,
+        Ping,
     }
 
     #[test]
@@ -183,12 +185,12 @@ mod tests {
         for _ in 0..10 {
             fill(&mut window);
             window.on_ours_sent();
-            window.on_probe(now, "busy".to_owned());
+            window.on_ping(now, "busy".to_owned());
             window.on_answer(now + Duration::from_secs(1), "busy");
         }
         assert!(fill(&mut window) <= LEAST + ANSWER);
         for _ in 0..2 {
-            window.on_probe(now, "quiet".to_owned());
+            window.on_ping(now, "quiet".to_owned());
             window.on_answer(now + Duration::from_secs(1), "quiet");
         }
         assert!(fill(&mut window) > NARROW - ANSWER);

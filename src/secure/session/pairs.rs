@@ -19,7 +19,7 @@ pub(crate) type PairRef<'a> = (AccountId, &'a FullJid);
 
 /// What is known of the pairs of one session.
 #[derive(Debug, Default)]
-pub(crate) struct Dialing {
+pub(crate) struct Pairs {
     /// Of each account of ours, with whom.
     failed: BTreeMap<AccountId, BTreeMap<FullJid, Failure>>,
     /// When the first failure after the last success was.
@@ -36,7 +36,7 @@ struct Failure {
 
 /// The accounts between which paths are wanted, and those paths that there are.
 #[derive(Debug)]
-pub(crate) struct Field<'a> {
+pub(crate) struct Candidates<'a> {
     /// Our accounts that are online.
     pub(crate) ours: &'a [AccountId],
     /// The bridge's, as far as we know them.
@@ -49,14 +49,14 @@ pub(crate) struct Field<'a> {
 
 /// What a client does about further paths.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum Attempt {
     /// It tries this pair.
     Try(Pair),
     /// Nothing until then, if there is anything to wait for.
     Wait(Option<Instant>),
 }
 
-impl<'a> Field<'a> {
+impl<'a> Candidates<'a> {
     /// Pairs that would bring an account into play, those that bring two first.
     fn wanted(&self) -> Vec<PairRef<'a>> {
         if self.busy.len() >= self.most {
@@ -76,14 +76,14 @@ impl<'a> Field<'a> {
     }
 }
 
-impl Dialing {
+impl Pairs {
     /// What to do about further paths. Of the pairs that are wanted, the one that has failed least often is tried first.
-    pub(crate) fn next(&self, now: Instant, field: &Field<'_>) -> Next {
-        let wanted = field.wanted();
+    pub(crate) fn next(&self, now: Instant, candidates: &Candidates<'_>) -> Attempt {
+        let wanted = candidates.wanted();
         let ready = wanted.iter().filter(|pair| self.rests_until(**pair).is_none_or(|at| at <= now));
         match ready.min_by_key(|pair| self.failures(**pair)) {
-            Some(&(ours, theirs)) => Next::Try((ours, theirs.clone())),
-            None => Next::Wait(wanted.iter().filter_map(|pair| self.rests_until(*pair)).min()),
+            Some(&(ours, theirs)) => Attempt::Try((ours, theirs.clone())),
+            None => Attempt::Wait(wanted.iter().filter_map(|pair| self.rests_until(*pair)).min()),
         }
     }
 
@@ -173,13 +173,13 @@ mod tests {
 
     /// Opens paths, all of which work, until no more is wanted.
     fn open_all(ours: &[AccountId], theirs: &[FullJid], most: usize) -> BTreeSet<Pair> {
-        let (dialing, mut open) = (Dialing::default(), BTreeSet::new());
+        let (pairs, mut open) = (Pairs::default(), BTreeSet::new());
         let next = |open: &BTreeSet<Pair>| {
             let (theirs, busy) =
                 (theirs.iter().collect(), open.iter().map(|pair| (pair.0, &pair.1)).collect());
-            dialing.next(Instant::now(), &Field { ours, theirs: &theirs, busy: &busy, most })
+            pairs.next(Instant::now(), &Candidates { ours, theirs: &theirs, busy: &busy, most })
         };
-        while let Next::Try(pair) = next(&open) {
+        while let Attempt::Try(pair) = next(&open) {
             assert!(open.insert(pair));
         }
         open
@@ -210,47 +210,47 @@ mod tests {
         let now = Instant::now();
         let (ours, peers) = (accounts(1), peers(&["a", "b"]));
         let (theirs, busy) = (peers.iter().collect(), BTreeSet::new());
-        let field = Field { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
-        let mut dialing = Dialing::default();
-        let Next::Try(first) = dialing.next(now, &field) else { panic!("nothing to try") };
-        dialing.on_failed(now, first.clone(), LONGEST_PAUSE, 0);
-        let Next::Try(second) = dialing.next(now, &field) else { panic!("nothing else to try") };
+        let candidates = Candidates { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
+        let mut pairs = Pairs::default();
+        let Attempt::Try(first) = pairs.next(now, &candidates) else { panic!("nothing to try") };
+        pairs.on_failed(now, first.clone(), LONGEST_PAUSE, 0);
+        let Attempt::Try(second) = pairs.next(now, &candidates) else { panic!("nothing else to try") };
         assert_ne!(first, second);
-        dialing.on_failed(now, second, LONGEST_PAUSE, u64::MAX);
+        pairs.on_failed(now, second, LONGEST_PAUSE, u64::MAX);
         let again = now + FIRST_PAUSE / 2;
-        assert_eq!(dialing.next(now, &field), Next::Wait(Some(again)));
-        assert_eq!(dialing.next(again, &field), Next::Try(first));
+        assert_eq!(pairs.next(now, &candidates), Attempt::Wait(Some(again)));
+        assert_eq!(pairs.next(again, &candidates), Attempt::Try(first));
     }
 
     #[test]
     fn pauses_grow_to_a_bound_and_end_with_success_or_a_new_login() {
         let (now, peer) = (Instant::now(), jid("a"));
         let pair = (AccountId(0), &peer);
-        let mut dialing = Dialing::default();
+        let mut pairs = Pairs::default();
         for _ in 0..50 {
-            dialing.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, u64::MAX);
+            pairs.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, u64::MAX);
         }
-        assert!(dialing.rests_until(pair).unwrap() <= now + LONGEST_PAUSE);
-        dialing.on_works(pair);
-        assert_eq!(dialing.failures(pair), 0);
-        dialing.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, 0);
-        dialing.start_over(AccountId(0));
-        assert_eq!(dialing.failures(pair), 0);
+        assert!(pairs.rests_until(pair).unwrap() <= now + LONGEST_PAUSE);
+        pairs.on_works(pair);
+        assert_eq!(pairs.failures(pair), 0);
+        pairs.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, 0);
+        pairs.start_over(AccountId(0));
+        assert_eq!(pairs.failures(pair), 0);
     }
 
     #[test]
     fn a_client_fails_since_the_first_failure_after_the_last_success() {
         let (now, peer) = (Instant::now(), jid("a"));
         let pair = (AccountId(0), peer.clone());
-        let mut dialing = Dialing::default();
-        assert_eq!(dialing.failing_since(), None);
+        let mut pairs = Pairs::default();
+        assert_eq!(pairs.failing_since(), None);
         for second in 0..5 {
             let at = now + Duration::from_secs(second);
-            dialing.on_failed(at, pair.clone(), LONGEST_PAUSE, 0);
+            pairs.on_failed(at, pair.clone(), LONGEST_PAUSE, 0);
         }
-        assert_eq!(dialing.failing_since(), Some(now));
-        dialing.on_works((pair.0, &pair.1));
-        assert_eq!(dialing.failing_since(), None);
+        assert_eq!(pairs.failing_since(), Some(now));
+        pairs.on_works((pair.0, &pair.1));
+        assert_eq!(pairs.failing_since(), None);
     }
 
     #[test]
@@ -258,27 +258,27 @@ mod tests {
         let (now, peer) = (Instant::now(), jid("a"));
         let pair = (AccountId(0), &peer);
         for refusals in [0, 1] {
-            let mut dialing = Dialing::default();
-            let fail = |dialing: &mut Dialing| {
-                dialing.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, 0);
+            let mut pairs = Pairs::default();
+            let fail = |pairs: &mut Pairs| {
+                pairs.on_failed(now, (pair.0, peer.clone()), LONGEST_PAUSE, 0);
             };
-            (0..refusals).for_each(|_| fail(&mut dialing));
+            (0..refusals).for_each(|_| fail(&mut pairs));
             for times in 1..=5 {
-                fail(&mut dialing);
-                dialing.on_absent(pair);
-                assert_eq!(dialing.is_absent(pair), refusals == 0 && times >= ABSENT);
+                fail(&mut pairs);
+                pairs.on_absent(pair);
+                assert_eq!(pairs.is_absent(pair), refusals == 0 && times >= ABSENT);
             }
         }
     }
 
     #[test]
     fn failures_of_accounts_that_are_gone_are_forgotten() {
-        let (now, mut dialing) = (Instant::now(), Dialing::default());
+        let (now, mut pairs) = (Instant::now(), Pairs::default());
         for peer in peers(&["a", "b", "c"]) {
-            dialing.on_failed(now, (AccountId(0), peer), LONGEST_PAUSE, 0);
+            pairs.on_failed(now, (AccountId(0), peer), LONGEST_PAUSE, 0);
         }
-        dialing.keep_failures_of(|peer| *peer == jid("a"));
-        let failures = |name| dialing.failures((AccountId(0), &jid(name)));
+        pairs.keep_failures_of(|peer| *peer == jid("a"));
+        let failures = |name| pairs.failures((AccountId(0), &jid(name)));
         assert_eq!((failures("a"), failures("b"), failures("c")), (1, 0, 0));
     }
 }

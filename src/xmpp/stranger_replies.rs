@@ -1,7 +1,7 @@
-//! Answers to strangers: a queue that is fair to who asks.
+//! Replies to strangers: a queue that is fair to domains and accounts. Pure.
 //!
 //! Whoever has an account can ask ours without end, at a fifth of what the answers cost. Only a few of them are on their way at a
-//! time ([`super::courtesy_window`]), and the others wait here, where everything else goes before them. Pure.
+//! time ([`super::reply_window`]), and the others wait here, where everything else goes before them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,15 +17,15 @@ const TYPICAL: usize = 300;
 
 /// Those that wait, by who asked: all domains take turns, and so do all accounts of a domain.
 #[derive(Default)]
-pub(super) struct Courtesies(Turns<String, Turns<Option<BareJid>, Asker>>);
+pub(super) struct StrangerReplies(Turns<String, Turns<Option<BareJid>, Asker>>);
 
 /// An answer, and how long it is, roughly.
-pub(super) struct Courtesy {
+pub(super) struct Reply {
     pub(super) stanza: Box<Stanza>,
     pub(super) length: usize,
 }
 
-impl Courtesies {
+impl StrangerReplies {
     pub(super) fn is_empty(&self) -> bool {
         self.0.length == 0
     }
@@ -36,13 +36,13 @@ impl Courtesies {
         let length = TYPICAL + id.len() + to.map_or(0, |to| to.as_str().len());
         let asker = to.map(Jid::to_bare);
         let domain = asker.as_ref().map(|asker| asker.domain().to_string()).unwrap_or_default();
-        let courtesy = Courtesy { stanza, length };
-        self.0.push(domain, length, |domain| domain.push(asker, length, |asker| asker.push(courtesy)));
+        let reply = Reply { stanza, length };
+        self.0.push(domain, length, |domain| domain.push(asker, length, |asker| asker.push(reply)));
         while self.0.length > MOST && self.0.drop_newest().is_some() {}
     }
 
     /// The answer whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<Courtesy> {
+    pub(super) fn pop(&mut self) -> Option<Reply> {
         self.0.pop()
     }
 }
@@ -60,22 +60,22 @@ fn address(stanza: &Stanza) -> (Option<&Jid>, &str) {
 trait Queue: Default {
     /// How long all that is in it is together.
     fn length(&self) -> usize;
-    fn pop(&mut self) -> Option<Courtesy>;
+    fn pop(&mut self) -> Option<Reply>;
     /// Drops the newest of whoever has most.
-    fn drop_newest(&mut self) -> Option<Courtesy>;
+    fn drop_newest(&mut self) -> Option<Reply>;
 }
 
 /// What one account has asked for.
 #[derive(Default)]
 struct Asker {
-    queue: VecDeque<Courtesy>,
+    queue: VecDeque<Reply>,
     length: usize,
 }
 
 impl Asker {
-    fn push(&mut self, courtesy: Courtesy) {
-        self.length += courtesy.length;
-        self.queue.push_back(courtesy);
+    fn push(&mut self, reply: Reply) {
+        self.length += reply.length;
+        self.queue.push_back(reply);
     }
 }
 
@@ -84,16 +84,16 @@ impl Queue for Asker {
         self.length
     }
 
-    fn pop(&mut self) -> Option<Courtesy> {
-        let courtesy = self.queue.pop_front()?;
-        self.length -= courtesy.length;
-        Some(courtesy)
+    fn pop(&mut self) -> Option<Reply> {
+        let reply = self.queue.pop_front()?;
+        self.length -= reply.length;
+        Some(reply)
     }
 
-    fn drop_newest(&mut self) -> Option<Courtesy> {
-        let courtesy = self.queue.pop_back()?;
-        self.length -= courtesy.length;
-        Some(courtesy)
+    fn drop_newest(&mut self) -> Option<Reply> {
+        let reply = self.queue.pop_back()?;
+        self.length -= reply.length;
+        Some(reply)
     }
 }
 
@@ -125,29 +125,29 @@ impl<K: Ord + Clone, Q: Queue> Queue for Turns<K, Q> {
         self.length
     }
 
-    fn pop(&mut self) -> Option<Courtesy> {
+    fn pop(&mut self) -> Option<Reply> {
         let key = self.order.pop_front()?;
         let queue = self.queues.get_mut(&key)?;
-        let courtesy = queue.pop()?;
-        self.length -= courtesy.length;
+        let reply = queue.pop()?;
+        self.length -= reply.length;
         if queue.length() == 0 {
             self.queues.remove(&key);
         } else {
             self.order.push_back(key);
         }
-        Some(courtesy)
+        Some(reply)
     }
 
-    fn drop_newest(&mut self) -> Option<Courtesy> {
+    fn drop_newest(&mut self) -> Option<Reply> {
         let key = self.queues.iter().max_by_key(|(_, queue)| queue.length())?.0.clone();
         let queue = self.queues.get_mut(&key)?;
-        let courtesy = queue.drop_newest()?;
-        self.length -= courtesy.length;
+        let reply = queue.drop_newest()?;
+        self.length -= reply.length;
         if queue.length() == 0 {
             self.queues.remove(&key);
             self.order.retain(|other| *other != key);
         }
-        Some(courtesy)
+        Some(reply)
     }
 }
 
@@ -162,15 +162,15 @@ mod tests {
         Box::new(Iq::empty_result(to.parse().unwrap(), id).into())
     }
 
-    fn push(courtesies: &mut Courtesies, to: &str, ids: std::ops::Range<usize>) {
-        ids.for_each(|id| courtesies.push(answer(to, &id.to_string())));
+    fn push(replies: &mut StrangerReplies, to: &str, ids: std::ops::Range<usize>) {
+        ids.for_each(|id| replies.push(answer(to, &id.to_string())));
     }
 
     /// Who gets which answer, in this order.
-    fn drain(courtesies: &mut Courtesies) -> Vec<(String, String)> {
-        std::iter::from_fn(|| courtesies.pop())
-            .map(|courtesy| {
-                let (to, id) = address(&courtesy.stanza);
+    fn drain(replies: &mut StrangerReplies) -> Vec<(String, String)> {
+        std::iter::from_fn(|| replies.pop())
+            .map(|reply| {
+                let (to, id) = address(&reply.stanza);
                 (to.unwrap().to_string(), id.to_owned())
             })
             .collect()
@@ -178,36 +178,36 @@ mod tests {
 
     #[test]
     fn who_asks_a_thousand_times_delays_who_asks_once_by_one_answer() {
-        let mut courtesies = Courtesies::default();
-        push(&mut courtesies, "eve@chat.example/r", 0..1000);
-        push(&mut courtesies, "bob@chat.example/r", 0..1);
-        push(&mut courtesies, "bob@other.example/r", 0..1);
-        let order = drain(&mut courtesies);
+        let mut replies = StrangerReplies::default();
+        push(&mut replies, "eve@chat.example/r", 0..1000);
+        push(&mut replies, "bob@chat.example/r", 0..1);
+        push(&mut replies, "bob@other.example/r", 0..1);
+        let order = drain(&mut replies);
         assert!(order[..4].iter().any(|(to, _)| to == "bob@chat.example/r"), "{:?}", &order[..4]);
         assert!(order[..4].iter().any(|(to, _)| to == "bob@other.example/r"), "{:?}", &order[..4]);
     }
 
     #[test]
     fn neither_many_resources_nor_many_accounts_of_a_domain_get_more_turns() {
-        let mut courtesies = Courtesies::default();
+        let mut replies = StrangerReplies::default();
         for n in 0..100 {
-            push(&mut courtesies, &format!("eve@chat.example/{n}"), 0..1);
-            push(&mut courtesies, &format!("eve{n}@many.example/r"), 0..10);
+            push(&mut replies, &format!("eve@chat.example/{n}"), 0..1);
+            push(&mut replies, &format!("eve{n}@many.example/r"), 0..10);
         }
-        push(&mut courtesies, "bob@chat.example/r", 0..3);
-        let order = drain(&mut courtesies);
+        push(&mut replies, "bob@chat.example/r", 0..3);
+        let order = drain(&mut replies);
         let position = order.iter().rposition(|(to, _)| to == "bob@chat.example/r").unwrap();
         assert!(position < 16, "the last of three answers comes at {position}");
     }
 
     #[test]
     fn of_too_many_the_newest_of_whoever_has_most_are_dropped() {
-        let mut courtesies = Courtesies::default();
-        push(&mut courtesies, "bob@chat.example/r", 0..20);
-        push(&mut courtesies, "eve@chat.example/r", 0..10_000);
-        push(&mut courtesies, "bob@chat.example/r", 20..40);
-        assert!(courtesies.0.length <= MOST);
-        let order = drain(&mut courtesies);
+        let mut replies = StrangerReplies::default();
+        push(&mut replies, "bob@chat.example/r", 0..20);
+        push(&mut replies, "eve@chat.example/r", 0..10_000);
+        push(&mut replies, "bob@chat.example/r", 20..40);
+        assert!(replies.0.length <= MOST);
+        let order = drain(&mut replies);
         let ids = |of: &str| -> Vec<usize> {
             order.iter().filter(|(to, _)| to == of).map(|(_, id)| id.parse().unwrap()).collect()
         };
@@ -218,11 +218,11 @@ mod tests {
 
     #[test]
     fn long_ids_do_not_fill_memory() {
-        let mut courtesies = Courtesies::default();
-        (0..100).for_each(|_| courtesies.push(answer("eve@chat.example/r", &"x".repeat(200_000))));
-        assert!(courtesies.0.length <= MOST);
-        courtesies.push(answer("eve@chat.example/r", &"x".repeat(2 * MOST)));
-        assert!(courtesies.0.length <= MOST, "not even one that is too long by itself");
+        let mut replies = StrangerReplies::default();
+        (0..100).for_each(|_| replies.push(answer("eve@chat.example/r", &"x".repeat(200_000))));
+        assert!(replies.0.length <= MOST);
+        replies.push(answer("eve@chat.example/r", &"x".repeat(2 * MOST)));
+        assert!(replies.0.length <= MOST, "not even one that is too long by itself");
     }
 
     proptest! {
@@ -230,19 +230,19 @@ mod tests {
         fn each_asker_gets_its_answers_in_order_and_nothing_stays_behind(
             asked in prop::collection::vec((0..4usize, 0..3usize, any::<bool>()), 0..200),
         ) {
-            let (mut courtesies, mut expected, mut got) = (Courtesies::default(), 0, Vec::new());
+            let (mut replies, mut expected, mut got) = (StrangerReplies::default(), 0, Vec::new());
             for (n, (node, domain, takes)) in asked.into_iter().enumerate() {
-                push(&mut courtesies, &format!("{node}@{domain}.example/r"), n..n + 1);
+                push(&mut replies, &format!("{node}@{domain}.example/r"), n..n + 1);
                 expected += 1;
                 if takes {
-                    let courtesy = courtesies.pop().unwrap();
-                    let (to, id) = address(&courtesy.stanza);
+                    let reply = replies.pop().unwrap();
+                    let (to, id) = address(&reply.stanza);
                     got.push((to.unwrap().to_string(), id.to_owned()));
                 }
             }
-            got.extend(drain(&mut courtesies));
+            got.extend(drain(&mut replies));
             prop_assert_eq!(got.len(), expected);
-            prop_assert!(courtesies.is_empty() && courtesies.0.queues.is_empty() && courtesies.0.order.is_empty());
+            prop_assert!(replies.is_empty() && replies.0.queues.is_empty() && replies.0.order.is_empty());
             for (n, (to, id)) in got.iter().enumerate() {
                 let number = |id: &str| id.parse::<usize>().unwrap();
                 let mut earlier = got[..n].iter().filter(|(other, _)| other == to);

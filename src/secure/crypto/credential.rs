@@ -1,7 +1,8 @@
-//! Sids: ids of bytestreams, which are authenticators.
+//! Credentials: what a path is opened with, an authenticator of 122 bits.
 //!
-//! To everybody else a [`Sid`] is a random UUID, as chat clients make them. Its 122 free bits, most significant first,
-//! are a tag (80 bits) and a field (42 bits) that is masked by means of the tag:
+//! To everybody else a [`Credential`] is a random UUID of version 4 (RFC 9562), as programs make them for names that nobody else has:
+//! so a carrier can show it wherever such a name is usual. Its 122 free bits, most significant first, are a tag (80 bits) and a field
+//! (42 bits) that is masked by means of the tag:
 //!
 //! | kind | key | field | authenticated value (u64) |
 //! | --- | --- | --- | --- |
@@ -11,8 +12,8 @@
 //! `tag = HMAC(key, kind ‖ value ‖ jid(from) ‖ jid(to))`, `mask = HMAC(key, 0 ‖ tag)`, the first bits of each; *from* is the
 //! client's full JID, *to* the bridge's. A minute is the Unix time divided by 60.
 //!
-//! Checking costs two HMACs over less than 7 kilobytes (some 200 bytes with usual JIDs), microseconds, whatever the sid
-//! is: there is one path through the code, and the only early exit is for a text that is no [`Sid`]. So a forger learns
+//! Checking costs two HMACs over less than 7 kilobytes (some 200 bytes with usual JIDs), microseconds, whatever the credential
+//! is: there is one path through the code, and the only early exit is for a text that is no [`Credential`]. So a forger learns
 //! nothing from the time that an answer takes, not even whether the minute or the mask was right.
 
 use std::fmt;
@@ -45,13 +46,16 @@ const FURTHER_PATH: u8 = 2;
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 const TEXT_LENGTH: usize = 36;
 
-/// A bytestream's id.
+/// What proves that its maker may open a path between two accounts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sid([u8; 16]);
+pub struct Credential([u8; 16]);
 
 type Tag = [u8; 10];
 
-impl Sid {
+impl Credential {
+    /// One that proves nothing.
+    pub(crate) const NOBODYS: Self = Self([0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+
     /// The UUID's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
@@ -76,9 +80,9 @@ impl Sid {
     }
 }
 
-impl fmt::Display for Sid {
+impl fmt::Display for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every block names its bytestream, so this is done by hand.
+        // It can stand in front of every block, so this is done by hand.
         let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
         let mut text = [b'-'; TEXT_LENGTH];
         let places = text.iter_mut().enumerate().filter(|(place, _)| !HYPHENS.contains(place));
@@ -89,48 +93,48 @@ impl fmt::Display for Sid {
     }
 }
 
-impl fmt::Debug for Sid {
+impl fmt::Debug for Credential {
     /// It is on the wire for the server to see, and tells nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sid({self})")
+        write!(f, "Credential({self})")
     }
 }
 
 /// A text that is not a UUID of version 4 in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a UUID of version 4 in lower case")]
-pub struct NotASid;
+pub struct NotACredential;
 
-impl FromStr for Sid {
-    type Err = NotASid;
+impl FromStr for Credential {
+    type Err = NotACredential;
 
-    fn from_str(text: &str) -> Result<Self, NotASid> {
+    fn from_str(text: &str) -> Result<Self, NotACredential> {
         if text.len() != TEXT_LENGTH {
-            return Err(NotASid);
+            return Err(NotACredential);
         }
         let mut bits = 0u128;
         for (place, byte) in text.bytes().enumerate() {
             match byte {
                 b'-' if HYPHENS.contains(&place) => {}
-                _ if HYPHENS.contains(&place) => return Err(NotASid),
+                _ if HYPHENS.contains(&place) => return Err(NotACredential),
                 b'0'..=b'9' => bits = bits << 4 | u128::from(byte - b'0'),
                 b'a'..=b'f' => bits = bits << 4 | u128::from(byte - b'a' + 10),
-                _ => return Err(NotASid),
+                _ => return Err(NotACredential),
             }
         }
         let is_version_4 = bits >> 76 & 0xf == 4 && bits >> 62 & 0b11 == 0b10;
-        is_version_4.then_some(Self(bits.to_be_bytes())).ok_or(NotASid)
+        is_version_4.then_some(Self(bits.to_be_bytes())).ok_or(NotACredential)
     }
 }
 
 impl LineKeys {
-    /// The id of the bytestream that a client opens to a bridge that does not know it yet. Only the low 26 bits of
+    /// What a client opens a path with to a bridge that does not know it yet. Only the low 26 bits of
     /// `nonce` count, which should be random.
     #[must_use]
-    pub fn first_contact(&self, nonce: u32, minute: u64, from: &FullJid, to: &FullJid) -> Sid {
+    pub fn first_contact(&self, nonce: u32, minute: u64, from: &FullJid, to: &FullJid) -> Credential {
         let nonce = u64::from(nonce) & NONCE_MASK;
         let field = nonce << MINUTE_BITS | minute & ((1 << MINUTE_BITS) - 1);
-        seal(&self.sid, FIRST_CONTACT, first_contact_value(nonce, minute), field, from, to)
+        seal(&self.first_contact, FIRST_CONTACT, first_contact_value(nonce, minute), field, from, to)
     }
 
     /// The minute of a first contact that was made with this bridge line, by these two, and is of the last or next ten
@@ -138,15 +142,15 @@ impl LineKeys {
     #[must_use]
     pub fn check_first_contact(
         &self,
-        sid: &Sid,
+        credential: &Credential,
         now_minute: u64,
         from: &FullJid,
         to: &FullJid,
     ) -> Option<u64> {
-        let (tag, field) = open(&self.sid, sid);
+        let (tag, field) = open(&self.first_contact, credential);
         let minute = nearest_minute(field, now_minute);
         let value = first_contact_value(field >> MINUTE_BITS, minute);
-        let authentic = equal(&tag, &tag_of(&self.sid, FIRST_CONTACT, value, from, to));
+        let authentic = equal(&tag, &tag_of(&self.first_contact, FIRST_CONTACT, value, from, to));
         (authentic && minute.abs_diff(now_minute) <= WINDOW_MINUTES).then_some(minute)
     }
 }
@@ -160,30 +164,30 @@ impl PathKey {
         Self(MacKey::new(key))
     }
 
-    /// The id of the session's bytestream with this number, of which the low 42 bits count. A number is good once.
+    /// What the session's path with this number is opened with; the low 42 bits count. A number is good once.
     #[must_use]
-    pub fn sid(&self, number: u64, from: &FullJid, to: &FullJid) -> Sid {
+    pub fn credential(&self, number: u64, from: &FullJid, to: &FullJid) -> Credential {
         let number = number & FIELD_MASK;
         seal(&self.0, FURTHER_PATH, number, number, from, to)
     }
 
-    /// The number of the session's bytestream with this id, if these two have one. The caller has to refuse one that it
+    /// The number of the session's path that is opened with this, if these two can have it. The caller has to refuse one that it
     /// has seen.
     #[must_use]
-    pub fn check(&self, sid: &Sid, from: &FullJid, to: &FullJid) -> Option<u64> {
-        let (tag, number) = open(&self.0, sid);
+    pub fn check(&self, credential: &Credential, from: &FullJid, to: &FullJid) -> Option<u64> {
+        let (tag, number) = open(&self.0, credential);
         equal(&tag, &tag_of(&self.0, FURTHER_PATH, number, from, to)).then_some(number)
     }
 }
 
-fn seal(key: &hmac::Key, kind: u8, value: u64, field: u64, from: &FullJid, to: &FullJid) -> Sid {
+fn seal(key: &hmac::Key, kind: u8, value: u64, field: u64, from: &FullJid, to: &FullJid) -> Credential {
     let tag = tag_of(key, kind, value, from, to);
-    Sid::pack(tag, field ^ mask_of(key, tag))
+    Credential::pack(tag, field ^ mask_of(key, tag))
 }
 
 /// The tag, and the field without its mask.
-fn open(key: &hmac::Key, sid: &Sid) -> (Tag, u64) {
-    let (tag, field) = sid.unpack();
+fn open(key: &hmac::Key, credential: &Credential) -> (Tag, u64) {
+    let (tag, field) = credential.unpack();
     (tag, field ^ mask_of(key, tag))
 }
 

@@ -1,35 +1,30 @@
-//! Pings of ours to a server, to see whether a connection works.
+//! Unanswered pings to our own server, which ask for a sign of life (XEP-0199).
 
 use tokio_xmpp::Stanza;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::ping::Ping;
+use xmpp_parsers::jid::Jid;
 
-use super::manners;
+use crate::persona;
 
-/// More are never unanswered at a time: a connection that leaves one is given up before the next but one.
+/// Pings that are remembered at a time, at most: a connection that leaves one unanswered is given up before the next but one.
 const MOST: usize = 4;
 
-/// A ping (XEP-0199).
-pub(super) fn probe(id: String) -> Iq {
-    Iq::Get { from: None, to: None, id, payload: Ping.into() }
-}
-
-/// Those that ask for a sign of life, until they are answered.
+/// The pings that were not answered yet.
 #[derive(Default)]
-pub(super) struct Probes {
+pub(super) struct Pings {
     unanswered: Vec<String>,
 }
 
-impl Probes {
+impl Pings {
     /// Another one. Its id is as random as any other of the account's, so that nothing in a server's log is the same at two
     /// accounts, or twice at one.
-    pub(super) fn ask(&mut self, random: u128) -> Iq {
-        let id = manners::new_id(random);
+    pub(super) fn ask(&mut self, server: Jid, random: u128) -> Iq {
+        let id = persona::new_id(random);
         if self.unanswered.len() >= MOST {
             self.unanswered.remove(0);
         }
         self.unanswered.push(id.clone());
-        probe(id)
+        persona::ping(server, id)
     }
 
     /// Whether an answer with this id is to one of them.

@@ -1,17 +1,7 @@
-//! What an account answers to whatever nobody else claims: what an ordinary idle chat client would. Pure.
+//! Answers to requests that no protocol claims: what the ordinary client says.
 //!
-//! The ordinary client is slixmpp, as Debian ships it, with its plugins for service discovery (XEP-0030), software
-//! version (XEP-0092), ping (XEP-0199) and entity time (XEP-0202), and its defaults otherwise. An account that told its
-//! true name would give its owner away, so it tells that one, always the same: a version that followed the times, or
-//! that everyone could choose, would tell our accounts apart. `tests/looks` asks the real slixmpp the same questions.
-//!
-//! So its refusal of an unknown request is slixmpp's, too: `feature-not-implemented` with a text, where the standard has
+//! Its refusal of an unknown request is slixmpp's, too: `feature-not-implemented` with a text, where the standard has
 //! `service-unavailable` (RFC 6120 section 8.4).
-
-mod contacts;
-mod facts;
-
-pub use contacts::{Ids, new_id, random_of, reply_to_presence};
 
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
@@ -19,8 +9,14 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
+use super::discovery;
+use super::ids::new_id;
+
 /// What slixmpp says to a request that none of its plugins knows.
 const UNKNOWN: &str = "No handlers registered for this request.";
+
+/// What slixmpp 1.8.3 says to everyone who asks for the time: it cannot read the offset that it has written.
+const TROUBLE: &str = "Slixmpp got into trouble.";
 
 /// Gives a request without an id a new one, as that client does when it answers. Servers let some of them through.
 pub fn complete(iq: &mut Iq, random: u128) {
@@ -51,9 +47,14 @@ pub fn refuses(iq: &Iq) -> bool {
 /// The answer to a ping; none for anything else.
 pub fn answer_ping(iq: &Iq) -> Option<Iq> {
     match iq {
-        Iq::Get { payload, .. } if facts::is_ping(payload) => reply_to(iq),
+        Iq::Get { payload, .. } if payload.is("ping", ns::PING) => reply_to(iq),
         _ => None,
     }
+}
+
+/// The empty result: what was asked for is done.
+pub fn empty_result(to: Option<Jid>, id: String) -> Iq {
+    Iq::Result { from: None, to, id, payload: None }
 }
 
 /// The refusal of a request that is not understood: the same for all of them, whoever asks.
@@ -77,9 +78,33 @@ fn answer(iq: &Iq) -> Answer {
         Iq::Get { payload, .. } | Iq::Set { payload, .. } if payload.is("error", ns::JABBER_CLIENT) => {
             Answer::Nothing
         }
-        Iq::Get { payload, .. } => facts::answer_get(payload),
-        Iq::Set { payload, .. } => facts::answer_set(payload),
+        Iq::Get { payload, .. } => answer_get(payload),
+        Iq::Set { payload, .. } => answer_set(payload),
         Iq::Result { .. } | Iq::Error { .. } => Answer::Nothing,
+    }
+}
+
+fn answer_get(payload: &Element) -> Answer {
+    match (payload.name(), payload.ns().as_str()) {
+        ("ping", ns::PING) => Answer::Result(None),
+        ("query", ns::DISCO_INFO | ns::DISCO_ITEMS) if discovery::has_node(payload) => {
+            Answer::Error(Box::new(error(DefinedCondition::ItemNotFound)))
+        }
+        ("query", ns::DISCO_INFO) => Answer::Result(Some(discovery::info())),
+        ("query", ns::DISCO_ITEMS) => Answer::Result(Some(discovery::items())),
+        ("query", ns::VERSION) => Answer::Result(Some(discovery::version())),
+        ("time", ns::TIME) => {
+            Answer::Error(Box::new(error_with_text(DefinedCondition::UndefinedCondition, TROUBLE)))
+        }
+        _ => Answer::Unknown,
+    }
+}
+
+/// slixmpp's handlers for service discovery and the roster take such a set, and then forget to answer.
+fn answer_set(payload: &Element) -> Answer {
+    match (payload.name(), payload.ns().as_str()) {
+        ("query", ns::DISCO_INFO | ns::DISCO_ITEMS | ns::ROSTER) => Answer::Nothing,
+        _ => Answer::Unknown,
     }
 }
 
@@ -135,7 +160,7 @@ mod tests {
     #[test]
     fn a_ping_gets_an_empty_result() {
         let answer = reply_to(&Iq::from_get("p1", Ping).with_from(peer())).unwrap();
-        assert_eq!(answer, Iq::Result { from: None, to: Some(peer()), id: "p1".into(), payload: None });
+        assert_eq!(answer, empty_result(Some(peer()), "p1".into()));
         assert_eq!(answer_ping(&Iq::from_get("p1", Ping).with_from(peer())), Some(answer));
     }
 

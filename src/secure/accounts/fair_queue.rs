@@ -19,7 +19,7 @@ type Place = (u64, bool);
 
 /// Those who wait for their turn at one account.
 #[derive(Debug)]
-pub(crate) struct Turns<K> {
+pub(crate) struct FairQueue<K> {
     /// Where the one began who sent last. Whoever was away begins there: what was not used is not saved up.
     clock: u64,
     waiting: BTreeSet<(Place, K)>,
@@ -27,13 +27,13 @@ pub(crate) struct Turns<K> {
     places: BTreeMap<K, (Place, Used)>,
 }
 
-impl<K> Default for Turns<K> {
+impl<K> Default for FairQueue<K> {
     fn default() -> Self {
         Self { clock: 0, waiting: BTreeSet::new(), places: BTreeMap::new() }
     }
 }
 
-impl<K: Copy + Ord> Turns<K> {
+impl<K: Copy + Ord> FairQueue<K> {
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -54,7 +54,7 @@ impl<K: Copy + Ord> Turns<K> {
         self.is_next_but_for(used, |_| false)
     }
 
-    /// The same, whatever those wait for that are the same one's as whoever asks.
+    /// Like [`is_next`](Self::is_next), without those who wait for whom `is_own` holds.
     pub(crate) fn is_next_but_for(&self, used: Used, is_own: impl Fn(&K) -> bool) -> bool {
         let other = self.waiting.iter().find(|(_, key)| !is_own(key));
         other.is_none_or(|(place, _)| self.place(used) <= *place)
@@ -114,13 +114,13 @@ mod tests {
 
     /// Accounts, and what everybody has used.
     struct Queue {
-        turns: Vec<Turns<u64>>,
+        turns: Vec<FairQueue<u64>>,
         used: BTreeMap<u64, Used>,
     }
 
     impl Queue {
         fn new(accounts: usize) -> Self {
-            Self { turns: (0..accounts).map(|_| Turns::default()).collect(), used: BTreeMap::new() }
+            Self { turns: (0..accounts).map(|_| FairQueue::default()).collect(), used: BTreeMap::new() }
         }
 
         fn used(&self, key: u64) -> Used {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_elsewhere_counts_but_not_for_ever() {
-        let mut turns = Turns::default();
+        let mut turns = FairQueue::default();
         turns.wait(1, 0);
         turns.wait(2, 1_000_000);
         let mut used = 0;

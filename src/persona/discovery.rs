@@ -1,0 +1,34 @@
+//! Self-description: identity, features and version, for those who ask (XEP-0030, XEP-0092).
+
+use xmpp_parsers::disco::{DiscoInfoResult, Identity};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+use xmpp_parsers::version::VersionResult;
+
+/// The software that it says it is, in the version that Debian 12 ships.
+const SOFTWARE: (&str, &str) = ("Slixmpp", "1.8.3");
+
+/// Its features. They are written in the order of the alphabet, which is slixmpp's order, too.
+const FEATURES: [&str; 4] = [ns::DISCO_INFO, ns::VERSION, ns::PING, ns::TIME];
+
+/// A bot without a name.
+pub(super) fn info() -> Element {
+    let features = FEATURES.map(str::to_owned).into();
+    let identities = vec![Identity::new_anonymous::<_, _, String, String>("client", "bot")];
+    DiscoInfoResult { node: None, identities, features, extensions: Vec::new() }.into()
+}
+
+/// No items.
+pub(super) fn items() -> Element {
+    Element::bare("query", ns::DISCO_ITEMS)
+}
+
+/// Whether a query is about a node. There is none.
+pub(super) fn has_node(query: &Element) -> bool {
+    query.attr("node").is_some_and(|node| !node.is_empty())
+}
+
+pub(super) fn version() -> Element {
+    let (name, version) = SOFTWARE;
+    VersionResult { name: name.to_owned(), version: version.to_owned(), os: None }.into()
+}

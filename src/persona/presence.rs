@@ -1,0 +1,32 @@
+//! Presence that a session begins and ends with (RFC 6121 section 4).
+
+use xmpp_parsers::presence::Presence;
+
+/// The initial presence: that we are here, and nothing else. The library writes the priority, too, which slixmpp leaves out.
+pub fn available(id: String) -> Presence {
+    let mut presence = Presence::available();
+    presence.id = Some(id);
+    presence
+}
+
+/// The last presence: that we are gone.
+pub fn unavailable() -> Presence {
+    Presence::unavailable()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xmpp_parsers::minidom::Element;
+
+    #[test]
+    fn neither_says_more_than_that() {
+        for (presence, attributes) in
+            [(available("i".to_owned()), "id='i'"), (unavailable(), "type='unavailable'")]
+        {
+            let expected =
+                format!("<presence xmlns='jabber:client' {attributes}><priority>0</priority></presence>");
+            assert_eq!(String::from(&Element::from(presence)), expected);
+        }
+    }
+}

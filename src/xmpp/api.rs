@@ -1,0 +1,121 @@
+//! Vocabulary: what an account and its owner say to each other.
+
+use bytes::Bytes;
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::stanza::Stanza;
+
+use super::error::AccountError;
+use super::flat::Flat;
+
+/// What happened to an account, or to a stanza that it was given.
+#[derive(Debug)]
+pub enum AccountEvent {
+    /// Stanzas can be sent, and `<presence/>` is on its way.
+    Online {
+        /// As whom the server knows us. The same after every reconnect, except for an anonymous login.
+        jid: FullJid,
+        /// Whether the session goes on as if nothing had happened (XEP-0198). If not, the server has forgotten
+        /// everything, and what was in flight was reported [`Lost`](Self::Lost) just before.
+        resumed: bool,
+    },
+    /// The connection is gone. The account is already at work on the next; stanzas wait for it.
+    Suspended {
+        /// Why.
+        reason: AccountError,
+    },
+    /// An attempt to connect failed, and another will follow.
+    Unreachable(AccountError),
+    /// The account has given up for good. Whatever was to be sent was reported [`Lost`](Self::Lost) just before.
+    Failed(AccountError),
+    /// Somebody asked whether the account is there (XEP-0199). It has answered.
+    Pinged {
+        /// Who asked.
+        by: FullJid,
+    },
+    /// The server delivered a stanza, other than a ping.
+    Stanza(Box<Stanza>),
+    /// The server delivered an IQ that was read without a tree.
+    Flat(Flat),
+    /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
+    /// connection.) The addressee may still not get it.
+    Acked {
+        /// As given to [`AccountPool::send`].
+        tag: u64,
+    },
+    /// Nobody knows whether the server has the stanza with this tag. It is not sent again.
+    Lost {
+        /// As given to [`AccountPool::send`].
+        tag: u64,
+    },
+    /// The backlog has been above [`Backlog::LIMIT`], and is below half of it now.
+    Relieved,
+}
+
+/// A stanza to send.
+#[derive(Debug)]
+pub enum Parcel {
+    /// One that the XML library writes.
+    Stanza(Box<Stanza>),
+    /// One as it goes over the wire.
+    Written(Bytes),
+    /// A reply to a stranger. It waits behind everything else, and is dropped when too many of them wait.
+    Reply(Box<Stanza>),
+}
+
+impl Parcel {
+    /// A reply to a stranger.
+    pub fn reply(stanza: impl Into<Stanza>) -> Self {
+        Self::Reply(Box::new(stanza.into()))
+    }
+}
+
+impl<T: Into<Stanza>> From<T> for Parcel {
+    fn from(stanza: T) -> Self {
+        Self::Stanza(Box::new(stanza.into()))
+    }
+}
+
+/// The present state of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// Not online yet.
+    Connecting {
+        /// Why the last attempt failed.
+        last_error: Option<AccountError>,
+    },
+    /// Online under this name.
+    Online(FullJid),
+    /// Was online, and is at work to be so again.
+    Suspended {
+        /// Why it is not.
+        last_error: Option<AccountError>,
+    },
+    /// Never to be online again.
+    Failed(AccountError),
+}
+
+impl AccountStatus {
+    /// Whether waiting can bring it online.
+    pub fn may_come_online(&self) -> bool {
+        matches!(self, Self::Connecting { .. } | Self::Suspended { .. })
+    }
+
+    /// Why it is not online, where that is known.
+    pub fn error(&self) -> Option<&AccountError> {
+        match self {
+            Self::Connecting { last_error } | Self::Suspended { last_error } => last_error.as_ref(),
+            Self::Online(_) => None,
+            Self::Failed(error) => Some(error),
+        }
+    }
+}
+
+/// Whether an account uses XEP-0198.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamManagement {
+    /// The server acknowledges what it has, and a connection that breaks is resumed.
+    Wanted,
+    /// For whoever notices and repairs losses itself: acknowledgements are a third of all that a server has to handle,
+    /// and an account whose connection broke is missed at once and not after minutes of hibernation.
+    Unwanted,
+}

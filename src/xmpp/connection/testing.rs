@@ -1,0 +1,123 @@
+//! Testing: a connection and a server that says exactly what a test wants, without any time but the test's.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+
+pub(super) const MAX_STANZA: usize = 1000;
+
+pub(super) const BOUND: &str = "<iq type='result' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+    <jid>alice@chat.example/r</jid></bind></iq>";
+pub(super) const ENABLED: &str = "<enabled xmlns='urn:xmpp:sm:3' id='session' resume='true'/>";
+pub(super) const FAILED: &str = "<failed xmlns='urn:xmpp:sm:3'/>";
+pub(super) const RESUME: &str = "<resume xmlns='urn:xmpp:sm:3' h='0' previd='session'/>";
+pub(super) const R: &str = "<r xmlns='urn:xmpp:sm:3'/>";
+pub(super) const CONFLICT: &str =
+    "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+
+pub(super) fn a(h: u32) -> String {
+    format!("<a xmlns='urn:xmpp:sm:3' h='{h}'/>")
+}
+
+pub(super) fn resumed(h: u32) -> String {
+    format!("<resumed xmlns='urn:xmpp:sm:3' previd='session' h='{h}'/>")
+}
+
+/// The connection, and the time at its end.
+pub(super) struct Client {
+    pub(super) connection: Connection,
+    pub(super) now: Instant,
+}
+
+impl Client {
+    pub(super) fn start(counting: Counting, earlier: Option<Session>) -> Self {
+        let now = Instant::now();
+        let start = Start { resource: Some("r".to_owned()), id: "bind".to_owned(), counting, earlier };
+        Self { connection: Connection::new(start, Framer::between_elements(MAX_STANZA), now), now }
+    }
+
+    /// One whose session is open, and of which everything up to here was seen.
+    pub(super) fn open(counting: Counting) -> Self {
+        let mut client = Self::start(counting, None);
+        client.hear(BOUND);
+        if counting != Counting::No {
+            client.hear(ENABLED);
+        }
+        assert_eq!(client.news(), ["online"]);
+        client.said();
+        client
+    }
+
+    /// The next connection, which resumes the session of this one.
+    pub(super) fn reconnect(mut self) -> Self {
+        self.end(AccountError::Closed(Step::Session));
+        Self::start(Counting::Resumable, self.connection.take_session())
+    }
+
+    pub(super) fn hear(&mut self, text: &str) {
+        self.connection.handle_read(self.now, text.as_bytes());
+    }
+
+    pub(super) fn end(&mut self, reason: AccountError) {
+        self.connection.handle_end(self.now, reason);
+    }
+
+    pub(super) fn send(&mut self, tag: u64) {
+        self.send_text(tag, format!("<message id='{tag}'/>"));
+    }
+
+    pub(super) fn send_text(&mut self, tag: u64, text: String) {
+        let stanza = Outgoing { parcel: Parcel::Written(Bytes::from(text)), tag: Some(tag), counted: None };
+        self.connection.send(stanza).unwrap();
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.connection.handle_timeout(self.now);
+    }
+
+    /// What is written, up to the last byte. However empty elements are written, they are here in their shortest form.
+    pub(super) fn said(&mut self) -> String {
+        let mut said = Vec::new();
+        loop {
+            let batch = self.connection.poll_transmit();
+            if batch.is_empty() {
+                let said = String::from_utf8(said).unwrap();
+                return ["a", "r", "enable", "resume"]
+                    .iter()
+                    .fold(said, |said, name| said.replace(&format!("></{name}>"), "/>"));
+            }
+            let length = batch.len();
+            said.extend_from_slice(batch);
+            self.connection.handle_written(length);
+            self.connection.handle_flushed();
+        }
+    }
+
+    /// What has happened, in short.
+    pub(super) fn news(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.connection.poll_event(self.now)).map(|event| in_short(&event)).collect()
+    }
+}
+
+pub(super) fn in_short(event: &Event) -> String {
+    match event {
+        Event::Online { resumed: true, .. } => "resumed".to_owned(),
+        Event::Online { .. } => "online".to_owned(),
+        Event::Flat(Flat::Result { id, .. }) => format!("result {id}"),
+        Event::Flat(Flat::Set(set)) => format!("set {}", set.id),
+        Event::Stanza(stanza) => match &**stanza {
+            Stanza::Iq(iq) => format!("iq {}", iq.id()),
+            Stanza::Message(_) => "message".to_owned(),
+            Stanza::Presence(_) => "presence".to_owned(),
+        },
+        Event::Acked(tag) => format!("acked {tag}"),
+        Event::Lost(tag) => format!("lost {tag}"),
+        Event::Silent => "silent".to_owned(),
+        Event::Closed(reason) => format!("closed: {reason:?}"),
+        Event::Unproven => "unproven".to_owned(),
+    }
+}

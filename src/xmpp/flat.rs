@@ -1,0 +1,361 @@
+//! Flat IQs: sets whose payload is one element of attributes and text, and empty results, read without a tree. Pure.
+//!
+//! Everything else is the XML library's. What is not written in the plainest way is left to it as well: so nothing can be
+//! one thing here and another one there.
+
+use std::fmt;
+use std::ops::Range;
+
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::ns;
+use xmpp_parsers::stanza::Stanza;
+
+use super::stanza;
+
+/// The most attributes of one tag: each is compared with all others, which more would make expensive.
+const MOST_ATTRIBUTES: usize = 8;
+
+/// An IQ that came in, from somebody with a resource.
+#[derive(Debug)]
+pub enum Flat {
+    /// An IQ result without content.
+    Result {
+        /// Who sent it.
+        from: FullJid,
+        /// The id of the IQ that it answers.
+        id: String,
+    },
+    /// An IQ set with one element.
+    Set(FlatSet),
+}
+
+/// An IQ set whose payload is an element with a namespace of its own, other attributes and text.
+pub struct FlatSet {
+    /// Who sent it.
+    pub from: FullJid,
+    /// The IQ's id, which is not empty.
+    pub id: String,
+    stanza: Vec<u8>,
+    payload: Payload,
+}
+
+/// Where the parts of a payload are in its stanza.
+struct Payload {
+    name: Range<usize>,
+    attributes: Range<usize>,
+    text: Range<usize>,
+}
+
+impl FlatSet {
+    /// The payload's name.
+    pub fn name(&self) -> &str {
+        text_of(&self.stanza, &self.payload.name)
+    }
+
+    /// The value of one of the payload's attributes, its namespace (`xmlns`) included.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes().get(name)
+    }
+
+    /// How many attributes the payload has, its namespace included.
+    pub fn attribute_count(&self) -> usize {
+        self.attributes().count()
+    }
+
+    /// The payload's text as it stands there, without markup or references in it. Whether all of its characters may stand in XML
+    /// was not looked at: that is for whoever knows which ones to expect.
+    pub fn text(&self) -> &[u8] {
+        self.stanza.get(self.payload.text.clone()).unwrap_or_default()
+    }
+
+    /// As the library reads it, or at least its head.
+    pub fn into_stanza(self) -> Option<Stanza> {
+        stanza::read(&self.stanza)
+    }
+
+    fn attributes(&self) -> Attributes<'_> {
+        Attributes(text_of(&self.stanza, &self.payload.attributes))
+    }
+}
+
+impl fmt::Debug for FlatSet {
+    /// Not who sent it, and what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FlatSet({})", self.name())
+    }
+}
+
+/// What was found to be text when the stanza was read.
+fn text_of<'a>(stanza: &'a [u8], range: &Range<usize>) -> &'a str {
+    stanza.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+/// Reads an element that has come, if it is a flat IQ.
+///
+/// # Errors
+///
+/// The element, if it is not.
+pub fn read(stanza: Vec<u8>) -> Result<Flat, Vec<u8>> {
+    match Head::of(&stanza) {
+        Some(Head { from, id, payload: None }) => Ok(Flat::Result { from, id }),
+        Some(Head { from, id, payload: Some(payload) }) => {
+            Ok(Flat::Set(FlatSet { from, id, stanza, payload }))
+        }
+        None => Err(stanza),
+    }
+}
+
+/// What there is to know of an element.
+struct Head {
+    from: FullJid,
+    id: String,
+    /// None in a result.
+    payload: Option<Payload>,
+}
+
+impl Head {
+    fn of(stanza: &[u8]) -> Option<Self> {
+        let (b"iq", attributes, rest) = tag(stanza)? else { return None };
+        let attributes = Attributes::read(attributes)?;
+        let [from, id, kind] = ["from", "id", "type"].map(|name| attributes.get(name));
+        let (from, id) = (FullJid::new(from?).ok()?, id.filter(|id| !id.is_empty())?.to_owned());
+        let known = ["from", "id", "type", "to", "xml:lang", "xmlns"];
+        let is_plain = attributes.all(|name| known.contains(&name))
+            && attributes.get("xmlns").is_none_or(|name| name == ns::JABBER_CLIENT);
+        match kind.filter(|_| is_plain)? {
+            "result" if rest.is_empty() || rest == b"</iq>" => Some(Self { from, id, payload: None }),
+            "set" if !rest.is_empty() => Some(Self { from, id, payload: Some(payload(stanza, rest)?) }),
+            _ => None,
+        }
+    }
+}
+
+/// The payload of a stanza that goes on with `rest`.
+fn payload(stanza: &[u8], rest: &[u8]) -> Option<Payload> {
+    let start = stanza.len() - rest.len() + 1;
+    let (name, attributes, rest) = tag(rest)?;
+    let text = rest.strip_suffix(b"</iq>")?.strip_suffix(b">")?.strip_suffix(name)?.strip_suffix(b"</")?;
+    let read = Attributes::read(attributes)?;
+    let is_plain = is_plain_name(std::str::from_utf8(name).ok()?)
+        && read.all(is_plain_name)
+        && read.get("xmlns").is_some_and(|namespace| !namespace.is_empty())
+        && memchr::memchr2(b'<', b'&', text).is_none();
+    let name = start..start + name.len();
+    let attributes = name.end..name.end + attributes.len();
+    let text_start = stanza.len() - rest.len();
+    is_plain.then(|| Payload { name, attributes, text: text_start..text_start + text.len() })
+}
+
+/// The name and the attributes of the tag with which `bytes` begin, and what comes behind it; nothing, if the tag is all.
+fn tag(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let inside = bytes.strip_prefix(b"<")?;
+    // Within values it would be written as an entity by every server; if not, the rest makes no sense.
+    let (inside, rest) = inside.split_at_checked(memchr::memchr(b'>', inside)?)?;
+    let (name, attributes) = inside.split_at_checked(memchr::memchr(b' ', inside)?)?;
+    match attributes.strip_suffix(b"/") {
+        Some(attributes) if rest == b">" => Some((name, attributes, &[])),
+        Some(_) => None,
+        None => Some((name, attributes, rest.get(1..).filter(|rest| !rest.is_empty())?)),
+    }
+}
+
+/// Without a prefix.
+fn is_plain_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The attributes of one tag, in their order, as they are written.
+#[derive(Clone, Copy)]
+struct Attributes<'a>(&'a str);
+
+impl<'a> Attributes<'a> {
+    /// None when there is anything about them that is not plain: an entity, a name that comes twice, …
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let all = Self(std::str::from_utf8(bytes).ok()?);
+        let text = all.0.trim_ascii();
+        let (mut rest, mut count) = (text, 0);
+        while !rest.is_empty() {
+            let before = Self(text.get(..text.len() - rest.len())?);
+            let (name, value, behind) = first_attribute(rest)?;
+            count += 1;
+            if count > MOST_ATTRIBUTES || before.get(name).is_some() || !value.bytes().all(stands_for_itself)
+            {
+                return None;
+            }
+            rest = if behind.is_empty() { behind } else { behind.strip_prefix(' ')? };
+        }
+        Some(all)
+    }
+
+    fn get(self, name: &str) -> Option<&'a str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn all(self, is_so: impl Fn(&'a str) -> bool) -> bool {
+        self.iter().all(|(name, _)| is_so(name))
+    }
+
+    fn count(self) -> usize {
+        self.iter().count()
+    }
+
+    /// Names and values.
+    fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (name, value, behind) = first_attribute(rest.trim_ascii_start())?;
+            rest = behind;
+            Some((name, value))
+        })
+    }
+}
+
+/// The name and the value of the first attribute, and what is behind it.
+fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, behind) = cut(text, b'=')?;
+    let quote = *behind.as_bytes().first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
+    let (value, behind) = cut(behind.get(1..)?, quote)?;
+    Some((name, value, behind))
+}
+
+/// What is before this byte, an ASCII character, and what is behind it.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_at_checked(memchr::memchr(at, text.as_bytes())?)?;
+    Some((before, rest.get(1..)?))
+}
+
+/// In the value of an attribute. Control characters are either changed by a parser or not allowed at all, and so are some of
+/// the characters that begin with 0xef, all of which are rare.
+fn stands_for_itself(byte: u8) -> bool {
+    !matches!(byte, b'&' | b'<' | 0..0x20 | 0xef)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use crate::xmpp::parse::parse;
+    use proptest::prelude::*;
+    use xmpp_parsers::iq::Iq;
+
+    fn is_flat(xml: &str) -> bool {
+        read(xml.as_bytes().to_vec()).is_ok()
+    }
+
+    const SET: &str = "<iq from='eve@x/r' id='i1' type='set' to='bob@x/r'>\
+        <data xmlns='urn:some' sid='s' n='7'>AAAA</data></iq>";
+
+    #[test]
+    fn a_set_is_read_whatever_the_order_of_attributes_and_the_quotes() {
+        for xml in [
+            SET.to_owned(),
+            SET.replace('\'', "\""),
+            SET.replace("<iq ", "<iq xml:lang='en' xmlns='jabber:client' "),
+            SET.replace("sid='s' n='7'", "n='7' sid='s'"),
+        ] {
+            let Ok(Flat::Set(set)) = read(xml.clone().into_bytes()) else { panic!("{xml}") };
+            assert_eq!((set.from.as_str(), set.id.as_str(), set.name()), ("eve@x/r", "i1", "data"));
+            let values = ["xmlns", "sid", "n", "to"].map(|name| set.attribute(name));
+            assert_eq!(values, [Some("urn:some"), Some("s"), Some("7"), None]);
+            assert_eq!((set.attribute_count(), set.text()), (3, &b"AAAA"[..]));
+        }
+    }
+
+    #[test]
+    fn a_result_is_read_with_a_tag_of_its_own_or_without() {
+        for xml in
+            ["<iq from='eve@x/r' id='i1' type='result'/>", "<iq type='result' from='eve@x/r' id='i1'></iq>"]
+        {
+            let Ok(Flat::Result { from, id }) = read(xml.as_bytes().to_vec()) else { panic!("{xml}") };
+            assert_eq!((from.as_str(), id.as_str()), ("eve@x/r", "i1"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_library() {
+        for (from, to) in [
+            ("id='i1'", "id='i&amp;1'"),
+            ("id='i1'", "id='i1' id='i1'"),
+            ("id='i1'", "id='i1' more='1'"),
+            ("id='i1' ", "id='i1'"),
+            ("id='i1'", "id='i\n1'"),
+            ("id='i1'", "id='i\u{1}1'"),
+            ("id='i1'", "id='i\u{fffe}1'"),
+            ("id='i1'", "id='i\u{ffff}1'"),
+            ("id='i1'", "id=''"),
+            (" id='i1'", ""),
+            ("eve@x/r", "eve@x"),
+            ("<iq ", "<iq xmlns='jabber:server' "),
+            ("<iq ", "<iq\n"),
+            ("type='set'", "type='get'"),
+            ("type='set'", "type='result'"),
+            ("AAAA", "AA<x/>AA"),
+            ("AAAA", "AA&#65;A"),
+            ("AAAA", "<![CDATA[AAAA]]>"),
+            (" n='7'", " n='7' n='7'"),
+            (" n='7'", " a:n='7'"),
+            (" n='7'", " xml:lang='en'"),
+            (" n='7'", " xmlns:n='7'"),
+            (" n='7'", " 7='n'"),
+            (" n='7'", " n='&#55;'"),
+            (" n='7'", " n='7' b='' c='' d='' e='' f='' g=''"),
+            (" xmlns='urn:some'", ""),
+            ("urn:some", ""),
+            ("data", "a:data"),
+            ("data", "7data"),
+            ("data", "d\u{e4}ta"),
+            (">AAAA</data>", "/>"),
+            ("</data>", "</date>"),
+            ("</data>", "</data><data/>"),
+            ("</data>", "</data> "),
+            ("</iq>", "</iq> "),
+        ] {
+            let xml = SET.replace(from, to);
+            assert_ne!(xml, SET, "{from}");
+            assert!(!is_flat(&xml), "{xml}");
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_not_wanted_is_still_a_stanza() {
+        let Ok(Flat::Set(set)) = read(SET.as_bytes().to_vec()) else { panic!("not flat") };
+        let Some(Stanza::Iq(Iq::Set { id, payload, .. })) = set.into_stanza() else { panic!("no set") };
+        assert_eq!((id.as_str(), payload.name(), payload.text().as_str()), ("i1", "data", "AAAA"));
+    }
+
+    fn by_the_library(xml: &[u8]) -> Iq {
+        match parse(xml).unwrap() {
+            Stanza::Iq(iq) => iq,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_read_here_that_the_library_would_read_otherwise(
+            xml in "<iq( from='[ab]@x/r'| id='[a-c&;]{0,3}'| type='(set|get|result)'| xmlns='jabber:client'){2,5}>\
+                (<[ab-]{1,2}( xmlns='urn:[ab]'| sid='s'| n='[0-9+&]{0,2}'| [a-c:-]{1,3}='x'){1,4}>[A-D=&; ]{0,5}</[ab-]{1,2}>)?</iq>"
+        ) {
+            let Ok(flat) = read(xml.clone().into_bytes()) else { return Ok(()) };
+            let iq = by_the_library(xml.as_bytes());
+            match (flat, iq) {
+                (Flat::Result { from, id }, Iq::Result { from: expected, id: expected_id, payload: None, .. }) => {
+                    prop_assert_eq!((from.to_string(), id), (expected.unwrap().to_string(), expected_id));
+                }
+                (Flat::Set(set), Iq::Set { from, id, payload, .. }) => {
+                    prop_assert_eq!((set.from.to_string(), &set.id), (from.unwrap().to_string(), &id));
+                    prop_assert_eq!((set.name(), set.attribute("xmlns")), (payload.name(), Some(&*payload.ns())));
+                    // The library tells the namespace apart from the attributes.
+                    prop_assert_eq!(set.attribute_count(), payload.attrs().len() + 1);
+                    for ((_, name), value) in payload.attrs() {
+                        prop_assert_eq!(set.attribute(name), Some(value.as_str()));
+                    }
+                    let text = payload.text();
+                    prop_assert_eq!(set.text(), text.as_bytes());
+                }
+                (flat, iq) => panic!("{flat:?} instead of {iq:?}"),
+            }
+        }
+    }
+}

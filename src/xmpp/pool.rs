@@ -1,0 +1,172 @@
+//! Pool: all accounts of this process, each with a task of its own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::account::{self, Command, Mailbox};
+use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
+use super::backlog::{Backlog, Gauge};
+use super::dialer::Dialer;
+use super::error::AccountError;
+use super::outbox::Outgoing;
+use super::reports::Reports;
+use crate::config::{AccountConfig, Limits};
+use crate::protocol::AccountId;
+
+/// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
+const EVENTS: usize = 1024;
+
+/// How long all accounts together may take to log out.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// All accounts of this process. Clones share them.
+#[derive(Clone)]
+pub struct AccountPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dialer: Dialer,
+    max_stanza: usize,
+    events: mpsc::Sender<(AccountId, AccountEvent)>,
+    accounts: Mutex<Accounts>,
+}
+
+#[derive(Default)]
+struct Accounts {
+    last: u64,
+    open: BTreeMap<AccountId, Handle>,
+}
+
+struct Handle {
+    config: AccountConfig,
+    commands: mpsc::UnboundedSender<Command>,
+    status: watch::Receiver<AccountStatus>,
+    gauge: Arc<Gauge>,
+}
+
+impl AccountPool {
+    /// A pool without accounts, and where the events of its accounts come out: in order for each account. An account
+    /// stops reading from its server while nobody takes events out. Limits are the default ones.
+    pub fn new(dialer: Dialer) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
+        Self::with_limits(dialer, &Limits::default())
+    }
+
+    /// The same with other limits, of which the one on stanzas is kept here.
+    pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
+        let (events, receiver) = mpsc::channel(EVENTS);
+        let max_stanza = limits.max_stanza;
+        (
+            Self { shared: Arc::new(Shared { dialer, max_stanza, events, accounts: Mutex::default() }) },
+            receiver,
+        )
+    }
+
+    /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
+    /// failed: its failure is final; `management` is as the first of them wanted it. Must be called within a Tokio
+    /// runtime.
+    pub fn open(&self, config: AccountConfig, management: StreamManagement) -> AccountId {
+        let mut accounts = self.accounts();
+        if let Some((id, _)) = accounts.open.iter().find(|(_, handle)| handle.config == config) {
+            return *id;
+        }
+        accounts.last += 1;
+        let id = AccountId(accounts.last);
+        accounts.open.insert(id, self.start(id, config, management));
+        id
+    }
+
+    fn start(&self, id: AccountId, config: AccountConfig, management: StreamManagement) -> Handle {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
+        let reports = Reports::new(id, self.shared.events.clone(), status_in);
+        let gauge = Arc::default();
+        let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
+        let Shared { dialer, max_stanza, .. } = &*self.shared;
+        tokio::spawn(account::run(config.clone(), management, dialer.clone(), *max_stanza, mailbox));
+        Handle { config, commands, status, gauge }
+    }
+
+    /// Sends `stanza` when the account is online, behind all that was given to it before, and returns the account's
+    /// backlog with it. Never blocks and has no bound: who sends heeds the backlog, and bounds tagged stanzas in flight by
+    /// [`AccountEvent::Acked`] and [`AccountEvent::Lost`], one of which follows for each tag unless the account is closed
+    /// before. An account that has failed or that does not exist drops the stanza: [`AccountEvent::Lost`].
+    pub fn send(&self, id: AccountId, stanza: impl Into<Parcel>, tag: Option<u64>) -> Backlog {
+        let mut outgoing = Outgoing { parcel: stanza.into(), tag, counted: None };
+        let backlog = self.accounts().open.get(&id).and_then(|handle| {
+            outgoing.count(&handle.gauge);
+            let backlog = handle.gauge.backlog();
+            handle.commands.send(Command::Send(outgoing)).is_ok().then_some(backlog)
+        });
+        if let (None, Some(tag)) = (backlog, tag) {
+            self.report(id, AccountEvent::Lost { tag });
+        }
+        backlog.unwrap_or_default()
+    }
+
+    /// What was handed to the account and is not written yet; nothing for one that does not exist.
+    pub fn backlog(&self, id: AccountId) -> Backlog {
+        self.accounts().open.get(&id).map(|handle| handle.gauge.backlog()).unwrap_or_default()
+    }
+
+    /// For accounts that have no task to speak for them.
+    fn report(&self, id: AccountId, event: AccountEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.shared.events.try_send((id, event)) {
+            let events = self.shared.events.clone();
+            tokio::spawn(async move { events.send(event).await });
+        }
+    }
+
+    /// The present state; [`AccountError::LoggedOut`] for an account that was closed or never opened.
+    pub fn status(&self, id: AccountId) -> AccountStatus {
+        self.subscribe(id).borrow().clone()
+    }
+
+    /// Follows the state.
+    pub fn subscribe(&self, id: AccountId) -> watch::Receiver<AccountStatus> {
+        match self.accounts().open.get(&id) {
+            Some(handle) => handle.status.clone(),
+            None => watch::channel(AccountStatus::Failed(AccountError::LoggedOut)).1,
+        }
+    }
+
+    /// Whether the account was opened and is not closed.
+    pub fn is_open(&self, id: AccountId) -> bool {
+        self.accounts().open.contains_key(&id)
+    }
+
+    /// Sends what was given to the account before, then logs out: unavailable presence, the end of the stream. Returns
+    /// at once; no further events are promised. The same configuration opens a new account from now on.
+    pub fn close(&self, id: AccountId) {
+        if let Some(handle) = self.accounts().open.remove(&id) {
+            let _ = handle.commands.send(Command::Close(None));
+        }
+    }
+
+    /// Closes all accounts and waits until they have logged out, for 2 seconds at most.
+    pub async fn shutdown(&self) {
+        let open = std::mem::take(&mut self.accounts().open);
+        let farewells: Vec<_> = open.into_values().filter_map(farewell).collect();
+        let all = async {
+            for logged_out in farewells {
+                // Nothing is ever sent: the account drops the other end when it is done.
+                let _ = logged_out.await;
+            }
+        };
+        let _ = tokio::time::timeout(SHUTDOWN, all).await;
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.shared.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an account must not outlive its farewell in the pool")]
+fn farewell(handle: Handle) -> Option<oneshot::Receiver<()>> {
+    let (done, logged_out) = oneshot::channel();
+    handle.commands.send(Command::Close(Some(done))).ok()?;
+    Some(logged_out)
+}

@@ -1,0 +1,55 @@
+//! A secure endpoint whose paths are In-Band Bytestreams, as its driver has it.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+use hexchat_pt::carrier::ibb::{Bytestreams, Incoming, Transmit};
+use hexchat_pt::protocol::AccountId;
+use hexchat_pt::secure::crypto::entropy::Entropy;
+use hexchat_pt::secure::{Config, Endpoint, Service};
+use xmpp_parsers::jid::FullJid;
+
+/// The endpoint, and the table of its bytestreams.
+#[derive(Debug)]
+pub(crate) struct OverIbb {
+    endpoint: Endpoint,
+    bytestreams: Bytestreams,
+}
+
+impl OverIbb {
+    pub(crate) fn new(config: Config, service: Option<Service>, entropy: Box<dyn Entropy>) -> Self {
+        let endpoint = Endpoint::new(config, service, entropy);
+        Self { endpoint, bytestreams: Bytestreams::default() }
+    }
+
+    pub(crate) fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &FullJid, stanza: Incoming) {
+        self.bytestreams.handle_stanza(&mut self.endpoint, now, via, from, stanza);
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        self.bytestreams.poll_transmit(&mut self.endpoint, now)
+    }
+
+    pub(crate) fn has_bytestream_with(&self, via: AccountId, from: &FullJid) -> bool {
+        self.bytestreams.has_with(via, from)
+    }
+
+    /// How many things are written down, bytestreams included.
+    pub(crate) fn entries(&self) -> usize {
+        self.endpoint.entries() + self.bytestreams.count()
+    }
+}
+
+impl Deref for OverIbb {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+impl DerefMut for OverIbb {
+    fn deref_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+}
