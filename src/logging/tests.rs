@@ -1,3 +1,4 @@
+//! Tests of the log: what is written where, and what is scrubbed.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
 
 use std::fs;

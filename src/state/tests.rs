@@ -1,3 +1,4 @@
+//! Tests of the state directory: what is kept, and what is said when it cannot be.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test is a panic")]
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Handshake log: the task that writes down accepted handshakes before they are answered.
+//! Writer of the replay log: the task that writes down accepted handshakes before they are answered.
 
 use std::sync::{Arc, Weak};
 

@@ -23,7 +23,7 @@ pub(crate) struct HandshakeLimits {
 /// Handshakes a minute that one known account may take from the reserve: one, and one more because it failed.
 const RESERVED_EACH: usize = 2;
 
-/// The reserve is the total divided by this.
+/// The reserve is a fourth of the total: a flood of newcomers keeps nobody out who was in before.
 const RESERVE: usize = 4;
 
 /// What was taken in this minute.

@@ -10,7 +10,8 @@ use xmpp_parsers::jid::BareJid;
 use crate::secure::budget::counted::counted;
 use crate::secure::budget::domain_group::group_of;
 
-/// How long an account is remembered after its last handshake.
+/// An account is remembered for an hour after its last handshake: a client that tor restarts, or whose network was away, finds its
+/// reserve again.
 const MEMORY: Duration = Duration::from_secs(3600);
 
 /// More accounts are not remembered; it is also the most sessions that a bridge has if nobody says otherwise.

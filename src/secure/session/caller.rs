@@ -117,8 +117,8 @@ impl Caller {
             && self.is_so_of_all_pairs(accounts, |pair| self.pairs.failures(pair) >= UNREACHABLE_FAILURES)
     }
 
-    /// Whether none of the bridge's accounts is there, as the chat servers say. It is not waited for: the application may have another
-    /// one. A bridge that refuses is, since it may be short of places at this moment.
+    /// Whether none of the bridge's accounts is there, as the chat servers say. Such a bridge is given up at once,
+    /// because the application may have another one. One that refuses is tried again: it may just be full.
     pub(super) fn is_absent(&self, accounts: &Accounts) -> bool {
         self.is_so_of_all_pairs(accounts, |pair| self.pairs.is_absent(pair))
     }

@@ -111,6 +111,7 @@ impl Pairs {
         self.failing_since.get_or_insert(now);
         let failures = self.failed.entry(ours).or_default();
         let failure = failures.entry(theirs).or_insert(Failure { times: 0, absences: 0, not_before: now });
+        // Doubled 8 times it is longer than any `longest`.
         let pause = FIRST_PAUSE.saturating_mul(1 << failure.times.min(8)).min(longest);
         failure.times += 1;
         failure.not_before = now + pause / 2 + (pause / 2).mul_f64(fraction(jitter));
@@ -142,7 +143,7 @@ impl Pairs {
         self.failed.remove(&account);
     }
 
-    /// Forgets failures of all other accounts of the bridge.
+    /// Keeps only the failures of the bridge's accounts that are still known.
     pub(crate) fn keep_failures_of(&mut self, is_known: impl Fn(&FullJid) -> bool) {
         self.failed.values_mut().for_each(|failures| failures.retain(|peer, _| is_known(peer)));
     }

@@ -18,7 +18,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// does not keeps its place from others.
 const BRIDGE_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A client may take 30 seconds to show that it has the keys.
+/// A client may take 30 seconds to show that it has the keys: no application waits longer for a connect (`connect_timeout`, 25 s).
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Session {

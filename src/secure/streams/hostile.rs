@@ -1,4 +1,4 @@
-//! Whatever the peer sends, nothing panics and memory stays within its bounds.
+//! Hostile peers, a test: whatever one sends, nothing panics and memory stays within its bounds.
 
 use bytes::Bytes;
 use proptest::prelude::*;

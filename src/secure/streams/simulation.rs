@@ -1,4 +1,4 @@
-//! Random operations on two sides over a channel that loses, repeats and reorders packets, against a reference.
+//! Simulation, a test: random operations on two sides over a channel that loses, repeats and reorders packets, against a reference.
 
 mod world;
 

@@ -1,3 +1,5 @@
+//! Tests of the streams of one session, side by side with those of its peer.
+
 use super::*;
 use crate::secure::wire::frame::{Frame, Reader};
 use bytes::Bytes;

@@ -1,3 +1,4 @@
+//! Tests of the replay log on the disk.
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::fs;

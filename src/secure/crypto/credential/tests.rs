@@ -1,3 +1,4 @@
+//! Tests of credentials: which are good for what, and that no other is.
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use proptest::prelude::*;

@@ -1,3 +1,4 @@
+//! Tests of the handshake between a client and a bridge.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a failed test is a panic")]
 
 use proptest::prelude::*;

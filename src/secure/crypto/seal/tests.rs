@@ -1,3 +1,4 @@
+//! Tests of the encryption of packets.
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use proptest::prelude::*;

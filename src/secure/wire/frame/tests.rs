@@ -1,3 +1,5 @@
+//! Tests of frames: written, read back, and read from any bytes.
+
 use super::*;
 use proptest::prelude::*;
 
