@@ -28,7 +28,7 @@ const WIDE: usize = 12 * FULL_PACKET;
 
 /// The queueing delay above which the window shrinks.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
-/// How long the fastest answer counts as what the way takes without a queue.
+/// How long the fastest answer counts as what the connection takes without a queue.
 const BASE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The send window of one account. Sizes are in bytes of data plus an allowance a packet.

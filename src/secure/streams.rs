@@ -254,7 +254,8 @@ impl Streams {
     }
 
     /// Bytes that were written and are not known to have arrived.
-    pub fn queued_bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn queued_bytes(&self) -> usize {
         self.totals.queued
     }
 

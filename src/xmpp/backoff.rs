@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt. Pure: randomness comes in, durations go out.
+//! Back-off: how long to wait before the next attempt. Pure: randomness comes in, durations go out.
 
 use std::time::Duration;
 

@@ -68,9 +68,9 @@ pub(super) struct Connection {
     state: State,
     /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
     session: Option<Session>,
-    /// Stanzas since an acknowledgement was asked for, ...
+    /// Stanzas since an acknowledgement was asked for.
     unrequested: usize,
-    /// ... and their bytes.
+    /// The bytes of these stanzas.
     unrequested_bytes: usize,
     /// Whether the server is to be asked for an acknowledgement, whatever was sent.
     owes_request: bool,

@@ -1,4 +1,4 @@
-//! What can go wrong with an account, and whether trying again can help.
+//! Errors of an account, and whether trying again can help.
 
 use std::fmt;
 use std::io;

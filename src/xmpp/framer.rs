@@ -1,4 +1,4 @@
-//! Cuts what a server says into elements, and bounds what each of them may cost. Pure.
+//! Framer: cuts what a server says into elements, and bounds what each of them may cost. Pure.
 //!
 //! Anybody with an account somewhere can have a server pass on a stanza that is large, deep or made of very many small
 //! pieces. Such a stanza must not end the connection: whoever sent it could keep an account off for good. It must not cost

@@ -1,4 +1,4 @@
-//! How much a server says before a login: a bound on what it can make us keep. Pure.
+//! Meter of what a server says before a login: a bound on what it can make us keep. Pure.
 //!
 //! Until then whoever poses as the server can send, too. The parser also waits for the end of a text that cannot be there at
 //! all, so that a server of another kind would look like a silent one.

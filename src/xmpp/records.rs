@@ -1,4 +1,4 @@
-//! What is written, in TLS records that servers can read without a rest.
+//! TLS records of what is written, of sizes that servers can read without a rest.
 //!
 //! Prosody reads in pieces, of whose length [`RECORD`] is a divisor. When a piece ends in the middle of a TLS record it
 //! rests for a millisecond before it goes on, so that it takes no more than 4 MB/s from one connection, whatever its
@@ -22,15 +22,15 @@ const LONG: usize = 4 * RECORD;
 /// So much is collected before it must be written, in bytes.
 pub(super) const BATCH: usize = 64 * 1024;
 
-/// What is at least so long, in bytes, is bulk, ...
+/// What is at least 3 KiB long is bulk.
 const BULK: usize = 3 * 1024;
-/// ... and so is what follows it in the time that it takes at this rate, in bytes a second. On a slower way nobody has to
+/// What follows bulk counts as bulk as well, for as long as the bulk takes at 500 kB a second: over a slower connection nobody has to
 /// wait for the server's rests.
 const PACE: f64 = 500_000.0;
 
-/// Spaces may be this part of what is written, ...
+/// Spaces may be a sixteenth of what is written.
 const SHARE: usize = 16;
-/// ... and so many may be saved up while fewer are needed.
+/// Up to 8 KiB of spaces that were allowed and not needed are saved up for later.
 const MOST: usize = 2 * RECORD;
 
 /// Collects what is written until it is flushed.

@@ -23,7 +23,8 @@ const WITHOUT: [(Name, &str); 1] = [(Name::Anonymous, "ANONYMOUS")];
 /// How often a server has to have us hash the password, at least (RFC 5802 section 5.1, RFC 7677 section 4). Whoever asks
 /// for less, with a certificate that he should not have, can try passwords on our answer at little cost.
 const LEAST_ITERATIONS: u32 = 4096;
-/// ... and at most. Servers ask for some thousands, a few for some hundreds of thousands; more would only keep us busy.
+/// How often a server may have us hash the password, at most. Servers ask for some thousands, a few for some hundreds of thousands;
+/// more would only keep us busy.
 const MOST_ITERATIONS: u32 = 1_000_000;
 
 /// One login, from our first word to the server's last.

@@ -1,4 +1,4 @@
-//! Where elements begin and end in a stream of XML. Pure.
+//! Scanner of XML: where elements begin and end in a stream. Pure.
 
 /// Follows XML far enough to know where the children of the root begin and end. Whether it is well-formed is for the parser
 /// to say, which gets each of them sooner or later.

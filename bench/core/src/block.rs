@@ -27,7 +27,7 @@ impl Block {
 /// A cell of Tor's in its TLS record. The secure protocol carries it in its bucket of 640 bytes.
 pub const CELL: Block = Block { name: "640 B", payload: 543 };
 
-/// What a packet of either protocol carries on a slow way, less what is around it.
+/// What a packet of either protocol carries on a slow path, less what is around it.
 pub const MIDDLE: Block = Block { name: "4 KiB", payload: 4096 - OVERHEAD };
 
 /// The largest block of the secure protocol.

@@ -1,4 +1,4 @@
-//! What everybody gets.
+//! Tests of the desk: what becomes of each kind of stanza, from whomever.
 
 use super::testing::{ACCOUNT, Account, KEY, is_unknown, reply, to_classic, to_secure, written};
 use super::*;

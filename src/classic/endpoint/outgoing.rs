@@ -49,7 +49,7 @@ impl Endpoint {
             self.streams.get(&id).filter(|stream| stream.is_open() && stream.send.wants_to_send())?;
         let (via, Recipient { alias: to, is_trial }) = match stream.pinned.clone() {
             Some((via, alias)) => (self.least_loaded(&[via])?, Recipient { alias, is_trial: false }),
-            None => self.pick_way(now, id)?,
+            None => self.pick_route(now, id)?,
         };
         let stream = self.streams.get(&id)?;
         let chunk = match self.accounts.get(&via)?.window.chunk(stream.send.unsent()) {
@@ -79,7 +79,7 @@ impl Endpoint {
 
     /// The account and the alias for the next packet: ours is the least loaded, theirs the next in
     /// turn.
-    fn pick_way(&mut self, now: Instant, id: StreamId) -> Option<(AccountId, Recipient)> {
+    fn pick_route(&mut self, now: Instant, id: StreamId) -> Option<(AccountId, Recipient)> {
         let stream = self.streams.get(&id)?;
         let (link_id, may_try) = (stream.link()?, !stream.send.sends_again());
         let via = self.least_loaded(&self.routes.link(link_id)?.accounts)?;

@@ -1,4 +1,4 @@
-//! The words between [`Streams`](crate::secure::streams::Streams) and its user.
+//! Vocabulary: the words between [`Streams`](crate::secure::streams::Streams) and its user.
 
 use crate::protocol::{Address, CloseReason};
 

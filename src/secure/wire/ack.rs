@@ -1,6 +1,5 @@
 //! ACK frames: which packets have arrived (as in RFC 9000 section 19.3, without the delay).
 
-use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
@@ -79,18 +78,6 @@ impl AckFrame {
             Some(largest.checked_sub(range)?..=largest)
         })
     }
-
-    /// Takes out of `sent` what has arrived, the highest first. It costs what is in `sent` and how long the frame is,
-    /// and not how much the frame claims.
-    pub fn take_from<V>(&self, sent: &mut BTreeMap<u64, V>) -> Vec<(u64, V)> {
-        let mut taken = Vec::new();
-        for range in self.ranges() {
-            while let Some((&counter, _)) = sent.range(range.clone()).next_back() {
-                taken.extend(sent.remove_entry(&counter));
-            }
-        }
-        taken
-    }
 }
 
 #[cfg(test)]
@@ -108,13 +95,5 @@ mod tests {
     fn ranges_that_touch_are_no_ack() {
         assert_eq!(AckFrame::new([50..60, 40..50]), None);
         assert_eq!(AckFrame::new([]), None);
-    }
-
-    #[test]
-    fn an_ack_of_everything_takes_what_was_sent_and_no_time() {
-        let mut sent: BTreeMap<u64, char> = [(3, 'a'), (1 << 50, 'b')].into();
-        let ack = AckFrame::new(std::iter::once(0..1 << 60)).unwrap();
-        assert_eq!(ack.take_from(&mut sent), [(1 << 50, 'b'), (3, 'a')]);
-        assert!(sent.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Opens a session on a stream that is logged in: resumption, or else a resource, and then counting. Pure.
+//! Session opening, on a stream that is logged in: resumption, or else a resource, and then counting. Pure.
 //!
 //! ```text
 //!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
