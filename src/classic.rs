@@ -13,6 +13,7 @@
 //! 5. sleep until something happens or [`Core::poll_timeout`] has passed.
 //!
 //! [`Core`]: crate::protocol::Core
+//! [`Event`]: crate::protocol::Event
 //! [`Core::handle_account`]: crate::protocol::Core::handle_account
 //! [`Core::handle_timeout`]: crate::protocol::Core::handle_timeout
 //! [`Core::accept`]: crate::protocol::Core::accept

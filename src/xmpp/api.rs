@@ -39,15 +39,15 @@ pub enum AccountEvent {
     /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
     /// connection.) The addressee may still not get it.
     Acked {
-        /// As given to [`AccountPool::send`].
+        /// As given to [`AccountPool::send`](crate::xmpp::AccountPool::send).
         tag: u64,
     },
     /// Nobody knows whether the server has the stanza with this tag. It is not sent again.
     Lost {
-        /// As given to [`AccountPool::send`].
+        /// As given to [`AccountPool::send`](crate::xmpp::AccountPool::send).
         tag: u64,
     },
-    /// The backlog has been above [`Backlog::LIMIT`], and is below half of it now.
+    /// The backlog has been above [`Backlog::LIMIT`](crate::xmpp::Backlog::LIMIT), and is below half of it now.
     Relieved,
 }
 
