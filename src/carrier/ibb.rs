@@ -164,22 +164,16 @@ fn element(name: &str, sid: Credential) -> ElementBuilder {
     Element::builder(name, ns::IBB).attr(xml_ncname!("sid").to_owned(), sid.to_string())
 }
 
-/// The 62 bits of a UUID below its variant. Between that and its version are 12 others, and 48 above.
-const LOW_BITS: u128 = (1 << 62) - 1;
-
-/// The id of an IQ in the form that the persona's have, so that it says nothing of us. The token fills what version and variant of the
-/// UUID leave free.
+/// The id of an IQ in the form that the persona's have, so that it says nothing of us.
 fn id_of(iq: Token) -> String {
-    let (high, middle, low) = (iq.0 >> 74, iq.0 >> 62 & 0xfff, iq.0 & LOW_BITS);
-    persona::new_id(high << 80 | middle << 64 | low)
+    persona::new_id(iq.0)
 }
 
 /// The IQ with this id, if it may be one of ours. Whether it is only the core knows.
 pub(super) fn iq_of(id: &str) -> Option<Token> {
-    let bits = persona::random_of(id)?;
-    let (high, middle, low) = (bits >> 80, bits >> 64 & 0xfff, bits & LOW_BITS);
-    Some(Token(high << 74 | middle << 62 | low))
+    persona::random_of(id).map(Token)
 }
+
 /// The set with this payload, if there is no doubt about its meaning. Who has no bytestream can only open one.
 pub(super) fn read_set(id: &str, element: &Element, has_bytestream: bool) -> Option<Incoming> {
     let is_listened_to = has_bytestream || element.name() == "open";

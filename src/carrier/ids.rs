@@ -9,17 +9,8 @@ use ring::hmac;
 
 use crate::persona;
 
-/// Bits of the number, at the lower end of an id: all that stand below the two of the UUID's variant (RFC 9562 section 5.4).
+/// Bits of the number, at the lower end of an id's 122. Above them are the 60 of the tag.
 const NUMBER_BITS: u32 = 62;
-
-/// Bits of the tag that stand between the UUID's variant and its version.
-const TAG_LOW_BITS: u32 = 12;
-
-/// Where those begin, in bits: above the variant.
-const TAG_LOW_AT: u32 = 64;
-
-/// Where the other bits of the tag begin: above the version.
-const TAG_HIGH_AT: u32 = 80;
 
 /// Writes and reads ids.
 #[derive(Debug)]
@@ -37,17 +28,15 @@ impl Ids {
     pub(super) fn write(&self, number: u64) -> String {
         let tag = self.tag(number);
         let masked = (number ^ self.mask(tag)) & ones(NUMBER_BITS);
-        let (high, low) = (tag >> TAG_LOW_BITS, tag & ones(TAG_LOW_BITS));
-        persona::new_id(u128::from(high) << TAG_HIGH_AT | u128::from(low) << TAG_LOW_AT | u128::from(masked))
+        persona::new_id(u128::from(tag) << NUMBER_BITS | u128::from(masked))
     }
 
     /// The number of the IQ with this id, if it is one of ours.
     pub(super) fn read(&self, id: &str) -> Option<u64> {
         let bits = persona::random_of(id)?;
-        let part = |at: u32, width: u32| u64::try_from(bits >> at & u128::from(ones(width))).ok();
-        let tag =
-            part(TAG_HIGH_AT, u128::BITS - TAG_HIGH_AT)? << TAG_LOW_BITS | part(TAG_LOW_AT, TAG_LOW_BITS)?;
-        let number = (part(0, NUMBER_BITS)? ^ self.mask(tag)) & ones(NUMBER_BITS);
+        let tag = u64::try_from(bits >> NUMBER_BITS).ok()?;
+        let masked = u64::try_from(bits & u128::from(ones(NUMBER_BITS))).ok()?;
+        let number = (masked ^ self.mask(tag)) & ones(NUMBER_BITS);
         (self.tag(number) == tag).then_some(number)
     }
 

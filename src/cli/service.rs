@@ -89,7 +89,7 @@ fn service(
         identity,
         psk: psk_of(&config.bridge),
         accounts: accounts.to_vec(),
-        // The keep knows them.
+        // The replay log on the disk knows them.
         accepted: Vec::new(),
     };
     (service, keep(Arc::clone(state)))

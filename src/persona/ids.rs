@@ -8,20 +8,24 @@ const FIXED: u128 = 0xf << 76 | 0b11 << 62;
 /// What they say in one of version 4.
 const VERSION_4: u128 = 0x4 << 76 | 0b10 << 62;
 
-/// An id of random bits, of which 122 have a place in it.
+/// The bits below the variant: 62. Between that and the version are 12 others, and 48 above.
+const LOW: u128 = (1 << 62) - 1;
+
+/// An id of the lower 122 of these bits, which fill what version and variant leave free.
 pub fn new_id(random: u128) -> String {
+    let spread = (random >> 74) << 80 | (random >> 62 & 0xfff) << 64 | random & LOW;
     let mut id = String::with_capacity(32);
     // Writing to a string does not fail.
-    let _ = write!(id, "{:032x}", random & !FIXED | VERSION_4);
+    let _ = write!(id, "{:032x}", spread | VERSION_4);
     id
 }
 
-/// The random bits of such an id, zeros where they have no place in it; none when it is of another form.
+/// The 122 bits of such an id; none when it is of another form.
 pub fn random_of(id: &str) -> Option<u128> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let bits = u128::from_str_radix(id, 16).ok()?;
     let has_form = id.len() == 32 && id.bytes().all(is_digit) && bits & FIXED == VERSION_4;
-    has_form.then_some(bits & !FIXED)
+    has_form.then_some(bits >> 80 << 74 | (bits >> 64 & 0xfff) << 62 | bits & LOW)
 }
 
 #[cfg(test)]
@@ -37,7 +41,7 @@ mod tests {
     #[test]
     fn what_an_id_was_made_of_can_be_read_from_it_and_from_nothing_else() {
         assert_eq!(random_of(&new_id(0)), Some(0));
-        assert_eq!(random_of(&new_id(u128::MAX)), Some(!FIXED));
+        assert_eq!(random_of(&new_id(u128::MAX)), Some((1 << 122) - 1));
         for other in [
             "",
             "7",

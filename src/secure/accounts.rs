@@ -314,7 +314,7 @@ impl Accounts {
         }
     }
 
-    // FairQueue.
+    // The fair queue.
 
     /// These accounts have no room for what somebody has to send: it waits for its turn there.
     pub(crate) fn wait(&mut self, flow: Flow<SessionKey>, accounts: &[AccountId]) {
