@@ -74,8 +74,8 @@ pub(super) struct Connection {
     unrequested_bytes: usize,
     /// Whether the server is to be asked for an acknowledgement, whatever was sent.
     owes_request: bool,
-    /// Whether the server has asked for an acknowledgement.
-    owes_ack: bool,
+    /// What the server's request for an acknowledgement asks of us.
+    asked_ack: AskedAck,
     /// Where the acknowledgement that went last ends in the output.
     last_ack: u64,
     /// Whether the server has ended the stream, and waits for our end of it.
@@ -91,6 +91,16 @@ enum State {
         proof: Option<Instant>,
     },
     Closed,
+}
+
+/// An acknowledgement that the server has asked for. It waits for something to be written with, since most of the time there soon is.
+#[derive(Clone, Copy)]
+enum AskedAck {
+    Nothing,
+    /// It goes with the next thing that is written, or alone at that time.
+    By(Instant),
+    /// It has waited long enough.
+    Now,
 }
 
 /// What has happened.
@@ -135,7 +145,7 @@ impl Connection {
             unrequested: 0,
             unrequested_bytes: 0,
             owes_request: false,
-            owes_ack: false,
+            asked_ack: AskedAck::Nothing,
             last_ack: 0,
             owes_end: false,
             events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
@@ -222,16 +232,16 @@ impl Connection {
 
     /// Nothing more can be read or written, for this reason. What has come before still counts.
     pub(super) fn handle_end(&mut self, now: Instant, reason: AccountError) {
-        while !self.is_closed()
-            && let Some(piece) = self.framer.pop()
-        {
-            self.on_element(now, reader::read(piece));
-        }
+        while self.read_element(now) {}
         self.close(reason);
     }
 
-    /// Gives up a session that does not open, a resumption that does not work, and a server that is silent.
+    /// Gives up a session that does not open, a resumption that does not work, and a server that is silent; sends an acknowledgement
+    /// that has waited long enough.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if matches!(self.asked_ack, AskedAck::By(at) if now >= at) {
+            self.asked_ack = AskedAck::Now;
+        }
         match self.state {
             State::Closed => {}
             State::Opening(_, deadline) if now >= deadline => {
@@ -260,7 +270,11 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof,
         };
-        Some(deadline.map_or(self.liveness.timeout(), |deadline| deadline.min(self.liveness.timeout())))
+        let ack = match self.asked_ack {
+            AskedAck::By(at) => Some(at),
+            AskedAck::Nothing | AskedAck::Now => None,
+        };
+        [deadline, ack].into_iter().flatten().chain([self.liveness.timeout()]).min()
     }
 
     /// What is to be written next, some [`BATCH`] of bytes at most.
@@ -288,16 +302,14 @@ impl Connection {
 
     /// The next thing that has happened.
     pub(super) fn poll_event(&mut self, now: Instant) -> Option<Event> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(event);
-            }
-            if self.is_closed() {
-                return None;
-            }
-            let piece = self.framer.pop()?;
-            self.on_element(now, reader::read(piece));
-        }
+        while self.events.is_empty() && self.read_element(now) {}
+        self.events.pop_front()
+    }
+
+    /// Reads the next element that has come whole. False if there is none, or nothing counts any more.
+    fn read_element(&mut self, now: Instant) -> bool {
+        let piece = if self.is_closed() { None } else { self.framer.pop() };
+        piece.map(|piece| self.on_element(now, reader::read(piece))).is_some()
     }
 
     fn on_element(&mut self, now: Instant, meaning: Meaning) {
@@ -307,7 +319,7 @@ impl Connection {
         }
         match &mut self.state {
             State::Closed => {}
-            State::Open { .. } => self.on_element_of_session(meaning),
+            State::Open { .. } => self.on_element_of_session(now, meaning),
             State::Opening(opening, _) => {
                 let outcome = match meaning {
                     Meaning::Nonza(element) => opening.on_nonza(element.as_deref().and_then(Nonza::read)),
@@ -361,7 +373,7 @@ impl Connection {
         self.events.push_back(Event::Online { jid: session.jid().clone(), resumed: true });
     }
 
-    fn on_element_of_session(&mut self, meaning: Meaning) {
+    fn on_element_of_session(&mut self, now: Instant, meaning: Meaning) {
         let Some(session) = &mut self.session else { return self.pass_on(meaning) };
         if meaning.is_stanza() {
             session.on_received();
@@ -369,7 +381,7 @@ impl Connection {
         }
         let Meaning::Nonza(element) = meaning else { return };
         match element.as_deref().and_then(Nonza::read) {
-            Some(Nonza::Request) => self.owes_ack = true,
+            Some(Nonza::Request) => self.on_ack_request(now),
             Some(Nonza::Ack { h }) if self.on_acked(h) => {}
             // It does not count as we do, or says what nobody knows: what else it means by that cannot be known either.
             _ => self.close(AccountError::Protocol(Step::Session)),
@@ -406,14 +418,26 @@ impl Connection {
         (self.unrequested, self.unrequested_bytes, self.owes_request) = (0, 0, false);
     }
 
+    fn on_ack_request(&mut self, now: Instant) {
+        if let AskedAck::Nothing = self.asked_ack {
+            self.asked_ack = AskedAck::By(now + timing::ACK_DELAY);
+        }
+    }
+
     /// Acknowledges what has come, where that is due. Before the last acknowledgement is written there is no other, however often
     /// the server asks.
     fn acknowledge(&mut self) {
         let Some(session) = &mut self.session else { return };
-        if self.output.is_handed_on(self.last_ack) && (self.owes_ack || session.owes_report()) {
+        let is_due = session.owes_report()
+            || match self.asked_ack {
+                AskedAck::Nothing => false,
+                AskedAck::By(_) => !self.output.waiting().is_empty(),
+                AskedAck::Now => true,
+            };
+        if is_due && self.output.is_handed_on(self.last_ack) {
             let ack = session.ack();
             self.write(&ack);
-            (self.owes_ack, self.last_ack) = (false, self.output.end());
+            (self.asked_ack, self.last_ack) = (AskedAck::Nothing, self.output.end());
         }
     }
 

@@ -25,3 +25,8 @@ pub(super) const LOGOUT: Duration = Duration::from_millis(1900);
 /// A resumed session must prove that it works by an acknowledgement in this time, which leaves a server that limits our
 /// rate enough to read some tens of kilobytes.
 pub(super) const PROOF: Duration = Duration::from_secs(10);
+
+/// An acknowledgement that the server asks for goes with the next thing that we write, or alone after 100 ms, as TCP delays its own by up
+/// to 200: most stanzas are answered sooner, and a write of its own costs both ends as much as a small stanza. The server waits for
+/// nothing but to forget what it has sent.
+pub(super) const ACK_DELAY: Duration = Duration::from_millis(100);

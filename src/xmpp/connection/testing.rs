@@ -79,6 +79,12 @@ impl Client {
         self.connection.handle_timeout(self.now);
     }
 
+    /// What is written when an acknowledgement that was asked for has nothing to go with.
+    pub(super) fn said_late(&mut self) -> String {
+        self.pass(timing::ACK_DELAY);
+        self.said()
+    }
+
     /// What is written, up to the last byte. However empty elements are written, they are here in their shortest form.
     pub(super) fn said(&mut self) -> String {
         let mut said = Vec::new();
