@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event};
-use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::{Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
@@ -15,18 +14,6 @@ use crate::world::Time;
 /// What the wall clock shows at the beginning, in seconds since 1970.
 const EPOCH: u64 = 1_800_000_000;
 
-/// Randomness that a seed replays.
-#[derive(Debug)]
-struct Seeded(Rng);
-
-impl Entropy for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.0.next().to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
-
 pub(crate) struct Program {
     pub(crate) core: OverIbb,
     start: Instant,
@@ -36,7 +23,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(start: Instant, config: Config, service: Option<Service>, rng: Rng) -> Self {
-        let mut core = OverIbb::new(config, service, Box::new(Seeded(rng)));
+        let mut core = OverIbb::new(config, service, Box::new(rng));
         core.handle_wall_clock(start, EPOCH);
         Self { core, start, wakes_at: None }
     }

@@ -11,7 +11,6 @@ use hexchat_pt::secure::{
 };
 use xmpp_parsers::jid::FullJid;
 
-use crate::ours::Seeded;
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
@@ -148,7 +147,7 @@ struct End {
 
 impl End {
     fn new(service: Option<Service>, seed: u64) -> Self {
-        let core = Endpoint::new(defaults(), service, Box::new(Seeded(Rng::new(seed))));
+        let core = Endpoint::new(defaults(), service, Box::new(Rng::new(seed)));
         Self { core, bytestreams: Bytestreams::default(), pipe: Pipe::default(), sent: BTreeMap::new() }
     }
 }

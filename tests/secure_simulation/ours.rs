@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
-use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::{Bridge, Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::Jid;
 
@@ -38,16 +37,6 @@ impl Machine {
     }
 }
 
-/// Randomness that a seed replays.
-#[derive(Debug)]
-pub(crate) struct Seeded(pub(crate) Rng);
-
-impl Entropy for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.iter_mut().for_each(|byte| *byte = self.0.next() as u8);
-    }
-}
-
 /// Ours, with a driver that checks what goes over the wire.
 pub(crate) struct Ours {
     endpoint: OverIbb,
@@ -66,7 +55,7 @@ impl Ours {
         service: Option<Service>,
         bridge: Option<Bridge>,
         machine: Machine,
-        entropy: Seeded,
+        entropy: Rng,
     ) -> Self {
         let most_buffered = 2 * config.queue_per_stream + 4096;
         Self {

@@ -12,7 +12,6 @@ use hexchat_pt::secure::wire::frame::{Frame, Reader, SessionClose};
 use hexchat_pt::secure::{Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
-use crate::ours::Seeded;
 use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 use crate::setup::identity;
@@ -36,7 +35,7 @@ fn bridge_jid() -> FullJid {
 /// A bridge that has just logged in.
 pub(crate) fn bridge(now: Instant, config: Config) -> OverIbb {
     let service = Service { identity: identity(), psk: None, accounts: vec![BRIDGE], accepted: Vec::new() };
-    let mut endpoint = OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut endpoint = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
     endpoint.handle_wall_clock(now, WALL_CLOCK);
     endpoint.handle_account(now, BRIDGE, AccountChange::Online { jid: bridge_jid(), resumed: false });
     endpoint
@@ -135,7 +134,7 @@ impl Puppet {
         let line = identity().line(None);
         let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
         let hello = Hello { credits: CREDITS, resume: None };
-        let mut entropy = Seeded(Rng::new(seed));
+        let mut entropy = Rng::new(seed);
         let (initiator, data) = Initiator::start(&line, &sid, &jid, &bridge_jid(), &hello, &mut entropy);
         let hello = Incoming::Data { id: "hello".into(), sid: sid.to_string(), seq: 0, data };
         bridge.handle_stanza(now, BRIDGE, &jid, hello);

@@ -12,7 +12,6 @@ use hexchat_pt::protocol::{
     AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
 };
 use hexchat_pt::secure::crypto::credential::PathKey;
-use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
@@ -36,19 +35,6 @@ const CLIENT: AccountId = AccountId(2);
 
 /// What the wall clock shows at the beginning, in seconds since 1970.
 const EPOCH: u64 = 1_800_000_000;
-
-#[derive(Debug)]
-struct Seeded(Rng);
-
-impl Entropy for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.iter_mut().for_each(|byte| *byte = self.0.next() as u8);
-    }
-}
-
-fn seeded(seed: u64) -> Box<Seeded> {
-    Box::new(Seeded(Rng::new(seed)))
-}
 
 pub(crate) fn jid(text: &str) -> FullJid {
     FullJid::new(text).unwrap()
@@ -155,8 +141,8 @@ impl Arena {
         let now = Instant::now();
         let accounts = vec![BRIDGE];
         let service = Service { identity: identity(), psk: None, accounts, accepted: Vec::new() };
-        let mut bridge = OverIbb::new(config, Some(service), seeded(1));
-        let mut client = OverIbb::new(bounds::secure(&Limits::default()), None, seeded(2));
+        let mut bridge = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
+        let mut client = OverIbb::new(bounds::secure(&Limits::default()), None, Box::new(Rng::new(2)));
         for (endpoint, account, jid) in
             [(&mut bridge, BRIDGE, bridge_jid()), (&mut client, CLIENT, client_jid())]
         {
@@ -230,9 +216,9 @@ impl Arena {
         let credits = Credits { stream: u32::MAX, session: u32::MAX };
         let (jid, line) = (attacker.jid.clone(), identity().line(None));
         let hello = Hello { credits, resume: None };
-        let mut entropy = seeded(u64::from(self.nonce));
+        let mut entropy = Rng::new(u64::from(self.nonce));
         let (initiator, message) =
-            Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut *entropy);
+            Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut entropy);
         attacker.initiator = Some(initiator);
         let block = attacker.block(message);
         self.attackers.insert(jid.clone(), attacker);
