@@ -1,4 +1,4 @@
-//! Files that the configuration names and that are not there: they cannot come by themselves.
+//! Missing files that the configuration names: they cannot come by themselves.
 
 use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;

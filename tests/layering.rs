@@ -1,4 +1,5 @@
-//! Imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too long.
+//! Layering: imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too
+//! long.
 
 #![allow(
     clippy::unwrap_used,

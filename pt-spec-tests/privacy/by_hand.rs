@@ -1,4 +1,4 @@
-//! The commands of a person, which write to standard error.
+//! Secrets given to commands of a person, which write to standard error.
 
 use std::path::Path;
 

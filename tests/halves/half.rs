@@ -1,4 +1,4 @@
-//! One of the two processes.
+//! Half: one of the two processes, `forward` or `serve`.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The accounts that should look the same.
+//! Subjects: the accounts that should look the same.
 
 use std::ffi::OsString;
 use std::fs;

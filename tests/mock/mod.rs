@@ -1,5 +1,5 @@
-//! A chat server in this process that does exactly what a test tells it to. Its connections are in memory, so that tests can run on
-//! virtual time.
+//! Chat server in this process that does exactly what a test tells it to. Its connections are in memory, so that tests can run
+//! on virtual time.
 
 use std::borrow::Cow;
 use std::time::Duration;

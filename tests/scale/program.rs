@@ -1,4 +1,4 @@
-//! One program: a pure core, and what drives it.
+//! Program of a simulation: a pure core, and what drives it.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! Those who have the bridge line and take more than their share of what it opens, and a bridge that does so to its client.
+//! Admission control, of those who have the bridge line and take more than their share of what it opens, and a bridge that does
+//! so to its client.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A session over two carriers: In-Band Bytestreams, and lines on a pipe, of which the core knows nothing.
+//! Carriers: a session over two of them, In-Band Bytestreams, and lines on a pipe, of which the core knows nothing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Clients that hold the bridge line and do not keep to the protocol.
+//! Hostile packets, of clients that hold the bridge line and do not keep to the protocol.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! A client that holds the bridge line and keeps to no rule, and the bridge that it talks to, without a network between them.
+//! Puppet: a client that holds the bridge line and keeps to no rule, and the bridge that it talks to, without a network between
+//! them.
 
 use std::time::{Duration, Instant};
 

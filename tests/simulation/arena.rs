@@ -1,4 +1,4 @@
-//! A bridge between a client that keeps to the protocol and others that hold its bridge line and keep to no rule.
+//! Arena: a bridge between a client that keeps to the protocol and others that hold its bridge line and keep to no rule.
 //!
 //! Everything takes one round of [`ROUND`] to the other side, and nothing is lost. Stanzas of attackers are made here, byte by
 //! byte, from the protocol's own parts; what the bridge sends them is answered and thrown away.

@@ -1,4 +1,4 @@
-//! A secure endpoint whose paths are In-Band Bytestreams, as its driver has it.
+//! Secure endpoint whose paths are In-Band Bytestreams, as its driver has it.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What tor's log says when something is wrong.
+//! Faults, as tor's log has them.
 
 use hexchat_lab::tor::Tor;
 use hexchat_lab::{ChatServer, Halves, Kind, Rate};

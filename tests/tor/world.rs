@@ -1,4 +1,4 @@
-//! A client that reaches the web through a bridge, all of it on this machine.
+//! World of the tests with tor: a client that reaches the web through a bridge, all of it on this machine.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
