@@ -9,12 +9,9 @@ use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core 
 use hexchat_pt::secure::{Bridge, Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
-
-/// 2027, more or less; a full minute.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,15 +11,13 @@ use hexchat_pt::secure::{
 };
 use xmpp_parsers::jid::FullJid;
 
+use crate::over_ibb::WALL_CLOCK;
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
 /// Each end's account at a chat server, and its end of the pipe.
 const CHAT: AccountId = AccountId(1);
 const PIPE: AccountId = AccountId(2);
-
-/// 2027, more or less.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 /// How often both ends look at their clocks.
 const ROUND: Duration = Duration::from_millis(10);

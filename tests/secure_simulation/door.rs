@@ -7,15 +7,12 @@ use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _};
 use hexchat_pt::secure::{Bridge, BridgeLine, Config, Credential, Identity, Persisted, Service};
 use xmpp_parsers::jid::FullJid;
 
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
 const CLIENT: AccountId = AccountId(1);
 const BRIDGE: AccountId = AccountId(2);
-
-/// 2027, more or less.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 fn client_jid() -> FullJid {
     FullJid::new("client@x/r").unwrap()

@@ -11,12 +11,9 @@ use hexchat_pt::secure::{Bridge, Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::Jid;
 
 use crate::letters::{Body, Stanza};
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::program::Program;
 use crate::rng::Rng;
-
-/// What the wall clock shows at the beginning, in seconds since 1970.
-const EPOCH: u64 = 1_800_000_000;
 
 /// Bytes in unanswered blocks of one account, above which its server would have something to pile up.
 const MOST_UNANSWERED: usize = (2 << 20) + (64 << 10);
@@ -33,7 +30,7 @@ impl Machine {
     fn wall_clock(&self, now: Instant) -> u64 {
         let booted = self.booted.get().unwrap_or(now);
         self.booted.set(Some(booted));
-        EPOCH + now.saturating_duration_since(booted).as_secs()
+        WALL_CLOCK + now.saturating_duration_since(booted).as_secs()
     }
 }
 

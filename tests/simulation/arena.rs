@@ -17,11 +17,11 @@ use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::Frame;
-use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Persisted, Service, Token};
+use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Service, Token};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK, iq_of};
 use crate::rng::Rng;
 
 /// How long a stanza takes, and how often both sides get to say something.
@@ -32,9 +32,6 @@ const MOST_UNANSWERED: usize = 100;
 
 const BRIDGE: AccountId = AccountId(1);
 const CLIENT: AccountId = AccountId(2);
-
-/// What the wall clock shows at the beginning, in seconds since 1970.
-const EPOCH: u64 = 1_800_000_000;
 
 pub(crate) fn jid(text: &str) -> FullJid {
     FullJid::new(text).unwrap()
@@ -146,7 +143,7 @@ impl Arena {
         for (endpoint, account, jid) in
             [(&mut bridge, BRIDGE, bridge_jid()), (&mut client, CLIENT, client_jid())]
         {
-            endpoint.handle_wall_clock(now, EPOCH);
+            endpoint.handle_wall_clock(now, WALL_CLOCK);
             endpoint.handle_account(now, account, AccountChange::Online { jid, resumed: false });
         }
         Self {
@@ -194,13 +191,11 @@ impl Arena {
     fn knock(&mut self, from: &str) -> Attacker {
         let (from, line) = (jid(from), identity().line(None));
         self.nonce += 1;
-        let minute = (EPOCH + (self.now - self.start).as_secs()) / 60;
+        let minute = (WALL_CLOCK + (self.now - self.start).as_secs()) / 60;
         let sid = LineKeys::new(&line).first_contact(self.nonce, minute, &from, &bridge_jid());
         let open = Incoming::Open { id: "o".to_owned(), sid: sid.to_string(), block_size: 65_535 };
         self.bridge.handle_stanza(self.now, BRIDGE, &from, open);
-        while let Some(record) = self.bridge.poll_handshake_record() {
-            self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
-        }
+        self.bridge.persist(self.now);
         Attacker { jid: from, sid, seq: 0, initiator: None, keys: None, unanswered: 0, received: Vec::new() }
     }
 
@@ -303,9 +298,7 @@ impl Arena {
     fn exchange(&mut self) {
         loop {
             let mut is_quiet = true;
-            while let Some(record) = self.bridge.poll_handshake_record() {
-                self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
-            }
+            self.bridge.persist(self.now);
             while let Some(transmit) = self.bridge.poll_transmit(self.now) {
                 is_quiet = false;
                 self.carry(transmit);
@@ -338,12 +331,9 @@ impl Arena {
         {
             attacker.unanswered = attacker.unanswered.saturating_sub(1);
         }
-        let (Outgoing::Open { iq, .. } | Outgoing::Data { iq, .. } | Outgoing::Close { iq, .. }) = &stanza
-        else {
-            return;
-        };
+        let Some(iq) = iq_of(&stanza) else { return };
         if !self.is_mute {
-            self.to_bridge.push((to.clone(), Incoming::Result { iq: *iq }));
+            self.to_bridge.push((to.clone(), Incoming::Result { iq }));
         }
         let Some(attacker) = self.attackers.get_mut(&to) else { return };
         if let Outgoing::Data { data, .. } = stanza {
