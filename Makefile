@@ -10,7 +10,7 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
 
-.PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test lint deps demo-deps cargo clean
+.PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test portable lint deps demo-deps cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -49,9 +49,16 @@ scale: cargo ## Simulate a bridge with ten thousand clients (minutes)
 siege: deps ## Let hostile clients besiege a bridge, each attack for ten minutes (two hours)
 	HEXCHAT_SIEGE_SECONDS=$${HEXCHAT_SIEGE_SECONDS:-600} $(CARGO) test --locked --test siege -- --ignored --nocapture --test-threads 1
 
-test: deps lint ## Run everything there is to test, with real chat servers and real tor
+test: deps lint portable ## Run everything there is to test, with real chat servers and real tor
 	$(CARGO) test --workspace --locked --no-fail-fast
 	HEXCHAT_PT="$$($(target))/debug/hexchat-pt" $(CARGO) test --locked $(arti)
+
+portable: deps ## Run what is built for any system: launches, logins and streams (two minutes)
+# Built beside the usual one, with its dependencies; a test has to be built too, for these to be the same.
+	RUSTC_WORKSPACE_WRAPPER="$(CURDIR)/.ci/portable-rustc" CARGO_BUILD_BUILD_DIR="$$($(target))" \
+	  $(CARGO) build --workspace --locked --bin hexchat-pt --test layering --target-dir "$$($(target))/portable"
+	HEXCHAT_PT="$$($(target))/portable/debug/hexchat-pt" \
+	  $(CARGO) test --workspace --locked --test pt-spec --test forward_serve --test tor -- $(on_any_system)
 
 lint: cargo ## Check the format, the lints and the documentation
 	$(CARGO) fmt --all --check
@@ -79,6 +86,10 @@ target = $(CARGO) metadata --format-version 1 --no-deps --locked | sed 's|.*"tar
 
 # Optimised, so that the peers and the application beside us do not hold anything up.
 bench = $(CARGO) run --quiet --locked --profile bench-run --package hexchat-bench --bin bench --
+
+# Tests of the end-to-end suites that hold on every system: a launch, requests of Tor's, the end of standard input; logins
+# and streams of both protocols, under real tor too. Others look at signals, parents, and the modes of files.
+on_any_system = version:: socks:: shared_login:: row_8_it row_9_ a_cell_comes_back tor_bootstraps_and_fetches_through_prosody
 
 # Arti is a workspace of its own; see there.
 arti = --manifest-path tests/arti/Cargo.toml --target-dir "$$($(target))/arti"

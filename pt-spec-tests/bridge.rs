@@ -1,4 +1,4 @@
-//! The far half of a connection, played by a chat server: the classic protocol, written down again.
+//! Bridge played by a chat server: the classic protocol, written down again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hexchat_lab::executable;
 use hexchat_lab::process::{Process, Spawn};
 use tempfile::TempDir;
 
@@ -170,7 +171,7 @@ impl Launch {
     pub(crate) fn start(self) -> Child {
         let asked = self.asked();
         let mut command: Vec<OsString> = self.wrapper.into_iter().map(OsString::from).collect();
-        command.push(env!("CARGO_BIN_EXE_hexchat-pt").into());
+        command.push(executable(env!("CARGO_BIN_EXE_hexchat-pt")).into());
         command.extend(self.args);
         let mut spawn = Spawn::new("hexchat-pt", &command[0]).args(&command[1..]).clean_env();
         for (name, value) in &self.variables {

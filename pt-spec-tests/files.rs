@@ -1,5 +1,6 @@
-//! Files that the configuration names and that are not there: they cannot come by themselves.
+//! Missing files that the configuration names: they cannot come by themselves.
 
+use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;
 
 use crate::child::{Launch, PATIENCE, account};
@@ -43,7 +44,7 @@ fn to_a_person_they_are_faults_of_the_configuration() {
             "serve --allow 127.0.0.1:9",
             "forward --listen 127.0.0.1:0 --to b@chat.example --target 127.0.0.1:9",
         ] {
-            let mut process = Spawn::new(command, env!("CARGO_BIN_EXE_hexchat-pt"))
+            let mut process = Spawn::new(command, executable(env!("CARGO_BIN_EXE_hexchat-pt")))
                 .args(command.split(' '))
                 .arg("--config")
                 .arg(&path)

@@ -1,4 +1,4 @@
-//! The parts around the executable when bytes are to go through both of its halves: accounts, a request, an echo.
+//! Surroundings of both halves of the executable, through which bytes are to go: accounts, a request, an echo.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

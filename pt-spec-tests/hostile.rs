@@ -1,4 +1,4 @@
-//! Rows 30 and 31, with chat servers that try to write into Tor's log, or onto standard output.
+//! Hostile chat servers, for rows 30 and 31: those that try to write into Tor's log, or onto standard output.
 
 use std::thread;
 

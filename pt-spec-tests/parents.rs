@@ -1,4 +1,4 @@
-//! The two programs that read our standard output, C tor and Arti, as far as they refuse a line.
+//! Parents: the two programs that read our standard output, C tor and Arti, as far as they refuse a line.
 //!
 //! Written down again from what their parsers accept, in our own words and without the program's own types. A launch that
 //! is announced to have failed (`ENV-ERROR`, `CMETHOD-ERROR`) is no refusal: what a parent cannot read, or does not

@@ -1,4 +1,4 @@
-//! Standard output that nobody reads, or that is closed: Tor is busy, or has lost interest.
+//! Unread pipes: standard output that nobody reads, or that is closed: Tor is busy, or has lost interest.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! Row 47: secrets are planted wherever the program reads something, then everything goes wrong that can, and all that
+//! Row 47, privacy: secrets are planted wherever the program reads something, then everything goes wrong that can, and all that
 //! it writes is searched for them: standard output, standard error, the log file, the state folder.
 
 mod bridge;

@@ -1,4 +1,4 @@
-//! The library's writer of lines against both parents: they read what was meant, whatever the text.
+//! Properties of the lines that the library writes, against both parents: they read what was meant, whatever the text.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What is said in the log, and how often: Tor tries again and again.
+//! Reports in the log, and how often they come: Tor tries again and again.
 
 use hexchat_lab::ports::{free_port, loopback};
 

@@ -12,8 +12,9 @@
 //!
 //! `unix` serves Unix. `portable` needs the standard library and tokio alone and serves every other system: what it cannot
 //! do, it leaves undone. So that it cannot rot where nobody has another system, its tests run on Unix as well, and `--cfg
-//! portable_os` puts it in the place of `unix` (`make lint` compiles everything with it). That is a configuration and not a
-//! feature of the package, so that nobody builds by accident a program that leaves its keys open to other users.
+//! portable_os` puts it in the place of `unix`: `make lint` compiles everything with it, `make portable` runs it. That is a
+//! configuration and not a feature of the package, so that nobody builds by accident a program that leaves its keys open to
+//! other users.
 
 #[cfg(any(not(unix), portable_os, test))]
 #[cfg_attr(all(unix, not(portable_os)), expect(unreachable_pub, reason = "here only its tests are wanted"))]

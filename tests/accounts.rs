@@ -2,20 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod chat_server;
-mod relay;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_server::ChatServer;
-use hexchat_lab::{Kind, on_both_servers};
+use hexchat_lab::{Kind, TcpCutter, on_both_servers};
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 use hexchat_pt::persona;
 use hexchat_pt::xmpp::flat::Flat;
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement,
 };
-use relay::Relay;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -30,8 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Longer than the longest first delay of the back-off.
 const NO_RETRY: Duration = Duration::from_millis(1500);
 
-fn through(relay: &Relay, config: AccountConfig) -> AccountConfig {
-    AccountConfig { server: Some(ServerAddr { host: "127.0.0.1".into(), port: relay.port() }), ..config }
+fn through(cutter: &TcpCutter, config: AccountConfig) -> AccountConfig {
+    AccountConfig {
+        server: Some(ServerAddr { host: "127.0.0.1".into(), port: cutter.address().port() }),
+        ..config
+    }
 }
 
 struct Client {
@@ -138,14 +139,14 @@ async fn a_ping_from_a_peer_is_answered(kind: Kind) {
 
 async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again(kind: Kind) {
     let server = ChatServer::start(kind);
-    let relay = Relay::to(server.address()).await;
+    let cutter = TcpCutter::start(server.address()).unwrap();
     let account = AccountConfig { ca_file: None, ..server.account("alice", TlsMode::StartTls) };
-    let mut client = Client::open(through(&relay, account));
+    let mut client = Client::open(through(&cutter, account));
     for _ in 0..2 {
         let event = client.event().await;
         assert!(matches!(event, AccountEvent::Unreachable(AccountError::CertificateUntrusted)), "{event:?}");
     }
-    assert_eq!(relay.connections(), 2);
+    assert_eq!(cutter.accepted(), 2);
 }
 
 async fn a_certificate_for_another_domain_is_refused(kind: Kind) {
@@ -160,28 +161,28 @@ async fn a_certificate_for_another_domain_is_refused(kind: Kind) {
 
 async fn a_wrong_password_reaches_the_server_once(kind: Kind) {
     let server = ChatServer::start(kind);
-    let relay = Relay::to(server.address()).await;
+    let cutter = TcpCutter::start(server.address()).unwrap();
     let account = AccountConfig {
         credential: Credential::Password("wrong".into()),
         ..server.account("alice", TlsMode::StartTls)
     };
-    let mut client = Client::open(through(&relay, account));
+    let mut client = Client::open(through(&cutter, account));
     let event = client.event().await;
     assert!(matches!(event, AccountEvent::Failed(AccountError::WrongPassword)), "{event:?}");
     assert!(timeout(NO_RETRY, client.events.recv()).await.is_err(), "something happened after the end");
-    assert_eq!(relay.connections(), 1);
+    assert_eq!(cutter.accepted(), 1);
 }
 
 async fn a_cut_connection_is_resumed_and_loses_nothing(kind: Kind) {
     const COUNT: u64 = 50;
     let server = ChatServer::start(kind);
-    let relay = Relay::to(server.address()).await;
+    let cutter = TcpCutter::start(server.address()).unwrap();
     let (mut alice, alice_jid) =
-        Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
+        Client::online(through(&cutter, server.account("alice", TlsMode::StartTls))).await;
     let (bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     alice.send(numbered(&bob_jid, 0, 10), Some(0));
     alice.until(|event| matches!(event, AccountEvent::Acked { tag: 0 })).await;
-    relay.cut();
+    cutter.cut();
     alice.until(|event| matches!(event, AccountEvent::Suspended { .. })).await;
     for number in 0..COUNT {
         bob.send(numbered(&alice_jid, number, 1000), None);
@@ -208,12 +209,12 @@ async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted
     // Too many to have been acknowledged, all of them, when the connection is cut.
     const COUNT: u64 = 3000;
     let server = ChatServer::start(kind);
-    let relay = Relay::to(server.address()).await;
-    let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
+    let cutter = TcpCutter::start(server.address()).unwrap();
+    let (mut alice, _) = Client::online(through(&cutter, server.account("alice", TlsMode::StartTls))).await;
     let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     (0..COUNT).for_each(|number| alice.send(numbered(&bob_jid, number, 1000), Some(number)));
     bob.iq().await;
-    relay.cut();
+    cutter.cut();
 
     let mut open: BTreeSet<u64> = (0..COUNT).collect();
     let mut lost = BTreeSet::new();
@@ -229,7 +230,7 @@ async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted
         };
         assert!(open.remove(&tag), "{tag} has two fates");
     }
-    assert!(relay.connections() > 1, "no cut at all");
+    assert!(cutter.accepted() > 1, "no cut at all");
     for number in (1..COUNT).filter(|number| !lost.contains(number)) {
         while bob.iq().await.id() != number.to_string() {}
     }
@@ -275,9 +276,9 @@ const STALL_PATIENCE: Duration = Duration::from_secs(90);
 
 async fn a_stalled_connection_is_noticed(kind: Kind) {
     let server = ChatServer::start(kind);
-    let relay = Relay::to(server.address()).await;
-    let (mut alice, _) = Client::online(through(&relay, server.account("alice", TlsMode::StartTls))).await;
-    relay.stall();
+    let cutter = TcpCutter::start(server.address()).unwrap();
+    let (mut alice, _) = Client::online(through(&cutter, server.account("alice", TlsMode::StartTls))).await;
+    cutter.stall(true);
     // Our own presence may still come back before.
     let notice = async {
         loop {

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;
 use hexchat_pt::config::{NewBridgeLine, PublicKey};
 use hexchat_pt::state::{BRIDGE_LINE_FILE, StateDir};
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The command without any environment.
 fn command() -> Spawn {
-    Spawn::new("bridge-line", env!("CARGO_BIN_EXE_hexchat-pt")).clean_env().arg("bridge-line")
+    Spawn::new("bridge-line", executable(env!("CARGO_BIN_EXE_hexchat-pt"))).clean_env().arg("bridge-line")
 }
 
 /// Runs it to its end; what it has said, and its exit status.

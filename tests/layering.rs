@@ -1,4 +1,5 @@
-//! Imports point downwards only, as the map in `src/lib.rs` says, and the protocol cores are pure.
+//! Layering: imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too
+//! long.
 
 #![allow(
     clippy::unwrap_used,
@@ -191,6 +192,12 @@ const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp
 const OF_BYTESTREAMS: &[&str] =
     &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza", "stanzas"];
 
+/// Lines that a file may have: more is more than one idea.
+const MOST_LINES: usize = 600;
+
+/// The folders that have source files, tests and benchmarks included.
+const FOLDERS: &[&str] = &["src", "crates", "tests", "pt-spec-tests", "bench"];
+
 /// What must be pure, with all that is inside.
 const CORES: &[&str] = &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection"];
 
@@ -360,6 +367,16 @@ fn only_the_room_for_it_knows_the_operating_system() {
         let found: Vec<_> = SYSTEM.iter().filter(|name| text.contains(**name)).collect();
         assert!(module_path(&path)[0] == "os" || found.is_empty(), "{} names {found:?}", path.display());
     }
+}
+
+#[test]
+fn no_file_is_longer_than_one_idea() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> = FOLDERS.iter().flat_map(|folder| files(&root.join(folder))).collect();
+    assert!(files.len() > 100, "the files are not where they were");
+    let lengths = files.iter().map(|(path, text)| (path, text.lines().count()));
+    let too_long: Vec<_> = lengths.filter(|(_, lines)| *lines > MOST_LINES).collect();
+    assert!(too_long.is_empty(), "{too_long:?}");
 }
 
 #[test]

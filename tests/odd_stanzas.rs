@@ -1,4 +1,4 @@
-//! Stanzas that anybody can have a server pass on, and that no client expects: none of them ends a connection, whether the
+//! Odd stanzas, which anybody can have a server pass on, and that no client expects: none of them ends a connection, whether the
 //! account uses XEP-0198 or not, and requests among them get the ordinary answer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 

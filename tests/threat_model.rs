@@ -1,4 +1,4 @@
-//! The tests that `doc/threat-model.md` names are there, and those that it says are to come are not.
+//! Threat model and tests: those that `doc/threat-model.md` names are there, and those that it says are to come are not.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What a process takes up, as the kernel says (proc(5)).
+//! Footprint of a process: what it takes up, as the kernel says (proc(5)).
 
 use std::fs;
 

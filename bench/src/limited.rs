@@ -1,5 +1,5 @@
-//! Servers with the limits that Debian's packages set, and what else takes its time without a processor: all at once, each
-//! with a server of its own.
+//! Measurements at servers with the limits that Debian's packages set, and what else takes its time without a processor: all at
+//! once, each with a server of its own.
 
 use std::net::SocketAddr;
 use std::path::Path;

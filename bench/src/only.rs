@@ -1,4 +1,4 @@
-//! Which measurements are wanted.
+//! Filter of measurements: those that are wanted.
 
 /// All, or those whose names begin with one of a few words.
 #[derive(Clone, Debug, Default)]

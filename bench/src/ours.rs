@@ -1,4 +1,4 @@
-//! `forward` and `serve`, as a user runs them.
+//! Our two halves, `forward` and `serve`, as a user runs them.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! How long everything takes.
+//! Durations of all measurements, of a whole run and of a quick one.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The picture: what accounts add up to, what blocks of which size carry, and how long a cell takes.
+//! Picture of the results: what accounts add up to, what blocks of which size carry, and how long a cell takes.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The ceiling: a client that does nothing but write stanzas which it has made before, and one that only looks for the end.
+//! Raw stanzas, the ceiling: a client that does nothing but write stanzas which it has made before, and one that only looks for
+//! the end.
 //!
 //! It knows just enough XMPP for a login, and reads with searches instead of a parser.
 

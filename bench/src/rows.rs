@@ -1,4 +1,4 @@
-//! What was measured against what was to be reached.
+//! Rows of the table: what was measured against what was to be reached.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What was measured, by name, and what could not be.
+//! Samples: what was measured, by name, and what could not be.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A thousand streams at a time, in one session and in many, and how fast the program starts.
+//! Scale: a thousand streams at a time, in one session and in many, and how fast the program starts.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! slixmpp's In-Band Bytestreams, the peer that everybody can have.
+//! Peer: slixmpp's In-Band Bytestreams, the one that everybody can have.
 
 use std::cell::Cell;
 use std::time::Duration;

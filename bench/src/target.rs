@@ -1,4 +1,4 @@
-//! What `serve` connects to, and the application that talks to it through `forward`.
+//! Target and application: what `serve` connects to, and what talks to it through `forward`.
 //!
 //! The first byte of a connection says what it is for: [`SOURCE`] and a number, for so many bytes of a known pattern;
 //! [`ECHO`], to get everything back.

@@ -1,4 +1,4 @@
-//! Servers without limits: bulk and delay, ours and the peers', taking turns.
+//! Measurements at servers without limits: bulk and delay, ours and the peers', taking turns.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What goes over the wire for each byte of payload, TLS and answers included, in both directions of one half's connection.
+//! Bytes on the wire for each byte of payload, TLS and answers included, in both directions of one half's connection.
 
 use std::thread;
 use std::time::Duration;

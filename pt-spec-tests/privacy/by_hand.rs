@@ -1,7 +1,8 @@
-//! The commands of a person, which write to standard error.
+//! Secrets given to commands of a person, which write to standard error.
 
 use std::path::Path;
 
+use hexchat_lab::executable;
 use hexchat_lab::ports::free_port;
 use hexchat_lab::process::{Process, Spawn};
 
@@ -15,7 +16,7 @@ fn run(folder: &Path, config: &str, command: &[&str]) -> Process {
     let file = folder.join("hexchat.toml");
     std::fs::write(&file, config).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    Spawn::new("hexchat-pt", env!("CARGO_BIN_EXE_hexchat-pt"))
+    Spawn::new("hexchat-pt", executable(env!("CARGO_BIN_EXE_hexchat-pt")))
         .args(command)
         .args(["--log-level", "debug"])
         .arg("--config")

@@ -1,4 +1,4 @@
-//! The client's half, whose secrets come by SOCKS.
+//! Secrets of the client's half, which come by SOCKS.
 
 use std::sync::mpsc::channel;
 

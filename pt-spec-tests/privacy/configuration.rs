@@ -1,4 +1,4 @@
-//! Values of the configuration file that cannot work.
+//! Secrets in values of the configuration file that cannot work.
 
 use super::{KEY, PSK, talkative};
 use crate::child::Launch;

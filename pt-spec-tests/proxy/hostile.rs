@@ -1,4 +1,4 @@
-//! What a proxy says in words goes nowhere: one line of our own in the log, and a bound on what is read.
+//! Hostile proxies: what one says in words goes nowhere, one line of our own in the log, and a bound on what is read.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -1,5 +1,5 @@
-//! On the near host is the client half and nothing else; on the far one the proxy, the chat server and the bridge's
-//! half, all of which but the proxy listen on its loopback.
+//! Network of the proxy tests: on the near host is the client half and nothing else; on the far one the proxy, the chat server
+//! and the bridge's half, all of which but the proxy listen on its loopback.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};

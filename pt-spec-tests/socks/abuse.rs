@@ -1,4 +1,4 @@
-//! Row 24: whatever comes in, nothing is left behind.
+//! Row 24, abuse: whatever comes in, nothing is left behind.
 
 use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr};

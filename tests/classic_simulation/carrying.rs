@@ -1,4 +1,4 @@
-//! How data gets across.
+//! Data transfer: what applications write arrives, whatever the network does.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

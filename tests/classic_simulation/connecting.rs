@@ -1,4 +1,4 @@
-//! How connections come about, and how they do not.
+//! Connecting: how connections come about, and how they do not.
 
 use std::time::{Duration, Instant};
 

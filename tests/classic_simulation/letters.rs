@@ -1,4 +1,4 @@
-//! What the stanzas of the classic protocol say.
+//! Stanzas of the classic protocol, as the simulated network has them.
 
 use std::fmt;
 

@@ -30,7 +30,7 @@ mod program;
 mod rng;
 #[path = "../simulation/seeds.rs"]
 mod seeds;
-#[path = "../simulation/world.rs"]
+#[path = "../simulation/world/mod.rs"]
 mod world;
 
 mod carrying;

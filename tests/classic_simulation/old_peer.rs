@@ -1,4 +1,4 @@
-//! The program of 2013, as far as it can be told from outside. It shares no code with ours but the
+//! Model of the program of 2013, as far as it can be told from outside. It shares no code with ours but the
 //! payloads' encoding.
 //!
 //! It writes `id="0"` on every IQ, answers no set, never sends anything twice, ignores what it does not

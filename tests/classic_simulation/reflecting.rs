@@ -1,4 +1,4 @@
-//! A peer that names aliases which are not its own, to have us write to them.
+//! Reflection: a peer that names aliases which are not its own, to have us write to them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Talking to the program of 2013.
+//! Conversations with the program of 2013.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The connections to the chat server are cut.
+//! Cut connections to the chat server, and what becomes of streams.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Every fault is said once, in words, to the person who started the program; nothing hangs.
+//! Reports of faults: each is said once, in words, to the person who started the program; nothing hangs.
 
 mod chat;
 mod configuration;

@@ -1,4 +1,4 @@
-//! One half is killed; the application at the other half must not wait for ever.
+//! Killed halves: the application at the other half must not wait for ever.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What a connection took is given back when it is closed.
+//! Leaks: what a connection took is given back when it is closed.
 
 use hexchat_lab::{EchoServer, Kind};
 

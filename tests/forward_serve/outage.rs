@@ -1,4 +1,4 @@
-//! The chat server goes away and comes back.
+//! Outages of the chat server, which goes away and comes back.
 
 use std::thread;
 use std::time::Duration;

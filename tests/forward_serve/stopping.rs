@@ -1,4 +1,4 @@
-//! A signal is a request to end well.
+//! Signals, each a request to end well.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

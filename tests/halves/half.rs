@@ -1,4 +1,4 @@
-//! One of the two processes.
+//! Half: one of the two processes, `forward` or `serve`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hexchat_lab::executable;
 use hexchat_lab::process::{Process, Spawn};
 use std::io::Write as _;
 use tempfile::TempDir;
@@ -39,7 +40,7 @@ impl Half {
     }
 
     fn start_in(folder: TempDir, state: &Path, command: &str, config: &str, args: &[&str]) -> Self {
-        let process = Spawn::new(command, env!("CARGO_BIN_EXE_hexchat-pt"))
+        let process = Spawn::new(command, executable(env!("CARGO_BIN_EXE_hexchat-pt")))
             .arg(command)
             .arg("--config")
             .arg(write_private(folder.path(), "hexchat.toml", config))

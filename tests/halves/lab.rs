@@ -1,4 +1,4 @@
-//! A chat server, and the two processes with accounts at it.
+//! Lab: a chat server, and the two processes with accounts at it.
 
 use std::net::SocketAddr;
 

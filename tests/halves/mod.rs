@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! Harness of tests with two halves at a chat server.
 
 mod half;
 mod lab;

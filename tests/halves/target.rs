@@ -1,4 +1,4 @@
-//! What `serve` connects to, in the hands of the test.
+//! Target that `serve` connects to, in the hands of the test.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};

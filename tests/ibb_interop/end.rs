@@ -1,4 +1,4 @@
-//! Our end: one account and the carrier, without a session.
+//! Our end of a bytestream: one account and the carrier, without a session.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The same stanzas to both accounts, and what comes back.
+//! Answers of both accounts to the same stanzas.
 
 use hexchat_lab::Kind;
 

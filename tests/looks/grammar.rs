@@ -1,4 +1,4 @@
-//! Random stanzas: whatever a stranger can make that a server passes on.
+//! Grammar of random stanzas: whatever a stranger can make that a server passes on.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The last word of an account: it refuses a request, behind all that it was asked before.
+//! Last words of an account: it refuses a request, behind all that it was asked before.
 
 use std::collections::BTreeSet;
 

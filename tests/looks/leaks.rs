@@ -1,4 +1,4 @@
-//! Who is nobody's contact learns nothing of when the account is there.
+//! Leaks of presence: who is nobody's contact does not learn when the account is there.
 
 use hexchat_lab::Kind;
 use xmpp_parsers::minidom::Element;

@@ -1,4 +1,4 @@
-//! To everybody without the bridge line, an account of ours is an ordinary idle chat client.
+//! Looks of an account of ours: an ordinary idle chat client, to everybody without the bridge line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod answers;

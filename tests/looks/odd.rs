@@ -1,4 +1,4 @@
-//! Stanzas that servers pass on and that clients choke on: longer, deeper, fuller or stranger than any that people send.
+//! Odd stanzas, which servers pass on and clients choke on: longer, deeper, fuller or stranger than any that people send.
 
 use hexchat_lab::Kind;
 

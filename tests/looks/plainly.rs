@@ -1,4 +1,4 @@
-//! Stanzas with everything taken out that differs from one account and one moment to the next.
+//! Normal form of stanzas: everything is taken out that differs from one account and one moment to the next.
 
 use std::collections::BTreeMap;
 

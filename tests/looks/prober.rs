@@ -1,4 +1,4 @@
-//! Somebody with an account at the same server who may send whatever is well-formed XML.
+//! Prober: somebody with an account at the same server who may send whatever is well-formed XML.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! What a curious stranger sends.
+//! Probes: what a curious stranger sends.
 
 /// Its name, and the stanza. `TO` is the account's full JID, `BARE` its bare one, `ID` an id of the prober's choice,
 /// `PROBER` the prober's full JID.

@@ -1,4 +1,4 @@
-//! Stanzas, read without the limits of a client: whatever a server sends, however long or deep.
+//! Reader of stanzas without the limits of a client: whatever a server sends, however long or deep.
 
 use std::collections::VecDeque;
 

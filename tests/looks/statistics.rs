@@ -1,5 +1,5 @@
-//! Whether two samples can come from the same distribution: the test of Kolmogorov and Smirnov, which sees any difference,
-//! and that of Wilcoxon, which sees small ones in pairs whose two halves were taken together.
+//! Statistics: whether two samples can come from the same distribution, by the test of Kolmogorov and Smirnov, which sees any
+//! difference, and that of Wilcoxon, which sees small ones in pairs whose two halves were taken together.
 
 /// A value of one sample, and the value of the other that was taken beside it.
 pub(crate) type Pair = [f64; 2];

@@ -1,4 +1,4 @@
-//! Accounts that keep their connections, whatever anybody sends them.
+//! Steadiness: accounts keep their connections, whatever anybody sends them.
 
 use hexchat_lab::{ChatServer, TcpCutter};
 

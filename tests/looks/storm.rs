@@ -1,4 +1,4 @@
-//! Ten thousand random stanzas from a stranger, while a session runs between the accounts that get them.
+//! Storm: ten thousand random stanzas from a stranger, while a session runs between the accounts that get them.
 //!
 //! They are sent in batches, the same to slixmpp and to each account of ours, and the answers are compared. The seed is
 //! told when it fails; `HEXCHAT_SEED` repeats it, each stanza by itself.

@@ -1,4 +1,4 @@
-//! The accounts that should look the same.
+//! Subjects: the accounts that should look the same.
 
 use std::ffi::OsString;
 use std::fs;
@@ -67,7 +67,7 @@ pub(crate) struct Subject {
 
 /// What logs in to an account.
 struct Program {
-    path: &'static str,
+    path: PathBuf,
     args: Vec<OsString>,
     password: Option<String>,
 }
@@ -159,7 +159,7 @@ impl Subject {
         ];
         // Debian's, whatever other Python the machine has.
         let program = Program {
-            path: "/usr/bin/python3",
+            path: "/usr/bin/python3".into(),
             args: args.into(),
             password: Some(ChatServer::password(PLAIN)),
         };
@@ -187,7 +187,8 @@ impl Subject {
         let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
         args.extend(["--config".into(), write_private(folder.path(), &section).into()]);
         args.extend(["--state".into(), folder.path().join("state").into()]);
-        let program = Program { path: env!("CARGO_BIN_EXE_hexchat-pt"), args, password: None };
+        let program =
+            Program { path: hexchat_lab::executable(env!("CARGO_BIN_EXE_hexchat-pt")), args, password: None };
         let process = Some(program.start(folder.path()));
         Self { jid, process, program, folder }
     }
@@ -255,7 +256,7 @@ impl Subject {
 
 impl Program {
     fn start(&self, folder: &Path) -> Process {
-        let spawn = Spawn::new(self.path, self.path).args(&self.args).folder(folder);
+        let spawn = Spawn::new("account", &self.path).args(&self.args).folder(folder);
         let spawn = match &self.password {
             Some(password) => spawn.env("PLAIN_CLIENT_PASSWORD", password),
             None => spawn,

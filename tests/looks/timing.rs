@@ -1,4 +1,4 @@
-//! How long answers take tells nobody what the account understands.
+//! Timing of answers, which tells nobody what the account understands.
 //!
 //! Each request is compared with a twin that differs from it in one letter of its namespace: it is as long, has as many
 //! attributes and children, and nobody can know it. What remains is what the account does with the one and not with the

@@ -1,5 +1,5 @@
-//! Whatever a stranger sends, before, at and after its login, an account stays where it is, answers as slixmpp does, and
-//! serves the session that it has.
+//! Unharmed accounts: whatever a stranger sends, before, at and after its login, an account stays where it is, answers as
+//! slixmpp does, and serves the session that it has.
 
 use std::time::{Duration, Instant};
 

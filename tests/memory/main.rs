@@ -1,4 +1,4 @@
-//! What a peer can make a bridge keep takes no more memory than is charged for it: allocations are counted, kind by kind.
+//! Memory of what a peer can make a bridge keep, which is no more than is charged for it: allocations are counted, kind by kind.
 //!
 //! The limits of `[limits]` are kept by prices (`secure::budget::price`). A price that is too low is a hole in every one of them.
 

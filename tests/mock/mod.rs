@@ -1,5 +1,5 @@
-//! A chat server in this process that does exactly what a test tells it to. Its connections are in memory, so that tests can run on
-//! virtual time.
+//! Chat server in this process that does exactly what a test tells it to. Its connections are in memory, so that tests can run
+//! on virtual time.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -150,6 +150,24 @@ impl Peer {
         let payload = Element::builder("bind", ns::BIND).append(jid).build();
         let response = Iq::Result { from: None, to: None, id: bind.id().into(), payload: Some(payload) };
         self.send(XmppStreamElement::Stanza(response.into())).await;
+    }
+
+    /// Resumes the session, of which the server has handled so many stanzas.
+    pub(crate) async fn resume(&mut self, handled: u32) {
+        let XmppStreamElement::SM(sm::Nonza::Resume(resume)) = self.next().await else { panic!("no resume") };
+        self.send_sm(sm::Nonza::Resumed(sm::Resumed { h: handled, previd: resume.previd })).await;
+    }
+
+    /// Refuses to resume the session, and says perhaps how much of it was handled.
+    pub(crate) async fn refuse_to_resume(&mut self, handled: Option<u32>) {
+        assert!(matches!(self.next().await, XmppStreamElement::SM(sm::Nonza::Resume(_))));
+        self.send_sm(sm::Nonza::Failed(sm::Failed { h: handled, error: None })).await;
+    }
+
+    /// Answers the ping with this id.
+    pub(crate) async fn pong(&mut self, id: String) {
+        let pong = Iq::Result { from: None, to: None, id, payload: None };
+        self.send(XmppStreamElement::Stanza(pong.into())).await;
     }
 
     pub(crate) async fn presence(&mut self) {

@@ -1,4 +1,4 @@
-//! What is measured over some time.
+//! Figures, measured over some time.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,31 +1,15 @@
-//! One program: a pure core, and what drives it.
+//! Program of a simulation: a pure core, and what drives it.
 
 use std::time::Instant;
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event};
-use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Config, Persisted, Service, Token};
+use hexchat_pt::secure::{Config, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::rng::Rng;
 use crate::world::Time;
-
-/// What the wall clock shows at the beginning, in seconds since 1970.
-const EPOCH: u64 = 1_800_000_000;
-
-/// Randomness that a seed replays.
-#[derive(Debug)]
-struct Seeded(Rng);
-
-impl Entropy for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.0.next().to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
 
 pub(crate) struct Program {
     pub(crate) core: OverIbb,
@@ -36,8 +20,8 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(start: Instant, config: Config, service: Option<Service>, rng: Rng) -> Self {
-        let mut core = OverIbb::new(config, service, Box::new(Seeded(rng)));
-        core.handle_wall_clock(start, EPOCH);
+        let mut core = OverIbb::new(config, service, Box::new(rng));
+        core.handle_wall_clock(start, WALL_CLOCK);
         Self { core, start, wakes_at: None }
     }
 
@@ -53,9 +37,7 @@ impl Program {
 
     pub(crate) fn poll_transmit(&mut self, now: Time) -> Option<Transmit> {
         let now = self.at(now);
-        while let Some(record) = self.core.poll_handshake_record() {
-            self.core.handle_persisted(now, &record, Persisted::Yes);
-        }
+        self.core.persist(now);
         self.core.poll_transmit(now)
     }
 

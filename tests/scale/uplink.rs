@@ -1,4 +1,4 @@
-//! What an account sends to its chat server, which reads it at a limited rate.
+//! Uplink of an account to its chat server, which reads it at a limited rate.
 
 use std::collections::VecDeque;
 use std::time::Duration;

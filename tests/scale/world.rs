@@ -1,4 +1,4 @@
-//! One bridge, its clients, their chat servers, and the clock.
+//! World of the simulation: one bridge, its clients, their chat servers, and the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Everything arrives, once and in order.
+//! Data transfer: everything arrives, once and in order.
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! What the chat server's operator sees: every stanza of both halves, as they pass without TLS.
+//! Overheard stanzas, as the chat server's operator sees them: every stanza of both halves, as they pass without TLS.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! Two halves that speak the secure protocol.
+//! Pair of halves that speak the secure protocol.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! A stranger who asks without end, at a server with the limit that servers have.
+//! Questions without end: a stranger who asks without end, at a server with the limit that servers have.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

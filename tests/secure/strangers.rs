@@ -1,4 +1,4 @@
-//! Whoever has an account at the same server, but not the bridge line.
+//! Strangers, who have an account at the same server, but not the bridge line.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What chat servers, and those who run a bridge, do to a connection.
+//! Trouble that chat servers, and those who run a bridge, make for a connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

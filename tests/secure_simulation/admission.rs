@@ -1,4 +1,5 @@
-//! Those who have the bridge line and take more than their share of what it opens, and a bridge that does so to its client.
+//! Admission control, of those who have the bridge line and take more than their share of what it opens, and a bridge that does
+//! so to its client.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,13 +9,9 @@ use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core 
 use hexchat_pt::secure::{Bridge, Config, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
-use crate::ours::Seeded;
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
-
-/// 2027, more or less; a full minute.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -64,7 +61,7 @@ impl Scene {
         let mut scene = Self {
             start: now,
             now,
-            bridge: OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1)))),
+            bridge: OverIbb::new(config, Some(service), Box::new(Rng::new(1))),
             bridge_jids: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             clients: Vec::new(),
@@ -88,7 +85,7 @@ impl Scene {
 
     /// A client with these accounts asks for a connection; its number.
     fn comes(&mut self, jids: &[&str]) -> usize {
-        let entropy = Box::new(Seeded(Rng::new(self.seeds.next())));
+        let entropy = Box::new(Rng::new(self.seeds.next()));
         let mut endpoint = OverIbb::new(defaults(), None, entropy);
         endpoint.handle_wall_clock(self.now, self.seconds());
         let jids: Vec<FullJid> = jids.iter().map(|text| jid(text)).collect();

@@ -1,4 +1,4 @@
-//! How much an end keeps, whatever its applications and its peer do.
+//! Bounds on what an end keeps, whatever its applications and its peer do.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A session over two carriers: In-Band Bytestreams, and lines on a pipe, of which the core knows nothing.
+//! Carriers: a session over two of them, In-Band Bytestreams, and lines on a pipe, of which the core knows nothing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -11,16 +11,13 @@ use hexchat_pt::secure::{
 };
 use xmpp_parsers::jid::FullJid;
 
-use crate::ours::Seeded;
+use crate::over_ibb::WALL_CLOCK;
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
 /// Each end's account at a chat server, and its end of the pipe.
 const CHAT: AccountId = AccountId(1);
 const PIPE: AccountId = AccountId(2);
-
-/// 2027, more or less.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 /// How often both ends look at their clocks.
 const ROUND: Duration = Duration::from_millis(10);
@@ -148,7 +145,7 @@ struct End {
 
 impl End {
     fn new(service: Option<Service>, seed: u64) -> Self {
-        let core = Endpoint::new(defaults(), service, Box::new(Seeded(Rng::new(seed))));
+        let core = Endpoint::new(defaults(), service, Box::new(Rng::new(seed)));
         Self { core, bytestreams: Bytestreams::default(), pipe: Pipe::default(), sent: BTreeMap::new() }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes well.
+//! Data transfer, when all goes well.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Those who have not proved that they may come in, and those who repeat what others said.
+//! Refusal of those who have not proved that they may come in, and those who repeat what others said.
 
 use std::time::{Duration, Instant};
 
@@ -7,16 +7,12 @@ use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _};
 use hexchat_pt::secure::{Bridge, BridgeLine, Config, Credential, Identity, Persisted, Service};
 use xmpp_parsers::jid::FullJid;
 
-use crate::ours::Seeded;
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::rng::Rng;
 use crate::setup::{defaults, identity};
 
 const CLIENT: AccountId = AccountId(1);
 const BRIDGE: AccountId = AccountId(2);
-
-/// 2027, more or less.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 fn client_jid() -> FullJid {
     FullJid::new("client@x/r").unwrap()
@@ -33,14 +29,14 @@ fn online(endpoint: &mut OverIbb, now: Instant, seconds: u64, id: AccountId, jid
 
 fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Credential, u64)>) -> OverIbb {
     let service = Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted };
-    let mut endpoint = OverIbb::new(defaults(), Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut endpoint = OverIbb::new(defaults(), Some(service), Box::new(Rng::new(1)));
     online(&mut endpoint, now, seconds, BRIDGE, bridge_jid());
     endpoint
 }
 
 /// A client that has just asked for a connection, by this bridge line.
 fn client_with(now: Instant, seconds: u64, line: BridgeLine, seed: u64) -> OverIbb {
-    let mut endpoint = OverIbb::new(defaults(), None, Box::new(Seeded(Rng::new(seed))));
+    let mut endpoint = OverIbb::new(defaults(), None, Box::new(Rng::new(seed)));
     online(&mut endpoint, now, seconds, CLIENT, client_jid());
     let bridge = Bridge { line, peers: [bridge_jid()].into(), accounts: vec![CLIENT] };
     endpoint.connect(now, &bridge, Address::new("192.0.2.1", "1").unwrap()).unwrap();
@@ -261,7 +257,7 @@ fn strangers_do_not_use_up_what_clients_may_do_in_a_minute() {
     let service =
         Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted: Vec::new() };
     let config = Config { handshakes_per_minute_per_jid: 2, ..defaults() };
-    let mut bridge = OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut bridge = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
     online(&mut bridge, now, WALL_CLOCK, BRIDGE, bridge_jid());
     let mut rng = Rng::new(5);
     for _ in 0..100 {

@@ -1,4 +1,4 @@
-//! What happens when a program, an account or the server goes away.
+//! Failures of a program, an account or the server, and what becomes of connections.
 
 use std::time::Duration;
 

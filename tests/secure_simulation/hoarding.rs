@@ -1,4 +1,4 @@
-//! Clients that hold the bridge line and want to starve the others.
+//! Hoarding: clients that hold the bridge line and want to starve the others.
 
 use bytes::Bytes;
 use hexchat_pt::protocol::{Address, Core as _};

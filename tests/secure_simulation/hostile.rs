@@ -1,4 +1,4 @@
-//! Clients that hold the bridge line and do not keep to the protocol.
+//! Hostile packets, of clients that hold the bridge line and do not keep to the protocol.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use hexchat_pt::secure::Token;
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::{Frame, SessionClose};
 
-use crate::over_ibb::OverIbb;
-use crate::puppet::{BRIDGE, Puppet, accept, answer, block_bytes, bridge, iq_of, jid, sent, wait};
+use crate::over_ibb::{OverIbb, iq_of};
+use crate::puppet::{BRIDGE, Puppet, accept, answer, block_bytes, bridge, jid, sent, wait};
 use crate::setup::defaults;
 
 const SECOND: Duration = Duration::from_secs(1);

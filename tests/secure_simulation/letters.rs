@@ -1,4 +1,4 @@
-//! What the stanzas of the secure protocol say.
+//! Stanzas of the secure protocol, as the simulated network has them.
 
 use std::fmt;
 

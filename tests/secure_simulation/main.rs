@@ -42,7 +42,7 @@ mod program;
 mod rng;
 #[path = "../simulation/seeds.rs"]
 mod seeds;
-#[path = "../simulation/world.rs"]
+#[path = "../simulation/world/mod.rs"]
 #[allow(dead_code, reason = "the classic protocol's tests use more of it")]
 mod world;
 

@@ -7,17 +7,13 @@ use std::time::Instant;
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
-use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::{Bridge, Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::Jid;
 
 use crate::letters::{Body, Stanza};
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::program::Program;
 use crate::rng::Rng;
-
-/// What the wall clock shows at the beginning, in seconds since 1970.
-const EPOCH: u64 = 1_800_000_000;
 
 /// Bytes in unanswered blocks of one account, above which its server would have something to pile up.
 const MOST_UNANSWERED: usize = (2 << 20) + (64 << 10);
@@ -34,17 +30,7 @@ impl Machine {
     fn wall_clock(&self, now: Instant) -> u64 {
         let booted = self.booted.get().unwrap_or(now);
         self.booted.set(Some(booted));
-        EPOCH + now.saturating_duration_since(booted).as_secs()
-    }
-}
-
-/// Randomness that a seed replays.
-#[derive(Debug)]
-pub(crate) struct Seeded(pub(crate) Rng);
-
-impl Entropy for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.iter_mut().for_each(|byte| *byte = self.0.next() as u8);
+        WALL_CLOCK + now.saturating_duration_since(booted).as_secs()
     }
 }
 
@@ -66,7 +52,7 @@ impl Ours {
         service: Option<Service>,
         bridge: Option<Bridge>,
         machine: Machine,
-        entropy: Seeded,
+        entropy: Rng,
     ) -> Self {
         let most_buffered = 2 * config.queue_per_stream + 4096;
         Self {

@@ -1,4 +1,5 @@
-//! A client that holds the bridge line and keeps to no rule, and the bridge that it talks to, without a network between them.
+//! Puppet: a client that holds the bridge line and keeps to no rule, and the bridge that it talks to, without a network between
+//! them.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +10,15 @@ use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use hexchat_pt::secure::wire::frame::{Frame, Reader, SessionClose};
-use hexchat_pt::secure::{Config, Credential, Persisted, Service, Token};
+use hexchat_pt::secure::{Config, Credential, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
-use crate::ours::Seeded;
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK, iq_of};
 use crate::rng::Rng;
 use crate::setup::identity;
 
 /// The bridge's account.
 pub(crate) const BRIDGE: AccountId = AccountId(2);
-
-/// 2027, more or less.
-const WALL_CLOCK: u64 = 1_800_000_000;
 
 const CREDITS: Credits = Credits { stream: u32::MAX, session: u32::MAX };
 
@@ -36,7 +33,7 @@ fn bridge_jid() -> FullJid {
 /// A bridge that has just logged in.
 pub(crate) fn bridge(now: Instant, config: Config) -> OverIbb {
     let service = Service { identity: identity(), psk: None, accounts: vec![BRIDGE], accepted: Vec::new() };
-    let mut endpoint = OverIbb::new(config, Some(service), Box::new(Seeded(Rng::new(1))));
+    let mut endpoint = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
     endpoint.handle_wall_clock(now, WALL_CLOCK);
     endpoint.handle_account(now, BRIDGE, AccountChange::Online { jid: bridge_jid(), resumed: false });
     endpoint
@@ -44,9 +41,7 @@ pub(crate) fn bridge(now: Instant, config: Config) -> OverIbb {
 
 /// Everything that the bridge wants sent now.
 pub(crate) fn sent(bridge: &mut OverIbb, now: Instant) -> Vec<Transmit> {
-    while let Some(record) = bridge.poll_handshake_record() {
-        bridge.handle_persisted(now, &record, Persisted::Yes);
-    }
+    bridge.persist(now);
     std::iter::from_fn(|| bridge.poll_transmit(now)).collect()
 }
 
@@ -72,14 +67,6 @@ pub(crate) fn accept(bridge: &mut OverIbb, now: Instant) -> Option<StreamId> {
         }
     }
     None
-}
-
-/// The id of an IQ of the bridge's that wants an answer.
-pub(crate) fn iq_of(stanza: &Outgoing) -> Option<Token> {
-    match stanza {
-        Outgoing::Open { iq, .. } | Outgoing::Data { iq, .. } | Outgoing::Close { iq, .. } => Some(*iq),
-        Outgoing::Result { .. } | Outgoing::Refusal { .. } => None,
-    }
 }
 
 /// Whoever gets this answers it, if it wants an answer.
@@ -135,7 +122,7 @@ impl Puppet {
         let line = identity().line(None);
         let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
         let hello = Hello { credits: CREDITS, resume: None };
-        let mut entropy = Seeded(Rng::new(seed));
+        let mut entropy = Rng::new(seed);
         let (initiator, data) = Initiator::start(&line, &sid, &jid, &bridge_jid(), &hello, &mut entropy);
         let hello = Incoming::Data { id: "hello".into(), sid: sid.to_string(), seq: 0, data };
         bridge.handle_stanza(now, BRIDGE, &jid, hello);

@@ -10,7 +10,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::letters::Body;
 use crate::network::{Conditions, Side};
-use crate::ours::{Machine, Ours, Seeded};
+use crate::ours::{Machine, Ours};
 use crate::program::Program;
 use crate::rng::Rng;
 use crate::world::{self, Stage};
@@ -70,12 +70,12 @@ impl World {
         let incarnations = std::cell::Cell::new(0);
         let make = move |side: Side| -> Box<dyn Program<Body>> {
             incarnations.set(incarnations.get() + 1);
-            let seeded = Seeded(Rng::new(entropy[side as usize] + incarnations.get()));
+            let entropy = Rng::new(entropy[side as usize] + incarnations.get());
             let (service, bridge) = match side {
                 Side::Left => (None, Some(bridge(accounts[0], named, psk))),
                 Side::Right => (Some(service(accounts[1], psk, &machine)), None),
             };
-            Box::new(Ours::new(config.clone(), service, bridge, machine.clone(), seeded))
+            Box::new(Ours::new(config.clone(), service, bridge, machine.clone(), entropy))
         };
         Self::on(stage, Box::new(make))
     }

@@ -1,4 +1,4 @@
-//! What hostile clients do. Each attack goes on until it is told to stop: who is thrown out comes again, as often as the
+//! Attacks of hostile clients. Each goes on until it is told to stop: who is thrown out comes again, as often as the
 //! bridge lets him in.
 
 use std::sync::mpsc::Sender;

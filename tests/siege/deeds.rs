@@ -1,4 +1,4 @@
-//! What attackers have done and what became of it, counted: an attack that took no hold shows nothing.
+//! Deeds of attackers and what became of them, counted: an attack that took no hold shows nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Hostile clients, which hold the bridge line, against the executable: `serve --secure` at a real chat server, genuine
+//! Siege: hostile clients, which hold the bridge line, against the executable: `serve --secure` at a real chat server, genuine
 //! clients of it beside them, and its memory as the kernel counts it.
 //!
 //! | module | what it is |

@@ -1,4 +1,4 @@
-//! A bridge, genuine clients and an attack together, and the figures before and meanwhile.
+//! Siege: a bridge, genuine clients and an attack together, and the figures before and meanwhile.
 
 use std::fmt;
 use std::fs;

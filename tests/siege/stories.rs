@@ -1,4 +1,4 @@
-//! Whatever a hostile client does, genuine ones are served, new ones get in, and memory stays within its bound.
+//! Tests under siege: whatever a hostile client does, genuine ones are served, new ones get in, and memory stays within its bound.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc;

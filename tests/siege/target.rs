@@ -1,4 +1,4 @@
-//! What streams lead to: a listener that treats each connection as its first byte says.
+//! Target of streams: a listener that treats each connection as its first byte says.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A bridge between a client that keeps to the protocol and others that hold its bridge line and keep to no rule.
+//! Arena: a bridge between a client that keeps to the protocol and others that hold its bridge line and keep to no rule.
 //!
 //! Everything takes one round of [`ROUND`] to the other side, and nothing is lost. Stanzas of attackers are made here, byte by
 //! byte, from the protocol's own parts; what the bridge sends them is answered and thrown away.
@@ -12,17 +12,16 @@ use hexchat_pt::protocol::{
     AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
 };
 use hexchat_pt::secure::crypto::credential::PathKey;
-use hexchat_pt::secure::crypto::entropy::Entropy;
 use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
 use hexchat_pt::secure::wire::ack::AckFrame;
 use hexchat_pt::secure::wire::frame::Frame;
-use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Persisted, Service, Token};
+use hexchat_pt::secure::{Bridge, Config, Credential, Identity, Service, Token};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
-use crate::over_ibb::OverIbb;
+use crate::over_ibb::{OverIbb, WALL_CLOCK, iq_of};
 use crate::rng::Rng;
 
 /// How long a stanza takes, and how often both sides get to say something.
@@ -33,22 +32,6 @@ const MOST_UNANSWERED: usize = 100;
 
 const BRIDGE: AccountId = AccountId(1);
 const CLIENT: AccountId = AccountId(2);
-
-/// What the wall clock shows at the beginning, in seconds since 1970.
-const EPOCH: u64 = 1_800_000_000;
-
-#[derive(Debug)]
-struct Seeded(Rng);
-
-impl Entropy for Seeded {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.iter_mut().for_each(|byte| *byte = self.0.next() as u8);
-    }
-}
-
-fn seeded(seed: u64) -> Box<Seeded> {
-    Box::new(Seeded(Rng::new(seed)))
-}
 
 pub(crate) fn jid(text: &str) -> FullJid {
     FullJid::new(text).unwrap()
@@ -155,12 +138,12 @@ impl Arena {
         let now = Instant::now();
         let accounts = vec![BRIDGE];
         let service = Service { identity: identity(), psk: None, accounts, accepted: Vec::new() };
-        let mut bridge = OverIbb::new(config, Some(service), seeded(1));
-        let mut client = OverIbb::new(bounds::secure(&Limits::default()), None, seeded(2));
+        let mut bridge = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
+        let mut client = OverIbb::new(bounds::secure(&Limits::default()), None, Box::new(Rng::new(2)));
         for (endpoint, account, jid) in
             [(&mut bridge, BRIDGE, bridge_jid()), (&mut client, CLIENT, client_jid())]
         {
-            endpoint.handle_wall_clock(now, EPOCH);
+            endpoint.handle_wall_clock(now, WALL_CLOCK);
             endpoint.handle_account(now, account, AccountChange::Online { jid, resumed: false });
         }
         Self {
@@ -208,13 +191,11 @@ impl Arena {
     fn knock(&mut self, from: &str) -> Attacker {
         let (from, line) = (jid(from), identity().line(None));
         self.nonce += 1;
-        let minute = (EPOCH + (self.now - self.start).as_secs()) / 60;
+        let minute = (WALL_CLOCK + (self.now - self.start).as_secs()) / 60;
         let sid = LineKeys::new(&line).first_contact(self.nonce, minute, &from, &bridge_jid());
         let open = Incoming::Open { id: "o".to_owned(), sid: sid.to_string(), block_size: 65_535 };
         self.bridge.handle_stanza(self.now, BRIDGE, &from, open);
-        while let Some(record) = self.bridge.poll_handshake_record() {
-            self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
-        }
+        self.bridge.persist(self.now);
         Attacker { jid: from, sid, seq: 0, initiator: None, keys: None, unanswered: 0, received: Vec::new() }
     }
 
@@ -230,9 +211,9 @@ impl Arena {
         let credits = Credits { stream: u32::MAX, session: u32::MAX };
         let (jid, line) = (attacker.jid.clone(), identity().line(None));
         let hello = Hello { credits, resume: None };
-        let mut entropy = seeded(u64::from(self.nonce));
+        let mut entropy = Rng::new(u64::from(self.nonce));
         let (initiator, message) =
-            Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut *entropy);
+            Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut entropy);
         attacker.initiator = Some(initiator);
         let block = attacker.block(message);
         self.attackers.insert(jid.clone(), attacker);
@@ -317,9 +298,7 @@ impl Arena {
     fn exchange(&mut self) {
         loop {
             let mut is_quiet = true;
-            while let Some(record) = self.bridge.poll_handshake_record() {
-                self.bridge.handle_persisted(self.now, &record, Persisted::Yes);
-            }
+            self.bridge.persist(self.now);
             while let Some(transmit) = self.bridge.poll_transmit(self.now) {
                 is_quiet = false;
                 self.carry(transmit);
@@ -352,12 +331,9 @@ impl Arena {
         {
             attacker.unanswered = attacker.unanswered.saturating_sub(1);
         }
-        let (Outgoing::Open { iq, .. } | Outgoing::Data { iq, .. } | Outgoing::Close { iq, .. }) = &stanza
-        else {
-            return;
-        };
+        let Some(iq) = iq_of(&stanza) else { return };
         if !self.is_mute {
-            self.to_bridge.push((to.clone(), Incoming::Result { iq: *iq }));
+            self.to_bridge.push((to.clone(), Incoming::Result { iq }));
         }
         let Some(attacker) = self.attackers.get_mut(&to) else { return };
         if let Outgoing::Data { data, .. } = stanza {

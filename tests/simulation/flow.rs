@@ -1,4 +1,4 @@
-//! One tunnelled connection as it should be: what the applications do, what they wrote and what they
+//! Flow: one tunnelled connection as it should be: what the applications do, what they wrote and what they
 //! may therefore read.
 
 use std::ops::Range;

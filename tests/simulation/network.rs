@@ -1,4 +1,4 @@
-//! The chat servers in the middle, on virtual time.
+//! Network of chat servers in the middle, on virtual time.
 //!
 //! What is kept is what XMPP promises: stanzas from one account to another stay in order, an IQ to
 //! nobody comes back as an error, a resumed connection (XEP-0198) has lost nothing. Everything else is

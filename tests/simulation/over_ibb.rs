@@ -1,13 +1,16 @@
-//! A secure endpoint whose paths are In-Band Bytestreams, as its driver has it.
+//! Secure endpoint whose paths are In-Band Bytestreams, as its driver has it.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-use hexchat_pt::carrier::ibb::{Bytestreams, Incoming, Transmit};
+use hexchat_pt::carrier::ibb::{Bytestreams, Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::AccountId;
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Config, Endpoint, Service};
+use hexchat_pt::secure::{Config, Endpoint, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
+
+/// What the wall clock shows at the beginning of a simulation, in seconds since 1970: a moment of 2027.
+pub(crate) const WALL_CLOCK: u64 = 1_800_000_000;
 
 /// The endpoint, and the table of its bytestreams.
 #[derive(Debug)]
@@ -28,6 +31,13 @@ impl OverIbb {
 
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.bytestreams.poll_transmit(&mut self.endpoint, now)
+    }
+
+    /// Has a disk that takes whatever is to be written on it at once.
+    pub(crate) fn persist(&mut self, now: Instant) {
+        while let Some(record) = self.endpoint.poll_handshake_record() {
+            self.endpoint.handle_persisted(now, &record, Persisted::Yes);
+        }
     }
 
     pub(crate) fn has_bytestream_with(&self, via: AccountId, from: &FullJid) -> bool {
@@ -51,5 +61,13 @@ impl Deref for OverIbb {
 impl DerefMut for OverIbb {
     fn deref_mut(&mut self) -> &mut Endpoint {
         &mut self.endpoint
+    }
+}
+
+/// The number of an IQ that wants an answer.
+pub(crate) fn iq_of(stanza: &Outgoing) -> Option<Token> {
+    match stanza {
+        Outgoing::Open { iq, .. } | Outgoing::Data { iq, .. } | Outgoing::Close { iq, .. } => Some(*iq),
+        Outgoing::Result { .. } | Outgoing::Refusal { .. } => None,
     }
 }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use hexchat_pt::secure::crypto::entropy::Entropy;
+
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
@@ -37,6 +39,13 @@ impl Rng {
 
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.within(0..from.len() as u64) as usize]
+    }
+}
+
+/// The randomness of a secure endpoint, which a seed replays.
+impl Entropy for Rng {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.iter_mut().for_each(|byte| *byte = self.next() as u8);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Many random worlds, and the way back to the one that fails.
+//! Seeds of many random worlds, and the way back to the one that fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

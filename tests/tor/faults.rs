@@ -1,4 +1,4 @@
-//! What tor's log says when something is wrong.
+//! Faults, as tor's log has them.
 
 use hexchat_lab::tor::Tor;
 use hexchat_lab::{ChatServer, Halves, Kind, Rate};
@@ -21,7 +21,7 @@ fn says(tor: &Tor, words: &[&str]) {
 fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
     let chat = ChatServer::start(Kind::Prosody, Rate::Unlimited, &["alice", "asleep"]).unwrap();
     let network = network();
-    let halves = Halves { network: &network, chat: &chat, executable: executable() };
+    let halves = Halves { network: &network, chat: &chat, executable: &executable() };
     let login = Halves::login("alice", &ChatServer::password("alice"));
     let client = |bridge: &str, login: &str| {
         network.client(&halves.classic_client(FINGERPRINT, bridge, login).unwrap()).unwrap()
@@ -65,7 +65,7 @@ fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
 fn a_configuration_that_can_never_work_is_a_method_error_and_no_respawning() {
     let chat = ChatServer::start(Kind::Prosody, Rate::Unlimited, &["alice"]).unwrap();
     let network = network();
-    let halves = Halves { network: &network, chat: &chat, executable: executable() };
+    let halves = Halves { network: &network, chat: &chat, executable: &executable() };
     let config = halves
         .write_config("bad", "[client]\nserver = \"not a server\"\nsurprise = \"hidden value\"\n")
         .unwrap();

@@ -8,12 +8,12 @@ mod plain;
 mod traffic;
 mod world;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// The executable.
-fn executable() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_hexchat-pt"))
+/// The transport.
+fn executable() -> PathBuf {
+    hexchat_lab::executable(env!("CARGO_BIN_EXE_hexchat-pt"))
 }
 
 /// How long the first bootstrap may take on a busy machine.

@@ -1,4 +1,4 @@
-//! What a parent does to its transport while it runs: tells it nothing, ends it, starts it anew.
+//! Parents: what one does to its transport while it runs: tells it nothing, ends it, starts it anew.
 
 use hexchat_lab::process::is_alive;
 use hexchat_lab::server::DOMAIN;

@@ -1,4 +1,4 @@
-//! A client that reaches the web through a bridge, all of it on this machine.
+//! World of the tests with tor: a client that reaches the web through a bridge, all of it on this machine.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ impl World {
     ) -> Self {
         let chat = ChatServer::start(kind, Rate::Unlimited, &["bridge", "alice"]).unwrap();
         let network = network();
-        let halves = Halves { network: &network, chat: &chat, executable: executable() };
+        let halves = Halves { network: &network, chat: &chat, executable: &executable() };
         let bridge = network.bridge(&format!("{}\n{more}", bridge_torrc(&halves).unwrap())).unwrap();
         let login = Halves::login("alice", &ChatServer::password("alice"));
         let torrc = client_torrc(&halves, &bridge, &login).unwrap();

@@ -1,4 +1,4 @@
-//! How fast the cores and their codecs are, in the application's bytes a second on one core of the machine.
+//! Speed of the cores and their codecs, in the application's bytes a second on one core of the machine.
 //!
 //! Seconds are those of the processor: a machine that has other things to do stretches them little. To ask for them takes
 //! a part of a microsecond, which is some hundredths of what a small block takes on its whole way.

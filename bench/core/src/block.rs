@@ -1,4 +1,4 @@
-//! The blocks that are measured.
+//! Blocks of the sizes that are measured.
 
 use hexchat_pt::secure::crypto::entropy::Entropy as _;
 

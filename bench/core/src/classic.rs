@@ -1,4 +1,4 @@
-//! The ends of the classic protocol.
+//! Ends of the classic protocol, without a network.
 
 use std::time::Instant;
 

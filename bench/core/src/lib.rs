@@ -1,4 +1,4 @@
-//! What the protocol cores cost, away from sockets and clocks.
+//! Costs of the protocol cores, away from sockets and clocks.
 //!
 //! A [`Pair`](pair::Pair) is two ends that carry blocks to each other, on virtual time. Whoever wants to know
 //! what one of the ends costs hands in a [`Meter`](pair::Meter): a stopwatch (`benches/speed.rs`) or a count of allocations

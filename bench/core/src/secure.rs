@@ -1,4 +1,4 @@
-//! The ends of the secure protocol.
+//! Ends of the secure protocol, without a network.
 
 use std::time::Instant;
 

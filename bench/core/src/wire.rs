@@ -1,4 +1,4 @@
-//! What a core wants sent, as the bytes that go to the server, and the bytes that come from it, as the core understands them.
+//! Codec between a core and its server: what the core wants sent as bytes, and bytes that come as the core understands them.
 //!
 //! Everything here that knows of stanzas is in this file. It writes as `tokio_xmpp` does once a stream is open: one encoder for
 //! the whole life of a connection, into one buffer. What comes goes through `framer` and `reader`, as in an account.

@@ -1,4 +1,4 @@
-//! What a block costs in memory does not grow unnoticed: allocations are counted, which no other load on the machine disturbs.
+//! Allocations of a block are counted, so that they do not grow unnoticed: no other load on the machine disturbs a count.
 //!
 //! `make bench-core` prints the counts.
 

@@ -1,4 +1,4 @@
-//! What a stanza costs at most while it is read, however it is made: anybody can send one.
+//! Peaks of memory while a stanza is read, however it is made: anybody can send one.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a test's")]
 

@@ -21,11 +21,13 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The host's name cannot be resolved. Trying again can help. Does not show the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the host's name cannot be resolved")]
+#[non_exhaustive]
 pub struct Unresolved;
 
 /// The source address that Tor demands cannot be used. Trying again can help when it comes and goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the source address that Tor demands cannot be used")]
+#[non_exhaustive]
 pub struct BadSource;
 
 /// Makes all outgoing connections of a transport.

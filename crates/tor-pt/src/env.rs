@@ -27,7 +27,7 @@ const ORPORT: &str = "TOR_PT_ORPORT";
 const EXT_PORT: &str = "TOR_PT_EXTENDED_SERVER_PORT";
 const COOKIE_FILE: &str = "TOR_PT_AUTH_COOKIE_FILE";
 
-/// What this process was launched to do.
+/// What this process was launched to do: one of the two, of which a transport is always one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Launch {
     /// To offer SOCKS5 to a Tor client.

@@ -72,7 +72,7 @@ pub enum Message {
     Status(Status),
 }
 
-/// The severity of a `LOG` line (section 3.3.4).
+/// The severity of a `LOG` line (section 3.3.4), which has these five: they are the levels of Tor's own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Something failed and will stay so.

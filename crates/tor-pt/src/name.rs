@@ -12,6 +12,7 @@ pub struct TransportName(String);
 /// The text is not a C identifier (`[a-zA-Z_][a-zA-Z0-9_]*`). Trying again cannot help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a transport's name is made of letters, digits and underscores, and does not start with a digit")]
+#[non_exhaustive]
 pub struct BadName;
 
 impl TransportName {

@@ -24,6 +24,7 @@ const PARENT_CHECK: Duration = Duration::from_secs(1);
 
 /// How far the shutdown has come. It only ever goes forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Phase {
     /// Nobody has asked this process to stop.
     Running,

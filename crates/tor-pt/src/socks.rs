@@ -32,7 +32,7 @@ pub struct SocksRequest {
     stream: TcpStream,
 }
 
-/// A destination, as the client wrote it. `Debug` hides it.
+/// A destination, as the client wrote it: all that SOCKS5 can name (RFC 1928 section 5). `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Target {
     /// An address.
@@ -71,6 +71,7 @@ pub enum SocksError {
 /// Reply codes other than success (RFC 1928 section 6): what Tor is told when there is no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Reply {
     /// Anything without a code of its own; malformed arguments.
     GeneralFailure = 0x01,

@@ -20,7 +20,7 @@ const FILE: usize = 1_000_000;
 /// hexchat-pt, which this workspace does not build.
 fn executable() -> PathBuf {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/hexchat-pt");
-    let path = std::env::var_os("HEXCHAT_PT").map_or(usual, PathBuf::from);
+    let path = hexchat_lab::executable(usual);
     path.canonicalize().unwrap_or_else(|_| panic!("{} is not there: build hexchat-pt first", path.display()))
 }
 

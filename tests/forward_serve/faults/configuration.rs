@@ -1,4 +1,4 @@
-//! What is wrong before anything starts: exit status 2.
+//! Faults of the configuration, before anything starts: exit status 2.
 
 use super::EXPLANATION;
 use crate::harness::{Half, write_private};

@@ -1,4 +1,4 @@
-//! The little that is needed of tor's control port (control-spec sections 2 and 3).
+//! Client of the little that is needed of tor's control port (control-spec sections 2 and 3).
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};

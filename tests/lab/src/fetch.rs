@@ -1,4 +1,4 @@
-//! A file over HTTP through a SOCKS5 proxy, as Tor's is.
+//! Fetching a file over HTTP through a SOCKS5 proxy, as Tor's is.
 
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! What stands in the torrc of a bridge and of a client behind hexchat-pt.
+//! Configuration in the torrc of a bridge and of a client behind hexchat-pt.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -9,6 +9,7 @@ pub mod ca;
 pub mod control;
 pub mod cutter;
 pub mod ejabberd;
+mod executable;
 pub mod fetch;
 pub mod files;
 pub mod halves;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod tor;
 
 pub use cutter::TcpCutter;
+pub use executable::executable;
 pub use files::{EchoServer, FileServer};
 pub use halves::Halves;
 pub use process::Process;

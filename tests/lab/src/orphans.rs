@@ -1,4 +1,4 @@
-//! The end of processes that outlive whoever started them.
+//! Orphaned processes: the end of those that outlive whoever started them.
 //!
 //! A process that is killed takes its own children with it only if they notice. A program that must leave nothing
 //! running therefore adopts them: as a "child subreaper" (prctl(2)) it becomes the parent of every descendant whose own

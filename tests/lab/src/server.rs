@@ -1,4 +1,4 @@
-//! What all chat servers have in common.
+//! Chat servers: what all of them have in common.
 
 use std::net::SocketAddr;
 use std::path::Path;

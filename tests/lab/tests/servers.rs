@@ -1,4 +1,4 @@
-//! The chat servers come up, stop, start again, and leave nothing behind.
+//! Chat servers of the lab: they come up, stop, start again, and leave nothing behind.
 
 #![allow(
     clippy::unwrap_used,

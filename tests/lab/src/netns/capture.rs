@@ -1,4 +1,4 @@
-//! What passes through a namespace.
+//! Capture of packets: what passes through a namespace.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,0 +1,17 @@
+//! Accounts against a server that does exactly what the test wants, on virtual time: what is acknowledged, what is lost, what is
+//! final.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "../mock/mod.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod mock;
+
+mod acknowledging;
+mod backlog;
+mod bounds;
+mod client;
+mod logging_out;
+mod pings;
+mod refusals;
+mod resuming;
+mod stream_errors;
