@@ -14,22 +14,22 @@ use crate::secure::tuning::MOST_AHEAD;
 /// Up to where somebody has used his share, by the clocks of all accounts.
 pub(crate) type Used = u64;
 
-/// Where one begins, and whether that is ahead of the clock: of those who begin at the same place the others go first.
-type Place = (u64, bool);
+/// Start tag: where one begins, and whether that is ahead of the clock. Of those who begin at the same point the others go first.
+type StartTag = (u64, bool);
 
 /// Those who wait for their turn at one account.
 #[derive(Debug)]
 pub(crate) struct FairQueue<K> {
     /// Where the one began who sent last. Whoever was away begins there: what was not used is not saved up.
     clock: u64,
-    waiting: BTreeSet<(Place, K)>,
-    /// The place of each, and what had been used when it got that.
-    places: BTreeMap<K, (Place, Used)>,
+    waiting: BTreeSet<(StartTag, K)>,
+    /// The start tag of each who waits, and what it had used when it got that.
+    tags: BTreeMap<K, (StartTag, Used)>,
 }
 
 impl<K> Default for FairQueue<K> {
     fn default() -> Self {
-        Self { clock: 0, waiting: BTreeSet::new(), places: BTreeMap::new() }
+        Self { clock: 0, waiting: BTreeSet::new(), tags: BTreeMap::new() }
     }
 }
 
@@ -44,7 +44,7 @@ impl<K: Copy + Ord> FairQueue<K> {
         self.waiting.first().map(|(_, key)| *key)
     }
 
-    fn place(&self, used: Used) -> Place {
+    fn start_tag(&self, used: Used) -> StartTag {
         let begin = used.clamp(self.clock, self.clock + MOST_AHEAD);
         (begin, begin > self.clock)
     }
@@ -57,24 +57,24 @@ impl<K: Copy + Ord> FairQueue<K> {
     /// Like [`is_next`](Self::is_next), without those who wait for whom `is_own` holds.
     pub(crate) fn is_next_but_for(&self, used: Used, is_own: impl Fn(&K) -> bool) -> bool {
         let other = self.waiting.iter().find(|(_, key)| !is_own(key));
-        other.is_none_or(|(place, _)| self.place(used) <= *place)
+        other.is_none_or(|(tag, _)| self.start_tag(used) <= *tag)
     }
 
     /// From now on `key` waits.
     pub(crate) fn wait(&mut self, key: K, used: Used) {
         self.leave(key);
-        self.insert(key, self.place(used), used);
+        self.insert(key, self.start_tag(used), used);
     }
 
-    fn insert(&mut self, key: K, place: Place, used: Used) {
-        self.waiting.insert((place, key));
-        self.places.insert(key, (place, used));
+    fn insert(&mut self, key: K, tag: StartTag, used: Used) {
+        self.waiting.insert((tag, key));
+        self.tags.insert(key, (tag, used));
     }
 
     /// It does not wait any more.
     pub(crate) fn leave(&mut self, key: K) {
-        if let Some((place, _)) = self.places.remove(&key) {
-            self.waiting.remove(&(place, key));
+        if let Some((tag, _)) = self.tags.remove(&key) {
+            self.waiting.remove(&(tag, key));
         }
     }
 
@@ -83,7 +83,7 @@ impl<K: Copy + Ord> FairQueue<K> {
     pub(crate) fn pop(&mut self, used: impl Fn(&K) -> Used) -> Option<K> {
         loop {
             let ((begin, _), key) = self.waiting.pop_first()?;
-            let (_, before) = self.places.remove(&key)?;
+            let (_, before) = self.tags.remove(&key)?;
             let used = used(&key);
             if used <= before {
                 return Some(key);
@@ -100,7 +100,7 @@ impl<K: Copy + Ord> FairQueue<K> {
 
     /// One who has `used` so much has sent so many bytes, in his turn or before; what he has used now.
     pub(crate) fn on_sent(&mut self, used: Used, bytes: usize) -> Used {
-        let (begin, _) = self.place(used);
+        let (begin, _) = self.start_tag(used);
         // Nobody who waits falls behind because somebody did not.
         let first = self.waiting.first().map_or(begin, |((waits, _), _)| begin.min(*waits));
         self.clock = first.max(self.clock);
