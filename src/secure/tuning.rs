@@ -91,8 +91,8 @@ pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 /// path ago.
 pub(crate) const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 
-/// Where answers take longer than 100 ms something else makes the path slow than how its server reads.
-pub(crate) const PROMPT: Duration = Duration::from_millis(100);
+/// A path whose answers take longer than 100 ms is slow for another reason than how its server reads.
+pub(crate) const PROMPT_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 // Paths.
 
@@ -203,10 +203,10 @@ pub(crate) const OVERDUE_LOOK: Duration = Duration::from_secs(1);
 
 /// No block goes by an account that has more than 256 KiB to write: a few of the largest blocks, and less than what makes
 /// others wait where servers read slowly.
-pub(crate) const MOST_UNWRITTEN: usize = 256 * 1024;
+pub(crate) const MAX_UNWRITTEN_BYTES: usize = 256 * 1024;
 
 /// No block goes by an account that has more than 1024 pieces to write: only where none can be written at all.
-pub(crate) const MOST_PIECES: usize = 1024;
+pub(crate) const MAX_UNWRITTEN_PIECES: usize = 1024;
 
 /// What is on its way by an account of unknown rate is read within half a second.
 pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
@@ -231,8 +231,9 @@ pub(crate) const SMALLEST_SHARED_BLOCK: usize = 1024;
 /// The largest such block: 4 KiB.
 pub(crate) const LARGEST_SHARED_BLOCK: usize = 4096;
 
-/// What a client has been sent elsewhere counts up to 24 KiB: accounts at which there is less to be had must come round, too.
-pub(crate) const MOST_AHEAD: u64 = 24 * 1024;
+/// A client is ahead of an account's clock by what it has been sent elsewhere, but by 24 KiB at the most: accounts at which there is
+/// less to be had must come round, too.
+pub(crate) const MAX_LEAD: u64 = 24 * 1024;
 
 /// An answer to a block waits for others for 4 ms at most.
 pub(crate) const ANSWER_DELAY: Duration = Duration::from_millis(4);

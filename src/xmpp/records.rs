@@ -31,7 +31,7 @@ const PACE: f64 = 500_000.0;
 /// Spaces may be a sixteenth of what is written.
 const SHARE: usize = 16;
 /// Up to 8 KiB of spaces that were allowed and not needed are saved up for later.
-const MOST: usize = 2 * RECORD;
+const MAX_SAVED_SPACES: usize = 2 * RECORD;
 
 /// Collects what is written until it is flushed.
 pub(super) struct Recorded<S> {
@@ -141,7 +141,7 @@ impl Filler {
 
     /// How many spaces should follow a batch of this length.
     fn spaces_behind(&mut self, now: Instant, batch: usize) -> usize {
-        self.allowed = MOST.min(self.allowed + batch / SHARE);
+        self.allowed = MAX_SAVED_SPACES.min(self.allowed + batch / SHARE);
         let is_bulk = self.is_bulk(now, batch);
         if batch >= BULK {
             self.bulk_until = Some(now + time_for(batch));

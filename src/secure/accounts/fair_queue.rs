@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::secure::tuning::MOST_AHEAD;
+use crate::secure::tuning::MAX_LEAD;
 
 /// Up to where somebody has used his share, by the clocks of all accounts.
 pub(crate) type Used = u64;
@@ -45,7 +45,7 @@ impl<K: Copy + Ord> FairQueue<K> {
     }
 
     fn start_tag(&self, used: Used) -> StartTag {
-        let begin = used.clamp(self.clock, self.clock + MOST_AHEAD);
+        let begin = used.clamp(self.clock, self.clock + MAX_LEAD);
         (begin, begin > self.clock)
     }
 
@@ -88,7 +88,7 @@ impl<K: Copy + Ord> FairQueue<K> {
             if used <= before {
                 return Some(key);
             }
-            let begin = (begin + (used - before)).min(self.clock + MOST_AHEAD).max(begin);
+            let begin = (begin + (used - before)).min(self.clock + MAX_LEAD).max(begin);
             self.insert(key, (begin, begin > self.clock), used);
         }
     }

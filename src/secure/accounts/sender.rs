@@ -26,7 +26,7 @@ use crate::secure::ids::PathId;
 use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{BUSY_SHARE, MOST_PIECES, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
+use crate::secure::tuning::{BUSY_SHARE, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG};
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -209,7 +209,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// So much was handed over to the account and not written yet.
     pub(crate) fn note_backlog(&mut self, account: AccountId, pieces: usize, bytes: usize) {
-        let is_backed_up = bytes > MOST_UNWRITTEN || pieces > MOST_PIECES;
+        let is_backed_up = bytes > MAX_UNWRITTEN_BYTES || pieces > MAX_UNWRITTEN_PIECES;
         if is_backed_up != self.is_backed_up(account) {
             self.sender(account).is_backed_up = is_backed_up;
             self.open.insert(account);

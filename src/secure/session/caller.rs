@@ -9,7 +9,7 @@ use crate::protocol::AccountId;
 use crate::secure::accounts::Accounts;
 use crate::secure::api::Bridge;
 use crate::secure::crypto::line::{BridgeLine, LineKeys};
-use crate::secure::ids::MOST_JIDS;
+use crate::secure::ids::MAX_JIDS_USED;
 use crate::secure::session::pairs::{PairRef, Pairs};
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::tuning::{LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD};
@@ -72,7 +72,7 @@ impl Caller {
 
     /// The accounts of ours that it uses, and tells the bridge of.
     pub(super) fn usable<'a>(&'a self, accounts: &'a Accounts) -> impl Iterator<Item = AccountId> + 'a {
-        self.online(accounts).take(MOST_JIDS)
+        self.online(accounts).take(MAX_JIDS_USED)
     }
 
     fn online<'a>(&'a self, accounts: &'a Accounts) -> impl Iterator<Item = AccountId> + 'a {

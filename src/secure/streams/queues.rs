@@ -20,8 +20,8 @@ pub(super) enum Queue {
 /// More than this is not little: two cells of Tor's, with what TLS puts around them.
 pub(super) const LITTLE: u64 = 1152;
 
-/// For so many streams there is always room in a queue.
-const SPARE: usize = 32;
+/// A queue keeps room for 32 streams when it gets shorter.
+const SPARE_ENTRIES: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Queues([VecDeque<u64>; 4]);
@@ -74,8 +74,8 @@ impl Queues {
             if queued {
                 waiting.retain(|other| *other != id);
             }
-            if waiting.capacity() > SPARE && waiting.len() < waiting.capacity() / 4 {
-                waiting.shrink_to(SPARE);
+            if waiting.capacity() > SPARE_ENTRIES && waiting.len() < waiting.capacity() / 4 {
+                waiting.shrink_to(SPARE_ENTRIES);
             }
         }
     }

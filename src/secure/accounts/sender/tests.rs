@@ -258,12 +258,12 @@ fn behind_a_backlog_nobody_sends_whatever_is_answered_and_then_all_go_on() {
     for count in [1, 10] {
         let mut run = Run::new(Server::stock_prosody(), count);
         run.observe(10 * SECOND);
-        for (pieces, bytes) in [(1, MOST_UNWRITTEN + 1), (MOST_PIECES + 1, 1)] {
+        for (pieces, bytes) in [(1, MAX_UNWRITTEN_BYTES + 1), (MAX_UNWRITTEN_PIECES + 1, 1)] {
             run.senders.note_backlog(ACCOUNT, pieces, bytes);
             let sent = run.observe(60 * SECOND);
             assert!(sent.iter().all(|bytes| *bytes == 0), "{sent:?}");
             assert_eq!(run.senders.in_flight(ACCOUNT), 0, "everything is answered");
-            run.senders.note_backlog(ACCOUNT, MOST_PIECES, MOST_UNWRITTEN);
+            run.senders.note_backlog(ACCOUNT, MAX_UNWRITTEN_PIECES, MAX_UNWRITTEN_BYTES);
             let sent = run.observe(60 * SECOND);
             assert!(total(&sent) > 60.0 * 6_000.0, "{sent:?}");
         }
