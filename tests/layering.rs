@@ -125,7 +125,7 @@ const CLASSIC: Map = &[
     ("link", &["api", "stanza"]),
     ("recv", &["send", "api", "reorder", "seq"]),
     ("send", &["api", "reorder", "seq"]),
-    ("window", &[]),
+    ("window", &["api"]),
     ("api", &["stanza"]),
     ("stanza", &["seq"]),
     ("reorder", &["seq"]),

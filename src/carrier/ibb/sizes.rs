@@ -1,7 +1,7 @@
 //! Sizes of blocks in stanzas: base64, the stanza around it, and the TLS records that both fill.
 
-use crate::protocol::filling;
 use crate::secure::Sizes;
+use crate::xmpp::{break_interval, filling};
 
 /// What an IQ with a block weighs beside the base64 of the block: 220 bytes, with JIDs of usual length.
 const STANZA: usize = 220;
@@ -27,6 +27,7 @@ pub static SIZES: Sizes = Sizes {
     // The empty result, and what the server adds to it.
     answer: 32,
     close: 160,
+    break_interval,
 };
 
 #[cfg(test)]

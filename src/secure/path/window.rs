@@ -19,7 +19,6 @@ use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
-use crate::protocol::break_interval;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
     DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT_ROUND_TRIP, SEND_BUFFER_TIME,
@@ -171,7 +170,7 @@ impl Window {
             self.draining = None;
         }
         let is_stale = self.note_delay(now, delay);
-        if is_stale || self.poll_break_due(now, break_interval) {
+        if is_stale || self.poll_break_due(now, self.sizes().break_interval) {
             self.drain(now);
         }
         self.release(bytes);
