@@ -31,14 +31,15 @@ const MAP: Map = &[
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
     ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
-    ("secure", &["protocol"]),
+    ("secure", &["protocol", "replay_log"]),
     ("classic", &["protocol"]),
     ("xmpp", &["protocol", "persona", "config", "os"]),
     ("protocol", &[]),
     ("persona", &[]),
     ("config", &["os"]),
-    ("state", &["os"]),
+    ("state", &["replay_log", "os"]),
     ("logging", &["os"]),
+    ("replay_log", &[]),
     ("os", &[]),
 ];
 
@@ -192,7 +193,8 @@ const OF_BYTESTREAMS: &[&str] =
     &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza", "stanzas"];
 
 /// What must be pure, with all that is inside.
-const CORES: &[&str] = &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection"];
+const CORES: &[&str] =
+    &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection", "replay_log"];
 
 /// What would tie a protocol core to a runtime, a clock, a machine, or the order in a hash table.
 const IMPURE: &[&str] = &[

@@ -22,11 +22,9 @@ use std::str::FromStr;
 use ring::hmac;
 use xmpp_parsers::jid::FullJid;
 
+use crate::replay_log::WINDOW_MINUTES;
 use crate::secure::crypto::line::LineKeys;
 use crate::secure::crypto::secret::{MacKey, Secret, equal, head, jid_bytes, mac};
-
-/// A first contact is accepted this many minutes before and after the minute that it names.
-pub const WINDOW_MINUTES: u64 = 10;
 
 /// The bits of the field: a session can number 2 to the power of this paths.
 const FIELD_BITS: u32 = 42;
