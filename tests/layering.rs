@@ -31,15 +31,16 @@ const MAP: Map = &[
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
     ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
-    ("secure", &["protocol", "replay_log"]),
+    ("secure", &["protocol", "replay_log", "uuid"]),
     ("classic", &["protocol"]),
     ("xmpp", &["protocol", "persona", "config", "os"]),
     ("protocol", &[]),
-    ("persona", &[]),
+    ("persona", &["uuid"]),
     ("config", &["os"]),
     ("state", &["replay_log", "os"]),
     ("logging", &["os"]),
     ("replay_log", &[]),
+    ("uuid", &[]),
     ("os", &[]),
 ];
 
@@ -194,7 +195,7 @@ const OF_BYTESTREAMS: &[&str] =
 
 /// What must be pure, with all that is inside.
 const CORES: &[&str] =
-    &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection", "replay_log"];
+    &["classic", "secure", "protocol", "carrier", "persona", "xmpp::connection", "replay_log", "uuid"];
 
 /// What would tie a protocol core to a runtime, a clock, a machine, or the order in a hash table.
 const IMPURE: &[&str] = &[
