@@ -114,13 +114,13 @@ mod tests {
 
     /// Accounts, and what everybody has used.
     struct Queue {
-        turns: Vec<FairQueue<u64>>,
+        accounts: Vec<FairQueue<u64>>,
         used: BTreeMap<u64, Used>,
     }
 
     impl Queue {
         fn new(accounts: usize) -> Self {
-            Self { turns: (0..accounts).map(|_| FairQueue::default()).collect(), used: BTreeMap::new() }
+            Self { accounts: (0..accounts).map(|_| FairQueue::default()).collect(), used: BTreeMap::new() }
         }
 
         fn used(&self, key: u64) -> Used {
@@ -129,15 +129,15 @@ mod tests {
 
         fn wait(&mut self, key: u64) {
             let used = self.used(key);
-            self.turns.iter_mut().for_each(|turns| turns.wait(key, used));
+            self.accounts.iter_mut().for_each(|queue| queue.wait(key, used));
         }
 
         /// One account serves whoever is next.
         fn serve(&mut self, account: usize, bytes: impl Fn(u64) -> usize) -> Option<u64> {
-            let key = self.turns[account].pop(|key| self.used.get(key).copied().unwrap_or_default())?;
-            self.turns.iter_mut().for_each(|turns| turns.leave(key));
+            let key = self.accounts[account].pop(|key| self.used.get(key).copied().unwrap_or_default())?;
+            self.accounts.iter_mut().for_each(|queue| queue.leave(key));
             let before = self.used(key);
-            let used = self.turns[account].on_sent(before, bytes(key));
+            let used = self.accounts[account].on_sent(before, bytes(key));
             self.used.insert(key, used);
             Some(key)
         }
@@ -147,7 +147,7 @@ mod tests {
             let mut sent = vec![0; sizes.len()];
             (0..sizes.len() as u64).for_each(|key| self.wait(key));
             for n in 0..count {
-                let key = self.serve(n % self.turns.len(), |key| sizes[key as usize]).unwrap();
+                let key = self.serve(n % self.accounts.len(), |key| sizes[key as usize]).unwrap();
                 sent[key as usize] += sizes[key as usize];
                 self.wait(key);
             }
@@ -197,13 +197,13 @@ mod tests {
 
     #[test]
     fn what_was_sent_elsewhere_counts_but_not_for_ever() {
-        let mut turns = FairQueue::default();
-        turns.wait(1, 0);
-        turns.wait(2, 1_000_000);
+        let mut queue = FairQueue::default();
+        queue.wait(1, 0);
+        queue.wait(2, 1_000_000);
         let mut used = 0;
-        while turns.pop(|key| if *key == 1 { used } else { 1_000_000 }) == Some(1) {
-            used = turns.on_sent(used, 1000);
-            turns.wait(1, used);
+        while queue.pop(|key| if *key == 1 { used } else { 1_000_000 }) == Some(1) {
+            used = queue.on_sent(used, 1000);
+            queue.wait(1, used);
         }
         assert!((20_000..30_000).contains(&used), "{used}");
     }
