@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 
-/// A handshake is accepted for 10 minutes before and after the minute that it names, by which clocks may differ, and remembered for as
-/// long.
+/// A handshake is accepted for 10 minutes before and after the minute that it names, by which clocks may differ, and
+/// remembered for as long.
 pub(crate) const WINDOW_MINUTES: u64 = 10;
 
 /// A handshake: the minute that it names, and its id.

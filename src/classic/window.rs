@@ -72,9 +72,9 @@ impl Window {
         !self.in_break && self.in_flight < self.limit
     }
 
-    /// How much data the next packet should carry while `waiting` bytes wait. Where so much is on its way that a large packet delays
-    /// nobody it is one of the carrier's sizes; none when less waits than any of those, which should wait for more, unless no answer
-    /// is to come.
+    /// How much data the next packet should carry while `waiting` bytes wait. Where so much is on its way that a large packet
+    /// delays nobody it is one of the carrier's sizes; none when less waits than any of those, which should wait for more,
+    /// unless no answer is to come.
     pub(super) fn chunk(&self, waiting: usize) -> Option<usize> {
         if !self.is_wide() {
             return Some(CHUNK);

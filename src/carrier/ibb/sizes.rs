@@ -6,8 +6,8 @@ use crate::xmpp::{break_interval, filling};
 /// What an IQ with a block weighs beside the base64 of the block: 220 bytes, with JIDs of usual length.
 const STANZA: usize = 220;
 
-/// What an IQ adds to the base64 of its block, and the answer to another one behind it: at most 384 bytes, so that both end before a
-/// TLS record does.
+/// What an IQ adds to the base64 of its block, and the answer to another one behind it: at most 384 bytes, so that both end
+/// before a TLS record does.
 const MOST_AROUND: usize = 384;
 
 const KIB: usize = 1024;
