@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::classic::api::Sizes;
 
-/// The data of a packet while the window is not wide, in bytes. Windows are measured in such packets.
+/// The data of a packet while the window is not wide: 4 KiB. Windows are measured in such packets.
 pub(super) const CHUNK: usize = 4096;
-/// Roughly what a packet weighs beyond its data, in bytes.
+/// What a packet weighs beyond its data: 512 bytes, roughly.
 const PACKET_OVERHEAD: usize = 512;
 const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
 
@@ -19,12 +19,12 @@ const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
 const MIN_LIMIT: usize = 2 * FULL_PACKET;
 const INITIAL_LIMIT: usize = 4 * FULL_PACKET;
 const MAX_LIMIT: usize = 40 * FULL_PACKET;
-/// Behind a shaper no window opens so far.
-const WIDE: usize = 12 * FULL_PACKET;
+/// A window of 12 full packets is wide: behind a shaper none opens so far.
+const WIDE_LIMIT: usize = 12 * FULL_PACKET;
 
-/// The queueing delay above which the window shrinks.
+/// The window shrinks when answers wait in a queue for longer than 300 ms.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
-/// How long the fastest answer counts as what the connection takes without a queue.
+/// The fastest answer counts for 60 seconds as what the connection takes without a queue.
 const BASE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The send window of one account. Sizes are in bytes of data plus an allowance a packet.
@@ -115,7 +115,7 @@ impl Window {
     }
 
     fn is_wide(&self) -> bool {
-        self.limit >= WIDE
+        self.limit >= WIDE_LIMIT
     }
 
     /// A wide window is let run empty now and then.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_way_stops_counting_as_a_queue_after_two_minutes() {
+    fn a_longer_delay_stops_counting_as_a_queue_after_two_minutes() {
         let mut window = Window::new(&SIZES);
         let now = run(&mut window, Instant::now(), 5, |_| Duration::from_millis(10));
         let now = run(&mut window, now, 200, |_| Duration::from_secs(1));

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_slow_way_nothing_is_filled_up() {
+    fn on_a_slow_connection_nothing_is_filled_up() {
         let (mut filler, start) = (Filler::new(), Instant::now());
         for n in 0..1000 {
             assert_eq!(filler.spaces_behind(start + n * time_for(5700), 5700), 0, "{n}");

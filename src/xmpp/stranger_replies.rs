@@ -12,8 +12,8 @@ use xmpp_parsers::jid::{BareJid, Jid};
 /// account of a fast server gets fewer answers than from slixmpp, which keeps any number of them.
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
 
-/// What an answer weighs beyond its id and its address, in bytes: those of a usual client have 100 to 700.
-const TYPICAL: usize = 300;
+/// An answer weighs 300 bytes beyond its id and its address: those of a usual client have 100 to 700.
+const TYPICAL_REPLY: usize = 300;
 
 /// Those that wait, by who asked: all domains take turns, and so do all accounts of a domain.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl StrangerReplies {
     /// Takes an answer. When there are too many, the newest of whoever has most is dropped.
     pub(super) fn push(&mut self, stanza: Box<Stanza>) {
         let (to, id) = address(&stanza);
-        let length = TYPICAL + id.len() + to.map_or(0, |to| to.as_str().len());
+        let length = TYPICAL_REPLY + id.len() + to.map_or(0, |to| to.as_str().len());
         let asker = to.map(Jid::to_bare);
         let domain = asker.as_ref().map(|asker| asker.domain().to_string()).unwrap_or_default();
         let reply = Reply { stanza, length };
