@@ -18,11 +18,16 @@ use crate::persona;
 use crate::xmpp::{break_interval, filling};
 
 /// What a stanza with a packet weighs beside base64: 1024 bytes at most.
-const MAX_AROUND: usize = 1024;
+const MAX_AROUND_PACKET: usize = 1024;
 
 /// Sizes of packets whose stanzas fill TLS records: one to four.
 pub(crate) static SIZES: Sizes = Sizes {
-    chunks: &[filling(1, MAX_AROUND), filling(2, MAX_AROUND), filling(3, MAX_AROUND), filling(4, MAX_AROUND)],
+    chunks: &[
+        filling(1, MAX_AROUND_PACKET),
+        filling(2, MAX_AROUND_PACKET),
+        filling(3, MAX_AROUND_PACKET),
+        filling(4, MAX_AROUND_PACKET),
+    ],
     break_interval,
 };
 

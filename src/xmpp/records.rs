@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The length of a record while much is written, in bytes before encryption.
+/// The length of a record while much is written: 4096 bytes before encryption.
 const RECORD: usize = 4096;
 /// What is longer than 16 KiB is much.
 const LONG: usize = 4 * RECORD;
@@ -26,8 +26,8 @@ pub(super) const BATCH: usize = 64 * 1024;
 
 /// What is at least 3 KiB long is bulk.
 const BULK: usize = 3 * 1024;
-/// What follows bulk counts as bulk as well, for as long as the bulk takes at 500 kB a second: over a slower connection nobody has to
-/// wait for the server's rests.
+/// What follows bulk counts as bulk as well, for as long as the bulk takes at 500,000 bytes a second: over a slower
+/// connection nobody has to wait for the server's rests.
 const PACE: f64 = 500_000.0;
 
 /// Spaces may be a sixteenth of what is written.
@@ -42,8 +42,8 @@ const BREAK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two such breaks there are at least 200 delays of the empty connection, of which a break costs one or two.
 const DELAYS_BETWEEN_BREAKS: u32 = 200;
 
-/// How many bytes before base64 make a stanza that ends just before so many records do, when it has at most `around` bytes beside the
-/// base64.
+/// How many bytes before base64 make a stanza that ends just before so many records do, when it has at most `around` bytes
+/// beside the base64.
 pub(crate) const fn filling(records: usize, around: usize) -> usize {
     (records * RECORD - around) / 4 * 3
 }

@@ -19,8 +19,8 @@ const WIDE: usize = 16 * 1024;
 /// no more than two seconds' worth of it through at once.
 const OFTEN: u32 = 12;
 
-/// A server that answers a ping within 150 ms reads as fast as we write: there and back again takes less nearly everywhere, and a server
-/// with a limit of 10 kB/s takes longer for half of [`NARROW`] alone.
+/// A server that answers a ping within 150 ms reads as fast as we write: there and back again takes less nearly everywhere, and
+/// a server with a limit of 10 kB/s takes longer for half of [`NARROW`] alone.
 const PROMPT_PONG: Duration = Duration::from_millis(150);
 
 /// A server that has not answered for so long never will. The connection itself is given up not much later.

@@ -80,8 +80,8 @@ impl Admission {
         self.keys.check_first_contact(credential, now_minute, from, to)
     }
 
-    /// Whether `client`, who has proved himself with `handshake`, the minute and the credential, does so for the first time and within the limits.
-    /// Then the two have to be remembered. One who is known has a reserve.
+    /// Whether `client`, who has proved himself with `handshake`, a minute and a credential, does so for the first time and within
+    /// the limits. Then the two have to be remembered. One who is known has a reserve.
     pub(crate) fn admit(
         &mut self,
         now_minute: u64,
