@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | [`desk`] | both directions together: who gets a stanza that comes in, and what is answered |
 //! | [`ibb`] | paths of the secure protocol: In-Band Bytestreams (XEP-0047) |
-//! | `classic` | the classic protocol's |
-//! | `ids` | its ids, which nobody can guess |
+//! | `classic` | packets of the classic protocol |
+//! | `ids` | ids of our IQs, which nobody can guess |
 //! | `presences` | the presence of our own accounts |
 
-mod classic;
+pub(crate) mod classic;
 pub mod desk;
 pub mod ibb;
 mod ids;

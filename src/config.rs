@@ -34,7 +34,7 @@ pub use self::arguments::{Arguments, BridgeConfig, Protocol};
 pub use self::bridge_line::{
     BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, parse_bridge_line, read_bridge_line,
 };
-pub use self::error::{ConfigError, Place, Problem, Warning};
+pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, parse_login};

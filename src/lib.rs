@@ -15,6 +15,8 @@
 //! | [`xmpp`] | accounts: connect, log in, stay logged in |
 //! | [`persona`] | the ordinary chat client that accounts pass for: every answer, id, presence and ping of theirs |
 //! | [`protocol`] | what both cores can do, and the words between a core and its driver |
+//! | `uuid` | UUIDs of version 4 |
+//! | `replay_log` | which handshakes a bridge has accepted of late, in memory and on the disk |
 //! | [`config`], [`state`] | the configuration file and bridge-line arguments; what is kept between runs |
 //! | [`logging`] | log lines for Tor or a person, with private data scrubbed |
 //! | [`os`] | what differs between systems: modes of files, descriptors, core dumps, options of sockets |
@@ -31,7 +33,9 @@ pub mod os;
 pub mod persona;
 pub mod protocol;
 pub mod relay;
+mod replay_log;
 pub mod secure;
 pub mod state;
 pub mod tunnel;
+mod uuid;
 pub mod xmpp;

@@ -1,7 +1,6 @@
 //! Vocabulary: what a protocol core and its driver say to each other, whichever protocol it is.
 
 mod core;
-mod records;
 pub(crate) mod timers;
 
 use std::fmt;
@@ -9,7 +8,6 @@ use std::fmt;
 use xmpp_parsers::jid::FullJid;
 
 pub use self::core::Core;
-pub(crate) use records::{break_interval, filling};
 
 /// Longer host names and addresses do not exist (RFC 1035 section 2.3.4).
 const MAX_HOST_LENGTH: usize = 255;

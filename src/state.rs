@@ -22,8 +22,8 @@ use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use self::file::{Contents, open_regular, write_atomically};
 use self::handshakes::Handshakes;
-pub use self::handshakes::Remembered;
 use crate::os;
+pub use crate::replay_log::Verdict;
 
 /// The file with everything that only this program reads.
 const STATE_FILE: &str = "hexchat_state.json";
@@ -183,19 +183,20 @@ impl StateDir {
         self.change(|contents| contents.identity_or_insert_with(random_secret))
     }
 
-    /// Takes a handshake in: when this returns [`Remembered::New`], it is on the disk. Waits for the disk.
+    /// Takes a handshake in: when this returns [`Verdict::New`], it is on the disk, and will be found
+    /// whatever happens to this process or machine. Waits for the disk.
     ///
     /// `minute` is the one that the handshake names, at most ten from `now_minute`; both count from the Unix epoch.
     ///
     /// # Errors
     /// When it cannot be written. The handshake must be refused then, and will be found as a
-    /// [replay](Remembered::Replay) if it comes again.
+    /// [replay](Verdict::Replay) if it comes again.
     pub fn remember_handshake(
         &self,
         sid: [u8; 16],
         minute: u64,
         now_minute: u64,
-    ) -> Result<Remembered, StateError> {
+    ) -> Result<Verdict, StateError> {
         let directory = self.path().ok_or(StateError::NotKept)?;
         self.handshakes().remember(directory, (minute, sid), now_minute)
     }
@@ -204,8 +205,7 @@ impl StateDir {
     /// `now_minute` were forgotten: the clock was far ahead once.
     #[must_use]
     pub fn minutes_locked(&self, now_minute: u64) -> Option<u64> {
-        let forgotten = self.handshakes().forgotten()?;
-        forgotten.checked_sub(now_minute).map(|ahead| ahead + 1)
+        self.handshakes().minutes_locked(now_minute)
     }
 
     /// Writes a file for people beside the state, atomically and for the owner alone; nothing when in memory.

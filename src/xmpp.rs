@@ -63,5 +63,6 @@ pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};
 pub use self::pool::AccountPool;
+pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;
 pub use crate::protocol::AccountId;

@@ -1,4 +1,4 @@
-//! Stanzas of the classic protocol.
+//! Stanzas of the classic protocol, and their sizes.
 
 #[cfg(test)]
 mod tests;
@@ -13,8 +13,23 @@ use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::ids::Ids;
-use crate::classic::{Incoming, Outgoing, Payload, SetId, Transmit};
+use crate::classic::{Incoming, Outgoing, Payload, SetId, Sizes, Transmit};
 use crate::persona;
+use crate::xmpp::{break_interval, filling};
+
+/// What a stanza with a packet weighs beside base64: 1024 bytes at most.
+const MAX_AROUND_PACKET: usize = 1024;
+
+/// Sizes of packets whose stanzas fill TLS records: one to four.
+pub(crate) static SIZES: Sizes = Sizes {
+    chunks: &[
+        filling(1, MAX_AROUND_PACKET),
+        filling(2, MAX_AROUND_PACKET),
+        filling(3, MAX_AROUND_PACKET),
+        filling(4, MAX_AROUND_PACKET),
+    ],
+    break_interval,
+};
 
 /// The stanza for what the core wants sent.
 pub(super) fn stanza(transmit: Transmit, ids: &Ids) -> Stanza {

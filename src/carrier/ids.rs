@@ -1,7 +1,7 @@
 //! Keyed ids of IQs: encrypted numbers, so that nobody can tell from one what others do.
 //!
 //! A counter in an id tells everybody who gets one how much the account does for others, and an answer to an IQ that has not
-//! been read yet could be guessed. So the number is written in place of the random bits of the [persona](crate::persona)'s ids, and
+//! been read yet could be guessed. So the number is written in place of the random bits of the [persona]'s ids, and
 //! read back from them: with a synthetic IV (RFC 5297), which is a tag of the number and masks it. Without the key no tag fits but by
 //! chance, once in 2^60. Nothing is kept for an id.
 

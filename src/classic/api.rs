@@ -31,6 +31,18 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// A peer from which nothing has come for this long is dead.
     pub silence_timeout: Duration,
+    /// What the carrier says of stanzas.
+    pub sizes: &'static Sizes,
+}
+
+/// What a carrier says of stanzas on a fast connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// How much data packets should carry, in bytes, the smallest first.
+    pub chunks: &'static [usize],
+    /// How long after a break, in which nothing is on its way, there should be another, if the connection takes so long there
+    /// and back while nothing is queued.
+    pub break_interval: fn(Duration) -> Duration,
 }
 
 /// A stanza that came in.

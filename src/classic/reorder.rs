@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::classic::seq::{Place, SeqNum};
+use crate::classic::seq::{Offset, SeqNum};
 
-/// The highest place that a peer accepts; the 2013 program breaks on anything beyond it.
+/// The highest offset that a peer accepts; the 2013 program breaks on anything beyond it.
 pub const WINDOW: u32 = 100;
 
 /// Puts what arrives back into the order of its ids.
@@ -36,15 +36,15 @@ impl<T> ReorderBuffer<T> {
 
     /// Keeps `item` until everything before `id` has been taken.
     pub fn insert(&mut self, id: SeqNum, item: T) -> Insertion {
-        let place = match id.place(self.expected) {
-            Place::Redundant => return Insertion::Redundant,
-            Place::Ahead(place) if place > WINDOW => return Insertion::TooFar,
-            Place::Ahead(place) => place as usize,
+        let offset = match id.offset_from(self.expected) {
+            Offset::Redundant => return Insertion::Redundant,
+            Offset::Ahead(offset) if offset > WINDOW => return Insertion::TooFar,
+            Offset::Ahead(offset) => offset as usize,
         };
-        if place >= self.slots.len() {
-            self.slots.resize_with(place + 1, || None);
+        if offset >= self.slots.len() {
+            self.slots.resize_with(offset + 1, || None);
         }
-        match self.slots.get_mut(place) {
+        match self.slots.get_mut(offset) {
             Some(slot @ None) => {
                 *slot = Some(item);
                 Insertion::Stored
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn place_one_hundred_is_the_last_that_fits() {
+    fn offset_one_hundred_is_the_last_that_fits() {
         let mut buffer = ReorderBuffer::new(SeqNum::ZERO);
         assert_eq!(buffer.insert(id(101), ()), Insertion::TooFar);
         assert_eq!(buffer.insert(id(100), ()), Insertion::Stored);

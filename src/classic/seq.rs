@@ -14,7 +14,7 @@ pub struct SeqNum(u32);
 
 /// Where an id stands relative to the one that is expected next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Offset {
     /// It lies less than half the circle behind: its content was written already.
     Redundant,
     /// It is this many ids ahead of the expected one; 0 is the expected one itself.
@@ -41,7 +41,7 @@ impl SeqNum {
         self.plus(1)
     }
 
-    /// The id `n` places further on.
+    /// The `n`th id after this one.
     #[must_use]
     pub fn plus(self, n: u32) -> Self {
         let sum = (i64::from(self.0) + i64::from(n)) % MODULUS;
@@ -56,13 +56,13 @@ impl SeqNum {
 
     /// The protocol document's comparison (its sections 4b ii to iv): with `difference` the plain
     /// difference of the two values, the id is redundant if and only if −M/2 < difference < 0;
-    /// otherwise its place is the difference modulo M.
-    pub fn place(self, expected: Self) -> Place {
+    /// otherwise its offset, which the document calls its place, is the difference modulo M.
+    pub fn offset_from(self, expected: Self) -> Offset {
         let difference = i64::from(self.0) - i64::from(expected.0);
         if difference < 0 && 2 * difference > -MODULUS {
-            Place::Redundant
+            Offset::Redundant
         } else {
-            Place::Ahead(self.distance_from(expected))
+            Offset::Ahead(self.distance_from(expected))
         }
     }
 }
@@ -93,31 +93,31 @@ mod tests {
     }
 
     #[test]
-    fn places_continue_across_the_wrap() {
-        assert_eq!(LAST.place(LAST), Place::Ahead(0));
-        assert_eq!(SeqNum::ZERO.place(LAST), Place::Ahead(1));
-        assert_eq!(SeqNum(98).place(LAST), Place::Ahead(99));
-        assert_eq!(SeqNum(5).place(SeqNum(2)), Place::Ahead(3));
+    fn offsets_continue_across_the_wrap() {
+        assert_eq!(LAST.offset_from(LAST), Offset::Ahead(0));
+        assert_eq!(SeqNum::ZERO.offset_from(LAST), Offset::Ahead(1));
+        assert_eq!(SeqNum(98).offset_from(LAST), Offset::Ahead(99));
+        assert_eq!(SeqNum(5).offset_from(SeqNum(2)), Offset::Ahead(3));
     }
 
     #[test]
     fn what_lies_less_than_half_the_circle_behind_is_redundant() {
-        assert_eq!(SeqNum(1).place(SeqNum(2)), Place::Redundant);
-        assert_eq!(SeqNum(0).place(SeqNum(2_147_483_647)), Place::Redundant);
-        assert_eq!(SeqNum(0).place(SeqNum(2_147_483_648)), Place::Ahead(2_147_483_647));
+        assert_eq!(SeqNum(1).offset_from(SeqNum(2)), Offset::Redundant);
+        assert_eq!(SeqNum(0).offset_from(SeqNum(2_147_483_647)), Offset::Redundant);
+        assert_eq!(SeqNum(0).offset_from(SeqNum(2_147_483_648)), Offset::Ahead(2_147_483_647));
     }
 
     #[test]
     fn the_documents_rule_calls_an_id_from_before_the_wrap_far_ahead_and_not_redundant() {
         // The rule compares plain differences, so that just after the wrap the last id is not seen
         // as old: it is 2³²−2 ahead, far beyond any window.
-        assert_eq!(LAST.place(SeqNum::ZERO), Place::Ahead(u32::MAX - 1));
+        assert_eq!(LAST.offset_from(SeqNum::ZERO), Offset::Ahead(u32::MAX - 1));
     }
 
     proptest! {
         #[test]
-        fn place_is_the_distance_for_everything_within_a_window_ahead(start in id(), n in 0..=100u32) {
-            prop_assert_eq!(start.plus(n).place(start), Place::Ahead(n));
+        fn the_offset_is_the_distance_for_everything_within_a_window_ahead(start in id(), n in 0..=100u32) {
+            prop_assert_eq!(start.plus(n).offset_from(start), Offset::Ahead(n));
             prop_assert_eq!(start.plus(n).distance_from(start), n);
         }
 

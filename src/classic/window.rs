@@ -7,15 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::{break_interval, filling};
+use crate::classic::api::Sizes;
 
-/// The data of a packet while the window is not wide, in bytes. Windows are measured in such packets.
+/// The data of a packet while the window is not wide: 4 KiB. Windows are measured in such packets.
 pub(super) const CHUNK: usize = 4096;
-/// Once so much is on its way that a large packet delays nobody, its stanza fills so many TLS records at most.
-const MOST_RECORDS: usize = 4;
-/// What the stanza weighs at most beyond base64, in bytes.
-const AROUND: usize = 1024;
-/// Roughly what a packet weighs beyond its data, in bytes.
+/// What a packet weighs beyond its data: 512 bytes, roughly.
 const PACKET_OVERHEAD: usize = 512;
 const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
 
@@ -23,17 +19,18 @@ const FULL_PACKET: usize = CHUNK + PACKET_OVERHEAD;
 const MIN_LIMIT: usize = 2 * FULL_PACKET;
 const INITIAL_LIMIT: usize = 4 * FULL_PACKET;
 const MAX_LIMIT: usize = 40 * FULL_PACKET;
-/// Behind a shaper no window opens so far.
-const WIDE: usize = 12 * FULL_PACKET;
+/// A window of 12 full packets is wide: behind a shaper none opens so far.
+const WIDE_LIMIT: usize = 12 * FULL_PACKET;
 
-/// The queueing delay above which the window shrinks.
+/// The window shrinks when answers wait in a queue for longer than 300 ms.
 const TARGET_DELAY: Duration = Duration::from_millis(300);
-/// How long the fastest answer counts as what the connection takes without a queue.
+/// The fastest answer counts for 60 seconds as what the connection takes without a queue.
 const BASE_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The send window of one account. Sizes are in bytes of data plus an allowance a packet.
 #[derive(Debug)]
 pub(super) struct Window {
+    sizes: &'static Sizes,
     in_flight: usize,
     limit: usize,
     /// Until the first sign of a queue the limit doubles every round trip.
@@ -55,8 +52,9 @@ pub(super) fn cost(data_length: usize) -> usize {
 }
 
 impl Window {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sizes: &'static Sizes) -> Self {
         Self {
+            sizes,
             in_flight: 0,
             limit: INITIAL_LIMIT,
             slow_start: true,
@@ -74,13 +72,14 @@ impl Window {
         !self.in_break && self.in_flight < self.limit
     }
 
-    /// How much data the next packet should carry while `waiting` bytes wait. None when those fill no record: they should wait
-    /// for more, unless no answer is to come.
+    /// How much data the next packet should carry while `waiting` bytes wait. Where so much is on its way that a large packet
+    /// delays nobody it is one of the carrier's sizes; none when less waits than any of those, which should wait for more,
+    /// unless no answer is to come.
     pub(super) fn chunk(&self, waiting: usize) -> Option<usize> {
         if !self.is_wide() {
             return Some(CHUNK);
         }
-        (1..=MOST_RECORDS).rev().map(|records| filling(records, AROUND)).find(|chunk| *chunk <= waiting)
+        self.sizes.chunks.iter().rev().copied().find(|chunk| *chunk <= waiting)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -116,7 +115,7 @@ impl Window {
     }
 
     fn is_wide(&self) -> bool {
-        self.limit >= WIDE
+        self.limit >= WIDE_LIMIT
     }
 
     /// A wide window is let run empty now and then.
@@ -126,7 +125,7 @@ impl Window {
             return;
         }
         let since = now.saturating_duration_since(*self.last_break.get_or_insert(now));
-        if since >= break_interval(base) {
+        if since >= (self.sizes.break_interval)(base) {
             self.last_break = Some(now);
             self.in_break = self.in_flight > 0;
         }
@@ -175,6 +174,11 @@ impl BaseDelay {
 mod tests {
     use super::*;
 
+    static SIZES: Sizes = Sizes {
+        chunks: &[2304, 5376, 8448, 11_520],
+        break_interval: |delay| Duration::from_secs(1).max(200 * delay),
+    };
+
     /// Keeps the window full for `rounds` round trips, each answered after `delay(in flight)`.
     fn run(window: &mut Window, start: Instant, rounds: usize, delay: impl Fn(usize) -> Duration) -> Instant {
         let mut now = start;
@@ -195,7 +199,7 @@ mod tests {
 
     #[test]
     fn it_opens_wide_while_answers_come_promptly() {
-        let mut window = Window::new();
+        let mut window = Window::new(&SIZES);
         run(&mut window, Instant::now(), 20, |_| Duration::from_millis(20));
         assert_eq!(window.limit, MAX_LIMIT);
     }
@@ -203,7 +207,7 @@ mod tests {
     #[test]
     fn now_and_then_a_wide_one_runs_empty_and_a_narrow_one_never_does() {
         let breaks = |delay: Duration| {
-            let (mut window, mut now, mut breaks) = (Window::new(), Instant::now(), 0);
+            let (mut window, mut now, mut breaks) = (Window::new(&SIZES), Instant::now(), 0);
             let end = now + Duration::from_secs(10);
             let mut flying = std::collections::VecDeque::new();
             while now < end {
@@ -223,7 +227,7 @@ mod tests {
 
     #[test]
     fn behind_a_shaper_it_closes_to_two_packets_and_no_further() {
-        let mut window = Window::new();
+        let mut window = Window::new(&SIZES);
         let ten_kilobytes_a_second = |in_flight: usize| Duration::from_micros(in_flight as u64 * 100);
         run(&mut window, Instant::now(), 50, ten_kilobytes_a_second);
         assert!(window.limit <= INITIAL_LIMIT, "{}", window.limit);
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_idle_sender_does_not_open_it() {
-        let mut window = Window::new();
+        let mut window = Window::new(&SIZES);
         let now = Instant::now();
         for _ in 0..100 {
             window.on_sent(now, cost(10));
@@ -242,8 +246,8 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_way_stops_counting_as_a_queue_after_two_minutes() {
-        let mut window = Window::new();
+    fn a_longer_delay_stops_counting_as_a_queue_after_two_minutes() {
+        let mut window = Window::new(&SIZES);
         let now = run(&mut window, Instant::now(), 5, |_| Duration::from_millis(10));
         let now = run(&mut window, now, 200, |_| Duration::from_secs(1));
         run(&mut window, now, 20, |_| Duration::from_secs(1));

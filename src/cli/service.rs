@@ -10,7 +10,7 @@ use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
 use crate::secure::{HandshakeRecord, Identity, Service};
-use crate::state::{BRIDGE_LINE_FILE, Remembered, StateDir, StateError};
+use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError, Verdict};
 use crate::tunnel::{ClockWasAhead, KeepHandshake, Protocols, bounds};
 use crate::xmpp::{AccountId, StreamManagement};
 
@@ -138,8 +138,8 @@ fn keep(state: Arc<StateDir>) -> KeepHandshake {
     };
     Arc::new(move |record: &HandshakeRecord| {
         match state.remember_handshake(*record.credential.as_bytes(), record.minute, this_minute()) {
-            Ok(Remembered::New) => true,
-            Ok(Remembered::Replay | Remembered::Forgotten) => false,
+            Ok(Verdict::New) => true,
+            Ok(Verdict::Replay | Verdict::Forgotten) => false,
             Err(error) => {
                 warn(&error);
                 false

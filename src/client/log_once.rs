@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 
 /// The most warnings, and the most bridges, that are remembered: 1000 of each, many times what one Tor has, and some
 /// 100 kB. Further warnings are not logged, and further bridges have no number.
-const MOST: usize = 1000;
+const MAX_REMEMBERED: usize = 1000;
 
 /// One of the bridges that Tor knows, as the log calls it: counted from 1, in the order in which they came up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,14 +28,14 @@ impl LogOnce {
         let known = self.bridges.entry(self.hasher.hash_one(arguments));
         match known {
             std::collections::btree_map::Entry::Occupied(number) => Some(*number.get()),
-            std::collections::btree_map::Entry::Vacant(_) if next.0 > MOST => None,
+            std::collections::btree_map::Entry::Vacant(_) if next.0 > MAX_REMEMBERED => None,
             std::collections::btree_map::Entry::Vacant(free) => Some(*free.insert(next)),
         }
     }
 
     /// Whether `text` is news about this bridge, or about none.
     pub(super) fn is_news(&mut self, about: Option<BridgeNumber>, text: &str) -> bool {
-        self.texts.len() < MOST && self.texts.insert((about, text.to_owned()))
+        self.texts.len() < MAX_REMEMBERED && self.texts.insert((about, text.to_owned()))
     }
 
     /// What went wrong before went right now: it is news when it goes wrong again.
@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn memory_has_a_bound() {
         let mut once = LogOnce::default();
-        for n in 0..2 * MOST {
-            assert_eq!(once.number(n).is_some(), n < MOST);
-            assert_eq!(once.is_news(None, &n.to_string()), n < MOST);
+        for n in 0..2 * MAX_REMEMBERED {
+            assert_eq!(once.number(n).is_some(), n < MAX_REMEMBERED);
+            assert_eq!(once.is_news(None, &n.to_string()), n < MAX_REMEMBERED);
         }
     }
 }

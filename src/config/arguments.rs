@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use xmpp_parsers::jid::Jid;
 
 use super::document::Given;
-use super::error::{ConfigError, Place, Problem, Warning, shown_key};
+use super::error::{ConfigError, Location, Problem, Warning, shown_key};
 use super::key::{PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, parse_login};
@@ -43,7 +43,7 @@ pub struct BridgeConfig {
     pub brings_logins: bool,
 }
 
-/// Arguments that were given, each with its place; all are valid by themselves.
+/// Arguments that were given, each with its location; all are valid by themselves.
 #[derive(Clone, Default)]
 pub struct Arguments {
     jid: Option<Given<Vec<Jid>>>,
@@ -58,7 +58,7 @@ pub struct Arguments {
 }
 
 /// What is wrong with which argument, given where.
-type Fault = (Place, &'static str, Problem);
+type Fault = (Location, &'static str, Problem);
 
 impl BridgeConfig {
     /// Lays the arguments of one bridge line, in their order, over the file's `[client]` section.
@@ -97,7 +97,7 @@ impl Arguments {
             let key = String::from_utf8_lossy(key.as_ref());
             if ARGUMENTS.contains(&key.as_ref()) {
                 let set = arguments.set_bytes(&key, value.as_ref());
-                set.map_err(|problem| ConfigError::new(Place::BridgeLine, key.as_ref(), problem))?;
+                set.map_err(|problem| ConfigError::new(Location::BridgeLine, key.as_ref(), problem))?;
             } else {
                 warnings.push(Warning::UnknownArgument(shown_key(&key)));
             }
@@ -107,22 +107,22 @@ impl Arguments {
 
     fn set_bytes(&mut self, name: &str, value: &[u8]) -> Result<(), Problem> {
         let value = std::str::from_utf8(value).map_err(|_| Problem::NotUtf8)?;
-        self.set(name, value, &Place::BridgeLine)
+        self.set(name, value, &Location::BridgeLine)
     }
 
     /// Takes one value; the second one of a name is refused.
-    pub(super) fn set(&mut self, name: &str, value: &str, place: &Place) -> Result<(), Problem> {
+    pub(super) fn set(&mut self, name: &str, value: &str, location: &Location) -> Result<(), Problem> {
         if value.len() > MAX_VALUE {
             return Err(Problem::TooLong { max: MAX_VALUE });
         }
         match name {
-            "jid" => fill(&mut self.jid, parse_peers(value), place),
-            "key" => fill(&mut self.key, PublicKey::parse(value), place),
-            "psk" => fill(&mut self.psk, PresharedKey::parse(value), place),
-            "login" => fill(&mut self.login, parse_login(value), place),
-            "server" => fill(&mut self.server, parse_server(value), place),
-            "tls" => fill(&mut self.tls, parse_tls(value), place),
-            "mode" => fill(&mut self.mode, parse_mode(value), place),
+            "jid" => fill(&mut self.jid, parse_peers(value), location),
+            "key" => fill(&mut self.key, PublicKey::parse(value), location),
+            "psk" => fill(&mut self.psk, PresharedKey::parse(value), location),
+            "login" => fill(&mut self.login, parse_login(value), location),
+            "server" => fill(&mut self.server, parse_server(value), location),
+            "tls" => fill(&mut self.tls, parse_tls(value), location),
+            "mode" => fill(&mut self.mode, parse_mode(value), location),
             _ => Err(Problem::UnknownKey),
         }
     }
@@ -138,7 +138,7 @@ impl Arguments {
             Problem::Conflict("classic excludes key, which asks for the secure protocol");
         match &self.mode {
             Some(mode) if mode.value == Mode::Classic && self.key.is_some() => {
-                Err((mode.place.clone(), "mode", PROBLEM))
+                Err((mode.location.clone(), "mode", PROBLEM))
             }
             _ => Ok(()),
         }
@@ -180,7 +180,7 @@ impl Arguments {
             check_peers(peers, &protocol)?;
             Ok(BridgeConfig { peers: peers.value.clone(), protocol, accounts, brings_logins: false })
         });
-        resolved.map_err(|(place, key, problem)| ConfigError::new(place, key, problem))
+        resolved.map_err(|(location, key, problem)| ConfigError::new(location, key, problem))
     }
 
     fn protocol(&self) -> Result<Protocol, Fault> {
@@ -190,18 +190,18 @@ impl Arguments {
                 Ok(Protocol::Secure { key: key.value, psk: psk.as_ref().map(|psk| psk.value.clone()) })
             }
             (None, Some(psk), _) => {
-                Err((psk.place.clone(), "psk", Problem::Conflict("psk is of no use without key")))
+                Err((psk.location.clone(), "psk", Problem::Conflict("psk is of no use without key")))
             }
-            (None, None, Some(Given { value: Mode::Secure, place })) => {
+            (None, None, Some(Given { value: Mode::Secure, location })) => {
                 let problem = Problem::Missing("mode is secure; add key= as the bridge's operator gave it");
-                Err((place.clone(), "key", problem))
+                Err((location.clone(), "key", problem))
             }
             (None, None, Some(Given { value: Mode::Classic, .. })) => Ok(Protocol::Classic),
             // Perhaps the key was lost on the way: what was meant to be encrypted must not go in the clear.
             (None, None, None) => {
                 let advice = "add key= as the bridge's operator gave it, or mode=classic for a bridge of the classic \
                               protocol, where the chat servers can read and change everything";
-                Err((Place::BridgeLine, "key", Problem::Missing(advice)))
+                Err((Location::BridgeLine, "key", Problem::Missing(advice)))
             }
         }
     }
@@ -209,7 +209,7 @@ impl Arguments {
     fn peers(&self) -> Result<&Given<Vec<Jid>>, Fault> {
         const ADVICE: &str =
             "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file";
-        self.jid.as_ref().ok_or((Place::BridgeLine, "jid", Problem::Missing(ADVICE)))
+        self.jid.as_ref().ok_or((Location::BridgeLine, "jid", Problem::Missing(ADVICE)))
     }
 
     /// Whether it says which protocol is to be spoken.
@@ -223,7 +223,7 @@ impl Arguments {
             None if config.accounts.is_empty() => {
                 let advice =
                     "add login=user@chat.example:password to the bridge line, or an [[account]] to the file";
-                Err((Place::BridgeLine, "login", Problem::Missing(advice)))
+                Err((Location::BridgeLine, "login", Problem::Missing(advice)))
             }
             None => Ok(config.accounts.clone()),
         }
@@ -234,7 +234,8 @@ impl Arguments {
         let ca_file = self.ca_file.as_ref().map(|given| given.value.clone());
         let tls = self.tls.as_ref().map(|given| given.value).unwrap_or_default();
         if let Some(given) = &self.tls {
-            check_plaintext(tls, server.as_ref()).map_err(|problem| (given.place.clone(), "tls", problem))?;
+            check_plaintext(tls, server.as_ref())
+                .map_err(|problem| (given.location.clone(), "tls", problem))?;
         }
         Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
     }
@@ -245,17 +246,21 @@ fn check_peers(peers: &Given<Vec<Jid>>, protocol: &Protocol) -> Result<(), Fault
     match (protocol, peers.value.iter().position(Jid::is_bare)) {
         (Protocol::Secure { .. }, Some(index)) => {
             let expected = "a full JID, with the bridge's /resource, because there is a key";
-            Err((peers.place.clone(), "jid", Problem::InvalidItem { item: index + 1, expected }))
+            Err((peers.location.clone(), "jid", Problem::InvalidItem { item: index + 1, expected }))
         }
         _ => Ok(()),
     }
 }
 
-fn fill<T>(slot: &mut Option<Given<T>>, value: Result<T, Problem>, place: &Place) -> Result<(), Problem> {
+fn fill<T>(
+    slot: &mut Option<Given<T>>,
+    value: Result<T, Problem>,
+    location: &Location,
+) -> Result<(), Problem> {
     if slot.is_some() {
         return Err(Problem::Repeated);
     }
-    *slot = Some(Given { value: value?, place: place.clone() });
+    *slot = Some(Given { value: value?, location: location.clone() });
     Ok(())
 }
 

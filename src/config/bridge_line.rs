@@ -8,7 +8,7 @@ use std::path::Path;
 use secrecy::zeroize::Zeroizing;
 
 pub use self::writer::{BridgeLineError, MAX_ARGUMENTS, NewBridgeLine};
-use super::error::{ConfigError, Place, Problem};
+use super::error::{ConfigError, Location, Problem};
 use super::input::read_text;
 
 /// The longest file with a bridge line: 64 KiB, for a line and comments around it.
@@ -40,7 +40,7 @@ impl fmt::Debug for BridgeArgs {
 /// # Errors
 /// When there is no line, more than one, a line for another transport, or something that is not `key=value`.
 pub fn parse_bridge_line(text: &str) -> Result<BridgeArgs, ConfigError> {
-    parse(text).map_err(|problem| ConfigError::new(Place::BridgeLine, "", problem))
+    parse(text).map_err(|problem| ConfigError::new(Location::BridgeLine, "", problem))
 }
 
 /// Reads the bridge line out of a file: the line itself, without comments.
@@ -52,7 +52,7 @@ pub fn read_bridge_line(path: &Path) -> Result<String, ConfigError> {
         parse(&read.text)?;
         Ok(lines(&read.text).collect())
     });
-    line.map_err(|problem| ConfigError::new(Place::WholeFile(path.into()), "", problem))
+    line.map_err(|problem| ConfigError::new(Location::WholeFile(path.into()), "", problem))
 }
 
 fn parse(text: &str) -> Result<BridgeArgs, Problem> {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Place, Problem, shown_key};
+use super::error::{ConfigError, Location, Problem, shown_key};
 use super::limits::Limits;
 
 /// A value and where it was written.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Given<T> {
     pub(super) value: T,
-    pub(super) place: Place,
+    pub(super) location: Location,
 }
 
 /// A file's text, to tell where in it something stands.
@@ -30,7 +30,7 @@ pub(super) struct Section<'d> {
     document: &'d Document<'d>,
     name: &'static str,
     table: &'d DeTable<'d>,
-    place: Place,
+    location: Location,
 }
 
 impl<'d> Document<'d> {
@@ -38,7 +38,7 @@ impl<'d> Document<'d> {
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'d>>, ConfigError> {
         DeTable::parse(self.text).map_err(|error| {
             let at = error.span().map_or(self.text.len(), |span| span.start);
-            ConfigError::new(self.place(at), self.key_near(at), syntax_problem(error.message()))
+            ConfigError::new(self.location(at), self.key_near(at), syntax_problem(error.message()))
         })
     }
 
@@ -48,16 +48,16 @@ impl<'d> Document<'d> {
         table: &'d Spanned<DeTable<'d>>,
         known: &[&str],
     ) -> Result<Section<'d>, ConfigError> {
-        Section::new(self, "", table.get_ref(), self.place(0), known)
+        Section::new(self, "", table.get_ref(), self.location(0), known)
     }
 
     /// Line and column of a byte.
-    pub(super) fn place(&self, at: usize) -> Place {
+    pub(super) fn location(&self, at: usize) -> Location {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
-        Place::File { path: Arc::clone(&self.path), line, column }
+        Location::File { path: Arc::clone(&self.path), line, column }
     }
 
     /// The key that stands at the beginning of the line with that byte, if it is one of ours: what else stands there
@@ -77,16 +77,16 @@ impl<'d> Section<'d> {
         document: &'d Document<'d>,
         name: &'static str,
         table: &'d DeTable<'d>,
-        place: Place,
+        location: Location,
         known: &[&str],
     ) -> Result<Self, ConfigError> {
-        let section = Self { document, name, table, place };
+        let section = Self { document, name, table, location };
         match table.keys().find(|key| !known.contains(&key.get_ref().as_ref())) {
             None => Ok(section),
             Some(key) => {
-                let place = document.place(key.span().start);
+                let location = document.location(key.span().start);
                 let problem = if name == "[metrics]" { Problem::NoMetrics } else { Problem::UnknownKey };
-                Err(ConfigError::new(place, section.key(&shown_key(key.get_ref())), problem))
+                Err(ConfigError::new(location, section.key(&shown_key(key.get_ref())), problem))
             }
         }
     }
@@ -96,14 +96,14 @@ impl<'d> Section<'d> {
         if self.name.is_empty() { key.to_owned() } else { format!("{} {key}", self.name) }
     }
 
-    /// An error about a key that stands at `place`.
-    pub(super) fn error(&self, place: Place, key: &str, problem: Problem) -> ConfigError {
-        ConfigError::new(place, self.key(key), problem)
+    /// An error about a key that stands at `location`.
+    pub(super) fn error(&self, location: Location, key: &str, problem: Problem) -> ConfigError {
+        ConfigError::new(location, self.key(key), problem)
     }
 
     /// An error about a key that is not there.
     pub(super) fn missing(&self, key: &str, advice: &'static str) -> ConfigError {
-        self.error(self.place.clone(), key, Problem::Missing(advice))
+        self.error(self.location.clone(), key, Problem::Missing(advice))
     }
 
     /// The keys that are there.
@@ -141,10 +141,10 @@ impl<'d> Section<'d> {
         read: impl FnOnce(&'d DeValue<'d>) -> Result<T, Problem>,
     ) -> Result<Option<Given<T>>, ConfigError> {
         let Some(value) = self.table.get(key) else { return Ok(None) };
-        let place = self.document.place(value.span().start);
+        let location = self.document.location(value.span().start);
         match read(value.get_ref()) {
-            Ok(value) => Ok(Some(Given { value, place })),
-            Err(problem) => Err(self.error(place, key, problem)),
+            Ok(value) => Ok(Some(Given { value, location })),
+            Err(problem) => Err(self.error(location, key, problem)),
         }
     }
 
@@ -156,10 +156,10 @@ impl<'d> Section<'d> {
         known: &[&str],
     ) -> Result<Option<Section<'d>>, ConfigError> {
         let Some(value) = self.table.get(key) else { return Ok(None) };
-        let place = self.document.place(value.span().start);
+        let location = self.document.location(value.span().start);
         match value.get_ref() {
-            DeValue::Table(table) => Section::new(self.document, name, table, place, known).map(Some),
-            _ => Err(self.error(place, key, Problem::WrongType("a section in single brackets"))),
+            DeValue::Table(table) => Section::new(self.document, name, table, location, known).map(Some),
+            _ => Err(self.error(location, key, Problem::WrongType("a section in single brackets"))),
         }
     }
 
@@ -172,13 +172,13 @@ impl<'d> Section<'d> {
     ) -> Result<Vec<Section<'d>>, ConfigError> {
         const EXPECTED: Problem = Problem::WrongType("sections in double brackets");
         let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
-        let place = self.document.place(value.span().start);
-        let DeValue::Array(items) = value.get_ref() else { return Err(self.error(place, key, EXPECTED)) };
+        let location = self.document.location(value.span().start);
+        let DeValue::Array(items) = value.get_ref() else { return Err(self.error(location, key, EXPECTED)) };
         let section = |item: &'d Spanned<DeValue<'d>>| match item.get_ref() {
             DeValue::Table(table) => {
-                Section::new(self.document, name, table, self.document.place(item.span().start), known)
+                Section::new(self.document, name, table, self.document.location(item.span().start), known)
             }
-            _ => Err(self.error(place.clone(), key, EXPECTED)),
+            _ => Err(self.error(location.clone(), key, EXPECTED)),
         };
         items.iter().map(section).collect()
     }

@@ -1,4 +1,4 @@
-//! Configuration errors and warnings: a place, a key, and what is expected there.
+//! Configuration errors and warnings: a location, a key, and what is expected there.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,13 @@ use crate::os;
 
 /// A configuration or bridge line that cannot be used until somebody changes it; trying again cannot help.
 ///
-/// Displayed on one line: the place, the key, what is expected. Neither [`Display`](fmt::Display) nor
+/// Displayed on one line: the location, the key, what is expected. Neither [`Display`](fmt::Display) nor
 /// [`Debug`] shows a value that the user wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {}{problem}", Prefix(key))]
+#[error("{location}: {}{problem}", Prefix(key))]
 pub struct ConfigError {
     /// Where the value stands, or where it is missing.
-    pub place: Place,
+    pub location: Location,
     /// The key, with its section in a file: `[client] psk`. Empty when no key is to blame.
     pub key: String,
     /// What is wrong.
@@ -24,7 +24,7 @@ pub struct ConfigError {
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// In a file.
     File {
         /// The file.
@@ -143,12 +143,12 @@ pub enum Warning {
 
 impl ConfigError {
     /// An error about `key`, which may be empty.
-    pub(super) fn new(place: Place, key: impl Into<String>, problem: Problem) -> Self {
-        Self { place, key: key.into(), problem }
+    pub(super) fn new(location: Location, key: impl Into<String>, problem: Problem) -> Self {
+        Self { location, key: key.into(), problem }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => {

@@ -9,7 +9,7 @@ use xmpp_parsers::jid::Jid;
 
 use super::arguments::Arguments;
 use super::document::{Document, Given, Section};
-use super::error::{ConfigError, Place, Problem, Warning};
+use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::{Text, check_certificates, read_text};
 use super::key::PresharedKey;
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
@@ -33,7 +33,7 @@ impl Config {
     /// When the file cannot be read or says something that can never work; see [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let Text { text, world_readable } = read_text(path, MAX_FILE)
-            .map_err(|problem| ConfigError::new(Place::WholeFile(Arc::from(path)), "", problem))?;
+            .map_err(|problem| ConfigError::new(Location::WholeFile(Arc::from(path)), "", problem))?;
         let (mut config, holds_secrets) = read(&text, path)?;
         if world_readable && holds_secrets {
             config.warnings.push(Warning::Exposed(path.to_owned()));
@@ -69,7 +69,7 @@ fn read_accounts(root: &Section<'_>, path: &Path, config: &mut Config) -> Result
     for section in root.tables("account", "[[account]]", ACCOUNT)? {
         let account = read_account(&section, directory_of(path), &mut config.warnings)?;
         add_account(&mut config.accounts, account.value)
-            .map_err(|problem| section.error(account.place, "jid", problem))?;
+            .map_err(|problem| section.error(account.location, "jid", problem))?;
         holds_passwords |= section.keys().any(|key| key == "password");
     }
     Ok(holds_passwords)
@@ -95,7 +95,7 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// An account, at the place of its JID.
+/// An account, at the location of its JID.
 fn read_account(
     section: &Section<'_>,
     directory: &Path,
@@ -110,12 +110,12 @@ fn read_account(
     let tls = section.parsed("tls", parse_tls)?;
     if let Some(tls) = &tls {
         check_plaintext(tls.value, server.as_ref())
-            .map_err(|problem| section.error(tls.place.clone(), "tls", problem))?;
+            .map_err(|problem| section.error(tls.location.clone(), "tls", problem))?;
     }
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
     let tls = tls.map(|given| given.value).unwrap_or_default();
     let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file };
-    Ok(Given { value: account, place: jid.place })
+    Ok(Given { value: account, location: jid.location })
 }
 
 /// The password that the section holds or points to.
@@ -130,13 +130,14 @@ fn read_password(
     };
     if password.is_some() {
         let problem = Problem::Conflict("password is given as well; keep one of them");
-        return Err(section.error(file.place, "password_file", problem));
+        return Err(section.error(file.location, "password_file", problem));
     }
     let read = read_text(&file.value, MAX_PASSWORD).and_then(|read| {
         let line = read.text.strip_suffix('\n').unwrap_or(&read.text);
         Ok((checked_password(line.strip_suffix('\r').unwrap_or(line))?, read.world_readable))
     });
-    let (password, exposed) = read.map_err(|problem| section.error(file.place, "password_file", problem))?;
+    let (password, exposed) =
+        read.map_err(|problem| section.error(file.location, "password_file", problem))?;
     if exposed {
         warnings.push(Warning::Exposed(file.value));
     }
@@ -157,7 +158,7 @@ fn credential_for(
     jid: &Given<Jid>,
     password: Option<SecretString>,
 ) -> Result<Credential, ConfigError> {
-    let error = |problem| section.error(jid.place.clone(), "jid", problem);
+    let error = |problem| section.error(jid.location.clone(), "jid", problem);
     match (jid.value.node(), password) {
         (Some(_), Some(password)) => Ok(Credential::Password(password)),
         (None, None) if jid.value.is_bare() => Ok(Credential::Anonymous),
@@ -183,12 +184,12 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
     let mut arguments = Arguments::default();
     for name in ARGUMENTS {
         if let Some(text) = section.parsed(name, |text| Ok(Zeroizing::new(text.to_owned())))? {
-            let set = arguments.set(name, &text.value, &text.place);
-            set.map_err(|problem| section.error(text.place, name, problem))?;
+            let set = arguments.set(name, &text.value, &text.location);
+            set.map_err(|problem| section.error(text.location, name, problem))?;
         }
     }
     arguments.ca_file = read_ca_file(section, directory)?;
-    arguments.check_mode().map_err(|(place, key, problem)| section.error(place, key, problem))?;
+    arguments.check_mode().map_err(|(location, key, problem)| section.error(location, key, problem))?;
     Ok(arguments)
 }
 
@@ -196,7 +197,7 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
 fn read_ca_file(section: &Section<'_>, directory: &Path) -> Result<Option<Given<PathBuf>>, ConfigError> {
     let Some(file) = read_path(section, "ca_file", directory)? else { return Ok(None) };
     check_certificates(&file.value)
-        .map_err(|problem| section.error(file.place.clone(), "ca_file", problem))?;
+        .map_err(|problem| section.error(file.location.clone(), "ca_file", problem))?;
     Ok(Some(file))
 }
 
@@ -212,7 +213,7 @@ fn read_limits(section: &Section<'_>) -> Result<Limits, ConfigError> {
     for name in section.keys() {
         if let Some(number) = section.number(name)? {
             let set = limits.set(name, number.value);
-            set.map_err(|problem| section.error(number.place, name, problem))?;
+            set.map_err(|problem| section.error(number.location, name, problem))?;
         }
     }
     Ok(limits)

@@ -1,7 +1,7 @@
 //! torrc's `ServerTransportOptions hexchat`: the keys of `[bridge]`, without the file.
 
 use super::BridgeSettings;
-use super::error::{ConfigError, Place, Problem, shown_key};
+use super::error::{ConfigError, Location, Problem, shown_key};
 use super::key::PresharedKey;
 
 impl BridgeSettings {
@@ -17,7 +17,7 @@ impl BridgeSettings {
         let mut seen = Vec::new();
         for (key, value) in options {
             let set = if seen.contains(&key) { Err(Problem::Repeated) } else { self.apply(key, value) };
-            set.map_err(|problem| ConfigError::new(Place::ServerOptions, shown_key(key), problem))?;
+            set.map_err(|problem| ConfigError::new(Location::ServerOptions, shown_key(key), problem))?;
             seen.push(key);
         }
         Ok(())

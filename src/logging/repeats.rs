@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub const PAUSE: Duration = Duration::from_secs(60);
 
 /// Different lines that are remembered: 64. What is logged of connections has some twenty forms.
-const MOST: usize = 64;
+const MAX_LINES: usize = 64;
 
 /// The lines that were logged in the last minute.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Repeats {
             repeat.suppressed += 1;
             return false;
         }
-        let is_one_too_many = self.0.len() >= MOST;
+        let is_one_too_many = self.0.len() >= MAX_LINES;
         if !is_one_too_many {
             self.0.insert(text.to_owned(), Repeat { logged: now, suppressed: 0 });
         }
@@ -84,6 +84,6 @@ mod tests {
     fn endless_different_lines_are_neither_remembered_nor_logged() {
         let (now, mut repeats) = (Instant::now(), Repeats::default());
         let logged = (0..1000).filter(|n| repeats.is_news(now, &n.to_string())).count();
-        assert_eq!((logged, repeats.0.len()), (MOST, MOST));
+        assert_eq!((logged, repeats.0.len()), (MAX_LINES, MAX_LINES));
     }
 }

@@ -2,21 +2,13 @@
 
 use std::fmt::Write as _;
 
-/// The bits that version and variant take in a UUID (RFC 9562 section 5.4).
-const FIXED: u128 = 0xf << 76 | 0b11 << 62;
-
-/// What they say in one of version 4.
-const VERSION_4: u128 = 0x4 << 76 | 0b10 << 62;
-
-/// The bits below the variant: 62. Between that and the version are 12 others, and 48 above.
-const LOW: u128 = (1 << 62) - 1;
+use crate::uuid;
 
 /// An id of the lower 122 of these bits, which fill what version and variant leave free.
 pub fn new_id(random: u128) -> String {
-    let spread = (random >> 74) << 80 | (random >> 62 & 0xfff) << 64 | random & LOW;
     let mut id = String::with_capacity(32);
     // Writing to a string does not fail.
-    let _ = write!(id, "{:032x}", spread | VERSION_4);
+    let _ = write!(id, "{:032x}", uuid::with_free_bits(random));
     id
 }
 
@@ -24,8 +16,8 @@ pub fn new_id(random: u128) -> String {
 pub fn random_of(id: &str) -> Option<u128> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let bits = u128::from_str_radix(id, 16).ok()?;
-    let has_form = id.len() == 32 && id.bytes().all(is_digit) && bits & FIXED == VERSION_4;
-    has_form.then_some(bits >> 80 << 74 | (bits >> 64 & 0xfff) << 62 | bits & LOW)
+    let has_form = id.len() == 32 && id.bytes().all(is_digit) && uuid::is_version_4(bits);
+    has_form.then_some(uuid::free_bits(bits))
 }
 
 #[cfg(test)]

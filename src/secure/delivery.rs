@@ -1,11 +1,9 @@
 //! Deliveries: opens and blocks of ours that a peer takes or refuses, and the tokens that name them.
 
 use crate::secure::crypto::entropy::{Entropy, random};
+use crate::uuid;
 
-/// How many bits of a token are random: as many as an id in the form of a UUID has free.
-const BITS: u32 = 122;
-
-/// Names something of ours to the carrier and to whoever gets it: 122 random bits, the lower ones.
+/// Names something of ours to the carrier and to whoever gets it: 122 random bits, the lower ones, as many as a UUID has free.
 ///
 /// Nobody can answer what did not reach him, because he cannot guess the token, and nobody sees by the tokens that he gets how many
 /// others get.
@@ -15,7 +13,7 @@ pub struct Token(pub u128);
 impl Token {
     /// Another one.
     pub(crate) fn generate(entropy: &mut dyn Entropy) -> Self {
-        Self(u128::from_be_bytes(random(entropy)) >> (u128::BITS - BITS))
+        Self(u128::from_be_bytes(random(entropy)) >> (u128::BITS - uuid::FREE_BITS))
     }
 }
 

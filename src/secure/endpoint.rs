@@ -14,7 +14,6 @@ mod incoming;
 mod limits;
 mod opening;
 mod recent_clients;
-mod replay_log;
 mod session_room;
 mod sessions;
 

@@ -21,5 +21,5 @@ pub(crate) struct Sending {
     pub(crate) path: PathId,
 }
 
-/// Accounts of one peer that are remembered, and of our own that are used: at most 16, as many as a client opens paths.
-pub(crate) const MOST_JIDS: usize = 16;
+/// The most accounts of a peer that are remembered, and of our own that are used: 16, as many as a client opens paths.
+pub(crate) const MAX_JIDS_USED: usize = 16;

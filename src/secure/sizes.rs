@@ -1,6 +1,8 @@
-//! Sizes: of blocks, and of what a carrier makes of them on the wire.
+//! Sizes of blocks, and of what a carrier makes of them on the wire.
 
-/// What a carrier says of the sizes of what it sends. Everything is in bytes.
+use std::time::Duration;
+
+/// What a carrier says of what it sends. All sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// The sizes of blocks to choose from: at least one, the smallest first.
@@ -11,6 +13,9 @@ pub struct Sizes {
     pub answer: usize,
     /// What it takes to tell the peer that a path is closed, beside the name of its recipient.
     pub close: usize,
+    /// How long after a break, in which nothing is on its way, a fast path should make another, if it takes so long there and
+    /// back while nothing is queued.
+    pub break_interval: fn(Duration) -> Duration,
 }
 
 impl Sizes {
@@ -27,4 +32,5 @@ pub(crate) static OF_TESTS: Sizes = Sizes {
     on_wire: |block| block.div_ceil(3) * 4 + 220,
     answer: 32,
     close: 160,
+    break_interval: |delay| Duration::from_secs(1).max(200 * delay),
 };

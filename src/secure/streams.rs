@@ -43,16 +43,16 @@ use totals::Totals;
 pub use outgoing::{MIN_ROOM, Sent};
 pub use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
 
-/// Streams that are over but that the peer has not confirmed, beyond the limit on streams.
+/// Streams that are over but that the peer has not confirmed: 1024 beyond the limit on streams, as many as that is by default.
 pub const MOST_CLOSING: usize = 1024;
-/// A stream's number may be this much above the lowest that was never seen.
-pub const MOST_AHEAD: u64 = 16 * 1024;
+/// A stream's number is at most 16,384 above the lowest that was never seen: which ones were is remembered in ranges.
+pub const MAX_STREAMS_AHEAD: u64 = 16 * 1024;
 
-/// For so many events there stays room when all have been told.
+/// Room for 16 events stays when all have been told.
 const SPARE_EVENTS: usize = 16;
 
-/// So much, in bytes, every stream may keep of what was written to it, however much others keep: those whose peers do not
-/// read must not stop all the rest.
+/// Every stream may keep 16 KiB of what was written to it, however much others keep: those whose peers do not read must not stop
+/// all the rest.
 pub const FLOOR: usize = 16 * 1024;
 
 /// See the [module](self).
@@ -126,7 +126,7 @@ impl Streams {
             return Err(reason);
         }
         // Half of what the bridge accepts: it can be behind with what it has seen.
-        let far_ahead = self.next_id - self.first_unseen() >= MOST_AHEAD / 2;
+        let far_ahead = self.next_id - self.first_unseen() >= MAX_STREAMS_AHEAD / 2;
         if far_ahead || self.totals.in_use >= self.limits.max_streams || self.is_crowded() {
             return Err(CloseReason::TooManyStreams);
         }

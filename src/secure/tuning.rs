@@ -1,5 +1,4 @@
-//! Tuning: the constants of the secure core that were found by measuring, each with its unit, and the reason where there is more to say
-//! than that it was measured.
+//! Tuning: the constants of the secure core that were chosen by measuring, simulating or reckoning, each with its unit and reason.
 //!
 //! The measurements are in the commits that brought them, and in `doc/scaling.md`; where a specification has the same number or rule,
 //! it is named. Bounds that a user can set are in `[limits]`, prices of memory in `budget::price`.
@@ -11,73 +10,82 @@ use std::time::Duration;
 /// The largest block of a slow path: 4096 bytes. Beyond it what the carrier puts around a block hardly counts.
 pub(crate) const LARGEST_SLOW_BLOCK: usize = 4096;
 
-/// A path is slow while a block of 4 KiB takes longer than 0.1 seconds on it. It gets none that is larger, then.
-pub(crate) const SLOW_BLOCK: f64 = 0.1;
+/// A path is slow while a block of 4 KiB takes longer than 0.1 seconds on it, for which everything urgent waits behind a block.
+/// It gets none that is larger, then.
+pub(crate) const SLOW_BLOCK: Duration = Duration::from_millis(100);
 
 /// A slow path takes a larger size if one block of it takes no longer than 0.62 seconds: less than what it gives up, so that it
 /// does not swing.
-pub(crate) const SLOW_BLOCK_ACCEPTABLE: f64 = 0.62;
+pub(crate) const SLOW_BLOCK_ACCEPTABLE: Duration = Duration::from_millis(620);
 
 /// A slow path gives up a size whose blocks take longer than 0.75 seconds: a cell waits for two of them at most, 1.5 seconds.
-pub(crate) const SLOW_BLOCK_TOO_LONG: f64 = 0.75;
+pub(crate) const SLOW_BLOCK_TOO_LONG: Duration = Duration::from_millis(750);
 
-/// For a moment, to find something out, blocks may take 1.2 seconds.
-pub(crate) const SLOW_BLOCK_TRIAL: f64 = 1.2;
+/// For a moment, to find out whether a path only seems so slow, blocks may take 1.2 seconds: less than twice
+/// [`SLOW_BLOCK_ACCEPTABLE`], as each size is about twice the one before.
+pub(crate) const SLOW_BLOCK_TRIAL: Duration = Duration::from_millis(1200);
 
-/// A slow path is watched for 2 seconds before it gets larger blocks.
+/// A slow path is watched for 2 seconds before it gets larger blocks: a server that pauses between its reads (stock Prosody:
+/// for up to 0.8 seconds) has paused more than once by then.
 pub(crate) const SLOW_EPOCH: Duration = Duration::from_secs(2);
 
-/// A size is tried for at least 24 blocks, and for [`EPOCH`].
+/// A size is tried for at least 24 blocks, and for [`EPOCH`]: one more or less, as it happens, makes 4 % of the rate then.
 pub(crate) const EPOCH_BLOCKS: usize = 24;
 
-/// A size is tried for at least 100 ms.
+/// A size is tried for at least 100 ms, of which the pause of a millisecond or two that a server or system makes is little.
 pub(crate) const EPOCH: Duration = Duration::from_millis(100);
 
-/// Another size is taken when it carries 1.03 times as much.
+/// Another size is taken when it carries 1.03 times as much, so that two that are equally good do not take turns.
 pub(crate) const SIZE_BETTER: f64 = 1.03;
 
 /// On a slow path a larger size has to carry 1.3 times as much, since it costs everybody who is in a hurry.
 pub(crate) const SLOW_SIZE_BETTER: f64 = 1.3;
 
 /// Where a block takes less than 5 ms only the bytes around it count, and rates are too noisy to walk by them alone.
-pub(crate) const FAST_BLOCK: f64 = 0.005;
+pub(crate) const FAST_BLOCK: Duration = Duration::from_millis(5);
 
 /// There a larger size is taken that carries 0.93 times as much: acknowledgements and answers become rare with it.
 pub(crate) const FAST_LARGER_SIZE: f64 = 0.93;
 
-/// There a smaller size has to carry 1.12 times as much.
+/// There a smaller size has to carry 1.12 times as much: more than the 1 / 0.93 = 1.08 times that the larger one may have given
+/// up, so that noise leads to no smaller ones.
 pub(crate) const FAST_SMALLER_SIZE: f64 = 1.12;
 
-/// After an attempt that failed no other size is tried for 8 epochs: servers get more or less to do, so that it is worth trying again.
+/// After an attempt that failed no other size is tried for 8 epochs: servers get more or less to do, so that it is worth trying
+/// again.
 pub(crate) const FIRST_REST: u32 = 8;
 
-/// After several attempts that failed, for 64 epochs at the most.
+/// After several attempts that failed, for 64 epochs at the most: the two attempts that follow, one for a larger size and one
+/// for a smaller, are 3 % of the time then.
 pub(crate) const LONGEST_REST: u32 = 64;
 
 // Rates and delays (`path::window`).
 
 /// The lasting rate forgets within 3 seconds: longer than any shaper's pause.
-pub(crate) const RATE_MEMORY: f64 = 3.0;
+pub(crate) const RATE_MEMORY: Duration = Duration::from_secs(3);
 
-/// Before 0.2 seconds were observed there is no lasting rate.
-pub(crate) const RATE_OBSERVED: f64 = 0.2;
+/// Before 0.2 seconds were observed there is no lasting rate: the burst that a shaper lets pass at once is none.
+pub(crate) const RATE_OBSERVED: Duration = Duration::from_millis(200);
 
-/// The peak rate is the largest of the latest 8 samples.
+/// The peak rate is the largest of the latest 8 samples: 2 seconds at the least, so that the pause of a shaper (stock Prosody:
+/// up to 0.8 seconds) or a moment in which the server is busy does not narrow the window.
 pub(crate) const RATE_SAMPLES: usize = 8;
 
-/// The shortest time that makes a sample: 250 ms.
+/// The shortest time that makes a sample: 250 ms. A few answers that come at once, after a pause, are no rate.
 pub(crate) const RATE_SAMPLE: Duration = Duration::from_millis(250);
 
-/// The fastest answer counts as the delay of the empty path for 30 seconds.
+/// The fastest answer counts as the delay of the empty path for 30 seconds, as in BBR, where it is 10: each time the queue has
+/// to be seen empty once, for which everybody on the path waits.
 pub(crate) const BASE_DELAY_LIFETIME: Duration = Duration::from_secs(30);
 
 /// The window of a new path: 5 KiB, with room for four cells of Tor's.
 pub(crate) const INITIAL_WINDOW: usize = 5 * 1024;
 
-/// The largest window: 2 MiB.
+/// The largest window: 2 MiB, what a path of 50 MB/s, as through ejabberd without a shaper, holds in 40 ms.
 pub(crate) const LARGEST_WINDOW: usize = 2 * 1024 * 1024;
 
-/// The queue that there should be on a path of unknown delay so that it never runs empty: 40 ms.
+/// The queue that there should be on a path so that it never runs empty: 40 ms. With 60 ms it was no faster, and everything
+/// urgent waited for the difference.
 pub(crate) const HEADROOM: Duration = Duration::from_millis(40);
 
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
@@ -91,37 +99,42 @@ pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 /// path ago.
 pub(crate) const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 
-/// Where answers take longer than 100 ms something else makes the path slow than how its server reads.
-pub(crate) const PROMPT: Duration = Duration::from_millis(100);
+/// A path whose answers take longer than 100 ms is slow for another reason than how its server reads.
+pub(crate) const PROMPT_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 // Paths.
 
-/// A path is dead when something was not answered for 30 seconds.
+/// A path is dead when something was not answered for 30 seconds (doc/protocol.md 2.5): ten times [`STALL`], after which it
+/// carries nothing that others can, so that being patient with a server costs little.
 pub(crate) const PATH_DEAD: Duration = Duration::from_secs(30);
 
 /// A path has stalled when an answer takes 4 times as long as others lately, and at least [`STALL`].
 pub(crate) const STALL_FACTOR: u32 = 4;
 
-/// The least that makes a stall: 3 seconds.
+/// The least that makes a stall: 3 seconds, twice what a slow path's two blocks take.
 pub(crate) const STALL: Duration = Duration::from_secs(3);
 
-/// What the delay of a path is taken for before there was any answer: 50 ms.
+/// What the delay of a path is taken for before there was any answer: 50 ms, as between two places of one continent. Only the
+/// choice between paths depends on it, until the first answer.
 pub(crate) const UNKNOWN_DELAY: Duration = Duration::from_millis(50);
 
-/// The other end may take 10 seconds to answer an open and to shake hands.
+/// The other end may take 10 seconds to answer an open and to shake hands: a connect that waits for 15 to 25 seconds can try
+/// another pair, then.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// A path that lived for less than 2 seconds has failed, whatever it said at first.
+/// A path that lived for less than 2 seconds has failed, whatever it said at first: otherwise an account that takes paths and
+/// ends them would be tried again without a pause.
 pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(2);
 
-/// Paths of one session that a client opens: 16.
+/// Paths of one session that a client opens: 16 (doc/protocol.md 2.7), one for each account that it uses.
 pub(crate) const MOST_PATHS: usize = 16;
 
 /// 2 paths are enough for a session that carries little: it goes on when one fails. Each costs the bridge's account the answers
 /// to its open and its close, some 350 bytes, and there are many who come for a few kilobytes.
 pub(crate) const FEW_PATHS: usize = 2;
 
-/// A pair of accounts that fails for the first time rests for half a second, and twice as long each further time.
+/// A pair of accounts that fails for the first time rests for half a second, and twice as long each further time
+/// (doc/protocol.md 2.7), so that who only logs in anew is found again soon.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause before an account that the bridge line names is tried again: 5 seconds.
@@ -134,9 +147,18 @@ pub(crate) const LONGEST_PAUSE_OF_TOLD: Duration = Duration::from_secs(60);
 /// An account that its server has not found 3 times in a row, which takes one or two seconds, is not only logging in anew.
 pub(crate) const ABSENT: u32 = 3;
 
+/// A bridge all of whose accounts have refused 3 times in a row is not there, if that has lasted for [`HOPELESS_SHARE`].
+pub(crate) const HOPELESS_FAILURES: u32 = 3;
+
+/// A bridge that refuses is tried again for 3/5 of the time that a connect may take: 15 seconds by default (doc/protocol.md
+/// 2.7). It may be logging in anew, or be short of places for another handshake at this very moment, and refuses then in the
+/// same words; a minute later is too late.
+pub(crate) const HOPELESS_SHARE: (u32, u32) = (3, 5);
+
 // Packets and acknowledgements.
 
-/// A peer from which nothing has come for 10 seconds is asked for a packet, and again as often until one comes.
+/// A peer from which nothing has come for 10 seconds is asked for a packet, and again as often until one comes (doc/protocol.md
+/// 2.7): a dozen times before `session_timeout` has passed.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A session that has been idle for longer than [`PING_INTERVAL`] waits for as long as it was idle, at most 45 seconds: most
@@ -147,13 +169,14 @@ pub(crate) const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(45);
 /// while nothing has come from the peer since the previous one.
 pub(crate) const COALESCING_ROOM: usize = 2048;
 
-/// How long such a packet waits: 2 ms. Peers that answer each other do not wait.
+/// How long such a packet waits: 2 ms, within which what an application writes in one go has come. Peers that answer each other
+/// do not wait.
 pub(crate) const COALESCING: Duration = Duration::from_millis(2);
 
 /// A session that has carried 16 KiB, or is to, is worth more than [`FEW_PATHS`]: a short visit is over by then.
-pub(crate) const MUCH_CARRIED: usize = 16 * 1024;
+pub(crate) const MORE_PATHS_BYTES: usize = 16 * 1024;
 
-/// Roughly what a packet holds beside the bytes of streams: 512 bytes.
+/// Room for what a packet holds beside the bytes of streams: 512 bytes, more than that usually takes.
 pub(crate) const PACKET_AROUND: usize = 512;
 
 /// Ranges of counters that are remembered: 1024. Between two there is a packet that was lost, or overtaken by another path's: a
@@ -172,22 +195,25 @@ pub(crate) const PROBE_SIZE: usize = 128;
 /// The largest block of an express packet: 2 KiB, three cells of Tor's.
 pub(crate) const EXPRESS_SIZE: usize = 2048;
 
-/// An acknowledgement is due after 192 KiB, however fast they came.
+/// An acknowledgement is due after 192 KiB, however fast they came: after each fourth of the largest blocks. Alone it costs 480
+/// bytes with its answer.
 pub(crate) const ACK_BYTES: usize = 192 * 1024;
 
-/// After 64 KiB, or when the peer waits for it, an acknowledgement is due within [`ACK_SOON`].
+/// After 64 KiB, or when the peer waits for it, an acknowledgement is due within [`ACK_SOON`]: on a path of 40 kB/s, that is
+/// one for each 1.6 seconds.
 pub(crate) const ACK_SOON_BYTES: usize = 64 * 1024;
 
-/// How soon that is: within 200 ms.
+/// How soon that is: within 200 ms, so that most can ride on a packet that goes anyway.
 pub(crate) const ACK_SOON: Duration = Duration::from_millis(200);
 
-/// Any acknowledgement is due after 2 seconds.
+/// Any acknowledgement is due after 2 seconds: less than [`SEND_BUFFER_TIME`], so that no sender runs out of room meanwhile.
 pub(crate) const ACK_AT_LAST: Duration = Duration::from_secs(2);
 
 /// A packet counts as 1 KiB at least: each costs the sender memory, however small it is.
 pub(crate) const ACK_PACKET: usize = 1024;
 
-/// A packet that is not acknowledged after 10 seconds has been swallowed, whatever its path seems to say.
+/// A packet that is not acknowledged after 10 seconds, though a later one is, has been swallowed, whatever its path seems to
+/// say (doc/protocol.md 2.5): paths that work differ by less than that.
 pub(crate) const PACKET_LOST: Duration = Duration::from_secs(10);
 
 /// A peer may owe something for 30 seconds: three times as long as it takes to find out that a packet was swallowed.
@@ -196,45 +222,65 @@ pub(crate) const OVERDUE: Duration = Duration::from_secs(30);
 /// Of the time between two packets 5 seconds count at most: half of [`PING_INTERVAL`].
 pub(crate) const OVERDUE_PAUSE: Duration = Duration::from_secs(5);
 
-/// It is worth a look at every stream once a second.
+/// Every stream is looked at once a second: a thirtieth of [`OVERDUE`] is exact enough, and a look costs as much as there are
+/// streams.
 pub(crate) const OVERDUE_LOOK: Duration = Duration::from_secs(1);
+
+// Streams.
+
+/// A stream with up to 1152 bytes to send, two cells of Tor's with what TLS puts around them, has little.
+pub(crate) const LITTLE_BYTES: u64 = 1152;
+
+/// A stream sends 2 KiB before it is the turn of the next, as in deficit round robin (Shreedhar, Varghese, 1996): three cells
+/// of Tor's.
+pub(crate) const STREAM_QUANTUM: u64 = 2048;
+
+/// Fewer than 64 bytes of data are not worth a frame, with its header of some eight, unless there is no more or nothing else in
+/// the packet.
+pub(crate) const MIN_PIECE_BYTES: u64 = 64;
 
 // Accounts.
 
 /// No block goes by an account that has more than 256 KiB to write: a few of the largest blocks, and less than what makes
 /// others wait where servers read slowly.
-pub(crate) const MOST_UNWRITTEN: usize = 256 * 1024;
+pub(crate) const MAX_UNWRITTEN_BYTES: usize = 256 * 1024;
 
 /// No block goes by an account that has more than 1024 pieces to write: only where none can be written at all.
-pub(crate) const MOST_PIECES: usize = 1024;
+pub(crate) const MAX_UNWRITTEN_PIECES: usize = 1024;
 
-/// What is on its way by an account of unknown rate is read within half a second.
+/// What is on its way by an account of unknown rate is taken to be read within half a second: two of the smallest blocks take
+/// 0.3 seconds where a server reads 10 kB/s.
 pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
 
-/// Two blocks that take 0.9 of the path's time keep it busy.
+/// Two blocks keep a path busy if its delay is less than 0.9 times what they take: the rest is what delays vary by.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
 
 /// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has
 /// stalled has waited for as long already.
 pub(crate) const ORPHANED: Duration = Duration::from_secs(3);
 
-/// Whoever always waits for its turn should not wait for longer than 30 seconds: blocks become smaller, until they are as small
-/// as makes sense. Smaller ones cost everybody some of the rate, and who sends now and then does not wait so long anyway.
-pub(crate) const LONGEST_ROUND: f64 = 30.0;
+/// Whoever always waits for its turn should not wait for longer than 30 seconds, after which a path is dead: blocks become
+/// smaller, until they are as small as makes sense. Smaller ones cost everybody some of the rate, and who sends now and then
+/// does not wait so long anyway.
+pub(crate) const LONGEST_ROUND: Duration = Duration::from_secs(30);
 
-/// Where several share an account no block that is larger than its window wants takes longer than 0.75 seconds.
-pub(crate) const SHARED_BLOCK_TIME: f64 = 0.75;
+/// Where several share an account no block that is larger than its window wants takes longer than 0.75 seconds: as little as on
+/// a slow path ([`SLOW_BLOCK_TOO_LONG`]).
+pub(crate) const SHARED_BLOCK_TIME: Duration = SLOW_BLOCK_TOO_LONG;
 
-/// The smallest block of a path that shares an account, and has no experience of its own: 1 KiB.
+/// The smallest block of a path that shares an account, and has no experience of its own: 1 KiB. With 512 bytes a
+/// quarter would be what the carrier puts around them.
 pub(crate) const SMALLEST_SHARED_BLOCK: usize = 1024;
 
-/// The largest such block: 4 KiB.
+/// The largest such block: 4 KiB, as on a slow path ([`LARGEST_SLOW_BLOCK`]).
 pub(crate) const LARGEST_SHARED_BLOCK: usize = 4096;
 
-/// What a client has been sent elsewhere counts up to 24 KiB: accounts at which there is less to be had must come round, too.
-pub(crate) const MOST_AHEAD: u64 = 24 * 1024;
+/// A client is ahead of an account's clock by what it has been sent elsewhere, but by 24 KiB at the most: accounts at which
+/// there is less to be had must come round, too.
+pub(crate) const MAX_LEAD: u64 = 24 * 1024;
 
-/// An answer to a block waits for others for 4 ms at most.
+/// An answer to a block waits for others for 4 ms at most. A server has as much to do for one as for a small block: without
+/// that wait a cell took 0.9 ms through Prosody instead of 0.7, and bulk had a tenth less.
 pub(crate) const ANSWER_DELAY: Duration = Duration::from_millis(4);
 
 /// The same while large blocks of ours are being sent, of which the next one takes it along: 25 ms.
@@ -243,10 +289,10 @@ pub(crate) const ANSWER_DELAY_IN_BULK: Duration = Duration::from_millis(25);
 /// 4 answers do not wait. The window of a new path has room for as many cells of Tor's.
 pub(crate) const ANSWERS_TOGETHER: usize = 4;
 
-/// Nor do answers to more than 64 KiB of blocks.
+/// Nor do answers to more than 64 KiB of blocks: a fast peer waits for them.
 pub(crate) const ANSWERED_BYTES: usize = 64 * 1024;
 
-/// A block of at least 4 KiB takes answers along.
+/// A block of at least 4 KiB takes answers along, of which a few are some hundred bytes.
 pub(crate) const CARRYING_BLOCK: usize = 4096;
 
 /// What has been written for 5 seconds has been read, or went with its connection. The server takes a second for as much as may
@@ -255,7 +301,7 @@ pub(crate) const CARRYING_BLOCK: usize = 4096;
 pub(crate) const UNREAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Unread answers may fill 0.25 seconds of an account's rate, beside two round trips. They delay everybody else by as much.
-pub(crate) const UNREAD_TIME: f64 = 0.25;
+pub(crate) const UNREAD_TIME: Duration = Duration::from_millis(250);
 
 /// Unread answers may be 4 KiB at least: some forty.
 pub(crate) const LEAST_UNREAD: usize = 4 * 1024;
@@ -275,8 +321,8 @@ pub(crate) const FEW_UNREAD: usize = 512;
 pub(crate) const ANSWERS_KEPT: usize = 512 * 1024;
 
 /// 8 KiB of a client's answers, at their prices, may wait whatever others have waiting: some sixteen, and a path that is new or
-/// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a path.
-/// With a thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
+/// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a path. With
+/// a thousand clients (`max_sessions`) that makes another 8 MiB at each account, at the most.
 pub(crate) const ANSWERS_ALWAYS_KEPT: usize = 8 * 1024;
 
 /// 8 clients whose answers wait are looked at after each sign that the server has read something, and the next ones after the

@@ -1,12 +1,11 @@
-//! Replay log: the handshakes that were accepted of late, so that a second one with the same id is found, also after a
-//! restart.
+//! Replay log on the disk: the handshakes that were accepted of late, so that a second one with the same id is found also after
+//! a restart.
 //!
 //! It changes with every handshake and is of no use after 20 minutes, so that it has a file of its own: a line for each,
 //! on the disk before anybody is answered. The file is written anew, without what is past, when most of it is.
 //!
-//! What is past the clock says, and somebody may set it back. So the file also keeps the highest minute of anything that
-//! was left out of it, as the minute of a line whose id is all zeros, which no handshake has. No handshake of that minute
-//! or an earlier one is taken in.
+//! What is past [`ReplayLog`] says. The file also keeps up to which minute that has forgotten anything, as the minute of a line whose
+//! id is all zeros, which no handshake has.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,14 +15,12 @@ use std::path::{Path, PathBuf};
 
 use super::StateError;
 use super::file::{read_bounded, write_atomically};
+use crate::replay_log::{self, ReplayLog, Verdict};
 
 /// The file, in the state directory: a line that names the format, then lines of a minute and an id.
 pub(super) const HANDSHAKES_FILE: &str = "hexchat_handshakes.txt";
 
 const FORMAT: &str = "hexchat-pt handshakes 1";
-
-/// How long a handshake is remembered after the minute that it names: 10 minutes, after which it is too old to be accepted.
-const WINDOW_MINUTES: u64 = 10;
 
 /// The most handshakes that are remembered: 100,000, eight times what 600 a minute make in 20 minutes.
 const MAX_HANDSHAKES: usize = 100_000;
@@ -31,18 +28,7 @@ const MAX_HANDSHAKES: usize = 100_000;
 /// Outdated lines, beyond as many as are valid, with which the file is written anew: 128 are not worth it.
 const MIN_GARBAGE: usize = 128;
 
-/// Whether a handshake was accepted before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remembered {
-    /// It was not, and will be found from now on, whatever happens to this process or machine.
-    New,
-    /// It was.
-    Replay,
-    /// Nobody knows any more: others of its minute, or of a later one, were forgotten when the clock was ahead.
-    Forgotten,
-}
-
-type Handshake = (u64, [u8; 16]);
+type Handshake = replay_log::Handshake<[u8; 16]>;
 
 /// Stands for the handshakes of its minute and earlier ones that were forgotten.
 const FORGOTTEN: [u8; 16] = [0; 16];
@@ -50,15 +36,13 @@ const FORGOTTEN: [u8; 16] = [0; 16];
 /// All of them, and the file.
 #[derive(Default)]
 pub(super) struct Handshakes {
-    known: BTreeSet<Handshake>,
-    /// The highest minute of a handshake that was forgotten.
-    forgotten: Option<u64>,
-    log: Log,
+    log: ReplayLog<[u8; 16]>,
+    file: LogFile,
 }
 
 /// The file, as far as this process has written it.
 #[derive(Default)]
-enum Log {
+enum LogFile {
     /// It may end in half a line, or may not be there.
     #[default]
     Unknown,
@@ -69,7 +53,7 @@ enum Log {
 impl fmt::Debug for Handshakes {
     /// How many there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshakes").field("known", &self.known.len()).finish_non_exhaustive()
+        f.debug_struct("Handshakes").field("known", &self.log.len()).finish_non_exhaustive()
     }
 }
 
@@ -86,12 +70,13 @@ impl Handshakes {
 
     fn of(known: BTreeSet<Handshake>) -> Self {
         let (forgotten, known): (BTreeSet<_>, _) = known.into_iter().partition(|(_, sid)| *sid == FORGOTTEN);
-        Self { known, forgotten: forgotten.last().map(|(minute, _)| *minute), log: Log::Unknown }
+        let forgotten = forgotten.last().map(|(minute, _)| *minute);
+        Self { log: ReplayLog::new(known, forgotten), file: LogFile::Unknown }
     }
 
-    /// Up to which minute handshakes were forgotten.
-    pub(super) fn forgotten(&self) -> Option<u64> {
-        self.forgotten
+    /// See [`ReplayLog::minutes_locked`].
+    pub(super) fn minutes_locked(&self, now_minute: u64) -> Option<u64> {
+        self.log.minutes_locked(now_minute)
     }
 
     /// Takes one handshake in, and says whether it was there.
@@ -100,50 +85,42 @@ impl Handshakes {
         directory: &Path,
         handshake: Handshake,
         now_minute: u64,
-    ) -> Result<Remembered, StateError> {
-        self.forget_before(now_minute.saturating_sub(WINDOW_MINUTES));
-        if self.known.contains(&handshake) {
-            return Ok(Remembered::Replay);
+    ) -> Result<Verdict, StateError> {
+        let verdict = self.log.check(now_minute, handshake);
+        if verdict != Verdict::New {
+            return Ok(verdict);
         }
-        if self.forgotten.is_some_and(|forgotten| forgotten >= handshake.0) {
-            return Ok(Remembered::Forgotten);
-        }
-        if self.known.len() >= MAX_HANDSHAKES {
+        if self.log.len() >= MAX_HANDSHAKES {
             return Err(StateError::TooManyHandshakes);
         }
         // It stays known even if it cannot be written: it was refused, and must be refused again.
-        self.known.insert(handshake);
+        self.log.insert(handshake);
         self.write(directory, handshake)?;
-        Ok(Remembered::New)
-    }
-
-    fn forget_before(&mut self, minute: u64) {
-        let kept = self.known.split_off(&(minute, FORGOTTEN));
-        let past = std::mem::replace(&mut self.known, kept);
-        self.forgotten = self.forgotten.max(past.last().map(|(minute, _)| *minute));
+        Ok(Verdict::New)
     }
 
     fn write(&mut self, directory: &Path, handshake: Handshake) -> Result<(), StateError> {
         // After a fault the file may end in half a line, to which nothing must be added.
-        match std::mem::take(&mut self.log) {
-            Log::Open { mut file, lines } if lines < 2 * self.known.len() + MIN_GARBAGE => {
+        match std::mem::take(&mut self.file) {
+            LogFile::Open { mut file, lines } if lines < 2 * self.log.len() + MIN_GARBAGE => {
                 let appended = file.write_all(line(handshake).as_bytes()).and_then(|()| file.sync_data());
                 let path = directory.join(HANDSHAKES_FILE);
                 appended.map_err(|error| StateError::Io { action: "writing", path, error })?;
-                self.log = Log::Open { file, lines: lines + 1 };
+                self.file = LogFile::Open { file, lines: lines + 1 };
             }
-            _ => self.log = self.rewrite(directory)?,
+            _ => self.file = self.rewrite(directory)?,
         }
         Ok(())
     }
 
-    fn rewrite(&self, directory: &Path) -> Result<Log, StateError> {
-        let forgotten = self.forgotten.map(|minute| (minute, FORGOTTEN));
-        let lines: String = forgotten.iter().chain(&self.known).map(|handshake| line(*handshake)).collect();
+    fn rewrite(&self, directory: &Path) -> Result<LogFile, StateError> {
+        let forgotten = self.log.forgotten().map(|minute| (minute, FORGOTTEN));
+        let lines: String =
+            forgotten.iter().chain(self.log.iter()).map(|handshake| line(*handshake)).collect();
         write_atomically(directory, HANDSHAKES_FILE, format!("{FORMAT}\n{lines}").as_bytes())?;
         let path = directory.join(HANDSHAKES_FILE);
         match OpenOptions::new().append(true).open(&path) {
-            Ok(file) => Ok(Log::Open { file, lines: self.known.len() }),
+            Ok(file) => Ok(LogFile::Open { file, lines: self.log.len() }),
             Err(error) => Err(StateError::Io { action: "opening", path, error }),
         }
     }

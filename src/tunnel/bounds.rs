@@ -1,7 +1,7 @@
 //! Bounds of both cores, from `[limits]`.
 
 use super::Protocols;
-use crate::carrier::ibb::SIZES;
+use crate::carrier::{self, ibb};
 use crate::config::Limits;
 use crate::protocol::AccountId;
 use crate::{classic, secure};
@@ -24,6 +24,7 @@ pub fn classic(limits: &Limits, accept_on: &[AccountId]) -> classic::Config {
         receive_buffer: limits.receive_buffer,
         connect_timeout: limits.connect_timeout,
         silence_timeout: limits.silence_timeout,
+        sizes: &carrier::classic::SIZES,
     }
 }
 
@@ -43,7 +44,7 @@ pub fn secure(limits: &Limits) -> secure::Config {
         reorder_window: limits.reorder_window,
         connect_timeout: limits.connect_timeout,
         session_timeout: limits.session_timeout,
-        sizes: &SIZES,
+        sizes: &ibb::SIZES,
     }
 }
 

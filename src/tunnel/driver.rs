@@ -17,19 +17,19 @@ use crate::classic::SetId;
 use crate::protocol::AccountChange;
 use crate::xmpp::{AccountEvent, AccountId};
 
-/// Events that are handled under one lock, at most.
-const BATCH: usize = 64;
+/// Up to 64 events are handled under one lock.
+const MAX_EVENTS_AT_ONCE: usize = 64;
 
 /// Runs until the tunnel or the pool is gone.
 pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(AccountId, AccountEvent)>) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::with_capacity(MAX_EVENTS_AT_ONCE);
     let mut alarm = Alarm::new();
     let mut set_back = SetBack::default();
     while let Some(strong) = shared.upgrade() {
         let armed = strong.lock().armed;
         alarm.set(armed).await;
         tokio::select! {
-            count = events.recv_many(&mut batch, BATCH) => {
+            count = events.recv_many(&mut batch, MAX_EVENTS_AT_ONCE) => {
                 if count == 0 {
                     return;
                 }

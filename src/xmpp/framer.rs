@@ -5,7 +5,7 @@
 //! much either, and still get the answer that an ordinary client gives. So here, before any tree is built,
 //!
 //! - what lies deeper than `DEPTH` levels is left out: nothing that is answered depends on it;
-//! - of an element that is too large, or has more than `MOST_PIECES` tags and attributes, only the head is kept: its own
+//! - of an element that is too large, or has more than `MAX_ELEMENT_PIECES` tags and attributes, only the head is kept: its own
 //!   start tag and that of its first child, which say who asks for what; of these, if they are what is too large, only the
 //!   attributes that an answer depends on;
 //! - only what goes on for more than `ENDLESS` bytes is a reason to hang up: no server passes on such a thing.
@@ -22,7 +22,7 @@ const DEPTH: usize = 50;
 
 /// The most start tags and attributes that an element is kept whole with. In a tree each of them takes up to 500 bytes,
 /// however short it was: 2 MB for the most, where a quarter of a megabyte of `<a/>` would take 30 MB.
-const MOST_PIECES: usize = 4096;
+const MAX_ELEMENT_PIECES: usize = 4096;
 
 /// The most bytes in which an element has to end, 16 MiB: thirty times what servers accept from each other, and the most that
 /// `max_stanza` can be set to.
@@ -158,7 +158,7 @@ impl Framer {
         }
         if self.is_cut && self.tags == 2 {
             self.finish_cut();
-        } else if self.tags == 2 && self.scanner.pieces() > MOST_PIECES {
+        } else if self.tags == 2 && self.scanner.pieces() > MAX_ELEMENT_PIECES {
             self.keep_head();
         } else if self.element.len() > self.max_stanza {
             self.cut();
@@ -266,7 +266,7 @@ impl Framer {
         if self.keeping == Keeping::Everything {
             self.element.extend_from_slice(run);
             self.note_tag();
-            if self.element.len() > self.max_stanza || self.scanner.pieces() > MOST_PIECES {
+            if self.element.len() > self.max_stanza || self.scanner.pieces() > MAX_ELEMENT_PIECES {
                 self.keep_head();
             }
         }
@@ -455,9 +455,9 @@ mod tests {
     #[test]
     fn of_an_element_in_many_pieces_the_head_is_kept_and_its_attributes_all() {
         let mut framer = Framer::between_elements(usize::MAX);
-        let attributes: String = (0..MOST_PIECES).map(|n| format!(" a{n}=''")).collect();
+        let attributes: String = (0..MAX_ELEMENT_PIECES).map(|n| format!(" a{n}=''")).collect();
         for (text, kept) in [
-            (format!("<iq><q>{}</q></iq>", "<r/>".repeat(MOST_PIECES)), "<iq><q>".to_owned()),
+            (format!("<iq><q>{}</q></iq>", "<r/>".repeat(MAX_ELEMENT_PIECES)), "<iq><q>".to_owned()),
             (format!("<iq{attributes}><q/><r/></iq>"), format!("<iq{attributes}><q/>")),
             (format!("<iq><q{attributes}/></iq>"), format!("<iq><q{attributes}/>")),
             (format!("<iq{attributes}/>"), format!("<iq{attributes}/>")),
@@ -465,7 +465,7 @@ mod tests {
             framer.feed(text.as_bytes()).unwrap();
             assert_eq!(framer.pop(), Some(head(&kept)));
         }
-        let fits = format!("<iq><q>{}</q></iq>", "<r/>".repeat(MOST_PIECES - 2));
+        let fits = format!("<iq><q>{}</q></iq>", "<r/>".repeat(MAX_ELEMENT_PIECES - 2));
         framer.feed(fits.as_bytes()).unwrap();
         assert_eq!(framer.pop(), Some(whole(&fits)));
     }

@@ -11,8 +11,8 @@ use super::backlog::{Counted, Gauge};
 use super::reply_window::Window;
 use super::stranger_replies::StrangerReplies;
 
-/// Bytes that a stanza that the library writes counts in the backlog: about as many as one without content takes.
-const TYPICAL: usize = 256;
+/// A stanza that the library writes counts as 256 bytes in the backlog, about as many as one without content takes.
+const TYPICAL_STANZA: usize = 256;
 
 /// Stanzas that the library writes and that nobody asks about that wait, at most: what comes then is never sent. They are answers of
 /// the classic protocol, nearly all of them, and a peer that gets none does not go on.
@@ -36,7 +36,7 @@ impl Outgoing {
     pub(super) fn count(&mut self, gauge: &Arc<Gauge>) {
         self.counted = match &self.parcel {
             Parcel::Written(bytes) => Some(gauge.count(bytes.len())),
-            Parcel::Stanza(_) => Some(gauge.count(TYPICAL)),
+            Parcel::Stanza(_) => Some(gauge.count(TYPICAL_STANZA)),
             Parcel::Reply(_) => None,
         };
     }

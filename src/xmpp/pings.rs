@@ -6,8 +6,8 @@ use xmpp_parsers::jid::Jid;
 
 use crate::persona;
 
-/// Pings that are remembered at a time, at most: a connection that leaves one unanswered is given up before the next but one.
-const MOST: usize = 4;
+/// The most pings that are remembered at a time: 4. A connection that leaves one unanswered is given up before the next but one.
+const MAX_UNANSWERED: usize = 4;
 
 /// The pings that were not answered yet.
 #[derive(Default)]
@@ -20,7 +20,7 @@ impl Pings {
     /// accounts, or twice at one.
     pub(super) fn ask(&mut self, server: Jid, random: u128) -> Iq {
         let id = persona::new_id(random);
-        if self.unanswered.len() >= MOST {
+        if self.unanswered.len() >= MAX_UNANSWERED {
             self.unanswered.remove(0);
         }
         self.unanswered.push(id.clone());

@@ -5,6 +5,8 @@
 //! processor could do. So while much is written records are [`RECORD`] bytes long, and the last one of each batch is filled
 //! up with spaces, which mean nothing between stanzas (RFC 6120 section 4.6.1). Otherwise what is written together is one
 //! record, as anybody's would be.
+//!
+//! Carriers do their part: large stanzas [fill](filling) such records, and now and then [nothing is on its way](break_interval).
 
 use std::io;
 use std::pin::Pin;
@@ -14,24 +16,42 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The length of a record while much is written, in bytes before encryption.
+/// The length of a record while much is written: 4096 bytes before encryption.
 const RECORD: usize = 4096;
-/// What is longer than this is much.
+/// What is longer than 16 KiB is much.
 const LONG: usize = 4 * RECORD;
 
-/// So much is collected before it must be written, in bytes.
+/// 64 KiB are collected before they must be written.
 pub(super) const BATCH: usize = 64 * 1024;
 
 /// What is at least 3 KiB long is bulk.
 const BULK: usize = 3 * 1024;
-/// What follows bulk counts as bulk as well, for as long as the bulk takes at 500 kB a second: over a slower connection nobody has to
-/// wait for the server's rests.
+/// What follows bulk counts as bulk as well, for as long as the bulk takes at 500,000 bytes a second: over a slower
+/// connection nobody has to wait for the server's rests.
 const PACE: f64 = 500_000.0;
 
 /// Spaces may be a sixteenth of what is written.
 const SHARE: usize = 16;
 /// Up to 8 KiB of spaces that were allowed and not needed are saved up for later.
-const MOST: usize = 2 * RECORD;
+const MAX_SAVED_SPACES: usize = 2 * RECORD;
+
+/// The queue of a fast connection is to be seen empty once a second. A server that has come to read across records rests for each,
+/// and finds back to their beginnings when there is nothing left to read.
+const BREAK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Between two such breaks there are at least 200 delays of the empty connection, of which a break costs one or two.
+const DELAYS_BETWEEN_BREAKS: u32 = 200;
+
+/// How many bytes before base64 make a stanza that ends just before so many records do, when it has at most `around` bytes
+/// beside the base64.
+pub(crate) const fn filling(records: usize, around: usize) -> usize {
+    (records * RECORD - around) / 4 * 3
+}
+
+/// How long after a break there should be another on a fast connection that takes `delay` there and back while nothing is queued.
+pub(crate) fn break_interval(delay: Duration) -> Duration {
+    BREAK_INTERVAL.max(DELAYS_BETWEEN_BREAKS * delay)
+}
 
 /// Collects what is written until it is flushed.
 pub(super) struct Recorded<S> {
@@ -141,7 +161,7 @@ impl Filler {
 
     /// How many spaces should follow a batch of this length.
     fn spaces_behind(&mut self, now: Instant, batch: usize) -> usize {
-        self.allowed = MOST.min(self.allowed + batch / SHARE);
+        self.allowed = MAX_SAVED_SPACES.min(self.allowed + batch / SHARE);
         let is_bulk = self.is_bulk(now, batch);
         if batch >= BULK {
             self.bulk_until = Some(now + time_for(batch));
@@ -188,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_slow_way_nothing_is_filled_up() {
+    fn on_a_slow_connection_nothing_is_filled_up() {
         let (mut filler, start) = (Filler::new(), Instant::now());
         for n in 0..1000 {
             assert_eq!(filler.spaces_behind(start + n * time_for(5700), 5700), 0, "{n}");

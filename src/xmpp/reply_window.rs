@@ -19,9 +19,9 @@ const WIDE: usize = 16 * 1024;
 /// no more than two seconds' worth of it through at once.
 const OFTEN: u32 = 12;
 
-/// A server that answers so soon reads as fast as we write: there and back again takes less nearly everywhere, and a server
-/// with a limit of 10 kB/s takes longer for half of [`NARROW`] alone.
-const PROMPT: Duration = Duration::from_millis(150);
+/// A server that answers a ping within 150 ms reads as fast as we write: there and back again takes less nearly everywhere, and
+/// a server with a limit of 10 kB/s takes longer for half of [`NARROW`] alone.
+const PROMPT_PONG: Duration = Duration::from_millis(150);
 
 /// A server that has not answered for so long never will. The connection itself is given up not much later.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,7 +82,7 @@ impl Window {
     pub(super) fn on_answer(&mut self, now: Instant, id: &str) -> bool {
         let Some(ping) = self.ping.take_if(|ping| ping.id == id) else { return false };
         self.confirm(ping.behind);
-        if now.saturating_duration_since(ping.sent) >= PROMPT {
+        if now.saturating_duration_since(ping.sent) >= PROMPT_PONG {
             self.prompt = 0;
         } else if ping.behind >= NARROW / 2 {
             // Less proves nothing: a slow server reads that as soon.

@@ -4,7 +4,7 @@
 /// to say, which gets each of them sooner or later.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
-    place: Place,
+    state: State,
     depth: usize,
     /// Bytes since the last child of the root was complete.
     size: usize,
@@ -14,8 +14,9 @@ pub(super) struct Scanner {
     attributes: usize,
 }
 
+/// State of the scanner: what the last byte belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum State {
     #[default]
     Text,
     /// Behind `<`.
@@ -63,34 +64,34 @@ impl Scanner {
 
     /// Whether the last byte was the `<` of a tag, or of anything else that begins so.
     pub(super) fn is_opening(&self) -> bool {
-        self.place == Place::Opening
+        self.state == State::Opening
     }
 
     /// Whether it is within a start tag.
     pub(super) fn is_in_start_tag(&self) -> bool {
-        matches!(self.place, Place::Start { .. } | Place::Value(_))
+        matches!(self.state, State::Start { .. } | State::Value(_))
     }
 
     /// Whether it is within the value of an attribute.
     pub(super) fn is_in_value(&self) -> bool {
-        matches!(self.place, Place::Value(_))
+        matches!(self.state, State::Value(_))
     }
 
     /// Whether it is within no tag, no declaration, no comment and no CDATA section.
     pub(super) fn is_in_text(&self) -> bool {
-        self.place == Place::Text
+        self.state == State::Text
     }
 
     /// Goes on by at least one of `bytes`, of which there must be some, and says by how many. What changes nothing, which is
     /// nearly all that there is, is passed over at once.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
-        match self.place.idle_run(bytes) {
+        match self.state.idle_run(bytes) {
             0 => {
                 self.feed(bytes[0]);
                 1
             }
             length => {
-                self.place = self.place.next(bytes[length - 1]);
+                self.state = self.state.next(bytes[length - 1]);
                 self.note(length);
                 length
             }
@@ -98,27 +99,27 @@ impl Scanner {
     }
 
     fn feed(&mut self, byte: u8) {
-        let before = self.place;
-        self.place = before.next(byte);
+        let before = self.state;
+        self.state = before.next(byte);
         match (before, byte) {
-            (Place::Text, b'<') if self.size == 0 => (self.tags, self.attributes) = (0, 0),
-            (Place::Start { slash }, b'>') => {
+            (State::Text, b'<') if self.size == 0 => (self.tags, self.attributes) = (0, 0),
+            (State::Start { slash }, b'>') => {
                 self.tags += 1;
                 self.depth = self.depth.saturating_add(usize::from(!slash));
             }
-            (Place::Start { .. }, b'"' | b'\'') => self.attributes += 1,
-            (Place::End, b'>') => self.depth = self.depth.saturating_sub(1),
+            (State::Start { .. }, b'"' | b'\'') => self.attributes += 1,
+            (State::End, b'>') => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
         self.note(1);
     }
 
     fn note(&mut self, bytes: usize) {
-        self.size = if self.depth <= 1 && self.place == Place::Text { 0 } else { self.size + bytes };
+        self.size = if self.depth <= 1 && self.state == State::Text { 0 } else { self.size + bytes };
     }
 }
 
-impl Place {
+impl State {
     /// How many of `bytes` lead nowhere else: behind them everything is as behind the last one alone.
     fn idle_run(self, bytes: &[u8]) -> usize {
         let run = match self {
@@ -220,7 +221,7 @@ mod tests {
                 let piece = &rest[..rest.len().min(cuts.next().unwrap_or(1))];
                 let (run, behind) = rest.split_at(fast.advance(piece));
                 run.iter().for_each(|byte| slow.feed(*byte));
-                let stands = |scanner: &Scanner| (scanner.place, scanner.depth, scanner.size, scanner.pieces());
+                let stands = |scanner: &Scanner| (scanner.state, scanner.depth, scanner.size, scanner.pieces());
                 prop_assert_eq!(stands(&fast), stands(&slow));
                 rest = behind;
             }

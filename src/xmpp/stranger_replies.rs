@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::{BareJid, Jid};
 
-/// What all of them that wait may take together, in bytes: some 2,000 usual ones. Whoever sends more at once than that to an
+/// What all of them that wait may take together, 1 MiB: some 2,000 usual ones. Whoever sends more at once than that to an
 /// account of a fast server gets fewer answers than from slixmpp, which keeps any number of them.
-const MOST: usize = 1024 * 1024;
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 
-/// What an answer weighs beyond its id and its address, in bytes: those of a usual client have 100 to 700.
-const TYPICAL: usize = 300;
+/// An answer weighs 300 bytes beyond its id and its address: those of a usual client have 100 to 700.
+const TYPICAL_REPLY: usize = 300;
 
 /// Those that wait, by who asked: all domains take turns, and so do all accounts of a domain.
 #[derive(Default)]
@@ -33,12 +33,12 @@ impl StrangerReplies {
     /// Takes an answer. When there are too many, the newest of whoever has most is dropped.
     pub(super) fn push(&mut self, stanza: Box<Stanza>) {
         let (to, id) = address(&stanza);
-        let length = TYPICAL + id.len() + to.map_or(0, |to| to.as_str().len());
+        let length = TYPICAL_REPLY + id.len() + to.map_or(0, |to| to.as_str().len());
         let asker = to.map(Jid::to_bare);
         let domain = asker.as_ref().map(|asker| asker.domain().to_string()).unwrap_or_default();
         let reply = Reply { stanza, length };
         self.0.push(domain, length, |domain| domain.push(asker, length, |asker| asker.push(reply)));
-        while self.0.length > MOST && self.0.drop_newest().is_some() {}
+        while self.0.length > MAX_WAITING_BYTES && self.0.drop_newest().is_some() {}
     }
 
     /// The answer whose turn it is.
@@ -206,7 +206,7 @@ mod tests {
         push(&mut replies, "bob@chat.example/r", 0..20);
         push(&mut replies, "eve@chat.example/r", 0..10_000);
         push(&mut replies, "bob@chat.example/r", 20..40);
-        assert!(replies.0.length <= MOST);
+        assert!(replies.0.length <= MAX_WAITING_BYTES);
         let order = drain(&mut replies);
         let ids = |of: &str| -> Vec<usize> {
             order.iter().filter(|(to, _)| to == of).map(|(_, id)| id.parse().unwrap()).collect()
@@ -220,9 +220,9 @@ mod tests {
     fn long_ids_do_not_fill_memory() {
         let mut replies = StrangerReplies::default();
         (0..100).for_each(|_| replies.push(answer("eve@chat.example/r", &"x".repeat(200_000))));
-        assert!(replies.0.length <= MOST);
-        replies.push(answer("eve@chat.example/r", &"x".repeat(2 * MOST)));
-        assert!(replies.0.length <= MOST, "not even one that is too long by itself");
+        assert!(replies.0.length <= MAX_WAITING_BYTES);
+        replies.push(answer("eve@chat.example/r", &"x".repeat(2 * MAX_WAITING_BYTES)));
+        assert!(replies.0.length <= MAX_WAITING_BYTES, "not even one that is too long by itself");
     }
 
     proptest! {

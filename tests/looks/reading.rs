@@ -14,12 +14,12 @@ use xmpp_parsers::ns;
 pub(crate) struct Cutter {
     element: Vec<u8>,
     depth: usize,
-    place: Place,
+    state: State,
     complete: VecDeque<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Default)]
-enum Place {
+enum State {
     #[default]
     Text,
     Opening,
@@ -42,13 +42,13 @@ impl Cutter {
 
     fn feed_byte(&mut self, byte: u8) {
         self.element.push(byte);
-        let before = self.place;
-        self.place = before.next(byte);
+        let before = self.state;
+        self.state = before.next(byte);
         match (before, byte) {
-            (Place::Start { slash: false }, b'>') => self.depth += 1,
-            (Place::Start { slash: true }, b'>') => {}
-            (Place::End, b'>') => self.depth = self.depth.saturating_sub(1),
-            (Place::Text, _) if self.depth == 0 && byte != b'<' => return self.element.clear(),
+            (State::Start { slash: false }, b'>') => self.depth += 1,
+            (State::Start { slash: true }, b'>') => {}
+            (State::End, b'>') => self.depth = self.depth.saturating_sub(1),
+            (State::Text, _) if self.depth == 0 && byte != b'<' => return self.element.clear(),
             _ => return,
         }
         if self.depth == 0 {
@@ -57,7 +57,7 @@ impl Cutter {
     }
 }
 
-impl Place {
+impl State {
     fn next(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Text, b'<') => Self::Opening,

@@ -193,8 +193,8 @@ fn weight(transmit: &Transmit) -> usize {
     content + transmit.to.as_str().len()
 }
 
-/// Refusals are courtesies to strangers, who have another queue behind everything else, which accounts bound.
-fn is_no_courtesy(transmit: &Transmit) -> bool {
+/// Refusals go to strangers: they wait in a queue of their own behind everything else, which accounts bound.
+fn is_no_refusal(transmit: &Transmit) -> bool {
     !matches!(transmit.stanza, Outgoing::Refusal { .. })
 }
 
@@ -215,7 +215,7 @@ impl Uplink {
 
     fn take(&mut self, now: Instant, stanzas: Vec<Transmit>) {
         self.free = self.free.max(now);
-        for transmit in stanzas.into_iter().filter(is_no_courtesy) {
+        for transmit in stanzas.into_iter().filter(is_no_refusal) {
             self.free += Duration::from_secs_f64(weight(&transmit) as f64 / self.rate);
             self.under_way.push_back((self.free + SECOND / 20, transmit));
         }
@@ -364,7 +364,7 @@ fn answers_that_no_server_reads_wait_in_a_bounded_number() {
         }
         eve.send(&mut bridge, at, &[Frame::Ping]);
         let sent = wait(&mut bridge, &mut at, SECOND / 1000);
-        bytes += sent.iter().filter(|transmit| is_no_courtesy(transmit)).map(weight).sum::<usize>();
+        bytes += sent.iter().filter(|transmit| is_no_refusal(transmit)).map(weight).sum::<usize>();
     }
     assert!(bytes < 128 * 1024, "{bytes} bytes were written for a client that answers nothing");
     assert!(bridge.entries() < 1000, "{} things are kept", bridge.entries());

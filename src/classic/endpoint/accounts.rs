@@ -30,7 +30,8 @@ impl Endpoint {
         if let (true, Some(account)) = (resumed && same_jid, before) {
             account.online = true;
         } else {
-            self.accounts.insert(id, Account { jid, online: true, window: Window::new() });
+            let window = Window::new(self.config.sizes);
+            self.accounts.insert(id, Account { jid, online: true, window });
             self.forget_sets_of(now, id);
         }
         if !same_jid {

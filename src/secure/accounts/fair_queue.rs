@@ -9,27 +9,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::secure::tuning::MOST_AHEAD;
+use crate::secure::tuning::MAX_LEAD;
 
 /// Up to where somebody has used his share, by the clocks of all accounts.
 pub(crate) type Used = u64;
 
-/// Where one begins, and whether that is ahead of the clock: of those who begin at the same place the others go first.
-type Place = (u64, bool);
+/// Start tag: where one begins, and whether that is ahead of the clock. Of those who begin at the same point the others go first.
+type StartTag = (u64, bool);
 
 /// Those who wait for their turn at one account.
 #[derive(Debug)]
 pub(crate) struct FairQueue<K> {
     /// Where the one began who sent last. Whoever was away begins there: what was not used is not saved up.
     clock: u64,
-    waiting: BTreeSet<(Place, K)>,
-    /// The place of each, and what had been used when it got that.
-    places: BTreeMap<K, (Place, Used)>,
+    waiting: BTreeSet<(StartTag, K)>,
+    /// The start tag of each who waits, and what it had used when it got that.
+    tags: BTreeMap<K, (StartTag, Used)>,
 }
 
 impl<K> Default for FairQueue<K> {
     fn default() -> Self {
-        Self { clock: 0, waiting: BTreeSet::new(), places: BTreeMap::new() }
+        Self { clock: 0, waiting: BTreeSet::new(), tags: BTreeMap::new() }
     }
 }
 
@@ -44,8 +44,8 @@ impl<K: Copy + Ord> FairQueue<K> {
         self.waiting.first().map(|(_, key)| *key)
     }
 
-    fn place(&self, used: Used) -> Place {
-        let begin = used.clamp(self.clock, self.clock + MOST_AHEAD);
+    fn start_tag(&self, used: Used) -> StartTag {
+        let begin = used.clamp(self.clock, self.clock + MAX_LEAD);
         (begin, begin > self.clock)
     }
 
@@ -57,24 +57,24 @@ impl<K: Copy + Ord> FairQueue<K> {
     /// Like [`is_next`](Self::is_next), without those who wait for whom `is_own` holds.
     pub(crate) fn is_next_but_for(&self, used: Used, is_own: impl Fn(&K) -> bool) -> bool {
         let other = self.waiting.iter().find(|(_, key)| !is_own(key));
-        other.is_none_or(|(place, _)| self.place(used) <= *place)
+        other.is_none_or(|(tag, _)| self.start_tag(used) <= *tag)
     }
 
     /// From now on `key` waits.
     pub(crate) fn wait(&mut self, key: K, used: Used) {
         self.leave(key);
-        self.insert(key, self.place(used), used);
+        self.insert(key, self.start_tag(used), used);
     }
 
-    fn insert(&mut self, key: K, place: Place, used: Used) {
-        self.waiting.insert((place, key));
-        self.places.insert(key, (place, used));
+    fn insert(&mut self, key: K, tag: StartTag, used: Used) {
+        self.waiting.insert((tag, key));
+        self.tags.insert(key, (tag, used));
     }
 
     /// It does not wait any more.
     pub(crate) fn leave(&mut self, key: K) {
-        if let Some((place, _)) = self.places.remove(&key) {
-            self.waiting.remove(&(place, key));
+        if let Some((tag, _)) = self.tags.remove(&key) {
+            self.waiting.remove(&(tag, key));
         }
     }
 
@@ -83,12 +83,12 @@ impl<K: Copy + Ord> FairQueue<K> {
     pub(crate) fn pop(&mut self, used: impl Fn(&K) -> Used) -> Option<K> {
         loop {
             let ((begin, _), key) = self.waiting.pop_first()?;
-            let (_, before) = self.places.remove(&key)?;
+            let (_, before) = self.tags.remove(&key)?;
             let used = used(&key);
             if used <= before {
                 return Some(key);
             }
-            let begin = (begin + (used - before)).min(self.clock + MOST_AHEAD).max(begin);
+            let begin = (begin + (used - before)).min(self.clock + MAX_LEAD).max(begin);
             self.insert(key, (begin, begin > self.clock), used);
         }
     }
@@ -100,7 +100,7 @@ impl<K: Copy + Ord> FairQueue<K> {
 
     /// One who has `used` so much has sent so many bytes, in his turn or before; what he has used now.
     pub(crate) fn on_sent(&mut self, used: Used, bytes: usize) -> Used {
-        let (begin, _) = self.place(used);
+        let (begin, _) = self.start_tag(used);
         // Nobody who waits falls behind because somebody did not.
         let first = self.waiting.first().map_or(begin, |((waits, _), _)| begin.min(*waits));
         self.clock = first.max(self.clock);
@@ -114,13 +114,13 @@ mod tests {
 
     /// Accounts, and what everybody has used.
     struct Queue {
-        turns: Vec<FairQueue<u64>>,
+        accounts: Vec<FairQueue<u64>>,
         used: BTreeMap<u64, Used>,
     }
 
     impl Queue {
         fn new(accounts: usize) -> Self {
-            Self { turns: (0..accounts).map(|_| FairQueue::default()).collect(), used: BTreeMap::new() }
+            Self { accounts: (0..accounts).map(|_| FairQueue::default()).collect(), used: BTreeMap::new() }
         }
 
         fn used(&self, key: u64) -> Used {
@@ -129,15 +129,15 @@ mod tests {
 
         fn wait(&mut self, key: u64) {
             let used = self.used(key);
-            self.turns.iter_mut().for_each(|turns| turns.wait(key, used));
+            self.accounts.iter_mut().for_each(|queue| queue.wait(key, used));
         }
 
         /// One account serves whoever is next.
         fn serve(&mut self, account: usize, bytes: impl Fn(u64) -> usize) -> Option<u64> {
-            let key = self.turns[account].pop(|key| self.used.get(key).copied().unwrap_or_default())?;
-            self.turns.iter_mut().for_each(|turns| turns.leave(key));
+            let key = self.accounts[account].pop(|key| self.used.get(key).copied().unwrap_or_default())?;
+            self.accounts.iter_mut().for_each(|queue| queue.leave(key));
             let before = self.used(key);
-            let used = self.turns[account].on_sent(before, bytes(key));
+            let used = self.accounts[account].on_sent(before, bytes(key));
             self.used.insert(key, used);
             Some(key)
         }
@@ -147,7 +147,7 @@ mod tests {
             let mut sent = vec![0; sizes.len()];
             (0..sizes.len() as u64).for_each(|key| self.wait(key));
             for n in 0..count {
-                let key = self.serve(n % self.turns.len(), |key| sizes[key as usize]).unwrap();
+                let key = self.serve(n % self.accounts.len(), |key| sizes[key as usize]).unwrap();
                 sent[key as usize] += sizes[key as usize];
                 self.wait(key);
             }
@@ -197,13 +197,13 @@ mod tests {
 
     #[test]
     fn what_was_sent_elsewhere_counts_but_not_for_ever() {
-        let mut turns = FairQueue::default();
-        turns.wait(1, 0);
-        turns.wait(2, 1_000_000);
+        let mut queue = FairQueue::default();
+        queue.wait(1, 0);
+        queue.wait(2, 1_000_000);
         let mut used = 0;
-        while turns.pop(|key| if *key == 1 { used } else { 1_000_000 }) == Some(1) {
-            used = turns.on_sent(used, 1000);
-            turns.wait(1, used);
+        while queue.pop(|key| if *key == 1 { used } else { 1_000_000 }) == Some(1) {
+            used = queue.on_sent(used, 1000);
+            queue.wait(1, used);
         }
         assert!((20_000..30_000).contains(&used), "{used}");
     }

@@ -26,7 +26,7 @@ use crate::secure::ids::PathId;
 use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{BUSY_SHARE, MOST_PIECES, MOST_UNWRITTEN, UNKNOWN_BACKLOG};
+use crate::secure::tuning::{BUSY_SHARE, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG};
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Flow<K> {
     pub(crate) key: K,
 }
 
-/// All our accounts' sending sides, shared among clients, each of which may have several users.
+/// All our accounts' sending sides, shared among clients, each of which may have several flows.
 #[derive(Debug)]
 pub(crate) struct Senders<K> {
     sizes: &'static Sizes,
@@ -74,7 +74,7 @@ struct Sender<K> {
     unqueued_block: Option<Delivery>,
     /// What the paths by this account take while nothing is queued, lately.
     unqueued_delay: Option<Duration>,
-    turns: FairQueue<Flow<K>>,
+    queue: FairQueue<Flow<K>>,
     /// Clients whose answers wait.
     answering: BTreeSet<ClientTag>,
     /// What was handed over has still to be written, and is too much for more.
@@ -99,7 +99,7 @@ impl<K> Sender<K> {
             by_path: BTreeMap::new(),
             unqueued_block: None,
             unqueued_delay: None,
-            turns: FairQueue::default(),
+            queue: FairQueue::default(),
             answering: BTreeSet::new(),
             is_backed_up: false,
         }
@@ -163,15 +163,15 @@ impl<K: Copy + Ord> Senders<K> {
     /// So many bytes on the wire went by the account to this client.
     fn on_share_used(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
         let used = self.used(client);
-        let used = self.sender(account).turns.on_sent(used, bytes);
+        let used = self.sender(account).queue.on_sent(used, bytes);
         self.used.insert(client, used);
     }
 
     /// Whether no other client that waits at the account comes before this one.
     pub(crate) fn is_next(&self, account: AccountId, client: ClientTag) -> bool {
         let used = self.used(client);
-        let turns = self.senders.get(&account).map(|sender| &sender.turns);
-        turns.is_none_or(|turns| turns.is_next_but_for(used, |user| user.client == client))
+        let queue = self.senders.get(&account).map(|sender| &sender.queue);
+        queue.is_none_or(|queue| queue.is_next_but_for(used, |flow| flow.client == client))
     }
 
     /// Answers to a client wait at the account.
@@ -209,7 +209,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// So much was handed over to the account and not written yet.
     pub(crate) fn note_backlog(&mut self, account: AccountId, pieces: usize, bytes: usize) {
-        let is_backed_up = bytes > MOST_UNWRITTEN || pieces > MOST_PIECES;
+        let is_backed_up = bytes > MAX_UNWRITTEN_BYTES || pieces > MAX_UNWRITTEN_PIECES;
         if is_backed_up != self.is_backed_up(account) {
             self.sender(account).is_backed_up = is_backed_up;
             self.open.insert(account);
@@ -244,22 +244,22 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// The account did not let this one send.
-    pub(crate) fn wait(&mut self, account: AccountId, user: Flow<K>) {
-        let used = self.used(user.client);
-        self.sender(account).turns.wait(user, used);
+    pub(crate) fn wait(&mut self, account: AccountId, flow: Flow<K>) {
+        let used = self.used(flow.client);
+        self.sender(account).queue.wait(flow, used);
     }
 
     /// It does not wait there any more.
-    pub(crate) fn leave(&mut self, account: AccountId, user: Flow<K>) {
+    pub(crate) fn leave(&mut self, account: AccountId, flow: Flow<K>) {
         if let Some(sender) = self.senders.get_mut(&account) {
-            sender.turns.leave(user);
+            sender.queue.leave(flow);
         }
     }
 
     /// Forgets what clients have used that makes no difference any more: where anybody waits, others have used as much.
     pub(crate) fn prune(&mut self) {
-        let busy = self.senders.values().filter(|sender| sender.turns.waiting() > 0);
-        let least = busy.map(|sender| sender.turns.clock()).min();
+        let busy = self.senders.values().filter(|sender| sender.queue.waiting() > 0);
+        let least = busy.map(|sender| sender.queue.clock()).min();
         self.used.retain(|_, used| least.is_some_and(|least| *used > least));
     }
 
@@ -267,26 +267,26 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<K>)> {
         loop {
             let account = self.open.pop_first()?;
-            let used = |user: &Flow<K>| self.used.get(&user.client).copied().unwrap_or_default();
+            let used = |flow: &Flow<K>| self.used.get(&flow.client).copied().unwrap_or_default();
             let sender = self.senders.get_mut(&account);
-            if let Some(user) = sender.and_then(|sender| sender.turns.pop(used)) {
-                return Some((account, user));
+            if let Some(flow) = sender.and_then(|sender| sender.queue.pop(used)) {
+                return Some((account, flow));
             }
         }
     }
 
     /// This one has had its turn. If it comes first again there is no room, and the next change will show whether
     /// there is again: something is on its way.
-    pub(crate) fn end_turn(&mut self, account: AccountId, user: Flow<K>) {
-        let first = self.senders.get(&account).and_then(|sender| sender.turns.first());
-        if first.is_some_and(|first| first != user) {
+    pub(crate) fn end_turn(&mut self, account: AccountId, flow: Flow<K>) {
+        let first = self.senders.get(&account).and_then(|sender| sender.queue.first());
+        if first.is_some_and(|first| first != flow) {
             self.open.insert(account);
         }
     }
 
     /// How many wait, at all accounts together.
     pub(crate) fn waiting(&self) -> usize {
-        self.senders.values().map(|sender| sender.turns.waiting()).sum()
+        self.senders.values().map(|sender| sender.queue.waiting()).sum()
     }
 
     /// What is on its way by an account, in bytes on the wire.
@@ -310,17 +310,17 @@ impl<K: Copy + Ord> Sender<K> {
             return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send };
         }
         let block = self.block_size(path.block_size(), accounts);
-        let is_next = self.turns.is_next(used);
+        let is_next = self.queue.is_next(used);
         let packet = self.window.sizes().wire_size(waiting.min(block));
         let on_wire = self.window.sizes().wire_size(block);
         let may_send = is_next && !self.is_backed_up && self.window.admits(packet, self.limit(on_wire));
-        let queue = if is_next { 0 } else { self.turns.waiting() * on_wire / accounts.max(1) };
+        let queue = if is_next { 0 } else { self.queue.waiting() * on_wire / accounts.max(1) };
         Share { in_flight, queue, rate, block, may_send }
     }
 
     /// Whether nobody else wants anything of it.
     fn belongs_to(&self, client: ClientTag, path: PathId) -> bool {
-        self.turns.waiting() == 0
+        self.queue.waiting() == 0
             && self.by_path.keys().all(|other| *other == path)
             && self.answering.iter().all(|other| *other == client)
     }
@@ -349,9 +349,9 @@ impl<K: Copy + Ord> Sender<K> {
 
     /// What suits the account, and those who wait for their turns.
     fn block_size(&self, own: usize, accounts: usize) -> usize {
-        let turns = self.turns.waiting() as f64 / accounts.max(1) as f64;
+        let waiting = self.queue.waiting() as f64 / accounts.max(1) as f64;
         let on_wire = |block| self.window.sizes().wire_size(block);
-        size::of_shared(self.window.block_size(), own, on_wire, self.window.rate(), turns)
+        size::of_shared(self.window.block_size(), own, on_wire, self.window.rate(), waiting)
     }
 
     fn on_sent(&mut self, now: Instant, path: PathId, delivery: Delivery, bytes: usize) {

@@ -22,11 +22,10 @@ use std::str::FromStr;
 use ring::hmac;
 use xmpp_parsers::jid::FullJid;
 
+use crate::replay_log::WINDOW_MINUTES;
 use crate::secure::crypto::line::LineKeys;
 use crate::secure::crypto::secret::{MacKey, Secret, equal, head, jid_bytes, mac};
-
-/// A first contact is accepted this many minutes before and after the minute that it names.
-pub const WINDOW_MINUTES: u64 = 10;
+use crate::uuid;
 
 /// The bits of the field: a session can number 2 to the power of this paths.
 const FIELD_BITS: u32 = 42;
@@ -54,7 +53,7 @@ type Tag = [u8; 10];
 
 impl Credential {
     /// One that proves nothing.
-    pub(crate) const NOBODYS: Self = Self([0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+    pub(crate) const NOBODYS: Self = Self(uuid::with_free_bits(0).to_be_bytes());
 
     /// The UUID's bytes.
     #[must_use]
@@ -62,17 +61,14 @@ impl Credential {
         &self.0
     }
 
-    /// Puts tag and field around the bits that say "version 4" and "RFC 9562".
+    /// Tag and field as a UUID.
     fn pack(tag: Tag, field: u64) -> Self {
         let tag = tag.iter().fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
-        let free = tag << FIELD_BITS | u128::from(field);
-        let fixed = 0x4 << 76 | 0b10 << 62;
-        Self((free >> 74 << 80 | (free >> 62 & 0xfff) << 64 | free & ((1 << 62) - 1) | fixed).to_be_bytes())
+        Self(uuid::with_free_bits(tag << FIELD_BITS | u128::from(field)).to_be_bytes())
     }
 
     fn unpack(self) -> (Tag, u64) {
-        let bits = u128::from_be_bytes(self.0);
-        let free = bits >> 80 << 74 | (bits >> 64 & 0xfff) << 62 | bits & ((1 << 62) - 1);
+        let free = uuid::free_bits(u128::from_be_bytes(self.0));
         let mut tag = [0; 10];
         tag.copy_from_slice(&(free >> FIELD_BITS << 48).to_be_bytes()[..10]);
         #[expect(clippy::cast_possible_truncation, reason = "the field is what is left")]
@@ -122,8 +118,7 @@ impl FromStr for Credential {
                 _ => return Err(NotACredential),
             }
         }
-        let is_version_4 = bits >> 76 & 0xf == 4 && bits >> 62 & 0b11 == 0b10;
-        is_version_4.then_some(Self(bits.to_be_bytes())).ok_or(NotACredential)
+        uuid::is_version_4(bits).then_some(Self(bits.to_be_bytes())).ok_or(NotACredential)
     }
 }
 

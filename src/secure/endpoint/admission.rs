@@ -8,12 +8,12 @@ use std::time::Instant;
 use ring::hmac;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+use crate::replay_log::{ReplayLog, Verdict};
 use crate::secure::api::Service;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::line::LineKeys;
 use crate::secure::endpoint::handshake_rate::{HandshakeLimits, HandshakeRate};
 use crate::secure::endpoint::recent_clients::RecentClients;
-use crate::secure::endpoint::replay_log::ReplayLog;
 
 /// One client learns of 8 of the bridge's accounts. What each account may send is
 /// bounded, so that fewer would slow down the downloads from a bridge that has as many.
@@ -27,7 +27,7 @@ const SUBSET: &[u8] = b"hexchat-pt subset";
 pub(crate) struct Admission {
     service: Service,
     keys: LineKeys,
-    replays: ReplayLog,
+    replays: ReplayLog<Credential>,
     limits: HandshakeLimits,
     rate: HandshakeRate,
     recent: RecentClients,
@@ -36,7 +36,9 @@ pub(crate) struct Admission {
 impl Admission {
     pub(crate) fn new(mut service: Service, limits: HandshakeLimits) -> Self {
         let keys = LineKeys::new(&service.identity.line(service.psk));
-        let replays = ReplayLog::new(std::mem::take(&mut service.accepted));
+        let accepted = std::mem::take(&mut service.accepted);
+        let accepted = accepted.into_iter().map(|(credential, minute)| (minute, credential));
+        let replays = ReplayLog::new(accepted, None);
         Self {
             service,
             keys,
@@ -78,19 +80,19 @@ impl Admission {
         self.keys.check_first_contact(credential, now_minute, from, to)
     }
 
-    /// Whether `client`, who has proved himself with `credential` of `minute`, does so for the first time and within the limits.
-    /// Then the two have to be remembered. One who is known has a reserve.
+    /// Whether `client`, who has proved himself with `handshake`, a minute and a credential, does so for the first time and within
+    /// the limits. Then the two have to be remembered. One who is known has a reserve.
     pub(crate) fn admit(
         &mut self,
         now_minute: u64,
-        (minute, credential): (u64, Credential),
+        handshake: (u64, Credential),
         client: &BareJid,
         is_known: bool,
     ) -> bool {
-        let is_admitted = self.replays.is_new(now_minute, minute, credential)
+        let is_admitted = self.replays.check(now_minute, handshake) == Verdict::New
             && self.rate.admit(now_minute, client, is_known, self.limits);
         if is_admitted {
-            self.replays.insert(minute, credential);
+            self.replays.insert(handshake);
         }
         is_admitted
     }

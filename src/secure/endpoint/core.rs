@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, Read, StreamId};
-use crate::secure::endpoint::directory::Place;
+use crate::secure::endpoint::directory::Binding;
 use crate::secure::endpoint::sessions::Holder;
 use crate::secure::endpoint::{Endpoint, TimerKey};
 use crate::secure::ids::SessionKey;
@@ -48,11 +48,11 @@ impl Core for Endpoint {
     }
 
     fn write(&mut self, now: Instant, id: StreamId, data: &[u8]) -> Result<usize, CloseReason> {
-        match self.directory.place(id) {
+        match self.directory.binding(id) {
             None => Err(CloseReason::Finished),
-            Some(Place::Nowhere(reason)) => Err(reason),
-            Some(Place::Waiting(_)) => Ok(0),
-            Some(Place::In(key, wire)) => {
+            Some(Binding::Unbound(reason)) => Err(reason),
+            Some(Binding::Waiting(_)) => Ok(0),
+            Some(Binding::Bound(key, wire)) => {
                 let taken = match self.holder(key) {
                     Holder::Session(session, shared) => session.write(now, wire, data, shared)?,
                     Holder::Closed(ended) => ended.streams.write(wire, data)?,
@@ -65,11 +65,11 @@ impl Core for Endpoint {
     }
 
     fn read(&mut self, now: Instant, id: StreamId) -> Read {
-        let (key, wire) = match self.directory.place(id) {
-            None | Some(Place::Nowhere(CloseReason::Finished)) => return Read::End,
-            Some(Place::Nowhere(reason)) => return Read::Broken(reason),
-            Some(Place::Waiting(_)) => return Read::Blocked,
-            Some(Place::In(key, wire)) => (key, wire),
+        let (key, wire) = match self.directory.binding(id) {
+            None | Some(Binding::Unbound(CloseReason::Finished)) => return Read::End,
+            Some(Binding::Unbound(reason)) => return Read::Broken(reason),
+            Some(Binding::Waiting(_)) => return Read::Blocked,
+            Some(Binding::Bound(key, wire)) => (key, wire),
         };
         let read = match self.holder(key) {
             Holder::Session(session, shared) => session.read(now, wire, shared),
@@ -91,30 +91,30 @@ impl Core for Endpoint {
     }
 
     fn release(&mut self, now: Instant, id: StreamId) {
-        if let Some(place) = self.directory.remove(id) {
-            self.release_place(now, id, place);
+        if let Some(binding) = self.directory.remove(id) {
+            self.release_binding(now, id, binding);
         }
     }
 
     fn finish_all(&mut self, now: Instant) {
         for id in self.directory.streams() {
-            match self.directory.place(id) {
-                Some(place @ Place::Waiting(_)) => {
+            match self.directory.binding(id) {
+                Some(binding @ Binding::Waiting(_)) => {
                     self.directory.fail(id, CloseReason::Finished);
-                    self.release_place(now, id, place);
+                    self.release_binding(now, id, binding);
                 }
-                Some(Place::In(..)) => self.finish(now, id),
-                Some(Place::Nowhere(_)) | None => {}
+                Some(Binding::Bound(..)) => self.finish(now, id),
+                Some(Binding::Unbound(_)) | None => {}
             }
         }
     }
 
     fn close_reason(&self, id: StreamId) -> Option<CloseReason> {
-        match self.directory.place(id) {
+        match self.directory.binding(id) {
             None => Some(CloseReason::Finished),
-            Some(Place::Nowhere(reason)) => Some(reason),
-            Some(Place::Waiting(_)) => None,
-            Some(Place::In(key, wire)) => {
+            Some(Binding::Unbound(reason)) => Some(reason),
+            Some(Binding::Waiting(_)) => None,
+            Some(Binding::Bound(key, wire)) => {
                 let streams = self.streams_of(key);
                 streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(wire))
             }
@@ -144,7 +144,7 @@ impl Core for Endpoint {
 impl Endpoint {
     /// Passes a command for a stream on to its session.
     fn command(&mut self, now: Instant, id: StreamId, command: impl FnOnce(&mut Streams, u64)) {
-        if let Some(Place::In(key, wire)) = self.directory.place(id) {
+        if let Some(Binding::Bound(key, wire)) = self.directory.binding(id) {
             self.change(now, key, |streams| command(streams, wire));
         }
     }
@@ -161,20 +161,20 @@ impl Endpoint {
 
     /// A connect has waited long enough.
     fn on_connect_timeout(&mut self, now: Instant, id: StreamId) {
-        let Some(place) = self.directory.place(id) else { return };
+        let Some(binding) = self.directory.binding(id) else { return };
         self.directory.fail(id, CloseReason::ConnectTimedOut);
-        self.directory.forget_name(place);
-        self.release_place(now, id, place);
+        self.directory.forget_name(binding);
+        self.release_binding(now, id, binding);
     }
 
-    /// Nobody uses the place of a stream any more.
-    fn release_place(&mut self, now: Instant, id: StreamId, place: Place) {
-        match place {
-            Place::Nowhere(_) => {}
-            Place::Waiting(key) => {
+    /// Nobody uses a stream any more.
+    fn release_binding(&mut self, now: Instant, id: StreamId, binding: Binding) {
+        match binding {
+            Binding::Unbound(_) => {}
+            Binding::Waiting(key) => {
                 self.with_session(now, key, |session, shared| session.withdraw(now, id, shared));
             }
-            Place::In(key, wire) => self.change(now, key, |streams| streams.release(wire)),
+            Binding::Bound(key, wire) => self.change(now, key, |streams| streams.release(wire)),
         }
     }
 }

@@ -8,21 +8,21 @@ use crate::protocol::{CloseReason, Event, StreamId};
 use crate::secure::ids::SessionKey;
 use crate::secure::streams::StreamEvent;
 
-/// Where a stream is.
+/// What the id of a stream stands for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum Binding {
     /// It waits for the handshake of the session.
     Waiting(SessionKey),
     /// It is the session's stream with this number on the wire.
-    In(SessionKey, u64),
+    Bound(SessionKey, u64),
     /// It is in no session, or not any more, for this reason.
-    Nowhere(CloseReason),
+    Unbound(CloseReason),
 }
 
 /// All streams that applications have.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    places: BTreeMap<StreamId, Place>,
+    bindings: BTreeMap<StreamId, Binding>,
     names: BTreeMap<(SessionKey, u64), StreamId>,
     events: VecDeque<Event>,
     /// Connects that may have waited long enough.
@@ -30,17 +30,17 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn place(&self, stream: StreamId) -> Option<Place> {
-        self.places.get(&stream).copied()
+    pub(super) fn binding(&self, stream: StreamId) -> Option<Binding> {
+        self.bindings.get(&stream).copied()
     }
 
     pub(super) fn streams(&self) -> Vec<StreamId> {
-        self.places.keys().copied().collect()
+        self.bindings.keys().copied().collect()
     }
 
     /// How many things are written down.
     pub(super) fn entries(&self) -> usize {
-        self.places.len() + self.names.len() + self.events.len()
+        self.bindings.len() + self.names.len() + self.events.len()
     }
 
     /// A stream that is asked for, until this deadline: it waits for the session, or has its number there.
@@ -48,7 +48,7 @@ impl Directory {
         match wire {
             Some(wire) => self.bind(stream, key, wire),
             None => {
-                self.places.insert(stream, Place::Waiting(key));
+                self.bindings.insert(stream, Binding::Waiting(key));
             }
         }
         self.deadlines.arm(stream, deadline);
@@ -56,30 +56,30 @@ impl Directory {
 
     /// A stream has got its number in the session.
     pub(super) fn bind(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
-        self.places.insert(stream, Place::In(key, wire));
+        self.bindings.insert(stream, Binding::Bound(key, wire));
         self.names.insert((key, wire), stream);
     }
 
     /// A stream never got anywhere.
     pub(super) fn fail(&mut self, stream: StreamId, reason: CloseReason) {
         self.deadlines.cancel(stream);
-        if let Some(place) = self.places.get_mut(&stream) {
-            *place = Place::Nowhere(reason);
+        if let Some(binding) = self.bindings.get_mut(&stream) {
+            *binding = Binding::Unbound(reason);
             self.events.push_back(Event::Closed(stream, reason));
         }
     }
 
     /// The application has let go of a stream, or it has failed: where it was.
-    pub(super) fn remove(&mut self, stream: StreamId) -> Option<Place> {
+    pub(super) fn remove(&mut self, stream: StreamId) -> Option<Binding> {
         self.deadlines.cancel(stream);
-        let place = self.places.remove(&stream)?;
-        self.forget_name(place);
-        Some(place)
+        let binding = self.bindings.remove(&stream)?;
+        self.forget_name(binding);
+        Some(binding)
     }
 
-    /// A place is free again.
-    pub(super) fn forget_name(&mut self, place: Place) {
-        if let Place::In(key, wire) = place {
+    /// The session's number of a stream names nothing any more.
+    pub(super) fn forget_name(&mut self, binding: Binding) {
+        if let Binding::Bound(key, wire) = binding {
             self.names.remove(&(key, wire));
         }
     }
@@ -109,7 +109,7 @@ impl Directory {
         while let Some((&name, &stream)) = self.names.range(first..).next().filter(|(name, _)| name.0 == key)
         {
             self.names.remove(&name);
-            self.places.insert(stream, Place::Nowhere(reason));
+            self.bindings.insert(stream, Binding::Unbound(reason));
         }
     }
 
@@ -118,7 +118,7 @@ impl Directory {
         loop {
             let event = self.events.pop_front()?;
             // The application may have let go of it since.
-            if self.places.contains_key(&event.stream()) {
+            if self.bindings.contains_key(&event.stream()) {
                 return Some(event);
             }
         }

@@ -15,13 +15,13 @@ use crate::secure::budget::domain_group::group_of;
 #[derive(Debug)]
 pub(crate) struct HalfOpen<K> {
     /// In the order in which they came.
-    by_age: BTreeMap<u64, Place<K>>,
+    by_age: BTreeMap<u64, Handshake<K>>,
     ages: BTreeMap<K, u64>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Place<K> {
+struct Handshake<K> {
     key: K,
     client: BareJid,
     /// Whether the client has completed a handshake not long ago.
@@ -42,7 +42,7 @@ impl<K: Copy + Ord> HalfOpen<K> {
 
     /// `client` begins a handshake.
     pub(crate) fn insert(&mut self, key: K, client: BareJid, is_known: bool) {
-        self.by_age.insert(self.next, Place { key, client, is_known });
+        self.by_age.insert(self.next, Handshake { key, client, is_known });
         self.ages.insert(key, self.next);
         self.next += 1;
     }
@@ -51,8 +51,8 @@ impl<K: Copy + Ord> HalfOpen<K> {
     pub(crate) fn rename(&mut self, from: K, to: K) {
         let Some(age) = self.ages.remove(&from) else { return };
         self.ages.insert(to, age);
-        if let Some(place) = self.by_age.get_mut(&age) {
-            place.key = to;
+        if let Some(handshake) = self.by_age.get_mut(&age) {
+            handshake.key = to;
         }
     }
 
@@ -71,29 +71,32 @@ impl<K: Copy + Ord> HalfOpen<K> {
     /// 4. or else of all.
     pub(crate) fn victim(&self, newcomer: &BareJid, random: u64) -> Option<K> {
         let half = self.len() / 2;
-        let all: Vec<&Place<K>> = self.by_age.values().collect();
-        let holders = || all.iter().map(|place| &place.client).chain([newcomer]);
+        let all: Vec<&Handshake<K>> = self.by_age.values().collect();
+        let holders = || all.iter().map(|handshake| &handshake.client).chain([newcomer]);
         let of_groups = counted(holders().map(group_of));
         let of_clients = counted(holders());
-        let crowded = of_groups.iter().find(|(_, places)| **places > half).map(|(group, _)| *group);
-        let within: Vec<&Place<K>> = all
+        let crowded = of_groups.iter().find(|(_, count)| **count > half).map(|(group, _)| *group);
+        let within: Vec<&Handshake<K>> = all
             .iter()
             .copied()
-            .filter(|place| crowded.is_none_or(|group| group_of(&place.client) == group))
+            .filter(|handshake| crowded.is_none_or(|group| group_of(&handshake.client) == group))
             .collect();
         let repeated =
-            chosen(&within, |place| of_clients.get(&place.client).is_some_and(|places| *places > 1));
-        let is_reserved = all.iter().filter(|place| place.is_known).count() <= half;
-        let unknown = chosen(&within, |place| is_reserved && !place.is_known);
-        let candidates = [repeated, unknown, within].into_iter().find(|places| !places.is_empty())?;
+            chosen(&within, |handshake| of_clients.get(&handshake.client).is_some_and(|count| *count > 1));
+        let is_reserved = all.iter().filter(|handshake| handshake.is_known).count() <= half;
+        let unknown = chosen(&within, |handshake| is_reserved && !handshake.is_known);
+        let candidates = [repeated, unknown, within].into_iter().find(|chosen| !chosen.is_empty())?;
         let older = candidates.len().div_ceil(2) as u64;
         let index = usize::try_from(random % older).ok()?;
-        candidates.get(index).map(|place| place.key)
+        candidates.get(index).map(|handshake| handshake.key)
     }
 }
 
-fn chosen<'a, K>(places: &[&'a Place<K>], is_it: impl Fn(&Place<K>) -> bool) -> Vec<&'a Place<K>> {
-    places.iter().copied().filter(|place| is_it(place)).collect()
+fn chosen<'a, K>(
+    handshakes: &[&'a Handshake<K>],
+    is_it: impl Fn(&Handshake<K>) -> bool,
+) -> Vec<&'a Handshake<K>> {
+    handshakes.iter().copied().filter(|handshake| is_it(handshake)).collect()
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::secure::budget::domain_group::group_of;
 /// reserve again.
 const MEMORY: Duration = Duration::from_secs(3600);
 
-/// More accounts are not remembered; it is also the most sessions that a bridge has if nobody says otherwise.
-const MOST: usize = 1024;
+/// The most accounts that are remembered: 1024, as many as a bridge has sessions if nobody says otherwise.
+const MAX_CLIENTS: usize = 1024;
 
 /// When each account began to be known, and when it last completed a handshake.
 #[derive(Debug, Default)]
@@ -50,11 +50,11 @@ impl RecentClients {
     }
 
     fn make_room(&mut self, now: Instant) {
-        if self.0.len() < MOST {
+        if self.0.len() < MAX_CLIENTS {
             return;
         }
         self.0.retain(|_, known| known.is_recent(now));
-        if self.0.len() >= MOST
+        if self.0.len() >= MAX_CLIENTS
             && let Some(victim) = self.victim()
         {
             self.0.remove(&victim);
@@ -68,7 +68,7 @@ impl RecentClients {
         let groups = counted(self.0.keys().map(group_of));
         let mut by_age: Vec<_> = self.0.iter().collect();
         by_age.sort_by_key(|(_, known)| known.since);
-        let newer = by_age.into_iter().skip(MOST / 2);
+        let newer = by_age.into_iter().skip(MAX_CLIENTS / 2);
         let victim = newer.max_by_key(|(client, known)| (groups.get(group_of(client)), known.since));
         victim.map(|(client, _)| client.clone())
     }
@@ -96,7 +96,7 @@ mod tests {
         clients.zip(1..).fold(start, |_, (client, millisecond)| {
             let now = start + Duration::from_millis(millisecond);
             recent.insert(now, jid(&client));
-            assert!(recent.0.len() <= MOST && recent.contains(now, &jid(&client)), "{client}");
+            assert!(recent.0.len() <= MAX_CLIENTS && recent.contains(now, &jid(&client)), "{client}");
             now
         })
     }
@@ -107,7 +107,7 @@ mod tests {
         for of_evil in ["evil.example", "sub.evil.example"] {
             let mut recent = RecentClients::default();
             let start = come(&mut recent, start, ["a@x".to_owned()].into_iter());
-            let evil = (0..3 * MOST).map(|n| format!("b{n}@d{n}.{of_evil}"));
+            let evil = (0..3 * MAX_CLIENTS).map(|n| format!("b{n}@d{n}.{of_evil}"));
             let now = come(&mut recent, start, evil.chain(["c@y".to_owned(), "b@evil.example".to_owned()]));
             assert!(["a@x", "c@y"].iter().all(|client| recent.contains(now, &jid(client))));
         }
@@ -116,9 +116,9 @@ mod tests {
     #[test]
     fn whoever_was_known_before_stays_known_however_many_domains_come() {
         let mut recent = RecentClients::default();
-        let before: Vec<String> = (0..MOST / 2).map(|n| format!("a{n}@public.example")).collect();
+        let before: Vec<String> = (0..MAX_CLIENTS / 2).map(|n| format!("a{n}@public.example")).collect();
         let start = come(&mut recent, Instant::now(), before.iter().cloned());
-        let now = come(&mut recent, start, (0..3 * MOST).map(|n| format!("b@d{n}")));
+        let now = come(&mut recent, start, (0..3 * MAX_CLIENTS).map(|n| format!("b@d{n}")));
         assert!(before.iter().all(|client| recent.contains(now, &jid(client))));
     }
 }

@@ -19,10 +19,10 @@ use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
-use crate::protocol::break_interval;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT, SEND_BUFFER_TIME, SHAPER_BURST,
+    DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT_ROUND_TRIP, SEND_BUFFER_TIME,
+    SHAPER_BURST,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
@@ -170,7 +170,7 @@ impl Window {
             self.draining = None;
         }
         let is_stale = self.note_delay(now, delay);
-        if is_stale || self.poll_break_due(now, break_interval) {
+        if is_stale || self.poll_break_due(now, self.sizes().break_interval) {
             self.drain(now);
         }
         self.release(bytes);
@@ -186,7 +186,7 @@ impl Window {
     fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
         let interval = interval(self.base.get().unwrap_or_default());
-        let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT);
+        let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT_ROUND_TRIP);
         self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
     }
 

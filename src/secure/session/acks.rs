@@ -2,7 +2,7 @@
 //!
 //! The answer to each block is the path's clock; an acknowledgement only frees the sender's buffers. So it mostly rides on
 //! packets that go anyway, and goes alone only when much has come or some time has passed: alone it takes as much of the
-//! way as half a kilobyte.
+//! path as half a kilobyte.
 
 use std::time::Instant;
 

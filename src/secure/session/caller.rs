@@ -9,17 +9,10 @@ use crate::protocol::AccountId;
 use crate::secure::accounts::Accounts;
 use crate::secure::api::Bridge;
 use crate::secure::crypto::line::{BridgeLine, LineKeys};
-use crate::secure::ids::MOST_JIDS;
+use crate::secure::ids::MAX_JIDS_USED;
 use crate::secure::session::pairs::{PairRef, Pairs};
 use crate::secure::shared::introductions::Introductions;
-use crate::secure::tuning::{LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD};
-
-/// A bridge all of whose accounts have refused 3 times in a row is not there, if that has lasted for [`HOPELESS_AFTER`].
-const UNREACHABLE_FAILURES: u32 = 3;
-
-/// For 3/5 of the time that a connect may take a bridge that refuses is tried again. It may be logging in anew, or be short of places for another
-/// handshake at this very moment, and refuses then in the same words; a minute later is too late.
-const HOPELESS_AFTER: (u32, u32) = (3, 5);
+use crate::secure::tuning::{HOPELESS_FAILURES, HOPELESS_SHARE, LONGEST_PAUSE, LONGEST_PAUSE_OF_TOLD};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -72,7 +65,7 @@ impl Caller {
 
     /// The accounts of ours that it uses, and tells the bridge of.
     pub(super) fn usable<'a>(&'a self, accounts: &'a Accounts) -> impl Iterator<Item = AccountId> + 'a {
-        self.online(accounts).take(MOST_JIDS)
+        self.online(accounts).take(MAX_JIDS_USED)
     }
 
     fn online<'a>(&'a self, accounts: &'a Accounts) -> impl Iterator<Item = AccountId> + 'a {
@@ -111,10 +104,9 @@ impl Caller {
 
     /// Whether every path to the bridge was refused, time and again. Then the application has to be told.
     pub(super) fn is_hopeless(&self, now: Instant, connect_timeout: Duration, accounts: &Accounts) -> bool {
-        let patience = connect_timeout * HOPELESS_AFTER.0 / HOPELESS_AFTER.1;
+        let patience = connect_timeout * HOPELESS_SHARE.0 / HOPELESS_SHARE.1;
         let has_lasted = self.pairs.failing_since().is_some_and(|since| since + patience <= now);
-        has_lasted
-            && self.is_so_of_all_pairs(accounts, |pair| self.pairs.failures(pair) >= UNREACHABLE_FAILURES)
+        has_lasted && self.is_so_of_all_pairs(accounts, |pair| self.pairs.failures(pair) >= HOPELESS_FAILURES)
     }
 
     /// Whether none of the bridge's accounts is there, as the chat servers say. Such a bridge is given up at once,

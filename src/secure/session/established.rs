@@ -23,7 +23,7 @@ use crate::secure::streams::overdue::PeerClock;
 use crate::secure::streams::{Credit, Role, Sent, Streams};
 use crate::secure::tuning::{
     ACK_RANGES, COALESCING, COALESCING_ROOM, COUNTER_RANGES, EXPRESS_SIZE, LONGEST_PING_INTERVAL,
-    MUCH_CARRIED, PACKET_AROUND, PATH_RANGES, PING_INTERVAL, PROBE_SIZE,
+    MORE_PATHS_BYTES, PACKET_AROUND, PATH_RANGES, PING_INTERVAL, PROBE_SIZE,
 };
 use crate::secure::wire::ack::AckFrame;
 use crate::secure::wire::frame::{Frame, Reader, SessionClose};
@@ -141,7 +141,7 @@ impl Established {
 
     /// Whether more than a few paths are of use.
     pub(crate) fn carries_much(&self) -> bool {
-        self.carried.saturating_add(self.streams.unsent_bytes()) >= MUCH_CARRIED
+        self.carried.saturating_add(self.streams.unsent_bytes()) >= MORE_PATHS_BYTES
     }
 
     /// Takes a block of one of the session's paths.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use xmpp_parsers::jid::FullJid;
 
-use crate::secure::ids::MOST_JIDS;
+use crate::secure::ids::MAX_JIDS_USED;
 use crate::secure::wire::frame::Frame;
 
 /// Our list, and whether the peer has it; the peer's list. Each new list replaces the one before.
@@ -54,7 +54,7 @@ impl Jids {
     pub(crate) fn on_told(&mut self, serial: u64, theirs: Vec<FullJid>) {
         if serial > self.their_serial {
             self.their_serial = serial;
-            self.theirs = theirs.into_iter().take(MOST_JIDS).collect();
+            self.theirs = theirs.into_iter().take(MAX_JIDS_USED).collect();
             self.has_news = true;
         }
     }
@@ -112,6 +112,6 @@ mod tests {
     fn a_peer_with_endless_accounts_is_remembered_with_some() {
         let mut jids = Jids::default();
         jids.on_told(1, (0..1000).map(|n| jid(&format!("a{n}"))).collect());
-        assert_eq!(jids.theirs().len(), MOST_JIDS);
+        assert_eq!(jids.theirs().len(), MAX_JIDS_USED);
     }
 }

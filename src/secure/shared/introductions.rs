@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::FullJid;
 
-use crate::secure::ids::MOST_JIDS;
+use crate::secure::ids::MAX_JIDS_USED;
 
 /// New names that a bridge may tell at once: all that a client uses of one bridge.
-const BURST: u32 = MOST_JIDS as u32;
+const BURST: u32 = MAX_JIDS_USED as u32;
 
 /// One more after each of these. A bridge's accounts keep their names for months.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Names of one bridge that are known, so that they cost nothing when they come again: twice what may be in use.
-const MOST_KNOWN: usize = 2 * MOST_JIDS;
+const MOST_KNOWN: usize = 2 * MAX_JIDS_USED;
 
 /// Bridges that are remembered. Users have a few.
 const MOST_BRIDGES: usize = 64;
@@ -66,7 +66,7 @@ impl Introduced {
 
     fn admit(&mut self, now: Instant, told: &BTreeSet<FullJid>) -> BTreeSet<FullJid> {
         self.fill(now);
-        let admitted = told.iter().filter(|jid| self.knows_or_learns(jid)).take(MOST_JIDS);
+        let admitted = told.iter().filter(|jid| self.knows_or_learns(jid)).take(MAX_JIDS_USED);
         admitted.cloned().collect()
     }
 

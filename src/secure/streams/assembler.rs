@@ -9,15 +9,15 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::secure::budget::price;
 
-/// Pieces shorter than this are copied.
-const SMALL: usize = 1024;
-/// Small pieces are collected up to this length.
+/// Pieces shorter than 1 KiB are copied: a slice of its packet would keep all of that in memory, which may be 48 KB.
+const SMALL_PIECE: usize = 1024;
+/// Small pieces are collected up to 4 KiB, of which the price of one piece is a thirtieth.
 const COLLECTED: usize = 4096;
-/// With no more fragments than this there is no need to join them.
+/// Up to 32 fragments need not be joined: at their prices they come to 4 KiB.
 const FEW_FRAGMENTS: usize = 32;
-/// Room for this many pieces is kept when all have been read, within what a stream costs.
-const SPARE: usize = 8;
-/// An honest peer leaves fewer gaps.
+/// Room for 8 pieces is kept when all have been read, within what a stream costs.
+const SPARE_PIECES: usize = 8;
+/// An honest peer leaves fewer than 1024 gaps, each for a packet that was lost or overtaken, beside those between large pieces.
 const MOST_GAPS: usize = 1024;
 
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Assembler {
             None if self.tail.is_empty() => return None,
             None => std::mem::take(&mut self.tail).freeze(),
         };
-        if self.ready.is_empty() && self.ready.capacity() > SPARE {
+        if self.ready.is_empty() && self.ready.capacity() > SPARE_PIECES {
             self.ready = VecDeque::new();
         }
         self.taken += data.len() as u64;
@@ -144,7 +144,7 @@ impl Assembler {
 
     fn append(&mut self, data: Bytes) {
         self.ordered += data.len() as u64;
-        if data.len() < SMALL {
+        if data.len() < SMALL_PIECE {
             self.tail.extend_from_slice(&data);
             if self.tail.len() >= COLLECTED {
                 self.close_tail();
@@ -184,7 +184,7 @@ impl Assembler {
     fn keep_early(&mut self, offset: u64, data: Bytes) {
         if !data.is_empty() {
             self.early_bytes += data.len();
-            let data = if data.len() < SMALL { Bytes::copy_from_slice(&data) } else { data };
+            let data = if data.len() < SMALL_PIECE { Bytes::copy_from_slice(&data) } else { data };
             self.early.insert(offset, data);
         }
     }
@@ -220,7 +220,7 @@ impl Assembler {
         joined.retain(|_, run| !run.is_empty());
         self.early = joined;
         self.join_at = (2 * self.early.len()).max(FEW_FRAGMENTS);
-        let most = MOST_GAPS + self.early_bytes / SMALL;
+        let most = MOST_GAPS + self.early_bytes / SMALL_PIECE;
         if self.early.len() > most { Err(TooManyGaps) } else { Ok(()) }
     }
 }

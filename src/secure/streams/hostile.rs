@@ -17,7 +17,7 @@ const LIMITS: StreamLimits = StreamLimits {
 
 /// Frames of a peer that keeps to no rule, with numbers where something happens.
 fn hostile_frame() -> impl Strategy<Value = Frame> {
-    let id = || prop_oneof![0_u64..12, 0..MOST_AHEAD + 10, Just(1 << 60)];
+    let id = || prop_oneof![0_u64..12, 0..MAX_STREAMS_AHEAD + 10, Just(1 << 60)];
     let offset = || prop_oneof![0_u64..3000, 0..20_000_u64, Just(1 << 61)];
     let reason =
         prop_oneof![Just(ResetReason::Finished), Just(ResetReason::Aborted), Just(ResetReason::Overflow)];

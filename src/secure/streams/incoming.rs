@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::protocol::Address;
 use crate::secure::streams::receive::Fault;
 use crate::secure::streams::stream::Stream;
-use crate::secure::streams::{MOST_AHEAD, ProtocolViolation, Role, StreamEvent, Streams};
+use crate::secure::streams::{MAX_STREAMS_AHEAD, ProtocolViolation, Role, StreamEvent, Streams};
 use crate::secure::wire::frame::{Frame, ResetReason};
 
 impl From<Fault> for ProtocolViolation {
@@ -118,7 +118,7 @@ impl Streams {
     }
 
     fn admit_new(&mut self, id: u64) -> Result<(), ProtocolViolation> {
-        if id >= self.first_unseen() + MOST_AHEAD {
+        if id >= self.first_unseen() + MAX_STREAMS_AHEAD {
             return Err(ProtocolViolation("a stream's number is far ahead of all others"));
         }
         if self.is_crowded() {

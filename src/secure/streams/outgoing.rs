@@ -4,14 +4,11 @@ use crate::secure::streams::queues::Queue;
 use crate::secure::streams::send_buffer::Piece;
 use crate::secure::streams::stream::{Control, Delivery, Stream};
 use crate::secure::streams::{Streams, Totals};
+use crate::secure::tuning::{MIN_PIECE_BYTES, STREAM_QUANTUM};
 use crate::secure::wire::frame::{Frame, data_header_len, encode_data_header};
 
-/// With less room than this, in bytes, the longest frame (an OPEN) might never be sent.
+/// With less room than 272 bytes the longest frame (an OPEN) might never be sent.
 pub const MIN_ROOM: usize = 272;
-/// How many bytes a stream sends before it is the turn of the next, while there are several.
-const TURN: u64 = 2048;
-/// Pieces of data shorter than this are not worth a frame, unless there is no more or nothing else in the packet.
-const SHORT: u64 = 64;
 
 /// What of the streams went into one packet. It is given back, once, to [`Streams::on_acked`] or [`Streams::on_lost`].
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -207,18 +204,18 @@ fn data_room(id: u64, stream: &Stream, queue: Queue, writer: &Writer<'_>) -> Opt
     let header = data_header_len(id, stream.send.sent(), room);
     let most = room.checked_sub(header)? as u64;
     let all = if queue == Queue::Urgent { stream.send.urgent_len() } else { stream.unsent() };
-    let least = if writer.sent.is_empty() { 1 } else { SHORT };
+    let least = if writer.sent.is_empty() { 1 } else { MIN_PIECE_BYTES };
     (most >= all.min(least)).then_some(most)
 }
 
 /// Takes what a stream may send before it is the turn of the next.
 fn take_turn(stream: &mut Stream, most: u64, alone: bool) -> Option<Piece> {
-    if stream.turn == 0 {
-        stream.turn = TURN;
+    if stream.quantum_left == 0 {
+        stream.quantum_left = STREAM_QUANTUM;
     }
     let most = most.min(stream.unsent());
-    let piece = stream.send.take_unsent(if alone { most } else { most.min(stream.turn) })?;
-    stream.turn = stream.turn.saturating_sub(piece.range.end - piece.range.start);
+    let piece = stream.send.take_unsent(if alone { most } else { most.min(stream.quantum_left) })?;
+    stream.quantum_left = stream.quantum_left.saturating_sub(piece.range.end - piece.range.start);
     Some(piece)
 }
 

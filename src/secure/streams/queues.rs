@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::secure::streams::stream::Stream;
+use crate::secure::tuning::LITTLE_BYTES;
 
 /// The queues, in the order in which they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +18,8 @@ pub(super) enum Queue {
     Little,
 }
 
-/// More than this is not little: two cells of Tor's, with what TLS puts around them.
-pub(super) const LITTLE: u64 = 1152;
-
-/// For so many streams there is always room in a queue.
-const SPARE: usize = 32;
+/// A queue keeps room for 32 streams when it gets shorter.
+const SPARE_ENTRIES: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Queues([VecDeque<u64>; 4]);
@@ -50,16 +48,16 @@ impl Queues {
     /// Brings the queues in line with the state of a stream.
     pub(super) fn settle(&mut self, id: u64, stream: &mut Stream) {
         let unsent = stream.unsent();
-        let has_little = (1..=LITTLE).contains(&unsent);
+        let has_little = (1..=LITTLE_BYTES).contains(&unsent);
         let wanted = [stream.next_control().is_some(), stream.has_urgent(), unsent > 0, has_little];
         if !wanted[Queue::Unsent as usize] {
-            stream.turn = 0;
+            stream.quantum_left = 0;
         }
         for queue in [Queue::Control, Queue::Urgent, Queue::Unsent, Queue::Little] {
             let (wanted, queued) = (wanted[queue as usize], &mut stream.queued[queue as usize]);
             let waiting = &mut self.0[queue as usize];
             match (wanted, *queued) {
-                (true, false) if queue == Queue::Unsent && stream.turn > 0 => waiting.push_front(id),
+                (true, false) if queue == Queue::Unsent && stream.quantum_left > 0 => waiting.push_front(id),
                 (true, false) => waiting.push_back(id),
                 (false, true) => waiting.retain(|other| *other != id),
                 _ => {}
@@ -74,8 +72,8 @@ impl Queues {
             if queued {
                 waiting.retain(|other| *other != id);
             }
-            if waiting.capacity() > SPARE && waiting.len() < waiting.capacity() / 4 {
-                waiting.shrink_to(SPARE);
+            if waiting.capacity() > SPARE_ENTRIES && waiting.len() < waiting.capacity() / 4 {
+                waiting.shrink_to(SPARE_ENTRIES);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use crate::secure::budget::price;
 use crate::secure::wire::ranges::RangeSet;
 
-/// What stays allocated, in bytes, when there is nothing to keep.
-const SPARE: usize = 4096;
+/// 4 KiB stay allocated when there is nothing to keep.
+const SPARE_BYTES: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
@@ -183,13 +183,13 @@ impl SendBuffer {
         self.base += arrived as u64;
         if arrived < self.bytes.len() {
             self.bytes.drain(..arrived);
-            if self.bytes.capacity() > SPARE.max(4 * self.bytes.len()) {
+            if self.bytes.capacity() > SPARE_BYTES.max(4 * self.bytes.len()) {
                 self.bytes.shrink_to(2 * self.bytes.len());
             }
             return;
         }
         self.bytes.clear();
-        if self.bytes.capacity() > SPARE {
+        if self.bytes.capacity() > SPARE_BYTES {
             self.bytes = VecDeque::new();
         }
     }
@@ -277,6 +277,6 @@ mod tests {
         let mut buffer = buffer(&[7; 100_000]);
         let all = buffer.take_unsent(u64::MAX).unwrap();
         buffer.on_arrived(&all);
-        assert!(buffer.bytes.capacity() <= SPARE);
+        assert!(buffer.bytes.capacity() <= SPARE_BYTES);
     }
 }

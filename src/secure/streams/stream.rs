@@ -43,7 +43,7 @@ pub(crate) struct Stream {
     /// In which of the queues for sending it is.
     pub(crate) queued: [bool; 4],
     /// How many more bytes it may send before it is the turn of the next.
-    pub(crate) turn: u64,
+    pub(crate) quantum_left: u64,
     /// What the peer owes, and since when, by the peer's clock (`overdue`).
     pub(crate) owed: Option<(Missing, Duration)>,
 }
@@ -78,7 +78,7 @@ impl Stream {
             write_blocked: false,
             told_closed: false,
             queued: [false; 4],
-            turn: 0,
+            quantum_left: 0,
             owed: None,
         }
     }

@@ -13,8 +13,8 @@ use crate::secure::wire::varint;
 pub use decode::{MalformedFrame, Reader};
 pub use reason::{ResetReason, SessionClose};
 
-/// More JIDs than this are not announced at once, and not accepted.
-pub const MOST_JIDS: usize = 256;
+/// The most JIDs of one frame: 256. Nobody has as many accounts, and a frame with more of them is malformed.
+pub const MAX_JIDS_A_FRAME: usize = 256;
 
 /// The numbers of the frame types.
 mod kind {
@@ -89,7 +89,7 @@ pub enum Frame {
     Jids {
         /// The highest serial counts.
         serial: u64,
-        /// The JIDs, at most [`MOST_JIDS`].
+        /// The JIDs, at most [`MAX_JIDS_A_FRAME`].
         jids: Vec<FullJid>,
     },
     /// The session is over.

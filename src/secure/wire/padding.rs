@@ -1,14 +1,14 @@
 //! Padding: the sizes of blocks are few, so that a size says little.
 
-/// The sizes up to [`STEP`]. The one that is no power of two holds a cell of Tor's with all that is around it, which is
+/// The sizes up to [`STEP`], in bytes. The one that is no power of two holds a cell of Tor's with all that is around it, which is
 /// most of what an idle connection carries.
-const SMALL: [usize; 6] = [64, 128, 256, 512, 640, STEP];
-/// Larger ones are multiples of this, but for blocks that fill all the room on a fast path (`path::window::block_size`).
+const SMALL_SIZES: [usize; 6] = [64, 128, 256, 512, 640, STEP];
+/// Larger sizes are multiples of 1 KiB, but for blocks that fill all the room on a fast path (`path::window::block_size`).
 const STEP: usize = 1024;
 
 /// The smallest size of a block that holds `length` bytes.
 pub(crate) fn holding(length: usize) -> usize {
-    SMALL.into_iter().find(|size| *size >= length).unwrap_or_else(|| length.next_multiple_of(STEP))
+    SMALL_SIZES.into_iter().find(|size| *size >= length).unwrap_or_else(|| length.next_multiple_of(STEP))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn sid(n: u64) -> [u8; 16] {
     (u128::from(n) << 64 | 7).to_be_bytes()
 }
 
-fn remember(state: &StateDir, n: u64, minute: u64, now: u64) -> Remembered {
+fn remember(state: &StateDir, n: u64, minute: u64, now: u64) -> Verdict {
     state.remember_handshake(sid(n), minute, now).unwrap()
 }
 
@@ -28,8 +28,8 @@ fn a_handshake_is_new_once_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..3 {
         let state = StateDir::open(dir.path()).unwrap();
-        assert_eq!(remember(&state, n, NOW, NOW), Remembered::New);
-        assert!((0..=n).all(|known| remember(&state, known, NOW, NOW) == Remembered::Replay));
+        assert_eq!(remember(&state, n, NOW, NOW), Verdict::New);
+        assert!((0..=n).all(|known| remember(&state, known, NOW, NOW) == Verdict::Replay));
     }
     assert_eq!(mode(&dir.path().join(HANDSHAKES_FILE)), 0o600);
 }
@@ -39,9 +39,12 @@ fn it_is_in_the_file_before_it_is_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
     for n in 0..20 {
-        assert_eq!(remember(&state, n, NOW, NOW), Remembered::New);
+        assert_eq!(remember(&state, n, NOW, NOW), Verdict::New);
         let file = Handshakes::read(dir.path()).unwrap();
-        assert!(file.known.contains(&(NOW, sid(n))) && file.known.len() == usize::try_from(n).unwrap() + 1);
+        assert!(
+            file.log.iter().any(|known| *known == (NOW, sid(n)))
+                && file.log.len() == usize::try_from(n).unwrap() + 1
+        );
     }
 }
 
@@ -50,9 +53,9 @@ fn a_handshake_is_kept_for_as_long_as_it_could_be_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
     remember(&state, 0, NOW + 10, NOW);
-    assert_eq!(remember(&state, 0, NOW + 10, NOW + 20), Remembered::Replay);
-    assert_eq!(remember(&state, 1, NOW + 21, NOW + 21), Remembered::New);
-    assert_eq!(state.handshakes().known.len(), 1);
+    assert_eq!(remember(&state, 0, NOW + 10, NOW + 20), Verdict::Replay);
+    assert_eq!(remember(&state, 1, NOW + 21, NOW + 21), Verdict::New);
+    assert_eq!(state.handshakes().log.len(), 1);
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn the_file_does_not_grow_with_what_is_past() {
         drop(state);
         StateDir::open(dir.path()).unwrap()
     };
-    assert_eq!(remember(&state, 399, NOW + 399, NOW + 399), Remembered::Replay);
+    assert_eq!(remember(&state, 399, NOW + 399, NOW + 399), Verdict::Replay);
 }
 
 #[test]
@@ -80,11 +83,11 @@ fn half_a_line_that_a_crash_left_is_no_handshake_and_no_obstacle() {
         fs::write(dir.path().join(HANDSHAKES_FILE), [whole.as_bytes(), half].concat()).unwrap();
         for _restart in 0..2 {
             let state = StateDir::open(dir.path()).unwrap();
-            assert_eq!(remember(&state, 0, NOW, NOW), Remembered::Replay);
+            assert_eq!(remember(&state, 0, NOW, NOW), Verdict::Replay);
             remember(&state, 1, NOW, NOW);
         }
         let state = StateDir::open(dir.path()).unwrap();
-        assert_eq!(remember(&state, 1, NOW, NOW), Remembered::Replay);
+        assert_eq!(remember(&state, 1, NOW, NOW), Verdict::Replay);
     }
 }
 
@@ -111,10 +114,10 @@ fn nothing_is_accepted_that_cannot_be_written_and_it_is_found_afterwards() {
     fs::create_dir(&obstacle).unwrap();
     assert!(matches!(state.remember_handshake(sid(0), NOW, NOW), Err(StateError::Io { .. })));
     fs::remove_dir(&obstacle).unwrap();
-    assert_eq!(remember(&state, 0, NOW, NOW), Remembered::Replay);
-    assert_eq!(remember(&state, 1, NOW, NOW), Remembered::New);
+    assert_eq!(remember(&state, 0, NOW, NOW), Verdict::Replay);
+    assert_eq!(remember(&state, 1, NOW, NOW), Verdict::New);
     drop(state);
-    assert_eq!(remember(&StateDir::open(dir.path()).unwrap(), 0, NOW, NOW), Remembered::Replay);
+    assert_eq!(remember(&StateDir::open(dir.path()).unwrap(), 0, NOW, NOW), Verdict::Replay);
 }
 
 #[test]
@@ -130,8 +133,8 @@ fn there_are_never_more_than_the_bound() {
     let mut handshakes = Handshakes::of(known);
     let mut remember = |n, minute, now| handshakes.remember(dir.path(), (minute, sid(n)), now);
     assert!(matches!(remember(u64::MAX, NOW, NOW), Err(StateError::TooManyHandshakes)));
-    assert_eq!(remember(0, NOW, NOW).unwrap(), Remembered::Replay);
-    assert_eq!(remember(u64::MAX, NOW + 11, NOW + 11).unwrap(), Remembered::New);
+    assert_eq!(remember(0, NOW, NOW).unwrap(), Verdict::Replay);
+    assert_eq!(remember(u64::MAX, NOW + 11, NOW + 11).unwrap(), Verdict::New);
 }
 
 #[test]
@@ -145,20 +148,20 @@ fn a_clock_that_jumps_ahead_and_back_makes_nothing_new_that_was_forgotten_also_a
     let dir = tempfile::tempdir().unwrap();
     let mut state = StateDir::open(dir.path()).unwrap();
     for n in 0..10 {
-        assert_eq!(remember(&state, n, NOW + n, NOW + 10), Remembered::New);
+        assert_eq!(remember(&state, n, NOW + n, NOW + 10), Verdict::New);
     }
     drop(state);
     state = StateDir::open(dir.path()).unwrap();
-    assert_eq!(remember(&state, 10, NOW + 60, NOW + 60), Remembered::New, "an hour ahead");
+    assert_eq!(remember(&state, 10, NOW + 60, NOW + 60), Verdict::New, "an hour ahead");
     for _restart in 0..3 {
         for n in 0..10 {
-            assert_eq!(remember(&state, n, NOW + n, NOW + 10), Remembered::Forgotten);
+            assert_eq!(remember(&state, n, NOW + n, NOW + 10), Verdict::Forgotten);
         }
-        assert_eq!(remember(&state, 10, NOW + 60, NOW + 60), Remembered::Replay);
+        assert_eq!(remember(&state, 10, NOW + 60, NOW + 60), Verdict::Replay);
         drop(state);
         state = StateDir::open(dir.path()).unwrap();
     }
-    assert_eq!(remember(&state, 11, NOW + 10, NOW + 10), Remembered::New, "nobody is locked out for long");
+    assert_eq!(remember(&state, 11, NOW + 10, NOW + 10), Verdict::New, "nobody is locked out for long");
 }
 
 #[test]
@@ -167,7 +170,7 @@ fn after_handshakes_by_a_clock_that_was_ahead_it_is_known_how_long_others_have_t
     let state = StateDir::open(dir.path()).unwrap();
     remember(&state, 1, NOW + 600, NOW + 600);
     remember(&state, 2, NOW + 660, NOW + 660);
-    assert_eq!(remember(&state, 3, NOW, NOW), Remembered::Forgotten);
+    assert_eq!(remember(&state, 3, NOW, NOW), Verdict::Forgotten);
     assert_eq!(state.minutes_locked(NOW), Some(601));
     assert_eq!(state.minutes_locked(NOW + 601), None);
 }

@@ -23,7 +23,7 @@ pub(super) struct Account<C> {
     pub(super) kept: usize,
     pub(super) clients: BTreeMap<C, Client<C>>,
     /// Clients whose answers wait, in turn.
-    turns: VecDeque<C>,
+    waiting: VecDeque<C>,
     /// How many of them are still to be looked at.
     looks: usize,
     /// The server has read everything before this delivery.
@@ -43,7 +43,7 @@ impl<C> Default for Account<C> {
             total: 0,
             kept: 0,
             clients: BTreeMap::new(),
-            turns: VecDeque::new(),
+            waiting: VecDeque::new(),
             looks: 0,
             read: 0,
             last_read: None,
@@ -153,7 +153,7 @@ impl<C: Clone + Ord> Account<C> {
         let left = entry.waiting.len();
         self.kept -= kept - entry.kept;
         if left == 0 {
-            self.turns.retain(|other| other != client);
+            self.waiting.retain(|other| other != client);
             self.forget_if_idle(client);
         }
         before - left
@@ -162,7 +162,7 @@ impl<C: Clone + Ord> Account<C> {
     /// What may be unread, in bytes.
     fn limit(&self) -> usize {
         let (carries, delay) = self.pace;
-        let seconds = UNREAD_TIME + 2.0 * delay.as_secs_f64();
+        let seconds = UNREAD_TIME.as_secs_f64() + 2.0 * delay.as_secs_f64();
         match self.drained.get().or(carries) {
             Some(rate) => ((rate * seconds) as usize).clamp(LEAST_UNREAD, MOST_UNREAD),
             None => UNKNOWN_UNREAD,
@@ -214,12 +214,12 @@ impl<C: Clone + Ord> Account<C> {
 
     /// An answer waits; true when nothing is on its way to the client that would make room.
     pub(super) fn hold(&mut self, now: Instant, answer: Answer<C>) -> bool {
-        if self.turns.is_empty() {
+        if self.waiting.is_empty() {
             self.since = Some(now);
         }
         let entry = self.clients.entry(answer.client.clone()).or_default();
         if entry.waiting.is_empty() {
-            self.turns.push_back(answer.client.clone());
+            self.waiting.push_back(answer.client.clone());
         }
         entry.kept += answer.price();
         self.kept += answer.price();
@@ -240,7 +240,7 @@ impl<C: Clone + Ord> Account<C> {
     ) -> Option<Look<C>> {
         let limit = self.limit();
         while self.looks > 0 {
-            let client = self.turns.pop_front()?;
+            let client = self.waiting.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
             let Some(bytes) = entry.waiting.front().map(|answer| answer.bytes) else { continue };
             let is_due = entry.unread + bytes <= FEW_UNREAD || is_next(&client);
@@ -249,7 +249,7 @@ impl<C: Clone + Ord> Account<C> {
             }
             self.looks -= 1;
             let has_asked = self.has_asked(entry);
-            self.turns.push_back(client.clone());
+            self.waiting.push_back(client.clone());
             if !has_asked {
                 return Some(Look::Waits(client));
             }
@@ -266,7 +266,7 @@ impl<C: Clone + Ord> Account<C> {
         if entry.waiting.is_empty() {
             entry.waiting.shrink_to_fit();
         } else {
-            self.turns.push_back(client.clone());
+            self.waiting.push_back(client.clone());
         }
         self.write(now, client, answer.bytes, behind);
         Some(answer)
@@ -277,7 +277,7 @@ impl<C: Clone + Ord> Account<C> {
         self.read = self.read.max(number);
         let bytes = self.forget_unread(|written| written.behind < number);
         let last = self.last_read.replace(now);
-        if self.turns.is_empty() {
+        if self.waiting.is_empty() {
             self.since = None;
             return false;
         }
@@ -291,7 +291,7 @@ impl<C: Clone + Ord> Account<C> {
 
     /// Whether there are clients to look at, now that there may be room.
     fn wakes(&mut self) -> bool {
-        self.looks = LOOKS.min(self.turns.len());
+        self.looks = LOOKS.min(self.waiting.len());
         self.looks > 0
     }
 
@@ -332,8 +332,8 @@ impl<C: Clone + Ord> Account<C> {
             let unread = self.unread.iter().filter(|written| written.client == *client);
             assert_eq!(entry.unread, unread.map(|written| written.bytes).sum::<usize>());
             assert_eq!(entry.kept, entry.waiting.iter().map(Answer::price).sum::<usize>());
-            let turns = self.turns.iter().filter(|other| *other == client).count();
-            assert_eq!(turns, usize::from(!entry.waiting.is_empty()));
+            let times = self.waiting.iter().filter(|other| *other == client).count();
+            assert_eq!(times, usize::from(!entry.waiting.is_empty()));
             assert!(entry.unread > 0 || !entry.waiting.is_empty(), "an entry for nothing: {client:?}");
         }
     }

@@ -3,19 +3,19 @@
 use crate::secure::tuning::{LARGEST_SHARED_BLOCK, LONGEST_ROUND, SHARED_BLOCK_TIME, SMALLEST_SHARED_BLOCK};
 
 /// In bytes. `usual` is what the account's window wants and `own` what the path's does; `on_wire` is what a block of some size takes
-/// up on the wire, of which the account carries `rate` bytes a second, and so many `turns` are waited for between two of the same
-/// session.
+/// up on the wire, of which the account carries `rate` bytes a second, and so many `waiting` others are served
+/// between two of the same session.
 pub(super) fn of_shared(
     usual: usize,
     own: usize,
     on_wire: impl Fn(usize) -> usize,
     rate: Option<f64>,
-    turns: f64,
+    waiting: f64,
 ) -> usize {
     let most = own.max(LARGEST_SHARED_BLOCK);
     let Some(rate) = rate else { return usual.min(most) };
-    let prompt = largest_within(LARGEST_SHARED_BLOCK, &on_wire, rate * SHARED_BLOCK_TIME);
-    largest_within(usual.max(prompt).min(most), &on_wire, rate * LONGEST_ROUND / turns)
+    let prompt = largest_within(LARGEST_SHARED_BLOCK, &on_wire, rate * SHARED_BLOCK_TIME.as_secs_f64());
+    largest_within(usual.max(prompt).min(most), &on_wire, rate * LONGEST_ROUND.as_secs_f64() / waiting)
 }
 
 /// The largest size up to `most` of which a block has no more than so many bytes on the wire.
@@ -35,8 +35,8 @@ mod tests {
 
     const KIB: usize = 1024;
 
-    fn of_shared(usual: usize, own: usize, rate: Option<f64>, turns: f64) -> usize {
-        super::of_shared(usual, own, OF_TESTS.on_wire, rate, turns)
+    fn of_shared(usual: usize, own: usize, rate: Option<f64>, waiting: f64) -> usize {
+        super::of_shared(usual, own, OF_TESTS.on_wire, rate, waiting)
     }
 
     #[test]
@@ -54,15 +54,15 @@ mod tests {
 
     #[test]
     fn where_many_wait_blocks_are_smaller_but_not_smaller_than_makes_sense() {
-        let sizes =
-            [40, 80, 150, 10_000].map(|turns| of_shared(4 * KIB, 4 * KIB, Some(10_000.0), f64::from(turns)));
+        let sizes = [40, 80, 150, 10_000]
+            .map(|waiting| of_shared(4 * KIB, 4 * KIB, Some(10_000.0), f64::from(waiting)));
         assert_eq!(sizes, [4 * KIB, 2 * KIB, KIB, KIB]);
     }
 
     #[test]
     fn all_sizes_are_ones_that_the_protocol_knows() {
-        for (turns, size) in [(1, 48_864), (500, 32 * KIB), (1000, 16 * KIB)] {
-            assert_eq!(of_shared(48_864, 48_864, Some(1e6), f64::from(turns)), size, "{turns}");
+        for (waiting, size) in [(1, 48_864), (500, 32 * KIB), (1000, 16 * KIB)] {
+            assert_eq!(of_shared(48_864, 48_864, Some(1e6), f64::from(waiting)), size, "{waiting}");
         }
     }
 }

@@ -68,7 +68,7 @@ impl Run {
         }
     }
 
-    fn user(&self, key: u64) -> Flow<u64> {
+    fn flow(&self, key: u64) -> Flow<u64> {
         Flow { client: self.peers[key as usize].client, key }
     }
 
@@ -77,35 +77,35 @@ impl Run {
             let (account, key) = match self.ready.pop_first() {
                 Some(key) => (None, key),
                 None => match self.senders.next_turn() {
-                    Some((account, user)) => (Some(account), user.key),
+                    Some((account, flow)) => (Some(account), flow.key),
                     None => return,
                 },
             };
             self.try_to_send(key);
             if let Some(account) = account {
-                self.senders.end_turn(account, self.user(key));
+                self.senders.end_turn(account, self.flow(key));
             }
         }
     }
 
     fn try_to_send(&mut self, key: u64) {
         let (now, mut full) = (self.start + self.time, Vec::new());
-        let user = self.user(key);
+        let flow = self.flow(key);
         let peer = &mut self.peers[key as usize];
-        self.senders.leave(ACCOUNT, user);
+        self.senders.leave(ACCOUNT, flow);
         if peer.waiting == 0 {
             return;
         }
         let path = (PathId(key), &peer.path);
-        match choose([path], (&self.senders, user.client), now, peer.waiting, &mut full) {
-            Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, user)),
+        match choose([path], (&self.senders, flow.client), now, peer.waiting, &mut full) {
+            Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, flow)),
             Choice::Send(path, room) => {
                 let bytes = room.min(peer.waiting);
                 let delivery = Delivery::nth(self.next_delivery);
                 self.next_delivery += 1;
                 self.ahead = self.ahead.max(self.senders.in_flight(ACCOUNT));
                 peer.path.on_sent(now, delivery, bytes);
-                self.senders.on_sent(now, ACCOUNT, user.client, path, delivery, bytes);
+                self.senders.on_sent(now, ACCOUNT, flow.client, path, delivery, bytes);
                 peer.sent += bytes;
                 peer.waiting -= bytes;
                 let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
@@ -258,12 +258,12 @@ fn behind_a_backlog_nobody_sends_whatever_is_answered_and_then_all_go_on() {
     for count in [1, 10] {
         let mut run = Run::new(Server::stock_prosody(), count);
         run.observe(10 * SECOND);
-        for (pieces, bytes) in [(1, MOST_UNWRITTEN + 1), (MOST_PIECES + 1, 1)] {
+        for (pieces, bytes) in [(1, MAX_UNWRITTEN_BYTES + 1), (MAX_UNWRITTEN_PIECES + 1, 1)] {
             run.senders.note_backlog(ACCOUNT, pieces, bytes);
             let sent = run.observe(60 * SECOND);
             assert!(sent.iter().all(|bytes| *bytes == 0), "{sent:?}");
             assert_eq!(run.senders.in_flight(ACCOUNT), 0, "everything is answered");
-            run.senders.note_backlog(ACCOUNT, MOST_PIECES, MOST_UNWRITTEN);
+            run.senders.note_backlog(ACCOUNT, MAX_UNWRITTEN_PIECES, MAX_UNWRITTEN_BYTES);
             let sent = run.observe(60 * SECOND);
             assert!(total(&sent) > 60.0 * 6_000.0, "{sent:?}");
         }
@@ -288,7 +288,7 @@ fn a_client_that_makes_sessions_anew_comes_no_earlier_for_that() {
     let mut sent = [0, 0];
     for n in 0..200 {
         // The session of the first client has ended, and another one takes its place.
-        run.senders.leave(ACCOUNT, run.user(0));
+        run.senders.leave(ACCOUNT, run.flow(0));
         run.senders.prune();
         let deliveries: Vec<Delivery> = run.peers[0].path.outstanding().collect();
         run.senders.forget(ACCOUNT, deliveries);

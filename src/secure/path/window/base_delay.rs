@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_that_became_longer_is_believed_after_two_lifetimes() {
+    fn a_path_that_became_longer_is_believed_after_two_lifetimes() {
         let start = Instant::now();
         let [short, long] = [10, 500].map(Duration::from_millis);
         let mut base = BaseDelay::default();

@@ -110,7 +110,7 @@ impl BlockSize {
         self.epoch.blocks += 1;
         self.epoch.bytes += answer.bytes;
         self.epoch.busy += answer.busy;
-        if self.seconds(self.slow_steps(), answer.rate) > SLOW_BLOCK {
+        if self.takes_longer(SLOW_BLOCK, self.slow_steps(), answer.rate) {
             self.suit_slow_path(answer);
         } else if self.epoch.is_long_enough(answer.round_trip) {
             self.climb(answer);
@@ -123,11 +123,11 @@ impl BlockSize {
         }
         let slow_steps = self.slow_steps();
         let is_too_large =
-            self.seconds(self.rung, answer.rate) > SLOW_BLOCK_TOO_LONG || self.rung > slow_steps;
+            self.takes_longer(SLOW_BLOCK_TOO_LONG, self.rung, answer.rate) || self.rung > slow_steps;
         if self.rung > 0 && is_too_large {
             self.adopt_size(answer, self.rung - 1);
         } else if self.rung < slow_steps && self.epoch.is_slow_one(answer.round_trip) {
-            if self.seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_ACCEPTABLE {
+            if !self.takes_longer(SLOW_BLOCK_ACCEPTABLE, self.rung + 1, answer.rate) {
                 self.adopt_size(answer, self.rung + 1);
             } else {
                 self.try_despite(answer);
@@ -140,7 +140,7 @@ impl BlockSize {
     fn try_despite(&mut self, answer: &Sample) {
         self.home_rate = self.epoch.rate();
         self.resting = self.resting.saturating_sub(1);
-        if self.resting == 0 && self.seconds(self.rung + 1, answer.rate) <= SLOW_BLOCK_TRIAL {
+        if self.resting == 0 && !self.takes_longer(SLOW_BLOCK_TRIAL, self.rung + 1, answer.rate) {
             self.rung += 1;
         }
         self.epoch = Epoch::starting(answer.now);
@@ -185,7 +185,7 @@ impl BlockSize {
 
     fn wanted_gain(&self, rate: f64) -> f64 {
         let is_larger = self.rung > self.home;
-        match (is_larger, self.seconds(self.rung.max(self.home), rate) < FAST_BLOCK) {
+        match (is_larger, self.seconds(self.rung.max(self.home), rate) < FAST_BLOCK.as_secs_f64()) {
             (true, true) => FAST_LARGER_SIZE,
             (false, true) => FAST_SMALLER_SIZE,
             (_, false) => SIZE_BETTER,
@@ -194,7 +194,9 @@ impl BlockSize {
 
     fn try_neighbour(&mut self, rate: f64) {
         let next = if self.upwards { Some(self.home + 1) } else { self.home.checked_sub(1) };
-        match next.filter(|&next| next < self.sizes.blocks.len() && self.seconds(next, rate) <= SLOW_BLOCK) {
+        match next
+            .filter(|&next| next < self.sizes.blocks.len() && !self.takes_longer(SLOW_BLOCK, next, rate))
+        {
             Some(next) => self.rung = next,
             None => self.turn_round(),
         }
@@ -213,6 +215,11 @@ impl BlockSize {
     /// The index of the largest size of a slow path.
     fn slow_steps(&self) -> usize {
         self.sizes.blocks.iter().rposition(|size| *size <= LARGEST_SLOW_BLOCK).unwrap_or(0)
+    }
+
+    /// Whether a block of the size with this index takes longer than `time`.
+    fn takes_longer(&self, time: Duration, rung: usize, rate: f64) -> bool {
+        self.seconds(rung, rate) > time.as_secs_f64()
     }
 
     /// How long a block of the size with this index takes.

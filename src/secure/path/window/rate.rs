@@ -15,14 +15,14 @@ impl LastingRate {
     /// `bytes` were answered after the path was busy for `busy`.
     pub(crate) fn update(&mut self, busy: Duration, bytes: usize) {
         let seconds = busy.as_secs_f64();
-        let kept = 1.0 / (1.0 + seconds / RATE_MEMORY);
+        let kept = 1.0 / (1.0 + seconds / RATE_MEMORY.as_secs_f64());
         self.bytes = self.bytes * kept + bytes as f64;
         self.seconds = self.seconds * kept + seconds;
     }
 
     /// In bytes a second.
     pub(crate) fn get(&self) -> Option<f64> {
-        (self.seconds >= RATE_OBSERVED).then(|| self.bytes / self.seconds)
+        (self.seconds >= RATE_OBSERVED.as_secs_f64()).then(|| self.bytes / self.seconds)
     }
 }
 

@@ -150,14 +150,14 @@ fn behind_shapers_of_other_rates_and_far_away_it_is_as_good() {
             let observed = run.observe(120 * SECOND);
             report(&format!("{rate} B/s, {delay:?}"), &observed, rate as f64);
             assert!(observed.used > 0.9 * rate as f64, "{rate} {delay:?} {observed:?}");
-            let on_the_way = rate as f64 * 2.0 * delay.as_secs_f64();
-            assert!(observed.ahead as f64 - on_the_way < rate as f64, "{rate} {delay:?} {observed:?}");
+            let in_flight = rate as f64 * 2.0 * delay.as_secs_f64();
+            assert!(observed.ahead as f64 - in_flight < rate as f64, "{rate} {delay:?} {observed:?}");
         }
     }
 }
 
 #[test]
-fn it_fills_a_long_way_within_two_seconds_and_does_not_flood_it() {
+fn it_fills_a_long_path_within_two_seconds_and_does_not_flood_it() {
     let mut run = Run::new(Server::ten_megabits(Duration::from_millis(25)));
     let first = run.observe(2 * SECOND);
     report("10 Mbit/s, first 2 s", &first, 1_250_000.0);
@@ -227,7 +227,7 @@ fn a_pause_of_the_application_changes_nothing() {
 }
 
 #[test]
-fn it_follows_a_way_that_becomes_slow_and_fast_again() {
+fn it_follows_a_path_that_becomes_slow_and_fast_again() {
     let fast = Server::ten_megabits(Duration::from_millis(25));
     let mut run = Run::new(fast.clone());
     run.observe(10 * SECOND);

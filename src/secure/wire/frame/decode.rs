@@ -5,7 +5,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::Address;
 use crate::secure::wire::ack::AckFrame;
-use crate::secure::wire::frame::{Frame, MOST_JIDS, ResetReason, SessionClose, kind};
+use crate::secure::wire::frame::{Frame, MAX_JIDS_A_FRAME, ResetReason, SessionClose, kind};
 use crate::secure::wire::varint;
 
 /// What a packet carries is not a sequence of frames. Only the peer can have sealed it: the session cannot go on.
@@ -103,7 +103,7 @@ fn stream_credit(from: &mut Bytes) -> Option<Frame> {
 fn jids(from: &mut Bytes) -> Option<Frame> {
     let serial = varint::read(from)?;
     let count = varint::read(from)?;
-    if count > MOST_JIDS as u64 {
+    if count > MAX_JIDS_A_FRAME as u64 {
         return None;
     }
     let jids: Option<Vec<FullJid>> = (0..count).map(|_| jid(from)).collect();
