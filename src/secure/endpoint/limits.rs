@@ -36,11 +36,9 @@ impl Endpoint {
     /// so it loses up to half of what it has in one session before the next look.
     fn shed_streams(&mut self, now: Instant) {
         while let Some((key, count)) = self.session_with_most_streams() {
-            let mut has_given = false;
-            self.with_session(now, key, |session, shared| {
-                has_given = session.give_up_streams(now, count, shared);
-            });
-            if !has_given {
+            let has_given =
+                self.with_session(now, key, |session, shared| session.give_up_streams(now, count, shared));
+            if has_given != Some(true) {
                 return;
             }
         }
@@ -56,6 +54,7 @@ impl Endpoint {
 
     /// What was not read of a session that is over is given up, too.
     fn discard_unread(&mut self, key: SessionKey, reason: CloseReason) {
+        // Nothing is left of it if its applications had let go of all its streams.
         if let Some(ended) = self.ended.remove(&key) {
             ended.give_up(&mut self.shared);
         }

@@ -29,6 +29,12 @@ impl Session {
         self.apply_changes(now, shared);
     }
 
+    /// On a bridge: by a new handshake the client has taken the session up again, and shown that it holds the keys.
+    pub(crate) fn handle_resumption(&mut self, now: Instant, path: Path, shared: &mut Shared) {
+        self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
+        self.handle_path(now, path, shared);
+    }
+
     /// On a client: the path by which the session was made in place of a lost one.
     pub(crate) fn begin_with(&mut self, now: Instant, path: Path, shared: &mut Shared) {
         let id = self.adopt(path, shared);
