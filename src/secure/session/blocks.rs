@@ -87,7 +87,7 @@ impl Session {
         }
         match outcome {
             Ok(None) => {}
-            Ok(Some(closed)) => self.events.push_back(SessionEvent::EndedByPeer(reason_of(closed))),
+            Ok(Some(closed)) => self.end_with(SessionEvent::EndedByPeer(reason_of(closed))),
             Err(BadPacket::Tampered) => return false,
             Err(fault @ (BadPacket::OptimisticAck | BadPacket::Violation)) => self.on_violation(fault),
         }
@@ -175,7 +175,7 @@ impl Session {
                 let made = (welcome.session, keys);
                 let established = Established::new(now, streams::Role::Client, made, welcome.credits, shared);
                 if known.is_some() {
-                    return self.events.push_back(SessionEvent::Replaced(id, Box::new(established)));
+                    return self.end_with(SessionEvent::Replaced(id, Box::new(established)));
                 }
                 for (stream, target) in self.state.on_welcome(established) {
                     self.open_waiting(stream, target);
