@@ -323,7 +323,10 @@ impl Tunnel {
     pub async fn shutdown(&self, patience: Duration) {
         self.shared.with(|state, now| state.cores.finish_all(now));
         let _ = tokio::time::timeout(patience, self.drained()).await;
-        self.shared.with(|state, now| state.cores.secure.say_goodbye(now));
+        self.shared.with(|state, now| {
+            state.cores.log_remains(state.bytestreams.count());
+            state.cores.secure.say_goodbye(now);
+        });
         self.shared.pool.shutdown().await;
     }
 }

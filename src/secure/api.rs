@@ -205,3 +205,16 @@ pub enum Incoming {
         token: Token,
     },
 }
+
+/// How much an endpoint has, at one moment. The log has it when the program ends; tests hold it against their bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// Sessions that exist, those included that are only being made.
+    pub sessions: usize,
+    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It grows and
+    /// shrinks with the sessions that there are.
+    pub entries: usize,
+    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and what has to
+    /// be remembered beside them.
+    pub charged: usize,
+}

@@ -25,7 +25,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::timers::Timers;
 use crate::protocol::{Address, CloseReason, Core as _, StreamId};
-use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Transmit};
+use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Statistics, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::handshake::SessionId;
@@ -108,21 +108,15 @@ impl Endpoint {
         }
     }
 
-    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
-    /// what has to be remembered beside them.
-    pub fn charged(&self) -> usize {
+    /// How much there is, beside [`stream_count`](crate::protocol::Core::stream_count) and
+    /// [`buffered`](crate::protocol::Core::buffered).
+    pub fn statistics(&self) -> Statistics {
         let kept = self.shared.ledger.whole().bytes() + self.shared.accounts.kept();
-        kept + price::HALF_OPEN * self.half_open.len()
+        let charged = kept + price::HALF_OPEN * self.half_open.len();
+        Statistics { sessions: self.sessions.len(), entries: self.entries(), charged }
     }
 
-    /// Sessions that exist, those included that are only being made.
-    pub fn session_count(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It
-    /// grows and shrinks with the sessions that there are.
-    pub fn entries(&self) -> usize {
+    fn entries(&self) -> usize {
         let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
         let shared = self.shared.routes.entries() + self.shared.accounts.entries();
         let streams = self.directory.entries() + self.shared.ledger.clients();
