@@ -17,7 +17,7 @@ mod path;
 mod session;
 mod shared;
 mod sizes;
-pub mod streams;
+mod streams;
 mod tuning;
 #[cfg(test)]
 mod vectors;
