@@ -302,7 +302,10 @@ impl Session {
 
     /// Takes note of what the peer says of its accounts.
     fn take_news(&mut self, now: Instant, shared: &mut Shared) {
-        let Some(established) = self.state.established_mut() else { return };
+        let Some(established) = self.state.established_mut() else {
+            // Nobody says anything before the handshake.
+            return;
+        };
         if !established.jids.take_news() {
             return;
         }

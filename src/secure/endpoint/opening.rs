@@ -203,7 +203,10 @@ impl Endpoint {
             return self.reject_guest(now, id);
         }
         path.on_opened();
-        let PathState::Keeping(open) = path.set_state(PathState::Listening) else { return };
+        let PathState::Keeping(open) = path.set_state(PathState::Listening) else {
+            // It was just seen to be so.
+            return;
+        };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
     }
 
