@@ -10,7 +10,7 @@ use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
 
 impl Endpoint {
-    /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
+    /// Tells how much of what an account was handed is not written to its connection yet, in pieces and in bytes. The driver says so
     /// before it polls for what to send, and when it has become less after it was much.
     pub fn handle_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
         self.shared.accounts.note_backlog(id, pieces, bytes);

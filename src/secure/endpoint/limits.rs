@@ -32,8 +32,8 @@ impl Endpoint {
         own.max_by_key(|(.., usage)| usage.bytes()).map(|(key, ..)| *key)
     }
 
-    /// When somebody has opened more streams than are free, whoever has most loses as many. Who that is takes a look at all clients,
-    /// so it loses up to half of what it has in one session before the next look.
+    /// When somebody has opened more streams than are free, whoever has most loses as many. To find out who that is takes a look at all
+    /// clients, so before the next look it loses up to half of the streams of its largest session.
     fn shed_streams(&mut self, now: Instant) {
         while let Some((key, count)) = self.session_with_most_streams() {
             let has_given =
