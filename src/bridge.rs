@@ -21,7 +21,7 @@ use crate::tunnel::{Incoming, Tunnel};
 
 /// Where streams may lead. What a peer writes into a header never widens it.
 #[derive(Clone, Debug)]
-pub enum Destination {
+pub(crate) enum Destination {
     /// To Tor, whatever the peer asks for.
     Tor {
         /// Which port of Tor's, and how.
@@ -37,7 +37,7 @@ pub enum Destination {
 
 /// A host and port that may be dialled.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     host: String,
     port: u16,
 }
@@ -45,7 +45,7 @@ pub struct Target {
 /// The text is not `HOST:PORT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected HOST:PORT, an IPv6 address in brackets, with a port from 1 to 65535")]
-pub struct InvalidTarget;
+pub(crate) struct InvalidTarget;
 
 impl FromStr for Target {
     type Err = InvalidTarget;
@@ -72,7 +72,7 @@ impl Target {
     }
 
     /// As a header writes it.
-    pub fn to_address(&self) -> Option<Address> {
+    pub(crate) fn to_address(&self) -> Option<Address> {
         Address::new(self.host.clone(), self.port.to_string())
     }
 }
@@ -91,7 +91,7 @@ impl fmt::Debug for Target {
 /// A stream counts in its protocol's limit, and against its client, until its task is over or it was taken from its client:
 /// whoever gets its place waits until its task is over, which it soon is. So there are places for all of them unless both
 /// protocols are served at once.
-pub async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) {
+pub(crate) async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &Limits) {
     let places = Arc::new(Semaphore::new(limits.max_streams));
     let refusals = Arc::new(Refusals::default());
     let mut minute = tokio::time::interval(PAUSE);

@@ -2,14 +2,14 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`desk`] | both directions together: who gets a stanza that comes in, and what is answered |
+//! | `desk` | both directions together: who gets a stanza that comes in, and what is answered |
 //! | [`ibb`] | paths of the secure protocol: In-Band Bytestreams (XEP-0047) |
 //! | `classic` | packets of the classic protocol |
 //! | `ids` | ids of our IQs, which nobody can guess |
 //! | `presences` | the presence of our own accounts |
 
 pub(crate) mod classic;
-pub mod desk;
+mod desk;
 pub mod ibb;
 mod ids;
 mod presences;

@@ -6,8 +6,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`cli`] | the command line: run by Tor, or by a person |
-//! | [`client`], [`bridge`] | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
-//! | [`relay`] | bytes between a TCP connection and a stream |
+//! | [`client`], `bridge` | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
+//! | `relay` | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
 //! | [`carrier`] | what a core wants sent, as stanzas, and for whom each stanza is that comes |
 //! | [`classic`] | the protocol document, pure: no socket, clock, task, randomness or environment |
@@ -22,7 +22,7 @@
 //! | [`os`] | what differs between systems: modes of files, descriptors, core dumps, options of sockets |
 
 mod accounts;
-pub mod bridge;
+mod bridge;
 pub mod carrier;
 pub mod classic;
 pub mod cli;
@@ -32,7 +32,7 @@ pub mod logging;
 pub mod os;
 pub mod persona;
 pub mod protocol;
-pub mod relay;
+mod relay;
 mod replay_log;
 pub mod secure;
 pub mod state;

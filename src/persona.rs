@@ -16,7 +16,7 @@
 //! | `presence` | the presence that a session begins and ends with |
 //! | `subscriptions` | answers to those who want to see its presence |
 //!
-//! Which request gets such an answer, and which is a protocol's, is decided in [`carrier::desk`](crate::carrier::desk). Only pings are
+//! Which request gets such an answer, and which is a protocol's, is decided in [`carrier::Desk`](crate::carrier::Desk). Only pings are
 //! answered below that, by `xmpp::account`, so that they are answered however busy everything else is.
 
 mod answers;

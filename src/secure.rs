@@ -17,13 +17,13 @@ mod path;
 mod session;
 mod shared;
 mod sizes;
-pub mod streams;
+mod streams;
 mod tuning;
 #[cfg(test)]
 mod vectors;
 pub mod wire;
 
-pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Service, Transmit};
+pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Service, Statistics, Transmit};
 pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;

@@ -1,6 +1,6 @@
 //! Tunnel: streams as `AsyncRead + AsyncWrite`, over accounts at chat servers.
 //!
-//! A [`Tunnel`] joins the protocol cores, the [desk](crate::carrier::desk) and an account pool. Cores and desk sit behind a mutex that
+//! A [`Tunnel`] joins the protocol cores, the [desk](crate::carrier::Desk) and an account pool. Cores and desk sit behind a mutex that
 //! is held for microseconds (for a millisecond where a large set of a stranger's has to be parsed) and never across an await: whoever
 //! touches a stream drains the cores on the spot and hands the stanzas to the accounts, so that a write reaches the account's task without a detour through another one. The driver
 //! task does the same for stanzas that come in and for timeouts. What a stanza looks like is for the desk to know.
@@ -323,7 +323,10 @@ impl Tunnel {
     pub async fn shutdown(&self, patience: Duration) {
         self.shared.with(|state, now| state.cores.finish_all(now));
         let _ = tokio::time::timeout(patience, self.drained()).await;
-        self.shared.with(|state, now| state.cores.secure.say_goodbye(now));
+        self.shared.with(|state, now| {
+            state.cores.log_remains(state.bytestreams.count());
+            state.cores.secure.say_goodbye(now);
+        });
         self.shared.pool.shutdown().await;
     }
 }

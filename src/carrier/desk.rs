@@ -15,8 +15,7 @@
 //! | a message | the classic core's, where that is in use; otherwise nobody's |
 //! | a request to subscribe to the presence of an account that lets peers in | granted, and asked in return |
 //! | any other presence | nobody's |
-//!
-//! Pings do not come as far as this: `xmpp::account` answers them with the persona's word.
+//! | a ping, which `xmpp::account` has answered with the persona's word | a sign of life to the classic core, where that is in use |
 
 #[cfg(test)]
 pub(super) mod testing;
@@ -47,6 +46,11 @@ pub enum Arrival {
     Parsed(Box<Stanza>),
     /// An IQ that needs no tree to be read.
     Flat(Flat),
+    /// A ping, which its account has answered.
+    Ping {
+        /// Who sent it.
+        from: FullJid,
+    },
 }
 
 /// The account that a stanza came to, as far as it matters to what becomes of the stanza.
@@ -133,6 +137,7 @@ impl Desk {
                 self.on_answer(header, IqPayload::Result(None), to);
             }
             Arrival::Flat(Flat::Set(set)) => self.on_flat_set(set, to),
+            Arrival::Ping { from } => self.on_sign_of_life(&from, to),
             Arrival::Parsed(stanza) => match *stanza {
                 Stanza::Iq(iq) => self.on_iq(iq, to, None),
                 Stanza::Message(message) if to.speaks_classic => {
@@ -227,9 +232,7 @@ impl Desk {
     /// A request that is of no protocol of ours, from somebody with a resource or not.
     fn on_other_request(&mut self, from: Option<FullJid>, iq: &Iq, to: &Recipient<'_>) {
         if let Some(from) = from {
-            if to.speaks_classic {
-                self.decide(Decision::SignOfLife { from: from.clone() });
-            }
+            self.on_sign_of_life(&from, to);
             if persona::refuses(iq) {
                 // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
                 let incoming = ibb::Incoming::Unknown { id: iq.id().to_owned() };
@@ -238,6 +241,13 @@ impl Desk {
         }
         if let Some(reply) = persona::reply_to(iq) {
             self.decide(Decision::Reply(Parcel::reply(reply)));
+        }
+    }
+
+    /// Somebody is there, which matters to the classic core alone.
+    fn on_sign_of_life(&mut self, from: &FullJid, to: &Recipient<'_>) {
+        if to.speaks_classic {
+            self.decide(Decision::SignOfLife { from: from.clone() });
         }
     }
 

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use crate::classic::seq::{Offset, SeqNum};
 
 /// The highest offset that a peer accepts; the 2013 program breaks on anything beyond it.
-pub const WINDOW: u32 = 100;
+pub(crate) const WINDOW: u32 = 100;
 
 /// Puts what arrives back into the order of its ids.
 #[derive(Debug)]
-pub struct ReorderBuffer<T> {
+pub(crate) struct ReorderBuffer<T> {
     expected: SeqNum,
     /// `slots[n]` holds what has the id `expected + n`; never longer than [`WINDOW`] + 1.
     slots: VecDeque<Option<T>>,
@@ -17,7 +17,7 @@ pub struct ReorderBuffer<T> {
 
 /// What became of something that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Insertion {
+pub(crate) enum Insertion {
     /// It is kept.
     Stored,
     /// Something with the same id is waiting already; this copy was dropped.
@@ -30,12 +30,12 @@ pub enum Insertion {
 
 impl<T> ReorderBuffer<T> {
     /// A buffer that expects `first` next.
-    pub fn new(first: SeqNum) -> Self {
+    pub(crate) fn new(first: SeqNum) -> Self {
         Self { expected: first, slots: VecDeque::new() }
     }
 
     /// Keeps `item` until everything before `id` has been taken.
-    pub fn insert(&mut self, id: SeqNum, item: T) -> Insertion {
+    pub(crate) fn insert(&mut self, id: SeqNum, item: T) -> Insertion {
         let offset = match id.offset_from(self.expected) {
             Offset::Redundant => return Insertion::Redundant,
             Offset::Ahead(offset) if offset > WINDOW => return Insertion::TooFar,
@@ -54,7 +54,7 @@ impl<T> ReorderBuffer<T> {
     }
 
     /// Takes the expected item, if it has arrived, and expects the one after it.
-    pub fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         self.slots.front_mut()?.take().inspect(|_| {
             self.slots.pop_front();
             self.expected = self.expected.next();
@@ -62,12 +62,12 @@ impl<T> ReorderBuffer<T> {
     }
 
     /// The id that is expected next.
-    pub fn expected(&self) -> SeqNum {
+    pub(crate) fn expected(&self) -> SeqNum {
         self.expected
     }
 
     /// True when something waits for what was sent before it.
-    pub fn has_gap(&self) -> bool {
+    pub(crate) fn has_gap(&self) -> bool {
         !self.slots.is_empty()
     }
 }

@@ -227,7 +227,10 @@ impl Accounts {
     /// Answers a block of so many bytes, in company.
     pub(crate) fn answer_block(&mut self, now: Instant, answer: Answer<ClientTag>, bytes: usize) {
         let via = answer.transmit.via;
-        let Some(account) = self.accounts.get_mut(&via) else { return };
+        let Some(account) = self.accounts.get_mut(&via) else {
+            // It is gone for good, and sends nothing any more.
+            return;
+        };
         if let Some(at) = account.answers.push(now, answer, bytes) {
             self.timers.arm(TimerKey::Answers(via), at);
         }
@@ -238,7 +241,10 @@ impl Accounts {
 
     /// A block of so many bytes goes by the account: answers ride behind a large one.
     pub(crate) fn carry_answers(&mut self, now: Instant, via: AccountId, bytes: usize) {
-        let Some(account) = self.accounts.get_mut(&via) else { return };
+        let Some(account) = self.accounts.get_mut(&via) else {
+            // It is gone for good, and sends nothing any more.
+            return;
+        };
         account.answers.ride_along(now, bytes);
         if account.answers.is_released() {
             self.released.insert(via);

@@ -42,7 +42,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a session outlives the last packet from its peer.
     pub session_timeout: Duration,
-    /// The sizes of blocks and of all else that the carrier sends.
+    /// The sizes of blocks and of all else that the carrier sends. They are one for all paths, because an account has one window and one
+    /// size of blocks for all paths that share it; carriers that differ in what is best for them would each need accounts of their own.
     pub sizes: &'static Sizes,
 }
 
@@ -204,4 +205,17 @@ pub enum Incoming {
         /// What it was.
         token: Token,
     },
+}
+
+/// How much an endpoint has, at one moment. The log has it when the program ends; tests hold it against their bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// Sessions that exist, those included that are only being made.
+    pub sessions: usize,
+    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It grows and
+    /// shrinks with the sessions that there are.
+    pub entries: usize,
+    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and what has to
+    /// be remembered beside them.
+    pub charged: usize,
 }

@@ -6,4 +6,4 @@ pub mod handshake;
 pub mod keys;
 pub mod line;
 pub mod seal;
-pub mod secret;
+pub(crate) mod secret;

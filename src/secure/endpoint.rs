@@ -24,7 +24,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::timers::Timers;
 use crate::protocol::{Address, CloseReason, Core as _, StreamId};
-use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Transmit};
+use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Statistics, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::handshake::SessionId;
@@ -107,21 +107,15 @@ impl Endpoint {
         }
     }
 
-    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and
-    /// what has to be remembered beside them.
-    pub fn charged(&self) -> usize {
+    /// How much there is, beside [`stream_count`](crate::protocol::Core::stream_count) and
+    /// [`buffered`](crate::protocol::Core::buffered).
+    pub fn statistics(&self) -> Statistics {
         let kept = self.shared.ledger.whole().bytes() + self.shared.accounts.kept();
-        kept + price::HALF_OPEN * self.half_open.len()
+        let charged = kept + price::HALF_OPEN * self.half_open.len();
+        Statistics { sessions: self.sessions.len(), entries: self.entries(), charged }
     }
 
-    /// Sessions that exist, those included that are only being made.
-    pub fn session_count(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It
-    /// grows and shrinks with the sessions that there are.
-    pub fn entries(&self) -> usize {
+    fn entries(&self) -> usize {
         let sessions = self.sessions.len() + self.ended.len() + self.by_id.len() + self.by_jid.len();
         let shared = self.shared.routes.entries() + self.shared.accounts.entries();
         let streams = self.directory.entries() + self.shared.ledger.clients();
@@ -144,23 +138,21 @@ impl Endpoint {
             return Err(CloseReason::TooManyStreams);
         }
         let key = self.session_to(bridge);
+        let session = self.sessions.entry(key).or_insert_with(|| Session::calling(key, Caller::new(bridge)));
         let stream = StreamId(self.shared.next_number());
-        let Some(session) = self.sessions.get_mut(&key) else { return Err(CloseReason::SessionLost) };
         let wire = session.open(now, stream, target, &mut self.shared)?;
         self.directory.add(stream, key, wire, now + self.shared.config.connect_timeout);
         self.process_events(now, key);
         Ok(stream)
     }
 
-    /// The session with a bridge, be it one that is still to be made.
+    /// The name of the session with a bridge, be it one that does not exist yet.
     fn session_to(&mut self, bridge: &Bridge) -> SessionKey {
         let leads_there = |session: &Session| session.caller().is_some_and(|caller| caller.leads_to(bridge));
-        if let Some((key, _)) = self.sessions.iter().find(|(_, session)| leads_there(session)) {
-            return *key;
+        match self.sessions.iter().find(|(_, session)| leads_there(session)) {
+            Some((key, _)) => *key,
+            None => SessionKey(self.shared.next_number()),
         }
-        let key = SessionKey(self.shared.next_number());
-        self.sessions.insert(key, Session::calling(key, Caller::new(bridge)));
-        key
     }
 
     /// Ends all sessions, and tells the peers.
@@ -200,8 +192,10 @@ impl Endpoint {
     }
 
     fn packet_of(&mut self, now: Instant, key: SessionKey) -> Option<Transmit> {
-        // A session that is over may still be in the queue.
-        let session = self.sessions.get_mut(&key)?;
+        let Some(session) = self.sessions.get_mut(&key) else {
+            // It has ended since it was queued.
+            return None;
+        };
         session.is_queued = false;
         let transmit = session.poll_transmit(now, &mut self.shared);
         if transmit.is_some() && session.wants_to_send(now) {
@@ -218,11 +212,13 @@ impl Endpoint {
     fn next_probe(&mut self, now: Instant) -> Option<Transmit> {
         loop {
             let path = self.shared.accounts.poll_probe()?;
-            let Some(key) = self.session_of(path) else { continue };
-            let mut probe = None;
-            self.with_session(now, key, |session, shared| probe = session.probe(now, path, shared));
-            if probe.is_some() {
-                return probe;
+            let Some(key) = self.session_of(path) else {
+                // The path has ended since its account wanted to know.
+                continue;
+            };
+            let probe = self.with_session(now, key, |session, shared| session.probe(now, path, shared));
+            if let Some(probe) = probe.flatten() {
+                return Some(probe);
             }
         }
     }

@@ -27,6 +27,8 @@ pub(crate) mod scheduler;
 pub(crate) mod skips;
 mod state;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod timeouts;
 mod transmit;
@@ -283,14 +285,8 @@ impl Session {
         self.events.pop_front()
     }
 
-    /// Whether the endpoint is about to end it. Then nothing follows from anything any more, and above all its names stay as the
-    /// endpoint has them, which is to forget them.
-    fn is_over(&self) -> bool {
-        use SessionEvent::{Ended, EndedByPeer, Replaced};
-        self.events.iter().any(|event| matches!(event, Ended(..) | EndedByPeer(_) | Replaced(..)))
-    }
-
-    /// Does what follows from every change.
+    /// Does what follows from every change. From none, once it is over: above all its names stay as the endpoint has them, which is to
+    /// forget them.
     fn apply_changes(&mut self, now: Instant, shared: &mut Shared) {
         if self.is_over() {
             return;
@@ -306,7 +302,10 @@ impl Session {
 
     /// Takes note of what the peer says of its accounts.
     fn take_news(&mut self, now: Instant, shared: &mut Shared) {
-        let Some(established) = self.state.established_mut() else { return };
+        let Some(established) = self.state.established_mut() else {
+            // Nobody says anything before the handshake.
+            return;
+        };
         if !established.jids.take_news() {
             return;
         }
@@ -328,7 +327,19 @@ impl Session {
     }
 
     fn end(&mut self, reason: CloseReason, farewell: Option<SessionClose>) {
-        self.events.push_back(SessionEvent::Ended(reason, farewell));
+        self.end_with(SessionEvent::Ended(reason, farewell));
+    }
+
+    /// It is over, which the endpoint learns by `event`. What has ended it first is what counts.
+    fn end_with(&mut self, event: SessionEvent) {
+        if !self.is_over() {
+            self.state.close();
+            self.events.push_back(event);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
     }
 
     /// It is over, and its streams end with `reason`: what is left of it.
@@ -355,7 +366,7 @@ impl Session {
         shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         shared.accounts.prune();
         shared.ledger.replace(&self.client, &self.usage, &Usage::default());
-        let (established, waiting) = self.state.close();
+        let (established, waiting) = self.state.into_parts();
         let id = established.as_ref().map(|established| established.id);
         let streams =
             established.and_then(|established| ClosedStreams::new(self.client, established.streams, reason));

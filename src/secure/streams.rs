@@ -40,24 +40,26 @@ use crate::secure::wire::ranges::RangeSet;
 use queues::Queues;
 use totals::Totals;
 
-pub use outgoing::{MIN_ROOM, Sent};
-pub use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
+#[cfg(test)]
+pub(crate) use outgoing::MIN_ROOM;
+pub(crate) use outgoing::Sent;
+pub(crate) use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
 
 /// Streams that are over but that the peer has not confirmed: 1024 beyond the limit on streams, as many as that is by default.
-pub const MOST_CLOSING: usize = 1024;
+pub(crate) const MOST_CLOSING: usize = 1024;
 /// A stream's number is at most 16,384 above the lowest that was never seen: which ones were is remembered in ranges.
-pub const MAX_STREAMS_AHEAD: u64 = 16 * 1024;
+pub(crate) const MAX_STREAMS_AHEAD: u64 = 16 * 1024;
 
 /// Room for 16 events stays when all have been told.
 const SPARE_EVENTS: usize = 16;
 
 /// Every stream may keep 16 KiB of what was written to it, however much others keep: those whose peers do not read must not stop
 /// all the rest.
-pub const FLOOR: usize = 16 * 1024;
+pub(crate) const FLOOR: usize = 16 * 1024;
 
 /// See the [module](self).
 #[derive(Debug)]
-pub struct Streams {
+pub(crate) struct Streams {
     role: Role,
     limits: StreamLimits,
     /// How much each stream may keep of what was written to it.
@@ -92,7 +94,7 @@ pub struct Streams {
 
 impl Streams {
     /// No streams yet, on our side of a session whose peer gives `peer_credit` at first.
-    pub fn new(role: Role, limits: StreamLimits, peer_credit: Credit) -> Self {
+    pub(crate) fn new(role: Role, limits: StreamLimits, peer_credit: Credit) -> Self {
         Self {
             role,
             limits,
@@ -121,7 +123,7 @@ impl Streams {
     /// # Errors
     ///
     /// [`CloseReason::TooManyStreams`], or why the session is over.
-    pub fn open(&mut self, target: Address) -> Result<u64, CloseReason> {
+    pub(crate) fn open(&mut self, target: Address) -> Result<u64, CloseReason> {
         if let Some(reason) = self.closed {
             return Err(reason);
         }
@@ -139,12 +141,12 @@ impl Streams {
     }
 
     /// Tells the client that the target was reached.
-    pub fn accept(&mut self, id: u64) {
+    pub(crate) fn accept(&mut self, id: u64) {
         self.with(id, |stream| stream.accept());
     }
 
     /// Tells the client that the target cannot be reached or is not allowed. The stream is released with it.
-    pub fn refuse(&mut self, id: u64) {
+    pub(crate) fn refuse(&mut self, id: u64) {
         self.with(id, |stream| {
             stream.reset(ResetReason::Refused);
             stream.release();
@@ -157,7 +159,7 @@ impl Streams {
     /// # Errors
     ///
     /// Why nothing more can be written; [`CloseReason::Finished`] when the peer reads nothing more.
-    pub fn write(&mut self, id: u64, data: &[u8]) -> Result<usize, CloseReason> {
+    pub(crate) fn write(&mut self, id: u64, data: &[u8]) -> Result<usize, CloseReason> {
         self.write_within(id, data, usize::MAX)
     }
 
@@ -166,7 +168,7 @@ impl Streams {
     /// # Errors
     ///
     /// As [`write`](Self::write).
-    pub fn write_within(&mut self, id: u64, data: &[u8], room: usize) -> Result<usize, CloseReason> {
+    pub(crate) fn write_within(&mut self, id: u64, data: &[u8], room: usize) -> Result<usize, CloseReason> {
         let own = FLOOR.saturating_sub(self.streams.get(&id).map_or(0, |stream| stream.send.len()));
         let among_all = self.limits.session_queue.saturating_sub(self.waiting_for_acks());
         let offered = data.get(..room.min(among_all).max(own)).unwrap_or(data);
@@ -182,7 +184,7 @@ impl Streams {
 
     /// From now on each stream keeps about `bytes` of what is written to it, within its limit. What is more than a slow path
     /// carries soon would only wait here, and whatever the application writes after it.
-    pub fn fit_send_buffers(&mut self, bytes: usize) {
+    pub(crate) fn fit_send_buffers(&mut self, bytes: usize) {
         let bytes = bytes.max(1).next_multiple_of(FLOOR).min(self.limits.send_buffer);
         if bytes == self.send_buffer {
             return;
@@ -195,24 +197,24 @@ impl Streams {
     }
 
     /// Takes the next bytes that came from the peer.
-    pub fn read(&mut self, id: u64) -> Read {
+    pub(crate) fn read(&mut self, id: u64) -> Read {
         self.with(id, Stream::read).unwrap_or(Read::End)
     }
 
     /// Nothing more will be written: the peer sees the end after the last byte. Reading goes on.
-    pub fn finish(&mut self, id: u64) {
+    pub(crate) fn finish(&mut self, id: u64) {
         self.with(id, |stream| stream.send.finish());
     }
 
     /// The application broke the stream off: the peer must not take what it has got for all there was.
-    pub fn abort(&mut self, id: u64) {
+    pub(crate) fn abort(&mut self, id: u64) {
         self.with(id, |stream| stream.reset(ResetReason::Aborted));
     }
 
     /// The application has let go of the stream: nothing more will be read or written, and no event will name it. What was
     /// written still goes out. One that was not accepted yet is refused, and one that is not connected yet and has nothing
     /// written is cancelled.
-    pub fn release(&mut self, id: u64) {
+    pub(crate) fn release(&mut self, id: u64) {
         if self.role == Role::Bridge && self.streams.get(&id).is_some_and(|stream| !stream.connected) {
             return self.refuse(id);
         }
@@ -220,7 +222,7 @@ impl Streams {
     }
 
     /// The session is over: every stream is closed, and what is in order can still be read.
-    pub fn close_all(&mut self, reason: CloseReason) {
+    pub(crate) fn close_all(&mut self, reason: CloseReason) {
         if self.closed.is_some() {
             return;
         }
@@ -233,7 +235,7 @@ impl Streams {
     }
 
     /// The next thing that applications should know.
-    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+    pub(crate) fn poll_event(&mut self) -> Option<StreamEvent> {
         loop {
             let Some(event) = self.events.pop_front() else {
                 if self.events.capacity() > SPARE_EVENTS {
@@ -249,7 +251,7 @@ impl Streams {
     }
 
     /// Why a stream is over, once it is.
-    pub fn close_reason(&self, id: u64) -> Option<CloseReason> {
+    pub(crate) fn close_reason(&self, id: u64) -> Option<CloseReason> {
         self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)
     }
 
@@ -260,17 +262,17 @@ impl Streams {
     }
 
     /// Bytes that were written and never sent, as far as the peer's credit for each stream allows.
-    pub fn unsent_bytes(&self) -> usize {
+    pub(crate) fn unsent_bytes(&self) -> usize {
         usize::try_from(self.totals.unsent).unwrap_or(usize::MAX)
     }
 
     /// Whether everything is on its way and so much of it that there may be no room to write more.
-    pub fn wants_acks(&self) -> bool {
+    pub(crate) fn wants_acks(&self) -> bool {
         self.totals.unsent == 0 && self.totals.queued >= FLOOR.min(self.limits.send_buffer)
     }
 
     /// Whether everything is on its way and an application has more, for which there is no room until some of it has arrived.
-    pub fn is_backed_up(&self) -> bool {
+    pub(crate) fn is_backed_up(&self) -> bool {
         self.totals.unsent == 0 && self.totals.blocked > 0
     }
 
@@ -313,17 +315,17 @@ impl Streams {
     }
 
     /// Bytes that are kept in both directions.
-    pub fn buffered_bytes(&self) -> usize {
+    pub(crate) fn buffered_bytes(&self) -> usize {
         self.totals.queued + self.totals.unread
     }
 
     /// Streams that exist, those included that are only being closed.
-    pub fn stream_count(&self) -> usize {
+    pub(crate) fn stream_count(&self) -> usize {
         self.streams.len()
     }
 
     /// Whether there is no stream, not even one that is being closed.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.streams.is_empty()
     }
 

@@ -3,5 +3,5 @@
 pub mod ack;
 pub mod frame;
 pub(crate) mod padding;
-pub mod ranges;
-pub mod varint;
+pub(crate) mod ranges;
+pub(crate) mod varint;

@@ -102,7 +102,9 @@ impl Shared {
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_arrival(state, now, id, Arrival::Parsed(stanza)),
             AccountEvent::Flat(flat) => return self.on_arrival(state, now, id, Arrival::Flat(flat)),
-            AccountEvent::Pinged { by } => return state.cores.classic.handle_sign_of_life(now, id, &by),
+            AccountEvent::Pinged { by } => {
+                return self.on_arrival(state, now, id, Arrival::Ping { from: by });
+            }
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,

@@ -192,13 +192,13 @@ fn measured(kind: &Kind) -> (usize, usize) {
     arena.attack_as(ONE);
     arena.say(ONE, &[Frame::Ping], 0);
     arena.round();
-    let before = arena.bridge.charged();
+    let before = arena.bridge.statistics().charged;
     let allocated = allocation_counter::measure(|| {
         (kind.make)(&mut arena);
         arena.round();
         arena.forget_all_but(ONE);
     });
-    let charged = arena.bridge.charged() - before;
+    let charged = arena.bridge.statistics().charged - before;
     (charged, usize::try_from(allocated.bytes_current).unwrap_or(0))
 }
 

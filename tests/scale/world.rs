@@ -408,7 +408,7 @@ impl World {
     }
 
     pub(crate) fn sessions(&self) -> usize {
-        self.bridge.core.session_count()
+        self.bridge.core.statistics().sessions
     }
 
     pub(crate) fn streams(&self) -> usize {
@@ -417,7 +417,7 @@ impl World {
 
     /// Things that the bridge has something written down about.
     pub(crate) fn entries(&self) -> usize {
-        self.bridge.core.entries()
+        self.bridge.core.statistics().entries
     }
 
     /// Bytes that the applications of each client have read.

@@ -239,13 +239,13 @@ fn whoever_holds_all_sessions_makes_room_for_a_newcomer() {
         (0..40).map(|n| scene.comes(&[&format!("hoarder{}@x/r{n}", n % 10)])).collect();
     scene.run_for(3 * SECOND);
     assert!(hoarders.iter().all(|client| scene.outcome(*client) == Some(Ok(()))));
-    assert_eq!(scene.bridge.session_count(), 40);
+    assert_eq!(scene.bridge.statistics().sessions, 40);
     for n in 0..10 {
         let newcomer = scene.comes(&[&format!("newcomer{n}@x/r")]);
         scene.run_for(2 * SECOND);
         assert_eq!(scene.outcome(newcomer), Some(Ok(())), "newcomer {n}");
     }
-    assert_eq!(scene.bridge.session_count(), 40);
+    assert_eq!(scene.bridge.statistics().sessions, 40);
 }
 
 /// So many accounts of one owner: at one domain, or each at a subdomain of its own.
@@ -275,7 +275,7 @@ fn many_accounts_of_one_owner_that_hold_all_sessions_make_room_for_newcomers_and
         newcomers.retain(|client| scene.outcome(*client) != Some(Ok(())));
         assert_eq!(newcomers, Vec::<usize>::new(), "these were kept out or driven out");
         assert!(again.iter().all(|client| scene.outcome(*client) != Some(Ok(()))));
-        assert_eq!(scene.bridge.session_count(), 40);
+        assert_eq!(scene.bridge.statistics().sessions, 40);
     }
 }
 
@@ -299,7 +299,7 @@ fn one_account_has_eight_sessions_at_most() {
     let clients: Vec<usize> = (0..12).map(|n| scene.comes(&[&format!("a@x/r{n}")])).collect();
     let other = scene.comes(&["b@x/r"]);
     scene.run_for(3 * SECOND);
-    assert_eq!(scene.bridge.session_count(), 9);
+    assert_eq!(scene.bridge.statistics().sessions, 9);
     let lost = Some(Err(CloseReason::TooManyStreams));
     assert_eq!(clients.iter().filter(|client| scene.outcome(**client) == lost).count(), 4);
     assert_eq!(scene.outcome(other), Some(Ok(())));
@@ -316,9 +316,9 @@ fn a_session_that_nobody_uses_for_ten_minutes_is_ended_by_the_bridge() {
     scene.run_for(SECOND);
     scene.clients[client].is_silent = true;
     scene.run_for(590 * SECOND);
-    assert_eq!(scene.bridge.session_count(), 1);
+    assert_eq!(scene.bridge.statistics().sessions, 1);
     scene.run_for(15 * SECOND);
-    assert_eq!(scene.bridge.session_count(), 0);
+    assert_eq!(scene.bridge.statistics().sessions, 0);
 }
 
 #[test]

@@ -361,7 +361,7 @@ fn world_over_both() -> World {
     world.run_until("both carry blocks", |world| {
         [CHAT, PIPE].into_iter().all(|carrier| world.has_sent(carrier) > 50_000)
     });
-    assert_eq!(world.ends[BRIDGE].core.session_count(), 1);
+    assert_eq!(world.ends[BRIDGE].core.statistics().sessions, 1);
     assert!(world.has_read() < STREAMS * LENGTH, "it is over already");
     world
 }
@@ -386,7 +386,7 @@ fn either_carrier_goes_on_alone_when_the_other_falls_silent() {
         world.run_until("everything is read", is_done);
         world.assert_all_was_read(STREAMS, LENGTH);
         assert!(world.has_sent(left) > before + 50_000, "the other carrier did not have to do anything");
-        assert_eq!(world.ends[BRIDGE].core.session_count(), 1);
+        assert_eq!(world.ends[BRIDGE].core.statistics().sessions, 1);
     }
 }
 

@@ -75,7 +75,7 @@ fn is_turned_away(bridge: &mut OverIbb, now: Instant, from: &FullJid, incoming: 
         && bridge.poll_transmit(now).is_none()
         && bridge.poll_handshake_record().is_none()
         && bridge.poll_event().is_none()
-        && bridge.session_count() == 0
+        && bridge.statistics().sessions == 0
 }
 
 /// Says a genuine `open` to the bridge, which makes a note of it and answers.
@@ -228,7 +228,7 @@ fn a_first_message_that_was_changed_makes_no_session() {
         bridge.handle_stanza(now, BRIDGE, &client_jid(), Incoming::Data { id, sid, seq, data });
         let answer = bridge.poll_transmit(now).unwrap();
         assert_eq!(answer.stanza, Outgoing::Refusal { id: "q".into() });
-        assert_eq!(bridge.session_count(), 0);
+        assert_eq!(bridge.statistics().sessions, 0);
     }
 }
 
@@ -243,7 +243,7 @@ fn a_replayed_first_message_dials_nothing() {
     client.handle_stanza(now, CLIENT, &bridge_jid(), Incoming::Result { iq });
     let hello = received(&client.poll_transmit(now).unwrap());
     bridge.handle_stanza(now, BRIDGE, &client_jid(), hello.clone());
-    assert_eq!(bridge.session_count(), 1, "the genuine one is answered");
+    assert_eq!(bridge.statistics().sessions, 1, "the genuine one is answered");
     assert!(bridge.poll_event().is_none(), "it dials before the client has shown that it holds the keys");
 
     let mut restarted = bridge_at(now, WALL_CLOCK, vec![record]);

@@ -107,9 +107,9 @@ fn a_peer_that_leaves_gaps_or_opens_nothing_and_goes_on_talking_loses_its_sessio
     arena.say(&session(0), &[open(0, "sink"), data(0, 1, 1)], 0);
     arena.say(&session(1), &[data(0, 0, 1)], 0);
     talk(&mut arena, 2, 29);
-    assert_eq!(arena.bridge.session_count(), 3, "too early");
+    assert_eq!(arena.bridge.statistics().sessions, 3, "too early");
     talk(&mut arena, 2, 5);
-    assert_eq!(arena.bridge.session_count(), 1);
+    assert_eq!(arena.bridge.statistics().sessions, 1);
     assert_eq!(arena.ends, []);
 }
 
@@ -139,7 +139,7 @@ fn the_account_that_keeps_most_is_shed_and_not_the_largest_session() {
     }
     arena.download(SECOND);
     assert_eq!(arena.ends, [], "the session of somebody else is over");
-    assert!(arena.bridge.charged() <= config().queue_total);
+    assert!(arena.bridge.statistics().charged <= config().queue_total);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn many_accounts_of_one_domain_are_shed_before_one_elsewhere_that_keeps_a_little
         fill_unread(&mut arena, &from, 150_000);
     }
     arena.download(SECOND);
-    assert!(arena.bridge.session_count() < 100, "there was no need to shed anybody");
+    assert!(arena.bridge.statistics().sessions < 100, "there was no need to shed anybody");
     assert_eq!(arena.ends, [], "the session of somebody else is over");
 }
 

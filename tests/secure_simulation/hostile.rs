@@ -84,10 +84,10 @@ fn an_acknowledgement_of_a_packet_that_was_never_sent_ends_the_session() {
         let highest =
             sent(&mut bridge, now).iter().find_map(|transmit| client.open(&transmit.stanza)).unwrap().0;
         client.send(&mut bridge, now, &[ack(highest..highest + 1)]);
-        assert_eq!(bridge.session_count(), 1, "it was sent");
+        assert_eq!(bridge.statistics().sessions, 1, "it was sent");
         client.send(&mut bridge, now, &[ack(highest + beyond..highest + beyond + 1)]);
         assert_eq!(client.closed(&sent(&mut bridge, now)), Some(SessionClose::ProtocolViolation), "{beyond}");
-        assert_eq!(bridge.session_count(), 0);
+        assert_eq!(bridge.statistics().sessions, 0);
     }
 }
 
@@ -97,7 +97,7 @@ fn whoever_makes_up_acknowledgements_is_let_in_again_in_the_next_minute_and_not_
     let mut bridge = bridge(now, defaults());
     let (mut eve, _) = download(&mut bridge, now);
     eve.send(&mut bridge, now, &[ack(1 << 40..(1 << 40) + 1)]);
-    assert_eq!(bridge.session_count(), 0);
+    assert_eq!(bridge.statistics().sessions, 0);
     sent(&mut bridge, now);
     assert!(Puppet::knock(&mut bridge, now, &jid("eve@x/other"), 2).is_none());
     assert!(Puppet::knock(&mut bridge, now, &jid("bob@x/r"), 3).is_some());
@@ -339,7 +339,7 @@ fn a_client_that_fell_silent_with_its_answers_unread_is_let_in_again() {
 fn a_client_that_takes_its_names_back_with_the_last_word_leaves_nothing_behind() {
     let mut now = Instant::now();
     let mut bridge = bridge(now, defaults());
-    let before = bridge.entries();
+    let before = bridge.statistics().entries;
     for round in 1..=10 {
         let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), round);
         let names = (0..16).map(|n| jid(&format!("name{n}@round{round}/r"))).collect();
@@ -348,8 +348,8 @@ fn a_client_that_takes_its_names_back_with_the_last_word_leaves_nothing_behind()
         client.send(&mut bridge, now, &[Frame::Jids { serial: 2, jids: Vec::new() }, close]);
         wait(&mut bridge, &mut now, 60 * SECOND);
     }
-    assert_eq!(bridge.session_count(), 0);
-    assert!(bridge.entries() <= before + 10, "{} things are kept", bridge.entries());
+    assert_eq!(bridge.statistics().sessions, 0);
+    assert!(bridge.statistics().entries <= before + 10, "{} things are kept", bridge.statistics().entries);
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn answers_that_no_server_reads_wait_in_a_bounded_number() {
         bytes += sent.iter().filter(|transmit| is_no_refusal(transmit)).map(weight).sum::<usize>();
     }
     assert!(bytes < 128 * 1024, "{bytes} bytes were written for a client that answers nothing");
-    assert!(bridge.entries() < 1000, "{} things are kept", bridge.entries());
+    assert!(bridge.statistics().entries < 1000, "{} things are kept", bridge.statistics().entries);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl OverIbb {
 
     /// How many things are written down, bytestreams included.
     pub(crate) fn entries(&self) -> usize {
-        self.endpoint.entries() + self.bytestreams.count()
+        self.endpoint.statistics().entries + self.bytestreams.count()
     }
 }
 

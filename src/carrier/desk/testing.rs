@@ -47,7 +47,8 @@ impl Account {
         self.handle(Arrival::Flat(flat::read(xml.as_bytes().to_vec()).unwrap()))
     }
 
-    fn handle(&mut self, arrival: Arrival) -> Vec<Decision> {
+    /// What is decided about whatever comes.
+    pub(in crate::carrier) fn handle(&mut self, arrival: Arrival) -> Vec<Decision> {
         let has_bytestream = self.has_bytestream;
         let to = Recipient {
             account: ACCOUNT,

@@ -69,6 +69,14 @@ fn what_the_persona_knows_gets_its_answer_and_is_a_sign_of_life_to_the_classic_p
 }
 
 #[test]
+fn a_ping_that_its_account_has_answered_is_a_sign_of_life_to_the_classic_protocol_and_nothing_else() {
+    let ping = || Arrival::Ping { from: FullJid::new("eve@x/r").unwrap() };
+    let decisions = Account::default().handle(ping());
+    assert!(matches!(&decisions[..], [Decision::SignOfLife { from }] if from.as_str() == "eve@x/r"));
+    assert!(quiet().handle(ping()).is_empty());
+}
+
+#[test]
 fn what_the_persona_does_not_answer_is_a_sign_of_life_at_most() {
     let set = iq("set", "<query xmlns='http://jabber.org/protocol/disco#info'/>");
     assert!(matches!(Account::default().decide(&set)[..], [Decision::SignOfLife { .. }]));

@@ -201,7 +201,10 @@ impl<C: Clone + Ord> AnswerShares<C> {
 
     /// A path is no more, and nobody waits for what was to go by it.
     pub(crate) fn forget_path(&mut self, via: AccountId, client: &C, path: PathId) {
-        let Some(account) = self.accounts.get_mut(&via) else { return };
+        let Some(account) = self.accounts.get_mut(&via) else {
+            // No answer goes by it, or waits for it.
+            return;
+        };
         // It may have been asked by this path.
         let waits = account.forget_asked(client);
         if waits {

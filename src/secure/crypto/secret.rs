@@ -18,12 +18,12 @@ pub(crate) const SALT: &[u8] = b"hexchat-pt secure 1";
 /// 32 bytes that never show themselves and are overwritten when they are no longer needed. They are on the
 /// heap, because moving them would leave a copy behind.
 #[derive(Clone)]
-pub struct Secret(Box<Zeroizing<[u8; 32]>>);
+pub(crate) struct Secret(Box<Zeroizing<[u8; 32]>>);
 
 impl Secret {
     /// Takes the bytes over.
     #[must_use]
-    pub fn new(mut bytes: [u8; 32]) -> Self {
+    pub(crate) fn new(mut bytes: [u8; 32]) -> Self {
         let secret = Self(Box::new(Zeroizing::new(bytes)));
         bytes.zeroize();
         secret
@@ -31,7 +31,7 @@ impl Secret {
 
     /// The bytes.
     #[must_use]
-    pub fn expose(&self) -> &[u8; 32] {
+    pub(crate) fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 

@@ -7,9 +7,10 @@ use xmpp_parsers::jid::FullJid;
 use crate::protocol::AccountId;
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
+use crate::secure::path::Path;
 
 impl Endpoint {
-    /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet. The driver says so
+    /// Tells how much of what an account was handed is not written to its connection yet, in pieces and in bytes. The driver says so
     /// before it polls for what to send, and when it has become less after it was much.
     pub fn handle_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
         self.shared.accounts.note_backlog(id, pieces, bytes);
@@ -33,8 +34,8 @@ impl Endpoint {
         }
         for key in users {
             self.with_session(now, key, |session, shared| session.handle_online(now, id, shared));
-            self.announce_to(now, key);
         }
+        self.announce_to_all(now);
     }
 
     pub(super) fn on_suspended(&mut self, now: Instant, id: AccountId) {
@@ -52,12 +53,26 @@ impl Endpoint {
         }
         for key in self.sessions_using(id) {
             self.with_session(now, key, |session, shared| session.handle_gone(now, id, shared));
-            self.announce_to(now, key);
         }
+        self.announce_to_all(now);
         self.shared.accounts.reset(id);
     }
 
-    fn guests_at(&mut self, id: AccountId) -> impl Iterator<Item = &mut crate::secure::path::Path> {
+    /// Tells the clients of a bridge which of its accounts they can use by now.
+    fn announce_to_all(&mut self, now: Instant) {
+        let Some(admission) = &self.admission else {
+            // The sessions of a client tell their bridges themselves, each of the accounts that it uses.
+            return;
+        };
+        for session in self.sessions.values_mut() {
+            admission.announce_to(session, &self.shared.accounts);
+        }
+        for key in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.process_events(now, key);
+        }
+    }
+
+    fn guests_at(&mut self, id: AccountId) -> impl Iterator<Item = &mut Path> {
         self.guests.values_mut().filter(move |path| path.via() == id)
     }
 

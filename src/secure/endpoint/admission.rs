@@ -3,17 +3,20 @@
 //! A peer that cannot prove that it has the bridge line is a stranger, and so is one that repeats what was said before. Only those
 //! who are let in count against the limits, so that strangers lock nobody out.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ring::hmac;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::replay_log::{ReplayLog, Verdict};
+use crate::secure::accounts::Accounts;
 use crate::secure::api::Service;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::line::LineKeys;
 use crate::secure::endpoint::handshake_rate::{HandshakeLimits, HandshakeRate};
 use crate::secure::endpoint::recent_clients::RecentClients;
+use crate::secure::session::Session;
 
 /// One client learns of 8 of the bridge's accounts. What each account may send is
 /// bounded, so that fewer would slow down the downloads from a bridge that has as many.
@@ -53,8 +56,22 @@ impl Admission {
         &self.service
     }
 
+    /// Tells the client of a session which of our accounts it can use: always the same few, as far as they are online. Which ones depends
+    /// on the account that shook hands, which the client's server vouches for, and on nothing that the client says.
+    pub(crate) fn announce_to(&self, session: &mut Session, accounts: &Accounts) {
+        let Some(client) = session.client() else {
+            // Only those of a client have none, and they are let in by nobody.
+            return;
+        };
+        let names = self.service.accounts.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();
+        let online: BTreeSet<_> =
+            self.service.accounts.iter().filter_map(|id| accounts.online(*id)).collect();
+        let shown = self.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect();
+        session.announce(shown);
+    }
+
     /// The few of our accounts that `client` learns of, always the same, so that no client can list them all.
-    pub(crate) fn subset_for(&self, client: &BareJid, mut ours: Vec<FullJid>) -> Vec<FullJid> {
+    fn subset_for(&self, client: &BareJid, mut ours: Vec<FullJid>) -> Vec<FullJid> {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, self.service.identity.expose_secret());
         let rank = |jid: &FullJid| {
             let mut context = hmac::Context::with_key(&secret);

@@ -29,7 +29,7 @@ impl Core for Endpoint {
                 TimerKey::Session(key) => {
                     self.with_session(now, key, |session, shared| session.handle_timeout(now, shared));
                 }
-                TimerKey::Guest(id) => self.on_guest_timeout(now, id),
+                TimerKey::Guest(id) => self.fail_guest(now, id),
             }
         }
     }
@@ -91,9 +91,11 @@ impl Core for Endpoint {
     }
 
     fn release(&mut self, now: Instant, id: StreamId) {
-        if let Some(binding) = self.directory.remove(id) {
-            self.release_binding(now, id, binding);
-        }
+        let Some(binding) = self.directory.remove(id) else {
+            // It was let go of before.
+            return;
+        };
+        self.release_binding(now, id, binding);
     }
 
     fn finish_all(&mut self, now: Instant) {
@@ -144,8 +146,10 @@ impl Core for Endpoint {
 impl Endpoint {
     /// Passes a command for a stream on to its session.
     fn command(&mut self, now: Instant, id: StreamId, command: impl FnOnce(&mut Streams, u64)) {
-        if let Some(Binding::Bound(key, wire)) = self.directory.binding(id) {
-            self.change(now, key, |streams| command(streams, wire));
+        match self.directory.binding(id) {
+            Some(Binding::Bound(key, wire)) => self.change(now, key, |streams| command(streams, wire)),
+            // There is nothing that could be accepted, finished or aborted: it is not open yet, or not any more.
+            Some(Binding::Waiting(_) | Binding::Unbound(_)) | None => {}
         }
     }
 
@@ -161,7 +165,10 @@ impl Endpoint {
 
     /// A connect has waited long enough.
     fn on_connect_timeout(&mut self, now: Instant, id: StreamId) {
-        let Some(binding) = self.directory.binding(id) else { return };
+        let Some(binding) = self.directory.binding(id) else {
+            // Whoever lets go of a stream cancels its deadline.
+            return;
+        };
         self.directory.fail(id, CloseReason::ConnectTimedOut);
         self.directory.forget_name(binding);
         self.release_binding(now, id, binding);

@@ -63,10 +63,12 @@ impl Directory {
     /// A stream never got anywhere.
     pub(super) fn fail(&mut self, stream: StreamId, reason: CloseReason) {
         self.deadlines.cancel(stream);
-        if let Some(binding) = self.bindings.get_mut(&stream) {
-            *binding = Binding::Unbound(reason);
-            self.events.push_back(Event::Closed(stream, reason));
-        }
+        let Some(binding) = self.bindings.get_mut(&stream) else {
+            // Its application has let go of it.
+            return;
+        };
+        *binding = Binding::Unbound(reason);
+        self.events.push_back(Event::Closed(stream, reason));
     }
 
     /// The application has let go of a stream, or it has failed: where it was.
@@ -91,7 +93,10 @@ impl Directory {
             self.bind(stream, key, wire);
             return self.events.push_back(Event::Incoming { stream, target });
         }
-        let Some(&stream) = self.names.get(&(key, event.id())) else { return };
+        let Some(&stream) = self.names.get(&(key, event.id())) else {
+            // Its application has let go of it.
+            return;
+        };
         if matches!(event, StreamEvent::Connected(_) | StreamEvent::Closed(..)) {
             self.deadlines.cancel(stream);
         }

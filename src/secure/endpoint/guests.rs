@@ -14,21 +14,22 @@ use crate::secure::session::LastWord;
 use crate::secure::wire::frame::SessionClose;
 
 impl Endpoint {
-    /// A block of a guest's: it has to be a handshake.
+    /// A block of a guest's. It has to be a handshake, and by whatever it is the guest ceases to be one.
     pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, receipt: Receipt, data: &[u8]) {
-        let Some(path) = self.guests.get_mut(&id) else { return };
+        let Some(mut path) = self.take_guest(id) else {
+            // The routes name no guest that there is not.
+            return;
+        };
         if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
-            return self.fail_guest(now, id);
+            return self.close_guest(now, &path);
         }
         path.on_block(now);
         let is_awaited = matches!(path.state(), PathState::Listening);
-        let Some(hello) = is_awaited.then(|| self.read_hello(id, data)).flatten() else {
-            return self.refuse_guest(now, id, receipt);
+        let Some(hello) = is_awaited.then(|| self.read_hello(&path, data)).flatten() else {
+            return self.refuse_guest(now, &path, receipt);
         };
-        let Some(answer) = self.guests.get(&id).map(|path| Answer::to_block_of(path, receipt)) else {
-            return;
-        };
-        if self.on_hello(now, id, hello) {
+        let answer = Answer::to_block_of(&path, receipt);
+        if self.on_hello(now, path, hello) {
             self.shared.accounts.answer_block(now, answer, data.len());
             self.shed(now);
         }
@@ -36,62 +37,49 @@ impl Endpoint {
 
     /// A block of a guest's is missing, or came twice.
     pub(super) fn on_guest_gap(&mut self, now: Instant, id: PathId, receipt: Receipt) {
-        let Some(path) = self.guests.get(&id) else { return };
+        let Some(path) = self.take_guest(id) else {
+            // The routes name no guest that there is not.
+            return;
+        };
         if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
-            self.fail_guest(now, id);
+            self.close_guest(now, &path);
         } else {
-            self.refuse_guest(now, id, receipt);
+            self.refuse_guest(now, &path, receipt);
         }
-    }
-
-    /// What a guest has sent is no handshake.
-    fn refuse_guest(&mut self, now: Instant, id: PathId, receipt: Receipt) {
-        if let Some(path) = self.guests.get(&id) {
-            self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt);
-        }
-        self.fail_guest(now, id);
-    }
-
-    /// A path is no guest's any more.
-    pub(super) fn take_guest(&mut self, id: PathId) -> Option<Path> {
-        self.timers.cancel(TimerKey::Guest(id));
-        self.guests.remove(&id)
     }
 
     /// A guest has closed its path.
     pub(super) fn on_guest_closed(&mut self, now: Instant, id: PathId, receipt: Receipt) {
-        let Some(path) = self.drop_guest(now, id) else { return };
+        let Some(path) = self.drop_guest(now, id) else {
+            // The routes name no guest that there is not.
+            return;
+        };
         if !self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
             self.shared.accounts.answer(now, Answer::to_peer_of(&path, receipt));
         }
     }
 
-    pub(super) fn on_guest_timeout(&mut self, now: Instant, id: PathId) {
-        let Some(path) = self.guests.get(&id) else { return };
-        if path.is_dead(now) {
-            self.fail_guest(now, id);
-        } else if let Some(at) = path.next_timeout() {
-            self.timers.arm(TimerKey::Guest(id), at);
-        }
-    }
-
     /// Closes a guest's path; one that was not even answered yet is refused.
     pub(super) fn reject_guest(&mut self, now: Instant, id: PathId) {
-        let Some(path) = self.guests.get(&id) else { return };
+        let Some(path) = self.take_guest(id) else {
+            // Whoever has a place among the half-open ones is still there.
+            return;
+        };
         match path.state() {
             PathState::Keeping(receipt) => {
                 self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt.clone());
-                self.drop_guest(now, id);
+                self.half_open.remove(HalfOpenKey::Guest(id));
+                self.shared.forget(now, &path);
             }
-            _ => self.fail_guest(now, id),
+            _ => self.close_guest(now, &path),
         }
     }
 
-    /// Tells a guest that its path is closed.
+    /// A guest's path has failed, or its time is up.
     pub(super) fn fail_guest(&mut self, now: Instant, id: PathId) {
+        // It is there: whoever takes a guest cancels its timer.
         if let Some(path) = self.take_guest(id) {
-            self.half_open.remove(HalfOpenKey::Guest(id));
-            self.shared.close(now, &path);
+            self.close_guest(now, &path);
         }
     }
 
@@ -103,11 +91,32 @@ impl Endpoint {
         Some(path)
     }
 
+    /// What a guest has sent is no handshake.
+    fn refuse_guest(&mut self, now: Instant, path: &Path, receipt: Receipt) {
+        self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt);
+        self.close_guest(now, path);
+    }
+
+    /// Tells one who was a guest that its path is closed.
+    pub(super) fn close_guest(&mut self, now: Instant, path: &Path) {
+        self.half_open.remove(HalfOpenKey::Guest(path.id()));
+        self.shared.close(now, path);
+    }
+
+    /// A path is no guest's any more.
+    fn take_guest(&mut self, id: PathId) -> Option<Path> {
+        self.timers.cancel(TimerKey::Guest(id));
+        self.guests.remove(&id)
+    }
+
     /// Sees to it that there is a place for another handshake of `client` that is not complete.
     pub(super) fn make_half_open_room(&mut self, now: Instant, client: &BareJid) {
         while self.half_open.len() >= self.shared.config.max_half_open_sessions {
             let random = self.shared.random();
-            let Some(victim) = self.half_open.victim(client, random) else { return };
+            let Some(victim) = self.half_open.victim(client, random) else {
+                // There are no places at all.
+                return;
+            };
             self.half_open.remove(victim);
             match victim {
                 HalfOpenKey::Guest(path) => self.reject_guest(now, path),

@@ -49,7 +49,10 @@ impl<K: Copy + Ord> HalfOpen<K> {
 
     /// The handshake goes on under another number, and is no younger for that.
     pub(crate) fn rename(&mut self, from: K, to: K) {
-        let Some(age) = self.ages.remove(&from) else { return };
+        let Some(age) = self.ages.remove(&from) else {
+            // Whoever goes on has a place: one that has lost it is closed at once.
+            return;
+        };
         self.ages.insert(to, age);
         if let Some(handshake) = self.by_age.get_mut(&age) {
             handshake.key = to;

@@ -8,7 +8,9 @@ use crate::protocol::AccountId;
 use crate::secure::api::{Incoming, Receipt};
 use crate::secure::delivery::{Delivery, Token};
 use crate::secure::endpoint::Endpoint;
-use crate::secure::ids::{PathId, SessionKey};
+use crate::secure::ids::PathId;
+use crate::secure::session::Session;
+use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 
 impl Endpoint {
@@ -29,23 +31,19 @@ impl Endpoint {
             },
             Incoming::Unknown { receipt } => self.on_unknown(now, via, from, receipt),
             Incoming::Taken { token } => {
-                if let Some((key, path, delivery)) = self.answered(now, via, from, token) {
-                    self.with_session(now, key, |session, shared| {
-                        session.handle_taken(now, path, delivery, shared);
-                    });
-                }
+                self.on_answer(now, via, from, token, |session, path, delivery, shared| {
+                    session.handle_taken(now, path, delivery, shared);
+                });
             }
             Incoming::Refused { token } => {
-                if let Some((key, path, _)) = self.answered(now, via, from, token) {
-                    self.with_session(now, key, |session, shared| session.handle_refused(now, path, shared));
-                }
+                self.on_answer(now, via, from, token, |session, path, _, shared| {
+                    session.handle_refused(now, path, shared);
+                });
             }
             Incoming::Undelivered { token } => {
-                if let Some((key, path, _)) = self.answered(now, via, from, token) {
-                    self.with_session(now, key, |session, shared| {
-                        session.handle_undelivered(now, path, shared);
-                    });
-                }
+                self.on_answer(now, via, from, token, |session, path, _, shared| {
+                    session.handle_undelivered(now, path, shared);
+                });
             }
         }
     }
@@ -82,20 +80,29 @@ impl Endpoint {
         }
     }
 
-    /// The session, the path and the delivery that an answer is about, if it comes from whoever was asked. What answers nothing that is
-    /// outstanding is nobody's.
-    fn answered(
+    /// Lets the session handle the answer to something that it has sent, if the answer comes from whoever was asked.
+    fn on_answer(
         &mut self,
         now: Instant,
         via: AccountId,
         from: &FullJid,
         token: Token,
-    ) -> Option<(SessionKey, PathId, Delivery)> {
-        let (path, delivery) = self.shared.routes.asked(token)?;
-        let key = self.session_of(path)?;
-        self.sessions.get(&key).filter(|session| session.has_path(path, via, from))?;
-        self.shared.routes.on_answered(token);
-        self.shared.accounts.on_answered(now, via, delivery);
-        Some((key, path, delivery))
+        handle: impl FnOnce(&mut Session, PathId, Delivery, &mut Shared),
+    ) {
+        let Some((path, delivery)) = self.shared.routes.asked(token) else {
+            // It was answered before, its path is over, or somebody makes it up.
+            return;
+        };
+        let Some(key) = self.session_of(path) else {
+            // A guest is sent nothing that wants an answer.
+            return;
+        };
+        self.with_session(now, key, |session, shared| {
+            if session.has_path(path, via, from) {
+                shared.routes.on_answered(token);
+                shared.accounts.on_answered(now, via, delivery);
+                handle(session, path, delivery, shared);
+            }
+        });
     }
 }

@@ -32,15 +32,13 @@ impl Endpoint {
         own.max_by_key(|(.., usage)| usage.bytes()).map(|(key, ..)| *key)
     }
 
-    /// When somebody has opened more streams than are free, whoever has most loses as many. Who that is takes a look at all clients,
-    /// so it loses up to half of what it has in one session before the next look.
+    /// When somebody has opened more streams than are free, whoever has most loses as many. To find out who that is takes a look at all
+    /// clients, so before the next look it loses up to half of the streams of its largest session.
     fn shed_streams(&mut self, now: Instant) {
         while let Some((key, count)) = self.session_with_most_streams() {
-            let mut has_given = false;
-            self.with_session(now, key, |session, shared| {
-                has_given = session.give_up_streams(now, count, shared);
-            });
-            if !has_given {
+            let has_given =
+                self.with_session(now, key, |session, shared| session.give_up_streams(now, count, shared));
+            if has_given != Some(true) {
                 return;
             }
         }
@@ -56,6 +54,7 @@ impl Endpoint {
 
     /// What was not read of a session that is over is given up, too.
     fn discard_unread(&mut self, key: SessionKey, reason: CloseReason) {
+        // Nothing is left of it if its applications had let go of all its streams.
         if let Some(ended) = self.ended.remove(&key) {
             ended.give_up(&mut self.shared);
         }

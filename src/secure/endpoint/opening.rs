@@ -3,7 +3,6 @@
 //! Whoever has not proved anything is a stranger. All strangers are alike: they hear the same, and what they wait for takes the same
 //! time.
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -16,11 +15,12 @@ use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
 use crate::secure::endpoint::session_room::Candidate;
-use crate::secure::endpoint::{Endpoint, HalfOpenKey, session_room};
+use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey, session_room};
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::{Contact, Path, PathState};
 use crate::secure::session::established::Established;
 use crate::secure::session::{LastWord, Session};
+use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::streams::Role;
 use crate::secure::wire::frame::SessionClose;
@@ -112,10 +112,23 @@ impl Endpoint {
     }
 
     fn proof_of_session(&self, credential: &Credential, from: &FullJid, ours: &FullJid) -> Option<Proof> {
-        self.by_jid.get(from)?.iter().find_map(|key| {
-            let established = self.sessions.get(key)?.established()?;
-            Some(Proof::Session { key: *key, number: established.path_key.check(credential, from, ours)? })
+        let Some(keys) = self.by_jid.get(from) else {
+            // No session has a peer of this name.
+            return None;
+        };
+        keys.iter().find_map(|&key| {
+            let number = self.established(key)?.path_key.check(credential, from, ours)?;
+            Some(Proof::Session { key, number })
         })
+    }
+
+    /// What both ends of a session share.
+    fn established(&self, key: SessionKey) -> Option<&Established> {
+        let Some(session) = self.sessions.get(&key) else {
+            // The indices name no session that is over.
+            return None;
+        };
+        session.established()
     }
 
     // Paths of sessions.
@@ -123,24 +136,24 @@ impl Endpoint {
     /// A further path of a session, unless its number was used before, or answers to its client wait. The answer to the open goes before
     /// everything that may go by the path.
     fn admit_path(&mut self, now: Instant, open: &Open<'_>, key: SessionKey, number: u64) -> Option<PathId> {
-        let session = self.sessions.get_mut(&key)?;
-        let client = session.tag();
-        if !session.record_path_number(number) {
-            return None;
-        }
-        let contact = open.contact(client);
-        let (id, sizes) = (PathId(self.shared.next_number()), self.shared.config.sizes);
-        let path = Path::new(now, id, contact, PathState::Open, sizes);
-        let answer = Answer::to_peer_of(&path, open.receipt.clone());
-        let bytes = answer.bytes;
-        if !self.shared.accounts.has_room_for_answer(open.via, client, bytes) {
-            return None;
-        }
-        self.shared.accounts.charge(now, open.via, client, bytes);
-        self.shared.accounts.send_first(answer.transmit);
-        session.handle_path(now, path, &mut self.shared);
-        self.process_events(now, key);
-        Some(id)
+        let admit = |session: &mut Session, shared: &mut Shared| {
+            let client = session.tag();
+            if !session.record_path_number(number) {
+                return None;
+            }
+            let id = PathId(shared.next_number());
+            let path = Path::new(now, id, open.contact(client), PathState::Open, shared.config.sizes);
+            let answer = Answer::to_peer_of(&path, open.receipt.clone());
+            let bytes = answer.bytes;
+            if !shared.accounts.has_room_for_answer(open.via, client, bytes) {
+                return None;
+            }
+            shared.accounts.charge(now, open.via, client, bytes);
+            shared.accounts.send_first(answer.transmit);
+            session.handle_path(now, path, shared);
+            Some(id)
+        };
+        self.with_session(now, key, admit).flatten()
     }
 
     // First contacts.
@@ -159,11 +172,14 @@ impl Endpoint {
         let tag = self.shared.tagger.tag(&client);
         let state = PathState::Keeping(open.receipt.clone());
         let path = Path::new(now, id, open.contact(tag), state, self.shared.config.sizes);
+        // A guest has this one deadline, and nothing that it does moves it.
+        if let Some(at) = path.next_timeout() {
+            self.timers.arm(TimerKey::Guest(id), at);
+        }
         self.shared.routes.add(id, Owner::Guest);
         self.guests.insert(id, path);
         self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);
         self.records.push_back(HandshakeRecord { path: id, credential: *open.credential, minute });
-        self.on_guest_timeout(now, id);
         Some(id)
     }
 
@@ -179,18 +195,24 @@ impl Endpoint {
     pub fn handle_persisted(&mut self, now: Instant, record: &HandshakeRecord, outcome: Persisted) {
         let id = record.path;
         let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Keeping(_));
-        let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else { return };
+        let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else {
+            // It has closed its path since, or somebody else has got its place.
+            return;
+        };
         if outcome == Persisted::No {
             return self.reject_guest(now, id);
         }
         path.on_opened();
-        let PathState::Keeping(open) = path.set_state(PathState::Listening) else { return };
+        let PathState::Keeping(open) = path.set_state(PathState::Listening) else {
+            // It was just seen to be so.
+            return;
+        };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
     }
 
     /// The client's half of a handshake.
-    pub(super) fn read_hello(&mut self, id: PathId, message: &[u8]) -> Option<(Responder, Request)> {
-        let (path, service) = (self.guests.get(&id)?, self.admission.as_ref()?.service());
+    pub(super) fn read_hello(&mut self, path: &Path, message: &[u8]) -> Option<(Responder, Request)> {
+        let service = self.admission.as_ref()?.service();
         let ours = self.shared.accounts.jid_of(path.via())?;
         let entropy = &mut *self.shared.entropy;
         let psk = service.psk.as_ref();
@@ -198,66 +220,69 @@ impl Endpoint {
     }
 
     /// The client's half of a handshake has come: it takes up a session again, or gets a new one. False when the bridge cannot answer.
-    pub(super) fn on_hello(&mut self, now: Instant, id: PathId, hello: (Responder, Request)) -> bool {
+    pub(super) fn on_hello(&mut self, now: Instant, path: Path, hello: (Responder, Request)) -> bool {
         let (responder, request) = hello;
         match self.resumable(&request) {
-            Some((key, session)) => self.resume(now, id, responder, key, session),
-            None => self.make_session(now, id, responder, &request),
+            Some((key, session)) => self.resume(now, path, responder, key, session),
+            None => self.make_session(now, path, responder, &request),
         }
     }
 
     /// The session that a client wants to take up again and has the key of.
     fn resumable(&self, request: &Request) -> Option<(SessionKey, SessionId)> {
         let claim = request.resume.as_ref()?;
-        let key = *self.by_id.get(&claim.session)?;
-        let established = self.sessions.get(&key)?.established()?;
-        claim.is_proved_by(&established.resume_key).then_some((key, established.id))
+        let Some(&key) = self.by_id.get(&claim.session) else {
+            // It is over, or an earlier process had it: the client gets a new one.
+            return None;
+        };
+        claim.is_proved_by(&self.established(key)?.resume_key).then_some((key, claim.session))
     }
 
     fn resume(
         &mut self,
         now: Instant,
-        id: PathId,
+        mut path: Path,
         responder: Responder,
         key: SessionKey,
         session: SessionId,
     ) -> bool {
         let welcome = Welcome { status: Status::Resumed, session, credits: self.shared.config.credits() };
-        let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
-        let Some(mut path) = self.take_guest(id) else { return false };
-        self.half_open.remove(HalfOpenKey::Guest(id));
-        let Some(session) = self.sessions.get_mut(&key) else {
-            self.shared.forget(now, &path);
-            return false;
-        };
-        path.set_client(session.tag());
-        self.shared.send_block(now, &mut path, message.into());
-        session.handle_path(now, path, &mut self.shared);
-        if let Some(client) = session.client().cloned() {
-            self.on_confirmed(now, key, client);
-        }
-        self.process_events(now, key);
+        let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
+        self.half_open.remove(HalfOpenKey::Guest(path.id()));
+        self.with_session(now, key, |session, shared| {
+            path.set_client(session.tag());
+            shared.send_block(now, &mut path, message.into());
+            session.handle_resumption(now, path, shared);
+        });
         true
     }
 
-    fn make_session(&mut self, now: Instant, id: PathId, responder: Responder, request: &Request) -> bool {
-        let Some(client) = self.guests.get(&id).map(|path| path.peer().to_bare()) else { return false };
+    fn make_session(
+        &mut self,
+        now: Instant,
+        mut path: Path,
+        responder: Responder,
+        request: &Request,
+    ) -> bool {
+        let client = path.peer().to_bare();
         self.make_session_room(now, &client);
         let is_full = self.sessions.len() >= self.shared.config.max_sessions;
         let session = SessionId::generate(&mut *self.shared.entropy);
         let welcome = Welcome { status: Status::New, session, credits: self.shared.config.credits() };
-        let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, id) };
-        let Some(mut path) = self.take_guest(id) else { return false };
+        let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
         let established =
             Established::new(now, Role::Bridge, (session, keys), request.credits, &mut self.shared);
         let key = SessionKey(self.shared.next_number());
-        self.half_open.rename(HalfOpenKey::Guest(id), HalfOpenKey::Unconfirmed(key));
+        self.half_open.rename(HalfOpenKey::Guest(path.id()), HalfOpenKey::Unconfirmed(key));
         self.shared.send_block(now, &mut path, message.into());
         let mut session = Session::unconfirmed(key, client, path.client(), established);
         session.handle_path(now, path, &mut self.shared);
+        if let Some(admission) = &self.admission {
+            admission.announce_to(&mut session, &self.shared.accounts);
+        }
         self.by_id.insert(welcome.session, key);
         self.sessions.insert(key, session);
-        self.announce_to(now, key);
+        self.process_events(now, key);
         if is_full {
             let farewell = LastWord::Ours(Some(SessionClose::Limits));
             self.end_session(now, key, CloseReason::TooManyStreams, farewell);
@@ -265,8 +290,8 @@ impl Endpoint {
         true
     }
 
-    fn cannot_answer(&mut self, now: Instant, id: PathId) -> bool {
-        self.fail_guest(now, id);
+    fn cannot_answer(&mut self, now: Instant, path: &Path) -> bool {
+        self.close_guest(now, path);
         false
     }
 
@@ -301,27 +326,5 @@ impl Endpoint {
         if let Some(admission) = &mut self.admission {
             admission.on_violation(self.shared.clock.minute(now), client);
         }
-    }
-
-    /// Tells the client of a session which of the bridge's accounts it can use: always the same few, as far as they are online. Which
-    /// ones depends on the account that shook hands, which the client's server vouches for, and on nothing that the client says.
-    pub(super) fn announce_to(&mut self, now: Instant, key: SessionKey) {
-        let Some(admission) = &self.admission else { return };
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        let Some(client) = session.client() else { return };
-        let accounts = &self.shared.accounts;
-        let known: Vec<AccountId> = admission
-            .service()
-            .accounts
-            .iter()
-            .copied()
-            .filter(|id| accounts.jid_of(*id).is_some())
-            .collect();
-        let names = known.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();
-        let online: BTreeSet<_> = known.iter().filter_map(|id| accounts.online(*id)).collect();
-        let shown =
-            admission.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect();
-        session.announce(shown);
-        self.process_events(now, key);
     }
 }

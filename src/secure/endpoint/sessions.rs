@@ -1,5 +1,6 @@
 //! Sessions in their endpoint: what follows from what happens to one, and its end.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -25,17 +26,20 @@ pub(super) enum Holder<'a> {
 }
 
 impl Endpoint {
-    /// Lets a session handle something, and does what follows from it. What happens to a session that is over concerns nobody.
-    pub(super) fn with_session(
+    /// Lets a session handle something, and does what follows from it.
+    pub(super) fn with_session<T>(
         &mut self,
         now: Instant,
         key: SessionKey,
-        handle: impl FnOnce(&mut Session, &mut Shared),
-    ) {
-        if let Some(session) = self.sessions.get_mut(&key) {
-            handle(session, &mut self.shared);
-            self.process_events(now, key);
-        }
+        handle: impl FnOnce(&mut Session, &mut Shared) -> T,
+    ) -> Option<T> {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            // It is over, and what happens to it concerns nobody.
+            return None;
+        };
+        let outcome = handle(session, &mut self.shared);
+        self.process_events(now, key);
+        Some(outcome)
     }
 
     /// Who has the streams of a session.
@@ -91,12 +95,15 @@ impl Endpoint {
     }
 
     fn process_events_of_closed(&mut self, key: SessionKey) {
-        let Some(ended) = self.ended.get_mut(&key) else { return };
-        while let Some(event) = ended.streams.poll_event() {
+        let Entry::Occupied(mut ended) = self.ended.entry(key) else {
+            // Its applications have let go of all its streams: nobody is left to be told.
+            return;
+        };
+        while let Some(event) = ended.get_mut().streams.poll_event() {
             self.directory.on_event(key, event, || self.shared.next_number());
         }
-        if ended.note_usage(&mut self.shared) {
-            self.ended.remove(&key);
+        if ended.get_mut().note_usage(&mut self.shared) {
+            ended.remove();
         }
     }
 
@@ -122,10 +129,12 @@ impl Endpoint {
 
     /// A session is over: its streams end with `reason`.
     pub(super) fn end_session(&mut self, now: Instant, key: SessionKey, reason: CloseReason, last: LastWord) {
-        if let Some(session) = self.sessions.remove(&key) {
-            let closed = session.close(now, reason, last, &mut self.shared);
-            self.remove_closed(key, reason, closed);
-        }
+        let Some(session) = self.sessions.remove(&key) else {
+            // It is over already, and only what nobody has read of it is to be given up.
+            return;
+        };
+        let closed = session.close(now, reason, last, &mut self.shared);
+        self.remove_closed(key, reason, closed);
     }
 
     /// Forgets a session but for streams that applications still have; its part in it.
@@ -151,11 +160,17 @@ impl Endpoint {
     /// The bridge does not know a client's session any more: its streams are lost, and another one takes its place, with the path by
     /// which that was made.
     fn replace(&mut self, now: Instant, key: SessionKey, path: PathId, established: Box<Established>) {
-        let Some(mut lost) = self.sessions.remove(&key) else { return };
+        let Some(mut lost) = self.sessions.remove(&key) else {
+            // It has just said so itself.
+            return;
+        };
         let (made_by, reason) = (lost.give_away(path), CloseReason::SessionLost);
         let closed = lost.close(now, reason, LastWord::Theirs, &mut self.shared);
         let role = self.remove_closed(key, reason, closed);
-        let (Role::Client(caller), Some(path)) = (role, made_by) else { return };
+        let (Role::Client(caller), Some(path)) = (role, made_by) else {
+            // Only clients are told so, and by a path of theirs.
+            return;
+        };
         let successor = SessionKey(self.shared.next_number());
         let mut session = Session::succeeding(successor, caller, established);
         session.begin_with(now, path, &mut self.shared);
@@ -165,10 +180,12 @@ impl Endpoint {
 }
 
 fn unindex(index: &mut BTreeMap<FullJid, BTreeSet<SessionKey>>, jid: &FullJid, key: SessionKey) {
-    if let Some(keys) = index.get_mut(jid) {
-        keys.remove(&key);
-        if keys.is_empty() {
-            index.remove(jid);
-        }
+    let Some(keys) = index.get_mut(jid) else {
+        // It was not told yet that there is this name.
+        return;
+    };
+    keys.remove(&key);
+    if keys.is_empty() {
+        index.remove(jid);
     }
 }

@@ -25,7 +25,10 @@ impl Session {
         data: Vec<u8>,
         shared: &mut Shared,
     ) {
-        let Some(path) = self.paths.get_mut(&id) else { return };
+        let Some(path) = self.paths.get_mut(&id) else {
+            // The routes name no path that is over.
+            return;
+        };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
             self.fail_path(now, id, shared);
             return self.apply_changes(now, shared);
@@ -42,7 +45,10 @@ impl Session {
 
     /// A block came by one of the paths, and another one is missing, or it came twice.
     pub(crate) fn handle_gap(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
-        let Some(path) = self.paths.get(&id) else { return };
+        let Some(path) = self.paths.get(&id) else {
+            // The routes name no path that is over.
+            return;
+        };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
             self.fail_path(now, id, shared);
         } else {
@@ -61,7 +67,10 @@ impl Session {
 
     /// Takes what is in a block; false when it makes no sense.
     fn take_block(&mut self, now: Instant, id: PathId, data: Vec<u8>, shared: &mut Shared) -> bool {
-        let Some(path) = self.paths.get_mut(&id) else { return false };
+        let Some(path) = self.paths.get_mut(&id) else {
+            // It is there: a block has just come by it.
+            return false;
+        };
         match path.state() {
             PathState::Open => self.take_packet(now, data, shared),
             PathState::Greeting(_) => {
@@ -77,7 +86,10 @@ impl Session {
 
     /// Takes a packet; false when the path is to blame for what is wrong with it.
     fn take_packet(&mut self, now: Instant, block: Vec<u8>, shared: &mut Shared) -> bool {
-        let Some(established) = self.state.established_mut() else { return false };
+        let Some(established) = self.state.established_mut() else {
+            // No path is open before the handshake is done.
+            return false;
+        };
         if matches!(self.role, Role::Bridge { .. }) {
             established.streams.set_room_for_streams(shared.ledger.room_for_streams(&self.client));
         }
@@ -87,7 +99,7 @@ impl Session {
         }
         match outcome {
             Ok(None) => {}
-            Ok(Some(closed)) => self.events.push_back(SessionEvent::EndedByPeer(reason_of(closed))),
+            Ok(Some(closed)) => self.end_with(SessionEvent::EndedByPeer(reason_of(closed))),
             Err(BadPacket::Tampered) => return false,
             Err(fault @ (BadPacket::OptimisticAck | BadPacket::Violation)) => self.on_violation(fault),
         }
@@ -104,7 +116,10 @@ impl Session {
 
     /// The peer has closed a path.
     pub(crate) fn handle_closed(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
-        let Some(path) = self.paths.get(&id) else { return };
+        let Some(path) = self.paths.get(&id) else {
+            // The routes name no path that is over.
+            return;
+        };
         let (via, client, answer) = (path.via(), path.client(), Answer::to_peer_of(path, receipt));
         self.drop_path(now, id, shared);
         if !shared.accounts.is_full_of_answers(via, client) {
@@ -115,7 +130,10 @@ impl Session {
 
     /// The peer has taken something that went by a path.
     pub(crate) fn handle_taken(&mut self, now: Instant, id: PathId, delivery: Delivery, shared: &mut Shared) {
-        let Some(path) = self.paths.get_mut(&id) else { return };
+        let Some(path) = self.paths.get_mut(&id) else {
+            // The routes name no path that is over.
+            return;
+        };
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
         match path.take_opening() {
@@ -135,7 +153,10 @@ impl Session {
 
     /// Something that went by a path found nobody.
     pub(crate) fn handle_undelivered(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        let Some(path) = self.paths.get(&id) else { return };
+        let Some(path) = self.paths.get(&id) else {
+            // The routes name no path that is over.
+            return;
+        };
         let (via, peer) = (path.via(), path.peer().clone());
         self.drop_path(now, id, shared);
         if let Some(caller) = self.caller_mut() {
@@ -151,7 +172,10 @@ impl Session {
 
     /// The bridge has let us in: the handshake follows.
     fn send_hello(&mut self, now: Instant, id: PathId, opening: Opening, shared: &mut Shared) {
-        let Some(path) = self.paths.get_mut(&id) else { return };
+        let Some(path) = self.paths.get_mut(&id) else {
+            // It is there: its open has just been answered.
+            return;
+        };
         path.set_state(PathState::Greeting(opening.initiator));
         path.on_opened();
         shared.send_block(now, path, opening.message.into());
@@ -175,7 +199,7 @@ impl Session {
                 let made = (welcome.session, keys);
                 let established = Established::new(now, streams::Role::Client, made, welcome.credits, shared);
                 if known.is_some() {
-                    return self.events.push_back(SessionEvent::Replaced(id, Box::new(established)));
+                    return self.end_with(SessionEvent::Replaced(id, Box::new(established)));
                 }
                 for (stream, target) in self.state.on_welcome(established) {
                     self.open_waiting(stream, target);
@@ -188,7 +212,10 @@ impl Session {
 
     /// The handshake is done: a stream that waited for it is opened.
     fn open_waiting(&mut self, stream: StreamId, target: Address) {
-        let Some(established) = self.state.established_mut() else { return };
+        let Some(established) = self.state.established_mut() else {
+            // The handshake has just been done.
+            return;
+        };
         self.events.push_back(match established.streams.open(target) {
             Ok(wire) => SessionEvent::Opened(stream, wire),
             Err(reason) => SessionEvent::NotOpened(stream, reason),

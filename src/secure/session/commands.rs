@@ -55,7 +55,10 @@ impl Session {
         data: &[u8],
         shared: &mut Shared,
     ) -> Result<usize, CloseReason> {
-        let Some(established) = self.state.established_mut() else { return Ok(0) };
+        let Some(established) = self.state.established_mut() else {
+            // Without a handshake no stream has a number.
+            return Ok(0);
+        };
         let room = shared.ledger.room_to_write(&self.client);
         let taken = established.streams.write_within(wire, data, room)?;
         if taken >= room && taken < data.len() {
@@ -67,7 +70,10 @@ impl Session {
 
     /// Takes the next bytes that came from the peer.
     pub(crate) fn read(&mut self, now: Instant, wire: u64, shared: &mut Shared) -> Read {
-        let Some(established) = self.state.established_mut() else { return Read::End };
+        let Some(established) = self.state.established_mut() else {
+            // Without a handshake no stream has a number.
+            return Read::End;
+        };
         let read = established.streams.read(wire);
         self.apply_changes(now, shared);
         read
@@ -83,7 +89,10 @@ impl Session {
 
     /// Resets its newest streams, up to so many; false when it has fewer.
     pub(crate) fn give_up_streams(&mut self, now: Instant, count: usize, shared: &mut Shared) -> bool {
-        let Some(established) = self.state.established_mut() else { return false };
+        let Some(established) = self.state.established_mut() else {
+            // Without a handshake there are no streams.
+            return false;
+        };
         let has_given = (0..count).all(|_| established.streams.give_up_newest());
         self.apply_changes(now, shared);
         has_given

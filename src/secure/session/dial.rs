@@ -36,7 +36,10 @@ impl Session {
 
     /// Whether it tries another pair of accounts.
     fn next_dial(&self, now: Instant, shared: &Shared) -> Attempt {
-        let Some(caller) = self.caller() else { return Attempt::Wait(None) };
+        let Some(caller) = self.caller() else {
+            // A bridge opens no paths.
+            return Attempt::Wait(None);
+        };
         // Before there is a session, and when it must be asked for, one attempt at a time.
         let is_trying = self.paths.values().any(|path| !path.is_open());
         if is_trying && (self.established().is_none() || self.state.must_ask()) {
@@ -85,7 +88,10 @@ impl Session {
         shared: &mut Shared,
     ) -> Option<(Credential, Option<Opening>)> {
         let must_ask = self.state.must_ask();
-        let Role::Client(caller) = &mut self.role else { return None };
+        let Role::Client(caller) = &mut self.role else {
+            // A bridge opens no paths.
+            return None;
+        };
         match self.state.established() {
             Some(established) if !must_ask => {
                 Some((established.path_key.credential(caller.next_path_number(), ours, peer), None))

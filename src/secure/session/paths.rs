@@ -29,6 +29,12 @@ impl Session {
         self.apply_changes(now, shared);
     }
 
+    /// On a bridge: by a new handshake the client has taken the session up again, and shown that it holds the keys.
+    pub(crate) fn handle_resumption(&mut self, now: Instant, path: Path, shared: &mut Shared) {
+        self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
+        self.handle_path(now, path, shared);
+    }
+
     /// On a client: the path by which the session was made in place of a lost one.
     pub(crate) fn begin_with(&mut self, now: Instant, path: Path, shared: &mut Shared) {
         let id = self.adopt(path, shared);
@@ -48,7 +54,10 @@ impl Session {
 
     /// A path works.
     pub(super) fn on_path_open(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        let Some(path) = self.paths.get_mut(&id) else { return };
+        let Some(path) = self.paths.get_mut(&id) else {
+            // It is there: it was just adopted, or has been answered.
+            return;
+        };
         path.open(now);
         let (via, peer) = (path.via(), path.peer().clone());
         // Between two accounts there is one path of a session; the client has given up the others.
@@ -90,7 +99,10 @@ impl Session {
         end: fn(&mut Shared, Instant, &Path),
         shared: &mut Shared,
     ) {
-        let Some(path) = self.paths.remove(&id) else { return };
+        let Some(path) = self.paths.remove(&id) else {
+            // It has ended by what came before, as when another one opened between the same accounts.
+            return;
+        };
         end(shared, now, &path);
         if let Some(established) = self.state.established_mut() {
             established.requeue_sent_by(id);
@@ -209,7 +221,10 @@ impl Session {
 
     /// A client tells the bridge which accounts it uses.
     pub(super) fn announce_ours(&mut self, shared: &Shared) {
-        let Role::Client(caller) = &self.role else { return };
+        let Role::Client(caller) = &self.role else {
+            // Of a bridge's accounts admission control tells.
+            return;
+        };
         let usable = caller.usable(&shared.accounts);
         let ours = usable.filter_map(|id| shared.accounts.online(id)).cloned().collect();
         self.announce(ours);

@@ -1,5 +1,8 @@
 //! States of a session, as `doc/protocol.md` section 2.7 draws them.
 
+#[cfg(test)]
+mod tests;
+
 use xmpp_parsers::jid::BareJid;
 
 use crate::protocol::{Address, CloseReason, StreamId};
@@ -24,8 +27,8 @@ pub(crate) enum State {
         /// handshake.
         must_ask: bool,
     },
-    /// It is over.
-    Closed,
+    /// It is over. The endpoint has been told why, and takes it apart: the last word goes under its keys, and its streams outlive it.
+    Closed { established: Option<Box<Established>>, waiting: Vec<(StreamId, Address)> },
 }
 
 /// The streams of a session that is over, until its applications have let go of them.
@@ -44,7 +47,8 @@ impl State {
             Self::Unconfirmed(established)
             | Self::Established(established)
             | Self::NoPath { established, .. } => Some(established),
-            Self::Calling(_) | Self::Closed => None,
+            Self::Closed { established, .. } => established.as_deref(),
+            Self::Calling(_) => None,
         }
     }
 
@@ -53,14 +57,15 @@ impl State {
             Self::Unconfirmed(established)
             | Self::Established(established)
             | Self::NoPath { established, .. } => Some(established),
-            Self::Calling(_) | Self::Closed => None,
+            Self::Closed { established, .. } => established.as_deref_mut(),
+            Self::Calling(_) => None,
         }
     }
 
     /// The streams that wait until the handshake is done.
     pub(crate) fn waiting(&self) -> &[(StreamId, Address)] {
         match self {
-            Self::Calling(waiting) => waiting,
+            Self::Calling(waiting) | Self::Closed { waiting, .. } => waiting,
             _ => &[],
         }
     }
@@ -102,7 +107,7 @@ impl State {
     }
 
     fn go_on(&mut self, to: impl FnOnce(Box<Established>) -> Self) {
-        *self = match std::mem::replace(self, Self::Closed) {
+        *self = match self.take() {
             Self::Unconfirmed(established)
             | Self::Established(established)
             | Self::NoPath { established, .. } => to(established),
@@ -110,15 +115,26 @@ impl State {
         };
     }
 
-    /// It is over: what both ends shared, and the streams that wait for nothing any more.
-    pub(super) fn close(&mut self) -> (Option<Box<Established>>, Vec<(StreamId, Address)>) {
-        match std::mem::replace(self, Self::Closed) {
+    /// It is over, and nothing changes that any more.
+    pub(super) fn close(&mut self) {
+        let (established, waiting) = self.take().into_parts();
+        *self = Self::Closed { established, waiting };
+    }
+
+    /// What both ends shared, and the streams that wait for nothing any more.
+    pub(super) fn into_parts(self) -> (Option<Box<Established>>, Vec<(StreamId, Address)>) {
+        match self {
             Self::Unconfirmed(established)
             | Self::Established(established)
             | Self::NoPath { established, .. } => (Some(established), Vec::new()),
             Self::Calling(waiting) => (None, waiting),
-            Self::Closed => (None, Vec::new()),
+            Self::Closed { established, waiting } => (established, waiting),
         }
+    }
+
+    /// This state, to make the next one of it.
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Calling(Vec::new()))
     }
 }
 

@@ -80,7 +80,10 @@ impl Session {
     }
 
     fn on_path_timeout(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        let Some(path) = self.paths.get_mut(&id) else { return };
+        let Some(path) = self.paths.get_mut(&id) else {
+            // It has ended with one that was due before it.
+            return;
+        };
         if path.is_dead(now) {
             return self.fail_path(now, id, shared);
         }

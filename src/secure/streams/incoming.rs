@@ -24,7 +24,7 @@ impl Streams {
     /// # Errors
     ///
     /// The session must be closed.
-    pub fn handle_frame(&mut self, frame: Frame) -> Result<(), ProtocolViolation> {
+    pub(crate) fn handle_frame(&mut self, frame: Frame) -> Result<(), ProtocolViolation> {
         if self.closed.is_some() {
             return Ok(());
         }

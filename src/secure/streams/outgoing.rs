@@ -8,11 +8,12 @@ use crate::secure::tuning::{MIN_PIECE_BYTES, STREAM_QUANTUM};
 use crate::secure::wire::frame::{Frame, data_header_len, encode_data_header};
 
 /// With less room than 272 bytes the longest frame (an OPEN) might never be sent.
-pub const MIN_ROOM: usize = 272;
+#[cfg(test)]
+pub(crate) const MIN_ROOM: usize = 272;
 
 /// What of the streams went into one packet. It is given back, once, to [`Streams::on_acked`] or [`Streams::on_lost`].
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Sent(Vec<Item>);
+pub(crate) struct Sent(Vec<Item>);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Item {
@@ -23,7 +24,7 @@ enum Item {
 
 impl Sent {
     /// Whether nothing went in.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -54,26 +55,26 @@ impl Writer<'_> {
 
 impl Streams {
     /// Whether [`write_frames`](Self::write_frames) would write something. What waits for credit does not count.
-    pub fn wants_to_send(&self) -> bool {
+    pub(crate) fn wants_to_send(&self) -> bool {
         self.grant == Delivery::Due || self.next_data().is_some() || self.queues.len(Queue::Control) > 0
     }
 
     /// Whether there is something to send that others wait for: about a stream, or its end, or what was lost.
-    pub fn has_urgent(&self) -> bool {
+    pub(crate) fn has_urgent(&self) -> bool {
         self.grant == Delivery::Due
             || self.queues.len(Queue::Control) > 0
             || self.queues.len(Queue::Urgent) > 0
     }
 
     /// Whether a stream with little to send waits behind others that have more.
-    pub fn has_little_among_much(&self) -> bool {
+    pub(crate) fn has_little_among_much(&self) -> bool {
         self.next_within_credit(Queue::Little).is_some()
             && self.queues.len(Queue::Little) < self.queues.len(Queue::Unsent)
     }
 
     /// Appends at most `room` bytes of frames to `packet`: what is about streams, and the bytes of those that have little.
     #[must_use]
-    pub fn write_little(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+    pub(crate) fn write_little(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
         let end = packet.len() + room;
         let mut writer = Writer { packet, end, sent: Sent::default() };
         self.write_control(&mut writer);
@@ -86,9 +87,9 @@ impl Streams {
     }
 
     /// Appends at most `room` bytes of frames to `packet`: first what is about streams, then what was lost, then what was
-    /// never sent, all streams in turn. `room` should be [`MIN_ROOM`] at least.
+    /// never sent, all streams in turn. `room` should be 272 bytes at least, so that each frame fits.
     #[must_use]
-    pub fn write_frames(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+    pub(crate) fn write_frames(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
         let end = packet.len() + room;
         let mut writer = Writer { packet, end, sent: Sent::default() };
         self.write_control(&mut writer);
@@ -106,7 +107,7 @@ impl Streams {
     }
 
     /// What was sent has arrived.
-    pub fn on_acked(&mut self, sent: Sent) {
+    pub(crate) fn on_acked(&mut self, sent: Sent) {
         self.in_flight -= sent.0.len();
         for item in sent.0 {
             match item {
@@ -128,7 +129,7 @@ impl Streams {
     }
 
     /// What was sent has not arrived: what still matters of it is sent again.
-    pub fn on_lost(&mut self, sent: Sent) {
+    pub(crate) fn on_lost(&mut self, sent: Sent) {
         self.in_flight -= sent.0.len();
         for item in sent.0 {
             match item {

@@ -4,7 +4,7 @@ use crate::protocol::{Address, CloseReason};
 
 /// Which side this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Opens streams.
     Client,
     /// Accepts them.
@@ -13,7 +13,7 @@ pub enum Role {
 
 /// What may be kept, in bytes unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLimits {
+pub(crate) struct StreamLimits {
     /// Written to one stream and not known to have arrived.
     pub send_buffer: usize,
     /// Received on one stream and not read: the stream's credit.
@@ -30,7 +30,7 @@ pub struct StreamLimits {
 
 /// What the peer's handshake allows us to send at first, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Credit {
+pub(crate) struct Credit {
     /// On each stream.
     pub stream: u64,
     /// On all together.
@@ -39,7 +39,7 @@ pub struct Credit {
 
 /// What the application should know about a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamEvent {
+pub(crate) enum StreamEvent {
     /// The client asks for a connection: accept or refuse it.
     Incoming {
         /// The stream's number on the wire.
@@ -59,7 +59,7 @@ pub enum StreamEvent {
 
 impl StreamEvent {
     /// The stream that it is about.
-    pub fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         match self {
             Self::Incoming { id, .. }
             | Self::Connected(id)
@@ -73,4 +73,4 @@ impl StreamEvent {
 /// The peer broke the protocol: the session must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the peer broke the protocol: {0}")]
-pub struct ProtocolViolation(pub(super) &'static str);
+pub(crate) struct ProtocolViolation(pub(super) &'static str);

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 /// A set of numbers, kept as its ranges: those that touch are one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RangeSet {
+pub(crate) struct RangeSet {
     /// From its first number to the one after its last.
     ranges: BTreeMap<u64, u64>,
 }
 
 impl RangeSet {
     /// Adds `range`, and says whether anything in it is new.
-    pub fn insert(&mut self, range: Range<u64>) -> bool {
+    pub(crate) fn insert(&mut self, range: Range<u64>) -> bool {
         let Range { mut start, mut end } = range;
         if start >= end {
             return false;
@@ -34,7 +34,7 @@ impl RangeSet {
     }
 
     /// Takes `range` out.
-    pub fn remove(&mut self, range: Range<u64>) {
+    pub(crate) fn remove(&mut self, range: Range<u64>) {
         let Range { start, end } = range;
         if start >= end {
             return;
@@ -53,37 +53,37 @@ impl RangeSet {
     }
 
     /// Whether `number` is in the set.
-    pub fn contains(&self, number: u64) -> bool {
+    pub(crate) fn contains(&self, number: u64) -> bool {
         self.ranges.range(..=number).next_back().is_some_and(|(_, end)| *end > number)
     }
 
     /// The lowest range.
-    pub fn first(&self) -> Option<Range<u64>> {
+    pub(crate) fn first(&self) -> Option<Range<u64>> {
         self.ranges.first_key_value().map(|(start, end)| *start..*end)
     }
 
     /// Takes the lowest range out.
-    pub fn pop_first(&mut self) -> Option<Range<u64>> {
+    pub(crate) fn pop_first(&mut self) -> Option<Range<u64>> {
         self.ranges.pop_first().map(|(start, end)| start..end)
     }
 
     /// The ranges, the highest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = Range<u64>> {
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = Range<u64>> {
         self.ranges.iter().rev().map(|(start, end)| *start..*end)
     }
 
     /// How many ranges there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ranges.len()
     }
 
     /// Whether there is no number in the set.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
     /// Takes everything out.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ranges.clear();
     }
 }

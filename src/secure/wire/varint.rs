@@ -3,10 +3,10 @@
 use bytes::Buf;
 
 /// The largest value that there is an encoding for.
-pub const MAX: u64 = (1 << 62) - 1;
+pub(crate) const MAX: u64 = (1 << 62) - 1;
 
 /// How many bytes `value` takes.
-pub fn len(value: u64) -> usize {
+pub(crate) fn len(value: u64) -> usize {
     match value {
         0..=0x3f => 1,
         0x40..=0x3fff => 2,
@@ -16,7 +16,7 @@ pub fn len(value: u64) -> usize {
 }
 
 /// Appends `value` in its shortest form. What is more than [`MAX`] becomes [`MAX`]: no counter or offset gets there.
-pub fn write(into: &mut Vec<u8>, value: u64) {
+pub(crate) fn write(into: &mut Vec<u8>, value: u64) {
     let value = value.min(MAX);
     let length = len(value);
     let tag = (length.trailing_zeros() as u8) << 6;
@@ -27,7 +27,7 @@ pub fn write(into: &mut Vec<u8>, value: u64) {
 }
 
 /// Takes an integer from the front, unless there are too few bytes. Longer forms than necessary are valid.
-pub fn read(from: &mut impl Buf) -> Option<u64> {
+pub(crate) fn read(from: &mut impl Buf) -> Option<u64> {
     let first = *from.chunk().first()?;
     let length = 1 << (first >> 6);
     if from.remaining() < length {

@@ -145,7 +145,10 @@ impl<C: Clone + Ord> Account<C> {
 
     /// Forgets the answers that were to go by this path; how many those were.
     pub(super) fn forget_path(&mut self, client: &C, path: PathId) -> usize {
-        let Some(entry) = self.clients.get_mut(client) else { return 0 };
+        let Some(entry) = self.clients.get_mut(client) else {
+            // None of its answers waits.
+            return 0;
+        };
         let (before, kept) = (entry.waiting.len(), entry.kept);
         entry.waiting.retain(|waiting| waiting.path != Some(path));
         entry.waiting.shrink_to_fit();
