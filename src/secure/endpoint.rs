@@ -33,7 +33,7 @@ use crate::secure::endpoint::half_open::HalfOpen;
 use crate::secure::endpoint::handshake_rate::HandshakeLimits;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
-use crate::secure::session::{Caller, ClosedStreams, LastWord, Session};
+use crate::secure::session::{ClientSide, ClosedStreams, LastWord, Session};
 use crate::secure::shared::Shared;
 use crate::secure::wire::frame::SessionClose;
 use directory::Directory;
@@ -138,7 +138,8 @@ impl Endpoint {
             return Err(CloseReason::TooManyStreams);
         }
         let key = self.session_to(bridge);
-        let session = self.sessions.entry(key).or_insert_with(|| Session::calling(key, Caller::new(bridge)));
+        let session =
+            self.sessions.entry(key).or_insert_with(|| Session::connecting(key, ClientSide::new(bridge)));
         let stream = StreamId(self.shared.next_number());
         let wire = session.open(now, stream, target, &mut self.shared)?;
         self.directory.add(stream, key, wire, now + self.shared.config.connect_timeout);
@@ -148,7 +149,7 @@ impl Endpoint {
 
     /// The name of the session with a bridge, be it one that does not exist yet.
     fn session_to(&mut self, bridge: &Bridge) -> SessionKey {
-        let leads_there = |session: &Session| session.caller().is_some_and(|caller| caller.leads_to(bridge));
+        let leads_there = |session: &Session| session.client_side().is_some_and(|side| side.leads_to(bridge));
         match self.sessions.iter().find(|(_, session)| leads_there(session)) {
             Some((key, _)) => *key,
             None => SessionKey(self.shared.next_number()),

@@ -13,7 +13,7 @@
 
 pub(crate) mod acks;
 mod blocks;
-mod caller;
+mod client_side;
 mod commands;
 pub(crate) mod counters;
 mod dial;
@@ -50,7 +50,7 @@ use crate::secure::session::established::Established;
 use crate::secure::shared::Shared;
 use crate::secure::streams::{StreamEvent, Streams};
 use crate::secure::wire::frame::SessionClose;
-pub(crate) use caller::Caller;
+pub(crate) use client_side::ClientSide;
 pub(crate) use state::{ClosedStreams, State};
 
 /// See the [module](self).
@@ -89,7 +89,7 @@ pub(crate) struct Session {
 #[derive(Debug)]
 pub(crate) enum Role {
     /// Opens paths and streams.
-    Client(Box<Caller>),
+    Client(Box<ClientSide>),
     Bridge {
         /// From which accounts the client may open further paths.
         peer_jids: BTreeSet<FullJid>,
@@ -139,14 +139,14 @@ pub(crate) struct ClosedSession {
 
 impl Session {
     /// A client's, still to be made.
-    pub(crate) fn calling(key: SessionKey, caller: Caller) -> Self {
-        let (role, state) = (Role::Client(Box::new(caller)), State::Calling(Vec::new()));
+    pub(crate) fn connecting(key: SessionKey, side: ClientSide) -> Self {
+        let (role, state) = (Role::Client(Box::new(side)), State::Connecting(Vec::new()));
         Self::new(key, role, None, ClientTag(key.0), state)
     }
 
     /// A client's that takes the place of a lost one.
-    pub(crate) fn succeeding(key: SessionKey, caller: Box<Caller>, established: Box<Established>) -> Self {
-        Self::new(key, Role::Client(caller), None, ClientTag(key.0), State::Established(established))
+    pub(crate) fn succeeding(key: SessionKey, side: Box<ClientSide>, established: Box<Established>) -> Self {
+        Self::new(key, Role::Client(side), None, ClientTag(key.0), State::Established(established))
     }
 
     /// A bridge's, whose client has not shown yet that it has the keys.
@@ -186,16 +186,16 @@ impl Session {
     }
 
     /// On a client, what it needs to reach the bridge.
-    pub(crate) fn caller(&self) -> Option<&Caller> {
+    pub(crate) fn client_side(&self) -> Option<&ClientSide> {
         match &self.role {
-            Role::Client(caller) => Some(caller),
+            Role::Client(side) => Some(side),
             Role::Bridge { .. } => None,
         }
     }
 
-    fn caller_mut(&mut self) -> Option<&mut Caller> {
+    fn client_side_mut(&mut self) -> Option<&mut ClientSide> {
         match &mut self.role {
-            Role::Client(caller) => Some(caller),
+            Role::Client(side) => Some(side),
             Role::Bridge { .. } => None,
         }
     }
@@ -311,8 +311,8 @@ impl Session {
         }
         let theirs = established.jids.theirs();
         match &mut self.role {
-            Role::Client(caller) => {
-                caller.update_bridge_jids(now, theirs, &mut shared.introductions);
+            Role::Client(side) => {
+                side.update_bridge_jids(now, theirs, &mut shared.introductions);
                 self.has_paths_to_check = true;
             }
             Role::Bridge { peer_jids } => {
@@ -353,7 +353,7 @@ impl Session {
         if let LastWord::Ours(Some(farewell)) = last {
             self.send_farewell(now, farewell, shared);
         }
-        let is_client = self.caller().is_some();
+        let is_client = self.client_side().is_some();
         for path in self.paths.values() {
             // A bridge's would go before everything else, and a client can have it end many paths at once. A genuine client learns
             // from the farewell, or from the answer to its next block.

@@ -167,12 +167,12 @@ impl Endpoint {
         let (made_by, reason) = (lost.give_away(path), CloseReason::SessionLost);
         let closed = lost.close(now, reason, LastWord::Theirs, &mut self.shared);
         let role = self.remove_closed(key, reason, closed);
-        let (Role::Client(caller), Some(path)) = (role, made_by) else {
+        let (Role::Client(side), Some(path)) = (role, made_by) else {
             // Only clients are told so, and by a path of theirs.
             return;
         };
         let successor = SessionKey(self.shared.next_number());
-        let mut session = Session::succeeding(successor, caller, established);
+        let mut session = Session::succeeding(successor, side, established);
         session.begin_with(now, path, &mut self.shared);
         self.sessions.insert(successor, session);
         self.process_events(now, successor);

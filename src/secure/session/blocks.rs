@@ -159,10 +159,10 @@ impl Session {
         };
         let (via, peer) = (path.via(), path.peer().clone());
         self.drop_path(now, id, shared);
-        if let Some(caller) = self.caller_mut() {
-            caller.pairs.on_absent((via, &peer));
+        if let Some(side) = self.client_side_mut() {
+            side.pairs.on_absent((via, &peer));
         }
-        if self.is_calling() && self.caller().is_some_and(|caller| caller.is_absent(&shared.accounts)) {
+        if self.is_connecting() && self.client_side().is_some_and(|side| side.is_absent(&shared.accounts)) {
             return self.end(CloseReason::PeerUnavailable, None);
         }
         self.apply_changes(now, shared);

@@ -22,7 +22,7 @@ impl Session {
         shared: &mut Shared,
     ) -> Result<Option<u64>, CloseReason> {
         let wire = match &mut self.state {
-            State::Calling(waiting) => {
+            State::Connecting(waiting) => {
                 waiting.push((stream, target));
                 None
             }
@@ -37,7 +37,7 @@ impl Session {
 
     /// A stream does not wait for the handshake any more.
     pub(crate) fn withdraw(&mut self, now: Instant, stream: StreamId, shared: &mut Shared) {
-        if let State::Calling(waiting) = &mut self.state {
+        if let State::Connecting(waiting) = &mut self.state {
             waiting.retain(|(other, _)| *other != stream);
         }
         self.apply_changes(now, shared);

@@ -11,7 +11,7 @@ use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
 use crate::secure::ids::PathId;
 use crate::secure::path::{Contact, Opening, Path, PathState};
 use crate::secure::session::pairs::{Attempt, Candidates, Pair};
-use crate::secure::session::{Caller, Role, Session};
+use crate::secure::session::{ClientSide, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::tuning::{FEW_PATHS, MOST_PATHS};
@@ -29,14 +29,14 @@ impl Session {
                 }
             }
         };
-        if let Some(caller) = self.caller_mut() {
-            caller.dial_at = dial_at;
+        if let Some(side) = self.client_side_mut() {
+            side.dial_at = dial_at;
         }
     }
 
     /// Whether it tries another pair of accounts.
     fn next_dial(&self, now: Instant, shared: &Shared) -> Attempt {
-        let Some(caller) = self.caller() else {
+        let Some(side) = self.client_side() else {
             // A bridge opens no paths.
             return Attempt::Wait(None);
         };
@@ -52,10 +52,10 @@ impl Session {
         } else {
             self.paths.values().map(|path| (path.via(), path.peer())).collect()
         };
-        let ours: Vec<AccountId> = caller.usable(&shared.accounts).collect();
-        let theirs = caller.peers();
+        let ours: Vec<AccountId> = side.usable(&shared.accounts).collect();
+        let theirs = side.peers();
         let candidates = Candidates { ours: &ours, theirs: &theirs, busy: &busy, most: self.most_paths() };
-        caller.pairs.next(now, &candidates)
+        side.pairs.next(now, &candidates)
     }
 
     /// So many paths are enough. One that has stalled is none.
@@ -88,20 +88,20 @@ impl Session {
         shared: &mut Shared,
     ) -> Option<(Credential, Option<Opening>)> {
         let must_ask = self.state.must_ask();
-        let Role::Client(caller) = &mut self.role else {
+        let Role::Client(side) = &mut self.role else {
             // A bridge opens no paths.
             return None;
         };
         match self.state.established() {
             Some(established) if !must_ask => {
-                Some((established.path_key.credential(caller.next_path_number(), ours, peer), None))
+                Some((established.path_key.credential(side.next_path_number(), ours, peer), None))
             }
             established => {
                 let resume = established.map(|established| Resumption {
                     session: established.id,
                     key: established.resume_key.clone(),
                 });
-                Some(first_contact(now, caller, (ours, peer), resume, shared))
+                Some(first_contact(now, side, (ours, peer), resume, shared))
             }
         }
     }
@@ -110,15 +110,15 @@ impl Session {
 /// A new handshake, in which the bridge is asked for the session to take up again, if there is one.
 fn first_contact(
     now: Instant,
-    caller: &Caller,
+    side: &ClientSide,
     (ours, peer): (&FullJid, &FullJid),
     resume: Option<Resumption>,
     shared: &mut Shared,
 ) -> (Credential, Option<Opening>) {
     let nonce = shared.random();
-    let credential = caller.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
+    let credential = side.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
     let hello = Hello { credits: shared.config.credits(), resume };
     let (initiator, message) =
-        Initiator::start(&caller.line, &credential, ours, peer, &hello, &mut *shared.entropy);
+        Initiator::start(&side.line, &credential, ours, peer, &hello, &mut *shared.entropy);
     (credential, Some(Opening { initiator: Box::new(initiator), message }))
 }

@@ -65,8 +65,8 @@ impl Session {
         for older in self.ids_of(is_older) {
             self.drop_path(now, older, shared);
         }
-        if let Some(caller) = self.caller_mut() {
-            caller.pairs.on_works((via, &peer));
+        if let Some(side) = self.client_side_mut() {
+            side.pairs.on_works((via, &peer));
         }
         self.state.on_path_works();
         self.on_paths_changed();
@@ -112,11 +112,11 @@ impl Session {
             self.state.on_no_path(!path.is_open() && !path.is_first_contact());
         }
         let jitter = shared.random();
-        if let Role::Client(caller) = &mut self.role
+        if let Role::Client(side) = &mut self.role
             && !path.has_worked(now)
         {
-            let pause = caller.longest_pause(path.peer());
-            caller.pairs.on_failed(now, (path.via(), path.peer().clone()), pause, jitter);
+            let pause = side.longest_pause(path.peer());
+            side.pairs.on_failed(now, (path.via(), path.peer().clone()), pause, jitter);
         }
         self.on_paths_changed();
         self.give_up_if_hopeless(now, shared);
@@ -124,16 +124,16 @@ impl Session {
 
     fn give_up_if_hopeless(&mut self, now: Instant, shared: &Shared) {
         let timeout = shared.config.connect_timeout;
-        if self.is_calling()
-            && self.caller().is_some_and(|caller| caller.is_hopeless(now, timeout, &shared.accounts))
+        if self.is_connecting()
+            && self.client_side().is_some_and(|side| side.is_hopeless(now, timeout, &shared.accounts))
         {
             self.end(CloseReason::PeerUnavailable, None);
         }
     }
 
     /// Whether a client has not shaken hands yet.
-    pub(super) fn is_calling(&self) -> bool {
-        matches!(self.state, State::Calling(_))
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting(_))
     }
 
     /// Takes no more from applications than the paths will soon carry.
@@ -168,7 +168,7 @@ impl Session {
 
     /// Whether it may have paths by an account of ours: a bridge's, by any.
     pub(crate) fn uses(&self, account: AccountId) -> bool {
-        self.caller().is_none_or(|caller| caller.uses(account))
+        self.client_side().is_none_or(|side| side.uses(account))
     }
 
     /// An account of ours is back, and nothing that it sent is lost.
@@ -189,8 +189,8 @@ impl Session {
 
     /// An account of ours is online: a client uses it, and tells the bridge.
     pub(crate) fn handle_online(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
-        if let Some(caller) = self.caller_mut() {
-            caller.pairs.start_over(account);
+        if let Some(side) = self.client_side_mut() {
+            side.pairs.start_over(account);
         }
         self.announce_ours(shared);
         self.has_paths_to_check = true;
@@ -211,7 +211,7 @@ impl Session {
         for id in self.ids_of(|path| path.via() == account) {
             self.drop_path(now, id, shared);
         }
-        if self.caller_mut().is_some_and(|caller| caller.on_account_gone(account)) {
+        if self.client_side_mut().is_some_and(|side| side.on_account_gone(account)) {
             return self.end(CloseReason::NoAccount, None);
         }
         self.announce_ours(shared);
@@ -221,11 +221,11 @@ impl Session {
 
     /// A client tells the bridge which accounts it uses.
     pub(super) fn announce_ours(&mut self, shared: &Shared) {
-        let Role::Client(caller) = &self.role else {
+        let Role::Client(side) = &self.role else {
             // Of a bridge's accounts admission control tells.
             return;
         };
-        let usable = caller.usable(&shared.accounts);
+        let usable = side.usable(&shared.accounts);
         let ours = usable.filter_map(|id| shared.accounts.online(id)).cloned().collect();
         self.announce(ours);
     }

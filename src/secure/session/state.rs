@@ -15,7 +15,7 @@ use crate::secure::streams::Streams;
 #[derive(Debug)]
 pub(crate) enum State {
     /// A client has not shaken hands yet. These streams wait until it has.
-    Calling(Vec<(StreamId, Address)>),
+    Connecting(Vec<(StreamId, Address)>),
     /// A bridge has answered a handshake, and nothing shows yet that its client holds the keys.
     Unconfirmed(Box<Established>),
     /// Packets go and come.
@@ -48,7 +48,7 @@ impl State {
             | Self::Established(established)
             | Self::NoPath { established, .. } => Some(established),
             Self::Closed { established, .. } => established.as_deref(),
-            Self::Calling(_) => None,
+            Self::Connecting(_) => None,
         }
     }
 
@@ -58,14 +58,14 @@ impl State {
             | Self::Established(established)
             | Self::NoPath { established, .. } => Some(established),
             Self::Closed { established, .. } => established.as_deref_mut(),
-            Self::Calling(_) => None,
+            Self::Connecting(_) => None,
         }
     }
 
     /// The streams that wait until the handshake is done.
     pub(crate) fn waiting(&self) -> &[(StreamId, Address)] {
         match self {
-            Self::Calling(waiting) | Self::Closed { waiting, .. } => waiting,
+            Self::Connecting(waiting) | Self::Closed { waiting, .. } => waiting,
             _ => &[],
         }
     }
@@ -78,7 +78,7 @@ impl State {
     /// The bridge has answered the handshake of a client: the streams that waited for that.
     pub(super) fn on_welcome(&mut self, established: Established) -> Vec<(StreamId, Address)> {
         match std::mem::replace(self, Self::Established(Box::new(established))) {
-            Self::Calling(waiting) => waiting,
+            Self::Connecting(waiting) => waiting,
             _ => Vec::new(),
         }
     }
@@ -127,14 +127,14 @@ impl State {
             Self::Unconfirmed(established)
             | Self::Established(established)
             | Self::NoPath { established, .. } => (Some(established), Vec::new()),
-            Self::Calling(waiting) => (None, waiting),
+            Self::Connecting(waiting) => (None, waiting),
             Self::Closed { established, waiting } => (established, waiting),
         }
     }
 
     /// This state, to make the next one of it.
     fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::Calling(Vec::new()))
+        std::mem::replace(self, Self::Connecting(Vec::new()))
     }
 }
 

@@ -78,7 +78,7 @@ impl World {
     pub(super) fn client() -> Self {
         let bridge =
             Bridge { line: identity().line(None), peers: [bridge_jid()].into(), accounts: vec![OURS] };
-        let session = Session::calling(SessionKey(1), Caller::new(&bridge));
+        let session = Session::connecting(SessionKey(1), ClientSide::new(&bridge));
         let mut world = Self::around(|_, _| session, client_jid(), false);
         let target = Address::new("192.0.2.1", "80").unwrap();
         let wire = world.session.open(world.now, StreamId(1), target, &mut world.shared);
@@ -133,7 +133,7 @@ impl World {
     /// Where the session is, in the words of the drawing.
     pub(super) fn state(&self) -> &'static str {
         match &self.session.state {
-            State::Calling(_) => "Calling",
+            State::Connecting(_) => "Connecting",
             State::Unconfirmed(_) => "Unconfirmed",
             State::Established(_) => "Established",
             State::NoPath { .. } => "No path",

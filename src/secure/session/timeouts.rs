@@ -31,7 +31,7 @@ impl Session {
             established.map(|established| established.last_heard() + config.session_timeout),
             self.idle_since.map(|since| since + self.idle_timeout()),
             self.unproven().map(|established| established.last_heard() + CONFIRM_PATIENCE),
-            self.caller().and_then(|caller| caller.dial_at),
+            self.client_side().and_then(|side| side.dial_at),
             self.held_until,
         ];
         let paths = self.paths.values().filter_map(Path::next_timeout);
@@ -68,7 +68,7 @@ impl Session {
     }
 
     fn idle_timeout(&self) -> Duration {
-        if self.caller().is_some() { IDLE_TIMEOUT } else { BRIDGE_IDLE_TIMEOUT }
+        if self.client_side().is_some() { IDLE_TIMEOUT } else { BRIDGE_IDLE_TIMEOUT }
     }
 
     /// What is shared with a client that has not shown yet that it holds the keys.

@@ -74,7 +74,7 @@ impl World {
 
     /// The peer says what only the other end may say: a bridge opens a stream, or a client accepts one.
     fn hears_nonsense(&mut self, peer: &mut Peer) {
-        let role = if self.session.caller().is_some() { Side::Client } else { Side::Bridge };
+        let role = if self.session.client_side().is_some() { Side::Client } else { Side::Bridge };
         let credit = Credit { stream: CREDITS.stream.into(), session: CREDITS.session.into() };
         let mut streams = Streams::new(role, config().stream_limits(), credit);
         let target = Address::new("192.0.2.1", "80").unwrap();
@@ -129,9 +129,9 @@ fn client_that_must_ask() -> World {
 // A client that calls.
 
 #[test]
-fn calling_when_the_bridge_answers_with_status_0_becomes_established() {
+fn connecting_when_the_bridge_answers_with_status_0_becomes_established() {
     let mut world = World::client();
-    assert_eq!(world.state(), "Calling");
+    assert_eq!(world.state(), "Connecting");
     world.shake_hands(Status::New);
     assert_eq!(world.state(), "Established");
     assert!(matches!(world.event(), Some(SessionEvent::Opened(StreamId(1), 0))), "what has waited");
@@ -139,7 +139,7 @@ fn calling_when_the_bridge_answers_with_status_0_becomes_established() {
 }
 
 #[test]
-fn calling_when_every_pair_was_refused_for_15_s_becomes_closed() {
+fn connecting_when_every_pair_was_refused_for_15_s_becomes_closed() {
     let mut world = World::client();
     let (event, seconds) = world.fails_with(Session::handle_refused);
     assert_eq!(world.state(), "Closed");
@@ -148,7 +148,7 @@ fn calling_when_every_pair_was_refused_for_15_s_becomes_closed() {
 }
 
 #[test]
-fn calling_when_every_pair_has_found_nobody_three_times_becomes_closed() {
+fn connecting_when_every_pair_has_found_nobody_three_times_becomes_closed() {
     let mut world = World::client();
     let (event, seconds) = world.fails_with(Session::handle_undelivered);
     assert_eq!(world.state(), "Closed");
@@ -325,7 +325,7 @@ fn any_when_a_client_has_had_no_stream_for_60_s_becomes_closed() {
     let peer = without_path.shake_hands(Status::New);
     without_path.refuses(peer.path);
     let worlds = [World::client_without_streams(), established, without_path];
-    assert_eq!(worlds.each_ref().map(World::state), ["Calling", "Established", "No path"]);
+    assert_eq!(worlds.each_ref().map(World::state), ["Connecting", "Established", "No path"]);
     for mut world in worlds {
         world.pass(59 * SECOND);
         assert_ne!(world.state(), "Closed");

@@ -1,4 +1,4 @@
-//! Caller: what a client needs to reach its bridge.
+//! Client side of a session: what a client needs to reach its bridge.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::secure::tuning::{HOPELESS_FAILURES, HOPELESS_SHARE, LONGEST_PAUSE, LO
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct ClientSide {
     pub(super) line: BridgeLine,
     pub(super) keys: LineKeys,
     accounts: Vec<AccountId>,
@@ -32,7 +32,7 @@ pub(crate) struct Caller {
     last_path_number: u64,
 }
 
-impl Caller {
+impl ClientSide {
     pub(crate) fn new(bridge: &Bridge) -> Self {
         Self {
             keys: LineKeys::new(&bridge.line),
