@@ -13,6 +13,7 @@
 
 mod compare;
 mod documents;
+mod far;
 mod footprint;
 mod limited;
 mod meter;
@@ -51,6 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells|idle ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
+       bench far PATH-OF-HEXCHAT-PT prosody|ejabberd MILLISECONDS-OF-ROUND-TRIP
        bench compare PATH-OF-OLD PATH-OF-NEW ROUNDS
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
        bench doc PATH-OF-RESULTS PATH-OF-README PATH-OF-PERFORMANCE";
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
             target::start().and_then(|target| profile::run(Path::new(executable), target, words))
         }
         ["only", names, executable] => show_only(&Only::these(names), Path::new(executable)),
+        ["far", executable, ref words @ ..] => far::run(Path::new(executable), words),
         ["compare", old, new, rounds] => compare::run(Path::new(old), Path::new(new), rounds),
         ["plot", results, plot] => {
             Results::read(Path::new(results)).and_then(|results| plot::draw(&results, Path::new(plot)))

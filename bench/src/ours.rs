@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use hexchat_lab::process::Spawn;
@@ -37,6 +38,7 @@ pub(crate) struct Pair {
     pub(crate) forward: Process,
     pub(crate) serve: Process,
     pub(crate) entrance: SocketAddr,
+    pub(crate) forward_started: Instant,
     _folder: TempDir,
 }
 
@@ -64,9 +66,10 @@ impl Pair {
         let folder = tempfile::Builder::new().prefix("hexchat-bench-").tempdir()?;
         let serve = setup.serve(folder.path())?;
         let users: Vec<_> = (1..=setup.accounts).map(client).collect();
+        let forward_started = Instant::now();
         let forward = setup.forward(folder.path(), "forward", &users)?;
         let entrance = entrance(&forward)?;
-        Ok(Self { forward, serve, entrance, _folder: folder })
+        Ok(Self { forward, serve, entrance, forward_started, _folder: folder })
     }
 }
 

@@ -148,6 +148,16 @@ pub(crate) fn rate_within(entrance: SocketAddr, time: Duration) -> Result<f64> {
     }
 }
 
+/// Fetches for so long, and says how many bytes a second came in that time.
+pub(crate) fn rate_for(entrance: SocketAddr, time: Duration) -> Result<f64> {
+    let mut download = Download::start(entrance, u64::MAX)?;
+    let mut received = 0;
+    while download.started.elapsed() < time {
+        received = download.more()?.context("the download ended")?;
+    }
+    Ok(received as f64 / download.started.elapsed().as_secs_f64())
+}
+
 /// A connection on which everything comes back.
 pub(crate) struct Echo(TcpStream);
 

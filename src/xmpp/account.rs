@@ -30,7 +30,7 @@ use super::connection::{Connection, Counting, Event, Session, Start, Unwritable}
 use super::connector::Connector;
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::login::LoggedIn;
+use super::login::Io;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
 use super::reports::Reports;
@@ -278,11 +278,11 @@ impl Account {
     /// An attempt to log in has succeeded or failed. An error is final.
     fn on_attempted(
         &mut self,
-        attempted: Result<LoggedIn, AccountError>,
+        attempted: Result<Io, AccountError>,
         reports: &mut Reports,
     ) -> Result<(), AccountError> {
         match attempted {
-            Ok(logged_in) => self.open_session(logged_in),
+            Ok(io) => self.open_session(io),
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
@@ -293,15 +293,17 @@ impl Account {
         Ok(())
     }
 
-    fn open_session(&mut self, LoggedIn { io, framer, can_count }: LoggedIn) {
+    fn open_session(&mut self, io: Io) {
         let counting = match self.management {
-            StreamManagement::Wanted if can_count && self.resumes_badly => Counting::OneConnection,
-            StreamManagement::Wanted if can_count => Counting::Resumable,
-            StreamManagement::Wanted | StreamManagement::Unwanted => Counting::No,
+            StreamManagement::Wanted if self.resumes_badly => Counting::OneConnection,
+            StreamManagement::Wanted => Counting::Resumable,
+            StreamManagement::Unwanted => Counting::No,
         };
+        let domain = self.connector.domain().to_owned();
         let resource = self.identity.resource().map(ToString::to_string);
-        let start = Start { resource, id: new_id(), counting, earlier: self.session.take() };
-        self.link = Link::connected(Wire::new(io, Connection::new(start, framer, now())));
+        let start = Start { domain, resource, id: new_id(), counting, earlier: self.session.take() };
+        self.link =
+            Link::connected(Wire::new(io, Connection::new(start, self.connector.max_stanza(), now())));
     }
 
     /// Something has happened on the connection, and with it perhaps more.
@@ -329,8 +331,9 @@ impl Account {
                 self.outbox.push_front(Outgoing::untagged(ping));
             }
             Event::Closed(reason) => {
+                let was_cut = self.link.is_up() && reason.is_cut();
                 self.disconnected(&reason, reports);
-                self.attempt_later();
+                if was_cut { self.attempt_soon() } else { self.attempt_later() }
             }
             Event::Unproven => {
                 // The next session that it resumes would not work either.
@@ -397,9 +400,8 @@ impl Account {
     }
 
     fn suspended(&mut self, since: Instant, reason: &AccountError, reports: &mut Reports) {
-        // In some networks no connection lives for long, and much gets through all the same in the time that
-        // each has. A server that itself ends a session soon would do it again.
-        if reason.is_cut() || since.elapsed() >= timing::STEADY {
+        // A server that itself ends a session soon would do it again.
+        if since.elapsed() >= timing::STEADY {
             self.backoff.reset();
         }
         reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
@@ -421,6 +423,12 @@ impl Account {
         if *error == AccountError::Conflict {
             self.backoff.exhaust();
         }
+    }
+
+    /// In some networks no connection lives for long, and much gets through all the same in the time that each has.
+    fn attempt_soon(&mut self) {
+        let delay = self.backoff.delay_after_cut(now(), rand::random());
+        self.attempt_after(delay);
     }
 
     fn attempt_later(&mut self) {

@@ -1,11 +1,14 @@
 //! Back-off: how long to wait before the next attempt. Pure: randomness comes in, durations go out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The shortest full delay.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay.
 const LONGEST: Duration = Duration::from_secs(30);
+/// An attempt is made at once after a cut, but not within 10 seconds of another such attempt: where connections are cut as fast as they
+/// are made, a server gets no more logins for it.
+const BETWEEN_IMMEDIATE: Duration = Duration::from_secs(10);
 
 /// Exponential back-off with jitter.
 ///
@@ -14,6 +17,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
+    /// When an attempt was made at once.
+    immediate: Option<Instant>,
 }
 
 impl Backoff {
@@ -22,6 +27,17 @@ impl Backoff {
         let full = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    }
+
+    /// The delay before the next attempt when a connection that worked was cut: none, most of the time. It is like the first failure
+    /// otherwise, and what follows is like the next ones.
+    pub(super) fn delay_after_cut(&mut self, now: Instant, random: f64) -> Duration {
+        self.reset();
+        if self.immediate.is_some_and(|at| now < at + BETWEEN_IMMEDIATE) {
+            return self.next_delay(random);
+        }
+        self.immediate = Some(now);
+        Duration::ZERO
     }
 
     /// All is well: begin at the shortest delay next time.
@@ -50,6 +66,16 @@ mod tests {
     fn jitter_takes_at_most_half() {
         assert_eq!(Backoff::default().next_delay(0.0), Duration::from_millis(500));
         assert_eq!(Backoff::default().next_delay(0.5), Duration::from_millis(750));
+    }
+
+    #[test]
+    fn after_a_cut_the_first_attempt_is_made_at_once_and_further_ones_are_not() {
+        let (mut backoff, start) = (Backoff::default(), Instant::now());
+        assert_eq!(backoff.delay_after_cut(start, 1.0), Duration::ZERO);
+        assert_eq!(backoff.next_delay(1.0), FIRST);
+        assert_eq!(backoff.delay_after_cut(start + FIRST, 1.0), FIRST, "again so soon");
+        assert_eq!(backoff.next_delay(1.0), 2 * FIRST);
+        assert_eq!(backoff.delay_after_cut(start + BETWEEN_IMMEDIATE, 1.0), Duration::ZERO);
     }
 
     #[test]

@@ -129,15 +129,16 @@ pub(super) enum Event {
 }
 
 impl Connection {
-    /// On a stream that is logged in, behind its features, with what has come of what follows.
-    pub(super) fn new(start: Start, framer: Framer, now: Instant) -> Self {
-        let Start { resource, id, counting, earlier } = start;
+    /// After a login, at the beginning of the stream that follows it. Of stanzas of more than `max_stanza` bytes only the head is read.
+    pub(super) fn new(start: Start, max_stanza: usize, now: Instant) -> Self {
+        let Start { domain, resource, id, counting, earlier } = start;
         let resume = earlier.as_ref().and_then(Session::resume).filter(|_| counting != Counting::No);
         let (session, over) = if resume.is_some() { (earlier, None) } else { (None, earlier) };
         let (opening, first) = Opening::new(resource, id, counting, resume);
+        let (writer, header) = Writer::begin(&domain);
         let mut connection = Self {
-            framer,
-            writer: Writer::new(),
+            framer: Framer::new(max_stanza),
+            writer,
             output: Output::default(),
             liveness: Liveness::new(now),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
@@ -150,6 +151,7 @@ impl Connection {
             owes_end: false,
             events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
         };
+        connection.output.push(&header);
         connection.say(&first);
         connection
     }
@@ -322,6 +324,7 @@ impl Connection {
             State::Open { .. } => self.on_element_of_session(now, meaning),
             State::Opening(opening, _) => {
                 let outcome = match meaning {
+                    Meaning::Features(features) => opening.on_features(&features),
                     Meaning::Nonza(element) => opening.on_nonza(element.as_deref().and_then(Nonza::read)),
                     meaning if opening.may_get_stanzas() => return self.pass_on(meaning),
                     Meaning::Stanza(stanza) => match *stanza {
@@ -379,7 +382,12 @@ impl Connection {
             session.on_received();
             return self.pass_on(meaning);
         }
-        let Meaning::Nonza(element) = meaning else { return };
+        let element = match meaning {
+            Meaning::Nonza(element) => element,
+            // Nobody offers anything in the middle of a session.
+            Meaning::Features(_) => None,
+            _ => return,
+        };
         match element.as_deref().and_then(Nonza::read) {
             Some(Nonza::Request) => self.on_ack_request(now),
             Some(Nonza::Ack { h }) if self.on_acked(h) => {}
@@ -392,7 +400,11 @@ impl Connection {
         match meaning {
             Meaning::Flat(flat) => self.events.push_back(Event::Flat(flat)),
             Meaning::Stanza(stanza) => self.events.push_back(Event::Stanza(stanza)),
-            Meaning::Skipped | Meaning::Nonza(_) | Meaning::Nothing | Meaning::End(_) => {}
+            Meaning::Skipped
+            | Meaning::Nonza(_)
+            | Meaning::Features(_)
+            | Meaning::Nothing
+            | Meaning::End(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::login::{Io, LoggedIn, Login};
+use super::login::{Io, Login};
 use super::records::{BATCH, Recorded};
 use super::socket::Socket;
 use super::timing;
@@ -62,8 +62,18 @@ impl Connector {
         Ok(Self { server, security, login })
     }
 
+    /// The domain of the streams.
+    pub(super) fn domain(&self) -> &str {
+        &self.login.domain
+    }
+
+    /// Of elements of more bytes only the head is read.
+    pub(super) fn max_stanza(&self) -> usize {
+        self.login.max_stanza
+    }
+
     /// Dials, sets up TLS, and logs in, all within [`timing::LOGIN`].
-    pub(super) async fn log_in(&self, dialer: &Dialer) -> Result<LoggedIn, AccountError> {
+    pub(super) async fn log_in(&self, dialer: &Dialer) -> Result<Io, AccountError> {
         let mut step = Step::Dial;
         match timeout(timing::LOGIN, self.attempt(dialer, &mut step)).await {
             Ok(result) => result,
@@ -72,7 +82,7 @@ impl Connector {
     }
 
     /// The steps of a login, one after the other. `step` follows them.
-    async fn attempt(&self, dialer: &Dialer, step: &mut Step) -> Result<LoggedIn, AccountError> {
+    async fn attempt(&self, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
         let socket = dialer.dial(&self.server.host, self.server.port).await?;
         let io = self.secure(socket, step).await?;
         self.login.log_in(io, step).await

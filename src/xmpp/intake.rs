@@ -32,7 +32,6 @@ pub(super) struct Record(Arc<Mutex<State>>);
 
 struct State {
     framer: Framer,
-    max_stanza: usize,
     meter: Meter,
     stream_error: Option<AccountError>,
     end: Option<End>,
@@ -50,29 +49,18 @@ impl<S> Intake<S> {
     /// Before the header of a stream. Elements of more than `max_stanza` bytes are cut down.
     pub(super) fn new(inner: S, max_stanza: usize) -> (Self, Record) {
         let framer = Framer::new(max_stanza);
-        let state = State { framer, max_stanza, meter: Meter::default(), stream_error: None, end: None };
+        let state = State { framer, meter: Meter::default(), stream_error: None, end: None };
         let record = Record(Arc::new(Mutex::new(state)));
         (Self { inner, record: record.clone(), element: Vec::new(), taken: 0 }, record)
     }
 
-    /// The connection itself, and what has come of the elements that were not read.
-    pub(super) fn into_parts(self) -> (S, Framer) {
-        let mut state = self.record.state();
-        let rest = Framer::between_elements(state.max_stanza);
-        let framer = std::mem::replace(&mut state.framer, rest);
-        drop(state);
-        (self.inner, framer)
+    /// The connection itself, without what has come and was not read.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
     }
 }
 
 impl Record {
-    /// From now on the server speaks to who it knows: the next thing it says is the header of a new stream.
-    pub(super) fn on_login(&self) {
-        let mut state = self.state();
-        state.meter.logged_in();
-        state.framer = Framer::new(state.max_stanza);
-    }
-
     /// What really went wrong when the library says that it is `error`.
     pub(super) fn fault(&self, step: Step, error: AccountError) -> AccountError {
         let state = self.state();
@@ -249,26 +237,5 @@ mod tests {
         let error = intake.read_to_end(&mut heard).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(record.fault(Step::Stream, NONSENSE), AccountError::TooMuch(Step::Stream));
-    }
-
-    #[tokio::test]
-    async fn who_takes_it_apart_reads_on_where_it_stands() {
-        let (near, mut far) = duplex(1024);
-        let (mut intake, _record) = Intake::new(BufReader::new(near), MAX);
-        let first = format!("{OPEN}<iq/>");
-        far.write_all(format!("{first}<message/><message><bo").as_bytes()).await.unwrap();
-        let mut heard = vec![0; first.len()];
-        intake.read_exact(&mut heard).await.unwrap();
-        assert_eq!(heard, first.as_bytes());
-        let (mut io, mut framer) = intake.into_parts();
-        far.write_all(b"dy/></message>").await.unwrap();
-        drop(far);
-        let mut rest = Vec::new();
-        io.read_to_end(&mut rest).await.unwrap();
-        framer.feed(&rest).unwrap();
-        let whole = |text: &str| Some(Piece::Whole(text.as_bytes().to_vec()));
-        assert_eq!(framer.pop(), whole("<message/>"));
-        assert_eq!(framer.pop(), whole("<message><body/></message>"));
-        assert_eq!(framer.pop(), None);
     }
 }

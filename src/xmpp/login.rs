@@ -1,6 +1,6 @@
-//! Login: the steps from a connection to a stream that is logged in (RFC 6120 sections 4 to 6).
+//! Login: the steps from a connection to one that is logged in (RFC 6120 sections 4 to 6).
 //!
-//! Each step takes the stream from the one before. Whatever ends in a [`LoggedIn`] is a login: a session is opened on that by
+//! Each step takes the stream from the one before. Another stream begins on what comes of it, and with that a
 //! [`connection`](super::connection), which knows nothing of how it came about.
 
 use std::borrow::Cow;
@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use futures_util::{SinkExt, StreamExt};
 use tokio_xmpp::connect::AsyncReadAndWrite;
 use tokio_xmpp::xmlstream::{
-    FallibleStreamElement, InitiatingStream, PendingFeaturesRecv, ReadError, StreamHeader, Timeouts,
-    XmppStreamElement, initiate_stream,
+    FallibleStreamElement, PendingFeaturesRecv, ReadError, StreamHeader, Timeouts, XmppStreamElement,
+    initiate_stream,
 };
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::ns;
@@ -18,8 +18,7 @@ use xmpp_parsers::starttls;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::error::{AccountError, Step};
-use super::framer::Framer;
-use super::intake::{Intake, Record};
+use super::intake::Intake;
 use super::sasl::Exchange;
 use super::timing;
 use crate::config::Credential;
@@ -39,22 +38,13 @@ pub(super) struct Login {
     pub(super) max_stanza: usize,
 }
 
-/// A stream that is logged in, behind its features.
-pub(super) struct LoggedIn {
-    pub(super) io: Io,
-    /// What has come behind the features.
-    pub(super) framer: Framer,
-    /// Whether the server offers to count stanzas (XEP-0198).
-    pub(super) can_count: bool,
-}
-
 impl Login {
     /// Asks for TLS (RFC 6120 section 5). What comes back is ready for its handshake; whatever an attacker sent behind `<proceed/>`
     /// is thrown away with the buffers.
     pub(super) async fn start_tls<S: AsyncReadAndWrite>(&self, io: S) -> Result<S, AccountError> {
         let (intake, record) = Intake::new(io, self.max_stanza);
         match self.ask_for_tls(intake).await {
-            Ok(intake) => Ok(intake.into_parts().0),
+            Ok(intake) => Ok(intake.into_inner()),
             Err(error) => Err(record.fault(Step::StartTls, error)),
         }
     }
@@ -76,34 +66,20 @@ impl Login {
         }
     }
 
-    /// Logs in. `step` follows what is being done.
-    pub(super) async fn log_in(&self, io: Io, step: &mut Step) -> Result<LoggedIn, AccountError> {
+    /// Logs in: what comes of it is where the next stream begins. `step` follows what is being done.
+    pub(super) async fn log_in(&self, io: Io, step: &mut Step) -> Result<Io, AccountError> {
         let (intake, record) = Intake::new(io, self.max_stanza);
-        self.negotiate(intake, &record, step).await.map_err(|error| record.fault(*step, error))
+        self.negotiate(intake, step).await.map_err(|error| record.fault(*step, error))
     }
 
-    /// The stream, SASL, and the stream again.
-    async fn negotiate(
-        &self,
-        io: Intake<Io>,
-        record: &Record,
-        step: &mut Step,
-    ) -> Result<LoggedIn, AccountError> {
+    /// The stream and SASL. What the server says behind its last word, unasked, is nobody's.
+    async fn negotiate(&self, io: Intake<Io>, step: &mut Step) -> Result<Io, AccountError> {
         *step = Step::Stream;
-        let (offer, stream) = features(self.open(io, *step).await?, *step).await?;
+        let (offer, mut stream) = features(self.open(io, *step).await?, *step).await?;
         *step = Step::Login;
         let exchange = Exchange::new(&self.jid, &self.credential, &offer.sasl_mechanisms)?;
-        let stream = authenticate(stream, exchange).await?;
-        *step = Step::Session;
-        record.on_login();
-        let pending = stream.send_header(self.header()).await;
-        let pending = pending.map_err(|error| AccountError::io(*step, &error))?;
-        let (offer, stream) = features(pending, *step).await?;
-        if !offer.can_bind() {
-            return Err(AccountError::Protocol(*step));
-        }
-        let (io, framer) = stream.into_inner().into_parts();
-        Ok(LoggedIn { io, framer, can_count: offer.stream_management.is_some() })
+        authenticate(&mut stream, exchange).await?;
+        Ok(stream.into_inner().into_inner())
     }
 
     async fn open<S>(&self, io: S, step: Step) -> Result<PendingFeaturesRecv<S>, AccountError>
@@ -127,26 +103,25 @@ async fn features<S: AsyncReadAndWrite>(
     pending.recv_features().await.map_err(|error| AccountError::features(step, &error))
 }
 
-/// Goes through with `exchange` (RFC 6120 section 6). What follows is another stream.
+/// Goes through with `exchange` (RFC 6120 section 6).
 ///
 /// # Errors
 ///
 /// The server refuses, or does not show that it knows the password, or makes no sense.
 async fn authenticate<S: AsyncReadAndWrite>(
-    mut stream: XmppStream<S>,
+    stream: &mut XmppStream<S>,
     mut exchange: Exchange,
-) -> Result<InitiatingStream<S>, AccountError> {
-    say(&mut stream, Nonza::Auth(exchange.auth())).await?;
+) -> Result<(), AccountError> {
+    say(stream, Nonza::Auth(exchange.auth())).await?;
     loop {
-        match hear(&mut stream).await? {
+        match hear(stream).await? {
             Nonza::Challenge(challenge) => {
                 let (next, data) = exchange.respond(challenge.data).await?;
                 exchange = next;
-                say(&mut stream, Nonza::Response(Response { data })).await?;
+                say(stream, Nonza::Response(Response { data })).await?;
             }
             Nonza::Success(success) => {
-                exchange.succeed(&success.data)?;
-                return Ok(stream.initiate_reset());
+                return exchange.succeed(&success.data);
             }
             Nonza::Failure(failure) => return Err(AccountError::sasl(&failure.defined_condition)),
             Nonza::Auth(_) | Nonza::Response(_) | Nonza::Abort(_) => {

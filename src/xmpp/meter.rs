@@ -9,9 +9,8 @@ const BEFORE_LOGIN: usize = 256 * 1024;
 /// Counts what comes in.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// Bytes from the beginning to the login.
+    /// Bytes from the beginning.
     total: usize,
-    logged_in: bool,
 }
 
 /// What came that must not.
@@ -24,16 +23,8 @@ pub(super) enum Fault {
 }
 
 impl Meter {
-    /// From now on the server speaks to who it knows.
-    pub(super) fn logged_in(&mut self) {
-        self.logged_in = true;
-    }
-
     /// Counts `bytes`.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.logged_in {
-            return Ok(());
-        }
         if self.total == 0 && bytes.first().is_some_and(|first| !begins_xml(*first)) {
             return Err(Fault::NotXml);
         }
@@ -70,7 +61,5 @@ mod tests {
         let mut meter = Meter::default();
         meter.feed(&vec![b' '; BEFORE_LOGIN]).unwrap();
         assert_eq!(meter.feed(b" "), Err(Fault::TooMuch));
-        meter.logged_in();
-        assert_eq!(meter.feed(b" "), Ok(()));
     }
 }

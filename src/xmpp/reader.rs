@@ -7,6 +7,7 @@
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
+use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::error::{AccountError, STREAM_CONDITIONS};
 use super::flat::{self, Flat};
@@ -28,9 +29,11 @@ pub enum Meaning {
     Skipped,
     /// An element that is no stanza, and so is the server's own word; none when it cannot be read.
     Nonza(Option<Box<Element>>),
+    /// What the server offers on the stream (RFC 6120 section 4.3.2).
+    Features(Box<StreamFeatures>),
     /// The stream has ended, by this error if there was one.
     End(Option<AccountError>),
-    /// No element, or one that was too much.
+    /// No element, or one that was too much, or the header of the stream.
     Nothing,
 }
 
@@ -64,9 +67,13 @@ fn read_whole(written: &[u8]) -> Meaning {
     if let Some(error) = stream_error(written) {
         return Meaning::End(Some(error));
     }
+    if let Some(features) = features(written) {
+        return Meaning::Features(Box::new(features));
+    }
     match stanza::read(written) {
         Some(stanza) => Meaning::Stanza(Box::new(stanza)),
         None if is_stanza(written) => Meaning::Skipped,
+        None if is_header(written) => Meaning::Nothing,
         None if stanza::is_cheap(written) => Meaning::Nonza(parse(written).map(Box::new)),
         None => Meaning::Nonza(None),
     }
@@ -80,6 +87,21 @@ fn is_stanza(written: &[u8]) -> bool {
 /// Not a declaration or a comment, which have no place in a stream.
 fn is_element(written: &[u8]) -> bool {
     !written.starts_with(b"<?") && !written.starts_with(b"<!")
+}
+
+/// The start tag of a stream, which is a piece by itself. What else has one tag ends in it.
+fn is_header(written: &[u8]) -> bool {
+    matches!(name_of(written), b"stream:stream" | b"stream")
+        && memchr::memchr_iter(b'<', written).count() == 1
+        && !written.ends_with(b"/>")
+}
+
+/// The features that an element is, if it is any.
+fn features(written: &[u8]) -> Option<StreamFeatures> {
+    if !matches!(name_of(written), b"stream:features" | b"features") || !stanza::is_cheap(written) {
+        return None;
+    }
+    parse_within(STREAM, written)
 }
 
 /// The stream error that an element is, if it is one. What stands inside a stanza is none, whatever it looks like.
@@ -127,6 +149,23 @@ mod tests {
         assert_eq!(stream_error_of(behind), Some(AccountError::StreamError("policy-violation")));
         let unheard_of = "<stream:error><unheard-of/></stream:error>";
         assert_eq!(stream_error_of(unheard_of), Some(AccountError::StreamError("undefined-condition")));
+    }
+
+    #[test]
+    fn the_header_of_a_stream_is_nothing_and_what_it_offers_can_be_read() {
+        for header in ["<stream:stream xmlns='jabber:client' version='1.0'>", "<stream id='/'>"] {
+            assert!(matches!(whole(header), Meaning::Nothing), "{header}");
+        }
+        assert!(matches!(whole("<stream xmlns='x'/>"), Meaning::Nonza(Some(_))));
+        let offered = |text: &str| match whole(text) {
+            Meaning::Features(features) => Some((features.can_bind(), features.stream_management.is_some())),
+            _ => None,
+        };
+        let both = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+                    <sm xmlns='urn:xmpp:sm:3'/><unheard-of xmlns='x'/></stream:features>";
+        assert_eq!(offered(both), Some((true, true)));
+        assert_eq!(offered("<features xmlns='http://etherx.jabber.org/streams'/>"), Some((false, false)));
+        assert_eq!(offered(&format!("<message>{both}</message>")), None);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::xmpp::connection::Connection;
 use crate::xmpp::connector::Connector;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::AccountError;
-use crate::xmpp::login::LoggedIn;
+use crate::xmpp::login::Io;
 use crate::xmpp::wire::{Happened, Wanted, Wire};
 
-type Attempt = Pin<Box<dyn Future<Output = Result<LoggedIn, AccountError>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<Io, AccountError>> + Send>>;
 
 /// How far the connection is.
 pub(super) enum Link {
@@ -27,7 +27,7 @@ pub(super) enum Link {
 
 /// What became of the link.
 pub(super) enum Progress {
-    Attempted(Result<LoggedIn, AccountError>),
+    Attempted(Result<Io, AccountError>),
     Happened(Happened),
 }
 

@@ -1,4 +1,7 @@
-//! Session opening, on a stream that is logged in: resumption, or else a resource, and then counting. Pure.
+//! Session opening, on a new stream that is logged in: resumption, or else a resource, and then counting. Pure.
+//!
+//! What is asked for first goes with the header of the stream, before the server has said what it offers: every server binds, and one
+//! whose session can be resumed resumes. That is a round trip less.
 //!
 //! ```text
 //!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
@@ -14,13 +17,14 @@ use xmpp_parsers::bind::{BindQuery, BindResponse};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::{Enable, Resume};
+use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::sm::{self, Nonza, Session};
 
 /// Whether both ends count the stanzas of a new session (XEP-0198).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::xmpp) enum Counting {
-    /// Not wanted, or not offered.
+    /// Not wanted.
     No,
     /// For as long as the connection lasts.
     OneConnection,
@@ -30,11 +34,13 @@ pub(in crate::xmpp) enum Counting {
 
 /// What a session begins with.
 pub(in crate::xmpp) struct Start {
+    /// The domain that the stream is to.
+    pub(in crate::xmpp) domain: String,
     /// The resource to ask for; none leaves it to the server.
     pub(in crate::xmpp) resource: Option<String>,
     /// The id of the request for a resource.
     pub(in crate::xmpp) id: String,
-    /// Whether to count.
+    /// Whether to count, where the server does.
     pub(in crate::xmpp) counting: Counting,
     /// The session to resume, where the server may still have it.
     pub(in crate::xmpp) earlier: Option<Session>,
@@ -69,6 +75,13 @@ pub(super) struct Opening {
     resource: Option<String>,
     id: String,
     counting: Counting,
+    /// What the server offers, once it has said so.
+    offer: Option<Offer>,
+}
+
+#[derive(Clone, Copy)]
+struct Offer {
+    counts: bool,
 }
 
 enum Step {
@@ -86,7 +99,7 @@ impl Opening {
         resume: Option<Resume>,
     ) -> (Self, Request) {
         let step = if resume.is_some() { Step::Resuming } else { Step::Binding };
-        let opening = Self { step, resource, id, counting };
+        let opening = Self { step, resource, id, counting, offer: None };
         let first = resume.map_or_else(|| opening.bind(), Request::Resume);
         (opening, first)
     }
@@ -99,6 +112,12 @@ impl Opening {
     /// Whether stanzas that come now may be for us. While a resource is being bound, none can be.
     pub(super) fn may_get_stanzas(&self) -> bool {
         !matches!(self.step, Step::Binding)
+    }
+
+    /// The server says what it offers.
+    pub(super) fn on_features(&mut self, features: &StreamFeatures) -> Outcome {
+        self.offer = Some(Offer { counts: features.stream_management.is_some() });
+        if features.can_bind() { Outcome::Waiting } else { Outcome::Nonsense }
     }
 
     /// An element has come that is no stanza; none if it is unknown.
@@ -126,13 +145,13 @@ impl Opening {
         if iq.id() != self.id {
             return Outcome::Waiting;
         }
-        match (bound_as(iq), self.counting) {
-            (None, _) => Outcome::Nonsense,
-            (Some(jid), Counting::No) => Outcome::Begun { jid, session: None },
-            (Some(jid), Counting::OneConnection | Counting::Resumable) => {
+        match (bound_as(iq), self.offer) {
+            (None, _) | (_, None) => Outcome::Nonsense,
+            (Some(jid), Some(Offer { counts: true })) if self.counting != Counting::No => {
                 self.step = Step::Enabling(jid);
                 Outcome::Say(Request::Enable(sm::enable()))
             }
+            (Some(jid), Some(_)) => Outcome::Begun { jid, session: None },
         }
     }
 }

@@ -9,6 +9,12 @@ use super::*;
 
 pub(super) const MAX_STANZA: usize = 1000;
 
+const OUR_HEADER: &str = "<?xml version='1.0' encoding='utf-8'?>\n<stream:stream xmlns='jabber:client' \
+    xmlns:stream='http://etherx.jabber.org/streams' to='chat.example' version='1.0'>";
+pub(super) const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+    xmlns:stream='http://etherx.jabber.org/streams' from='chat.example' id='1' version='1.0'>";
+pub(super) const FEATURES: &str = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+    <sm xmlns='urn:xmpp:sm:3'/></stream:features>";
 pub(super) const BOUND: &str = "<iq type='result' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
     <jid>alice@chat.example/r</jid></bind></iq>";
 pub(super) const ENABLED: &str = "<enabled xmlns='urn:xmpp:sm:3' id='session' resume='true'/>";
@@ -33,10 +39,20 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// One whose server can do everything.
     pub(super) fn start(counting: Counting, earlier: Option<Session>) -> Self {
+        let mut client = Self::start_unanswered(counting, earlier);
+        client.hear(HEADER);
+        client.hear(FEATURES);
+        client
+    }
+
+    /// One that knows nothing of what the server offers.
+    pub(super) fn start_unanswered(counting: Counting, earlier: Option<Session>) -> Self {
         let now = Instant::now();
-        let start = Start { resource: Some("r".to_owned()), id: "bind".to_owned(), counting, earlier };
-        Self { connection: Connection::new(start, Framer::between_elements(MAX_STANZA), now), now }
+        let (domain, id) = ("chat.example".to_owned(), "bind".to_owned());
+        let start = Start { domain, resource: Some("r".to_owned()), id, counting, earlier };
+        Self { connection: Connection::new(start, MAX_STANZA, now), now }
     }
 
     /// One whose session is open, and of which everything up to here was seen.
@@ -92,6 +108,7 @@ impl Client {
             let batch = self.connection.poll_transmit();
             if batch.is_empty() {
                 let said = String::from_utf8(said).unwrap();
+                let said = said.strip_prefix(OUR_HEADER).unwrap_or(&said).to_owned();
                 return ["a", "r", "enable", "resume"]
                     .iter()
                     .fold(said, |said, name| said.replace(&format!("></{name}>"), "/>"));

@@ -6,7 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use xmpp_parsers::presence::Presence;
 
-use super::testing::{BOUND, CONFLICT, Client, ENABLED, FAILED, MAX_STANZA, R, RESUME, a, resumed};
+use super::testing::{
+    BOUND, CONFLICT, Client, ENABLED, FAILED, FEATURES, HEADER, MAX_STANZA, R, RESUME, a, resumed,
+};
 use super::*;
 
 const CLOSED: &str = "closed: Closed(Session)";
@@ -24,6 +26,43 @@ fn without_counting_a_resource_is_all_that_a_session_needs() {
     assert_eq!(client.news(), ["online"]);
     assert!(client.connection.is_open());
     assert_eq!(client.said(), "");
+}
+
+#[test]
+fn what_is_asked_for_first_goes_with_the_header_of_the_stream() {
+    let bind = "<iq type='set' id='bind'>";
+    let mut client = Client::start_unanswered(Counting::Resumable, None);
+    let written = String::from_utf8(client.connection.poll_transmit().to_vec()).unwrap();
+    assert!(
+        written.starts_with("<?xml ") && written.contains(&format!(" version='1.0'>{bind}")),
+        "{written}"
+    );
+    client.said();
+    for answer in [HEADER, FEATURES, BOUND] {
+        assert!(client.news().is_empty() && client.said().is_empty());
+        client.hear(answer);
+    }
+    assert!(client.news().is_empty());
+    assert_eq!(client.said(), "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+
+    let mut client = Client::open(Counting::Resumable);
+    client.end(AccountError::Closed(Step::Session));
+    let mut next = Client::start_unanswered(Counting::Resumable, client.connection.take_session());
+    assert_eq!(next.said(), RESUME);
+}
+
+#[test]
+fn what_a_server_does_not_offer_is_done_without_if_it_can_be() {
+    let without = |feature: &str| FEATURES.replace(feature, "");
+    let mut client = Client::start_unanswered(Counting::Resumable, None);
+    client.hear(&(HEADER.to_owned() + &without("<sm xmlns='urn:xmpp:sm:3'/>") + BOUND));
+    assert_eq!(client.news(), ["online"]);
+
+    for wrong in [without("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"), BOUND.to_owned()] {
+        let mut client = Client::start_unanswered(Counting::Resumable, None);
+        client.hear(&(HEADER.to_owned() + &wrong));
+        assert_eq!(client.news(), [NONSENSE], "{wrong}");
+    }
 }
 
 #[test]

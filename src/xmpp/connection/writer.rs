@@ -1,12 +1,12 @@
-//! Writer of elements as they stand in a stream that is open: with its namespaces, which none of them repeats. Pure.
+//! Writer of a stream: its header, and then elements with its namespaces, which none of them repeats. Pure.
 
 use bytes::BytesMut;
 use xmpp_parsers::ns;
 use xso::exports::rxml::writer::{Encoder, Item, SimpleNamespaces, TrackNamespace as _};
-use xso::exports::rxml::xml_ncname;
+use xso::exports::rxml::{Namespace, XmlVersion, xml_ncname};
 use xso::{AsXml, error::Error};
 
-/// An encoder that stands behind the header of a stream.
+/// Where the encoder stands: behind the header of a stream.
 pub(super) struct Writer {
     encoder: Encoder<SimpleNamespaces>,
     /// What it writes into, kept because it is large enough.
@@ -18,8 +18,15 @@ pub(super) struct Writer {
 pub(in crate::xmpp) struct Unwritable;
 
 impl Writer {
-    pub(super) fn new() -> Self {
-        Self { encoder: behind_header(), buffer: BytesMut::new() }
+    /// With the header of a stream to a server for this domain (RFC 6120 section 4.7), if it can be written.
+    pub(super) fn begin(domain: &str) -> (Self, BytesMut) {
+        let mut header = BytesMut::new();
+        let encoder = behind_header(domain, &mut header);
+        (Self { encoder, buffer: BytesMut::new() }, header)
+    }
+
+    fn new() -> Self {
+        Self::begin("").0
     }
 
     /// The element's bytes.
@@ -46,14 +53,20 @@ impl Writer {
     }
 }
 
-fn behind_header() -> Encoder<SimpleNamespaces> {
+/// Writes a header. One of ours is always writable: a domain is no text that XML could not hold.
+fn behind_header(domain: &str, into: &mut BytesMut) -> Encoder<SimpleNamespaces> {
     let mut encoder = Encoder::new();
     let names = encoder.ns_tracker_mut();
     names.declare_fixed(Some(xml_ncname!("stream")), ns::STREAM.into());
     names.declare_fixed(None, ns::JABBER_CLIENT.into());
-    for item in [Item::ElementHeadStart(ns::STREAM.into(), xml_ncname!("stream")), Item::ElementHeadEnd] {
-        // A header of ours is always writable; a fault would come again with each element.
-        let _ = encoder.encode_into_bytes(item, &mut BytesMut::new());
+    for item in [
+        Item::XmlDeclaration(XmlVersion::V1_0),
+        Item::ElementHeadStart(ns::STREAM.into(), xml_ncname!("stream")),
+        Item::Attribute(Namespace::NONE, xml_ncname!("to"), domain),
+        Item::Attribute(Namespace::NONE, xml_ncname!("version"), "1.0"),
+        Item::ElementHeadEnd,
+    ] {
+        let _ = encoder.encode_into_bytes(item, into);
     }
     encoder
 }
@@ -67,6 +80,18 @@ mod tests {
     use xmpp_parsers::sm::R;
 
     const PRESENCE: &[u8] = b"<presence><priority>0</priority></presence>";
+
+    #[test]
+    fn the_header_names_the_domain_as_xml() {
+        let (_, header) = Writer::begin("chat.example");
+        assert_eq!(
+            header,
+            &b"<?xml version='1.0' encoding='utf-8'?>\n<stream:stream xmlns='jabber:client' \
+               xmlns:stream='http://etherx.jabber.org/streams' to='chat.example' version='1.0'>"[..]
+        );
+        let (_, odd) = Writer::begin("'");
+        assert!(!odd.windows(3).any(|part| part == b"'''"), "{odd:?}");
+    }
 
     #[test]
     fn the_namespace_of_the_stream_is_not_repeated_and_others_are() {
