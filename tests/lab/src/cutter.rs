@@ -252,7 +252,7 @@ fn carry(id: usize, from: &TcpStream, to: &TcpStream, direction: Direction, shar
     let pieces = if shared.line == Line::default() { 1 } else { ON_A_LINE };
     let (entrance, exit) = mpsc::sync_channel(pieces);
     thread::scope(|scope| {
-        scope.spawn(|| take_in(id, from, direction, entrance, shared));
+        scope.spawn(move || take_in(id, from, direction, &entrance, shared));
         let is_whole = exit.into_iter().all(|(leaves, bytes)| {
             thread::sleep(leaves.saturating_duration_since(Instant::now()));
             send(id, to, &bytes, shared)
@@ -273,7 +273,7 @@ fn take_in(
     id: usize,
     mut from: &TcpStream,
     mut direction: Direction,
-    line: mpsc::SyncSender<OnTheLine>,
+    line: &mpsc::SyncSender<OnTheLine>,
     shared: &Shared,
 ) {
     let mut buffer = vec![0; PIECE];
