@@ -1,5 +1,6 @@
 //! Vocabulary: what a protocol core and its driver say to each other, whichever protocol it is.
 
+pub(crate) mod base_delay;
 mod core;
 pub(crate) mod timers;
 

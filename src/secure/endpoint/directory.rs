@@ -71,7 +71,7 @@ impl Directory {
         self.events.push_back(Event::Closed(stream, reason));
     }
 
-    /// The application has let go of a stream, or it has failed: where it was.
+    /// The application has let go of a stream, or it has failed: what its id stood for.
     pub(super) fn remove(&mut self, stream: StreamId) -> Option<Binding> {
         self.deadlines.cancel(stream);
         let binding = self.bindings.remove(&stream)?;

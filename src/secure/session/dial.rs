@@ -14,7 +14,7 @@ use crate::secure::session::pairs::{Attempt, Candidates, Pair};
 use crate::secure::session::{ClientSide, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
-use crate::secure::tuning::{FEW_PATHS, MOST_PATHS};
+use crate::secure::tuning::{FEW_PATHS, MAX_PATHS};
 
 impl Session {
     /// Opens the paths that a client's session wants and does not have.
@@ -61,10 +61,10 @@ impl Session {
     /// So many paths are enough. One that has stalled is none.
     fn most_paths(&self) -> usize {
         if self.carries_much {
-            return MOST_PATHS;
+            return MAX_PATHS;
         }
         let stalled = self.paths.values().filter(|path| path.is_open() && !path.is_usable()).count();
-        MOST_PATHS.min(FEW_PATHS + stalled)
+        MAX_PATHS.min(FEW_PATHS + stalled)
     }
 
     /// Asks for a path between two accounts.

@@ -52,6 +52,42 @@ fn what_is_asked_for_first_goes_with_the_header_of_the_stream() {
 }
 
 #[test]
+fn a_session_outlives_a_server_that_bars_the_stream_and_not_one_that_bars_the_session() {
+    for (says, reason, is_kept) in [
+        (CONFLICT, "closed: Conflict", true),
+        ("</stream:stream>", CLOSED, true),
+        (&*format!("{FEATURES}{CONFLICT}"), "closed: Conflict", false),
+    ] {
+        let mut client = Client::open(Counting::Resumable);
+        client.end(AccountError::Closed(Step::Session));
+        let mut next = Client::start_unanswered(Counting::Resumable, client.connection.take_session());
+        next.hear(&(HEADER.to_owned() + says));
+        assert_eq!(next.news(), [reason], "{says}");
+        assert_eq!(next.connection.take_session().is_some(), is_kept, "{says}");
+    }
+    let mut client = Client::open(Counting::Resumable);
+    client.end(AccountError::Closed(Step::Session));
+    let mut next = Client::start_unanswered(Counting::Resumable, client.connection.take_session());
+    next.pass(timing::OPENING);
+    assert_eq!(next.news(), ["closed: TimedOut(Session)"]);
+    assert!(next.connection.take_session().is_some(), "it may be answered the next time");
+}
+
+#[test]
+fn a_server_that_does_not_count_any_more_gets_a_new_session_at_once() {
+    let mut client = Client::open(Counting::Resumable);
+    client.send(1);
+    client.end(AccountError::Closed(Step::Session));
+    let mut next = Client::start_unanswered(Counting::Resumable, client.connection.take_session());
+    assert_eq!(next.said(), RESUME);
+    next.hear(&(HEADER.to_owned() + &FEATURES.replace("<sm xmlns='urn:xmpp:sm:3'/>", "")));
+    assert_eq!(next.news(), ["lost 1"]);
+    assert!(next.said().starts_with("<iq "));
+    next.hear(BOUND);
+    assert_eq!(next.news(), ["online"]);
+}
+
+#[test]
 fn what_a_server_does_not_offer_is_done_without_if_it_can_be() {
     let without = |feature: &str| FEATURES.replace(feature, "");
     let mut client = Client::start_unanswered(Counting::Resumable, None);
@@ -383,6 +419,7 @@ fn a_server_that_takes_resumption_back_or_does_not_answer_it_gets_a_new_session(
     assert!(next.said().starts_with("<iq "));
 
     let mut silent = client().reconnect();
+    assert!(silent.news().is_empty());
     silent.pass(timing::OPENING);
     assert_eq!(silent.news(), ["lost 1", "closed: TimedOut(Session)"]);
     assert!(silent.connection.take_session().is_none());
