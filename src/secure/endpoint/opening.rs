@@ -170,7 +170,7 @@ impl Endpoint {
         self.make_half_open_room(now, &client);
         let id = PathId(self.shared.next_number());
         let tag = self.shared.tagger.tag(&client);
-        let state = PathState::Keeping(open.receipt.clone());
+        let state = PathState::Keeping { open: open.receipt.clone(), hello: None };
         let path = Path::new(now, id, open.contact(tag), state, self.shared.config.sizes);
         // A guest has this one deadline, and nothing that it does moves it.
         if let Some(at) = path.next_timeout() {
@@ -194,7 +194,7 @@ impl Endpoint {
     /// The outcome of keeping a record.
     pub fn handle_persisted(&mut self, now: Instant, record: &HandshakeRecord, outcome: Persisted) {
         let id = record.path;
-        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Keeping(_));
+        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Keeping { .. });
         let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else {
             // It has closed its path since, or somebody else has got its place.
             return;
@@ -202,12 +202,15 @@ impl Endpoint {
         if outcome == Persisted::No {
             return self.reject_guest(now, id);
         }
-        path.on_opened();
-        let PathState::Keeping(open) = path.set_state(PathState::Listening) else {
+        path.allow_blocks();
+        let PathState::Keeping { open, hello } = path.set_state(PathState::Listening) else {
             // It was just seen to be so.
             return;
         };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
+        if let Some(hello) = hello {
+            self.take_hello(now, id, hello);
+        }
     }
 
     /// The client's half of a handshake.
