@@ -78,7 +78,7 @@ impl<K: Copy + Ord> ReplayLog<K> {
         self.forgotten
     }
 
-    /// For how many minutes nothing can be new, because what was said later was forgotten: the clock was far ahead.
+    /// For how many minutes no handshake can be new, because later ones were forgotten: the clock was far ahead. None if some can be now.
     pub(crate) fn minutes_locked(&self, now_minute: u64) -> Option<u64> {
         self.forgotten?.checked_sub(now_minute).map(|ahead| ahead + 1)
     }

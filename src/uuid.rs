@@ -1,6 +1,6 @@
 //! UUIDs of version 4 (RFC 9562 section 5.4): 122 free bits around six fixed ones, which say "version 4" and "RFC 9562". Pure.
 
-/// How many bits of a UUID are free: 48, then the version, 12, then the variant, 62.
+/// 122 bits of a UUID are free: 48 before the version, 12 between version and variant, 62 behind.
 pub(crate) const FREE_BITS: u32 = 122;
 
 /// The bits that version and variant take.

@@ -1,7 +1,7 @@
 //! Accounts at chat servers: connect, log in, stay logged in.
 //!
-//! [`AccountPool`] owns any number of accounts. Each runs in a task of its own, retries faults of the network with a
-//! jittered back-off from 1 to 30 seconds, resumes its session where the server can (XEP-0198), and says by
+//! [`AccountPool`] owns any number of accounts. Each runs in a task of its own, retries faults of the network (at once
+//! after a cut, then with a jittered back-off that grows to 30 seconds), resumes its session where the server can (XEP-0198), and says by
 //! [`AccountEvent`]s what happens to it and to the stanzas it was given. A wrong password is final: servers lock
 //! accounts that insist.
 //!
@@ -9,9 +9,9 @@
 //! | --- | --- |
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
-//! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a stream that is logged in, step by step |
+//! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
 //! | `intake`, `meter` | what the library reads of a server before that, bounded, and why it ended |
-//! | `connection` | an established stream, pure: sessions, stream management (XEP-0198), liveness |
+//! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
 //! | `wire` | its bytes between there and the socket |
 //! | `records` | TLS records that servers can read without a rest |
 //! | `pings` | how a server is asked for a sign of life |

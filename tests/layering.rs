@@ -158,7 +158,7 @@ const XMPP: Map = &[
     ),
     ("wire", &["connection", "login", "backlog", "timing", "error"]),
     ("connector", &["login", "records", "tls", "dialer", "socket", "timing", "error"]),
-    ("login", &["intake", "sasl", "framer", "timing", "error"]),
+    ("login", &["intake", "sasl", "timing", "error"]),
     ("connection", &["outbox", "reader", "api", "flat", "framer", "records", "backlog", "timing", "error"]),
     ("outbox", &["stranger_replies", "reply_window", "api", "backlog"]),
     ("intake", &["reader", "framer", "meter", "error"]),
@@ -194,8 +194,8 @@ const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp
 const OF_BYTESTREAMS: &[&str] =
     &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza", "stanzas"];
 
-/// Lines that a file may have: more is more than one idea.
-const MOST_LINES: usize = 600;
+/// A file has 600 lines at most: what needs more has more than one idea.
+const MAX_LINES: usize = 600;
 
 /// The folders that have source files, tests and benchmarks included.
 const FOLDERS: &[&str] = &["src", "crates", "tests", "pt-spec-tests", "bench"];
@@ -378,7 +378,7 @@ fn no_file_is_longer_than_one_idea() {
     let files: Vec<_> = FOLDERS.iter().flat_map(|folder| files(&root.join(folder))).collect();
     assert!(files.len() > 100, "the files are not where they were");
     let lengths = files.iter().map(|(path, text)| (path, text.lines().count()));
-    let too_long: Vec<_> = lengths.filter(|(_, lines)| *lines > MOST_LINES).collect();
+    let too_long: Vec<_> = lengths.filter(|(_, lines)| *lines > MAX_LINES).collect();
     assert!(too_long.is_empty(), "{too_long:?}");
 }
 

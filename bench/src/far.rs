@@ -12,16 +12,16 @@ use crate::ours::{self, Pair, Protocol, Setup};
 use crate::samples::{quantile, sorted};
 use crate::target::{self, Echo};
 
-/// Cold starts and cuts in one measurement.
+/// 3 cold starts and 3 cuts in one measurement: each is shown by itself.
 const TIMES: usize = 3;
 
-/// Cells in one measurement.
+/// 30 cells in one measurement, of which the median counts.
 const CELLS: usize = 30;
 
-/// From one cell to the next, and how long a session rests before its line is cut.
+/// 50 ms from one cell to the next, and before a cut: what came before is over by then.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a transfer takes.
+/// A transfer takes 20 seconds, so that the window has long opened also where a round trip is half a second.
 const BULK: Duration = Duration::from_secs(20);
 
 /// What was measured. Times are in round trips of one leg.

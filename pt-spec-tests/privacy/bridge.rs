@@ -1,4 +1,4 @@
-//! Secrets of the bridge's half, which secrets stand in its configuration and come from peers.
+//! Secrets of the bridge's half, which stand in its configuration and come from peers.
 
 use super::{BRIDGE, CHAT, TOR, USER, Watch, talkative};
 use crate::chat_server::{ChatServer, mechanism};

@@ -40,8 +40,8 @@ pub struct Config {
 pub struct Sizes {
     /// How much data packets should carry, in bytes, the smallest first.
     pub chunks: &'static [usize],
-    /// How long after a break, in which nothing is on its way, there should be another, if the connection takes so long there
-    /// and back while nothing is queued.
+    /// How long after a break, in which nothing is on its way, a fast connection should make the next one, by its round trip while nothing
+    /// is queued.
     pub break_interval: fn(Duration) -> Duration,
 }
 

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::classic::api::Sizes;
+use crate::protocol::base_delay::BaseDelay;
 
 /// The data of a packet while the window is not wide: 4 KiB. Windows are measured in such packets.
 pub(super) const CHUNK: usize = 4096;
@@ -58,7 +59,7 @@ impl Window {
             in_flight: 0,
             limit: INITIAL_LIMIT,
             slow_start: true,
-            base: BaseDelay::default(),
+            base: BaseDelay::new(BASE_LIFETIME),
             filled: None,
             last_cut: None,
             last_break: None,
@@ -104,7 +105,8 @@ impl Window {
         let was_full = self.filled.is_some_and(|filled| filled >= sent);
         self.on_forgotten(cost);
         let delay = now.saturating_duration_since(sent);
-        let base = self.base.update(now, delay);
+        self.base.update(now, delay);
+        let base = self.base.get().unwrap_or(delay);
         let queued = delay.saturating_sub(base);
         if queued > TARGET_DELAY {
             self.cut(now, sent);
@@ -143,30 +145,6 @@ impl Window {
     fn grow(&mut self, cost: usize) {
         let step = if self.slow_start { cost } else { cost * FULL_PACKET / self.limit };
         self.limit = (self.limit + step).min(MAX_LIMIT);
-    }
-}
-
-/// The shortest delay of the last one to two [`BASE_LIFETIME`]s.
-#[derive(Debug, Default)]
-struct BaseDelay {
-    previous: Option<Duration>,
-    current: Option<(Instant, Duration)>,
-}
-
-impl BaseDelay {
-    fn update(&mut self, now: Instant, delay: Duration) -> Duration {
-        self.current = match self.current {
-            Some((since, lowest)) if now.saturating_duration_since(since) < BASE_LIFETIME => {
-                Some((since, lowest.min(delay)))
-            }
-            Some((_, lowest)) => {
-                self.previous = Some(lowest);
-                Some((now, delay))
-            }
-            None => Some((now, delay)),
-        };
-        let lowest = self.current.map_or(delay, |(_, lowest)| lowest);
-        self.previous.map_or(lowest, |previous| previous.min(lowest))
     }
 }
 

@@ -207,15 +207,14 @@ pub enum Incoming {
     },
 }
 
-/// How much an endpoint has, at one moment. The log has it when the program ends; tests hold it against their bounds.
+/// What an endpoint keeps at one moment. It is logged when the program ends, and tests compare it with their bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statistics {
-    /// Sessions that exist, those included that are only being made.
+    /// Sessions, those included that are still being made.
     pub sessions: usize,
-    /// How many things are written down, for all sessions together: paths, streams, what is on its way, what waits. It grows and
-    /// shrinks with the sessions that there are.
+    /// Entries of all tables together: paths, streams, what is on its way, what waits. They grow and shrink with the sessions.
     pub entries: usize,
-    /// What everything that is kept costs, in bytes, at the prices by which the limits are kept: those of applications, and what has to
+    /// Bytes that are charged for all that is kept, at the prices by which the limits are kept: data of applications, and what has to
     /// be remembered beside them.
     pub charged: usize,
 }

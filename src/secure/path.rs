@@ -169,6 +169,16 @@ impl Path {
         }
     }
 
+    /// The handshake is noted down, and blocks may go: the open to answer, and the client's half of the handshake if it has come. None if
+    /// that was so before.
+    pub(crate) fn take_kept(&mut self) -> Option<(Receipt, Option<FirstBlock>)> {
+        let PathState::Keeping { open, hello } = &mut self.state else { return None };
+        let kept = (open.clone(), hello.take());
+        self.allow_blocks();
+        self.state = PathState::Listening;
+        Some(kept)
+    }
+
     /// Whether a further path was asked for, and not answered yet.
     pub(crate) fn is_opening(&self) -> bool {
         matches!(self.state, PathState::Opening)

@@ -13,8 +13,8 @@ pub struct Sizes {
     pub answer: usize,
     /// What it takes to tell the peer that a path is closed, beside the name of its recipient.
     pub close: usize,
-    /// How long after a break, in which nothing is on its way, a fast path should make another, if it takes so long there and
-    /// back while nothing is queued.
+    /// How long after a break, in which nothing is on its way, a fast path should make the next one, by its round trip while nothing
+    /// is queued.
     pub break_interval: fn(Duration) -> Duration,
 }
 

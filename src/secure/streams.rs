@@ -12,7 +12,7 @@
 //! # Memory
 //!
 //! Whatever the peer sends, a session keeps at most the session's credit of received bytes and a third more,
-//! [`StreamLimits::max_fragments`] small fragments, and the state of [`StreamLimits::max_streams`] + [`MOST_CLOSING`] streams.
+//! [`StreamLimits::max_fragments`] small fragments, and the state of [`StreamLimits::max_streams`] + [`MAX_CLOSING`] streams.
 //! What is sent is bounded by [`StreamLimits::send_buffer`] for each stream. `Streams::usage` has the sum of it all, at the
 //! prices of `price`.
 
@@ -40,13 +40,11 @@ use crate::secure::wire::ranges::RangeSet;
 use queues::Queues;
 use totals::Totals;
 
-#[cfg(test)]
-pub(crate) use outgoing::MIN_ROOM;
 pub(crate) use outgoing::Sent;
 pub(crate) use types::{Credit, ProtocolViolation, Role, StreamEvent, StreamLimits};
 
-/// Streams that are over but that the peer has not confirmed: 1024 beyond the limit on streams, as many as that is by default.
-pub(crate) const MOST_CLOSING: usize = 1024;
+/// Streams that are over and that the peer has not confirmed: 1024 beyond the limit on streams, as many as that limit is by default.
+pub(crate) const MAX_CLOSING: usize = 1024;
 /// A stream's number is at most 16,384 above the lowest that was never seen: which ones were is remembered in ranges.
 pub(crate) const MAX_STREAMS_AHEAD: u64 = 16 * 1024;
 
@@ -338,7 +336,7 @@ impl Streams {
     }
 
     fn is_crowded(&self) -> bool {
-        self.streams.len() >= self.limits.max_streams.saturating_add(MOST_CLOSING)
+        self.streams.len() >= self.limits.max_streams.saturating_add(MAX_CLOSING)
     }
 
     fn add(&mut self, id: u64, stream: Stream) {

@@ -127,7 +127,7 @@ pub(crate) const OPEN_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const SHORT_LIFE: Duration = Duration::from_secs(2);
 
 /// Paths of one session that a client opens: 16 (doc/protocol.md 2.7), one for each account that it uses.
-pub(crate) const MOST_PATHS: usize = 16;
+pub(crate) const MAX_PATHS: usize = 16;
 
 /// 2 paths are enough for a session that carries little: it goes on when one fails. Each costs the bridge's account the answers
 /// to its open and its close, some 350 bytes, and there are many who come for a few kilobytes.
@@ -304,10 +304,10 @@ pub(crate) const UNREAD_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) const UNREAD_TIME: Duration = Duration::from_millis(250);
 
 /// Unread answers may be 4 KiB at least: some forty.
-pub(crate) const LEAST_UNREAD: usize = 4 * 1024;
+pub(crate) const MIN_UNREAD: usize = 4 * 1024;
 
 /// Unread answers may be 256 KiB at most: a fast account needs no more.
-pub(crate) const MOST_UNREAD: usize = 256 * 1024;
+pub(crate) const MAX_UNREAD: usize = 256 * 1024;
 
 /// Unread answers may be 32 KiB while nobody knows what the account carries.
 pub(crate) const UNKNOWN_UNREAD: usize = 32 * 1024;

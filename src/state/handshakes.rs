@@ -4,8 +4,8 @@
 //! It changes with every handshake and is of no use after 20 minutes, so that it has a file of its own: a line for each,
 //! on the disk before anybody is answered. The file is written anew, without what is past, when most of it is.
 //!
-//! What is past [`ReplayLog`] says. The file also keeps up to which minute that has forgotten anything, as the minute of a line whose
-//! id is all zeros, which no handshake has.
+//! [`ReplayLog`] decides what is past. Up to which minute it has forgotten handshakes is in the file, too: as a line with that minute and an
+//! id of all zeros, which no handshake has.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -61,14 +61,14 @@ impl Cores {
         self.classic.is_idle() && self.secure.is_idle()
     }
 
-    /// Notes down what there still is, with so many bytestreams, for who wonders what was broken off.
+    /// Logs what is left when the program ends, so that it shows what was broken off.
     pub(super) fn log_remains(&self, bytestreams: usize) {
         for (protocol, core) in [("classic", &self.classic as &dyn Core), ("secure", &self.secure)] {
             let (streams, bytes) = (core.stream_count(), core.buffered());
             tracing::debug!("the {protocol} core ends with {streams} streams, which keep {bytes} bytes");
         }
         tracing::debug!(
-            "of the secure protocol end {bytestreams} bytestreams and {:?}",
+            "the secure core ends with {bytestreams} bytestreams and {:?}",
             self.secure.statistics()
         );
     }

@@ -331,7 +331,7 @@ impl Account {
                 self.outbox.push_front(Outgoing::untagged(ping));
             }
             Event::Closed(reason) => {
-                let was_cut = self.link.is_up() && reason.is_cut();
+                let was_cut = self.link.is_up() && reason.is_cut() && !self.link.owes_end();
                 self.disconnected(&reason, reports);
                 if was_cut { self.attempt_soon() } else { self.attempt_later() }
             }
@@ -400,7 +400,7 @@ impl Account {
     }
 
     fn suspended(&mut self, since: Instant, reason: &AccountError, reports: &mut Reports) {
-        // A server that itself ends a session soon would do it again.
+        // Not after a short one: a server that itself ends a session soon would do it again.
         if since.elapsed() >= timing::STEADY {
             self.backoff.reset();
         }
@@ -425,7 +425,8 @@ impl Account {
         }
     }
 
-    /// In some networks no connection lives for long, and much gets through all the same in the time that each has.
+    /// Tries again after a cut: at once, most of the time. In some networks no connection lives for long, and much gets through all the
+    /// same in the time that each has.
     fn attempt_soon(&mut self) {
         let delay = self.backoff.delay_after_cut(now(), rand::random());
         self.attempt_after(delay);

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// The shortest full delay.
+/// The first delay, before jitter: 1 second. It doubles with each failure.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest delay.
+/// The longest delay: 30 seconds, so that a user waits no longer for a server that is back.
 const LONGEST: Duration = Duration::from_secs(30);
-/// An attempt is made at once after a cut, but not within 10 seconds of another such attempt: where connections are cut as fast as they
-/// are made, a server gets no more logins for it.
+/// Between two attempts that are made at once after a cut there are 10 seconds: where each connection is cut as soon as it is made, a
+/// server gets one more login in that time, and no more.
 const BETWEEN_IMMEDIATE: Duration = Duration::from_secs(10);
 
 /// Exponential back-off with jitter.
@@ -29,8 +29,8 @@ impl Backoff {
         full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// The delay before the next attempt when a connection that worked was cut: none, most of the time. It is like the first failure
-    /// otherwise, and what follows is like the next ones.
+    /// The delay before the next attempt when a connection that worked was cut: none, or the one after a first failure if there was an
+    /// attempt at once not long ago. The delays that follow grow from there.
     pub(super) fn delay_after_cut(&mut self, now: Instant, random: f64) -> Duration {
         self.reset();
         if self.immediate.is_some_and(|at| now < at + BETWEEN_IMMEDIATE) {

@@ -1,4 +1,4 @@
-//! An established XMPP stream, from the login to its end, as a pure core: bytes in; elements, bytes and events out.
+//! XMPP stream of an account, from its header behind the login to its end, as a pure core: bytes in; elements, bytes and events out.
 //!
 //! [`Connection`] opens a session ([`opening`]) and then carries stanzas, with stream management (XEP-0198, [`sm`]) where both ends
 //! want it. It has no socket and no clock; whoever has them drives it:
@@ -74,8 +74,8 @@ pub(super) struct Connection {
     unrequested_bytes: usize,
     /// Whether the server is to be asked for an acknowledgement, whatever was sent.
     owes_request: bool,
-    /// What the server's request for an acknowledgement asks of us.
-    asked_ack: AskedAck,
+    /// The acknowledgement that the server has asked for.
+    delayed_ack: DelayedAck,
     /// Where the acknowledgement that went last ends in the output.
     last_ack: u64,
     /// Whether the server has ended the stream, and waits for our end of it.
@@ -93,14 +93,15 @@ enum State {
     Closed,
 }
 
-/// An acknowledgement that the server has asked for. It waits for something to be written with, since most of the time there soon is.
+/// Delayed acknowledgement: it waits for something to be written with, as in TCP (RFC 1122 section 4.2.3.2).
 #[derive(Clone, Copy)]
-enum AskedAck {
-    Nothing,
-    /// It goes with the next thing that is written, or alone at that time.
-    By(Instant),
+enum DelayedAck {
+    /// The server has not asked for one.
+    NotAsked,
+    /// It goes with the next thing that is written, or alone at this time.
+    Until(Instant),
     /// It has waited long enough.
-    Now,
+    Due,
 }
 
 /// What has happened.
@@ -146,7 +147,7 @@ impl Connection {
             unrequested: 0,
             unrequested_bytes: 0,
             owes_request: false,
-            asked_ack: AskedAck::Nothing,
+            delayed_ack: DelayedAck::NotAsked,
             last_ack: 0,
             owes_end: false,
             events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
@@ -241,14 +242,16 @@ impl Connection {
     /// Gives up a session that does not open, a resumption that does not work, and a server that is silent; sends an acknowledgement
     /// that has waited long enough.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if matches!(self.asked_ack, AskedAck::By(at) if now >= at) {
-            self.asked_ack = AskedAck::Now;
+        if matches!(self.delayed_ack, DelayedAck::Until(at) if now >= at) {
+            self.delayed_ack = DelayedAck::Due;
         }
         match self.state {
             State::Closed => {}
             State::Opening(_, deadline) if now >= deadline => {
-                // A server that does not answer the request to resume would not the next time.
-                self.lose_session();
+                if self.has_features() {
+                    // A server that does not answer the request to resume would not the next time.
+                    self.lose_session();
+                }
                 self.close(AccountError::TimedOut(Step::Session));
             }
             State::Open { proof: Some(deadline) } if now >= deadline => {
@@ -272,9 +275,9 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof,
         };
-        let ack = match self.asked_ack {
-            AskedAck::By(at) => Some(at),
-            AskedAck::Nothing | AskedAck::Now => None,
+        let ack = match self.delayed_ack {
+            DelayedAck::Until(at) => Some(at),
+            DelayedAck::NotAsked | DelayedAck::Due => None,
         };
         [deadline, ack].into_iter().flatten().chain([self.liveness.timeout()]).min()
     }
@@ -310,8 +313,12 @@ impl Connection {
 
     /// Reads the next element that has come whole. False if there is none, or nothing counts any more.
     fn read_element(&mut self, now: Instant) -> bool {
-        let piece = if self.is_closed() { None } else { self.framer.pop() };
-        piece.map(|piece| self.on_element(now, reader::read(piece))).is_some()
+        if self.is_closed() {
+            return false;
+        }
+        let Some(piece) = self.framer.pop() else { return false };
+        self.on_element(now, reader::read(piece));
+        true
     }
 
     fn on_element(&mut self, now: Instant, meaning: Meaning) {
@@ -384,7 +391,7 @@ impl Connection {
         }
         let element = match meaning {
             Meaning::Nonza(element) => element,
-            // Nobody offers anything in the middle of a session.
+            // No server offers anything in the middle of a session: it is taken like an unknown element.
             Meaning::Features(_) => None,
             _ => return,
         };
@@ -431,8 +438,8 @@ impl Connection {
     }
 
     fn on_ack_request(&mut self, now: Instant) {
-        if let AskedAck::Nothing = self.asked_ack {
-            self.asked_ack = AskedAck::By(now + timing::ACK_DELAY);
+        if let DelayedAck::NotAsked = self.delayed_ack {
+            self.delayed_ack = DelayedAck::Until(now + timing::ACK_DELAY);
         }
     }
 
@@ -441,15 +448,15 @@ impl Connection {
     fn acknowledge(&mut self) {
         let Some(session) = &mut self.session else { return };
         let is_due = session.owes_report()
-            || match self.asked_ack {
-                AskedAck::Nothing => false,
-                AskedAck::By(_) => !self.output.waiting().is_empty(),
-                AskedAck::Now => true,
+            || match self.delayed_ack {
+                DelayedAck::NotAsked => false,
+                DelayedAck::Until(_) => !self.output.waiting().is_empty(),
+                DelayedAck::Due => true,
             };
         if is_due && self.output.is_handed_on(self.last_ack) {
             let ack = session.ack();
             self.write(&ack);
-            (self.asked_ack, self.last_ack) = (AskedAck::Nothing, self.output.end());
+            (self.delayed_ack, self.last_ack) = (DelayedAck::NotAsked, self.output.end());
         }
     }
 
@@ -473,12 +480,21 @@ impl Connection {
         if self.is_closed() {
             return;
         }
-        if is_final(&reason) || self.session.as_ref().is_some_and(|session| session.resume().is_none()) {
+        let cannot_resume = self.session.as_ref().is_some_and(|session| session.resume().is_none());
+        if self.has_features() && is_final(&reason) || cannot_resume {
             self.lose_session();
         }
         self.state = State::Closed;
         self.events.extend(self.output.clear().map(Event::Lost));
         self.events.push_back(Event::Closed(reason));
+    }
+
+    /// Whether the server has taken up the stream. What it says before that is about the login, and not about a session.
+    fn has_features(&self) -> bool {
+        match &self.state {
+            State::Opening(opening, _) => opening.has_features(),
+            State::Open { .. } | State::Closed => true,
+        }
     }
 
     fn lose_session(&mut self) {

@@ -1,4 +1,4 @@
-//! Connector: from an account's configuration to a stream that is logged in. What lies below the stream is decided here: which
+//! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
 //! machine, and whether TLS begins at once or on request.
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};

@@ -149,7 +149,8 @@ pub enum AccountError {
 }
 
 impl AccountError {
-    /// Whether the connection ended without a word from the server, as when something between us and it breaks it.
+    /// Whether the connection ended without a stream error: something between us and the server broke it, or the server closed it and
+    /// did not say why.
     pub(super) fn is_cut(&self) -> bool {
         matches!(self, Self::Closed(_) | Self::Io { .. })
     }

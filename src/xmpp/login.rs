@@ -1,7 +1,7 @@
 //! Login: the steps from a connection to one that is logged in (RFC 6120 sections 4 to 6).
 //!
-//! Each step takes the stream from the one before. Another stream begins on what comes of it, and with that a
-//! [`connection`](super::connection), which knows nothing of how it came about.
+//! Each step takes the stream from the one before. The last one leaves the bare connection, on which a
+//! [`connection`](super::connection) begins another stream, and knows nothing of how the login came about.
 
 use std::borrow::Cow;
 
@@ -66,13 +66,13 @@ impl Login {
         }
     }
 
-    /// Logs in: what comes of it is where the next stream begins. `step` follows what is being done.
+    /// Logs in, and gives back the connection, on which the next stream is to begin. `step` follows what is being done.
     pub(super) async fn log_in(&self, io: Io, step: &mut Step) -> Result<Io, AccountError> {
         let (intake, record) = Intake::new(io, self.max_stanza);
         self.negotiate(intake, step).await.map_err(|error| record.fault(*step, error))
     }
 
-    /// The stream and SASL. What the server says behind its last word, unasked, is nobody's.
+    /// The stream and SASL. What the server sends behind `<success/>` before it is asked is dropped.
     async fn negotiate(&self, io: Intake<Io>, step: &mut Step) -> Result<Io, AccountError> {
         *step = Step::Stream;
         let (offer, mut stream) = features(self.open(io, *step).await?, *step).await?;

@@ -89,14 +89,14 @@ fn is_element(written: &[u8]) -> bool {
     !written.starts_with(b"<?") && !written.starts_with(b"<!")
 }
 
-/// The start tag of a stream, which is a piece by itself. What else has one tag ends in it.
+/// Whether this is the start tag of a stream, which comes as a piece by itself. Any other piece with one tag ends in `/>`.
 fn is_header(written: &[u8]) -> bool {
     matches!(name_of(written), b"stream:stream" | b"stream")
         && memchr::memchr_iter(b'<', written).count() == 1
         && !written.ends_with(b"/>")
 }
 
-/// The features that an element is, if it is any.
+/// What the server offers, if this is the element that says so.
 fn features(written: &[u8]) -> Option<StreamFeatures> {
     if !matches!(name_of(written), b"stream:features" | b"features") || !stanza::is_cheap(written) {
         return None;

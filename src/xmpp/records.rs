@@ -42,8 +42,7 @@ const BREAK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two such breaks there are at least 200 delays of the empty connection, of which a break costs one or two.
 const DELAYS_BETWEEN_BREAKS: u32 = 200;
 
-/// How many bytes before base64 make a stanza that ends just before so many records do, when it has at most `around` bytes
-/// beside the base64.
+/// The bytes whose base64, with at most `around` bytes beside it, makes a stanza that ends just before so many records do.
 pub(crate) const fn filling(records: usize, around: usize) -> usize {
     (records * RECORD - around) / 4 * 3
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// learn what is wrong.
 pub(super) const LOGIN: Duration = Duration::from_secs(20);
 
-/// Opening a session on a stream that is logged in: resource binding and stream management.
+/// Opening a session on a connection that is logged in: resource binding and stream management.
 pub(super) const OPENING: Duration = Duration::from_secs(20);
 
 /// When the server has been silent for so long, it is asked for a sign of life (`<r/>` or a ping).
@@ -26,7 +26,7 @@ pub(super) const LOGOUT: Duration = Duration::from_millis(1900);
 /// rate enough to read some tens of kilobytes.
 pub(super) const PROOF: Duration = Duration::from_secs(10);
 
-/// An acknowledgement that the server asks for goes with the next thing that we write, or alone after 100 ms, as TCP delays its own by up
-/// to 200: most stanzas are answered sooner, and a write of its own costs both ends as much as a small stanza. The server waits for
-/// nothing but to forget what it has sent.
+/// An acknowledgement that the server asks for goes with the next thing that we write, or alone after 100 ms, as TCP delays its own (RFC
+/// 1122: for less than 500 ms). Most stanzas are answered sooner, and a write of its own costs both ends as much as a small stanza. The
+/// server needs it only to forget what it has sent.
 pub(super) const ACK_DELAY: Duration = Duration::from_millis(100);

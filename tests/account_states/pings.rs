@@ -27,7 +27,7 @@ async fn pings_are_answered_by_the_account_itself() {
     assert!(matches!(*stanza, Stanza::Message(_)), "the ping itself must not come through");
 }
 
-/// What is sent to a client whose server does not read: pings, and how many of them there were.
+/// Sends `count` pings, with ids of this length, to a client whose answers nobody reads meanwhile.
 async fn ask_without_end(peer: &mut Peer, count: usize, id_length: usize) {
     let from: Option<Jid> = Some("bob@mock.example/there".parse().unwrap());
     for _ in 0..count {

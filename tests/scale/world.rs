@@ -376,7 +376,7 @@ impl World {
                 self.jobs.remove(stream);
                 self.bridge.core.release(now, *stream);
             }
-            Event::Connected(_) => {}
+            Event::Asked(_) | Event::Connected(_) => {}
         }
     }
 
@@ -417,7 +417,7 @@ impl World {
 
     /// Things that the bridge has something written down about.
     pub(crate) fn entries(&self) -> usize {
-        self.bridge.core.statistics().entries
+        self.bridge.core.entries()
     }
 
     /// Bytes that the applications of each client have read.

@@ -1,4 +1,4 @@
-//! Refusal of those who have not proved that they may come in, and those who repeat what others said.
+//! Refusal of those who have not proved that they may come in, and of those who repeat what others said.
 
 use std::time::{Duration, Instant};
 

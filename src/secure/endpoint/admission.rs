@@ -60,7 +60,7 @@ impl Admission {
     /// on the account that shook hands, which the client's server vouches for, and on nothing that the client says.
     pub(crate) fn announce_to(&self, session: &mut Session, accounts: &Accounts) {
         let Some(client) = session.client() else {
-            // Only those of a client have none, and they are let in by nobody.
+            // Only a client's own sessions have none, and a client has no admission control.
             return;
         };
         let names = self.service.accounts.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();

@@ -14,11 +14,11 @@ use crate::secure::session::LastWord;
 use crate::secure::wire::frame::SessionClose;
 
 impl Endpoint {
-    /// A block of a guest's. It has to be a handshake, and by whatever it is the guest ceases to be one; but it waits until the handshake
-    /// is noted down.
+    /// A block of a guest's. It has to be a handshake; whatever it is, the path is no guest's any more. The first one waits until the
+    /// handshake is noted down.
     pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, block: FirstBlock) {
         let Some(guest) = self.guests.get_mut(&id) else {
-            // The routes name no guest that there is not.
+            // Never: the routes name only guests that are there.
             return;
         };
         if let Err(block) = guest.keep_hello(block) {
@@ -51,7 +51,7 @@ impl Endpoint {
     /// A block of a guest's is missing, or came twice.
     pub(super) fn on_guest_gap(&mut self, now: Instant, id: PathId, receipt: Receipt) {
         let Some(path) = self.take_guest(id) else {
-            // The routes name no guest that there is not.
+            // Never: the routes name only guests that are there.
             return;
         };
         if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
@@ -64,7 +64,7 @@ impl Endpoint {
     /// A guest has closed its path.
     pub(super) fn on_guest_closed(&mut self, now: Instant, id: PathId, receipt: Receipt) {
         let Some(path) = self.drop_guest(now, id) else {
-            // The routes name no guest that there is not.
+            // Never: the routes name only guests that are there.
             return;
         };
         if !self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
@@ -75,7 +75,7 @@ impl Endpoint {
     /// Closes a guest's path; one that was not even answered yet is refused.
     pub(super) fn reject_guest(&mut self, now: Instant, id: PathId) {
         let Some(path) = self.take_guest(id) else {
-            // Whoever has a place among the half-open ones is still there.
+            // Never: whoever holds a place for a handshake is there.
             return;
         };
         match path.state() {
@@ -93,7 +93,7 @@ impl Endpoint {
 
     /// A guest's path has failed, or its time is up.
     pub(super) fn fail_guest(&mut self, now: Instant, id: PathId) {
-        // It is there: whoever takes a guest cancels its timer.
+        // There always is one: whoever takes a guest cancels its timer.
         if let Some(path) = self.take_guest(id) {
             self.close_guest(now, &path);
         }

@@ -194,17 +194,15 @@ impl Endpoint {
     /// The outcome of keeping a record.
     pub fn handle_persisted(&mut self, now: Instant, record: &HandshakeRecord, outcome: Persisted) {
         let id = record.path;
-        let is_remembering = |path: &&mut Path| matches!(path.state(), PathState::Keeping { .. });
-        let Some(path) = self.guests.get_mut(&id).filter(is_remembering) else {
-            // It has closed its path since, or somebody else has got its place.
+        let Some(path) = self.guests.get_mut(&id) else {
+            // It has closed its path since, or another guest has got its place.
             return;
         };
         if outcome == Persisted::No {
             return self.reject_guest(now, id);
         }
-        path.allow_blocks();
-        let PathState::Keeping { open, hello } = path.set_state(PathState::Listening) else {
-            // It was just seen to be so.
+        let Some((open, hello)) = path.take_kept() else {
+            // It was told before.
             return;
         };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));

@@ -109,7 +109,7 @@ impl Endpoint {
 
     fn on_session_event(&mut self, now: Instant, key: SessionKey, event: SessionEvent) {
         match event {
-            SessionEvent::Opened(stream, wire) => self.directory.bind(stream, key, wire),
+            SessionEvent::Opened(stream, wire) => self.directory.on_asked(stream, key, wire),
             SessionEvent::NotOpened(stream, reason) => self.directory.fail(stream, reason),
             SessionEvent::Confirmed(client) => self.on_confirmed(now, key, client),
             SessionEvent::OptimisticAck(client) => self.on_optimistic_ack(now, client),
@@ -161,7 +161,7 @@ impl Endpoint {
     /// which that was made.
     fn replace(&mut self, now: Instant, key: SessionKey, path: PathId, established: Box<Established>) {
         let Some(mut lost) = self.sessions.remove(&key) else {
-            // It has just said so itself.
+            // Never: it has just said itself that it was lost.
             return;
         };
         let (made_by, reason) = (lost.give_away(path), CloseReason::SessionLost);
@@ -181,7 +181,7 @@ impl Endpoint {
 
 fn unindex(index: &mut BTreeMap<FullJid, BTreeSet<SessionKey>>, jid: &FullJid, key: SessionKey) {
     let Some(keys) = index.get_mut(jid) else {
-        // It was not told yet that there is this name.
+        // The index has not been told of this name yet.
         return;
     };
     keys.remove(&key);

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How a server takes blocks from one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    service: Service,
+    discipline: Discipline,
     /// In one direction, without any queue.
     pub(crate) delay: Duration,
     /// The server is busy until then.
@@ -20,7 +20,7 @@ pub(crate) struct Server {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Service {
+enum Discipline {
     /// After each read it pauses for as long as its bytes take at the allowed rate.
     Shaped { read: usize, rate: usize },
     /// Each block takes so many microseconds, each 1000 bytes as many, and each full read as many again.
@@ -31,9 +31,9 @@ enum Service {
 const READ: usize = 8192;
 
 impl Server {
-    fn new(service: Service, delay: Duration, burst: usize) -> Self {
+    fn new(discipline: Discipline, delay: Duration, burst: usize) -> Self {
         Self {
-            service,
+            discipline,
             delay,
             free: Duration::ZERO,
             unread: VecDeque::new(),
@@ -44,33 +44,37 @@ impl Server {
 
     /// Prosody as Debian configures it, on this machine.
     pub(crate) fn stock_prosody() -> Self {
-        Self::new(Service::Shaped { read: READ, rate: 10_000 }, Duration::from_micros(150), 0)
+        Self::new(Discipline::Shaped { read: READ, rate: 10_000 }, Duration::from_micros(150), 0)
     }
 
     /// ejabberd as Debian configures it, on this machine.
     pub(crate) fn stock_ejabberd() -> Self {
-        Self::new(Service::Shaped { read: 65_536, rate: 3000 }, Duration::from_micros(100), 20_000)
+        Self::new(Discipline::Shaped { read: 65_536, rate: 3000 }, Duration::from_micros(100), 20_000)
     }
 
     /// A shaper like Prosody's with another rate.
     pub(crate) fn shaped(rate: usize, delay: Duration) -> Self {
-        Self::new(Service::Shaped { read: READ, rate }, delay, 0)
+        Self::new(Discipline::Shaped { read: READ, rate }, delay, 0)
     }
 
     /// A connection of ten megabits a second to a fast server.
     pub(crate) fn ten_megabits(delay: Duration) -> Self {
-        Self::new(Service::Working { block: 0.0, kilobyte: 800.0, read: 0.0 }, delay, 0)
+        Self::new(Discipline::Working { block: 0.0, kilobyte: 800.0, read: 0.0 }, delay, 0)
     }
 
     /// Prosody without limits, on this machine: it rests after each full read, which makes large blocks slow.
     pub(crate) fn fast_prosody() -> Self {
-        let service = Service::Working { block: 150.0, kilobyte: 100.0, read: 1000.0 };
-        Self::new(service, Duration::from_micros(150), 0)
+        let discipline = Discipline::Working { block: 150.0, kilobyte: 100.0, read: 1000.0 };
+        Self::new(discipline, Duration::from_micros(150), 0)
     }
 
     /// ejabberd without limits, on this machine: each block costs, however small it is.
     pub(crate) fn fast_ejabberd() -> Self {
-        Self::new(Service::Working { block: 60.0, kilobyte: 6.0, read: 0.0 }, Duration::from_micros(100), 0)
+        Self::new(
+            Discipline::Working { block: 60.0, kilobyte: 6.0, read: 0.0 },
+            Duration::from_micros(100),
+            0,
+        )
     }
 
     /// Nothing happens before `time`.
@@ -81,13 +85,13 @@ impl Server {
     /// A block is sent at `at`; when its answer comes back.
     pub(crate) fn answer_time(&mut self, at: Duration, bytes: usize) -> Duration {
         let arrival = at + self.delay;
-        let done = match self.service {
-            Service::Working { block, kilobyte, read } => {
+        let done = match self.discipline {
+            Discipline::Working { block, kilobyte, read } => {
                 let micros = block + kilobyte * bytes as f64 / 1000.0 + read * (bytes / READ) as f64;
                 self.free = self.free.max(arrival) + Duration::from_nanos((micros * 1000.0) as u64);
                 self.free
             }
-            Service::Shaped { .. } => self.shaped_time(arrival, bytes),
+            Discipline::Shaped { .. } => self.shaped_time(arrival, bytes),
         };
         let every = self.answers_every.as_nanos() as u64;
         Duration::from_nanos((done.as_nanos() as u64).next_multiple_of(every)) + self.delay
@@ -113,7 +117,9 @@ impl Server {
     }
 
     fn read(&mut self) {
-        let (Some(at), Service::Shaped { read, rate }) = (self.next_read(), self.service) else { return };
+        let (Some(at), Discipline::Shaped { read, rate }) = (self.next_read(), self.discipline) else {
+            return;
+        };
         let mut room = read;
         while let Some((_, bytes)) = self.unread.front_mut().filter(|(arrival, _)| room > 0 && *arrival <= at)
         {

@@ -6,7 +6,6 @@
 //! window opens while answers come promptly, but only in proportion to what was answered: shapers let a burst pass
 //! first, and what is on its way when it ends has to wait.
 
-mod base_delay;
 mod block_size;
 mod rate;
 #[cfg(test)]
@@ -14,15 +13,15 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use base_delay::BaseDelay;
 use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 
+use crate::protocol::base_delay::BaseDelay;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT_ROUND_TRIP, SEND_BUFFER_TIME,
-    SHAPER_BURST,
+    BASE_DELAY_LIFETIME, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT_ROUND_TRIP,
+    SEND_BUFFER_TIME, SHAPER_BURST,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
@@ -63,7 +62,7 @@ impl Window {
             draining: None,
             last_drained: None,
             takes_breaks: true,
-            base: BaseDelay::default(),
+            base: BaseDelay::new(BASE_DELAY_LIFETIME),
             smoothed: None,
             peak: PeakRate::default(),
             lasting: LastingRate::default(),

@@ -26,7 +26,7 @@ impl Session {
         shared: &mut Shared,
     ) {
         let Some(path) = self.paths.get_mut(&id) else {
-            // The routes name no path that is over.
+            // Never: the routes name only paths that are there.
             return;
         };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
@@ -46,7 +46,7 @@ impl Session {
     /// A block came by one of the paths, and another one is missing, or it came twice.
     pub(crate) fn handle_gap(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else {
-            // The routes name no path that is over.
+            // Never: the routes name only paths that are there.
             return;
         };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
@@ -68,7 +68,7 @@ impl Session {
     /// Takes what is in a block; false when it makes no sense.
     fn take_block(&mut self, now: Instant, id: PathId, data: Vec<u8>, shared: &mut Shared) -> bool {
         let Some(path) = self.paths.get_mut(&id) else {
-            // It is there: a block has just come by it.
+            // Never: a block has just come by it.
             return false;
         };
         match path.state() {
@@ -94,7 +94,7 @@ impl Session {
             established.streams.set_room_for_streams(shared.ledger.room_for_streams(&self.client));
         }
         let outcome = established.handle_packet(now, block);
-        if outcome.is_ok() && self.state.on_packet() {
+        if outcome.is_ok() && self.state.on_confirmed() {
             self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
         }
         match outcome {
@@ -117,7 +117,7 @@ impl Session {
     /// The peer has closed a path.
     pub(crate) fn handle_closed(&mut self, now: Instant, id: PathId, receipt: Receipt, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else {
-            // The routes name no path that is over.
+            // Never: the routes name only paths that are there.
             return;
         };
         let (via, client, answer) = (path.via(), path.client(), Answer::to_peer_of(path, receipt));
@@ -131,7 +131,7 @@ impl Session {
     /// The peer has taken something that went by a path.
     pub(crate) fn handle_taken(&mut self, now: Instant, id: PathId, delivery: Delivery, shared: &mut Shared) {
         let Some(path) = self.paths.get_mut(&id) else {
-            // The routes name no path that is over.
+            // Never: the routes name only paths that are there.
             return;
         };
         let was_usable = path.is_usable();
@@ -155,7 +155,7 @@ impl Session {
     /// Something that went by a path found nobody.
     pub(crate) fn handle_undelivered(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else {
-            // The routes name no path that is over.
+            // Never: the routes name only paths that are there.
             return;
         };
         let (via, peer) = (path.via(), path.peer().clone());
@@ -203,7 +203,7 @@ impl Session {
     /// The handshake is done: a stream that waited for it is opened.
     fn open_waiting(&mut self, stream: StreamId, target: Address) {
         let Some(established) = self.state.established_mut() else {
-            // The handshake has just been done.
+            // Never: the handshake has just been done.
             return;
         };
         self.events.push_back(match established.streams.open(target) {

@@ -14,7 +14,10 @@ use crate::secure::session::pairs::{Attempt, Candidates, Pair};
 use crate::secure::session::{ClientSide, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
-use crate::secure::tuning::{FEW_PATHS, MOST_PATHS};
+use crate::secure::tuning::{FEW_PATHS, MAX_PATHS};
+
+/// A handshake that has begun, and our half of it.
+type Handshake = (Initiator, Vec<u8>);
 
 impl Session {
     /// Opens the paths that a client's session wants and does not have.
@@ -61,10 +64,10 @@ impl Session {
     /// So many paths are enough. One that has stalled is none.
     fn most_paths(&self) -> usize {
         if self.carries_much {
-            return MOST_PATHS;
+            return MAX_PATHS;
         }
         let stalled = self.paths.values().filter(|path| path.is_open() && !path.is_usable()).count();
-        MOST_PATHS.min(FEW_PATHS + stalled)
+        MAX_PATHS.min(FEW_PATHS + stalled)
     }
 
     /// Asks for a path between two accounts. What goes by it first does not wait for the answer: that would be a round trip.
@@ -94,7 +97,7 @@ impl Session {
         ours: &FullJid,
         peer: &FullJid,
         shared: &mut Shared,
-    ) -> Option<(Credential, Option<(Initiator, Vec<u8>)>)> {
+    ) -> Option<(Credential, Option<Handshake>)> {
         let must_ask = self.state.must_ask();
         let Role::Client(side) = &mut self.role else {
             // A bridge opens no paths.
@@ -122,7 +125,7 @@ fn first_contact(
     (ours, peer): (&FullJid, &FullJid),
     resume: Option<Resumption>,
     shared: &mut Shared,
-) -> (Credential, Option<(Initiator, Vec<u8>)>) {
+) -> (Credential, Option<Handshake>) {
     let nonce = shared.random();
     let credential = side.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
     let hello = Hello { credits: shared.config.credits(), resume };

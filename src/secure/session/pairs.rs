@@ -158,7 +158,7 @@ fn fraction(random: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secure::tuning::{FEW_PATHS, LONGEST_PAUSE, MOST_PATHS};
+    use crate::secure::tuning::{FEW_PATHS, LONGEST_PAUSE, MAX_PATHS};
 
     fn jid(name: &str) -> FullJid {
         FullJid::new(&format!("{name}@chat.example/r")).unwrap()
@@ -192,7 +192,7 @@ mod tests {
             [(1, &["a"][..]), (2, &["a", "b"]), (4, &["a"]), (1, &["a", "b", "c"]), (3, &["a", "b"])]
         {
             let (ours, theirs) = (accounts(ours), peers(names));
-            let open = open_all(&ours, &theirs, MOST_PATHS);
+            let open = open_all(&ours, &theirs, MAX_PATHS);
             assert!(ours.iter().all(|account| open.iter().any(|pair| pair.0 == *account)));
             assert!(theirs.iter().all(|peer| open.iter().any(|pair| pair.1 == *peer)));
             assert_eq!(open.len(), ours.len().max(theirs.len()));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn there_is_a_bound() {
-        for most in [FEW_PATHS, MOST_PATHS] {
+        for most in [FEW_PATHS, MAX_PATHS] {
             assert_eq!(open_all(&accounts(40), &peers(&["a"]), most).len(), most);
         }
     }
@@ -211,7 +211,7 @@ mod tests {
         let now = Instant::now();
         let (ours, peers) = (accounts(1), peers(&["a", "b"]));
         let (theirs, busy) = (peers.iter().collect(), BTreeSet::new());
-        let candidates = Candidates { ours: &ours, theirs: &theirs, busy: &busy, most: MOST_PATHS };
+        let candidates = Candidates { ours: &ours, theirs: &theirs, busy: &busy, most: MAX_PATHS };
         let mut pairs = Pairs::default();
         let Attempt::Try(first) = pairs.next(now, &candidates) else { panic!("nothing to try") };
         pairs.on_failed(now, first.clone(), LONGEST_PAUSE, 0);

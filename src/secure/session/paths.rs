@@ -12,7 +12,7 @@ use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 
 /// Paths of a session at a time. A client wants half as many, and the others may be some that it has lost.
-const MOST_OF_A_SESSION: usize = 32;
+const MAX_PATHS_OF_A_SESSION: usize = 32;
 
 impl Session {
     /// On a bridge: a path by which the client has proved itself is one of the session's.
@@ -29,8 +29,9 @@ impl Session {
         self.apply_changes(now, shared);
     }
 
-    /// On a bridge: by a new handshake the client has taken the session up again, and shown that it holds the keys.
+    /// On a bridge: by a new handshake the client has taken the session up again, which shows that it holds the keys.
     pub(crate) fn handle_resumption(&mut self, now: Instant, path: Path, shared: &mut Shared) {
+        self.state.on_confirmed();
         self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
         self.handle_path(now, path, shared);
     }
@@ -55,7 +56,7 @@ impl Session {
     /// A path works.
     pub(super) fn on_path_open(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
         let Some(path) = self.paths.get_mut(&id) else {
-            // It is there: it was just adopted, or has been answered.
+            // Never: it was just adopted, or its open was just answered.
             return;
         };
         path.open(now);
@@ -74,7 +75,7 @@ impl Session {
 
     /// Closes the path that nothing has come by for the longest, if the session has as many as it may.
     fn make_room_for_a_path(&mut self, now: Instant, shared: &mut Shared) {
-        if self.paths.len() < MOST_OF_A_SESSION {
+        if self.paths.len() < MAX_PATHS_OF_A_SESSION {
             return;
         }
         if let Some(id) = self.paths.values().min_by_key(|path| path.last_heard()).map(Path::id) {
@@ -222,7 +223,7 @@ impl Session {
     /// A client tells the bridge which accounts it uses.
     pub(super) fn announce_ours(&mut self, shared: &Shared) {
         let Role::Client(side) = &self.role else {
-            // Of a bridge's accounts admission control tells.
+            // Admission control announces a bridge's accounts.
             return;
         };
         let usable = side.usable(&shared.accounts);

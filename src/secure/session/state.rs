@@ -16,7 +16,7 @@ use crate::secure::streams::Streams;
 pub(crate) enum State {
     /// A client has not shaken hands yet. These streams wait until it has.
     Connecting(Vec<(StreamId, Address)>),
-    /// A bridge has answered a handshake, and nothing shows yet that its client holds the keys.
+    /// A bridge has answered a handshake, and no packet of its client has come yet.
     Unconfirmed(Box<Established>),
     /// Packets go and come.
     Established(Box<Established>),
@@ -83,8 +83,8 @@ impl State {
         }
     }
 
-    /// A packet came; true when it is the first one by which the client shows that it holds the keys.
-    pub(super) fn on_packet(&mut self) -> bool {
+    /// The client has shown that it holds the keys; true when it is the first time.
+    pub(super) fn on_confirmed(&mut self) -> bool {
         let is_first = matches!(self, Self::Unconfirmed(_));
         if is_first {
             self.go_on(Self::Established);
@@ -132,7 +132,7 @@ impl State {
         }
     }
 
-    /// This state, to make the next one of it.
+    /// Takes this state out, to make the next one of it. What is left in its place is overwritten at once.
     fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Connecting(Vec::new()))
     }

@@ -18,7 +18,7 @@ const FEW_FRAGMENTS: usize = 32;
 /// Room for 8 pieces is kept when all have been read, within what a stream costs.
 const SPARE_PIECES: usize = 8;
 /// An honest peer leaves fewer than 1024 gaps, each for a packet that was lost or overtaken, beside those between large pieces.
-const MOST_GAPS: usize = 1024;
+const MAX_GAPS: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Assembler {
@@ -220,7 +220,7 @@ impl Assembler {
         joined.retain(|_, run| !run.is_empty());
         self.early = joined;
         self.join_at = (2 * self.early.len()).max(FEW_FRAGMENTS);
-        let most = MOST_GAPS + self.early_bytes / SMALL_PIECE;
+        let most = MAX_GAPS + self.early_bytes / SMALL_PIECE;
         if self.early.len() > most { Err(TooManyGaps) } else { Ok(()) }
     }
 }
@@ -281,7 +281,7 @@ mod tests {
     fn gaps_without_end_are_an_error() {
         let mut assembler = Assembler::default();
         let outcome = (1..100_000).find(|n| assembler.insert(2 * n, Bytes::from_static(b"x")).is_err());
-        assert!(outcome.is_some_and(|n| n < 4 * MOST_GAPS as u64));
+        assert!(outcome.is_some_and(|n| n < 4 * MAX_GAPS as u64));
     }
 
     #[test]

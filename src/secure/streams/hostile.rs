@@ -64,7 +64,7 @@ proptest! {
             }
             prop_assert!(streams.totals.unread as u64 <= LIMITS.session_credit);
             prop_assert!(streams.totals.queued <= LIMITS.max_streams * LIMITS.send_buffer);
-            prop_assert!(streams.stream_count() <= LIMITS.max_streams + MOST_CLOSING);
+            prop_assert!(streams.stream_count() <= LIMITS.max_streams + MAX_CLOSING);
             if n % 3 == 0 && streams.wants_to_send() {
                 let mut packet = Vec::new();
                 let sent = streams.write_frames(&mut packet, 600);
@@ -87,8 +87,8 @@ fn opening_resetting_and_skipping_streams_without_end_is_a_violation() {
     for flood in floods {
         let mut bridge = Streams::new(Role::Bridge, LIMITS, Credit { stream: 2000, session: 5000 });
         let outcome = (0..100_000).find(|id| bridge.handle_frame(flood(*id, target.clone())).is_err());
-        assert_eq!(outcome, Some((LIMITS.max_streams + MOST_CLOSING) as u64));
-        assert!(bridge.stream_count() <= LIMITS.max_streams + MOST_CLOSING);
+        assert_eq!(outcome, Some((LIMITS.max_streams + MAX_CLOSING) as u64));
+        assert!(bridge.stream_count() <= LIMITS.max_streams + MAX_CLOSING);
     }
 }
 

@@ -7,10 +7,6 @@ use crate::secure::streams::{Streams, Totals};
 use crate::secure::tuning::{MIN_PIECE_BYTES, STREAM_QUANTUM};
 use crate::secure::wire::frame::{Frame, data_header_len, encode_data_header};
 
-/// With less room than 272 bytes the longest frame (an OPEN) might never be sent.
-#[cfg(test)]
-pub(crate) const MIN_ROOM: usize = 272;
-
 /// What of the streams went into one packet. It is given back, once, to [`Streams::on_acked`] or [`Streams::on_lost`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sent(Vec<Item>);

@@ -4,6 +4,9 @@ use super::*;
 use crate::secure::wire::frame::{Frame, Reader};
 use bytes::Bytes;
 
+/// The longest frame, an OPEN, takes 272 bytes: with less room it might never be sent.
+pub(super) const MIN_ROOM: usize = 272;
+
 const LIMITS: StreamLimits = StreamLimits {
     send_buffer: 64 * 1024,
     receive_buffer: 16 * 1024,

@@ -70,6 +70,11 @@ impl Link {
         }
     }
 
+    /// Whether the server has ended the stream.
+    pub(super) fn owes_end(&mut self) -> bool {
+        self.connection().is_some_and(|connection| connection.owes_end())
+    }
+
     /// The connection, if stanzas can be sent on it. One that is over may still have events that nobody has seen.
     pub(super) fn open_connection(&mut self) -> Option<&mut Connection> {
         if self.is_up() { self.connection().filter(|connection| connection.is_open()) } else { None }

@@ -1,13 +1,13 @@
 //! Session opening, on a new stream that is logged in: resumption, or else a resource, and then counting. Pure.
 //!
-//! What is asked for first goes with the header of the stream, before the server has said what it offers: every server binds, and one
-//! whose session can be resumed resumes. That is a round trip less.
+//! What is asked for first goes with the header of the stream, before the server has said what it offers, which saves a round trip: every
+//! server binds resources, and one that let us resume its session offers that again.
 //!
 //! ```text
 //!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
 //!      │ failed
 //!      ▼
-//!   Binding ──bound──▶ open           (RFC 6120 section 7), where nobody is to count
+//!   Binding ──bound──▶ open           (RFC 6120 section 7), where either end does not count
 //!      │ bound
 //!      ▼
 //!   Enabling ──enabled or failed──▶ open   (XEP-0198 section 3)
@@ -75,13 +75,8 @@ pub(super) struct Opening {
     resource: Option<String>,
     id: String,
     counting: Counting,
-    /// What the server offers, once it has said so.
-    offer: Option<Offer>,
-}
-
-#[derive(Clone, Copy)]
-struct Offer {
-    counts: bool,
+    /// Whether the server counts stanzas, once it has said what it offers.
+    server_counts: Option<bool>,
 }
 
 enum Step {
@@ -99,7 +94,7 @@ impl Opening {
         resume: Option<Resume>,
     ) -> (Self, Request) {
         let step = if resume.is_some() { Step::Resuming } else { Step::Binding };
-        let opening = Self { step, resource, id, counting, offer: None };
+        let opening = Self { step, resource, id, counting, server_counts: None };
         let first = resume.map_or_else(|| opening.bind(), Request::Resume);
         (opening, first)
     }
@@ -109,6 +104,11 @@ impl Opening {
         Request::Bind(Box::new(Iq::Set { from: None, to: None, id: self.id.clone(), payload }))
     }
 
+    /// Whether the server has said what it offers: then it has taken up the stream.
+    pub(super) fn has_features(&self) -> bool {
+        self.server_counts.is_some()
+    }
+
     /// Whether stanzas that come now may be for us. While a resource is being bound, none can be.
     pub(super) fn may_get_stanzas(&self) -> bool {
         !matches!(self.step, Step::Binding)
@@ -116,8 +116,16 @@ impl Opening {
 
     /// The server says what it offers.
     pub(super) fn on_features(&mut self, features: &StreamFeatures) -> Outcome {
-        self.offer = Some(Offer { counts: features.stream_management.is_some() });
-        if features.can_bind() { Outcome::Waiting } else { Outcome::Nonsense }
+        let counts = features.stream_management.is_some();
+        self.server_counts = Some(counts);
+        match self.step {
+            _ if !features.can_bind() => Outcome::Nonsense,
+            Step::Resuming if !counts => {
+                self.step = Step::Binding;
+                Outcome::NotResumed { h: None, then: self.bind() }
+            }
+            Step::Resuming | Step::Binding | Step::Enabling(_) => Outcome::Waiting,
+        }
     }
 
     /// An element has come that is no stanza; none if it is unknown.
@@ -145,9 +153,9 @@ impl Opening {
         if iq.id() != self.id {
             return Outcome::Waiting;
         }
-        match (bound_as(iq), self.offer) {
+        match (bound_as(iq), self.server_counts) {
             (None, _) | (_, None) => Outcome::Nonsense,
-            (Some(jid), Some(Offer { counts: true })) if self.counting != Counting::No => {
+            (Some(jid), Some(true)) if self.counting != Counting::No => {
                 self.step = Step::Enabling(jid);
                 Outcome::Say(Request::Enable(sm::enable()))
             }

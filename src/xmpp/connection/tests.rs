@@ -1,121 +1,18 @@
 //! Tests of a connection against a server that says exactly what a test wants.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod opening;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 use xmpp_parsers::presence::Presence;
 
-use super::testing::{
-    BOUND, CONFLICT, Client, ENABLED, FAILED, FEATURES, HEADER, MAX_STANZA, R, RESUME, a, resumed,
-};
+use super::testing::{BOUND, CONFLICT, Client, ENABLED, FAILED, MAX_STANZA, R, RESUME, a, resumed};
 use super::*;
 
 const CLOSED: &str = "closed: Closed(Session)";
 const NONSENSE: &str = "closed: Protocol(Session)";
-
-#[test]
-fn without_counting_a_resource_is_all_that_a_session_needs() {
-    let mut client = Client::start(Counting::No, None);
-    assert_eq!(
-        client.said(),
-        "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
-    );
-    assert!(client.news().is_empty() && !client.connection.is_open());
-    client.hear(BOUND);
-    assert_eq!(client.news(), ["online"]);
-    assert!(client.connection.is_open());
-    assert_eq!(client.said(), "");
-}
-
-#[test]
-fn what_is_asked_for_first_goes_with_the_header_of_the_stream() {
-    let bind = "<iq type='set' id='bind'>";
-    let mut client = Client::start_unanswered(Counting::Resumable, None);
-    let written = String::from_utf8(client.connection.poll_transmit().to_vec()).unwrap();
-    assert!(
-        written.starts_with("<?xml ") && written.contains(&format!(" version='1.0'>{bind}")),
-        "{written}"
-    );
-    client.said();
-    for answer in [HEADER, FEATURES, BOUND] {
-        assert!(client.news().is_empty() && client.said().is_empty());
-        client.hear(answer);
-    }
-    assert!(client.news().is_empty());
-    assert_eq!(client.said(), "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-
-    let mut client = Client::open(Counting::Resumable);
-    client.end(AccountError::Closed(Step::Session));
-    let mut next = Client::start_unanswered(Counting::Resumable, client.connection.take_session());
-    assert_eq!(next.said(), RESUME);
-}
-
-#[test]
-fn what_a_server_does_not_offer_is_done_without_if_it_can_be() {
-    let without = |feature: &str| FEATURES.replace(feature, "");
-    let mut client = Client::start_unanswered(Counting::Resumable, None);
-    client.hear(&(HEADER.to_owned() + &without("<sm xmlns='urn:xmpp:sm:3'/>") + BOUND));
-    assert_eq!(client.news(), ["online"]);
-
-    for wrong in [without("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"), BOUND.to_owned()] {
-        let mut client = Client::start_unanswered(Counting::Resumable, None);
-        client.hear(&(HEADER.to_owned() + &wrong));
-        assert_eq!(client.news(), [NONSENSE], "{wrong}");
-    }
-}
-
-#[test]
-fn counting_begins_behind_the_resource() {
-    for counting in [Counting::Resumable, Counting::OneConnection] {
-        let mut client = Client::start(counting, None);
-        client.said();
-        client.hear(BOUND);
-        assert!(client.news().is_empty());
-        assert_eq!(client.said(), "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-        client.hear(ENABLED);
-        assert_eq!(client.news(), ["online"]);
-    }
-}
-
-#[test]
-fn a_server_that_offers_to_count_and_refuses_is_used_without() {
-    for refusal in [FAILED, "<failed xmlns='urn:xmpp:sm:3' h='0'/>"] {
-        let mut client = Client::start(Counting::Resumable, None);
-        client.hear(BOUND);
-        client.hear(refusal);
-        assert_eq!(client.news(), ["online"]);
-        client.said();
-        client.send(1);
-        assert_eq!(client.said(), "<message id='1'/>");
-        assert_eq!(client.news(), ["acked 1"], "written is all that there is to know");
-    }
-}
-
-#[test]
-fn what_is_no_answer_to_the_request_for_a_resource_ends_the_connection() {
-    let refused = "<iq type='error' id='bind'><error type='cancel'>\
-        <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
-    for answer in [refused, "<iq type='result' id='bind'/>", ENABLED, "<unheard-of xmlns='x'/>"] {
-        let mut client = Client::start(Counting::No, None);
-        client.hear(answer);
-        assert_eq!(client.news(), [NONSENSE], "{answer}");
-    }
-}
-
-#[test]
-fn stanzas_are_nobodys_until_there_is_a_resource_and_count_only_when_counting_has_begun() {
-    let mut client = Client::start(Counting::Resumable, None);
-    client.hear("<message/><iq type='get' id='1' from='eve@x/r'><q xmlns='x'/></iq>");
-    client.hear(BOUND);
-    assert!(client.news().is_empty());
-    client.hear("<message/>");
-    client.hear(ENABLED);
-    assert_eq!(client.news(), ["message", "online"]);
-    client.hear(R);
-    assert!(client.news().is_empty());
-    assert!(client.said_late().ends_with(&a(0)));
-}
 
 #[test]
 fn a_request_is_answered_however_much_waits_and_once_until_the_answer_is_written() {
@@ -383,6 +280,7 @@ fn a_server_that_takes_resumption_back_or_does_not_answer_it_gets_a_new_session(
     assert!(next.said().starts_with("<iq "));
 
     let mut silent = client().reconnect();
+    assert!(silent.news().is_empty());
     silent.pass(timing::OPENING);
     assert_eq!(silent.news(), ["lost 1", "closed: TimedOut(Session)"]);
     assert!(silent.connection.take_session().is_none());

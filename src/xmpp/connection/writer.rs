@@ -6,7 +6,7 @@ use xso::exports::rxml::writer::{Encoder, Item, SimpleNamespaces, TrackNamespace
 use xso::exports::rxml::{Namespace, XmlVersion, xml_ncname};
 use xso::{AsXml, error::Error};
 
-/// Where the encoder stands: behind the header of a stream.
+/// Encoder of elements that has written the header of a stream.
 pub(super) struct Writer {
     encoder: Encoder<SimpleNamespaces>,
     /// What it writes into, kept because it is large enough.
@@ -18,7 +18,7 @@ pub(super) struct Writer {
 pub(in crate::xmpp) struct Unwritable;
 
 impl Writer {
-    /// With the header of a stream to a server for this domain (RFC 6120 section 4.7), if it can be written.
+    /// Begins a stream to the server of this domain: the writer, and the header (RFC 6120 section 4.7).
     pub(super) fn begin(domain: &str) -> (Self, BytesMut) {
         let mut header = BytesMut::new();
         let encoder = behind_header(domain, &mut header);
@@ -53,7 +53,7 @@ impl Writer {
     }
 }
 
-/// Writes a header. One of ours is always writable: a domain is no text that XML could not hold.
+/// An encoder that has written a header. No error can come: a domain is always text that XML can hold.
 fn behind_header(domain: &str, into: &mut BytesMut) -> Encoder<SimpleNamespaces> {
     let mut encoder = Encoder::new();
     let names = encoder.ns_tracker_mut();

@@ -221,7 +221,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Starts the two threads of a connection.
+/// Starts the threads of a connection, two for each direction.
 fn relay(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
     for socket in [&client, &server] {
         let _ = socket.set_nodelay(true);
@@ -244,7 +244,7 @@ fn relay(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
     }
 }
 
-/// Bytes on a line, and when they leave it; none at its end.
+/// When bytes leave a line, and the bytes: empty at the end of the stream.
 type OnTheLine = (Instant, Vec<u8>);
 
 /// Moves one direction until its end, which it passes on, or until the connection is cut.

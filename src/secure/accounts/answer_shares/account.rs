@@ -8,8 +8,7 @@ use crate::secure::budget::fair_share;
 use crate::secure::ids::PathId;
 use crate::secure::path::window::LastingRate;
 use crate::secure::tuning::{
-    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LEAST_UNREAD, LOOKS, MOST_UNREAD, UNKNOWN_UNREAD,
-    UNREAD_TIME,
+    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LOOKS, MAX_UNREAD, MIN_UNREAD, UNKNOWN_UNREAD, UNREAD_TIME,
 };
 
 /// See the [module](self).
@@ -23,8 +22,8 @@ pub(super) struct Account<C> {
     pub(super) kept: usize,
     pub(super) clients: BTreeMap<C, Client<C>>,
     /// Clients whose answers wait, in turn.
-    waiting: VecDeque<C>,
-    /// How many of them are still to be looked at.
+    waiting_clients: VecDeque<C>,
+    /// How many of these clients are still to be looked at.
     looks: usize,
     /// The server has read everything before this delivery.
     read: u64,
@@ -43,7 +42,7 @@ impl<C> Default for Account<C> {
             total: 0,
             kept: 0,
             clients: BTreeMap::new(),
-            waiting: VecDeque::new(),
+            waiting_clients: VecDeque::new(),
             looks: 0,
             read: 0,
             last_read: None,
@@ -156,7 +155,7 @@ impl<C: Clone + Ord> Account<C> {
         let left = entry.waiting.len();
         self.kept -= kept - entry.kept;
         if left == 0 {
-            self.waiting.retain(|other| other != client);
+            self.waiting_clients.retain(|other| other != client);
             self.forget_if_idle(client);
         }
         before - left
@@ -167,7 +166,7 @@ impl<C: Clone + Ord> Account<C> {
         let (carries, delay) = self.pace;
         let seconds = UNREAD_TIME.as_secs_f64() + 2.0 * delay.as_secs_f64();
         match self.drained.get().or(carries) {
-            Some(rate) => ((rate * seconds) as usize).clamp(LEAST_UNREAD, MOST_UNREAD),
+            Some(rate) => ((rate * seconds) as usize).clamp(MIN_UNREAD, MAX_UNREAD),
             None => UNKNOWN_UNREAD,
         }
     }
@@ -198,7 +197,7 @@ impl<C: Clone + Ord> Account<C> {
         if self.waits(client) || !(unread + bytes <= FEW_UNREAD || is_next()) {
             return false;
         }
-        if self.has_room(unread, bytes, LEAST_UNREAD) {
+        if self.has_room(unread, bytes, MIN_UNREAD) {
             return true;
         }
         self.pace = pace();
@@ -217,12 +216,12 @@ impl<C: Clone + Ord> Account<C> {
 
     /// An answer waits; true when nothing is on its way to the client that would make room.
     pub(super) fn hold(&mut self, now: Instant, answer: Answer<C>) -> bool {
-        if self.waiting.is_empty() {
+        if self.waiting_clients.is_empty() {
             self.since = Some(now);
         }
         let entry = self.clients.entry(answer.client.clone()).or_default();
         if entry.waiting.is_empty() {
-            self.waiting.push_back(answer.client.clone());
+            self.waiting_clients.push_back(answer.client.clone());
         }
         entry.kept += answer.price();
         self.kept += answer.price();
@@ -243,7 +242,7 @@ impl<C: Clone + Ord> Account<C> {
     ) -> Option<Look<C>> {
         let limit = self.limit();
         while self.looks > 0 {
-            let client = self.waiting.pop_front()?;
+            let client = self.waiting_clients.pop_front()?;
             let Some(entry) = self.clients.get(&client) else { continue };
             let Some(bytes) = entry.waiting.front().map(|answer| answer.bytes) else { continue };
             let is_due = entry.unread + bytes <= FEW_UNREAD || is_next(&client);
@@ -252,7 +251,7 @@ impl<C: Clone + Ord> Account<C> {
             }
             self.looks -= 1;
             let has_asked = self.has_asked(entry);
-            self.waiting.push_back(client.clone());
+            self.waiting_clients.push_back(client.clone());
             if !has_asked {
                 return Some(Look::Waits(client));
             }
@@ -269,7 +268,7 @@ impl<C: Clone + Ord> Account<C> {
         if entry.waiting.is_empty() {
             entry.waiting.shrink_to_fit();
         } else {
-            self.waiting.push_back(client.clone());
+            self.waiting_clients.push_back(client.clone());
         }
         self.write(now, client, answer.bytes, behind);
         Some(answer)
@@ -280,7 +279,7 @@ impl<C: Clone + Ord> Account<C> {
         self.read = self.read.max(number);
         let bytes = self.forget_unread(|written| written.behind < number);
         let last = self.last_read.replace(now);
-        if self.waiting.is_empty() {
+        if self.waiting_clients.is_empty() {
             self.since = None;
             return false;
         }
@@ -294,7 +293,7 @@ impl<C: Clone + Ord> Account<C> {
 
     /// Whether there are clients to look at, now that there may be room.
     fn wakes(&mut self) -> bool {
-        self.looks = LOOKS.min(self.waiting.len());
+        self.looks = LOOKS.min(self.waiting_clients.len());
         self.looks > 0
     }
 
@@ -335,7 +334,7 @@ impl<C: Clone + Ord> Account<C> {
             let unread = self.unread.iter().filter(|written| written.client == *client);
             assert_eq!(entry.unread, unread.map(|written| written.bytes).sum::<usize>());
             assert_eq!(entry.kept, entry.waiting.iter().map(Answer::price).sum::<usize>());
-            let times = self.waiting.iter().filter(|other| *other == client).count();
+            let times = self.waiting_clients.iter().filter(|other| *other == client).count();
             assert_eq!(times, usize::from(!entry.waiting.is_empty()));
             assert!(entry.unread > 0 || !entry.waiting.is_empty(), "an entry for nothing: {client:?}");
         }

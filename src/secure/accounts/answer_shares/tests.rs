@@ -7,7 +7,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::*;
 use crate::secure::tuning::{
-    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LEAST_UNREAD, MOST_UNREAD, UNKNOWN_UNREAD,
+    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, MAX_UNREAD, MIN_UNREAD, UNKNOWN_UNREAD,
 };
 
 const VIA: AccountId = AccountId(1);
@@ -53,7 +53,7 @@ fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
 #[test]
 fn a_slow_account_is_never_without_some_room_and_a_fast_one_has_a_bound() {
     for (rate, bytes) in
-        [(1_000.0, LEAST_UNREAD), (1e9, MOST_UNREAD), (100_000.0, 100_000 / 4 + 2 * 100_000 / 10)]
+        [(1_000.0, MIN_UNREAD), (1e9, MAX_UNREAD), (100_000.0, 100_000 / 4 + 2 * 100_000 / 10)]
     {
         let mut shares = AnswerShares::default();
         let now = Instant::now();

@@ -99,7 +99,7 @@ impl World {
         self.session.handle_gone(self.now, OURS, &mut self.shared);
     }
 
-    /// How it ends, as often as all pairs of accounts are tried with `outcome`, and after how many seconds.
+    /// Lets every attempt end in `outcome` until the session is over: how it ended, and after how many seconds.
     fn fails_with(&mut self, outcome: fn(&mut Session, Instant, PathId, &mut Shared)) -> (SessionEvent, u64) {
         let start = self.now;
         loop {
@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-/// A client that has lost its path, and was refused another one: it is asked in the next handshake whether the bridge has forgotten it.
+/// A client that has lost its path and was refused another one: in its next handshake it asks whether the bridge has forgotten the session.
 fn client_that_must_ask() -> World {
     let (mut world, peer) = World::established_client();
     world.refuses(peer.path);
@@ -126,7 +126,7 @@ fn client_that_must_ask() -> World {
     world
 }
 
-// A client that calls.
+// A client that connects.
 
 #[test]
 fn connecting_when_the_bridge_answers_with_status_0_becomes_established() {
@@ -169,6 +169,21 @@ fn unconfirmed_when_the_first_packet_comes_becomes_established() {
         matches!(world.event(), Some(SessionEvent::Confirmed(client)) if client == client_jid().to_bare())
     );
     assert!(world.event().is_none());
+}
+
+#[test]
+fn unconfirmed_when_its_client_takes_it_up_again_becomes_established() {
+    let (mut world, _) = World::bridge();
+    assert_eq!(world.state(), "Unconfirmed");
+    let contact = Contact {
+        via: OURS,
+        peer: client_jid(),
+        client: world.session.tag(),
+        credential: Credential::NOBODYS,
+    };
+    let path = Path::new(world.now, PathId(2), contact, PathState::Listening, &OF_TESTS);
+    world.session.handle_resumption(world.now, path, &mut world.shared);
+    assert_eq!(world.state(), "Established");
 }
 
 #[test]
@@ -260,14 +275,27 @@ fn no_path_when_the_bridge_answers_with_status_1_becomes_established() {
 }
 
 #[test]
-fn no_path_when_the_bridge_answers_with_status_0_becomes_closed() {
-    let mut world = client_that_must_ask();
-    let peer = world.shake_hands(Status::New);
-    assert_eq!(world.state(), "Closed");
-    assert!(
-        matches!(world.last_event(), Some(SessionEvent::Replaced(path, _)) if path == peer.path),
-        "another session takes its place"
+fn established_or_no_path_when_the_bridge_answers_with_status_0_becomes_closed() {
+    let (mut meanwhile_answered, peer) = World::established_client();
+    let late = meanwhile_answered.stalls(&peer);
+    let (path, ..) = meanwhile_answered.asks().expect("another path");
+    meanwhile_answered.refuses(path);
+    meanwhile_answered.wait();
+    meanwhile_answered.session.handle_taken(
+        meanwhile_answered.now,
+        peer.path,
+        late,
+        &mut meanwhile_answered.shared,
     );
+    assert_eq!(meanwhile_answered.state(), "Established");
+    for mut world in [client_that_must_ask(), meanwhile_answered] {
+        let peer = world.shake_hands(Status::New);
+        assert_eq!(world.state(), "Closed");
+        assert!(
+            matches!(world.last_event(), Some(SessionEvent::Replaced(path, _)) if path == peer.path),
+            "another session takes its place"
+        );
+    }
 }
 
 // The end, at either end.
@@ -364,7 +392,7 @@ fn any_when_the_last_account_of_a_client_is_gone_for_good_becomes_closed() {
 }
 
 #[test]
-fn any_when_its_end_shuts_down_or_needs_its_place_becomes_closed() {
+fn any_when_its_end_shuts_down_or_gives_its_place_to_another_becomes_closed() {
     for (world, mut peer) in ends() {
         let World { now, session, mut shared, .. } = world;
         while shared.accounts.poll_urgent().is_some() {}

@@ -8,8 +8,9 @@ use crate::protocol::{Address, CloseReason, Read};
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::streams::simulation::LIMITS;
+use crate::secure::streams::tests::MIN_ROOM;
 use crate::secure::streams::totals::Totals;
-use crate::secure::streams::{Credit, MIN_ROOM, Role, Sent, StreamEvent, Streams};
+use crate::secure::streams::{Credit, Role, Sent, StreamEvent, Streams};
 use crate::secure::wire::frame::{Frame, Reader};
 
 /// A packet on its way.

@@ -1,27 +1,31 @@
-//! Base delay: what a path takes when nothing is queued on it.
+//! Base delay: what a connection takes there and back when nothing is queued on it.
 
 use std::time::{Duration, Instant};
 
-use crate::secure::tuning::BASE_DELAY_LIFETIME;
-
-/// The shortest delay of the last one to two [`BASE_DELAY_LIFETIME`]s.
-#[derive(Debug, Default)]
-pub(super) struct BaseDelay {
+/// The shortest delay of the last one to two lifetimes.
+#[derive(Debug)]
+pub(crate) struct BaseDelay {
+    /// For how long a delay is believed, at least.
+    lifetime: Duration,
     previous: Option<Duration>,
     current: Option<(Instant, Duration)>,
 }
 
 impl BaseDelay {
-    pub(super) fn get(&self) -> Option<Duration> {
+    pub(crate) fn new(lifetime: Duration) -> Self {
+        Self { lifetime, previous: None, current: None }
+    }
+
+    pub(crate) fn get(&self) -> Option<Duration> {
         let current = self.current.map(|(_, lowest)| lowest);
         [self.previous, current].into_iter().flatten().min()
     }
 
     /// Takes note of a delay. True when a lifetime is over: unless the queue is emptied now and then, it would in the
-    /// end be taken for part of the path's.
-    pub(super) fn update(&mut self, now: Instant, delay: Duration) -> bool {
+    /// end be taken for part of the connection's.
+    pub(crate) fn update(&mut self, now: Instant, delay: Duration) -> bool {
         match &mut self.current {
-            Some((since, lowest)) if now.saturating_duration_since(*since) < BASE_DELAY_LIFETIME => {
+            Some((since, lowest)) if now.saturating_duration_since(*since) < self.lifetime => {
                 *lowest = delay.min(*lowest);
                 false
             }
@@ -43,7 +47,7 @@ mod tests {
     fn a_path_that_became_longer_is_believed_after_two_lifetimes() {
         let start = Instant::now();
         let [short, long] = [10, 500].map(Duration::from_millis);
-        let mut base = BaseDelay::default();
+        let mut base = BaseDelay::new(Duration::from_secs(30));
         assert!(!base.update(start, short));
         let renewals: Vec<_> =
             (1..=61).filter(|n| base.update(start + *n * Duration::from_secs(1), long)).collect();
