@@ -110,7 +110,7 @@ pub(crate) async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &L
             // In a box, so that the task has no room for it while it relays.
             let dialled = Box::pin(destination.dial_for(&incoming, &places, limit)).await;
             match dialled {
-                Ok((tcp, _place)) => relay(tcp, incoming.accept()).await,
+                Ok((tcp, _place)) => relay(tcp, &incoming.accept()).await,
                 Err(DialError::NotWanted) => {}
                 Err(error) => {
                     refusals.warn(&error);

@@ -16,7 +16,7 @@ use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
-use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream};
+use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream, Until};
 use crate::xmpp::{AccountError, AccountId, StreamManagement};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
@@ -40,8 +40,16 @@ pub struct BridgeStream {
 
 impl BridgeStream {
     /// Relays between it and `tcp` until it is closed.
-    pub async fn relay(self, tcp: TcpStream) {
-        relay(tcp, self.stream).await;
+    ///
+    /// # Errors
+    ///
+    /// Why the target was never reached, where the connect waited only [until](Until::Asked) the bridge was asked.
+    pub async fn relay(self, tcp: TcpStream) -> Result<(), CloseReason> {
+        relay(tcp, &self.stream).await;
+        match self.stream.refusal() {
+            None | Some(CloseReason::Finished | CloseReason::Aborted) => Ok(()),
+            Some(reason) => Err(reason),
+        }
     }
 }
 
@@ -194,7 +202,7 @@ impl Client {
         Ok((lease.accounts().to_vec(), Some(lease)))
     }
 
-    /// A connection through `bridge` to `remote`, for the application at `local`.
+    /// A connection through `bridge` to `remote`, for the application at `local`. With classic the target is always reached then.
     ///
     /// # Errors
     ///
@@ -204,11 +212,12 @@ impl Client {
         bridge: &BridgeConfig,
         local: Address,
         remote: Address,
+        until: Until,
     ) -> Result<BridgeStream, ClientError> {
         let (accounts, lease) = self.accounts_for(bridge)?;
         let timeout = self.config.limits.connect_timeout;
         let stream = match secure_bridge(bridge) {
-            Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, timeout).await?,
+            Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, (timeout, until)).await?,
             None => self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?,
         };
         Ok(BridgeStream { stream, _lease: lease })

@@ -19,10 +19,10 @@ const LINGER: Duration = Duration::from_secs(5);
 ///
 /// A task takes the memory of the largest thing that it may ever do, for as long as it lives. So what comes only at the end has a box of
 /// its own.
-pub(crate) async fn relay(mut tcp: TcpStream, stream: TunnelStream) {
+pub(crate) async fn relay(mut tcp: TcpStream, stream: &TunnelStream) {
     let outcome = tokio::select! {
-        outcome = exchange(&mut tcp, &stream) => outcome,
-        error = broken(&stream) => Err(error),
+        outcome = exchange(&mut tcp, stream) => outcome,
+        error = broken(stream) => Err(error),
     };
     match outcome {
         Ok(()) => Box::pin(linger(&mut tcp)).await,

@@ -84,6 +84,15 @@ impl SecureBridge {
     }
 }
 
+/// How far a connect is to have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The peer is asked. What is written already goes right behind that, a round trip earlier, and is lost if the peer refuses.
+    Asked,
+    /// The target is reached.
+    Connected,
+}
+
 /// Someone asks for a connection. Dropping it refuses.
 pub struct Incoming {
     target: Address,
@@ -113,7 +122,8 @@ struct State {
     /// Between the secure core and its stanzas.
     bytestreams: Bytestreams,
     wakers: BTreeMap<StreamKey, Wakers>,
-    /// Connects of ours that succeeded and were not picked up yet.
+    /// Connects of ours that the peer was asked for, and those that succeeded.
+    asked: BTreeSet<StreamKey>,
     connected: BTreeSet<StreamKey>,
     incoming: VecDeque<(StreamKey, Address)>,
     /// Somebody waits until there are no streams. Otherwise nobody asks, since that takes a look at every session.
@@ -161,7 +171,8 @@ impl Tunnel {
         Self { shared }
     }
 
-    /// Asks a bridge of the secure protocol for a connection to `target`, within `timeout`.
+    /// Asks a bridge of the secure protocol for a connection to `target`, within `timeout`, and waits until there is one, or only until
+    /// the bridge is asked.
     ///
     /// # Errors
     ///
@@ -171,15 +182,15 @@ impl Tunnel {
         accounts: &[AccountId],
         bridge: &SecureBridge,
         target: Address,
-        timeout: Duration,
+        (timeout, until): (Duration, Until),
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
         let bridge =
             Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts: accounts.to_vec() };
         let id = self.shared.with(|state, now| state.cores.secure.connect(now, &bridge, target))?;
-        let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id));
-        match tokio::time::timeout_at(deadline, stream.connected()).await {
+        let stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id));
+        match tokio::time::timeout_at(deadline, stream.reached(until)).await {
             Ok(outcome) => outcome.map(|()| stream).map_err(ConnectError::from),
             Err(_) => Err(CloseReason::ConnectTimedOut.into()),
         }
@@ -223,8 +234,8 @@ impl Tunnel {
         let id = self.shared.with(|state, now| {
             state.cores.classic.connect(now, accounts, peer.clone(), local.clone(), remote.clone())
         })?;
-        let mut stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
-        stream.connected().await?;
+        let stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
+        stream.reached(Until::Connected).await?;
         Ok(stream)
     }
 
@@ -425,6 +436,7 @@ impl State {
             desk,
             bytestreams: Bytestreams::default(),
             wakers: BTreeMap::new(),
+            asked: BTreeSet::new(),
             connected: BTreeSet::new(),
             incoming: VecDeque::new(),
             is_awaited: false,
@@ -439,6 +451,10 @@ impl State {
             Event::Incoming { target, .. } => {
                 self.incoming.push_back((key, target));
                 return true;
+            }
+            Event::Asked(_) => {
+                self.asked.insert(key);
+                self.wake(key, |wakers| wakers.connect.take());
             }
             Event::Connected(_) => {
                 self.connected.insert(key);

@@ -18,7 +18,7 @@ use crate::protocol::AccountId;
 use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
-use crate::secure::crypto::handshake::Initiator;
+use crate::secure::crypto::handshake::{Initiator, MESSAGE_LEN};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::{PathId, Sending};
 use crate::secure::path::window::Window;
@@ -28,22 +28,22 @@ use crate::secure::tuning::{OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, STALL, STALL_F
 /// How far a path has come.
 #[derive(Debug)]
 pub(crate) enum PathState {
-    /// A client's open is on its way. For a first contact, with the handshake that follows.
-    Opening(Option<Opening>),
-    /// The client's first message is on its way.
+    /// A client's open of a further path is on its way.
+    Opening,
+    /// A client's open of a first contact is on its way, and its half of the handshake behind it.
     Greeting(Box<Initiator>),
-    /// The bridge makes a note of the handshake before it answers the open.
-    Keeping(Receipt),
+    /// The bridge makes a note of the handshake before it answers the open. The client's half of the handshake may have come.
+    Keeping { open: Receipt, hello: Option<FirstBlock> },
     /// The bridge waits for the client's first message.
     Listening,
     /// Packets may go.
     Open,
 }
 
-/// A first contact, or the wish to take up a session again.
+/// The client's half of a handshake, as it came.
 #[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) initiator: Box<Initiator>,
+pub(crate) struct FirstBlock {
+    pub(crate) receipt: Receipt,
     pub(crate) message: Vec<u8>,
 }
 
@@ -157,13 +157,31 @@ impl Path {
         std::mem::replace(&mut self.state, state)
     }
 
-    /// The peer has taken the open: what is to follow in a first contact, or none for a further path. None at all when the
-    /// path was not opening.
-    pub(crate) fn take_opening(&mut self) -> Option<Option<Opening>> {
+    /// A block came. The first one is kept while the handshake is noted down, if it can be the client's half of it; others are given
+    /// back.
+    pub(crate) fn keep_hello(&mut self, came: FirstBlock) -> Result<(), FirstBlock> {
         match &mut self.state {
-            PathState::Opening(opening) => Some(opening.take()),
-            _ => None,
+            PathState::Keeping { hello: hello @ None, .. } if came.message.len() <= MESSAGE_LEN => {
+                *hello = Some(came);
+                Ok(())
+            }
+            _ => Err(came),
         }
+    }
+
+    /// The handshake is noted down, and blocks may go: the open to answer, and the client's half of the handshake if it has come. None if
+    /// that was so before.
+    pub(crate) fn take_kept(&mut self) -> Option<(Receipt, Option<FirstBlock>)> {
+        let PathState::Keeping { open, hello } = &mut self.state else { return None };
+        let kept = (open.clone(), hello.take());
+        self.allow_blocks();
+        self.state = PathState::Listening;
+        Some(kept)
+    }
+
+    /// Whether a further path was asked for, and not answered yet.
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.state, PathState::Opening)
     }
 
     /// Whether packets may go.
@@ -173,7 +191,7 @@ impl Path {
 
     /// Whether it is to lead to a handshake.
     pub(crate) fn is_first_contact(&self) -> bool {
-        matches!(self.state, PathState::Opening(Some(_)) | PathState::Greeting(_))
+        matches!(self.state, PathState::Greeting(_))
     }
 
     /// Whether packets may go, and there is a point in waiting for room.
@@ -196,14 +214,14 @@ impl Path {
         self.push(now, delivery, None);
     }
 
-    /// Both ends have agreed on it: blocks may go.
-    pub(crate) fn on_opened(&mut self) {
+    /// Blocks may go: both ends have agreed on the path, or it was asked for and they go behind that.
+    pub(crate) fn allow_blocks(&mut self) {
         self.takes_blocks = true;
     }
 
     /// The handshake is done, or none was needed: packets may go.
     pub(crate) fn open(&mut self, now: Instant) {
-        self.on_opened();
+        self.allow_blocks();
         self.state = PathState::Open;
         self.since = now;
     }

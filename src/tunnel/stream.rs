@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::cores::StreamKey;
-use super::{Shared, State};
+use super::{Shared, State, Until};
 use crate::protocol::{CloseReason, Core, Read, StreamId};
 
 /// One connection through the tunnel.
@@ -37,17 +37,24 @@ impl TunnelStream {
         self.with_core(|core, now, id| core.accept(now, id));
     }
 
-    /// Waits for the answer to a connect.
-    pub(super) async fn connected(&mut self) -> Result<(), CloseReason> {
-        std::future::poll_fn(|cx| self.poll_connected(cx)).await
+    /// Waits until a connect has come so far, or the reason why it never will.
+    pub(super) async fn reached(&self, until: Until) -> Result<(), CloseReason> {
+        std::future::poll_fn(|cx| self.poll_reached(until, cx)).await
     }
 
-    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_reached(&self, until: Until, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let mut state = self.shared.lock();
-        if state.connected.remove(&self.key) {
-            return Poll::Ready(Ok(()));
-        }
-        state.poll_closed(self.key, cx).map(Err)
+        let is_reached = match until {
+            Until::Asked => state.asked.contains(&self.key),
+            Until::Connected => state.connected.contains(&self.key),
+        };
+        if is_reached { Poll::Ready(Ok(())) } else { state.poll_closed(self.key, cx).map(Err) }
+    }
+
+    /// Why a connect of ours came to nothing, if it did.
+    pub fn refusal(&self) -> Option<CloseReason> {
+        let state = self.shared.lock();
+        if state.connected.contains(&self.key) { None } else { state.cores.close_reason(self.key) }
     }
 
     /// Waits until the stream is over in both directions, and says why.
@@ -164,6 +171,7 @@ impl Drop for TunnelStream {
     fn drop(&mut self) {
         self.shared.with(|state, now| {
             state.wakers.remove(&self.key);
+            state.asked.remove(&self.key);
             state.connected.remove(&self.key);
             let (core, id) = state.cores.core_of(self.key);
             core.release(now, id);

@@ -77,6 +77,9 @@ fn kinds() -> Vec<Kind> {
         kind("half-open handshakes", |arena| {
             (0..200).for_each(|n| arena.open_halfway(&format!("client{n}@x/r")));
         }),
+        kind("half-open handshakes whose first message waits", |arena| {
+            (0..200).for_each(|n| arena.wait_for_the_disk(&format!("client{n}@x/r")));
+        }),
         kind("answers that wait", |arena| {
             for n in 0..20 {
                 let from = format!("client{n}@x/r");

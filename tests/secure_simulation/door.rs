@@ -312,3 +312,62 @@ fn only_who_is_let_in_has_a_bytestream() {
     }
     assert!(!bridge.has_bytestream_with(CLIENT, &client_jid()));
 }
+
+/// A client's open and its half of the handshake, which goes right behind it.
+fn open_and_hello(now: Instant) -> [Incoming; 2] {
+    let mut client = client_with(now, WALL_CLOCK, line(), 3);
+    [(); 2].map(|()| received(&client.poll_transmit(now).unwrap()))
+}
+
+fn hears_all(bridge: &mut OverIbb, now: Instant, stanzas: impl IntoIterator<Item = Incoming>) {
+    for stanza in stanzas {
+        bridge.handle_stanza(now, BRIDGE, &client_jid(), stanza);
+    }
+}
+
+fn stanzas(bridge: &mut OverIbb, now: Instant) -> Vec<Outgoing> {
+    std::iter::from_fn(|| bridge.poll_transmit(now)).map(|transmit| transmit.stanza).collect()
+}
+
+#[test]
+fn a_handshake_right_behind_its_open_waits_until_that_is_remembered() {
+    let now = Instant::now();
+    let waiting = || {
+        let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
+        hears_all(&mut bridge, now, open_and_hello(now));
+        assert_eq!(bridge.poll_transmit(now), None);
+        assert_eq!(bridge.statistics().sessions, 0);
+        let record = bridge.poll_handshake_record().unwrap();
+        (bridge, record)
+    };
+    let (mut bridge, record) = waiting();
+    bridge.handle_persisted(now, &record, Persisted::Yes);
+    let said = stanzas(&mut bridge, now);
+    assert_eq!(said[0], Outgoing::Result { id: "q".into() });
+    assert!(matches!(said[1], Outgoing::Data { seq: 0, .. }), "its half of the handshake: {said:?}");
+    assert_eq!(bridge.statistics().sessions, 1);
+
+    let (mut bridge, record) = waiting();
+    bridge.handle_persisted(now, &record, Persisted::No);
+    let refusal = || Outgoing::Refusal { id: "q".into() };
+    assert_eq!(stanzas(&mut bridge, now), [refusal(), refusal()], "one for each");
+    assert!(!bridge.has_bytestream_with(BRIDGE, &client_jid()));
+}
+
+#[test]
+fn of_a_handshake_that_is_not_remembered_yet_no_more_is_kept_than_it_may_have() {
+    let now = Instant::now();
+    let [open, Incoming::Data { id, sid, seq, data }] = open_and_hello(now) else { panic!("no handshake") };
+    let block = |seq, data| Incoming::Data { id: id.clone(), sid: sid.clone(), seq, data };
+    let longer = [data.clone(), vec![0]].concat();
+    for blocks in [vec![block(seq, longer)], vec![block(seq, data.clone()), block(seq + 1, data)]] {
+        let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
+        hears_all(&mut bridge, now, [open.clone()].into_iter().chain(blocks));
+        let said = stanzas(&mut bridge, now);
+        assert_eq!(said[0], Outgoing::Refusal { id: "q".into() });
+        assert!(matches!(said[1..], [Outgoing::Close { .. }]), "{said:?}");
+        let record = bridge.poll_handshake_record().unwrap();
+        bridge.handle_persisted(now, &record, Persisted::Yes);
+        assert_eq!((stanzas(&mut bridge, now), bridge.statistics().sessions), (Vec::new(), 0));
+    }
+}

@@ -43,10 +43,10 @@ impl Directory {
         self.bindings.len() + self.names.len() + self.events.len()
     }
 
-    /// A stream that is asked for, until this deadline: it waits for the session, or has its number there.
+    /// A stream that somebody wants, until this deadline: it waits for the session, or has its number there.
     pub(super) fn add(&mut self, stream: StreamId, key: SessionKey, wire: Option<u64>, deadline: Instant) {
         match wire {
-            Some(wire) => self.bind(stream, key, wire),
+            Some(wire) => self.on_asked(stream, key, wire),
             None => {
                 self.bindings.insert(stream, Binding::Waiting(key));
             }
@@ -54,8 +54,14 @@ impl Directory {
         self.deadlines.arm(stream, deadline);
     }
 
+    /// The peer is asked for a stream of ours, which has got its number in the session.
+    pub(super) fn on_asked(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
+        self.bind(stream, key, wire);
+        self.events.push_back(Event::Asked(stream));
+    }
+
     /// A stream has got its number in the session.
-    pub(super) fn bind(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
+    fn bind(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
         self.bindings.insert(stream, Binding::Bound(key, wire));
         self.names.insert((key, wire), stream);
     }

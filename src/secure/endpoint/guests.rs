@@ -9,15 +9,28 @@ use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::Receipt;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
 use crate::secure::ids::PathId;
-use crate::secure::path::{Path, PathState};
+use crate::secure::path::{FirstBlock, Path, PathState};
 use crate::secure::session::LastWord;
 use crate::secure::wire::frame::SessionClose;
 
 impl Endpoint {
-    /// A block of a guest's. It has to be a handshake; whatever it is, the path is no guest's any more.
-    pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, receipt: Receipt, data: &[u8]) {
-        let Some(mut path) = self.take_guest(id) else {
+    /// A block of a guest's. It has to be a handshake; whatever it is, the path is no guest's any more. The first one waits until the
+    /// handshake is noted down.
+    pub(super) fn on_guest_block(&mut self, now: Instant, id: PathId, block: FirstBlock) {
+        let Some(guest) = self.guests.get_mut(&id) else {
             // Never: the routes name only guests that are there.
+            return;
+        };
+        if let Err(block) = guest.keep_hello(block) {
+            self.take_hello(now, id, block);
+        }
+    }
+
+    /// Takes a guest's half of the handshake.
+    pub(super) fn take_hello(&mut self, now: Instant, id: PathId, block: FirstBlock) {
+        let FirstBlock { receipt, message } = block;
+        let Some(mut path) = self.take_guest(id) else {
+            // It was there a moment ago.
             return;
         };
         if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
@@ -25,12 +38,12 @@ impl Endpoint {
         }
         path.on_block(now);
         let is_awaited = matches!(path.state(), PathState::Listening);
-        let Some(hello) = is_awaited.then(|| self.read_hello(&path, data)).flatten() else {
+        let Some(hello) = is_awaited.then(|| self.read_hello(&path, &message)).flatten() else {
             return self.refuse_guest(now, &path, receipt);
         };
         let answer = Answer::to_block_of(&path, receipt);
         if self.on_hello(now, path, hello) {
-            self.shared.accounts.answer_block(now, answer, data.len());
+            self.shared.accounts.answer_block(now, answer, message.len());
             self.shed(now);
         }
     }
@@ -66,8 +79,11 @@ impl Endpoint {
             return;
         };
         match path.state() {
-            PathState::Keeping(receipt) => {
-                self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt.clone());
+            PathState::Keeping { open, hello } => {
+                let receipts = [Some(open), hello.as_ref().map(|hello| &hello.receipt)];
+                for receipt in receipts.into_iter().flatten() {
+                    self.shared.accounts.refuse(path.via(), path.peer().clone(), receipt.clone());
+                }
                 self.half_open.remove(HalfOpenKey::Guest(id));
                 self.shared.forget(now, &path);
             }

@@ -9,6 +9,7 @@ use crate::secure::api::{Incoming, Receipt};
 use crate::secure::delivery::{Delivery, Token};
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::PathId;
+use crate::secure::path::FirstBlock;
 use crate::secure::session::Session;
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
@@ -56,7 +57,7 @@ impl Endpoint {
                 });
                 self.shed(now);
             }
-            Owner::Guest => self.on_guest_block(now, path, receipt, &data),
+            Owner::Guest => self.on_guest_block(now, path, FirstBlock { receipt, message: data }),
         }
     }
 

@@ -170,7 +170,7 @@ impl Endpoint {
         self.make_half_open_room(now, &client);
         let id = PathId(self.shared.next_number());
         let tag = self.shared.tagger.tag(&client);
-        let state = PathState::Keeping(open.receipt.clone());
+        let state = PathState::Keeping { open: open.receipt.clone(), hello: None };
         let path = Path::new(now, id, open.contact(tag), state, self.shared.config.sizes);
         // A guest has this one deadline, and nothing that it does moves it.
         if let Some(at) = path.next_timeout() {
@@ -198,17 +198,17 @@ impl Endpoint {
             // It has closed its path since, or another guest has got its place.
             return;
         };
-        let PathState::Keeping(open) = path.state() else {
-            // It was told before.
-            return;
-        };
-        let open = open.clone();
         if outcome == Persisted::No {
             return self.reject_guest(now, id);
         }
-        path.on_opened();
-        path.set_state(PathState::Listening);
+        let Some((open, hello)) = path.take_kept() else {
+            // It was told before.
+            return;
+        };
         self.shared.accounts.answer(now, Answer::to_peer_of(path, open));
+        if let Some(hello) = hello {
+            self.take_hello(now, id, hello);
+        }
     }
 
     /// The client's half of a handshake.

@@ -109,7 +109,7 @@ impl Endpoint {
 
     fn on_session_event(&mut self, now: Instant, key: SessionKey, event: SessionEvent) {
         match event {
-            SessionEvent::Opened(stream, wire) => self.directory.bind(stream, key, wire),
+            SessionEvent::Opened(stream, wire) => self.directory.on_asked(stream, key, wire),
             SessionEvent::NotOpened(stream, reason) => self.directory.fail(stream, reason),
             SessionEvent::Confirmed(client) => self.on_confirmed(now, key, client),
             SessionEvent::OptimisticAck(client) => self.on_optimistic_ack(now, client),

@@ -8,7 +8,7 @@ fn path(now: Instant) -> Path {
     let mut path = Path::by(now, AccountId(1));
     path.on_open_sent(now, Delivery::nth(0));
     path.on_taken(now + SECOND / 100, Delivery::nth(0));
-    path.on_opened();
+    path.allow_blocks();
     path
 }
 
@@ -27,7 +27,7 @@ fn fill(path: &mut Path, now: Instant) -> Vec<Delivery> {
 fn nothing_goes_before_it_is_open() {
     let mut path = Path::by(Instant::now(), AccountId(1));
     assert_eq!(path.room(), 0);
-    path.on_opened();
+    path.allow_blocks();
     assert!(path.room() > 0);
 }
 

@@ -8,7 +8,7 @@ use crate::secure::api::Receipt;
 use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
-use crate::secure::path::{Opening, PathState};
+use crate::secure::path::PathState;
 use crate::secure::session::established::{BadPacket, ClosedByPeer, Established};
 use crate::secure::session::{Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
@@ -80,7 +80,7 @@ impl Session {
                 self.on_welcome(now, id, *initiator, &data, shared);
                 true
             }
-            PathState::Opening(_) | PathState::Keeping(_) | PathState::Listening => false,
+            PathState::Opening | PathState::Keeping { .. } | PathState::Listening => false,
         }
     }
 
@@ -136,11 +136,12 @@ impl Session {
         };
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
-        match path.take_opening() {
-            Some(Some(opening)) => self.send_hello(now, id, opening, shared),
-            Some(None) => self.on_path_open(now, id, shared),
-            None if was_usable => self.fit_buffers(),
-            None => self.note_reachability(),
+        if path.is_opening() {
+            self.on_path_open(now, id, shared);
+        } else if was_usable {
+            self.fit_buffers();
+        } else {
+            self.note_reachability();
         }
         self.apply_changes(now, shared);
     }
@@ -169,17 +170,6 @@ impl Session {
     }
 
     // The handshake of a client.
-
-    /// The bridge has let us in: the handshake follows.
-    fn send_hello(&mut self, now: Instant, id: PathId, opening: Opening, shared: &mut Shared) {
-        let Some(path) = self.paths.get_mut(&id) else {
-            // Never: its open has just been answered.
-            return;
-        };
-        path.set_state(PathState::Greeting(opening.initiator));
-        path.on_opened();
-        shared.send_block(now, path, opening.message.into());
-    }
 
     /// The bridge's half of the handshake has come.
     fn on_welcome(

@@ -9,12 +9,15 @@ use crate::protocol::AccountId;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
 use crate::secure::ids::PathId;
-use crate::secure::path::{Contact, Opening, Path, PathState};
+use crate::secure::path::{Contact, Path, PathState};
 use crate::secure::session::pairs::{Attempt, Candidates, Pair};
 use crate::secure::session::{ClientSide, Role, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::tuning::{FEW_PATHS, MAX_PATHS};
+
+/// A handshake that has begun, and our half of it.
+type Handshake = (Initiator, Vec<u8>);
 
 impl Session {
     /// Opens the paths that a client's session wants and does not have.
@@ -67,26 +70,34 @@ impl Session {
         MAX_PATHS.min(FEW_PATHS + stalled)
     }
 
-    /// Asks for a path between two accounts.
+    /// Asks for a path between two accounts. What goes by it first does not wait for the answer: that would be a round trip.
     fn open_path(&mut self, now: Instant, (via, peer): Pair, shared: &mut Shared) -> Option<()> {
         let ours = shared.accounts.online(via)?.clone();
-        let (credential, opening) = self.credentials(now, &ours, &peer, shared)?;
+        let (credential, handshake) = self.credentials(now, &ours, &peer, shared)?;
         let contact = Contact { via, peer, client: self.tag, credential };
         let id = PathId(shared.next_number());
-        let mut path = Path::new(now, id, contact, PathState::Opening(opening), shared.config.sizes);
+        let (state, hello) = match handshake {
+            Some((initiator, hello)) => (PathState::Greeting(Box::new(initiator)), Some(hello)),
+            None => (PathState::Opening, None),
+        };
+        let mut path = Path::new(now, id, contact, state, shared.config.sizes);
         shared.request(now, &mut path, Owner::Session(self.key));
+        path.allow_blocks();
+        if let Some(hello) = hello {
+            shared.send_block(now, &mut path, hello.into());
+        }
         self.paths.insert(id, path);
         Some(())
     }
 
-    /// The id that proves that we may ask, and for a first contact what follows it.
+    /// The id that proves that we may ask, and for a first contact the handshake and our half of it.
     fn credentials(
         &mut self,
         now: Instant,
         ours: &FullJid,
         peer: &FullJid,
         shared: &mut Shared,
-    ) -> Option<(Credential, Option<Opening>)> {
+    ) -> Option<(Credential, Option<Handshake>)> {
         let must_ask = self.state.must_ask();
         let Role::Client(side) = &mut self.role else {
             // A bridge opens no paths.
@@ -114,11 +125,10 @@ fn first_contact(
     (ours, peer): (&FullJid, &FullJid),
     resume: Option<Resumption>,
     shared: &mut Shared,
-) -> (Credential, Option<Opening>) {
+) -> (Credential, Option<Handshake>) {
     let nonce = shared.random();
     let credential = side.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
     let hello = Hello { credits: shared.config.credits(), resume };
-    let (initiator, message) =
-        Initiator::start(&side.line, &credential, ours, peer, &hello, &mut *shared.entropy);
-    (credential, Some(Opening { initiator: Box::new(initiator), message }))
+    let handshake = Initiator::start(&side.line, &credential, ours, peer, &hello, &mut *shared.entropy);
+    (credential, Some(handshake))
 }

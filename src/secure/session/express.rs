@@ -40,7 +40,7 @@ mod tests {
     /// An open path by this account with blocks of 1000 bytes on its way.
     fn path(now: Instant, account: u64, blocks: u64) -> Path {
         let mut path = Path::by(now, AccountId(account));
-        path.on_opened();
+        path.allow_blocks();
         for n in 0..blocks {
             path.on_sent(now, Delivery::nth(n), 1000);
         }

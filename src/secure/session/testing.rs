@@ -156,12 +156,12 @@ impl World {
     /// The bridge takes the next open, and the handshake that follows.
     pub(super) fn shake_hands(&mut self, status: Status) -> Peer {
         let (path, delivery, credential) = self.asks().expect("an open");
-        self.session.handle_taken(self.now, path, delivery, &mut self.shared);
         let Some(Outgoing::Block { data, .. }) =
             self.shared.accounts.poll_urgent().map(|transmit| transmit.action)
         else {
-            panic!("no handshake follows");
+            panic!("no handshake behind it");
         };
+        self.session.handle_taken(self.now, path, delivery, &mut self.shared);
         let (message, keys) = reply(&credential, &data, status, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));
         let established = Established::new(self.now, Side::Bridge, (id, keys), CREDITS, &mut self.shared);

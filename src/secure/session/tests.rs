@@ -4,6 +4,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::*;
 use crate::secure::api::Outgoing;
+use crate::secure::crypto::handshake::Status;
 use crate::secure::session::testing::{SECOND, World};
 
 #[test]
@@ -64,4 +65,32 @@ fn nothing_that_a_peer_says_with_its_last_word_changes_the_names_that_are_indexe
     let closed = world.session.close(world.now, CloseReason::Finished, LastWord::Theirs, &mut world.shared);
     let Role::Bridge { peer_jids: indexed } = closed.role else { panic!("a bridge's") };
     assert!(names.iter().all(|name| indexed.contains(name)));
+}
+
+#[test]
+fn packets_go_right_behind_the_open_of_a_further_path_and_again_if_that_is_refused() {
+    let (mut world, peer) = World::established_client();
+    assert_eq!(world.session.write(world.now, 0, &[7; 500], &mut world.shared), Ok(500));
+    world.session.handle_refused(world.now, peer.path, &mut world.shared);
+    world.wait();
+    let (further, delivery, _) = world.asks().expect("a further path");
+    assert!(goes_by(&mut world, further));
+    assert_eq!(world.state(), "No path");
+    world.session.handle_taken(world.now, further, delivery, &mut world.shared);
+    assert_eq!(world.state(), "Established");
+
+    world.session.handle_refused(world.now, further, &mut world.shared);
+    world.wait();
+    let (refused, ..) = world.asks().expect("a further path");
+    assert!(goes_by(&mut world, refused));
+    world.session.handle_refused(world.now, refused, &mut world.shared);
+    world.wait();
+    let peer = world.shake_hands(Status::Resumed);
+    assert!(goes_by(&mut world, peer.path), "what was refused goes again");
+}
+
+/// Whether a packet with the bytes of a stream goes, by this path.
+fn goes_by(world: &mut World, path: PathId) -> bool {
+    let packet = world.session.poll_transmit(world.now, &mut world.shared).map(|transmit| transmit.action);
+    matches!(packet, Some(Outgoing::Block { path: by, data, .. }) if by == path && data.len() > 500)
 }

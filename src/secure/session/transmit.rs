@@ -74,7 +74,10 @@ impl Session {
     }
 }
 
-/// The paths by which packets may go.
+/// The paths by which packets may go. While none works, what goes by one that was only asked for arrives a round trip earlier than if it
+/// waited; if that is refused, it goes again.
 fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> {
-    paths.iter().filter(|(_, path)| path.is_open()).map(|(id, path)| (*id, path))
+    let works = paths.values().any(Path::works);
+    let may_carry = move |path: &Path| path.is_open() || !works && path.is_opening();
+    paths.iter().filter(move |(_, path)| may_carry(path)).map(|(id, path)| (*id, path))
 }

@@ -59,7 +59,8 @@ impl<L: Letter> World<L> {
         if let Event::Incoming { stream, target } = event {
             return self.on_incoming(side, stream, Flow::number_of(&target));
         }
-        let (Event::Connected(stream)
+        let (Event::Asked(stream)
+        | Event::Connected(stream)
         | Event::Readable(stream)
         | Event::Writable(stream)
         | Event::Closed(stream, _)) = event
@@ -77,7 +78,7 @@ impl<L: Letter> World<L> {
             Event::Readable(_) => self.read_all(flow, side),
             Event::Writable(_) => self.schedule(self.now, Task::Write(flow, side)),
             Event::Closed(_, reason) => self.on_closed(flow, side, reason),
-            Event::Incoming { .. } => {}
+            Event::Asked(_) | Event::Incoming { .. } => {}
         }
     }
 

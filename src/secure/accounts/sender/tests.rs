@@ -43,7 +43,7 @@ impl Run {
         let peer = |n| {
             let client = ClientTag(n as u64);
             let mut path = Path::by(start, ACCOUNT);
-            path.on_opened();
+            path.allow_blocks();
             let (since, longest) = (Duration::ZERO, Duration::ZERO);
             Peer {
                 client,

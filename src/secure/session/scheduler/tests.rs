@@ -40,7 +40,7 @@ impl Run {
         let mut run = Self { start, time: Duration::ZERO, paths, senders, next_delivery: 0 };
         for (n, &account) in accounts.iter().enumerate() {
             let mut path = Path::by(start, AccountId(account));
-            path.on_opened();
+            path.allow_blocks();
             let model = Model { path, server: account as usize, flying: VecDeque::new(), sent: 0 };
             run.paths.insert(PathId(n as u64), model);
         }
