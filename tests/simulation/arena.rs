@@ -114,6 +114,8 @@ pub(crate) struct Arena {
     attackers: BTreeMap<FullJid, Attacker>,
     /// Attackers answer nothing from now on.
     pub(crate) is_mute: bool,
+    /// The bridge's disk takes nothing.
+    is_disk_slow: bool,
     apps: BTreeMap<StreamId, App>,
     /// What the client has read and how its streams have ended.
     pub(crate) downloaded: usize,
@@ -153,6 +155,7 @@ impl Arena {
             client,
             attackers: BTreeMap::new(),
             is_mute: false,
+            is_disk_slow: false,
             apps: BTreeMap::new(),
             downloaded: 0,
             ends: Vec::new(),
@@ -190,8 +193,14 @@ impl Arena {
     /// Begins a bytestream with the bridge, which has accepted its id.
     fn knock(&mut self, from: &str) -> Attacker {
         let attacker = self.ask(from);
-        self.bridge.persist(self.now);
+        self.persist();
         attacker
+    }
+
+    fn persist(&mut self) {
+        if !self.is_disk_slow {
+            self.bridge.persist(self.now);
+        }
     }
 
     /// Asks for a bytestream with the bridge.
@@ -213,6 +222,7 @@ impl Arena {
 
     /// Asks to come in as `from`, and sends a first message right behind. The bridge keeps both, since its disk is slow.
     pub(crate) fn wait_for_the_disk(&mut self, from: &str) {
+        self.is_disk_slow = true;
         let mut attacker = self.ask(from);
         let block = attacker.block(vec![0; 256]);
         self.bridge.handle_stanza(self.now, BRIDGE, &attacker.jid, block);
@@ -311,7 +321,7 @@ impl Arena {
     fn exchange(&mut self) {
         loop {
             let mut is_quiet = true;
-            self.bridge.persist(self.now);
+            self.persist();
             while let Some(transmit) = self.bridge.poll_transmit(self.now) {
                 is_quiet = false;
                 self.carry(transmit);
