@@ -85,7 +85,7 @@ impl SecureBridge {
 }
 
 /// How far a connect is to have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Until {
     /// The peer is asked. What is written already goes right behind that, a round trip earlier, and is lost if the peer refuses.
     Asked,
@@ -122,9 +122,8 @@ struct State {
     /// Between the secure core and its stanzas.
     bytestreams: Bytestreams,
     wakers: BTreeMap<StreamKey, Wakers>,
-    /// Connects of ours that the peer was asked for, and those that succeeded.
-    asked: BTreeSet<StreamKey>,
-    connected: BTreeSet<StreamKey>,
+    /// How far connects of ours have come.
+    reached: BTreeMap<StreamKey, Until>,
     incoming: VecDeque<(StreamKey, Address)>,
     /// Somebody waits until there are no streams. Otherwise nobody asks, since that takes a look at every session.
     is_awaited: bool,
@@ -436,8 +435,7 @@ impl State {
             desk,
             bytestreams: Bytestreams::default(),
             wakers: BTreeMap::new(),
-            asked: BTreeSet::new(),
-            connected: BTreeSet::new(),
+            reached: BTreeMap::new(),
             incoming: VecDeque::new(),
             is_awaited: false,
             armed: None,
@@ -452,14 +450,8 @@ impl State {
                 self.incoming.push_back((key, target));
                 return true;
             }
-            Event::Asked(_) => {
-                self.asked.insert(key);
-                self.wake(key, |wakers| wakers.connect.take());
-            }
-            Event::Connected(_) => {
-                self.connected.insert(key);
-                self.wake(key, |wakers| wakers.connect.take());
-            }
+            Event::Asked(_) => self.on_reached(key, Until::Asked),
+            Event::Connected(_) => self.on_reached(key, Until::Connected),
             Event::Readable(_) => self.wake(key, |wakers| wakers.read.take()),
             Event::Writable(_) => self.wake(key, |wakers| wakers.write.take()),
             Event::Closed(..) => {
@@ -469,6 +461,11 @@ impl State {
             }
         }
         false
+    }
+
+    fn on_reached(&mut self, key: StreamKey, point: Until) {
+        self.reached.insert(key, point);
+        self.wake(key, |wakers| wakers.connect.take());
     }
 
     fn wake(&mut self, key: StreamKey, which: impl FnOnce(&mut Wakers) -> Option<Waker>) {

@@ -44,17 +44,17 @@ impl TunnelStream {
 
     fn poll_reached(&self, until: Until, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let mut state = self.shared.lock();
-        let is_reached = match until {
-            Until::Asked => state.asked.contains(&self.key),
-            Until::Connected => state.connected.contains(&self.key),
-        };
-        if is_reached { Poll::Ready(Ok(())) } else { state.poll_closed(self.key, cx).map(Err) }
+        if state.has_reached(self.key, until) {
+            Poll::Ready(Ok(()))
+        } else {
+            state.poll_closed(self.key, cx).map(Err)
+        }
     }
 
     /// Why a connect of ours came to nothing, if it did.
     pub fn refusal(&self) -> Option<CloseReason> {
         let state = self.shared.lock();
-        if state.connected.contains(&self.key) { None } else { state.cores.close_reason(self.key) }
+        if state.has_reached(self.key, Until::Connected) { None } else { state.cores.close_reason(self.key) }
     }
 
     /// Waits until the stream is over in both directions, and says why.
@@ -151,6 +151,11 @@ impl TunnelStream {
 }
 
 impl State {
+    /// Whether a connect has come so far.
+    fn has_reached(&self, key: StreamKey, point: Until) -> bool {
+        self.reached.get(&key).is_some_and(|reached| *reached >= point)
+    }
+
     /// Why a stream is over, once it is. Its connect waits for this, and whoever has it to accept.
     fn poll_closed(&mut self, key: StreamKey, cx: &Context<'_>) -> Poll<CloseReason> {
         if let Some(reason) = self.cores.close_reason(key) {
@@ -171,8 +176,7 @@ impl Drop for TunnelStream {
     fn drop(&mut self) {
         self.shared.with(|state, now| {
             state.wakers.remove(&self.key);
-            state.asked.remove(&self.key);
-            state.connected.remove(&self.key);
+            state.reached.remove(&self.key);
             let (core, id) = state.cores.core_of(self.key);
             core.release(now, id);
         });

@@ -77,7 +77,6 @@ impl Session {
 /// The paths by which packets may go. While none works, what goes by one that was only asked for arrives a round trip earlier than if it
 /// waited; if that is refused, it goes again.
 fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> {
-    let works = paths.values().any(Path::works);
-    let may_carry = move |path: &Path| path.is_open() || !works && path.is_opening();
+    let may_carry = |path: &Path| path.is_open() || path.is_opening() && !paths.values().any(Path::works);
     paths.iter().filter(move |(_, path)| may_carry(path)).map(|(id, path)| (*id, path))
 }
