@@ -7,6 +7,8 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use ring::digest::{Context, SHA256};
 
+use crate::random::Random;
+
 /// How much is made and sent at a time, in bytes.
 const BLOCK: usize = 64 * 1024;
 
@@ -120,24 +122,17 @@ fn echo(mut connection: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// A fixed sequence of bytes that does not compress (xorshift64*).
-struct Source(u64);
+/// A fixed sequence of bytes that does not compress.
+struct Source(Random);
 
 impl Default for Source {
     fn default() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
+        Self(Random(0x9e37_79b9_7f4a_7c15))
     }
 }
 
 impl Source {
     fn block(&mut self, length: usize) -> Vec<u8> {
-        std::iter::repeat_with(|| self.next_byte()).take(length).collect()
-    }
-
-    fn next_byte(&mut self) -> u8 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d).to_be_bytes()[0]
+        std::iter::repeat_with(|| self.0.next().to_be_bytes()[0]).take(length).collect()
     }
 }

@@ -19,6 +19,7 @@ pub mod orphans;
 pub mod ports;
 pub mod process;
 pub mod prosody;
+mod random;
 pub mod recorder;
 pub mod server;
 pub mod tor;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::random::Random;
+
 /// What a line of a limited rate keeps before it takes no more: as much as it carries in 200 ms, a common size of a router's buffer.
 const BUFFER: Duration = Duration::from_millis(200);
 
@@ -33,14 +35,14 @@ pub(crate) struct Direction {
     is_free_at: Instant,
     /// When the latest byte leaves.
     latest: Instant,
-    random: u64,
+    random: Random,
 }
 
 impl Direction {
     /// Of a connection that is asked for now. The same seed gives the same jitter.
     pub(crate) fn new(line: Line, now: Instant, seed: u64) -> Self {
         let opened = now + 2 * line.delay;
-        Self { line, opened, is_free_at: opened, latest: opened, random: seed }
+        Self { line, opened, is_free_at: opened, latest: opened, random: Random(seed) }
     }
 
     /// When the line takes more.
@@ -60,12 +62,9 @@ impl Direction {
         self.latest
     }
 
-    /// Up to the line's jitter (xorshift64*).
+    /// Up to the line's jitter.
     fn next_jitter(&mut self) -> Duration {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        let share = self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        let share = self.random.next() >> 32;
         self.line.jitter.mul_f64(share as f64 / f64::from(u32::MAX))
     }
 }
