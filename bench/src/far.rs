@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use hexchat_lab::{ChatServer, Kind, Line, Rate, TcpCutter};
 
+use crate::kind_of;
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::samples::{quantile, sorted};
 use crate::target::{self, Echo};
@@ -26,25 +27,21 @@ const BULK: Duration = Duration::from_secs(20);
 
 /// What was measured. Times are in round trips of one leg.
 #[derive(Debug)]
-pub(crate) struct Far {
+struct Far {
     /// From the start of the client's half to the first cell's echo.
-    pub(crate) first_cell: Vec<f64>,
+    first_cell: Vec<f64>,
     /// A cell there and back while nothing else is going on. There are two legs.
-    pub(crate) cell: f64,
+    cell: f64,
     /// From a cut of the client's line to the echo of a cell that was sent right after it.
-    pub(crate) back: Vec<f64>,
+    back: Vec<f64>,
     /// Bytes a second.
-    pub(crate) bulk: f64,
+    bulk: f64,
 }
 
 /// Shows what the words ask for: the server, and the round trip of each leg in milliseconds.
 pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
     let [kind, round_trip] = words else { bail!("the server and the round trip") };
-    let kind = match *kind {
-        "prosody" => Kind::Prosody,
-        "ejabberd" => Kind::Ejabberd,
-        _ => bail!("the server is prosody or ejabberd"),
-    };
+    let kind = kind_of(kind)?;
     let round_trip = Duration::from_millis(round_trip.parse().context("the round trip in milliseconds")?);
     let far = measure(kind, executable, target::start()?, round_trip)?;
     println!("first cell: {:.1?} round trips", far.first_cell);
@@ -55,12 +52,7 @@ pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
 }
 
 /// Measures with both halves so far from a server without limits.
-pub(crate) fn measure(
-    kind: Kind,
-    executable: &Path,
-    target: SocketAddr,
-    round_trip: Duration,
-) -> Result<Far> {
+fn measure(kind: Kind, executable: &Path, target: SocketAddr, round_trip: Duration) -> Result<Far> {
     let chat = ours::server(kind, Rate::Unlimited, &ours::users(1))?;
     let line = Line::of_round_trip(round_trip);
     let lines = [TcpCutter::start_on(line, chat.address())?, TcpCutter::start_on(line, chat.address())?];

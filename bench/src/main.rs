@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use hexchat_lab::Kind;
 
 use only::Only;
@@ -126,6 +126,15 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
 fn say(text: &str) {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     eprintln!("{:4} s  {text}", STARTED.elapsed().as_secs());
+}
+
+/// The server of this name.
+fn kind_of(name: &str) -> Result<Kind> {
+    match name {
+        "prosody" => Ok(Kind::Prosody),
+        "ejabberd" => Ok(Kind::Ejabberd),
+        _ => bail!("the server is prosody or ejabberd"),
+    }
 }
 
 fn name_of(kind: Kind) -> &'static str {

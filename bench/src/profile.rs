@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use hexchat_lab::{ChatServer, Kind, Rate};
+use hexchat_lab::{ChatServer, Rate};
 
 use crate::footprint::Footprint;
+use crate::kind_of;
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::samples::{quantile, sorted};
 use crate::target::{Download, Echo};
@@ -27,11 +28,7 @@ struct Subject<'a> {
 /// printed before, for a profiler.
 pub(crate) fn run(executable: &Path, target: SocketAddr, words: &[&str]) -> Result<()> {
     let [server, protocol, load, accounts, seconds] = words else { bail!("five words are wanted") };
-    let kind = match *server {
-        "prosody" => Kind::Prosody,
-        "ejabberd" => Kind::Ejabberd,
-        _ => bail!("the server is prosody or ejabberd"),
-    };
+    let kind = kind_of(server)?;
     let protocol = match *protocol {
         "secure" => Protocol::Secure,
         "classic" => Protocol::Classic,
