@@ -95,3 +95,12 @@ pub(crate) async fn online(management: StreamManagement) -> (MockServer, Client,
     assert!(!client.online().await, "a new session");
     (server, client, peer)
 }
+
+/// The same with stream management, once the account has sent message 1, which the server has read and not acknowledged.
+pub(crate) async fn online_with_one_unacknowledged() -> (MockServer, Client, Peer) {
+    let (server, client, mut peer) = online(StreamManagement::Wanted).await;
+    client.send(1);
+    peer.presence().await;
+    assert_eq!(peer.text().await, "1");
+    (server, client, peer)
+}

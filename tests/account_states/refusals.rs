@@ -4,7 +4,7 @@ use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountStatus, StreamManageme
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::sasl;
 
-use crate::client::{Client, NO_RETRY, online};
+use crate::client::{Client, NO_RETRY, online_with_one_unacknowledged};
 use crate::mock::{MockServer, Peer};
 
 #[tokio::test(start_paused = true)]
@@ -31,10 +31,7 @@ async fn a_wrong_password_is_final_and_tried_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_password_that_goes_wrong_later_ends_the_account_quietly() {
-    let (server, mut client, mut peer) = online(StreamManagement::Wanted).await;
-    client.send(1);
-    peer.presence().await;
-    peer.text().await;
+    let (server, mut client, peer) = online_with_one_unacknowledged().await;
     drop(peer);
     client.suspended().await;
     let mut peer = server.greet("ANONYMOUS").await;

@@ -4,7 +4,7 @@ use hexchat_pt::xmpp::StreamManagement;
 use tokio_xmpp::Stanza;
 use xmpp_parsers::iq::Iq;
 
-use crate::client::online;
+use crate::client::{online, online_with_one_unacknowledged};
 
 #[tokio::test(start_paused = true)]
 async fn what_was_in_flight_is_lost_with_the_session_and_what_was_queued_is_not() {
@@ -33,10 +33,7 @@ async fn what_was_in_flight_is_lost_with_the_session_and_what_was_queued_is_not(
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_to_resume_that_counts_nothing_begins_a_new_session() {
-    let (server, mut client, mut peer) = online(StreamManagement::Wanted).await;
-    client.send(1);
-    peer.presence().await;
-    peer.text().await;
+    let (server, mut client, peer) = online_with_one_unacknowledged().await;
     drop(peer);
     client.suspended().await;
 
@@ -75,10 +72,7 @@ async fn a_resumed_session_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_resumed_session_that_does_not_work_is_replaced_and_not_resumed_again() {
-    let (server, mut client, mut peer) = online(StreamManagement::Wanted).await;
-    client.send(1);
-    peer.presence().await;
-    peer.text().await;
+    let (server, mut client, peer) = online_with_one_unacknowledged().await;
     drop(peer);
     client.suspended().await;
 

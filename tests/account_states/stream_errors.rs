@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::stream_error::{DefinedCondition, ReceivedStreamError, StreamError};
 
-use crate::client::{NO_RETRY, online};
+use crate::client::{NO_RETRY, online, online_with_one_unacknowledged};
 use crate::mock::PATIENCE;
 
 #[tokio::test(start_paused = true)]
@@ -34,10 +34,7 @@ async fn another_login_with_the_resource_makes_us_step_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_violation_is_named_and_survived() {
-    let (server, mut client, mut peer) = online(StreamManagement::Wanted).await;
-    client.send(1);
-    peer.presence().await;
-    peer.text().await;
+    let (server, mut client, mut peer) = online_with_one_unacknowledged().await;
     let error = StreamError::new(DefinedCondition::PolicyViolation, "en", "XML stanza is too big");
     peer.send(XmppStreamElement::StreamError(ReceivedStreamError(error))).await;
     assert_eq!(client.fate().await, Err(1));
