@@ -49,17 +49,14 @@ struct Payload {
 impl FlatSet {
     /// The payload's name.
     pub fn name(&self) -> &str {
-        text_of(&self.stanza, &self.payload.name)
+        let written = self.stanza.get(self.payload.name.clone());
+        written.and_then(|name| str::from_utf8(name).ok()).unwrap_or_default()
     }
 
-    /// The value of one of the payload's attributes, its namespace (`xmlns`) included.
-    pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes().get(name)
-    }
-
-    /// How many attributes the payload has, its namespace included.
-    pub fn attribute_count(&self) -> usize {
-        self.attributes().count()
+    /// The payload's attributes, its namespace (`xmlns`) included.
+    pub fn attributes(&self) -> Attributes<'_> {
+        let written = self.stanza.get(self.payload.attributes.clone());
+        written.and_then(Attributes::read).unwrap_or_default()
     }
 
     /// The payload's text as it stands there, without markup or references in it. Whether all of its characters may stand in XML
@@ -72,10 +69,6 @@ impl FlatSet {
     pub fn into_stanza(self) -> Option<Stanza> {
         stanza::read(&self.stanza)
     }
-
-    fn attributes(&self) -> Attributes<'_> {
-        Attributes(text_of(&self.stanza, &self.payload.attributes))
-    }
 }
 
 impl fmt::Debug for FlatSet {
@@ -83,11 +76,6 @@ impl fmt::Debug for FlatSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FlatSet({})", self.name())
     }
-}
-
-/// What was found to be text when the stanza was read.
-fn text_of<'a>(stanza: &'a [u8], range: &Range<usize>) -> &'a str {
-    stanza.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
 /// Reads an element that has come, if it is a flat IQ.
@@ -136,7 +124,7 @@ fn payload(stanza: &[u8], rest: &[u8]) -> Option<Payload> {
     let (name, attributes, rest) = tag(rest)?;
     let text = rest.strip_suffix(b"</iq>")?.strip_suffix(b">")?.strip_suffix(name)?.strip_suffix(b"</")?;
     let read = Attributes::read(attributes)?;
-    let is_plain = is_plain_name(std::str::from_utf8(name).ok()?)
+    let is_plain = is_plain_name(str::from_utf8(name).ok()?)
         && read.all(is_plain_name)
         && read.get("xmlns").is_some_and(|namespace| !namespace.is_empty())
         && memchr::memchr2(b'<', b'&', text).is_none();
@@ -165,49 +153,50 @@ fn is_plain_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The attributes of one tag, in their order, as they are written.
-#[derive(Clone, Copy)]
-struct Attributes<'a>(&'a str);
+/// The attributes of one tag, in their order, as they are written: names and values.
+#[derive(Default)]
+pub struct Attributes<'a> {
+    known: [(&'a str, &'a str); MOST_ATTRIBUTES],
+    count: usize,
+}
 
 impl<'a> Attributes<'a> {
     /// None when there is anything about them that is not plain: an entity, a name that comes twice, …
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let all = Self(std::str::from_utf8(bytes).ok()?);
-        let text = all.0.trim_ascii();
-        let (mut rest, mut count) = (text, 0);
+        // All bytes are looked at, also behind one that is not plain: so the compiler can look at many at once.
+        if !bytes.iter().fold(true, |are_plain, byte| are_plain & stands_for_itself(*byte)) {
+            return None;
+        }
+        let mut all = Self::default();
+        let mut rest = str::from_utf8(bytes).ok()?.trim_ascii();
         while !rest.is_empty() {
-            let before = Self(text.get(..text.len() - rest.len())?);
             let (name, value, behind) = first_attribute(rest)?;
-            count += 1;
-            if count > MOST_ATTRIBUTES || before.get(name).is_some() || !value.bytes().all(stands_for_itself)
-            {
+            if all.get(name).is_some() {
                 return None;
             }
+            *all.known.get_mut(all.count)? = (name, value);
+            all.count += 1;
             rest = if behind.is_empty() { behind } else { behind.strip_prefix(' ')? };
         }
         Some(all)
     }
 
-    fn get(self, name: &str) -> Option<&'a str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    /// The value of the attribute of this name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
-    fn all(self, is_so: impl Fn(&'a str) -> bool) -> bool {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    fn all(&self, is_so: impl Fn(&'a str) -> bool) -> bool {
         self.iter().all(|(name, _)| is_so(name))
     }
 
-    fn count(self) -> usize {
-        self.iter().count()
-    }
-
-    /// Names and values.
-    fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || {
-            let (name, value, behind) = first_attribute(rest.trim_ascii_start())?;
-            rest = behind;
-            Some((name, value))
-        })
+    fn iter(&self) -> impl Iterator<Item = &(&'a str, &'a str)> {
+        self.known.iter().take(self.count)
     }
 }
 
@@ -225,10 +214,10 @@ fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
     Some((before, rest.get(1..)?))
 }
 
-/// In the value of an attribute. Control characters are either changed by a parser or not allowed at all, and so are some of
-/// the characters that begin with 0xef, all of which are rare.
+/// Whether a byte of a tag means itself in the value of an attribute. Control characters are either changed by a parser or not allowed
+/// at all, and so are some of the characters that begin with 0xef, all of which are rare.
 fn stands_for_itself(byte: u8) -> bool {
-    !matches!(byte, b'&' | b'<' | 0..0x20 | 0xef)
+    (byte >= 0x20) & (byte != b'&') & (byte != b'<') & (byte != 0xef)
 }
 
 #[cfg(test)]
@@ -256,9 +245,9 @@ mod tests {
         ] {
             let Ok(Flat::Set(set)) = read(xml.clone().into_bytes()) else { panic!("{xml}") };
             assert_eq!((set.from.as_str(), set.id.as_str(), set.name()), ("eve@x/r", "i1", "data"));
-            let values = ["xmlns", "sid", "n", "to"].map(|name| set.attribute(name));
+            let values = ["xmlns", "sid", "n", "to"].map(|name| set.attributes().get(name));
             assert_eq!(values, [Some("urn:some"), Some("s"), Some("7"), None]);
-            assert_eq!((set.attribute_count(), set.text()), (3, &b"AAAA"[..]));
+            assert_eq!((set.attributes().count(), set.text()), (3, &b"AAAA"[..]));
         }
     }
 
@@ -345,11 +334,12 @@ mod tests {
                 }
                 (Flat::Set(set), Iq::Set { from, id, payload, .. }) => {
                     prop_assert_eq!((set.from.to_string(), &set.id), (from.unwrap().to_string(), &id));
-                    prop_assert_eq!((set.name(), set.attribute("xmlns")), (payload.name(), Some(&*payload.ns())));
+                    let attributes = set.attributes();
+                    prop_assert_eq!((set.name(), attributes.get("xmlns")), (payload.name(), Some(&*payload.ns())));
                     // The library tells the namespace apart from the attributes.
-                    prop_assert_eq!(set.attribute_count(), payload.attrs().len() + 1);
+                    prop_assert_eq!(attributes.count(), payload.attrs().len() + 1);
                     for ((_, name), value) in payload.attrs() {
-                        prop_assert_eq!(set.attribute(name), Some(value.as_str()));
+                        prop_assert_eq!(attributes.get(name), Some(value.as_str()));
                     }
                     let text = payload.text();
                     prop_assert_eq!(set.text(), text.as_bytes());

@@ -119,6 +119,10 @@ impl Framer {
     /// An element has gone on for so long that it is none.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Endless> {
         while !bytes.is_empty() {
+            if let Some(length) = self.take_ordinary(bytes) {
+                bytes = &bytes[length..];
+                continue;
+            }
             let (run, rest) = bytes.split_at(self.scanner.advance(bytes));
             bytes = rest;
             if self.scanner.size() > 0 {
@@ -131,6 +135,29 @@ impl Framer {
             }
         }
         Ok(())
+    }
+
+    /// Takes the element with which `bytes` begin in one go, if it is all there and nothing of it is to be left out: so nearly all of
+    /// them come. How many bytes it has.
+    fn take_ordinary(&mut self, bytes: &[u8]) -> Option<usize> {
+        if !bytes.starts_with(b"<") || self.scanner.size() > 0 {
+            return None;
+        }
+        let mut scanner = self.scanner.clone();
+        let mut length = scanner.advance(bytes);
+        while scanner.size() > 0 {
+            let rest = bytes.get(length..).filter(|rest| !rest.is_empty())?;
+            length += scanner.advance(rest);
+            if scanner.depth() > DEPTH || scanner.pieces() > MAX_ELEMENT_PIECES {
+                return None;
+            }
+        }
+        if length > self.max_stanza {
+            return None;
+        }
+        self.scanner = scanner;
+        self.push(Keeping::Everything, bytes[..length].to_vec());
+        Some(length)
     }
 
     /// The next element that is complete; the end tag of the root is one, too.
@@ -275,6 +302,11 @@ impl Framer {
         }
         let kept = std::mem::replace(&mut self.keeping, Keeping::Everything);
         let element = std::mem::take(&mut self.element);
+        self.push(kept, element);
+    }
+
+    /// An element is complete.
+    fn push(&mut self, kept: Keeping, element: Vec<u8>) {
         self.usual = element.len().max(self.usual / 2);
         self.complete.push_back(match kept {
             Keeping::Nothing => Piece::Head(element),

@@ -2,7 +2,7 @@
 
 /// Follows XML far enough to know where the children of the root begin and end. Whether it is well-formed is for the parser
 /// to say, which gets each of them sooner or later.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scanner {
     state: State,
     depth: usize,

@@ -185,6 +185,9 @@ fn stanzas(group: &mut Group<'_>, what: &str, transmit: impl Fn() -> Transmit) {
             wire.to_wire(transmit(), &mut out);
         });
     });
+    // Also where only reading is asked for.
+    out.clear();
+    wire.to_wire(transmit(), &mut out);
     let xml = stamped(&out, &jid("client"));
     let is_classic = matches!(transmit(), Transmit::Classic(_));
     group.bench_function(format!("{what} read"), |bencher| {

@@ -24,10 +24,11 @@ pub(crate) struct Block {
 impl Block {
     /// The block in a set, if it has one about which there is no doubt.
     pub(crate) fn in_set(set: &FlatSet) -> Option<Self> {
-        if set.name() != "data" || set.attribute("xmlns") != Some(ns::IBB) || set.attribute_count() != 3 {
+        let attributes = set.attributes();
+        if set.name() != "data" || attributes.get("xmlns") != Some(ns::IBB) || attributes.count() != 3 {
             return None;
         }
-        let (sid, seq) = (set.attribute("sid")?, set.attribute("seq")?.parse().ok()?);
+        let (sid, seq) = (attributes.get("sid")?, attributes.get("seq")?.parse().ok()?);
         Some(Self { sid: sid.to_owned(), seq, data: BASE64.decode(set.text()).ok()? })
     }
 
