@@ -15,6 +15,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 use super::ids::Ids;
 use crate::classic::{Incoming, Outgoing, Payload, SetId, Sizes, Transmit};
 use crate::persona;
+use crate::xmpp::flat::FlatSet;
 use crate::xmpp::{break_interval, filling};
 
 /// What a stanza with a packet weighs beside base64: 1024 bytes at most.
@@ -55,6 +56,11 @@ fn iq(to: Jid, id: String, payload: IqPayload) -> Stanza {
 /// The payload of a set of this protocol, if it is one that can be read.
 pub(super) fn read_set(element: &Element) -> Option<Payload> {
     Payload::from_element(element)
+}
+
+/// The same of a set that needs no tree to be read.
+pub(super) fn read_flat_set(set: &FlatSet) -> Option<Payload> {
+    Payload::from_parts(set.name(), set.attributes().get("xmlns")?, &set.fields()?)
 }
 
 /// A result or an error; `set` is the IQ of ours that it answers.

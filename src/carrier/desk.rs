@@ -160,12 +160,18 @@ impl Desk {
         self.decisions.push_back(decision);
     }
 
-    /// A block, if it is one. A stranger's has to take as long as anything unknown, so it goes the same way.
+    /// A block or a payload of the classic protocol, if it is one. A stranger's block has to take as long as anything unknown, so it
+    /// goes the same way.
     fn on_flat_set(&mut self, set: FlatSet, to: &Recipient<'_>) {
         let has_bytestream = (to.has_bytestream_with)(&set.from);
         let block = if has_bytestream { ibb::Block::in_set(&set) } else { None };
         if let Some(block) = block {
             self.decide(Decision::ToSecure { from: set.from, incoming: block.with_id(set.id) });
+        } else if to.speaks_classic
+            && let Some(payload) = classic::read_flat_set(&set)
+        {
+            let incoming = classic_core::Incoming::Set { id: set.id, payload };
+            self.decide(Decision::ToClassic { from: set.from.into(), incoming });
         } else if let Some(Stanza::Iq(iq)) = set.into_stanza() {
             self.on_iq(iq, to, Some(has_bytestream));
         }

@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use xmpp_parsers::jid::FullJid;
@@ -127,12 +128,22 @@ const RESEND: &str = "resend";
 impl Payload {
     /// Reads a payload; `None` when it is not one of this protocol or its header cannot be read.
     pub fn from_element(element: &Element) -> Option<Self> {
-        let kind = element.name();
         let namespace = element.ns();
+        let field = |name: &str| element.get_child(name, &*namespace).map(|field| field.text().into());
+        Self::read(element.name(), &namespace, &Fields(&field))
+    }
+
+    /// Reads one of which only the parts are at hand: its name, its namespace, and names and texts of its children.
+    pub fn from_parts(kind: &str, namespace: &str, fields: &[(&str, &str)]) -> Option<Self> {
+        let field =
+            |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).into());
+        Self::read(kind, namespace, &Fields(&field))
+    }
+
+    fn read(kind: &str, namespace: &str, fields: &Fields<'_>) -> Option<Self> {
         if namespace.strip_prefix("hexchat:") != Some(kind) {
             return None;
         }
-        let fields = Fields { element, namespace: &namespace };
         let header = fields.header()?;
         match kind {
             "connect" => Some(Self::Connect { header, resend: fields.has(RESEND) }),
@@ -171,19 +182,16 @@ impl Payload {
     }
 }
 
-/// The named fields of a payload that is being read.
-struct Fields<'a> {
-    element: &'a Element,
-    namespace: &'a str,
-}
+/// The fields of a payload that is being read: the text of the first one of a name.
+struct Fields<'a>(&'a dyn Fn(&str) -> Option<Cow<'a, str>>);
 
-impl Fields<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        self.element.get_child(name, self.namespace).map(Element::text)
+impl<'a> Fields<'a> {
+    fn get(&self, name: &str) -> Option<Cow<'a, str>> {
+        (self.0)(name)
     }
 
     fn has(&self, name: &str) -> bool {
-        self.element.has_child(name, self.namespace)
+        self.get(name).is_some()
     }
 
     fn header(&self) -> Option<Header> {

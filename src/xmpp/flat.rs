@@ -1,7 +1,10 @@
-//! Flat IQs: sets whose payload is one element of attributes and text, and empty results, read without a tree. Pure.
+//! Flat IQs: sets whose payload is one element with text or a few fields, and empty results, read without a tree. Pure.
 //!
 //! Everything else is the XML library's. What is not written in the plainest way is left to it as well: so nothing can be
 //! one thing here and another one there.
+
+mod attributes;
+mod fields;
 
 use std::fmt;
 use std::ops::Range;
@@ -10,10 +13,8 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 
+pub use self::attributes::Attributes;
 use super::stanza;
-
-/// The most attributes of one tag: each is compared with all others, which more would make expensive.
-const MOST_ATTRIBUTES: usize = 8;
 
 /// An IQ that came in, from somebody with a resource.
 #[derive(Debug)]
@@ -29,7 +30,8 @@ pub enum Flat {
     Set(FlatSet),
 }
 
-/// An IQ set whose payload is an element with a namespace of its own, other attributes and text.
+/// An IQ set whose payload is an element with a namespace of its own, other attributes, and text or fields: children that have only
+/// a name and text.
 pub struct FlatSet {
     /// Who sent it.
     pub from: FullJid,
@@ -43,7 +45,8 @@ pub struct FlatSet {
 struct Payload {
     name: Range<usize>,
     attributes: Range<usize>,
-    text: Range<usize>,
+    inside: Range<usize>,
+    has_fields: bool,
 }
 
 impl FlatSet {
@@ -59,10 +62,19 @@ impl FlatSet {
         written.and_then(Attributes::read).unwrap_or_default()
     }
 
-    /// The payload's text as it stands there, without markup or references in it. Whether all of its characters may stand in XML
-    /// was not looked at: that is for whoever knows which ones to expect.
-    pub fn text(&self) -> &[u8] {
-        self.stanza.get(self.payload.text.clone()).unwrap_or_default()
+    /// The payload's text as it stands there, without markup or references in it; none when it has fields. Whether all of its characters
+    /// may stand in XML was not looked at: that is for whoever knows which ones to expect.
+    pub fn text(&self) -> Option<&[u8]> {
+        if self.payload.has_fields { None } else { Some(self.inside()) }
+    }
+
+    /// Names and texts of the payload's fields, in their order; none when it has none.
+    pub fn fields(&self) -> Option<Vec<(&str, &str)>> {
+        if self.payload.has_fields { fields::read(self.inside()) } else { None }
+    }
+
+    fn inside(&self) -> &[u8] {
+        self.stanza.get(self.payload.inside.clone()).unwrap_or_default()
     }
 
     /// As the library reads it, or at least its head.
@@ -122,16 +134,18 @@ impl Head {
 fn payload(stanza: &[u8], rest: &[u8]) -> Option<Payload> {
     let start = stanza.len() - rest.len() + 1;
     let (name, attributes, rest) = tag(rest)?;
-    let text = rest.strip_suffix(b"</iq>")?.strip_suffix(b">")?.strip_suffix(name)?.strip_suffix(b"</")?;
+    let inside = rest.strip_suffix(b"</iq>")?.strip_suffix(b">")?.strip_suffix(name)?.strip_suffix(b"</")?;
     let read = Attributes::read(attributes)?;
+    let is_text = memchr::memchr2(b'<', b'&', inside).is_none();
     let is_plain = is_plain_name(str::from_utf8(name).ok()?)
         && read.all(is_plain_name)
         && read.get("xmlns").is_some_and(|namespace| !namespace.is_empty())
-        && memchr::memchr2(b'<', b'&', text).is_none();
+        && (is_text || fields::read(inside).is_some());
     let name = start..start + name.len();
     let attributes = name.end..name.end + attributes.len();
-    let text_start = stanza.len() - rest.len();
-    is_plain.then(|| Payload { name, attributes, text: text_start..text_start + text.len() })
+    let start = stanza.len() - rest.len();
+    let inside = start..start + inside.len();
+    is_plain.then_some(Payload { name, attributes, inside, has_fields: !is_text })
 }
 
 /// The name and the attributes of the tag with which `bytes` begin, and what comes behind it; nothing, if the tag is all.
@@ -150,74 +164,7 @@ fn tag(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 /// Without a prefix.
 fn is_plain_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// The attributes of one tag, in their order, as they are written: names and values.
-#[derive(Default)]
-pub struct Attributes<'a> {
-    known: [(&'a str, &'a str); MOST_ATTRIBUTES],
-    count: usize,
-}
-
-impl<'a> Attributes<'a> {
-    /// None when there is anything about them that is not plain: an entity, a name that comes twice, …
-    fn read(bytes: &'a [u8]) -> Option<Self> {
-        // All bytes are looked at, also behind one that is not plain: so the compiler can look at many at once.
-        if !bytes.iter().fold(true, |are_plain, byte| are_plain & stands_for_itself(*byte)) {
-            return None;
-        }
-        let mut all = Self::default();
-        let mut rest = str::from_utf8(bytes).ok()?.trim_ascii();
-        while !rest.is_empty() {
-            let (name, value, behind) = first_attribute(rest)?;
-            if all.get(name).is_some() {
-                return None;
-            }
-            *all.known.get_mut(all.count)? = (name, value);
-            all.count += 1;
-            rest = if behind.is_empty() { behind } else { behind.strip_prefix(' ')? };
-        }
-        Some(all)
-    }
-
-    /// The value of the attribute of this name.
-    pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    fn all(&self, is_so: impl Fn(&'a str) -> bool) -> bool {
-        self.iter().all(|(name, _)| is_so(name))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &(&'a str, &'a str)> {
-        self.known.iter().take(self.count)
-    }
-}
-
-/// The name and the value of the first attribute, and what is behind it.
-fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
-    let (name, behind) = cut(text, b'=')?;
-    let quote = *behind.as_bytes().first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
-    let (value, behind) = cut(behind.get(1..)?, quote)?;
-    Some((name, value, behind))
-}
-
-/// What is before this byte, an ASCII character, and what is behind it.
-fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
-    let (before, rest) = text.split_at_checked(memchr::memchr(at, text.as_bytes())?)?;
-    Some((before, rest.get(1..)?))
-}
-
-/// Whether a byte of a tag means itself in the value of an attribute. Control characters are either changed by a parser or not allowed
-/// at all, and so are some of the characters that begin with 0xef, all of which are rare.
-fn stands_for_itself(byte: u8) -> bool {
-    (byte >= 0x20) & (byte != b'&') & (byte != b'<') & (byte != 0xef)
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 #[cfg(test)]
@@ -247,8 +194,17 @@ mod tests {
             assert_eq!((set.from.as_str(), set.id.as_str(), set.name()), ("eve@x/r", "i1", "data"));
             let values = ["xmlns", "sid", "n", "to"].map(|name| set.attributes().get(name));
             assert_eq!(values, [Some("urn:some"), Some("s"), Some("7"), None]);
-            assert_eq!((set.attributes().count(), set.text()), (3, &b"AAAA"[..]));
+            assert_eq!((set.attributes().count(), set.text()), (3, Some(&b"AAAA"[..])));
         }
+    }
+
+    #[test]
+    fn a_set_with_fields_is_read_with_all_of_them_in_their_order() {
+        let xml = SET.replace("AAAA", "<x>1</x><y_z></y_z><x>zwei</x>");
+        let Ok(Flat::Set(set)) = read(xml.into_bytes()) else { panic!("not flat") };
+        assert_eq!(set.fields(), Some(vec![("x", "1"), ("y_z", ""), ("x", "zwei")]));
+        assert_eq!(set.text(), None);
+        assert!(is_flat(&SET.replace("AAAA", &"<x>1</x>".repeat(16))));
     }
 
     #[test]
@@ -280,6 +236,15 @@ mod tests {
             ("type='set'", "type='get'"),
             ("type='set'", "type='result'"),
             ("AAAA", "AA<x/>AA"),
+            ("AAAA", "<x/>"),
+            ("AAAA", "<x>1</y>"),
+            ("AAAA", "<x>1</x> <x>2</x>"),
+            ("AAAA", "<x y='1'>1</x>"),
+            ("AAAA", "<x><y>1</y></x>"),
+            ("AAAA", "<x>&#65;</x>"),
+            ("AAAA", "<x>a\nb</x>"),
+            ("AAAA", "<a:x>1</a:x>"),
+            ("AAAA", &"<x>1</x>".repeat(17)),
             ("AAAA", "AA&#65;A"),
             ("AAAA", "<![CDATA[AAAA]]>"),
             (" n='7'", " n='7' n='7'"),
@@ -324,7 +289,8 @@ mod tests {
         #[test]
         fn nothing_is_read_here_that_the_library_would_read_otherwise(
             xml in "<iq( from='[ab]@x/r'| id='[a-c&;]{0,3}'| type='(set|get|result)'| xmlns='jabber:client'){2,5}>\
-                (<[ab-]{1,2}( xmlns='urn:[ab]'| sid='s'| n='[0-9+&]{0,2}'| [a-c:-]{1,3}='x'){1,4}>[A-D=&; ]{0,5}</[ab-]{1,2}>)?</iq>"
+                (<[ab-]{1,2}( xmlns='urn:[ab]'| sid='s'| n='[0-9+&]{0,2}'| [a-c:-]{1,3}='x'){1,4}>\
+                ([A-D=&; ]{0,5}|(<[ab_]{1,2}( a='1')?/?>[A-D=& ]{0,2}(</[ab_]{1,2}>)? ?){0,3})</[ab-]{1,2}>)?</iq>"
         ) {
             let Ok(flat) = read(xml.clone().into_bytes()) else { return Ok(()) };
             let iq = by_the_library(xml.as_bytes());
@@ -341,8 +307,12 @@ mod tests {
                     for ((_, name), value) in payload.attrs() {
                         prop_assert_eq!(attributes.get(name), Some(value.as_str()));
                     }
+                    let fields = payload.children().map(|child| (child.name().to_owned(), child.text()));
+                    let read = set.fields().unwrap_or_default().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+                    prop_assert_eq!(read.collect::<Vec<_>>(), fields.collect::<Vec<_>>());
+                    prop_assert!(payload.children().all(|child| child.ns() == payload.ns() && child.attrs().is_empty()));
                     let text = payload.text();
-                    prop_assert_eq!(set.text(), text.as_bytes());
+                    prop_assert_eq!(set.text().unwrap_or_default(), text.as_bytes());
                 }
                 (flat, iq) => panic!("{flat:?} instead of {iq:?}"),
             }

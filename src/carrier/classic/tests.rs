@@ -38,6 +38,27 @@ fn fields_are_unprefixed_and_inherit_the_payloads_namespace_on_the_wire() {
     assert!(xml.contains("type='chat'") && !xml.contains(" id="), "{xml}");
 }
 
+#[test]
+fn a_set_means_the_same_with_a_tree_and_without() {
+    let payload = |kind: &str, more: &str| format!("<{kind} xmlns='hexchat:{kind}'>{HEADER}{more}</{kind}>");
+    for payload in [
+        payload("packet", "<id>7</id><data>AAAA</data>"),
+        payload("packet", "<id>seven</id><data>AAAA</data>"),
+        payload("packet", "<data>AAAA</data><id>7</id><id>8</id>"),
+        payload("connect_ack", "<response>success</response><resend>1</resend>"),
+        payload("disconnect", "<id>7</id>"),
+    ] {
+        let xml = format!("<iq xmlns='jabber:client' from='bob@x/r2' type='set' id='i1'>{payload}</iq>");
+        let without = to_classic(Account::default().decide_flat(&xml));
+        match (without, incoming(&xml)) {
+            (Incoming::Set { id, payload }, Incoming::Set { id: expected_id, payload: expected }) => {
+                assert_eq!((id, payload), (expected_id, expected))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// The id of the IQ with this number, as it goes over the wire.
 fn id_of(set: SetId) -> String {
     let xml = sent(Outgoing::Ping(set));

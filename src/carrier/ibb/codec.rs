@@ -29,7 +29,7 @@ impl Block {
             return None;
         }
         let (sid, seq) = (attributes.get("sid")?, attributes.get("seq")?.parse().ok()?);
-        Some(Self { sid: sid.to_owned(), seq, data: BASE64.decode(set.text()).ok()? })
+        Some(Self { sid: sid.to_owned(), seq, data: BASE64.decode(set.text()?).ok()? })
     }
 
     /// The stanza, whose IQ has this id.

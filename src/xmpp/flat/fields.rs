@@ -1,0 +1,35 @@
+//! Fields: child elements with a name and text and nothing else, one behind the other. Pure.
+
+use super::attributes::{cut, stands_for_itself};
+use super::is_plain_name;
+
+/// The most fields: twice as many as any payload of ours has. Each is looked up among all others.
+const MOST_FIELDS: usize = 16;
+
+/// Names and texts of the fields that `inside` consists of, in their order; none when it is anything else, or not written in the
+/// plainest way.
+pub(super) fn read(inside: &[u8]) -> Option<Vec<(&str, &str)>> {
+    if !inside.starts_with(b"<") {
+        return None;
+    }
+    let mut rest = str::from_utf8(inside).ok()?;
+    let mut fields = Vec::with_capacity(MOST_FIELDS);
+    while !rest.is_empty() {
+        let (name, text, behind) = first(rest)?;
+        if fields.len() == MOST_FIELDS {
+            return None;
+        }
+        fields.push((name, text));
+        rest = behind;
+    }
+    Some(fields)
+}
+
+/// The name and the text of the first field, and what is behind it.
+fn first(inside: &str) -> Option<(&str, &str, &str)> {
+    let (name, behind) = cut(inside.strip_prefix('<')?, b'>')?;
+    let (text, end) = behind.split_at_checked(memchr::memchr(b'<', behind.as_bytes())?)?;
+    let behind = end.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
+    let is_plain = text.bytes().fold(true, |is_plain, byte| is_plain & stands_for_itself(byte));
+    (is_plain && is_plain_name(name)).then_some((name, text, behind))
+}
