@@ -20,8 +20,10 @@ use crate::{name_of, say, scale, wire};
 
 /// How many accounts each half has.
 pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
-/// From one cell to the next: they shall measure the bulk transfer, not be another.
-const BETWEEN_CELLS: Duration = Duration::from_millis(2500);
+/// From one cell to the next at least 2 seconds: they shall measure the bulk transfer, not be another.
+const BETWEEN_CELLS: Duration = Duration::from_secs(2);
+/// From one cell to the next up to a second more.
+const CELL_JITTER: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Something that is measured on its own.
@@ -119,10 +121,10 @@ impl Lab<'_> {
             thread::sleep(settle + alone);
             let mut echo = Echo::start(pair.entrance)?;
             let mut times = Vec::new();
-            while started.elapsed() + BETWEEN_CELLS < end {
+            while started.elapsed() + BETWEEN_CELLS + CELL_JITTER < end {
                 let begun = Instant::now();
                 times.push(echo.time()?);
-                thread::sleep(BETWEEN_CELLS.saturating_sub(begun.elapsed()));
+                thread::sleep(until_next_cell(times.len()).saturating_sub(begun.elapsed()));
             }
             bulk.join().map_err(|_| anyhow!("a thread panicked"))??;
             let before = arrivals.rate(settle, settle + alone)?;
@@ -158,6 +160,14 @@ impl Lab<'_> {
             Err(error) => samples.fail("wire.slow.serve", &format!("{error:#}")),
         }
     }
+}
+
+/// How long after the cell before a cell goes, of which there were so many. The server's pauses recur as well, every 0.4 to 0.8
+/// seconds: at a fixed interval cells would meet them in the same moment time and again. The multiples of the golden ratio
+/// modulo 1 are spread evenly.
+fn until_next_cell(count: usize) -> Duration {
+    const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
+    BETWEEN_CELLS + CELL_JITTER.mul_f64((count as f64 * GOLDEN_RATIO).fract())
 }
 
 /// When how much of a download had come.

@@ -292,7 +292,7 @@ fn loaded_bulk(s: &Samples) -> Outcome {
     let [alone, loaded] = [s.get("loaded.bulk_alone")?.median, s.get("loaded.bulk")?.median];
     let Spread { median, least, most } = s.get("loaded.kept")?;
     let rates = format!("{:.2} kB/s, alone {:.2} kB/s", loaded / 1e3, alone / 1e3);
-    let note = format!("{least:.2} to {most:.2}; {rates}; a cell each 2.5 s");
+    let note = format!("{least:.2} to {most:.2}; {rates}; a cell each 2 to 3 s");
     Ok((format!("{median:.2}"), median >= 0.9, note))
 }
 
