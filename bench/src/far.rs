@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use hexchat_lab::{ChatServer, Kind, Line, Rate, TcpCutter};
 
-use crate::kind_of;
+use crate::only::Only;
 use crate::ours::{self, Pair, Protocol, Setup};
-use crate::samples::{quantile, sorted};
+use crate::plan::Plan;
+use crate::samples::{Samples, quantile, sorted};
 use crate::target::{self, Echo};
+use crate::{kind_of, name_of, say};
 
 /// 3 cold starts and 3 cuts in one measurement: each is shown by itself.
 const TIMES: usize = 3;
@@ -25,47 +27,65 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A transfer takes 20 seconds, so that the window has long opened also where a round trip is half a second.
 const BULK: Duration = Duration::from_secs(20);
 
-/// What was measured. Times are in round trips of one leg.
-#[derive(Debug)]
-struct Far {
-    /// From the start of the client's half to the first cell's echo.
-    first_cell: Vec<f64>,
-    /// A cell there and back while nothing else is going on. There are two legs.
-    cell: f64,
-    /// From a cut of the client's line to the echo of a cell that was sent right after it.
-    back: Vec<f64>,
-    /// Bytes a second.
-    bulk: f64,
+/// The chat servers that both halves are far from.
+pub(crate) const SERVERS: [Kind; 2] = [Kind::Prosody, Kind::Ejabberd];
+
+/// Measures at each distance of the plan, under names like `far.prosody.200.bulk`. Times are in round trips of one leg.
+pub(crate) fn measure(
+    only: &Only,
+    executable: &Path,
+    target: SocketAddr,
+    plan: &Plan,
+    samples: &mut Samples,
+) {
+    for kind in SERVERS {
+        for distance in plan.distances {
+            let name = format!("far.{}.{distance}", name_of(kind));
+            if only.wants(&name) {
+                say(&name);
+                if let Err(error) = measure_at(kind, executable, target, *distance, &name, samples) {
+                    samples.fail(format!("{name}.first_cell"), &format!("{error:#}"));
+                }
+            }
+        }
+    }
 }
 
 /// Shows what the words ask for: the server, and the round trip of each leg in milliseconds.
 pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
-    let [kind, round_trip] = words else { bail!("the server and the round trip") };
-    let kind = kind_of(kind)?;
-    let round_trip = Duration::from_millis(round_trip.parse().context("the round trip in milliseconds")?);
-    let far = measure(kind, executable, target::start()?, round_trip)?;
-    println!("first cell: {:.1?} round trips", far.first_cell);
-    println!("a cell:     {:.2} times the two legs", far.cell / 2.0);
-    println!("back:       {:.1?} round trips", far.back);
-    println!("bulk:       {:.3} MB/s", far.bulk / 1e6);
-    Ok(())
+    let [kind, distance] = words else { bail!("the server and the round trip") };
+    let distance = distance.parse().context("the round trip in milliseconds")?;
+    measure_at(kind_of(kind)?, executable, target::start()?, distance, "far", &mut Samples::default())
 }
 
-/// Measures with both halves so far from a server without limits.
-fn measure(kind: Kind, executable: &Path, target: SocketAddr, round_trip: Duration) -> Result<Far> {
+/// Measures with both halves so many milliseconds of round trip from a server without limits.
+fn measure_at(
+    kind: Kind,
+    executable: &Path,
+    target: SocketAddr,
+    distance: u64,
+    name: &str,
+    samples: &mut Samples,
+) -> Result<()> {
     let chat = ours::server(kind, Rate::Unlimited, &ours::users(1))?;
-    let line = Line::of_round_trip(round_trip);
+    let line = Line::of_round_trip(Duration::from_millis(distance));
     let lines = [TcpCutter::start_on(line, chat.address())?, TcpCutter::start_on(line, chat.address())?];
     let lab = Lab { executable, chat: &chat, target, lines: &lines };
-    let unit = round_trip.max(Duration::from_millis(1)).as_secs_f64();
-    let in_round_trips = |times: Vec<f64>| times.into_iter().map(|time| time / unit).collect();
-    let first_cell = in_round_trips((0..TIMES).map(|_| lab.first_cell()).collect::<Result<_>>()?);
+    // Where there is no distance times are in milliseconds.
+    let unit = distance.max(1) as f64 / 1e3;
+    for _ in 0..TIMES {
+        samples.record(format!("{name}.first_cell"), lab.first_cell().map(|time| time / unit));
+    }
     let pair = lab.pair()?;
     let mut echo = Echo::start(pair.entrance)?;
-    let cell = quantile(&sorted(&echo.settled_times(CELLS, PAUSE)?), 0.5) / unit;
-    let back = in_round_trips((0..TIMES).map(|_| lab.back(&mut echo)).collect::<Result<_>>()?);
-    let bulk = target::rate_for(pair.entrance, BULK)?;
-    Ok(Far { first_cell, cell, back, bulk })
+    let cell = quantile(&sorted(&echo.settled_times(CELLS, PAUSE)?), 0.5);
+    samples.record(format!("{name}.cell"), Ok(cell / unit));
+    for _ in 0..TIMES {
+        let time = lab.back(&mut echo);
+        samples.record(format!("{name}.back"), time.map(|time| time / unit));
+    }
+    samples.record(format!("{name}.bulk"), target::rate_for(pair.entrance, BULK));
+    Ok(())
 }
 
 struct Lab<'a> {

@@ -34,10 +34,12 @@ pub(crate) struct Plan {
     pub(crate) loaded: Duration,
     pub(crate) ejabberd_accounts: &'static [usize],
     pub(crate) starts: usize,
+    /// Far away: round trips from each half to the chat server, in milliseconds.
+    pub(crate) distances: &'static [u64],
 }
 
 impl Plan {
-    /// Twelve minutes.
+    /// A quarter of an hour.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,
@@ -57,10 +59,11 @@ impl Plan {
             loaded: Duration::from_secs(60),
             ejabberd_accounts: &[1, 2, 4, 8],
             starts: 30,
+            distances: &[0, 50, 200],
         }
     }
 
-    /// Below two and a half minutes.
+    /// Below three and a half minutes.
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,
@@ -80,6 +83,7 @@ impl Plan {
             loaded: Duration::from_secs(23),
             ejabberd_accounts: &[1, 4],
             starts: 10,
+            distances: &[50],
         }
     }
 }

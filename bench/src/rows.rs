@@ -1,8 +1,11 @@
 //! Rows of the table: what was measured against what was to be reached.
 
+use hexchat_lab::Kind;
 use serde::{Deserialize, Serialize};
 
+use crate::far;
 use crate::limited::ACCOUNTS;
+use crate::name_of;
 use crate::samples::{Samples, Spread, quantile, sorted};
 use crate::scale::{BRIDGE_ACCOUNTS, SESSIONS, STREAMS};
 
@@ -122,7 +125,62 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         row("CPU of an idle half", "<= 0.2 %", idle(s)),
         row("the executable, stripped", "<= 10 MB", size(s)),
     ]);
+    for server in far::SERVERS {
+        // A quick run leaves some of them out.
+        let is_measured = |distance: &u64| s.has(&format!("far.{}.{distance}.first_cell", name_of(server)));
+        rows.extend(FAR.into_iter().filter(is_measured).flat_map(|distance| far_rows(s, server, distance)));
+    }
     rows
+}
+
+/// Round trips of each leg of which there are rows, in milliseconds.
+const FAR: [u64; 2] = [50, 200];
+
+/// With both halves so far from a server without limits.
+fn far_rows(s: &Samples, server: Kind, distance: u64) -> Vec<Row> {
+    let name = format!("far.{}.{distance}", name_of(server));
+    let where_from = format!("both halves {distance} ms from {}", shown(server));
+    let trips = |what: &str, most: f64| {
+        let times = s.get(&format!("{name}.{what}"))?;
+        let Spread { median, least, most: longest } = times;
+        Ok((
+            format!("{median:.1}"),
+            median <= most,
+            format!("{least:.1} to {longest:.1} round trips of one leg"),
+        ))
+    };
+    let mut rows = vec![
+        row(
+            &format!("{where_from}: from the start to the first cell"),
+            "<= 11 round trips",
+            trips("first_cell", 11.0),
+        ),
+        row("back after a cut", "<= 9 round trips", trips("back", 9.0)),
+        row("a cell there and back", "<= 1.1 times the two legs", far_cell(s, &name)),
+    ];
+    let near = format!("far.{}.0.bulk", name_of(server));
+    if s.has(&near) {
+        rows.push(row("bulk, against the same lines without a delay", ">= 0.8", far_bulk(s, &name, &near)));
+    }
+    rows
+}
+
+fn far_cell(s: &Samples, name: &str) -> Outcome {
+    let trips = s.get(&format!("{name}.cell"))?.median;
+    Ok((format!("{:.2}", trips / 2.0), trips <= 2.2, String::new()))
+}
+
+fn far_bulk(s: &Samples, name: &str, near: &str) -> Outcome {
+    let [far, near] = [s.get(&format!("{name}.bulk"))?, s.get(near)?].map(|rate| rate.median);
+    let ratio = far / near;
+    Ok((format!("{ratio:.2}"), ratio >= 0.8, format!("{:.2} MB/s; {:.2} MB/s", far / 1e6, near / 1e6)))
+}
+
+fn shown(server: Kind) -> &'static str {
+    match server {
+        Kind::Prosody => "Prosody",
+        Kind::Ejabberd => "ejabberd",
+    }
 }
 
 fn row(what: &str, reach: &str, outcome: Outcome) -> Row {
