@@ -2,10 +2,13 @@
 //!
 //! A counter in an id tells everybody who gets one how much the account does for others, and an answer to an IQ that has not
 //! been read yet could be guessed. So the number is written in place of the random bits of the [persona]'s ids, and
-//! read back from them: with a synthetic IV (RFC 5297), which is a tag of the number and masks it. Without the key no tag fits but by
-//! chance, once in 2^60. Nothing is kept for an id.
+//! read back from them: with a synthetic IV (RFC 5297), which is a tag of the number and masks it. Both are made by SipHash-2-4, a
+//! keyed function for short messages. Without the key no tag fits but by chance, once in 2^60. Nothing is kept for an id.
 
-use ring::hmac;
+use std::fmt;
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher24;
 
 use crate::persona;
 
@@ -13,15 +16,25 @@ use crate::persona;
 const NUMBER_BITS: u32 = 62;
 
 /// Writes and reads ids.
-#[derive(Debug)]
 pub(super) struct Ids {
-    key: hmac::Key,
+    /// Makes tags of numbers.
+    tags: SipHasher24,
+    /// Makes masks of tags.
+    masks: SipHasher24,
+}
+
+impl fmt::Debug for Ids {
+    /// Not the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ids")
+    }
 }
 
 impl Ids {
     /// Ids of their own for each key.
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+        let half = |start: usize| SipHasher24::new_with_key(&std::array::from_fn(|n| key[start + n]));
+        Self { tags: half(0), masks: half(16) }
     }
 
     /// The id of the IQ with this number, which is below 2^62.
@@ -42,21 +55,18 @@ impl Ids {
 
     /// 60 bits.
     fn tag(&self, number: u64) -> u64 {
-        self.word(b"tag", number) >> 4
+        word(self.tags, number) >> 4
     }
 
     fn mask(&self, tag: u64) -> u64 {
-        self.word(b"mask", tag)
+        word(self.masks, tag)
     }
+}
 
-    /// What nobody can compute without the key.
-    fn word(&self, purpose: &[u8], of: u64) -> u64 {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(purpose);
-        context.update(&of.to_be_bytes());
-        let digest = context.sign();
-        digest.as_ref().iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte))
-    }
+/// What nobody can compute without the key.
+fn word(mut keyed: SipHasher24, of: u64) -> u64 {
+    keyed.write_u64(of);
+    keyed.finish()
 }
 
 /// So many ones, at the lower end.
