@@ -22,11 +22,16 @@ fn far_away() -> Conditions {
     Conditions { uplink: 50..51, downlink: 50..51, ..Conditions::default() }
 }
 
+/// An application that has written the first of its bytes before it asks for the connection.
+fn has_written(first: u64, total: u64) -> Script {
+    Script { first, ..Script::writes(total) }
+}
+
 #[test]
 fn what_comes_with_a_connect_is_answered_after_one_round_trip() {
     let mut world = World::new(Setup { conditions: far_away(), ..Setup::default() });
     world.run_for(SECOND);
-    let flow = world.open(Script::has_written(514, 514), Script::replies(514, 514));
+    let flow = world.open(has_written(514, 514), Script::replies(514, 514));
     world.run_for(Duration::from_millis(220));
     assert_eq!(world.app(flow, Side::Right).read, 514);
     assert_eq!(world.app(flow, Side::Left).read, 514, "there and back: four times 50 ms");
@@ -50,7 +55,7 @@ fn cut_at_random(seed: u64) -> Outcome {
     let conditions = Conditions { returns_undelivered: rng.chance(1, 2), ..far_away() };
     let mut world = World::new(Setup { seed, accounts, named, conditions, ..Setup::default() });
     world.run_for(SECOND);
-    let script = Script::has_written(rng.within(1..1025), 3000).and_ends(End::AllDone);
+    let script = has_written(rng.within(1..1025), 3000).and_ends(End::AllDone);
     let flow = world.open(script, Script::replies(1, 3000).and_ends(End::AllDone));
     for _ in 0..rng.within(1..4) {
         let side = rng.pick(&Side::BOTH);

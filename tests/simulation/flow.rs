@@ -44,11 +44,6 @@ impl Script {
         Self { total, piece: 32 * 1024, ..Self::default() }
     }
 
-    /// The same, and has written the first of them before it asks for the connection.
-    pub(crate) fn has_written(first: u64, total: u64) -> Self {
-        Self { first, ..Self::writes(total) }
-    }
-
     /// Writes `total` bytes after it has read `request`.
     pub(crate) fn replies(request: u64, total: u64) -> Self {
         Self { reads_first: request, ..Self::writes(total) }

@@ -191,6 +191,8 @@ impl World {
         };
         self.session.handle_taken(self.now, path, delivery, &mut self.shared);
         let (_, hello) = self.shared.routes.asked(token).unwrap();
+        self.shared.routes.on_answered(token);
+        self.shared.accounts.on_answered(self.now, OURS, hello);
         self.session.handle_taken(self.now, path, hello, &mut self.shared);
         let (message, keys) = reply(&credential, &data, status, has_taken_early, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));

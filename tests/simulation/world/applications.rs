@@ -135,6 +135,7 @@ impl<L: Letter> World<L> {
         if self.held(flow, side).is_some() {
             self.release_stream(flow, side);
             self.let_go(flow, side, outcome);
+            self.release_spares(|of, at| (of, at) == (flow, side));
         }
     }
 
@@ -164,7 +165,7 @@ impl<L: Letter> World<L> {
                 Side::BOTH.iter().for_each(|&side| self.release(flow, side, Outcome::Released));
             }
         }
-        self.release_spares();
+        self.release_spares(|_, _| true);
         for (side, stream) in std::mem::take(&mut self.ghosts) {
             let now = self.instant();
             self.core_mut(side).release(now, stream);

@@ -14,7 +14,9 @@ impl<L: Letter> World<L> {
     /// Another stream for a flow that has one.
     pub(super) fn on_second_stream(&mut self, flow: usize, side: Side, stream: StreamId) {
         let now = self.instant();
+        let has_let_go = matches!(self.flows[flow].app(side).outcome, Outcome::Ended | Outcome::Released);
         match self.flows[flow].decision {
+            _ if has_let_go => return self.core_mut(side).release(now, stream),
             Decision::Accept => self.core_mut(side).accept(now, stream),
             Decision::Refuse => return self.core_mut(side).release(now, stream),
             Decision::Never => {}
@@ -80,10 +82,11 @@ impl<L: Letter> World<L> {
         }
     }
 
-    /// Nobody waits for these any more.
-    pub(super) fn release_spares(&mut self) {
-        for ((side, stream), _) in std::mem::take(&mut self.spares) {
-            let now = self.instant();
+    /// Nobody waits for the spare streams of these flows any more.
+    pub(super) fn release_spares(&mut self, is_over: impl Fn(usize, Side) -> bool) {
+        let now = self.instant();
+        let over = self.spares.extract_if(.., |(side, _), flow| is_over(*flow, *side));
+        for ((side, stream), _) in over.collect::<Vec<_>>() {
             self.core_mut(side).release(now, stream);
         }
     }
