@@ -16,7 +16,7 @@ use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
-use crate::tunnel::{ConnectError, SecureBridge, Tunnel, TunnelStream, Until};
+use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
 use crate::xmpp::{AccountError, AccountId, StreamManagement};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
@@ -43,7 +43,7 @@ impl BridgeStream {
     ///
     /// # Errors
     ///
-    /// Why the target was never reached, where the connect waited only [until](Until::Asked) the bridge was asked.
+    /// Why the target was never reached, where the bridge was only [asked](Client::ask).
     pub async fn relay(self, tcp: TcpStream) -> Result<(), CloseReason> {
         relay(tcp, &self.stream).await;
         match self.stream.refusal() {
@@ -202,7 +202,7 @@ impl Client {
         Ok((lease.accounts().to_vec(), Some(lease)))
     }
 
-    /// A connection through `bridge` to `remote`, for the application at `local`. With classic the target is always reached then.
+    /// A connection through `bridge` to `remote`, for the application at `local`.
     ///
     /// # Errors
     ///
@@ -212,16 +212,44 @@ impl Client {
         bridge: &BridgeConfig,
         local: Address,
         remote: Address,
-        until: Until,
     ) -> Result<BridgeStream, ClientError> {
         let (accounts, lease) = self.accounts_for(bridge)?;
         let timeout = self.config.limits.connect_timeout;
         let stream = match secure_bridge(bridge) {
-            Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, (timeout, until)).await?,
+            Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, timeout).await?,
             None => self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?,
         };
         Ok(BridgeStream { stream, _lease: lease })
     }
+
+    /// The same for the application at the other end of `tcp`, at `local`, without waiting for the bridge where the protocol allows that:
+    /// what the application has said by then goes with the question. With classic the target is always reached then.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Connect`], [`ClientError::TooManyLogins`].
+    pub async fn ask(
+        &self,
+        bridge: &BridgeConfig,
+        tcp: &TcpStream,
+        local: Address,
+        remote: Address,
+    ) -> Result<BridgeStream, ClientError> {
+        let Some(secure) = secure_bridge(bridge) else { return self.connect(bridge, local, remote).await };
+        let (accounts, lease) = self.accounts_for(bridge)?;
+        let timeout = self.config.limits.connect_timeout;
+        let first = || said_by_now(tcp);
+        let stream = self.tunnel.ask_secure(&accounts, &secure, remote, timeout, first).await?;
+        Ok(BridgeStream { stream, _lease: lease })
+    }
+}
+
+/// What an application has said without waiting for anything. If its connection is at an end, or broken, whoever reads next sees it, too.
+fn said_by_now(tcp: &TcpStream) -> Vec<u8> {
+    let mut first = vec![0; MOST_FIRST_BYTES];
+    let length = tcp.try_read(&mut first).unwrap_or(0);
+    first.truncate(length);
+    first
 }
 
 /// The bridge, if it has a key: then nothing less than the secure protocol will do.

@@ -101,9 +101,6 @@ pub enum Event {
         /// Where to.
         target: Address,
     },
-    /// The peer is asked for a connect of ours. What is written from now on goes right behind that, and is lost if it refuses. Not every
-    /// protocol can do that.
-    Asked(StreamId),
     /// A connect of ours succeeded.
     Connected(StreamId),
     /// There is something to read: bytes, the end, or the reason why there will be no more.
@@ -119,7 +116,6 @@ impl Event {
     pub fn stream(&self) -> StreamId {
         match self {
             Self::Incoming { stream, .. }
-            | Self::Asked(stream)
             | Self::Connected(stream)
             | Self::Readable(stream)
             | Self::Writable(stream)

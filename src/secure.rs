@@ -27,6 +27,6 @@ pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Serv
 pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;
-pub use endpoint::{Endpoint, Persisted};
+pub use endpoint::{Endpoint, MOST_FIRST_BYTES, Persisted};
 pub use ids::PathId;
 pub use sizes::Sizes;

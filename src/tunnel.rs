@@ -33,6 +33,7 @@ use announce::Announcer;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
 pub use handshake_log::KeepHandshake;
+pub use secure::MOST_FIRST_BYTES;
 pub use set_back::ClockWasAhead;
 pub use stream::TunnelStream;
 
@@ -84,15 +85,6 @@ impl SecureBridge {
     }
 }
 
-/// How far a connect is to have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Until {
-    /// The peer is asked. What is written already goes right behind that, a round trip earlier, and is lost if the peer refuses.
-    Asked,
-    /// The target is reached.
-    Connected,
-}
-
 /// Someone asks for a connection. Dropping it refuses.
 pub struct Incoming {
     target: Address,
@@ -122,8 +114,8 @@ struct State {
     /// Between the secure core and its stanzas.
     bytestreams: Bytestreams,
     wakers: BTreeMap<StreamKey, Wakers>,
-    /// How far connects of ours have come.
-    reached: BTreeMap<StreamKey, Until>,
+    /// Connects of ours that have reached their targets.
+    connected: BTreeSet<StreamKey>,
     incoming: VecDeque<(StreamKey, Address)>,
     /// Somebody waits until there are no streams. Otherwise nobody asks, since that takes a look at every session.
     is_awaited: bool,
@@ -170,8 +162,7 @@ impl Tunnel {
         Self { shared }
     }
 
-    /// Asks a bridge of the secure protocol for a connection to `target`, within `timeout`, and waits until there is one, or only until
-    /// the bridge is asked.
+    /// Asks a bridge of the secure protocol for a connection to `target`, and waits until there is one, within `timeout`.
     ///
     /// # Errors
     ///
@@ -181,18 +172,40 @@ impl Tunnel {
         accounts: &[AccountId],
         bridge: &SecureBridge,
         target: Address,
-        (timeout, until): (Duration, Until),
+        timeout: Duration,
+    ) -> Result<TunnelStream, ConnectError> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let stream = self.ask_secure(accounts, bridge, target, timeout, Vec::new).await?;
+        match tokio::time::timeout_at(deadline, stream.connected()).await {
+            Ok(outcome) => outcome.map(|()| stream).map_err(ConnectError::from),
+            Err(_) => Err(CloseReason::ConnectTimedOut.into()),
+        }
+    }
+
+    /// The same, but waits only until an account is online, for `timeout` at most. `first` says then what the application has written
+    /// already, [`MOST_FIRST_BYTES`] at most: it goes with the question, round trips earlier, and so does
+    /// what is written soon. It is lost if the bridge refuses.
+    ///
+    /// # Errors
+    ///
+    /// Why the bridge cannot be asked. Why it cannot be reached is the stream's to say.
+    pub async fn ask_secure(
+        &self,
+        accounts: &[AccountId],
+        bridge: &SecureBridge,
+        target: Address,
+        timeout: Duration,
+        first: impl FnOnce() -> Vec<u8>,
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
         let bridge =
             Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts: accounts.to_vec() };
-        let id = self.shared.with(|state, now| state.cores.secure.connect(now, &bridge, target))?;
-        let stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id));
-        match tokio::time::timeout_at(deadline, stream.reached(until)).await {
-            Ok(outcome) => outcome.map(|()| stream).map_err(ConnectError::from),
-            Err(_) => Err(CloseReason::ConnectTimedOut.into()),
-        }
+        let first = first();
+        let id = self
+            .shared
+            .with(|state, now| state.cores.secure.connect_and_write(now, &bridge, target, &first))?;
+        Ok(TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id)))
     }
 
     /// Asks the hexchat peer behind one of `peers` for a connection to `remote` on behalf of the
@@ -234,7 +247,7 @@ impl Tunnel {
             state.cores.classic.connect(now, accounts, peer.clone(), local.clone(), remote.clone())
         })?;
         let stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
-        stream.reached(Until::Connected).await?;
+        stream.connected().await?;
         Ok(stream)
     }
 
@@ -435,7 +448,7 @@ impl State {
             desk,
             bytestreams: Bytestreams::default(),
             wakers: BTreeMap::new(),
-            reached: BTreeMap::new(),
+            connected: BTreeSet::new(),
             incoming: VecDeque::new(),
             is_awaited: false,
             armed: None,
@@ -450,8 +463,10 @@ impl State {
                 self.incoming.push_back((key, target));
                 return true;
             }
-            Event::Asked(_) => self.on_reached(key, Until::Asked),
-            Event::Connected(_) => self.on_reached(key, Until::Connected),
+            Event::Connected(_) => {
+                self.connected.insert(key);
+                self.wake(key, |wakers| wakers.connect.take());
+            }
             Event::Readable(_) => self.wake(key, |wakers| wakers.read.take()),
             Event::Writable(_) => self.wake(key, |wakers| wakers.write.take()),
             Event::Closed(..) => {
@@ -461,11 +476,6 @@ impl State {
             }
         }
         false
-    }
-
-    fn on_reached(&mut self, key: StreamKey, point: Until) {
-        self.reached.insert(key, point);
-        self.wake(key, |wakers| wakers.connect.take());
     }
 
     fn wake(&mut self, key: StreamKey, which: impl FnOnce(&mut Wakers) -> Option<Waker>) {

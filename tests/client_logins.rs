@@ -9,7 +9,7 @@ use hexchat_pt::client::{Client, ClientError, LoginLimits};
 use hexchat_pt::config::{Config, Limits};
 use hexchat_pt::protocol::Address;
 use hexchat_pt::state::StateDir;
-use hexchat_pt::tunnel::{Protocols, Tunnel, Until};
+use hexchat_pt::tunnel::{Protocols, Tunnel};
 use hexchat_pt::xmpp::{AccountId, AccountPool, Dialer};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -83,7 +83,7 @@ async fn request(client: &Client, port: u16, user: usize) -> Result<(), ClientEr
     ];
     let bridge = client.resolve(&arguments)?;
     let address = |port: &str| Address::new("127.0.0.1", port).unwrap();
-    client.connect(&bridge, address("1"), address("2"), Until::Connected).await.map(drop)
+    client.connect(&bridge, address("1"), address("2")).await.map(drop)
 }
 
 #[tokio::test]

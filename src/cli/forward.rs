@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::protocol::Address;
 use crate::state::StateDir;
-use crate::tunnel::{Protocols, Tunnel, Until};
+use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
 pub(super) fn run(options: &Options, command: Forward) -> u8 {
@@ -94,7 +94,7 @@ async fn serve_one(
     // Without it small pieces wait for each other; that it fails means the connection is gone.
     let _ = tcp.set_nodelay(true);
     // In a box, so that the task has no room for it while it relays.
-    match Box::pin(client.connect(&bridge, peer.into(), remote, Until::Asked)).await {
+    match Box::pin(client.ask(&bridge, &tcp, peer.into(), remote)).await {
         Ok(stream) => {
             if let Err(reason) = stream.relay(tcp).await {
                 tracing::warn!("a connection was not forwarded: {reason}");

@@ -39,6 +39,10 @@ use crate::secure::wire::frame::SessionClose;
 use directory::Directory;
 pub use opening::Persisted;
 
+/// An application may have written 1024 bytes before it asks for a connection: more would not go any earlier, as other streams and the
+/// names of targets take room in a handshake, too.
+pub const MOST_FIRST_BYTES: usize = 1024;
+
 /// One end of the secure protocol.
 ///
 /// What both protocols can do is in [`Core`](crate::protocol::Core). The rest is here: [`connect`](Self::connect) and
@@ -134,14 +138,31 @@ impl Endpoint {
         bridge: &Bridge,
         target: Address,
     ) -> Result<StreamId, CloseReason> {
+        self.connect_and_write(now, bridge, target, &[])
+    }
+
+    /// The same for an application that has written its `first` bytes already, [`MOST_FIRST_BYTES`] at most: they go as early as the
+    /// protocol allows. If nobody can tell whether the bridge has got them, the stream ends with [`CloseReason::ConnectTimedOut`].
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::TooManyStreams`].
+    pub fn connect_and_write(
+        &mut self,
+        now: Instant,
+        bridge: &Bridge,
+        target: Address,
+        first: &[u8],
+    ) -> Result<StreamId, CloseReason> {
         if self.stream_count() >= self.shared.config.max_streams {
             return Err(CloseReason::TooManyStreams);
         }
         let key = self.session_to(bridge);
-        let session =
-            self.sessions.entry(key).or_insert_with(|| Session::connecting(key, ClientSide::new(bridge)));
+        let limits = self.shared.config.stream_limits();
+        let connecting = || Session::connecting(key, ClientSide::new(bridge), limits);
+        let session = self.sessions.entry(key).or_insert_with(connecting);
         let stream = StreamId(self.shared.next_number());
-        let wire = session.open(now, stream, target, &mut self.shared)?;
+        let wire = session.open(now, target, first, &mut self.shared)?;
         self.directory.add(stream, key, wire, now + self.shared.config.connect_timeout);
         self.process_events(now, key);
         Ok(stream)

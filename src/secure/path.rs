@@ -18,7 +18,7 @@ use crate::protocol::AccountId;
 use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
-use crate::secure::crypto::handshake::{Initiator, MESSAGE_LEN};
+use crate::secure::crypto::handshake::{Initiator, LARGEST_HELLO};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::{PathId, Sending};
 use crate::secure::path::window::Window;
@@ -161,7 +161,7 @@ impl Path {
     /// back.
     pub(crate) fn keep_hello(&mut self, came: FirstBlock) -> Result<(), FirstBlock> {
         match &mut self.state {
-            PathState::Keeping { hello: hello @ None, .. } if came.message.len() <= MESSAGE_LEN => {
+            PathState::Keeping { hello: hello @ None, .. } if came.message.len() <= LARGEST_HELLO => {
                 *hello = Some(came);
                 Ok(())
             }

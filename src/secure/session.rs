@@ -17,6 +17,7 @@ mod client_side;
 mod commands;
 pub(crate) mod counters;
 mod dial;
+mod early;
 pub(crate) mod established;
 pub(crate) mod express;
 pub(crate) mod flight;
@@ -38,7 +39,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
-use crate::protocol::{AccountId, Address, CloseReason, StreamId};
+use crate::protocol::{AccountId, CloseReason};
 use crate::secure::accounts::sender::Flow;
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
@@ -46,9 +47,10 @@ use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::handshake::SessionId;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
+use crate::secure::session::early::Early;
 use crate::secure::session::established::Established;
 use crate::secure::shared::Shared;
-use crate::secure::streams::{StreamEvent, Streams};
+use crate::secure::streams::{StreamEvent, StreamLimits, Streams};
 use crate::secure::wire::frame::SessionClose;
 pub(crate) use client_side::ClientSide;
 pub(crate) use state::{ClosedStreams, State};
@@ -99,10 +101,6 @@ pub(crate) enum Role {
 /// What an endpoint has to do or to know about a session.
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
-    /// A stream that waited for the session is the one with this number on the wire now.
-    Opened(StreamId, u64),
-    /// It could not be opened.
-    NotOpened(StreamId, CloseReason),
     /// On a bridge: this client has shown that it holds the keys.
     Confirmed(BareJid),
     /// On a bridge: this client has acknowledged what was never sent.
@@ -132,15 +130,13 @@ pub(crate) struct ClosedSession {
     pub(crate) role: Role,
     /// By what its client could have taken it up again.
     pub(crate) id: Option<SessionId>,
-    /// Streams that wait for nothing any more.
-    pub(crate) waiting: Vec<(StreamId, Address)>,
     pub(crate) streams: Option<ClosedStreams>,
 }
 
 impl Session {
     /// A client's, still to be made.
-    pub(crate) fn connecting(key: SessionKey, side: ClientSide) -> Self {
-        let (role, state) = (Role::Client(Box::new(side)), State::Connecting(Vec::new()));
+    pub(crate) fn connecting(key: SessionKey, side: ClientSide, limits: StreamLimits) -> Self {
+        let (role, state) = (Role::Client(Box::new(side)), State::Connecting(Box::new(Early::new(limits))));
         Self::new(key, role, None, ClientTag(key.0), state)
     }
 
@@ -215,19 +211,22 @@ impl Session {
         self.state.established()
     }
 
-    /// Its streams, once there can be any.
+    /// Its streams.
     pub(crate) fn streams(&self) -> Option<&Streams> {
-        self.established().map(|established| &established.streams)
+        self.state.streams()
     }
 
-    /// Streams that exist or wait for the session.
+    /// Streams that exist, those included that are only being closed.
     pub(crate) fn stream_count(&self) -> usize {
-        self.state.waiting().len() + self.streams().map_or(0, Streams::stream_count)
+        self.streams().map_or(0, Streams::stream_count)
     }
 
-    /// Whether there is no stream, not even one that is only being closed.
+    /// Whether there is no stream, not even one that is only being closed, of which a bridge has to be told.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state.waiting().is_empty() && self.streams().is_none_or(Streams::is_idle)
+        match self.state.early() {
+            Some(early) => early.is_idle(),
+            None => self.streams().is_none_or(Streams::is_idle),
+        }
     }
 
     /// Since when there has been no stream.
@@ -242,7 +241,8 @@ impl Session {
 
     /// Brings the ledger in line with what it takes by now.
     pub(crate) fn note_usage(&mut self, shared: &mut Shared) {
-        let mut usage = self.established().map(Established::usage).unwrap_or_default();
+        let early = self.state.early().map(|early| early.streams().usage());
+        let mut usage = early.or_else(|| self.established().map(Established::usage)).unwrap_or_default();
         usage.received += price::PATH * self.paths.len();
         if usage != self.usage {
             shared.ledger.replace(&self.client, &self.usage, &usage);
@@ -277,7 +277,7 @@ impl Session {
 
     /// The next thing that applications should know.
     pub(crate) fn poll_event(&mut self) -> Option<StreamEvent> {
-        self.state.established_mut()?.streams.poll_event()
+        self.state.streams_mut()?.poll_event()
     }
 
     /// The next thing that the endpoint has to do or to know.
@@ -292,6 +292,9 @@ impl Session {
             return;
         }
         self.take_news(now, shared);
+        if let Some(early) = self.state.early_mut() {
+            early.prune();
+        }
         self.idle_since = self.is_idle().then(|| self.idle_since.unwrap_or(now));
         let carries_much = self.established().is_some_and(Established::carries_much);
         if self.has_paths_to_check || carries_much != self.carries_much {
@@ -366,10 +369,8 @@ impl Session {
         shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         shared.accounts.prune();
         shared.ledger.replace(&self.client, &self.usage, &Usage::default());
-        let (established, waiting) = self.state.into_parts();
-        let id = established.as_ref().map(|established| established.id);
-        let streams =
-            established.and_then(|established| ClosedStreams::new(self.client, established.streams, reason));
-        ClosedSession { role: self.role, id, waiting, streams }
+        let (id, streams) = self.state.into_parts();
+        let streams = streams.and_then(|streams| ClosedStreams::new(self.client, streams, reason));
+        ClosedSession { role: self.role, id, streams }
     }
 }

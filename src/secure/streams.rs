@@ -253,6 +253,21 @@ impl Streams {
         self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)
     }
 
+    /// The peer, whom nobody has heard of before, gives so much credit at first.
+    pub(crate) fn set_credit(&mut self, credit: Credit) {
+        self.stream_credit = credit.stream;
+        self.session_credit = credit.session;
+        let ids: Vec<u64> = self.streams.keys().copied().collect();
+        for id in ids {
+            self.with(id, |stream| stream.on_credit(credit.stream));
+        }
+    }
+
+    /// Whether no application has a stream any more.
+    pub(crate) fn are_all_released(&self) -> bool {
+        self.streams.values().all(|stream| stream.released)
+    }
+
     /// Bytes that were written and are not known to have arrived.
     #[cfg(test)]
     pub(crate) fn queued_bytes(&self) -> usize {

@@ -83,7 +83,7 @@ fn handshake(
     let credential: Credential = vectors.text(&name("sid")).parse().unwrap();
 
     let mut entropy = Given(vectors.bytes("client_ephemeral"));
-    let hello = Hello { credits: CREDITS, resume };
+    let hello = Hello { credits: CREDITS, resume, early: Vec::new() };
     let (client, first) = Initiator::start(&line, &credential, &from, &to, &hello, &mut entropy);
     vectors.check(&name("m1"), &first);
     let mut entropy = Given(vectors.bytes("bridge_ephemeral"));
@@ -158,7 +158,7 @@ fn check_proof(vectors: &Vectors, key: &ResumeKey) {
 
 fn check_payloads(vectors: &Vectors, prefix: &str, resume: Option<SessionId>, welcome: &Welcome) {
     let resume = resume.map(|session| (session, vectors.array("psk_proof")));
-    let hello = payload::write_hello(&Greeting { credits: CREDITS, resume }, 0);
+    let hello = payload::write_hello(&Greeting { credits: CREDITS, resume, early: &[] }, 0);
     vectors.check(&format!("{prefix}_hello"), &hello);
     vectors.check(&format!("{prefix}_welcome"), &payload::write_welcome(welcome, 0));
 }
@@ -173,7 +173,7 @@ fn everything_is_computed_as_the_published_vectors_say() {
     check_line(&vectors, "psk", &identity.line(Some(psk)));
 
     let session = SessionId((0xe0..0xf0).collect::<Vec<u8>>().try_into().unwrap());
-    let welcome = Welcome { status: Status::New, session, credits: BRIDGE_CREDITS };
+    let welcome = Welcome { status: Status::New, session, credits: BRIDGE_CREDITS, has_taken_early: false };
     let [client, bridge] = handshake(&vectors, "nk", None, None, welcome);
     check_direction(&vectors, "client", &client.send, &bridge.receive);
     check_direction(&vectors, "bridge", &bridge.send, &client.receive);
@@ -189,7 +189,8 @@ fn everything_is_computed_as_the_published_vectors_say() {
     let (old, key) = (SessionId(vectors.array("psk_old_session")), vectors.array("psk_old_resume_key"));
     let resume = Resumption { session: old, key: ResumeKey(Secret::new(key)) };
     check_proof(&vectors, &resume.key);
-    let welcome = Welcome { status: Status::Resumed, session: old, credits: BRIDGE_CREDITS };
+    let welcome =
+        Welcome { status: Status::Resumed, session: old, credits: BRIDGE_CREDITS, has_taken_early: false };
     handshake(&vectors, "psk", Some(psk), Some(resume), welcome);
     check_payloads(&vectors, "psk", Some(old), &welcome);
 

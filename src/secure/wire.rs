@@ -1,6 +1,7 @@
 //! Wire: the bytes inside the encryption.
 
 pub mod ack;
+pub(crate) mod early;
 pub mod frame;
 pub(crate) mod padding;
 pub(crate) mod ranges;

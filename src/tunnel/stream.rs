@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::cores::StreamKey;
-use super::{Shared, State, Until};
+use super::{Shared, State};
 use crate::protocol::{CloseReason, Core, Read, StreamId};
 
 /// One connection through the tunnel.
@@ -37,14 +37,14 @@ impl TunnelStream {
         self.with_core(|core, now, id| core.accept(now, id));
     }
 
-    /// Waits until a connect has come so far, or the reason why it never will.
-    pub(super) async fn reached(&self, until: Until) -> Result<(), CloseReason> {
-        std::future::poll_fn(|cx| self.poll_reached(until, cx)).await
+    /// Waits until a connect has reached its target, or for the reason why it never will.
+    pub(super) async fn connected(&self) -> Result<(), CloseReason> {
+        std::future::poll_fn(|cx| self.poll_connected(cx)).await
     }
 
-    fn poll_reached(&self, until: Until, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let mut state = self.shared.lock();
-        if state.has_reached(self.key, until) {
+        if state.connected.contains(&self.key) {
             Poll::Ready(Ok(()))
         } else {
             state.poll_closed(self.key, cx).map(Err)
@@ -54,7 +54,7 @@ impl TunnelStream {
     /// Why a connect of ours came to nothing, if it did.
     pub fn refusal(&self) -> Option<CloseReason> {
         let state = self.shared.lock();
-        if state.has_reached(self.key, Until::Connected) { None } else { state.cores.close_reason(self.key) }
+        if state.connected.contains(&self.key) { None } else { state.cores.close_reason(self.key) }
     }
 
     /// Waits until the stream is over in both directions, and says why.
@@ -151,11 +151,6 @@ impl TunnelStream {
 }
 
 impl State {
-    /// Whether a connect has come so far.
-    fn has_reached(&self, key: StreamKey, point: Until) -> bool {
-        self.reached.get(&key).is_some_and(|reached| *reached >= point)
-    }
-
     /// Why a stream is over, once it is. Its connect waits for this, and whoever has it to accept.
     fn poll_closed(&mut self, key: StreamKey, cx: &Context<'_>) -> Poll<CloseReason> {
         if let Some(reason) = self.cores.close_reason(key) {
@@ -176,7 +171,7 @@ impl Drop for TunnelStream {
     fn drop(&mut self) {
         self.shared.with(|state, now| {
             state.wakers.remove(&self.key);
-            state.reached.remove(&self.key);
+            state.connected.remove(&self.key);
             let (core, id) = state.cores.core_of(self.key);
             core.release(now, id);
         });

@@ -340,8 +340,8 @@ impl Program<Body> for OldPeer {
         now: Instant,
         _accounts: &[AccountId],
         to: Jid,
-        local: Address,
-        remote: Address,
+        [local, remote]: [Address; 2],
+        _first: &[u8],
     ) -> Result<StreamId, CloseReason> {
         let id = self.add_stream(now, local.clone(), remote.clone());
         self.pending.insert((local, to.to_bare(), remote), id);

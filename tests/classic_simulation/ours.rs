@@ -129,9 +129,10 @@ impl Program<Body> for Ours {
         now: Instant,
         accounts: &[AccountId],
         to: Jid,
-        local: Address,
-        remote: Address,
+        [local, remote]: [Address; 2],
+        first: &[u8],
     ) -> Result<StreamId, CloseReason> {
+        assert!(first.is_empty(), "nothing is written before the peer has accepted");
         self.endpoint.connect(now, accounts, to, local, remote)
     }
 

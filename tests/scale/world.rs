@@ -376,7 +376,7 @@ impl World {
                 self.jobs.remove(stream);
                 self.bridge.core.release(now, *stream);
             }
-            Event::Asked(_) | Event::Connected(_) => {}
+            Event::Connected(_) => {}
         }
     }
 

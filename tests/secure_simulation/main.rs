@@ -10,7 +10,7 @@
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
 //! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `carriers`, `bounds`, `failing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -51,6 +51,7 @@ mod bounds;
 mod carriers;
 mod carrying;
 mod door;
+mod early;
 mod failing;
 mod hoarding;
 mod hostile;

@@ -166,11 +166,11 @@ impl Program<Body> for Ours {
         now: Instant,
         _: &[AccountId],
         _: Jid,
-        _: Address,
-        remote: Address,
+        [_, remote]: [Address; 2],
+        first: &[u8],
     ) -> Result<StreamId, CloseReason> {
         let bridge = self.bridge.clone().expect("only clients connect");
-        self.endpoint.connect(now, &bridge, remote)
+        self.endpoint.connect_and_write(now, &bridge, remote, first)
     }
 
     fn half_closes(&self) -> bool {

@@ -119,9 +119,20 @@ impl Puppet {
 
     /// Shakes hands with the bridge, which answers within this very moment.
     pub(crate) fn shake_hands(bridge: &mut OverIbb, now: Instant, jid: FullJid, seed: u64) -> Self {
+        Self::shake_hands_saying(bridge, now, jid, seed, Vec::new()).expect("a welcome").0
+    }
+
+    /// The same, and says this early: whether the bridge has taken it, unless it does not answer.
+    pub(crate) fn shake_hands_saying(
+        bridge: &mut OverIbb,
+        now: Instant,
+        jid: FullJid,
+        seed: u64,
+        early: Vec<u8>,
+    ) -> Option<(Self, bool)> {
         let line = identity().line(None);
         let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
-        let hello = Hello { credits: CREDITS, resume: None };
+        let hello = Hello { credits: CREDITS, resume: None, early };
         let mut entropy = Rng::new(seed);
         let (initiator, data) = Initiator::start(&line, &sid, &jid, &bridge_jid(), &hello, &mut entropy);
         let hello = Incoming::Data { id: "hello".into(), sid: sid.to_string(), seq: 0, data };
@@ -133,10 +144,11 @@ impl Puppet {
                 welcome.get_or_insert(data);
             }
         }
-        let (_, keys) = initiator.finish(&welcome.expect("a welcome")).expect("ours");
+        let (welcome, keys) = initiator.finish(&welcome?).expect("ours");
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
         let path = Path { jid, sid: sid.to_string(), seq: 1 };
-        Self { path, id_tail: String::new(), keys, sealer, opener, last_id: 0, last_path: 0 }
+        let client = Self { path, id_tail: String::new(), keys, sealer, opener, last_id: 0, last_path: 0 };
+        Some((client, welcome.has_taken_early))
     }
 
     fn next_id(&mut self) -> String {

@@ -136,7 +136,11 @@ impl Intruder {
         let is_taken = self.until_answered(&sid).await;
         self.done.add(if is_taken { Deed::Handshake } else { Deed::Refused }, 1);
         is_taken.then_some(())?;
-        let hello = Hello { credits: Credits { stream: u32::MAX, session: u32::MAX }, resume: None };
+        let hello = Hello {
+            credits: Credits { stream: u32::MAX, session: u32::MAX },
+            resume: None,
+            early: Vec::new(),
+        };
         let parsed = sid.parse().unwrap();
         let (initiator, first) =
             Initiator::start(&self.line.line, &parsed, &self.jid, &self.line.bridge, &hello, &mut Random);

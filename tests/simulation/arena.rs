@@ -220,11 +220,11 @@ impl Arena {
         self.exchange();
     }
 
-    /// Asks to come in as `from`, and sends a first message right behind. The bridge keeps both, since its disk is slow.
+    /// Asks to come in as `from`, and sends a first message right behind, as long as one may be. The bridge keeps both, since its disk is slow.
     pub(crate) fn wait_for_the_disk(&mut self, from: &str) {
         self.is_disk_slow = true;
         let mut attacker = self.ask(from);
-        let block = attacker.block(vec![0; 256]);
+        let block = attacker.block(vec![0; 2048]);
         self.bridge.handle_stanza(self.now, BRIDGE, &attacker.jid, block);
     }
 
@@ -233,7 +233,7 @@ impl Arena {
         let mut attacker = self.knock(from);
         let credits = Credits { stream: u32::MAX, session: u32::MAX };
         let (jid, line) = (attacker.jid.clone(), identity().line(None));
-        let hello = Hello { credits, resume: None };
+        let hello = Hello { credits, resume: None, early: Vec::new() };
         let mut entropy = Rng::new(u64::from(self.nonce));
         let (initiator, message) =
             Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut entropy);

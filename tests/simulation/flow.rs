@@ -17,6 +17,8 @@ pub(crate) struct Script {
     pub(crate) total: u64,
     /// Bytes that it writes at once.
     pub(crate) piece: u64,
+    /// Bytes that it has written before it asks for the connection.
+    pub(crate) first: u64,
     /// How long it waits between two writes.
     pub(crate) pace: Duration,
     /// When it does not read.
@@ -32,7 +34,8 @@ impl Default for Script {
     /// An application that only listens.
     fn default() -> Self {
         let (pace, pauses) = (Duration::ZERO, Vec::new());
-        Self { total: 0, piece: 4096, pace, pauses, reads_first: 0, end: End::Never, release_at: None }
+        let (reads_first, end, release_at) = (0, End::Never, None);
+        Self { total: 0, piece: 4096, first: 0, pace, pauses, reads_first, end, release_at }
     }
 }
 
@@ -179,6 +182,26 @@ impl Flow {
         }
         let end = (app.written + app.script.piece).min(app.script.total);
         self.bytes(side, app.written, end)
+    }
+
+    /// What the application that opens it has written before.
+    pub(crate) fn first(&self) -> Vec<u8> {
+        let script = &self.app(self.opener).script;
+        self.bytes(self.opener, 0, script.first.min(script.total))
+    }
+
+    /// Whether the application at `side` was not told anything.
+    pub(crate) fn has_heard_nothing(&self, side: Side) -> bool {
+        let app = self.app(side);
+        app.read == 0 && !app.saw_end && !matches!(app.outcome, Outcome::Ended | Outcome::Released)
+    }
+
+    /// The application at `side` begins anew, with another stream. It must not have been told anything before.
+    pub(crate) fn restart(&mut self, side: Side, stream: StreamId) {
+        assert!(self.has_heard_nothing(side), "flow {}: {side:?} hears the same twice", self.number);
+        let app = self.app_mut(side);
+        let script = app.script.clone();
+        *app = App { stream: Some(stream), ..App::new(script) };
     }
 
     /// What `writer` writes from `start` up to `end`.

@@ -19,13 +19,14 @@ pub(crate) trait Program<L> {
     fn handle_server_ack(&mut self, _now: Instant, _id: &str) {}
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza<L>)>;
 
+    /// Asks for a connection, for an application that has written its `first` bytes.
     fn connect(
         &mut self,
         now: Instant,
         accounts: &[AccountId],
         to: Jid,
-        local: Address,
-        remote: Address,
+        local_and_remote: [Address; 2],
+        first: &[u8],
     ) -> Result<StreamId, CloseReason>;
 
     /// Whether one direction of a stream goes on when the other has ended.

@@ -230,10 +230,15 @@ fn keys() -> SessionKeys {
         (Identity::from_bytes([7; 32]), ["client", "bridge"].map(jid), &mut Counting(1));
     let (line, credits) = (identity.line(None), Credits { stream: 1, session: 1 });
     let sid = LineKeys::new(&line).first_contact(1, 1, &from, &to);
-    let hello = Hello { credits, resume: None };
+    let hello = Hello { credits, resume: None, early: Vec::new() };
     let (client, first) = Initiator::start(&line, &sid, &from, &to, &hello, random);
     let (bridge, _) = Responder::read(&identity, None, &sid, &from, &to, &first, random).expect("ours");
-    let welcome = Welcome { status: Status::New, session: SessionId::generate(random), credits };
+    let welcome = Welcome {
+        status: Status::New,
+        session: SessionId::generate(random),
+        credits,
+        has_taken_early: false,
+    };
     let (second, _) = bridge.reply(&welcome).expect("an answer");
     client.finish(&second).expect("ours").1
 }

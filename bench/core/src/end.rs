@@ -105,7 +105,7 @@ impl<P: Protocol> End<P> {
                 }
                 Event::Connected(stream) => self.stream = Some(stream),
                 Event::Closed(_, reason) => panic!("{reason}"),
-                Event::Asked(_) | Event::Readable(_) | Event::Writable(_) => {}
+                Event::Readable(_) | Event::Writable(_) => {}
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::cli::setup::accept;
 use crate::client::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
 use crate::state::StateDir;
-use crate::tunnel::{Protocols, Tunnel, Until};
+use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
 /// How long Tor may take over the SOCKS handshake: 5 seconds, since it is on the same machine.
@@ -112,5 +112,5 @@ async fn connect(
         Target::Domain(host, port) => Address::new(host.clone(), port.to_string()),
     };
     let remote = remote.ok_or(ClientError::BadTarget)?;
-    client.connect(&bridge, request.peer().into(), remote, Until::Connected).await
+    client.connect(&bridge, request.peer().into(), remote).await
 }

@@ -7,6 +7,7 @@
 pub(crate) mod noise;
 pub(crate) mod payload;
 
+use bytes::Bytes;
 use secrecy::zeroize::Zeroize as _;
 use snow::HandshakeState;
 use xmpp_parsers::jid::FullJid;
@@ -19,11 +20,17 @@ use crate::secure::crypto::keys::{ResumeKey, ResumeProof, SessionKeys, Side};
 use crate::secure::crypto::line::{BridgeLine, Identity, LineKeys};
 use crate::secure::crypto::secret::{SALT, Secret, equal, jid_bytes, mac};
 
-/// Both messages are as long as this, a bucket of packets as well: the payloads of version 1 always fit.
+/// Both messages are at least as long as this, a bucket of packets as well: the fields of version 1 always fit.
 pub const MESSAGE_LEN: usize = 256;
+
+/// The first message has 2048 bytes at most, with what the client says early: some cells of Tor's.
+pub const LARGEST_HELLO: usize = 2048;
 
 /// An ephemeral key before, and an authenticator after the payload.
 const NOISE_OVERHEAD: usize = 32 + 16;
+
+/// What a first message without resumption has around what the client says early.
+pub(crate) const HELLO_AROUND: usize = NOISE_OVERHEAD + payload::HELLO_LEN;
 const PAYLOAD_LEN: usize = MESSAGE_LEN - NOISE_OVERHEAD;
 
 /// Why a handshake came to nothing. The bridge answers none of these.
@@ -47,6 +54,9 @@ pub struct Hello {
     pub credits: Credits,
     /// The session that it wants to go on with.
     pub resume: Option<Resumption>,
+    /// What it says early, for the session to be: frames, and padding by which the message gets one of the usual sizes. Nothing
+    /// when it wants to go on with a session.
+    pub early: Vec<u8>,
 }
 
 /// An old session, to its client.
@@ -83,6 +93,7 @@ impl Initiator {
         let greeting = Greeting {
             credits: hello.credits,
             resume: resume.map(|old| (old.session, old.key.prove(&ephemeral, from, to))),
+            early: &hello.early,
         };
         let mut noise = noise::initiator(line.key(), line.psk(), &prologue(credential, from, to), secret);
         let payload = write_hello(&greeting, PAYLOAD_LEN);
@@ -117,6 +128,8 @@ pub struct Request {
     pub credits: Credits,
     /// The session that it says it had.
     pub resume: Option<ResumeRequest>,
+    /// What follows: what it says early, and padding.
+    pub early: Bytes,
 }
 
 /// A client's claim to an old session.
@@ -168,7 +181,9 @@ impl Responder {
         let ephemeral = Secret::new(random(entropy));
         let mut noise =
             noise::responder(identity.expose_secret(), psk, &prologue(credential, from, to), ephemeral);
-        let greeting = read_hello(&noise::read(&mut noise, &message)?)?;
+        let payload = noise::read(&mut noise, &message)?;
+        let greeting = read_hello(&payload)?;
+        let early = Bytes::copy_from_slice(greeting.early);
         let ephemeral = *message.first_chunk().ok_or(HandshakeError::NotAuthentic)?;
         let resume = greeting.resume.map(|(session, proof)| ResumeRequest {
             session,
@@ -177,7 +192,7 @@ impl Responder {
             from: from.clone(),
             to: to.clone(),
         });
-        Ok((Self { noise, mask }, Request { credits: greeting.credits, resume }))
+        Ok((Self { noise, mask }, Request { credits: greeting.credits, resume, early }))
     }
 
     /// The second message. With [`Status::Resumed`] the keys are of no use: the old session keeps its own.

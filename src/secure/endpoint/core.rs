@@ -22,7 +22,7 @@ impl Core for Endpoint {
     fn handle_timeout(&mut self, now: Instant) {
         self.shared.accounts.handle_timeout(now);
         while let Some(stream) = self.directory.pop_overdue(now) {
-            self.on_connect_timeout(now, stream);
+            self.give_up(now, stream, CloseReason::ConnectTimedOut);
         }
         while let Some(key) = self.timers.pop_due(now) {
             match key {
@@ -51,7 +51,6 @@ impl Core for Endpoint {
         match self.directory.binding(id) {
             None => Err(CloseReason::Finished),
             Some(Binding::Unbound(reason)) => Err(reason),
-            Some(Binding::Waiting(_)) => Ok(0),
             Some(Binding::Bound(key, wire)) => {
                 let taken = match self.holder(key) {
                     Holder::Session(session, shared) => session.write(now, wire, data, shared)?,
@@ -68,7 +67,6 @@ impl Core for Endpoint {
         let (key, wire) = match self.directory.binding(id) {
             None | Some(Binding::Unbound(CloseReason::Finished)) => return Read::End,
             Some(Binding::Unbound(reason)) => return Read::Broken(reason),
-            Some(Binding::Waiting(_)) => return Read::Blocked,
             Some(Binding::Bound(key, wire)) => (key, wire),
         };
         let read = match self.holder(key) {
@@ -95,15 +93,16 @@ impl Core for Endpoint {
             // It was let go of before.
             return;
         };
-        self.release_binding(now, id, binding);
+        self.release_binding(now, binding);
     }
 
     fn finish_all(&mut self, now: Instant) {
         for id in self.directory.streams() {
             match self.directory.binding(id) {
-                Some(binding @ Binding::Waiting(_)) => {
-                    self.directory.fail(id, CloseReason::Finished);
-                    self.release_binding(now, id, binding);
+                Some(Binding::Bound(key, _))
+                    if self.sessions.get(&key).is_some_and(Session::is_connecting) =>
+                {
+                    self.give_up(now, id, CloseReason::Finished);
                 }
                 Some(Binding::Bound(..)) => self.finish(now, id),
                 Some(Binding::Unbound(_)) | None => {}
@@ -115,7 +114,6 @@ impl Core for Endpoint {
         match self.directory.binding(id) {
             None => Some(CloseReason::Finished),
             Some(Binding::Unbound(reason)) => Some(reason),
-            Some(Binding::Waiting(_)) => None,
             Some(Binding::Bound(key, wire)) => {
                 let streams = self.streams_of(key);
                 streams.map_or(Some(CloseReason::Finished), |streams| streams.close_reason(wire))
@@ -149,7 +147,7 @@ impl Endpoint {
         match self.directory.binding(id) {
             Some(Binding::Bound(key, wire)) => self.change(now, key, |streams| command(streams, wire)),
             // There is nothing that could be accepted, finished or aborted: it is not open yet, or not any more.
-            Some(Binding::Waiting(_) | Binding::Unbound(_)) | None => {}
+            Some(Binding::Unbound(_)) | None => {}
         }
     }
 
@@ -163,24 +161,21 @@ impl Endpoint {
         self.process_events(now, key);
     }
 
-    /// A connect has waited long enough.
-    fn on_connect_timeout(&mut self, now: Instant, id: StreamId) {
+    /// A connect comes to nothing.
+    fn give_up(&mut self, now: Instant, id: StreamId, reason: CloseReason) {
         let Some(binding) = self.directory.binding(id) else {
             // Whoever lets go of a stream cancels its deadline.
             return;
         };
-        self.directory.fail(id, CloseReason::ConnectTimedOut);
+        self.directory.fail(id, reason);
         self.directory.forget_name(binding);
-        self.release_binding(now, id, binding);
+        self.release_binding(now, binding);
     }
 
     /// Nobody uses a stream any more.
-    fn release_binding(&mut self, now: Instant, id: StreamId, binding: Binding) {
+    fn release_binding(&mut self, now: Instant, binding: Binding) {
         match binding {
             Binding::Unbound(_) => {}
-            Binding::Waiting(key) => {
-                self.with_session(now, key, |session, shared| session.withdraw(now, id, shared));
-            }
             Binding::Bound(key, wire) => self.change(now, key, |streams| streams.release(wire)),
         }
     }

@@ -11,8 +11,6 @@ use crate::secure::streams::StreamEvent;
 /// What the id of a stream stands for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Binding {
-    /// It waits for the handshake of the session.
-    Waiting(SessionKey),
     /// It is the session's stream with this number on the wire.
     Bound(SessionKey, u64),
     /// It is in no session, or not any more, for this reason.
@@ -43,21 +41,10 @@ impl Directory {
         self.bindings.len() + self.names.len() + self.events.len()
     }
 
-    /// A stream that somebody wants, until this deadline: it waits for the session, or has its number there.
-    pub(super) fn add(&mut self, stream: StreamId, key: SessionKey, wire: Option<u64>, deadline: Instant) {
-        match wire {
-            Some(wire) => self.on_asked(stream, key, wire),
-            None => {
-                self.bindings.insert(stream, Binding::Waiting(key));
-            }
-        }
-        self.deadlines.arm(stream, deadline);
-    }
-
-    /// The peer is asked for a stream of ours, which has got its number in the session.
-    pub(super) fn on_asked(&mut self, stream: StreamId, key: SessionKey, wire: u64) {
+    /// A stream that somebody wants, until this deadline, with its number in the session.
+    pub(super) fn add(&mut self, stream: StreamId, key: SessionKey, wire: u64, deadline: Instant) {
         self.bind(stream, key, wire);
-        self.events.push_back(Event::Asked(stream));
+        self.deadlines.arm(stream, deadline);
     }
 
     /// A stream has got its number in the session.

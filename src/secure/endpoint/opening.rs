@@ -13,7 +13,7 @@ use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::{HandshakeRecord, Receipt};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
-use crate::secure::crypto::handshake::{Request, Responder, SessionId, Status, Welcome};
+use crate::secure::crypto::handshake::{LARGEST_HELLO, Request, Responder, SessionId, Status, Welcome};
 use crate::secure::endpoint::session_room::Candidate;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey, session_room};
 use crate::secure::ids::{PathId, SessionKey};
@@ -23,12 +23,25 @@ use crate::secure::session::{LastWord, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
 use crate::secure::streams::Role;
-use crate::secure::wire::frame::SessionClose;
+use crate::secure::wire::early;
+use crate::secure::wire::frame::{Frame, SessionClose};
 
 /// A session that has had no stream for less than 10 seconds is not idle: its client may be about to open one. Otherwise those who
 /// shake hands at a full bridge all the time would drive out each newcomer before it has asked for anything. Ten seconds are some
 /// round trips over a slow account.
 const FRESH: Duration = Duration::from_secs(10);
+
+/// A bridge dials 64 streams for clients that have not shown yet that they hold the keys, all together. A genuine client has shown
+/// it after a round trip or two, and ten handshakes come in a second at the most unless configured otherwise.
+const MAX_UNCONFIRMED_STREAMS: usize = 64;
+
+/// The client's half of a handshake.
+pub(super) struct Greeted {
+    responder: Responder,
+    request: Request,
+    /// What it says for the session to be.
+    early: Vec<Frame>,
+}
 
 /// What a credential proves.
 enum Proof {
@@ -211,21 +224,28 @@ impl Endpoint {
         }
     }
 
-    /// The client's half of a handshake.
-    pub(super) fn read_hello(&mut self, path: &Path, message: &[u8]) -> Option<(Responder, Request)> {
+    /// The client's half of a handshake, if it makes sense.
+    pub(super) fn read_hello(&mut self, path: &Path, message: &[u8]) -> Option<Greeted> {
+        if message.len() > LARGEST_HELLO {
+            return None;
+        }
         let service = self.admission.as_ref()?.service();
         let ours = self.shared.accounts.jid_of(path.via())?;
         let entropy = &mut *self.shared.entropy;
         let psk = service.psk.as_ref();
-        Responder::read(&service.identity, psk, path.credential(), path.peer(), ours, message, entropy).ok()
+        let (from, credential) = (path.peer(), path.credential());
+        let read = Responder::read(&service.identity, psk, credential, from, ours, message, entropy);
+        let (responder, request) = read.ok()?;
+        let early = early::read(request.early.clone())?;
+        let is_allowed = early.is_empty() || request.resume.is_none();
+        is_allowed.then_some(Greeted { responder, request, early })
     }
 
     /// The client's half of a handshake has come: it takes up a session again, or gets a new one. False when the bridge cannot answer.
-    pub(super) fn on_hello(&mut self, now: Instant, path: Path, hello: (Responder, Request)) -> bool {
-        let (responder, request) = hello;
-        match self.resumable(&request) {
-            Some((key, session)) => self.resume(now, path, responder, key, session),
-            None => self.make_session(now, path, responder, &request),
+    pub(super) fn on_hello(&mut self, now: Instant, path: Path, hello: Greeted) -> bool {
+        match self.resumable(&hello.request) {
+            Some((key, session)) => self.resume(now, path, hello.responder, key, session),
+            None => self.make_session(now, path, hello),
         }
     }
 
@@ -247,7 +267,8 @@ impl Endpoint {
         key: SessionKey,
         session: SessionId,
     ) -> bool {
-        let welcome = Welcome { status: Status::Resumed, session, credits: self.shared.config.credits() };
+        let credits = self.shared.config.credits();
+        let welcome = Welcome { status: Status::Resumed, session, credits, has_taken_early: false };
         let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
         self.half_open.remove(HalfOpenKey::Guest(path.id()));
         self.with_session(now, key, |session, shared| {
@@ -258,18 +279,15 @@ impl Endpoint {
         true
     }
 
-    fn make_session(
-        &mut self,
-        now: Instant,
-        mut path: Path,
-        responder: Responder,
-        request: &Request,
-    ) -> bool {
+    fn make_session(&mut self, now: Instant, mut path: Path, hello: Greeted) -> bool {
+        let Greeted { responder, request, early } = hello;
         let client = path.peer().to_bare();
         self.make_session_room(now, &client);
         let is_full = self.sessions.len() >= self.shared.config.max_sessions;
         let session = SessionId::generate(&mut *self.shared.entropy);
-        let welcome = Welcome { status: Status::New, session, credits: self.shared.config.credits() };
+        let has_taken_early = !is_full && self.takes_early(&early);
+        let credits = self.shared.config.credits();
+        let welcome = Welcome { status: Status::New, session, credits, has_taken_early };
         let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
         let established =
             Established::new(now, Role::Bridge, (session, keys), request.credits, &mut self.shared);
@@ -278,6 +296,9 @@ impl Endpoint {
         self.shared.send_block(now, &mut path, message.into());
         let mut session = Session::unconfirmed(key, client, path.client(), established);
         session.handle_path(now, path, &mut self.shared);
+        if has_taken_early {
+            session.take_early(now, early, &mut self.shared);
+        }
         if let Some(admission) = &self.admission {
             admission.announce_to(&mut session, &self.shared.accounts);
         }
@@ -289,6 +310,15 @@ impl Endpoint {
             self.end_session(now, key, CloseReason::TooManyStreams, farewell);
         }
         true
+    }
+
+    /// Whether a client that has not shown yet that it holds the keys gets the streams that it asks for early. If not, it asks again
+    /// in its first packet.
+    fn takes_early(&self, frames: &[Frame]) -> bool {
+        let asked = frames.iter().filter(|frame| matches!(frame, Frame::Open { .. })).count();
+        let unconfirmed = self.sessions.values().filter(|session| !session.is_confirmed());
+        let taken: usize = unconfirmed.map(Session::stream_count).sum();
+        asked > 0 && taken + asked <= MAX_UNCONFIRMED_STREAMS
     }
 
     fn cannot_answer(&mut self, now: Instant, path: &Path) -> bool {

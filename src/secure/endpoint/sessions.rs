@@ -109,8 +109,6 @@ impl Endpoint {
 
     fn on_session_event(&mut self, now: Instant, key: SessionKey, event: SessionEvent) {
         match event {
-            SessionEvent::Opened(stream, wire) => self.directory.on_asked(stream, key, wire),
-            SessionEvent::NotOpened(stream, reason) => self.directory.fail(stream, reason),
             SessionEvent::Confirmed(client) => self.on_confirmed(now, key, client),
             SessionEvent::OptimisticAck(client) => self.on_optimistic_ack(now, client),
             SessionEvent::PeerJidsChanged { added, removed } => {
@@ -134,11 +132,11 @@ impl Endpoint {
             return;
         };
         let closed = session.close(now, reason, last, &mut self.shared);
-        self.remove_closed(key, reason, closed);
+        self.remove_closed(key, closed);
     }
 
     /// Forgets a session but for streams that applications still have; its part in it.
-    fn remove_closed(&mut self, key: SessionKey, reason: CloseReason, closed: ClosedSession) -> Role {
+    fn remove_closed(&mut self, key: SessionKey, closed: ClosedSession) -> Role {
         self.timers.cancel(TimerKey::Session(key));
         self.half_open.remove(HalfOpenKey::Unconfirmed(key));
         if let Role::Bridge { peer_jids } = &closed.role {
@@ -146,9 +144,6 @@ impl Endpoint {
         }
         if let Some(id) = closed.id {
             self.by_id.remove(&id);
-        }
-        for (stream, _) in closed.waiting {
-            self.directory.fail(stream, reason);
         }
         if let Some(ended) = closed.streams {
             self.ended.insert(key, ended);
@@ -166,7 +161,7 @@ impl Endpoint {
         };
         let (made_by, reason) = (lost.give_away(path), CloseReason::SessionLost);
         let closed = lost.close(now, reason, LastWord::Theirs, &mut self.shared);
-        let role = self.remove_closed(key, reason, closed);
+        let role = self.remove_closed(key, closed);
         let (Role::Client(side), Some(path)) = (role, made_by) else {
             // Only clients are told so, and by a path of theirs.
             return;

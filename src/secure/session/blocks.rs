@@ -2,18 +2,18 @@
 
 use std::time::Instant;
 
-use crate::protocol::{Address, CloseReason, StreamId};
+use crate::protocol::CloseReason;
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::Receipt;
 use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
 use crate::secure::path::PathState;
-use crate::secure::session::established::{BadPacket, ClosedByPeer, Established};
+use crate::secure::session::established::{self, BadPacket, ClosedByPeer, Established};
 use crate::secure::session::{Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
 use crate::secure::streams;
-use crate::secure::wire::frame::SessionClose;
+use crate::secure::wire::frame::{Frame, SessionClose};
 
 impl Session {
     /// A block came by one of the paths.
@@ -84,6 +84,20 @@ impl Session {
         }
     }
 
+    /// On a bridge: takes what the client said in its half of the handshake.
+    pub(crate) fn take_early(&mut self, now: Instant, frames: Vec<Frame>, shared: &mut Shared) {
+        let Some(established) = self.state.established_mut() else {
+            // Never: a bridge has a session once it has answered.
+            return;
+        };
+        established.streams.set_room_for_streams(shared.ledger.room_for_streams(&self.client));
+        let mut frames = frames.into_iter();
+        if frames.try_for_each(|frame| established.streams.handle_frame(frame)).is_err() {
+            self.on_violation(BadPacket::Violation);
+        }
+        self.apply_changes(now, shared);
+    }
+
     /// Takes a packet; false when the path is to blame for what is wrong with it.
     fn take_packet(&mut self, now: Instant, block: Vec<u8>, shared: &mut Shared) -> bool {
         let Some(established) = self.state.established_mut() else {
@@ -148,6 +162,9 @@ impl Session {
 
     /// Something that went by a path was refused: the path is over.
     pub(crate) fn handle_refused(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        if let Some(early) = self.state.early_mut() {
+            early.on_failed(CloseReason::PeerUnavailable);
+        }
         self.drop_path(now, id, shared);
         self.apply_changes(now, shared);
     }
@@ -159,6 +176,10 @@ impl Session {
             return;
         };
         let (via, peer) = (path.via(), path.peer().clone());
+        if let Some(early) = self.state.early_mut() {
+            // Without a session no path is for anything but a handshake.
+            early.on_undelivered();
+        }
         self.drop_path(now, id, shared);
         if let Some(side) = self.client_side_mut() {
             side.pairs.on_absent((via, &peer));
@@ -187,29 +208,20 @@ impl Session {
             Status::Resumed => self.fail_path(now, id, shared),
             Status::New => {
                 let made = (welcome.session, keys);
-                let established = Established::new(now, streams::Role::Client, made, welcome.credits, shared);
                 if known.is_some() {
+                    let role = streams::Role::Client;
+                    let established = Established::new(now, role, made, welcome.credits, shared);
                     return self.end_with(SessionEvent::Replaced(id, Box::new(established)));
                 }
-                for (stream, target) in self.state.on_welcome(established) {
-                    self.open_waiting(stream, target);
-                }
+                self.state.on_welcome(|early| {
+                    let credit = established::credit(welcome.credits);
+                    let streams = early.on_welcome(credit, welcome.has_taken_early);
+                    Established::with_streams(now, made, streams, &mut *shared.entropy)
+                });
                 self.announce_ours(shared);
                 self.on_path_open(now, id, shared);
             }
         }
-    }
-
-    /// The handshake is done: a stream that waited for it is opened.
-    fn open_waiting(&mut self, stream: StreamId, target: Address) {
-        let Some(established) = self.state.established_mut() else {
-            // Never: the handshake has just been done.
-            return;
-        };
-        self.events.push_back(match established.streams.open(target) {
-            Ok(wire) => SessionEvent::Opened(stream, wire),
-            Err(reason) => SessionEvent::NotOpened(stream, reason),
-        });
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::protocol::{Address, CloseReason, Read, StreamId};
-use crate::secure::session::{Session, State};
+use crate::protocol::{Address, CloseReason, Read};
+use crate::secure::session::Session;
 use crate::secure::shared::Shared;
 use crate::secure::streams::Streams;
 
 impl Session {
-    /// Opens a stream to `target`, and returns its number on the wire; none when it waits until the handshake is done.
+    /// Opens a stream to `target` to which the application has written `first`, and returns its number on the wire.
     ///
     /// # Errors
     ///
@@ -17,30 +17,15 @@ impl Session {
     pub(crate) fn open(
         &mut self,
         now: Instant,
-        stream: StreamId,
         target: Address,
+        first: &[u8],
         shared: &mut Shared,
-    ) -> Result<Option<u64>, CloseReason> {
-        let wire = match &mut self.state {
-            State::Connecting(waiting) => {
-                waiting.push((stream, target));
-                None
-            }
-            state => {
-                let established = state.established_mut().ok_or(CloseReason::SessionLost)?;
-                Some(established.streams.open(target)?)
-            }
-        };
+    ) -> Result<u64, CloseReason> {
+        let streams = self.state.streams_mut().ok_or(CloseReason::SessionLost)?;
+        let wire = streams.open(target)?;
+        streams.write(wire, first)?;
         self.apply_changes(now, shared);
         Ok(wire)
-    }
-
-    /// A stream does not wait for the handshake any more.
-    pub(crate) fn withdraw(&mut self, now: Instant, stream: StreamId, shared: &mut Shared) {
-        if let State::Connecting(waiting) = &mut self.state {
-            waiting.retain(|(other, _)| *other != stream);
-        }
-        self.apply_changes(now, shared);
     }
 
     /// Takes as much of `data` as the stream and the client have room for.
@@ -55,12 +40,12 @@ impl Session {
         data: &[u8],
         shared: &mut Shared,
     ) -> Result<usize, CloseReason> {
-        let Some(established) = self.state.established_mut() else {
-            // Without a handshake no stream has a number.
+        let Some(streams) = self.state.streams_mut() else {
+            // Never: there are streams, or what is left of them.
             return Ok(0);
         };
         let room = shared.ledger.room_to_write(&self.client);
-        let taken = established.streams.write_within(wire, data, room)?;
+        let taken = streams.write_within(wire, data, room)?;
         if taken >= room && taken < data.len() {
             self.crowded.insert(wire);
         }
@@ -70,19 +55,19 @@ impl Session {
 
     /// Takes the next bytes that came from the peer.
     pub(crate) fn read(&mut self, now: Instant, wire: u64, shared: &mut Shared) -> Read {
-        let Some(established) = self.state.established_mut() else {
-            // Without a handshake no stream has a number.
+        let Some(streams) = self.state.streams_mut() else {
+            // Never: there are streams, or what is left of them.
             return Read::End;
         };
-        let read = established.streams.read(wire);
+        let read = streams.read(wire);
         self.apply_changes(now, shared);
         read
     }
 
     /// Changes a stream in a way that always succeeds.
     pub(crate) fn change(&mut self, now: Instant, change: impl FnOnce(&mut Streams), shared: &mut Shared) {
-        if let Some(established) = self.state.established_mut() {
-            change(&mut established.streams);
+        if let Some(streams) = self.state.streams_mut() {
+            change(streams);
         }
         self.apply_changes(now, shared);
     }

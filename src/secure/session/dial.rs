@@ -10,6 +10,7 @@ use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Hello, Initiator, Resumption};
 use crate::secure::ids::PathId;
 use crate::secure::path::{Contact, Path, PathState};
+use crate::secure::session::early::Early;
 use crate::secure::session::pairs::{Attempt, Candidates, Pair};
 use crate::secure::session::{ClientSide, Role, Session};
 use crate::secure::shared::Shared;
@@ -99,6 +100,7 @@ impl Session {
         shared: &mut Shared,
     ) -> Option<(Credential, Option<Handshake>)> {
         let must_ask = self.state.must_ask();
+        let early = self.state.early_mut().map(Early::write).unwrap_or_default();
         let Role::Client(side) = &mut self.role else {
             // A bridge opens no paths.
             return None;
@@ -112,23 +114,23 @@ impl Session {
                     session: established.id,
                     key: established.resume_key.clone(),
                 });
-                Some(first_contact(now, side, (ours, peer), resume, shared))
+                let hello = Hello { credits: shared.config.credits(), resume, early };
+                Some(first_contact(now, side, (ours, peer), &hello, shared))
             }
         }
     }
 }
 
-/// A new handshake, in which the bridge is asked for the session to take up again, if there is one.
+/// A new handshake, in which the bridge hears this.
 fn first_contact(
     now: Instant,
     side: &ClientSide,
     (ours, peer): (&FullJid, &FullJid),
-    resume: Option<Resumption>,
+    hello: &Hello,
     shared: &mut Shared,
 ) -> (Credential, Option<Handshake>) {
     let nonce = shared.random();
     let credential = side.keys.first_contact(nonce as u32, shared.clock.minute(now), ours, peer);
-    let hello = Hello { credits: shared.config.credits(), resume };
-    let handshake = Initiator::start(&side.line, &credential, ours, peer, &hello, &mut *shared.entropy);
+    let handshake = Initiator::start(&side.line, &credential, ours, peer, hello, &mut *shared.entropy);
     (credential, Some(handshake))
 }

@@ -94,12 +94,21 @@ impl Established {
     pub(crate) fn new(
         now: Instant,
         role: Role,
-        (id, keys): (SessionId, SessionKeys),
+        made: (SessionId, SessionKeys),
         credits: Credits,
         shared: &mut Shared,
     ) -> Self {
-        let credit = Credit { stream: credits.stream.into(), session: credits.session.into() };
-        let streams = Streams::new(role, shared.config.stream_limits(), credit);
+        let streams = Streams::new(role, shared.config.stream_limits(), credit(credits));
+        Self::with_streams(now, made, streams, &mut *shared.entropy)
+    }
+
+    /// The same, with streams that there are already.
+    pub(crate) fn with_streams(
+        now: Instant,
+        (id, keys): (SessionId, SessionKeys),
+        streams: Streams,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
         Self {
             id,
@@ -109,7 +118,7 @@ impl Established {
             jids: Jids::default(),
             path_numbers: Counters::new(PATH_RANGES),
             sealer,
-            skips: Skips::new(&mut *shared.entropy),
+            skips: Skips::new(entropy),
             opener,
             received: Counters::new(COUNTER_RANGES),
             acks: AckSchedule::default(),
@@ -374,6 +383,19 @@ impl Established {
             self.last_ping = now;
         }
     }
+}
+
+#[cfg(test)]
+impl Established {
+    /// What is in a block of one of the session's paths.
+    pub(super) fn decrypt(&mut self, block: Vec<u8>) -> Bytes {
+        self.opener.open(block).expect("a packet").1
+    }
+}
+
+/// What the peer gives in its half of the handshake.
+pub(crate) fn credit(credits: Credits) -> Credit {
+    Credit { stream: credits.stream.into(), session: credits.session.into() }
 }
 
 /// What it costs to remember one of the peer's accounts.

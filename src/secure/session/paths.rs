@@ -105,6 +105,9 @@ impl Session {
             return;
         };
         end(shared, now, &path);
+        if let Some(early) = self.state.early_mut() {
+            early.on_failed(CloseReason::ConnectTimedOut);
+        }
         if let Some(established) = self.state.established_mut() {
             established.requeue_sent_by(id);
         }
@@ -133,7 +136,7 @@ impl Session {
     }
 
     /// Whether a client has not shaken hands yet.
-    pub(super) fn is_connecting(&self) -> bool {
+    pub(crate) fn is_connecting(&self) -> bool {
         matches!(self.state, State::Connecting(_))
     }
 

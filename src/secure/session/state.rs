@@ -5,8 +5,10 @@ mod tests;
 
 use xmpp_parsers::jid::BareJid;
 
-use crate::protocol::{Address, CloseReason, StreamId};
+use crate::protocol::CloseReason;
 use crate::secure::budget::ledger::Usage;
+use crate::secure::crypto::handshake::SessionId;
+use crate::secure::session::early::Early;
 use crate::secure::session::established::Established;
 use crate::secure::shared::Shared;
 use crate::secure::streams::Streams;
@@ -14,8 +16,8 @@ use crate::secure::streams::Streams;
 /// Where a session is.
 #[derive(Debug)]
 pub(crate) enum State {
-    /// A client has not shaken hands yet. These streams wait until it has.
-    Connecting(Vec<(StreamId, Address)>),
+    /// A client has not shaken hands yet.
+    Connecting(Box<Early>),
     /// A bridge has answered a handshake, and no packet of its client has come yet.
     Unconfirmed(Box<Established>),
     /// Packets go and come.
@@ -28,7 +30,7 @@ pub(crate) enum State {
         must_ask: bool,
     },
     /// It is over. The endpoint has been told why, and takes it apart: the last word goes under its keys, and its streams outlive it.
-    Closed { established: Option<Box<Established>>, waiting: Vec<(StreamId, Address)> },
+    Closed { established: Option<Box<Established>>, early: Option<Box<Early>> },
 }
 
 /// The streams of a session that is over, until its applications have let go of them.
@@ -62,11 +64,34 @@ impl State {
         }
     }
 
-    /// The streams that wait until the handshake is done.
-    pub(crate) fn waiting(&self) -> &[(StreamId, Address)] {
+    /// What a client has for its bridge before there is a session.
+    pub(crate) fn early(&self) -> Option<&Early> {
         match self {
-            Self::Connecting(waiting) | Self::Closed { waiting, .. } => waiting,
-            _ => &[],
+            Self::Connecting(early) => Some(early),
+            Self::Closed { early, .. } => early.as_deref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn early_mut(&mut self) -> Option<&mut Early> {
+        match self {
+            Self::Connecting(early) => Some(early),
+            Self::Closed { early, .. } => early.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    /// The streams, whether there is a session yet or not.
+    pub(crate) fn streams(&self) -> Option<&Streams> {
+        let early = self.early().map(Early::streams);
+        early.or_else(|| self.established().map(|established| &established.streams))
+    }
+
+    pub(super) fn streams_mut(&mut self) -> Option<&mut Streams> {
+        match self {
+            Self::Connecting(early) => Some(early.streams_mut()),
+            Self::Closed { early: Some(early), .. } => Some(early.streams_mut()),
+            _ => self.established_mut().map(|established| &mut established.streams),
         }
     }
 
@@ -75,12 +100,12 @@ impl State {
         matches!(self, Self::NoPath { must_ask: true, .. })
     }
 
-    /// The bridge has answered the handshake of a client: the streams that waited for that.
-    pub(super) fn on_welcome(&mut self, established: Established) -> Vec<(StreamId, Address)> {
-        match std::mem::replace(self, Self::Established(Box::new(established))) {
-            Self::Connecting(waiting) => waiting,
-            _ => Vec::new(),
-        }
+    /// The bridge has answered the handshake of a client, and `establish` makes a session of the streams that there are.
+    pub(super) fn on_welcome(&mut self, establish: impl FnOnce(Early) -> Established) {
+        *self = match self.take() {
+            Self::Connecting(early) => Self::Established(Box::new(establish(*early))),
+            other => other,
+        };
     }
 
     /// The client has shown that it holds the keys; true when it is the first time.
@@ -117,24 +142,32 @@ impl State {
 
     /// It is over, and nothing changes that any more.
     pub(super) fn close(&mut self) {
-        let (established, waiting) = self.take().into_parts();
-        *self = Self::Closed { established, waiting };
-    }
-
-    /// What both ends shared, and the streams that wait for nothing any more.
-    pub(super) fn into_parts(self) -> (Option<Box<Established>>, Vec<(StreamId, Address)>) {
-        match self {
+        *self = match self.take() {
             Self::Unconfirmed(established)
             | Self::Established(established)
-            | Self::NoPath { established, .. } => (Some(established), Vec::new()),
-            Self::Connecting(waiting) => (None, waiting),
-            Self::Closed { established, waiting } => (established, waiting),
-        }
+            | Self::NoPath { established, .. } => {
+                Self::Closed { established: Some(established), early: None }
+            }
+            Self::Connecting(early) => Self::Closed { established: None, early: Some(early) },
+            closed @ Self::Closed { .. } => closed,
+        };
+    }
+
+    /// The id of the session that is over, if there was one, and its streams.
+    pub(super) fn into_parts(mut self) -> (Option<SessionId>, Option<Streams>) {
+        self.close();
+        let Self::Closed { established, early } = self else {
+            // Never: it was closed just now.
+            return (None, None);
+        };
+        let id = established.as_ref().map(|established| established.id);
+        let early = early.map(|early| early.into_streams());
+        (id, early.or_else(|| established.map(|established| established.streams)))
     }
 
     /// Takes this state out, to make the next one of it. What is left in its place is overwritten at once.
     fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::Connecting(Vec::new()))
+        std::mem::replace(self, Self::Closed { established: None, early: None })
     }
 }
 

@@ -14,6 +14,8 @@ use crate::secure::delivery::Delivery;
 use crate::secure::path::{Contact, PathState};
 use crate::secure::sizes::OF_TESTS;
 use crate::secure::streams::Role as Side;
+use crate::secure::wire::frame::Frame;
+use crate::secure::wire::{early, padding};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const OURS: AccountId = AccountId(1);
@@ -76,13 +78,19 @@ impl World {
 
     /// A client that wants a stream.
     pub(super) fn client() -> Self {
+        Self::client_with(&[])
+    }
+
+    /// The same, whose application has written this already.
+    pub(super) fn client_with(first: &[u8]) -> Self {
         let bridge =
             Bridge { line: identity().line(None), peers: [bridge_jid()].into(), accounts: vec![OURS] };
-        let session = Session::connecting(SessionKey(1), ClientSide::new(&bridge));
+        let limits = config().stream_limits();
+        let session = Session::connecting(SessionKey(1), ClientSide::new(&bridge), limits);
         let mut world = Self::around(|_, _| session, client_jid(), false);
         let target = Address::new("192.0.2.1", "80").unwrap();
-        let wire = world.session.open(world.now, StreamId(1), target, &mut world.shared);
-        assert_eq!(wire, Ok(None), "it waits for the handshake");
+        let wire = world.session.open(world.now, target, first, &mut world.shared);
+        assert_eq!(wire, Ok(0));
         world
     }
 
@@ -97,7 +105,7 @@ impl World {
     pub(super) fn bridge() -> (Self, Peer) {
         let mut entropy = Seeded(2);
         let credential = Credential::NOBODYS;
-        let hello = Hello { credits: CREDITS, resume: None };
+        let hello = Hello { credits: CREDITS, resume: None, early: Vec::new() };
         let (initiator, message) = Initiator::start(
             &identity().line(None),
             &credential,
@@ -106,7 +114,7 @@ impl World {
             &hello,
             &mut entropy,
         );
-        let (message, ours) = reply(&credential, &message, Status::New, &mut entropy);
+        let (message, ours) = reply(&credential, &message, Status::New, false, &mut entropy);
         let (welcome, theirs) = initiator.finish(&message).unwrap();
         let client = client_jid().to_bare();
         let session = |shared: &mut Shared, now| {
@@ -155,14 +163,38 @@ impl World {
 
     /// The bridge takes the next open, and the handshake that follows.
     pub(super) fn shake_hands(&mut self, status: Status) -> Peer {
-        let (path, delivery, credential) = self.asks().expect("an open");
+        self.shake_hands_taking(status, false)
+    }
+
+    /// The frames that go with the next handshake.
+    pub(super) fn says_early(&mut self) -> (PathId, Vec<Frame>) {
+        let (path, _, credential) = self.asks().expect("an open");
         let Some(Outgoing::Block { data, .. }) =
             self.shared.accounts.poll_urgent().map(|transmit| transmit.action)
         else {
             panic!("no handshake behind it");
         };
+        let (from, to) = (client_jid(), bridge_jid());
+        let (_, request) =
+            Responder::read(&identity(), None, &credential, &from, &to, &data, &mut self.entropy).unwrap();
+        assert_eq!(data.len(), padding::holding(data.len()), "one of the sizes that there are");
+        (path, early::read(request.early).expect("what may be said"))
+    }
+
+    /// The same; the bridge takes what comes early, or not.
+    pub(super) fn shake_hands_taking(&mut self, status: Status, has_taken_early: bool) -> Peer {
+        let (path, delivery, credential) = self.asks().expect("an open");
+        let Some(Outgoing::Block { data, token, .. }) =
+            self.shared.accounts.poll_urgent().map(|transmit| transmit.action)
+        else {
+            panic!("no handshake behind it");
+        };
         self.session.handle_taken(self.now, path, delivery, &mut self.shared);
-        let (message, keys) = reply(&credential, &data, status, &mut self.entropy);
+        let (_, hello) = self.shared.routes.asked(token).unwrap();
+        self.shared.routes.on_answered(token);
+        self.shared.accounts.on_answered(self.now, OURS, hello);
+        self.session.handle_taken(self.now, path, hello, &mut self.shared);
+        let (message, keys) = reply(&credential, &data, status, has_taken_early, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));
         let established = Established::new(self.now, Side::Bridge, (id, keys), CREDITS, &mut self.shared);
         let peer = Peer { established, path };
@@ -212,11 +244,13 @@ fn reply(
     credential: &Credential,
     message: &[u8],
     status: Status,
+    has_taken_early: bool,
     entropy: &mut Seeded,
 ) -> (Vec<u8>, SessionKeys) {
     let (from, to) = (client_jid(), bridge_jid());
     let (responder, _) =
         Responder::read(&identity(), None, credential, &from, &to, message, entropy).unwrap();
-    let welcome = Welcome { status, session: SessionId::generate(&mut Seeded(3)), credits: CREDITS };
+    let session = SessionId::generate(&mut Seeded(3));
+    let welcome = Welcome { status, session, credits: CREDITS, has_taken_early };
     responder.reply(&welcome).unwrap()
 }

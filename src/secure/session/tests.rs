@@ -1,11 +1,14 @@
 //! Tests of one session alone, beside those of its states in `state::tests`.
 
+use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use super::*;
-use crate::secure::api::Outgoing;
+use crate::protocol::{Address, Read};
+use crate::secure::api::{Outgoing, Receipt};
 use crate::secure::crypto::handshake::Status;
-use crate::secure::session::testing::{SECOND, World};
+use crate::secure::session::testing::{OURS, Peer, SECOND, World};
+use crate::secure::wire::frame::{Frame, Reader, ResetReason};
 
 #[test]
 fn a_block_that_makes_no_sense_costs_its_path_and_not_the_session() {
@@ -93,4 +96,169 @@ fn packets_go_right_behind_the_open_of_a_further_path_and_again_if_that_is_refus
 fn goes_by(world: &mut World, path: PathId) -> bool {
     let packet = world.session.poll_transmit(world.now, &mut world.shared).map(|transmit| transmit.action);
     matches!(packet, Some(Outgoing::Block { path: by, data, .. }) if by == path && data.len() > 500)
+}
+
+// What goes with a handshake.
+
+/// An application has written 600 bytes: more than fits into a handshake of the smallest size.
+const FIRST: [u8; 600] = [7; 600];
+
+fn open() -> Frame {
+    Frame::Open { stream: 0, target: Address::new("192.0.2.1", "80").unwrap() }
+}
+
+fn first() -> Frame {
+    Frame::Data { stream: 0, offset: 0, data: Bytes::from_static(&FIRST), fin: false }
+}
+
+/// The frames about streams that go in packets.
+fn says(world: &mut World, peer: &mut Peer) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while let Some(packet) = world.session.poll_transmit(world.now, &mut world.shared) {
+        let Outgoing::Block { data, .. } = packet.action else { panic!("no block") };
+        let plaintext = peer.established.decrypt(data.to_vec());
+        frames.extend(Reader::new(plaintext).map(Result::unwrap));
+    }
+    frames.retain(|frame| !matches!(frame, Frame::Jids { .. } | Frame::Ping | Frame::Ack(_)));
+    frames
+}
+
+#[test]
+fn what_an_application_has_written_goes_with_the_handshake_and_not_again() {
+    let mut world = World::client_with(&FIRST);
+    let mut peer = world.shake_hands_taking(Status::New, true);
+    assert_eq!(says(&mut world, &mut peer), []);
+    assert_eq!(world.session.write(world.now, 0, b"next", &mut world.shared), Ok(4));
+    let next = Frame::Data { stream: 0, offset: 600, data: Bytes::from_static(b"next"), fin: false };
+    assert_eq!(says(&mut world, &mut peer), [next], "it goes on where it was");
+}
+
+#[test]
+fn what_the_bridge_did_not_take_goes_in_the_first_packet() {
+    let mut world = World::client_with(&FIRST);
+    let mut peer = world.shake_hands_taking(Status::New, false);
+    assert_eq!(says(&mut world, &mut peer), [open(), first()]);
+}
+
+#[test]
+fn what_went_with_a_handshake_that_found_nobody_goes_with_the_next() {
+    let mut world = World::client_with(&FIRST);
+    let (path, frames) = world.says_early();
+    assert_eq!(frames, [open(), first()]);
+    world.session.handle_undelivered(world.now, path, &mut world.shared);
+    world.wait();
+    assert_eq!(world.says_early().1, [open(), first()]);
+}
+
+#[test]
+fn a_stream_whose_bytes_the_bridge_may_have_taken_is_broken_off_and_they_never_go_again() {
+    let fails: [fn(&mut World, PathId) -> CloseReason; 4] = [
+        |world, _| {
+            world.pass(10 * SECOND);
+            CloseReason::ConnectTimedOut
+        },
+        |world, _| {
+            world.session.handle_reset(world.now, OURS, &mut world.shared);
+            CloseReason::ConnectTimedOut
+        },
+        |world, path| {
+            world.session.handle_closed(world.now, path, Receipt::new("1"), &mut world.shared);
+            CloseReason::ConnectTimedOut
+        },
+        |world, path| {
+            world.session.handle_refused(world.now, path, &mut world.shared);
+            CloseReason::PeerUnavailable
+        },
+    ];
+    for fail in fails {
+        let mut world = World::client_with(&FIRST);
+        let (path, _) = world.says_early();
+        let reason = fail(&mut world, path);
+        let broken = StreamEvent::Closed(0, reason);
+        assert_eq!(std::iter::from_fn(|| world.session.poll_event()).last(), Some(broken));
+        world.session.change(world.now, |_| (), &mut world.shared);
+        world.wait();
+        let mut peer = world.shake_hands_taking(Status::New, true);
+        let reset = Frame::Reset { stream: 0, reason: ResetReason::Aborted, sent: 600 };
+        assert_eq!(says(&mut world, &mut peer), [reset], "both ends count the same");
+    }
+}
+
+#[test]
+fn a_stream_that_was_only_asked_for_is_asked_for_again_whatever_became_of_that() {
+    let mut world = World::client();
+    assert_eq!(world.says_early().1, [open()]);
+    world.pass(10 * SECOND);
+    world.wait();
+    assert_eq!(world.says_early().1, [open()]);
+}
+
+#[test]
+fn a_handshake_carries_a_few_streams_and_a_few_bytes_and_the_rest_follows() {
+    let mut world = World::client_with(&FIRST);
+    let (path, _) = world.says_early();
+    for _ in 1..6 {
+        let target = Address::new("192.0.2.1", "80").unwrap();
+        world.session.open(world.now, target, &FIRST, &mut world.shared).unwrap();
+    }
+    world.session.handle_undelivered(world.now, path, &mut world.shared);
+    world.wait();
+    let mut peer = world.shake_hands_taking(Status::New, true);
+    let opened = |frames: &[Frame]| {
+        let opens = frames.iter().filter_map(|frame| match frame {
+            Frame::Open { stream, .. } => Some(*stream),
+            _ => None,
+        });
+        opens.collect::<Vec<_>>()
+    };
+    let bytes = |frames: &[Frame]| {
+        let data = frames.iter().map(|frame| match frame {
+            Frame::Data { data, .. } => data.len(),
+            _ => 0,
+        });
+        data.sum::<usize>()
+    };
+    let frames = says(&mut world, &mut peer);
+    assert_eq!(opened(&frames), [4, 5], "four went with the handshake");
+    let early = 6 * FIRST.len() - bytes(&frames);
+    assert!((1500..2000).contains(&early), "{early} bytes went with the handshake");
+}
+
+#[test]
+fn a_client_that_asks_for_its_session_says_nothing_early() {
+    let (mut world, peer) = World::established_client();
+    assert_eq!(world.session.write(world.now, 0, &FIRST, &mut world.shared), Ok(600));
+    world.session.handle_refused(world.now, peer.path, &mut world.shared);
+    world.wait();
+    let (further, ..) = world.asks().expect("a further path");
+    world.session.handle_refused(world.now, further, &mut world.shared);
+    world.wait();
+    assert_eq!(world.says_early().1, []);
+}
+
+#[test]
+fn numbers_of_streams_that_no_bridge_has_heard_of_are_given_again() {
+    let mut world = World::client();
+    let target = Address::new("192.0.2.1", "80").unwrap();
+    let (path, _) = world.says_early();
+    world.session.change(world.now, |streams| streams.release(0), &mut world.shared);
+    let open = |world: &mut World| world.session.open(world.now, target.clone(), &[], &mut world.shared);
+    assert_eq!(open(&mut world), Ok(1), "the handshake may arrive");
+    world.session.change(world.now, |streams| streams.release(1), &mut world.shared);
+    world.session.handle_refused(world.now, path, &mut world.shared);
+    assert_eq!(open(&mut world), Ok(0));
+}
+
+#[test]
+fn what_a_client_says_early_is_dialled_and_answered_before_it_has_shown_its_keys() {
+    let (mut world, mut peer) = World::bridge();
+    world.session.take_early(world.now, vec![open(), first()], &mut world.shared);
+    assert_eq!(world.state(), "Unconfirmed");
+    assert!(matches!(world.session.poll_event(), Some(StreamEvent::Incoming { id: 0, .. })));
+    let read = world.session.read(world.now, 0, &mut world.shared);
+    assert_eq!(read, Read::Data(Bytes::from_static(&FIRST)));
+    world.session.change(world.now, |streams| streams.accept(0), &mut world.shared);
+    assert_eq!(says(&mut world, &mut peer), [Frame::Accept { stream: 0 }]);
+    world.pass(30 * SECOND);
+    assert_eq!(world.state(), "Closed", "it has to show them all the same");
 }

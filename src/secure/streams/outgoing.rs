@@ -1,10 +1,12 @@
 //! Outgoing frames: what goes into packets, and what becomes of it.
 
+use crate::protocol::CloseReason;
 use crate::secure::streams::queues::Queue;
 use crate::secure::streams::send_buffer::Piece;
 use crate::secure::streams::stream::{Control, Delivery, Stream};
 use crate::secure::streams::{Streams, Totals};
 use crate::secure::tuning::{MIN_PIECE_BYTES, STREAM_QUANTUM};
+use crate::secure::wire::early::MAX_STREAMS;
 use crate::secure::wire::frame::{Frame, data_header_len, encode_data_header};
 
 /// What of the streams went into one packet. It is given back, once, to [`Streams::on_acked`] or [`Streams::on_lost`].
@@ -97,6 +99,37 @@ impl Streams {
         self.note_sent(writer.sent)
     }
 
+    /// Appends at most `room` bytes of frames for a client's half of a handshake: it asks for the first few streams that it was not
+    /// asked for yet, and says what was written to them.
+    #[must_use]
+    pub(crate) fn write_early(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+        let end = packet.len() + room;
+        let mut writer = Writer { packet, end, sent: Sent::default() };
+        let is_waiting = |stream: &Stream| stream.next_control() == Some(Control::Open);
+        let waiting = self.streams.iter().filter(|(_, stream)| is_waiting(stream)).map(|(id, _)| *id);
+        let waiting: Vec<u64> = waiting.take(MAX_STREAMS).collect();
+        for id in &waiting {
+            self.with(*id, |stream| write_next_control(*id, stream, &mut writer));
+        }
+        for id in waiting {
+            while self.write_early_data(&mut writer, id) {}
+        }
+        self.note_sent(writer.sent)
+    }
+
+    /// Writes one piece of the data of a stream that was just asked for; false when there is no more, or no room.
+    fn write_early_data(&mut self, writer: &mut Writer<'_>, id: u64) -> bool {
+        let Some(stream) =
+            self.streams.get(&id).filter(|stream| stream.next_control() != Some(Control::Open))
+        else {
+            return false;
+        };
+        let queue = if stream.has_urgent() { Queue::Urgent } else { Queue::Unsent };
+        let has_more = queue == Queue::Urgent || stream.unsent() > 0;
+        let most = if has_more { data_room(id, stream, queue, writer) } else { None };
+        most.is_some_and(|most| self.write_piece(writer, queue, id, most, true))
+    }
+
     fn note_sent(&mut self, sent: Sent) -> Sent {
         self.in_flight += sent.0.len();
         sent
@@ -141,6 +174,17 @@ impl Streams {
         }
     }
 
+    /// Nobody knows whether what was sent has arrived, or ever will: streams whose bytes were in it end with `reason`, since bytes are
+    /// sent to one peer once, and the rest is sent again.
+    pub(crate) fn on_unknown(&mut self, sent: Sent, reason: CloseReason) {
+        for item in &sent.0 {
+            if let Item::Data { stream, .. } = item {
+                self.with(*stream, |stream| stream.break_off(reason));
+            }
+        }
+        self.on_lost(sent);
+    }
+
     fn is_newest_grant(&self, offset: u64) -> bool {
         self.grant == Delivery::Sent && offset == self.granted
     }
@@ -173,15 +217,30 @@ impl Streams {
     /// Writes one piece of a stream's data, unless there is too little room.
     fn write_data(&mut self, writer: &mut Writer<'_>, queue: Queue, id: u64) -> bool {
         let alone = self.queues.len(queue) == 1 || queue == Queue::Little;
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        let Some(most) = data_room(id, stream, queue, writer) else { return false };
+        self.queues.pop(queue, stream);
+        self.write_piece(writer, queue, id, most, alone);
+        true
+    }
+
+    /// Writes at most `most` bytes of a stream's data, within the session's credit; false when that was none.
+    fn write_piece(
+        &mut self,
+        writer: &mut Writer<'_>,
+        queue: Queue,
+        id: u64,
+        most: u64,
+        alone: bool,
+    ) -> bool {
         let credit = self.session_credit - self.totals.sent.min(self.session_credit);
         let Some(stream) = self.streams.get_mut(&id) else { return false };
         let before = Totals::of(stream);
-        let Some(most) = data_room(id, stream, queue, writer) else { return false };
-        self.queues.pop(queue, stream);
         let piece = match queue {
             Queue::Unsent | Queue::Little => take_turn(stream, most.min(credit), alone),
             Queue::Urgent | Queue::Control => stream.send.take_urgent(most),
         };
+        let has_written = piece.is_some();
         if let Some(piece) = piece {
             let length = (piece.range.end - piece.range.start) as usize;
             encode_data_header(writer.packet, id, piece.range.start, length, piece.fin);
@@ -190,7 +249,7 @@ impl Streams {
         }
         self.totals.replace(&before, &Totals::of(stream));
         self.queues.settle(id, stream);
-        true
+        has_written
     }
 }
 
@@ -218,13 +277,22 @@ fn take_turn(stream: &mut Stream, most: u64, alone: bool) -> Option<Piece> {
 
 /// Writes all frames about a stream that are due, and says whether they fitted.
 fn write_control_of(id: u64, stream: &mut Stream, writer: &mut Writer<'_>) -> bool {
-    while let Some(control) = stream.next_control() {
-        let Some(frame) = stream.control_frame(id, control) else { return false };
-        let item = Item::Control { stream: id, control, credit: stream.receive.credit() };
-        if !writer.write(&frame, item) {
+    while stream.next_control().is_some() {
+        if !write_next_control(id, stream, writer) {
             return false;
         }
-        stream.on_control_sent(control);
     }
     true
+}
+
+/// Writes the next frame about a stream that is due, and says whether it fitted.
+fn write_next_control(id: u64, stream: &mut Stream, writer: &mut Writer<'_>) -> bool {
+    let Some(control) = stream.next_control() else { return false };
+    let Some(frame) = stream.control_frame(id, control) else { return false };
+    let item = Item::Control { stream: id, control, credit: stream.receive.credit() };
+    let fits = writer.write(&frame, item);
+    if fits {
+        stream.on_control_sent(control);
+    }
+    fits
 }

@@ -194,6 +194,14 @@ impl Stream {
         self.release_unknown();
     }
 
+    /// Breaks it off in both directions for a reason that is the application's to know. The peer may know nothing of it yet.
+    pub(crate) fn break_off(&mut self, reason: CloseReason) {
+        if self.close_reason().is_none() {
+            self.reset(ResetReason::Aborted);
+            self.broken = Some(reason);
+        }
+    }
+
     fn tell_reset(&mut self, reason: ResetReason) {
         self.send.abandon();
         self.target = None;

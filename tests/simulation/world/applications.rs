@@ -14,11 +14,13 @@ impl<L: Letter> World<L> {
         let (opener, to, local, remote) = (*opener, to.clone(), local.clone(), remote.clone());
         let accounts: Vec<AccountId> = self.network.seats(opener).iter().map(|seat| seat.account).collect();
         self.note(format_args!("{opener:?} connects flow {flow}"));
-        let result = self.program_mut(opener).connect(now, &accounts, to, local, remote);
+        let first = self.flows[flow].first();
+        let result = self.program_mut(opener).connect(now, &accounts, to, [local, remote], &first);
         let app = self.flows[flow].app_mut(opener);
         match result {
             Ok(stream) => {
                 app.stream = Some(stream);
+                app.written = first.len() as u64;
                 self.streams.insert((opener, stream), flow);
             }
             Err(reason) => app.outcome = Outcome::Broken(reason),
@@ -104,6 +106,11 @@ impl<L: Letter> World<L> {
         }
         while let Some(stream) = self.held(flow, side) {
             let read = self.core_mut(side).read(now, stream);
+            if let Read::Broken(reason) = read
+                && self.goes_on_without(flow, side, reason)
+            {
+                return;
+            }
             let half_closes = self.program(side).half_closes();
             self.flows[flow].check_read(side, &read, half_closes);
             let app = self.flows[flow].app(side);
@@ -128,6 +135,7 @@ impl<L: Letter> World<L> {
         if self.held(flow, side).is_some() {
             self.release_stream(flow, side);
             self.let_go(flow, side, outcome);
+            self.release_spares(|of, at| (of, at) == (flow, side));
         }
     }
 
@@ -157,6 +165,7 @@ impl<L: Letter> World<L> {
                 Side::BOTH.iter().for_each(|&side| self.release(flow, side, Outcome::Released));
             }
         }
+        self.release_spares(|_, _| true);
         for (side, stream) in std::mem::take(&mut self.ghosts) {
             let now = self.instant();
             self.core_mut(side).release(now, stream);

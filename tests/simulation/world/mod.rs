@@ -3,6 +3,7 @@
 mod applications;
 mod faults;
 mod programs;
+mod repeats;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,8 @@ pub(crate) struct World<L: Letter> {
     streams: BTreeMap<(Side, StreamId), usize>,
     /// Streams that a late connect has opened a second time. Their application accepts them and waits.
     ghosts: BTreeSet<(Side, StreamId)>,
+    /// Streams beside the one that an application goes on with, and their flows.
+    spares: BTreeMap<(Side, StreamId), usize>,
     agenda: BTreeMap<(Time, u64), Task>,
     next_task: u64,
     log: Option<String>,
@@ -94,6 +97,7 @@ impl<L: Letter> World<L> {
             flows: Vec::new(),
             streams: BTreeMap::new(),
             ghosts: BTreeSet::new(),
+            spares: BTreeMap::new(),
             agenda: BTreeMap::new(),
             next_task: 0,
             log: keep_log.then(String::new),

@@ -59,8 +59,7 @@ impl<L: Letter> World<L> {
         if let Event::Incoming { stream, target } = event {
             return self.on_incoming(side, stream, Flow::number_of(&target));
         }
-        let (Event::Asked(stream)
-        | Event::Connected(stream)
+        let (Event::Connected(stream)
         | Event::Readable(stream)
         | Event::Writable(stream)
         | Event::Closed(stream, _)) = event
@@ -70,6 +69,9 @@ impl<L: Letter> World<L> {
         if self.ghosts.contains(&(side, stream)) {
             return self.on_ghost_event(side, stream, &event);
         }
+        if self.spares.contains_key(&(side, stream)) {
+            return self.on_spare_event(side, stream, &event);
+        }
         let Some(&flow) = self.streams.get(&(side, stream)) else {
             panic!("{side:?} says something of a stream that nobody has: {event:?}");
         };
@@ -78,17 +80,18 @@ impl<L: Letter> World<L> {
             Event::Readable(_) => self.read_all(flow, side),
             Event::Writable(_) => self.schedule(self.now, Task::Write(flow, side)),
             Event::Closed(_, reason) => self.on_closed(flow, side, reason),
-            Event::Asked(_) | Event::Incoming { .. } => {}
+            Event::Incoming { .. } => {}
         }
     }
 
     pub(super) fn on_incoming(&mut self, side: Side, stream: StreamId, flow: usize) {
-        if self.flows[flow].app(side).stream.is_some() {
-            return self.on_repeated_connect(flow, side, stream);
+        match self.flows[flow].app(side).stream {
+            Some(_) if self.program(side).half_closes() => return self.on_second_stream(flow, side, stream),
+            Some(_) => return self.on_repeated_connect(flow, side, stream),
+            None => self.flows[flow].app_mut(side).stream = Some(stream),
         }
         self.streams.insert((side, stream), flow);
-        let flow = &mut self.flows[flow];
-        flow.app_mut(side).stream = Some(stream);
+        let flow = &self.flows[flow];
         let (number, at) = (flow.number, self.now + flow.decides_after);
         self.schedule(at, Task::Decide(number, side));
     }
@@ -121,6 +124,9 @@ impl<L: Letter> World<L> {
     }
 
     pub(super) fn on_closed(&mut self, flow: usize, side: Side, reason: CloseReason) {
+        if self.goes_on_without(flow, side, reason) {
+            return;
+        }
         let now = self.now;
         let app = self.flows[flow].app_mut(side);
         assert!(app.closed.is_none(), "{side:?} closes flow {flow} a second time");

@@ -15,6 +15,7 @@ impl<L: Letter> World<L> {
         }
         assert_eq!(self.network.next_time(), None, "somebody still sends");
         assert!(self.ghosts.is_empty());
+        assert!(self.spares.keys().all(|(side, _)| self.killed.contains(side)));
     }
 
     /// Panics unless everything that was written was read, in both directions, and the end was seen.

@@ -6,7 +6,7 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, Error, HandshakeState};
 
-use crate::secure::crypto::handshake::{HandshakeError, MESSAGE_LEN};
+use crate::secure::crypto::handshake::{HandshakeError, NOISE_OVERHEAD};
 use crate::secure::crypto::secret::Secret;
 
 const PATTERN: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
@@ -62,7 +62,7 @@ fn builder<'a>(
 
 /// The next message, with this payload.
 pub(super) fn write(noise: &mut HandshakeState, payload: &[u8]) -> Result<Vec<u8>, HandshakeError> {
-    let mut message = vec![0; MESSAGE_LEN];
+    let mut message = vec![0; payload.len() + NOISE_OVERHEAD];
     let length = noise.write_message(payload, &mut message).map_err(|_| HandshakeError::NotAuthentic)?;
     message.truncate(length);
     Ok(message)

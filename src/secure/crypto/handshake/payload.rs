@@ -1,5 +1,5 @@
-//! Payloads: what is said inside the two messages of a handshake. All numbers are big-endian; zeros fill it up, and what follows
-//! the fields that are known is ignored: options can be added without a new version.
+//! Payloads: what is said inside the two messages of a handshake. All numbers are big-endian, and zeros fill it up. Flags that are not
+//! known, and what follows the fields of a Welcome, are ignored: options can be added without a new version.
 //!
 //! | Hello | bytes | Welcome | bytes |
 //! | --- | --- | --- | --- |
@@ -8,6 +8,7 @@
 //! | session id and proof, with the flag only | 16 + 16 | session id | 16 |
 //! | credit of each stream | 4 | credit of each stream | 4 |
 //! | credit of the session | 4 | credit of the session | 4 |
+//! | frames that the client says early | all others | 1 if it has taken these | 1 |
 
 use std::fmt;
 
@@ -17,6 +18,10 @@ use crate::secure::crypto::keys::ResumeProof;
 
 const VERSION: u8 = 1;
 const RESUME: u8 = 1;
+const TAKEN: u8 = 1;
+
+/// The fields of a Hello without resumption.
+pub(super) const HELLO_LEN: usize = 1 + 1 + 4 + 4;
 
 /// How many bytes its sender will take before it grants more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub struct Welcome {
     pub session: SessionId,
     /// How much the bridge will take. Of no use in an old session.
     pub credits: Credits,
+    /// Whether it has taken what the client said early.
+    pub has_taken_early: bool,
 }
 
 /// What a handshake has led to.
@@ -66,12 +73,13 @@ pub enum Status {
 }
 
 /// The fields of a Hello.
-pub(crate) struct Greeting {
+pub(crate) struct Greeting<'a> {
     pub(crate) credits: Credits,
     pub(crate) resume: Option<(SessionId, ResumeProof)>,
+    pub(crate) early: &'a [u8],
 }
 
-pub(crate) fn write_hello(greeting: &Greeting, size: usize) -> Vec<u8> {
+pub(crate) fn write_hello(greeting: &Greeting<'_>, size: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(size);
     payload.extend([VERSION, if greeting.resume.is_some() { RESUME } else { 0 }]);
     if let Some((session, proof)) = greeting.resume {
@@ -79,16 +87,17 @@ pub(crate) fn write_hello(greeting: &Greeting, size: usize) -> Vec<u8> {
         payload.extend(proof);
     }
     put_credits(&mut payload, greeting.credits);
+    payload.extend(greeting.early);
     payload.resize(size.max(payload.len()), 0);
     payload
 }
 
-pub(super) fn read_hello(payload: &[u8]) -> Result<Greeting, HandshakeError> {
+pub(super) fn read_hello(payload: &[u8]) -> Result<Greeting<'_>, HandshakeError> {
     let mut rest = Reader(payload);
     rest.version()?;
     let [flags] = rest.take()?;
     let resume = if flags & RESUME == 0 { None } else { Some((SessionId(rest.take()?), rest.take()?)) };
-    Ok(Greeting { credits: rest.credits()?, resume })
+    Ok(Greeting { credits: rest.credits()?, resume, early: rest.0 })
 }
 
 pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
@@ -100,6 +109,9 @@ pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
     payload.extend([VERSION, status]);
     payload.extend(welcome.session.0);
     put_credits(&mut payload, welcome.credits);
+    if welcome.has_taken_early {
+        payload.push(TAKEN);
+    }
     payload.resize(size.max(payload.len()), 0);
     payload
 }
@@ -112,7 +124,8 @@ pub(super) fn read_welcome(payload: &[u8]) -> Result<Welcome, HandshakeError> {
         [1] => Status::Resumed,
         _ => return Err(HandshakeError::Malformed),
     };
-    Ok(Welcome { status, session: SessionId(rest.take()?), credits: rest.credits()? })
+    let (session, credits) = (SessionId(rest.take()?), rest.credits()?);
+    Ok(Welcome { status, session, credits, has_taken_early: rest.0.first() == Some(&TAKEN) })
 }
 
 fn put_credits(payload: &mut Vec<u8>, credits: Credits) {
@@ -155,20 +168,24 @@ mod tests {
     #[test]
     fn a_hello_is_laid_out_as_the_table_says() {
         let old = SessionId([7; 16]);
-        let payload = write_hello(&Greeting { credits: CREDITS, resume: Some((old, [9; 16])) }, 44);
+        let payload =
+            write_hello(&Greeting { credits: CREDITS, resume: Some((old, [9; 16])), early: &[] }, 44);
         assert_eq!(payload[..2], [1, 1]);
         assert_eq!(payload[2..34], [[7; 16], [9; 16]].concat());
         assert_eq!(payload[34..], [1, 2, 3, 4, 5, 6, 7, 8, 0, 0]);
-        let payload = write_hello(&Greeting { credits: CREDITS, resume: None }, 0);
+        let payload = write_hello(&Greeting { credits: CREDITS, resume: None, early: &[] }, 0);
         assert_eq!(payload, [1, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     #[test]
     fn a_welcome_is_laid_out_as_the_table_says() {
-        let welcome = Welcome { status: Status::Resumed, session: SessionId([7; 16]), credits: CREDITS };
-        let payload = write_welcome(&welcome, 28);
-        assert_eq!(payload, [&[1, 1], &[7; 16][..], &[1, 2, 3, 4, 5, 6, 7, 8, 0, 0]].concat());
-        assert_eq!(read_welcome(&payload), Ok(welcome));
+        for (has_taken_early, taken) in [(false, 0), (true, 1)] {
+            let (status, session) = (Status::Resumed, SessionId([7; 16]));
+            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early };
+            let payload = write_welcome(&welcome, 28);
+            assert_eq!(payload, [&[1, 1], &[7; 16][..], &[1, 2, 3, 4, 5, 6, 7, 8, taken, 0]].concat());
+            assert_eq!(read_welcome(&payload), Ok(welcome));
+        }
     }
 
     #[test]
@@ -184,15 +201,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_comes_after_the_known_fields_and_unknown_flags_are_ignored(
+        fn unknown_flags_are_ignored_and_what_comes_after_the_known_fields_is_said_early(
             flags in any::<u8>(),
-            tail in any::<Vec<u8>>(),
+            early in any::<Vec<u8>>(),
         ) {
-            let mut payload = write_hello(&Greeting { credits: CREDITS, resume: None }, 0);
+            let mut payload = write_hello(&Greeting { credits: CREDITS, resume: None, early: &early }, 0);
+            prop_assert_eq!(payload.len(), HELLO_LEN + early.len());
             payload[1] = flags & !RESUME;
-            payload.extend(tail);
             let read = read_hello(&payload).unwrap();
             prop_assert!(read.credits == CREDITS && read.resume.is_none());
+            prop_assert_eq!(read.early, &early);
+        }
+
+        #[test]
+        fn what_comes_after_the_known_fields_of_a_welcome_is_ignored(tail in any::<Vec<u8>>()) {
+            let (status, session) = (Status::New, SessionId([7; 16]));
+            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early: true };
+            let mut payload = write_welcome(&welcome, 0);
+            payload.extend(tail);
+            prop_assert_eq!(read_welcome(&payload), Ok(welcome));
         }
 
         #[test]

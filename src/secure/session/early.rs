@@ -1,0 +1,102 @@
+//! Early streams: what applications ask for and write before there is a session, of which the handshake carries the first.
+//!
+//! Bytes are told the bridge once. What went with a handshake
+//!
+//! * has arrived when the bridge says in its answer that it took it;
+//! * goes again when the bridge says that it did not, or a server that nobody was there;
+//! * may or may not have arrived when the handshake ends in any other way. A stream of which there were bytes in it is broken off then.
+//!
+//! That the bridge refuses proves nothing: a server that repeats a stanza has the second copy refused, which may be heard first.
+//!
+//! There is one handshake at a time, so that there never are two that carry the same.
+
+use crate::protocol::CloseReason;
+use crate::secure::crypto::handshake::{HELLO_AROUND, LARGEST_HELLO, MESSAGE_LEN};
+use crate::secure::streams::{Credit, Role, Sent, StreamLimits, Streams};
+use crate::secure::wire::{early, padding};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Early {
+    streams: Streams,
+    limits: StreamLimits,
+    /// What went with the handshake that was not answered yet.
+    sent: Option<Sent>,
+}
+
+impl Early {
+    pub(crate) fn new(limits: StreamLimits) -> Self {
+        Self { streams: streams(limits), limits, sent: None }
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    pub(super) fn streams_mut(&mut self) -> &mut Streams {
+        &mut self.streams
+    }
+
+    pub(super) fn into_streams(self) -> Streams {
+        self.streams
+    }
+
+    /// Whether no application wants a stream.
+    pub(super) fn is_idle(&self) -> bool {
+        self.streams.are_all_released()
+    }
+
+    /// Forgets streams that nobody wants any more, if the bridge may not have heard of any: their numbers are given again.
+    pub(super) fn prune(&mut self) {
+        if self.sent.is_none() && self.streams.stream_count() > 0 && self.is_idle() {
+            self.streams = streams(self.limits);
+        }
+    }
+
+    /// What the next handshake says of them: frames and as much padding that the message has one of the sizes that there are. Nothing
+    /// when there is nothing to say.
+    pub(super) fn write(&mut self) -> Vec<u8> {
+        let mut frames = Vec::new();
+        let sent = self.streams.write_early(&mut frames, LARGEST_HELLO - HELLO_AROUND);
+        if !sent.is_empty() {
+            let size = padding::holding(HELLO_AROUND + frames.len()).max(MESSAGE_LEN);
+            frames.resize(size - HELLO_AROUND, 0);
+            self.sent = Some(sent);
+        }
+        frames
+    }
+
+    /// The handshake found nobody, who has taken nothing.
+    pub(super) fn on_undelivered(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            self.streams.on_lost(sent);
+        }
+    }
+
+    /// The handshake came to nothing, for this reason, and nobody knows whether the bridge has taken what it carried.
+    pub(super) fn on_failed(&mut self, reason: CloseReason) {
+        if let Some(sent) = self.sent.take() {
+            self.streams.on_unknown(sent, reason);
+        }
+    }
+
+    /// The bridge has made a session, gives so much credit, and has taken what the handshake carried, or not: the streams of the
+    /// session.
+    pub(super) fn on_welcome(mut self, credit: Credit, has_taken: bool) -> Streams {
+        self.streams.set_credit(credit);
+        match self.sent.take() {
+            Some(sent) if has_taken => self.streams.on_acked(sent),
+            Some(sent) => self.streams.on_lost(sent),
+            None => {}
+        }
+        self.streams
+    }
+}
+
+/// A client's, without a peer: each keeps little of what is written to it, and less goes.
+fn streams(limits: StreamLimits) -> Streams {
+    let credit = Credit { stream: early::CREDIT, session: early::CREDIT };
+    let mut streams = Streams::new(Role::Client, limits, credit);
+    streams.fit_send_buffers(0);
+    streams
+}
