@@ -14,6 +14,7 @@
 //! After [`Event::Closed`] or [`Event::Unproven`] nothing happens any more, and [`take_session`](Connection::take_session) is what
 //! the next connection can resume.
 
+mod enabling;
 mod liveness;
 mod opening;
 mod output;
@@ -31,6 +32,7 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
 use xmpp_parsers::stanza::Stanza;
 
+use self::enabling::{Answer, Enabling};
 use self::liveness::{Liveness, Silence};
 pub(super) use self::opening::{Counting, Start};
 use self::opening::{Opening, Outcome, Request};
@@ -66,8 +68,11 @@ pub(super) struct Connection {
     output: Output,
     liveness: Liveness,
     state: State,
+    counting: Counting,
     /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
     session: Option<Session>,
+    /// Whether the server has yet to say that it counts in this session.
+    enabling: Option<Enabling>,
     /// Stanzas since an acknowledgement was asked for.
     unrequested: usize,
     /// The bytes of these stanzas.
@@ -135,7 +140,7 @@ impl Connection {
         let Start { domain, resource, id, counting, earlier } = start;
         let resume = earlier.as_ref().and_then(Session::resume).filter(|_| counting != Counting::No);
         let (session, over) = if resume.is_some() { (earlier, None) } else { (None, earlier) };
-        let (opening, first) = Opening::new(resource, id, counting, resume);
+        let (opening, first) = Opening::new(resource, id, resume);
         let (writer, header) = Writer::begin(&domain);
         let mut connection = Self {
             framer: Framer::new(max_stanza),
@@ -143,7 +148,9 @@ impl Connection {
             output: Output::default(),
             liveness: Liveness::new(now),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
+            counting,
             session,
+            enabling: None,
             unrequested: 0,
             unrequested_bytes: 0,
             owes_request: false,
@@ -203,7 +210,7 @@ impl Connection {
         match &mut self.session {
             None => self.output.push_stanza(&bytes, tag, counted),
             Some(session) => {
-                self.output.push_stanza(&bytes, None, counted);
+                self.output.push_stanza(&bytes, tag.filter(|_| self.enabling.is_some()), counted);
                 self.unrequested += 1;
                 self.unrequested_bytes += bytes.len();
                 session.on_sent(Unacked { bytes, tag });
@@ -254,6 +261,11 @@ impl Connection {
                 }
                 self.close(AccountError::TimedOut(Step::Session));
             }
+            State::Open { .. }
+                if self.enabling.as_ref().is_some_and(|enabling| now >= enabling.deadline()) =>
+            {
+                self.close(AccountError::TimedOut(Step::Session));
+            }
             State::Open { proof: Some(deadline) } if now >= deadline => {
                 self.lose_session();
                 self.state = State::Closed;
@@ -273,7 +285,7 @@ impl Connection {
         let deadline = match self.state {
             State::Closed => return None,
             State::Opening(_, deadline) => Some(deadline),
-            State::Open { proof } => proof,
+            State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
         let ack = match self.delayed_ack {
             DelayedAck::Until(at) => Some(at),
@@ -302,7 +314,11 @@ impl Connection {
 
     /// The layers below have written all that they took.
     pub(super) fn handle_flushed(&mut self) {
-        self.events.extend(self.output.on_flushed().map(Event::Acked));
+        let written = self.output.on_flushed();
+        match &mut self.enabling {
+            Some(enabling) => enabling.on_written(written),
+            None => self.events.extend(written.map(Event::Acked)),
+        }
     }
 
     /// The next thing that has happened.
@@ -348,7 +364,6 @@ impl Connection {
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Waiting => {}
-            Outcome::Say(request) => self.say(&request),
             Outcome::Resumed { h } => self.on_resumed(now, h),
             Outcome::NotResumed { h, then } => {
                 if let Some(h) = h {
@@ -358,12 +373,43 @@ impl Connection {
                 self.lose_session();
                 self.say(&then);
             }
-            Outcome::Begun { jid, session } => {
-                self.session = session;
+            Outcome::Begun { jid, server_counts } => {
+                if server_counts && self.counting != Counting::No {
+                    self.enable(&jid);
+                }
                 self.state = State::Open { proof: None };
                 self.events.push_back(Event::Online { jid, resumed: false });
             }
             Outcome::Nonsense => self.close(AccountError::Protocol(Step::Session)),
+        }
+    }
+
+    /// Asks the server to count, and begins to.
+    fn enable(&mut self, jid: &FullJid) {
+        let State::Opening(_, deadline) = self.state else { return };
+        self.write(&sm::enable());
+        self.session = Some(Session::new(jid.clone()));
+        self.enabling = Some(Enabling::new(self.counting, deadline));
+    }
+
+    /// Until the server counts, its stanzas do not, and it has no other words but its answer.
+    fn on_element_while_enabling(&mut self, meaning: Meaning) {
+        let Meaning::Nonza(element) = meaning else { return self.pass_on(meaning) };
+        let nonza = element.as_deref().and_then(Nonza::read);
+        let Some(answer) = self.enabling.as_ref().and_then(|enabling| enabling.answer(nonza)) else {
+            return self.close(AccountError::Protocol(Step::Session));
+        };
+        let written = self.enabling.take().map(Enabling::into_written);
+        match (answer, &mut self.session) {
+            (Answer::Counts(id), Some(session)) => {
+                session.on_enabled(id);
+                self.output.forget_tags();
+            }
+            // It offers to count, and then does not: then it is done without.
+            _ => {
+                self.session = None;
+                self.events.extend(written.into_iter().flatten().map(Event::Acked));
+            }
         }
     }
 
@@ -384,6 +430,9 @@ impl Connection {
     }
 
     fn on_element_of_session(&mut self, now: Instant, meaning: Meaning) {
+        if self.enabling.is_some() {
+            return self.on_element_while_enabling(meaning);
+        }
         let Some(session) = &mut self.session else { return self.pass_on(meaning) };
         if meaning.is_stanza() {
             session.on_received();
@@ -430,7 +479,11 @@ impl Connection {
         true
     }
 
+    /// A server that may not count is not asked: it would be asked for what it does not know.
     fn request_ack(&mut self) {
+        if self.enabling.is_some() {
+            return;
+        }
         if self.session.is_some() {
             self.write(&R);
         }
@@ -464,7 +517,6 @@ impl Connection {
         match request {
             Request::Resume(resume) => self.write(resume),
             Request::Bind(iq) => self.write(&**iq),
-            Request::Enable(enable) => self.write(enable),
         }
     }
 
@@ -485,6 +537,10 @@ impl Connection {
             self.lose_session();
         }
         self.state = State::Closed;
+        // What is lost with its session is lost once.
+        if self.enabling.take().is_some() {
+            self.output.forget_tags();
+        }
         self.events.extend(self.output.clear().map(Event::Lost));
         self.events.push_back(Event::Closed(reason));
     }

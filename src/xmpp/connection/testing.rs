@@ -59,11 +59,12 @@ impl Client {
     pub(super) fn open(counting: Counting) -> Self {
         let mut client = Self::start(counting, None);
         client.hear(BOUND);
-        if counting != Counting::No {
-            client.hear(ENABLED);
-        }
         assert_eq!(client.news(), ["online"]);
         client.said();
+        if counting != Counting::No {
+            client.hear(ENABLED);
+            assert!(client.news().is_empty());
+        }
         client
     }
 
