@@ -23,11 +23,11 @@ mod sm;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
 use xmpp_parsers::stanza::Stanza;
@@ -39,8 +39,6 @@ use self::opening::{Opening, Outcome, Request};
 use self::output::Output;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
-pub(super) use self::writer::Unwritable;
-use self::writer::Writer;
 use super::api::Parcel;
 use super::error::{AccountError, Step};
 use super::flat::Flat;
@@ -49,6 +47,8 @@ use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
 use super::records::BATCH;
 use super::timing;
+pub(super) use super::writer::Unwritable;
+use super::writer::Writer;
 
 /// The end of a stream (RFC 6120 section 4.4).
 const FOOTER: &[u8] = b"</stream:stream>";
@@ -135,15 +135,29 @@ pub(super) enum Event {
 }
 
 impl Connection {
-    /// After a login, at the beginning of the stream that follows it. Of stanzas of more than `max_stanza` bytes only the head is read.
-    pub(super) fn new(start: Start, max_stanza: usize, now: Instant) -> Self {
-        let Start { domain, resource, id, counting, earlier } = start;
-        let resume = earlier.as_ref().and_then(Session::resume).filter(|_| counting != Counting::No);
+    /// After a login, at the beginning of the stream that follows it; an `earlier` session is resumed if it can be. Of stanzas of more
+    /// than `max_stanza` bytes only the head is read.
+    pub(super) fn new(start: Start, earlier: Option<Session>, max_stanza: usize, now: Instant) -> Self {
+        let (writer, header) = Writer::begin(&start.domain, None);
+        let first = start.first_request(earlier.as_ref());
+        let mut connection = Self::begin(start, earlier, Framer::new(max_stanza), writer, now);
+        connection.output.push(&header);
+        connection.output.push(&first);
+        connection
+    }
+
+    /// After a login behind which the stream goes on. `framer` has what has come of it, and the first request was written.
+    pub(super) fn go_on(start: Start, earlier: Option<Session>, framer: Framer, now: Instant) -> Self {
+        Self::begin(start, earlier, framer, Writer::new(), now)
+    }
+
+    fn begin(start: Start, earlier: Option<Session>, framer: Framer, writer: Writer, now: Instant) -> Self {
+        let resume = start.resume(earlier.as_ref());
         let (session, over) = if resume.is_some() { (earlier, None) } else { (None, earlier) };
-        let (opening, first) = Opening::new(resource, id, resume);
-        let (writer, header) = Writer::begin(&domain);
-        let mut connection = Self {
-            framer: Framer::new(max_stanza),
+        let Start { resource, id, counting, .. } = start;
+        let (opening, _) = Opening::new(resource, id, resume);
+        Self {
+            framer,
             writer,
             output: Output::default(),
             liveness: Liveness::new(now),
@@ -158,10 +172,7 @@ impl Connection {
             last_ack: 0,
             owes_end: false,
             events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
-        };
-        connection.output.push(&header);
-        connection.say(&first);
-        connection
+        }
     }
 
     /// Whether a session is open, so that stanzas can be sent.
@@ -514,15 +525,18 @@ impl Connection {
     }
 
     fn say(&mut self, request: &Request) {
-        match request {
-            Request::Resume(resume) => self.write(resume),
-            Request::Bind(iq) => self.write(&**iq),
-        }
+        let written = request.write(&mut self.writer);
+        self.push_written(written);
     }
 
     /// Writes what is no stanza of the session.
     fn write(&mut self, element: &impl xso::AsXml) {
-        match self.writer.write(element) {
+        let written = self.writer.write(element);
+        self.push_written(written);
+    }
+
+    fn push_written(&mut self, written: Result<BytesMut, Unwritable>) {
+        match written {
             Ok(bytes) => self.output.push(&bytes),
             Err(Unwritable) => self.close(AccountError::Protocol(Step::Session)),
         }

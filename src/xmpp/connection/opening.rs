@@ -1,6 +1,6 @@
 //! Session opening, on a new stream that is logged in: resumption, or else a resource. Pure.
 //!
-//! What is asked for first goes with the header of the stream, before the server has said what it offers, which saves a round trip: every
+//! What is asked for first goes with the header of the stream, or with the login where no other stream follows it, before the server has said what it offers, which saves a round trip: every
 //! server binds resources, and one that let us resume its session offers that again.
 //!
 //! ```text
@@ -12,6 +12,7 @@
 //!
 //! Where both ends are to count in a new session, that is asked for when it is open (`enabling`).
 
+use bytes::{Bytes, BytesMut};
 use xmpp_parsers::bind::{BindQuery, BindResponse};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::FullJid;
@@ -19,11 +20,13 @@ use xmpp_parsers::sm::Resume;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::sm::{Nonza, Session};
+use crate::xmpp::writer::{Unwritable, Writer};
 
 /// Whether both ends count the stanzas of a new session (XEP-0198).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::xmpp) enum Counting {
     /// Not wanted.
+    #[default]
     No,
     /// For as long as the connection lasts.
     OneConnection,
@@ -32,6 +35,7 @@ pub(in crate::xmpp) enum Counting {
 }
 
 /// What a session begins with.
+#[derive(Default)]
 pub(in crate::xmpp) struct Start {
     /// The domain that the stream is to.
     pub(in crate::xmpp) domain: String,
@@ -41,14 +45,34 @@ pub(in crate::xmpp) struct Start {
     pub(in crate::xmpp) id: String,
     /// Whether to count, where the server does.
     pub(in crate::xmpp) counting: Counting,
-    /// The session to resume, where the server may still have it.
-    pub(in crate::xmpp) earlier: Option<Session>,
+}
+
+impl Start {
+    /// What is asked for first, as it is written: for who can send it before there is a connection.
+    pub(in crate::xmpp) fn first_request(&self, earlier: Option<&Session>) -> Bytes {
+        let (_, first) = Opening::new(self.resource.clone(), self.id.clone(), self.resume(earlier));
+        first.write(&mut Writer::new()).map(BytesMut::freeze).unwrap_or_default()
+    }
+
+    /// The request to resume this session, if that is wanted and possible.
+    pub(super) fn resume(&self, earlier: Option<&Session>) -> Option<Resume> {
+        earlier.and_then(Session::resume).filter(|_| self.counting != Counting::No)
+    }
 }
 
 /// What is said to the server.
 pub(super) enum Request {
     Resume(Resume),
     Bind(Box<Iq>),
+}
+
+impl Request {
+    pub(super) fn write(&self, writer: &mut Writer) -> Result<BytesMut, Unwritable> {
+        match self {
+            Self::Resume(resume) => writer.write(resume),
+            Self::Bind(iq) => writer.write(&**iq),
+        }
+    }
 }
 
 /// What follows from an element of the server's.

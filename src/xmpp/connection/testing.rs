@@ -51,8 +51,8 @@ impl Client {
     pub(super) fn start_unanswered(counting: Counting, earlier: Option<Session>) -> Self {
         let now = Instant::now();
         let (domain, id) = ("chat.example".to_owned(), "bind".to_owned());
-        let start = Start { domain, resource: Some("r".to_owned()), id, counting, earlier };
-        Self { connection: Connection::new(start, MAX_STANZA, now), now }
+        let start = Start { domain, resource: Some("r".to_owned()), id, counting };
+        Self { connection: Connection::new(start, earlier, MAX_STANZA, now), now }
     }
 
     /// One whose session is open, and of which everything up to here was seen.
