@@ -1,7 +1,7 @@
 //! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
 //! machine, and whether TLS begins at once or on request.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
@@ -95,16 +95,22 @@ impl Connector {
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
-        let memory = std::mem::take(&mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner));
+        let memory = self.memory().clone();
         let was_of_use = memory.is_of_use();
         let mut step = Step::Dial;
-        match self.log_in_with(memory, dialer, &first_request, &mut step).await {
-            Err(error) if error.is_permanent() || matches!(error, AccountError::TimedOut(_)) => Err(error),
-            Err(_) if was_of_use && matches!(step, Step::Stream | Step::Login) => {
-                self.log_in_with(Memory::default(), dialer, &first_request, &mut step).await
+        let result = self.log_in_with(memory, dialer, &first_request, &mut step).await;
+        let Err(error) = &result else { return result };
+        if was_of_use && matches!(step, Step::Stream | Step::Login) {
+            *self.memory() = Memory::default();
+            if !error.is_permanent() && !matches!(error, AccountError::TimedOut(_)) {
+                return self.log_in_with(Memory::default(), dialer, &first_request, &mut step).await;
             }
-            result => result,
         }
+        result
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn log_in_with(
@@ -135,7 +141,7 @@ impl Connector {
         let negotiation =
             Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
         let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
-        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+        *self.memory() = memory;
         Ok(logged_in)
     }
 

@@ -53,7 +53,7 @@ async fn carry(
         *step = negotiation.step();
         match progress {
             Progress::Tls => return Ok(None),
-            Progress::LoggedIn(agreed) => return Ok(Some(agreed)),
+            Progress::LoggedIn(agreed) => return Ok(Some(*agreed)),
             Progress::Hash(hashing) => {
                 let hashed = spawn_blocking(|| hashing.run()).await;
                 let (exchange, response) = hashed.map_err(|_| AccountError::Protocol(*step))??;

@@ -59,7 +59,7 @@ pub(super) enum Progress {
     /// TLS begins.
     Tls,
     /// There is nothing more to be done.
-    LoggedIn(Agreed),
+    LoggedIn(Box<Agreed>),
 }
 
 /// A challenge and what is to answer it.

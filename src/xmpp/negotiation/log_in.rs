@@ -166,7 +166,7 @@ impl LogIn {
                 let memory = Memory { offer: self.offer.take(), token };
                 let framer = talk.hand_over();
                 let ongoing = framer.filter(|_| *profile == Profile::Sasl2);
-                Ok(Some(Progress::LoggedIn(Agreed { ongoing, memory })))
+                Ok(Some(Progress::LoggedIn(Box::new(Agreed { ongoing, memory }))))
             }
         }
     }

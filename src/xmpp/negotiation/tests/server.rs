@@ -130,7 +130,7 @@ impl Client {
     pub(super) fn end(&self) -> Option<Result<&'static str, AccountError>> {
         self.end.as_ref().map(|end| match end {
             Ok(Progress::Tls) => Ok("tls"),
-            Ok(Progress::LoggedIn(Agreed { ongoing: None, .. })) => Ok("another stream"),
+            Ok(Progress::LoggedIn(agreed)) if agreed.ongoing.is_none() => Ok("another stream"),
             Ok(Progress::LoggedIn(_)) => Ok("the same stream"),
             Ok(Progress::Waiting | Progress::Hash(_)) => panic!("no end"),
             Err(error) => Err(error.clone()),
