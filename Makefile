@@ -7,8 +7,9 @@ export CARGO_TERM_COLOR ?= auto
 DEMO_PROGRAMS := prosody tor tor-gencert setpriv cc
 DEMO_PACKAGES := prosody tor util-linux gcc libc6-dev
 TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
-  /usr/lib/python3/dist-packages/slixmpp
-TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp
+  /usr/lib/python3/dist-packages/slixmpp /usr/lib/prosody/modules/mod_sasl2
+TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp \
+  prosody-modules
 
 .PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test portable lint deps demo-deps cargo clean
 

@@ -10,9 +10,11 @@
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
 //! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
-//! | `intake`, `meter` | what the library reads of a server before that, bounded, and why it ended |
+//! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
+//! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
 //! | `wire` | its bytes between there and the socket |
+//! | `writer` | elements as they are written on a stream |
 //! | `records` | TLS records that servers can read without a rest |
 //! | `pings` | how a server is asked for a sign of life |
 //! | [`flat`] | IQs whose payload is one element of attributes and text, read without a tree |
@@ -40,6 +42,7 @@ mod head;
 mod intake;
 mod login;
 mod meter;
+mod negotiation;
 mod outbox;
 mod parse;
 mod pings;
@@ -57,6 +60,7 @@ mod stranger_replies;
 mod timing;
 mod tls;
 mod wire;
+mod writer;
 
 pub use self::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
 pub use self::backlog::Backlog;

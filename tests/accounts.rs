@@ -317,6 +317,29 @@ async fn a_restarted_server_finds_us_under_the_same_name(kind: Kind) {
     assert_eq!(fates, [1, 2]);
 }
 
+/// By which mechanisms of SASL2 clients have logged in, in order.
+fn logins(server: &ChatServer) -> Vec<String> {
+    let lines = server.log();
+    lines.iter().filter_map(|line| Some(line.split_once("logged in by SASL2: ")?.1.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_server_has_sasl2_a_cut_account_is_back_by_a_token_and_resumed() {
+    let server = ChatServer::start(Kind::ProsodyModules);
+    let cutter = TcpCutter::start(server.address()).unwrap();
+    let (mut alice, jid) = Client::online(through(&cutter, server.account("alice", TlsMode::StartTls))).await;
+    assert_eq!(logins(&server), ["SCRAM-SHA-1"]);
+    for times in 1..3 {
+        // What was never acknowledged cannot be resumed yet.
+        alice.send(numbered(&jid, times, 10), Some(times));
+        alice.until(|event| matches!(event, AccountEvent::Acked { tag } if *tag == times)).await;
+        cutter.cut();
+        assert_eq!(alice.until_online().await, (jid.clone(), true));
+        assert_eq!(cutter.accepted() as u64, 1 + times, "one connection is enough");
+    }
+    assert_eq!(logins(&server), ["SCRAM-SHA-1", "HT-SHA-256-NONE", "HT-SHA-256-NONE"]);
+}
+
 on_both_servers! {
     async fn two_accounts_exchange_requests_over_starttls_and_direct_tls;
     async fn a_ping_from_a_peer_is_answered;

@@ -6,6 +6,7 @@ mod mock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Step, StreamManagement};
 use mock::{MockServer, PATIENCE, Peer};
 use sasl::common::Password;
@@ -24,14 +25,22 @@ struct Client {
 
 impl Client {
     fn open(server: &MockServer) -> Self {
+        Self::open_as(server, server.with_password())
+    }
+
+    fn open_as(server: &MockServer, config: AccountConfig) -> Self {
         let (pool, events) = AccountPool::new(server.dialer());
-        pool.open(server.with_password(), StreamManagement::Wanted);
+        pool.open(config, StreamManagement::Wanted);
         Self { _pool: pool, events }
+    }
+
+    async fn event(&mut self) -> AccountEvent {
+        timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1
     }
 
     /// Why it could not log in.
     async fn fault(&mut self) -> AccountError {
-        match timeout(PATIENCE, self.events.recv()).await.expect("an event").unwrap().1 {
+        match self.event().await {
             AccountEvent::Unreachable(error) => error,
             other => panic!("no fault: {other:?}"),
         }
@@ -179,6 +188,23 @@ async fn an_answer_to_another_login_is_none_to_ours() {
     let mut scram = Scram::begin(&server).await;
     scram.challenge_with("somebody else's nonce", "4096").await;
     assert_eq!(client.fault().await, AccountError::Protocol(Step::Login));
+}
+
+#[tokio::test]
+async fn what_a_server_has_offered_before_and_does_not_now_delays_no_login() {
+    let server = MockServer::start();
+    let mut client = Client::open_as(&server, server.anonymous());
+    let peer = server.session(false).await;
+    assert!(matches!(client.event().await, AccountEvent::Online { .. }));
+    drop(peer);
+    assert!(matches!(client.event().await, AccountEvent::Suspended { .. }));
+    let _changed = server.greet("SCRAM-SHA-1").await;
+    let _peer = server.session(false).await;
+    let event = client.event().await;
+    assert!(
+        matches!(event, AccountEvent::Online { .. }),
+        "it went on as if nothing had been known: {event:?}"
+    );
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ struct Load {
 fn loads(kind: Kind) -> &'static [Load] {
     const SECURE: Load = Load { protocol: Protocol::Secure, accounts: 1 };
     match kind {
-        Kind::Prosody => {
+        Kind::Prosody | Kind::ProsodyModules => {
             &[SECURE, Load { accounts: 2, ..SECURE }, Load { protocol: Protocol::Classic, accounts: 1 }]
         }
         Kind::Ejabberd => &[SECURE],

@@ -133,14 +133,16 @@ fn say(text: &str) {
 fn kind_of(name: &str) -> Result<Kind> {
     match name {
         "prosody" => Ok(Kind::Prosody),
+        "prosody-modules" => Ok(Kind::ProsodyModules),
         "ejabberd" => Ok(Kind::Ejabberd),
-        _ => bail!("the server is prosody or ejabberd"),
+        _ => bail!("the server is prosody, prosody-modules or ejabberd"),
     }
 }
 
 fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Prosody => "prosody",
+        Kind::ProsodyModules => "prosody-modules",
         Kind::Ejabberd => "ejabberd",
     }
 }

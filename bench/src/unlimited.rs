@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
     /// Those that could be started, each with a first idea of what it can carry.
     fn contenders(&mut self) -> Vec<Contender> {
         let wanted = match self.kind {
-            Kind::Prosody => &[
+            Kind::Prosody | Kind::ProsodyModules => &[
                 ("secure.1", Protocol::Secure, 1),
                 ("secure.2", Protocol::Secure, 2),
                 ("classic.1", Protocol::Classic, 1),
@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
     fn raw(&mut self) {
         let Plan { prosody_raw, prosody_aligned, ejabberd_raw, .. } = *self.plan;
         match self.kind {
-            Kind::Prosody => {
+            Kind::Prosody | Kind::ProsodyModules => {
                 for pairs in 1..=RAW.len() {
                     self.raw_blocks("raw", Records::Plain, pairs, prosody_raw);
                     self.raw_blocks("aligned", Records::Aligned, pairs, prosody_aligned);

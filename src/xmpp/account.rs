@@ -30,7 +30,7 @@ use super::connection::{Connection, Counting, Event, Session, Start, Unwritable}
 use super::connector::Connector;
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::login::Io;
+use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
 use super::reports::Reports;
@@ -70,7 +70,7 @@ pub(super) async fn run(
     max_stanza: usize,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config, max_stanza) {
+    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random())) {
         Ok(connector) => Account::new(&config, management, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
@@ -132,7 +132,9 @@ struct Account {
     pings: Pings,
     /// Whether it was online before.
     was_online: bool,
-    /// The session to resume on the next connection.
+    /// What the session on the next connection is to be.
+    start: Start,
+    /// The session to resume there.
     session: Option<Session>,
     /// Whether XEP-0198 is wanted.
     management: StreamManagement,
@@ -147,10 +149,10 @@ impl Account {
         connector: Connector,
         dialer: Dialer,
     ) -> Self {
-        let connector = Arc::new(connector);
-        Self {
-            link: Link::attempt(Duration::ZERO, Arc::clone(&connector), dialer.clone()),
-            connector,
+        let mut account = Self {
+            link: Link::Idle,
+            start: Start::default(),
+            connector: Arc::new(connector),
             dialer,
             identity: config.jid.clone(),
             keeps_name: matches!(config.credential, Credential::Password(_)),
@@ -161,7 +163,9 @@ impl Account {
             session: None,
             management,
             resumes_badly: false,
-        }
+        };
+        account.attempt_after(Duration::ZERO);
+        account
     }
 
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
@@ -278,11 +282,11 @@ impl Account {
     /// An attempt to log in has succeeded or failed. An error is final.
     fn on_attempted(
         &mut self,
-        attempted: Result<Io, AccountError>,
+        attempted: Result<LoggedIn, AccountError>,
         reports: &mut Reports,
     ) -> Result<(), AccountError> {
         match attempted {
-            Ok(io) => self.open_session(io),
+            Ok(logged_in) => self.open_session(logged_in),
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
@@ -293,17 +297,15 @@ impl Account {
         Ok(())
     }
 
-    fn open_session(&mut self, io: Io) {
-        let counting = match self.management {
-            StreamManagement::Wanted if self.resumes_badly => Counting::OneConnection,
-            StreamManagement::Wanted => Counting::Resumable,
-            StreamManagement::Unwanted => Counting::No,
+    fn open_session(&mut self, logged_in: LoggedIn) {
+        let LoggedIn { io, ongoing } = logged_in;
+        let start = std::mem::take(&mut self.start);
+        let max_stanza = self.connector.max_stanza();
+        let connection = match ongoing {
+            Some(framer) => Connection::go_on(start, self.session.take(), framer, now()),
+            None => Connection::new(start, self.session.take(), max_stanza, now()),
         };
-        let domain = self.connector.domain().to_owned();
-        let resource = self.identity.resource().map(ToString::to_string);
-        let start = Start { domain, resource, id: new_id(), counting, earlier: self.session.take() };
-        self.link =
-            Link::connected(Wire::new(io, Connection::new(start, self.connector.max_stanza(), now())));
+        self.link = Link::connected(Wire::new(io, connection));
     }
 
     /// Something has happened on the connection, and with it perhaps more.
@@ -438,6 +440,15 @@ impl Account {
     }
 
     fn attempt_after(&mut self, delay: Duration) {
-        self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone());
+        let counting = match self.management {
+            StreamManagement::Wanted if self.resumes_badly => Counting::OneConnection,
+            StreamManagement::Wanted => Counting::Resumable,
+            StreamManagement::Unwanted => Counting::No,
+        };
+        let domain = self.connector.domain().to_owned();
+        let resource = self.identity.resource().map(ToString::to_string);
+        self.start = Start { domain, resource, id: new_id(), counting };
+        let first_request = self.start.first_request(self.session.as_ref());
+        self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone(), first_request);
     }
 }

@@ -14,6 +14,7 @@
 //! After [`Event::Closed`] or [`Event::Unproven`] nothing happens any more, and [`take_session`](Connection::take_session) is what
 //! the next connection can resume.
 
+mod enabling;
 mod liveness;
 mod opening;
 mod output;
@@ -22,23 +23,22 @@ mod sm;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod writer;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
 use xmpp_parsers::stanza::Stanza;
 
+use self::enabling::{Answer, Enabling};
 use self::liveness::{Liveness, Silence};
 pub(super) use self::opening::{Counting, Start};
 use self::opening::{Opening, Outcome, Request};
 use self::output::Output;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
-pub(super) use self::writer::Unwritable;
-use self::writer::Writer;
 use super::api::Parcel;
 use super::error::{AccountError, Step};
 use super::flat::Flat;
@@ -47,6 +47,8 @@ use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
 use super::records::BATCH;
 use super::timing;
+pub(super) use super::writer::Unwritable;
+use super::writer::Writer;
 
 /// The end of a stream (RFC 6120 section 4.4).
 const FOOTER: &[u8] = b"</stream:stream>";
@@ -66,8 +68,11 @@ pub(super) struct Connection {
     output: Output,
     liveness: Liveness,
     state: State,
+    counting: Counting,
     /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
     session: Option<Session>,
+    /// Whether the server has yet to say that it counts in this session.
+    enabling: Option<Enabling>,
     /// Stanzas since an acknowledgement was asked for.
     unrequested: usize,
     /// The bytes of these stanzas.
@@ -130,20 +135,36 @@ pub(super) enum Event {
 }
 
 impl Connection {
-    /// After a login, at the beginning of the stream that follows it. Of stanzas of more than `max_stanza` bytes only the head is read.
-    pub(super) fn new(start: Start, max_stanza: usize, now: Instant) -> Self {
-        let Start { domain, resource, id, counting, earlier } = start;
-        let resume = earlier.as_ref().and_then(Session::resume).filter(|_| counting != Counting::No);
+    /// After a login, at the beginning of the stream that follows it; an `earlier` session is resumed if it can be. Of stanzas of more
+    /// than `max_stanza` bytes only the head is read.
+    pub(super) fn new(start: Start, earlier: Option<Session>, max_stanza: usize, now: Instant) -> Self {
+        let (writer, header) = Writer::begin(&start.domain, None);
+        let first = start.first_request(earlier.as_ref());
+        let mut connection = Self::begin(start, earlier, Framer::new(max_stanza), writer, now);
+        connection.output.push(&header);
+        connection.output.push(&first);
+        connection
+    }
+
+    /// After a login behind which the stream goes on. `framer` has what has come of it, and the first request was written.
+    pub(super) fn go_on(start: Start, earlier: Option<Session>, framer: Framer, now: Instant) -> Self {
+        Self::begin(start, earlier, framer, Writer::new(), now)
+    }
+
+    fn begin(start: Start, earlier: Option<Session>, framer: Framer, writer: Writer, now: Instant) -> Self {
+        let resume = start.resume(earlier.as_ref());
         let (session, over) = if resume.is_some() { (earlier, None) } else { (None, earlier) };
-        let (opening, first) = Opening::new(resource, id, counting, resume);
-        let (writer, header) = Writer::begin(&domain);
-        let mut connection = Self {
-            framer: Framer::new(max_stanza),
+        let Start { resource, id, counting, .. } = start;
+        let (opening, _) = Opening::new(resource, id, resume);
+        Self {
+            framer,
             writer,
             output: Output::default(),
             liveness: Liveness::new(now),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
+            counting,
             session,
+            enabling: None,
             unrequested: 0,
             unrequested_bytes: 0,
             owes_request: false,
@@ -151,10 +172,7 @@ impl Connection {
             last_ack: 0,
             owes_end: false,
             events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
-        };
-        connection.output.push(&header);
-        connection.say(&first);
-        connection
+        }
     }
 
     /// Whether a session is open, so that stanzas can be sent.
@@ -203,7 +221,7 @@ impl Connection {
         match &mut self.session {
             None => self.output.push_stanza(&bytes, tag, counted),
             Some(session) => {
-                self.output.push_stanza(&bytes, None, counted);
+                self.output.push_stanza(&bytes, tag.filter(|_| self.enabling.is_some()), counted);
                 self.unrequested += 1;
                 self.unrequested_bytes += bytes.len();
                 session.on_sent(Unacked { bytes, tag });
@@ -254,6 +272,11 @@ impl Connection {
                 }
                 self.close(AccountError::TimedOut(Step::Session));
             }
+            State::Open { .. }
+                if self.enabling.as_ref().is_some_and(|enabling| now >= enabling.deadline()) =>
+            {
+                self.close(AccountError::TimedOut(Step::Session));
+            }
             State::Open { proof: Some(deadline) } if now >= deadline => {
                 self.lose_session();
                 self.state = State::Closed;
@@ -273,7 +296,7 @@ impl Connection {
         let deadline = match self.state {
             State::Closed => return None,
             State::Opening(_, deadline) => Some(deadline),
-            State::Open { proof } => proof,
+            State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
         let ack = match self.delayed_ack {
             DelayedAck::Until(at) => Some(at),
@@ -302,7 +325,11 @@ impl Connection {
 
     /// The layers below have written all that they took.
     pub(super) fn handle_flushed(&mut self) {
-        self.events.extend(self.output.on_flushed().map(Event::Acked));
+        let written = self.output.on_flushed();
+        match &mut self.enabling {
+            Some(enabling) => enabling.on_written(written),
+            None => self.events.extend(written.map(Event::Acked)),
+        }
     }
 
     /// The next thing that has happened.
@@ -348,7 +375,6 @@ impl Connection {
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
         match outcome {
             Outcome::Waiting => {}
-            Outcome::Say(request) => self.say(&request),
             Outcome::Resumed { h } => self.on_resumed(now, h),
             Outcome::NotResumed { h, then } => {
                 if let Some(h) = h {
@@ -358,12 +384,43 @@ impl Connection {
                 self.lose_session();
                 self.say(&then);
             }
-            Outcome::Begun { jid, session } => {
-                self.session = session;
+            Outcome::Begun { jid, server_counts } => {
+                if server_counts && self.counting != Counting::No {
+                    self.enable(&jid);
+                }
                 self.state = State::Open { proof: None };
                 self.events.push_back(Event::Online { jid, resumed: false });
             }
             Outcome::Nonsense => self.close(AccountError::Protocol(Step::Session)),
+        }
+    }
+
+    /// Asks the server to count, and begins to.
+    fn enable(&mut self, jid: &FullJid) {
+        let State::Opening(_, deadline) = self.state else { return };
+        self.write(&sm::enable());
+        self.session = Some(Session::new(jid.clone()));
+        self.enabling = Some(Enabling::new(self.counting, deadline));
+    }
+
+    /// Until the server counts, its stanzas do not, and it has no other words but its answer.
+    fn on_element_while_enabling(&mut self, meaning: Meaning) {
+        let Meaning::Nonza(element) = meaning else { return self.pass_on(meaning) };
+        let nonza = element.as_deref().and_then(Nonza::read);
+        let Some(answer) = self.enabling.as_ref().and_then(|enabling| enabling.answer(nonza)) else {
+            return self.close(AccountError::Protocol(Step::Session));
+        };
+        let written = self.enabling.take().map(Enabling::into_written);
+        match (answer, &mut self.session) {
+            (Answer::Counts(id), Some(session)) => {
+                session.on_enabled(id);
+                self.output.forget_tags();
+            }
+            // It offers to count, and then does not: then it is done without.
+            _ => {
+                self.session = None;
+                self.events.extend(written.into_iter().flatten().map(Event::Acked));
+            }
         }
     }
 
@@ -384,6 +441,9 @@ impl Connection {
     }
 
     fn on_element_of_session(&mut self, now: Instant, meaning: Meaning) {
+        if self.enabling.is_some() {
+            return self.on_element_while_enabling(meaning);
+        }
         let Some(session) = &mut self.session else { return self.pass_on(meaning) };
         if meaning.is_stanza() {
             session.on_received();
@@ -430,7 +490,11 @@ impl Connection {
         true
     }
 
+    /// A server that may not count is not asked: it would be asked for what it does not know.
     fn request_ack(&mut self) {
+        if self.enabling.is_some() {
+            return;
+        }
         if self.session.is_some() {
             self.write(&R);
         }
@@ -461,16 +525,18 @@ impl Connection {
     }
 
     fn say(&mut self, request: &Request) {
-        match request {
-            Request::Resume(resume) => self.write(resume),
-            Request::Bind(iq) => self.write(&**iq),
-            Request::Enable(enable) => self.write(enable),
-        }
+        let written = request.write(&mut self.writer);
+        self.push_written(written);
     }
 
     /// Writes what is no stanza of the session.
     fn write(&mut self, element: &impl xso::AsXml) {
-        match self.writer.write(element) {
+        let written = self.writer.write(element);
+        self.push_written(written);
+    }
+
+    fn push_written(&mut self, written: Result<BytesMut, Unwritable>) {
+        match written {
             Ok(bytes) => self.output.push(&bytes),
             Err(Unwritable) => self.close(AccountError::Protocol(Step::Session)),
         }
@@ -485,6 +551,10 @@ impl Connection {
             self.lose_session();
         }
         self.state = State::Closed;
+        // What is lost with its session is lost once.
+        if self.enabling.take().is_some() {
+            self.output.forget_tags();
+        }
         self.events.extend(self.output.clear().map(Event::Lost));
         self.events.push_back(Event::Closed(reason));
     }

@@ -1,12 +1,16 @@
 //! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
 //! machine, and whether TLS begins at once or on request.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::login::{Io, Login};
+use super::login::{self, Io, LoggedIn};
+use super::negotiation::{Memory, Negotiation, Who};
 use super::records::{BATCH, Recorded};
 use super::socket::Socket;
 use super::timing;
@@ -25,7 +29,10 @@ const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
 pub(super) struct Connector {
     server: ServerAddr,
     security: Security,
-    login: Login,
+    who: Who,
+    max_stanza: usize,
+    /// What the last login has taught.
+    memory: Mutex<Memory>,
 }
 
 enum Security {
@@ -36,8 +43,12 @@ enum Security {
 
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
-    /// `max_stanza` bytes only the head is read.
-    pub(super) fn new(config: &AccountConfig, max_stanza: usize) -> Result<Self, AccountError> {
+    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID.
+    pub(super) fn new(
+        config: &AccountConfig,
+        max_stanza: usize,
+        agent: String,
+    ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
         }
@@ -53,39 +64,85 @@ impl Connector {
             TlsMode::None => return Err(AccountError::PlaintextRefused),
             TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
         };
-        let login = Login {
+        let is_private = !matches!(security, Security::None);
+        let from = config.jid.node().filter(|_| is_private).map(|_| config.jid.to_bare().to_string());
+        let who = Who {
             jid: config.jid.clone(),
             credential: config.credential.clone(),
             domain: domain.to_owned(),
-            max_stanza,
+            from,
+            agent,
         };
-        Ok(Self { server, security, login })
+        Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
     }
 
     /// The domain of the streams.
     pub(super) fn domain(&self) -> &str {
-        &self.login.domain
+        &self.who.domain
     }
 
     /// Of elements of more bytes only the head is read.
     pub(super) fn max_stanza(&self) -> usize {
-        self.login.max_stanza
+        self.max_stanza
     }
 
-    /// Dials, sets up TLS, and logs in, all within [`timing::LOGIN`].
-    pub(super) async fn log_in(&self, dialer: &Dialer) -> Result<Io, AccountError> {
+    /// Dials, sets up TLS, and logs in, all within [`timing::LOGIN`], and says `first_request` where the stream goes on behind that.
+    ///
+    /// If what was known from the last login was of no help this time, another follows that knows nothing. A password that was refused
+    /// is refused: servers lock accounts that insist.
+    pub(super) async fn log_in(
+        &self,
+        dialer: &Dialer,
+        first_request: Bytes,
+    ) -> Result<LoggedIn, AccountError> {
+        let memory = self.memory().clone();
+        let was_of_use = memory.is_of_use();
         let mut step = Step::Dial;
-        match timeout(timing::LOGIN, self.attempt(dialer, &mut step)).await {
+        let result = self.log_in_with(memory, dialer, &first_request, &mut step).await;
+        let Err(error) = &result else { return result };
+        if was_of_use && matches!(step, Step::Stream | Step::Login) {
+            *self.memory() = Memory::default();
+            if !error.is_permanent() && !matches!(error, AccountError::TimedOut(_)) {
+                return self.log_in_with(Memory::default(), dialer, &first_request, &mut step).await;
+            }
+        }
+        result
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn log_in_with(
+        &self,
+        memory: Memory,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        step: &mut Step,
+    ) -> Result<LoggedIn, AccountError> {
+        match timeout(timing::LOGIN, self.attempt(memory, dialer, first_request, step)).await {
             Ok(result) => result,
-            Err(_) => Err(AccountError::TimedOut(step)),
+            Err(_) => Err(AccountError::TimedOut(*step)),
         }
     }
 
     /// The steps of a login, one after the other. `step` follows them.
-    async fn attempt(&self, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
+    async fn attempt(
+        &self,
+        memory: Memory,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        step: &mut Step,
+    ) -> Result<LoggedIn, AccountError> {
+        *step = Step::Dial;
         let socket = dialer.dial(&self.server.host, self.server.port).await?;
         let io = self.secure(socket, step).await?;
-        self.login.log_in(io, step).await
+        *step = Step::Stream;
+        let negotiation =
+            Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
+        let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
+        *self.memory() = memory;
+        Ok(logged_in)
     }
 
     async fn secure(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
@@ -94,7 +151,10 @@ impl Connector {
             Security::Direct(tls) => (tls, socket),
             Security::StartTls(tls) => {
                 *step = Step::StartTls;
-                (tls, self.login.start_tls(BufStream::new(socket)).await?.into_inner())
+                let mut socket = BufStream::new(socket);
+                let negotiation = Negotiation::start_tls(&self.who.domain, self.max_stanza);
+                login::start_tls(&mut socket, negotiation).await?;
+                (tls, socket.into_inner())
             }
         };
         *step = Step::Tls;
@@ -132,7 +192,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA).err()
+        Connector::new(config, MAX_STANZA, String::new()).err()
     }
 
     #[test]
@@ -148,9 +208,11 @@ mod tests {
 
     #[test]
     fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
-        let starttls = Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA)?;
+        let starttls =
+            Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA, String::new())?;
         assert_eq!((starttls.server.host.as_str(), starttls.server.port), ("chat.example", 5222));
-        let direct = Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA)?;
+        let direct =
+            Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA, String::new())?;
         assert_eq!((direct.server.host.as_str(), direct.server.port), ("xn--bcher-kva.example", 5223));
         Ok(())
     }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 
 use thiserror::Error;
-use tokio_xmpp::xmlstream::RecvFeaturesError;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 
 /// A part of the way from nothing to a usable session, for error texts.
@@ -265,16 +264,6 @@ impl AccountError {
             io::ErrorKind::NetworkUnreachable => Self::NoRoute,
             io::ErrorKind::HostUnreachable => Self::HostUnreachable,
             kind => Self::Io { step, kind },
-        }
-    }
-
-    /// The stream's features did not come.
-    pub(super) fn features(step: Step, error: &RecvFeaturesError) -> Self {
-        match error {
-            RecvFeaturesError::Io(error) => Self::io(step, error),
-            RecvFeaturesError::StreamError(error) => {
-                Self::stream_error(&error.0.condition.to_string()).unwrap_or(Self::Protocol(step))
-            }
         }
     }
 

@@ -1,167 +1,102 @@
-//! Intake of a login: what the XML library reads of a server before there is a session, bounded, and why that ended.
+//! Intake of a login: what a server says before there is a session, bounded, and why it ended. Pure.
 //!
-//! It is cut into elements here before the library reads any of it, so that none is too large or too deep, and all together are no
-//! more than a server has to say before a login. To the library a stream error (by which a server bars us), the end of the connection
-//! and what comes of too much are all nonsense; here they are told apart.
+//! It is cut into elements before any of it is read, so that none is too large or too deep, and all together are no more than a server
+//! has to say before a login. What somebody else can have put between us and the server is here, too: until the login is over,
+//! whatever is not as it should be ends it.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use xmpp_parsers::minidom::Element;
 
 use super::error::{AccountError, Step};
-use super::framer::{Endless, Framer, Piece};
+use super::framer::{Endless, Framer, Piece, name_of};
 use super::meter::{Fault, Meter};
-use super::reader;
+use super::parse::parse_within;
+use super::reader::{self, Meaning};
 
-/// A connection that gives out what has come element by element.
-pub(super) struct Intake<S> {
-    inner: S,
-    record: Record,
-    /// The present element.
-    element: Vec<u8>,
-    /// How much of it has been read.
-    taken: usize,
+/// The surroundings of what a server says of the stream itself.
+const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+
+/// What a server has said.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// What it offers (RFC 6120 section 4.3.2).
+    Features(Element),
+    /// Another element that is no stanza.
+    Nonza(Element),
 }
 
-/// What has come through an [`Intake`], for whoever made it, when the library has swallowed that.
-#[derive(Clone)]
-pub(super) struct Record(Arc<Mutex<State>>);
-
-struct State {
+/// A stream as the server writes it, from its header on.
+pub(super) struct Intake {
     framer: Framer,
     meter: Meter,
-    stream_error: Option<AccountError>,
-    end: Option<End>,
+    has_header: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The server has ended its stream, or the connection.
-    Closed,
-    /// We did, because it sent too much.
-    TooMuch,
-}
-
-impl<S> Intake<S> {
-    /// Before the header of a stream. Elements of more than `max_stanza` bytes are cut down.
-    pub(super) fn new(inner: S, max_stanza: usize) -> (Self, Record) {
-        let framer = Framer::new(max_stanza);
-        let state = State { framer, meter: Meter::default(), stream_error: None, end: None };
-        let record = Record(Arc::new(Mutex::new(state)));
-        (Self { inner, record: record.clone(), element: Vec::new(), taken: 0 }, record)
+impl Intake {
+    /// Before the header of a stream. Elements of more than `max_stanza` bytes are passed over.
+    pub(super) fn new(max_stanza: usize) -> Self {
+        Self { framer: Framer::new(max_stanza), meter: Meter::default(), has_header: false }
     }
 
-    /// The connection itself, without what has come and was not read.
-    pub(super) fn into_inner(self) -> S {
-        self.inner
-    }
-}
-
-impl Record {
-    /// What really went wrong when the library says that it is `error`.
-    pub(super) fn fault(&self, step: Step, error: AccountError) -> AccountError {
-        let state = self.state();
-        match (state.end, &state.stream_error) {
-            _ if error.is_permanent() => error,
-            (Some(End::TooMuch), _) => AccountError::TooMuch(step),
-            (_, Some(stream_error)) => stream_error.clone(),
-            (Some(End::Closed), None) if matches!(error, AccountError::Protocol(_)) => {
-                AccountError::Closed(step)
-            }
-            (Some(End::Closed) | None, None) => error,
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Takes what has come in the middle of `step`.
+    ///
+    /// # Errors
+    ///
+    /// It is too much, or does not begin as XML does.
+    pub(super) fn feed(&mut self, bytes: &[u8], step: Step) -> Result<(), AccountError> {
         let counted = self.meter.feed(bytes);
-        let taken_in = counted.and_then(|()| self.framer.feed(bytes).map_err(|Endless| Fault::TooMuch));
-        taken_in.map_err(|fault| {
-            if fault == Fault::TooMuch {
-                self.end = Some(End::TooMuch);
-            }
-            io::ErrorKind::InvalidData.into()
-        })
+        match counted.and_then(|()| self.framer.feed(bytes).map_err(|Endless| Fault::TooMuch)) {
+            Ok(()) => Ok(()),
+            Err(Fault::TooMuch) => Err(AccountError::TooMuch(step)),
+            Err(Fault::NotXml) => Err(AccountError::Protocol(step)),
+        }
     }
 
-    /// The next element for the library, which cannot read the head of one.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            match self.framer.pop()? {
-                Piece::Whole(written) => {
-                    self.stream_error = self.stream_error.take().or_else(|| reader::stream_error(&written));
-                    return Some(written);
-                }
-                Piece::End(written) => {
-                    self.end = self.end.or(Some(End::Closed));
-                    return Some(written);
-                }
+    /// The next word that is complete.
+    ///
+    /// # Errors
+    ///
+    /// The server has ended the stream, or said something else.
+    pub(super) fn next(&mut self, step: Step) -> Result<Option<Word>, AccountError> {
+        while let Some(piece) = self.framer.pop() {
+            match piece {
                 Piece::Head(_) => {}
+                Piece::End(_) => return Err(AccountError::Closed(step)),
+                Piece::Whole(written) if !self.has_header && !written.starts_with(b"<?") => {
+                    self.has_header = is_stream(&written);
+                    if !self.has_header {
+                        return Err(AccountError::Protocol(step));
+                    }
+                }
+                Piece::Whole(written) => {
+                    if let Some(word) = read(written, step)? {
+                        return Ok(Some(word));
+                    }
+                }
             }
         }
+        Ok(None)
+    }
+
+    /// What the stream goes on with, and what has come of that.
+    pub(super) fn into_framer(self) -> Framer {
+        self.framer
     }
 }
 
-impl<S: AsyncBufRead + Unpin> AsyncBufRead for Intake<S> {
-    /// Reads until there is something for the library; at the end of the connection there is nothing.
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        while this.taken == this.element.len() {
-            let mut state = this.record.state();
-            if let Some(element) = state.next() {
-                (this.element, this.taken) = (element, 0);
-                break;
-            }
-            let bytes = ready!(Pin::new(&mut this.inner).poll_fill_buf(cx))?;
-            let length = bytes.len();
-            if length == 0 {
-                state.end = state.end.or(Some(End::Closed));
-                return Poll::Ready(Ok(&[]));
-            }
-            state.hear(bytes)?;
-            Pin::new(&mut this.inner).consume(length);
-        }
-        Poll::Ready(Ok(&this.element[this.taken..]))
-    }
-
-    fn consume(self: Pin<&mut Self>, amount: usize) {
-        self.get_mut().taken += amount;
-    }
+fn is_stream(written: &[u8]) -> bool {
+    matches!(name_of(written), b"stream:stream" | b"stream")
 }
 
-impl<S: AsyncBufRead + Unpin> AsyncRead for Intake<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let available = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let amount = available.len().min(buf.remaining());
-        buf.put_slice(available.get(..amount).unwrap_or_default());
-        self.consume(amount);
-        Poll::Ready(Ok(()))
+fn read(written: Vec<u8>, step: Step) -> Result<Option<Word>, AccountError> {
+    if matches!(name_of(&written), b"stream:features" | b"features") {
+        let features = parse_within(STREAM, &written).map(Word::Features);
+        return features.map(Some).ok_or(AccountError::Protocol(step));
     }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Intake<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    match reader::read(Piece::Whole(written)) {
+        Meaning::Nonza(Some(element)) => Ok(Some(Word::Nonza(*element))),
+        Meaning::End(Some(error)) => Err(error),
+        Meaning::Nothing => Ok(None),
+        _ => Err(AccountError::Protocol(step)),
     }
 }
 
@@ -169,73 +104,70 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Intake<S> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, duplex};
 
     const MAX: usize = 1000;
 
-    const OPEN: &str =
-        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+    const OPEN: &str = "<?xml version='1.0'?>\
+        <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
     const CONFLICT: &str =
         "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
 
-    const NONSENSE: AccountError = AccountError::Protocol(Step::Stream);
+    const STEP: Step = Step::Stream;
 
-    /// What is said behind the header, and what can be read of it.
-    async fn hear(chunks: &[&str]) -> (Record, String) {
-        let (near, mut far) = duplex(16);
-        let (mut intake, record) = Intake::new(BufReader::with_capacity(7, near), MAX);
-        let mut heard = String::new();
-        let send = async {
-            far.write_all(OPEN.as_bytes()).await.unwrap();
-            for chunk in chunks {
-                far.write_all(chunk.as_bytes()).await.unwrap();
-            }
-            drop(far);
-        };
-        let (_, read) = tokio::join!(send, intake.read_to_string(&mut heard));
-        read.unwrap();
-        (record, heard.strip_prefix(OPEN).unwrap().to_owned())
-    }
-
-    async fn fault(chunks: &[&str], error: AccountError) -> AccountError {
-        hear(chunks).await.0.fault(Step::Stream, error)
-    }
-
-    #[tokio::test]
-    async fn elements_can_be_read_as_they_were_sent_when_they_are_complete() {
-        let text = "<message><body>a</body></message><r xmlns='urn:xmpp:sm:3'/><iq/></stream:stream>";
-        assert_eq!(hear(&[text]).await.1, text);
-        assert_eq!(hear(&["<a/> <b>"]).await.1, "<a/>");
-        assert_eq!(hear(&["<a>", &"x".repeat(2 * MAX), "</a><b/>"]).await.1, "<b/>");
-    }
-
-    #[tokio::test]
-    async fn a_stream_error_is_why_nothing_makes_sense_and_nothing_inside_an_element_is_one() {
-        assert_eq!(fault(&["<a/>", CONFLICT, "</stream:stream>"], NONSENSE).await, AccountError::Conflict);
-        let inside = format!("<message>{CONFLICT}</message>");
-        assert_eq!(fault(&["<iq/>", &inside], NONSENSE).await, AccountError::Closed(Step::Stream));
-    }
-
-    #[tokio::test]
-    async fn the_end_is_why_nothing_makes_sense_and_a_judged_password_is_what_it_is() {
-        assert_eq!(fault(&["<a/>"], NONSENSE).await, AccountError::Closed(Step::Stream));
-        assert_eq!(fault(&["</stream:stream>"], NONSENSE).await, AccountError::Closed(Step::Stream));
-        for kept in [AccountError::WrongPassword, AccountError::NoMechanism] {
-            assert_eq!(fault(&["<a/>"], kept.clone()).await, kept);
+    /// The names of what is read, and why no more is.
+    fn read_all(text: &str) -> (Vec<String>, Option<AccountError>) {
+        let (mut intake, mut words) = (Intake::new(MAX), Vec::new());
+        if let Err(error) = intake.feed(text.as_bytes(), STEP) {
+            return (words, Some(error));
         }
-        assert_eq!(fault(&[CONFLICT], AccountError::WrongPassword).await, AccountError::WrongPassword);
+        loop {
+            match intake.next(STEP) {
+                Ok(Some(Word::Features(element) | Word::Nonza(element))) => words.push(element.name().into()),
+                Ok(None) => return (words, None),
+                Err(error) => return (words, Some(error)),
+            }
+        }
     }
 
-    #[tokio::test]
-    async fn a_server_that_says_too_much_before_the_login_is_not_read_on() {
-        let (near, mut far) = duplex(1 << 20);
-        let (mut intake, record) = Intake::new(BufReader::new(near), MAX);
-        far.write_all(OPEN.as_bytes()).await.unwrap();
-        far.write_all(&[b' '; 512 * 1024]).await.unwrap();
-        let mut heard = Vec::new();
-        let error = intake.read_to_end(&mut heard).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        assert_eq!(record.fault(Step::Stream, NONSENSE), AccountError::TooMuch(Step::Stream));
+    fn fault(behind_header: &str) -> Option<AccountError> {
+        read_all(&format!("{OPEN}{behind_header}")).1
+    }
+
+    #[test]
+    fn words_are_read_when_they_are_complete_and_what_is_too_large_is_passed_over() {
+        let long = "x".repeat(2 * MAX);
+        let text = format!("{OPEN}<stream:features/><a xmlns='x'>{long}</a> <b xmlns='x'/><c xmlns='x'>");
+        assert_eq!(read_all(&text), (vec!["features".to_owned(), "b".to_owned()], None));
+    }
+
+    #[test]
+    fn a_stream_error_says_why_it_ended_and_nothing_inside_an_element_is_one() {
+        assert_eq!(
+            fault(&format!("<stream:features/>{CONFLICT}</stream:stream>")),
+            Some(AccountError::Conflict)
+        );
+        assert_eq!(fault(&format!("<a xmlns='x'>{CONFLICT}</a>")), Some(AccountError::Protocol(STEP)));
+        assert_eq!(fault("</stream:stream>"), Some(AccountError::Closed(STEP)));
+    }
+
+    #[test]
+    fn before_a_login_there_are_neither_stanzas_nor_other_streams() {
+        for text in [
+            "<message/>",
+            "<iq type='get' id='1'><q xmlns='x'/></iq>",
+            "<a y:z=''/>",
+            "<stream:features y:z=''/>",
+        ] {
+            assert_eq!(fault(text), Some(AccountError::Protocol(STEP)), "{text}");
+        }
+        for other in ["<html><a/>", "<?xml version='1.0'?><a/>", "HTTP/1.1 400 Bad Request"] {
+            assert_eq!(read_all(other).1, Some(AccountError::Protocol(STEP)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_says_too_much_before_the_login_is_not_read_on() {
+        assert_eq!(fault(&" ".repeat(512 * 1024)), Some(AccountError::TooMuch(STEP)));
     }
 }

@@ -131,8 +131,8 @@ mod tests {
     use crate::persona;
     use bytes::Bytes;
     use std::time::Duration;
-    use tokio_xmpp::Stanza;
     use xmpp_parsers::presence::Presence;
+    use xmpp_parsers::stanza::Stanza;
 
     const MOMENT: Duration = Duration::from_millis(1);
 

@@ -1,8 +1,8 @@
 //! Unanswered pings to our own server, which ask for a sign of life (XEP-0199).
 
-use tokio_xmpp::Stanza;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
+use xmpp_parsers::stanza::Stanza;
 
 use crate::persona;
 

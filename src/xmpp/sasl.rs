@@ -1,5 +1,7 @@
 //! SASL (RFC 6120 section 6): which mechanisms we take part in, and how far we trust whoever takes part with us.
 
+mod hashed_token;
+
 use std::collections::BTreeSet;
 
 use sasl::client::Mechanism;
@@ -7,18 +9,22 @@ use sasl::client::mechanisms::{Anonymous, Scram};
 use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
 use secrecy::ExposeSecret;
-use tokio::task::spawn_blocking;
 use xmpp_parsers::jid::Jid;
-use xmpp_parsers::sasl::{Auth, Mechanism as Name};
 
+use self::hashed_token::HashedToken;
 use super::error::{AccountError, Step};
 use crate::config::Credential;
 
+const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
+const SCRAM_SHA_1: &str = "SCRAM-SHA-1";
+const ANONYMOUS: &str = "ANONYMOUS";
+/// A token in place of the password, without channel binding, which stock servers cannot check (XEP-0484).
+pub(super) const HT_SHA_256_NONE: &str = "HT-SHA-256-NONE";
+
 /// Best first. The `-PLUS` forms are left out: within TLS to a verified server they add little, and servers differ in what
 /// they bind to. PLAIN is, so that no server, however it was got at, reads a password.
-const WITH_PASSWORD: [(Name, &str); 2] =
-    [(Name::ScramSha256, "SCRAM-SHA-256"), (Name::ScramSha1, "SCRAM-SHA-1")];
-const WITHOUT: [(Name, &str); 1] = [(Name::Anonymous, "ANONYMOUS")];
+const WITH_PASSWORD: [&str; 2] = [SCRAM_SHA_256, SCRAM_SHA_1];
+const WITHOUT: [&str; 1] = [ANONYMOUS];
 
 /// How often a server has to have us hash the password, at least (RFC 5802 section 5.1, RFC 7677 section 4). Whoever asks
 /// for less, with a certificate that he should not have, can try passwords on our answer at little cost.
@@ -29,7 +35,7 @@ const MOST_ITERATIONS: u32 = 1_000_000;
 
 /// One login, from our first word to the server's last.
 pub(super) struct Exchange {
-    name: Name,
+    name: &'static str,
     mechanism: Box<dyn Mechanism + Send>,
     /// What we said first.
     first: Vec<u8>,
@@ -50,49 +56,58 @@ enum Proof {
 }
 
 impl Exchange {
-    /// By the best mechanism that the server offers and that we accept.
-    pub(super) fn new(
-        jid: &Jid,
-        credential: &Credential,
-        offered: &BTreeSet<String>,
-    ) -> Result<Self, AccountError> {
-        let name = choose(credential, offered)?;
+    /// By this mechanism, which is one that [`choose`] gave.
+    pub(super) fn new(jid: &Jid, credential: &Credential, name: &'static str) -> Result<Self, AccountError> {
         let credentials = credentials(jid, credential);
         let mechanism: Result<Box<dyn Mechanism + Send>, _> = match name {
-            Name::ScramSha256 => {
-                Scram::<Sha256>::from_credentials(credentials).map(|scram| Box::new(scram) as _)
-            }
-            Name::ScramSha1 => Scram::<Sha1>::from_credentials(credentials).map(|scram| Box::new(scram) as _),
+            SCRAM_SHA_256 => Scram::<Sha256>::from_credentials(credentials).map(|scram| Box::new(scram) as _),
+            SCRAM_SHA_1 => Scram::<Sha1>::from_credentials(credentials).map(|scram| Box::new(scram) as _),
             _ => Ok(Box::new(Anonymous::new())),
         };
-        let mut mechanism = mechanism.map_err(|_| AccountError::NoMechanism)?;
+        let proof = if name == ANONYMOUS { Proof::Needless } else { Proof::Missing };
+        Ok(Self::begin(name, mechanism.map_err(|_| AccountError::NoMechanism)?, proof))
+    }
+
+    /// By a token that stands for the password. Our first word is our last.
+    pub(super) fn with_token(jid: &Jid, token: &str) -> Self {
+        let user = jid.node().map(|node| node.as_str()).unwrap_or_default();
+        Self::begin(HT_SHA_256_NONE, Box::new(HashedToken::new(user, token)), Proof::Due)
+    }
+
+    fn begin(name: &'static str, mut mechanism: Box<dyn Mechanism + Send>, proof: Proof) -> Self {
         let first = mechanism.initial();
-        let proof = if name == Name::Anonymous { Proof::Needless } else { Proof::Missing };
-        Ok(Self { name, mechanism, first, proof })
+        Self { name, mechanism, first, proof }
+    }
+
+    /// Its mechanism.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// What we say first.
-    pub(super) fn auth(&self) -> Auth {
-        Auth { mechanism: self.name.clone(), data: self.first.clone() }
+    pub(super) fn first(&self) -> &[u8] {
+        &self.first
     }
 
-    /// Our response to a challenge. Hashing takes a while, and is done where nothing else has to wait for it.
-    pub(super) async fn respond(mut self, challenge: Vec<u8>) -> Result<(Self, Vec<u8>), AccountError> {
+    /// Whether we have said all that we have to say.
+    pub(super) fn has_said_all(&self) -> bool {
+        matches!(self.proof, Proof::Due | Proof::Given)
+    }
+
+    /// Our response to a challenge. Hashing takes a while, and is to be done where nothing else has to wait for it.
+    pub(super) fn respond(mut self, challenge: &[u8]) -> Result<(Self, Vec<u8>), AccountError> {
         match self.proof {
             Proof::Missing => {
-                check_demands(&challenge)?;
-                if !is_for(&self.first, &challenge) {
+                check_demands(challenge)?;
+                if !is_for(&self.first, challenge) {
                     return Err(AccountError::Protocol(Step::Login));
                 }
                 self.proof = Proof::Due;
-                spawn_blocking(move || self.mechanism.response(&challenge).map(|response| (self, response)))
-                    .await
-                    .ok()
-                    .and_then(Result::ok)
-                    .ok_or(AccountError::Protocol(Step::Login))
+                let response = self.mechanism.response(challenge);
+                response.map(|response| (self, response)).map_err(|_| AccountError::Protocol(Step::Login))
             }
             Proof::Due => {
-                self.verify(&challenge)?;
+                self.verify(challenge)?;
                 Ok((self, Vec::new()))
             }
             Proof::Needless | Proof::Given => Err(AccountError::Protocol(Step::Login)),
@@ -114,13 +129,18 @@ impl Exchange {
     }
 }
 
-fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Result<Name, AccountError> {
-    let known: &[(Name, &str)] = match credential {
+/// The best mechanism of those that are offered and that we accept.
+pub(super) fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Option<&'static str> {
+    let known: &[&str] = match credential {
         Credential::Password(_) => &WITH_PASSWORD,
         Credential::Anonymous => &WITHOUT,
     };
-    let found = known.iter().find(|(_, text)| offered.contains(*text));
-    found.map(|(name, _)| name.clone()).ok_or(AccountError::NoMechanism)
+    known.iter().copied().find(|name| offered.contains(*name))
+}
+
+/// How good a mechanism is: the less, the better.
+pub(super) fn rank(name: &str) -> usize {
+    WITH_PASSWORD.iter().position(|known| *known == name).unwrap_or(WITH_PASSWORD.len())
 }
 
 /// Whether we do what a server's first message demands.
@@ -182,7 +202,7 @@ fn scram_name(user: &str) -> String {
 mod tests {
     use super::*;
 
-    fn chosen(credential: &Credential, offered: &[&str]) -> Result<Name, AccountError> {
+    fn chosen(credential: &Credential, offered: &[&str]) -> Option<&'static str> {
         choose(credential, &offered.iter().map(ToString::to_string).collect())
     }
 
@@ -192,22 +212,22 @@ mod tests {
 
     #[test]
     fn plain_is_never_accepted() {
-        assert_eq!(chosen(&password(), &["PLAIN"]), Err(AccountError::NoMechanism));
-        assert_eq!(chosen(&password(), &["PLAIN", "SCRAM-SHA-1"]), Ok(Name::ScramSha1));
+        assert_eq!(chosen(&password(), &["PLAIN"]), None);
+        assert_eq!(chosen(&password(), &["PLAIN", "SCRAM-SHA-1"]), Some(SCRAM_SHA_1));
     }
 
     #[test]
     fn the_better_mechanism_is_chosen_and_none_with_channel_binding() {
         let offered = ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"];
-        assert_eq!(chosen(&password(), &offered), Ok(Name::ScramSha256));
-        assert_eq!(chosen(&password(), &["SCRAM-SHA-256-PLUS"]), Err(AccountError::NoMechanism));
+        assert_eq!(chosen(&password(), &offered), Some(SCRAM_SHA_256));
+        assert_eq!(chosen(&password(), &["SCRAM-SHA-256-PLUS"]), None);
     }
 
     #[test]
     fn anonymous_only_when_asked_for() {
-        assert_eq!(chosen(&password(), &["ANONYMOUS"]), Err(AccountError::NoMechanism));
-        assert_eq!(chosen(&Credential::Anonymous, &["ANONYMOUS", "SCRAM-SHA-1"]), Ok(Name::Anonymous));
-        assert_eq!(chosen(&Credential::Anonymous, &["SCRAM-SHA-1"]), Err(AccountError::NoMechanism));
+        assert_eq!(chosen(&password(), &["ANONYMOUS"]), None);
+        assert_eq!(chosen(&Credential::Anonymous, &["ANONYMOUS", "SCRAM-SHA-1"]), Some(ANONYMOUS));
+        assert_eq!(chosen(&Credential::Anonymous, &["SCRAM-SHA-1"]), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tokio_xmpp::Stanza;
 use xmpp_parsers::jid::{BareJid, Jid};
+use xmpp_parsers::stanza::Stanza;
 
 /// What all of them that wait may take together, 1 MiB: some 2,000 usual ones. Whoever sends more at once than that to an
 /// account of a fast server gets fewer answers than from slixmpp, which keeps any number of them.

@@ -30,6 +30,11 @@ impl ChatServer {
         self.0.address()
     }
 
+    /// What it has logged.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.0.log()
+    }
+
     pub(crate) fn stop(&mut self) {
         self.0.stop();
     }

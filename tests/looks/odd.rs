@@ -215,7 +215,7 @@ pub(crate) const FEIGNED_REFUSAL: &str = "<failed xmlns='urn:xmpp:sm:3'/>";
 /// What a server of this kind makes XML of that no client can read: slixmpp loses its connection.
 pub(crate) fn unreadable(kind: Kind) -> Vec<Named> {
     let contents: &[Probe<'_>] = match kind {
-        Kind::Prosody => &[
+        Kind::Prosody | Kind::ProsodyModules => &[
             ("an attribute of XML's own namespace", "<q xmlns='x' xml:foo='1'/>"),
             ("an element of XML's own namespace", "<xml:q/>"),
         ],

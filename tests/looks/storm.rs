@@ -25,7 +25,7 @@ use crate::subject::{Connection, Lab, Subject};
 /// with that of a classic bridge. Prosody takes longer.
 fn stanzas(kind: Kind) -> usize {
     match kind {
-        Kind::Prosody => 1_200,
+        Kind::Prosody | Kind::ProsodyModules => 1_200,
         Kind::Ejabberd => 3_800,
     }
 }

@@ -61,7 +61,9 @@ async fn odd_stanzas_get_slixmpps_answers(kind: Kind) {
     let readable = [readable, deep].concat();
     for presence in [odd::presence_with(&readable), odd::presence_with_odd_ids()] {
         match kind {
-            Kind::Prosody => compare(&mut eve, &lab.plain, &steady.ours(), &borrow(&presence)).await,
+            Kind::Prosody | Kind::ProsodyModules => {
+                compare(&mut eve, &lab.plain, &steady.ours(), &borrow(&presence)).await;
+            }
             Kind::Ejabberd => send_to_ours(&steady, &mut eve, &presence).await,
         }
     }

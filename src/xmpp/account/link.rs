@@ -4,16 +4,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use crate::xmpp::connection::Connection;
 use crate::xmpp::connector::Connector;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::AccountError;
-use crate::xmpp::login::Io;
+use crate::xmpp::login::LoggedIn;
 use crate::xmpp::wire::{Happened, Wanted, Wire};
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Io, AccountError>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<LoggedIn, AccountError>> + Send>>;
 
 /// How far the connection is.
 pub(super) enum Link {
@@ -27,16 +28,21 @@ pub(super) enum Link {
 
 /// What became of the link.
 pub(super) enum Progress {
-    Attempted(Result<Io, AccountError>),
+    Attempted(Result<LoggedIn, AccountError>),
     Happened(Happened),
 }
 
 impl Link {
-    /// Logs in after a pause.
-    pub(super) fn attempt(pause: Duration, connector: Arc<Connector>, dialer: Dialer) -> Self {
+    /// Logs in after a pause, and says `first_request` where the stream goes on behind that.
+    pub(super) fn attempt(
+        pause: Duration,
+        connector: Arc<Connector>,
+        dialer: Dialer,
+        first_request: Bytes,
+    ) -> Self {
         Self::Attempting(Box::pin(async move {
             sleep(pause).await;
-            connector.log_in(&dialer).await
+            connector.log_in(&dialer, first_request).await
         }))
     }
 

@@ -1,30 +1,32 @@
-//! Session opening, on a new stream that is logged in: resumption, or else a resource, and then counting. Pure.
+//! Session opening, on a new stream that is logged in: resumption, or else a resource. Pure.
 //!
-//! What is asked for first goes with the header of the stream, before the server has said what it offers, which saves a round trip: every
+//! What is asked for first goes with the header of the stream, or with the login where no other stream follows it, before the server has said what it offers, which saves a round trip: every
 //! server binds resources, and one that let us resume its session offers that again.
 //!
 //! ```text
 //!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
 //!      │ failed
 //!      ▼
-//!   Binding ──bound──▶ open           (RFC 6120 section 7), where either end does not count
-//!      │ bound
-//!      ▼
-//!   Enabling ──enabled or failed──▶ open   (XEP-0198 section 3)
+//!   Binding ──bound──▶ open           (RFC 6120 section 7)
 //! ```
+//!
+//! Where both ends are to count in a new session, that is asked for when it is open (`enabling`).
 
+use bytes::{Bytes, BytesMut};
 use xmpp_parsers::bind::{BindQuery, BindResponse};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::FullJid;
-use xmpp_parsers::sm::{Enable, Resume};
+use xmpp_parsers::sm::Resume;
 use xmpp_parsers::stream_features::StreamFeatures;
 
-use super::sm::{self, Nonza, Session};
+use super::sm::{Nonza, Session};
+use crate::xmpp::writer::{Unwritable, Writer};
 
 /// Whether both ends count the stanzas of a new session (XEP-0198).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::xmpp) enum Counting {
     /// Not wanted.
+    #[default]
     No,
     /// For as long as the connection lasts.
     OneConnection,
@@ -33,6 +35,7 @@ pub(in crate::xmpp) enum Counting {
 }
 
 /// What a session begins with.
+#[derive(Default)]
 pub(in crate::xmpp) struct Start {
     /// The domain that the stream is to.
     pub(in crate::xmpp) domain: String,
@@ -42,29 +45,46 @@ pub(in crate::xmpp) struct Start {
     pub(in crate::xmpp) id: String,
     /// Whether to count, where the server does.
     pub(in crate::xmpp) counting: Counting,
-    /// The session to resume, where the server may still have it.
-    pub(in crate::xmpp) earlier: Option<Session>,
+}
+
+impl Start {
+    /// What is asked for first, as it is written: for who can send it before there is a connection.
+    pub(in crate::xmpp) fn first_request(&self, earlier: Option<&Session>) -> Bytes {
+        let (_, first) = Opening::new(self.resource.clone(), self.id.clone(), self.resume(earlier));
+        first.write(&mut Writer::new()).map(BytesMut::freeze).unwrap_or_default()
+    }
+
+    /// The request to resume this session, if that is wanted and possible.
+    pub(super) fn resume(&self, earlier: Option<&Session>) -> Option<Resume> {
+        earlier.and_then(Session::resume).filter(|_| self.counting != Counting::No)
+    }
 }
 
 /// What is said to the server.
 pub(super) enum Request {
     Resume(Resume),
     Bind(Box<Iq>),
-    Enable(Enable),
+}
+
+impl Request {
+    pub(super) fn write(&self, writer: &mut Writer) -> Result<BytesMut, Unwritable> {
+        match self {
+            Self::Resume(resume) => writer.write(resume),
+            Self::Bind(iq) => writer.write(&**iq),
+        }
+    }
 }
 
 /// What follows from an element of the server's.
 pub(super) enum Outcome {
     /// Nothing: its answer is still to come.
     Waiting,
-    /// This is to be said.
-    Say(Request),
     /// The earlier session goes on, in which the server has handled so many of our stanzas.
     Resumed { h: u32 },
     /// The earlier session is over, and the server had handled so many, where it knows. This is to be said.
     NotResumed { h: Option<u32>, then: Request },
-    /// A new session has begun, in which both ends count or not.
-    Begun { jid: FullJid, session: Option<Session> },
+    /// A new session has begun, in which the server can count.
+    Begun { jid: FullJid, server_counts: bool },
     /// That is no answer.
     Nonsense,
 }
@@ -74,7 +94,6 @@ pub(super) struct Opening {
     step: Step,
     resource: Option<String>,
     id: String,
-    counting: Counting,
     /// Whether the server counts stanzas, once it has said what it offers.
     server_counts: Option<bool>,
 }
@@ -82,19 +101,13 @@ pub(super) struct Opening {
 enum Step {
     Resuming,
     Binding,
-    Enabling(FullJid),
 }
 
 impl Opening {
     /// Begins: what is said first, which is the request to `resume` an earlier session, if there is one.
-    pub(super) fn new(
-        resource: Option<String>,
-        id: String,
-        counting: Counting,
-        resume: Option<Resume>,
-    ) -> (Self, Request) {
+    pub(super) fn new(resource: Option<String>, id: String, resume: Option<Resume>) -> (Self, Request) {
         let step = if resume.is_some() { Step::Resuming } else { Step::Binding };
-        let opening = Self { step, resource, id, counting, server_counts: None };
+        let opening = Self { step, resource, id, server_counts: None };
         let first = resume.map_or_else(|| opening.bind(), Request::Resume);
         (opening, first)
     }
@@ -124,7 +137,7 @@ impl Opening {
                 self.step = Step::Binding;
                 Outcome::NotResumed { h: None, then: self.bind() }
             }
-            Step::Resuming | Step::Binding | Step::Enabling(_) => Outcome::Waiting,
+            Step::Resuming | Step::Binding => Outcome::Waiting,
         }
     }
 
@@ -136,14 +149,6 @@ impl Opening {
                 self.step = Step::Binding;
                 Outcome::NotResumed { h, then: self.bind() }
             }
-            (Step::Enabling(jid), Some(Nonza::Enabled { id })) => {
-                let id = id.filter(|_| self.counting == Counting::Resumable);
-                Outcome::Begun { jid: jid.clone(), session: Some(Session::new(jid.clone(), id)) }
-            }
-            // It offers to count, and then does not: then it is done without.
-            (Step::Enabling(jid), Some(Nonza::Failed { .. })) => {
-                Outcome::Begun { jid: jid.clone(), session: None }
-            }
             _ => Outcome::Nonsense,
         }
     }
@@ -154,12 +159,8 @@ impl Opening {
             return Outcome::Waiting;
         }
         match (bound_as(iq), self.server_counts) {
-            (None, _) | (_, None) => Outcome::Nonsense,
-            (Some(jid), Some(true)) if self.counting != Counting::No => {
-                self.step = Step::Enabling(jid);
-                Outcome::Say(Request::Enable(sm::enable()))
-            }
-            (Some(jid), Some(_)) => Outcome::Begun { jid, session: None },
+            (Some(jid), Some(server_counts)) => Outcome::Begun { jid, server_counts },
+            _ => Outcome::Nonsense,
         }
     }
 }

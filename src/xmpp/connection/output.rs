@@ -74,6 +74,11 @@ impl Output {
         self.unwritten.drain(..written).filter_map(|stanza| stanza.tag)
     }
 
+    /// Tags of what was pushed up to here do not depend on whether it is written.
+    pub(super) fn forget_tags(&mut self) {
+        self.unwritten.iter_mut().for_each(|stanza| stanza.tag = None);
+    }
+
     /// Nothing more will be written: the tags of the stanzas that are not.
     pub(super) fn clear(&mut self) -> impl Iterator<Item = u64> {
         self.bytes.clear();

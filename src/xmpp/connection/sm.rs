@@ -1,6 +1,7 @@
 //! Stream management: counting, acknowledging and resuming (XEP-0198). Pure.
 //!
-//! From `<enabled/>` on both ends count the stanzas that they have handled, modulo 2³² (section 4). [`Session`] is our end of that:
+//! Both ends count the stanzas that they have handled, modulo 2³² (section 4): the server those behind our `<enable/>`, we those behind
+//! its `<enabled/>`. [`Session`] is our end of that:
 //! what the server has acknowledged is known to have arrived, and the rest is kept, to be sent again when the session is resumed on
 //! another connection (section 5), or to be reported as lost when it is not.
 
@@ -99,9 +100,14 @@ pub(in crate::xmpp) struct Session {
 }
 
 impl Session {
-    /// One that begins with `<enabled/>`, which gave it this id to resume it by.
-    pub(super) fn new(jid: FullJid, id: Option<String>) -> Self {
-        Self { jid, id, handled: 0, unreported: 0, acked: 0, unacked: VecDeque::new() }
+    /// One in which the server is being asked to count. Until it does, it cannot be resumed.
+    pub(super) fn new(jid: FullJid) -> Self {
+        Self { jid, id: None, handled: 0, unreported: 0, acked: 0, unacked: VecDeque::new() }
+    }
+
+    /// The server counts, and gave it this id to resume it by.
+    pub(super) fn on_enabled(&mut self, id: Option<String>) {
+        self.id = id;
     }
 
     pub(super) fn jid(&self) -> &FullJid {
@@ -173,7 +179,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn session() -> Session {
-        Session::new("alice@chat.example/r".parse().unwrap(), Some("id".to_owned()))
+        let mut session = Session::new("alice@chat.example/r".parse().unwrap());
+        session.on_enabled(Some("id".to_owned()));
+        session
     }
 
     fn sent(tag: u64) -> Unacked {
@@ -280,7 +288,7 @@ mod tests {
         let mut session = session();
         session.on_received();
         assert_eq!(session.resume(), Some(Resume { h: 1, previd: StreamId("id".to_owned()) }));
-        assert_eq!(Session::new(session.jid().clone(), None).resume(), None);
+        assert_eq!(Session::new(session.jid().clone()).resume(), None);
     }
 
     proptest! {

@@ -51,19 +51,20 @@ impl Client {
     pub(super) fn start_unanswered(counting: Counting, earlier: Option<Session>) -> Self {
         let now = Instant::now();
         let (domain, id) = ("chat.example".to_owned(), "bind".to_owned());
-        let start = Start { domain, resource: Some("r".to_owned()), id, counting, earlier };
-        Self { connection: Connection::new(start, MAX_STANZA, now), now }
+        let start = Start { domain, resource: Some("r".to_owned()), id, counting };
+        Self { connection: Connection::new(start, earlier, MAX_STANZA, now), now }
     }
 
     /// One whose session is open, and of which everything up to here was seen.
     pub(super) fn open(counting: Counting) -> Self {
         let mut client = Self::start(counting, None);
         client.hear(BOUND);
-        if counting != Counting::No {
-            client.hear(ENABLED);
-        }
         assert_eq!(client.news(), ["online"]);
         client.said();
+        if counting != Counting::No {
+            client.hear(ENABLED);
+            assert!(client.news().is_empty());
+        }
         client
     }
 

@@ -16,6 +16,47 @@ use crate::server::{ChatServer, DOMAIN, Rate, name_and_domain};
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
 
+/// Which of its modules are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modules {
+    /// Those of its own package that concern clients.
+    Stock,
+    /// SASL2 and what belongs to it as well, from Debian's package prosody-modules. How each client has logged in is logged.
+    Sasl2,
+}
+
+/// Says by which mechanism of SASL2 a client has logged in. Debian 12's prosody-modules are for a Prosody that is a little younger
+/// than its own; what they miss there (a method of connections and one of stanzas, who opened a stream, dates of parts of a second)
+/// is here.
+const LAB_MODULE: &str = r#"local datetime = require "util.datetime";
+local of_seconds = datetime.datetime;
+datetime.datetime = function (time) return of_seconds(time and math.floor(time)); end
+local stanza = require "util.stanza".stanza_mt;
+stanza.get_child_attr = stanza.get_child_attr or function (self, name, xmlns, attr)
+	local child = self:get_child(name, xmlns);
+	return child and child.attr[attr];
+end
+local filters = require "util.filters";
+filters.add_filter_hook(function (session)
+	filters.add_filter(session, "bytes/in", function (data)
+		session.lab_from = data and data:match("<stream:stream[^>]- from='([^']*)'") or session.lab_from;
+		return data;
+	end);
+end);
+module:hook("stream-features", function (event)
+	local conn = event.origin.conn;
+	if not conn.ssl_info then
+		conn.ssl_info = function (self) return self:socket():info(); end
+	end
+end, 2);
+module:hook("advertise-sasl-features", function (event)
+	event.stream = event.stream or { from = event.origin.lab_from };
+end, 2);
+module:hook("sasl2/c2s/success", function (event)
+	event.session.log("info", "logged in by SASL2: %s", event.session.sasl_handler.selected);
+end, 2000);
+"#;
+
 /// A Prosody of our own.
 #[derive(Debug)]
 pub struct Prosody {
@@ -25,6 +66,7 @@ pub struct Prosody {
     certificate: Certificate,
     ports: Ports,
     rate: Rate,
+    modules: Modules,
     /// Those of its users, and [`DOMAIN`].
     domains: BTreeSet<String>,
 }
@@ -41,23 +83,24 @@ impl Prosody {
     /// # Errors
     ///
     /// When it does not come up, with its last words.
-    pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
+    pub fn start(rate: Rate, users: &[&str], modules: Modules) -> Result<Self> {
         try_ports(|| {
-            let mut server = Self::prepare(rate, users)?;
+            let mut server = Self::prepare(rate, users, modules)?;
             server.run()?;
             Ok(server)
         })
     }
 
-    fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {
+    fn prepare(rate: Rate, users: &[&str], modules: Modules) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
         let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
         let names: Vec<_> = domains.iter().map(String::as_str).collect();
         let certificate = certificate_for(&names, folder.path())?;
         let ports = Ports { plain: free_port()?, tls: free_port()? };
-        let server = Self { process: None, folder, certificate, ports, rate, domains };
+        let server = Self { process: None, folder, certificate, ports, rate, modules, domains };
         fs::write(server.config_file(), server.config())?;
+        fs::write(server.folder.path().join("mod_lab.lua"), LAB_MODULE)?;
         for domain in &server.domains {
             fs::create_dir_all(server.accounts(domain))?;
         }
@@ -210,10 +253,15 @@ impl Prosody {
             Rate::StockBut(users) => ("\"limits\"; ", limits_except(users)),
             Rate::Unlimited | Rate::Overheard => ("", String::new()),
         };
+        let sasl2 = match self.modules {
+            Modules::Stock => "",
+            Modules::Sasl2 => r#"; "sasl2"; "sasl2_bind2"; "sasl2_sm"; "sasl2_fast"; "lab""#,
+        };
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 admin_socket = "{folder}/prosody.sock"
+plugin_paths = {{ "{folder}" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {plain} }}
 c2s_direct_tls_ports = {{ {tls} }}
@@ -221,7 +269,7 @@ s2s_ports = {{}}
 component_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell" }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"

@@ -15,18 +15,19 @@ pub(super) struct Writer {
 
 /// An element holds something that XML has no way to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::xmpp) struct Unwritable;
+pub(super) struct Unwritable;
 
 impl Writer {
-    /// Begins a stream to the server of this domain: the writer, and the header (RFC 6120 section 4.7).
-    pub(super) fn begin(domain: &str) -> (Self, BytesMut) {
+    /// Begins a stream to the server of this domain, as `from` if we say who we are: the writer, and the header (RFC 6120 section 4.7).
+    pub(super) fn begin(domain: &str, from: Option<&str>) -> (Self, BytesMut) {
         let mut header = BytesMut::new();
-        let encoder = behind_header(domain, &mut header);
+        let encoder = behind_header(domain, from, &mut header);
         (Self { encoder, buffer: BytesMut::new() }, header)
     }
 
-    fn new() -> Self {
-        Self::begin("").0
+    /// One that stands behind a header.
+    pub(super) fn new() -> Self {
+        Self::begin("", None).0
     }
 
     /// The element's bytes.
@@ -53,19 +54,20 @@ impl Writer {
     }
 }
 
-/// An encoder that has written a header. No error can come: a domain is always text that XML can hold.
-fn behind_header(domain: &str, into: &mut BytesMut) -> Encoder<SimpleNamespaces> {
+/// An encoder that has written a header. No error can come: domains and JIDs are always text that XML can hold.
+fn behind_header(domain: &str, from: Option<&str>, into: &mut BytesMut) -> Encoder<SimpleNamespaces> {
     let mut encoder = Encoder::new();
     let names = encoder.ns_tracker_mut();
     names.declare_fixed(Some(xml_ncname!("stream")), ns::STREAM.into());
     names.declare_fixed(None, ns::JABBER_CLIENT.into());
-    for item in [
+    let from = from.map(|from| Item::Attribute(Namespace::NONE, xml_ncname!("from"), from));
+    let items = [
         Item::XmlDeclaration(XmlVersion::V1_0),
         Item::ElementHeadStart(ns::STREAM.into(), xml_ncname!("stream")),
         Item::Attribute(Namespace::NONE, xml_ncname!("to"), domain),
         Item::Attribute(Namespace::NONE, xml_ncname!("version"), "1.0"),
-        Item::ElementHeadEnd,
-    ] {
+    ];
+    for item in items.into_iter().chain(from).chain([Item::ElementHeadEnd]) {
         let _ = encoder.encode_into_bytes(item, into);
     }
     encoder
@@ -83,13 +85,15 @@ mod tests {
 
     #[test]
     fn the_header_names_the_domain_as_xml() {
-        let (_, header) = Writer::begin("chat.example");
+        let (_, header) = Writer::begin("chat.example", None);
         assert_eq!(
             header,
             &b"<?xml version='1.0' encoding='utf-8'?>\n<stream:stream xmlns='jabber:client' \
                xmlns:stream='http://etherx.jabber.org/streams' to='chat.example' version='1.0'>"[..]
         );
-        let (_, odd) = Writer::begin("'");
+        let (_, with_from) = Writer::begin("chat.example", Some("alice@chat.example"));
+        assert!(with_from.ends_with(b" version='1.0' from='alice@chat.example'>"), "{with_from:?}");
+        let (_, odd) = Writer::begin("'", None);
         assert!(!odd.windows(3).any(|part| part == b"'''"), "{odd:?}");
     }
 

@@ -1,0 +1,84 @@
+//! Request to count that is not answered yet: what is known of it until the server says `<enabled/>` or `<failed/>` (XEP-0198
+//! section 3). Pure.
+//!
+//! Nothing waits for the answer. Our end counts what it sends behind `<enable/>`, the server what it sends behind `<enabled/>`. If it
+//! refuses instead, all that is ever known of a stanza is whether it was written, so that is kept until then.
+
+use std::time::Instant;
+
+use super::Counting;
+use super::sm::Nonza;
+
+/// That the server has been asked to count.
+#[derive(Debug)]
+pub(super) struct Enabling {
+    counting: Counting,
+    deadline: Instant,
+    /// The tags of the stanzas that have been written since.
+    written: Vec<u64>,
+}
+
+/// What the server answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It counts, and the session can be resumed by this id, if there is one.
+    Counts(Option<String>),
+    /// It does not.
+    Refuses,
+}
+
+impl Enabling {
+    /// Until the answer has to be there by `deadline`.
+    pub(super) fn new(counting: Counting, deadline: Instant) -> Self {
+        Self { counting, deadline, written: Vec::new() }
+    }
+
+    /// When the answer has to be there.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The stanzas with these tags are written.
+    pub(super) fn on_written(&mut self, tags: impl Iterator<Item = u64>) {
+        self.written.extend(tags);
+    }
+
+    /// What the server's next element that is no stanza says; none when that is no answer.
+    pub(super) fn answer(&self, nonza: Option<Nonza>) -> Option<Answer> {
+        match nonza? {
+            Nonza::Enabled { id } => {
+                Some(Answer::Counts(id.filter(|_| self.counting == Counting::Resumable)))
+            }
+            Nonza::Failed { .. } => Some(Answer::Refuses),
+            Nonza::Resumed { .. } | Nonza::Ack { .. } | Nonza::Request => None,
+        }
+    }
+
+    /// The server does not count: the tags of the stanzas that are written, and known to be no more than that.
+    pub(super) fn into_written(self) -> Vec<u64> {
+        self.written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_session_that_is_to_be_resumed_gets_an_id() {
+        for (counting, id) in [(Counting::Resumable, Some("x".to_owned())), (Counting::OneConnection, None)] {
+            let enabled = Nonza::Enabled { id: Some("x".to_owned()) };
+            let enabling = Enabling::new(counting, Instant::now());
+            assert_eq!(enabling.answer(Some(enabled)), Some(Answer::Counts(id)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_from_a_refusal() {
+        let enabling = Enabling::new(Counting::Resumable, Instant::now());
+        assert_eq!(enabling.answer(Some(Nonza::Failed { h: Some(1) })), Some(Answer::Refuses));
+        for other in [None, Some(Nonza::Request), Some(Nonza::Ack { h: 0 }), Some(Nonza::Resumed { h: 0 })] {
+            assert_eq!(enabling.answer(other), None);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Memory of a login: what is known of a server from the last one, with which the next takes fewer round trips.
+//!
+//! It lasts as long as the account. What it says is only ever a guess: what the server offers now is looked at all the same, and
+//! a login that does not come off with it is followed by one without.
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+use super::offer::Offer;
+
+/// What is known.
+#[derive(Clone, Debug, Default)]
+pub(in crate::xmpp) struct Memory {
+    /// What the server offered.
+    pub(super) offer: Option<Offer>,
+    /// What it gave us to log in with.
+    pub(super) token: Option<Token>,
+}
+
+/// A secret that stands for the password at this server (XEP-0484).
+#[derive(Clone)]
+pub(super) struct Token(pub(super) SecretString);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+impl Memory {
+    /// Whether there is anything to begin a login with before the server has said a word.
+    pub(in crate::xmpp) fn is_of_use(&self) -> bool {
+        self.offer.is_some()
+    }
+}

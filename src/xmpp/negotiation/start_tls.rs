@@ -1,0 +1,41 @@
+//! Request for TLS (RFC 6120 section 5). Pure.
+//!
+//! Here alone nothing is said before the answer to what came before it: whoever watches the wire sees all of it, and
+//! no client does that. What an attacker may have sent behind `<proceed/>` is dropped with the stream.
+
+use xmpp_parsers::ns;
+use xmpp_parsers::starttls::Request;
+
+use super::Progress;
+use super::offer::Offer;
+use super::talk::Talk;
+use crate::xmpp::error::{AccountError, Step};
+use crate::xmpp::intake::Word;
+
+const STEP: Step = Step::StartTls;
+
+/// How far it is.
+#[derive(Default)]
+pub(super) struct StartTls {
+    has_asked: bool,
+}
+
+impl StartTls {
+    pub(super) fn on_word(&mut self, word: Word, talk: &mut Talk) -> Result<Option<Progress>, AccountError> {
+        match word {
+            Word::Features(features) if !self.has_asked => {
+                if !Offer::read(&features).starttls {
+                    return Err(AccountError::NoStartTls);
+                }
+                self.has_asked = true;
+                talk.say(&Request, STEP)?;
+                Ok(None)
+            }
+            Word::Nonza(answer) if self.has_asked && answer.is("proceed", ns::TLS) => {
+                talk.hand_over();
+                Ok(Some(Progress::Tls))
+            }
+            Word::Features(_) | Word::Nonza(_) => Err(AccountError::Protocol(STEP)),
+        }
+    }
+}
