@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const BULK: Duration = Duration::from_secs(20);
 
 /// The chat servers that both halves are far from.
-pub(crate) const SERVERS: [Kind; 2] = [Kind::Prosody, Kind::Ejabberd];
+pub(crate) const SERVERS: [Kind; 3] = [Kind::Prosody, Kind::ProsodyModules, Kind::Ejabberd];
 
 /// Measures at each distance of the plan, under names like `far.prosody.200.bulk`. Times are in round trips of one leg.
 pub(crate) fn measure(

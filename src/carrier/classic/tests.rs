@@ -52,7 +52,7 @@ fn a_set_means_the_same_with_a_tree_and_without() {
         let without = to_classic(Account::default().decide_flat(&xml));
         match (without, incoming(&xml)) {
             (Incoming::Set { id, payload }, Incoming::Set { id: expected_id, payload: expected }) => {
-                assert_eq!((id, payload), (expected_id, expected))
+                assert_eq!((id, payload), (expected_id, expected));
             }
             other => panic!("{other:?}"),
         }
