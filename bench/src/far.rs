@@ -58,7 +58,7 @@ pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
     measure_at(kind_of(kind)?, executable, target::start()?, distance, "far", &mut Samples::default())
 }
 
-/// Measures with both halves so many milliseconds of round trip from a server without limits.
+/// Measures with both halves `distance` milliseconds (there and back) from a server without limits.
 fn measure_at(
     kind: Kind,
     executable: &Path,

@@ -22,7 +22,7 @@ use crate::{name_of, say, scale, wire};
 pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
 /// From one cell to the next at least 2 seconds: they shall measure the bulk transfer, not be another.
 const BETWEEN_CELLS: Duration = Duration::from_secs(2);
-/// From one cell to the next up to a second more.
+/// From one cell to the next up to 1 second more, more than a pause of the server's and the time between two.
 const CELL_JITTER: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -162,9 +162,8 @@ impl Lab<'_> {
     }
 }
 
-/// How long after the cell before a cell goes, of which there were so many. The server's pauses recur as well, every 0.4 to 0.8
-/// seconds: at a fixed interval cells would meet them in the same moment time and again. The multiples of the golden ratio
-/// modulo 1 are spread evenly.
+/// How long the next cell goes after the one before, when `count` cells went. The server's pauses recur every 0.4 to 0.8 seconds: at a
+/// fixed interval cells would meet them at the same moment each time. Multiples of the golden ratio modulo 1 are spread evenly.
 fn until_next_cell(count: usize) -> Duration {
     const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
     BETWEEN_CELLS + CELL_JITTER.mul_f64((count as f64 * GOLDEN_RATIO).fract())

@@ -52,7 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULTS
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells|idle ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
-       bench far PATH-OF-HEXCHAT-PT prosody|ejabberd MILLISECONDS-OF-ROUND-TRIP
+       bench far PATH-OF-HEXCHAT-PT prosody|prosody-modules|ejabberd MILLISECONDS-OF-ROUND-TRIP
        bench compare PATH-OF-OLD PATH-OF-NEW ROUNDS
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
        bench doc PATH-OF-RESULTS PATH-OF-README PATH-OF-PERFORMANCE";

@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A quarter of an hour.
+    /// Twenty minutes.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,
@@ -63,7 +63,7 @@ impl Plan {
         }
     }
 
-    /// Below three and a half minutes.
+    /// Below five minutes.
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,

@@ -55,16 +55,16 @@ impl Ids {
 
     /// 60 bits.
     fn tag(&self, number: u64) -> u64 {
-        word(self.tags, number) >> 4
+        siphash(self.tags, number) >> 4
     }
 
     fn mask(&self, tag: u64) -> u64 {
-        word(self.masks, tag)
+        siphash(self.masks, tag)
     }
 }
 
-/// What nobody can compute without the key.
-fn word(mut keyed: SipHasher24, of: u64) -> u64 {
+/// SipHash-2-4 of a number.
+fn siphash(mut keyed: SipHasher24, of: u64) -> u64 {
     keyed.write_u64(of);
     keyed.finish()
 }

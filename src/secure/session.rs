@@ -221,7 +221,7 @@ impl Session {
         self.streams().map_or(0, Streams::stream_count)
     }
 
-    /// Whether there is no stream, not even one that is only being closed, of which a bridge has to be told.
+    /// Whether no application has a stream, and none is being closed of which the bridge knows.
     pub(crate) fn is_idle(&self) -> bool {
         match self.state.early() {
             Some(early) => early.is_idle(),

@@ -253,7 +253,7 @@ impl Streams {
         self.streams.get(&id).map_or(Some(CloseReason::Finished), Stream::close_reason)
     }
 
-    /// The peer, whom nobody has heard of before, gives so much credit at first.
+    /// Sets the credit that the peer gives in its half of the handshake, for streams that were opened before.
     pub(crate) fn set_credit(&mut self, credit: Credit) {
         self.stream_credit = credit.stream;
         self.session_credit = credit.session;

@@ -1,4 +1,4 @@
-//! XMPP stream of an account, from its header behind the login to its end, as a pure core: bytes in; elements, bytes and events out.
+//! XMPP stream of an account after the login, to its end, as a pure core: bytes in; elements, bytes and events out.
 //!
 //! [`Connection`] opens a session ([`opening`]) and then carries stanzas, with stream management (XEP-0198, [`sm`]) where both ends
 //! want it. It has no socket and no clock; whoever has them drives it:
@@ -71,7 +71,7 @@ pub(super) struct Connection {
     counting: Counting,
     /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
     session: Option<Session>,
-    /// Whether the server has yet to say that it counts in this session.
+    /// The request to count, until the server has answered it.
     enabling: Option<Enabling>,
     /// Stanzas since an acknowledgement was asked for.
     unrequested: usize,
@@ -152,10 +152,10 @@ impl Connection {
     }
 
     fn begin(start: Start, earlier: Option<Session>, framer: Framer, writer: Writer, now: Instant) -> Self {
-        let resume = start.resume(earlier.as_ref());
-        let (session, over) = if resume.is_some() { (earlier, None) } else { (None, earlier) };
+        let resumes = start.resume(earlier.as_ref()).is_some();
+        let (session, over) = if resumes { (earlier, None) } else { (None, earlier) };
         let Start { resource, id, counting, .. } = start;
-        let (opening, _) = Opening::new(resource, id, resume);
+        let opening = Opening::new(resource, id, resumes);
         Self {
             framer,
             writer,
@@ -403,7 +403,7 @@ impl Connection {
         self.enabling = Some(Enabling::new(self.counting, deadline));
     }
 
-    /// Until the server counts, its stanzas do not, and it has no other words but its answer.
+    /// Until the server has answered `<enable/>`, its stanzas are not counted, and that answer is the only other element that it may send.
     fn on_element_while_enabling(&mut self, meaning: Meaning) {
         let Meaning::Nonza(element) = meaning else { return self.pass_on(meaning) };
         let nonza = element.as_deref().and_then(Nonza::read);
@@ -416,7 +416,7 @@ impl Connection {
                 session.on_enabled(id);
                 self.output.forget_tags();
             }
-            // It offers to count, and then does not: then it is done without.
+            // It offers to count, and refuses: the session goes on without.
             _ => {
                 self.session = None;
                 self.events.extend(written.into_iter().flatten().map(Event::Acked));
@@ -490,7 +490,7 @@ impl Connection {
         true
     }
 
-    /// A server that may not count is not asked: it would be asked for what it does not know.
+    /// Asks for an acknowledgement, but not before the server has said that it counts.
     fn request_ack(&mut self) {
         if self.enabling.is_some() {
             return;

@@ -64,15 +64,7 @@ impl Connector {
             TlsMode::None => return Err(AccountError::PlaintextRefused),
             TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
         };
-        let is_private = !matches!(security, Security::None);
-        let from = config.jid.node().filter(|_| is_private).map(|_| config.jid.to_bare().to_string());
-        let who = Who {
-            jid: config.jid.clone(),
-            credential: config.credential.clone(),
-            domain: domain.to_owned(),
-            from,
-            agent,
-        };
+        let who = who(config, !matches!(security, Security::None), agent);
         Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
     }
 
@@ -86,10 +78,10 @@ impl Connector {
         self.max_stanza
     }
 
-    /// Dials, sets up TLS, and logs in, all within [`timing::LOGIN`], and says `first_request` where the stream goes on behind that.
+    /// Dials, sets up TLS, and logs in, within [`timing::LOGIN`], and says `first_request` where the stream goes on behind that.
     ///
-    /// If what was known from the last login was of no help this time, another follows that knows nothing. A password that was refused
-    /// is refused: servers lock accounts that insist.
+    /// If a login fails that used what the last one has taught, another follows at once that uses none of it: but not when the password
+    /// was refused, since servers lock accounts that insist, nor when the time was used up.
     pub(super) async fn log_in(
         &self,
         dialer: &Dialer,
@@ -162,6 +154,13 @@ impl Connector {
         let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
         Ok(stream_io(tls.connect(socket).await?))
     }
+}
+
+/// As whom to log in. Only where others cannot read it do we say who we are before that.
+fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
+    let from = config.jid.node().filter(|_| is_private).map(|_| config.jid.to_bare().to_string());
+    let domain = config.jid.domain().as_str().to_owned();
+    Who { jid: config.jid.clone(), credential: config.credential.clone(), domain, from, agent }
 }
 
 /// What a stream of XML is read from and written to.

@@ -151,7 +151,7 @@ fn payload(stanza: &[u8], rest: &[u8]) -> Option<Payload> {
 /// The name and the attributes of the tag with which `bytes` begin, and what comes behind it; nothing, if the tag is all.
 fn tag(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let inside = bytes.strip_prefix(b"<")?;
-    // Within values it would be written as an entity by every server; if not, the rest makes no sense.
+    // A `>` within a value is written as an entity by every server; if one does not, the rest makes no sense.
     let (inside, rest) = inside.split_at_checked(memchr::memchr(b'>', inside)?)?;
     let (name, attributes) = inside.split_at_checked(memchr::memchr(b' ', inside)?)?;
     match attributes.strip_suffix(b"/") {

@@ -1,4 +1,4 @@
-//! Login: carries the bytes of a [`Negotiation`] between its stream and the socket.
+//! Driver of a negotiation: carries the bytes of a [`Negotiation`] to and from its connection.
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::spawn_blocking;
@@ -7,13 +7,13 @@ use super::error::{AccountError, Step};
 use super::framer::Framer;
 use super::negotiation::{Agreed, Memory, Negotiation, Progress};
 
-/// What a stream is carried by, whatever lies between us and its socket.
-pub(super) trait Carrier: AsyncBufRead + AsyncWrite + Unpin {}
+/// What carries a stream both ways, whatever lies between us and its socket.
+pub(super) trait Duplex: AsyncBufRead + AsyncWrite + Unpin {}
 
-impl<T: AsyncBufRead + AsyncWrite + Unpin> Carrier for T {}
+impl<T: AsyncBufRead + AsyncWrite + Unpin> Duplex for T {}
 
 /// A connection.
-pub(super) type Io = Box<dyn Carrier + Send>;
+pub(super) type Io = Box<dyn Duplex + Send>;
 
 /// A connection that is logged in.
 pub(super) struct LoggedIn {
@@ -22,10 +22,9 @@ pub(super) struct LoggedIn {
     pub(super) ongoing: Option<Framer>,
 }
 
-/// Asks for TLS. What `io` holds then is ready for its handshake, once what else was read from it is thrown away with its buffers:
-/// an attacker may have sent it.
+/// Asks for TLS. Drop the buffers of `io` before its handshake: an attacker may have sent what they hold.
 pub(super) async fn start_tls(
-    io: &mut impl Carrier,
+    io: &mut impl Duplex,
     mut negotiation: Negotiation,
 ) -> Result<(), AccountError> {
     carry(io, &mut negotiation, &mut Step::StartTls).await.map(|_| ())
@@ -44,7 +43,7 @@ pub(super) async fn log_in(
 
 /// Carries bytes until nothing is left to be done: what was agreed on, where it was a login.
 async fn carry(
-    io: &mut impl Carrier,
+    io: &mut impl Duplex,
     negotiation: &mut Negotiation,
     step: &mut Step,
 ) -> Result<Option<Agreed>, AccountError> {
@@ -68,12 +67,12 @@ async fn carry(
     }
 }
 
-async fn write(io: &mut impl Carrier, bytes: &[u8]) -> std::io::Result<()> {
+async fn write(io: &mut impl Duplex, bytes: &[u8]) -> std::io::Result<()> {
     io.write_all(bytes).await?;
     io.flush().await
 }
 
-async fn read(io: &mut impl Carrier, negotiation: &mut Negotiation, step: Step) -> Result<(), AccountError> {
+async fn read(io: &mut impl Duplex, negotiation: &mut Negotiation, step: Step) -> Result<(), AccountError> {
     let bytes = io.fill_buf().await.map_err(|error| AccountError::io(step, &error))?;
     if bytes.is_empty() {
         return Err(AccountError::Closed(step));

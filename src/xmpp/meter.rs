@@ -1,7 +1,7 @@
 //! Meter of what a server says before a login: a bound on what it can make us keep. Pure.
 //!
-//! Until then whoever poses as the server can send, too. The parser also waits for the end of a text that cannot be there at
-//! all, so that a server of another kind would look like a silent one.
+//! Until then whoever poses as the server can send, too. The framer passes over text outside of elements, so
+//! that a server of another kind would look like a silent one: the first byte is looked at here.
 
 /// The most that a server has to say before a login, in bytes: features, challenges, and generous spare.
 const BEFORE_LOGIN: usize = 256 * 1024;

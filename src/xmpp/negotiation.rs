@@ -4,12 +4,12 @@
 //! It either asks for TLS, on a stream of its own, or logs in. Whoever has a socket drives it: write what
 //! [`take_output`](Negotiation::take_output) gives, do what [`poll`](Negotiation::poll) asks for, hand in what comes.
 //!
-//! A login says in one write whatever needs no answer. Where it is known from the last one what the server offers, that is our header
-//! and our first word of SASL; with SASL2 (XEP-0388), behind which the stream goes on, the first request of the session follows our
-//! last word; and where the server gave us a token (XEP-0484), these are all one:
+//! A login says in one write whatever needs no answer. Where the last login has taught what the server offers, our header and our
+//! first word of SASL go together; with SASL2 (XEP-0388), behind which the stream goes on, the first request of the session follows
+//! our last word; and with a token that the server gave us (XEP-0484) all of that is one write. Round trips that are waited for:
 //!
 //! ```text
-//!                      a first login     known, SASL     known, SASL2     a token
+//!   until              a first login     known, SASL     known, SASL2     a token
 //!   features                 1                0               0              0
 //!   challenge                1                1               1              0
 //!   success                  1                1               1              1
@@ -54,11 +54,11 @@ enum Goal {
 pub(super) enum Progress {
     /// More has to come from the server.
     Waiting,
-    /// This, which takes a while. Its result goes into [`Negotiation::handle_response`].
+    /// The password is to be hashed, which takes a while. The result goes into [`Negotiation::handle_response`].
     Hash(Hashing),
     /// TLS begins.
     Tls,
-    /// There is nothing more to be done.
+    /// We are logged in.
     LoggedIn(Box<Agreed>),
 }
 
@@ -98,7 +98,7 @@ impl Negotiation {
         Ok(Self { talk, goal: Goal::Login(Box::new(login)) })
     }
 
-    /// What is being done.
+    /// Which step a fault would belong to.
     pub(super) fn step(&self) -> Step {
         match &self.goal {
             Goal::Tls(_) => Step::StartTls,
@@ -153,7 +153,7 @@ impl Negotiation {
 }
 
 impl Hashing {
-    /// Does it.
+    /// Computes the response.
     ///
     /// # Errors
     ///

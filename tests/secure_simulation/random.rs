@@ -176,6 +176,7 @@ fn draw_flow(rng: &mut Rng, world: &World, number: usize) -> (Time, Flow) {
         _ => Decision::Accept,
     };
     let mut scripts = [draw_script(rng, starts), draw_script(rng, starts)];
+    // By a generator of its own, so that a seed draws everything else as before.
     let mut own = rng.clone();
     if own.chance(1, 3) {
         let script = &mut scripts[Side::Left as usize];

@@ -1,6 +1,6 @@
 //! Codec between a core and its server: what the core wants sent as bytes, and bytes that come as the core understands them.
 //!
-//! Everything here that knows of stanzas is in this file. It writes as `tokio_xmpp` does once a stream is open: one encoder for
+//! Everything here that knows of stanzas is in this file. It writes as an account does (`xmpp::writer`): one encoder for
 //! the whole life of a connection, into one buffer. What comes goes through `framer` and `reader`, as in an account.
 
 use bytes::BytesMut;

@@ -23,7 +23,7 @@ use crate::secure::crypto::secret::{SALT, Secret, equal, jid_bytes, mac};
 /// Both messages are at least as long as this, a bucket of packets as well: the fields of version 1 always fit.
 pub const MESSAGE_LEN: usize = 256;
 
-/// The first message has 2048 bytes at most, with what the client says early: some cells of Tor's.
+/// The first message has 2048 bytes at most: three cells of Tor's fit beside the targets.
 pub const LARGEST_HELLO: usize = 2048;
 
 /// An ephemeral key before, and an authenticator after the payload.
@@ -54,8 +54,7 @@ pub struct Hello {
     pub credits: Credits,
     /// The session that it wants to go on with.
     pub resume: Option<Resumption>,
-    /// What it says early, for the session to be: frames, and padding by which the message gets one of the usual sizes. Nothing
-    /// when it wants to go on with a session.
+    /// Early frames, and the padding that gives the message one of the usual sizes. Empty when it wants to go on with a session.
     pub early: Vec<u8>,
 }
 

@@ -99,6 +99,7 @@ impl Core for Endpoint {
     fn finish_all(&mut self, now: Instant) {
         for id in self.directory.streams() {
             match self.directory.binding(id) {
+                // Without a session there is no peer that could finish it.
                 Some(Binding::Bound(key, _))
                     if self.sessions.get(&key).is_some_and(Session::is_connecting) =>
                 {
@@ -146,7 +147,7 @@ impl Endpoint {
     fn command(&mut self, now: Instant, id: StreamId, command: impl FnOnce(&mut Streams, u64)) {
         match self.directory.binding(id) {
             Some(Binding::Bound(key, wire)) => self.change(now, key, |streams| command(streams, wire)),
-            // There is nothing that could be accepted, finished or aborted: it is not open yet, or not any more.
+            // It is over: there is nothing that could be accepted, finished or aborted.
             Some(Binding::Unbound(_)) | None => {}
         }
     }

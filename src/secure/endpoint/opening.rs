@@ -39,7 +39,7 @@ const MAX_UNCONFIRMED_STREAMS: usize = 64;
 pub(super) struct Greeted {
     responder: Responder,
     request: Request,
-    /// What it says for the session to be.
+    /// Its early frames.
     early: Vec<Frame>,
 }
 
@@ -306,10 +306,15 @@ impl Endpoint {
         self.sessions.insert(key, session);
         self.process_events(now, key);
         if is_full {
-            let farewell = LastWord::Ours(Some(SessionClose::Limits));
-            self.end_session(now, key, CloseReason::TooManyStreams, farewell);
+            self.end_for_room(now, key);
         }
         true
+    }
+
+    /// Another session needs its place, or it has none itself.
+    fn end_for_room(&mut self, now: Instant, key: SessionKey) {
+        let farewell = LastWord::Ours(Some(SessionClose::Limits));
+        self.end_session(now, key, CloseReason::TooManyStreams, farewell);
     }
 
     /// Whether a client that has not shown yet that it holds the keys gets the streams that it asks for early. If not, it asks again
@@ -338,8 +343,7 @@ impl Endpoint {
             })
             .collect();
         if let Some(key) = session_room::victim(&candidates, client, self.shared.config.max_sessions) {
-            let farewell = LastWord::Ours(Some(SessionClose::Limits));
-            self.end_session(now, key, CloseReason::TooManyStreams, farewell);
+            self.end_for_room(now, key);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Early streams: what applications ask for and write before there is a session, of which the handshake carries the first.
 //!
-//! Bytes are told the bridge once. What went with a handshake
+//! Bytes are sent to the bridge once. What went with a handshake
 //!
 //! * has arrived when the bridge says in its answer that it took it;
 //! * goes again when the bridge says that it did not, or a server that nobody was there;
@@ -20,7 +20,7 @@ use crate::secure::wire::{early, padding};
 pub(crate) struct Early {
     streams: Streams,
     limits: StreamLimits,
-    /// What went with the handshake that was not answered yet.
+    /// What went with the handshake that is not answered yet.
     sent: Option<Sent>,
 }
 
@@ -46,15 +46,14 @@ impl Early {
         self.streams.are_all_released()
     }
 
-    /// Forgets streams that nobody wants any more, if the bridge may not have heard of any: their numbers are given again.
+    /// Forgets the streams when nobody wants any, unless the bridge may have heard of one: their numbers are given again.
     pub(super) fn prune(&mut self) {
         if self.sent.is_none() && self.streams.stream_count() > 0 && self.is_idle() {
             self.streams = streams(self.limits);
         }
     }
 
-    /// What the next handshake says of them: frames and as much padding that the message has one of the sizes that there are. Nothing
-    /// when there is nothing to say.
+    /// The early frames of the next handshake, padded to one of the sizes of blocks; nothing without any frame.
     pub(super) fn write(&mut self) -> Vec<u8> {
         let mut frames = Vec::new();
         let sent = self.streams.write_early(&mut frames, LARGEST_HELLO - HELLO_AROUND);
@@ -66,7 +65,7 @@ impl Early {
         frames
     }
 
-    /// The handshake found nobody, who has taken nothing.
+    /// The handshake found nobody: the bridge has taken nothing.
     pub(super) fn on_undelivered(&mut self) {
         if let Some(sent) = self.sent.take() {
             self.streams.on_lost(sent);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::protocol::Address;
 use crate::secure::api::{Bridge, Config, Outgoing, Receipt};
@@ -10,7 +12,7 @@ use crate::secure::crypto::entropy::testing::Seeded;
 use crate::secure::crypto::handshake::{Credits, Hello, Initiator, Responder, Status, Welcome};
 use crate::secure::crypto::keys::SessionKeys;
 use crate::secure::crypto::line::Identity;
-use crate::secure::delivery::Delivery;
+use crate::secure::delivery::{Delivery, Token};
 use crate::secure::path::{Contact, PathState};
 use crate::secure::sizes::OF_TESTS;
 use crate::secure::streams::Role as Side;
@@ -166,29 +168,10 @@ impl World {
         self.shake_hands_taking(status, false)
     }
 
-    /// The frames that go with the next handshake.
-    pub(super) fn says_early(&mut self) -> (PathId, Vec<Frame>) {
-        let (path, _, credential) = self.asks().expect("an open");
-        let Some(Outgoing::Block { data, .. }) =
-            self.shared.accounts.poll_urgent().map(|transmit| transmit.action)
-        else {
-            panic!("no handshake behind it");
-        };
-        let (from, to) = (client_jid(), bridge_jid());
-        let (_, request) =
-            Responder::read(&identity(), None, &credential, &from, &to, &data, &mut self.entropy).unwrap();
-        assert_eq!(data.len(), padding::holding(data.len()), "one of the sizes that there are");
-        (path, early::read(request.early).expect("what may be said"))
-    }
-
-    /// The same; the bridge takes what comes early, or not.
+    /// The same; the bridge takes the early frames, or not.
     pub(super) fn shake_hands_taking(&mut self, status: Status, has_taken_early: bool) -> Peer {
         let (path, delivery, credential) = self.asks().expect("an open");
-        let Some(Outgoing::Block { data, token, .. }) =
-            self.shared.accounts.poll_urgent().map(|transmit| transmit.action)
-        else {
-            panic!("no handshake behind it");
-        };
+        let (token, data) = self.hello();
         self.session.handle_taken(self.now, path, delivery, &mut self.shared);
         let (_, hello) = self.shared.routes.asked(token).unwrap();
         self.shared.routes.on_answered(token);
@@ -200,6 +183,25 @@ impl World {
         let peer = Peer { established, path };
         self.gets(&peer, message);
         peer
+    }
+
+    /// The handshake that goes behind an open.
+    fn hello(&mut self) -> (Token, Bytes) {
+        match self.shared.accounts.poll_urgent().map(|transmit| transmit.action) {
+            Some(Outgoing::Block { data, token, .. }) => (token, data),
+            _ => panic!("no handshake behind it"),
+        }
+    }
+
+    /// The frames that go with the next handshake.
+    pub(super) fn says_early(&mut self) -> (PathId, Vec<Frame>) {
+        let (path, _, credential) = self.asks().expect("an open");
+        let (_, data) = self.hello();
+        let (from, to) = (client_jid(), bridge_jid());
+        let (_, request) =
+            Responder::read(&identity(), None, &credential, &from, &to, &data, &mut self.entropy).unwrap();
+        assert_eq!(data.len(), padding::holding(data.len()), "one of the sizes that there are");
+        (path, early::read(request.early).expect("what may be said"))
     }
 
     pub(super) fn gets(&mut self, peer: &Peer, data: Vec<u8>) {

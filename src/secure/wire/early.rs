@@ -29,7 +29,7 @@ pub(crate) fn read(payload: Bytes) -> Option<Vec<Frame>> {
     Some(frames)
 }
 
-/// Whether `frame` may follow those that have `opened` streams, of which the next offset is known; none after the last one.
+/// Whether `frame` may follow. `opened` has the streams so far, each with its next offset; `None` after its last DATA.
 fn is_next(opened: &mut BTreeMap<u64, Option<u64>>, frame: &Frame) -> bool {
     match frame {
         Frame::Open { stream, .. } => opened.len() < MAX_STREAMS && opened.insert(*stream, Some(0)).is_none(),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Counting;
 use super::sm::Nonza;
 
-/// That the server has been asked to count.
+/// A request to count (`<enable/>`) that the server has not answered.
 #[derive(Debug)]
 pub(super) struct Enabling {
     counting: Counting,
@@ -28,7 +28,7 @@ pub(super) enum Answer {
 }
 
 impl Enabling {
-    /// Until the answer has to be there by `deadline`.
+    /// A request that has just been written; its answer must come by `deadline`.
     pub(super) fn new(counting: Counting, deadline: Instant) -> Self {
         Self { counting, deadline, written: Vec::new() }
     }
@@ -54,7 +54,7 @@ impl Enabling {
         }
     }
 
-    /// The server does not count: the tags of the stanzas that are written, and known to be no more than that.
+    /// The server refuses: the tags of the stanzas that are written, of which nothing more will be known.
     pub(super) fn into_written(self) -> Vec<u64> {
         self.written
     }

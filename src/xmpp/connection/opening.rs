@@ -1,7 +1,8 @@
-//! Session opening, on a new stream that is logged in: resumption, or else a resource. Pure.
+//! Session opening, on a stream that is logged in: resumption, or else a resource. Pure.
 //!
-//! What is asked for first goes with the header of the stream, or with the login where no other stream follows it, before the server has said what it offers, which saves a round trip: every
-//! server binds resources, and one that let us resume its session offers that again.
+//! The first request is written before the server has said what it offers, which saves a round trip: with the header of the stream,
+//! or, where the stream goes on behind the login, with our last word of that. Every server binds resources, and one that let us
+//! resume its session offers that again.
 //!
 //! ```text
 //!   Resuming ──resumed──▶ open        (XEP-0198 section 5)
@@ -50,7 +51,8 @@ pub(in crate::xmpp) struct Start {
 impl Start {
     /// What is asked for first, as it is written: for who can send it before there is a connection.
     pub(in crate::xmpp) fn first_request(&self, earlier: Option<&Session>) -> Bytes {
-        let (_, first) = Opening::new(self.resource.clone(), self.id.clone(), self.resume(earlier));
+        let bind = || bind(self.resource.clone(), self.id.clone());
+        let first = self.resume(earlier).map_or_else(bind, Request::Resume);
         first.write(&mut Writer::new()).map(BytesMut::freeze).unwrap_or_default()
     }
 
@@ -73,6 +75,11 @@ impl Request {
             Self::Bind(iq) => writer.write(&**iq),
         }
     }
+}
+
+fn bind(resource: Option<String>, id: String) -> Request {
+    let payload = BindQuery::new(resource).into();
+    Request::Bind(Box::new(Iq::Set { from: None, to: None, id, payload }))
 }
 
 /// What follows from an element of the server's.
@@ -104,17 +111,14 @@ enum Step {
 }
 
 impl Opening {
-    /// Begins: what is said first, which is the request to `resume` an earlier session, if there is one.
-    pub(super) fn new(resource: Option<String>, id: String, resume: Option<Resume>) -> (Self, Request) {
-        let step = if resume.is_some() { Step::Resuming } else { Step::Binding };
-        let opening = Self { step, resource, id, server_counts: None };
-        let first = resume.map_or_else(|| opening.bind(), Request::Resume);
-        (opening, first)
+    /// Begins behind the first request, which `resumes` an earlier session or not.
+    pub(super) fn new(resource: Option<String>, id: String, resumes: bool) -> Self {
+        let step = if resumes { Step::Resuming } else { Step::Binding };
+        Self { step, resource, id, server_counts: None }
     }
 
     fn bind(&self) -> Request {
-        let payload = BindQuery::new(self.resource.clone()).into();
-        Request::Bind(Box::new(Iq::Set { from: None, to: None, id: self.id.clone(), payload }))
+        bind(self.resource.clone(), self.id.clone())
     }
 
     /// Whether the server has said what it offers: then it has taken up the stream.

@@ -74,7 +74,7 @@ impl Output {
         self.unwritten.drain(..written).filter_map(|stanza| stanza.tag)
     }
 
-    /// Tags of what was pushed up to here do not depend on whether it is written.
+    /// Forgets the tags of stanzas that are not written yet: what becomes of them is reported elsewhere.
     pub(super) fn forget_tags(&mut self) {
         self.unwritten.iter_mut().for_each(|stanza| stanza.tag = None);
     }

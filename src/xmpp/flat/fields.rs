@@ -3,7 +3,7 @@
 use super::attributes::{cut, stands_for_itself};
 use super::is_plain_name;
 
-/// The most fields: twice as many as any payload of ours has. Each is looked up among all others.
+/// 16 fields at most, twice as many as a payload of ours has: each is looked up by going through all.
 const MOST_FIELDS: usize = 16;
 
 /// Names and texts of the fields that `inside` consists of, in their order; none when it is anything else, or not written in the

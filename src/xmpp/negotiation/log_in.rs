@@ -26,9 +26,10 @@ pub(in crate::xmpp) struct Who {
     pub(in crate::xmpp) credential: Credential,
     /// The domain as it goes into the header of a stream.
     pub(in crate::xmpp) domain: String,
-    /// As whom we introduce ourselves there, which some servers want before they offer SASL2. Not where others can read it.
+    /// The `from` of that header, our bare JID, without which some servers do not offer SASL2. None without TLS, where others could
+    /// read it.
     pub(in crate::xmpp) from: Option<String>,
-    /// What a token belongs to: a UUID of this account as long as it lives.
+    /// The id of our user agent, a UUID, to which the server ties a token. It stays as long as the account.
     pub(in crate::xmpp) agent: String,
 }
 
@@ -120,6 +121,7 @@ impl LogIn {
         if profile == Profile::Sasl2 {
             auth.append_child(self.user_agent());
             if exchange.name() == HT_SHA_256_NONE {
+                // The count guards against replays in early data of TLS (XEP-0484), which we never send.
                 auth.append_child(FastResponse { count: 1, invalidate: false }.into());
             } else if can_use_token {
                 auth.append_child(RequestToken { mechanism: HT_SHA_256_NONE.to_owned() }.into());
@@ -155,7 +157,7 @@ impl LogIn {
         };
         match answer {
             Answer::Challenge(challenge) => Ok(Some(Progress::Hash(Hashing { exchange, challenge }))),
-            // The password may be right all the same.
+            // A token that is refused says nothing about the password, so that this must not be final.
             Answer::Failure(_) if exchange.name() == HT_SHA_256_NONE => {
                 Err(AccountError::LoginRefused("credentials-expired"))
             }

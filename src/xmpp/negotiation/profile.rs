@@ -1,4 +1,4 @@
-//! Profile of SASL: in which words a login is said (RFC 6120 section 6.4, or XEP-0388 section 2). Pure.
+//! Profile of SASL: the elements that carry it (RFC 6120 section 6.4, or XEP-0388 section 2). Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,7 +10,7 @@ use xso::exports::rxml::xml_ncname;
 
 use super::memory::Token;
 
-/// Which words.
+/// Which elements carry a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     /// SASL, behind which another stream begins.
@@ -40,18 +40,18 @@ impl Profile {
     pub(super) fn auth(self, mechanism: &str, data: &[u8]) -> Element {
         match self {
             Self::Sasl => {
-                said("auth", ns::SASL, data).attr(xml_ncname!("mechanism").into(), mechanism).build()
+                element_with("auth", ns::SASL, data).attr(xml_ncname!("mechanism").into(), mechanism).build()
             }
             Self::Sasl2 => Element::builder("authenticate", ns::SASL2)
                 .attr(xml_ncname!("mechanism").into(), mechanism)
-                .append(said("initial-response", ns::SASL2, data))
+                .append(element_with("initial-response", ns::SASL2, data))
                 .build(),
         }
     }
 
     /// Our answer to a challenge.
     pub(super) fn response(self, data: &[u8]) -> Element {
-        said("response", self.namespace(), data).build()
+        element_with("response", self.namespace(), data).build()
     }
 
     /// What an element of the server's says; none if it is none of its answers.
@@ -85,14 +85,14 @@ impl Profile {
     }
 }
 
-fn said(name: &str, namespace: &str, data: &[u8]) -> xmpp_parsers::minidom::ElementBuilder {
+fn element_with(name: &str, namespace: &str, data: &[u8]) -> xmpp_parsers::minidom::ElementBuilder {
     Element::builder(name, namespace).append(BASE64.encode(data))
 }
 
-/// What an element holds in base64; nothing if there is none, and none if it is something else.
+/// The bytes in an element's base64: no bytes without an element; `None` if it is not base64.
 fn data_of(element: Option<&Element>) -> Option<Vec<u8>> {
     let text = element.map(Element::text).unwrap_or_default();
-    // RFC 6120 section 6.4.2: data of no length.
+    // A `=` alone stands for data of no length (RFC 6120 section 6.4.2).
     BASE64.decode(text.trim().trim_start_matches('=')).ok()
 }
 

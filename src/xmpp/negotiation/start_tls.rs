@@ -1,7 +1,7 @@
 //! Request for TLS (RFC 6120 section 5). Pure.
 //!
-//! Here alone nothing is said before the answer to what came before it: whoever watches the wire sees all of it, and
-//! no client does that. What an attacker may have sent behind `<proceed/>` is dropped with the stream.
+//! Here nothing is written before the server has answered what went before: it could be seen on the wire, and no other client does so.
+//! What an attacker may have sent behind `<proceed/>` is dropped with the stream.
 
 use xmpp_parsers::ns;
 use xmpp_parsers::starttls::Request;
@@ -14,9 +14,10 @@ use crate::xmpp::intake::Word;
 
 const STEP: Step = Step::StartTls;
 
-/// How far it is.
+/// See the [module](self).
 #[derive(Default)]
 pub(super) struct StartTls {
+    /// Whether TLS was asked for.
     has_asked: bool,
 }
 

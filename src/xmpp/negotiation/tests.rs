@@ -11,13 +11,14 @@ use super::*;
 
 const NONSENSE: AccountError = AccountError::Protocol(Step::Login);
 
+const STARTTLS: &str =
+    "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>";
+
 #[test]
 fn tls_is_asked_for_only_when_it_is_offered_and_what_follows_its_beginning_is_dropped() {
     let mut client = Client::for_tls();
     assert_eq!(client.said(), ["header"], "whoever watches sees all of it");
-    client.hear(&format!(
-        "{HEADER}<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>"
-    ));
+    client.hear(&format!("{HEADER}{STARTTLS}"));
     assert_eq!(client.end(), None);
     assert_eq!(client.said(), ["starttls"]);
     client.hear("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><stream:features/>");
@@ -34,9 +35,7 @@ fn a_server_that_refuses_tls_or_says_something_else_is_not_believed() {
         ["<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "<proceed xmlns='x'/>", "<stream:features/>"]
     {
         let mut client = Client::for_tls();
-        client.hear(&format!(
-            "{HEADER}<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>"
-        ));
+        client.hear(&format!("{HEADER}{STARTTLS}"));
         client.hear(answer);
         assert_eq!(client.end(), Some(Err(AccountError::Protocol(Step::StartTls))), "{answer}");
     }
@@ -102,15 +101,11 @@ fn a_server_without_an_acceptable_mechanism_is_told_nothing() {
 #[test]
 fn a_server_proves_that_it_knows_the_password_in_both_profiles() {
     for namespace in [SASL, SASL2] {
-        let mut client = Client::new(Memory::default());
-        client.hear(&format!("{HEADER}{}", features(namespace, &["SCRAM-SHA-1"])));
-        client.said();
+        let mut client = Client::at(namespace, Memory::default());
         Scram::in_words_of(namespace).succeed(&mut client, "");
         assert_eq!(client.end(), Some(Err(AccountError::Unproven)), "{namespace}");
 
-        let mut client = Client::new(Memory::default());
-        client.hear(&format!("{HEADER}{}", features(namespace, &["SCRAM-SHA-1"])));
-        client.said();
+        let mut client = Client::at(namespace, Memory::default());
         let mut server = Scram::in_words_of(namespace);
         server.challenge(&mut client);
         server.succeed_with(&mut client, "v=AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "");
@@ -129,9 +124,7 @@ fn what_a_server_refuses_is_told_apart_from_nonsense() {
         (SASL, "<message/>".to_owned(), NONSENSE),
         (SASL, "</stream:stream>".to_owned(), AccountError::Closed(Step::Login)),
     ] {
-        let mut client = Client::new(Memory::default());
-        client.hear(&format!("{HEADER}{}", features(namespace, &["SCRAM-SHA-1"])));
-        client.said();
+        let mut client = Client::at(namespace, Memory::default());
         client.hear(&answer);
         assert_eq!(client.end(), Some(Err(fault)), "{answer}");
     }

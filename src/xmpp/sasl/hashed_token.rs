@@ -27,7 +27,7 @@ impl Mechanism for HashedToken {
         HT_SHA_256_NONE
     }
 
-    /// There is no password in it.
+    /// Never called: a token is none of the library's credentials.
     fn from_credentials(_: Credentials) -> Result<Self, MechanismError> {
         Err(MechanismError::AnonymousRequiresNoCredentials)
     }

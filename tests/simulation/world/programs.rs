@@ -86,6 +86,7 @@ impl<L: Letter> World<L> {
 
     pub(super) fn on_incoming(&mut self, side: Side, stream: StreamId, flow: usize) {
         match self.flows[flow].app(side).stream {
+            // Only the secure protocol, which half-closes, asks again in another session.
             Some(_) if self.program(side).half_closes() => return self.on_second_stream(flow, side, stream),
             Some(_) => return self.on_repeated_connect(flow, side, stream),
             None => self.flows[flow].app_mut(side).stream = Some(stream),

@@ -27,6 +27,7 @@ impl<L: Letter> World<L> {
         }
     }
 
+    /// Something has happened to a stream beside the one that the application goes on with.
     pub(super) fn on_spare_event(&mut self, side: Side, stream: StreamId, event: &Event) {
         let (now, flow) = (self.instant(), self.spares[&(side, stream)]);
         let read = match event {
@@ -60,6 +61,7 @@ impl<L: Letter> World<L> {
         goes_on
     }
 
+    /// The application goes on with this stream. The former one becomes a spare, if it is not over.
     fn go_on_with(&mut self, flow: usize, side: Side, stream: StreamId) {
         let now = self.instant();
         let former =

@@ -7,9 +7,7 @@ const TOKEN: &str = "<token xmlns='urn:xmpp:fast:0' token='the token' expiry='20
 
 /// What a login with this profile has taught, at which the server said more in the end.
 fn taught_by(namespace: &'static str, more: &str) -> Memory {
-    let mut client = Client::new(Memory::default());
-    client.hear(&format!("{HEADER}{}", features(namespace, &["SCRAM-SHA-1"])));
-    client.said();
+    let mut client = Client::at(namespace, Memory::default());
     let mut server = Scram::in_words_of(namespace);
     server.challenge(&mut client);
     server.succeed(&mut client, more);
@@ -54,9 +52,7 @@ fn a_server_that_answers_before_it_has_said_what_it_offers_makes_no_sense() {
 
 #[test]
 fn a_token_is_asked_for_and_with_one_everything_is_said_at_once() {
-    let mut first = Client::new(Memory::default());
-    first.hear(&format!("{HEADER}{}", features(SASL2, &["SCRAM-SHA-1"])));
-    first.said();
+    let first = Client::at(SASL2, Memory::default());
     assert!(first.written.contains("<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'"));
 
     let mut client = Client::new(taught_by(SASL2, TOKEN));
@@ -74,18 +70,14 @@ fn a_token_is_asked_for_and_with_one_everything_is_said_at_once() {
 
 #[test]
 fn a_server_that_does_not_know_the_token_is_not_believed() {
-    let mut client = Client::new(taught_by(SASL2, TOKEN));
-    client.said();
-    client.hear(&format!("{HEADER}{}", features(SASL2, &["SCRAM-SHA-1"])));
+    let mut client = Client::at(SASL2, taught_by(SASL2, TOKEN));
     Scram::in_words_of(SASL2).succeed_with(&mut client, "", "");
     assert_eq!(client.end(), Some(Err(AccountError::Unproven)));
 }
 
 #[test]
 fn a_token_that_is_refused_says_nothing_about_the_password() {
-    let mut client = Client::new(taught_by(SASL2, TOKEN));
-    client.said();
-    client.hear(&format!("{HEADER}{}", features(SASL2, &["SCRAM-SHA-1"])));
+    let mut client = Client::at(SASL2, taught_by(SASL2, TOKEN));
     client.hear(&format!("<failure xmlns='{SASL2}'>{FAILURE}</failure>"));
     let Some(Err(error)) = client.end() else { panic!("it was not refused") };
     assert!(!error.is_permanent(), "{error}");

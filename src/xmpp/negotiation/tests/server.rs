@@ -68,6 +68,14 @@ impl Client {
         Self::with(Negotiation::log_in(who, memory, first_request, MAX_STANZA).unwrap())
     }
 
+    /// One that knows this, and has heard that the server offers SCRAM-SHA-1 in this profile.
+    pub(super) fn at(namespace: &str, memory: Memory) -> Self {
+        let mut client = Self::new(memory);
+        client.hear(&format!("{HEADER}{}", features(namespace, &["SCRAM-SHA-1"])));
+        client.said();
+        client
+    }
+
     fn with(negotiation: Negotiation) -> Self {
         let (written, unseen) = (String::new(), String::new());
         Self { negotiation, written, unseen, end: None, cuts: vec![usize::MAX] }
