@@ -209,6 +209,14 @@ impl Streams {
         self.with(id, |stream| stream.reset(ResetReason::Aborted));
     }
 
+    /// The same of a stream that we have asked for, if its target was not reached yet.
+    pub(crate) fn abort_unconnected(&mut self, id: u64) {
+        let is_ours = self.role == Role::Client;
+        if is_ours && self.streams.get(&id).is_some_and(|stream| !stream.connected) {
+            self.abort(id);
+        }
+    }
+
     /// The application has let go of the stream: nothing more will be read or written, and no event will name it. What was
     /// written still goes out. One that was not accepted yet is refused, and one that is not connected yet and has nothing
     /// written is cancelled.

@@ -136,10 +136,8 @@ struct Account {
     start: Start,
     /// The session to resume there.
     session: Option<Session>,
-    /// Whether XEP-0198 is wanted.
-    management: StreamManagement,
-    /// Whether this server resumes sessions that then do not work.
-    resumes_badly: bool,
+    /// How far stanzas are to be counted (XEP-0198): as is wanted, or less where this server does it badly.
+    counting: Counting,
 }
 
 impl Account {
@@ -161,8 +159,10 @@ impl Account {
             pings: Pings::default(),
             was_online: false,
             session: None,
-            management,
-            resumes_badly: false,
+            counting: match management {
+                StreamManagement::Wanted => Counting::Resumable,
+                StreamManagement::Unwanted => Counting::No,
+            },
         };
         account.attempt_after(Duration::ZERO);
         account
@@ -267,8 +267,9 @@ impl Account {
         while self.outbox.has_due(now()) {
             let wanted = Wanted { events: true, writable: true, relief: None };
             if let Progress::Attempted(_)
-            | Progress::Happened(Happened::Event(Event::Closed(_) | Event::Unproven)) =
-                self.link.progress(wanted).await
+            | Progress::Happened(Happened::Event(
+                Event::Closed(_) | Event::Unproven | Event::NeverCounts,
+            )) = self.link.progress(wanted).await
             {
                 return;
             }
@@ -339,9 +340,14 @@ impl Account {
             }
             Event::Unproven => {
                 // The next session that it resumes would not work either.
-                self.resumes_badly = true;
+                self.counting = Counting::OneConnection;
                 self.disconnected(&AccountError::TimedOut(Step::Session), reports);
                 self.attempt_after(Duration::ZERO);
+            }
+            Event::NeverCounts => {
+                self.counting = Counting::No;
+                self.disconnected(&AccountError::TimedOut(Step::Session), reports);
+                self.attempt_later();
             }
         }
     }
@@ -440,14 +446,9 @@ impl Account {
     }
 
     fn attempt_after(&mut self, delay: Duration) {
-        let counting = match self.management {
-            StreamManagement::Wanted if self.resumes_badly => Counting::OneConnection,
-            StreamManagement::Wanted => Counting::Resumable,
-            StreamManagement::Unwanted => Counting::No,
-        };
         let domain = self.connector.domain().to_owned();
         let resource = self.identity.resource().map(ToString::to_string);
-        self.start = Start { domain, resource, id: new_id(), counting };
+        self.start = Start { domain, resource, id: new_id(), counting: self.counting };
         let first_request = self.start.first_request(self.session.as_ref());
         self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone(), first_request);
     }

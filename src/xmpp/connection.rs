@@ -11,7 +11,7 @@
 //!   happened; [`poll_timeout`](Connection::poll_timeout), when to call `handle_timeout`. After any input or command they may have
 //!   something new to say.
 //!
-//! After [`Event::Closed`] or [`Event::Unproven`] nothing happens any more, and [`take_session`](Connection::take_session) is what
+//! After [`Event::Closed`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and [`take_session`](Connection::take_session) is what
 //! the next connection can resume.
 
 mod enabling;
@@ -132,6 +132,8 @@ pub(super) enum Event {
     Closed(AccountError),
     /// The connection is over, because the session that was resumed on it does not work. It was given up.
     Unproven,
+    /// The connection is over, because the server offers to count and then does not say whether it does. The session was given up.
+    NeverCounts,
 }
 
 impl Connection {
@@ -275,13 +277,9 @@ impl Connection {
             State::Open { .. }
                 if self.enabling.as_ref().is_some_and(|enabling| now >= enabling.deadline()) =>
             {
-                self.close(AccountError::TimedOut(Step::Session));
+                self.give_session_up(Event::NeverCounts);
             }
-            State::Open { proof: Some(deadline) } if now >= deadline => {
-                self.lose_session();
-                self.state = State::Closed;
-                self.events.push_back(Event::Unproven);
-            }
+            State::Open { proof: Some(deadline) } if now >= deadline => self.give_session_up(Event::Unproven),
             State::Opening(..) | State::Open { .. } => match self.liveness.on_timeout(now) {
                 None => {}
                 Some(Silence::Ask) if self.session.is_some() => self.owes_request = true,
@@ -565,6 +563,13 @@ impl Connection {
             State::Opening(opening, _) => opening.has_features(),
             State::Open { .. } | State::Closed => true,
         }
+    }
+
+    /// The session does not work, and is lost with its connection.
+    fn give_session_up(&mut self, why: Event) {
+        self.lose_session();
+        self.state = State::Closed;
+        self.events.push_back(why);
     }
 
     fn lose_session(&mut self) {

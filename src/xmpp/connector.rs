@@ -80,42 +80,47 @@ impl Connector {
 
     /// Dials, sets up TLS, and logs in, within [`timing::LOGIN`], and says `first_request` where the stream goes on behind that.
     ///
-    /// If a login fails that used what the last one has taught, another follows at once that uses none of it: but not when the password
-    /// was refused, since servers lock accounts that insist, nor when the time was used up.
+    /// If a login fails that used what the last one has taught, and what the server says may be due to that, another follows at once
+    /// that uses none of it.
     pub(super) async fn log_in(
         &self,
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
+        let mut step = Step::Dial;
+        let attempts = self.attempts(dialer, &first_request, &mut step);
+        timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
+            self.memory().on_network_fault();
+            Err(AccountError::TimedOut(step))
+        })
+    }
+
+    async fn attempts(
+        &self,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        step: &mut Step,
+    ) -> Result<LoggedIn, AccountError> {
         let memory = self.memory().clone();
         let was_of_use = memory.is_of_use();
-        let mut step = Step::Dial;
-        let result = self.log_in_with(memory, dialer, &first_request, &mut step).await;
+        let result = self.attempt(memory, dialer, first_request, step).await;
         let Err(error) = &result else { return result };
-        if was_of_use && matches!(step, Step::Stream | Step::Login) {
-            *self.memory() = Memory::default();
-            if !error.is_permanent() && !matches!(error, AccountError::TimedOut(_)) {
-                return self.log_in_with(Memory::default(), dialer, &first_request, &mut step).await;
-            }
+        if !was_of_use || !matches!(step, Step::Stream | Step::Login) {
+            return result;
+        }
+        if error.is_cut() {
+            self.memory().on_network_fault();
+            return result;
+        }
+        *self.memory() = Memory::default();
+        if may_follow_from_memory(error) {
+            return self.attempt(Memory::default(), dialer, first_request, step).await;
         }
         result
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn log_in_with(
-        &self,
-        memory: Memory,
-        dialer: &Dialer,
-        first_request: &Bytes,
-        step: &mut Step,
-    ) -> Result<LoggedIn, AccountError> {
-        match timeout(timing::LOGIN, self.attempt(memory, dialer, first_request, step)).await {
-            Ok(result) => result,
-            Err(_) => Err(AccountError::TimedOut(*step)),
-        }
     }
 
     /// The steps of a login, one after the other. `step` follows them.
@@ -154,6 +159,12 @@ impl Connector {
         let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
         Ok(stream_io(tls.connect(socket).await?))
     }
+}
+
+/// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
+/// accounts that insist; and who has not shown that it knows the password gets nothing more to guess it from.
+fn may_follow_from_memory(error: &AccountError) -> bool {
+    matches!(error, AccountError::NoMechanism | AccountError::Protocol(_) | AccountError::LoginRefused(_))
 }
 
 /// As whom to log in. Only where others cannot read it do we say who we are before that.

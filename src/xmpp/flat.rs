@@ -136,7 +136,7 @@ fn payload(stanza: &[u8], rest: &[u8]) -> Option<Payload> {
     let (name, attributes, rest) = tag(rest)?;
     let inside = rest.strip_suffix(b"</iq>")?.strip_suffix(b">")?.strip_suffix(name)?.strip_suffix(b"</")?;
     let read = Attributes::read(attributes)?;
-    let is_text = memchr::memchr2(b'<', b'&', inside).is_none();
+    let is_text = memchr::memchr3(b'<', b'&', b'>', inside).is_none();
     let is_plain = is_plain_name(str::from_utf8(name).ok()?)
         && read.all(is_plain_name)
         && read.get("xmlns").is_some_and(|namespace| !namespace.is_empty())
@@ -290,7 +290,7 @@ mod tests {
         fn nothing_is_read_here_that_the_library_would_read_otherwise(
             xml in "<iq( from='[ab]@x/r'| id='[a-c&;]{0,3}'| type='(set|get|result)'| xmlns='jabber:client'){2,5}>\
                 (<[ab-]{1,2}( xmlns='urn:[ab]'| sid='s'| n='[0-9+&]{0,2}'| [a-c:-]{1,3}='x'){1,4}>\
-                ([A-D=&; ]{0,5}|(<[ab_]{1,2}( a='1')?/?>[A-D=& ]{0,2}(</[ab_]{1,2}>)? ?){0,3})</[ab-]{1,2}>)?</iq>"
+                ([A-D=&;> ]{0,5}|(<[ab_]{1,2}( a='1')?/?>[]A-D=&> ]{0,3}(</[ab_]{1,2}>)? ?){0,3})</[ab-]{1,2}>)?</iq>"
         ) {
             let Ok(flat) = read(xml.clone().into_bytes()) else { return Ok(()) };
             let iq = by_the_library(xml.as_bytes());

@@ -60,8 +60,11 @@ async fn carry(
             }
             Progress::Waiting => {
                 let output = negotiation.take_output();
-                write(io, &output).await.map_err(|error| AccountError::io(*step, &error))?;
-                read(io, negotiation, *step).await?;
+                if output.is_empty() {
+                    read(io, negotiation, *step).await?;
+                } else {
+                    write(io, &output).await.map_err(|error| AccountError::io(*step, &error))?;
+                }
             }
         }
     }

@@ -139,7 +139,10 @@ impl Negotiation {
     ///
     /// The server refuses, does not show that it knows the password, or makes no sense.
     pub(super) fn poll(&mut self) -> Result<Progress, AccountError> {
-        while let Some(word) = self.talk.next(self.step())? {
+        // What the server says before it can have read our last word is no answer to it.
+        while self.talk.has_said_all()
+            && let Some(word) = self.talk.next(self.step())?
+        {
             let progress = match &mut self.goal {
                 Goal::Tls(start_tls) => start_tls.on_word(word, &mut self.talk)?,
                 Goal::Login(login) => login.on_word(word, &mut self.talk)?,

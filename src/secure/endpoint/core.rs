@@ -170,6 +170,10 @@ impl Endpoint {
         };
         self.directory.fail(id, reason);
         self.directory.forget_name(binding);
+        if let Binding::Bound(key, wire) = binding {
+            // What was asked for in vain is not asked for later, when there is a session.
+            self.change(now, key, |streams| streams.abort_unconnected(wire));
+        }
         self.release_binding(now, binding);
     }
 

@@ -11,6 +11,8 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use crate::protocol::{AccountId, CloseReason, Core as _};
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::{HandshakeRecord, Receipt};
+use crate::secure::budget::domain_group::group_of;
+use crate::secure::budget::fair_share;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{LARGEST_HELLO, Request, Responder, SessionId, Status, Welcome};
@@ -31,8 +33,9 @@ use crate::secure::wire::frame::{Frame, SessionClose};
 /// round trips over a slow account.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// A bridge dials 64 streams for clients that have not shown yet that they hold the keys, all together. A genuine client has shown
-/// it after a round trip or two, and ten handshakes come in a second at the most unless configured otherwise.
+/// A bridge dials 64 streams for clients that have not shown yet that they hold the keys, all together, of which each group of domains
+/// has a fair share. A genuine client has shown it after a round trip or two, and ten handshakes come in a second at the most unless
+/// configured otherwise.
 const MAX_UNCONFIRMED_STREAMS: usize = 64;
 
 /// The client's half of a handshake.
@@ -285,7 +288,7 @@ impl Endpoint {
         self.make_session_room(now, &client);
         let is_full = self.sessions.len() >= self.shared.config.max_sessions;
         let session = SessionId::generate(&mut *self.shared.entropy);
-        let has_taken_early = !is_full && self.takes_early(&early);
+        let has_taken_early = !is_full && self.takes_early(&client, &early);
         let credits = self.shared.config.credits();
         let welcome = Welcome { status: Status::New, session, credits, has_taken_early };
         let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
@@ -319,11 +322,16 @@ impl Endpoint {
 
     /// Whether a client that has not shown yet that it holds the keys gets the streams that it asks for early. If not, it asks again
     /// in its first packet.
-    fn takes_early(&self, frames: &[Frame]) -> bool {
+    fn takes_early(&self, client: &BareJid, frames: &[Frame]) -> bool {
         let asked = frames.iter().filter(|frame| matches!(frame, Frame::Open { .. })).count();
-        let unconfirmed = self.sessions.values().filter(|session| !session.is_confirmed());
-        let taken: usize = unconfirmed.map(Session::stream_count).sum();
-        asked > 0 && taken + asked <= MAX_UNCONFIRMED_STREAMS
+        let (mut all, mut of_group) = (0, 0);
+        for session in self.sessions.values().filter(|session| !session.is_confirmed()) {
+            all += session.stream_count();
+            if session.client().is_some_and(|other| group_of(other) == group_of(client)) {
+                of_group += session.stream_count();
+            }
+        }
+        asked > 0 && asked <= fair_share::below_threshold(MAX_UNCONFIRMED_STREAMS, all, of_group)
     }
 
     fn cannot_answer(&mut self, now: Instant, path: &Path) -> bool {

@@ -178,7 +178,7 @@ impl Session {
         let (via, peer) = (path.via(), path.peer().clone());
         if let Some(early) = self.state.early_mut() {
             // Without a session no path is for anything but a handshake.
-            early.on_undelivered();
+            early.on_failed(CloseReason::PeerUnavailable);
         }
         self.drop_path(now, id, shared);
         if let Some(side) = self.client_side_mut() {

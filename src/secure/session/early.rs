@@ -3,10 +3,12 @@
 //! Bytes are sent to the bridge once. What went with a handshake
 //!
 //! * has arrived when the bridge says in its answer that it took it;
-//! * goes again when the bridge says that it did not, or a server that nobody was there;
-//! * may or may not have arrived when the handshake ends in any other way. A stream of which there were bytes in it is broken off then.
+//! * goes again when the bridge says that it did not;
+//! * may or may not have arrived when the handshake ends in any other way. A stream of which there were bytes in it is broken off
+//!   then, and later handshakes carry no bytes: the application that tries again is not to lose its connection once more.
 //!
-//! That the bridge refuses proves nothing: a server that repeats a stanza has the second copy refused, which may be heard first.
+//! That a server finds nobody proves nothing, since servers say so also of stanzas that were delivered and not acknowledged. Nor
+//! does a refusal of the bridge's: a server that repeats a stanza has the second copy refused, which may be heard first.
 //!
 //! There is one handshake at a time, so that there never are two that carry the same.
 
@@ -22,11 +24,13 @@ pub(crate) struct Early {
     limits: StreamLimits,
     /// What went with the handshake that is not answered yet.
     sent: Option<Sent>,
+    /// Whether a handshake has come to nothing.
+    has_failed: bool,
 }
 
 impl Early {
     pub(crate) fn new(limits: StreamLimits) -> Self {
-        Self { streams: streams(limits), limits, sent: None }
+        Self { streams: streams(limits), limits, sent: None, has_failed: false }
     }
 
     pub(crate) fn streams(&self) -> &Streams {
@@ -56,7 +60,7 @@ impl Early {
     /// The early frames of the next handshake, padded to one of the sizes of blocks; nothing without any frame.
     pub(super) fn write(&mut self) -> Vec<u8> {
         let mut frames = Vec::new();
-        let sent = self.streams.write_early(&mut frames, LARGEST_HELLO - HELLO_AROUND);
+        let sent = self.streams.write_early(&mut frames, LARGEST_HELLO - HELLO_AROUND, !self.has_failed);
         if !sent.is_empty() {
             let size = padding::holding(HELLO_AROUND + frames.len()).max(MESSAGE_LEN);
             frames.resize(size - HELLO_AROUND, 0);
@@ -65,15 +69,9 @@ impl Early {
         frames
     }
 
-    /// The handshake found nobody: the bridge has taken nothing.
-    pub(super) fn on_undelivered(&mut self) {
-        if let Some(sent) = self.sent.take() {
-            self.streams.on_lost(sent);
-        }
-    }
-
     /// The handshake came to nothing, for this reason, and nobody knows whether the bridge has taken what it carried.
     pub(super) fn on_failed(&mut self, reason: CloseReason) {
+        self.has_failed = true;
         if let Some(sent) = self.sent.take() {
             self.streams.on_unknown(sent, reason);
         }

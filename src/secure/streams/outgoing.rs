@@ -100,9 +100,9 @@ impl Streams {
     }
 
     /// Appends at most `room` bytes of frames for a client's half of a handshake: it asks for the first few streams that it was not
-    /// asked for yet, and says what was written to them.
+    /// asked for yet, and says what was written to them if it may carry `data`.
     #[must_use]
-    pub(crate) fn write_early(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+    pub(crate) fn write_early(&mut self, packet: &mut Vec<u8>, room: usize, data: bool) -> Sent {
         let end = packet.len() + room;
         let mut writer = Writer { packet, end, sent: Sent::default() };
         let is_waiting = |stream: &Stream| stream.next_control() == Some(Control::Open);
@@ -111,7 +111,7 @@ impl Streams {
         for id in &waiting {
             self.with(*id, |stream| write_next_control(*id, stream, &mut writer));
         }
-        for id in waiting {
+        for id in waiting.into_iter().filter(|_| data) {
             while self.write_early_data(&mut writer, id) {}
         }
         self.note_sent(writer.sent)

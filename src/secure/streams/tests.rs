@@ -440,3 +440,43 @@ fn a_stream_goes_on_when_its_own_is_sent_even_if_others_keep_everything() {
     assert_eq!(events(&mut client), [StreamEvent::Writable(first)]);
     assert_eq!(client.write_within(first, &[7; 20_000], 0), Ok(FLOOR));
 }
+
+#[test]
+fn a_handshake_has_room_for_four_streams_and_for_as_many_of_their_bytes_as_fit() {
+    let data_of = |frames: &[Frame]| {
+        let lengths = frames.iter().map(|frame| match frame {
+            Frame::Data { data, .. } => data.len(),
+            _ => 0,
+        });
+        lengths.sum::<usize>()
+    };
+    for (carries_data, bytes) in [(true, 1500..1800), (false, 0..1)] {
+        let mut client = Streams::new(
+            Role::Client,
+            StreamLimits { max_streams: 6, ..LIMITS },
+            Credit { stream: 2048, session: 2048 },
+        );
+        for _ in 0..6 {
+            let id = client.open(target()).unwrap();
+            client.write(id, &[7; 600]).unwrap();
+        }
+        let mut payload = Vec::new();
+        let sent = client.write_early(&mut payload, 1800, carries_data);
+        assert!(payload.len() <= 1800 && !sent.is_empty());
+        let frames = frames(payload);
+        assert_eq!(frames.iter().filter(|frame| matches!(frame, Frame::Open { .. })).count(), 4);
+        assert!(bytes.contains(&data_of(&frames)), "{}", data_of(&frames));
+    }
+}
+
+#[test]
+fn a_stream_that_was_given_up_before_it_was_asked_for_is_never_asked_for() {
+    let mut client = streams(Role::Client);
+    let [given_up, wanted] = [(); 2].map(|()| client.open(target()).unwrap());
+    client.write(given_up, b"late").unwrap();
+    client.abort_unconnected(given_up);
+    client.release(given_up);
+    let mut payload = Vec::new();
+    let _sent = client.write_early(&mut payload, 1800, true);
+    assert_eq!(frames(payload), [Frame::Open { stream: wanted, target: target() }]);
+}

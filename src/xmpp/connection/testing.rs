@@ -143,5 +143,6 @@ pub(super) fn in_short(event: &Event) -> String {
         Event::Silent => "silent".to_owned(),
         Event::Closed(reason) => format!("closed: {reason:?}"),
         Event::Unproven => "unproven".to_owned(),
+        Event::NeverCounts => "never counts".to_owned(),
     }
 }

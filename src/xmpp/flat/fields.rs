@@ -30,6 +30,7 @@ fn first(inside: &str) -> Option<(&str, &str, &str)> {
     let (name, behind) = cut(inside.strip_prefix('<')?, b'>')?;
     let (text, end) = behind.split_at_checked(memchr::memchr(b'<', behind.as_bytes())?)?;
     let behind = end.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
-    let is_plain = text.bytes().fold(true, |is_plain, byte| is_plain & stands_for_itself(byte));
+    let is_plain =
+        text.bytes().fold(true, |is_plain, byte| is_plain & stands_for_itself(byte) & (byte != b'>'));
     (is_plain && is_plain_name(name)).then_some((name, text, behind))
 }

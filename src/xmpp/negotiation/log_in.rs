@@ -7,6 +7,7 @@ use xmpp_parsers::fast::{FastResponse, RequestToken};
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
+use xmpp_parsers::sasl::DefinedCondition;
 use xso::exports::rxml::xml_ncname;
 
 use super::memory::{Memory, Token};
@@ -59,7 +60,7 @@ impl LogIn {
         first_request: Bytes,
         talk: &mut Talk,
     ) -> Result<Self, AccountError> {
-        let Memory { offer: known, token } = memory;
+        let Memory { offer: known, token, .. } = memory;
         let mut login = Self { who, first_request, token, offer: None, attempt: None };
         if let Some(known) = known {
             login.authenticate(&known, talk)?;
@@ -158,14 +159,17 @@ impl LogIn {
         match answer {
             Answer::Challenge(challenge) => Ok(Some(Progress::Hash(Hashing { exchange, challenge }))),
             // A token that is refused says nothing about the password, so that this must not be final.
-            Answer::Failure(_) if exchange.name() == HT_SHA_256_NONE => {
+            Answer::Failure(condition)
+                if exchange.name() == HT_SHA_256_NONE
+                    && condition != DefinedCondition::TemporaryAuthFailure =>
+            {
                 Err(AccountError::LoginRefused("credentials-expired"))
             }
             Answer::Failure(condition) => Err(AccountError::sasl(&condition)),
             Answer::Success { data, token } => {
                 exchange.succeed(&data)?;
                 let token = token.or(self.token.take());
-                let memory = Memory { offer: self.offer.take(), token };
+                let memory = Memory { offer: self.offer.take(), token, is_doubted: false };
                 let framer = talk.hand_over();
                 let ongoing = framer.filter(|_| *profile == Profile::Sasl2);
                 Ok(Some(Progress::LoggedIn(Box::new(Agreed { ongoing, memory }))))

@@ -16,6 +16,8 @@ pub(in crate::xmpp) struct Memory {
     pub(super) offer: Option<Offer>,
     /// What it gave us to log in with.
     pub(super) token: Option<Token>,
+    /// Whether the last login with this has ended in a fault of the network.
+    pub(super) is_doubted: bool,
 }
 
 /// A secret that stands for the password at this server (XEP-0484).
@@ -29,6 +31,12 @@ impl fmt::Debug for Token {
 }
 
 impl Memory {
+    /// The connection has failed during a login. That says little of what is known, but when it happens twice in a row, the server may
+    /// not take what it is told.
+    pub(in crate::xmpp) fn on_network_fault(&mut self) {
+        *self = if self.is_doubted { Self::default() } else { Self { is_doubted: true, ..self.clone() } };
+    }
+
     /// Whether there is anything to begin a login with before the server has said a word.
     pub(in crate::xmpp) fn is_of_use(&self) -> bool {
         self.offer.is_some()

@@ -34,6 +34,11 @@ impl Talk {
         self.output.extend_from_slice(written);
     }
 
+    /// Whether nothing waits to be written.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.output.is_empty()
+    }
+
     pub(super) fn take_output(&mut self) -> Bytes {
         self.output.split().freeze()
     }

@@ -97,7 +97,14 @@ impl Client {
         self.end = self.negotiation.handle_read(part).err().map(Err);
         while self.end.is_none() {
             match self.negotiation.poll() {
-                Ok(Progress::Waiting) => return,
+                Ok(Progress::Waiting) => {
+                    let output = String::from_utf8(self.negotiation.take_output().to_vec()).unwrap();
+                    if output.is_empty() {
+                        return;
+                    }
+                    self.written.push_str(&output);
+                    self.unseen.push_str(&output);
+                }
                 Ok(Progress::Hash(hashing)) => {
                     let answered = hashing
                         .run()
