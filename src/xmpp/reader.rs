@@ -13,7 +13,7 @@ use super::error::{AccountError, STREAM_CONDITIONS};
 use super::flat::{self, Flat};
 use super::framer::{Piece, name_of};
 use super::parse::{parse, parse_within};
-use super::{head, stanza};
+use super::stanza;
 
 /// The surroundings of what a server says of the stream itself.
 const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
@@ -48,7 +48,7 @@ impl Meaning {
 pub fn read(piece: Piece) -> Meaning {
     match piece {
         Piece::End(_) => Meaning::End(None),
-        Piece::Head(written) => match head::stanza(&written) {
+        Piece::Head(written) => match stanza::read_head(&written) {
             Some(stanza) => Meaning::Stanza(Box::new(stanza)),
             None if is_stanza(&written) => Meaning::Skipped,
             None => Meaning::Nothing,

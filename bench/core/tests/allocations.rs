@@ -36,14 +36,14 @@ const SECURE: [Ceiling; 6] = [
     at_most(MIDDLE, Side::Out, 19.6, 5.8),
     at_most(MIDDLE, Side::Back, 12.9, 3.0),
     at_most(LARGE, Side::Out, 21.3, 5.25),
-    at_most(LARGE, Side::Back, 17.6, 3.3),
+    at_most(LARGE, Side::Back, 17.6, 2.4),
 ];
 
 const CLASSIC: [Ceiling; 4] = [
     at_most(CELL, Side::Out, 112.0, 21.5),
-    at_most(CELL, Side::Back, 130.0, 32.5),
+    at_most(CELL, Side::Back, 31.0, 9.8),
     at_most(MIDDLE, Side::Out, 112.0, 5.4),
-    at_most(MIDDLE, Side::Back, 130.0, 10.2),
+    at_most(MIDDLE, Side::Back, 31.0, 3.4),
 ];
 
 /// What one side has allocated. A buffer that grows counts as a new one, because its content is copied.
