@@ -25,10 +25,10 @@ build: cargo ## Build the executable for use
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
 
-bench: deps build ## Measure beside slixmpp and raw stanzas (twenty minutes; nothing else should run)
+bench: deps build ## Measure beside slixmpp and raw stanzas (twenty-five minutes; nothing else should run)
 	@$(bench) run "$$($(target))/release/hexchat-pt" bench
 
-bench-quick: deps build ## The same with fewer and shorter rounds (five minutes)
+bench-quick: deps build ## The same with fewer and shorter rounds (six minutes)
 	@$(bench) quick "$$($(target))/release/hexchat-pt" bench/quick
 
 bench-compare: deps build ## Measure beside an older executable, OLD=..., in turn (a quarter of an hour; nothing else should run)

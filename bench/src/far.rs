@@ -24,6 +24,9 @@ const CELLS: usize = 30;
 /// 50 ms from one cell to the next, and before a cut: what came before is over by then.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// 11 seconds from one cut to the next: after another one within 10 a client waits before it dials.
+const BETWEEN_CUTS: Duration = Duration::from_secs(11);
+
 /// A transfer takes 20 seconds, so that the window has long opened also where a round trip is half a second.
 const BULK: Duration = Duration::from_secs(20);
 
@@ -80,7 +83,10 @@ fn measure_at(
     let mut echo = Echo::start(pair.entrance)?;
     let cell = quantile(&sorted(&echo.settled_times(CELLS, PAUSE)?), 0.5);
     samples.record(format!("{name}.cell"), Ok(cell / unit));
-    for _ in 0..TIMES {
+    for count in 0..TIMES {
+        if count > 0 {
+            thread::sleep(BETWEEN_CUTS);
+        }
         let time = lab.back(&mut echo);
         samples.record(format!("{name}.back"), time.map(|time| time / unit));
     }

@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Twenty minutes.
+    /// Twenty-five minutes.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,
@@ -63,7 +63,7 @@ impl Plan {
         }
     }
 
-    /// Below five minutes.
+    /// Below six minutes.
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,
