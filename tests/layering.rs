@@ -166,7 +166,7 @@ const XMPP: Map = &[
     ),
     ("outbox", &["stranger_replies", "reply_window", "api", "backlog"]),
     ("intake", &["reader", "framer", "parse", "meter", "error"]),
-    ("reader", &["flat", "stanza", "head", "parse", "framer", "error"]),
+    ("reader", &["flat", "stanza", "parse", "framer", "error"]),
     ("reports", &["api"]),
     ("api", &["flat", "error"]),
     ("flat", &["stanza"]),
