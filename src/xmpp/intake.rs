@@ -7,13 +7,10 @@
 use xmpp_parsers::minidom::Element;
 
 use super::error::{AccountError, Step};
-use super::framer::{Endless, Framer, Piece, name_of};
+use super::framer::{Endless, Framer, Piece};
 use super::meter::{Fault, Meter};
 use super::parse::parse_within;
-use super::reader::{self, Meaning};
-
-/// The surroundings of what a server says of the stream itself.
-const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+use super::reader::{self, Meaning, STREAM};
 
 /// What a server has said.
 #[derive(Debug)]
@@ -62,7 +59,7 @@ impl Intake {
                 Piece::Head(_) => {}
                 Piece::End(_) => return Err(AccountError::Closed(step)),
                 Piece::Whole(written) if !self.has_header && !written.starts_with(b"<?") => {
-                    self.has_header = is_stream(&written);
+                    self.has_header = reader::is_stream(&written);
                     if !self.has_header {
                         return Err(AccountError::Protocol(step));
                     }
@@ -83,12 +80,8 @@ impl Intake {
     }
 }
 
-fn is_stream(written: &[u8]) -> bool {
-    matches!(name_of(written), b"stream:stream" | b"stream")
-}
-
 fn read(written: Vec<u8>, step: Step) -> Result<Option<Word>, AccountError> {
-    if matches!(name_of(&written), b"stream:features" | b"features") {
+    if reader::is_offer(&written) {
         let features = parse_within(STREAM, &written).map(Word::Features);
         return features.map(Some).ok_or(AccountError::Protocol(step));
     }

@@ -16,7 +16,7 @@ use super::parse::{parse, parse_within};
 use super::stanza;
 
 /// The surroundings of what a server says of the stream itself.
-const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+pub(super) const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
 /// What a piece of a stream means.
 #[derive(Debug)]
@@ -91,14 +91,22 @@ fn is_element(written: &[u8]) -> bool {
 
 /// Whether this is the start tag of a stream, which comes as a piece by itself. Any other piece with one tag ends in `/>`.
 fn is_header(written: &[u8]) -> bool {
+    is_stream(written) && memchr::memchr_iter(b'<', written).count() == 1 && !written.ends_with(b"/>")
+}
+
+/// Whether this is a stream, by its name.
+pub(super) fn is_stream(written: &[u8]) -> bool {
     matches!(name_of(written), b"stream:stream" | b"stream")
-        && memchr::memchr_iter(b'<', written).count() == 1
-        && !written.ends_with(b"/>")
+}
+
+/// Whether this is what a server offers, by its name.
+pub(super) fn is_offer(written: &[u8]) -> bool {
+    matches!(name_of(written), b"stream:features" | b"features")
 }
 
 /// What the server offers, if this is the element that says so.
 fn features(written: &[u8]) -> Option<StreamFeatures> {
-    if !matches!(name_of(written), b"stream:features" | b"features") || !stanza::is_cheap(written) {
+    if !is_offer(written) || !stanza::is_cheap(written) {
         return None;
     }
     parse_within(STREAM, written)

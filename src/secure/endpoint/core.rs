@@ -93,7 +93,9 @@ impl Core for Endpoint {
             // It was let go of before.
             return;
         };
-        self.release_binding(now, binding);
+        if let Binding::Bound(key, wire) = binding {
+            self.change(now, key, |streams| streams.release(wire));
+        }
     }
 
     fn finish_all(&mut self, now: Instant) {
@@ -171,17 +173,11 @@ impl Endpoint {
         self.directory.fail(id, reason);
         self.directory.forget_name(binding);
         if let Binding::Bound(key, wire) = binding {
-            // What was asked for in vain is not asked for later, when there is a session.
-            self.change(now, key, |streams| streams.abort_unconnected(wire));
-        }
-        self.release_binding(now, binding);
-    }
-
-    /// Nobody uses a stream any more.
-    fn release_binding(&mut self, now: Instant, binding: Binding) {
-        match binding {
-            Binding::Unbound(_) => {}
-            Binding::Bound(key, wire) => self.change(now, key, |streams| streams.release(wire)),
+            self.change(now, key, |streams| {
+                // What was asked for in vain is not asked for later, when there is a session.
+                streams.abort_unconnected(wire);
+                streams.release(wire);
+            });
         }
     }
 }

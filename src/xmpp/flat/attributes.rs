@@ -13,8 +13,7 @@ pub struct Attributes<'a> {
 impl<'a> Attributes<'a> {
     /// None when there is anything about them that is not plain: an entity, a name that comes twice, …
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        // All bytes are looked at, also behind one that is not plain: so the compiler can look at many at once.
-        if !bytes.iter().fold(true, |are_plain, byte| are_plain & stands_for_itself(*byte)) {
+        if !are_plain(bytes) {
             return None;
         }
         let mut all = Self::default();
@@ -64,8 +63,13 @@ pub(super) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
     Some((before, rest.get(1..)?))
 }
 
-/// Whether a byte of a tag means itself in the value of an attribute. Control characters are either changed by a parser or not allowed
+/// Whether each byte means itself. All are looked at, also behind one that does not: so the compiler can look at many at once.
+pub(super) fn are_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |are_plain, byte| are_plain & stands_for_itself(*byte))
+}
+
+/// Whether a byte means itself in the value of an attribute, or in a text. Control characters are either changed by a parser or not allowed
 /// at all, and so are some of the characters that begin with 0xef, all of which are rare.
-pub(super) fn stands_for_itself(byte: u8) -> bool {
+fn stands_for_itself(byte: u8) -> bool {
     (byte >= 0x20) & (byte != b'&') & (byte != b'<') & (byte != 0xef)
 }

@@ -1,6 +1,6 @@
 //! Fields: child elements with a name and text and nothing else, one behind the other. Pure.
 
-use super::attributes::{cut, stands_for_itself};
+use super::attributes::{are_plain, cut};
 use super::is_plain_name;
 
 /// 16 fields at most, twice as many as a payload of ours has: each is looked up by going through all.
@@ -30,7 +30,6 @@ fn first(inside: &str) -> Option<(&str, &str, &str)> {
     let (name, behind) = cut(inside.strip_prefix('<')?, b'>')?;
     let (text, end) = behind.split_at_checked(memchr::memchr(b'<', behind.as_bytes())?)?;
     let behind = end.strip_prefix("</")?.strip_prefix(name)?.strip_prefix('>')?;
-    let is_plain =
-        text.bytes().fold(true, |is_plain, byte| is_plain & stands_for_itself(byte) & (byte != b'>'));
+    let is_plain = are_plain(text.as_bytes()) && memchr::memchr(b'>', text.as_bytes()).is_none();
     (is_plain && is_plain_name(name)).then_some((name, text, behind))
 }
