@@ -46,7 +46,9 @@ pub(crate) fn measure(
             let name = format!("far.{}.{distance}", name_of(kind));
             if only.wants(&name) {
                 say(&name);
-                if let Err(error) = measure_at(kind, executable, target, *distance, &name, samples) {
+                if let Err(error) =
+                    measure_at(kind, executable, target, *distance, Parts::All, &name, samples)
+                {
                     samples.fail(format!("{name}.first_cell"), &format!("{error:#}"));
                 }
             }
@@ -54,11 +56,19 @@ pub(crate) fn measure(
     }
 }
 
-/// Shows what the words ask for: the server, and the round trip of each leg in milliseconds.
+/// Shows what the words ask for: the server, the round trip of each leg in milliseconds, and `bulk` where the rest is not wanted.
 pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
-    let [kind, distance] = words else { bail!("the server and the round trip") };
-    let distance = distance.parse().context("the round trip in milliseconds")?;
-    measure_at(kind_of(kind)?, executable, target::start()?, distance, "far", &mut Samples::default())
+    let ([kind, distance] | [kind, distance, "bulk"]) = words else { bail!("the server and the round trip") };
+    let (kind, distance) = (kind_of(kind)?, distance.parse().context("the round trip in milliseconds")?);
+    let parts = if words.len() > 2 { Parts::Bulk } else { Parts::All };
+    measure_at(kind, executable, target::start()?, distance, parts, "far", &mut Samples::default())
+}
+
+/// What is measured at one distance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    All,
+    Bulk,
 }
 
 /// Measures with both halves `distance` milliseconds (there and back) from a server without limits.
@@ -67,6 +77,7 @@ fn measure_at(
     executable: &Path,
     target: SocketAddr,
     distance: u64,
+    parts: Parts,
     name: &str,
     samples: &mut Samples,
 ) -> Result<()> {
@@ -76,20 +87,10 @@ fn measure_at(
     let lab = Lab { executable, chat: &chat, target, lines: &lines };
     // Where there is no distance times are in milliseconds.
     let unit = distance.max(1) as f64 / 1e3;
-    for _ in 0..TIMES {
-        samples.record(format!("{name}.first_cell"), lab.first_cell().map(|time| time / unit));
+    if parts == Parts::All {
+        lab.round_trips(unit, name, samples)?;
     }
     let pair = lab.pair()?;
-    let mut echo = Echo::start(pair.entrance)?;
-    let cell = quantile(&sorted(&echo.settled_times(CELLS, PAUSE)?), 0.5);
-    samples.record(format!("{name}.cell"), Ok(cell / unit));
-    for count in 0..TIMES {
-        if count > 0 {
-            thread::sleep(BETWEEN_CUTS);
-        }
-        let time = lab.back(&mut echo);
-        samples.record(format!("{name}.back"), time.map(|time| time / unit));
-    }
     samples.record(format!("{name}.bulk"), target::rate_for(pair.entrance, BULK));
     Ok(())
 }
@@ -107,6 +108,25 @@ impl Lab<'_> {
         let Self { executable, chat, target, lines } = *self;
         let by_way_of = Some(lines.each_ref().map(TcpCutter::address));
         Pair::start(Setup { executable, chat, protocol: Protocol::Secure, accounts: 1, target, by_way_of })
+    }
+
+    /// Starts, cells and cuts, in round trips, of which each takes `unit` seconds.
+    fn round_trips(&self, unit: f64, name: &str, samples: &mut Samples) -> Result<()> {
+        for _ in 0..TIMES {
+            samples.record(format!("{name}.first_cell"), self.first_cell().map(|time| time / unit));
+        }
+        let pair = self.pair()?;
+        let mut echo = Echo::start(pair.entrance)?;
+        let cell = quantile(&sorted(&echo.settled_times(CELLS, PAUSE)?), 0.5);
+        samples.record(format!("{name}.cell"), Ok(cell / unit));
+        for count in 0..TIMES {
+            if count > 0 {
+                thread::sleep(BETWEEN_CUTS);
+            }
+            let time = self.back(&mut echo);
+            samples.record(format!("{name}.back"), time.map(|time| time / unit));
+        }
+        Ok(())
     }
 
     fn first_cell(&self) -> Result<f64> {
