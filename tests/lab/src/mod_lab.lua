@@ -23,5 +23,6 @@ module:hook("advertise-sasl-features", function (event)
 	event.stream = event.stream or { from = event.origin.lab_from };
 end, 2);
 module:hook("sasl2/c2s/success", function (event)
+	module:fire_event("authentication-success", { session = event.session });
 	event.session.log("info", "logged in by SASL2: %s", event.session.sasl_handler.selected);
 end, 2000);

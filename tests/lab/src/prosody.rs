@@ -26,7 +26,8 @@ pub enum Modules {
 }
 
 /// Logs by which mechanism of SASL2 a client has logged in, and has what Debian 12's prosody-modules expect of a Prosody that is a
-/// little younger: a method of connections and one of stanzas, who opened a stream, dates without parts of a second.
+/// little younger: a method of connections and one of stanzas, who opened a stream, dates without parts of a second, and word of a
+/// login, without which stanzas may have no more than 10,000 bytes.
 const LAB_MODULE: &str = include_str!("mod_lab.lua");
 
 /// A Prosody of our own.
