@@ -121,10 +121,11 @@ limits! {
     max_sessions: usize = 1024, 1..=100_000;
     /// Streams open at once in one session.
     max_streams_per_session: usize = 1024, 1..=100_000;
-    /// Bytes queued for one stream of a session, and never more than half of `queue_per_session`.
-    queue_per_stream: usize = 1_048_576, 16_384..=67_108_864;
-    /// Bytes queued for one session.
-    queue_per_session: usize = 8_388_608, 65_536..=1_073_741_824;
+    /// Bytes queued for one stream of a session, at most: so much only where its peer is fast and far away, and never more than
+    /// half of `queue_per_session`.
+    queue_per_stream: usize = 33_554_432, 16_384..=67_108_864;
+    /// Bytes queued for one session, at most.
+    queue_per_session: usize = 67_108_864, 65_536..=1_073_741_824;
     /// Bytes kept in the whole process: half for what applications write, half for what peers make us keep, a client's share
     /// being as large as what is still free.
     queue_total: usize = 134_217_728, 1_048_576..=4_294_967_295;

@@ -20,7 +20,7 @@ use crate::secure::path::Path;
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::shared::routes::{Owner, Routes};
 use crate::secure::shared::wall_clock::WallClock;
-use crate::secure::streams::{self, StreamLimits};
+use crate::secure::streams::{self, Credit, StreamLimits};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -116,19 +116,30 @@ impl Shared {
     }
 }
 
+impl From<Credits> for Credit {
+    fn from(credits: Credits) -> Self {
+        Self { stream: credits.stream.into(), session: credits.session.into() }
+    }
+}
+
 impl Config {
-    /// How much a peer may send before something of it was read.
+    /// How much a peer may send at first before something of it was read.
     pub(crate) fn credits(&self) -> Credits {
-        let whole = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-        Credits { stream: whole(self.queue_per_stream), session: whole(self.queue_per_session) }
+        let first = |limit: usize, first: u64| u32::try_from(first.min(limit as u64)).unwrap_or(u32::MAX);
+        Credits {
+            stream: first(self.queue_per_stream, Credit::FIRST.stream),
+            session: first(self.queue_per_session, Credit::FIRST.session),
+        }
     }
 
     pub(crate) fn stream_limits(&self) -> StreamLimits {
-        let credits = self.credits();
         StreamLimits {
             send_buffer: self.queue_per_stream,
-            receive_buffer: credits.stream.into(),
-            session_credit: credits.session.into(),
+            first_credit: self.credits().into(),
+            largest_credit: Credit {
+                stream: self.queue_per_stream as u64,
+                session: self.queue_per_session as u64,
+            },
             session_queue: self.queue_per_session,
             max_streams: self.max_streams_per_session,
             max_fragments: self.reorder_window,
@@ -137,7 +148,7 @@ impl Config {
 
     fn budget(&self) -> Budget {
         let half = self.queue_total / 2;
-        Budget { written: half, received: half, streams: self.max_streams }
+        Budget { written: half, received: half, promised: half / 2, streams: self.max_streams }
     }
 
     /// With room for so many bytes it is worth while to write again.

@@ -11,12 +11,13 @@
 //!
 //! # Memory
 //!
-//! Whatever the peer sends, a session keeps at most the session's credit of received bytes and a third more,
+//! Whatever the peer sends, a session keeps at most the session's credit of received bytes (`credit`) and a third more,
 //! [`StreamLimits::max_fragments`] small fragments, and the state of [`StreamLimits::max_streams`] + [`MAX_CLOSING`] streams.
 //! What is sent is bounded by [`StreamLimits::send_buffer`] for each stream. `Streams::usage` has the sum of it all, at the
 //! prices of `price`.
 
 pub(crate) mod assembler;
+mod credit;
 mod incoming;
 mod outgoing;
 pub(crate) mod overdue;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use crate::protocol::{Address, CloseReason, Read};
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
+use crate::secure::streams::credit::CreditWindow;
 use crate::secure::streams::overdue::is_overdue;
 use crate::secure::streams::stream::{Delivery, Stream};
 use crate::secure::wire::frame::ResetReason;
@@ -80,8 +82,11 @@ pub(crate) struct Streams {
     /// Up to which sum of offsets we may send.
     session_credit: u64,
     /// Up to which sum of offsets the peer may send.
-    granted: u64,
+    credit: CreditWindow,
     grant: Delivery,
+    /// Streams whose peer uses up its credit faster than it hears of more, and whether it does so with the session's.
+    outgrown: BTreeSet<u64>,
+    has_outgrown_session: bool,
     /// How many more streams the peer may open, as far as other sessions leave room.
     room_for_streams: usize,
     /// Frames that were sent and are neither acknowledged nor lost.
@@ -107,8 +112,10 @@ impl Streams {
             short: BTreeSet::new(),
             stream_credit: peer_credit.stream,
             session_credit: peer_credit.session,
-            granted: limits.session_credit,
+            credit: CreditWindow::new(limits.first_credit.session),
             grant: Delivery::Not,
+            outgrown: BTreeSet::new(),
+            has_outgrown_session: false,
             room_for_streams: usize::MAX,
             in_flight: 0,
             closed: None,
@@ -191,6 +198,33 @@ impl Streams {
         let ids: Vec<u64> = self.streams.keys().copied().collect();
         for id in ids {
             self.with(id, |stream| stream.send_capacity = bytes);
+        }
+    }
+
+    /// Whether a peer should have more credit, so as not to wait for it.
+    pub(crate) fn needs_wider_windows(&self) -> bool {
+        self.has_outgrown_session || !self.outgrown.is_empty()
+    }
+
+    /// Gives it twice as much, where the limits allow that and there is room for so many more bytes outside.
+    pub(crate) fn widen_windows(&mut self, room: usize) {
+        for id in std::mem::take(&mut self.outgrown) {
+            let session = self.credit.width();
+            let left_to_others = (session / 2).min(self.limits.first_credit.session / 2);
+            let most = self.limits.largest_credit.stream.min(session - left_to_others);
+            let outgrown = self.with(id, |stream| {
+                let wanted = 2 * stream.receive.credit.width();
+                stream.receive.set_window(wanted.min(most).max(wanted / 2));
+                wanted > most
+            });
+            self.has_outgrown_session |= outgrown == Some(true);
+        }
+        let width = self.credit.width();
+        let more = width.min(self.limits.largest_credit.session.saturating_sub(width)).min(room as u64);
+        if std::mem::take(&mut self.has_outgrown_session) && self.closed.is_none() && more > 0 {
+            self.credit.set_width(width + more, self.totals.consumed);
+            self.credit.grant(self.totals.consumed);
+            self.grant = Delivery::Due;
         }
     }
 
@@ -303,8 +337,15 @@ impl Streams {
         Usage {
             written: self.totals.send_cost + price::IN_FLIGHT * self.in_flight,
             received: self.totals.receive_cost + streams,
+            promised: self.promised(),
             streams: self.totals.in_use,
         }
+    }
+
+    /// How much credit the peer has beyond what everyone gets at first.
+    fn promised(&self) -> usize {
+        let unused = self.credit.granted() - self.totals.consumed.min(self.credit.granted());
+        (unused.max(self.credit.width()) - self.limits.first_credit.session) as usize
     }
 
     /// Whether the peer has owed something for too long, while its clock shows `time`.
@@ -351,7 +392,7 @@ impl Streams {
     }
 
     fn new_stream(&self) -> Stream {
-        Stream::new(self.send_buffer, self.limits.receive_buffer, self.stream_credit)
+        Stream::new(self.send_buffer, self.limits.first_credit.stream, self.stream_credit)
     }
 
     fn first_unseen(&self) -> u64 {
@@ -379,6 +420,9 @@ impl Streams {
         if stream.send.len() <= FLOOR / 2 && self.short.remove(&id) {
             self.events.push_back(StreamEvent::Writable(id));
         }
+        if std::mem::take(&mut stream.needs_wider_window) {
+            self.outgrown.insert(id);
+        }
         let is_over = self.closed.is_some() && stream.released || stream.is_forgettable();
         if !self.crowded.is_empty() && self.waiting_for_acks() <= self.limits.session_queue / 4 * 3 {
             self.events.extend(std::mem::take(&mut self.crowded).into_iter().map(StreamEvent::Writable));
@@ -397,15 +441,19 @@ impl Streams {
         self.queues.remove(id, &stream);
         self.crowded.remove(&id);
         self.short.remove(&id);
+        self.outgrown.remove(&id);
+        if self.streams.is_empty() {
+            self.credit.set_width(self.limits.first_credit.session, self.totals.consumed);
+        }
         self.seen.insert(id..id + 1);
     }
 
-    /// Gives the peer credit once half of it is used up.
+    /// Gives the peer credit once some of it is used up.
     fn grant_session(&mut self) {
-        let window = self.limits.session_credit;
-        let left = (self.granted - self.totals.consumed.min(self.granted)).min(window);
-        if self.closed.is_none() && window - left >= window.div_ceil(2).max(1) {
-            self.granted = self.totals.consumed + window;
+        let consumed = self.totals.consumed;
+        if self.closed.is_none() && self.credit.is_due(consumed) {
+            self.has_outgrown_session |= self.credit.is_outgrown(self.totals.received);
+            self.credit.grant(consumed);
             self.grant = Delivery::Due;
         }
     }

@@ -59,6 +59,9 @@ pub(crate) const FIRST_REST: u32 = 8;
 /// for a smaller, are 3 % of the time then.
 pub(crate) const LONGEST_REST: u32 = 64;
 
+/// While a window opens it has room for 32 blocks of the size in use: where a queue of [`HEADROOM`] follows, a block takes some 1.3 ms.
+pub(crate) const BLOCKS_IN_A_WINDOW: usize = 32;
+
 // Rates and delays (`path::window`).
 
 /// The lasting rate forgets within 3 seconds: longer than any shaper's pause.
@@ -81,15 +84,29 @@ pub(crate) const BASE_DELAY_LIFETIME: Duration = Duration::from_secs(30);
 /// The window of a new path: 5 KiB, with room for four cells of Tor's.
 pub(crate) const INITIAL_WINDOW: usize = 5 * 1024;
 
-/// The largest window: 2 MiB, what a path of 50 MB/s, as through ejabberd without a shaper, holds in 40 ms.
-pub(crate) const LARGEST_WINDOW: usize = 2 * 1024 * 1024;
+/// The largest window: 64 MiB, what a path of 100 MB/s and a round trip of 0.6 seconds holds. Senders keep less than that for a
+/// session.
+pub(crate) const LARGEST_WINDOW: usize = 64 * 1024 * 1024;
 
 /// The queue that there should be on a path so that it never runs empty: 40 ms. With 60 ms it was no faster, and everything
 /// urgent waited for the difference.
 pub(crate) const HEADROOM: Duration = Duration::from_millis(40);
 
+/// A queue of 100 ms is longer than any should be: what waits in Prosody is copied each time that some of it can be sent.
+pub(crate) const LONG_QUEUE: Duration = Duration::from_millis(100);
+
+/// Beside that a quarter of the path's own delay, at most 60 ms: so there is never more than a tenth of a second of queue.
+pub(crate) const LARGEST_MARGIN: Duration = Duration::from_millis(60);
+
+/// Up to 1 MiB the window of a path that is far away becomes three times as large in a round trip, and then twice: a server without a
+/// shaper carries several megabytes a second, and what is sent too much waits for as long as it takes to notice, a round trip.
+pub(crate) const FAST_GROWTH: usize = 1024 * 1024;
+
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
 pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
+
+/// Beyond 1 MiB a sender keeps two windows: an acknowledgement comes after each [`ACK_BYTES`].
+pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
 /// Shapers let a burst of some 20 kB pass before they begin, so the window opens by the delay only after 24 KiB were answered
 /// promptly.
@@ -309,8 +326,9 @@ pub(crate) const MIN_UNREAD: usize = 4 * 1024;
 /// Unread answers may be 256 KiB at most: a fast account needs no more.
 pub(crate) const MAX_UNREAD: usize = 256 * 1024;
 
-/// Unread answers may be 32 KiB while nobody knows what the account carries.
-pub(crate) const UNKNOWN_UNREAD: usize = 32 * 1024;
+/// While nobody knows what an account carries it is taken for 128 KiB a second: 32 KiB of unread answers beside what the round
+/// trips hold.
+pub(crate) const UNKNOWN_ANSWER_RATE: f64 = 128.0 * 1024.0;
 
 /// Unread answers of a client that wait for no turn: 512 bytes, some eight. Where a hundred clients share a slow account a turn
 /// comes once a minute, and a path is given up when nothing is answered for half of that.

@@ -15,8 +15,9 @@ use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::program::Program;
 use crate::rng::Rng;
 
-/// Bytes in unanswered blocks of one account, above which its server would have something to pile up.
-const MOST_UNANSWERED: usize = (2 << 20) + (64 << 10);
+/// Bytes in unanswered blocks of one account: 32 MiB, the most that a peer gives credit for on a stream. Nothing else bounds it where
+/// the server carries any rate; how it is bounded where one has a rate, the tests of windows show.
+const MOST_UNANSWERED: usize = (32 << 20) + (64 << 10);
 
 /// What outlives a program: the disk, and the clock on the wall.
 #[derive(Clone, Default)]

@@ -17,6 +17,8 @@ pub(crate) struct Usage {
     pub(crate) written: usize,
     /// Bytes that came from peers, and whatever else they make us keep, at their prices: they have been given credit.
     pub(crate) received: usize,
+    /// Bytes that peers may send unread beyond what every session's may at first.
+    pub(crate) promised: usize,
     /// Streams that are in use, as a count.
     pub(crate) streams: usize,
 }
@@ -30,6 +32,7 @@ impl Usage {
     fn replace(&mut self, before: &Self, after: &Self) {
         self.written = self.written - before.written + after.written;
         self.received = self.received - before.received + after.received;
+        self.promised = self.promised - before.promised + after.promised;
         self.streams = self.streams - before.streams + after.streams;
     }
 }
@@ -39,6 +42,7 @@ impl Usage {
 pub(crate) struct Budget {
     pub(crate) written: usize,
     pub(crate) received: usize,
+    pub(crate) promised: usize,
     pub(crate) streams: usize,
 }
 
@@ -122,6 +126,11 @@ impl<C: Ord + Clone> Ledger<C> {
         self.room(client, self.budget.written, |usage| usage.written, |own| equal_part.saturating_sub(own))
     }
 
+    /// How many more bytes a client may be promised that it may send unread: as long as it has fewer of these than are free.
+    pub(crate) fn room_to_promise(&self, client: &C) -> usize {
+        self.room(client, self.budget.promised, |usage| usage.promised, |_| 0)
+    }
+
     /// How many more streams a client may open: as long as it has fewer than are free, or at least two fewer than another one. So
     /// whoever holds all that there are, with however many accounts, keeps nobody out who has few.
     pub(crate) fn room_for_streams(&self, client: &C) -> usize {
@@ -190,7 +199,7 @@ impl<C: Ord + Clone> Ledger<C> {
 mod tests {
     use super::*;
 
-    const BUDGET: Budget = Budget { written: 1000, received: 1000, streams: 10 };
+    const BUDGET: Budget = Budget { written: 1000, received: 1000, promised: 500, streams: 10 };
 
     fn received(bytes: usize) -> Usage {
         Usage { received: bytes, ..Usage::default() }
@@ -270,6 +279,13 @@ mod tests {
     fn whoever_keeps_half_of_what_may_be_written_leaves_half_of_the_rest_to_the_next() {
         let ledger = ledger(&[("a", Usage { written: 500, ..Usage::default() }), ("b", received(1))]);
         assert_eq!((ledger.room_to_write(&"a"), ledger.room_to_write(&"b")), (0, 250));
+    }
+
+    #[test]
+    fn a_client_is_promised_no_more_than_is_left_when_it_has_as_much_itself() {
+        let promised = |bytes| Usage { promised: bytes, ..Usage::default() };
+        let ledger = ledger(&[("a", promised(200)), ("b", promised(100))]);
+        assert_eq!(["a", "b", "c"].map(|client| ledger.room_to_promise(&client)), [0, 50, 100]);
     }
 
     fn streams(count: usize) -> Usage {

@@ -59,7 +59,17 @@ impl Server {
 
     /// A connection of ten megabits a second to a fast server.
     pub(crate) fn ten_megabits(delay: Duration) -> Self {
-        Self::new(Discipline::Working { block: 0.0, kilobyte: 800.0, read: 0.0 }, delay, 0)
+        Self::line(1_250_000.0, delay)
+    }
+
+    /// A connection to a fast server that carries so many bytes a second.
+    pub(crate) fn line(rate: f64, delay: Duration) -> Self {
+        Self::new(Discipline::Working { block: 0.0, kilobyte: 1e9 / rate, read: 0.0 }, delay, 0)
+    }
+
+    /// It carries so many bytes a second from now on.
+    pub(crate) fn set_line_rate(&mut self, rate: f64) {
+        self.discipline = Discipline::Working { block: 0.0, kilobyte: 1e9 / rate, read: 0.0 };
     }
 
     /// Prosody without limits, on this machine: it rests after each full read, which makes large blocks slow.

@@ -3,11 +3,11 @@
 //! Chat servers give no back-pressure: what is sent too fast piles up inside them, and everything urgent waits behind it.
 //! So the window is no larger than what keeps the path busy: the rate that was reached, times the delay of the empty path
 //! and a little more. The little more also shows when the path has become faster. Before the rate is known the
-//! window opens while answers come promptly, but only in proportion to what was answered: shapers let a burst pass
-//! first, and what is on its way when it ends has to wait.
+//! window opens by slow start ([`slow_start`]).
 
 mod block_size;
 mod rate;
+mod slow_start;
 #[cfg(test)]
 mod tests;
 
@@ -16,17 +16,18 @@ use std::time::{Duration, Instant};
 use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
+use slow_start::{Answered, SlowStart, Verdict};
 
 use crate::protocol::base_delay::BaseDelay;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BASE_DELAY_LIFETIME, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGEST_WINDOW, PROMPT_ROUND_TRIP,
-    SEND_BUFFER_TIME, SHAPER_BURST,
+    BASE_DELAY_LIFETIME, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN,
+    LARGEST_WINDOW, PROMPT_ROUND_TRIP, SEND_BUFFER_TIME,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
-    let delay = delay + delay / 4 + HEADROOM;
+    let delay = delay + (delay / 4).min(LARGEST_MARGIN) + HEADROOM;
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
 }
 
@@ -36,8 +37,8 @@ pub(crate) struct Window {
     in_flight: usize,
     blocks: usize,
     limit: usize,
-    /// Until the first sign of a queue; with what was answered so far.
-    startup: Option<usize>,
+    /// Until a queue stays.
+    slow_start: Option<SlowStart>,
     /// The queue is to be seen empty once. Since when.
     draining: Option<Instant>,
     last_drained: Option<Instant>,
@@ -58,7 +59,7 @@ impl Window {
             in_flight: 0,
             blocks: 0,
             limit: INITIAL_WINDOW,
-            startup: Some(0),
+            slow_start: Some(SlowStart::default()),
             draining: None,
             last_drained: None,
             takes_breaks: true,
@@ -121,10 +122,10 @@ impl Window {
     }
 
     /// How much a sender should have at hand to keep the path busy, in bytes: what it carries until it is acknowledged and
-    /// a little longer, and four windows at least.
+    /// a little longer, and four windows at least; where that is much, which is acknowledged soon, two windows.
     pub(crate) fn send_buffer_target(&self) -> usize {
         let carried = self.rate().map_or(0.0, |rate| rate * SEND_BUFFER_TIME.as_secs_f64());
-        (carried as usize).max(4 * self.limit)
+        (carried as usize).max(4 * self.limit).min(LARGE_SEND_BUFFER).max(2 * self.limit)
     }
 
     fn is_full(&self) -> bool {
@@ -165,6 +166,10 @@ impl Window {
     /// A block that was sent at `sent` has been answered.
     pub(crate) fn on_answered(&mut self, now: Instant, sent: Instant, bytes: usize) {
         let delay = now.saturating_duration_since(sent);
+        if self.in_flight > self.limit {
+            self.filled = Some(now);
+        }
+        self.open_slowly(now, sent, bytes);
         if self.draining.is_some_and(|since| since <= sent) {
             self.draining = None;
         }
@@ -214,17 +219,20 @@ impl Window {
     /// Learns from a block that was sent while there was always something on the way.
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
         let (round_trip, on_wire) = (self.smoothed.unwrap_or_default(), self.wire_size(bytes));
-        let queued = now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
-        if let Some(answered) = self.startup {
-            return self.start_up(queued, answered + on_wire, on_wire);
+        if self.slow_start.is_none() {
+            let queued =
+                now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
+            let block = self.wire_size(self.block_size()) as f64;
+            let tolerance = |rate| 2 * HEADROOM + Duration::from_secs_f64(2.0 * block / rate);
+            self.peak.update((busy, on_wire), round_trip, queued, tolerance);
+            if let Some(rate) = self.peak.get() {
+                self.limit = self.limit_at(rate);
+            }
+        } else if self.is_used() {
+            // It is still becoming faster.
+            return;
         }
-        let block = self.wire_size(self.block_size()) as f64;
-        let tolerance = |rate| 2 * HEADROOM + Duration::from_secs_f64(2.0 * block / rate);
-        self.peak.update((busy, on_wire), round_trip, queued, tolerance);
         self.lasting.update(busy, on_wire);
-        if let Some(rate) = self.peak.get() {
-            self.limit = self.limit_at(rate);
-        }
         if let Some(rate) = self.lasting.get() {
             let before = self.block_size();
             self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate });
@@ -236,13 +244,28 @@ impl Window {
         }
     }
 
-    fn start_up(&mut self, queued: Duration, answered: usize, cost: usize) {
-        if queued > HEADROOM || self.limit >= LARGEST_WINDOW {
-            self.startup = None;
-        } else {
-            self.startup = Some(answered);
-            if answered > SHAPER_BURST {
-                self.limit += cost / 2;
+    /// Whether the window is what holds up the sender, and not something else.
+    fn is_used(&self) -> bool {
+        self.in_flight >= self.limit / 2
+    }
+
+    /// What follows from a block that is answered now, while the rate of the path is not known.
+    fn open_slowly(&mut self, now: Instant, sent: Instant, bytes: usize) {
+        let size = self.wire_size(bytes);
+        let is_used = self.is_used() && self.filled.is_some_and(|filled| filled >= sent);
+        let delay = now.saturating_duration_since(sent);
+        let base = self.base.get().map_or(delay, |base| base.min(delay));
+        let Some(slow_start) = &mut self.slow_start else { return };
+        let full = is_used.then_some(self.limit);
+        match slow_start.on_answered(&Answered { now, sent, queued: delay - base, base, size, full }) {
+            Verdict::Grow(bytes) => {
+                self.limit = (self.limit + bytes).min(LARGEST_WINDOW);
+                self.size.suit_window(now, self.limit);
+            }
+            Verdict::TooLarge(rate) => self.limit = self.limit.min(self.limit_at(rate)),
+            Verdict::Enough(rate) => {
+                self.slow_start = None;
+                self.limit = self.limit.min(self.limit_at(rate));
             }
         }
     }

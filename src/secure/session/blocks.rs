@@ -9,7 +9,7 @@ use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
 use crate::secure::path::PathState;
-use crate::secure::session::established::{self, BadPacket, ClosedByPeer, Established};
+use crate::secure::session::established::{BadPacket, ClosedByPeer, Established};
 use crate::secure::session::{Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
 use crate::secure::streams;
@@ -214,7 +214,7 @@ impl Session {
                     return self.end_with(SessionEvent::Replaced(id, Box::new(established)));
                 }
                 self.state.on_welcome(|early| {
-                    let credit = established::credit(welcome.credits);
+                    let credit = welcome.credits.into();
                     let streams = early.on_welcome(credit, welcome.has_taken_early);
                     Established::with_streams(now, made, streams, &mut *shared.entropy)
                 });

@@ -60,6 +60,9 @@ impl Session {
             return Read::End;
         };
         let read = streams.read(wire);
+        if streams.needs_wider_windows() {
+            streams.widen_windows(shared.ledger.room_to_promise(&self.client));
+        }
         self.apply_changes(now, shared);
         read
     }

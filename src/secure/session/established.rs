@@ -20,7 +20,7 @@ use crate::secure::session::jids::Jids;
 use crate::secure::session::skips::Skips;
 use crate::secure::shared::Shared;
 use crate::secure::streams::overdue::PeerClock;
-use crate::secure::streams::{Credit, Role, Sent, Streams};
+use crate::secure::streams::{Role, Sent, Streams};
 use crate::secure::tuning::{
     ACK_RANGES, COALESCING, COALESCING_ROOM, COUNTER_RANGES, EXPRESS_SIZE, LONGEST_PING_INTERVAL,
     MORE_PATHS_BYTES, PACKET_AROUND, PATH_RANGES, PING_INTERVAL, PROBE_SIZE,
@@ -98,7 +98,7 @@ impl Established {
         credits: Credits,
         shared: &mut Shared,
     ) -> Self {
-        let streams = Streams::new(role, shared.config.stream_limits(), credit(credits));
+        let streams = Streams::new(role, shared.config.stream_limits(), credits.into());
         Self::with_streams(now, made, streams, &mut *shared.entropy)
     }
 
@@ -391,11 +391,6 @@ impl Established {
     pub(super) fn decrypt(&mut self, block: Vec<u8>) -> Bytes {
         self.opener.open(block).expect("a packet").1
     }
-}
-
-/// What the peer gives in its half of the handshake.
-pub(crate) fn credit(credits: Credits) -> Credit {
-    Credit { stream: credits.stream.into(), session: credits.session.into() }
 }
 
 /// What it costs to remember one of the peer's accounts.

@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::secure::wire::frame::Frame;
 
+const CREDIT: Credit = Credit { stream: 2000, session: 5000 };
+
 const LIMITS: StreamLimits = StreamLimits {
     send_buffer: 3000,
-    receive_buffer: 2000,
-    session_credit: 5000,
+    first_credit: CREDIT,
+    largest_credit: CREDIT,
     session_queue: 8000,
     max_streams: 5,
     max_fragments: 16 * 1024,
@@ -62,7 +64,7 @@ proptest! {
                     _ => {}
                 }
             }
-            prop_assert!(streams.totals.unread as u64 <= LIMITS.session_credit);
+            prop_assert!(streams.totals.unread as u64 <= CREDIT.session);
             prop_assert!(streams.totals.queued <= LIMITS.max_streams * LIMITS.send_buffer);
             prop_assert!(streams.stream_count() <= LIMITS.max_streams + MAX_CLOSING);
             if n % 3 == 0 && streams.wants_to_send() {
@@ -99,8 +101,8 @@ fn a_stream_without_bytes_takes_less_memory_than_a_kibibyte() {
 
 #[test]
 fn gaps_in_many_streams_are_a_violation_before_they_cost_much() {
-    let limits =
-        StreamLimits { receive_buffer: 1 << 16, session_credit: 1 << 20, max_streams: 100, ..LIMITS };
+    let first_credit = Credit { stream: 1 << 16, session: 1 << 20 };
+    let limits = StreamLimits { first_credit, max_streams: 100, ..LIMITS };
     let mut bridge = Streams::new(Role::Bridge, limits, Credit { stream: 0, session: 0 });
     let fragments = (0..100).flat_map(|stream| (0..1000).map(move |n| (stream, 2 * n + 1)));
     let accepted = fragments

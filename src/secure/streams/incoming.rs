@@ -59,7 +59,7 @@ impl Streams {
     /// Whether the peer had enough credit to use the first `end` bytes of a stream.
     fn check_credit(&self, id: u64, end: u64) -> Result<(), ProtocolViolation> {
         let highest = self.streams.get(&id).map_or(0, |stream| stream.receive.highest());
-        if end.saturating_sub(highest) > self.granted - self.totals.received {
+        if end.saturating_sub(highest) > self.credit.granted() - self.totals.received {
             return Err(ProtocolViolation("more was sent than there was credit for"));
         }
         Ok(())

@@ -149,10 +149,12 @@ impl Streams {
                         self.seen.insert(stream..stream + 1);
                     }
                 }
-                Item::SessionCredit { offset } if self.is_newest_grant(offset) => {
-                    self.grant = Delivery::Arrived;
+                Item::SessionCredit { offset } => {
+                    self.credit.on_acknowledged(offset);
+                    if self.is_newest_grant(offset) {
+                        self.grant = Delivery::Arrived;
+                    }
                 }
-                Item::SessionCredit { .. } => {}
             }
         }
     }
@@ -186,12 +188,12 @@ impl Streams {
     }
 
     fn is_newest_grant(&self, offset: u64) -> bool {
-        self.grant == Delivery::Sent && offset == self.granted
+        self.grant == Delivery::Sent && offset == self.credit.granted()
     }
 
     fn write_control(&mut self, writer: &mut Writer<'_>) {
         if self.grant == Delivery::Due {
-            let offset = self.granted;
+            let offset = self.credit.granted();
             if writer.write(&Frame::SessionCredit { offset }, Item::SessionCredit { offset }) {
                 self.grant = Delivery::Sent;
             }
@@ -289,7 +291,7 @@ fn write_control_of(id: u64, stream: &mut Stream, writer: &mut Writer<'_>) -> bo
 fn write_next_control(id: u64, stream: &mut Stream, writer: &mut Writer<'_>) -> bool {
     let Some(control) = stream.next_control() else { return false };
     let Some(frame) = stream.control_frame(id, control) else { return false };
-    let item = Item::Control { stream: id, control, credit: stream.receive.credit() };
+    let item = Item::Control { stream: id, control, credit: stream.receive.credit.granted() };
     let fits = writer.write(&frame, item);
     if fits {
         stream.on_control_sent(control);

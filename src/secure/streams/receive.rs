@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::secure::streams::assembler::Assembler;
+use crate::secure::streams::credit::CreditWindow;
 
 #[derive(Debug)]
 pub(crate) struct ReceiveHalf {
@@ -17,10 +18,7 @@ pub(crate) struct ReceiveHalf {
     cut_off: bool,
     /// Not even what is in order will be read.
     discarded: bool,
-    /// The offset up to which the peer may send.
-    credit: u64,
-    /// How far ahead of the reader it may be.
-    window: u64,
+    pub(crate) credit: CreditWindow,
 }
 
 /// Why what came cannot be taken.
@@ -41,8 +39,7 @@ impl ReceiveHalf {
             fin: false,
             cut_off: false,
             discarded: false,
-            credit: window,
-            window,
+            credit: CreditWindow::new(window),
         }
     }
 
@@ -52,7 +49,7 @@ impl ReceiveHalf {
             return Err(Fault::Contradiction);
         }
         self.highest = self.highest.max(end);
-        if end > self.credit {
+        if end > self.credit.granted() {
             return Err(Fault::Overflow);
         }
         if fin {
@@ -143,19 +140,22 @@ impl ReceiveHalf {
 
     /// Whether so much was read that the peer should hear of it.
     pub(crate) fn wants_credit(&self) -> bool {
-        let used = self.window - (self.credit - self.bytes.taken()).min(self.window);
-        self.end.is_none() && !self.cut_off && used >= self.window.div_ceil(2).max(1)
+        self.end.is_none() && !self.cut_off && self.credit.is_due(self.bytes.taken())
     }
 
     /// The offset up to which the peer may send from now on.
     pub(crate) fn grant(&mut self) -> u64 {
-        self.credit = self.credit.max(self.bytes.taken() + self.window);
-        self.credit
+        self.credit.grant(self.bytes.taken())
     }
 
-    /// The offset that was granted last.
-    pub(crate) fn credit(&self) -> u64 {
-        self.credit
+    /// Whether the peer uses up its credit faster than it hears of more.
+    pub(crate) fn has_outgrown_credit(&self) -> bool {
+        self.credit.is_outgrown(self.highest)
+    }
+
+    /// From the next grant on the peer may be so far ahead of the reader.
+    pub(crate) fn set_window(&mut self, width: u64) {
+        self.credit.set_width(width, self.bytes.taken());
     }
 }
 
@@ -168,15 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn credit_is_given_when_half_of_it_was_read() {
+    fn credit_is_given_when_a_quarter_of_it_was_read() {
         let mut half = ReceiveHalf::new(100);
-        half.receive(0, data(49), false).unwrap();
+        half.receive(0, data(24), false).unwrap();
         half.read();
         assert!(!half.wants_credit());
-        half.receive(49, data(1), false).unwrap();
+        half.receive(24, data(1), false).unwrap();
+        assert!(!half.wants_credit(), "nothing more was read");
         half.read();
         assert!(half.wants_credit());
-        assert_eq!(half.grant(), 150);
+        assert_eq!(half.grant(), 125);
         assert!(!half.wants_credit());
     }
 

@@ -8,10 +8,12 @@ use proptest::sample::Index;
 use super::*;
 use world::{Packet, World};
 
+const CREDIT: Credit = Credit { stream: 2000, session: 5000 };
+
 const LIMITS: StreamLimits = StreamLimits {
     send_buffer: 3000,
-    receive_buffer: 2000,
-    session_credit: 5000,
+    first_credit: CREDIT,
+    largest_credit: Credit { stream: 6000, session: 20_000 },
     session_queue: 8000,
     max_streams: 5,
     max_fragments: 16 * 1024,

@@ -23,6 +23,8 @@ pub(crate) struct Stream {
     /// How much may wait to be sent.
     pub(crate) send_capacity: usize,
     pub(crate) receive: ReceiveHalf,
+    /// The peer uses up its credit faster than it hears of more.
+    pub(crate) needs_wider_window: bool,
     /// The target was reached.
     pub(crate) connected: bool,
     /// Why it ended before both sides were done.
@@ -68,6 +70,7 @@ impl Stream {
             send_credit,
             send_capacity,
             receive: ReceiveHalf::new(receive_window),
+            needs_wider_window: false,
             connected: false,
             broken: None,
             stopped: false,
@@ -119,8 +122,9 @@ impl Stream {
 
     pub(crate) fn read(&mut self) -> Read {
         if let Some(data) = self.receive.read() {
-            if self.receive.wants_credit() {
+            if self.receive.wants_credit() && self.delivery(Control::Credit) != Delivery::Due {
                 self.deliveries[Control::Credit as usize] = Delivery::Due;
+                self.needs_wider_window = self.receive.has_outgrown_credit();
             }
             return Read::Data(data);
         }

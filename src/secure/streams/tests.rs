@@ -7,17 +7,19 @@ use bytes::Bytes;
 /// The longest frame, an OPEN, takes 272 bytes: with less room it might never be sent.
 pub(super) const MIN_ROOM: usize = 272;
 
+const CREDIT: Credit = Credit { stream: 16 * 1024, session: 40 * 1024 };
+
 const LIMITS: StreamLimits = StreamLimits {
     send_buffer: 64 * 1024,
-    receive_buffer: 16 * 1024,
-    session_credit: 40 * 1024,
+    first_credit: CREDIT,
+    largest_credit: CREDIT,
     session_queue: 1 << 20,
     max_streams: 4,
     max_fragments: 16 * 1024,
 };
 
 fn streams(role: Role) -> Streams {
-    Streams::new(role, LIMITS, Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit })
+    Streams::new(role, LIMITS, CREDIT)
 }
 
 fn target() -> Address {
@@ -158,7 +160,7 @@ fn a_reader_that_stops_stops_the_sender() {
     let (mut client, mut bridge, id) = connected();
     assert_eq!(client.write(id, &[7; 100_000]), Ok(LIMITS.send_buffer));
     pump(&mut client, &mut bridge);
-    assert_eq!(bridge.buffered_bytes() as u64, LIMITS.receive_buffer);
+    assert_eq!(bridge.buffered_bytes() as u64, CREDIT.stream);
     assert!(!client.wants_to_send());
     let mut read = 0;
     while client.queued_bytes() > 0 {
@@ -191,7 +193,7 @@ fn all_streams_together_have_a_limit_too() {
     let ids = [first, client.open(target()).unwrap(), client.open(target()).unwrap()];
     ids.iter().for_each(|id| assert!(client.write(*id, &[7; 20_000]).is_ok()));
     settle(&mut client, &mut bridge);
-    assert_eq!(bridge.buffered_bytes() as u64, LIMITS.session_credit);
+    assert_eq!(bridge.buffered_bytes() as u64, CREDIT.session);
     // The first two have used up their own credit, and what is left is the third's.
     read_all(&mut bridge, ids[0]);
     read_all(&mut bridge, ids[1]);
@@ -363,9 +365,9 @@ fn sending_beyond_a_streams_credit_costs_the_stream_and_beyond_the_sessions_the_
     let data =
         |stream, offset: u64| Frame::Data { stream, offset, data: Bytes::from_static(b"x"), fin: false };
     bridge.handle_frame(Frame::Open { stream: 0, target: target() }).unwrap();
-    bridge.handle_frame(data(0, LIMITS.receive_buffer)).unwrap();
+    bridge.handle_frame(data(0, CREDIT.stream)).unwrap();
     assert_eq!(bridge.close_reason(0), Some(CloseReason::Overflow));
-    assert!(streams(Role::Bridge).handle_frame(data(0, LIMITS.session_credit)).is_err());
+    assert!(streams(Role::Bridge).handle_frame(data(0, CREDIT.session)).is_err());
 }
 
 #[test]
@@ -409,7 +411,7 @@ fn a_byte_that_went_alone_counts_for_more_than_a_byte_until_it_has_arrived() {
 #[test]
 fn all_streams_together_keep_a_bounded_amount_and_whoever_waits_for_that_is_told() {
     let limits = StreamLimits { session_queue: 40_000, ..LIMITS };
-    let credit = Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit };
+    let credit = CREDIT;
     let mut client = Streams::new(Role::Client, limits, credit);
     let mut bridge = streams(Role::Bridge);
     let [first, second] = [(); 2].map(|()| client.open(target()).unwrap());
@@ -427,7 +429,7 @@ fn all_streams_together_keep_a_bounded_amount_and_whoever_waits_for_that_is_told
 #[test]
 fn a_stream_goes_on_when_its_own_is_sent_even_if_others_keep_everything() {
     let limits = StreamLimits { session_queue: 40_000, ..LIMITS };
-    let credit = Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit };
+    let credit = CREDIT;
     let mut client = Streams::new(Role::Client, limits, credit);
     let first = client.open(target()).unwrap();
     assert_eq!(client.write_within(first, &[7; 20_000], 0), Ok(FLOOR), "there is no room outside");
@@ -479,4 +481,69 @@ fn a_stream_that_was_given_up_before_it_was_asked_for_is_never_asked_for() {
     let mut payload = Vec::new();
     let _sent = client.write_early(&mut payload, 1800, true);
     assert_eq!(frames(payload), [Frame::Open { stream: wanted, target: target() }]);
+}
+
+/// A bridge that may give `session` bytes of credit, and what it grants its client on stream 0, which sends as much as it may, while
+/// it reads everything and hears nothing of what arrives.
+fn grants_to_a_fast_client(session: u64, room: usize) -> (Streams, Vec<u64>) {
+    let limits = StreamLimits { largest_credit: Credit { stream: session / 2, session }, ..LIMITS };
+    let mut bridge = Streams::new(Role::Bridge, limits, CREDIT);
+    bridge.handle_frame(Frame::Open { stream: 0, target: target() }).unwrap();
+    bridge.accept(0);
+    let mut granted = vec![CREDIT.stream];
+    let mut sent = 0;
+    for _ in 0..8 {
+        let credit = granted[granted.len() - 1];
+        let data = vec![7; (credit - sent) as usize].into();
+        bridge.handle_frame(Frame::Data { stream: 0, offset: sent, data, fin: false }).unwrap();
+        sent = credit;
+        read_all(&mut bridge, 0);
+        if bridge.needs_wider_windows() {
+            bridge.widen_windows(room.saturating_sub(bridge.usage().promised));
+        }
+        let (frames, grants) = packet(&mut bridge, 4096);
+        granted.extend(frames.into_iter().filter_map(|frame| match frame {
+            Frame::StreamCredit { offset, .. } => Some(offset),
+            _ => None,
+        }));
+        bridge.on_acked(grants);
+    }
+    (bridge, granted)
+}
+
+/// The widest step from one offset to the next.
+fn widest(granted: &[u64]) -> u64 {
+    granted.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+}
+
+#[test]
+fn a_client_that_uses_up_its_credit_before_it_hears_of_more_gets_twice_as_much_each_time() {
+    let (bridge, granted) = grants_to_a_fast_client(640 * 1024, usize::MAX);
+    assert_eq!(widest(&granted), 320 * 1024, "half of the session's: {granted:?}");
+    assert_eq!(bridge.usage().promised, (640 - 40) * 1024);
+}
+
+#[test]
+fn it_gets_no_more_than_there_is_room_for_outside() {
+    let (bridge, granted) = grants_to_a_fast_client(640 * 1024, 20 * 1024);
+    assert_eq!(bridge.usage().promised, 20 * 1024);
+    assert_eq!(widest(&granted), (40 + 20 - 20) * 1024, "half of the first is left to others: {granted:?}");
+    let (bridge, granted) = grants_to_a_fast_client(640 * 1024, 0);
+    assert_eq!((bridge.usage().promised, widest(&granted)), (0, 20 * 1024));
+}
+
+#[test]
+fn when_all_its_streams_are_gone_it_gets_no_more_than_at_first() {
+    let (mut bridge, _) = grants_to_a_fast_client(640 * 1024, usize::MAX);
+    let reset = Frame::Reset { stream: 0, reason: ResetReason::Aborted, sent: bridge.totals.received };
+    bridge.handle_frame(reset).unwrap();
+    bridge.release(0);
+    while bridge.wants_to_send() {
+        let (_, sent) = packet(&mut bridge, 4096);
+        bridge.on_acked(sent);
+    }
+    assert!(bridge.is_idle());
+    let left = bridge.credit.granted() - bridge.totals.consumed;
+    assert_eq!(bridge.usage().promised as u64, left - CREDIT.session, "what it has cannot be taken back");
+    assert_eq!(bridge.credit.width(), CREDIT.session);
 }

@@ -16,10 +16,10 @@ pub(crate) enum Role {
 pub(crate) struct StreamLimits {
     /// Written to one stream and not known to have arrived.
     pub send_buffer: usize,
-    /// Received on one stream and not read: the stream's credit.
-    pub receive_buffer: u64,
-    /// Received on all streams together and not read: the session's credit.
-    pub session_credit: u64,
+    /// Received and not read: what the peer is given credit for at first.
+    pub first_credit: Credit,
+    /// The same at most, where the peer is fast and far away and there is room.
+    pub largest_credit: Credit,
     /// Written to all streams together and not known to have arrived.
     pub session_queue: usize,
     /// Streams, as a count.
@@ -28,13 +28,19 @@ pub(crate) struct StreamLimits {
     pub max_fragments: usize,
 }
 
-/// What the peer's handshake allows us to send at first, in bytes.
+/// How much may be sent that the other end has not read, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Credit {
     /// On each stream.
     pub stream: u64,
     /// On all together.
     pub session: u64,
+}
+
+impl Credit {
+    /// What everyone gets at first, where no limit is less: 1 MiB for a stream, what a path of 10 MB/s and a round trip of 0.1 seconds
+    /// holds, and 8 MiB for a session, since all sessions have that whether they need it or not.
+    pub(crate) const FIRST: Self = Self { stream: 1 << 20, session: 8 << 20 };
 }
 
 /// What the application should know about a stream.

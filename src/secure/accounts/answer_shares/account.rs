@@ -8,7 +8,8 @@ use crate::secure::budget::fair_share;
 use crate::secure::ids::PathId;
 use crate::secure::path::window::LastingRate;
 use crate::secure::tuning::{
-    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LOOKS, MAX_UNREAD, MIN_UNREAD, UNKNOWN_UNREAD, UNREAD_TIME,
+    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, LOOKS, MAX_UNREAD, MIN_UNREAD, UNKNOWN_ANSWER_RATE,
+    UNREAD_TIME,
 };
 
 /// See the [module](self).
@@ -165,10 +166,8 @@ impl<C: Clone + Ord> Account<C> {
     fn limit(&self) -> usize {
         let (carries, delay) = self.pace;
         let seconds = UNREAD_TIME.as_secs_f64() + 2.0 * delay.as_secs_f64();
-        match self.drained.get().or(carries) {
-            Some(rate) => ((rate * seconds) as usize).clamp(MIN_UNREAD, MAX_UNREAD),
-            None => UNKNOWN_UNREAD,
-        }
+        let rate = self.drained.get().or(carries).unwrap_or(UNKNOWN_ANSWER_RATE);
+        ((rate * seconds) as usize).clamp(MIN_UNREAD, MAX_UNREAD)
     }
 
     /// Whether `bytes` more may be unread of one who has so many already.

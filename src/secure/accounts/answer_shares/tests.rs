@@ -7,7 +7,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::*;
 use crate::secure::tuning::{
-    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, MAX_UNREAD, MIN_UNREAD, UNKNOWN_UNREAD,
+    ANSWERS_ALWAYS_KEPT, ANSWERS_KEPT, FEW_UNREAD, MAX_UNREAD, MIN_UNREAD, UNKNOWN_ANSWER_RATE, UNREAD_TIME,
 };
 
 const VIA: AccountId = AccountId(1);
@@ -34,6 +34,11 @@ fn offer(shares: &mut AnswerShares<u8>, client: u8, count: usize, behind: u64) -
 /// Nothing is known.
 const PACE: RateAndDelay = (None, Duration::ZERO);
 
+/// What may be unread then, in bytes.
+fn unknown_unread() -> usize {
+    (UNKNOWN_ANSWER_RATE * UNREAD_TIME.as_secs_f64()) as usize
+}
+
 /// How many go of those that wait.
 fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
     std::iter::from_fn(|| shares.pop(Instant::now(), behind, |_, _| true)).count()
@@ -42,7 +47,7 @@ fn pop_all(shares: &mut AnswerShares<u8>, behind: u64) -> usize {
 #[test]
 fn one_client_has_half_and_each_that_comes_half_of_what_is_left() {
     let mut shares = AnswerShares::default();
-    let most = UNKNOWN_UNREAD / SIZE;
+    let most = unknown_unread() / SIZE;
     let eve = offer(&mut shares, EVE, 10 * most, 0);
     let bob = offer(&mut shares, BOB, 10 * most, 0);
     assert!((most / 2 - 1..=most / 2 + 1).contains(&eve), "{eve} of {most}");
@@ -201,7 +206,7 @@ fn who_is_not_next_at_the_account_has_a_few_answers_unread_and_the_rest_waits() 
 #[test]
 fn what_a_client_made_us_send_besides_counts_as_answers_do() {
     let mut shares = AnswerShares::default();
-    shares.charge(Instant::now(), VIA, &EVE, UNKNOWN_UNREAD / 2, 0);
+    shares.charge(Instant::now(), VIA, &EVE, unknown_unread() / 2, 0);
     assert_eq!(offer(&mut shares, EVE, 1, 0), 0);
     assert_eq!(offer(&mut shares, BOB, 1, 0), 1);
 }

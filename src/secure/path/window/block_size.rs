@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    EPOCH, EPOCH_BLOCKS, FAST_BLOCK, FAST_LARGER_SIZE, FAST_SMALLER_SIZE, FIRST_REST, LARGEST_SLOW_BLOCK,
-    LONGEST_REST, SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE, SLOW_BLOCK_TOO_LONG, SLOW_BLOCK_TRIAL,
-    SLOW_EPOCH, SLOW_SIZE_BETTER,
+    BLOCKS_IN_A_WINDOW, EPOCH, EPOCH_BLOCKS, FAST_BLOCK, FAST_LARGER_SIZE, FAST_SMALLER_SIZE, FIRST_REST,
+    LARGEST_SLOW_BLOCK, LONGEST_REST, SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE, SLOW_BLOCK_TOO_LONG,
+    SLOW_BLOCK_TRIAL, SLOW_EPOCH, SLOW_SIZE_BETTER,
 };
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Epoch {
     }
 
     fn is_long_enough(&self, round_trip: Duration) -> bool {
-        self.blocks >= EPOCH_BLOCKS && self.busy >= EPOCH.max(2 * round_trip)
+        self.blocks >= EPOCH_BLOCKS && self.busy >= EPOCH.max(round_trip)
     }
 
     fn is_slow_one(&self, round_trip: Duration) -> bool {
@@ -101,6 +101,18 @@ impl BlockSize {
     #[cfg(test)]
     pub(super) fn home(&self) -> usize {
         self.sizes.blocks[self.home]
+    }
+
+    /// Takes a larger size where so many of it fit into a window of `limit` bytes on the wire that no block makes others wait for long.
+    pub(super) fn suit_window(&mut self, now: Instant, limit: usize) {
+        let fits = |rung: &usize| {
+            let block = self.sizes.blocks.get(*rung);
+            block.is_some_and(|block| BLOCKS_IN_A_WINDOW * self.sizes.wire_size(*block) <= limit)
+        };
+        if fits(&(self.rung + 1)) {
+            let rung = self.rung + 1;
+            *self = Self { rung, home: rung, epoch: Epoch::starting(now), ..Self::new(self.sizes) };
+        }
     }
 
     pub(super) fn on_answered(&mut self, answer: &Sample) {

@@ -38,8 +38,8 @@ pub(super) struct PeakRate {
 }
 
 impl PeakRate {
-    /// `bytes` were answered after the path was busy for `busy`, and were `queued` for so long. A sample takes two round
-    /// trips at least. A queue that never went below `tolerance` says that the path has become slower than it was.
+    /// `bytes` were answered after the path was busy for `busy`, and were `queued` for so long. A sample takes a round
+    /// trip at least. A queue that never went below `tolerance` says that the path has become slower than it was.
     pub(super) fn update(
         &mut self,
         (busy, bytes): (Duration, usize),
@@ -51,7 +51,7 @@ impl PeakRate {
         self.bytes += bytes;
         let queue = self.queue.map_or(queued, |shortest| shortest.min(queued));
         self.queue = Some(queue);
-        if self.busy >= RATE_SAMPLE.max(2 * round_trip) {
+        if self.busy >= RATE_SAMPLE.max(round_trip) {
             let rate = self.bytes as f64 / self.busy.as_secs_f64();
             if queue > tolerance(rate) {
                 self.samples = [0.0; RATE_SAMPLES];

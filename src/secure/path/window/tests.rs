@@ -5,6 +5,20 @@ use crate::secure::path::server_model::Server;
 use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// A small generator of random numbers (SplitMix64), the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    /// From 0 to 1.
+    fn share(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
 
 /// One path that always has something to send.
 struct Run {
@@ -199,7 +213,7 @@ fn a_sender_that_keeps_less_than_the_window_holds_finds_the_best_size_of_block_t
     run.observe(2 * SECOND);
     let later = run.observe(20 * SECOND);
     report("fast ejabberd, small buffer", &later, 1.4e8);
-    assert!(run.window.limit() > 2 * run.buffer);
+    assert!(run.window.limit() > run.buffer);
     assert!(later.goodput > 0.92 * 1.08e8, "{later:?}");
     assert!(run.window.size.home() >= 32 * 1024);
 }
@@ -245,4 +259,53 @@ fn it_follows_a_path_that_becomes_slow_and_fast_again() {
     run.observe(20 * SECOND);
     let fast = run.observe(20 * SECOND);
     assert!(fast.used > 0.9 * 1_250_000.0, "{fast:?}");
+}
+
+/// On a line of this rate, in bytes a second: it is used, and what waits does so for a tenth of a second.
+fn assert_suits_line(run: &mut Run, rate: f64, name: &str) {
+    let observed = run.observe(10 * SECOND);
+    let block = Duration::from_secs_f64(OF_TESTS.wire_size(observed.block_size) as f64 / rate);
+    let queue = observed.typical.saturating_sub(2 * run.server.delay);
+    assert!(observed.used >= 0.7 * rate, "{name}: {:.2} of the line, {observed:?}", observed.used / rate);
+    assert!(queue <= Duration::from_millis(100) + 2 * block, "{name}: {queue:?} waiting, {observed:?}");
+}
+
+#[test]
+fn lines_from_near_to_far_and_from_slow_to_fast_are_used_without_a_long_queue_also_when_they_change() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let delay = Duration::from_secs_f64(0.005 * 30_f64.powf(random.share()));
+        let rate = 1e5 * 1000_f64.powf(random.share());
+        let mut run = Run::new(Server::line(rate, delay));
+        let name = format!("seed {seed}: {:.2} MB/s, {delay:?} one way", rate / 1e6);
+        run.observe(15 * SECOND);
+        assert_suits_line(&mut run, rate, &name);
+        let changed = rate * 16_f64.powf(random.share() - 0.5);
+        run.server.set_line_rate(changed);
+        run.observe(15 * SECOND);
+        assert_suits_line(&mut run, changed, &format!("{name}, then {:.2} MB/s", changed / 1e6));
+    }
+}
+
+#[test]
+fn a_line_of_a_round_trip_of_400_ms_is_filled_within_five_seconds() {
+    for rate in [2e6, 1e7, 5e7] {
+        let mut run = Run::new(Server::line(rate, 200 * MS));
+        let first = run.observe(5 * SECOND);
+        let then = run.observe(5 * SECOND);
+        report("far", &first, rate);
+        report("then", &then, rate);
+        assert!(then.used >= 0.8 * rate, "{rate}: {then:?}");
+        assert!(then.longest <= 2 * 400 * MS + 2 * HEADROOM, "{rate}: {then:?}");
+    }
+}
+
+#[test]
+fn a_server_that_rests_for_a_moment_does_not_end_slow_start() {
+    let mut run = Run::new(Server::line(2e7, 200 * MS));
+    run.observe(3 * SECOND);
+    run.server.idle_until(run.time + 300 * MS);
+    run.observe(3 * SECOND);
+    let then = run.observe(4 * SECOND);
+    assert!(then.used >= 0.8 * 2e7, "{then:?}");
 }

@@ -7,10 +7,10 @@ use proptest::sample::Index;
 use crate::protocol::{Address, CloseReason, Read};
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
-use crate::secure::streams::simulation::LIMITS;
+use crate::secure::streams::simulation::{CREDIT, LIMITS};
 use crate::secure::streams::tests::MIN_ROOM;
 use crate::secure::streams::totals::Totals;
-use crate::secure::streams::{Credit, Role, Sent, StreamEvent, Streams};
+use crate::secure::streams::{Role, Sent, StreamEvent, Streams};
 use crate::secure::wire::frame::{Frame, Reader};
 
 /// A packet on its way.
@@ -41,6 +41,9 @@ pub(super) struct World {
     targets: BTreeMap<u64, Address>,
 }
 
+/// What the peer may be given credit for beyond the first, in bytes.
+const PROMISED: usize = 9000;
+
 /// The byte of a stream at an offset.
 fn byte_at(id: u64, from_client: bool, offset: u64) -> u8 {
     (offset * 31 + id * 7 + u64::from(from_client) * 101 + offset / 251) as u8
@@ -48,7 +51,7 @@ fn byte_at(id: u64, from_client: bool, offset: u64) -> u8 {
 
 impl World {
     pub(super) fn new() -> Self {
-        let credit = Credit { stream: LIMITS.receive_buffer, session: LIMITS.session_credit };
+        let credit = CREDIT;
         Self {
             client: Streams::new(Role::Client, LIMITS, credit),
             bridge: Streams::new(Role::Bridge, LIMITS, credit),
@@ -103,7 +106,9 @@ impl World {
     }
 
     pub(super) fn read(&mut self, client: bool, id: u64) {
-        let outcome = self.side(client).read(id);
+        let streams = self.side(client);
+        let outcome = streams.read(id);
+        streams.widen_windows(PROMISED - streams.usage().promised);
         let flow = self.flows.entry((id, !client)).or_default();
         match outcome {
             Read::Data(data) => {
@@ -193,7 +198,8 @@ impl World {
                 sums.send_cost += of.send_cost;
                 sums.receive_cost += of.receive_cost;
                 sums.unopened += of.unopened;
-                assert!(of.queued <= LIMITS.send_buffer && of.unread as u64 <= LIMITS.receive_buffer);
+                assert!(of.queued <= LIMITS.send_buffer);
+                assert!(of.unread as u64 <= LIMITS.largest_credit.stream);
             }
             let totals = streams.totals;
             assert_eq!(
@@ -204,8 +210,10 @@ impl World {
                 (sums.send_cost, sums.receive_cost, sums.unopened),
                 (totals.send_cost, totals.receive_cost, totals.unopened),
             );
-            assert!(totals.unread as u64 <= LIMITS.session_credit);
-            assert!(totals.sent <= streams.session_credit && totals.received <= streams.granted);
+            let usage = streams.usage();
+            assert!(usage.promised <= PROMISED);
+            assert!(totals.unread <= CREDIT.session as usize + usage.promised);
+            assert!(totals.sent <= streams.session_credit && totals.received <= streams.credit.granted());
             assert!(totals.consumed <= totals.received);
         }
     }
@@ -256,7 +264,9 @@ impl World {
                 (0, 0, 0)
             );
             let numbers = price::RANGE * streams.seen.len();
-            assert_eq!(streams.usage(), Usage { received: numbers, ..Usage::default() });
+            let usage = streams.usage();
+            let promised = usage.promised;
+            assert_eq!(usage, Usage { received: numbers, promised, ..Usage::default() });
             assert_eq!(streams.totals.consumed, streams.totals.received);
             assert!(streams.queues.is_empty() && streams.seen.len() <= 1);
         }

@@ -51,8 +51,10 @@ impl Stream {
 
     /// A frame has arrived, with the credit that it gave.
     pub(crate) fn on_control_arrived(&mut self, control: Control, credit: u64) {
-        if control == Control::Open {
-            self.target = None;
+        match control {
+            Control::Open => self.target = None,
+            Control::Credit => self.receive.credit.on_acknowledged(credit),
+            Control::Accept | Control::Reset | Control::Stop => {}
         }
         if self.is_newest(control, credit) {
             self.deliveries[control as usize] = Delivery::Arrived;
@@ -69,6 +71,6 @@ impl Stream {
     /// Whether a frame that was sent still matters: it was not revoked, and no later one gave more credit.
     fn is_newest(&self, control: Control, credit: u64) -> bool {
         self.delivery(control) == Delivery::Sent
-            && (control != Control::Credit || credit == self.receive.credit())
+            && (control != Control::Credit || credit == self.receive.credit.granted())
     }
 }

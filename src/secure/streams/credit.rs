@@ -1,0 +1,117 @@
+//! Credit: how far ahead of its reader a peer may be, on one stream or on all of a session together.
+//!
+//! More is granted as soon as a quarter of the window has been read. A peer that is far away and fast uses up its credit before it
+//! hears of more. That shows when the last grant that it is known to have heard of is nearly used up, and then the window becomes
+//! wider, as TCP's does when it is tuned by itself.
+
+/// The window of one direction, in bytes.
+#[derive(Debug)]
+pub(crate) struct CreditWindow {
+    /// How far ahead of the reader the peer may be.
+    width: u64,
+    /// The offset up to which it may send.
+    granted: u64,
+    /// The highest of these that it is known to have heard of.
+    acknowledged: u64,
+    /// The first that was, or will be, granted with this width. Until the peer has it nothing says whether that is enough.
+    first_of_width: u64,
+}
+
+impl CreditWindow {
+    /// The peer knows from the handshake that it may send so much.
+    pub(crate) fn new(width: u64) -> Self {
+        Self { width, granted: width, acknowledged: width, first_of_width: width }
+    }
+
+    pub(crate) fn width(&self) -> u64 {
+        self.width
+    }
+
+    /// The offset up to which the peer may send.
+    pub(crate) fn granted(&self) -> u64 {
+        self.granted
+    }
+
+    /// Whether so much was `read` that the peer should hear of it.
+    pub(crate) fn is_due(&self, read: u64) -> bool {
+        let left = (self.granted - read.min(self.granted)).min(self.width);
+        self.width - left >= self.width.div_ceil(4).max(1)
+    }
+
+    /// Grants what there is room for when so much was `read`; the offset up to which the peer may send from now on.
+    pub(crate) fn grant(&mut self, read: u64) -> u64 {
+        self.granted = self.granted.max(read + self.width);
+        self.granted
+    }
+
+    /// The peer has heard that it may send up to this offset.
+    pub(crate) fn on_acknowledged(&mut self, offset: u64) {
+        self.acknowledged = self.acknowledged.max(offset);
+    }
+
+    /// Whether the peer, which has `sent` so much, has nearly used up all that it is known to have heard of.
+    pub(crate) fn is_outgrown(&self, sent: u64) -> bool {
+        self.acknowledged >= self.first_of_width && sent + self.width / 4 > self.acknowledged
+    }
+
+    /// The next grant, when at least so much was `read`, is made with another width.
+    pub(crate) fn set_width(&mut self, width: u64, read: u64) {
+        self.width = width;
+        self.first_of_width = self.granted.max(read + width);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_granted_when_a_quarter_of_the_window_was_read() {
+        let mut window = CreditWindow::new(100);
+        assert!(!window.is_due(24));
+        assert!(window.is_due(25));
+        assert_eq!(window.grant(25), 125);
+        assert!(!window.is_due(49));
+        assert!(window.is_due(50));
+    }
+
+    #[test]
+    fn what_was_granted_is_never_taken_back() {
+        let mut window = CreditWindow::new(100);
+        window.set_width(10, 0);
+        assert_eq!(window.grant(50), 100);
+        assert_eq!(window.grant(95), 105);
+    }
+
+    #[test]
+    fn a_peer_that_hears_of_more_in_time_has_enough() {
+        let mut window = CreditWindow::new(100);
+        for read in (25..1000).step_by(25) {
+            let offset = window.grant(read);
+            assert!(!window.is_outgrown(read), "{read}");
+            window.on_acknowledged(offset);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_uses_up_all_that_it_is_known_to_have_heard_of_needs_more() {
+        let mut window = CreditWindow::new(100);
+        window.grant(25);
+        window.grant(50);
+        assert!(!window.is_outgrown(75));
+        assert!(window.is_outgrown(76));
+    }
+
+    #[test]
+    fn a_wider_window_is_judged_only_when_the_peer_knows_of_it() {
+        let mut window = CreditWindow::new(100);
+        window.grant(80);
+        window.set_width(200, 80);
+        window.on_acknowledged(180);
+        assert!(!window.is_outgrown(170), "it still lives on what was granted before");
+        assert_eq!(window.grant(90), 290);
+        window.on_acknowledged(290);
+        assert!(!window.is_outgrown(240));
+        assert!(window.is_outgrown(241));
+    }
+}
