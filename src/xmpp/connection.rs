@@ -14,7 +14,9 @@
 //! After [`Event::Closed`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and [`take_session`](Connection::take_session) is what
 //! the next connection can resume.
 
+mod delayed_ack;
 mod enabling;
+mod event;
 mod liveness;
 mod opening;
 mod output;
@@ -32,7 +34,9 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
 use xmpp_parsers::stanza::Stanza;
 
+use self::delayed_ack::DelayedAck;
 use self::enabling::{Answer, Enabling};
+pub(super) use self::event::Event;
 use self::liveness::{Liveness, Silence};
 pub(super) use self::opening::{Counting, Start};
 use self::opening::{Opening, Outcome, Request};
@@ -41,7 +45,6 @@ pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
 use super::api::Parcel;
 use super::error::{AccountError, Step};
-use super::flat::Flat;
 use super::framer::{Endless, Framer};
 use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
@@ -96,44 +99,6 @@ enum State {
         proof: Option<Instant>,
     },
     Closed,
-}
-
-/// Delayed acknowledgement: it waits for something to be written with, as in TCP (RFC 1122 section 4.2.3.2).
-#[derive(Clone, Copy)]
-enum DelayedAck {
-    /// The server has not asked for one.
-    NotAsked,
-    /// It goes with the next thing that is written, or alone at this time.
-    Until(Instant),
-    /// It has waited long enough.
-    Due,
-}
-
-/// What has happened.
-pub(super) enum Event {
-    /// Stanzas can be sent, and come.
-    Online {
-        /// As whom the server knows us.
-        jid: FullJid,
-        /// Whether the earlier session goes on. If not, all of it that was in doubt was reported [`Lost`](Self::Lost) before.
-        resumed: bool,
-    },
-    /// A stanza has come that was read without a tree.
-    Flat(Flat),
-    /// Another stanza has come.
-    Stanza(Box<Stanza>),
-    /// The server has the stanza with this tag; where nobody counts, it is written.
-    Acked(u64),
-    /// Nobody will ever know whether the server has the stanza with this tag.
-    Lost(u64),
-    /// The server has been silent for long, and is to be asked for a sign of life, by a stanza.
-    Silent,
-    /// The connection is over, for this reason.
-    Closed(AccountError),
-    /// The connection is over, because the session that was resumed on it does not work. It was given up.
-    Unproven,
-    /// The connection is over, because the server offers to count and then does not say whether it does. The session was given up.
-    NeverCounts,
 }
 
 impl Connection {
@@ -262,9 +227,7 @@ impl Connection {
     /// Gives up a session that does not open, a resumption that does not work, and a server that is silent; sends an acknowledgement
     /// that has waited long enough.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if matches!(self.delayed_ack, DelayedAck::Until(at) if now >= at) {
-            self.delayed_ack = DelayedAck::Due;
-        }
+        self.delayed_ack.on_timeout(now);
         match self.state {
             State::Closed => {}
             State::Opening(_, deadline) if now >= deadline => {
@@ -296,11 +259,7 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
-        let ack = match self.delayed_ack {
-            DelayedAck::Until(at) => Some(at),
-            DelayedAck::NotAsked | DelayedAck::Due => None,
-        };
-        [deadline, ack].into_iter().flatten().chain([self.liveness.timeout()]).min()
+        [deadline, self.delayed_ack.timeout()].into_iter().flatten().chain([self.liveness.timeout()]).min()
     }
 
     /// What is to be written next, some [`BATCH`] of bytes at most.
@@ -454,7 +413,7 @@ impl Connection {
             _ => return,
         };
         match element.as_deref().and_then(Nonza::read) {
-            Some(Nonza::Request) => self.on_ack_request(now),
+            Some(Nonza::Request) => self.delayed_ack.on_request(now),
             Some(Nonza::Ack { h }) if self.on_acked(h) => {}
             // It does not count as we do, or says what nobody knows: what else it means by that cannot be known either.
             _ => self.close(AccountError::Protocol(Step::Session)),
@@ -499,22 +458,11 @@ impl Connection {
         (self.unrequested, self.unrequested_bytes, self.owes_request) = (0, 0, false);
     }
 
-    fn on_ack_request(&mut self, now: Instant) {
-        if let DelayedAck::NotAsked = self.delayed_ack {
-            self.delayed_ack = DelayedAck::Until(now + timing::ACK_DELAY);
-        }
-    }
-
     /// Acknowledges what has come, where that is due. Before the last acknowledgement is written there is no other, however often
     /// the server asks.
     fn acknowledge(&mut self) {
         let Some(session) = &mut self.session else { return };
-        let is_due = session.owes_report()
-            || match self.delayed_ack {
-                DelayedAck::NotAsked => false,
-                DelayedAck::Until(_) => !self.output.waiting().is_empty(),
-                DelayedAck::Due => true,
-            };
+        let is_due = session.owes_report() || self.delayed_ack.is_due(!self.output.waiting().is_empty());
         if is_due && self.output.is_handed_on(self.last_ack) {
             let ack = session.ack();
             self.write(&ack);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::xmpp::flat::Flat;
 
 pub(super) const MAX_STANZA: usize = 1000;
 
