@@ -11,8 +11,8 @@
 //!   happened; [`poll_timeout`](Connection::poll_timeout), when to call `handle_timeout`. After any input or command they may have
 //!   something new to say.
 //!
-//! After [`Event::Closed`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and [`take_session`](Connection::take_session) is what
-//! the next connection can resume.
+//! After [`Event::Closed`], [`Event::Misbound`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and
+//! [`take_session`](Connection::take_session) is what the next connection can resume.
 
 mod delayed_ack;
 mod enabling;
@@ -20,6 +20,7 @@ mod event;
 mod liveness;
 mod opening;
 mod output;
+mod presumption;
 mod sm;
 #[cfg(test)]
 mod testing;
@@ -41,6 +42,7 @@ use self::liveness::{Liveness, Silence};
 pub(super) use self::opening::{Counting, Start};
 use self::opening::{Opening, Outcome, Request};
 use self::output::Output;
+use self::presumption::Presumption;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
 use super::api::Parcel;
@@ -86,7 +88,7 @@ pub(super) struct Connection {
     delayed_ack: DelayedAck,
     /// Where the acknowledgement that went last ends in the output.
     last_ack: u64,
-    /// Whether the server has ended the stream, and waits for our end of it.
+    /// Whether our end of the stream is to be written.
     owes_end: bool,
     events: VecDeque<Event>,
 }
@@ -121,8 +123,11 @@ impl Connection {
     fn begin(start: Start, earlier: Option<Session>, framer: Framer, writer: Writer, now: Instant) -> Self {
         let resumes = start.resume(earlier.as_ref()).is_some();
         let (session, over) = if resumes { (earlier, None) } else { (None, earlier) };
-        let Start { resource, id, counting, .. } = start;
-        let opening = Opening::new(resource, id, resumes);
+        let Start { resource, id, counting, presumed, .. } = start;
+        let presumed = presumed.filter(|_| !resumes);
+        let online = presumed.clone().map(|jid| Event::Online { jid, resumed: false, presumed: true });
+        let lost = over.into_iter().flat_map(Session::into_lost).map(Event::Lost);
+        let opening = Opening::new(resource, id, resumes, presumed);
         Self {
             framer,
             writer,
@@ -138,13 +143,17 @@ impl Connection {
             delayed_ack: DelayedAck::NotAsked,
             last_ack: 0,
             owes_end: false,
-            events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
+            events: lost.chain(online).collect(),
         }
     }
 
-    /// Whether a session is open, so that stanzas can be sent.
+    /// Whether a session is open, or presumed to be, so that stanzas can be sent.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        match &self.state {
+            State::Opening(opening, _) => opening.is_presumed(),
+            State::Open { .. } => true,
+            State::Closed => false,
+        }
     }
 
     /// Whether it is over.
@@ -152,8 +161,8 @@ impl Connection {
         matches!(self.state, State::Closed)
     }
 
-    /// Whether the server has ended the stream and waits for our end of it, which [`finish`](Self::finish) writes (RFC 6120
-    /// section 4.4).
+    /// Whether our end of the stream is owed, which [`finish`](Self::finish) writes: the server has ended it, and waits for that (RFC
+    /// 6120 section 4.4), or we are the first.
     pub(super) fn owes_end(&self) -> bool {
         self.owes_end
     }
@@ -283,9 +292,10 @@ impl Connection {
     /// The layers below have written all that they took.
     pub(super) fn handle_flushed(&mut self) {
         let written = self.output.on_flushed();
-        match &mut self.enabling {
-            Some(enabling) => enabling.on_written(written),
-            None => self.events.extend(written.map(Event::Acked)),
+        match (&mut self.state, &mut self.enabling) {
+            (State::Opening(opening, _), _) => opening.on_written(written),
+            (_, Some(enabling)) => enabling.on_written(written),
+            (_, None) => self.events.extend(written.map(Event::Acked)),
         }
     }
 
@@ -341,23 +351,39 @@ impl Connection {
                 self.lose_session();
                 self.say(&then);
             }
-            Outcome::Begun { jid, server_counts } => {
-                if server_counts && self.counting != Counting::No {
-                    self.enable(&jid);
-                }
-                self.state = State::Open { proof: None };
-                self.events.push_back(Event::Online { jid, resumed: false });
+            Outcome::Begun { jid, server_counts } => self.on_begun(jid, server_counts),
+            Outcome::Misbound(reason) => {
+                self.owes_end = true;
+                self.lose_unanswered();
+                self.end(Event::Misbound(reason));
             }
             Outcome::Nonsense => self.close(AccountError::Protocol(Step::Session)),
         }
     }
 
-    /// Asks the server to count, and begins to.
-    fn enable(&mut self, jid: &FullJid) {
-        let State::Opening(_, deadline) = self.state else { return };
+    /// A resource is bound. Where that was presumed stanzas are on their way already.
+    fn on_begun(&mut self, jid: FullJid, server_counts: bool) {
+        let State::Opening(opening, deadline) = &mut self.state else { return };
+        let (presumption, deadline) = (opening.take_presumption(), *deadline);
+        self.state = State::Open { proof: None };
+        self.events.push_back(match &presumption {
+            Some(_) => Event::Confirmed,
+            None => Event::Online { jid: jid.clone(), resumed: false, presumed: false },
+        });
+        let sent = presumption.map(Presumption::into_written).unwrap_or_default();
+        if server_counts && self.counting != Counting::No {
+            self.enable(jid, sent, deadline);
+        } else {
+            self.events.extend(sent.into_iter().map(Event::Acked));
+        }
+    }
+
+    /// Asks the server to count, and begins to. What was sent before that is not counted, but no answer comes before the server has it.
+    fn enable(&mut self, jid: FullJid, mut before: Vec<u64>, deadline: Instant) {
+        before.extend(self.output.take_tags());
         self.write(&sm::enable());
-        self.session = Some(Session::new(jid.clone()));
-        self.enabling = Some(Enabling::new(self.counting, deadline));
+        self.session = Some(Session::new(jid));
+        self.enabling = Some(Enabling::new(self.counting, deadline, before));
     }
 
     /// Until the server has answered `<enable/>`, its stanzas are not counted, and that answer is the only other element that it may send.
@@ -367,16 +393,17 @@ impl Connection {
         let Some(answer) = self.enabling.as_ref().and_then(|enabling| enabling.answer(nonza)) else {
             return self.close(AccountError::Protocol(Step::Session));
         };
-        let written = self.enabling.take().map(Enabling::into_written);
+        let (before, written) = self.enabling.take().map(Enabling::into_tags).unwrap_or_default();
+        self.events.extend(before.into_iter().map(Event::Acked));
         match (answer, &mut self.session) {
             (Answer::Counts(id), Some(session)) => {
                 session.on_enabled(id);
-                self.output.forget_tags();
+                self.output.take_tags();
             }
             // It offers to count, and refuses: the session goes on without.
             _ => {
                 self.session = None;
-                self.events.extend(written.into_iter().flatten().map(Event::Acked));
+                self.events.extend(written.into_iter().map(Event::Acked));
             }
         }
     }
@@ -394,7 +421,8 @@ impl Connection {
         }
         self.unrequested = session.unacked().len();
         self.state = State::Open { proof: Some(now + timing::PROOF) };
-        self.events.push_back(Event::Online { jid: session.jid().clone(), resumed: true });
+        let jid = session.jid().clone();
+        self.events.push_back(Event::Online { jid, resumed: true, presumed: false });
     }
 
     fn on_element_of_session(&mut self, now: Instant, meaning: Meaning) {
@@ -492,17 +520,34 @@ impl Connection {
         if self.is_closed() {
             return;
         }
+        self.lose_unanswered();
         let cannot_resume = self.session.as_ref().is_some_and(|session| session.resume().is_none());
         if self.has_features() && is_final(&reason) || cannot_resume {
             self.lose_session();
         }
+        self.end(Event::Closed(reason));
+    }
+
+    /// Loses what was sent before the server has said whether we have the resource, or whether it counts.
+    fn lose_unanswered(&mut self) {
+        let lost = match (&mut self.state, self.enabling.take()) {
+            (State::Opening(opening, _), _) => {
+                opening.take_presumption().map(Presumption::into_written).unwrap_or_default()
+            }
+            (_, None) => return,
+            (_, Some(enabling)) => {
+                // What was sent since is lost with its session, once.
+                self.output.take_tags();
+                enabling.into_tags().0
+            }
+        };
+        self.events.extend(lost.into_iter().map(Event::Lost));
+    }
+
+    fn end(&mut self, last: Event) {
         self.state = State::Closed;
-        // What is lost with its session is lost once.
-        if self.enabling.take().is_some() {
-            self.output.forget_tags();
-        }
         self.events.extend(self.output.clear().map(Event::Lost));
-        self.events.push_back(Event::Closed(reason));
+        self.events.push_back(last);
     }
 
     /// Whether the server has taken up the stream. What it says before that is about the login, and not about a session.
@@ -515,9 +560,9 @@ impl Connection {
 
     /// The session does not work, and is lost with its connection.
     fn give_session_up(&mut self, why: Event) {
+        self.lose_unanswered();
         self.lose_session();
-        self.state = State::Closed;
-        self.events.push_back(why);
+        self.end(why);
     }
 
     fn lose_session(&mut self) {

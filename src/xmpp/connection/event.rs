@@ -14,7 +14,11 @@ pub(in crate::xmpp) enum Event {
         jid: FullJid,
         /// Whether the earlier session goes on. If not, all of it that was in doubt was reported [`Lost`](Self::Lost) before.
         resumed: bool,
+        /// Whether the server has yet to say so: [`Confirmed`](Self::Confirmed) or the end of the connection follows.
+        presumed: bool,
     },
+    /// The server knows us as was presumed.
+    Confirmed,
     /// A stanza has come that was read without a tree.
     Flat(Flat),
     /// Another stanza has come.
@@ -27,6 +31,8 @@ pub(in crate::xmpp) enum Event {
     Silent,
     /// The connection is over, for this reason.
     Closed(AccountError),
+    /// The connection is over, because the server does not know us as was presumed.
+    Misbound(AccountError),
     /// The connection is over, because the session that was resumed on it does not work. It was given up.
     Unproven,
     /// The connection is over, because the server offers to count and then does not say whether it does. The session was given up.
