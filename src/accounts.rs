@@ -4,7 +4,7 @@ use xmpp_parsers::jid::Jid;
 
 use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
-use crate::xmpp::{AccountId, AccountPool, StreamManagement};
+use crate::xmpp::{AccountId, AccountPool, Usage};
 
 /// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a
 /// restart; equal ones share a connection. Only the classic protocol has a use for stream management.
@@ -12,9 +12,9 @@ pub(crate) fn open_accounts(
     pool: &AccountPool,
     state: &StateDir,
     accounts: &[AccountConfig],
-    management: StreamManagement,
+    usage: Usage,
 ) -> Vec<AccountId> {
-    accounts.iter().map(|account| pool.open(with_resource(account, state), management)).collect()
+    accounts.iter().map(|account| pool.open(with_resource(account, state), usage)).collect()
 }
 
 /// The account, with the resource that the state has for it if it has none of its own.

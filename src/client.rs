@@ -17,7 +17,7 @@ use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId, StreamManagement};
+use crate::xmpp::{AccountError, AccountId, Binding, StreamManagement, Usage};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
 use log_once::LogOnce;
@@ -190,7 +190,9 @@ impl Client {
             Protocol::Secure { .. } => StreamManagement::Unwanted,
             Protocol::Classic => StreamManagement::Wanted,
         };
-        open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, management)
+        // What a user waits for begins with a login.
+        let usage = Usage { management, binding: Binding::Presumed };
+        open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, usage)
     }
 
     /// The accounts for a stream. Those that the bridge line itself has brought are not used for longer than it.

@@ -62,7 +62,7 @@ mod tls;
 mod wire;
 mod writer;
 
-pub use self::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
+pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, Step};

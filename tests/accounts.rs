@@ -12,7 +12,8 @@ use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 use hexchat_pt::persona;
 use hexchat_pt::xmpp::flat::Flat;
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Dialer, StreamManagement,
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Binding, Dialer, StreamManagement,
+    Usage,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -43,8 +44,12 @@ struct Client {
 
 impl Client {
     fn open(config: AccountConfig) -> Self {
+        Self::open_with(config, StreamManagement::Wanted)
+    }
+
+    fn open_with(config: AccountConfig, usage: impl Into<Usage>) -> Self {
         let (pool, events) = AccountPool::new(Dialer::direct());
-        let id = pool.open(config, StreamManagement::Wanted);
+        let id = pool.open(config, usage);
         Self { pool, events, id }
     }
 
@@ -135,6 +140,33 @@ async fn a_ping_from_a_peer_is_answered(kind: Kind) {
     let (_bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     alice.send(Iq::from_get("p", Ping).with_to(bob_jid.into()), None);
     assert!(is_result(&alice.iq().await, "p"));
+}
+
+async fn what_goes_right_behind_the_request_for_a_resource_is_carried_in_its_name(kind: Kind) {
+    let server = ChatServer::start(kind);
+    let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
+    for management in [StreamManagement::Wanted, StreamManagement::Unwanted] {
+        let usage = Usage { management, binding: Binding::Presumed };
+        let cutter = TcpCutter::start(server.address()).unwrap();
+        let mut alice =
+            Client::open_with(through(&cutter, server.account("alice", TlsMode::StartTls)), usage);
+        for number in 0..10 {
+            alice.send(numbered(&bob_jid, number, 100), Some(number));
+        }
+        let (jid, _) = alice.until_online().await;
+        for number in 0..10 {
+            let request = bob.iq().await;
+            assert_eq!((request.from(), request.id()), (Some(&jid.clone().into()), &*number.to_string()));
+            alice.until(|event| matches!(event, AccountEvent::Acked { tag } if *tag == number)).await;
+        }
+        assert_eq!(cutter.accepted(), 1, "{management:?}");
+        alice.pool.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_right_behind_a_login_by_sasl2_is_carried_in_the_name_of_its_resource() {
+    what_goes_right_behind_the_request_for_a_resource_is_carried_in_its_name(Kind::ProsodyModules).await;
 }
 
 async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again(kind: Kind) {
@@ -343,6 +375,7 @@ async fn where_a_server_has_sasl2_a_cut_account_is_back_by_a_token_and_resumed()
 on_both_servers! {
     async fn two_accounts_exchange_requests_over_starttls_and_direct_tls;
     async fn a_ping_from_a_peer_is_answered;
+    async fn what_goes_right_behind_the_request_for_a_resource_is_carried_in_its_name;
     async fn a_server_with_an_unknown_authority_is_not_logged_in_to_but_tried_again;
     async fn a_certificate_for_another_domain_is_refused;
     async fn a_wrong_password_reaches_the_server_once;

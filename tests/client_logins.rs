@@ -1,5 +1,8 @@
-//! Logins that only SOCKS requests have brought: they are capped, and end when nothing uses them any more.
+//! Logins of a client. Those that only SOCKS requests have brought are capped, and end when nothing uses them any more.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod mock;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +14,7 @@ use hexchat_pt::protocol::Address;
 use hexchat_pt::state::StateDir;
 use hexchat_pt::tunnel::{Protocols, Tunnel};
 use hexchat_pt::xmpp::{AccountId, AccountPool, Dialer};
+use mock::MockServer;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -61,12 +65,12 @@ impl Silent {
 }
 
 fn client(limits: LoginLimits) -> Client {
-    let (tunnel, state) = (tunnel(), StateDir::open_or_ephemeral(None));
+    let (tunnel, state) = (tunnel(Dialer::direct()), StateDir::open_or_ephemeral(None));
     Client::with_login_limits(tunnel, Config::default(), state, limits)
 }
 
-fn tunnel() -> Tunnel {
-    let (pool, events) = AccountPool::new(Dialer::direct());
+fn tunnel(dialer: Dialer) -> Tunnel {
+    let (pool, events) = AccountPool::new(dialer);
     let protocols = Protocols::of_client(&Limits::default());
     Tunnel::start(pool, events, protocols)
 }
@@ -137,7 +141,7 @@ async fn a_login_that_nothing_uses_logs_out() {
 #[tokio::test(start_paused = true)]
 async fn a_login_that_nothing_has_used_for_ten_minutes_is_logged_out() {
     let server = Silent::start().await;
-    let (tunnel, state) = (tunnel(), StateDir::open_or_ephemeral(None));
+    let (tunnel, state) = (tunnel(Dialer::direct()), StateDir::open_or_ephemeral(None));
     let client = Client::new(tunnel.clone(), Config::default(), state);
     let outcome = timeout(Duration::from_secs(1), request(&client, server.port, 1)).await;
     assert!(outcome.is_err(), "there is nobody to connect to");
@@ -146,4 +150,21 @@ async fn a_login_that_nothing_has_used_for_ten_minutes_is_logged_out() {
     assert!(tunnel.pool().is_open(login), "after less than ten minutes");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!tunnel.pool().is_open(login), "after ten minutes");
+}
+
+#[tokio::test]
+async fn a_client_does_not_wait_for_its_resource() {
+    let server = MockServer::start();
+    let client = Client::new(tunnel(server.dialer()), Config::default(), StateDir::open_or_ephemeral(None));
+    let arguments = [
+        ("jid", "bridge@mock.example/r"),
+        ("key", KEY),
+        ("login", "alice@mock.example:secret"),
+        ("server", "127.0.0.1:5222"),
+        ("tls", "none"),
+    ];
+    client.log_in(&client.resolve(&arguments).unwrap());
+    let mut peer = Box::pin(server.log_in_with_password(false)).await;
+    peer.bind_request().await;
+    peer.presence().await;
 }

@@ -4,19 +4,11 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 mod mock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Step, StreamManagement};
-use mock::{MockServer, PATIENCE, Peer};
-use sasl::common::Password;
-use sasl::common::scram::{ScramProvider as _, Sha1};
+use mock::{MockServer, PATIENCE, Scram};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_xmpp::xmlstream::XmppStreamElement;
-use xmpp_parsers::sasl::{Challenge, Nonza, Success};
-
-const SALT: &[u8] = b"some salt";
 
 struct Client {
     _pool: AccountPool,
@@ -44,60 +36,6 @@ impl Client {
             AccountEvent::Unreachable(error) => error,
             other => panic!("no fault: {other:?}"),
         }
-    }
-}
-
-/// The server's part of SCRAM-SHA-1, as RFC 5802 section 5 has it.
-struct Scram {
-    peer: Peer,
-    said: Vec<String>,
-}
-
-impl Scram {
-    async fn begin(server: &MockServer) -> Self {
-        let mut peer = server.greet("SCRAM-SHA-1").await;
-        let XmppStreamElement::Sasl(Nonza::Auth(auth)) = peer.next().await else { panic!("no login") };
-        let first = String::from_utf8(auth.data).unwrap().strip_prefix("n,,").unwrap().to_owned();
-        Self { peer, said: vec![first] }
-    }
-
-    async fn challenge(&mut self, iterations: &str) {
-        let nonce = self.said[0].split_once("r=").unwrap().1.to_owned();
-        self.challenge_with(&format!("{nonce}more"), iterations).await;
-    }
-
-    async fn challenge_with(&mut self, nonce: &str, iterations: &str) {
-        let challenge = format!("r={nonce},s={},i={iterations}", BASE64.encode(SALT));
-        self.say_challenge(challenge.clone()).await;
-        self.said.push(challenge);
-    }
-
-    async fn say_challenge(&mut self, text: String) {
-        let challenge = Nonza::Challenge(Challenge { data: text.into_bytes() });
-        self.peer.send(XmppStreamElement::Sasl(challenge)).await;
-    }
-
-    async fn response(&mut self) -> String {
-        match self.peer.next().await {
-            XmppStreamElement::Sasl(Nonza::Response(response)) => String::from_utf8(response.data).unwrap(),
-            other => panic!("no response: {other:?}"),
-        }
-    }
-
-    /// Takes the client's proof; what shows that the server knows this password.
-    async fn signature(&mut self, password: &str) -> String {
-        let response = self.response().await;
-        let without_proof = response.rsplit_once(",p=").unwrap().0;
-        let message = format!("{},{},{without_proof}", self.said[0], self.said[1]);
-        let salted = Sha1::derive(&Password::Plain(password.to_owned()), SALT, 4096).unwrap();
-        let key = Sha1::hmac(b"Server Key", &salted).unwrap();
-        format!("v={}", BASE64.encode(Sha1::hmac(message.as_bytes(), &key).unwrap()))
-    }
-
-    async fn succeed(mut self, data: &str) -> Peer {
-        let success = Nonza::Success(Success { data: data.as_bytes().to_vec() });
-        self.peer.send(XmppStreamElement::Sasl(success)).await;
-        self.peer
     }
 }
 
@@ -175,7 +113,7 @@ async fn a_server_that_demands_an_extension_gets_no_answer() {
     let mut client = Client::open(&server);
     let mut scram = Scram::begin(&server).await;
     let nonce = scram.said[0].split_once("r=").unwrap().1.to_owned();
-    let salt = BASE64.encode(SALT);
+    let salt = Scram::salt();
     scram.say_challenge(format!("m=extension,r={nonce}more,s={salt},i=4096")).await;
     assert_eq!(client.fault().await, AccountError::UnknownDemand);
     assert!(scram.peer.is_dropped().await, "something was said");

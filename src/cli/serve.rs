@@ -43,7 +43,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let state = Arc::new(open_state(&state).await?);
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
-    let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management());
+    let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {

@@ -10,9 +10,12 @@
 //!      └───────────── connection over ───┴────────────────────────────────────────┘
 //! ```
 //!
+//! Where the resource is presumed, the session is open as soon as it is asked for (`presuming`).
+//!
 //! Pauses, dialling and logging in are an attempt; from there on the pure [`Connection`] knows what is said.
 
 mod link;
+mod presuming;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +26,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
-use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
+use super::api::{AccountEvent, AccountStatus, Binding, Parcel, StreamManagement, Usage};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
@@ -39,6 +42,7 @@ use super::wire::{Happened, Wanted, Wire, now};
 use crate::config::{AccountConfig, Credential};
 use crate::persona;
 use link::{Link, Progress};
+use presuming::Presuming;
 
 /// Commands that are taken in one go, at most.
 const COMMANDS: usize = 128;
@@ -65,13 +69,13 @@ pub(super) struct Mailbox {
 /// the head.
 pub(super) async fn run(
     config: AccountConfig,
-    management: StreamManagement,
+    usage: Usage,
     dialer: Dialer,
     max_stanza: usize,
     mut mailbox: Mailbox,
 ) {
     let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random())) {
-        Ok(connector) => Account::new(&config, management, connector, dialer).run(&mut mailbox).await,
+        Ok(connector) => Account::new(&config, usage, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
     match end {
@@ -138,15 +142,13 @@ struct Account {
     session: Option<Session>,
     /// How far stanzas are to be counted (XEP-0198): as is wanted, or less where this server does it badly.
     counting: Counting,
+    presuming: Presuming,
+    /// Whether the present session is presumed, and the server has not answered.
+    is_presumed: bool,
 }
 
 impl Account {
-    fn new(
-        config: &AccountConfig,
-        management: StreamManagement,
-        connector: Connector,
-        dialer: Dialer,
-    ) -> Self {
+    fn new(config: &AccountConfig, usage: Usage, connector: Connector, dialer: Dialer) -> Self {
         let mut account = Self {
             link: Link::Idle,
             start: Start::default(),
@@ -159,10 +161,15 @@ impl Account {
             pings: Pings::default(),
             was_online: false,
             session: None,
-            counting: match management {
+            counting: match usage.management {
                 StreamManagement::Wanted => Counting::Resumable,
                 StreamManagement::Unwanted => Counting::No,
             },
+            presuming: match usage.binding {
+                Binding::Presumed => Presuming::Trusting,
+                Binding::Awaited => Presuming::Never,
+            },
+            is_presumed: false,
         };
         account.attempt_after(Duration::ZERO);
         account
@@ -268,7 +275,7 @@ impl Account {
             let wanted = Wanted { events: true, writable: true, relief: None };
             if let Progress::Attempted(_)
             | Progress::Happened(Happened::Event(
-                Event::Closed(_) | Event::Unproven | Event::NeverCounts,
+                Event::Closed(_) | Event::Misbound(_) | Event::Unproven | Event::NeverCounts,
             )) = self.link.progress(wanted).await
             {
                 return;
@@ -287,7 +294,15 @@ impl Account {
         reports: &mut Reports,
     ) -> Result<(), AccountError> {
         match attempted {
-            Ok(logged_in) => self.open_session(logged_in),
+            Ok(logged_in) => {
+                self.open_session(logged_in);
+                // What can be sent at once goes in one write with what the session begins with.
+                if let Some(event) =
+                    self.link.connection().and_then(|connection| connection.poll_event(now()))
+                {
+                    self.on_events(event, reports);
+                }
+            }
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
@@ -324,7 +339,14 @@ impl Account {
 
     fn on_event(&mut self, event: Event, reports: &mut Reports) {
         match event {
-            Event::Online { jid, resumed } => self.on_online(jid, resumed, reports),
+            Event::Online { jid, resumed, presumed } => {
+                self.is_presumed = presumed;
+                self.on_online(jid, resumed, reports);
+            }
+            Event::Confirmed => {
+                self.is_presumed = false;
+                self.presuming.on_confirmed();
+            }
             Event::Flat(flat) => reports.event(AccountEvent::Flat(flat)),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
@@ -334,9 +356,16 @@ impl Account {
                 self.outbox.push_front(Outgoing::untagged(ping));
             }
             Event::Closed(reason) => {
-                let was_cut = self.link.is_up() && reason.is_cut() && !self.link.owes_end();
+                let has_worked = self.link.is_up() && !self.is_presumed;
+                let was_cut = has_worked && reason.is_cut() && !self.link.owes_end();
                 self.disconnected(&reason, reports);
                 if was_cut { self.attempt_soon() } else { self.attempt_later() }
+            }
+            Event::Misbound(reason) => {
+                self.presuming.on_refuted();
+                self.disconnected(&reason, reports);
+                // The next login presumes nothing.
+                self.attempt_after(Duration::ZERO);
             }
             Event::Unproven => {
                 // The next session that it resumes would not work either.
@@ -399,6 +428,9 @@ impl Account {
     /// The connection is over. Another attempt is to follow.
     fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
         let since = self.link.up_since();
+        if std::mem::take(&mut self.is_presumed) {
+            self.presuming.on_unanswered();
+        }
         self.session = self.link.take_wire().and_then(|wire| wire.leave());
         match since {
             Some(since) => self.suspended(since, reason, reports),
@@ -448,7 +480,9 @@ impl Account {
     fn attempt_after(&mut self, delay: Duration) {
         let domain = self.connector.domain().to_owned();
         let resource = self.identity.resource().map(ToString::to_string);
-        self.start = Start { domain, resource, id: new_id(), counting: self.counting };
+        let known = self.identity.try_as_full().ok().filter(|_| self.keeps_name);
+        let presumed = known.filter(|_| self.presuming.may_presume()).cloned();
+        self.start = Start { domain, resource, id: new_id(), counting: self.counting, presumed };
         let first_request = self.start.first_request(self.session.as_ref());
         self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone(), first_request);
     }

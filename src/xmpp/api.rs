@@ -12,7 +12,8 @@ use super::flat::Flat;
 pub enum AccountEvent {
     /// Stanzas can be sent, and `<presence/>` is on its way.
     Online {
-        /// As whom the server knows us. The same after every reconnect, except for an anonymous login.
+        /// As whom the server knows us, or is presumed to ([`Binding::Presumed`]). The same after every reconnect, except for an
+        /// anonymous login.
         jid: FullJid,
         /// Whether the session goes on as if nothing had happened (XEP-0198). If not, the server has forgotten
         /// everything, and what was in flight was reported [`Lost`](Self::Lost) just before.
@@ -118,4 +119,30 @@ pub enum StreamManagement {
     /// For whoever notices and repairs losses itself: acknowledgements are a third of all that a server has to handle,
     /// and an account whose connection broke is missed at once and not after minutes of hibernation.
     Unwanted,
+}
+
+/// When an account that asks for a resource by name is online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// When the server has bound one.
+    Awaited,
+    /// As soon as it is asked for: a round trip earlier. A server nearly always gives what it is asked for, and handles what comes behind
+    /// that in its name. If it does not, what was sent is lost, and the account waits from then on.
+    Presumed,
+}
+
+/// How an account is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Whether its stanzas are counted.
+    pub management: StreamManagement,
+    /// When it is online.
+    pub binding: Binding,
+}
+
+impl From<StreamManagement> for Usage {
+    /// For whoever is in no hurry.
+    fn from(management: StreamManagement) -> Self {
+        Self { management, binding: Binding::Awaited }
+    }
 }

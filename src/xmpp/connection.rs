@@ -11,13 +11,16 @@
 //!   happened; [`poll_timeout`](Connection::poll_timeout), when to call `handle_timeout`. After any input or command they may have
 //!   something new to say.
 //!
-//! After [`Event::Closed`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and [`take_session`](Connection::take_session) is what
-//! the next connection can resume.
+//! After [`Event::Closed`], [`Event::Misbound`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and
+//! [`take_session`](Connection::take_session) is what the next connection can resume.
 
+mod delayed_ack;
 mod enabling;
+mod event;
 mod liveness;
 mod opening;
 mod output;
+mod presumption;
 mod sm;
 #[cfg(test)]
 mod testing;
@@ -32,16 +35,18 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
 use xmpp_parsers::stanza::Stanza;
 
+use self::delayed_ack::DelayedAck;
 use self::enabling::{Answer, Enabling};
+pub(super) use self::event::Event;
 use self::liveness::{Liveness, Silence};
 pub(super) use self::opening::{Counting, Start};
 use self::opening::{Opening, Outcome, Request};
 use self::output::Output;
+use self::presumption::Presumption;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
 use super::api::Parcel;
 use super::error::{AccountError, Step};
-use super::flat::Flat;
 use super::framer::{Endless, Framer};
 use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
@@ -83,7 +88,7 @@ pub(super) struct Connection {
     delayed_ack: DelayedAck,
     /// Where the acknowledgement that went last ends in the output.
     last_ack: u64,
-    /// Whether the server has ended the stream, and waits for our end of it.
+    /// Whether our end of the stream is to be written.
     owes_end: bool,
     events: VecDeque<Event>,
 }
@@ -96,44 +101,6 @@ enum State {
         proof: Option<Instant>,
     },
     Closed,
-}
-
-/// Delayed acknowledgement: it waits for something to be written with, as in TCP (RFC 1122 section 4.2.3.2).
-#[derive(Clone, Copy)]
-enum DelayedAck {
-    /// The server has not asked for one.
-    NotAsked,
-    /// It goes with the next thing that is written, or alone at this time.
-    Until(Instant),
-    /// It has waited long enough.
-    Due,
-}
-
-/// What has happened.
-pub(super) enum Event {
-    /// Stanzas can be sent, and come.
-    Online {
-        /// As whom the server knows us.
-        jid: FullJid,
-        /// Whether the earlier session goes on. If not, all of it that was in doubt was reported [`Lost`](Self::Lost) before.
-        resumed: bool,
-    },
-    /// A stanza has come that was read without a tree.
-    Flat(Flat),
-    /// Another stanza has come.
-    Stanza(Box<Stanza>),
-    /// The server has the stanza with this tag; where nobody counts, it is written.
-    Acked(u64),
-    /// Nobody will ever know whether the server has the stanza with this tag.
-    Lost(u64),
-    /// The server has been silent for long, and is to be asked for a sign of life, by a stanza.
-    Silent,
-    /// The connection is over, for this reason.
-    Closed(AccountError),
-    /// The connection is over, because the session that was resumed on it does not work. It was given up.
-    Unproven,
-    /// The connection is over, because the server offers to count and then does not say whether it does. The session was given up.
-    NeverCounts,
 }
 
 impl Connection {
@@ -156,8 +123,11 @@ impl Connection {
     fn begin(start: Start, earlier: Option<Session>, framer: Framer, writer: Writer, now: Instant) -> Self {
         let resumes = start.resume(earlier.as_ref()).is_some();
         let (session, over) = if resumes { (earlier, None) } else { (None, earlier) };
-        let Start { resource, id, counting, .. } = start;
-        let opening = Opening::new(resource, id, resumes);
+        let Start { resource, id, counting, presumed, .. } = start;
+        let presumed = presumed.filter(|_| !resumes);
+        let online = presumed.clone().map(|jid| Event::Online { jid, resumed: false, presumed: true });
+        let lost = over.into_iter().flat_map(Session::into_lost).map(Event::Lost);
+        let opening = Opening::new(resource, id, resumes, presumed);
         Self {
             framer,
             writer,
@@ -173,13 +143,17 @@ impl Connection {
             delayed_ack: DelayedAck::NotAsked,
             last_ack: 0,
             owes_end: false,
-            events: over.into_iter().flat_map(Session::into_lost).map(Event::Lost).collect(),
+            events: lost.chain(online).collect(),
         }
     }
 
-    /// Whether a session is open, so that stanzas can be sent.
+    /// Whether a session is open, or presumed to be, so that stanzas can be sent.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        match &self.state {
+            State::Opening(opening, _) => opening.is_presumed(),
+            State::Open { .. } => true,
+            State::Closed => false,
+        }
     }
 
     /// Whether it is over.
@@ -187,8 +161,8 @@ impl Connection {
         matches!(self.state, State::Closed)
     }
 
-    /// Whether the server has ended the stream and waits for our end of it, which [`finish`](Self::finish) writes (RFC 6120
-    /// section 4.4).
+    /// Whether our end of the stream is owed, which [`finish`](Self::finish) writes: the server has ended it, and waits for that (RFC
+    /// 6120 section 4.4), or we are the first.
     pub(super) fn owes_end(&self) -> bool {
         self.owes_end
     }
@@ -262,9 +236,7 @@ impl Connection {
     /// Gives up a session that does not open, a resumption that does not work, and a server that is silent; sends an acknowledgement
     /// that has waited long enough.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if matches!(self.delayed_ack, DelayedAck::Until(at) if now >= at) {
-            self.delayed_ack = DelayedAck::Due;
-        }
+        self.delayed_ack.on_timeout(now);
         match self.state {
             State::Closed => {}
             State::Opening(_, deadline) if now >= deadline => {
@@ -296,11 +268,7 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
-        let ack = match self.delayed_ack {
-            DelayedAck::Until(at) => Some(at),
-            DelayedAck::NotAsked | DelayedAck::Due => None,
-        };
-        [deadline, ack].into_iter().flatten().chain([self.liveness.timeout()]).min()
+        [deadline, self.delayed_ack.timeout()].into_iter().flatten().chain([self.liveness.timeout()]).min()
     }
 
     /// What is to be written next, some [`BATCH`] of bytes at most.
@@ -324,9 +292,10 @@ impl Connection {
     /// The layers below have written all that they took.
     pub(super) fn handle_flushed(&mut self) {
         let written = self.output.on_flushed();
-        match &mut self.enabling {
-            Some(enabling) => enabling.on_written(written),
-            None => self.events.extend(written.map(Event::Acked)),
+        match (&mut self.state, &mut self.enabling) {
+            (State::Opening(opening, _), _) => opening.on_written(written),
+            (_, Some(enabling)) => enabling.on_written(written),
+            (_, None) => self.events.extend(written.map(Event::Acked)),
         }
     }
 
@@ -382,23 +351,39 @@ impl Connection {
                 self.lose_session();
                 self.say(&then);
             }
-            Outcome::Begun { jid, server_counts } => {
-                if server_counts && self.counting != Counting::No {
-                    self.enable(&jid);
-                }
-                self.state = State::Open { proof: None };
-                self.events.push_back(Event::Online { jid, resumed: false });
+            Outcome::Begun { jid, server_counts } => self.on_begun(jid, server_counts),
+            Outcome::Misbound(reason) => {
+                self.owes_end = true;
+                self.lose_unanswered();
+                self.end(Event::Misbound(reason));
             }
             Outcome::Nonsense => self.close(AccountError::Protocol(Step::Session)),
         }
     }
 
-    /// Asks the server to count, and begins to.
-    fn enable(&mut self, jid: &FullJid) {
-        let State::Opening(_, deadline) = self.state else { return };
+    /// A resource is bound. Where that was presumed stanzas are on their way already.
+    fn on_begun(&mut self, jid: FullJid, server_counts: bool) {
+        let State::Opening(opening, deadline) = &mut self.state else { return };
+        let (presumption, deadline) = (opening.take_presumption(), *deadline);
+        self.state = State::Open { proof: None };
+        self.events.push_back(match &presumption {
+            Some(_) => Event::Confirmed,
+            None => Event::Online { jid: jid.clone(), resumed: false, presumed: false },
+        });
+        let sent = presumption.map(Presumption::into_written).unwrap_or_default();
+        if server_counts && self.counting != Counting::No {
+            self.enable(jid, sent, deadline);
+        } else {
+            self.events.extend(sent.into_iter().map(Event::Acked));
+        }
+    }
+
+    /// Asks the server to count, and begins to. What was sent before that is not counted, but no answer comes before the server has it.
+    fn enable(&mut self, jid: FullJid, mut before: Vec<u64>, deadline: Instant) {
+        before.extend(self.output.take_tags());
         self.write(&sm::enable());
-        self.session = Some(Session::new(jid.clone()));
-        self.enabling = Some(Enabling::new(self.counting, deadline));
+        self.session = Some(Session::new(jid));
+        self.enabling = Some(Enabling::new(self.counting, deadline, before));
     }
 
     /// Until the server has answered `<enable/>`, its stanzas are not counted, and that answer is the only other element that it may send.
@@ -408,16 +393,17 @@ impl Connection {
         let Some(answer) = self.enabling.as_ref().and_then(|enabling| enabling.answer(nonza)) else {
             return self.close(AccountError::Protocol(Step::Session));
         };
-        let written = self.enabling.take().map(Enabling::into_written);
+        let (before, written) = self.enabling.take().map(Enabling::into_tags).unwrap_or_default();
+        self.events.extend(before.into_iter().map(Event::Acked));
         match (answer, &mut self.session) {
             (Answer::Counts(id), Some(session)) => {
                 session.on_enabled(id);
-                self.output.forget_tags();
+                self.output.take_tags();
             }
             // It offers to count, and refuses: the session goes on without.
             _ => {
                 self.session = None;
-                self.events.extend(written.into_iter().flatten().map(Event::Acked));
+                self.events.extend(written.into_iter().map(Event::Acked));
             }
         }
     }
@@ -435,7 +421,8 @@ impl Connection {
         }
         self.unrequested = session.unacked().len();
         self.state = State::Open { proof: Some(now + timing::PROOF) };
-        self.events.push_back(Event::Online { jid: session.jid().clone(), resumed: true });
+        let jid = session.jid().clone();
+        self.events.push_back(Event::Online { jid, resumed: true, presumed: false });
     }
 
     fn on_element_of_session(&mut self, now: Instant, meaning: Meaning) {
@@ -454,7 +441,7 @@ impl Connection {
             _ => return,
         };
         match element.as_deref().and_then(Nonza::read) {
-            Some(Nonza::Request) => self.on_ack_request(now),
+            Some(Nonza::Request) => self.delayed_ack.on_request(now),
             Some(Nonza::Ack { h }) if self.on_acked(h) => {}
             // It does not count as we do, or says what nobody knows: what else it means by that cannot be known either.
             _ => self.close(AccountError::Protocol(Step::Session)),
@@ -499,22 +486,11 @@ impl Connection {
         (self.unrequested, self.unrequested_bytes, self.owes_request) = (0, 0, false);
     }
 
-    fn on_ack_request(&mut self, now: Instant) {
-        if let DelayedAck::NotAsked = self.delayed_ack {
-            self.delayed_ack = DelayedAck::Until(now + timing::ACK_DELAY);
-        }
-    }
-
     /// Acknowledges what has come, where that is due. Before the last acknowledgement is written there is no other, however often
     /// the server asks.
     fn acknowledge(&mut self) {
         let Some(session) = &mut self.session else { return };
-        let is_due = session.owes_report()
-            || match self.delayed_ack {
-                DelayedAck::NotAsked => false,
-                DelayedAck::Until(_) => !self.output.waiting().is_empty(),
-                DelayedAck::Due => true,
-            };
+        let is_due = session.owes_report() || self.delayed_ack.is_due(!self.output.waiting().is_empty());
         if is_due && self.output.is_handed_on(self.last_ack) {
             let ack = session.ack();
             self.write(&ack);
@@ -544,17 +520,34 @@ impl Connection {
         if self.is_closed() {
             return;
         }
+        self.lose_unanswered();
         let cannot_resume = self.session.as_ref().is_some_and(|session| session.resume().is_none());
         if self.has_features() && is_final(&reason) || cannot_resume {
             self.lose_session();
         }
+        self.end(Event::Closed(reason));
+    }
+
+    /// Loses what was sent before the server has said whether we have the resource, or whether it counts.
+    fn lose_unanswered(&mut self) {
+        let lost = match (&mut self.state, self.enabling.take()) {
+            (State::Opening(opening, _), _) => {
+                opening.take_presumption().map(Presumption::into_written).unwrap_or_default()
+            }
+            (_, None) => return,
+            (_, Some(enabling)) => {
+                // What was sent since is lost with its session, once.
+                self.output.take_tags();
+                enabling.into_tags().0
+            }
+        };
+        self.events.extend(lost.into_iter().map(Event::Lost));
+    }
+
+    fn end(&mut self, last: Event) {
         self.state = State::Closed;
-        // What is lost with its session is lost once.
-        if self.enabling.take().is_some() {
-            self.output.forget_tags();
-        }
         self.events.extend(self.output.clear().map(Event::Lost));
-        self.events.push_back(Event::Closed(reason));
+        self.events.push_back(last);
     }
 
     /// Whether the server has taken up the stream. What it says before that is about the login, and not about a session.
@@ -567,9 +560,9 @@ impl Connection {
 
     /// The session does not work, and is lost with its connection.
     fn give_session_up(&mut self, why: Event) {
+        self.lose_unanswered();
         self.lose_session();
-        self.state = State::Closed;
-        self.events.push_back(why);
+        self.end(why);
     }
 
     fn lose_session(&mut self) {

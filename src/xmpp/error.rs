@@ -124,6 +124,9 @@ pub enum AccountError {
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
+    /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
+    #[error("{}: it gave the account another resource than the one asked for", Step::Session)]
+    OtherResource,
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
     #[error("keeping the session with the chat server: it ended the stream ({0})")]
     StreamError(&'static str),
@@ -187,6 +190,7 @@ impl AccountError {
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
             | Self::Conflict
+            | Self::OtherResource
             | Self::StreamError(_)
             | Self::Protocol(_) => false,
         }
@@ -237,7 +241,7 @@ impl AccountError {
             Self::StreamError("host-unknown") => {
                 "the server does not serve the domain of the account: check the domain and `server`; trying again"
             }
-            Self::StreamError(_) | Self::Protocol(_) => "trying again",
+            Self::OtherResource | Self::StreamError(_) | Self::Protocol(_) => "trying again",
             Self::PlaintextRefused => "use another `tls` than \"none\", or a loopback address in `server`",
             Self::WebSocketUnsupported => "use `tls = \"starttls\"` or \"direct\"",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",

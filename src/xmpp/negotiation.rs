@@ -16,7 +16,9 @@
 //!   session                  1                1               0              0
 //! ```
 //!
-//! The request for a resource is the same in all of them. Bind 2 (XEP-0386) is not used: there the server makes up the resource, and
+//! The request for a resource is the same in all of them. Who presumes what the server answers does not wait for the session either
+//! ([`connection`](super::connection)); nothing but that request goes before success, since up to there the server has not shown that it
+//! knows the password. Bind 2 (XEP-0386) is not used: there the server makes up the resource, and
 //! ours stands in bridge lines; and what goes in the same write takes no round trip more.
 
 mod log_in;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::account::{self, Command, Mailbox};
-use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement};
+use super::api::{AccountEvent, AccountStatus, Parcel, Usage};
 use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
 use super::error::AccountError;
@@ -66,27 +66,27 @@ impl AccountPool {
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
-    /// failed: its failure is final; `management` is as the first of them wanted it. Must be called within a Tokio
+    /// failed: its failure is final; `usage` is as the first of them wanted it. Must be called within a Tokio
     /// runtime.
-    pub fn open(&self, config: AccountConfig, management: StreamManagement) -> AccountId {
+    pub fn open(&self, config: AccountConfig, usage: impl Into<Usage>) -> AccountId {
         let mut accounts = self.accounts();
         if let Some((id, _)) = accounts.open.iter().find(|(_, handle)| handle.config == config) {
             return *id;
         }
         accounts.last += 1;
         let id = AccountId(accounts.last);
-        accounts.open.insert(id, self.start(id, config, management));
+        accounts.open.insert(id, self.start(id, config, usage.into()));
         id
     }
 
-    fn start(&self, id: AccountId, config: AccountConfig, management: StreamManagement) -> Handle {
+    fn start(&self, id: AccountId, config: AccountConfig, usage: Usage) -> Handle {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
         let Shared { dialer, max_stanza, .. } = &*self.shared;
-        tokio::spawn(account::run(config.clone(), management, dialer.clone(), *max_stanza, mailbox));
+        tokio::spawn(account::run(config.clone(), usage, dialer.clone(), *max_stanza, mailbox));
         Handle { config, commands, status, gauge }
     }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, StreamManagement};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, StreamManagement, Usage,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -28,13 +30,9 @@ impl Client {
         Self::open_with(server, server.anonymous(), StreamManagement::Wanted)
     }
 
-    pub(crate) fn open_with(
-        server: &MockServer,
-        config: AccountConfig,
-        management: StreamManagement,
-    ) -> Self {
+    pub(crate) fn open_with(server: &MockServer, config: AccountConfig, usage: impl Into<Usage>) -> Self {
         let (pool, events) = AccountPool::new(server.dialer());
-        let id = pool.open(config, management);
+        let id = pool.open(config, usage);
         Self { pool, events, id }
     }
 

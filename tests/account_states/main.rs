@@ -12,6 +12,7 @@ mod bounds;
 mod client;
 mod logging_out;
 mod pings;
+mod presuming;
 mod refusals;
 mod resuming;
 mod stream_errors;

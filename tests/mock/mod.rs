@@ -1,6 +1,8 @@
 //! Chat server in this process that does exactly what a test tells it to. Its connections are in memory, so that tests can run
 //! on virtual time.
 
+mod scram;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -18,6 +20,9 @@ use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stream_features::StreamFeatures;
 use xmpp_parsers::{ns, sasl, sm};
+
+#[allow(unused_imports, reason = "not every test logs in with a password")]
+pub(crate) use scram::Scram;
 
 /// What no step of a test may take longer than.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,15 +96,15 @@ impl MockServer {
     pub(crate) async fn log_in(&self, acks: bool) -> Peer {
         let mut peer = self.greet("ANONYMOUS").await;
         assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
-        let success = XmppStreamElement::Sasl(sasl::Nonza::Success(sasl::Success { data: vec![] }));
-        let stream = peer.stream.accept_reset(&success).await.unwrap();
-        let features = StreamFeatures {
-            bind: Some(BindFeature { required: true }),
-            stream_management: acks.then_some(sm::StreamManagement { optional: false }),
-            ..StreamFeatures::default()
-        };
-        let stream = stream.send_header(header()).await.unwrap().send_features(&features).await.unwrap();
-        Peer { stream, features }
+        Box::pin(peer.welcome(vec![], acks)).await
+    }
+
+    /// The next connection, logged in with the [password](Self::with_password).
+    pub(crate) async fn log_in_with_password(&self, acks: bool) -> Peer {
+        let mut scram = Scram::begin(self).await;
+        scram.challenge("4096").await;
+        let signature = scram.signature("secret").await;
+        Box::pin(scram.peer.welcome(signature.into_bytes(), acks)).await
     }
 
     /// The next connection, with a new session.
@@ -111,6 +116,19 @@ impl MockServer {
 }
 
 impl Peer {
+    /// Lets the client in, on a new stream.
+    async fn welcome(self, data: Vec<u8>, acks: bool) -> Self {
+        let success = XmppStreamElement::Sasl(sasl::Nonza::Success(sasl::Success { data }));
+        let stream = self.stream.accept_reset(&success).await.unwrap();
+        let features = StreamFeatures {
+            bind: Some(BindFeature { required: true }),
+            stream_management: acks.then_some(sm::StreamManagement { optional: false }),
+            ..StreamFeatures::default()
+        };
+        let stream = stream.send_header(header()).await.unwrap().send_features(&features).await.unwrap();
+        Self { stream, features }
+    }
+
     pub(crate) async fn next(&mut self) -> XmppStreamElement {
         timeout(PATIENCE, self.stream.next()).await.expect("the client to say something").unwrap().unwrap()
     }
@@ -144,11 +162,22 @@ impl Peer {
     }
 
     pub(crate) async fn bind(&mut self) {
+        let id = self.bind_request().await;
+        self.bound(id, "alice@mock.example/here").await;
+    }
+
+    /// The id of the request for a resource.
+    pub(crate) async fn bind_request(&mut self) -> String {
         let bind = self.stanza().await;
         let Stanza::Iq(bind) = bind else { panic!("no bind request: {bind:?}") };
-        let jid = Element::builder("jid", ns::BIND).append("alice@mock.example/here");
-        let payload = Element::builder("bind", ns::BIND).append(jid).build();
-        let response = Iq::Result { from: None, to: None, id: bind.id().into(), payload: Some(payload) };
+        bind.id().to_owned()
+    }
+
+    /// Answers that the client is `jid`.
+    pub(crate) async fn bound(&mut self, id: String, jid: &str) {
+        let jid = Element::builder("jid", ns::BIND).append(jid);
+        let payload = Some(Element::builder("bind", ns::BIND).append(jid).build());
+        let response = Iq::Result { from: None, to: None, id, payload };
         self.send(XmppStreamElement::Stanza(response.into())).await;
     }
 

@@ -2,7 +2,8 @@
 //! section 3). Pure.
 //!
 //! Nothing waits for the answer. Our end counts what it sends behind `<enable/>`, the server what it sends behind `<enabled/>`. If it
-//! refuses instead, all that is ever known of a stanza is whether it was written, so that is kept until then.
+//! refuses instead, all that is ever known of a stanza is whether it was written, so that is kept until then. Stanzas may have gone
+//! before `<enable/>`, where the resource was presumed: nobody counts those, but any answer shows that the server has them.
 
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ use super::sm::Nonza;
 pub(super) struct Enabling {
     counting: Counting,
     deadline: Instant,
+    /// The tags of the stanzas that were sent before it.
+    before: Vec<u64>,
     /// The tags of the stanzas that have been written since.
     written: Vec<u64>,
 }
@@ -28,9 +31,9 @@ pub(super) enum Answer {
 }
 
 impl Enabling {
-    /// A request that has just been written; its answer must come by `deadline`.
-    pub(super) fn new(counting: Counting, deadline: Instant) -> Self {
-        Self { counting, deadline, written: Vec::new() }
+    /// A request that has just been written, behind the stanzas with the tags `before`; its answer must come by `deadline`.
+    pub(super) fn new(counting: Counting, deadline: Instant, before: Vec<u64>) -> Self {
+        Self { counting, deadline, before, written: Vec::new() }
     }
 
     /// When the answer has to be there.
@@ -54,9 +57,9 @@ impl Enabling {
         }
     }
 
-    /// The server refuses: the tags of the stanzas that are written, of which nothing more will be known.
-    pub(super) fn into_written(self) -> Vec<u64> {
-        self.written
+    /// It is over: the tags of the stanzas that were sent before the request, and of those that were written since.
+    pub(super) fn into_tags(self) -> (Vec<u64>, Vec<u64>) {
+        (self.before, self.written)
     }
 }
 
@@ -68,14 +71,14 @@ mod tests {
     fn only_a_session_that_is_to_be_resumed_gets_an_id() {
         for (counting, id) in [(Counting::Resumable, Some("x".to_owned())), (Counting::OneConnection, None)] {
             let enabled = Nonza::Enabled { id: Some("x".to_owned()) };
-            let enabling = Enabling::new(counting, Instant::now());
+            let enabling = Enabling::new(counting, Instant::now(), Vec::new());
             assert_eq!(enabling.answer(Some(enabled)), Some(Answer::Counts(id)));
         }
     }
 
     #[test]
     fn what_is_no_answer_is_told_from_a_refusal() {
-        let enabling = Enabling::new(Counting::Resumable, Instant::now());
+        let enabling = Enabling::new(Counting::Resumable, Instant::now(), Vec::new());
         assert_eq!(enabling.answer(Some(Nonza::Failed { h: Some(1) })), Some(Answer::Refuses));
         for other in [None, Some(Nonza::Request), Some(Nonza::Ack { h: 0 }), Some(Nonza::Resumed { h: 0 })] {
             assert_eq!(enabling.answer(other), None);

@@ -11,6 +11,9 @@
 //!   Binding ──bound──▶ open           (RFC 6120 section 7)
 //! ```
 //!
+//! A server handles what comes on a stream in order (RFC 6120 section 10.1). So where it is presumed that we get the resource that we
+//! ask for, stanzas go right behind that request, which saves another round trip (`presumption`).
+//!
 //! Where both ends are to count in a new session, that is asked for when it is open (`enabling`).
 
 use bytes::{Bytes, BytesMut};
@@ -20,7 +23,9 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::Resume;
 use xmpp_parsers::stream_features::StreamFeatures;
 
+use super::presumption::Presumption;
 use super::sm::{Nonza, Session};
+use crate::xmpp::error::{self, AccountError};
 use crate::xmpp::writer::{Unwritable, Writer};
 
 /// Whether both ends count the stanzas of a new session (XEP-0198).
@@ -46,6 +51,8 @@ pub(in crate::xmpp) struct Start {
     pub(in crate::xmpp) id: String,
     /// Whether to count, where the server does.
     pub(in crate::xmpp) counting: Counting,
+    /// As whom the server is presumed to know us once it has read the request for a resource; none waits for its answer.
+    pub(in crate::xmpp) presumed: Option<FullJid>,
 }
 
 impl Start {
@@ -92,6 +99,8 @@ pub(super) enum Outcome {
     NotResumed { h: Option<u32>, then: Request },
     /// A new session has begun, in which the server can count.
     Begun { jid: FullJid, server_counts: bool },
+    /// A resource was presumed, and the server refuses it, or has given us another one.
+    Misbound(AccountError),
     /// That is no answer.
     Nonsense,
 }
@@ -103,6 +112,7 @@ pub(super) struct Opening {
     id: String,
     /// Whether the server counts stanzas, once it has said what it offers.
     server_counts: Option<bool>,
+    presumption: Option<Presumption>,
 }
 
 enum Step {
@@ -111,10 +121,32 @@ enum Step {
 }
 
 impl Opening {
-    /// Begins behind the first request, which `resumes` an earlier session or not.
-    pub(super) fn new(resource: Option<String>, id: String, resumes: bool) -> Self {
+    /// Begins behind the first request, which `resumes` an earlier session or not. A resource that is asked for can be `presumed`.
+    pub(super) fn new(
+        resource: Option<String>,
+        id: String,
+        resumes: bool,
+        presumed: Option<FullJid>,
+    ) -> Self {
         let step = if resumes { Step::Resuming } else { Step::Binding };
-        Self { step, resource, id, server_counts: None }
+        Self { step, resource, id, server_counts: None, presumption: presumed.map(Presumption::new) }
+    }
+
+    /// Whether stanzas can be sent already.
+    pub(super) fn is_presumed(&self) -> bool {
+        self.presumption.is_some()
+    }
+
+    /// The stanzas with these tags are written.
+    pub(super) fn on_written(&mut self, tags: impl Iterator<Item = u64>) {
+        if let Some(presumption) = &mut self.presumption {
+            presumption.on_written(tags);
+        }
+    }
+
+    /// It is known now, or nothing will ever be.
+    pub(super) fn take_presumption(&mut self) -> Option<Presumption> {
+        self.presumption.take()
     }
 
     fn bind(&self) -> Request {
@@ -163,9 +195,17 @@ impl Opening {
             return Outcome::Waiting;
         }
         match (bound_as(iq), self.server_counts) {
-            (Some(jid), Some(server_counts)) => Outcome::Begun { jid, server_counts },
+            (Some(jid), Some(server_counts)) if self.is_as_presumed(&jid) => {
+                Outcome::Begun { jid, server_counts }
+            }
+            (Some(_), Some(_)) => Outcome::Misbound(AccountError::OtherResource),
+            _ if self.is_presumed() => Outcome::Misbound(AccountError::Protocol(error::Step::Session)),
             _ => Outcome::Nonsense,
         }
+    }
+
+    fn is_as_presumed(&self, jid: &FullJid) -> bool {
+        self.presumption.as_ref().is_none_or(|presumption| presumption.jid() == jid)
     }
 }
 

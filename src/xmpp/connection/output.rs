@@ -74,9 +74,9 @@ impl Output {
         self.unwritten.drain(..written).filter_map(|stanza| stanza.tag)
     }
 
-    /// Forgets the tags of stanzas that are not written yet: what becomes of them is reported elsewhere.
-    pub(super) fn forget_tags(&mut self) {
-        self.unwritten.iter_mut().for_each(|stanza| stanza.tag = None);
+    /// Takes the tags off the stanzas that are not written yet: what becomes of them is reported elsewhere.
+    pub(super) fn take_tags(&mut self) -> Vec<u64> {
+        self.unwritten.iter_mut().filter_map(|stanza| stanza.tag.take()).collect()
     }
 
     /// Nothing more will be written: the tags of the stanzas that are not.

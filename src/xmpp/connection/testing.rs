@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::xmpp::flat::Flat;
 
 pub(super) const MAX_STANZA: usize = 1000;
 
@@ -49,9 +50,18 @@ impl Client {
 
     /// One that knows nothing of what the server offers.
     pub(super) fn start_unanswered(counting: Counting, earlier: Option<Session>) -> Self {
+        Self::begin(counting, earlier, None)
+    }
+
+    /// One that presumes as whom the server will know it, and has heard nothing yet.
+    pub(super) fn presume(counting: Counting, earlier: Option<Session>) -> Self {
+        Self::begin(counting, earlier, Some("alice@chat.example/r".parse().unwrap()))
+    }
+
+    fn begin(counting: Counting, earlier: Option<Session>, presumed: Option<FullJid>) -> Self {
         let now = Instant::now();
         let (domain, id) = ("chat.example".to_owned(), "bind".to_owned());
-        let start = Start { domain, resource: Some("r".to_owned()), id, counting };
+        let start = Start { domain, resource: Some("r".to_owned()), id, counting, presumed };
         Self { connection: Connection::new(start, earlier, MAX_STANZA, now), now }
     }
 
@@ -130,7 +140,9 @@ impl Client {
 pub(super) fn in_short(event: &Event) -> String {
     match event {
         Event::Online { resumed: true, .. } => "resumed".to_owned(),
+        Event::Online { presumed: true, .. } => "presumed".to_owned(),
         Event::Online { .. } => "online".to_owned(),
+        Event::Confirmed => "confirmed".to_owned(),
         Event::Flat(Flat::Result { id, .. }) => format!("result {id}"),
         Event::Flat(Flat::Set(set)) => format!("set {}", set.id),
         Event::Stanza(stanza) => match &**stanza {
@@ -142,6 +154,7 @@ pub(super) fn in_short(event: &Event) -> String {
         Event::Lost(tag) => format!("lost {tag}"),
         Event::Silent => "silent".to_owned(),
         Event::Closed(reason) => format!("closed: {reason:?}"),
+        Event::Misbound(reason) => format!("misbound: {reason:?}"),
         Event::Unproven => "unproven".to_owned(),
         Event::NeverCounts => "never counts".to_owned(),
     }

@@ -3,6 +3,7 @@
 
 mod enabling;
 mod opening;
+mod presuming;
 
 use std::time::Duration;
 
