@@ -142,7 +142,8 @@ impl Config {
             },
             session_queue: self.queue_per_session,
             max_streams: self.max_streams_per_session,
-            max_fragments: self.reorder_window,
+            // What comes in pieces of 4 KiB, as it does behind a gap, is no violation as long as it is within the credit.
+            max_fragments: self.reorder_window.max(self.queue_per_session / 4096),
         }
     }
 

@@ -211,13 +211,19 @@ impl Streams {
         for id in std::mem::take(&mut self.outgrown) {
             let session = self.credit.width();
             let left_to_others = (session / 2).min(self.limits.first_credit.session / 2);
-            let most = self.limits.largest_credit.stream.min(session - left_to_others);
-            let outgrown = self.with(id, |stream| {
-                let wanted = 2 * stream.receive.credit.width();
-                stream.receive.set_window(wanted.min(most).max(wanted / 2));
+            let widened = self.totals.widened;
+            let largest = self.limits.largest_credit.stream;
+            let lacks_session = self.with(id, |stream| {
+                let credit = &stream.receive.credit;
+                let wanted = (2 * credit.width()).min(largest);
+                // What the others may send beyond their first credit is theirs.
+                let most = (session - left_to_others).saturating_sub(widened - credit.extra());
+                if wanted.min(most) > credit.width() {
+                    stream.receive.set_window(wanted.min(most));
+                }
                 wanted > most
             });
-            self.has_outgrown_session |= outgrown == Some(true);
+            self.has_outgrown_session |= lacks_session == Some(true);
         }
         let width = self.credit.width();
         let more = width.min(self.limits.largest_credit.session.saturating_sub(width)).min(room as u64);
@@ -344,6 +350,9 @@ impl Streams {
 
     /// How much credit the peer has beyond what everyone gets at first.
     fn promised(&self) -> usize {
+        if self.closed.is_some() {
+            return 0;
+        }
         let unused = self.credit.granted() - self.totals.consumed.min(self.credit.granted());
         (unused.max(self.credit.width()) - self.limits.first_credit.session) as usize
     }

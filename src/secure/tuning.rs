@@ -119,6 +119,24 @@ pub(crate) const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 /// A path whose answers take longer than 100 ms is slow for another reason than how its server reads.
 pub(crate) const PROMPT_ROUND_TRIP: Duration = Duration::from_millis(100);
 
+/// Far away, beyond [`PROMPT_ROUND_TRIP`], a path pauses once a second, as near (`xmpp::records`), where it is fast.
+pub(crate) const BREAK_INTERVAL_FAR: Duration = Duration::from_secs(1);
+
+/// Nor does it for more than a tenth of its time.
+pub(crate) const BREAKS_SHARE: u32 = 10;
+
+/// There a break takes as long as what is sent waits, and 10 ms: then the server has come to the end.
+pub(crate) const SHORTEST_BREAK: Duration = Duration::from_millis(10);
+
+/// It takes no longer than half a second beside that: what has not been read by then has another reason.
+pub(crate) const LONGEST_BREAK: Duration = Duration::from_millis(500);
+
+/// A path that is far away is fast if it carries 500,000 bytes a second, as in `xmpp::records`.
+pub(crate) const FAST_RATE: f64 = 500_000.0;
+
+/// No path has more than 400 blocks on its way: the other end keeps some 500 answers that wait ([`ANSWERS_KEPT`]).
+pub(crate) const MOST_BLOCKS: usize = 400;
+
 // Paths.
 
 /// A path is dead when something was not answered for 30 seconds (doc/protocol.md 2.5): ten times [`STALL`], after which it
@@ -271,6 +289,10 @@ pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
 
 /// Two blocks keep a path busy if its delay is less than 0.9 times what they take: the rest is what delays vary by.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
+
+/// No path is taken for longer than 2 seconds there and back: who answers later than that does so on purpose, or is too slow to be kept
+/// busy.
+pub(crate) const LONGEST_UNQUEUED_DELAY: Duration = Duration::from_secs(2);
 
 /// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has
 /// stalled has waited for as long already.

@@ -26,7 +26,9 @@ use crate::secure::ids::PathId;
 use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{BUSY_SHARE, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG};
+use crate::secure::tuning::{
+    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG,
+};
 
 /// What an account has to say to a path by which a block might go.
 #[derive(Clone, Copy, Debug)]
@@ -344,7 +346,7 @@ impl<K: Copy + Ord> Sender<K> {
         let delay = self.unqueued_delay.unwrap_or_default();
         let queued = self.window.round_trip().unwrap_or_default().saturating_sub(delay);
         let own = if queued > delay / 4 { transfer(block, rate) } else { Duration::ZERO };
-        delay.saturating_sub(own)
+        delay.saturating_sub(own).min(LONGEST_UNQUEUED_DELAY)
     }
 
     /// What suits the account, and those who wait for their turns.

@@ -126,9 +126,12 @@ impl<C: Ord + Clone> Ledger<C> {
         self.room(client, self.budget.written, |usage| usage.written, |own| equal_part.saturating_sub(own))
     }
 
-    /// How many more bytes a client may be promised that it may send unread: as long as it has fewer of these than are free.
+    /// How many more bytes a client may be promised that it may send unread: as long as it has fewer of these than are free, and always
+    /// an equal part of half of what there is for all, since what was promised cannot be taken back.
     pub(crate) fn room_to_promise(&self, client: &C) -> usize {
-        self.room(client, self.budget.promised, |usage| usage.promised, |_| 0)
+        let equal_part = self.budget.promised / 2 / self.clients.len().max(1);
+        let claim = |own| equal_part.saturating_sub(own);
+        self.room(client, self.budget.promised, |usage| usage.promised, claim)
     }
 
     /// How many more streams a client may open: as long as it has fewer than are free, or at least two fewer than another one. So
@@ -285,7 +288,7 @@ mod tests {
     fn a_client_is_promised_no_more_than_is_left_when_it_has_as_much_itself() {
         let promised = |bytes| Usage { promised: bytes, ..Usage::default() };
         let ledger = ledger(&[("a", promised(200)), ("b", promised(100))]);
-        assert_eq!(["a", "b", "c"].map(|client| ledger.room_to_promise(&client)), [0, 50, 100]);
+        assert_eq!(["a", "b", "c"].map(|client| ledger.room_to_promise(&client)), [0, 50, 125]);
     }
 
     fn streams(count: usize) -> Usage {

@@ -21,14 +21,30 @@ use slow_start::{Answered, SlowStart, Verdict};
 use crate::protocol::base_delay::BaseDelay;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BASE_DELAY_LIFETIME, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN,
-    LARGEST_WINDOW, PROMPT_ROUND_TRIP, SEND_BUFFER_TIME,
+    BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, BREAKS_SHARE, DELAYS_BEFORE_A_TRIAL, FAST_RATE, HEADROOM,
+    INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LONGEST_BREAK, MOST_BLOCKS,
+    PROMPT_ROUND_TRIP, SEND_BUFFER_TIME, SHORTEST_BREAK,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
     let delay = delay + (delay / 4).min(LARGEST_MARGIN) + HEADROOM;
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
+}
+
+/// A time in which nothing is sent, so that the server comes to the end of what it has to read.
+#[derive(Clone, Copy, Debug)]
+struct Break {
+    since: Instant,
+    /// Far away it is over then. Near it lasts until what was on its way has been answered, which shows the delay of the empty path.
+    until: Option<Instant>,
+}
+
+impl Break {
+    /// Whether it is over when a block that was sent at `sent` is answered.
+    fn is_over(&self, now: Instant, sent: Instant) -> bool {
+        self.until.map_or(self.since <= sent, |until| until <= now)
+    }
 }
 
 /// The send window of one path, in bytes on the wire.
@@ -39,10 +55,12 @@ pub(crate) struct Window {
     limit: usize,
     /// Until a queue stays.
     slow_start: Option<SlowStart>,
-    /// The queue is to be seen empty once. Since when.
-    draining: Option<Instant>,
+    /// The queue is to be seen empty once.
+    draining: Option<Break>,
     last_drained: Option<Instant>,
     takes_breaks: bool,
+    /// How many blocks may be on their way.
+    most_blocks: usize,
     base: BaseDelay,
     smoothed: Option<Duration>,
     peak: PeakRate,
@@ -63,6 +81,7 @@ impl Window {
             draining: None,
             last_drained: None,
             takes_breaks: true,
+            most_blocks: MOST_BLOCKS,
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
             smoothed: None,
             peak: PeakRate::default(),
@@ -76,7 +95,7 @@ impl Window {
     /// For the blocks of many paths, some of which are far away: for a break everybody would have to wait for those. Only
     /// the delay of the empty path is looked at anew, now and then.
     pub(crate) fn without_breaks(sizes: &'static Sizes) -> Self {
-        Self { takes_breaks: false, ..Self::new(sizes) }
+        Self { takes_breaks: false, most_blocks: usize::MAX, ..Self::new(sizes) }
     }
 
     /// What the carrier says of sizes.
@@ -136,7 +155,8 @@ impl Window {
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
         let floor = if self.draining.is_some() { 1 } else { 2 };
-        self.blocks < floor || (self.draining.is_none() && self.in_flight + packet <= limit)
+        let has_room = self.in_flight + packet <= limit && self.blocks < self.most_blocks;
+        self.blocks < floor || (self.draining.is_none() && has_room)
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: usize) {
@@ -170,9 +190,7 @@ impl Window {
             self.filled = Some(now);
         }
         self.open_slowly(now, sent, bytes);
-        if self.draining.is_some_and(|since| since <= sent) {
-            self.draining = None;
-        }
+        self.draining = self.draining.filter(|pause| !pause.is_over(now, sent));
         let is_stale = self.note_delay(now, delay);
         if is_stale || self.poll_break_due(now, self.sizes().break_interval) {
             self.drain(now);
@@ -189,15 +207,36 @@ impl Window {
     /// `interval`: how long the last one must be ago where the empty path takes so long.
     fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
-        let interval = interval(self.base.get().unwrap_or_default());
-        let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT_ROUND_TRIP);
-        self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
+        let interval = if self.is_far() {
+            BREAK_INTERVAL_FAR.max(BREAKS_SHARE * self.break_time())
+        } else {
+            interval(self.base.get().unwrap_or_default())
+        };
+        let is_fast = if self.is_far() {
+            self.rate().is_some_and(|rate| rate >= FAST_RATE)
+        } else {
+            self.smoothed.is_some_and(|delay| delay <= PROMPT_ROUND_TRIP)
+        };
+        self.takes_breaks && is_fast && now.saturating_duration_since(last) >= interval
     }
 
     fn drain(&mut self, now: Instant) {
         if self.blocks > 1 {
-            (self.draining, self.last_drained) = (Some(now), Some(now));
+            let until = self.is_far().then(|| now + self.break_time());
+            self.draining = Some(Break { since: now, until });
+            self.last_drained = Some(now);
         }
+    }
+
+    /// Whether an empty path takes so long that it cannot be left empty now and then.
+    fn is_far(&self) -> bool {
+        self.base.get().is_some_and(|base| base > PROMPT_ROUND_TRIP)
+    }
+
+    /// How long nothing has to be sent for the server to have read everything.
+    fn break_time(&self) -> Duration {
+        let queue = self.smoothed.unwrap_or_default().saturating_sub(self.base.get().unwrap_or_default());
+        queue.min(LONGEST_BREAK) + SHORTEST_BREAK
     }
 
     /// Nobody waits for the answer to a block any more.
@@ -258,16 +297,22 @@ impl Window {
         let Some(slow_start) = &mut self.slow_start else { return };
         let full = is_used.then_some(self.limit);
         match slow_start.on_answered(&Answered { now, sent, queued: delay - base, base, size, full }) {
+            Verdict::Grow(0) => {}
             Verdict::Grow(bytes) => {
                 self.limit = (self.limit + bytes).min(LARGEST_WINDOW);
                 self.size.suit_window(now, self.limit);
             }
-            Verdict::TooLarge(rate) => self.limit = self.limit.min(self.limit_at(rate)),
+            Verdict::TooLarge(rate) => self.shrink_to(rate),
             Verdict::Enough(rate) => {
                 self.slow_start = None;
-                self.limit = self.limit.min(self.limit_at(rate));
+                rate.into_iter().for_each(|rate| self.shrink_to(rate));
             }
         }
+    }
+
+    /// To what suits this rate, but not to less than half: a server may just have rested.
+    fn shrink_to(&mut self, rate: f64) {
+        self.limit = self.limit.min(self.limit_at(rate).max(self.limit / 2));
     }
 
     fn limit_at(&self, rate: f64) -> usize {

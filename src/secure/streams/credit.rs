@@ -2,29 +2,41 @@
 //!
 //! More is granted as soon as a quarter of the window has been read. A peer that is far away and fast uses up its credit before it
 //! hears of more. That shows when the last grant that it is known to have heard of is nearly used up, and then the window becomes
-//! wider, as TCP's does when it is tuned by itself.
+//! wider, as TCP's does when it is tuned by itself. Where it hears of each grant long before it needs the next, it becomes narrower
+//! again.
+
+/// After 8 grants, two whole windows, of which the peer knew before it needed them, half of the window is enough.
+const CALM: u32 = 8;
 
 /// The window of one direction, in bytes.
 #[derive(Debug)]
 pub(crate) struct CreditWindow {
-    /// How far ahead of the reader the peer may be.
+    /// How far ahead of the reader the peer may be, and at least.
     width: u64,
+    least: u64,
     /// The offset up to which it may send.
     granted: u64,
     /// The highest of these that it is known to have heard of.
     acknowledged: u64,
     /// The first that was, or will be, granted with this width. Until the peer has it nothing says whether that is enough.
     first_of_width: u64,
+    /// Grants in a row before which the peer knew of all that it had been granted.
+    calm: u32,
 }
 
 impl CreditWindow {
     /// The peer knows from the handshake that it may send so much.
     pub(crate) fn new(width: u64) -> Self {
-        Self { width, granted: width, acknowledged: width, first_of_width: width }
+        Self { width, least: width, granted: width, acknowledged: width, first_of_width: width, calm: 0 }
     }
 
     pub(crate) fn width(&self) -> u64 {
         self.width
+    }
+
+    /// How much wider it is than at first.
+    pub(crate) fn extra(&self) -> u64 {
+        self.width - self.least.min(self.width)
     }
 
     /// The offset up to which the peer may send.
@@ -40,6 +52,10 @@ impl CreditWindow {
 
     /// Grants what there is room for when so much was `read`; the offset up to which the peer may send from now on.
     pub(crate) fn grant(&mut self, read: u64) -> u64 {
+        self.calm = if self.acknowledged == self.granted { self.calm + 1 } else { 0 };
+        if self.calm >= CALM && self.width > self.least {
+            self.set_width((self.width / 2).max(self.least), read);
+        }
         self.granted = self.granted.max(read + self.width);
         self.granted
     }
@@ -56,7 +72,7 @@ impl CreditWindow {
 
     /// The next grant, when at least so much was `read`, is made with another width.
     pub(crate) fn set_width(&mut self, width: u64, read: u64) {
-        self.width = width;
+        (self.width, self.calm) = (width, 0);
         self.first_of_width = self.granted.max(read + width);
     }
 }
@@ -113,5 +129,29 @@ mod tests {
         window.on_acknowledged(290);
         assert!(!window.is_outgrown(240));
         assert!(window.is_outgrown(241));
+    }
+
+    #[test]
+    fn a_window_that_is_wider_than_need_be_becomes_as_narrow_as_it_was() {
+        let mut window = CreditWindow::new(100);
+        window.set_width(400, 0);
+        for read in (100..10_000).step_by(100) {
+            let offset = window.grant(read);
+            window.on_acknowledged(offset);
+        }
+        assert_eq!((window.width(), window.extra()), (100, 0));
+    }
+
+    #[test]
+    fn a_window_stays_wide_while_the_peer_needs_it() {
+        let mut window = CreditWindow::new(100);
+        window.set_width(400, 0);
+        let mut known = 100;
+        for read in (100..10_000).step_by(100) {
+            let offset = window.grant(read);
+            window.on_acknowledged(known);
+            known = offset;
+        }
+        assert_eq!(window.width(), 400);
     }
 }

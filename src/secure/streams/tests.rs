@@ -486,7 +486,11 @@ fn a_stream_that_was_given_up_before_it_was_asked_for_is_never_asked_for() {
 /// A bridge that may give `session` bytes of credit, and what it grants its client on stream 0, which sends as much as it may, while
 /// it reads everything and hears nothing of what arrives.
 fn grants_to_a_fast_client(session: u64, room: usize) -> (Streams, Vec<u64>) {
-    let limits = StreamLimits { largest_credit: Credit { stream: session / 2, session }, ..LIMITS };
+    grants_within(Credit { stream: session / 2, session }, room)
+}
+
+fn grants_within(largest_credit: Credit, room: usize) -> (Streams, Vec<u64>) {
+    let limits = StreamLimits { largest_credit, ..LIMITS };
     let mut bridge = Streams::new(Role::Bridge, limits, CREDIT);
     bridge.handle_frame(Frame::Open { stream: 0, target: target() }).unwrap();
     bridge.accept(0);
@@ -530,6 +534,12 @@ fn it_gets_no_more_than_there_is_room_for_outside() {
     assert_eq!(widest(&granted), (40 + 20 - 20) * 1024, "half of the first is left to others: {granted:?}");
     let (bridge, granted) = grants_to_a_fast_client(640 * 1024, 0);
     assert_eq!((bridge.usage().promised, widest(&granted)), (0, 20 * 1024));
+}
+
+#[test]
+fn a_stream_that_may_have_no_more_takes_nothing_more_for_its_session() {
+    let (bridge, granted) = grants_within(Credit { session: 1 << 20, ..CREDIT }, usize::MAX);
+    assert_eq!((bridge.usage().promised, widest(&granted)), (0, CREDIT.stream));
 }
 
 #[test]

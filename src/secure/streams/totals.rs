@@ -16,6 +16,8 @@ pub(super) struct Totals {
     /// Streams whose application waits for room to write.
     pub(super) blocked: usize,
     pub(super) unread: usize,
+    /// What peers may send unread beyond each stream's first credit.
+    pub(super) widened: u64,
     pub(super) fragments: usize,
     /// Streams that the peer has used and not opened.
     pub(super) unopened: usize,
@@ -42,6 +44,7 @@ impl Totals {
             unsent: stream.unsent(),
             blocked: usize::from(stream.write_blocked),
             unread: stream.receive.len(),
+            widened: stream.receive.credit.extra(),
             fragments: stream.receive.fragments(),
             unopened: usize::from(stream.is_unopened()),
             sent: stream.send.sent(),
@@ -59,6 +62,7 @@ impl Totals {
         self.unsent = self.unsent - before.unsent + after.unsent;
         self.blocked = self.blocked - before.blocked + after.blocked;
         self.unread = self.unread - before.unread + after.unread;
+        self.widened = self.widened - before.widened + after.widened;
         self.fragments = self.fragments - before.fragments + after.fragments;
         self.unopened = self.unopened - before.unopened + after.unopened;
         self.sent += after.sent - before.sent;

@@ -2,8 +2,8 @@
 //!
 //! As in TCP (RFC 5681 section 3.1) the window grows by what is answered, so that it doubles with each round trip, near by half of
 //! that, and far away by twice as much as long as it is small. As in HyStart++ (RFC 9406) it has grown enough when even
-//! the fastest answer of a round, which is a round trip of the window, has waited. A single late answer says little: a server may
-//! rest for a moment. It only holds the growth up.
+//! the fastest answer of a round, which is a round trip of the window, has waited. A single late answer only holds the growth up: a
+//! server may rest for a moment. Near it is enough, since a shaper is the likelier reason there, and what is lost is soon regained.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ pub(super) struct Answered {
     pub(super) base: Duration,
     /// In bytes on the wire.
     pub(super) size: usize,
-    /// The window, in bytes on the wire, if it was what held up the sender: otherwise it need not be larger.
+    /// The window, in bytes on the wire, if it was what held up the sender: otherwise nothing shows whether it is large enough.
     pub(super) full: Option<usize>,
 }
 
@@ -33,8 +33,8 @@ pub(super) enum Verdict {
     Grow(usize),
     /// It is too large for now: so many bytes a second are answered.
     TooLarge(f64),
-    /// It is large enough, where so many bytes a second are answered.
-    Enough(f64),
+    /// It is large enough, where so many bytes a second are answered, if that is known.
+    Enough(Option<f64>),
 }
 
 /// The growth so far.
@@ -50,20 +50,38 @@ pub(super) struct SlowStart {
 struct Round {
     /// What is sent from then on belongs to the next one.
     since: Instant,
+    /// When the last answer came.
+    last: Instant,
+    bytes: usize,
     /// The shortest wait of an answer.
     shortest: Option<Duration>,
-    bytes: usize,
+    /// Whether the window has been what held up the sender all the time.
+    is_full: bool,
+    /// Whether it was found too large.
+    is_judged: bool,
 }
 
 impl Round {
     fn starting(now: Instant) -> Self {
-        Self { since: now, shortest: None, bytes: 0 }
+        Self { since: now, last: now, bytes: 0, shortest: None, is_full: true, is_judged: false }
     }
 
-    /// Bytes a second until now; none while that is too short a time.
-    fn rate(&self, now: Instant) -> Option<f64> {
-        let time = now.saturating_duration_since(self.since);
-        (time >= HEADROOM).then(|| self.bytes as f64 / time.as_secs_f64())
+    fn add(&mut self, block: &Answered) {
+        self.last = block.now;
+        self.bytes += block.size;
+        self.shortest = Some(self.shortest.map_or(block.queued, |shortest| shortest.min(block.queued)));
+        self.is_full &= block.full.is_some();
+    }
+
+    /// Whether even the fastest answer has waited.
+    fn has_waited(&self) -> bool {
+        self.shortest.is_some_and(is_queue)
+    }
+
+    /// Bytes a second; none while it was too short to tell, or while something else than the window held up the sender.
+    fn rate(&self) -> Option<f64> {
+        let time = self.last.saturating_duration_since(self.since);
+        (self.is_full && time >= HEADROOM).then(|| self.bytes as f64 / time.as_secs_f64())
     }
 }
 
@@ -75,22 +93,38 @@ fn is_queue(wait: Duration) -> bool {
 impl SlowStart {
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
-        let round = self.round.get_or_insert_with(|| Round::starting(block.sent));
-        if block.sent >= round.since {
-            let over = std::mem::replace(round, Round::starting(block.now));
-            if let Some(rate) = over.rate(block.now).filter(|_| over.shortest.is_some_and(is_queue)) {
-                return Verdict::Enough(rate);
-            }
-        }
-        round.bytes += block.size;
-        round.shortest = Some(round.shortest.map_or(block.queued, |shortest| shortest.min(block.queued)));
-        if block.queued > LONG_QUEUE
-            && let Some(rate) = round.rate(block.now)
+        if let Some(rate) =
+            self.take_round_that_is_over(block).filter(Round::has_waited).and_then(|over| over.rate())
         {
+            return Verdict::Enough(Some(rate));
+        }
+        if block.base <= HEADROOM && is_queue(block.queued) {
+            return Verdict::Enough(None);
+        }
+        let round = self.round.get_or_insert_with(|| Round::starting(block.now));
+        round.add(block);
+        if block.queued > LONG_QUEUE
+            && !round.is_judged
+            && round.last - round.since >= block.base
+            && let Some(rate) = round.rate()
+        {
+            round.is_judged = true;
             return Verdict::TooLarge(rate);
         }
         let window = block.full.filter(|_| !is_queue(block.queued));
         Verdict::Grow(window.map_or(0, |window| self.growth(block, window)))
+    }
+
+    /// The round that this block ends, as the first of the next one.
+    fn take_round_that_is_over(&mut self, block: &Answered) -> Option<Round> {
+        let over = self.round.take_if(|round| block.sent >= round.since)?;
+        self.round = Some(Round::starting(over.last));
+        // Where nothing was on its way for some time, the round tells nothing.
+        let is_idle = block.sent.saturating_duration_since(over.last) > HEADROOM;
+        if is_idle {
+            self.round = None;
+        }
+        (!is_idle).then_some(over)
     }
 
     /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window grows only after

@@ -309,3 +309,28 @@ fn a_server_that_rests_for_a_moment_does_not_end_slow_start() {
     let then = run.observe(4 * SECOND);
     assert!(then.used >= 0.8 * 2e7, "{then:?}");
 }
+
+#[test]
+fn what_one_cell_at_a_time_takes_says_nothing_about_the_window() {
+    let mut run = Run::new(Server::line(1e7, 200 * MS));
+    for n in 0..40 {
+        run.server.idle_until(run.time + 200 * MS + (n % 4) * 60 * MS);
+        run.send(600);
+        run.answer(Duration::MAX);
+        run.time += 500 * MS;
+    }
+    assert!(run.window.slow_start.is_some());
+    let first = run.observe(5 * SECOND);
+    assert!(first.used > 0.3 * 1e7, "{first:?}");
+}
+
+#[test]
+fn a_transfer_after_a_pause_begins_with_the_window_that_there_was() {
+    let mut run = Run::new(Server::line(1e6, 200 * MS));
+    run.observe(3 * SECOND);
+    while run.answer(Duration::MAX).is_some() {}
+    let limit = run.window.limit();
+    run.time += 60 * SECOND;
+    run.observe(SECOND);
+    assert!(run.window.limit() >= limit / 2, "{} after {limit}", run.window.limit());
+}
