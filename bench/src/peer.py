@@ -63,5 +63,10 @@ def say(*words):
 
 host, port, jid, password, ca_file = sys.argv[1:]
 peer = Peer(jid, password, ca_file)
-peer.connect((host, int(port)))
-peer.process(forever=False)
+if hasattr(peer, "process"):
+    peer.connect((host, int(port)))
+    peer.process(forever=False)
+else:
+    # As of slixmpp 1.9 the address is two arguments, and the loop is the caller's.
+    peer.connect(host, int(port))
+    peer.loop.run_until_complete(peer.disconnected)

@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Twenty-five minutes.
+    /// Half an hour.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,
@@ -63,7 +63,7 @@ impl Plan {
         }
     }
 
-    /// Below six minutes.
+    /// Below eight minutes.
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,

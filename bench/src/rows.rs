@@ -63,7 +63,7 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         row(
             "bulk, Prosody without limits, one account a side, against slixmpp's bytestreams",
             ">= 2.5 times",
-            slixmpp(s),
+            slixmpp(s, "slixmpp"),
         ),
         row("the same, against raw stanzas of the best size", ">= 0.7", raw(s, "raw", 1)),
         informational("the same, against raw stanzas in TLS records like ours", raw(s, "aligned", 1)),
@@ -85,6 +85,17 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
             classic(s),
         ),
     ];
+    // Not everybody has installed it.
+    if s.has_some_of("prosody.slixmpp-1.17") {
+        rows.insert(
+            1,
+            row(
+                "bulk on Prosody against slixmpp 1.17's bytestreams",
+                ">= 2.5 times",
+                slixmpp(s, "slixmpp-1.17"),
+            ),
+        );
+    }
     for accounts in ACCOUNTS {
         let what = format!("bulk, Prosody with stock limits, {accounts} x 10 kB/s");
         let reach = if accounts == 8 { ">= 0.70, within 5 % of linear" } else { ">= 0.70" };
@@ -221,13 +232,14 @@ fn best<'a>(samples: &'a Samples, start: &'a str) -> Result<(&'a str, Spread), S
 }
 
 /// Against slixmpp as it sends by itself. Many calls of its `send` at a time are only noted: nothing in it does that.
-fn slixmpp(s: &Samples) -> Outcome {
+fn slixmpp(s: &Samples, which: &str) -> Outcome {
     let ours = s.get("prosody.secure.1")?;
-    let (block, peer) =
-        best(s, "prosody.slixmpp.1.").map_err(|_| s.get("prosody.slixmpp").err().unwrap_or_default())?;
+    let name = format!("prosody.{which}");
+    let start = format!("{name}.1.");
+    let (block, peer) = best(s, &start).map_err(|_| s.get(&name).err().unwrap_or_default())?;
     let ratio = ours.median / peer.median;
     let mut note = format!("{}; slixmpp {}, blocks of {block}", rate(ours), rate(peer));
-    if let Ok((name, pushed)) = best(s, "prosody.slixmpp.16.") {
+    if let Ok((name, pushed)) = best(s, &format!("{name}.16.")) {
         note += &format!("; 16 sends of its at a time: {}, blocks of {name}", rate(pushed));
     }
     Ok((format!("{ratio:.2}"), ratio >= 2.5, note))

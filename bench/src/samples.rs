@@ -69,6 +69,12 @@ impl Samples {
         self.values.contains_key(name) || self.faults.contains_key(name)
     }
 
+    /// Whether somebody has tried to measure this or a part of it: a name goes on behind a dot.
+    pub(crate) fn has_some_of(&self, name: &str) -> bool {
+        let start = format!("{name}.");
+        self.has(name) || !self.below(&start).is_ok_and(|parts| parts.is_empty())
+    }
+
     /// The names that start so, and what was measured under each.
     ///
     /// # Errors
