@@ -1,6 +1,7 @@
 //! `make bench`: hexchat-pt measured beside what else carries data over chat, all on loopback.
 //!
-//! [`unlimited`] is about processors and takes turns; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay. All leave [`samples`];
+//! [`unlimited`] is about processors and takes turns, as does [`beside`], about cells that meet a
+//! transfer; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay. All leave [`samples`];
 //! [`rows`] judges them, [`results`], [`documents`] and [`plot`] show them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
@@ -11,6 +12,7 @@
     reason = "figures are rounded anyway"
 )]
 
+mod beside;
 mod compare;
 mod documents;
 mod far;
@@ -113,6 +115,11 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
     for kind in [Kind::Prosody, Kind::Ejabberd] {
         if only.wants_some_of(name_of(kind)) {
             unlimited::measure(only, kind, executable, target, plan, &mut samples);
+        }
+    }
+    for kind in [Kind::Prosody, Kind::Ejabberd] {
+        if only.wants(&format!("beside.{}", name_of(kind))) {
+            beside::measure(kind, executable, target, plan, &mut samples);
         }
     }
     if only.wants("wire.fast") {

@@ -122,6 +122,12 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         informational("the same, one right after the other: p50", cell(s, "ejabberd", "busy_")),
         row("a Tor cell there and back during a bulk transfer, stock Prosody: p50", "<= 1.5 s", loaded_cell(s)),
         row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s)),
+        row("a Tor cell there and back during a bulk transfer, Prosody without limits: p50", "<= 10 ms", beside(s, "prosody", 0.5, 10.0)),
+        row("p99", "<= 50 ms", beside(s, "prosody", 0.99, 50.0)),
+        row("of the bulk rate kept meanwhile", ">= 0.9", beside_bulk(s, "prosody")),
+        informational("during a bulk transfer, ejabberd without limits: p50", beside(s, "ejabberd", 0.5, 10.0)),
+        informational("p99", beside(s, "ejabberd", 0.99, 50.0)),
+        informational("of the bulk rate kept meanwhile", beside_bulk(s, "ejabberd")),
         row("bytes on the wire per byte of payload, blocks of 4 KiB", "<= 1.45", wire(s, "slow", 1.45)),
         row("the same with the largest blocks (ejabberd without limits)", "<= 1.37", wire(s, "fast", 1.37)),
         row(&format!("{STREAMS} open streams: memory of each, in either half"), "<= 32 KB", streams(s)),
@@ -362,6 +368,25 @@ fn loaded_bulk(s: &Samples) -> Outcome {
     let Spread { median, least, most } = s.get("loaded.kept")?;
     let rates = format!("{:.2} kB/s, alone {:.2} kB/s", loaded / 1e3, alone / 1e3);
     let note = format!("{least:.2} to {most:.2}; {rates}; a cell each 2 to 3 s");
+    Ok((format!("{median:.2}"), median >= 0.9, note))
+}
+
+/// So many cells of a hundred take no longer than this, beside a transfer without limits. `most` is in milliseconds.
+fn beside(s: &Samples, server: &str, share: f64, most: f64) -> Outcome {
+    let name = format!("beside.{server}.cell.times");
+    let Spread { most: slowest, .. } = s.get(&name)?;
+    let times = sorted(s.of(&name));
+    let time = quantile(&times, share) * 1e3;
+    let note =
+        format!("{} cells, at least 20 to 30 ms apart, the slowest {:.1} ms", times.len(), slowest * 1e3);
+    Ok((format!("{time:.2} ms"), time <= most, note))
+}
+
+fn beside_bulk(s: &Samples, server: &str) -> Outcome {
+    let of = |what: &str| s.get(&format!("beside.{server}.{what}"));
+    of("cell.times")?;
+    let Spread { median, least, most } = of("kept")?;
+    let note = format!("{least:.2} to {most:.2}; {}, alone {}", rate(of("bulk")?), rate(of("bulk_alone")?));
     Ok((format!("{median:.2}"), median >= 0.9, note))
 }
 

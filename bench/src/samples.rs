@@ -117,6 +117,13 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     low + (high - low) * place.fract()
 }
 
+/// From 0 to 1, another one for each of many numbers in a row: what is timed by it does not meet what recurs at the same moment each
+/// time. Multiples of the golden ratio modulo 1 are spread evenly.
+pub(crate) fn spread_evenly(number: usize) -> f64 {
+    const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
+    (number as f64 * GOLDEN_RATIO).fract()
+}
+
 /// Three significant figures, and no exponent for what people read.
 fn shown(value: f64) -> String {
     match value.abs() {
