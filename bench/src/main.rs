@@ -1,7 +1,7 @@
 //! `make bench`: hexchat-pt measured beside what else carries data over chat, all on loopback.
 //!
-//! [`unlimited`] is about processors and takes turns, as does [`beside`], about cells that meet a
-//! transfer; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay. All leave [`samples`];
+//! [`unlimited`] is about processors and takes turns, as do [`beside`], about cells that meet a transfer, and [`tor`], about its
+//! downloads; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay. All leave [`samples`];
 //! [`rows`] judges them, [`results`], [`documents`] and [`plot`] show them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
@@ -31,6 +31,7 @@ mod samples;
 mod scale;
 mod slixmpp;
 mod target;
+mod tor;
 mod unlimited;
 mod wire;
 
@@ -124,6 +125,9 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
     }
     if only.wants("wire.fast") {
         unlimited::measure_wire(only, executable, target, plan, &mut samples);
+    }
+    if only.wants_some_of("tor") {
+        tor::measure(only, executable, plan, &mut samples);
     }
     limited::measure(only, executable, target, plan, &mut samples);
     far::measure(only, executable, target, plan, &mut samples);

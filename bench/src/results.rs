@@ -101,7 +101,7 @@ fn memory() -> Result<f64> {
 }
 
 fn versions() -> Result<Vec<String>> {
-    let packages = ["prosody", "ejabberd", "python3-slixmpp"];
+    let packages = ["prosody", "ejabberd", "python3-slixmpp", "tor", "obfs4proxy"];
     let mut versions =
         output_of("dpkg-query", &[&["-W", "-f", "${Package} ${Version}\n"][..], &packages].concat())?;
     // What it says of a package that is not there.

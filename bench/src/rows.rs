@@ -128,6 +128,8 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         informational("during a bulk transfer, ejabberd without limits: p50", beside(s, "ejabberd", 0.5, 10.0)),
         informational("p99", beside(s, "ejabberd", 0.99, 50.0)),
         informational("of the bulk rate kept meanwhile", beside_bulk(s, "ejabberd")),
+        row("tor's download of 10 MB over ejabberd without limits, against obfs4", ">= 0.9", tor(s, "ejabberd")),
+        informational("the same over Prosody without limits", tor(s, "prosody")),
         row("bytes on the wire per byte of payload, blocks of 4 KiB", "<= 1.45", wire(s, "slow", 1.45)),
         row("the same with the largest blocks (ejabberd without limits)", "<= 1.37", wire(s, "fast", 1.37)),
         row(&format!("{STREAMS} open streams: memory of each, in either half"), "<= 32 KB", streams(s)),
@@ -388,6 +390,15 @@ fn beside_bulk(s: &Samples, server: &str) -> Outcome {
     let Spread { median, least, most } = of("kept")?;
     let note = format!("{least:.2} to {most:.2}; {}, alone {}", rate(of("bulk")?), rate(of("bulk_alone")?));
     Ok((format!("{median:.2}"), median >= 0.9, note))
+}
+
+/// What tor does without a transport is noted: neither can be faster.
+fn tor(s: &Samples, server: &str) -> Outcome {
+    let [ours, obfs4] = [s.get(&format!("tor.{server}"))?, s.get("tor.obfs4")?];
+    let ratio = ours.median / obfs4.median;
+    let plain = s.get("tor.plain").map_or_else(|_| "not measured".into(), rate);
+    let note = format!("{}; obfs4 {}; without a transport {plain}", rate(ours), rate(obfs4));
+    Ok((format!("{ratio:.2}"), ratio >= 0.9, note))
 }
 
 /// Of the half with more.
