@@ -67,6 +67,6 @@ if hasattr(peer, "process"):
     peer.connect((host, int(port)))
     peer.process(forever=False)
 else:
-    # As of slixmpp 1.9 the address is two arguments, and the loop is the caller's.
+    # Newer ones take the address as two arguments, and leave the loop to the caller.
     peer.connect(host, int(port))
     peer.loop.run_until_complete(peer.disconnected)
