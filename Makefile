@@ -10,8 +10,11 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp /usr/lib/prosody/modules/mod_sasl2
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp \
   prosody-modules
+BENCH_PROGRAMS := $(TEST_PROGRAMS) obfs4proxy
+BENCH_PACKAGES := $(TEST_PACKAGES) obfs4proxy
 
-.PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test portable lint deps demo-deps cargo clean
+.PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test portable lint deps bench-deps demo-deps slixmpp cargo \
+  clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -25,10 +28,10 @@ build: cargo ## Build the executable for use
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
 
-bench: deps build ## Measure beside slixmpp and raw stanzas (twenty-five minutes; nothing else should run)
+bench: bench-deps build ## Measure beside slixmpp and raw stanzas (half an hour; nothing else should run)
 	@$(bench) run "$$($(target))/release/hexchat-pt" bench
 
-bench-quick: deps build ## The same with fewer and shorter rounds (six minutes)
+bench-quick: bench-deps build ## The same with fewer and shorter rounds (eight minutes)
 	@$(bench) quick "$$($(target))/release/hexchat-pt" bench/quick
 
 bench-compare: deps build ## Measure beside an older executable, OLD=..., in turn (a quarter of an hour; nothing else should run)
@@ -72,6 +75,13 @@ lint: cargo ## Check the format, the lints and the documentation
 
 deps: cargo ## Install the Debian packages that the tests need
 	@$(call install,$(TEST_PROGRAMS),$(TEST_PACKAGES))
+
+bench-deps: cargo
+	@$(call install,$(BENCH_PROGRAMS),$(BENCH_PACKAGES))
+
+slixmpp: cargo ## Install slixmpp 1.17 into the folder of what is built, for `make bench` to measure beside Debian's
+	python3 -m venv "$$($(target))/slixmpp-1.17"
+	"$$($(target))/slixmpp-1.17/bin/pip" install --quiet 'slixmpp==1.17.*'
 
 demo-deps: cargo
 	@$(call install,$(DEMO_PROGRAMS),$(DEMO_PACKAGES))

@@ -14,7 +14,7 @@ use crate::footprint::Footprint;
 use crate::only::Only;
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::plan::Plan;
-use crate::samples::Samples;
+use crate::samples::{Samples, spread_evenly};
 use crate::target::{Download, Echo};
 use crate::{name_of, say, scale, wire};
 
@@ -163,10 +163,9 @@ impl Lab<'_> {
 }
 
 /// How long the next cell goes after the one before, when `count` cells went. The server's pauses recur every 0.4 to 0.8 seconds: at a
-/// fixed interval cells would meet them at the same moment each time. Multiples of the golden ratio modulo 1 are spread evenly.
+/// fixed interval cells would meet them at the same moment each time.
 fn until_next_cell(count: usize) -> Duration {
-    const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
-    BETWEEN_CELLS + CELL_JITTER.mul_f64((count as f64 * GOLDEN_RATIO).fract())
+    BETWEEN_CELLS + CELL_JITTER.mul_f64(spread_evenly(count))
 }
 
 /// When how much of a download had come.

@@ -1,7 +1,8 @@
 //! `make bench`: hexchat-pt measured beside what else carries data over chat, all on loopback.
 //!
-//! [`unlimited`] is about processors and takes turns; [`limited`] is about waiting and does everything at once; [`far`] is about
-//! lines with a delay. All leave [`samples`]; [`rows`] judges them, [`results`], [`documents`] and [`plot`] show them.
+//! [`unlimited`] is about processors and takes turns, as do [`beside`], about cells that meet a transfer, and [`tor`], about its
+//! downloads; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay. All leave [`samples`];
+//! [`rows`] judges them, [`results`], [`documents`] and [`plot`] show them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
 #![allow(
@@ -11,6 +12,7 @@
     reason = "figures are rounded anyway"
 )]
 
+mod beside;
 mod compare;
 mod documents;
 mod far;
@@ -29,6 +31,7 @@ mod samples;
 mod scale;
 mod slixmpp;
 mod target;
+mod tor;
 mod unlimited;
 mod wire;
 
@@ -111,12 +114,20 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
     let target = target::start()?;
     let mut samples = Samples::default();
     for kind in [Kind::Prosody, Kind::Ejabberd] {
-        if only.wants(name_of(kind)) {
-            unlimited::measure(kind, executable, target, plan, &mut samples);
+        if only.wants_some_of(name_of(kind)) {
+            unlimited::measure(only, kind, executable, target, plan, &mut samples);
+        }
+    }
+    for kind in [Kind::Prosody, Kind::Ejabberd] {
+        if only.wants(&format!("beside.{}", name_of(kind))) {
+            beside::measure(kind, executable, target, plan, &mut samples);
         }
     }
     if only.wants("wire.fast") {
-        unlimited::measure_wire(executable, target, plan, &mut samples);
+        unlimited::measure_wire(only, executable, target, plan, &mut samples);
+    }
+    if only.wants_some_of("tor") {
+        tor::measure(only, executable, plan, &mut samples);
     }
     limited::measure(only, executable, target, plan, &mut samples);
     far::measure(only, executable, target, plan, &mut samples);

@@ -63,5 +63,10 @@ def say(*words):
 
 host, port, jid, password, ca_file = sys.argv[1:]
 peer = Peer(jid, password, ca_file)
-peer.connect((host, int(port)))
-peer.process(forever=False)
+if hasattr(peer, "process"):
+    peer.connect((host, int(port)))
+    peer.process(forever=False)
+else:
+    # Newer ones take the address as two arguments, and leave the loop to the caller.
+    peer.connect(host, int(port))
+    peer.loop.run_until_complete(peer.disconnected)

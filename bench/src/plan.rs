@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) ejabberd_raw: &'static [usize],
     /// What slixmpp is asked to do: size of block, and how many at once.
     pub(crate) slixmpp: &'static [(usize, usize)],
+    /// How often tor fetches a file through each of its transports.
+    pub(crate) downloads: usize,
     /// Servers with limits: until their bursts have passed, and for how long the rate is taken after that.
     pub(crate) settle: Duration,
     pub(crate) limited: Duration,
@@ -39,7 +41,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Twenty-five minutes.
+    /// Half an hour.
     pub(crate) fn full() -> Self {
         Self {
             rounds: 6,
@@ -52,6 +54,7 @@ impl Plan {
             prosody_aligned: &[5856, 24_288],
             ejabberd_raw: &[4096, 24_576, 49_152],
             slixmpp: &[(4096, 1), (16_384, 1), (65_535, 1), (4096, 16)],
+            downloads: 8,
             settle: Duration::from_secs(25),
             limited: Duration::from_secs(80),
             lanes: 3,
@@ -63,7 +66,7 @@ impl Plan {
         }
     }
 
-    /// Below six minutes.
+    /// Below eight minutes.
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,
@@ -76,6 +79,7 @@ impl Plan {
             prosody_aligned: &[5856],
             ejabberd_raw: &[4096, 24_576, 49_152],
             slixmpp: &[(4096, 1), (65_535, 1)],
+            downloads: 4,
             settle: Duration::from_secs(12),
             limited: Duration::from_secs(26),
             lanes: 5,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::PATIENCE;
 use crate::rows::{Row, Verdict, rows};
 use crate::samples::Samples;
+use crate::slixmpp;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
@@ -100,8 +101,16 @@ fn memory() -> Result<f64> {
 }
 
 fn versions() -> Result<Vec<String>> {
-    let packages = ["prosody", "ejabberd", "python3-slixmpp"];
-    output_of("dpkg-query", &[&["-W", "-f", "${Package} ${Version}\n"][..], &packages].concat())
+    let packages = ["prosody", "ejabberd", "python3-slixmpp", "tor", "obfs4proxy"];
+    let mut versions =
+        output_of("dpkg-query", &[&["-W", "-f", "${Package} ${Version}\n"][..], &packages].concat())?;
+    // What it says of a package that is not there.
+    versions.retain(|line| !line.starts_with("dpkg-query: "));
+    if let Some(python) = slixmpp::newest() {
+        let program = "import slixmpp; print('slixmpp', slixmpp.__version__)";
+        versions.extend(output_of(&python.to_string_lossy(), &["-c", program])?);
+    }
+    Ok(versions)
 }
 
 /// The lines of what a command says.

@@ -63,7 +63,7 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         row(
             "bulk, Prosody without limits, one account a side, against slixmpp's bytestreams",
             ">= 2.5 times",
-            slixmpp(s),
+            slixmpp(s, "slixmpp"),
         ),
         row("the same, against raw stanzas of the best size", ">= 0.7", raw(s, "raw", 1)),
         informational("the same, against raw stanzas in TLS records like ours", raw(s, "aligned", 1)),
@@ -85,6 +85,17 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
             classic(s),
         ),
     ];
+    // Not everybody has installed it.
+    if s.has_some_of("prosody.slixmpp-1.17") {
+        rows.insert(
+            1,
+            row(
+                "bulk on Prosody against slixmpp 1.17's bytestreams",
+                ">= 2.5 times",
+                slixmpp(s, "slixmpp-1.17"),
+            ),
+        );
+    }
     for accounts in ACCOUNTS {
         let what = format!("bulk, Prosody with stock limits, {accounts} x 10 kB/s");
         let reach = if accounts == 8 { ">= 0.70, within 5 % of linear" } else { ">= 0.70" };
@@ -111,6 +122,14 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         informational("the same, one right after the other: p50", cell(s, "ejabberd", "busy_")),
         row("a Tor cell there and back during a bulk transfer, stock Prosody: p50", "<= 1.5 s", loaded_cell(s)),
         row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s)),
+        row("a Tor cell there and back during a bulk transfer, Prosody without limits: p50", "<= 10 ms", beside(s, "prosody", 0.5, 10.0)),
+        row("p99", "<= 50 ms", beside(s, "prosody", 0.99, 50.0)),
+        row("of the bulk rate kept meanwhile", ">= 0.9", beside_bulk(s, "prosody")),
+        informational("during a bulk transfer, ejabberd without limits: p50", beside(s, "ejabberd", 0.5, 10.0)),
+        informational("p99", beside(s, "ejabberd", 0.99, 50.0)),
+        informational("of the bulk rate kept meanwhile", beside_bulk(s, "ejabberd")),
+        row("tor's download of 10 MB over ejabberd without limits, against obfs4", ">= 0.9", tor(s, "ejabberd")),
+        informational("the same over Prosody without limits", tor(s, "prosody")),
         row("bytes on the wire per byte of payload, blocks of 4 KiB", "<= 1.45", wire(s, "slow", 1.45)),
         row("the same with the largest blocks (ejabberd without limits)", "<= 1.37", wire(s, "fast", 1.37)),
         row(&format!("{STREAMS} open streams: memory of each, in either half"), "<= 32 KB", streams(s)),
@@ -221,13 +240,14 @@ fn best<'a>(samples: &'a Samples, start: &'a str) -> Result<(&'a str, Spread), S
 }
 
 /// Against slixmpp as it sends by itself. Many calls of its `send` at a time are only noted: nothing in it does that.
-fn slixmpp(s: &Samples) -> Outcome {
+fn slixmpp(s: &Samples, which: &str) -> Outcome {
     let ours = s.get("prosody.secure.1")?;
-    let (block, peer) =
-        best(s, "prosody.slixmpp.1.").map_err(|_| s.get("prosody.slixmpp").err().unwrap_or_default())?;
+    let name = format!("prosody.{which}");
+    let start = format!("{name}.1.");
+    let (block, peer) = best(s, &start).map_err(|_| s.get(&name).err().unwrap_or_default())?;
     let ratio = ours.median / peer.median;
     let mut note = format!("{}; slixmpp {}, blocks of {block}", rate(ours), rate(peer));
-    if let Ok((name, pushed)) = best(s, "prosody.slixmpp.16.") {
+    if let Ok((name, pushed)) = best(s, &format!("{name}.16.")) {
         note += &format!("; 16 sends of its at a time: {}, blocks of {name}", rate(pushed));
     }
     Ok((format!("{ratio:.2}"), ratio >= 2.5, note))
@@ -351,6 +371,34 @@ fn loaded_bulk(s: &Samples) -> Outcome {
     let rates = format!("{:.2} kB/s, alone {:.2} kB/s", loaded / 1e3, alone / 1e3);
     let note = format!("{least:.2} to {most:.2}; {rates}; a cell each 2 to 3 s");
     Ok((format!("{median:.2}"), median >= 0.9, note))
+}
+
+/// So many cells of a hundred take no longer than this, beside a transfer without limits. `most` is in milliseconds.
+fn beside(s: &Samples, server: &str, share: f64, most: f64) -> Outcome {
+    let name = format!("beside.{server}.cell.times");
+    let Spread { most: slowest, .. } = s.get(&name)?;
+    let times = sorted(s.of(&name));
+    let time = quantile(&times, share) * 1e3;
+    let note =
+        format!("{} cells, at least 20 to 30 ms apart, the slowest {:.1} ms", times.len(), slowest * 1e3);
+    Ok((format!("{time:.2} ms"), time <= most, note))
+}
+
+fn beside_bulk(s: &Samples, server: &str) -> Outcome {
+    let of = |what: &str| s.get(&format!("beside.{server}.{what}"));
+    of("cell.times")?;
+    let Spread { median, least, most } = of("kept")?;
+    let note = format!("{least:.2} to {most:.2}; {}, alone {}", rate(of("bulk")?), rate(of("bulk_alone")?));
+    Ok((format!("{median:.2}"), median >= 0.9, note))
+}
+
+/// What tor does without a transport is noted: neither can be faster.
+fn tor(s: &Samples, server: &str) -> Outcome {
+    let [ours, obfs4] = [s.get(&format!("tor.{server}"))?, s.get("tor.obfs4")?];
+    let ratio = ours.median / obfs4.median;
+    let plain = s.get("tor.plain").map_or_else(|_| "not measured".into(), rate);
+    let note = format!("{}; obfs4 {}; without a transport {plain}", rate(ours), rate(obfs4));
+    Ok((format!("{ratio:.2}"), ratio >= 0.9, note))
 }
 
 /// Of the half with more.

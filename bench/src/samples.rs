@@ -69,6 +69,12 @@ impl Samples {
         self.values.contains_key(name) || self.faults.contains_key(name)
     }
 
+    /// Whether somebody has tried to measure this or a part of it: a name goes on behind a dot.
+    pub(crate) fn has_some_of(&self, name: &str) -> bool {
+        let start = format!("{name}.");
+        self.has(name) || !self.below(&start).is_ok_and(|parts| parts.is_empty())
+    }
+
     /// The names that start so, and what was measured under each.
     ///
     /// # Errors
@@ -109,6 +115,13 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     low + (high - low) * place.fract()
+}
+
+/// From 0 to 1, another one for each of many numbers in a row: what is timed by it does not meet what recurs at the same moment each
+/// time. Multiples of the golden ratio modulo 1 are spread evenly.
+pub(crate) fn spread_evenly(number: usize) -> f64 {
+    const GOLDEN_RATIO: f64 = 1.618_033_988_749_895;
+    (number as f64 * GOLDEN_RATIO).fract()
 }
 
 /// Three significant figures, and no exponent for what people read.

@@ -1,6 +1,8 @@
 //! Peer: slixmpp's In-Band Bytestreams, the one that everybody can have.
 
 use std::cell::Cell;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,6 +10,9 @@ use hexchat_lab::process::Spawn;
 use hexchat_lab::{ChatServer, Process};
 
 use crate::PATIENCE;
+
+/// Debian's, which finds Debian's slixmpp.
+pub(crate) const DEBIAN: &str = "/usr/bin/python3";
 
 const PROGRAM: &str = include_str!("peer.py");
 /// How long the last blocks may take.
@@ -23,9 +28,10 @@ pub(crate) struct Slixmpp {
 }
 
 impl Slixmpp {
-    pub(crate) fn start(chat: &ChatServer, giver: &str, taker: &str) -> Result<Self> {
-        let (giver, _) = client(chat, giver)?;
-        let (taker, to) = client(chat, taker)?;
+    /// Two that `python` runs.
+    pub(crate) fn start(python: &Path, chat: &ChatServer, [giver, taker]: [&str; 2]) -> Result<Self> {
+        let (giver, _) = client(python, chat, giver)?;
+        let (taker, to) = client(python, chat, taker)?;
         Ok(Self { giver, taker, times: 0, to })
     }
 
@@ -48,9 +54,16 @@ impl Slixmpp {
     }
 }
 
-fn client(chat: &ChatServer, user: &str) -> Result<(Process, String)> {
+/// The interpreter that finds the newest slixmpp, where `make slixmpp` has installed it, beside our own profile's folder.
+pub(crate) fn newest() -> Option<PathBuf> {
+    let bench = env::current_exe().ok()?;
+    let python = bench.parent()?.parent()?.join("slixmpp-1.17/bin/python3");
+    python.exists().then_some(python)
+}
+
+fn client(python: &Path, chat: &ChatServer, user: &str) -> Result<(Process, String)> {
     let address = chat.address();
-    let process = Spawn::new("slixmpp", "/usr/bin/python3")
+    let process = Spawn::new("slixmpp", python)
         .args(["-c", PROGRAM, &address.ip().to_string(), &address.port().to_string(), &chat.jid(user)])
         .arg(ChatServer::password(user))
         .arg(chat.ca_file())

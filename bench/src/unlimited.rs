@@ -1,21 +1,25 @@
 //! Measurements at servers without limits: bulk and delay, ours and the peers', taking turns.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use hexchat_lab::{ChatServer, Kind, Rate};
 
+use crate::only::Only;
 use crate::ours::{self, Pair, Protocol, Setup};
 use crate::plan::Plan;
 use crate::raw::Records;
 use crate::samples::{Samples, quantile, sorted};
-use crate::slixmpp::Slixmpp;
+use crate::slixmpp::{self, Slixmpp};
 use crate::target::{self, Echo};
 use crate::{name_of, raw, say, wire};
 
 const SLIXMPP: [&str; 2] = ["carol", "dave"];
+const NEWEST_SLIXMPP: [&str; 2] = ["ivan", "judy"];
+/// Begins the names of what the newest one did, as those of Debian's begin with `slixmpp`.
+const NEWEST: &str = "slixmpp-1.17";
 const RAW: [[&str; 2]; 2] = [["erin", "frank"], ["grace", "heidi"]];
 /// From the end of one cell to the next, where it is the only thing that is going on.
 pub(crate) const IDLE: Duration = Duration::from_millis(20);
@@ -36,35 +40,46 @@ struct Contender {
 }
 
 /// Measures everything that there is to measure over such a server.
-pub(crate) fn measure(kind: Kind, executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
+pub(crate) fn measure(
+    only: &Only,
+    kind: Kind,
+    executable: &Path,
+    target: SocketAddr,
+    plan: &Plan,
+    samples: &mut Samples,
+) {
     say(&format!("{} without limits", name_of(kind)));
     let mut users = ours::users(2);
-    users.extend(SLIXMPP.iter().chain(RAW.as_flattened()).map(ToString::to_string));
+    users.extend(SLIXMPP.iter().chain(&NEWEST_SLIXMPP).chain(RAW.as_flattened()).map(ToString::to_string));
     let chat = match ours::server(kind, Rate::Unlimited, &users) {
         Ok(chat) => chat,
         Err(error) => return samples.fail(name_of(kind), &format!("{error:#}")),
     };
-    let mut run = Run { kind, chat: &chat, executable, target, plan, samples };
+    let mut run = Run { only, kind, chat: &chat, executable, target, plan, samples };
     let mut contenders = run.contenders();
-    let mut slixmpp = run.slixmpp();
+    let mut peers = run.peers();
     for round in 1..=plan.rounds {
         say(&format!(" round {round} of {}", plan.rounds));
         contenders.iter_mut().for_each(|contender| run.bulk(contender));
         run.raw();
-        if let Some(slixmpp) = &mut slixmpp {
-            run.peer(slixmpp);
-        }
+        peers.iter_mut().for_each(|(name, peer)| run.peer(name, peer));
         run.delays(contenders.first());
     }
 }
 
 /// What goes over the wire where large blocks are best.
-pub(crate) fn measure_wire(executable: &Path, target: SocketAddr, plan: &Plan, samples: &mut Samples) {
+pub(crate) fn measure_wire(
+    only: &Only,
+    executable: &Path,
+    target: SocketAddr,
+    plan: &Plan,
+    samples: &mut Samples,
+) {
     say("bytes on the wire");
     let kind = Kind::Ejabberd;
     match ours::server(kind, Rate::Unlimited, &ours::users(1)) {
         Ok(chat) => {
-            let run = Run { kind, chat: &chat, executable, target, plan, samples };
+            let run = Run { only, kind, chat: &chat, executable, target, plan, samples };
             wire::measure_fast(run.setup(Protocol::Secure, 1), plan, run.samples);
         }
         Err(error) => samples.fail("wire.fast.serve", &format!("{error:#}")),
@@ -72,6 +87,7 @@ pub(crate) fn measure_wire(executable: &Path, target: SocketAddr, plan: &Plan, s
 }
 
 struct Run<'a> {
+    only: &'a Only,
     kind: Kind,
     chat: &'a ChatServer,
     executable: &'a Path,
@@ -83,6 +99,10 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn name(&self, what: &str) -> String {
         format!("{}.{what}", name_of(self.kind))
+    }
+
+    fn wants(&self, what: &str) -> bool {
+        self.only.wants_some_of(&self.name(what))
     }
 
     fn setup(&self, protocol: Protocol, accounts: usize) -> Setup<'a> {
@@ -102,6 +122,11 @@ impl<'a> Run<'a> {
         };
         let mut started = Vec::new();
         for &(name, protocol, accounts) in wanted {
+            // Cells go through it as well.
+            let is_for_cells = name == "secure.1" && self.wants("cell");
+            if !self.wants(name) && !is_for_cells {
+                continue;
+            }
             let setup = self.setup(protocol, accounts);
             let start = || {
                 let pair = Pair::start(setup)?;
@@ -117,9 +142,24 @@ impl<'a> Run<'a> {
         started
     }
 
-    fn slixmpp(&mut self) -> Option<Slixmpp> {
-        let started = Slixmpp::start(self.chat, SLIXMPP[0], SLIXMPP[1]);
-        started.inspect_err(|error| self.samples.fail(self.name("slixmpp"), &format!("{error:#}"))).ok()
+    /// Debian's slixmpp, and the newest one where it is there, each by its name.
+    fn peers(&mut self) -> Vec<(&'static str, Slixmpp)> {
+        let mut wanted = vec![("slixmpp", PathBuf::from(slixmpp::DEBIAN), SLIXMPP)];
+        if self.kind == Kind::Prosody && self.wants(NEWEST) {
+            match slixmpp::newest() {
+                Some(python) => wanted.push((NEWEST, python, NEWEST_SLIXMPP)),
+                None => say("  slixmpp 1.17 is left out: `make slixmpp` installs it"),
+            }
+        }
+        wanted.retain(|(name, ..)| self.wants(name));
+        let mut started = Vec::new();
+        for (name, python, users) in wanted {
+            match Slixmpp::start(&python, self.chat, users) {
+                Ok(peer) => started.push((name, peer)),
+                Err(error) => self.samples.fail(self.name(name), &format!("{error:#}")),
+            }
+        }
+        started
     }
 
     fn bulk(&mut self, contender: &mut Contender) {
@@ -144,21 +184,30 @@ impl<'a> Run<'a> {
 
     fn raw_blocks(&mut self, what: &str, records: Records, pairs: usize, blocks: &[usize]) {
         for block in blocks {
-            let rate = raw::rate(self.chat, &RAW[..pairs], records, *block, self.plan.peer_bulk);
-            self.samples.record(self.name(&format!("{what}.{pairs}.{block}")), rate);
+            let name = format!("{what}.{pairs}.{block}");
+            if self.wants(&name) {
+                let rate = raw::rate(self.chat, &RAW[..pairs], records, *block, self.plan.peer_bulk);
+                self.samples.record(self.name(&name), rate);
+            }
         }
     }
 
-    fn peer(&mut self, slixmpp: &mut Slixmpp) {
+    fn peer(&mut self, name: &str, slixmpp: &mut Slixmpp) {
         for (block, at_once) in self.plan.slixmpp {
-            let rate = slixmpp.rate(*block, *at_once, self.plan.peer_bulk);
-            self.samples.record(self.name(&format!("slixmpp.{at_once}.{block}")), rate);
+            let name = format!("{name}.{at_once}.{block}");
+            if self.wants(&name) {
+                let rate = slixmpp.rate(*block, *at_once, self.plan.peer_bulk);
+                self.samples.record(self.name(&name), rate);
+            }
         }
     }
 
     /// A Tor cell through ours, a ready stanza of its size without it, and a ping: when nothing else is going on, and one
     /// right after the other.
     fn delays(&mut self, ours: Option<&Contender>) {
+        if !self.wants("cell") {
+            return;
+        }
         let Plan { echoes, idle_turns, .. } = *self.plan;
         let (mut cells, mut raw_cells, mut pings) = (Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new()));
         for _ in 0..idle_turns {
