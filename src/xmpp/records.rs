@@ -26,9 +26,11 @@ pub(super) const BATCH: usize = 64 * 1024;
 
 /// What is at least 3 KiB long is bulk.
 const BULK: usize = 3 * 1024;
-/// What follows bulk counts as bulk as well, for as long as the bulk takes at 500,000 bytes a second: over a slower
+/// What follows bulk counts as bulk as well, for as long as all of it takes at 500,000 bytes a second: over a slower
 /// connection nobody has to wait for the server's rests.
 const PACE: f64 = 500_000.0;
+/// That is a second at most: far away there may be nothing to write for as long as two round trips.
+const LONGEST_AFTER_BULK: Duration = Duration::from_secs(1);
 
 /// Spaces may be a sixteenth of what is written.
 const SHARE: usize = 16;
@@ -163,7 +165,8 @@ impl Filler {
         self.allowed = MAX_SAVED_SPACES.min(self.allowed + batch / SHARE);
         let is_bulk = self.is_bulk(now, batch);
         if batch >= BULK {
-            self.bulk_until = Some(now + time_for(batch));
+            let until = self.bulk_until.map_or(now, |until| until.max(now)) + time_for(batch);
+            self.bulk_until = Some(until.min(now + LONGEST_AFTER_BULK));
         }
         let missing = batch.next_multiple_of(RECORD) - batch;
         if !is_bulk || missing > self.allowed {
@@ -212,6 +215,16 @@ mod tests {
         for n in 0..1000 {
             assert_eq!(filler.spaces_behind(start + n * time_for(5700), 5700), 0, "{n}");
         }
+    }
+
+    #[test]
+    fn an_answer_in_a_pause_of_fast_bulk_fills_its_record_and_one_after_it_does_not() {
+        let (mut filler, now) = (Filler::new(), Instant::now());
+        for _ in 0..20 {
+            filler.spaces_behind(now, 16 * RECORD);
+        }
+        assert_eq!(filler.spaces_behind(now + LONGEST_AFTER_BULK - MOMENT, 95), RECORD - 95);
+        assert_eq!(filler.spaces_behind(now + LONGEST_AFTER_BULK, 95), 0);
     }
 
     #[test]

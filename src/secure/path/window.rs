@@ -21,14 +21,14 @@ use slow_start::{Answered, SlowStart, Verdict};
 use crate::protocol::base_delay::BaseDelay;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, BREAKS_SHARE, DELAYS_BEFORE_A_TRIAL, FAST_RATE, HEADROOM,
-    INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LONGEST_BREAK, MOST_BLOCKS,
-    PROMPT_ROUND_TRIP, SEND_BUFFER_TIME, SHORTEST_BREAK,
+    BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, BREAKS_SHARE, DELAYS_BEFORE_A_TRIAL, FAST_RATE, INITIAL_WINDOW,
+    LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, LONGEST_BREAK, MOST_BLOCKS, PROMPT_ROUND_TRIP,
+    QUEUE, SEND_BUFFER_TIME, SHORTEST_BREAK,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
-    let delay = delay + (delay / 4).min(LARGEST_MARGIN) + HEADROOM;
+    let delay = delay + (delay / 4).min(LARGEST_MARGIN) + QUEUE;
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
 }
 
@@ -236,7 +236,7 @@ impl Window {
     /// How long nothing has to be sent for the server to have read everything.
     fn break_time(&self) -> Duration {
         let queue = self.smoothed.unwrap_or_default().saturating_sub(self.base.get().unwrap_or_default());
-        queue.min(LONGEST_BREAK) + SHORTEST_BREAK
+        (queue + queue / 2).min(LONGEST_BREAK) + SHORTEST_BREAK
     }
 
     /// Nobody waits for the answer to a block any more.
@@ -262,7 +262,7 @@ impl Window {
             let queued =
                 now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
             let block = self.wire_size(self.block_size()) as f64;
-            let tolerance = |rate| 2 * HEADROOM + Duration::from_secs_f64(2.0 * block / rate);
+            let tolerance = |rate| 2 * LATE + Duration::from_secs_f64(2.0 * block / rate);
             self.peak.update((busy, on_wire), round_trip, queued, tolerance);
             if let Some(rate) = self.peak.get() {
                 self.limit = self.limit_at(rate);

@@ -7,9 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::secure::tuning::{
-    FAST_GROWTH, HEADROOM, INITIAL_WINDOW, LONG_QUEUE, PROMPT_ROUND_TRIP, SHAPER_BURST,
-};
+use crate::secure::tuning::{FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, PROMPT_ROUND_TRIP, SHAPER_BURST};
 
 /// A block that was answered.
 #[derive(Clone, Copy, Debug)]
@@ -81,13 +79,13 @@ impl Round {
     /// Bytes a second; none while it was too short to tell, or while something else than the window held up the sender.
     fn rate(&self) -> Option<f64> {
         let time = self.last.saturating_duration_since(self.since);
-        (self.is_full && time >= HEADROOM).then(|| self.bytes as f64 / time.as_secs_f64())
+        (self.is_full && time >= LATE).then(|| self.bytes as f64 / time.as_secs_f64())
     }
 }
 
 /// Whether what waited so long was in a queue that need not be longer.
 fn is_queue(wait: Duration) -> bool {
-    wait > HEADROOM
+    wait > LATE
 }
 
 impl SlowStart {
@@ -98,7 +96,7 @@ impl SlowStart {
         {
             return Verdict::Enough(Some(rate));
         }
-        if block.base <= HEADROOM && is_queue(block.queued) {
+        if block.base <= LATE && is_queue(block.queued) {
             return Verdict::Enough(None);
         }
         let round = self.round.get_or_insert_with(|| Round::starting(block.now));
@@ -120,7 +118,7 @@ impl SlowStart {
         let over = self.round.take_if(|round| block.sent >= round.since)?;
         self.round = Some(Round::starting(over.last));
         // Where nothing was on its way for some time, the round tells nothing.
-        let is_idle = block.sent.saturating_duration_since(over.last) > HEADROOM;
+        let is_idle = block.sent.saturating_duration_since(over.last) > LATE;
         if is_idle {
             self.round = None;
         }
@@ -135,7 +133,7 @@ impl SlowStart {
             block.size
         } else if self.answered <= SHAPER_BURST {
             0
-        } else if block.base <= HEADROOM {
+        } else if block.base <= LATE {
             block.size / 2
         } else if window < FAST_GROWTH {
             2 * block.size
