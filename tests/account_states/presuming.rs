@@ -113,6 +113,29 @@ async fn who_gets_another_resource_logs_in_again_at_once_and_never_presumes_any_
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_wrong_once_waits_for_its_resource_when_it_is_opened_anew() {
+    let server = MockServer::start();
+    let mut client = open(&server, StreamManagement::Unwanted);
+    let (mut peer, id) = presumes(&server, &mut client, 1).await;
+    peer.bound(id, "alice@mock.example/elsewhere").await;
+    assert_eq!(client.fate().await, Err(1));
+    client.suspended().await;
+    let mut peer = waits(&server, &mut client).await;
+    client.pool.close(client.id);
+    peer.presence().await;
+    assert!(peer.is_closed().await);
+
+    for resource in ["here", "there"] {
+        let jid = format!("alice@mock.example/{resource}").parse().unwrap();
+        let usage = Usage { management: StreamManagement::Unwanted, binding: Binding::Presumed };
+        let id = client.pool.open(AccountConfig { jid, ..named(&server) }, usage);
+        let _peer = asked(&server, false).await;
+        assert!(matches!(client.pool.status(id), AccountStatus::Connecting { .. }), "{resource} is presumed");
+        client.pool.close(id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_insists_on_another_resource_is_used_with_that() {
     let server = MockServer::start();
     let mut client = open(&server, StreamManagement::Unwanted);
