@@ -5,7 +5,6 @@ use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, Step, StreamManagem
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::sm;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::client::{Client, NO_RETRY};
@@ -80,9 +79,7 @@ async fn what_is_sent_before_stanzas_are_counted_is_acknowledged_once_and_not_se
     client.send(1);
     assert_eq!(peer.text().await, "1");
     peer.bound(id, HERE).await;
-    assert!(matches!(peer.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
-    let id = Some(sm::StreamId("session".into()));
-    peer.send_sm(sm::Nonza::Enabled(sm::Enabled { id, location: None, max: None, resume: true })).await;
+    peer.enable().await;
     assert_eq!(client.fate().await, Ok(1));
     client.send(2);
     assert_eq!(peer.text().await, "2");
@@ -183,6 +180,38 @@ async fn a_connection_that_breaks_before_the_answer_loses_what_was_sent_and_twic
         );
     }
     waits(&server, &mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_break_before_the_answer_with_sessions_in_between_do_not_end_the_presuming() {
+    let server = MockServer::start();
+    let mut client = open(&server, StreamManagement::Wanted);
+    for tag in 1..4 {
+        drop(presumes(&server, &mut client, tag).await);
+        assert_eq!(client.fate().await, Err(tag));
+        client.suspended().await;
+
+        let (mut peer, id) = asked(&server, true).await;
+        assert!(!client.online().await);
+        peer.presence().await;
+        peer.bound(id, HERE).await;
+        peer.enable().await;
+        drop(peer);
+        client.suspended().await;
+
+        let mut peer = server.log_in_with_password(true).await;
+        peer.resume(0).await;
+        assert!(client.online().await);
+        drop(peer);
+        client.suspended().await;
+
+        let mut peer = server.log_in_with_password(true).await;
+        peer.refuse_to_resume(None).await;
+        peer.bind().await;
+        assert!(!client.online().await);
+        drop(peer);
+        client.suspended().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
