@@ -14,6 +14,7 @@
 //!
 //! Pauses, dialling and logging in are an attempt; from there on the pure [`Connection`] knows what is said.
 
+mod distrusted;
 mod link;
 mod presuming;
 
@@ -26,7 +27,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
-use super::api::{AccountEvent, AccountStatus, Binding, Parcel, StreamManagement, Usage};
+use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement, Usage};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
@@ -41,6 +42,7 @@ use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
 use crate::config::{AccountConfig, Credential};
 use crate::persona;
+pub(super) use distrusted::Distrusted;
 use link::{Link, Progress};
 use presuming::Presuming;
 
@@ -70,12 +72,13 @@ pub(super) struct Mailbox {
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
+    distrusted: Distrusted,
     dialer: Dialer,
     max_stanza: usize,
     mut mailbox: Mailbox,
 ) {
     let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random())) {
-        Ok(connector) => Account::new(&config, usage, connector, dialer).run(&mut mailbox).await,
+        Ok(connector) => Account::new(&config, usage, distrusted, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
     match end {
@@ -148,7 +151,13 @@ struct Account {
 }
 
 impl Account {
-    fn new(config: &AccountConfig, usage: Usage, connector: Connector, dialer: Dialer) -> Self {
+    fn new(
+        config: &AccountConfig,
+        usage: Usage,
+        distrusted: Distrusted,
+        connector: Connector,
+        dialer: Dialer,
+    ) -> Self {
         let mut account = Self {
             link: Link::Idle,
             start: Start::default(),
@@ -165,10 +174,7 @@ impl Account {
                 StreamManagement::Wanted => Counting::Resumable,
                 StreamManagement::Unwanted => Counting::No,
             },
-            presuming: match usage.binding {
-                Binding::Presumed => Presuming::Trusting,
-                Binding::Awaited => Presuming::Never,
-            },
+            presuming: Presuming::new(usage.binding, config.jid.to_bare(), distrusted),
             is_presumed: false,
         };
         account.attempt_after(Duration::ZERO);

@@ -12,8 +12,8 @@ use super::flat::Flat;
 pub enum AccountEvent {
     /// Stanzas can be sent, and `<presence/>` is on its way.
     Online {
-        /// As whom the server knows us, or is presumed to ([`Binding::Presumed`]). The same after every reconnect, except for an
-        /// anonymous login.
+        /// As whom the server knows us, or is presumed to ([`Binding::Presumed`]). The same name is asked for at every reconnect, except
+        /// for an anonymous login; a server can give another resource all the same.
         jid: FullJid,
         /// Whether the session goes on as if nothing had happened (XEP-0198). If not, the server has forgotten
         /// everything, and what was in flight was reported [`Lost`](Self::Lost) just before.
@@ -127,7 +127,8 @@ pub enum Binding {
     /// When the server has bound one.
     Awaited,
     /// As soon as it is asked for: a round trip earlier. A server nearly always gives what it is asked for, and handles what comes behind
-    /// that in its name. If it does not, what was sent is lost, and the account waits from then on.
+    /// that in its name. If it does not, what was sent is lost, and the account waits from then on,
+    /// and so does every account that the pool opens later for the same bare JID.
     Presumed,
 }
 

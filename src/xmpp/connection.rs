@@ -33,7 +33,6 @@ use std::time::Instant;
 use bytes::BytesMut;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
-use xmpp_parsers::stanza::Stanza;
 
 use self::delayed_ack::DelayedAck;
 use self::enabling::{Answer, Enabling};
@@ -328,10 +327,7 @@ impl Connection {
                     Meaning::Features(features) => opening.on_features(&features),
                     Meaning::Nonza(element) => opening.on_nonza(element.as_deref().and_then(Nonza::read)),
                     meaning if opening.may_get_stanzas() => return self.pass_on(meaning),
-                    Meaning::Stanza(stanza) => match *stanza {
-                        Stanza::Iq(iq) => opening.on_iq(iq),
-                        Stanza::Message(_) | Stanza::Presence(_) => return,
-                    },
+                    Meaning::Stanza(stanza) => opening.on_stanza(*stanza),
                     _ => return,
                 };
                 self.on_outcome(now, outcome);

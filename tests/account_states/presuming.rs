@@ -5,7 +5,6 @@ use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, Step, StreamManagem
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::sm;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::client::{Client, NO_RETRY};
@@ -80,9 +79,7 @@ async fn what_is_sent_before_stanzas_are_counted_is_acknowledged_once_and_not_se
     client.send(1);
     assert_eq!(peer.text().await, "1");
     peer.bound(id, HERE).await;
-    assert!(matches!(peer.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
-    let id = Some(sm::StreamId("session".into()));
-    peer.send_sm(sm::Nonza::Enabled(sm::Enabled { id, location: None, max: None, resume: true })).await;
+    peer.enable().await;
     assert_eq!(client.fate().await, Ok(1));
     client.send(2);
     assert_eq!(peer.text().await, "2");
@@ -109,6 +106,29 @@ async fn who_gets_another_resource_logs_in_again_at_once_and_never_presumes_any_
     for _ in 0..2 {
         drop(waits(&server, &mut client).await);
         client.suspended().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_wrong_once_waits_for_its_resource_when_it_is_opened_anew() {
+    let server = MockServer::start();
+    let mut client = open(&server, StreamManagement::Unwanted);
+    let (mut peer, id) = presumes(&server, &mut client, 1).await;
+    peer.bound(id, "alice@mock.example/elsewhere").await;
+    assert_eq!(client.fate().await, Err(1));
+    client.suspended().await;
+    let mut peer = waits(&server, &mut client).await;
+    client.pool.close(client.id);
+    peer.presence().await;
+    assert!(peer.is_closed().await);
+
+    for resource in ["here", "there"] {
+        let jid = format!("alice@mock.example/{resource}").parse().unwrap();
+        let usage = Usage { management: StreamManagement::Unwanted, binding: Binding::Presumed };
+        let id = client.pool.open(AccountConfig { jid, ..named(&server) }, usage);
+        let _peer = asked(&server, false).await;
+        assert!(matches!(client.pool.status(id), AccountStatus::Connecting { .. }), "{resource} is presumed");
+        client.pool.close(id);
     }
 }
 
@@ -160,6 +180,38 @@ async fn a_connection_that_breaks_before_the_answer_loses_what_was_sent_and_twic
         );
     }
     waits(&server, &mut client).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_break_before_the_answer_with_sessions_in_between_do_not_end_the_presuming() {
+    let server = MockServer::start();
+    let mut client = open(&server, StreamManagement::Wanted);
+    for tag in 1..4 {
+        drop(presumes(&server, &mut client, tag).await);
+        assert_eq!(client.fate().await, Err(tag));
+        client.suspended().await;
+
+        let (mut peer, id) = asked(&server, true).await;
+        assert!(!client.online().await);
+        peer.presence().await;
+        peer.bound(id, HERE).await;
+        peer.enable().await;
+        drop(peer);
+        client.suspended().await;
+
+        let mut peer = server.log_in_with_password(true).await;
+        peer.resume(0).await;
+        assert!(client.online().await);
+        drop(peer);
+        client.suspended().await;
+
+        let mut peer = server.log_in_with_password(true).await;
+        peer.refuse_to_resume(None).await;
+        peer.bind().await;
+        assert!(!client.online().await);
+        drop(peer);
+        client.suspended().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

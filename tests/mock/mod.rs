@@ -150,15 +150,15 @@ impl Peer {
     pub(crate) async fn open(&mut self) {
         self.bind().await;
         if self.features.stream_management.is_some() {
-            assert!(matches!(self.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
-            let enabled = sm::Enabled {
-                id: Some(sm::StreamId("session".into())),
-                location: None,
-                max: None,
-                resume: true,
-            };
-            self.send_sm(sm::Nonza::Enabled(enabled)).await;
+            self.enable().await;
         }
+    }
+
+    /// Lets the client count, and resume the session.
+    pub(crate) async fn enable(&mut self) {
+        assert!(matches!(self.next().await, XmppStreamElement::SM(sm::Nonza::Enable(_))));
+        let id = Some(sm::StreamId("session".into()));
+        self.send_sm(sm::Nonza::Enabled(sm::Enabled { id, location: None, max: None, resume: true })).await;
     }
 
     pub(crate) async fn bind(&mut self) {

@@ -1,12 +1,23 @@
-//! Presuming a resource: whether an account that asks for one by name counts on getting it. Pure.
+//! Presuming a resource: whether an account that asks for one by name counts on getting it.
 //!
 //! It saves a round trip at each login, and it is only ever a guess: a server that gives another resource, or none, is not trusted in
 //! this again, and neither is one whose connections end twice in a row before it has answered, which may be due to what came behind the
-//! request.
+//! request. That outlives the account (`distrusted`).
 
-/// Whether the next login presumes its resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presuming {
+use xmpp_parsers::jid::BareJid;
+
+use super::distrusted::Distrusted;
+use crate::xmpp::api::Binding;
+
+/// Whether the next login of an account presumes its resource.
+pub(super) struct Presuming {
+    trust: Trust,
+    account: BareJid,
+    distrusted: Distrusted,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
     Trusting,
     /// It does, though the connection of the last one ended before the server had answered.
     Doubting,
@@ -14,38 +25,54 @@ pub(super) enum Presuming {
 }
 
 impl Presuming {
-    pub(super) fn may_presume(self) -> bool {
-        self != Self::Never
+    /// That of an account that begins, and may be known as one that is `distrusted`.
+    pub(super) fn new(binding: Binding, account: BareJid, distrusted: Distrusted) -> Self {
+        let trust = match binding {
+            Binding::Presumed if !distrusted.contains(&account) => Trust::Trusting,
+            Binding::Presumed | Binding::Awaited => Trust::Never,
+        };
+        Self { trust, account, distrusted }
+    }
+
+    pub(super) fn may_presume(&self) -> bool {
+        self.trust != Trust::Never
     }
 
     /// The server has bound what was presumed.
     pub(super) fn on_confirmed(&mut self) {
         if self.may_presume() {
-            *self = Self::Trusting;
+            self.trust = Trust::Trusting;
         }
     }
 
     /// The server has said something else.
     pub(super) fn on_refuted(&mut self) {
-        *self = Self::Never;
+        self.trust = Trust::Never;
+        self.distrusted.insert(&self.account);
     }
 
     /// The connection is over, and the server has not answered.
     pub(super) fn on_unanswered(&mut self) {
-        *self = match self {
-            Self::Trusting => Self::Doubting,
-            Self::Doubting | Self::Never => Self::Never,
-        };
+        match self.trust {
+            Trust::Trusting => self.trust = Trust::Doubting,
+            Trust::Doubting => self.on_refuted(),
+            Trust::Never => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    fn begin(account: &str, distrusted: &Distrusted) -> Presuming {
+        Presuming::new(Binding::Presumed, account.parse().unwrap(), distrusted.clone())
+    }
 
     #[test]
     fn one_connection_that_ends_too_soon_says_little_and_two_in_a_row_are_enough() {
-        let mut presuming = Presuming::Trusting;
+        let mut presuming = begin("alice@chat.example", &Distrusted::default());
         for _ in 0..3 {
             presuming.on_unanswered();
             assert!(presuming.may_presume());
@@ -56,11 +83,28 @@ mod tests {
     }
 
     #[test]
-    fn who_was_wrong_once_never_presumes_again() {
-        let mut presuming = Presuming::Trusting;
-        presuming.on_refuted();
-        presuming.on_unanswered();
-        presuming.on_confirmed();
-        assert!(!presuming.may_presume());
+    fn who_was_wrong_once_never_presumes_again_and_neither_does_its_next_account() {
+        for is_refuted in [true, false] {
+            let distrusted = Distrusted::default();
+            let mut presuming = begin("alice@chat.example", &distrusted);
+            if is_refuted {
+                presuming.on_refuted();
+            }
+            (0..2).for_each(|_| presuming.on_unanswered());
+            presuming.on_confirmed();
+            assert!(!presuming.may_presume());
+            assert!(!begin("alice@chat.example", &distrusted).may_presume());
+            assert!(begin("bob@chat.example", &distrusted).may_presume());
+        }
+    }
+
+    #[test]
+    fn who_is_to_wait_for_its_resource_says_nothing_of_the_server() {
+        let distrusted = Distrusted::default();
+        let account = "alice@chat.example";
+        let mut waiting = Presuming::new(Binding::Awaited, account.parse().unwrap(), distrusted.clone());
+        assert!(!waiting.may_presume());
+        waiting.on_unanswered();
+        assert!(begin(account, &distrusted).may_presume());
     }
 }

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A server handles what comes on a stream in order (RFC 6120 section 10.1). So where it is presumed that we get the resource that we
-//! ask for, stanzas go right behind that request, which saves another round trip (`presumption`).
+//! ask for, stanzas go right behind that request, which saves another round trip (`presumption`). An error before the answer to that
+//! request shows that it is not so.
 //!
 //! Where both ends are to count in a new session, that is asked for when it is open (`enabling`).
 
@@ -20,7 +21,10 @@ use bytes::{Bytes, BytesMut};
 use xmpp_parsers::bind::{BindQuery, BindResponse};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::message::MessageType;
+use xmpp_parsers::presence;
 use xmpp_parsers::sm::Resume;
+use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use super::presumption::Presumption;
@@ -99,7 +103,7 @@ pub(super) enum Outcome {
     NotResumed { h: Option<u32>, then: Request },
     /// A new session has begun, in which the server can count.
     Begun { jid: FullJid, server_counts: bool },
-    /// A resource was presumed, and the server refuses it, or has given us another one.
+    /// A resource was presumed, and the server refuses it, has given us another one, or refuses a stanza before it has said which.
     Misbound(AccountError),
     /// That is no answer.
     Nonsense,
@@ -189,12 +193,19 @@ impl Opening {
         }
     }
 
-    /// An IQ has come while there is no resource.
-    pub(super) fn on_iq(&mut self, iq: Iq) -> Outcome {
-        if iq.id() != self.id {
-            return Outcome::Waiting;
+    /// A stanza has come while there is no resource. An error can only be about a stanza that was sent behind the request: the server has
+    /// read that in nobody's name.
+    pub(super) fn on_stanza(&mut self, stanza: Stanza) -> Outcome {
+        let is_about_presumed = self.is_presumed() && is_error(&stanza);
+        match stanza {
+            Stanza::Iq(iq) if iq.id() == self.id => self.on_answer(iq),
+            _ if is_about_presumed => Outcome::Misbound(AccountError::Protocol(error::Step::Session)),
+            Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => Outcome::Waiting,
         }
-        match (bound_as(iq), self.server_counts) {
+    }
+
+    fn on_answer(&self, answer: Iq) -> Outcome {
+        match (bound_as(answer), self.server_counts) {
             (Some(jid), Some(server_counts)) if self.is_as_presumed(&jid) => {
                 Outcome::Begun { jid, server_counts }
             }
@@ -206,6 +217,14 @@ impl Opening {
 
     fn is_as_presumed(&self, jid: &FullJid) -> bool {
         self.presumption.as_ref().is_none_or(|presumption| presumption.jid() == jid)
+    }
+}
+
+fn is_error(stanza: &Stanza) -> bool {
+    match stanza {
+        Stanza::Iq(iq) => matches!(iq, Iq::Error { .. }),
+        Stanza::Message(message) => message.type_ == MessageType::Error,
+        Stanza::Presence(presence) => presence.type_ == presence::Type::Error,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use xmpp_parsers::stanza::Stanza;
 
 use super::*;
 use crate::xmpp::flat::Flat;

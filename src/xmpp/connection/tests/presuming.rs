@@ -128,6 +128,23 @@ fn a_server_that_gives_another_resource_or_none_gets_the_end_of_the_stream_and_n
 }
 
 #[test]
+fn an_error_before_the_answer_shows_that_what_was_sent_is_not_taken_in_our_name() {
+    for error in [
+        REFUSED.replace("id='bind'", "id='1'"),
+        "<presence type='error' id='1'/>".to_owned(),
+        "<message type='error' from='chat.example'><error type='auth'/></message>".to_owned(),
+    ] {
+        let mut client = with_one_written(Counting::No);
+        client.hear(&format!("{error}{BOUND}"));
+        assert_eq!(client.news(), ["lost 1", "lost 2", "misbound: Protocol(Session)"], "{error}");
+
+        let mut client = Client::start(Counting::No, None);
+        client.hear(&format!("{error}{BOUND}"));
+        assert_eq!(client.news(), ["online"], "{error} is about nothing where nothing was sent");
+    }
+}
+
+#[test]
 fn a_server_that_ends_the_stream_instead_has_said_why() {
     let mut client = with_one_written(Counting::No);
     client.hear(CONFLICT);
@@ -172,7 +189,7 @@ proptest! {
         let mut client = Client::presume(counting, None);
         let (mut next, mut news) = (0, Vec::new());
         let another = BOUND.replace("/r<", "/another<");
-        let answers = [BOUND, BOUND, BOUND, ENABLED, FAILED, &another, REFUSED, CONFLICT, "<message/>"];
+        let answers = [BOUND, BOUND, BOUND, ENABLED, FAILED, &another, REFUSED, CONFLICT, "<presence type='error'/>"];
         client.hear(&format!("{HEADER}{FEATURES}"));
         for (step, count) in steps {
             match step {
