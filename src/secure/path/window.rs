@@ -19,6 +19,7 @@ use rate::PeakRate;
 use slow_start::{Answered, SlowStart, Verdict};
 
 use crate::protocol::base_delay::BaseDelay;
+use crate::protocol::round_trip::RoundTrip;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
     BASE_DELAY_LIFETIME, DELAYS_BEFORE_A_TRIAL, HEADROOM, INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN,
@@ -44,7 +45,7 @@ pub(crate) struct Window {
     last_drained: Option<Instant>,
     takes_breaks: bool,
     base: BaseDelay,
-    smoothed: Option<Duration>,
+    round_trip: RoundTrip,
     peak: PeakRate,
     lasting: LastingRate,
     size: BlockSize,
@@ -64,7 +65,7 @@ impl Window {
             last_drained: None,
             takes_breaks: true,
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
-            smoothed: None,
+            round_trip: RoundTrip::default(),
             peak: PeakRate::default(),
             lasting: LastingRate::default(),
             size: BlockSize::new(sizes),
@@ -113,7 +114,12 @@ impl Window {
 
     /// What it took lately.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.smoothed
+        self.round_trip.smoothed()
+    }
+
+    /// How long an answer may take before it is missed.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.round_trip.timeout()
     }
 
     /// What the path carries in the long run, in bytes on the wire a second.
@@ -190,7 +196,7 @@ impl Window {
     fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
         let interval = interval(self.base.get().unwrap_or_default());
-        let is_prompt = self.smoothed.is_some_and(|delay| delay <= PROMPT_ROUND_TRIP);
+        let is_prompt = self.round_trip().is_some_and(|delay| delay <= PROMPT_ROUND_TRIP);
         self.takes_breaks && is_prompt && now.saturating_duration_since(last) >= interval
     }
 
@@ -212,13 +218,13 @@ impl Window {
 
     /// True when the queue should be seen empty again.
     fn note_delay(&mut self, now: Instant, delay: Duration) -> bool {
-        self.smoothed = Some(self.smoothed.map_or(delay, |smoothed| (smoothed * 7 + delay) / 8));
+        self.round_trip.update(delay);
         self.base.update(now, delay)
     }
 
     /// Learns from a block that was sent while there was always something on the way.
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
-        let (round_trip, on_wire) = (self.smoothed.unwrap_or_default(), self.wire_size(bytes));
+        let (round_trip, on_wire) = (self.round_trip().unwrap_or_default(), self.wire_size(bytes));
         if self.slow_start.is_none() {
             let queued =
                 now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
