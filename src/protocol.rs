@@ -2,6 +2,7 @@
 
 pub(crate) mod base_delay;
 mod core;
+pub(crate) mod round_trip;
 pub(crate) mod timers;
 
 use std::fmt;

@@ -420,6 +420,9 @@ impl Shared {
             let backlog = self.pool.send(via, state.desk.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }
+        while let Some(account) = state.cores.secure.poll_doubt() {
+            self.pool.doubt(account);
+        }
         while let Some(record) = state.cores.secure.poll_handshake_record() {
             // Without a keep nothing is kept, and nobody is let in.
             let _ = self.records.send(record);

@@ -41,6 +41,8 @@ pub(crate) struct Accounts {
     released: BTreeSet<AccountId>,
     /// What went by paths that are no more, until when it counts as on its way if nothing shows that it was read.
     orphans: Vec<(Instant, AccountId, Vec<Delivery>)>,
+    /// Those by which something is not answered, until their servers are asked for a sign of life.
+    doubted: BTreeSet<AccountId>,
     timers: Timers<TimerKey>,
     last_delivery: u64,
 }
@@ -72,6 +74,7 @@ impl Accounts {
             urgent: VecDeque::new(),
             released: BTreeSet::new(),
             orphans: Vec::new(),
+            doubted: BTreeSet::new(),
             timers: Timers::default(),
             last_delivery: 0,
         }
@@ -187,6 +190,14 @@ impl Accounts {
     pub(crate) fn on_stalled(&mut self, sending: Sending, outstanding: impl IntoIterator<Item = Delivery>) {
         self.senders.forget(sending.via, outstanding);
         self.shares.on_silence(sending.via, &sending.client);
+        if self.online(sending.via).is_some() {
+            self.doubted.insert(sending.via);
+        }
+    }
+
+    /// The next account whose server is to be asked for a sign of life, because a path by it has stalled.
+    pub(crate) fn poll_doubt(&mut self) -> Option<AccountId> {
+        self.doubted.pop_first()
     }
 
     /// A path is no more. What is on its way by it still stands in front of everything else, until a later answer shows that the

@@ -23,7 +23,9 @@ use crate::secure::delivery::Delivery;
 use crate::secure::ids::{PathId, Sending};
 use crate::secure::path::window::Window;
 use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, STALL, STALL_FACTOR, UNKNOWN_DELAY};
+use crate::secure::tuning::{
+    FIRST_TIMEOUT, LEAST_TIMEOUT, OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, TIMEOUTS_UNTIL_DEATH, UNKNOWN_DELAY,
+};
 
 /// How far a path has come.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub(crate) struct Path {
     since: Instant,
     /// When something came by it last, be it a block or an answer.
     last_heard: Instant,
+    /// When something of ours was answered last.
+    last_answer: Instant,
     /// Whether the peer takes blocks.
     takes_blocks: bool,
     window: Window,
@@ -107,6 +111,7 @@ impl Path {
             state,
             since: now,
             last_heard: now,
+            last_answer: now,
             takes_blocks: false,
             window: Window::new(sizes),
             outstanding: VecDeque::new(),
@@ -271,7 +276,7 @@ impl Path {
 
     /// The peer has taken something of ours.
     pub(crate) fn on_taken(&mut self, now: Instant, delivery: Delivery) {
-        self.last_heard = now;
+        (self.last_heard, self.last_answer) = (now, now);
         let Some(place) = self.outstanding.iter().position(|sent| sent.delivery == delivery) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
@@ -309,10 +314,12 @@ impl Path {
         for sent in &mut self.outstanding {
             sent.at += pause;
         }
+        self.last_heard += pause;
+        self.last_answer += pause;
         self.has_stalled = false;
     }
 
-    /// Whether the peer left something unanswered for too long.
+    /// Whether the peer has left something unanswered for too long.
     pub(crate) fn is_dead(&self, now: Instant) -> bool {
         self.death().is_some_and(|at| at <= now)
     }
@@ -335,16 +342,21 @@ impl Path {
             return Some(self.since + OPEN_PATIENCE);
         }
         let oldest = self.outstanding.front().filter(|_| self.suspended.is_none())?;
-        Some(oldest.at + PATH_DEAD)
+        let silent_since = self.last_heard.max(oldest.at);
+        Some((silent_since + TIMEOUTS_UNTIL_DEATH * self.timeout()).min(oldest.at + PATH_DEAD))
     }
 
     fn stall(&self) -> Option<Instant> {
         if self.has_stalled {
             return None;
         }
-        let patience = STALL.max(STALL_FACTOR * self.window.round_trip().unwrap_or_default());
-        let oldest = self.outstanding.front()?.at;
-        Some(self.suspended.map_or(oldest, |since| since.max(oldest)) + patience.min(PATH_DEAD))
+        let unanswered_since = self.last_answer.max(self.outstanding.front()?.at);
+        Some(self.suspended.map_or(unanswered_since, |since| since.max(unanswered_since)) + self.timeout())
+    }
+
+    /// How long there may be no answer before the path has stalled: its retransmission timeout (RFC 6298).
+    fn timeout(&self) -> Duration {
+        self.window.timeout().map_or(FIRST_TIMEOUT, |timeout| timeout.clamp(LEAST_TIMEOUT, PATH_DEAD))
     }
 
     /// What is on its way, in bytes on the wire.

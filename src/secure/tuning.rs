@@ -142,15 +142,23 @@ pub(crate) const MOST_BLOCKS: usize = 400;
 
 // Paths.
 
-/// A path is dead when something was not answered for 30 seconds (doc/protocol.md 2.5): ten times [`STALL`], after which it
-/// carries nothing that others can, so that being patient with a server costs little.
+/// However fast its answers were, a path has not stalled before there was none for 2.5 seconds. A server that slows its clients down
+/// begins to pause at any moment: on the models of servers (`path::server_model`) stock Prosody makes silences of up to 0.8 seconds,
+/// with two pauses in a row 1.6, stock ejabberd 2.1; and 2.1 were the longest among a thousand clients of one bridge (`tests/scale`).
+/// Somewhere below a TCP may have lost a segment three times, too, which it makes good after 1.4 seconds at the least.
+pub(crate) const LEAST_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// A path by which nothing was answered yet stalls after 3 seconds, as a TCP that has seen a loss in its handshake (RFC 6298 section
+/// 5.7).
+pub(crate) const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A path is dead after 7 timeouts without a word: three in a row, each twice as long as the one before (RFC 6298 section 5.5). That is
+/// never before 17.5 seconds, so that a peer whose account logs in anew meanwhile is found at the old path or refuses it.
+pub(crate) const TIMEOUTS_UNTIL_DEATH: u32 = 1 + 2 + 4;
+
+/// Whatever its timeout is, a path is dead when something was not answered for 30 seconds (doc/protocol.md 2.5). It carries nothing
+/// that others can since it has stalled, so that being patient with a server costs little; but [`LONGEST_ROUND`] is no longer.
 pub(crate) const PATH_DEAD: Duration = Duration::from_secs(30);
-
-/// A path has stalled when an answer takes 4 times as long as others lately, and at least [`STALL`].
-pub(crate) const STALL_FACTOR: u32 = 4;
-
-/// The least that makes a stall: 3 seconds, twice what a slow path's two blocks take.
-pub(crate) const STALL: Duration = Duration::from_secs(3);
 
 /// What the delay of a path is taken for before there was any answer: 50 ms, as between two places of one continent. Only the
 /// choice between paths depends on it, until the first answer.
@@ -298,7 +306,7 @@ pub(crate) const BUSY_SHARE: f64 = 0.9;
 pub(crate) const LONGEST_UNQUEUED_DELAY: Duration = Duration::from_secs(2);
 
 /// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has
-/// stalled has waited for as long already.
+/// stalled has waited for about as long already ([`LEAST_TIMEOUT`]).
 pub(crate) const ORPHANED: Duration = Duration::from_secs(3);
 
 /// Whoever always waits for its turn should not wait for longer than 30 seconds, after which a path is dead: blocks become

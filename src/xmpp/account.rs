@@ -53,6 +53,8 @@ const COMMANDS: usize = 128;
 pub(super) enum Command {
     /// Send a stanza.
     Send(Outgoing),
+    /// See whether the server is still there.
+    Doubt,
     /// Send what is queued, log out, then drop this.
     Close(Option<Done>),
 }
@@ -111,6 +113,7 @@ async fn refuse_all(mut mailbox: Mailbox, error: AccountError) {
             }
             command = mailbox.commands.recv() => match command {
                 Some(Command::Send(outgoing)) => mailbox.reports.lost(outgoing.tag),
+                Some(Command::Doubt) => {}
                 Some(Command::Close(_)) | None => return,
             }
         }
@@ -240,6 +243,11 @@ impl Account {
         for command in batch.drain(..) {
             match command {
                 Command::Send(outgoing) => self.outbox.push_back(outgoing),
+                Command::Doubt => {
+                    if let Some(connection) = self.link.open_connection() {
+                        connection.handle_doubt(now());
+                    }
+                }
                 Command::Close(done) => return Some(End::Closed(done)),
             }
         }
@@ -363,7 +371,8 @@ impl Account {
             }
             Event::Closed(reason) => {
                 let has_worked = self.link.is_up() && !self.is_presumed;
-                let was_cut = has_worked && reason.is_cut() && !self.link.owes_end();
+                let was_silent = matches!(reason, AccountError::TimedOut(_));
+                let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
                 self.disconnected(&reason, reports);
                 if was_cut { self.attempt_soon() } else { self.attempt_later() }
             }

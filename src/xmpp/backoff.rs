@@ -10,10 +10,13 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// server gets one more login in that time, and no more.
 const BETWEEN_IMMEDIATE: Duration = Duration::from_secs(10);
 
-/// Exponential back-off with jitter.
+/// The shortest delay: 100 ms, so that chance makes no two attempts of one.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// Exponential back-off with full jitter.
 ///
-/// The `n`th delay lies between half of and the whole of `2^n` seconds, at most 30 seconds. Jitter keeps the many
-/// clients of a server that restarts from all coming back in the same instant.
+/// The `n`th delay lies anywhere up to `2^n` seconds, at most 30 seconds: so the many clients of a server that restarts come back evenly
+/// spread, and not in waves. Once it is exhausted it is 15 seconds at least.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
@@ -25,8 +28,9 @@ impl Backoff {
     /// The delay before the next attempt. `random` is uniform in `0.0..1.0`.
     pub(super) fn next_delay(&mut self, random: f64) -> Duration {
         let full = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
+        let shortest = if self.failures == u32::MAX { full / 2 } else { SHORTEST };
         self.failures = self.failures.saturating_add(1);
-        full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+        shortest + (full - shortest).mul_f64(random.clamp(0.0, 1.0))
     }
 
     /// The delay before the next attempt when a connection that worked was cut: none, or the one after a first failure if there was an
@@ -63,9 +67,12 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_at_most_half() {
-        assert_eq!(Backoff::default().next_delay(0.0), Duration::from_millis(500));
-        assert_eq!(Backoff::default().next_delay(0.5), Duration::from_millis(750));
+    fn jitter_takes_nearly_all_but_half_of_the_delay_of_those_who_are_exhausted() {
+        assert_eq!(Backoff::default().next_delay(0.0), SHORTEST);
+        assert_eq!(Backoff::default().next_delay(0.5), Duration::from_millis(550));
+        let mut backoff = Backoff::default();
+        backoff.exhaust();
+        assert_eq!(backoff.next_delay(0.0), LONGEST / 2);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! - inputs: [`handle_read`](Connection::handle_read), [`handle_end`](Connection::handle_end),
 //!   [`handle_written`](Connection::handle_written), [`handle_flushed`](Connection::handle_flushed),
-//!   [`handle_timeout`](Connection::handle_timeout);
+//!   [`handle_timeout`](Connection::handle_timeout), [`handle_doubt`](Connection::handle_doubt);
 //! - commands: [`send`](Connection::send), [`finish`](Connection::finish);
 //! - outputs: [`poll_transmit`](Connection::poll_transmit), what to write next; [`poll_event`](Connection::poll_event), what has
 //!   happened; [`poll_timeout`](Connection::poll_timeout), when to call `handle_timeout`. After any input or command they may have
@@ -72,6 +72,8 @@ pub(super) struct Connection {
     output: Output,
     liveness: Liveness,
     state: State,
+    /// When the connection began.
+    since: Instant,
     counting: Counting,
     /// Where both ends count: the session that is being resumed, or is open, or can be resumed.
     session: Option<Session>,
@@ -133,6 +135,7 @@ impl Connection {
             output: Output::default(),
             liveness: Liveness::new(now),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
+            since: now,
             counting,
             session,
             enabling: None,
@@ -216,6 +219,13 @@ impl Connection {
         }
         self.output.push(FOOTER);
         self.state = State::Closed;
+    }
+
+    /// Something that went by this connection is not answered: perhaps nothing comes by it any more. Opening has a deadline of its own.
+    pub(super) fn handle_doubt(&mut self, now: Instant) {
+        if matches!(self.state, State::Open { .. }) {
+            self.liveness.on_doubt(now);
+        }
     }
 
     /// Takes in what has come.
@@ -347,7 +357,10 @@ impl Connection {
                 self.lose_session();
                 self.say(&then);
             }
-            Outcome::Begun { jid, server_counts } => self.on_begun(jid, server_counts),
+            Outcome::Begun { jid, server_counts } => {
+                self.liveness.on_answer(now.saturating_duration_since(self.since));
+                self.on_begun(jid, server_counts);
+            }
             Outcome::Misbound(reason) => {
                 self.owes_end = true;
                 self.lose_unanswered();

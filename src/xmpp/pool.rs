@@ -106,6 +106,14 @@ impl AccountPool {
         backlog.unwrap_or_default()
     }
 
+    /// What went by the account is not answered, and perhaps its server is not there any more: it is asked for a sign of life, and the
+    /// account logs in anew if there is none.
+    pub fn doubt(&self, id: AccountId) {
+        if let Some(handle) = self.accounts().open.get(&id) {
+            let _ = handle.commands.send(Command::Doubt);
+        }
+    }
+
     /// What was handed to the account and is not written yet; nothing for one that does not exist.
     pub fn backlog(&self, id: AccountId) -> Backlog {
         self.accounts().open.get(&id).map(|handle| handle.gauge.backlog()).unwrap_or_default()

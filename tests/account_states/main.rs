@@ -10,6 +10,7 @@ mod acknowledging;
 mod backlog;
 mod bounds;
 mod client;
+mod doubting;
 mod logging_out;
 mod pings;
 mod presuming;

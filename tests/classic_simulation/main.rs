@@ -31,6 +31,7 @@ mod rng;
 #[path = "../simulation/seeds.rs"]
 mod seeds;
 #[path = "../simulation/world/mod.rs"]
+#[allow(dead_code, reason = "the secure protocol's tests use more of it")]
 mod world;
 
 mod carrying;

@@ -16,4 +16,5 @@ mod prober;
 mod questions;
 mod slow_reader;
 mod strangers;
+mod swallowed;
 mod trouble;

@@ -10,7 +10,7 @@
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
 //! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -60,3 +60,4 @@ mod ours;
 mod puppet;
 mod random;
 mod setup;
+mod swallowing;

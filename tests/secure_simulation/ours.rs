@@ -162,6 +162,10 @@ impl Program<Body> for Ours {
         Some((via, to.into(), self.write_stanza(via, stanza)))
     }
 
+    fn poll_doubt(&mut self) -> Option<AccountId> {
+        self.endpoint.poll_doubt()
+    }
+
     fn connect(
         &mut self,
         now: Instant,

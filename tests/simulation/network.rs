@@ -127,6 +127,8 @@ enum State {
     Online,
     /// Its connection broke; the server keeps everything for it.
     Suspended,
+    /// Its connection is open at both ends and carries nothing.
+    Swallowed,
     Offline,
 }
 
@@ -243,7 +245,7 @@ impl<L: Letter> Network<L> {
         match self.accounts[&from].state {
             State::Online => self.start_up(what),
             State::Suspended => self.hold(what),
-            State::Offline => {}
+            State::Swallowed | State::Offline => {}
         }
     }
 
@@ -270,8 +272,10 @@ impl<L: Letter> Network<L> {
 
     fn start_down(&mut self, to: Seat, from: &Jid, delivery: Delivery<L>) {
         let what = InFlight::Down { to, delivery };
-        if self.accounts[&to].state == State::Suspended {
-            return self.hold(what);
+        match self.accounts[&to].state {
+            State::Suspended => return self.hold(what),
+            State::Swallowed => return,
+            State::Online | State::Offline => {}
         }
         let delay = self.rng.millis(self.conditions.downlink.clone());
         let last = self.order.entry((from.clone(), to)).or_default();
@@ -351,6 +355,19 @@ impl<L: Letter> Network<L> {
             account.state = State::Suspended;
             account.held.extend(under_way);
         }
+    }
+
+    /// The line of an account swallows everything from now on, and neither end notices.
+    pub(crate) fn swallow(&mut self, now: Time, seat: Seat) {
+        self.now = now;
+        drop(self.take_under_way(seat));
+        if let Some(account) = self.accounts.get_mut(&seat) {
+            account.state = State::Swallowed;
+        }
+    }
+
+    pub(crate) fn is_swallowed(&self, seat: Seat) -> bool {
+        self.accounts[&seat].state == State::Swallowed
     }
 
     fn take_under_way(&mut self, seat: Seat) -> Vec<InFlight<L>> {

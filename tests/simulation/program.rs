@@ -19,6 +19,11 @@ pub(crate) trait Program<L> {
     fn handle_server_ack(&mut self, _now: Instant, _id: &str) {}
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza<L>)>;
 
+    /// An account by which it misses answers.
+    fn poll_doubt(&mut self) -> Option<AccountId> {
+        None
+    }
+
     /// Asks for a connection, for an application that has written its `first` bytes.
     fn connect(
         &mut self,

@@ -16,6 +16,11 @@ impl Endpoint {
         self.shared.accounts.note_backlog(id, pieces, bytes);
     }
 
+    /// The next account of ours by which something is not answered, so that its server is to be asked for a sign of life.
+    pub fn poll_doubt(&mut self) -> Option<AccountId> {
+        self.shared.accounts.poll_doubt()
+    }
+
     pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
         let users = self.sessions_using(id);
         if self.shared.accounts.on_online(id, jid, resumed) {

@@ -19,6 +19,7 @@ use rate::PeakRate;
 use slow_start::{Answered, SlowStart, Verdict};
 
 use crate::protocol::base_delay::BaseDelay;
+use crate::protocol::round_trip::RoundTrip;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
     BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, BREAKS_SHARE, DELAYS_BEFORE_A_TRIAL, FAST_RATE, INITIAL_WINDOW,
@@ -62,7 +63,7 @@ pub(crate) struct Window {
     /// How many blocks may be on their way.
     most_blocks: usize,
     base: BaseDelay,
-    smoothed: Option<Duration>,
+    round_trip: RoundTrip,
     peak: PeakRate,
     lasting: LastingRate,
     size: BlockSize,
@@ -83,7 +84,7 @@ impl Window {
             takes_breaks: true,
             most_blocks: MOST_BLOCKS,
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
-            smoothed: None,
+            round_trip: RoundTrip::default(),
             peak: PeakRate::default(),
             lasting: LastingRate::default(),
             size: BlockSize::new(sizes),
@@ -132,7 +133,12 @@ impl Window {
 
     /// What it took lately.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        self.smoothed
+        self.round_trip.smoothed()
+    }
+
+    /// How long an answer may take before it is missed.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.round_trip.timeout()
     }
 
     /// What the path carries in the long run, in bytes on the wire a second.
@@ -215,7 +221,7 @@ impl Window {
         let is_fast = if self.is_far() {
             self.rate().is_some_and(|rate| rate >= FAST_RATE)
         } else {
-            self.smoothed.is_some_and(|delay| delay <= PROMPT_ROUND_TRIP)
+            self.round_trip().is_some_and(|delay| delay <= PROMPT_ROUND_TRIP)
         };
         self.takes_breaks && is_fast && now.saturating_duration_since(last) >= interval
     }
@@ -235,7 +241,7 @@ impl Window {
 
     /// How long nothing has to be sent for the server to have read everything.
     fn break_time(&self) -> Duration {
-        let queue = self.smoothed.unwrap_or_default().saturating_sub(self.base.get().unwrap_or_default());
+        let queue = self.round_trip().unwrap_or_default().saturating_sub(self.base.get().unwrap_or_default());
         (queue + queue / 2).min(LONGEST_BREAK) + SHORTEST_BREAK
     }
 
@@ -251,13 +257,13 @@ impl Window {
 
     /// True when the queue should be seen empty again.
     fn note_delay(&mut self, now: Instant, delay: Duration) -> bool {
-        self.smoothed = Some(self.smoothed.map_or(delay, |smoothed| (smoothed * 7 + delay) / 8));
+        self.round_trip.update(delay);
         self.base.update(now, delay)
     }
 
     /// Learns from a block that was sent while there was always something on the way.
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
-        let (round_trip, on_wire) = (self.smoothed.unwrap_or_default(), self.wire_size(bytes));
+        let (round_trip, on_wire) = (self.round_trip().unwrap_or_default(), self.wire_size(bytes));
         if self.slow_start.is_none() {
             let queued =
                 now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());

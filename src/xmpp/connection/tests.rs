@@ -394,6 +394,30 @@ fn without_counting_written_is_all_that_is_known_and_the_rest_is_lost() {
 }
 
 #[test]
+fn a_server_in_doubt_is_asked_as_fits_the_session_and_left_unless_it_says_anything_at_all() {
+    for (counting, asked) in
+        [(Counting::Resumable, (vec![], R)), (Counting::No, (vec!["silent".to_owned()], ""))]
+    {
+        let mut client = Client::open(counting);
+        client.pass(2 * timing::RECENT);
+        client.connection.handle_doubt(client.now);
+        client.pass(timing::RECENT / 100);
+        assert_eq!((client.news(), &*client.said()), asked);
+        client.pass(timing::RECENT / 2);
+        client.hear("<message/>");
+        client.news();
+        client.pass(timing::LEAST_RESPONSE);
+        assert_eq!(client.news(), Vec::<String>::new(), "it is there");
+
+        client.connection.handle_doubt(client.now);
+        client.pass(timing::RECENT / 100);
+        assert_eq!((client.news(), &*client.said()), asked);
+        client.pass(timing::LEAST_RESPONSE);
+        assert_eq!(client.news(), ["closed: TimedOut(Session)"]);
+    }
+}
+
+#[test]
 fn a_silent_server_is_asked_as_fits_the_session_and_then_left() {
     let mut client = Client::open(Counting::Resumable);
     client.pass(timing::SILENCE);

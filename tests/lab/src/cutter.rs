@@ -57,6 +57,8 @@ impl Pair {
 #[derive(Debug, Default)]
 struct Gate {
     stalled: bool,
+    /// Of connections with a lower number nothing is moved any more.
+    swallowed: usize,
     /// How many connections there have been: the number of the next one.
     accepted: usize,
     /// Those that are there now, by number.
@@ -87,9 +89,9 @@ impl Shared {
         id
     }
 
-    /// Waits while the proxy is stalled, or until connection `id` is cut. Whether it still stands.
+    /// Waits while the proxy moves nothing of connection `id`, or until it is cut. Whether it still stands.
     fn pass(&self, id: usize) -> bool {
-        let stalled = |gate: &mut Gate| gate.stalled && gate.pairs.contains_key(&id);
+        let stalled = |gate: &mut Gate| (gate.stalled || id < gate.swallowed) && gate.pairs.contains_key(&id);
         let gate = self.opened.wait_while(self.gate(), stalled).unwrap_or_else(PoisonError::into_inner);
         gate.pairs.contains_key(&id)
     }
@@ -178,6 +180,13 @@ impl TcpCutter {
     pub fn stall(&self, stalled: bool) {
         self.shared.gate().stalled = stalled;
         self.shared.opened.notify_all();
+    }
+
+    /// Keeps every connection there is now open and moves nothing of it any more, as a network that has forgotten them (a NAT that was
+    /// restarted) and drops what it does not know. New ones are relayed as before.
+    pub fn swallow(&self) {
+        let mut gate = self.shared.gate();
+        gate.swallowed = gate.accepted;
     }
 
     /// Resets new connections at once, as a server that is down, or takes them again. Present ones go on.
@@ -392,6 +401,18 @@ mod tests {
         let mut heard = [0; 5];
         stream.read_exact(&mut heard).unwrap();
         assert_eq!(&heard, b"later");
+    }
+
+    #[test]
+    fn a_proxy_that_swallows_connections_moves_nothing_of_them_and_takes_new_ones() {
+        let (_server, cutter) = lab();
+        let mut old = connect(&cutter);
+        echo(&mut old, b"hello");
+        cutter.swallow();
+        old.write_all(b"never").unwrap();
+        echo(&mut connect(&cutter), b"the next one works");
+        old.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        assert_eq!(old.read(&mut [0; 5]).unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Suspend(Seat, Duration),
     /// An account's connection breaks and it has to log in anew.
     Reset(Seat, Duration),
+    /// The line of an account swallows everything: only silence shows it. A new connection works.
+    Swallow(Seat),
     /// An account is lost for good.
     Gone(Seat),
     /// The server restarts.
@@ -24,12 +26,19 @@ pub(crate) enum Fault {
     Kill(Side),
 }
 
+/// How long a server may be silent that was asked for a sign of life, where the line is short: 5 seconds.
+const RESPONSE: Duration = Duration::from_secs(5);
+
+/// What a login takes: some round trips.
+const LOGIN: Duration = Duration::from_millis(300);
+
 impl<L: Letter> World<L> {
     pub(crate) fn strike(&mut self, fault: Fault) {
         self.note(format_args!("fault: {fault:?}"));
         match fault {
             Fault::Suspend(seat, duration) => self.interrupt(seat, duration, true),
             Fault::Reset(seat, duration) => self.interrupt(seat, duration, false),
+            Fault::Swallow(seat) => self.network.swallow(self.now, seat),
             Fault::Gone(seat) => {
                 self.gone.insert(seat);
                 self.network.drop_account(self.now, seat);
@@ -72,6 +81,27 @@ impl<L: Letter> World<L> {
         };
         self.tell(seat, AccountChange::Suspended);
         self.schedule(self.now + duration, back);
+    }
+
+    /// Accounts whose lines are in doubt ask their servers; those that hear nothing log in anew.
+    pub(super) fn ask_in_doubt(&mut self, side: Side) {
+        while let Some(account) = self.program_mut(side).poll_doubt() {
+            self.note(format_args!("{side:?}/{} is in doubt", account.0));
+            let seat = Seat { side, account };
+            if self.network.is_swallowed(seat) {
+                self.schedule(self.now + RESPONSE, Task::GiveUp(seat));
+            }
+        }
+    }
+
+    /// An account has heard nothing from its server.
+    pub(super) fn give_up(&mut self, seat: Seat) {
+        if self.network.is_swallowed(seat) {
+            self.network.drop_account(self.now, seat);
+            self.tell(seat, AccountChange::Suspended);
+            self.schedule(self.now + LOGIN, Task::LogIn(seat));
+            self.settle();
+        }
     }
 
     pub(super) fn tell(&mut self, seat: Seat, change: AccountChange) {

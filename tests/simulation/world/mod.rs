@@ -47,6 +47,8 @@ enum Task {
     Fault(Fault),
     Resume(Seat),
     LogIn(Seat),
+    /// A server that was asked for a sign of life had its time.
+    GiveUp(Seat),
     /// Nothing is lost or doubled any more.
     Calm,
 }
@@ -307,7 +309,7 @@ impl<L: Letter> World<L> {
             Task::Decide(_, side) | Task::Write(_, side) | Task::Read(_, side) | Task::Release(_, side) => {
                 self.killed.contains(&side)
             }
-            Task::Fault(_) | Task::Resume(_) | Task::LogIn(_) | Task::Calm => false,
+            Task::Fault(_) | Task::Resume(_) | Task::LogIn(_) | Task::GiveUp(_) | Task::Calm => false,
         };
         match task {
             _ if dead => {}
@@ -319,6 +321,7 @@ impl<L: Letter> World<L> {
             Task::Fault(fault) => self.strike(fault),
             Task::Resume(seat) => self.resume(seat),
             Task::LogIn(seat) => self.log_in(seat),
+            Task::GiveUp(seat) => self.give_up(seat),
             Task::Calm => self.network.calm_down(),
         }
     }

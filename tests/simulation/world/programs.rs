@@ -17,6 +17,7 @@ impl<L: Letter> World<L> {
                 let Some(event) = self.core_mut(side).poll_event() else { break };
                 self.on_event(side, event);
             }
+            self.ask_in_doubt(side);
             let program = self.program(side);
             let bound = program.core().stream_count() * program.most_buffered();
             assert!(program.core().buffered() <= bound, "{side:?} keeps {} bytes", program.core().buffered());

@@ -1,0 +1,41 @@
+//! Accounts in doubt: something that went by them is not answered, and perhaps their server is not there any more.
+
+use std::time::Duration;
+
+use hexchat_pt::xmpp::{AccountError, StreamManagement};
+use tokio::time::Instant;
+use tokio_xmpp::Stanza;
+use xmpp_parsers::iq::Iq;
+
+use crate::client::online;
+
+/// The server has five seconds for a sign of life; the next attempt follows at once.
+const BACK: Duration = Duration::from_millis(5500);
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_doubted_and_says_nothing_is_logged_in_to_anew_at_once() {
+    let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
+    peer.presence().await;
+    client.pool.doubt(client.id);
+    let Stanza::Iq(Iq::Get { .. }) = peer.stanza().await else { panic!("no ping") };
+    let asked = Instant::now();
+    let reason = client.suspended().await;
+    assert!(matches!(reason, AccountError::TimedOut(_)), "{reason:?}");
+    let _peer = server.session(false).await;
+    client.online().await;
+    assert!(asked.elapsed() < BACK, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_doubted_and_answers_keeps_the_connection() {
+    let (_server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
+    peer.presence().await;
+    for tag in 1..4 {
+        client.pool.doubt(client.id);
+        let Stanza::Iq(Iq::Get { id, .. }) = peer.stanza().await else { panic!("no ping") };
+        peer.pong(id).await;
+        client.send(tag);
+        assert_eq!(peer.text().await, tag.to_string());
+        assert_eq!(client.fate().await, Ok(tag));
+    }
+}
