@@ -25,8 +25,8 @@ impl RoundTrip {
         self.observed.map(|(smoothed, _)| smoothed)
     }
 
-    /// How long an answer may take before it is missed: four times the mean deviation longer than others, or twice as long as they
-    /// if that is more. With many answers in a round trip, which RFC 6298 does not have, the deviation can become next to nothing.
+    /// How long an answer may take before it is missed: the smoothed round trip and four times its mean deviation, but at least twice the
+    /// round trip. Many samples in one round trip shorten the estimate's memory, and the deviation can become next to nothing.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.observed.map(|(smoothed, deviation)| smoothed + (4 * deviation).max(smoothed))
     }

@@ -206,28 +206,37 @@ impl Streams {
         self.has_outgrown_session || !self.outgrown.is_empty()
     }
 
-    /// Gives it twice as much, where the limits allow that and there is room for so many more bytes outside.
+    /// Gives it twice the credit that it has outgrown, within the limits; the session may be promised `room` more bytes.
     pub(crate) fn widen_windows(&mut self, room: usize) {
         for id in std::mem::take(&mut self.outgrown) {
-            let session = self.credit.width();
-            let left_to_others = (session / 2).min(self.limits.first_credit.session / 2);
-            let widened = self.totals.widened;
-            let largest = self.limits.largest_credit.stream;
-            let lacks_session = self.with(id, |stream| {
-                let credit = &stream.receive.credit;
-                let wanted = (2 * credit.width()).min(largest);
-                // What the others may send beyond their first credit is theirs.
-                let most = (session - left_to_others).saturating_sub(widened - credit.extra());
-                if wanted.min(most) > credit.width() {
-                    stream.receive.set_window(wanted.min(most));
-                }
-                wanted > most
-            });
-            self.has_outgrown_session |= lacks_session == Some(true);
+            self.has_outgrown_session |= self.widen_stream(id);
         }
+        if std::mem::take(&mut self.has_outgrown_session) && self.closed.is_none() {
+            self.widen_session(room as u64);
+        }
+    }
+
+    /// Whether the session's credit is too small for the stream to get twice as much.
+    fn widen_stream(&mut self, id: u64) -> bool {
+        let (largest, widened) = (self.limits.largest_credit.stream, self.totals.widened);
+        // Half of the session's first credit is for other streams, and what these may send beyond their own first credit.
+        let left = self.credit.width() - self.limits.first_credit.session / 2;
+        let lacks_session = self.with(id, |stream| {
+            let credit = &stream.receive.credit;
+            let wanted = (2 * credit.width()).min(largest);
+            let most = left.saturating_sub(widened - credit.extra());
+            if wanted.min(most) > credit.width() {
+                stream.receive.set_window(wanted.min(most));
+            }
+            wanted > most
+        });
+        lacks_session == Some(true)
+    }
+
+    fn widen_session(&mut self, room: u64) {
         let width = self.credit.width();
-        let more = width.min(self.limits.largest_credit.session.saturating_sub(width)).min(room as u64);
-        if std::mem::take(&mut self.has_outgrown_session) && self.closed.is_none() && more > 0 {
+        let more = width.min(self.limits.largest_credit.session.saturating_sub(width)).min(room);
+        if more > 0 {
             self.credit.set_width(width + more, self.totals.consumed);
             self.credit.grant(self.totals.consumed);
             self.grant = Delivery::Due;
@@ -353,7 +362,7 @@ impl Streams {
         if self.closed.is_some() {
             return 0;
         }
-        let unused = self.credit.granted() - self.totals.consumed.min(self.credit.granted());
+        let unused = self.credit.granted().saturating_sub(self.totals.consumed);
         (unused.max(self.credit.width()) - self.limits.first_credit.session) as usize
     }
 
@@ -462,6 +471,8 @@ impl Streams {
         let consumed = self.totals.consumed;
         if self.closed.is_none() && self.credit.is_due(consumed) {
             self.has_outgrown_session |= self.credit.is_outgrown(self.totals.received);
+            let Credit { stream, session } = self.limits.first_credit;
+            self.credit.set_least(session.max(session / 2 + stream + self.totals.widened));
             self.credit.grant(consumed);
             self.grant = Delivery::Due;
         }

@@ -84,13 +84,15 @@ pub(crate) const BASE_DELAY_LIFETIME: Duration = Duration::from_secs(30);
 /// The window of a new path: 5 KiB, with room for four cells of Tor's.
 pub(crate) const INITIAL_WINDOW: usize = 5 * 1024;
 
-/// The largest window: 64 MiB, what a path of 100 MB/s and a round trip of 0.6 seconds holds. Senders keep less than that for a
-/// session.
+/// The largest window: 64 MiB on the wire, more than a path of 100 MB/s and a round trip of 0.6 seconds holds (60 MB).
 pub(crate) const LARGEST_WINDOW: usize = 64 * 1024 * 1024;
 
-/// The queue that there should be on a path so that it never runs empty: 8 ms. Everything urgent waits for it: with 40 ms a cell beside
+/// The queue that there should be on a path so that it never runs empty: 6 ms. Everything urgent waits for it: with 40 ms a cell beside
 /// bulk took 23 ms through Prosody without limits, with 10 ms half of that, and bulk was no slower.
-pub(crate) const QUEUE: Duration = Duration::from_millis(8);
+pub(crate) const QUEUE: Duration = Duration::from_millis(6);
+
+/// Beside [`QUEUE`] a window holds a quarter of the path's own delay, at most 60 ms: so it asks for a queue of at most 66 ms and a block.
+pub(crate) const LARGEST_MARGIN: Duration = Duration::from_millis(60);
 
 /// An answer is late when it has waited for more than 40 ms: a server that carries megabytes a second rests for less, mostly.
 pub(crate) const LATE: Duration = Duration::from_millis(40);
@@ -98,41 +100,43 @@ pub(crate) const LATE: Duration = Duration::from_millis(40);
 /// A queue of 100 ms is longer than any should be: what waits in Prosody is copied each time that some of it can be sent.
 pub(crate) const LONG_QUEUE: Duration = Duration::from_millis(100);
 
-/// Beside that a quarter of the path's own delay, at most 60 ms: so there is never more than a tenth of a second of queue.
-pub(crate) const LARGEST_MARGIN: Duration = Duration::from_millis(60);
+/// While a window opens, a path is near if it takes at most 40 ms there and back while empty: what growing more slowly costs is soon
+/// regained.
+pub(crate) const NEAR: Duration = Duration::from_millis(40);
 
-/// Up to 1 MiB the window of a path that is far away becomes three times as large in a round trip, and then twice: a server without a
+/// Slow start ends when 8 answers of whole rounds have waited (RFC 9406 section 4.3): fewer may have met a moment's rest of the server.
+pub(crate) const WAITED_ANSWERS: usize = 8;
+
+/// Up to 1 MiB the window of a path that is not [`NEAR`] becomes three times as large in a round trip, and then twice: a server without a
 /// shaper carries several megabytes a second, and what is sent too much waits for as long as it takes to notice, a round trip.
 pub(crate) const FAST_GROWTH: usize = 1024 * 1024;
 
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
 pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 
-/// Beyond 1 MiB a sender keeps two windows: an acknowledgement comes after each [`ACK_BYTES`].
+/// Beyond 1 MiB a sender keeps two windows and no more: there an acknowledgement comes after each [`ACK_BYTES`], and not after seconds.
 pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
-/// Shapers let a burst of some 20 kB pass before they begin, so the window opens by the delay only after 24 KiB were answered
-/// promptly.
+/// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered; beyond
+/// [`PROMPT_ROUND_TRIP`] it may double once before that.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 
-/// Before another size of block is tried the queue is to be seen empty, if the last time was more than 8 delays of the empty
+/// On a near path, before another size of block is tried, the queue is to be seen empty, if the last time was more than 8 delays of the empty
 /// path ago.
 pub(crate) const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 
 /// A path whose answers take longer than 100 ms is slow for another reason than how its server reads.
 pub(crate) const PROMPT_ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// Far away, beyond [`PROMPT_ROUND_TRIP`], a path pauses once a second, as near (`xmpp::records`), where it is fast.
+/// Far away, beyond [`PROMPT_ROUND_TRIP`], a path that is fast takes a break once a second, as near (`xmpp::records`).
 pub(crate) const BREAK_INTERVAL_FAR: Duration = Duration::from_secs(1);
 
-/// Nor does it for more than a tenth of its time.
-pub(crate) const BREAKS_SHARE: u32 = 10;
+/// Nor sooner than 3 round trips after the last time: one is what a break takes.
+pub(crate) const ROUND_TRIPS_BETWEEN_BREAKS: u32 = 3;
 
-/// There a break takes half as long again as what is sent waits, and 10 ms: then the server has come to the end.
+/// A break of a far path makes its window smaller by one and a half times what waits at the server, and by what it carries in 10 ms: so the
+/// server comes to the end of it.
 pub(crate) const SHORTEST_BREAK: Duration = Duration::from_millis(10);
-
-/// It takes no longer than half a second beside that: what has not been read by then has another reason.
-pub(crate) const LONGEST_BREAK: Duration = Duration::from_millis(500);
 
 /// A path that is far away is fast if it carries 500,000 bytes a second, as in `xmpp::records`.
 pub(crate) const FAST_RATE: f64 = 500_000.0;
@@ -301,8 +305,7 @@ pub(crate) const UNKNOWN_BACKLOG: Duration = Duration::from_millis(500);
 /// Two blocks keep a path busy if its delay is less than 0.9 times what they take: the rest is what delays vary by.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
 
-/// No path is taken for longer than 2 seconds there and back: who answers later than that does so on purpose, or is too slow to be kept
-/// busy.
+/// The delay of an empty path counts as 2 seconds at most: a peer that answers later does so on purpose, or is too slow to be kept busy.
 pub(crate) const LONGEST_UNQUEUED_DELAY: Duration = Duration::from_secs(2);
 
 /// What went by a path that is no more counts as on its way for at most 3 seconds, even if the account is slower: what has

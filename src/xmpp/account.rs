@@ -371,7 +371,9 @@ impl Account {
             }
             Event::Closed(reason) => {
                 let has_worked = self.link.is_up() && !self.is_presumed;
-                let was_silent = matches!(reason, AccountError::TimedOut(_));
+                // After a short time a server that lets us in and then falls silent would be logged in to without end.
+                let is_steady = self.link.up_since().is_some_and(|since| since.elapsed() >= timing::STEADY);
+                let was_silent = is_steady && matches!(reason, AccountError::TimedOut(_));
                 let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
                 self.disconnected(&reason, reports);
                 if was_cut { self.attempt_soon() } else { self.attempt_later() }

@@ -127,8 +127,8 @@ pub enum Binding {
     /// When the server has bound one.
     Awaited,
     /// As soon as it is asked for: a round trip earlier. A server nearly always gives what it is asked for, and handles what comes behind
-    /// that in its name. If it does not, what was sent is lost, and the account waits from then on,
-    /// and so does every account that the pool opens later for the same bare JID.
+    /// that in its name. If it does not, what was sent is lost; from then on this account waits, and so does every account that the pool
+    /// opens later for the same bare JID.
     Presumed,
 }
 

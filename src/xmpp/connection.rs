@@ -221,9 +221,10 @@ impl Connection {
         self.state = State::Closed;
     }
 
-    /// Something that went by this connection is not answered: perhaps nothing comes by it any more. Opening has a deadline of its own.
+    /// Something that went by this connection is not answered: perhaps nothing comes by it any more. Before all is
+    /// open there is a deadline.
     pub(super) fn handle_doubt(&mut self, now: Instant) {
-        if matches!(self.state, State::Open { .. }) {
+        if matches!(self.state, State::Open { proof: None }) && self.enabling.is_none() {
             self.liveness.on_doubt(now);
         }
     }

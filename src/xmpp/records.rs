@@ -29,7 +29,7 @@ const BULK: usize = 3 * 1024;
 /// What follows bulk counts as bulk as well, for as long as all of it takes at 500,000 bytes a second: over a slower
 /// connection nobody has to wait for the server's rests.
 const PACE: f64 = 500_000.0;
-/// That is a second at most: far away there may be nothing to write for as long as two round trips.
+/// At most one second counts: as long as two round trips far away, in which there may be nothing to write.
 const LONGEST_AFTER_BULK: Duration = Duration::from_secs(1);
 
 /// Spaces may be a sixteenth of what is written.

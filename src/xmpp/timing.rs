@@ -16,9 +16,8 @@ pub(super) const SILENCE: Duration = Duration::from_secs(30);
 /// kB/s) read the question only behind everything that we sent before it, so shorter would break healthy connections.
 pub(super) const RESPONSE: Duration = Duration::from_secs(25);
 
-/// A server whose sign of life is asked for because something that went by the account is not answered says something within twice
-/// the time after which answers of this connection are missed, but in no less than 5 seconds: it may be busy for a moment, and what
-/// stock Prosody reads before the question takes it 1.5 seconds. Nor has it longer than [`RESPONSE`].
+/// A doubted server has at least 5 seconds to give a sign of life, and otherwise twice the time after which an answer on this connection
+/// is missed, up to [`RESPONSE`]: it may be busy for a moment, and stock Prosody takes 1.5 seconds for what it reads before the question.
 pub(super) const LEAST_RESPONSE: Duration = Duration::from_secs(5);
 
 /// What a server has said within the last second shows well enough that it is there.

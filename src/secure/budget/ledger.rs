@@ -130,7 +130,8 @@ impl<C: Ord + Clone> Ledger<C> {
     /// an equal part of half of what there is for all, since what was promised cannot be taken back.
     pub(crate) fn room_to_promise(&self, client: &C) -> usize {
         let equal_part = self.budget.promised / 2 / self.clients.len().max(1);
-        let claim = |own| equal_part.saturating_sub(own);
+        let left = (self.budget.promised + self.budget.promised / 2).saturating_sub(self.whole.promised);
+        let claim = |own| equal_part.saturating_sub(own).min(left);
         self.room(client, self.budget.promised, |usage| usage.promised, claim)
     }
 

@@ -22,9 +22,9 @@ use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, BREAKS_SHARE, DELAYS_BEFORE_A_TRIAL, FAST_RATE, INITIAL_WINDOW,
-    LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, LONGEST_BREAK, MOST_BLOCKS, PROMPT_ROUND_TRIP,
-    QUEUE, SEND_BUFFER_TIME, SHORTEST_BREAK,
+    BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, DELAYS_BEFORE_A_TRIAL, FAST_RATE, INITIAL_WINDOW,
+    LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, MOST_BLOCKS, PROMPT_ROUND_TRIP, QUEUE,
+    ROUND_TRIPS_BETWEEN_BREAKS, SEND_BUFFER_TIME, SHORTEST_BREAK,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
@@ -33,19 +33,13 @@ pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
 }
 
-/// A time in which nothing is sent, so that the server comes to the end of what it has to read.
+/// A time in which less is sent, so that the server comes to the end of what it has to read. It is over when a block that was sent in it is
+/// answered.
 #[derive(Clone, Copy, Debug)]
 struct Break {
     since: Instant,
-    /// Far away it is over then. Near it lasts until what was on its way has been answered, which shows the delay of the empty path.
-    until: Option<Instant>,
-}
-
-impl Break {
-    /// Whether it is over when a block that was sent at `sent` is answered.
-    fn is_over(&self, now: Instant, sent: Instant) -> bool {
-        self.until.map_or(self.since <= sent, |until| until <= now)
-    }
+    /// By how many bytes on the wire the window is smaller, half of it at the most far away. Near it is empty, which shows the delay of the empty path.
+    less: usize,
 }
 
 /// The send window of one path, in bytes on the wire.
@@ -54,7 +48,7 @@ pub(crate) struct Window {
     in_flight: usize,
     blocks: usize,
     limit: usize,
-    /// Until a queue stays.
+    /// None once a queue has shown that the window is large enough.
     slow_start: Option<SlowStart>,
     /// The queue is to be seen empty once.
     draining: Option<Break>,
@@ -146,8 +140,8 @@ impl Window {
         self.lasting.get()
     }
 
-    /// How much a sender should have at hand to keep the path busy, in bytes: what it carries until it is acknowledged and
-    /// a little longer, and four windows at least; where that is much, which is acknowledged soon, two windows.
+    /// How much a sender should have at hand to keep the path busy, in bytes: what the path carries in [`SEND_BUFFER_TIME`], and four
+    /// windows at least, but at most [`LARGE_SEND_BUFFER`] unless two windows are more.
     pub(crate) fn send_buffer_target(&self) -> usize {
         let carried = self.rate().map_or(0.0, |rate| rate * SEND_BUFFER_TIME.as_secs_f64());
         (carried as usize).max(4 * self.limit).min(LARGE_SEND_BUFFER).max(2 * self.limit)
@@ -160,9 +154,9 @@ impl Window {
     /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
-        let floor = if self.draining.is_some() { 1 } else { 2 };
-        let has_room = self.in_flight + packet <= limit && self.blocks < self.most_blocks;
-        self.blocks < floor || (self.draining.is_none() && has_room)
+        let limit = limit.saturating_sub(self.draining.map_or(0, |pause| pause.less));
+        let floor = if limit == 0 { 1 } else { 2 };
+        self.blocks < floor || self.in_flight + packet <= limit && self.blocks < self.most_blocks
     }
 
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: usize) {
@@ -196,9 +190,12 @@ impl Window {
             self.filled = Some(now);
         }
         self.open_slowly(now, sent, bytes);
-        self.draining = self.draining.filter(|pause| !pause.is_over(now, sent));
+        self.draining = self.draining.filter(|pause| sent < pause.since);
         let is_stale = self.note_delay(now, delay);
-        if is_stale || self.poll_break_due(now, self.sizes().break_interval) {
+        if is_stale {
+            // What the empty path takes shows only when it is empty.
+            self.take_break(now, usize::MAX);
+        } else if self.poll_break_due(now, self.sizes().break_interval) {
             self.drain(now);
         }
         self.release(bytes);
@@ -210,27 +207,31 @@ impl Window {
         }
     }
 
-    /// `interval`: how long the last one must be ago where the empty path takes so long.
+    /// Whether a break is due. `interval` is how long the last one must be ago on a near path with this delay; far ones have their own.
     fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
-        let interval = if self.is_far() {
-            BREAK_INTERVAL_FAR.max(BREAKS_SHARE * self.break_time())
+        let (is_fast, interval) = if self.is_far() {
+            let is_fast = self.rate().is_some_and(|rate| rate >= FAST_RATE) && self.slow_start.is_none();
+            (
+                is_fast,
+                BREAK_INTERVAL_FAR.max(ROUND_TRIPS_BETWEEN_BREAKS * self.round_trip().unwrap_or_default()),
+            )
         } else {
-            interval(self.base.get().unwrap_or_default())
-        };
-        let is_fast = if self.is_far() {
-            self.rate().is_some_and(|rate| rate >= FAST_RATE)
-        } else {
-            self.round_trip().is_some_and(|delay| delay <= PROMPT_ROUND_TRIP)
+            let is_prompt = self.round_trip().is_some_and(|delay| delay <= PROMPT_ROUND_TRIP);
+            (is_prompt, interval(self.base.get().unwrap_or_default()))
         };
         self.takes_breaks && is_fast && now.saturating_duration_since(last) >= interval
     }
 
+    /// Lets the server come to the end of what it has to read.
     fn drain(&mut self, now: Instant) {
+        let less = if self.is_far() { self.queued_bytes().min(self.limit / 2) } else { usize::MAX };
+        self.take_break(now, less);
+    }
+
+    fn take_break(&mut self, now: Instant, less: usize) {
         if self.blocks > 1 {
-            let until = self.is_far().then(|| now + self.break_time());
-            self.draining = Some(Break { since: now, until });
-            self.last_drained = Some(now);
+            (self.draining, self.last_drained) = (Some(Break { since: now, less }), Some(now));
         }
     }
 
@@ -239,10 +240,11 @@ impl Window {
         self.base.get().is_some_and(|base| base > PROMPT_ROUND_TRIP)
     }
 
-    /// How long nothing has to be sent for the server to have read everything.
-    fn break_time(&self) -> Duration {
+    /// What waits at the server, and half as much again, in bytes on the wire.
+    fn queued_bytes(&self) -> usize {
         let queue = self.round_trip().unwrap_or_default().saturating_sub(self.base.get().unwrap_or_default());
-        (queue + queue / 2).min(LONGEST_BREAK) + SHORTEST_BREAK
+        let time = queue + queue / 2 + SHORTEST_BREAK;
+        self.rate().map_or(0, |rate| (rate * time.as_secs_f64()) as usize)
     }
 
     /// Nobody waits for the answer to a block any more.
@@ -311,7 +313,9 @@ impl Window {
             Verdict::TooLarge(rate) => self.shrink_to(rate),
             Verdict::Enough(rate) => {
                 self.slow_start = None;
-                rate.into_iter().for_each(|rate| self.shrink_to(rate));
+                if let Some(rate) = rate {
+                    self.shrink_to(rate);
+                }
             }
         }
     }

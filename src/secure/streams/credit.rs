@@ -11,14 +11,15 @@ const CALM: u32 = 8;
 /// The window of one direction, in bytes.
 #[derive(Debug)]
 pub(crate) struct CreditWindow {
-    /// How far ahead of the reader the peer may be, and at least.
+    /// How far ahead of the reader the peer may be.
     width: u64,
+    /// The width below which it does not become narrower.
     least: u64,
-    /// The offset up to which it may send.
+    /// The offset up to which the peer may send.
     granted: u64,
-    /// The highest of these that it is known to have heard of.
+    /// The highest granted offset that the peer is known to have heard of.
     acknowledged: u64,
-    /// The first that was, or will be, granted with this width. Until the peer has it nothing says whether that is enough.
+    /// The lowest offset that is granted with this width. Until the peer has heard of it nothing says whether the width is enough.
     first_of_width: u64,
     /// Grants in a row before which the peer knew of all that it had been granted.
     calm: u32,
@@ -36,7 +37,7 @@ impl CreditWindow {
 
     /// How much wider it is than at first.
     pub(crate) fn extra(&self) -> u64 {
-        self.width - self.least.min(self.width)
+        self.width.saturating_sub(self.least)
     }
 
     /// The offset up to which the peer may send.
@@ -46,7 +47,7 @@ impl CreditWindow {
 
     /// Whether so much was `read` that the peer should hear of it.
     pub(crate) fn is_due(&self, read: u64) -> bool {
-        let left = (self.granted - read.min(self.granted)).min(self.width);
+        let left = self.granted.saturating_sub(read).min(self.width);
         self.width - left >= self.width.div_ceil(4).max(1)
     }
 
@@ -68,6 +69,11 @@ impl CreditWindow {
     /// Whether the peer, which has `sent` so much, has nearly used up all that it is known to have heard of.
     pub(crate) fn is_outgrown(&self, sent: u64) -> bool {
         self.acknowledged >= self.first_of_width && sent + self.width / 4 > self.acknowledged
+    }
+
+    /// From now on it becomes no narrower than that.
+    pub(crate) fn set_least(&mut self, least: u64) {
+        self.least = least;
     }
 
     /// The next grant, when at least so much was `read`, is made with another width.

@@ -1,8 +1,8 @@
 //! Presuming a resource: whether an account that asks for one by name counts on getting it.
 //!
-//! It saves a round trip at each login, and it is only ever a guess: a server that gives another resource, or none, is not trusted in
-//! this again, and neither is one whose connections end twice in a row before it has answered, which may be due to what came behind the
-//! request. That outlives the account (`distrusted`).
+//! It saves a round trip at each login, and it is only a guess. An account whose server gives it another resource, or none, never
+//! presumes again; nor does one whose connection ends twice in a row before the server has answered, since what came behind the request
+//! may be the reason. Later accounts with the same bare JID do not either (`distrusted`).
 
 use xmpp_parsers::jid::BareJid;
 
@@ -19,8 +19,8 @@ pub(super) struct Presuming {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trust {
     Trusting,
-    /// It does, though the connection of the last one ended before the server had answered.
-    Doubting,
+    /// It still presumes, but its last connection ended before the server had answered.
+    Warned,
     Never,
 }
 
@@ -54,8 +54,8 @@ impl Presuming {
     /// The connection is over, and the server has not answered.
     pub(super) fn on_unanswered(&mut self) {
         match self.trust {
-            Trust::Trusting => self.trust = Trust::Doubting,
-            Trust::Doubting => self.on_refuted(),
+            Trust::Trusting => self.trust = Trust::Warned,
+            Trust::Warned => self.on_refuted(),
             Trust::Never => {}
         }
     }

@@ -33,7 +33,7 @@ impl Liveness {
         Self { heard: now, is_doubted: false, asked: None, due: None, round_trip: RoundTrip::default() }
     }
 
-    /// The server has sent something. Where it was asked for that, it is taken for the answer.
+    /// The server has sent something. If it was asked for a sign of life, this counts as the answer.
     pub(super) fn on_heard(&mut self, now: Instant) {
         if let Some(asked) = self.asked {
             self.round_trip.update(now.saturating_duration_since(asked));

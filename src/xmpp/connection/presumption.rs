@@ -1,7 +1,7 @@
-//! Presumption that we get the resource that we ask for: what was written behind the request, until the server has answered it. Pure.
+//! Presumed resource: what was sent behind the request for it, until the server has answered. Pure.
 //!
-//! It handles stanzas in order, so if it is as presumed, it handles them in our name. If not, nobody knows what became of them. So what
-//! is written says nothing before that answer.
+//! A server handles stanzas in order, so if it gives us that resource it has handled them in our name. If it does not, nobody knows what
+//! became of them. So nothing is reported of them before that answer.
 
 use xmpp_parsers::jid::FullJid;
 

@@ -103,14 +103,11 @@ impl BlockSize {
         self.sizes.blocks[self.home]
     }
 
-    /// Takes a larger size where so many of it fit into a window of `limit` bytes on the wire that no block makes others wait for long.
+    /// Takes the next larger size if [`BLOCKS_IN_A_WINDOW`] blocks of it fit into a window of `limit` bytes on the wire.
     pub(super) fn suit_window(&mut self, now: Instant, limit: usize) {
-        let fits = |rung: &usize| {
-            let block = self.sizes.blocks.get(*rung);
-            block.is_some_and(|block| BLOCKS_IN_A_WINDOW * self.sizes.wire_size(*block) <= limit)
-        };
-        if fits(&(self.rung + 1)) {
-            let rung = self.rung + 1;
+        let rung = self.rung + 1;
+        let Some(&block) = self.sizes.blocks.get(rung) else { return };
+        if BLOCKS_IN_A_WINDOW * self.sizes.wire_size(block) <= limit {
             *self = Self { rung, home: rung, epoch: Epoch::starting(now), ..Self::new(self.sizes) };
         }
     }

@@ -1,13 +1,18 @@
 //! Slow start: how a window opens while the rate of its path is not known.
 //!
-//! As in TCP (RFC 5681 section 3.1) the window grows by what is answered, so that it doubles with each round trip, near by half of
-//! that, and far away by twice as much as long as it is small. As in HyStart++ (RFC 9406) it has grown enough when even
-//! the fastest answer of a round, which is a round trip of the window, has waited. A single late answer only holds the growth up: a
-//! server may rest for a moment. Near it is enough, since a shaper is the likelier reason there, and what is lost is soon regained.
+//! As in TCP (RFC 5681 section 3.1) the window grows with each answer, by as many bytes as were answered, so that it doubles in a round
+//! trip. On a near path it grows by half as much; on others by twice as much while it is small.
+//!
+//! As in HyStart++ (RFC 9406) it is large enough when even the fastest answer of a round has waited; a round is what is sent within one
+//! round trip, and two or more count together where they are small. A single late answer only holds the growth up, since a server may
+//! rest for a moment. On a near path a single late answer ends slow start: there a shaper is the likelier reason. A queue that is far too
+//! long makes the window smaller before its round is over.
 
 use std::time::{Duration, Instant};
 
-use crate::secure::tuning::{FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, PROMPT_ROUND_TRIP, SHAPER_BURST};
+use crate::secure::tuning::{
+    FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, NEAR, PROMPT_ROUND_TRIP, SHAPER_BURST, WAITED_ANSWERS,
+};
 
 /// A block that was answered.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +27,12 @@ pub(super) struct Answered {
     pub(super) size: usize,
     /// The window, in bytes on the wire, if it was what held up the sender: otherwise nothing shows whether it is large enough.
     pub(super) full: Option<usize>,
+}
+
+impl Answered {
+    fn is_near(&self) -> bool {
+        self.base <= NEAR
+    }
 }
 
 /// What becomes of the window.
@@ -40,6 +51,8 @@ pub(super) enum Verdict {
 pub(super) struct SlowStart {
     /// Bytes on the wire.
     answered: usize,
+    /// Answers of the latest rounds, in all of which even the fastest has waited.
+    waited: usize,
     round: Option<Round>,
 }
 
@@ -51,6 +64,7 @@ struct Round {
     /// When the last answer came.
     last: Instant,
     bytes: usize,
+    answers: usize,
     /// The shortest wait of an answer.
     shortest: Option<Duration>,
     /// Whether the window has been what held up the sender all the time.
@@ -61,12 +75,13 @@ struct Round {
 
 impl Round {
     fn starting(now: Instant) -> Self {
-        Self { since: now, last: now, bytes: 0, shortest: None, is_full: true, is_judged: false }
+        Self { since: now, last: now, bytes: 0, answers: 0, shortest: None, is_full: true, is_judged: false }
     }
 
     fn add(&mut self, block: &Answered) {
         self.last = block.now;
         self.bytes += block.size;
+        self.answers += 1;
         self.shortest = Some(self.shortest.map_or(block.queued, |shortest| shortest.min(block.queued)));
         self.is_full &= block.full.is_some();
     }
@@ -76,6 +91,17 @@ impl Round {
         self.shortest.is_some_and(is_queue)
     }
 
+    /// The rate, once in a round, if the queue is far too long.
+    fn judge(&mut self, block: &Answered) -> Option<f64> {
+        let is_long_enough = self.last - self.since >= block.base;
+        if self.is_judged || block.queued <= LONG_QUEUE || !is_long_enough {
+            return None;
+        }
+        let rate = self.rate()?;
+        self.is_judged = true;
+        Some(rate)
+    }
+
     /// Bytes a second; none while it was too short to tell, or while something else than the window held up the sender.
     fn rate(&self) -> Option<f64> {
         let time = self.last.saturating_duration_since(self.since);
@@ -83,7 +109,7 @@ impl Round {
     }
 }
 
-/// Whether what waited so long was in a queue that need not be longer.
+/// Whether so long a wait shows a queue.
 fn is_queue(wait: Duration) -> bool {
     wait > LATE
 }
@@ -91,38 +117,33 @@ fn is_queue(wait: Duration) -> bool {
 impl SlowStart {
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
-        if let Some(rate) =
-            self.take_round_that_is_over(block).filter(Round::has_waited).and_then(|over| over.rate())
-        {
-            return Verdict::Enough(Some(rate));
+        if let Some(over) = self.take_round_that_is_over(block) {
+            self.waited = if over.has_waited() { self.waited + over.answers } else { 0 };
+            if let Some(rate) = over.rate().filter(|_| self.waited >= WAITED_ANSWERS) {
+                return Verdict::Enough(Some(rate));
+            }
         }
-        if block.base <= LATE && is_queue(block.queued) {
+        if block.is_near() && is_queue(block.queued) {
             return Verdict::Enough(None);
         }
         let round = self.round.get_or_insert_with(|| Round::starting(block.now));
         round.add(block);
-        if block.queued > LONG_QUEUE
-            && !round.is_judged
-            && round.last - round.since >= block.base
-            && let Some(rate) = round.rate()
-        {
-            round.is_judged = true;
+        if let Some(rate) = round.judge(block) {
             return Verdict::TooLarge(rate);
         }
         let window = block.full.filter(|_| !is_queue(block.queued));
         Verdict::Grow(window.map_or(0, |window| self.growth(block, window)))
     }
 
-    /// The round that this block ends, as the first of the next one.
+    /// The round that this block ends, unless nothing was on its way for some time, so that it tells nothing. The block is the first of the
+    /// next one.
     fn take_round_that_is_over(&mut self, block: &Answered) -> Option<Round> {
         let over = self.round.take_if(|round| block.sent >= round.since)?;
-        self.round = Some(Round::starting(over.last));
-        // Where nothing was on its way for some time, the round tells nothing.
-        let is_idle = block.sent.saturating_duration_since(over.last) > LATE;
-        if is_idle {
-            self.round = None;
+        if block.sent.saturating_duration_since(over.last) > LATE {
+            return None;
         }
-        (!is_idle).then_some(over)
+        self.round = Some(Round::starting(over.last));
+        Some(over)
     }
 
     /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window grows only after
@@ -133,7 +154,7 @@ impl SlowStart {
             block.size
         } else if self.answered <= SHAPER_BURST {
             0
-        } else if block.base <= LATE {
+        } else if block.is_near() {
             block.size / 2
         } else if window < FAST_GROWTH {
             2 * block.size
