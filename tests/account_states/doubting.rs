@@ -12,10 +12,14 @@ use crate::client::online;
 /// The server has five seconds for a sign of life; the next attempt follows at once.
 const BACK: Duration = Duration::from_millis(5500);
 
+/// A session that lasts so long was a success.
+const STEADY: Duration = Duration::from_secs(10);
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_doubted_and_says_nothing_is_logged_in_to_anew_at_once() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     peer.presence().await;
+    tokio::time::sleep(STEADY).await;
     client.pool.doubt(client.id);
     let Stanza::Iq(Iq::Get { .. }) = peer.stanza().await else { panic!("no ping") };
     let asked = Instant::now();
@@ -24,6 +28,15 @@ async fn a_server_that_is_doubted_and_says_nothing_is_logged_in_to_anew_at_once(
     let _peer = server.session(false).await;
     client.online().await;
     assert!(asked.elapsed() < BACK, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_soon_after_the_login_is_not_logged_in_to_at_once() {
+    let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
+    peer.presence().await;
+    client.pool.doubt(client.id);
+    assert!(matches!(client.suspended().await, AccountError::TimedOut(_)));
+    assert!(server.connection_within(Duration::from_millis(90)).await.is_none(), "came back at once");
 }
 
 #[tokio::test(start_paused = true)]
