@@ -332,7 +332,7 @@ impl Path {
         stalls
     }
 
-    /// When to look at [`is_dead`](Self::is_dead) and [`has_stalled`](Self::has_stalled) again.
+    /// When to look at [`is_dead`](Self::is_dead) and [`check_stalled`](Self::check_stalled) again.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         [self.stall(), self.death()].into_iter().flatten().min()
     }

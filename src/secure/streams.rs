@@ -471,6 +471,7 @@ impl Streams {
         let consumed = self.totals.consumed;
         if self.closed.is_none() && self.credit.is_due(consumed) {
             self.has_outgrown_session |= self.credit.is_outgrown(self.totals.received);
+            // Streams that are wide must leave as much to others as when they became so.
             let Credit { stream, session } = self.limits.first_credit;
             self.credit.set_least(session.max(session / 2 + stream + self.totals.widened));
             self.credit.grant(consumed);

@@ -160,8 +160,9 @@ pub(crate) const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
 /// never before 17.5 seconds, so that a peer whose account logs in anew meanwhile is found at the old path or refuses it.
 pub(crate) const TIMEOUTS_UNTIL_DEATH: u32 = 1 + 2 + 4;
 
-/// Whatever its timeout is, a path is dead when something was not answered for 30 seconds (doc/protocol.md 2.5). It carries nothing
-/// that others can since it has stalled, so that being patient with a server costs little; but [`LONGEST_ROUND`] is no longer.
+/// Whatever its timeout is, a path is dead when something was not answered for 30 seconds (doc/protocol.md 2.5). Other paths
+/// took over what it had on its way when it stalled, so that patience costs little. It is no shorter than [`LONGEST_ROUND`], for which a
+/// block may wait for its turn.
 pub(crate) const PATH_DEAD: Duration = Duration::from_secs(30);
 
 /// What the delay of a path is taken for before there was any answer: 50 ms, as between two places of one continent. Only the

@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// server gets one more login in that time, and no more.
 const BETWEEN_IMMEDIATE: Duration = Duration::from_secs(10);
 
-/// The shortest delay: 100 ms, so that chance makes no two attempts of one.
+/// The shortest delay: 100 ms, so that jitter never lets one attempt follow another at once.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Exponential back-off with full jitter.

@@ -122,17 +122,21 @@ impl<C: Ord + Clone> Ledger<C> {
     /// How many more bytes may be taken from a client's applications: as long as it has fewer than are free, and always an equal
     /// part of half of what there is for all. So those who never acknowledge anything leave room to those who come.
     pub(crate) fn room_to_write(&self, client: &C) -> usize {
-        let equal_part = self.budget.written / 2 / self.clients.len().max(1);
+        let equal_part = self.equal_part_of_half(self.budget.written);
         self.room(client, self.budget.written, |usage| usage.written, |own| equal_part.saturating_sub(own))
     }
 
     /// How many more bytes a client may be promised that it may send unread: as long as it has fewer of these than are free, and always
     /// an equal part of half of what there is for all, since what was promised cannot be taken back.
     pub(crate) fn room_to_promise(&self, client: &C) -> usize {
-        let equal_part = self.budget.promised / 2 / self.clients.len().max(1);
+        let equal_part = self.equal_part_of_half(self.budget.promised);
         let left = (self.budget.promised + self.budget.promised / 2).saturating_sub(self.whole.promised);
         let claim = |own| equal_part.saturating_sub(own).min(left);
         self.room(client, self.budget.promised, |usage| usage.promised, claim)
+    }
+
+    fn equal_part_of_half(&self, budget: usize) -> usize {
+        budget / 2 / self.clients.len().max(1)
     }
 
     /// How many more streams a client may open: as long as it has fewer than are free, or at least two fewer than another one. So

@@ -38,7 +38,8 @@ pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
 #[derive(Clone, Copy, Debug)]
 struct Break {
     since: Instant,
-    /// By how many bytes on the wire the window is smaller, half of it at the most far away. Near it is empty, which shows the delay of the empty path.
+    /// By how many bytes on the wire the window is smaller: far away by half of it at the most, near by all of it, which shows the delay
+    /// of the empty path.
     less: usize,
 }
 
@@ -202,7 +203,7 @@ impl Window {
         // Answers come in order, so before `sent` nothing was on its way that `last_answer` does not count.
         let busy = now.saturating_duration_since(self.last_answer.map_or(sent, |last| last.max(sent)));
         self.last_answer = Some(now);
-        if self.filled.is_some_and(|filled| filled >= sent) {
+        if self.was_filled_since(sent) {
             self.measure(now, sent, busy, bytes);
         }
     }
@@ -242,7 +243,7 @@ impl Window {
 
     /// What waits at the server, and half as much again, in bytes on the wire.
     fn queued_bytes(&self) -> usize {
-        let queue = self.round_trip().unwrap_or_default().saturating_sub(self.base.get().unwrap_or_default());
+        let queue = self.wait(self.round_trip().unwrap_or_default());
         let time = queue + queue / 2 + SHORTEST_BREAK;
         self.rate().map_or(0, |rate| (rate * time.as_secs_f64()) as usize)
     }
@@ -267,8 +268,7 @@ impl Window {
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
         let (round_trip, on_wire) = (self.round_trip().unwrap_or_default(), self.wire_size(bytes));
         if self.slow_start.is_none() {
-            let queued =
-                now.saturating_duration_since(sent).saturating_sub(self.base.get().unwrap_or_default());
+            let queued = self.wait(now.saturating_duration_since(sent));
             let block = self.wire_size(self.block_size()) as f64;
             let tolerance = |rate| 2 * LATE + Duration::from_secs_f64(2.0 * block / rate);
             self.peak.update((busy, on_wire), round_trip, queued, tolerance);
@@ -291,6 +291,16 @@ impl Window {
         }
     }
 
+    /// Whether the path has been what held up the sender since then.
+    fn was_filled_since(&self, sent: Instant) -> bool {
+        self.filled.is_some_and(|filled| filled >= sent)
+    }
+
+    /// How long something waits that takes `delay` there and back.
+    fn wait(&self, delay: Duration) -> Duration {
+        delay.saturating_sub(self.base.get().unwrap_or_default())
+    }
+
     /// Whether the window is what holds up the sender, and not something else.
     fn is_used(&self) -> bool {
         self.in_flight >= self.limit / 2
@@ -299,7 +309,7 @@ impl Window {
     /// What follows from a block that is answered now, while the rate of the path is not known.
     fn open_slowly(&mut self, now: Instant, sent: Instant, bytes: usize) {
         let size = self.wire_size(bytes);
-        let is_used = self.is_used() && self.filled.is_some_and(|filled| filled >= sent);
+        let is_used = self.is_used() && self.was_filled_since(sent);
         let delay = now.saturating_duration_since(sent);
         let base = self.base.get().map_or(delay, |base| base.min(delay));
         let Some(slow_start) = &mut self.slow_start else { return };

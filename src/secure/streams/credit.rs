@@ -35,7 +35,7 @@ impl CreditWindow {
         self.width
     }
 
-    /// How much wider it is than at first.
+    /// How much wider it is than it has to be.
     pub(crate) fn extra(&self) -> u64 {
         self.width.saturating_sub(self.least)
     }

@@ -1,23 +1,19 @@
 //! Windows on models of servers. What the models do is what was measured with real ones.
 
 use super::*;
+use crate::secure::crypto::entropy::Entropy as _;
+use crate::secure::crypto::entropy::testing::Seeded;
 use crate::secure::path::server_model::Server;
 use crate::secure::sizes::OF_TESTS;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// A small generator of random numbers (SplitMix64), the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    /// From 0 to 1.
-    fn share(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
+/// From 0 to 1, at random.
+fn share(random: &mut Seeded) -> f64 {
+    let mut bytes = [0; 4];
+    random.fill(&mut bytes);
+    f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 /// One path that always has something to send.
@@ -273,14 +269,14 @@ fn assert_suits_line(run: &mut Run, rate: f64, name: &str) {
 #[test]
 fn lines_from_near_to_far_and_from_slow_to_fast_are_used_without_a_long_queue_also_when_they_change() {
     for seed in 0..60 {
-        let mut random = Random(seed);
-        let delay = Duration::from_secs_f64(0.005 * 30_f64.powf(random.share()));
-        let rate = 1e5 * 1000_f64.powf(random.share());
+        let mut random = Seeded(seed);
+        let delay = Duration::from_secs_f64(0.005 * 30_f64.powf(share(&mut random)));
+        let rate = 1e5 * 1000_f64.powf(share(&mut random));
         let mut run = Run::new(Server::line(rate, delay));
         let name = format!("seed {seed}: {:.2} MB/s, {delay:?} one way", rate / 1e6);
         run.observe(15 * SECOND);
         assert_suits_line(&mut run, rate, &name);
-        let changed = rate * 16_f64.powf(random.share() - 0.5);
+        let changed = rate * 16_f64.powf(share(&mut random) - 0.5);
         run.server.set_line_rate(changed);
         run.observe(15 * SECOND);
         assert_suits_line(&mut run, changed, &format!("{name}, then {:.2} MB/s", changed / 1e6));
