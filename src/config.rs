@@ -21,6 +21,7 @@ mod login;
 mod options;
 #[cfg(test)]
 mod tests;
+mod url;
 mod value;
 
 use std::fmt;
@@ -38,6 +39,7 @@ pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, parse_login};
+pub use self::url::Url;
 pub use self::value::Mode;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
@@ -74,7 +76,7 @@ pub struct AccountConfig {
     /// How to log in.
     pub credential: Credential,
     /// Where to connect instead of the domain of `jid`, port 5222.
-    pub server: Option<ServerAddr>,
+    pub server: Option<Server>,
     /// How the connection is protected.
     pub tls: TlsMode,
     /// A PEM file of further trust roots, besides the well-known ones.
@@ -88,6 +90,15 @@ pub enum Credential {
     Password(SecretString),
     /// SASL ANONYMOUS.
     Anonymous,
+}
+
+/// Where an account connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Where the chat server takes streams over TCP.
+    Address(ServerAddr),
+    /// Where it takes WebSockets.
+    WebSocket(Url),
 }
 
 /// A host name or address, and a port, to dial.
@@ -107,10 +118,27 @@ pub enum TlsMode {
     StartTls,
     /// TLS from the first byte (XEP-0368).
     Direct,
-    /// XMPP over WebSocket (RFC 7395). Parsed, not yet supported.
+    /// XMPP over WebSocket over TLS (RFC 7395).
     WebSocket,
     /// Plaintext; accepted only for a loopback address.
     None,
+}
+
+impl Server {
+    /// As [`ServerAddr::is_loopback`].
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_loopback(),
+            Self::WebSocket(url) => url.address.is_loopback(),
+        }
+    }
+}
+
+impl From<ServerAddr> for Server {
+    fn from(address: ServerAddr) -> Self {
+        Self::Address(address)
+    }
 }
 
 impl ServerAddr {

@@ -10,6 +10,7 @@
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
 //! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
+//! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
@@ -39,6 +40,8 @@ mod error;
 pub mod flat;
 pub mod framer;
 mod head;
+mod host_meta;
+mod http;
 mod intake;
 mod login;
 mod meter;
@@ -59,6 +62,7 @@ mod start_tag;
 mod stranger_replies;
 mod timing;
 mod tls;
+mod websocket;
 mod wire;
 mod writer;
 

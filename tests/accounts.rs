@@ -4,11 +4,12 @@
 mod chat_server;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use chat_server::ChatServer;
 use hexchat_lab::{Kind, TcpCutter, on_both_servers};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode, Url};
 use hexchat_pt::persona;
 use hexchat_pt::xmpp::flat::Flat;
 use hexchat_pt::xmpp::{
@@ -30,10 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NO_RETRY: Duration = Duration::from_millis(1500);
 
 fn through(cutter: &TcpCutter, config: AccountConfig) -> AccountConfig {
-    AccountConfig {
-        server: Some(ServerAddr { host: "127.0.0.1".into(), port: cutter.address().port() }),
-        ..config
-    }
+    let address = ServerAddr { host: "127.0.0.1".into(), port: cutter.address().port() };
+    let server = match config.server {
+        Some(Server::WebSocket(url)) => Server::WebSocket(Url { address, ..url }),
+        _ => address.into(),
+    };
+    AccountConfig { server: Some(server), ..config }
 }
 
 struct Client {
@@ -144,12 +147,20 @@ async fn a_ping_from_a_peer_is_answered(kind: Kind) {
 
 async fn what_goes_right_behind_the_request_for_a_resource_is_carried_in_its_name(kind: Kind) {
     let server = ChatServer::start(kind);
+    is_carried_in_its_name(&server, TlsMode::StartTls, server.address()).await;
+}
+
+async fn over_a_websocket_too_what_goes_right_behind_that_is_carried_in_its_name(kind: Kind) {
+    let server = ChatServer::start(kind);
+    is_carried_in_its_name(&server, TlsMode::WebSocket, server.web_address()).await;
+}
+
+async fn is_carried_in_its_name(server: &ChatServer, tls: TlsMode, address: SocketAddr) {
     let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     for management in [StreamManagement::Wanted, StreamManagement::Unwanted] {
         let usage = Usage { management, binding: Binding::Presumed };
-        let cutter = TcpCutter::start(server.address()).unwrap();
-        let mut alice =
-            Client::open_with(through(&cutter, server.account("alice", TlsMode::StartTls)), usage);
+        let cutter = TcpCutter::start(address).unwrap();
+        let mut alice = Client::open_with(through(&cutter, server.account("alice", tls)), usage);
         for number in 0..10 {
             alice.send(numbered(&bob_jid, number, 100), Some(number));
         }
@@ -206,11 +217,19 @@ async fn a_wrong_password_reaches_the_server_once(kind: Kind) {
 }
 
 async fn a_cut_connection_is_resumed_and_loses_nothing(kind: Kind) {
-    const COUNT: u64 = 50;
     let server = ChatServer::start(kind);
-    let cutter = TcpCutter::start(server.address()).unwrap();
-    let (mut alice, alice_jid) =
-        Client::online(through(&cutter, server.account("alice", TlsMode::StartTls))).await;
+    is_resumed_and_loses_nothing(&server, TlsMode::StartTls, server.address()).await;
+}
+
+async fn a_websocket_that_is_cut_is_resumed_and_loses_nothing(kind: Kind) {
+    let server = ChatServer::start(kind);
+    is_resumed_and_loses_nothing(&server, TlsMode::WebSocket, server.web_address()).await;
+}
+
+async fn is_resumed_and_loses_nothing(server: &ChatServer, tls: TlsMode, address: SocketAddr) {
+    const COUNT: u64 = 50;
+    let cutter = TcpCutter::start(address).unwrap();
+    let (mut alice, alice_jid) = Client::online(through(&cutter, server.account("alice", tls))).await;
     let (bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     alice.send(numbered(&bob_jid, 0, 10), Some(0));
     alice.until(|event| matches!(event, AccountEvent::Acked { tag: 0 })).await;
@@ -325,8 +344,16 @@ async fn a_stalled_connection_is_noticed(kind: Kind) {
 }
 
 async fn a_restarted_server_finds_us_under_the_same_name(kind: Kind) {
+    is_found_under_the_same_name(kind, TlsMode::StartTls).await;
+}
+
+async fn over_a_websocket_a_restarted_server_finds_us_under_the_same_name(kind: Kind) {
+    is_found_under_the_same_name(kind, TlsMode::WebSocket).await;
+}
+
+async fn is_found_under_the_same_name(kind: Kind, tls: TlsMode) {
     let mut server = ChatServer::start(kind);
-    let mut account = server.account("alice", TlsMode::StartTls);
+    let mut account = server.account("alice", tls);
     account.jid = account.jid.to_bare().into();
     let (mut alice, before) = Client::online(account).await;
     server.stop();
@@ -358,9 +385,19 @@ fn logins(server: &ChatServer) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_server_has_sasl2_a_cut_account_is_back_by_a_token_and_resumed() {
     let server = ChatServer::start(Kind::ProsodyModules);
-    let cutter = TcpCutter::start(server.address()).unwrap();
-    let (mut alice, jid) = Client::online(through(&cutter, server.account("alice", TlsMode::StartTls))).await;
-    assert_eq!(logins(&server), ["SCRAM-SHA-1"]);
+    is_back_by_a_token_and_resumed(&server, TlsMode::StartTls, server.address()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_server_has_sasl2_a_websocket_that_is_cut_is_back_by_a_token_and_resumed() {
+    let server = ChatServer::start(Kind::ProsodyModules);
+    is_back_by_a_token_and_resumed(&server, TlsMode::WebSocket, server.web_address()).await;
+}
+
+async fn is_back_by_a_token_and_resumed(server: &ChatServer, tls: TlsMode, address: SocketAddr) {
+    let cutter = TcpCutter::start(address).unwrap();
+    let (mut alice, jid) = Client::online(through(&cutter, server.account("alice", tls))).await;
+    assert_eq!(logins(server), ["SCRAM-SHA-1"]);
     for times in 1..3 {
         // What was never acknowledged cannot be resumed yet.
         alice.send(numbered(&jid, times, 10), Some(times));
@@ -369,7 +406,7 @@ async fn where_a_server_has_sasl2_a_cut_account_is_back_by_a_token_and_resumed()
         assert_eq!(alice.until_online().await, (jid.clone(), true));
         assert_eq!(cutter.accepted() as u64, 1 + times, "one connection is enough");
     }
-    assert_eq!(logins(&server), ["SCRAM-SHA-1", "HT-SHA-256-NONE", "HT-SHA-256-NONE"]);
+    assert_eq!(logins(server), ["SCRAM-SHA-1", "HT-SHA-256-NONE", "HT-SHA-256-NONE"]);
 }
 
 on_both_servers! {
@@ -380,6 +417,9 @@ on_both_servers! {
     async fn a_certificate_for_another_domain_is_refused;
     async fn a_wrong_password_reaches_the_server_once;
     async fn a_cut_connection_is_resumed_and_loses_nothing;
+    async fn a_websocket_that_is_cut_is_resumed_and_loses_nothing;
+    async fn over_a_websocket_too_what_goes_right_behind_that_is_carried_in_its_name;
+    async fn over_a_websocket_a_restarted_server_finds_us_under_the_same_name;
     async fn a_connection_cut_in_the_middle_of_a_stanza_leaves_no_stanza_unaccounted_for;
     async fn ten_thousand_requests_arrive_in_order_and_are_acknowledged;
     async fn another_login_with_the_same_resource_is_named_and_not_fought;

@@ -157,7 +157,16 @@ const XMPP: Map = &[
         ],
     ),
     ("wire", &["connection", "login", "backlog", "timing", "error"]),
-    ("connector", &["login", "negotiation", "records", "tls", "dialer", "socket", "timing", "error"]),
+    (
+        "connector",
+        &["websocket", "login", "negotiation", "records", "tls", "dialer", "socket", "timing", "error"],
+    ),
+    (
+        "websocket",
+        &["host_meta", "http", "login", "stanza", "parse", "scanner", "start_tag", "tls", "dialer", "error"],
+    ),
+    ("host_meta", &["http", "stanza", "parse", "tls", "dialer", "error"]),
+    ("http", &[]),
     ("login", &["negotiation", "framer", "error"]),
     ("negotiation", &["intake", "sasl", "framer", "writer", "error"]),
     (

@@ -10,8 +10,8 @@ use super::error::{ConfigError, Location, Problem, Warning, shown_key};
 use super::key::{PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, parse_login};
-use super::value::{Mode, check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
-use super::{AccountConfig, Config, ServerAddr, TlsMode};
+use super::value::{Mode, parse_mode, parse_peers, parse_server, parse_tls, tls_mode};
+use super::{AccountConfig, Config, Server, TlsMode};
 
 /// The longest value of an argument: 8 KiB. Tor carries 510 bytes for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
@@ -50,7 +50,7 @@ pub struct Arguments {
     key: Option<Given<PublicKey>>,
     psk: Option<Given<PresharedKey>>,
     login: Option<Given<Vec<Login>>>,
-    server: Option<Given<ServerAddr>>,
+    server: Option<Given<Server>>,
     tls: Option<Given<TlsMode>>,
     mode: Option<Given<Mode>>,
     /// From the file only.
@@ -58,7 +58,7 @@ pub struct Arguments {
 }
 
 /// What is wrong with which argument, given where.
-type Fault = (Location, &'static str, Problem);
+pub(super) type Fault = (Location, &'static str, Problem);
 
 impl BridgeConfig {
     /// Lays the arguments of one bridge line, in their order, over the file's `[client]` section.
@@ -232,13 +232,23 @@ impl Arguments {
     fn logins(&self, logins: &[Login]) -> Result<Vec<AccountConfig>, Fault> {
         let server = self.server.as_ref().map(|given| given.value.clone());
         let ca_file = self.ca_file.as_ref().map(|given| given.value.clone());
-        let tls = self.tls.as_ref().map(|given| given.value).unwrap_or_default();
-        if let Some(given) = &self.tls {
-            check_plaintext(tls, server.as_ref())
-                .map_err(|problem| (given.location.clone(), "tls", problem))?;
-        }
+        let tls = how_to_connect(self.tls.as_ref(), self.server.as_ref())?;
         Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
     }
+}
+
+/// How to connect; an error is about `tls` where that is given.
+pub(super) fn how_to_connect(
+    tls: Option<&Given<TlsMode>>,
+    server: Option<&Given<Server>>,
+) -> Result<TlsMode, Fault> {
+    let at = tls.map(|given| (&given.location, "tls"));
+    let at = at.or(server.map(|given| (&given.location, "server")));
+    let mode = tls_mode(tls.map(|given| given.value), server.map(|given| &given.value));
+    mode.map_err(|problem| {
+        let (location, key) = at.unwrap_or((&Location::BridgeLine, "tls"));
+        (location.clone(), key, problem)
+    })
 }
 
 /// The secure protocol knows its peers by their full JIDs.

@@ -7,14 +7,14 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::Jid;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, how_to_connect};
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::{Text, check_certificates, read_text};
 use super::key::PresharedKey;
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
 use super::limits::Limits;
-use super::value::{check_plaintext, parse_jid, parse_server, parse_tls};
+use super::value::{parse_jid, parse_server, parse_tls};
 use super::{AccountConfig, BridgeSettings, Config, Credential};
 
 /// The longest configuration file: 1 MiB, many times one with all settings and accounts.
@@ -106,15 +106,13 @@ fn read_account(
         .ok_or_else(|| section.missing("jid", "add jid = \"user@chat.example\""))?;
     let password = read_password(section, directory, warnings)?;
     let credential = credential_for(section, &jid, password)?;
-    let server = section.parsed("server", parse_server)?.map(|given| given.value);
+    let server = section.parsed("server", parse_server)?;
     let tls = section.parsed("tls", parse_tls)?;
-    if let Some(tls) = &tls {
-        check_plaintext(tls.value, server.as_ref())
-            .map_err(|problem| section.error(tls.location.clone(), "tls", problem))?;
-    }
+    let mode = how_to_connect(tls.as_ref(), server.as_ref())
+        .map_err(|(location, key, problem)| section.error(location, key, problem))?;
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
-    let tls = tls.map(|given| given.value).unwrap_or_default();
-    let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file };
+    let server = server.map(|given| given.value);
+    let account = AccountConfig { jid: jid.value, credential, server, tls: mode, ca_file };
     Ok(Given { value: account, location: jid.location })
 }
 

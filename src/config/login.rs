@@ -9,7 +9,7 @@ use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
 use super::value::{parse_list, without_repeats};
-use super::{AccountConfig, Credential, ServerAddr, TlsMode};
+use super::{AccountConfig, Credential, Server, TlsMode};
 
 /// Shown when an item cannot be read at all.
 const EXPECTED: &str = "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a \
@@ -33,7 +33,7 @@ impl Login {
     #[must_use]
     pub fn at(
         self,
-        server: Option<ServerAddr>,
+        server: Option<Server>,
         tls: TlsMode,
         ca_file: Option<std::path::PathBuf>,
     ) -> AccountConfig {

@@ -80,7 +80,7 @@ fn an_account_has_all_its_settings() {
     .unwrap();
     let [first, second] = config.accounts.as_slice() else { panic!("two accounts") };
     assert_eq!((first.jid.as_str(), password(first), first.tls), ("a@x.example/r", "p", TlsMode::Direct));
-    assert_eq!(first.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5223 }));
+    assert_eq!(first.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5223 }.into()));
     assert_eq!(first.ca_file, Some(dir.path().join("ca.pem")));
     assert!(second.credential == Credential::Anonymous && second.tls == TlsMode::StartTls);
 }
@@ -261,7 +261,7 @@ fn a_bridge_line_alone_is_enough() {
     assert_eq!(bridge.protocol, Protocol::Secure { key, psk });
     let [account] = bridge.accounts.as_slice() else { panic!("one account") };
     assert_eq!((account.jid.as_str(), password(account), account.tls), ("a@x.example", "p:", TlsMode::None));
-    assert_eq!(account.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }));
+    assert_eq!(account.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }.into()));
     assert_eq!(warnings, []);
 }
 
@@ -304,7 +304,7 @@ fn the_bridge_line_wins_over_the_file_and_the_file_fills_the_rest() {
     assert!(matches!(bridge.protocol, Protocol::Secure { psk: None, .. }));
     let account = &bridge.accounts[0];
     assert_eq!((account.jid.as_str(), account.tls), ("a@x.example", TlsMode::Direct));
-    assert_eq!(account.server.as_ref().map(|server| server.host.as_str()), Some("x.example"));
+    assert_eq!(account.server, Some(ServerAddr { host: "x.example".into(), port: 1 }.into()));
     assert_eq!(account.ca_file, Some(ca_file));
 }
 

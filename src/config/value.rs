@@ -1,11 +1,10 @@
 //! Parsers of single values: JIDs, servers, TLS modes, lists, wherever they are written.
 
-use std::net::Ipv6Addr;
-
 use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
-use super::{ServerAddr, TlsMode};
+use super::url::{Url, parse_host, parse_port};
+use super::{Server, ServerAddr, TlsMode};
 
 /// Which protocol is asked for by name, rather than by the presence of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,27 +59,19 @@ pub(super) fn parse_jid(value: &str) -> Result<Jid, Problem> {
     Jid::new(value).map_err(|_| Problem::Invalid("a JID such as user@chat.example, or a domain"))
 }
 
-/// `server`: `host:port`, an IPv6 address in brackets.
-pub(super) fn parse_server(value: &str) -> Result<ServerAddr, Problem> {
+/// `server`: `host:port`, an IPv6 address in brackets, or the URL of a WebSocket.
+pub(super) fn parse_server(value: &str) -> Result<Server, Problem> {
+    if value.contains("://") {
+        return Url::web_socket(value)
+            .map(Server::WebSocket)
+            .ok_or(Problem::Invalid("wss://host/path, or host:port (an IPv6 address in brackets)"));
+    }
     let parsed = value.rsplit_once(':').and_then(|(host, port)| {
         Some(ServerAddr { host: parse_host(host)?.to_owned(), port: parse_port(port)? })
     });
-    parsed.ok_or(Problem::Invalid("host:port (an IPv6 address in brackets)"))
-}
-
-fn parse_host(host: &str) -> Option<&str> {
-    if let Some(inner) = host.strip_prefix('[') {
-        let address = inner.strip_suffix(']')?;
-        return address.parse::<Ipv6Addr>().is_ok().then_some(address);
-    }
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let plausible = (1..=253).contains(&host.len()) && host.chars().all(is_name);
-    plausible.then_some(host)
-}
-
-fn parse_port(port: &str) -> Option<u16> {
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    port.parse().ok().filter(|port| digits && *port != 0)
+    parsed
+        .map(Server::Address)
+        .ok_or(Problem::Invalid("host:port (an IPv6 address in brackets), or wss://host/path"))
 }
 
 /// `tls`.
@@ -103,12 +94,29 @@ pub(super) fn parse_mode(value: &str) -> Result<Mode, Problem> {
     }
 }
 
-/// Plaintext leaves this machine in no case.
-pub(super) fn check_plaintext(tls: TlsMode, server: Option<&ServerAddr>) -> Result<(), Problem> {
-    if tls == TlsMode::None && !server.is_some_and(ServerAddr::is_loopback) {
-        return Err(Problem::Conflict("none is accepted only with a loopback address as server"));
+/// How to connect, from what `tls` and `server` say. Plaintext leaves this machine in no case.
+pub(super) fn tls_mode(tls: Option<TlsMode>, server: Option<&Server>) -> Result<TlsMode, Problem> {
+    let is_loopback = server.is_some_and(Server::is_loopback);
+    match (tls, server) {
+        (Some(TlsMode::None), _) if !is_loopback => {
+            Err(Problem::Conflict("none is accepted only with a loopback address as server"))
+        }
+        (Some(TlsMode::None), Some(Server::WebSocket(url))) if url.secure => {
+            Err(Problem::Conflict("none contradicts a server that begins with wss://"))
+        }
+        (Some(TlsMode::None), _) => Ok(TlsMode::None),
+        (_, Some(Server::WebSocket(url))) if !url.secure => {
+            Err(Problem::Conflict("a server that begins with ws:// needs tls none, and a loopback address"))
+        }
+        (None | Some(TlsMode::WebSocket), Some(Server::WebSocket(_))) => Ok(TlsMode::WebSocket),
+        (Some(_), Some(Server::WebSocket(_))) => Err(Problem::Conflict(
+            "a server that begins with wss:// is reached with tls websocket, or without tls",
+        )),
+        (Some(TlsMode::WebSocket), Some(Server::Address(_))) => {
+            Err(Problem::Conflict("websocket needs a server that begins with wss://, or none"))
+        }
+        (tls, _) => Ok(tls.unwrap_or_default()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -126,7 +134,8 @@ mod tests {
             ("127.0.0.1:1", "127.0.0.1", 1),
             ("[2001:db8::1]:65535", "2001:db8::1", 65535),
         ] {
-            assert_eq!(parse_server(text), Ok(ServerAddr { host: host.into(), port }));
+            let address = ServerAddr { host: host.into(), port };
+            assert_eq!(parse_server(text), Ok(Server::Address(address)));
         }
     }
 
@@ -142,19 +151,43 @@ mod tests {
         }
     }
 
+    fn mode(tls: Option<TlsMode>, server: &str) -> Result<TlsMode, Problem> {
+        tls_mode(tls, Some(&parse_server(server).unwrap()))
+    }
+
     #[test]
     fn plaintext_needs_a_loopback_address_and_not_just_a_name() {
-        for server in ["127.0.0.1:5222", "127.9.9.9:1", "[::1]:5222", "[::ffff:127.0.0.1]:5222"] {
-            assert_eq!(check_plaintext(TlsMode::None, Some(&parse_server(server).unwrap())), Ok(()));
+        for server in
+            ["127.0.0.1:5222", "127.9.9.9:1", "[::1]:5222", "[::ffff:127.0.0.1]:5222", "ws://127.0.0.1/x"]
+        {
+            assert_eq!(mode(Some(TlsMode::None), server), Ok(TlsMode::None), "{server}");
         }
-        for server in ["10.0.0.1:5222", "localhost:5222", "[2001:db8::1]:5222"] {
-            assert!(
-                check_plaintext(TlsMode::None, Some(&parse_server(server).unwrap())).is_err(),
-                "{server}"
-            );
+        for server in ["10.0.0.1:5222", "localhost:5222", "[2001:db8::1]:5222", "ws://localhost/x"] {
+            assert!(mode(Some(TlsMode::None), server).is_err(), "{server}");
         }
-        assert!(check_plaintext(TlsMode::None, None).is_err());
-        assert_eq!(check_plaintext(TlsMode::StartTls, None), Ok(()));
+        assert!(tls_mode(Some(TlsMode::None), None).is_err());
+    }
+
+    #[test]
+    fn the_url_of_a_websocket_says_by_itself_how_to_connect() {
+        for tls in [None, Some(TlsMode::WebSocket)] {
+            assert_eq!(mode(tls, "wss://chat.example/x"), Ok(TlsMode::WebSocket));
+            assert!(mode(tls, "ws://127.0.0.1/x").is_err());
+        }
+        for tls in [TlsMode::StartTls, TlsMode::Direct, TlsMode::None] {
+            assert!(mode(Some(tls), "wss://chat.example/x").is_err());
+            assert!(mode(Some(tls), "wss://127.0.0.1/x").is_err());
+        }
+    }
+
+    #[test]
+    fn without_a_url_a_websocket_is_looked_for_and_starttls_is_the_default() {
+        assert_eq!(tls_mode(Some(TlsMode::WebSocket), None), Ok(TlsMode::WebSocket));
+        assert!(mode(Some(TlsMode::WebSocket), "chat.example:443").is_err());
+        for server in [None, Some(parse_server("10.0.0.1:5222").unwrap())] {
+            assert_eq!(tls_mode(None, server.as_ref()), Ok(TlsMode::StartTls));
+            assert_eq!(tls_mode(Some(TlsMode::Direct), server.as_ref()), Ok(TlsMode::Direct));
+        }
     }
 
     #[test]

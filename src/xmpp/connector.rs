@@ -1,5 +1,5 @@
 //! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
-//! machine, and whether TLS begins at once or on request.
+//! machine, whether TLS begins at once or on request, or a WebSocket.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,8 @@ use super::records::{BATCH, Recorded};
 use super::socket::Socket;
 use super::timing;
 use super::tls::Tls;
-use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use super::websocket::WebSocket;
+use crate::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode};
 
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
@@ -27,12 +28,17 @@ const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
-    server: ServerAddr,
-    security: Security,
+    transport: Transport,
     who: Who,
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
+}
+
+/// What carries the streams.
+enum Transport {
+    Tcp(ServerAddr, Security),
+    WebSocket(WebSocket),
 }
 
 enum Security {
@@ -55,17 +61,9 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let server = config.server.clone().unwrap_or_else(|| default_server(&host, config.tls));
-        let tls = |direct| Tls::new(&host, config.ca_file.as_deref(), direct);
-        let security = match config.tls {
-            TlsMode::StartTls => Security::StartTls(tls(false)?),
-            TlsMode::Direct => Security::Direct(tls(true)?),
-            TlsMode::None if server.is_loopback() => Security::None,
-            TlsMode::None => return Err(AccountError::PlaintextRefused),
-            TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
-        };
-        let who = who(config, !matches!(security, Security::None), agent);
-        Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
+        let transport = transport(config, &host)?;
+        let who = who(config, config.tls != TlsMode::None, agent);
+        Ok(Self { transport, who, max_stanza, memory: Mutex::default() })
     }
 
     /// The domain of the streams.
@@ -132,8 +130,13 @@ impl Connector {
         step: &mut Step,
     ) -> Result<LoggedIn, AccountError> {
         *step = Step::Dial;
-        let socket = dialer.dial(&self.server.host, self.server.port).await?;
-        let io = self.secure(socket, step).await?;
+        let io = match &self.transport {
+            Transport::WebSocket(socket) => socket.open(dialer, step).await?,
+            Transport::Tcp(server, security) => {
+                let socket = dialer.dial(&server.host, server.port).await?;
+                self.secure(socket, security, step).await?
+            }
+        };
         *step = Step::Stream;
         let negotiation =
             Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
@@ -142,8 +145,8 @@ impl Connector {
         Ok(logged_in)
     }
 
-    async fn secure(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
-        let (tls, socket) = match &self.security {
+    async fn secure(&self, socket: Socket, security: &Security, step: &mut Step) -> Result<Io, AccountError> {
+        let (tls, socket) = match security {
             Security::None => return Ok(stream_io(socket)),
             Security::Direct(tls) => (tls, socket),
             Security::StartTls(tls) => {
@@ -159,6 +162,34 @@ impl Connector {
         let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
         Ok(stream_io(tls.connect(socket).await?))
     }
+}
+
+/// How the server of an account is reached, whose domain in ASCII is `host`.
+fn transport(config: &AccountConfig, host: &str) -> Result<Transport, AccountError> {
+    let tls = |direct| Tls::new(host, config.ca_file.as_deref(), direct);
+    let server = match (&config.server, config.tls) {
+        (Some(Server::WebSocket(url)), _) => {
+            let may_be_plain = config.tls == TlsMode::None && url.address.is_loopback();
+            return if url.secure || may_be_plain {
+                Ok(Transport::WebSocket(WebSocket::new(Some(url.clone()), host, &tls(false)?)))
+            } else {
+                Err(AccountError::PlaintextRefused)
+            };
+        }
+        (None, TlsMode::WebSocket) => {
+            return Ok(Transport::WebSocket(WebSocket::new(None, host, &tls(false)?)));
+        }
+        (Some(Server::Address(server)), _) => server.clone(),
+        (None, _) => default_server(host, config.tls),
+    };
+    let security = match config.tls {
+        TlsMode::StartTls => Security::StartTls(tls(false)?),
+        TlsMode::Direct => Security::Direct(tls(true)?),
+        TlsMode::None if server.is_loopback() => Security::None,
+        TlsMode::None => return Err(AccountError::PlaintextRefused),
+        TlsMode::WebSocket => return Err(AccountError::BadAddress("a WebSocket has a URL")),
+    };
+    Ok(Transport::Tcp(server, security))
 }
 
 /// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
@@ -187,13 +218,14 @@ fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Url;
     use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
         AccountConfig {
             jid: Jid::new(jid).unwrap_or_else(|_| unreachable!("a literal")),
             credential: Credential::Password("secret".into()),
-            server: server.map(|host| ServerAddr { host: host.to_owned(), port: 5222 }),
+            server: server.map(|host| ServerAddr { host: host.to_owned(), port: 5222 }.into()),
             tls,
             ca_file: None,
         }
@@ -216,21 +248,48 @@ mod tests {
         }
     }
 
+    fn dialled(connector: &Connector) -> Option<(&str, u16)> {
+        match &connector.transport {
+            Transport::Tcp(server, _) => Some((server.host.as_str(), server.port)),
+            Transport::WebSocket(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_websocket_without_tls_is_for_this_machine_only() {
+        let at = |url: &str, tls| AccountConfig {
+            server: Url::web_socket(url).map(Server::WebSocket),
+            ..config("a@chat.example", tls, None)
+        };
+        for (url, tls) in [
+            ("wss://192.0.2.1/", TlsMode::WebSocket),
+            ("wss://chat.example/", TlsMode::WebSocket),
+            ("ws://127.0.0.1/", TlsMode::None),
+        ] {
+            assert_eq!(fault(&at(url, tls)), None, "{url}");
+        }
+        for (url, tls) in [
+            ("ws://127.0.0.1/", TlsMode::WebSocket),
+            ("ws://192.0.2.1/", TlsMode::None),
+            ("ws://localhost/", TlsMode::None),
+        ] {
+            assert_eq!(fault(&at(url, tls)), Some(AccountError::PlaintextRefused), "{url}");
+        }
+    }
+
     #[test]
     fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
         let starttls =
             Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA, String::new())?;
-        assert_eq!((starttls.server.host.as_str(), starttls.server.port), ("chat.example", 5222));
+        assert_eq!(dialled(&starttls), Some(("chat.example", 5222)));
         let direct =
             Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA, String::new())?;
-        assert_eq!((direct.server.host.as_str(), direct.server.port), ("xn--bcher-kva.example", 5223));
+        assert_eq!(dialled(&direct), Some(("xn--bcher-kva.example", 5223)));
         Ok(())
     }
 
     #[test]
     fn what_can_never_work_is_said_at_once() {
-        let websocket = config("a@chat.example", TlsMode::WebSocket, None);
-        assert_eq!(fault(&websocket), Some(AccountError::WebSocketUnsupported));
         let nobody = config("chat.example", TlsMode::StartTls, None);
         assert_eq!(fault(&nobody), Some(AccountError::BadAddress("a password needs a user name")));
     }

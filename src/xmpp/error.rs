@@ -9,12 +9,16 @@ use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 /// A part of the way from nothing to a usable session, for error texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Asking the domain where its WebSocket is (XEP-0156).
+    HostMeta,
     /// Name resolution and the TCP connection.
     Dial,
     /// The XML stream up to and including `<starttls/>` (RFC 6120 section 5).
     StartTls,
     /// The TLS handshake.
     Tls,
+    /// Making a WebSocket of the connection (RFC 7395 section 3.1).
+    Upgrade,
     /// The XML stream's header and features (RFC 6120 section 4).
     Stream,
     /// SASL (RFC 6120 section 6).
@@ -26,9 +30,11 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::HostMeta => "asking the domain of the account for its WebSocket",
             Self::Dial => "dialling the chat server",
             Self::StartTls => "asking the chat server for TLS",
             Self::Tls => "setting up TLS with the chat server",
+            Self::Upgrade => "opening a WebSocket at the chat server",
             Self::Stream => "opening the stream with the chat server",
             Self::Login => "logging in at the chat server",
             Self::Session => "keeping the session with the chat server",
@@ -85,6 +91,9 @@ pub enum AccountError {
     /// The certificate is for another domain.
     #[error("{}: it has no certificate for the domain of the account", Step::Tls)]
     CertificateWrongName,
+    /// The certificate of a WebSocket is for another host than that of its URL.
+    #[error("{}: it has no certificate for the host of its WebSocket", Step::Tls)]
+    CertificateWrongHost,
     /// The certificate, or our clock, is out of date.
     #[error("{}: its certificate is not valid at this time", Step::Tls)]
     CertificateExpired,
@@ -94,6 +103,18 @@ pub enum AccountError {
     /// The server does not offer TLS where we require it.
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
+    /// The domain names no WebSocket under TLS in its host-meta, or has none.
+    #[error("{}: it names none", Step::HostMeta)]
+    NoWebSocketNamed,
+    /// What answers there is a web server, with this status, and no WebSocket.
+    #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
+    NoWebSocket(u16),
+    /// There is a WebSocket, for another protocol.
+    #[error("{}: it is not one for XMPP", Step::Upgrade)]
+    NoXmppThere,
+    /// The server ends the stream and names another place (RFC 7395 section 3.6.2).
+    #[error("{}: it sends clients to another WebSocket, which is not followed", Step::Stream)]
+    SeeOtherUri,
     /// The server offers no mechanism that we accept.
     #[error("{}: it offers no login mechanism that keeps the password secret", Step::Login)]
     NoMechanism,
@@ -136,9 +157,6 @@ pub enum AccountError {
     /// `tls = "none"` for a server that is not on this machine.
     #[error("refusing to log in without TLS to a chat server that is not on this machine")]
     PlaintextRefused,
-    /// `tls = "websocket"`.
-    #[error("XMPP over WebSocket is not supported yet")]
-    WebSocketUnsupported,
     /// `ca_file` cannot be used.
     #[error("reading ca_file: {0}")]
     CaFile(&'static str),
@@ -164,7 +182,6 @@ impl AccountError {
             Self::WrongPassword
             | Self::AccountDisabled
             | Self::PlaintextRefused
-            | Self::WebSocketUnsupported
             | Self::CaFile(_)
             | Self::BadAddress(_)
             | Self::LoggedOut => true,
@@ -180,7 +197,12 @@ impl AccountError {
             | Self::Io { .. }
             | Self::CertificateUntrusted
             | Self::CertificateWrongName
+            | Self::CertificateWrongHost
             | Self::CertificateExpired
+            | Self::NoWebSocketNamed
+            | Self::NoWebSocket(_)
+            | Self::NoXmppThere
+            | Self::SeeOtherUri
             | Self::Tls
             | Self::NoStartTls
             | Self::NoMechanism
@@ -217,6 +239,9 @@ impl AccountError {
             Self::CertificateWrongName => {
                 "the certificate must be for the domain of the account, whatever `server` says; trying again"
             }
+            Self::CertificateWrongHost => {
+                "the certificate must be for the host that the URL in `server` names, or the domain's host-meta; trying again"
+            }
             Self::CertificateExpired => "check the clock of this machine; trying again",
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
@@ -243,7 +268,11 @@ impl AccountError {
             }
             Self::OtherResource | Self::StreamError(_) | Self::Protocol(_) => "trying again",
             Self::PlaintextRefused => "use another `tls` than \"none\", or a loopback address in `server`",
-            Self::WebSocketUnsupported => "use `tls = \"starttls\"` or \"direct\"",
+            Self::NoWebSocketNamed => {
+                "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
+            }
+            Self::NoWebSocket(_) | Self::NoXmppThere => "check the path of the URL in `server`; trying again",
+            Self::SeeOtherUri => "ask whoever runs the server for the URL to put into `server`; trying again",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
             Self::BadAddress(_) => "correct the login",
             Self::LoggedOut => "open the account again",
@@ -257,6 +286,10 @@ impl AccountError {
 
     /// A fault of the connection during `step`.
     pub(super) fn io(step: Step, error: &io::Error) -> Self {
+        if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            // A layer below, which is no socket, knows better.
+            return fault.clone();
+        }
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
             io::ErrorKind::TimedOut => Self::TimedOut(step),

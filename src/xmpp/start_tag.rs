@@ -73,6 +73,21 @@ fn is_needed(tag: &[u8], attribute: &[u8]) -> bool {
     NEEDED.contains(&attribute) || prefix.is_some_and(declares)
 }
 
+/// Whether the start tag with which an element begins has an attribute of this name.
+pub(super) fn has_attribute(element: &[u8], name: &[u8]) -> bool {
+    let mut rest = element.get(1 + name_of(element).len()..).unwrap_or_default();
+    // The next quote is that of a value unless the tag ends before.
+    while let Some(quote) = memchr::memchr3(b'"', b'\'', b'>', rest).filter(|at| rest[*at] != b'>') {
+        if name_before(&rest[..quote]) == name {
+            return true;
+        }
+        let value = &rest[quote + 1..];
+        let Some(end) = memchr::memchr(rest[quote], value) else { return false };
+        rest = &value[end + 1..];
+    }
+    false
+}
+
 /// The name in a tag, with its prefix, from the bytes that begin with the tag.
 pub(super) fn name_of(tag: &[u8]) -> &[u8] {
     let name = tag.strip_prefix(b"<").unwrap_or(tag);
@@ -121,6 +136,28 @@ mod tests {
             assert_eq!(thinned(tag), (kept.to_owned(), end), "{tag}");
         }
         assert_eq!(thin(format!("<{long} id='1'>").as_bytes()), None);
+    }
+
+    #[test]
+    fn an_attribute_is_found_in_its_own_tag_and_in_no_value() {
+        for tag in ["<a b=''>", "<a c='1' b = '>'/>", "<a\nb=\"\">", "<a c='1'b='2'>"] {
+            assert!(has_attribute(tag.as_bytes(), b"b"), "{tag}");
+        }
+        for tag in [
+            "",
+            "<",
+            "<a",
+            "<a>",
+            "<a/>",
+            "<b>b=''</b>",
+            "<a><c b=''/></a>",
+            "<a c=\" b='x'\">",
+            "<a x:b=''>",
+            "<a bb=''>",
+            "<a c='",
+        ] {
+            assert!(!has_attribute(tag.as_bytes(), b"b"), "{tag}");
+        }
     }
 
     proptest! {

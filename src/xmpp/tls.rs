@@ -19,6 +19,9 @@ use super::error::{AccountError, Step};
 /// The protocol name of XMPP for ALPN (XEP-0368 section 3).
 const ALPN: &[u8] = b"xmpp-client";
 
+/// The protocol name of HTTP/1.1 for ALPN (RFC 7301 section 6).
+const HTTP: &[u8] = b"http/1.1";
+
 /// The TLS side of one account.
 #[derive(Clone)]
 pub(super) struct Tls {
@@ -41,6 +44,20 @@ impl Tls {
             config.alpn_protocols = vec![ALPN.to_vec()];
         }
         Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// The same for what speaks HTTP.
+    pub(super) fn for_http(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![HTTP.to_vec()];
+        Self { config: Arc::new(config), name: self.name.clone() }
+    }
+
+    /// The same for a certificate of another host: a name, or an address.
+    pub(super) fn named(&self, host: &str) -> Result<Self, AccountError> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| AccountError::BadAddress("its server is no host name"))?;
+        Ok(Self { config: Arc::clone(&self.config), name })
     }
 
     /// Shakes hands over `io`.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use hexchat_lab::{Kind, Rate};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode, Url};
 
 /// A server of its own for each test, with the accounts `alice` and `bob`.
 pub(crate) struct ChatServer(hexchat_lab::ChatServer);
@@ -16,10 +16,14 @@ impl ChatServer {
     /// A login at this server, with a resource of its own.
     pub(crate) fn account(&self, user: &str, tls: TlsMode) -> AccountConfig {
         let address = if tls == TlsMode::Direct { self.0.tls_address() } else { self.0.address() };
+        let server = match tls {
+            TlsMode::WebSocket => Server::WebSocket(Url::web_socket(&self.0.web_socket()).unwrap()),
+            _ => ServerAddr { host: address.ip().to_string(), port: address.port() }.into(),
+        };
         AccountConfig {
             jid: format!("{}/{:016x}", self.0.jid(user), rand::random::<u64>()).parse().unwrap(),
             credential: Credential::Password(hexchat_lab::ChatServer::password(user).into()),
-            server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
+            server: Some(server),
             tls,
             ca_file: Some(self.0.ca_file().to_owned()),
         }
@@ -28,6 +32,11 @@ impl ChatServer {
     /// Where clients connect that use STARTTLS.
     pub(crate) fn address(&self) -> SocketAddr {
         self.0.address()
+    }
+
+    /// Where clients connect that use WebSockets.
+    pub(crate) fn web_address(&self) -> SocketAddr {
+        self.0.web_address()
     }
 
     /// What it has logged.

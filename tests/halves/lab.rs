@@ -15,6 +15,7 @@ pub(crate) struct Lab {
 pub(crate) enum Route {
     StartTls,
     DirectTls,
+    WebSocket,
     /// STARTTLS through somebody in between.
     Through(SocketAddr),
     /// Without TLS, past somebody who listens.
@@ -53,6 +54,7 @@ impl Lab {
             Route::DirectTls => {
                 self.server.account_section(user, self.server.tls_address()) + "tls = \"direct\"\n"
             }
+            Route::WebSocket => self.server.account_section(user, self.server.web_socket()),
             Route::Through(address) => self.server.account_section(user, *address),
             Route::Overheard(address) => self.server.account_section(user, *address) + "tls = \"none\"\n",
         }

@@ -77,7 +77,7 @@ fn account(server: &ChatServer, user: &str) -> AccountConfig {
     AccountConfig {
         jid: server.jid(user).parse().unwrap(),
         credential: Credential::Password(ChatServer::password(user).into()),
-        server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
+        server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }.into()),
         tls: TlsMode::StartTls,
         ca_file: Some(server.ca_file().to_owned()),
     }

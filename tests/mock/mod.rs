@@ -62,7 +62,7 @@ impl MockServer {
         AccountConfig {
             jid: "mock.example".parse().unwrap(),
             credential: Credential::Anonymous,
-            server: Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }),
+            server: Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }.into()),
             tls: TlsMode::None,
             ca_file: None,
         }

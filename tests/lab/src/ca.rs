@@ -18,7 +18,7 @@ pub struct Certificate {
     pub bundle: PathBuf,
 }
 
-/// Makes an authority and a certificate for `domains`, in `folder`.
+/// Makes an authority and a certificate for `domains` and 127.0.0.1, which a URL may name instead of a domain, in `folder`.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn certificate_for(domains: &[&str], folder: &Path) -> Result<Certificate> {
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = Issuer::new(ca, ca_key);
     let key = KeyPair::generate()?;
-    let domains: Vec<_> = domains.iter().map(|&domain| domain.to_owned()).collect();
+    let domains: Vec<_> = domains.iter().chain(&["127.0.0.1"]).map(|&domain| domain.to_owned()).collect();
     let certificate = dated(CertificateParams::new(domains)?).signed_by(&key, &issuer)?;
     let write = |name: &str, text: String| {
         let path = folder.join(name);

@@ -28,6 +28,7 @@ pub struct Ejabberd {
     certificate: Certificate,
     port: u16,
     tls_port: u16,
+    web_port: u16,
     rate: Rate,
     users: Vec<String>,
 }
@@ -55,8 +56,8 @@ impl Ejabberd {
         let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
         let certificate = certificate_for(&[DOMAIN], folder.path())?;
         let users = users.iter().map(|&user| user.to_owned()).collect();
-        let (port, tls_port) = (free_port()?, free_port()?);
-        let server = Self { process: None, folder, certificate, port, tls_port, rate, users };
+        let (port, tls_port, web_port) = (free_port()?, free_port()?, free_port()?);
+        let server = Self { process: None, folder, certificate, port, tls_port, web_port, rate, users };
         fs::write(server.config_file(), server.config())?;
         Ok(server)
     }
@@ -83,7 +84,7 @@ impl Ejabberd {
             .start()
             .context("install Debian's package ejabberd")?;
         process.wait_for_line(|line| line == READY_LINE, READY)?;
-        for port in [self.port, self.tls_port] {
+        for port in [self.port, self.tls_port, self.web_port] {
             wait_until_open(port, READY, || process.is_running())?;
         }
         // It only logs that a port was taken, and goes on without it.
@@ -139,6 +140,11 @@ impl Ejabberd {
         self.tls_port
     }
 
+    /// The port for WebSockets under TLS, and for the host-meta that names it.
+    pub fn web_port(&self) -> u16 {
+        self.web_port
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -188,6 +194,11 @@ ca_file: "{ca}"
 listen:
   - {{port: {port}, {listener}, {starttls}: true}}
   - {{port: {tls_port}, {listener}, tls: true}}
+  - port: {web_port}
+    ip: "127.0.0.1"
+    module: ejabberd_http
+    tls: true
+    request_handlers: {{/ws: ejabberd_http_ws, /.well-known/host-meta: mod_host_meta, /.well-known/host-meta.json: mod_host_meta}}
 shaper:
   normal: {{rate: 3000, burst_size: 20000}}
 shaper_rules:
@@ -197,6 +208,7 @@ modules:
   mod_carboncopy: {{}}
   mod_client_state: {{}}
   mod_disco: {{}}
+  mod_host_meta: {{websocket_url: "wss://@HOST@:{web_port}/ws"}}
   mod_offline: {{}}
   mod_ping: {{}}
   mod_roster: {{}}
@@ -206,6 +218,7 @@ modules:
             ca = self.certificate.ca.display(),
             port = self.port,
             tls_port = self.tls_port,
+            web_port = self.web_port,
         )
     }
 }

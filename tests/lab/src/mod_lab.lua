@@ -11,7 +11,7 @@ filters.add_filter_hook(function (session)
 	filters.add_filter(session, "bytes/in", function (data)
 		session.lab_from = data and data:match("<stream:stream[^>]- from='([^']*)'") or session.lab_from;
 		return data;
-	end);
+	end, -1); -- Behind mod_websocket's, which makes a stream of messages.
 end);
 module:hook("stream-features", function (event)
 	local conn = event.origin.conn;

@@ -48,6 +48,8 @@ pub struct Prosody {
 struct Ports {
     plain: u16,
     tls: u16,
+    web: u16,
+    plain_web: u16,
 }
 
 impl Prosody {
@@ -70,7 +72,8 @@ impl Prosody {
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
         let names: Vec<_> = domains.iter().map(String::as_str).collect();
         let certificate = certificate_for(&names, folder.path())?;
-        let ports = Ports { plain: free_port()?, tls: free_port()? };
+        let ports =
+            Ports { plain: free_port()?, tls: free_port()?, web: free_port()?, plain_web: free_port()? };
         let server = Self { process: None, folder, certificate, ports, rate, modules, domains };
         fs::write(server.config_file(), server.config())?;
         fs::write(server.folder.path().join("mod_lab.lua"), LAB_MODULE)?;
@@ -110,7 +113,7 @@ impl Prosody {
             .user("prosody")
             .start()
             .context("install Debian's package prosody")?;
-        for service in ["'c2s' on", "'c2s_direct_tls' on"] {
+        for service in ["'c2s' on", "'c2s_direct_tls' on", "'https' on", "'http' on"] {
             let activated = format!("Activated service {service}");
             let line = process
                 .wait_for_line(|line| line.contains(&activated) || line.contains(PORT_TAKEN), READY)
@@ -195,6 +198,16 @@ impl Prosody {
         self.ports.tls
     }
 
+    /// The port for WebSockets under TLS.
+    pub fn web_port(&self) -> u16 {
+        self.ports.web
+    }
+
+    /// The port for WebSockets without TLS.
+    pub fn plain_web_port(&self) -> u16 {
+        self.ports.plain_web
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -240,9 +253,13 @@ c2s_ports = {{ {plain} }}
 c2s_direct_tls_ports = {{ {tls} }}
 s2s_ports = {{}}
 component_ports = {{}}
-http_ports = {{}}
-https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2} }}
+http_ports = {{ {plain_web} }}
+http_interfaces = {{ "127.0.0.1" }}
+https_ports = {{ {web} }}
+https_interfaces = {{ "127.0.0.1" }}
+http_default_host = "{DOMAIN}"
+https_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "websocket"; "smacks"; "csi_simple"; "admin_shell"{sasl2} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
@@ -253,6 +270,8 @@ c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 {hosts}"#,
             plain = self.ports.plain,
             tls = self.ports.tls,
+            web = self.ports.web,
+            plain_web = self.ports.plain_web,
             key = key.display(),
             certificate = certificate.display(),
         )

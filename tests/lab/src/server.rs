@@ -1,5 +1,6 @@
 //! Chat servers: what all of them have in common.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -83,6 +84,27 @@ impl ChatServer {
         })
     }
 
+    /// Where it takes WebSockets under TLS.
+    pub fn web_address(&self) -> SocketAddr {
+        loopback(match self {
+            Self::Prosody(server) => server.web_port(),
+            Self::Ejabberd(server) => server.web_port(),
+        })
+    }
+
+    /// The path of its WebSocket.
+    pub fn web_socket_path(&self) -> &'static str {
+        match self {
+            Self::Prosody(_) => "/xmpp-websocket",
+            Self::Ejabberd(_) => "/ws",
+        }
+    }
+
+    /// The URL of its WebSocket.
+    pub fn web_socket(&self) -> String {
+        format!("wss://{}{}", self.web_address(), self.web_socket_path())
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         match self {
@@ -158,10 +180,10 @@ impl ChatServer {
         }
     }
 
-    /// A configuration file's `[[account]]` section for `user`, who connects to `address`.
-    pub fn account_section(&self, user: &str, address: SocketAddr) -> String {
+    /// A configuration file's `[[account]]` section for `user`, who connects to `server`: an address, or a URL.
+    pub fn account_section(&self, user: &str, server: impl Display) -> String {
         format!(
-            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nserver = \"{address}\"\nca_file = \"{}\"\n",
+            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nserver = \"{server}\"\nca_file = \"{}\"\n",
             self.jid(user),
             Self::password(user),
             self.ca_file().display()
