@@ -4,4 +4,5 @@ mod closed;
 mod hostile;
 mod servers;
 mod uri;
+mod web_socket;
 mod world;

@@ -78,8 +78,9 @@ fn row_47_a_server_that_cannot_be_reached_is_not_named() {
     {
         assert_ne!(ask(child.socks(), with_password(server).as_bytes()), SUCCEEDED, "{server}");
     }
-    let websocket = with_password(&format!("{refused};tls=websocket"));
-    assert_ne!(ask(child.socks(), websocket.as_bytes()), SUCCEEDED);
+    for websocket in [format!("{refused};tls=websocket"), format!("wss://{refused}/planted-path")] {
+        assert_ne!(ask(child.socks(), with_password(&websocket).as_bytes()), SUCCEEDED, "{websocket}");
+    }
     watch.assert_discreet(&child, "unreachable servers");
 }
 

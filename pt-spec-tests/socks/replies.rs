@@ -208,9 +208,9 @@ fn row_29_a_bridge_that_does_not_answer_is_host_unreachable() {
 }
 
 #[test]
-fn row_29_what_is_not_built_yet_is_a_general_failure_in_plain_words() {
+fn row_29_a_websocket_without_a_url_is_a_general_failure_in_plain_words() {
     let arguments = at("127.0.0.1:1") + ";tls=websocket";
-    expect(impatient(), &arguments, GENERAL_FAILURE, "XMPP over WebSocket is not supported yet");
+    expect(impatient(), &arguments, GENERAL_FAILURE, "websocket needs a server that begins with wss://");
 }
 
 #[test]

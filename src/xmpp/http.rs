@@ -29,18 +29,22 @@ impl Head {
     ///
     /// There is none, or it is too long.
     pub(super) async fn read(io: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Self> {
+        match io.fill_buf().await?.first() {
+            Some(b'H') => {}
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            // No web server. It may wait for us to say more before it ends its line.
+            Some(_) => return Err(nonsense()),
+        }
         let mut written = Vec::new();
         let mut io = io.take(MAX_HEAD);
         loop {
             let start = written.len();
             io.read_until(b'\n', &mut written).await?;
             match &written[start..] {
-                b"\r\n" if start > 0 => return Self::parse(&written).ok_or_else(nonsense),
+                b"\r\n" => return Self::parse(&written).ok_or_else(nonsense),
                 line if line.ends_with(b"\r\n") => {}
-                _ if io.limit() == 0 => return Err(nonsense()),
-                _ if written.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
-                // No web server, or one that has ended in the middle of a line.
-                _ => return Err(nonsense()),
+                line if line.ends_with(b"\n") || io.limit() == 0 => return Err(nonsense()),
+                _ => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
     }
@@ -152,7 +156,7 @@ mod tests {
             let body = head.read_body(&mut io).await?;
             let mut rest = Vec::new();
             io.read_to_end(&mut rest).await?;
-            let text = |bytes| String::from_utf8(bytes).unwrap();
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
             Ok((head.status, text(body), text(rest)))
         })
     }
@@ -190,11 +194,11 @@ mod tests {
 
     #[test]
     fn a_server_of_another_kind_is_noticed_and_an_end_is_told_apart() {
-        for other in ["<stream:stream>", "SSH-2.0-x\r\n\r\n", "\r\n\r\n", "HTTP/1.1 200 OK\n\n", "HTTP/1.1 2"]
-        {
+        for other in ["<stream:stream>", "SSH-2.0-x\r\n\r\n", "\r\n\r\n", "HTTP/1.1 200 OK\n\n"] {
             assert_eq!(read(other), Err(io::ErrorKind::InvalidData), "{other:?}");
         }
         assert_eq!(read(""), Err(io::ErrorKind::UnexpectedEof));
+        assert_eq!(read("HTTP/1.1 2"), Err(io::ErrorKind::UnexpectedEof));
         let cut = CHUNKED.strip_suffix("789\r\n0\r\n").unwrap();
         assert_eq!(read(cut), Err(io::ErrorKind::UnexpectedEof));
     }

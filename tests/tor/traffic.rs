@@ -36,6 +36,16 @@ fn tor_bootstraps_and_fetches_through_ejabberd_and_takes_the_transports_with_it(
 }
 
 #[test]
+fn tor_bootstraps_and_fetches_over_the_websocket_of_prosody() {
+    bootstrap_and_fetch(World::start_over_web_sockets(Kind::Prosody));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_over_the_websocket_of_ejabberd() {
+    bootstrap_and_fetch(World::start_over_web_sockets(Kind::Ejabberd));
+}
+
+#[test]
 fn tor_bootstraps_and_fetches_by_the_classic_protocol() {
     bootstrap_and_fetch(World::start_classic(Kind::Prosody, ""));
 }

@@ -35,6 +35,20 @@ impl World {
         )
     }
 
+    /// The same with both halves at the chat server's WebSocket.
+    pub(crate) fn start_over_web_sockets(kind: Kind) -> Self {
+        let bridge = |halves: &Halves<'_>| {
+            let torrc = halves.bridge("bridge")?;
+            let config = std::fs::read_to_string(halves.config_file("bridge"))?;
+            halves.write_config("bridge", &at_web_socket(halves, &config))?;
+            Ok(torrc)
+        };
+        let client = |halves: &Halves<'_>, bridge: &Tor, login: &str| {
+            halves.client(bridge, login).map(|torrc| at_web_socket(halves, &torrc))
+        };
+        Self::with(kind, "", bridge, client)
+    }
+
     /// The same with the classic protocol.
     pub(crate) fn start_classic(kind: Kind, more: &str) -> Self {
         let client = |halves: &Halves<'_>, bridge: &Tor, login: &str| {
@@ -103,6 +117,13 @@ impl World {
     fn logs(&self) -> String {
         [&self.client, &self.bridge].map(|tor| tor.process().lines().join("\n")).join("\n\n")
     }
+}
+
+/// The same configuration, with the URL of the chat server's WebSocket in the place of its address.
+fn at_web_socket(halves: &Halves<'_>, config: &str) -> String {
+    let address = halves.chat.address().to_string();
+    assert!(config.contains(&address), "{config}");
+    config.replace(&address, &halves.chat.web_socket())
 }
 
 /// The network of all tests that run at the same time: its authorities are most of the work.

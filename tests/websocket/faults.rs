@@ -47,13 +47,17 @@ on_both_servers! {
         let config = lab.config(&["alice"], &Route::WebSocket).replace(path, "/nowhere");
         says(&config, "there is a web server, which answers with status 404; check the path of the URL");
     }
+}
 
-    fn a_port_where_the_server_takes_streams_and_no_websockets_is_noticed(kind) {
-        let lab = Lab::start(kind);
-        let config = lab.config(&["alice"], &Route::WebSocket);
-        let config = config.replace(&lab.server.web_address().to_string(), &lab.server.tls_address().to_string());
-        says(&config, "opening a WebSocket at the chat server: the answer makes no sense");
-    }
+#[test]
+fn a_port_where_the_server_takes_streams_and_no_websockets_is_noticed() {
+    let address = web_server(|mut client| {
+        client.say(
+            b"<?xml version='1.0'?><stream:stream><stream:error><not-well-formed/></stream:error>\r\n",
+        )?;
+        client.wait()
+    });
+    says(&plainly_at(address), "opening a WebSocket at the chat server: the answer makes no sense");
 }
 
 #[test]

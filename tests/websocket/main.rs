@@ -5,6 +5,6 @@ mod carrying;
 mod faults;
 mod found;
 #[path = "../halves/mod.rs"]
-#[allow(dead_code, reason = "other tests use more of it")]
+#[allow(dead_code, unused_imports, reason = "other tests use more of it")]
 mod harness;
 mod web_server;
