@@ -15,6 +15,10 @@ use tokio_websockets::{Error, Message, WebSocketStream};
 use super::framing::{self, Outgoing};
 use crate::xmpp::error::{AccountError, Step};
 
+/// After 16 pings nothing more is read until their answers are written: a server that asks without reading could have us collect them.
+/// One that reads slowly (stock ejabberd: 3 kB/s, a ping a minute) takes as long for a batch as for a few of them.
+const MOST_PINGS: usize = 16;
+
 /// A stream over a WebSocket.
 pub(super) struct Messages<S> {
     socket: WebSocketStream<S>,
@@ -23,28 +27,26 @@ pub(super) struct Messages<S> {
     incoming: Bytes,
     /// Whether the server has ended its stream.
     has_ended: bool,
-    /// Whether it was sent something that must be on its way before more is read.
-    owes_answer: bool,
+    /// Pings since all was written: so many answers may still wait for that.
+    pings: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Messages<S> {
     pub(super) fn new(socket: WebSocketStream<S>) -> Self {
         let outgoing = Outgoing::default();
-        Self { socket, outgoing, incoming: Bytes::new(), has_ended: false, owes_answer: false }
+        Self { socket, outgoing, incoming: Bytes::new(), has_ended: false, pings: 0 }
     }
 
     /// The next that is said on the stream, which may be nothing; none when there is no more.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        if self.owes_answer {
-            // A server that reads nothing gets no more answers than one.
-            ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(fault)?;
-            self.owes_answer = false;
+        if self.pings >= MOST_PINGS {
+            ready!(self.poll_write_out(cx))?;
         }
         let Some(message) = ready!(Pin::new(&mut self.socket).poll_next(cx)).transpose().map_err(fault)?
         else {
             return Poll::Ready(Ok(None));
         };
-        self.owes_answer = message.is_ping();
+        self.pings += usize::from(message.is_ping());
         if message.is_binary() {
             return Poll::Ready(Err(ErrorKind::InvalidData.into()));
         }
@@ -54,6 +56,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages<S> {
         let read = framing::read(message.into_payload().into()).map_err(io::Error::other)?;
         self.has_ended |= framing::is_end(&read);
         Poll::Ready(Ok(Some(read)))
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(fault)?;
+        self.pings = 0;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -110,14 +118,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Messages<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx).map_err(fault)
+        self.poll_write_out(cx)
     }
 
     /// Behind our end of the stream: waits for the server's (RFC 7395 section 3.6), and closes the WebSocket. What comes meanwhile is
     /// dropped.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.socket).poll_flush(cx)).map_err(fault)?;
+        ready!(this.poll_write_out(cx))?;
         while !this.has_ended {
             if ready!(this.poll_next(cx))?.is_none() {
                 break;
