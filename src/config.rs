@@ -12,6 +12,7 @@ mod arguments;
 mod bridge_line;
 mod document;
 mod error;
+mod escape;
 mod file;
 mod input;
 mod key;
@@ -19,6 +20,7 @@ mod keys;
 mod limits;
 mod login;
 mod options;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -32,7 +34,8 @@ use xmpp_parsers::jid::Jid;
 
 pub use self::arguments::{Arguments, BridgeConfig, Protocol};
 pub use self::bridge_line::{
-    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, parse_bridge_line, read_bridge_line,
+    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, is_fingerprint, parse_bridge_line,
+    plain_bridge_line, read_bridge_line,
 };
 pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{PresharedKey, PublicKey};
@@ -69,7 +72,7 @@ pub struct BridgeSettings {
 /// Two equal configurations share one connection, so equality covers everything, the password included.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccountConfig {
-    /// Bare (a resource is chosen) or full; for [`Credential::Anonymous`] a domain.
+    /// Bare (a resource is chosen) or full; for [`Credential::Anonymous`] a domain, for [`Credential::New`] `new@domain`.
     pub jid: Jid,
     /// How to log in.
     pub credential: Credential,
@@ -88,6 +91,8 @@ pub enum Credential {
     Password(SecretString),
     /// SASL ANONYMOUS.
     Anonymous,
+    /// The password of an account that is registered there once and kept (XEP-0077).
+    New,
 }
 
 /// A host name or address, and a port, to dial.
@@ -127,7 +132,7 @@ impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Password(a), Self::Password(b)) => a.expose_secret() == b.expose_secret(),
-            (Self::Anonymous, Self::Anonymous) => true,
+            (Self::Anonymous, Self::Anonymous) | (Self::New, Self::New) => true,
             _ => false,
         }
     }

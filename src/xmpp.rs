@@ -13,6 +13,8 @@
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
+//! | [`registration`] | accounts that are registered: who keeps them, and why there is none |
+//! | [`removal`] | an account is removed from its server |
 //! | `wire` | its bytes between there and the socket |
 //! | `writer` | elements as they are written on a stream |
 //! | `records` | TLS records that servers can read without a rest |
@@ -49,6 +51,8 @@ mod pings;
 mod pool;
 pub mod reader;
 mod records;
+pub mod registration;
+pub mod removal;
 mod reply_window;
 mod reports;
 mod sasl;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{DomainRef, Jid};
 
 use super::document::Given;
 use super::error::{ConfigError, Location, Problem, Warning, shown_key};
@@ -11,7 +11,7 @@ use super::key::{PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, parse_login};
 use super::value::{Mode, check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
-use super::{AccountConfig, Config, ServerAddr, TlsMode};
+use super::{AccountConfig, Config, ServerAddr, TlsMode, plain};
 
 /// The longest value of an argument: 8 KiB. Tor carries 510 bytes for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
@@ -87,6 +87,24 @@ impl BridgeConfig {
     }
 }
 
+impl Config {
+    /// How a new account at `domain` would log in by a bridge line with these arguments, whatever bridge that is for.
+    ///
+    /// # Errors
+    /// As [`BridgeConfig::resolve`], as far as logins are concerned.
+    pub fn new_account_at<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        domain: &DomainRef,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<AccountConfig, ConfigError> {
+        let (line, _) = Arguments::from_bridge_line(arguments)?;
+        let at = line.over(&self.client);
+        let (server, tls, ca_file) =
+            at.route().map_err(|(location, key, problem)| ConfigError::new(location, key, problem))?;
+        Ok(Login::new_account(domain).at(server, tls, ca_file))
+    }
+}
+
 impl Arguments {
     fn from_bridge_line<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         pairs: impl IntoIterator<Item = (K, V)>,
@@ -115,6 +133,10 @@ impl Arguments {
         if value.len() > MAX_VALUE {
             return Err(Problem::TooLong { max: MAX_VALUE });
         }
+        // Lists are taken apart before they are read, whichever way they are spelled.
+        let is_list = matches!(name, "jid" | "login");
+        let plain = if is_list { None } else { plain::value(value).map_err(Problem::Invalid)? };
+        let value = plain.as_ref().map_or(value, |value| value.as_str());
         match name {
             "jid" => fill(&mut self.jid, parse_peers(value), location),
             "key" => fill(&mut self.key, PublicKey::parse(value), location),
@@ -230,6 +252,12 @@ impl Arguments {
     }
 
     fn logins(&self, logins: &[Login]) -> Result<Vec<AccountConfig>, Fault> {
+        let (server, tls, ca_file) = self.route()?;
+        Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
+    }
+
+    /// How logins reach their servers.
+    fn route(&self) -> Result<(Option<ServerAddr>, TlsMode, Option<PathBuf>), Fault> {
         let server = self.server.as_ref().map(|given| given.value.clone());
         let ca_file = self.ca_file.as_ref().map(|given| given.value.clone());
         let tls = self.tls.as_ref().map(|given| given.value).unwrap_or_default();
@@ -237,7 +265,7 @@ impl Arguments {
             check_plaintext(tls, server.as_ref())
                 .map_err(|problem| (given.location.clone(), "tls", problem))?;
         }
-        Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
+        Ok((server, tls, ca_file))
     }
 }
 

@@ -39,7 +39,7 @@ fn refused_line(args: &[(&str, &str)], config: &str) -> String {
 fn password(account: &AccountConfig) -> &str {
     match &account.credential {
         Credential::Password(password) => password.expose_secret(),
-        Credential::Anonymous => panic!("there is no password"),
+        Credential::Anonymous | Credential::New => panic!("there is no password"),
     }
 }
 

@@ -1,21 +1,28 @@
 //! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
 //! machine, and whether TLS begins at once or on request.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod registering;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
+use xmpp_parsers::jid::Jid;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::login::{self, Io, LoggedIn};
-use super::negotiation::{Memory, Negotiation, Who};
+use super::negotiation::{Applicant, Memory, Negotiation, Who};
 use super::records::{BATCH, Recorded};
+use super::registration::{Known, NewAccount, RANDOM_BYTES, Refusal, Registry};
 use super::socket::Socket;
 use super::timing;
 use super::tls::Tls;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use crate::persona;
+use registering::{Registering, jid_of};
 
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
@@ -29,7 +36,9 @@ const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
 pub(super) struct Connector {
     server: ServerAddr,
     security: Security,
+    /// Whom to log in as, unless that is an account that is registered.
     who: Who,
+    registering: Option<Registering>,
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
@@ -43,11 +52,13 @@ enum Security {
 
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
-    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID.
+    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
+    /// is kept by `registry`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
+        registry: Option<Arc<dyn Registry>>,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -65,7 +76,25 @@ impl Connector {
             TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
         };
         let who = who(config, !matches!(security, Security::None), agent);
-        Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
+        let registering = match config.credential {
+            Credential::New => {
+                let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                Some(Registering::new(registry, domain))
+            }
+            Credential::Password(_) | Credential::Anonymous => None,
+        };
+        Ok(Self { server, security, who, registering, max_stanza, memory: Mutex::default() })
+    }
+
+    /// Whom we are known as, but for the resource: nobody yet, where an account is still to be registered.
+    pub(super) fn identity(&self) -> Jid {
+        let jid = &self.who.jid;
+        let Some(registering) = &self.registering else { return jid.clone() };
+        let known = match registering.recall() {
+            Known::Made(account) => jid_of(&account, jid.domain()).ok(),
+            Known::Nothing | Known::Asked(_) | Known::Refused(_) => None,
+        };
+        Jid::from_parts(known.as_ref().and_then(Jid::node), jid.domain(), jid.resource())
     }
 
     /// The domain of the streams.
@@ -88,22 +117,91 @@ impl Connector {
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
         let mut step = Step::Dial;
-        let attempts = self.attempts(dialer, &first_request, &mut step);
-        timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
+        let login = async {
+            match &self.registering {
+                None => self.attempts(&self.who, dialer, &first_request, &mut step).await,
+                Some(registering) => {
+                    self.log_in_registered(registering, dialer, &first_request, &mut step).await
+                }
+            }
+        };
+        timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
             Err(AccountError::TimedOut(step))
         })
     }
 
+    /// Logs in to the account that is registered, or registers it before that.
+    async fn log_in_registered(
+        &self,
+        registering: &Registering,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        step: &mut Step,
+    ) -> Result<LoggedIn, AccountError> {
+        let (account, is_made) = match registering.recall() {
+            Known::Refused(refusal) => return Err(AccountError::Registration(refusal)),
+            Known::Made(account) => (account, true),
+            Known::Asked(account) => (account, false),
+            Known::Nothing => (self.register(registering, None, dialer, step).await?, true),
+        };
+        let result = self.attempts(&self.as_registered(&account)?, dialer, first_request, step).await;
+        match result {
+            Err(AccountError::WrongPassword) if is_made => Err(Registering::gone()),
+            // What was asked for has not arrived.
+            Err(AccountError::WrongPassword) => {
+                let account = self.register(registering, Some(account), dialer, step).await?;
+                self.attempts(&self.as_registered(&account)?, dialer, first_request, step).await
+            }
+            Ok(logged_in) => {
+                if !is_made {
+                    registering.note(&Ok(()));
+                }
+                Ok(logged_in)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Registers an account: this one, or one that is made up.
+    async fn register(
+        &self,
+        registering: &Registering,
+        first: Option<NewAccount>,
+        dialer: &Dialer,
+        step: &mut Step,
+    ) -> Result<NewAccount, AccountError> {
+        let io = self.connect(dialer, step).await?;
+        *step = Step::Register;
+        let applicant = Applicant {
+            domain: self.who.domain.clone(),
+            accounts: [first.unwrap_or_else(draw), draw()],
+            ids: std::array::from_fn(|_| persona::new_id(rand::random())),
+        };
+        let negotiation = Negotiation::register(applicant, self.max_stanza);
+        let registered = login::register(io, negotiation, step, |account| registering.ask(account)).await;
+        registering.note(&registered);
+        registered
+    }
+
+    /// Who logs in to an account that is registered.
+    fn as_registered(&self, account: &NewAccount) -> Result<Who, AccountError> {
+        let jid = jid_of(account, self.who.jid.domain())?;
+        let from = self.who.from.as_ref().map(|_| jid.to_string());
+        let credential = Credential::Password(account.password.clone());
+        Ok(Who { jid, credential, from, ..self.who.clone() })
+    }
+
     async fn attempts(
         &self,
+        who: &Who,
         dialer: &Dialer,
         first_request: &Bytes,
         step: &mut Step,
     ) -> Result<LoggedIn, AccountError> {
         let memory = self.memory().clone();
         let was_of_use = memory.is_of_use();
-        let result = self.attempt(memory, dialer, first_request, step).await;
+        let result = self.attempt(who, memory, dialer, first_request, step).await;
         let Err(error) = &result else { return result };
         if !was_of_use || !matches!(step, Step::Stream | Step::Login) {
             return result;
@@ -114,7 +212,7 @@ impl Connector {
         }
         *self.memory() = Memory::default();
         if may_follow_from_memory(error) {
-            return self.attempt(Memory::default(), dialer, first_request, step).await;
+            return self.attempt(who, Memory::default(), dialer, first_request, step).await;
         }
         result
     }
@@ -126,20 +224,24 @@ impl Connector {
     /// The steps of a login, one after the other. `step` follows them.
     async fn attempt(
         &self,
+        who: &Who,
         memory: Memory,
         dialer: &Dialer,
         first_request: &Bytes,
         step: &mut Step,
     ) -> Result<LoggedIn, AccountError> {
-        *step = Step::Dial;
-        let socket = dialer.dial(&self.server.host, self.server.port).await?;
-        let io = self.secure(socket, step).await?;
+        let io = self.connect(dialer, step).await?;
         *step = Step::Stream;
-        let negotiation =
-            Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
+        let negotiation = Negotiation::log_in(who.clone(), memory, first_request.clone(), self.max_stanza)?;
         let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
         *self.memory() = memory;
         Ok(logged_in)
+    }
+
+    async fn connect(&self, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
+        *step = Step::Dial;
+        let socket = dialer.dial(&self.server.host, self.server.port).await?;
+        self.secure(socket, step).await
     }
 
     async fn secure(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
@@ -161,10 +263,21 @@ impl Connector {
     }
 }
 
+/// An account that nobody has yet.
+fn draw() -> NewAccount {
+    NewAccount::draw(&*Zeroizing::new(rand::random::<[u8; RANDOM_BYTES]>()))
+}
+
 /// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
 /// accounts that insist; and who has not shown that it knows the password gets nothing more to guess it from.
 fn may_follow_from_memory(error: &AccountError) -> bool {
-    matches!(error, AccountError::NoMechanism | AccountError::Protocol(_) | AccountError::LoginRefused(_))
+    matches!(
+        error,
+        AccountError::NoMechanism
+            | AccountError::NotAnonymous
+            | AccountError::Protocol(_)
+            | AccountError::LoginRefused(_)
+    )
 }
 
 /// As whom to log in. Only where others cannot read it do we say who we are before that.
@@ -187,7 +300,6 @@ fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
         AccountConfig {
@@ -202,7 +314,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA, String::new()).err()
+        Connector::new(config, MAX_STANZA, String::new(), None).err()
     }
 
     #[test]
@@ -218,11 +330,19 @@ mod tests {
 
     #[test]
     fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
-        let starttls =
-            Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA, String::new())?;
+        let starttls = Connector::new(
+            &config("a@chat.example", TlsMode::StartTls, None),
+            MAX_STANZA,
+            String::new(),
+            None,
+        )?;
         assert_eq!((starttls.server.host.as_str(), starttls.server.port), ("chat.example", 5222));
-        let direct =
-            Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA, String::new())?;
+        let direct = Connector::new(
+            &config("a@bücher.example", TlsMode::Direct, None),
+            MAX_STANZA,
+            String::new(),
+            None,
+        )?;
         assert_eq!((direct.server.host.as_str(), direct.server.port), ("xn--bcher-kva.example", 5223));
         Ok(())
     }

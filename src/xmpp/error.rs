@@ -6,6 +6,8 @@ use std::io;
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 
+use super::registration::Refusal;
+
 /// A part of the way from nothing to a usable session, for error texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -17,6 +19,8 @@ pub enum Step {
     Tls,
     /// The XML stream's header and features (RFC 6120 section 4).
     Stream,
+    /// Registration of an account (XEP-0077).
+    Register,
     /// SASL (RFC 6120 section 6).
     Login,
     /// Resource binding (RFC 6120 section 7), stream management (XEP-0198), and all that follows.
@@ -30,6 +34,7 @@ impl fmt::Display for Step {
             Self::StartTls => "asking the chat server for TLS",
             Self::Tls => "setting up TLS with the chat server",
             Self::Stream => "opening the stream with the chat server",
+            Self::Register => "registering an account at the chat server",
             Self::Login => "logging in at the chat server",
             Self::Session => "keeping the session with the chat server",
         })
@@ -97,6 +102,9 @@ pub enum AccountError {
     /// The server offers no mechanism that we accept.
     #[error("{}: it offers no login mechanism that keeps the password secret", Step::Login)]
     NoMechanism,
+    /// The server offers no login without an account.
+    #[error("{}: it lets nobody in without an account", Step::Login)]
+    NotAnonymous,
     /// The server does not accept the user name and password.
     #[error("{}: wrong user name or password", Step::Login)]
     WrongPassword,
@@ -121,6 +129,9 @@ pub enum AccountError {
     /// The server demands an extension of SCRAM, and nobody knows one.
     #[error("{}: the server demands an extension of SCRAM that does not exist", Step::Login)]
     UnknownDemand,
+    /// There is no account, since the server has registered none.
+    #[error("registering an account at the chat server: {0}")]
+    Registration(Refusal),
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
@@ -167,6 +178,7 @@ impl AccountError {
             | Self::WebSocketUnsupported
             | Self::CaFile(_)
             | Self::BadAddress(_)
+            | Self::Registration(Refusal::NotKept | Refusal::Gone)
             | Self::LoggedOut => true,
             Self::NameNotFound
             | Self::Refused
@@ -184,16 +196,23 @@ impl AccountError {
             | Self::Tls
             | Self::NoStartTls
             | Self::NoMechanism
+            | Self::NotAnonymous
             | Self::Unproven
             | Self::TooFewIterations
             | Self::UnknownDemand
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
+            | Self::Registration(_)
             | Self::Conflict
             | Self::OtherResource
             | Self::StreamError(_)
             | Self::Protocol(_) => false,
         }
+    }
+
+    /// Whether trying again can help in some hours only.
+    pub fn rests(&self) -> bool {
+        matches!(self, Self::Registration(_))
     }
 
     /// What can help, as a clause to put behind the error's own text.
@@ -227,14 +246,14 @@ impl AccountError {
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
             }
-            Self::NoMechanism => {
-                "it must offer SCRAM-SHA-256 or SCRAM-SHA-1 (or ANONYMOUS where no password is given); trying again"
-            }
+            Self::NoMechanism => "it must offer SCRAM-SHA-256 or SCRAM-SHA-1; trying again",
+            Self::NotAnonymous => "name a domain that does, or an account with its password; trying again",
             Self::WrongPassword => {
                 "correct the login; not trying again, because servers lock accounts that do"
             }
             Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
             Self::LoginUnavailable | Self::LoginRefused(_) => "trying again",
+            Self::Registration(refusal) => refusal.advice(),
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again after a long pause"
             }
