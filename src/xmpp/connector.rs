@@ -6,23 +6,20 @@ mod registering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
-use xmpp_parsers::jid::Jid;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
 use super::login::{self, Io, LoggedIn};
-use super::negotiation::{Applicant, Memory, Negotiation, Who};
+use super::negotiation::{Memory, Negotiation, Who};
 use super::records::{BATCH, Recorded};
-use super::registration::{Known, NewAccount, RANDOM_BYTES, Refusal, Registry};
+use super::registration::{Refusal, Registry};
 use super::socket::Socket;
 use super::timing;
 use super::tls::Tls;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-use crate::persona;
-use registering::{Registering, jid_of};
+use registering::Registering;
 
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
@@ -86,17 +83,6 @@ impl Connector {
         Ok(Self { server, security, who, registering, max_stanza, memory: Mutex::default() })
     }
 
-    /// Whom we are known as, but for the resource: nobody yet, where an account is still to be registered.
-    pub(super) fn identity(&self) -> Jid {
-        let jid = &self.who.jid;
-        let Some(registering) = &self.registering else { return jid.clone() };
-        let known = match registering.recall() {
-            Known::Made(account) => jid_of(&account, jid.domain()).ok(),
-            Known::Nothing | Known::Asked(_) | Known::Refused(_) => None,
-        };
-        Jid::from_parts(known.as_ref().and_then(Jid::node), jid.domain(), jid.resource())
-    }
-
     /// The domain of the streams.
     pub(super) fn domain(&self) -> &str {
         &self.who.domain
@@ -129,67 +115,6 @@ impl Connector {
             self.memory().on_network_fault();
             Err(AccountError::TimedOut(step))
         })
-    }
-
-    /// Logs in to the account that is registered, or registers it before that.
-    async fn log_in_registered(
-        &self,
-        registering: &Registering,
-        dialer: &Dialer,
-        first_request: &Bytes,
-        step: &mut Step,
-    ) -> Result<LoggedIn, AccountError> {
-        let (account, is_made) = match registering.recall() {
-            Known::Refused(refusal) => return Err(AccountError::Registration(refusal)),
-            Known::Made(account) => (account, true),
-            Known::Asked(account) => (account, false),
-            Known::Nothing => (self.register(registering, None, dialer, step).await?, true),
-        };
-        let result = self.attempts(&self.as_registered(&account)?, dialer, first_request, step).await;
-        match result {
-            Err(AccountError::WrongPassword) if is_made => Err(Registering::gone()),
-            // What was asked for has not arrived.
-            Err(AccountError::WrongPassword) => {
-                let account = self.register(registering, Some(account), dialer, step).await?;
-                self.attempts(&self.as_registered(&account)?, dialer, first_request, step).await
-            }
-            Ok(logged_in) => {
-                if !is_made {
-                    registering.note(&Ok(()));
-                }
-                Ok(logged_in)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Registers an account: this one, or one that is made up.
-    async fn register(
-        &self,
-        registering: &Registering,
-        first: Option<NewAccount>,
-        dialer: &Dialer,
-        step: &mut Step,
-    ) -> Result<NewAccount, AccountError> {
-        let io = self.connect(dialer, step).await?;
-        *step = Step::Register;
-        let applicant = Applicant {
-            domain: self.who.domain.clone(),
-            accounts: [first.unwrap_or_else(draw), draw()],
-            ids: std::array::from_fn(|_| persona::new_id(rand::random())),
-        };
-        let negotiation = Negotiation::register(applicant, self.max_stanza);
-        let registered = login::register(io, negotiation, step, |account| registering.ask(account)).await;
-        registering.note(&registered);
-        registered
-    }
-
-    /// Who logs in to an account that is registered.
-    fn as_registered(&self, account: &NewAccount) -> Result<Who, AccountError> {
-        let jid = jid_of(account, self.who.jid.domain())?;
-        let from = self.who.from.as_ref().map(|_| jid.to_string());
-        let credential = Credential::Password(account.password.clone());
-        Ok(Who { jid, credential, from, ..self.who.clone() })
     }
 
     async fn attempts(
@@ -263,11 +188,6 @@ impl Connector {
     }
 }
 
-/// An account that nobody has yet.
-fn draw() -> NewAccount {
-    NewAccount::draw(&*Zeroizing::new(rand::random::<[u8; RANDOM_BYTES]>()))
-}
-
 /// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
 /// accounts that insist; and who has not shown that it knows the password gets nothing more to guess it from.
 fn may_follow_from_memory(error: &AccountError) -> bool {
@@ -300,6 +220,7 @@ fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
         AccountConfig {

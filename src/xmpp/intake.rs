@@ -100,7 +100,10 @@ fn read(written: Vec<u8>, step: Step) -> Result<Option<Word>, AccountError> {
 
 /// The result of a request, or the error: no other stanza has a place before a login.
 fn answer(written: &[u8]) -> Option<Element> {
-    let iq: Element = parse_within(STREAM, written).filter(|_| name_of(written) == b"iq")?;
+    if name_of(written) != b"iq" {
+        return None;
+    }
+    let iq: Element = parse_within(STREAM, written)?;
     matches!(iq.attr("type"), Some("result" | "error")).then_some(iq)
 }
 

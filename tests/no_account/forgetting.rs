@@ -24,6 +24,16 @@ fn forget(newcomer: &Newcomer, jid: &str) -> (String, Option<i32>) {
     (process.lines().join("\n"), status)
 }
 
+#[test]
+fn what_is_no_account_is_a_fault_of_the_command_line() {
+    let state = tempfile::tempdir().unwrap();
+    for args in [&["chat.example"][..], &["@"], &[], &["new@chat.example", "--nothing"]] {
+        let command = Spawn::new("forget", executable(env!("CARGO_BIN_EXE_hexchat-pt")));
+        let mut process = command.arg("forget").args(args).arg("--state").arg(state.path()).start().unwrap();
+        assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(2), "{args:?}");
+    }
+}
+
 fn user(newcomer: &Newcomer) -> String {
     newcomer.kept().unwrap().account().unwrap().user.clone()
 }

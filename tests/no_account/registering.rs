@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// Both halves: `forward` with a registered account, and a state directory that outlives it.
 pub(crate) struct Newcomer {
     pub(crate) lab: Lab,
-    target: EchoServer,
+    _target: EchoServer,
     bridge: Bridge,
     pub(crate) state: tempfile::TempDir,
     cutter: TcpCutter,
@@ -29,7 +29,7 @@ impl Newcomer {
         let (lab, target) = (Lab::with_door(kind, door), EchoServer::start().unwrap());
         let bridge = Bridge::start(&lab, &["bob"], &Route::StartTls, target.address());
         let cutter = TcpCutter::start(lab.server.address()).unwrap();
-        Self { lab, target, bridge, state: tempfile::tempdir().unwrap(), cutter }
+        Self { lab, _target: target, bridge, state: tempfile::tempdir().unwrap(), cutter }
     }
 
     pub(crate) fn config(&self) -> String {
@@ -43,12 +43,7 @@ impl Newcomer {
     /// Uses the account once.
     pub(crate) fn use_it(&self) {
         let half = self.start();
-        echo(half.entrance(), &random_bytes(self.target_bytes())).unwrap();
-    }
-
-    fn target_bytes(&self) -> usize {
-        let _ = &self.target;
-        100_000
+        echo(half.entrance(), &random_bytes(100_000)).unwrap();
     }
 
     /// What is kept.
@@ -145,6 +140,18 @@ on_both_servers! {
         half.says("the server has registered too many accounts of late; wait", SOON);
         drop(half);
         assert!(matches!(newcomer.kept(), Some(Registration::Refused { why, .. }) if why == "too-many"));
+    }
+
+    fn who_is_asked_for_more_than_a_name_and_a_password_is_told_what_to_do(kind) {
+        let newcomer = Newcomer::at(kind, Door::Guarded);
+        let half = newcomer.start();
+        let (wanted, why) = match kind {
+            Kind::Ejabberd => ("the server asks for a CAPTCHA; register there with a chat app", "captcha"),
+            _ => ("the server asks for more than a user name and a password; register there with a chat app", "form"),
+        };
+        half.says(wanted, SOON);
+        drop(half);
+        assert!(matches!(newcomer.kept(), Some(Registration::Refused { why: kept, .. }) if kept == why));
     }
 
     fn an_account_that_its_server_has_deleted_is_not_replaced_by_itself(kind) {

@@ -46,7 +46,7 @@ fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
 
     says(&wrong_password, &["Managed proxy", "wrong user name or password", "not trying again"]);
     says(&no_door, &["Managed proxy", "the server is not open for registration"]);
-    says(&no_door, &["Connection not allowed by ruleset"]);
+    says(&no_door, &["onnection not allowed by ruleset"]);
     says(&unknown, &["Managed proxy", "the bridge's account is not online"]);
     says(&unknown, &["Host unreachable"]);
     says(&no_login.unwrap(), &["Managed proxy", "bridge line", "login"]);

@@ -4,6 +4,7 @@
 //! accounts are made by an expression that it evaluates when it starts, and deleted when it reads their names.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ impl Ejabberd {
         let (port, tls_port) = (free_port()?, free_port()?);
         let server = Self { process: None, folder, certificate, port, tls_port, rate, door, users };
         fs::write(server.config_file(), server.config())?;
+        server.write_captcha()?;
         Ok(server)
     }
 
@@ -172,17 +174,32 @@ impl Ejabberd {
         )
     }
 
+    fn captcha_file(&self) -> PathBuf {
+        self.folder.path().join("captcha.sh")
+    }
+
+    /// What makes the pictures of CAPTCHAs: nobody looks at them.
+    fn write_captcha(&self) -> Result<()> {
+        let path = self.captcha_file();
+        fs::write(&path, "#!/bin/sh\nprintf '\\211PNG\\r\\n\\032\\n'\n")?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).context("making a script executable")
+    }
+
     /// What its hosts are, what is special of the one for everybody, and the module by which accounts are registered.
     fn door_config(&self) -> (String, String, &'static str) {
-        let register = match self.door {
+        let (register, module) = match self.door {
             Door::Closed => return (format!("\"{DOMAIN}\""), String::new(), ""),
-            Door::Open => "registration_timeout: infinity\n",
-            Door::Slow => "registration_timeout: 600\n",
+            Door::Open => ("registration_timeout: infinity\n".to_owned(), "  mod_register: {}\n"),
+            Door::Slow => ("registration_timeout: 600\n".to_owned(), "  mod_register: {}\n"),
+            Door::Guarded => (
+                format!("captcha_cmd: \"{}\"\n", self.captcha_file().display()),
+                "  mod_register: {captcha_protected: true}\n",
+            ),
         };
         let anonymous = format!(
             "{register}host_config:\n  {ANONYMOUS}:\n    auth_method: anonymous\n    anonymous_protocol: sasl_anon\n"
         );
-        (format!("\"{DOMAIN}\", \"{ANONYMOUS}\""), anonymous, "  mod_register: {}\n")
+        (format!("\"{DOMAIN}\", \"{ANONYMOUS}\""), anonymous, module)
     }
 
     /// Debian's configuration as far as it concerns clients.

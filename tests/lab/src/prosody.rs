@@ -233,10 +233,12 @@ impl Prosody {
         };
         let register =
             if self.door == Door::Closed { "" } else { r#"; "register_ibr"; "user_account_management""# };
-        let throttle = if self.door == Door::Slow {
-            "registration_throttle_max = 1\nregistration_throttle_period = 3600\nregistration_allowlist = {}\n"
-        } else {
-            ""
+        let registration = match self.door {
+            Door::Slow => {
+                "registration_throttle_max = 1\nregistration_throttle_period = 3600\nregistration_allowlist = {}\n"
+            }
+            Door::Guarded => "additional_registration_fields = { \"email+\" }\n",
+            Door::Closed | Door::Open => "",
         };
         let anonymous = if self.door == Door::Closed {
             String::new()
@@ -263,7 +265,7 @@ log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 allow_registration = true
-{throttle}{limits}
+{registration}{limits}
 {hosts}{anonymous}"#,
             plain = self.ports.plain,
             tls = self.ports.tls,

@@ -41,6 +41,9 @@ pub enum Door {
     Open,
     /// The same, but one address registers one account an hour, or in 10 minutes with ejabberd.
     Slow,
+    /// The same, but who registers has to give more than a name and a password: an e-mail address to Prosody, the answer to a CAPTCHA to
+    /// ejabberd.
+    Guarded,
 }
 
 /// The domain where a server with an [open door](Door::Open) lets everybody in.
