@@ -183,11 +183,6 @@ impl StateDir {
         self.contents().registration(domain).cloned()
     }
 
-    /// The domains at which registrations were tried.
-    pub fn domains_of_registrations(&self) -> Vec<String> {
-        self.contents().domains_of_registrations()
-    }
-
     /// Keeps what becomes of the registration at this domain, or forgets it. It is on the disk when this returns.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ fn spell_jid(jid: &str) -> String {
 
 fn spell_login(item: &str) -> Result<String, &'static str> {
     let (jid, password) = item.split_once(':').map_or((item, None), |(jid, password)| (jid, Some(password)));
-    let jid = spell_jid(&*unescape(jid, b'%')?);
+    let jid = spell_jid(&unescape(jid, b'%')?);
     let Some(password) = password else { return Ok(jid) };
     Ok(format!("{jid}:{}", escape(&unescape(password, b'%')?, ESCAPE, is_plain)))
 }

@@ -148,16 +148,15 @@ impl Contents {
         self.registrations.get(domain)
     }
 
-    pub(super) fn domains_of_registrations(&self) -> Vec<String> {
-        self.registrations.keys().cloned().collect()
-    }
-
     pub(super) fn set_registration(&mut self, domain: &str, registration: Option<Registration>) {
-        let before = match registration.clone() {
-            Some(new) => self.registrations.insert(domain.to_owned(), new),
-            None => self.registrations.remove(domain),
-        };
-        self.unsaved |= before != registration;
+        if self.registrations.get(domain) == registration.as_ref() {
+            return;
+        }
+        match registration {
+            Some(new) => drop(self.registrations.insert(domain.to_owned(), new)),
+            None => drop(self.registrations.remove(domain)),
+        }
+        self.unsaved = true;
     }
 
     /// The secret key of the bridge, a new one at first.

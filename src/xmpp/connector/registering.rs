@@ -128,7 +128,7 @@ impl Connector {
 
 /// An account that nobody has yet.
 fn draw() -> NewAccount {
-    NewAccount::draw(&*Zeroizing::new(rand::random::<[u8; RANDOM_BYTES]>()))
+    NewAccount::draw(&Zeroizing::new(rand::random::<[u8; RANDOM_BYTES]>()))
 }
 
 /// The JID of an account that was registered at this domain.
