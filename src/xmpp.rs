@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
-//! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
+//! | `connector`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
@@ -53,6 +53,7 @@ mod reply_window;
 mod reports;
 mod sasl;
 mod scanner;
+mod security;
 mod socket;
 mod stanza;
 mod start_tag;

@@ -157,7 +157,8 @@ const XMPP: Map = &[
         ],
     ),
     ("wire", &["connection", "login", "backlog", "timing", "error"]),
-    ("connector", &["login", "negotiation", "records", "tls", "dialer", "socket", "timing", "error"]),
+    ("connector", &["security", "login", "negotiation", "tls", "dialer", "timing", "error"]),
+    ("security", &["login", "negotiation", "records", "tls", "socket", "error"]),
     ("login", &["negotiation", "framer", "error"]),
     ("negotiation", &["intake", "sasl", "framer", "writer", "error"]),
     (

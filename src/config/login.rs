@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
@@ -9,7 +10,7 @@ use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
 use super::value::{parse_list, without_repeats};
-use super::{AccountConfig, Credential, ServerAddr, TlsMode};
+use super::{AccountConfig, CertificatePin, Credential, ServerAddr, TlsMode};
 
 /// Shown when an item cannot be read at all.
 const EXPECTED: &str = "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a \
@@ -28,16 +29,25 @@ pub struct Login {
     pub credential: Credential,
 }
 
+/// Where and how to log in, with the fields of [`AccountConfig`].
+#[derive(Clone, Default)]
+pub struct ServerConfig {
+    /// Where to connect.
+    pub server: Option<ServerAddr>,
+    /// How the connection is protected.
+    pub tls: Option<TlsMode>,
+    /// The key of the server's certificate.
+    pub pin: Option<CertificatePin>,
+    /// A PEM file of further trust roots.
+    pub ca_file: Option<PathBuf>,
+}
+
 impl Login {
     /// Completes the login to an account.
     #[must_use]
-    pub fn at(
-        self,
-        server: Option<ServerAddr>,
-        tls: TlsMode,
-        ca_file: Option<std::path::PathBuf>,
-    ) -> AccountConfig {
-        AccountConfig { jid: self.jid, credential: self.credential, server, tls, ca_file }
+    pub fn at(self, server: ServerConfig) -> AccountConfig {
+        let ServerConfig { server, tls, pin, ca_file } = server;
+        AccountConfig { jid: self.jid, credential: self.credential, server, tls, pin, ca_file }
     }
 }
 

@@ -4,41 +4,29 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::login::{self, Io, LoggedIn};
+use super::login::{self, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
-use super::records::{BATCH, Recorded};
-use super::socket::Socket;
+use super::security::{Kind, Security};
 use super::timing;
-use super::tls::Tls;
+use super::tls::Trust;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
 
-/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
-const READ_BUFFER: usize = 16 * 1024;
-/// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
-const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
-
 /// Knows how to log one account in.
 pub(super) struct Connector {
     server: ServerAddr,
+    kind: Kind,
     security: Security,
     who: Who,
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
-}
-
-enum Security {
-    None,
-    StartTls(Tls),
-    Direct(Tls),
 }
 
 impl Connector {
@@ -56,16 +44,17 @@ impl Connector {
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
         let server = config.server.clone().unwrap_or_else(|| default_server(&host, config.tls));
-        let tls = |direct| Tls::new(&host, config.ca_file.as_deref(), direct);
-        let security = match config.tls {
-            TlsMode::StartTls => Security::StartTls(tls(false)?),
-            TlsMode::Direct => Security::Direct(tls(true)?),
-            TlsMode::None if server.is_loopback() => Security::None,
-            TlsMode::None => return Err(AccountError::PlaintextRefused),
-            TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
+        let kind = match config.tls {
+            None | Some(TlsMode::StartTls) => Kind::StartTls,
+            Some(TlsMode::Direct) => Kind::Direct,
+            Some(TlsMode::None) if server.is_loopback() => Kind::Plain,
+            Some(TlsMode::None) => return Err(AccountError::PlaintextRefused),
+            Some(TlsMode::WebSocket) => return Err(AccountError::WebSocketUnsupported),
         };
-        let who = who(config, !matches!(security, Security::None), agent);
-        Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
+        let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
+        let security = Security::new(&trust, domain.to_owned(), max_stanza)?;
+        let who = who(config, kind != Kind::Plain, agent);
+        Ok(Self { server, kind, security, who, max_stanza, memory: Mutex::default() })
     }
 
     /// The domain of the streams.
@@ -133,31 +122,13 @@ impl Connector {
     ) -> Result<LoggedIn, AccountError> {
         *step = Step::Dial;
         let socket = dialer.dial(&self.server.host, self.server.port).await?;
-        let io = self.secure(socket, step).await?;
+        let io = self.security.secure(self.kind, socket, step).await?;
         *step = Step::Stream;
         let negotiation =
             Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
         let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
         *self.memory() = memory;
         Ok(logged_in)
-    }
-
-    async fn secure(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
-        let (tls, socket) = match &self.security {
-            Security::None => return Ok(stream_io(socket)),
-            Security::Direct(tls) => (tls, socket),
-            Security::StartTls(tls) => {
-                *step = Step::StartTls;
-                let mut socket = BufStream::new(socket);
-                let negotiation = Negotiation::start_tls(&self.who.domain, self.max_stanza);
-                login::start_tls(&mut socket, negotiation).await?;
-                (tls, socket.into_inner())
-            }
-        };
-        *step = Step::Tls;
-        // The TLS library reads little at a time, and writes each record by itself.
-        let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-        Ok(stream_io(tls.connect(socket).await?))
     }
 }
 
@@ -174,13 +145,8 @@ fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
     Who { jid: config.jid.clone(), credential: config.credential.clone(), domain, from, agent }
 }
 
-/// What a stream of XML is read from and written to.
-fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
-    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
-}
-
-fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
-    let port = if tls == TlsMode::Direct { DIRECT_TLS_PORT } else { STARTTLS_PORT };
+fn default_server(host: &str, tls: Option<TlsMode>) -> ServerAddr {
+    let port = if tls == Some(TlsMode::Direct) { DIRECT_TLS_PORT } else { STARTTLS_PORT };
     ServerAddr { host: host.to_owned(), port }
 }
 
@@ -189,12 +155,13 @@ mod tests {
     use super::*;
     use xmpp_parsers::jid::Jid;
 
-    fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
+    fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
         AccountConfig {
             jid: Jid::new(jid).unwrap_or_else(|_| unreachable!("a literal")),
             credential: Credential::Password("secret".into()),
             server: server.map(|host| ServerAddr { host: host.to_owned(), port: 5222 }),
-            tls,
+            tls: tls.into(),
+            pin: None,
             ca_file: None,
         }
     }

@@ -88,6 +88,9 @@ pub enum AccountError {
     /// The certificate, or our clock, is out of date.
     #[error("{}: its certificate is not valid at this time", Step::Tls)]
     CertificateExpired,
+    /// The certificate has another key than `pin` says.
+    #[error("{}: its certificate does not have the key that `pin` says", Step::Tls)]
+    CertificateNotPinned,
     /// Another fault of TLS.
     #[error("{}: the handshake failed", Step::Tls)]
     Tls,
@@ -181,6 +184,7 @@ impl AccountError {
             | Self::CertificateUntrusted
             | Self::CertificateWrongName
             | Self::CertificateExpired
+            | Self::CertificateNotPinned
             | Self::Tls
             | Self::NoStartTls
             | Self::NoMechanism
@@ -218,6 +222,9 @@ impl AccountError {
                 "the certificate must be for the domain of the account, whatever `server` says; trying again"
             }
             Self::CertificateExpired => "check the clock of this machine; trying again",
+            Self::CertificateNotPinned => {
+                "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
+            }
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
             Self::TooFewIterations => {
