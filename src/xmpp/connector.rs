@@ -1,5 +1,4 @@
-//! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
-//! machine, and whether TLS begins at once or on request.
+//! Connector: from an account's configuration to a connection that is logged in.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,25 +7,30 @@ use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
-use super::login::{self, LoggedIn};
+use super::finder::Finder;
+use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
+use super::race::telling_more;
 use super::security::{Kind, Security};
 use super::timing;
 use super::tls::Trust;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 
-const STARTTLS_PORT: u16 = 5222;
-const DIRECT_TLS_PORT: u16 = 5223;
-
 /// Knows how to log one account in.
 pub(super) struct Connector {
-    server: ServerAddr,
-    kind: Kind,
+    finder: Finder,
     security: Security,
     who: Who,
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
+}
+
+/// How far a login has come.
+struct Progress {
+    step: Step,
+    /// Of the faults until now the one that says most.
+    fault: Option<AccountError>,
 }
 
 impl Connector {
@@ -43,18 +47,12 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let server = config.server.clone().unwrap_or_else(|| default_server(&host, config.tls));
-        let kind = match config.tls {
-            None | Some(TlsMode::StartTls) => Kind::StartTls,
-            Some(TlsMode::Direct) => Kind::Direct,
-            Some(TlsMode::None) if server.is_loopback() => Kind::Plain,
-            Some(TlsMode::None) => return Err(AccountError::PlaintextRefused),
-            Some(TlsMode::WebSocket) => return Err(AccountError::WebSocketUnsupported),
-        };
+        let kind = kind(config)?;
         let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
         let security = Security::new(&trust, domain.to_owned(), max_stanza)?;
-        let who = who(config, kind != Kind::Plain, agent);
-        Ok(Self { server, kind, security, who, max_stanza, memory: Mutex::default() })
+        let who = who(config, kind != Some(Kind::Plain), agent);
+        let finder = Finder::new(host, config.server.clone(), kind);
+        Ok(Self { finder, security, who, max_stanza, memory: Mutex::default() })
     }
 
     /// The domain of the streams.
@@ -76,25 +74,29 @@ impl Connector {
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
-        let mut step = Step::Dial;
-        let attempts = self.attempts(dialer, &first_request, &mut step);
-        timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
+        let mut progress = Progress { step: Step::Dial, fault: None };
+        let attempts = self.attempts(dialer, &first_request, &mut progress);
+        let result = timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(AccountError::TimedOut(step))
-        })
+            Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
+        });
+        if result.is_err() {
+            self.finder.forget();
+        }
+        result
     }
 
     async fn attempts(
         &self,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
         let memory = self.memory().clone();
         let was_of_use = memory.is_of_use();
-        let result = self.attempt(memory, dialer, first_request, step).await;
+        let result = self.attempt(memory, dialer, first_request, progress).await;
         let Err(error) = &result else { return result };
-        if !was_of_use || !matches!(step, Step::Stream | Step::Login) {
+        if !was_of_use || !matches!(progress.step, Step::Stream | Step::Login) {
             return result;
         }
         if error.is_cut() {
@@ -103,7 +105,7 @@ impl Connector {
         }
         *self.memory() = Memory::default();
         if may_follow_from_memory(error) {
-            return self.attempt(Memory::default(), dialer, first_request, step).await;
+            return self.attempt(Memory::default(), dialer, first_request, progress).await;
         }
         result
     }
@@ -112,23 +114,61 @@ impl Connector {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The steps of a login, one after the other. `step` follows them.
+    /// The steps of a login, one after the other. `progress` follows them.
     async fn attempt(
         &self,
         memory: Memory,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
-        *step = Step::Dial;
-        let socket = dialer.dial(&self.server.host, self.server.port).await?;
-        let io = self.security.secure(self.kind, socket, step).await?;
-        *step = Step::Stream;
+        let io = self.connect(dialer, progress).await?;
+        progress.step = Step::Stream;
         let negotiation =
             Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
-        let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
+        let (logged_in, memory) = login::log_in(io, negotiation, &mut progress.step).await?;
         *self.memory() = memory;
         Ok(logged_in)
+    }
+
+    /// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
+    /// tried: nobody has been told by then who wants to log in.
+    async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
+        let mut search = self.finder.search(dialer);
+        loop {
+            progress.step = Step::Dial;
+            let (candidate, socket) = search.next().await?;
+            let securing = self.security.secure(candidate.endpoint.kind, socket, &mut progress.step);
+            let secured = match search.patience() {
+                None => securing.await,
+                Some(patience) => match timeout(patience, securing).await {
+                    Ok(secured) => secured,
+                    Err(_) => Err(AccountError::TimedOut(progress.step)),
+                },
+            };
+            match secured {
+                Ok(io) => {
+                    self.finder.remember(candidate);
+                    return Ok(io);
+                }
+                Err(error) => search.fail(&candidate, error),
+            }
+            progress.fault = search.fault();
+        }
+    }
+}
+
+/// How connections are protected, where that is not left to the domain.
+fn kind(config: &AccountConfig) -> Result<Option<Kind>, AccountError> {
+    match config.tls {
+        None => Ok(None),
+        Some(TlsMode::StartTls) => Ok(Some(Kind::StartTls)),
+        Some(TlsMode::Direct) => Ok(Some(Kind::Direct)),
+        Some(TlsMode::None) if config.server.as_ref().is_some_and(ServerAddr::is_loopback) => {
+            Ok(Some(Kind::Plain))
+        }
+        Some(TlsMode::None) => Err(AccountError::PlaintextRefused),
+        Some(TlsMode::WebSocket) => Err(AccountError::WebSocketUnsupported),
     }
 }
 
@@ -143,11 +183,6 @@ fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
     let from = config.jid.node().filter(|_| is_private).map(|_| config.jid.to_bare().to_string());
     let domain = config.jid.domain().as_str().to_owned();
     Who { jid: config.jid.clone(), credential: config.credential.clone(), domain, from, agent }
-}
-
-fn default_server(host: &str, tls: Option<TlsMode>) -> ServerAddr {
-    let port = if tls == Some(TlsMode::Direct) { DIRECT_TLS_PORT } else { STARTTLS_PORT };
-    ServerAddr { host: host.to_owned(), port }
 }
 
 #[cfg(test)]
@@ -181,17 +216,6 @@ mod tests {
             let fault = fault(&config("a@chat.example", TlsMode::None, remote));
             assert_eq!(fault, Some(AccountError::PlaintextRefused));
         }
-    }
-
-    #[test]
-    fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
-        let starttls =
-            Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA, String::new())?;
-        assert_eq!((starttls.server.host.as_str(), starttls.server.port), ("chat.example", 5222));
-        let direct =
-            Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA, String::new())?;
-        assert_eq!((direct.server.host.as_str(), direct.server.port), ("xn--bcher-kva.example", 5223));
-        Ok(())
     }
 
     #[test]
