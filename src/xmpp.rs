@@ -10,7 +10,7 @@
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
 //! | `connector`, `finder`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
-//! | `race`, `srv`, `resolver` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
+//! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
@@ -49,6 +49,7 @@ mod outbox;
 mod parse;
 mod pings;
 mod pool;
+mod proxied;
 mod race;
 pub mod reader;
 mod records;

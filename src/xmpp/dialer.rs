@@ -18,6 +18,9 @@ const PER_ADDRESS: Duration = Duration::from_secs(7);
 /// A connection that is being made.
 pub type Dialling = Pin<Box<dyn Future<Output = Result<Socket, AccountError>> + Send>>;
 
+type ToAddress = dyn Fn(SocketAddr) -> Dialling + Send + Sync;
+type ToName = dyn Fn(&str, u16) -> Dialling + Send + Sync;
+
 /// Makes the connections of every account: nothing of theirs reaches the outside by another way, but for lookups of names, and none of
 /// those where connections are made to names.
 #[derive(Clone)]
@@ -26,8 +29,8 @@ pub struct Dialer(Target);
 /// What connections are made to.
 #[derive(Clone)]
 enum Target {
-    Addresses(Arc<dyn Fn(SocketAddr) -> Dialling + Send + Sync>),
-    Names(Arc<dyn Fn(&str, u16) -> Dialling + Send + Sync>),
+    Addresses(Arc<ToAddress>),
+    Names(Arc<ToName>),
 }
 
 impl Dialer {

@@ -12,16 +12,20 @@ use tokio::time::sleep_until;
 
 use super::dialer::Dialer;
 use super::error::AccountError;
+use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_this_machine};
 use super::security::Kind;
 use super::socket::Socket;
-use super::srv::{Endpoint, Service, domain_itself, endpoints};
+use super::srv::{Endpoint, Found, Service, domain_itself, endpoints};
 use crate::config::ServerAddr;
 
-/// How long it may take to set up TLS while there is another way to try: 6 seconds, the four round trips of STARTTLS over the slowest
-/// lines. A network that swallows what it takes for TLS leaves time for the others then.
+/// How long it may take to set up TLS while there is another way to try: 6 seconds, so that a network that swallows what it takes for
+/// TLS leaves time for the others.
 const SECURING: Duration = Duration::from_secs(6);
+
+/// The same where that is more, in times that the connection took: 8. STARTTLS takes four round trips, and a connection at least one.
+const CONNECTION_TIMES: u32 = 8;
 
 /// Knows where an account's server may be, and where it was.
 pub(super) struct Finder {
@@ -42,10 +46,19 @@ pub(super) struct Search<'a> {
     race: Race,
     resolver: Option<Arc<Resolver>>,
     lookups: FuturesUnordered<Task<Answer>>,
-    attempts: FuturesUnordered<Task<(Candidate, Result<Socket, AccountError>)>>,
+    attempts: FuturesUnordered<Task<Attempt>>,
+    /// How long the connection that was found last took to be made.
+    connected_in: Duration,
 }
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An attempt that is over.
+struct Attempt {
+    candidate: Candidate,
+    connected: Result<Socket, AccountError>,
+    took: Duration,
+}
 
 /// What was found.
 enum Answer {
@@ -62,23 +75,18 @@ impl Finder {
     /// Begins with what worked last.
     pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Search<'a> {
         let names = if dialer.takes_names() { Names::PassedOn } else { Names::Resolved };
-        let race = Race::new(self.plan(names), names, self.last().clone(), now());
+        let race = Race::new(self.plan(), names, self.last().clone(), now());
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Search { finder: self, dialer, race, resolver: None, lookups, attempts }
+        Search { finder: self, dialer, race, resolver: None, lookups, attempts, connected_in: Duration::ZERO }
     }
 
-    fn plan(&self, names: Names) -> Plan {
+    fn plan(&self) -> Plan {
         if let Some(ServerAddr { host, port }) = &self.server {
             let kind = self.kind.unwrap_or(Kind::StartTls);
             return Plan::Known(vec![Endpoint { host: host.clone(), port: *port, kind }]);
         }
-        let itself = || Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
         if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) {
-            return itself();
-        }
-        if names == Names::PassedOn {
-            say_that_nothing_is_looked_up();
-            return itself();
+            return Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
         }
         Plan::Search(self.domain.clone())
     }
@@ -98,12 +106,12 @@ impl Finder {
     }
 }
 
-fn say_that_nothing_is_looked_up() {
+fn say_that_the_proxy_lets_nobody_ask() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         tracing::info!(
-            "no SRV records are looked up, because there is a proxy: chat servers are expected where the domains of accounts are, \
-             unless `server` says otherwise"
+            "the proxy lets nobody ask for SRV records: chat servers are expected where the domains of accounts are, unless `server` \
+             says otherwise"
         );
     });
 }
@@ -121,8 +129,9 @@ impl Search<'_> {
             let timeout = self.race.poll_timeout(now());
             tokio::select! {
                 Some(answer) = self.lookups.next() => self.handle(answer),
-                Some((candidate, connected)) = self.attempts.next() => match connected {
+                Some(Attempt { candidate, connected, took }) = self.attempts.next() => match connected {
                     Ok(socket) => {
+                        self.connected_in = took;
                         self.race.handle_connected(&candidate);
                         self.attempts.clear();
                         return Ok((candidate, socket));
@@ -142,7 +151,7 @@ impl Search<'_> {
 
     /// How long the connection that was found last may take to be secured, if there are others.
     pub(super) fn patience(&self) -> Option<Duration> {
-        self.race.has_more(now()).then_some(SECURING)
+        self.race.has_more(now()).then(|| SECURING.max(self.connected_in * CONNECTION_TIMES))
     }
 
     /// Of the faults until now the one that says most.
@@ -162,8 +171,13 @@ impl Search<'_> {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Search => {
-                let search = search(self.resolver(), self.finder.domain.clone(), self.finder.kind);
-                self.lookups.push(Box::pin(search));
+                let (domain, kind) = (self.finder.domain.clone(), self.finder.kind);
+                let found: Task<Answer> = if self.dialer.takes_names() {
+                    Box::pin(search_through(self.dialer.clone(), domain, kind))
+                } else {
+                    Box::pin(search(self.resolver(), domain, kind))
+                };
+                self.lookups.push(found);
             }
             Order::Resolve(host) => {
                 for family in [Family::V6, Family::V4] {
@@ -177,7 +191,11 @@ impl Search<'_> {
             Order::Dial(candidate) => {
                 let Endpoint { host, port, .. } = &candidate.endpoint;
                 let dialling = self.dialer.dial(host, *port, candidate.address);
-                self.attempts.push(Box::pin(async move { (candidate, dialling.await) }));
+                let start = now();
+                self.attempts.push(Box::pin(async move {
+                    let connected = dialling.await;
+                    Attempt { candidate, connected, took: now() - start }
+                }));
             }
         }
     }
@@ -189,9 +207,19 @@ impl Search<'_> {
 
 async fn search(resolver: Arc<Resolver>, domain: String, kind: Option<Kind>) -> Answer {
     let services = Service::wanted(kind).iter().map(|service| resolver.services(&domain, *service));
-    let found = join_all(services).await;
-    let draw = |most| rand::random_range(0..=most);
-    Answer::Endpoints(endpoints(&domain, kind, &found, draw))
+    order(&domain, kind, &join_all(services).await)
+}
+
+async fn search_through(proxy: Dialer, domain: String, kind: Option<Kind>) -> Answer {
+    let found = proxied::services(proxy, &domain, Service::wanted(kind)).await;
+    if found.is_none() {
+        say_that_the_proxy_lets_nobody_ask();
+    }
+    order(&domain, kind, &found.unwrap_or_default())
+}
+
+fn order(domain: &str, kind: Option<Kind>, found: &[Found]) -> Answer {
+    Answer::Endpoints(endpoints(domain, kind, found, |most| rand::random_range(0..=most)))
 }
 
 fn now() -> Instant {

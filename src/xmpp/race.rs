@@ -17,7 +17,13 @@ use super::error::{AccountError, Step};
 use super::srv::Endpoint;
 
 /// How long one attempt is alone before the next begins beside it: the 250 ms that RFC 8305 section 5 recommends.
-pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The same where a proxy connects: the 2 seconds that RFC 8305 section 5 has at most, because nobody knows how far that goes.
+const PROXY_DELAY: Duration = Duration::from_secs(2);
+
+/// The same for what worked last: 1 second, in which it connects over any line if it still works.
+const KNOWN_DELAY: Duration = Duration::from_secs(1);
 
 /// How long IPv4 addresses wait for those of IPv6: the 50 ms of RFC 8305 section 3.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
@@ -160,7 +166,7 @@ impl Race {
             return None;
         }
         if let Some(remembered) = self.remembered.take() {
-            return Some(self.dial(remembered, now));
+            return Some(self.dial(remembered, KNOWN_DELAY, now));
         }
         if !self.may_begin(now) && !self.looks_up {
             return None;
@@ -262,13 +268,21 @@ impl Race {
         self.fault = Some(telling_more(error, self.fault.take()));
     }
 
+    fn attempt_delay(&self) -> Duration {
+        match self.names {
+            Names::Resolved => ATTEMPT_DELAY,
+            Names::PassedOn => PROXY_DELAY,
+        }
+    }
+
     /// Whether an attempt may begin.
     fn may_begin(&self, now: Instant) -> bool {
         self.under_way.is_empty() || now >= self.next_at
     }
 
-    fn dial(&mut self, candidate: Candidate, now: Instant) -> Order {
-        self.next_at = now + ATTEMPT_DELAY;
+    /// Dials one that is alone for this long.
+    fn dial(&mut self, candidate: Candidate, alone: Duration, now: Instant) -> Order {
+        self.next_at = now + alone;
         self.tried.insert(candidate.clone());
         self.under_way.insert(candidate.clone());
         Order::Dial(candidate)
@@ -276,7 +290,9 @@ impl Race {
 
     fn dial_next(&mut self, now: Instant) -> Option<Order> {
         match self.next(now) {
-            Next::Now(candidate) if self.may_begin(now) => Some(self.dial(candidate, now)),
+            Next::Now(candidate) if self.may_begin(now) => {
+                Some(self.dial(candidate, self.attempt_delay(), now))
+            }
             _ => None,
         }
     }

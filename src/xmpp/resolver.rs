@@ -9,7 +9,7 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use tokio::time::timeout;
 
 use super::error::AccountError;
@@ -45,8 +45,7 @@ impl Resolver {
     /// The SRV records of a service. There are none where nobody answers, so that the domain itself is tried.
     pub(super) async fn services(&self, domain: &str, service: Service) -> Found {
         let found = self.look_up(&service.record_name(domain), RecordType::SRV, SERVICES).await;
-        let records = found.map(|lookup| lookup.answers().iter().filter_map(|it| srv(&it.data)).collect());
-        Found { service, records: records.unwrap_or_default() }
+        Found { service, records: found.map(|lookup| srv_records(lookup.answers())).unwrap_or_default() }
     }
 
     /// The addresses of a host that are of this family, perhaps none.
@@ -102,6 +101,11 @@ fn loopback(family: Family) -> IpAddr {
         Family::V6 => Ipv6Addr::LOCALHOST.into(),
         Family::V4 => Ipv4Addr::LOCALHOST.into(),
     }
+}
+
+/// Of an answer's records those that name servers.
+pub(super) fn srv_records(answers: &[Record]) -> Vec<Srv> {
+    answers.iter().filter_map(|record| srv(&record.data)).collect()
 }
 
 fn srv(data: &RData) -> Option<Srv> {

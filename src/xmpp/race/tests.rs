@@ -232,7 +232,7 @@ fn what_worked_last_is_dialled_without_a_lookup() {
     world.fates.insert((v4(2), 443), Fate::Silent);
     let mut race = Race::new(plan(), Names::Resolved, Some(last), start);
     let slow = world.run(&mut race, start, Duration::ZERO);
-    assert_eq!(slow.attempts(), [(0, v4(2), 443), (261, v6(1), 443)]);
+    assert_eq!(slow.attempts(), [(0, v4(2), 443), (1011, v6(1), 443)]);
 }
 
 #[test]
@@ -244,6 +244,16 @@ fn a_name_that_is_passed_on_is_dialled_as_it_is() {
     assert!(!race.has_more(start));
     race.handle_failed(&candidate, AccountError::Refused, start);
     assert_eq!(race.failure(start), Some(AccountError::Refused));
+}
+
+#[test]
+fn a_proxy_has_longer_for_one_name_before_it_is_given_the_next() {
+    let world = World { fates: BTreeMap::from([((v4(0), 2), Fate::Connects(MS))]), ..World::default() };
+    let start = beginning();
+    let plan = known(&[direct("a.example", 1), direct("a.example", 2)]);
+    let run = world.run(&mut Race::new(plan, Names::PassedOn, None, start), start, Duration::ZERO);
+    let times: Vec<_> = run.dialled.iter().map(|(at, _)| at.as_millis()).collect();
+    assert_eq!(times, [0, 2000]);
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,7 @@ pub enum Record {
 #[derive(Debug)]
 pub struct DnsServer {
     folder: TempDir,
+    address: SocketAddr,
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
 }
@@ -111,7 +112,24 @@ impl DnsServer {
             let shared = Arc::clone(&shared);
             move || serve(&socket, &shared)
         });
-        Ok(Self { folder, shared, worker: Some(worker) })
+        Ok(Self { folder, address, shared, worker: Some(worker) })
+    }
+
+    /// Answers over TCP as well, on a port of its own, as long as this process runs.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses.
+    pub fn listen_for_tcp(&self) -> Result<SocketAddr> {
+        let listener = TcpListener::bind((self.address.ip(), 0))?;
+        let (address, shared) = (listener.local_addr()?, Arc::clone(&self.shared));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Whoever hangs up has asked enough.
+                let _ = shared.answer_all(stream);
+            }
+        });
+        Ok(address)
     }
 
     /// What it was asked: type and name, in order.
@@ -159,6 +177,18 @@ impl Drop for DnsServer {
 impl Shared {
     fn asked(&self) -> MutexGuard<'_, Vec<String>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer_all(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        loop {
+            let mut length = [0; 2];
+            stream.read_exact(&mut length)?;
+            let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut query)?;
+            let Some(answer) = self.answer(&query) else { continue };
+            let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
+            stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat())?;
+        }
     }
 
     /// The answer to a question; none to what is no question.
