@@ -66,6 +66,24 @@ fn behind_a_dead_machine_and_one_that_says_nothing_the_next_is_tried() {
 }
 
 #[test]
+fn an_account_that_was_cut_finds_its_server_again_without_asking() {
+    let server = chat_server();
+    let cutter = TcpCutter::start(server.tls_address()).unwrap();
+    let dns = DnsServer::start(&[
+        (DIRECT, Record::srv(1, cutter.address().port(), "host7.hosting.example")),
+        ("host7.hosting.example", HERE),
+    ])
+    .unwrap();
+    let subject = Subject::start(&dns, &login(&server, "bob"));
+    subject.is_online();
+    let asked = dns.asked();
+    cutter.cut();
+    subject.says("lost its connection");
+    subject.says_again("is online as", 2);
+    assert_eq!((dns.asked(), cutter.accepted()), (asked, 2));
+}
+
+#[test]
 fn what_tls_says_decides_which_records_are_asked_for() {
     let server = chat_server();
     let dns = DnsServer::start(&[

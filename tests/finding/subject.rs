@@ -71,6 +71,18 @@ impl Subject {
         }
     }
 
+    /// Writes lines with these words, so many in all.
+    pub(crate) fn says_again(&self, words: &str, times: usize) {
+        let seen = std::cell::Cell::new(0);
+        let wanted = |line: &str| {
+            seen.set(seen.get() + usize::from(line.contains(words)));
+            seen.get() == times
+        };
+        if let Err(error) = self.process.wait_for_line(wanted, SOON) {
+            panic!("{words:?} was expected {times} times: {error:#}");
+        }
+    }
+
     /// How many lines have these words.
     pub(crate) fn count(&self, words: &str) -> usize {
         self.process.lines().iter().filter(|line| line.contains(words)).count()
