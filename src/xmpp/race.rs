@@ -190,7 +190,7 @@ impl Race {
 
     /// Whether there is anything left to be tried beside what is being tried.
     pub(super) fn has_more(&self, now: Instant) -> bool {
-        !self.looks_up || !matches!(self.next(now), Next::Nothing)
+        !matches!(self.next(now), Next::Nothing)
     }
 
     /// Why there is no connection, when everything has failed.

@@ -236,6 +236,22 @@ fn what_worked_last_is_dialled_without_a_lookup() {
 }
 
 #[test]
+fn beside_what_worked_last_there_is_only_what_was_not_tried() {
+    let start = beginning();
+    let last = Candidate { endpoint: direct("192.0.2.1", 443), address: Some(v4(1)) };
+    for (plan, has_more) in [
+        (known(&[direct("192.0.2.1", 443)]), false),
+        (known(&[direct("a.example", 443)]), true),
+        (Plan::Search("chat.example".to_owned()), true),
+    ] {
+        let mut race = Race::new(plan, Names::Resolved, Some(last.clone()), start);
+        assert_eq!(race.poll(start), Some(Order::Dial(last.clone())));
+        race.handle_connected(&last);
+        assert_eq!(race.has_more(start), has_more, "{race:?}");
+    }
+}
+
+#[test]
 fn a_name_that_is_passed_on_is_dialled_as_it_is() {
     let start = beginning();
     let mut race = Race::new(known(&[direct("a.example", 443)]), Names::PassedOn, None, start);
