@@ -90,7 +90,12 @@ fn reply_to_account(error: &AccountError) -> Reply {
     match error {
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
-        AccountError::HostUnreachable | AccountError::NameNotFound => Reply::HostUnreachable,
+        AccountError::HostUnreachable
+        | AccountError::NameNotFound
+        | AccountError::TargetNotFound
+        | AccountError::NotOffered
+        | AccountError::LookupFailed
+        | AccountError::NoResolver => Reply::HostUnreachable,
         AccountError::TimedOut(_) => Reply::Timeout,
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword

@@ -38,9 +38,9 @@ pub use self::bridge_line::{
     plain_bridge_line, read_bridge_line,
 };
 pub use self::error::{ConfigError, Location, Problem, Warning};
-pub use self::key::{PresharedKey, PublicKey};
+pub use self::key::{CertificatePin, PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
-pub use self::login::{Login, parse_login};
+pub use self::login::{Login, ServerConfig, parse_login};
 pub use self::value::Mode;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
@@ -76,10 +76,12 @@ pub struct AccountConfig {
     pub jid: Jid,
     /// How to log in.
     pub credential: Credential,
-    /// Where to connect instead of the domain of `jid`, port 5222.
+    /// Where to connect instead of where the domain of `jid` says.
     pub server: Option<ServerAddr>,
-    /// How the connection is protected.
-    pub tls: TlsMode,
+    /// How the connection is protected; where this is open, as the domain says, and with a `server` by STARTTLS.
+    pub tls: Option<TlsMode>,
+    /// The key of the server's certificate, if that is to be trusted whoever signed it.
+    pub pin: Option<CertificatePin>,
     /// A PEM file of further trust roots, besides the well-known ones.
     pub ca_file: Option<PathBuf>,
 }
@@ -105,10 +107,9 @@ pub struct ServerAddr {
 }
 
 /// How the connection to the chat server is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// `STARTTLS`, required (RFC 6120 section 5).
-    #[default]
     StartTls,
     /// TLS from the first byte (XEP-0368).
     Direct,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
@@ -10,7 +11,7 @@ use super::error::Problem;
 use super::escape::unescape;
 use super::plain;
 use super::value::{parse_list, without_repeats};
-use super::{AccountConfig, Credential, ServerAddr, TlsMode};
+use super::{AccountConfig, CertificatePin, Credential, ServerAddr, TlsMode};
 
 /// Shown when an item cannot be read at all.
 const EXPECTED: &str = "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a \
@@ -36,6 +37,19 @@ pub struct Login {
     pub credential: Credential,
 }
 
+/// Where and how to log in, with the fields of [`AccountConfig`].
+#[derive(Clone, Default)]
+pub struct ServerConfig {
+    /// Where to connect.
+    pub server: Option<ServerAddr>,
+    /// How the connection is protected.
+    pub tls: Option<TlsMode>,
+    /// The key of the server's certificate.
+    pub pin: Option<CertificatePin>,
+    /// A PEM file of further trust roots.
+    pub ca_file: Option<PathBuf>,
+}
+
 impl Login {
     /// That of an account which is registered at this domain.
     pub(super) fn new_account(domain: &DomainRef) -> Self {
@@ -45,13 +59,9 @@ impl Login {
 
     /// Completes the login to an account.
     #[must_use]
-    pub fn at(
-        self,
-        server: Option<ServerAddr>,
-        tls: TlsMode,
-        ca_file: Option<std::path::PathBuf>,
-    ) -> AccountConfig {
-        AccountConfig { jid: self.jid, credential: self.credential, server, tls, ca_file }
+    pub fn at(self, server: ServerConfig) -> AccountConfig {
+        let ServerConfig { server, tls, pin, ca_file } = server;
+        AccountConfig { jid: self.jid, credential: self.credential, server, tls, pin, ca_file }
     }
 }
 

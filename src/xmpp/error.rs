@@ -52,6 +52,18 @@ pub enum AccountError {
     /// The server's name has no address.
     #[error("{}: its name has no address", Step::Dial)]
     NameNotFound,
+    /// SRV records name a machine that has no address.
+    #[error("{}: the SRV records of its domain name a machine that has no address", Step::Dial)]
+    TargetNotFound,
+    /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
+    #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
+    NotOffered,
+    /// No DNS server has answered.
+    #[error("{}: no DNS server answers", Step::Dial)]
+    LookupFailed,
+    /// This machine names no DNS server.
+    #[error("{}: this machine is configured with no DNS server", Step::Dial)]
+    NoResolver,
     /// Every address refused the connection.
     #[error("{}: connection refused", Step::Dial)]
     Refused,
@@ -93,6 +105,9 @@ pub enum AccountError {
     /// The certificate, or our clock, is out of date.
     #[error("{}: its certificate is not valid at this time", Step::Tls)]
     CertificateExpired,
+    /// The certificate has another key than `pin` says.
+    #[error("{}: its certificate does not have the key that `pin` says", Step::Tls)]
+    CertificateNotPinned,
     /// Another fault of TLS.
     #[error("{}: the handshake failed", Step::Tls)]
     Tls,
@@ -181,6 +196,10 @@ impl AccountError {
             | Self::Registration(Refusal::NotKept | Refusal::Gone)
             | Self::LoggedOut => true,
             Self::NameNotFound
+            | Self::TargetNotFound
+            | Self::NotOffered
+            | Self::LookupFailed
+            | Self::NoResolver
             | Self::Refused
             | Self::NoRoute
             | Self::HostUnreachable
@@ -193,6 +212,7 @@ impl AccountError {
             | Self::CertificateUntrusted
             | Self::CertificateWrongName
             | Self::CertificateExpired
+            | Self::CertificateNotPinned
             | Self::Tls
             | Self::NoStartTls
             | Self::NoMechanism
@@ -219,6 +239,16 @@ impl AccountError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
+            Self::TargetNotFound => {
+                "ask whoever runs the chat server, or give its machine as `server`; trying again"
+            }
+            Self::NotOffered => {
+                "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
+            }
+            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
+            Self::NoResolver => {
+                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
+            }
             Self::Refused => "check that the chat server runs, and `server`; trying again",
             Self::NoRoute
             | Self::HostUnreachable
@@ -237,6 +267,9 @@ impl AccountError {
                 "the certificate must be for the domain of the account, whatever `server` says; trying again"
             }
             Self::CertificateExpired => "check the clock of this machine; trying again",
+            Self::CertificateNotPinned => {
+                "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
+            }
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
             Self::TooFewIterations => {

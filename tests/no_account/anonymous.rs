@@ -66,7 +66,8 @@ impl Client {
             jid: domain.parse().unwrap(),
             credential: Credential::Anonymous,
             server: Some(ServerAddr { host: "127.0.0.1".into(), port: cutter.address().port() }),
-            tls: TlsMode::StartTls,
+            tls: Some(TlsMode::StartTls),
+            pin: None,
             ca_file: Some(lab.server.ca_file().to_owned()),
         };
         pool.open(config, StreamManagement::Unwanted);

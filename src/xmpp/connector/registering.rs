@@ -6,7 +6,7 @@ use bytes::Bytes;
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
 
-use super::Connector;
+use super::{Connector, Progress};
 use crate::config::Credential;
 use crate::persona;
 use crate::xmpp::dialer::Dialer;
@@ -70,21 +70,21 @@ impl Connector {
         registering: &Registering,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
         let (account, is_made) = match registering.recall() {
             Known::Refused(refusal) => return Err(AccountError::Registration(refusal)),
             Known::Made(account) => (account, true),
             Known::Asked(account) => (account, false),
-            Known::Nothing => (self.register(registering, None, dialer, step).await?, true),
+            Known::Nothing => (self.register(registering, None, dialer, progress).await?, true),
         };
-        let result = self.attempts(&self.as_registered(&account)?, dialer, first_request, step).await;
+        let result = self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await;
         match result {
             Err(AccountError::WrongPassword) if is_made => Err(Registering::gone()),
             // What was asked for has not arrived.
             Err(AccountError::WrongPassword) => {
-                let account = self.register(registering, Some(account), dialer, step).await?;
-                self.attempts(&self.as_registered(&account)?, dialer, first_request, step).await
+                let account = self.register(registering, Some(account), dialer, progress).await?;
+                self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await
             }
             Ok(logged_in) => {
                 if !is_made {
@@ -102,17 +102,18 @@ impl Connector {
         registering: &Registering,
         first: Option<NewAccount>,
         dialer: &Dialer,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<NewAccount, AccountError> {
-        let io = self.connect(dialer, step).await?;
-        *step = Step::Register;
+        let io = self.connect(dialer, progress).await?;
+        progress.step = Step::Register;
         let applicant = Applicant {
             domain: self.who.domain.clone(),
             accounts: [first.unwrap_or_else(draw), draw()],
             ids: std::array::from_fn(|_| persona::new_id(rand::random())),
         };
         let negotiation = Negotiation::register(applicant, self.max_stanza);
-        let registered = login::register(io, negotiation, step, |account| registering.ask(account)).await;
+        let registered =
+            login::register(io, negotiation, &mut progress.step, |account| registering.ask(account)).await;
         registering.note(&registered);
         registered
     }

@@ -142,6 +142,11 @@ impl Ejabberd {
         self.tls_port
     }
 
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        &self.certificate.pin
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca

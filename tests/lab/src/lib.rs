@@ -8,6 +8,7 @@ mod both;
 pub mod ca;
 pub mod control;
 pub mod cutter;
+pub mod dns;
 pub mod ejabberd;
 mod executable;
 pub mod fetch;
@@ -25,6 +26,7 @@ pub mod server;
 pub mod tor;
 
 pub use cutter::TcpCutter;
+pub use dns::DnsServer;
 pub use executable::executable;
 pub use files::{EchoServer, FileServer};
 pub use halves::Halves;

@@ -118,6 +118,14 @@ impl ChatServer {
         }
     }
 
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        match self {
+            Self::Prosody(server) => server.pin(),
+            Self::Ejabberd(server) => server.pin(),
+        }
+    }
+
     /// A user's bare JID.
     pub fn jid(&self, user: &str) -> String {
         let (name, domain) = name_and_domain(user);
