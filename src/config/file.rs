@@ -11,7 +11,7 @@ use super::arguments::{Arguments, how_to_connect};
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::{Text, check_certificates, read_text};
-use super::key::PresharedKey;
+use super::key::{CertificatePin, PresharedKey};
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
 use super::limits::Limits;
 use super::value::{parse_jid, parse_server, parse_tls};
@@ -111,8 +111,9 @@ fn read_account(
     let mode = how_to_connect(tls.as_ref(), server.as_ref())
         .map_err(|(location, key, problem)| section.error(location, key, problem))?;
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
+    let pin = section.parsed("pin", CertificatePin::parse)?.map(|given| given.value);
     let server = server.map(|given| given.value);
-    let account = AccountConfig { jid: jid.value, credential, server, tls: mode, ca_file };
+    let account = AccountConfig { jid: jid.value, credential, server, tls: mode, pin, ca_file };
     Ok(Given { value: account, location: jid.location })
 }
 

@@ -4,7 +4,7 @@ use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
 use super::url::{Url, parse_host, parse_port};
-use super::{Server, ServerAddr, TlsMode};
+use super::{Server, ServerAddr, TlsMode, plain};
 
 /// Which protocol is asked for by name, rather than by the presence of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,11 @@ pub(super) fn without_repeats<T: PartialEq>(
 pub(super) fn parse_peers(value: &str) -> Result<Vec<Jid>, Problem> {
     const EXPECTED: &str = "a JID such as bridge@chat.example or bridge@chat.example/resource";
     let peer = |item: &str| Jid::new(item).ok().filter(|jid| jid.node().is_some()).ok_or(EXPECTED);
-    without_repeats(parse_list(value, peer)?, PartialEq::eq)
+    let peers = match plain::unmarked(value) {
+        Some(plainly) => parse_list(plainly, |item| peer(&plain::jid(item)?)),
+        None => parse_list(value, peer),
+    };
+    without_repeats(peers?, PartialEq::eq)
 }
 
 /// `[[account]] jid`.
@@ -94,8 +98,8 @@ pub(super) fn parse_mode(value: &str) -> Result<Mode, Problem> {
     }
 }
 
-/// How to connect, from what `tls` and `server` say. Plaintext leaves this machine in no case.
-pub(super) fn tls_mode(tls: Option<TlsMode>, server: Option<&Server>) -> Result<TlsMode, Problem> {
+/// How to connect, from what `tls` and `server` say, if they do. Plaintext leaves this machine in no case.
+pub(super) fn tls_mode(tls: Option<TlsMode>, server: Option<&Server>) -> Result<Option<TlsMode>, Problem> {
     let is_loopback = server.is_some_and(Server::is_loopback);
     match (tls, server) {
         (Some(TlsMode::None), _) if !is_loopback => {
@@ -104,18 +108,18 @@ pub(super) fn tls_mode(tls: Option<TlsMode>, server: Option<&Server>) -> Result<
         (Some(TlsMode::None), Some(Server::WebSocket(url))) if url.secure => {
             Err(Problem::Conflict("none contradicts a server that begins with wss://"))
         }
-        (Some(TlsMode::None), _) => Ok(TlsMode::None),
+        (Some(TlsMode::None), Some(Server::WebSocket(_))) => Ok(tls),
         (_, Some(Server::WebSocket(url))) if !url.secure => {
             Err(Problem::Conflict("a server that begins with ws:// needs tls none, and a loopback address"))
         }
-        (None | Some(TlsMode::WebSocket), Some(Server::WebSocket(_))) => Ok(TlsMode::WebSocket),
+        (None | Some(TlsMode::WebSocket), Some(Server::WebSocket(_))) => Ok(Some(TlsMode::WebSocket)),
         (Some(_), Some(Server::WebSocket(_))) => Err(Problem::Conflict(
             "a server that begins with wss:// is reached with tls websocket, or without tls",
         )),
         (Some(TlsMode::WebSocket), Some(Server::Address(_))) => {
             Err(Problem::Conflict("websocket needs a server that begins with wss://, or none"))
         }
-        (tls, _) => Ok(tls.unwrap_or_default()),
+        (tls, _) => Ok(tls),
     }
 }
 
@@ -151,7 +155,7 @@ mod tests {
         }
     }
 
-    fn mode(tls: Option<TlsMode>, server: &str) -> Result<TlsMode, Problem> {
+    fn mode(tls: Option<TlsMode>, server: &str) -> Result<Option<TlsMode>, Problem> {
         tls_mode(tls, Some(&parse_server(server).unwrap()))
     }
 
@@ -160,7 +164,7 @@ mod tests {
         for server in
             ["127.0.0.1:5222", "127.9.9.9:1", "[::1]:5222", "[::ffff:127.0.0.1]:5222", "ws://127.0.0.1/x"]
         {
-            assert_eq!(mode(Some(TlsMode::None), server), Ok(TlsMode::None), "{server}");
+            assert_eq!(mode(Some(TlsMode::None), server), Ok(Some(TlsMode::None)), "{server}");
         }
         for server in ["10.0.0.1:5222", "localhost:5222", "[2001:db8::1]:5222", "ws://localhost/x"] {
             assert!(mode(Some(TlsMode::None), server).is_err(), "{server}");
@@ -171,7 +175,7 @@ mod tests {
     #[test]
     fn the_url_of_a_websocket_says_by_itself_how_to_connect() {
         for tls in [None, Some(TlsMode::WebSocket)] {
-            assert_eq!(mode(tls, "wss://chat.example/x"), Ok(TlsMode::WebSocket));
+            assert_eq!(mode(tls, "wss://chat.example/x"), Ok(Some(TlsMode::WebSocket)));
             assert!(mode(tls, "ws://127.0.0.1/x").is_err());
         }
         for tls in [TlsMode::StartTls, TlsMode::Direct, TlsMode::None] {
@@ -181,12 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_url_a_websocket_is_looked_for_and_starttls_is_the_default() {
-        assert_eq!(tls_mode(Some(TlsMode::WebSocket), None), Ok(TlsMode::WebSocket));
+    fn without_a_url_a_websocket_is_looked_for_and_everything_else_stays_as_it_was_said() {
+        assert_eq!(tls_mode(Some(TlsMode::WebSocket), None), Ok(Some(TlsMode::WebSocket)));
         assert!(mode(Some(TlsMode::WebSocket), "chat.example:443").is_err());
         for server in [None, Some(parse_server("10.0.0.1:5222").unwrap())] {
-            assert_eq!(tls_mode(None, server.as_ref()), Ok(TlsMode::StartTls));
-            assert_eq!(tls_mode(Some(TlsMode::Direct), server.as_ref()), Ok(TlsMode::Direct));
+            for tls in [None, Some(TlsMode::StartTls), Some(TlsMode::Direct)] {
+                assert_eq!(tls_mode(tls, server.as_ref()), Ok(tls));
+            }
         }
     }
 

@@ -1,35 +1,33 @@
-//! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
-//! machine, whether TLS begins at once or on request, or a WebSocket.
+//! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: a
+//! connection of whichever kind the [finder](super::finder) finds, or a WebSocket.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod registering;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
+use super::finder::Finder;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
-use super::records::{BATCH, Recorded};
-use super::socket::Socket;
+use super::race::telling_more;
+use super::registration::{Refusal, Registry};
+use super::security::{Kind, Security};
 use super::timing;
-use super::tls::Tls;
+use super::tls::{Tls, Trust};
 use super::websocket::WebSocket;
-use crate::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode};
-
-const STARTTLS_PORT: u16 = 5222;
-const DIRECT_TLS_PORT: u16 = 5223;
-
-/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
-const READ_BUFFER: usize = 16 * 1024;
-/// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
-const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
+use crate::config::{AccountConfig, Credential, Server, TlsMode};
+use registering::Registering;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
     transport: Transport,
+    /// Whom to log in as, unless that is an account that is registered.
     who: Who,
+    registering: Option<Registering>,
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
@@ -37,23 +35,27 @@ pub(super) struct Connector {
 
 /// What carries the streams.
 enum Transport {
-    Tcp(ServerAddr, Security),
+    /// TCP, protected in the way that belongs to what was found.
+    Tcp(Finder, Security),
     WebSocket(WebSocket),
 }
 
-enum Security {
-    None,
-    StartTls(Tls),
-    Direct(Tls),
+/// How far a login has come.
+struct Progress {
+    step: Step,
+    /// Of the faults until now the one that says most.
+    fault: Option<AccountError>,
 }
 
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
-    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID.
+    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
+    /// is kept by `registry`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
+        registry: Option<Arc<dyn Registry>>,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -61,9 +63,16 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let transport = transport(config, &host)?;
-        let who = who(config, config.tls != TlsMode::None, agent);
-        Ok(Self { transport, who, max_stanza, memory: Mutex::default() })
+        let transport = transport(config, host, max_stanza)?;
+        let who = who(config, config.tls != Some(TlsMode::None), agent);
+        let registering = match config.credential {
+            Credential::New => {
+                let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                Some(Registering::new(registry, domain))
+            }
+            Credential::Password(_) | Credential::Anonymous => None,
+        };
+        Ok(Self { transport, who, registering, max_stanza, memory: Mutex::default() })
     }
 
     /// The domain of the streams.
@@ -85,25 +94,37 @@ impl Connector {
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
-        let mut step = Step::Dial;
-        let attempts = self.attempts(dialer, &first_request, &mut step);
-        timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
+        let mut progress = Progress { step: Step::Dial, fault: None };
+        let login = async {
+            match &self.registering {
+                None => self.attempts(&self.who, dialer, &first_request, &mut progress).await,
+                Some(registering) => {
+                    self.log_in_registered(registering, dialer, &first_request, &mut progress).await
+                }
+            }
+        };
+        let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(AccountError::TimedOut(step))
-        })
+            Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
+        });
+        if result.is_err() {
+            self.transport.forget();
+        }
+        result
     }
 
     async fn attempts(
         &self,
+        who: &Who,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
         let memory = self.memory().clone();
         let was_of_use = memory.is_of_use();
-        let result = self.attempt(memory, dialer, first_request, step).await;
+        let result = self.attempt(who, memory, dialer, first_request, progress).await;
         let Err(error) = &result else { return result };
-        if !was_of_use || !matches!(step, Step::Stream | Step::Login) {
+        if !was_of_use || !matches!(progress.step, Step::Stream | Step::Login) {
             return result;
         }
         if error.is_cut() {
@@ -112,7 +133,7 @@ impl Connector {
         }
         *self.memory() = Memory::default();
         if may_follow_from_memory(error) {
-            return self.attempt(Memory::default(), dialer, first_request, step).await;
+            return self.attempt(who, Memory::default(), dialer, first_request, progress).await;
         }
         result
     }
@@ -121,75 +142,108 @@ impl Connector {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The steps of a login, one after the other. `step` follows them.
+    /// The steps of a login, one after the other. `progress` follows them.
     async fn attempt(
         &self,
+        who: &Who,
         memory: Memory,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
-        *step = Step::Dial;
-        let io = match &self.transport {
-            Transport::WebSocket(socket) => socket.open(dialer, step).await?,
-            Transport::Tcp(server, security) => {
-                let socket = dialer.dial(&server.host, server.port).await?;
-                self.secure(socket, security, step).await?
-            }
-        };
-        *step = Step::Stream;
-        let negotiation =
-            Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
-        let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
+        let io = self.connect(dialer, progress).await?;
+        progress.step = Step::Stream;
+        let negotiation = Negotiation::log_in(who.clone(), memory, first_request.clone(), self.max_stanza)?;
+        let (logged_in, memory) = login::log_in(io, negotiation, &mut progress.step).await?;
         *self.memory() = memory;
         Ok(logged_in)
     }
 
-    async fn secure(&self, socket: Socket, security: &Security, step: &mut Step) -> Result<Io, AccountError> {
-        let (tls, socket) = match security {
-            Security::None => return Ok(stream_io(socket)),
-            Security::Direct(tls) => (tls, socket),
-            Security::StartTls(tls) => {
-                *step = Step::StartTls;
-                let mut socket = BufStream::new(socket);
-                let negotiation = Negotiation::start_tls(&self.who.domain, self.max_stanza);
-                login::start_tls(&mut socket, negotiation).await?;
-                (tls, socket.into_inner())
-            }
-        };
-        *step = Step::Tls;
-        // The TLS library reads little at a time, and writes each record by itself.
-        let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-        Ok(stream_io(tls.connect(socket).await?))
+    async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
+        progress.step = Step::Dial;
+        match &self.transport {
+            Transport::Tcp(finder, security) => find(finder, security, dialer, progress).await,
+            Transport::WebSocket(socket) => socket.open(dialer, &mut progress.step).await,
+        }
     }
 }
 
-/// How the server of an account is reached, whose domain in ASCII is `host`.
-fn transport(config: &AccountConfig, host: &str) -> Result<Transport, AccountError> {
-    let tls = |direct| Tls::new(host, config.ca_file.as_deref(), direct);
-    let server = match (&config.server, config.tls) {
-        (Some(Server::WebSocket(url)), _) => {
-            let may_be_plain = config.tls == TlsMode::None && url.address.is_loopback();
-            return if url.secure || may_be_plain {
-                Ok(Transport::WebSocket(WebSocket::new(Some(url.clone()), host, &tls(false)?)))
-            } else {
+/// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
+/// tried: nobody has been told by then who wants to log in.
+async fn find(
+    finder: &Finder,
+    security: &Security,
+    dialer: &Dialer,
+    progress: &mut Progress,
+) -> Result<Io, AccountError> {
+    let mut search = finder.search(dialer);
+    loop {
+        progress.step = Step::Dial;
+        let (candidate, socket) = search.next().await?;
+        let securing = security.secure(candidate.endpoint.kind, socket, &mut progress.step);
+        let secured = match search.patience() {
+            None => securing.await,
+            Some(patience) => match timeout(patience, securing).await {
+                Ok(secured) => secured,
+                Err(_) => Err(AccountError::TimedOut(progress.step)),
+            },
+        };
+        match secured {
+            Ok(io) => {
+                finder.remember(candidate);
+                return Ok(io);
+            }
+            Err(error) => search.fail(&candidate, error),
+        }
+        progress.fault = search.fault();
+    }
+}
+
+impl Transport {
+    /// What was found last does not work any more, or is not known to.
+    fn forget(&self) {
+        match self {
+            Self::Tcp(finder, _) => finder.forget(),
+            Self::WebSocket(socket) => socket.forget(),
+        }
+    }
+}
+
+/// What carries the streams of an account whose domain in ASCII is `host`.
+fn transport(config: &AccountConfig, host: String, max_stanza: usize) -> Result<Transport, AccountError> {
+    let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
+    let web_socket = |url| Ok(Transport::WebSocket(WebSocket::new(url, &host, &Tls::new(&trust)?)));
+    let server = match &config.server {
+        Some(Server::WebSocket(url)) => {
+            let may_be_plain = config.tls == Some(TlsMode::None) && url.address.is_loopback();
+            let is_refused = !url.secure && !may_be_plain;
+            return if is_refused {
                 Err(AccountError::PlaintextRefused)
+            } else {
+                web_socket(Some(url.clone()))
             };
         }
-        (None, TlsMode::WebSocket) => {
-            return Ok(Transport::WebSocket(WebSocket::new(None, host, &tls(false)?)));
+        None if config.tls == Some(TlsMode::WebSocket) => return web_socket(None),
+        Some(Server::Address(server)) => Some(server.clone()),
+        None => None,
+    };
+    let kind = kind(config)?;
+    let security = Security::new(&trust, config.jid.domain().to_string(), max_stanza)?;
+    Ok(Transport::Tcp(Finder::new(host, server, kind), security))
+}
+
+/// How connections are protected, where that is not left to the domain.
+fn kind(config: &AccountConfig) -> Result<Option<Kind>, AccountError> {
+    match config.tls {
+        None => Ok(None),
+        Some(TlsMode::StartTls) => Ok(Some(Kind::StartTls)),
+        Some(TlsMode::Direct) => Ok(Some(Kind::Direct)),
+        Some(TlsMode::None) if config.server.as_ref().is_some_and(Server::is_loopback) => {
+            Ok(Some(Kind::Plain))
         }
-        (Some(Server::Address(server)), _) => server.clone(),
-        (None, _) => default_server(host, config.tls),
-    };
-    let security = match config.tls {
-        TlsMode::StartTls => Security::StartTls(tls(false)?),
-        TlsMode::Direct => Security::Direct(tls(true)?),
-        TlsMode::None if server.is_loopback() => Security::None,
-        TlsMode::None => return Err(AccountError::PlaintextRefused),
-        TlsMode::WebSocket => return Err(AccountError::BadAddress("a WebSocket has a URL")),
-    };
-    Ok(Transport::Tcp(server, security))
+        Some(TlsMode::None) => Err(AccountError::PlaintextRefused),
+        Some(TlsMode::WebSocket) => Err(AccountError::BadAddress("a WebSocket has a URL")),
+    }
 }
 
 /// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
@@ -205,28 +259,19 @@ fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
     Who { jid: config.jid.clone(), credential: config.credential.clone(), domain, from, agent }
 }
 
-/// What a stream of XML is read from and written to.
-fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
-    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
-}
-
-fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
-    let port = if tls == TlsMode::Direct { DIRECT_TLS_PORT } else { STARTTLS_PORT };
-    ServerAddr { host: host.to_owned(), port }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Url;
+    use crate::config::{ServerAddr, Url};
     use xmpp_parsers::jid::Jid;
 
-    fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
+    fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
         AccountConfig {
             jid: Jid::new(jid).unwrap_or_else(|_| unreachable!("a literal")),
             credential: Credential::Password("secret".into()),
             server: server.map(|host| ServerAddr { host: host.to_owned(), port: 5222 }.into()),
-            tls,
+            tls: tls.into(),
+            pin: None,
             ca_file: None,
         }
     }
@@ -234,7 +279,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA, String::new()).err()
+        Connector::new(config, MAX_STANZA, String::new(), None).err()
     }
 
     #[test]
@@ -245,13 +290,6 @@ mod tests {
         for remote in [Some("192.0.2.1"), Some("localhost"), None] {
             let fault = fault(&config("a@chat.example", TlsMode::None, remote));
             assert_eq!(fault, Some(AccountError::PlaintextRefused));
-        }
-    }
-
-    fn dialled(connector: &Connector) -> Option<(&str, u16)> {
-        match &connector.transport {
-            Transport::Tcp(server, _) => Some((server.host.as_str(), server.port)),
-            Transport::WebSocket(_) => None,
         }
     }
 
@@ -278,18 +316,9 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
-        let starttls =
-            Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA, String::new())?;
-        assert_eq!(dialled(&starttls), Some(("chat.example", 5222)));
-        let direct =
-            Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA, String::new())?;
-        assert_eq!(dialled(&direct), Some(("xn--bcher-kva.example", 5223)));
-        Ok(())
-    }
-
-    #[test]
     fn what_can_never_work_is_said_at_once() {
+        let no_url = config("a@chat.example", TlsMode::WebSocket, Some("chat.example"));
+        assert_eq!(fault(&no_url), Some(AccountError::BadAddress("a WebSocket has a URL")));
         let nobody = config("chat.example", TlsMode::StartTls, None);
         assert_eq!(fault(&nobody), Some(AccountError::BadAddress("a password needs a user name")));
     }

@@ -11,6 +11,7 @@ use xmpp_parsers::minidom::Element;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
+use super::finder;
 use super::http::Head;
 use super::parse::parse;
 use super::stanza::is_cheap;
@@ -51,7 +52,7 @@ pub(super) async fn find(host: &str, tls: &Tls, dialer: &Dialer) -> Result<Url, 
 /// The document at `url`, or where that was moved to; none if there is none.
 async fn get(mut url: Url, tls: &Tls, dialer: &Dialer) -> Result<Option<Vec<u8>>, AccountError> {
     for _ in 0..MAX_REQUESTS {
-        let socket = dialer.dial(&url.address.host, url.address.port).await.map_err(|error| match error {
+        let socket = finder::connect(&url.address, dialer).await.map_err(|error| match error {
             // Most domains whose chat server has another name have no web server.
             AccountError::Refused => AccountError::NoWebSocketNamed,
             error => error,

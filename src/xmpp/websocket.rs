@@ -18,6 +18,7 @@ use tokio_websockets::{ClientBuilder, Config, Limits};
 use self::messages::Messages;
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
+use super::finder;
 use super::host_meta;
 use super::http::Head;
 use super::login::Io;
@@ -62,11 +63,12 @@ impl WebSocket {
             Some(url) => url.clone(),
             None => self.find(dialer, step).await?,
         };
-        let opened = self.open_at(&url, dialer, step).await;
-        if opened.is_err() {
-            *self.found() = None;
-        }
-        opened
+        self.open_at(&url, dialer, step).await
+    }
+
+    /// Where it was found is of no use any more, or is not known to be.
+    pub(super) fn forget(&self) {
+        *self.found() = None;
     }
 
     async fn find(&self, dialer: &Dialer, step: &mut Step) -> Result<Url, AccountError> {
@@ -85,7 +87,7 @@ impl WebSocket {
 
     async fn open_at(&self, url: &Url, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
         *step = Step::Dial;
-        let socket = dialer.dial(&url.address.host, url.address.port).await?;
+        let socket = finder::connect(&url.address, dialer).await?;
         if !url.secure {
             *step = Step::Upgrade;
             return upgrade(socket, url).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hexchat_lab::fetch::fetch;
 use hexchat_lab::process::ends_within;
-use hexchat_lab::{FileServer, Kind};
+use hexchat_lab::{ANONYMOUS, FileServer, Kind};
 
 use crate::world::{World, transport};
 
@@ -43,6 +43,26 @@ fn tor_bootstraps_and_fetches_over_the_websocket_of_prosody() {
 #[test]
 fn tor_bootstraps_and_fetches_over_the_websocket_of_ejabberd() {
     bootstrap_and_fetch(World::start_over_web_sockets(Kind::Ejabberd));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_without_an_account_over_prosody() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Prosody, ANONYMOUS));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_without_an_account_over_ejabberd() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Ejabberd, ANONYMOUS));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_with_an_account_that_was_registered_over_prosody() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Prosody, "new@chat.example"));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_with_an_account_that_was_registered_over_ejabberd() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Ejabberd, "new@chat.example"));
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn account(server: &ChatServer) -> AccountConfig {
         jid: server.jid("alice").parse().unwrap(),
         credential: Credential::Password(ChatServer::password("alice").into()),
         server: None,
-        tls: TlsMode::WebSocket,
+        tls: Some(TlsMode::WebSocket),
+        pin: None,
         ca_file: Some(server.ca_file().to_owned()),
     }
 }
