@@ -1,5 +1,6 @@
 //! Lab: a chat server, and the two processes with accounts at it.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 
 use hexchat_lab::{ChatServer, Door, Kind, Rate};
@@ -54,8 +55,8 @@ impl Lab {
         users.iter().map(|user| self.account(user, route)).collect()
     }
 
-    /// A configuration with this login of a bridge line, at the server or at somebody in between.
-    pub(crate) fn login(&self, login: &str, address: SocketAddr) -> String {
+    /// A configuration with this login of a bridge line, at the server or at somebody in between: an address, or a URL.
+    pub(crate) fn login(&self, login: &str, address: impl Display) -> String {
         let ca_file = self.server.ca_file().display();
         format!("[client]\nlogin = \"{login}\"\nserver = \"{address}\"\nca_file = \"{ca_file}\"\n")
     }

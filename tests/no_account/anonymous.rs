@@ -26,6 +26,13 @@ on_both_servers! {
         carries(kind);
     }
 
+    fn who_has_no_account_reaches_a_bridge_over_a_websocket_too(kind) {
+        let (lab, target) = (Lab::with_door(kind, Door::Open), EchoServer::start().unwrap());
+        let bridge = Bridge::start(&lab, &["bob"], &Route::StartTls, target.address());
+        let forward = bridge.forward_configured(&lab.login(ANONYMOUS, lab.server.web_socket()));
+        echo(forward.entrance(), &random_bytes(MEGABYTE)).unwrap();
+    }
+
     fn what_was_on_its_way_arrives_though_an_anonymous_login_has_another_name_after_each_cut(kind) {
         let (lab, target) = (Lab::with_door(kind, Door::Open), Target::start());
         let cutter = TcpCutter::start(lab.server.address()).unwrap();

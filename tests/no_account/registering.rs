@@ -97,6 +97,18 @@ on_both_servers! {
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777, 0o600);
     }
 
+    fn over_a_websocket_an_account_is_registered_and_used_again_too(kind) {
+        let newcomer = Newcomer::at(kind, Door::Open);
+        let config = newcomer.lab.login(&format!("new@{DOMAIN}"), newcomer.lab.server.web_socket());
+        for _ in 0..2 {
+            let half = newcomer.bridge.forward_at(newcomer.state.path(), &config);
+            echo(half.entrance(), &random_bytes(100_000)).unwrap();
+        }
+        made(newcomer.kept());
+        assert_eq!(newcomer.cutter.accepted(), 0, "it went another way");
+        assert!(newcomer.registered().is_none_or(|count| count == 1));
+    }
+
     fn after_a_crash_what_was_asked_for_is_found_or_asked_for_again_and_never_a_second_one(kind) {
         let newcomer = Newcomer::at(kind, Door::Open);
         let account = Account { user: "marilan84".to_owned(), password: Password::new("s3cret-of-24-characters.") };

@@ -35,6 +35,14 @@ on_both_servers! {
         says(&at(&lab.server.web_socket()), "its certificate is from an unknown authority");
     }
 
+    fn a_key_that_is_pinned_is_the_only_one_that_is_trusted(kind) {
+        let lab = Lab::start(kind);
+        let config = |pin: &str| at(&lab.server.web_socket()) + &format!("pin = \"{pin}\"\n");
+        let words = "its certificate does not have the key that `pin` says";
+        says(&config(&"A".repeat(43)), words);
+        let _online = Half::serve(&config(lab.server.pin()), &[TARGET.parse().unwrap()]);
+    }
+
     fn a_certificate_for_another_host_than_that_of_the_url_is_named(kind) {
         let lab = Lab::start(kind);
         let config = lab.config(&["alice"], &Route::WebSocket).replace("//127.0.0.1", "//localhost");
