@@ -93,11 +93,14 @@ fn reply_to_account(error: &AccountError) -> Reply {
         AccountError::HostUnreachable | AccountError::NameNotFound => Reply::HostUnreachable,
         AccountError::TimedOut(_) => Reply::Timeout,
         AccountError::BadSource => Reply::AddressNotSupported,
-        AccountError::WrongPassword | AccountError::AccountDisabled | AccountError::LoginRefused(_) => {
+        AccountError::WrongPassword
+        | AccountError::AccountDisabled
+        | AccountError::PasswordExpired
+        | AccountError::LoginRefused(_) => Reply::NotAllowed,
+        // What servers say to who is barred.
+        AccountError::OverLimit | AccountError::StreamError("policy-violation" | "not-authorized") => {
             Reply::NotAllowed
         }
-        // What servers say to who is barred.
-        AccountError::StreamError("policy-violation" | "not-authorized") => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
 }
@@ -106,6 +109,7 @@ fn reply_to_close(reason: CloseReason) -> Reply {
     match reason {
         CloseReason::Refused => Reply::ConnectionRefused,
         CloseReason::PeerUnavailable
+        | CloseReason::PeerServerUnreachable
         | CloseReason::ConnectTimedOut
         | CloseReason::PeerSilent
         | CloseReason::SessionLost

@@ -10,6 +10,7 @@
 
 mod arguments;
 mod bridge_line;
+mod component;
 mod document;
 mod error;
 mod file;
@@ -43,7 +44,7 @@ pub use self::value::Mode;
 /// The configuration file, or what holds without one ([`Config::default`]).
 #[derive(Clone, Default)]
 pub struct Config {
-    /// The `[[account]]` sections, in their order, no login twice. Empty is valid: a bridge line can bring a login.
+    /// The `[[account]]` sections, in their order, and the `[component]`, no login twice. Empty is valid: a bridge line can bring a login.
     pub accounts: Vec<AccountConfig>,
     /// The `[client]` section: defaults for the arguments of bridge lines.
     pub client: Arguments,
@@ -88,6 +89,16 @@ pub enum Credential {
     Password(SecretString),
     /// SASL ANONYMOUS.
     Anonymous,
+    /// The secret of a component, which owns the domain of its JID (XEP-0114).
+    Component(SecretString),
+}
+
+impl Credential {
+    /// Whether whoever logs in with it has a name that is the same each time.
+    #[must_use]
+    pub fn keeps_name(&self) -> bool {
+        !matches!(self, Self::Anonymous)
+    }
 }
 
 /// A host name or address, and a port, to dial.
@@ -126,7 +137,9 @@ impl ServerAddr {
 impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Password(a), Self::Password(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Password(a), Self::Password(b)) | (Self::Component(a), Self::Component(b)) => {
+                a.expose_secret() == b.expose_secret()
+            }
             (Self::Anonymous, Self::Anonymous) => true,
             _ => false,
         }

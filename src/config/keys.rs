@@ -4,6 +4,8 @@
 pub(super) const ARGUMENTS: [&str; 7] = ["jid", "key", "psk", "login", "server", "tls", "mode"];
 
 pub(super) const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "ca_file"];
+pub(super) const COMPONENT: &[&str] =
+    &["domain", "user", "secret", "secret_file", "server", "tls", "ca_file"];
 pub(super) const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "mode", "ca_file"];
 pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 
@@ -12,5 +14,11 @@ pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 pub(super) const METRICS: &str = "metrics";
 
 /// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`](super::Limits::BOUNDS).
-pub(super) const SECTIONS: [(&str, &[&str]); 5] =
-    [("account", ACCOUNT), ("client", CLIENT), ("bridge", BRIDGE), ("limits", &[]), (METRICS, &[])];
+pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
+    ("account", ACCOUNT),
+    ("component", COMPONENT),
+    ("client", CLIENT),
+    ("bridge", BRIDGE),
+    ("limits", &[]),
+    (METRICS, &[]),
+];

@@ -157,7 +157,7 @@ mod tests {
     fn password(login: &Login) -> &str {
         match &login.credential {
             Credential::Password(password) => password.expose_secret(),
-            Credential::Anonymous => panic!("there is no password"),
+            Credential::Anonymous | Credential::Component(_) => panic!("there is no password"),
         }
     }
 

@@ -14,9 +14,12 @@
 //!
 //! Pauses, dialling and logging in are an attempt; from there on the pure [`Connection`] knows what is said.
 
+mod component;
 mod distrusted;
 mod link;
 mod presuming;
+mod remembered;
+mod resting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,18 +36,19 @@ use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
 use super::connector::Connector;
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, Pause, Step};
+use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
 use super::reports::Reports;
 use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
-use crate::config::{AccountConfig, Credential};
+use crate::config::AccountConfig;
 use crate::persona;
-pub(super) use distrusted::Distrusted;
 use link::{Link, Progress};
 use presuming::Presuming;
+pub(super) use remembered::Remembered;
 
 /// Commands that are taken in one go, at most.
 const COMMANDS: usize = 128;
@@ -74,13 +78,13 @@ pub(super) struct Mailbox {
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
-    distrusted: Distrusted,
+    remembered: Remembered,
     dialer: Dialer,
     max_stanza: usize,
     mut mailbox: Mailbox,
 ) {
     let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random())) {
-        Ok(connector) => Account::new(&config, usage, distrusted, connector, dialer).run(&mut mailbox).await,
+        Ok(connector) => Account::new(&config, usage, remembered, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
     match end {
@@ -151,13 +155,14 @@ struct Account {
     presuming: Presuming,
     /// Whether the present session is presumed, and the server has not answered.
     is_presumed: bool,
+    remembered: Remembered,
 }
 
 impl Account {
     fn new(
         config: &AccountConfig,
         usage: Usage,
-        distrusted: Distrusted,
+        remembered: Remembered,
         connector: Connector,
         dialer: Dialer,
     ) -> Self {
@@ -167,7 +172,7 @@ impl Account {
             connector: Arc::new(connector),
             dialer,
             identity: config.jid.clone(),
-            keeps_name: matches!(config.credential, Credential::Password(_)),
+            keeps_name: config.credential.keeps_name(),
             backoff: Backoff::default(),
             outbox: Outbox::default(),
             pings: Pings::default(),
@@ -177,14 +182,23 @@ impl Account {
                 StreamManagement::Wanted => Counting::Resumable,
                 StreamManagement::Unwanted => Counting::No,
             },
-            presuming: Presuming::new(usage.binding, config.jid.to_bare(), distrusted),
+            presuming: Presuming::new(usage.binding, config.jid.to_bare(), remembered.distrusted.clone()),
             is_presumed: false,
+            remembered,
         };
-        account.attempt_after(Duration::ZERO);
+        account.attempt_after(account.rest().unwrap_or_default());
         account
     }
 
+    /// How long its server is to be left alone yet, because an earlier account of the name was too much for it.
+    fn rest(&self) -> Option<Duration> {
+        self.remembered.resting.remaining(&self.identity.to_bare(), now())
+    }
+
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
+        if self.rest().is_some() {
+            self.unreachable(AccountError::OverLimit, &mut mailbox.reports);
+        }
         let end = self.serve(mailbox).await;
         match end {
             End::Closed(_) => self.log_out().await,
@@ -242,6 +256,9 @@ impl Account {
         }
         for command in batch.drain(..) {
             match command {
+                Command::Send(outgoing) if self.is_component() => {
+                    self.outbox.push_back(component::as_ours(outgoing));
+                }
                 Command::Send(outgoing) => self.outbox.push_back(outgoing),
                 Command::Doubt => {
                     if let Some(connection) = self.link.open_connection() {
@@ -278,7 +295,9 @@ impl Account {
         if !self.link.is_up() {
             return;
         }
-        self.outbox.push_back(Outgoing::untagged(persona::unavailable()));
+        if !self.is_component() {
+            self.outbox.push_back(Outgoing::untagged(persona::unavailable()));
+        }
         // What is too late is left to the server's time-outs.
         let _ = timeout(timing::LOGOUT, self.say_goodbye()).await;
     }
@@ -331,7 +350,9 @@ impl Account {
         let LoggedIn { io, ongoing } = logged_in;
         let start = std::mem::take(&mut self.start);
         let max_stanza = self.connector.max_stanza();
+        let component = self.identity.try_as_full().ok().filter(|_| self.connector.is_of_component());
         let connection = match ongoing {
+            Some(framer) if let Some(jid) = component => Connection::of_component(jid.clone(), framer, now()),
             Some(framer) => Connection::go_on(start, self.session.take(), framer, now()),
             None => Connection::new(start, self.session.take(), max_stanza, now()),
         };
@@ -361,8 +382,9 @@ impl Account {
                 self.is_presumed = false;
                 self.presuming.on_confirmed();
             }
-            Event::Flat(flat) => reports.event(AccountEvent::Flat(flat)),
+            Event::Flat(flat) => self.on_flat(flat, reports),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
+            Event::StanzaLimit(bytes) => reports.event(AccountEvent::StanzaLimit { bytes }),
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),
             Event::Silent => {
@@ -375,8 +397,12 @@ impl Account {
                 let is_steady = self.link.up_since().is_some_and(|since| since.elapsed() >= timing::STEADY);
                 let was_silent = is_steady && matches!(reason, AccountError::TimedOut(_));
                 let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
+                let can_help_at_once = has_worked && reason.pause() == Pause::None;
+                if let AccountError::SeeOtherHost(host) = &reason {
+                    self.connector.follow(host);
+                }
                 self.disconnected(&reason, reports);
-                if was_cut { self.attempt_soon() } else { self.attempt_later() }
+                if was_cut || can_help_at_once { self.attempt_soon() } else { self.attempt_later() }
             }
             Event::Misbound(reason) => {
                 self.presuming.on_refuted();
@@ -403,8 +429,12 @@ impl Account {
         if !resumed {
             self.pings = Pings::default();
         }
-        let first: Parcel = if resumed { self.ping().into() } else { persona::available(new_id()).into() };
-        self.outbox.push_front(Outgoing::untagged(first));
+        // A component has nobody to tell that it is there.
+        if !self.is_component() {
+            let first: Parcel =
+                if resumed { self.ping().into() } else { persona::available(new_id()).into() };
+            self.outbox.push_front(Outgoing::untagged(first));
+        }
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
@@ -414,8 +444,32 @@ impl Account {
         reports.event(AccountEvent::Online { jid, resumed });
     }
 
+    fn on_flat(&mut self, flat: Flat, reports: &mut Reports) {
+        match flat {
+            Flat::Set(set) if self.is_component() && !component::is_flat_for(&self.identity, &set) => {
+                self.on_elsewhere(set.into_stanza());
+            }
+            flat => reports.event(AccountEvent::Flat(flat)),
+        }
+    }
+
+    /// A stanza for another JID in the domain of a component.
+    fn on_elsewhere(&mut self, stanza: Option<Stanza>) {
+        let answer = stanza.and_then(|stanza| component::answer_elsewhere(stanza, rand::random()));
+        if let Some(answer) = answer {
+            self.outbox.push_back(Outgoing::untagged(answer));
+        }
+    }
+
+    fn is_component(&self) -> bool {
+        self.connector.is_of_component()
+    }
+
     /// Pings are answered here, so that they are answered however busy the owner is.
     fn on_stanza(&mut self, mut stanza: Stanza, reports: &mut Reports) {
+        if self.is_component() && !component::is_for(&self.identity, &stanza) {
+            return self.on_elsewhere(Some(stanza));
+        }
         let pong = match &mut stanza {
             Stanza::Iq(iq) => {
                 persona::complete(iq, rand::random());
@@ -475,10 +529,14 @@ impl Account {
         reports.event(AccountEvent::Unreachable(error));
     }
 
-    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial.
+    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial; and who insists on what is too much for a
+    /// server is shut out.
     fn note_fault(&mut self, error: &AccountError) {
-        if *error == AccountError::Conflict {
-            self.backoff.exhaust();
+        match error.pause() {
+            Pause::None | Pause::Usual => {}
+            Pause::Long => self.backoff.exhaust(),
+            Pause::HoursIfRepeated => self.backoff.on_refused(now()),
+            Pause::Hours => self.backoff.rest(),
         }
     }
 
@@ -490,7 +548,11 @@ impl Account {
     }
 
     fn attempt_later(&mut self) {
+        let is_to_rest = self.backoff.is_to_rest();
         let delay = self.backoff.next_delay(rand::random());
+        if is_to_rest {
+            self.remembered.resting.insert(&self.identity.to_bare(), now(), delay);
+        }
         self.attempt_after(delay);
     }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, OtherHost, Step};
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
 use super::records::{BATCH, Recorded};
@@ -19,6 +19,10 @@ use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
+
+/// A login follows 3 servers that send it elsewhere (RFC 6120 section 4.9.3.19 wants a bound): a cluster has no use for more, and hosts
+/// that send us in circles are found out.
+const MOST_HOPS: u32 = 3;
 
 /// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
 const READ_BUFFER: usize = 16 * 1024;
@@ -33,6 +37,8 @@ pub(super) struct Connector {
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
+    /// Where the server has sent us, for the next login.
+    sent_to: Mutex<Option<OtherHost>>,
 }
 
 enum Security {
@@ -65,12 +71,30 @@ impl Connector {
             TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
         };
         let who = who(config, !matches!(security, Security::None), agent);
-        Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
+        Ok(Self { server, security, who, max_stanza, memory: Mutex::default(), sent_to: Mutex::default() })
+    }
+
+    /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was.
+    pub(super) fn follow(&self, host: &OtherHost) {
+        *self.sent_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.clone());
+    }
+
+    /// Where to dial now. Plaintext leaves this machine in no case.
+    fn next_server(&self) -> ServerAddr {
+        let sent_to = self.sent_to.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let other = sent_to.map(|host| host.address().clone());
+        let may_dial = |server: &ServerAddr| !matches!(self.security, Security::None) || server.is_loopback();
+        other.filter(may_dial).unwrap_or_else(|| self.server.clone())
     }
 
     /// The domain of the streams.
     pub(super) fn domain(&self) -> &str {
         &self.who.domain
+    }
+
+    /// Whether it makes a component, which owns its domain.
+    pub(super) fn is_of_component(&self) -> bool {
+        matches!(self.who.credential, Credential::Component(_))
     }
 
     /// Of elements of more bytes only the head is read.
@@ -88,11 +112,27 @@ impl Connector {
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
         let mut step = Step::Dial;
-        let attempts = self.attempts(dialer, &first_request, &mut step);
+        let attempts = self.wherever_sent(dialer, &first_request, &mut step);
         timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
             Err(AccountError::TimedOut(step))
         })
+    }
+
+    /// Follows where servers send us, a few times.
+    async fn wherever_sent(
+        &self,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        step: &mut Step,
+    ) -> Result<LoggedIn, AccountError> {
+        for _ in 0..MOST_HOPS {
+            match self.attempts(dialer, first_request, step).await {
+                Err(AccountError::SeeOtherHost(host)) => self.follow(&host),
+                result => return result,
+            }
+        }
+        self.attempts(dialer, first_request, step).await
     }
 
     async fn attempts(
@@ -132,8 +172,13 @@ impl Connector {
         step: &mut Step,
     ) -> Result<LoggedIn, AccountError> {
         *step = Step::Dial;
-        let socket = dialer.dial(&self.server.host, self.server.port).await?;
+        let server = self.next_server();
+        let socket = dialer.dial(&server.host, server.port).await?;
         let io = self.secure(socket, step).await?;
+        if let Credential::Component(secret) = &self.who.credential {
+            *step = Step::Login;
+            return login::be_component(io, &self.who.domain, secret, self.max_stanza).await;
+        }
         *step = Step::Stream;
         let negotiation =
             Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::account::{self, Command, Distrusted, Mailbox};
+use super::account::{self, Command, Mailbox, Remembered};
 use super::api::{AccountEvent, AccountStatus, Parcel, Usage};
 use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
@@ -31,7 +31,7 @@ pub struct AccountPool {
 struct Shared {
     dialer: Dialer,
     max_stanza: usize,
-    distrusted: Distrusted,
+    remembered: Remembered,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
 }
@@ -59,8 +59,8 @@ impl AccountPool {
     /// The same with other limits, of which the one on stanzas is kept here.
     pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
-        let (max_stanza, distrusted, accounts) = (limits.max_stanza, Distrusted::default(), Mutex::default());
-        (Self { shared: Arc::new(Shared { dialer, max_stanza, distrusted, events, accounts }) }, receiver)
+        let (max_stanza, remembered, accounts) = (limits.max_stanza, Remembered::default(), Mutex::default());
+        (Self { shared: Arc::new(Shared { dialer, max_stanza, remembered, events, accounts }) }, receiver)
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
@@ -83,9 +83,9 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        let Shared { dialer, max_stanza, distrusted, .. } = &*self.shared;
-        let (distrusted, dialer) = (distrusted.clone(), dialer.clone());
-        tokio::spawn(account::run(config.clone(), usage, distrusted, dialer, *max_stanza, mailbox));
+        let Shared { dialer, max_stanza, remembered, .. } = &*self.shared;
+        let (remembered, dialer) = (remembered.clone(), dialer.clone());
+        tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, mailbox));
         Handle { config, commands, status, gauge }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexchat_lab::{ChatServer, Kind, Rate};
+use hexchat_lab::{ChatServer, Kind, Rate, Rules};
 
 use super::Half;
 
@@ -38,8 +38,17 @@ impl Lab {
     }
 
     fn with(kind: Kind, rate: Rate) -> Self {
+        Self::with_all(kind, rate, Rules::default())
+    }
+
+    /// Nothing is slowed down, and the server has these rules.
+    pub(crate) fn with_rules(kind: Kind, rules: Rules) -> Self {
+        Self::with_all(kind, Rate::Unlimited, rules)
+    }
+
+    fn with_all(kind: Kind, rate: Rate, rules: Rules) -> Self {
         let users = ["alice", "alice2", "bob", "bob2"];
-        Self { server: ChatServer::start(kind, rate, &users).unwrap() }
+        Self { server: ChatServer::start_with(kind, rate, &users, rules).unwrap() }
     }
 
     /// A configuration with these accounts.

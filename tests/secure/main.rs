@@ -7,6 +7,7 @@
 mod harness;
 
 mod carrying;
+mod component;
 mod dialling;
 mod overheard;
 mod pair;
@@ -15,6 +16,7 @@ mod pair;
 mod prober;
 mod questions;
 mod slow_reader;
+mod small_stanzas;
 mod strangers;
 mod swallowed;
 mod trouble;

@@ -31,5 +31,5 @@ pub use halves::Halves;
 pub use line::Line;
 pub use process::Process;
 pub use recorder::Recorder;
-pub use server::{ChatServer, Kind, Rate};
+pub use server::{COMPONENT_SECRET, ChatServer, Kind, Rate, Rules};
 pub use tor::TorNetwork;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
-use crate::server::{ChatServer, DOMAIN, Rate, name_and_domain};
+use crate::server::{COMPONENT_SECRET, ChatServer, DOMAIN, Rate, Rules, name_and_domain};
 
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
@@ -40,6 +40,7 @@ pub struct Prosody {
     ports: Ports,
     rate: Rate,
     modules: Modules,
+    rules: Rules,
     /// Those of its users, and [`DOMAIN`].
     domains: BTreeSet<String>,
 }
@@ -48,6 +49,7 @@ pub struct Prosody {
 struct Ports {
     plain: u16,
     tls: u16,
+    component: u16,
 }
 
 impl Prosody {
@@ -56,22 +58,26 @@ impl Prosody {
     /// # Errors
     ///
     /// When it does not come up, with its last words.
-    pub fn start(rate: Rate, users: &[&str], modules: Modules) -> Result<Self> {
+    pub fn start(rate: Rate, users: &[&str], modules: Modules, rules: Rules) -> Result<Self> {
+        ensure!(
+            rules.component.is_none_or(|(_, processes)| processes == 1),
+            "a component of Prosody is one process"
+        );
         try_ports(|| {
-            let mut server = Self::prepare(rate, users, modules)?;
+            let mut server = Self::prepare(rate, users, modules, rules)?;
             server.run()?;
             Ok(server)
         })
     }
 
-    fn prepare(rate: Rate, users: &[&str], modules: Modules) -> Result<Self> {
+    fn prepare(rate: Rate, users: &[&str], modules: Modules, rules: Rules) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
         let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
         let names: Vec<_> = domains.iter().map(String::as_str).collect();
         let certificate = certificate_for(&names, folder.path())?;
-        let ports = Ports { plain: free_port()?, tls: free_port()? };
-        let server = Self { process: None, folder, certificate, ports, rate, modules, domains };
+        let ports = Ports { plain: free_port()?, tls: free_port()?, component: free_port()? };
+        let server = Self { process: None, folder, certificate, ports, rate, modules, rules, domains };
         fs::write(server.config_file(), server.config())?;
         fs::write(server.folder.path().join("mod_lab.lua"), LAB_MODULE)?;
         for domain in &server.domains {
@@ -195,6 +201,11 @@ impl Prosody {
         self.ports.tls
     }
 
+    /// The port for components.
+    pub fn component_port(&self) -> u16 {
+        self.ports.component
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -230,6 +241,12 @@ impl Prosody {
             Modules::Stock => "",
             Modules::Sasl2 => r#"; "sasl2"; "sasl2_bind2"; "sasl2_sm"; "sasl2_fast"; "lab""#,
         };
+        let strangers = if self.rules.contacts_only { "; \"block_strangers\"" } else { "" };
+        let max_stanza = self.rules.max_stanza.map(|bytes| format!("c2s_stanza_size_limit = {bytes}"));
+        let (component_ports, component) = match self.rules.component {
+            Some((domain, _)) => (self.ports.component.to_string(), component(domain)),
+            None => Default::default(),
+        };
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
@@ -239,10 +256,10 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {plain} }}
 c2s_direct_tls_ports = {{ {tls} }}
 s2s_ports = {{}}
-component_ports = {{}}
+component_ports = {{ {component_ports} }}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2} }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{strangers} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
@@ -250,13 +267,19 @@ log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 {limits}
-{hosts}"#,
+{max_stanza}
+{hosts}{component}"#,
+            max_stanza = max_stanza.unwrap_or_default(),
             plain = self.ports.plain,
             tls = self.ports.tls,
             key = key.display(),
             certificate = certificate.display(),
         )
     }
+}
+
+fn component(domain: &str) -> String {
+    format!("Component \"{domain}\"\n    component_secret = \"{COMPONENT_SECRET}\"\n")
 }
 
 /// Debian's limits, for all but these users.

@@ -31,6 +31,21 @@ pub enum Rate {
     Overheard,
 }
 
+/// What a server is asked to do beside serving [`DOMAIN`] in the usual way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// The largest stanza that a client may send, in bytes; none leaves what is usual.
+    pub max_stanza: Option<u32>,
+    /// Whether what others than contacts send to an account is kept from it. Only Prosody can be started so.
+    pub contacts_only: bool,
+    /// A domain that a component serves, with the password [`COMPONENT_SECRET`], and by how many processes: with more than one, what a
+    /// bare JID sends always goes to the same, which only ejabberd can do.
+    pub component: Option<(&'static str, u32)>,
+}
+
+/// The secret of every component.
+pub const COMPONENT_SECRET: &str = "secret-of-component";
+
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -60,11 +75,28 @@ impl ChatServer {
     ///
     /// When it does not come up, with its last words; when its Debian package is missing.
     pub fn start(kind: Kind, rate: Rate, users: &[&str]) -> Result<Self> {
+        Self::start_with(kind, rate, users, Rules::default())
+    }
+
+    /// The same with rules.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn start_with(kind: Kind, rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
         match kind {
-            Kind::Prosody => Prosody::start(rate, users, Modules::Stock).map(Self::Prosody),
-            Kind::ProsodyModules => Prosody::start(rate, users, Modules::Sasl2).map(Self::Prosody),
-            Kind::Ejabberd => Ejabberd::start(rate, users).map(Self::Ejabberd),
+            Kind::Prosody => Prosody::start(rate, users, Modules::Stock, rules).map(Self::Prosody),
+            Kind::ProsodyModules => Prosody::start(rate, users, Modules::Sasl2, rules).map(Self::Prosody),
+            Kind::Ejabberd => Ejabberd::start(rate, users, rules).map(Self::Ejabberd),
         }
+    }
+
+    /// Where components connect.
+    pub fn component_address(&self) -> SocketAddr {
+        loopback(match self {
+            Self::Prosody(server) => server.component_port(),
+            Self::Ejabberd(server) => server.component_port(),
+        })
     }
 
     /// Where it takes plain connections, for STARTTLS.
