@@ -80,6 +80,8 @@ pub struct AccountConfig {
     pub tls: TlsMode,
     /// A PEM file of further trust roots, besides the well-known ones.
     pub ca_file: Option<PathBuf>,
+    /// Whether whoever is spoken to is to become a contact first.
+    pub roster: bool,
 }
 
 /// What an account logs in with.

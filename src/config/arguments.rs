@@ -55,6 +55,8 @@ pub struct Arguments {
     mode: Option<Given<Mode>>,
     /// From the file only.
     pub(super) ca_file: Option<Given<PathBuf>>,
+    /// Likewise.
+    pub(super) roster: bool,
 }
 
 /// What is wrong with which argument, given where.
@@ -155,6 +157,7 @@ impl Arguments {
             tls: self.tls.or_else(|| defaults.tls.clone()),
             mode: self.mode.or_else(|| defaults.mode.clone()),
             ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
+            roster: self.roster || defaults.roster,
         }
     }
 
@@ -237,7 +240,10 @@ impl Arguments {
             check_plaintext(tls, server.as_ref())
                 .map_err(|problem| (given.location.clone(), "tls", problem))?;
         }
-        Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
+        Ok(logins
+            .iter()
+            .map(|login| login.clone().at(server.clone(), tls, ca_file.clone(), self.roster))
+            .collect())
     }
 }
 

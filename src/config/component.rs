@@ -44,7 +44,7 @@ pub(super) fn read(
         .map_err(|_| section.error(domain.location.clone(), "domain", DOMAIN))?;
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
     let credential = Credential::Component(secret);
-    let account = AccountConfig { jid, credential, server: Some(server), tls: mode, ca_file };
+    let account = AccountConfig { jid, credential, server: Some(server), tls: mode, ca_file, roster: false };
     Ok(Given { value: account, location: domain.location })
 }
 

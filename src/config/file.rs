@@ -120,7 +120,8 @@ fn read_account(
     }
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
     let tls = tls.map(|given| given.value).unwrap_or_default();
-    let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file };
+    let roster = section.flag("roster")?.is_some_and(|given| given.value);
+    let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file, roster };
     Ok(Given { value: account, location: jid.location })
 }
 
@@ -195,6 +196,7 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
         }
     }
     arguments.ca_file = read_ca_file(section, directory)?;
+    arguments.roster = section.flag("roster")?.is_some_and(|given| given.value);
     arguments.check_mode().map_err(|(location, key, problem)| section.error(location, key, problem))?;
     Ok(arguments)
 }

@@ -36,8 +36,9 @@ impl Login {
         server: Option<ServerAddr>,
         tls: TlsMode,
         ca_file: Option<std::path::PathBuf>,
+        roster: bool,
     ) -> AccountConfig {
-        AccountConfig { jid: self.jid, credential: self.credential, server, tls, ca_file }
+        AccountConfig { jid: self.jid, credential: self.credential, server, tls, ca_file, roster }
     }
 }
 

@@ -15,17 +15,19 @@
 //! Pauses, dialling and logging in are an attempt; from there on the pure [`Connection`] knows what is said.
 
 mod component;
+mod contacts;
 mod distrusted;
 mod link;
 mod presuming;
 mod remembered;
 mod resting;
+mod retry;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
@@ -46,6 +48,7 @@ use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
 use crate::config::AccountConfig;
 use crate::persona;
+use contacts::Contacts;
 use link::{Link, Progress};
 use presuming::Presuming;
 pub(super) use remembered::Remembered;
@@ -156,6 +159,7 @@ struct Account {
     /// Whether the present session is presumed, and the server has not answered.
     is_presumed: bool,
     remembered: Remembered,
+    contacts: Contacts,
 }
 
 impl Account {
@@ -185,6 +189,7 @@ impl Account {
             presuming: Presuming::new(usage.binding, config.jid.to_bare(), remembered.distrusted.clone()),
             is_presumed: false,
             remembered,
+            contacts: Contacts::new(config.jid.to_bare(), config.roster),
         };
         account.attempt_after(account.rest().unwrap_or_default());
         account
@@ -220,9 +225,12 @@ impl Account {
                 mailbox.reports.event(AccountEvent::Relieved);
             }
             let congested = mailbox.reports.is_congested();
+            let waits_until = self.contacts.waits_until(now());
             let wanted = Wanted {
                 events: !congested,
-                writable: self.link.open_connection().is_some() && self.outbox.has_due(now()),
+                writable: waits_until.is_none()
+                    && self.link.open_connection().is_some()
+                    && self.outbox.has_due(now()),
                 relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
             tokio::select! {
@@ -240,6 +248,7 @@ impl Account {
                     Progress::Happened(Happened::Writable) => {}
                     Progress::Happened(Happened::Event(event)) => self.on_events(event, &mut mailbox.reports),
                 },
+                () = sleep_until(waits_until.unwrap_or_else(now).into()), if waits_until.is_some() => {}
                 listening = mailbox.reports.drain(), if congested => {
                     if !listening {
                         return End::Closed(None);
@@ -255,6 +264,9 @@ impl Account {
             return Some(End::Closed(None));
         }
         for command in batch.drain(..) {
+            if let Command::Send(outgoing) = &command {
+                self.contacts.on_outgoing(now(), &outgoing.parcel, rand::random());
+            }
             match command {
                 Command::Send(outgoing) if self.is_component() => {
                     self.outbox.push_back(component::as_ours(outgoing));
@@ -281,8 +293,14 @@ impl Account {
         let Some(connection) = self.link.open_connection() else { return };
         let now = now();
         let ping = || persona::ping(server_of(&self.identity), new_id());
+        let waits = self.contacts.waits_until(now).is_some();
+        let mut next = || match self.contacts.pop() {
+            None if waits => None,
+            None => self.outbox.pop(now, ping),
+            first => first,
+        };
         while connection.has_room()
-            && let Some(outgoing) = self.outbox.pop(now, ping)
+            && let Some(outgoing) = next()
         {
             if let Err(Unwritable) = connection.send(outgoing) {
                 tracing::warn!("a stanza of ours is not XML");
@@ -430,11 +448,7 @@ impl Account {
             self.pings = Pings::default();
         }
         // A component has nobody to tell that it is there.
-        if !self.is_component() {
-            let first: Parcel =
-                if resumed { self.ping().into() } else { persona::available(new_id()).into() };
-            self.outbox.push_front(Outgoing::untagged(first));
-        }
+        self.greet(resumed);
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
@@ -442,6 +456,21 @@ impl Account {
         self.link.on_up();
         reports.status(AccountStatus::Online(jid.clone()));
         reports.event(AccountEvent::Online { jid, resumed });
+    }
+
+    /// What a session begins with. A component has nobody to tell that it is there.
+    fn greet(&mut self, resumed: bool) {
+        if self.is_component() {
+            return;
+        }
+        let first: Option<Parcel> = if resumed {
+            Some(self.ping().into())
+        } else {
+            self.contacts.on_online(now(), persona::available(new_id()), rand::random()).map(Into::into)
+        };
+        if let Some(first) = first {
+            self.outbox.push_front(Outgoing::untagged(first));
+        }
     }
 
     fn on_flat(&mut self, flat: Flat, reports: &mut Reports) {
@@ -469,6 +498,9 @@ impl Account {
     fn on_stanza(&mut self, mut stanza: Stanza, reports: &mut Reports) {
         if self.is_component() && !component::is_for(&self.identity, &stanza) {
             return self.on_elsewhere(Some(stanza));
+        }
+        if self.contacts.on_stanza(now(), &stanza, rand::random()) {
+            return;
         }
         let pong = match &mut stanza {
             Stanza::Iq(iq) => {
@@ -527,42 +559,5 @@ impl Account {
             AccountStatus::Connecting { last_error }
         });
         reports.event(AccountEvent::Unreachable(error));
-    }
-
-    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial; and who insists on what is too much for a
-    /// server is shut out.
-    fn note_fault(&mut self, error: &AccountError) {
-        match error.pause() {
-            Pause::None | Pause::Usual => {}
-            Pause::Long => self.backoff.exhaust(),
-            Pause::HoursIfRepeated => self.backoff.on_refused(now()),
-            Pause::Hours => self.backoff.rest(),
-        }
-    }
-
-    /// Tries again after a cut: at once, most of the time. In some networks no connection lives for long, and much gets through all the
-    /// same in the time that each has.
-    fn attempt_soon(&mut self) {
-        let delay = self.backoff.delay_after_cut(now(), rand::random());
-        self.attempt_after(delay);
-    }
-
-    fn attempt_later(&mut self) {
-        let is_to_rest = self.backoff.is_to_rest();
-        let delay = self.backoff.next_delay(rand::random());
-        if is_to_rest {
-            self.remembered.resting.insert(&self.identity.to_bare(), now(), delay);
-        }
-        self.attempt_after(delay);
-    }
-
-    fn attempt_after(&mut self, delay: Duration) {
-        let domain = self.connector.domain().to_owned();
-        let resource = self.identity.resource().map(ToString::to_string);
-        let known = self.identity.try_as_full().ok().filter(|_| self.keeps_name);
-        let presumed = known.filter(|_| self.presuming.may_presume()).cloned();
-        self.start = Start { domain, resource, id: new_id(), counting: self.counting, presumed };
-        let first_request = self.start.first_request(self.session.as_ref());
-        self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone(), first_request);
     }
 }

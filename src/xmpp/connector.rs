@@ -241,6 +241,7 @@ mod tests {
             server: server.map(|host| ServerAddr { host: host.to_owned(), port: 5222 }),
             tls,
             ca_file: None,
+            roster: false,
         }
     }
 

@@ -22,6 +22,7 @@ impl ChatServer {
             server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
             tls,
             ca_file: Some(self.0.ca_file().to_owned()),
+            roster: false,
         }
     }
 

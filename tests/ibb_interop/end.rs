@@ -80,6 +80,7 @@ fn account(server: &ChatServer, user: &str) -> AccountConfig {
         server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
         tls: TlsMode::StartTls,
         ca_file: Some(server.ca_file().to_owned()),
+        roster: false,
     }
 }
 

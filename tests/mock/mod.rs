@@ -81,6 +81,7 @@ impl MockServer {
             server: Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }),
             tls: TlsMode::None,
             ca_file: None,
+            roster: false,
         }
     }
 

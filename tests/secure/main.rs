@@ -8,6 +8,7 @@ mod harness;
 
 mod carrying;
 mod component;
+mod contacts;
 mod dialling;
 mod overheard;
 mod pair;
