@@ -1,12 +1,15 @@
 //! Bridges that own a domain of their server's.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
-use hexchat_lab::{COMPONENT_SECRET, EchoServer, Kind, Rules};
+use hexchat_lab::{COMPONENT_SECRET, Kind, Rules};
 use tempfile::TempDir;
 
-use crate::harness::{Half, Lab, PATIENCE, Route, Target, echo, on_both_servers, random_bytes, transfer};
+use crate::harness::{
+    Half, Lab, PATIENCE, Route, Target, on_both_servers, random_bytes, transfer, wait_until_it_works,
+};
 use crate::pair::Bridge;
 use crate::prober::Prober;
 
@@ -76,7 +79,7 @@ async fn answers(prober: &mut Prober, to: &str) -> Vec<String> {
 }
 
 async fn nobody_hears_from_which_name_in_the_domain_the_bridge_speaks(kind: Kind) {
-    let (lab, target) = (lab(kind, 1), EchoServer::start().unwrap());
+    let (lab, target) = (lab(kind, 1), Target::start());
     let bridge = Bridge::configured(config(&lab, COMPONENT_SECRET), target.address());
     let mut prober = Prober::log_in(&lab.server, "alice2").await;
     let jid = jid_of(&bridge);
@@ -92,27 +95,38 @@ on_both_servers! {
     async fn nobody_hears_from_which_name_in_the_domain_the_bridge_speaks;
 }
 
-/// A second process of a bridge that has the identity of the first.
-fn twin(config: &str, first: &Path, target: &EchoServer) -> (Half, TempDir) {
+/// The state of a second process of a bridge that has the identity of the first.
+fn state_of_twin(first: &Path) -> TempDir {
     let state = tempfile::Builder::new().prefix("hexchat-bridge-").tempdir().unwrap();
     fs::copy(first.with_file_name("hexchat_state.json"), state.path().join("hexchat_state.json")).unwrap();
-    let target = target.address().to_string();
-    let half = Half::start_at(state.path(), "serve", config, &["--secure", "--allow", &target]);
+    state
+}
+
+fn serve(config: &str, state: &TempDir, target: SocketAddr) -> Half {
+    let half = Half::start_at(state.path(), "serve", config, &["--secure", "--allow", &target.to_string()]);
     half.says("READY ", PATIENCE);
-    (half, state)
+    half
 }
 
 #[test]
-fn two_processes_share_a_domain_of_ejabberds_and_each_client_keeps_to_one() {
-    let (lab, target) = (lab(Kind::Ejabberd, 2), EchoServer::start().unwrap());
-    let config = config(&lab, COMPONENT_SECRET);
-    let bridge = Bridge::configured(config.clone(), target.address());
-    let (_second, _state) = twin(&config, &bridge.line_file(), &target);
-    let clients = ["alice", "alice2", "bob", "bob2"];
-    let forwards = clients.map(|user| bridge.forward(&lab, &[user], &Route::StartTls));
-    for _ in 0..3 {
-        for forward in &forwards {
-            echo(forward.entrance(), &random_bytes(MEGABYTE / 4)).unwrap();
-        }
+fn two_processes_share_a_domain_of_ejabberds_and_a_client_comes_back_to_its_own_when_that_is_restarted() {
+    let (lab, target) = (lab(Kind::Ejabberd, 2), Target::start());
+    let (config, address) = (config(&lab, COMPONENT_SECRET), target.address());
+    let bridge = Bridge::configured(config.clone(), address);
+    let state = state_of_twin(&bridge.line_file());
+    let mut second = serve(&config, &state, address);
+    let idle = [&bridge.half, &second].map(Half::open_files);
+    let forwards =
+        ["alice", "alice2", "bob", "bob2"].map(|user| bridge.forward(&lab, &[user], &Route::StartTls));
+    let streams: Vec<_> = forwards.iter().map(|forward| target.connect_through(forward.entrance())).collect();
+    // A stream is a connection to the target, of the process that its session is in.
+    let busy = [&bridge.half, &second].map(Half::open_files);
+    assert!(busy[0] > idle[0] && busy[1] > idle[1], "{idle:?}, {busy:?}");
+    for (application, server) in streams {
+        transfer(application, server, &random_bytes(MEGABYTE));
     }
+    target.echo_from_now_on();
+    second.process().kill();
+    let _second = serve(&config, &state, address);
+    forwards.iter().for_each(|forward| wait_until_it_works(forward.entrance()));
 }
