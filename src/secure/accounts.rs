@@ -147,8 +147,8 @@ impl Accounts {
     }
 
     /// The server of an account has shown something of the largest stanza that it takes.
-    pub(crate) fn on_size_limit(&mut self, id: AccountId, limit: SizeLimit) {
-        self.senders.on_size_limit(id, limit);
+    pub(crate) fn on_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
+        self.senders.on_size_limit(now, id, limit);
     }
 
     /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.

@@ -73,6 +73,9 @@ pub(crate) const AROUND_BLOCK: usize = 1024;
 /// One may have been cut by anything.
 pub(crate) const SUSPICIONS: u32 = 2;
 
+/// What was only suspected is believed for an hour: where connections are cut all the time, that costs one more in that time at the most.
+pub(crate) const SUSPICION_LASTS: Duration = Duration::from_secs(3600);
+
 // Rates and delays (`path::window`).
 
 /// The lasting rate forgets within 3 seconds: longer than any shaper's pause.

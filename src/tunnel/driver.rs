@@ -118,11 +118,11 @@ impl Shared {
                 AccountChange::Online { jid, resumed }
             }
             AccountEvent::StanzaLimit { bytes } => {
-                return state.cores.secure.handle_size_limit(id, SizeLimit::Told(bytes));
+                return state.cores.secure.handle_size_limit(now, id, SizeLimit::Told(bytes));
             }
             AccountEvent::Suspended { reason } => {
                 if let Some(limit) = size_limit(&reason) {
-                    state.cores.secure.handle_size_limit(id, limit);
+                    state.cores.secure.handle_size_limit(now, id, limit);
                 }
                 AccountChange::Suspended
             }

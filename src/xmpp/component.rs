@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use xmpp_parsers::minidom::Element;
 
@@ -93,7 +94,7 @@ impl Handshake {
 
     /// What shows that we know the secret.
     fn answer_to(&self, id: &str) -> String {
-        let text = [id, self.secret.expose_secret()].concat();
+        let text = Zeroizing::new([id, self.secret.expose_secret()].concat());
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
         hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");

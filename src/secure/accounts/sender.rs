@@ -150,10 +150,10 @@ impl<K: Copy + Ord> Senders<K> {
     }
 
     /// The server of an account has shown something of the largest stanza that it takes.
-    pub(crate) fn on_size_limit(&mut self, account: AccountId, limit: SizeLimit) {
+    pub(crate) fn on_size_limit(&mut self, now: Instant, account: AccountId, limit: SizeLimit) {
         let flight = self.senders.get(&account).map(|sender| &sender.flight);
         let largest = flight.and_then(|flight| flight.values().map(|block| block.bytes).max());
-        self.block_limits.on_shown(account, limit, largest.unwrap_or_default(), self.sizes);
+        self.block_limits.on_shown(now, account, limit, largest.unwrap_or_default(), self.sizes);
     }
 
     /// An account is gone for good.
@@ -215,7 +215,7 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
         let mut taken = 0;
         self.change(account, |sender| taken = sender.on_answered(now, delivery));
-        self.block_limits.on_taken(account, taken);
+        self.block_limits.on_taken(now, account, taken);
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.

@@ -19,8 +19,8 @@ impl Endpoint {
 
     /// Tells what the server of an account has shown of the largest stanza that it takes: no larger blocks go by the account from then
     /// on. If a connection has ended because of one, this comes before the word that the account is suspended.
-    pub fn handle_size_limit(&mut self, id: AccountId, limit: SizeLimit) {
-        self.shared.accounts.on_size_limit(id, limit);
+    pub fn handle_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
+        self.shared.accounts.on_size_limit(now, id, limit);
     }
 
     /// The next account of ours by which something is not answered, so that its server is to be asked for a sign of life.

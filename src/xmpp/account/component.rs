@@ -19,7 +19,7 @@ pub(super) fn is_for(own: &Jid, stanza: &Stanza) -> bool {
         Stanza::Message(message) => (message.to.as_ref(), true),
         Stanza::Presence(presence) => (presence.to.as_ref(), true),
     };
-    to.is_some_and(|to| to == own || may_be_bare && *to == Jid::from(own.to_bare()))
+    to.is_some_and(|to| to == own || may_be_bare && *to == own.to_bare())
 }
 
 /// The same of a set that was read without a tree.

@@ -104,7 +104,7 @@ impl Contacts {
                 true
             }
             Stanza::Iq(Iq::Set { from, id, payload, .. }) if payload.is("query", ns::ROSTER) => {
-                let is_from_server = from.as_ref().is_none_or(|from| *from == Jid::from(self.own.clone()));
+                let is_from_server = from.as_ref().is_none_or(|from| *from == self.own);
                 if is_from_server {
                     self.note(payload);
                     self.first.push_back(Outgoing::untagged(persona::empty_result(None, id.clone())));

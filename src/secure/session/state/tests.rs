@@ -167,7 +167,7 @@ fn connecting_when_every_pair_has_found_nobody_three_times_becomes_closed() {
 }
 
 #[test]
-fn connecting_when_our_server_cannot_reach_the_peers_three_times_becomes_closed_and_says_so() {
+fn a_client_whose_server_cannot_reach_the_bridges_is_told_so() {
     let mut world = World::client();
     let (event, seconds) = world.fails_with(Session::handle_unreachable);
     assert_eq!(world.state(), "Closed");
