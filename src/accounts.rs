@@ -1,10 +1,15 @@
 //! Accounts of a pool, opened as the user configured them.
 
+mod forget;
+mod registry;
+
 use xmpp_parsers::jid::Jid;
 
 use crate::config::AccountConfig;
 use crate::state::StateDir;
 use crate::xmpp::{AccountId, AccountPool, Usage};
+pub(crate) use forget::{Forgotten, forget};
+pub(crate) use registry::Registrations;
 
 /// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a
 /// restart; equal ones share a connection. Only the classic protocol has a use for stream management.

@@ -1,44 +1,18 @@
-//! Layering: imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too
-//! long.
+//! Layering: imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too long.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
+
+#[path = "layering/code.rs"]
+mod code;
+#[path = "layering/maps.rs"]
+mod maps;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules, top to bottom, and what each may use of the others.
-type Map = &'static [(&'static str, &'static [&'static str])];
-
-/// Every top-level module, top to bottom, and what it may use. Whatever is used stands further down, so
-/// that there are no circles.
-const MAP: Map = &[
-    ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "client", "bridge", "accounts", "tunnel", "secure", "protocol", "xmpp", "config", "state",
-            "logging", "os",
-        ],
-    ),
-    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
-    ("bridge", &["relay", "tunnel", "protocol", "config", "logging", "os"]),
-    ("accounts", &["xmpp", "config", "state"]),
-    ("relay", &["tunnel"]),
-    ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
-    ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
-    ("secure", &["protocol", "replay_log", "uuid"]),
-    ("classic", &["protocol"]),
-    ("xmpp", &["protocol", "persona", "config", "os"]),
-    ("protocol", &[]),
-    ("persona", &["uuid"]),
-    ("config", &["os"]),
-    ("state", &["replay_log", "os"]),
-    ("logging", &["os"]),
-    ("replay_log", &[]),
-    ("uuid", &[]),
-    ("os", &[]),
-];
+use code::{code_of, heads, used_modules};
+use maps::{MAP, Map, ROOMS};
 
 /// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
 const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
@@ -62,138 +36,6 @@ const SYSTEM: &[&str] = &[
     "portable_os",
 ];
 
-/// The rooms of the secure core, top to bottom, and what each may use of the others.
-const SECURE: Map = &[
-    (
-        "endpoint",
-        &[
-            "session",
-            "shared",
-            "accounts",
-            "path",
-            "streams",
-            "budget",
-            "api",
-            "ids",
-            "delivery",
-            "client_tag",
-            "crypto",
-            "wire",
-        ],
-    ),
-    (
-        "session",
-        &[
-            "shared",
-            "accounts",
-            "path",
-            "streams",
-            "budget",
-            "api",
-            "ids",
-            "delivery",
-            "sizes",
-            "client_tag",
-            "crypto",
-            "wire",
-            "tuning",
-        ],
-    ),
-    ("shared", &["accounts", "path", "streams", "budget", "api", "ids", "delivery", "client_tag", "crypto"]),
-    ("accounts", &["path", "budget", "api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
-    ("path", &["api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
-    ("streams", &["budget", "wire", "tuning"]),
-    ("budget", &[]),
-    ("api", &["ids", "delivery", "sizes", "crypto"]),
-    ("ids", &["client_tag"]),
-    ("delivery", &["crypto"]),
-    ("client_tag", &["crypto"]),
-    ("crypto", &[]),
-    ("wire", &[]),
-    ("sizes", &[]),
-    ("tuning", &[]),
-];
-
-/// The rooms of the classic core, likewise.
-const CLASSIC: Map = &[
-    ("endpoint", &["timers", "stream", "routing", "link", "recv", "send", "window", "api", "stanza", "seq"]),
-    ("timers", &["routing"]),
-    ("stream", &["routing", "recv", "send", "api", "stanza", "seq"]),
-    ("routing", &["link", "stanza"]),
-    ("link", &["api", "stanza"]),
-    ("recv", &["send", "api", "reorder", "seq"]),
-    ("send", &["api", "reorder", "seq"]),
-    ("window", &["api"]),
-    ("api", &["stanza"]),
-    ("stanza", &["seq"]),
-    ("reorder", &["seq"]),
-    ("seq", &[]),
-];
-
-/// The rooms of the accounts, likewise.
-const XMPP: Map = &[
-    ("pool", &["account", "api", "outbox", "reports", "backlog", "dialer", "error"]),
-    (
-        "account",
-        &[
-            "wire",
-            "connector",
-            "login",
-            "connection",
-            "flat",
-            "outbox",
-            "pings",
-            "reports",
-            "api",
-            "backlog",
-            "backoff",
-            "dialer",
-            "timing",
-            "error",
-        ],
-    ),
-    ("wire", &["connection", "login", "backlog", "timing", "error"]),
-    ("connector", &["login", "negotiation", "records", "tls", "dialer", "socket", "timing", "error"]),
-    ("login", &["negotiation", "component", "framer", "error"]),
-    ("component", &["reader", "framer", "parse", "meter", "error"]),
-    ("negotiation", &["intake", "sasl", "framer", "writer", "error"]),
-    (
-        "connection",
-        &["outbox", "reader", "api", "flat", "framer", "writer", "records", "backlog", "timing", "error"],
-    ),
-    ("outbox", &["stranger_replies", "reply_window", "api", "backlog"]),
-    ("intake", &["reader", "framer", "parse", "meter", "error"]),
-    ("reader", &["flat", "stanza", "stream_error", "parse", "framer", "error"]),
-    ("stream_error", &["error"]),
-    ("reports", &["api"]),
-    ("api", &["flat", "error"]),
-    ("flat", &["stanza"]),
-    ("stanza", &["head", "parse"]),
-    ("head", &["parse", "scanner"]),
-    ("parse", &[]),
-    ("framer", &["start_tag", "scanner"]),
-    ("start_tag", &[]),
-    ("stranger_replies", &[]),
-    ("reply_window", &[]),
-    ("pings", &[]),
-    ("sasl", &["error"]),
-    ("tls", &["error"]),
-    ("dialer", &["socket", "error"]),
-    ("socket", &[]),
-    ("records", &[]),
-    ("meter", &[]),
-    ("scanner", &[]),
-    ("writer", &[]),
-    ("backlog", &[]),
-    ("backoff", &[]),
-    ("timing", &[]),
-    ("error", &["other_host"]),
-    ("other_host", &[]),
-];
-
-/// Modules whose rooms are looked at: what is between them is checked one level deeper.
-const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp", XMPP)];
-
 /// Words of one carrier, In-Band Bytestreams: the code of the secure core has none of them.
 const OF_BYTESTREAMS: &[&str] =
     &["ibb", "bytestream", "bytestreams", "iq", "sid", "seq", "base64", "stanza", "stanzas"];
@@ -213,6 +55,9 @@ const CORES: &[&str] = &[
     "persona",
     "xmpp::connection",
     "xmpp::negotiation",
+    "xmpp::registration",
+    "xmpp::race",
+    "xmpp::srv",
     "replay_log",
     "uuid",
 ];
@@ -504,51 +349,6 @@ fn impurities(text: &str) -> Vec<&'static str> {
     IMPURE.iter().copied().filter(|word| code.contains(word)).collect()
 }
 
-/// The text without comments, string literals and the tests at its end. Where the tests have a file of their own, only the line
-/// that names it is left out.
-fn code_of(text: &str) -> String {
-    let mut parts = text.split("#[cfg(test)]\nmod ");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_once('\n') {
-            Some((first, rest)) if first.ends_with(';') => text.push_str(rest),
-            _ => break,
-        }
-    }
-    let text = text.as_str();
-    let mut code = String::new();
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let skipped = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if rest.starts_with("'\"'") {
-            3
-        } else if next == '"' {
-            literal_length(rest)
-        } else {
-            code.push(next);
-            next.len_utf8()
-        };
-        rest = &rest[skipped..];
-    }
-    code
-}
-
-/// How long the string literal is with which `text` begins.
-fn literal_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, next) in text.char_indices().skip(1) {
-        match next {
-            '"' if !escaped => return at + 1,
-            '\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    text.len()
-}
-
 /// What code names of the libraries that have stanzas: `library::module`.
 fn named_in_libraries(code: &str) -> BTreeSet<String> {
     let named = STANZA_LIBRARIES.iter().flat_map(|library| {
@@ -560,39 +360,4 @@ fn named_in_libraries(code: &str) -> BTreeSet<String> {
             .map(move |name| format!("{library}::{name}"))
     });
     named.collect()
-}
-
-/// The modules below any of `roots`, or reached by `super`, that the code of `module` names.
-fn used_modules(module: &[String], roots: &[&str], code: &str) -> BTreeSet<String> {
-    let up = "super::".repeat(module.len());
-    let mut used = BTreeSet::new();
-    for root in roots.iter().copied().chain([up.as_str()]) {
-        for (at, _) in code.match_indices(root) {
-            let before = code[..at].chars().next_back();
-            if !before.is_some_and(|before| before.is_alphanumeric() || "_$:".contains(before)) {
-                used.extend(heads(&code[at + root.len()..]));
-            }
-        }
-    }
-    used
-}
-
-/// The first names of a path, which may be a group: `{a::b, c}` has `a` and `c`.
-fn heads(path: &str) -> Vec<String> {
-    let name = |text: &str| -> String {
-        text.trim_start().chars().take_while(|next| next.is_alphanumeric() || *next == '_').collect()
-    };
-    let Some(group) = path.strip_prefix('{') else { return vec![name(path)] };
-    let mut depth = 0;
-    let mut heads = vec![name(group)];
-    for (at, next) in group.char_indices() {
-        match next {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => heads.push(name(&group[at + 1..])),
-            _ => {}
-        }
-    }
-    heads
 }

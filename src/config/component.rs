@@ -44,7 +44,15 @@ pub(super) fn read(
         .map_err(|_| section.error(domain.location.clone(), "domain", DOMAIN))?;
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
     let credential = Credential::Component(secret);
-    let account = AccountConfig { jid, credential, server: Some(server), tls: mode, ca_file, roster: false };
+    let account = AccountConfig {
+        jid,
+        credential,
+        server: Some(server),
+        tls: Some(mode),
+        pin: None,
+        ca_file,
+        roster: false,
+    };
     Ok(Given { value: account, location: domain.location })
 }
 
@@ -95,7 +103,7 @@ mod tests {
         let config = parse(LEAST).unwrap();
         let [account] = &config.accounts[..] else { panic!("{config:?}") };
         assert_eq!(account.jid.to_string(), "chat@bridge.chat.example");
-        assert_eq!((account.server.clone(), account.tls), (Some(here()), TlsMode::None));
+        assert_eq!((account.server.clone(), account.tls), (Some(here()), Some(TlsMode::None)));
         let Credential::Component(secret) = &account.credential else { panic!() };
         assert_eq!(secret.expose_secret(), "s3cret");
     }
@@ -103,7 +111,7 @@ mod tests {
     #[test]
     fn a_server_elsewhere_gets_tls_and_nothing_less() {
         let elsewhere = format!("{LEAST}server = \"chat.example:5348\"\n");
-        assert_eq!(parse(&elsewhere).unwrap().accounts[0].tls, TlsMode::Direct);
+        assert_eq!(parse(&elsewhere).unwrap().accounts[0].tls, Some(TlsMode::Direct));
         assert!(problem(&format!("{elsewhere}tls = \"none\"\n")).contains("loopback"));
         assert!(problem(&format!("{elsewhere}tls = \"starttls\"\n")).contains("direct"));
     }

@@ -11,7 +11,7 @@ use super::arguments::Arguments;
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::{Text, check_certificates, read_text};
-use super::key::PresharedKey;
+use super::key::{CertificatePin, PresharedKey};
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS};
 use super::limits::Limits;
 use super::value::{check_plaintext, parse_jid, parse_server, parse_tls};
@@ -119,9 +119,10 @@ fn read_account(
             .map_err(|problem| section.error(tls.location.clone(), "tls", problem))?;
     }
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
-    let tls = tls.map(|given| given.value).unwrap_or_default();
+    let tls = tls.map(|given| given.value);
+    let pin = section.parsed("pin", CertificatePin::parse)?.map(|given| given.value);
     let roster = section.flag("roster")?.is_some_and(|given| given.value);
-    let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file, roster };
+    let account = AccountConfig { jid: jid.value, credential, server, tls, pin, ca_file, roster };
     Ok(Given { value: account, location: jid.location })
 }
 

@@ -43,6 +43,7 @@ use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
+use super::registration::Registry;
 use super::reports::Reports;
 use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
@@ -77,16 +78,17 @@ pub(super) struct Mailbox {
 }
 
 /// Runs an account until it is closed or nobody listens to it any more. Of stanzas of more than `max_stanza` bytes it reads
-/// the head.
+/// the head. If it is to be registered, `registry` keeps it.
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
     remembered: Remembered,
     dialer: Dialer,
     max_stanza: usize,
+    registry: Option<Arc<dyn Registry>>,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random())) {
+    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), registry) {
         Ok(connector) => Account::new(&config, usage, remembered, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
@@ -173,9 +175,9 @@ impl Account {
         let mut account = Self {
             link: Link::Idle,
             start: Start::default(),
+            identity: connector.identity(),
             connector: Arc::new(connector),
             dialer,
-            identity: config.jid.clone(),
             keeps_name: config.credential.keeps_name(),
             backoff: Backoff::default(),
             outbox: Outbox::default(),
@@ -357,8 +359,9 @@ impl Account {
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
+                let pause = error.pause();
                 self.unreachable(error, reports);
-                self.attempt_later();
+                if pause == Pause::Hour { self.attempt_after(timing::REST) } else { self.attempt_later() }
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ impl Account {
     /// server is shut out.
     pub(super) fn note_fault(&mut self, error: &AccountError) {
         match error.pause() {
-            Pause::None | Pause::Usual => {}
+            Pause::None | Pause::Usual | Pause::Hour => {}
             Pause::Long => self.backoff.exhaust(),
             Pause::HoursIfRepeated => self.backoff.on_refused(now()),
             Pause::Hours => self.backoff.rest(),
@@ -40,7 +40,7 @@ impl Account {
     pub(super) fn attempt_after(&mut self, delay: Duration) {
         let domain = self.connector.domain().to_owned();
         let resource = self.identity.resource().map(ToString::to_string);
-        let known = self.identity.try_as_full().ok().filter(|_| self.keeps_name);
+        let known = self.identity.try_as_full().ok().filter(|jid| self.keeps_name && jid.node().is_some());
         let presumed = known.filter(|_| self.presuming.may_presume()).cloned();
         self.start = Start { domain, resource, id: new_id(), counting: self.counting, presumed };
         let first_request = self.start.first_request(self.session.as_ref());

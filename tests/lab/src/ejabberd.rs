@@ -4,6 +4,7 @@
 //! accounts are made by an expression that it evaluates when it starts, and deleted when it reads their names.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
-use crate::server::{COMPONENT_SECRET, ChatServer, DOMAIN, Rate, Rules};
+use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules};
 
 const READY: Duration = Duration::from_secs(60);
 /// What it says once the accounts are there.
@@ -56,12 +57,13 @@ impl Ejabberd {
 
     fn prepare(rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
-        let certificate = certificate_for(&[DOMAIN], folder.path())?;
+        let certificate = certificate_for(&[DOMAIN, ANONYMOUS], folder.path())?;
         let users = users.iter().map(|&user| user.to_owned()).collect();
         let (port, tls_port, component_port) = (free_port()?, free_port()?, free_port()?);
         let server =
             Self { process: None, folder, certificate, port, tls_port, component_port, rate, rules, users };
         fs::write(server.config_file(), server.config())?;
+        server.write_captcha()?;
         Ok(server)
     }
 
@@ -148,6 +150,11 @@ impl Ejabberd {
         self.component_port
     }
 
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        &self.certificate.pin
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -180,6 +187,34 @@ impl Ejabberd {
         )
     }
 
+    fn captcha_file(&self) -> PathBuf {
+        self.folder.path().join("captcha.sh")
+    }
+
+    /// What makes the pictures of CAPTCHAs: nobody looks at them.
+    fn write_captcha(&self) -> Result<()> {
+        let path = self.captcha_file();
+        fs::write(&path, "#!/bin/sh\nprintf '\\211PNG\\r\\n\\032\\n'\n")?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).context("making a script executable")
+    }
+
+    /// What its hosts are, what is special of the one for everybody, and the module by which accounts are registered.
+    fn door_config(&self) -> (String, String, &'static str) {
+        let (register, module) = match self.rules.door {
+            Door::Closed => return (format!("\"{DOMAIN}\""), String::new(), ""),
+            Door::Open => ("registration_timeout: infinity\n".to_owned(), "  mod_register: {}\n"),
+            Door::Slow => ("registration_timeout: 600\n".to_owned(), "  mod_register: {}\n"),
+            Door::Guarded => (
+                format!("captcha_cmd: \"{}\"\n", self.captcha_file().display()),
+                "  mod_register: {captcha_protected: true}\n",
+            ),
+        };
+        let anonymous = format!(
+            "{register}host_config:\n  {ANONYMOUS}:\n    auth_method: anonymous\n    anonymous_protocol: sasl_anon\n"
+        );
+        (format!("\"{DOMAIN}\", \"{ANONYMOUS}\""), anonymous, module)
+    }
+
     /// What the component adds to the listeners, and what follows them.
     fn component(&self) -> (String, String) {
         let Some((domain, processes)) = self.rules.component else { return Default::default() };
@@ -209,8 +244,9 @@ impl Ejabberd {
             "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: {max_stanza}, shaper: c2s_shaper"
         );
         let (component, balancing) = self.component();
+        let (hosts, anonymous, register) = self.door_config();
         format!(
-            r#"hosts: ["{DOMAIN}"]
+            r#"hosts: [{hosts}]
 loglevel: 4
 certfiles: ["{bundle}"]
 ca_file: "{ca}"
@@ -222,7 +258,7 @@ listen:
 shaper_rules:
   max_user_sessions: 10
   c2s_shaper: {shaper}
-modules:
+{anonymous}modules:
   mod_carboncopy: {{}}
   mod_client_state: {{}}
   mod_disco: {{}}
@@ -230,7 +266,7 @@ modules:
   mod_ping: {{}}
   mod_roster: {{}}
   mod_stream_mgmt: {{resend_on_timeout: if_offline}}
-"#,
+{register}"#,
             bundle = self.certificate.bundle.display(),
             ca = self.certificate.ca.display(),
             port = self.port,

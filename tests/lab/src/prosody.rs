@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
-use crate::server::{COMPONENT_SECRET, ChatServer, DOMAIN, Rate, Rules, name_and_domain};
+use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, name_and_domain};
 
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
@@ -74,7 +74,7 @@ impl Prosody {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
         let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
-        let names: Vec<_> = domains.iter().map(String::as_str).collect();
+        let names: Vec<_> = domains.iter().map(String::as_str).chain([ANONYMOUS]).collect();
         let certificate = certificate_for(&names, folder.path())?;
         let ports = Ports { plain: free_port()?, tls: free_port()?, component: free_port()? };
         let server = Self { process: None, folder, certificate, ports, rate, modules, rules, domains };
@@ -206,6 +206,11 @@ impl Prosody {
         self.ports.component
     }
 
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        &self.certificate.pin
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -247,6 +252,23 @@ impl Prosody {
             Some((domain, _)) => (self.ports.component.to_string(), component(domain)),
             None => Default::default(),
         };
+        let register = if self.rules.door == Door::Closed {
+            ""
+        } else {
+            r#"; "register_ibr"; "user_account_management""#
+        };
+        let registration = match self.rules.door {
+            Door::Slow => {
+                "registration_throttle_max = 1\nregistration_throttle_period = 3600\nregistration_allowlist = {}\n"
+            }
+            Door::Guarded => "additional_registration_fields = { \"email+\" }\n",
+            Door::Closed | Door::Open => "",
+        };
+        let anonymous = if self.rules.door == Door::Closed {
+            String::new()
+        } else {
+            format!("VirtualHost \"{ANONYMOUS}\"\nauthentication = \"anonymous\"\n")
+        };
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
@@ -259,16 +281,17 @@ s2s_ports = {{}}
 component_ports = {{ {component_ports} }}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{strangers} }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{register}{strangers} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
 log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
-{limits}
+allow_registration = true
+{registration}{limits}
 {max_stanza}
-{hosts}{component}"#,
+{hosts}{anonymous}{component}"#,
             max_stanza = max_stanza.unwrap_or_default(),
             plain = self.ports.plain,
             tls = self.ports.tls,

@@ -41,10 +41,30 @@ pub struct Rules {
     /// A domain that a component serves, with the password [`COMPONENT_SECRET`], and by how many processes: with more than one, what a
     /// bare JID sends always goes to the same, which only ejabberd can do.
     pub component: Option<(&'static str, u32)>,
+    /// Who may come without an account.
+    pub door: Door,
 }
 
 /// The secret of every component.
 pub const COMPONENT_SECRET: &str = "secret-of-component";
+
+/// Who may come without an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// Nobody.
+    #[default]
+    Closed,
+    /// Everybody, at [`ANONYMOUS`]; and everybody may register at [`DOMAIN`].
+    Open,
+    /// The same, but one address registers one account an hour, or in 10 minutes with ejabberd.
+    Slow,
+    /// The same, but who registers has to give more than a name and a password: an e-mail address to Prosody, the answer to a CAPTCHA to
+    /// ejabberd.
+    Guarded,
+}
+
+/// The domain where a server with an [open door](Door::Open) lets everybody in.
+pub const ANONYMOUS: &str = "anon.example";
 
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +140,14 @@ impl ChatServer {
         match self {
             Self::Prosody(server) => server.ca_file(),
             Self::Ejabberd(server) => server.ca_file(),
+        }
+    }
+
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        match self {
+            Self::Prosody(server) => server.pin(),
+            Self::Ejabberd(server) => server.pin(),
         }
     }
 
