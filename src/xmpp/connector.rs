@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
@@ -21,6 +21,10 @@ use super::tls::{Tls, Trust};
 use super::websocket::WebSocket;
 use crate::config::{AccountConfig, Credential, Server, TlsMode};
 use registering::Registering;
+
+/// A login follows 3 servers that send it elsewhere (RFC 6120 section 4.9.3.19 wants a bound): a cluster has no use for more, and hosts
+/// that send us in circles are found out.
+const MOST_HOPS: u32 = 3;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
@@ -70,14 +74,31 @@ impl Connector {
                 let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
                 Some(Registering::new(registry, domain))
             }
-            Credential::Password(_) | Credential::Anonymous => None,
+            Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
         };
         Ok(Self { transport, who, registering, max_stanza, memory: Mutex::default() })
+    }
+
+    /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was. Tells
+    /// whether it will be: over a WebSocket it is not, since a host alone is no URL.
+    pub(super) fn follow(&self, host: &OtherHost) -> bool {
+        match &self.transport {
+            Transport::Tcp(finder, _) => {
+                finder.follow(host);
+                true
+            }
+            Transport::WebSocket(_) => false,
+        }
     }
 
     /// The domain of the streams.
     pub(super) fn domain(&self) -> &str {
         &self.who.domain
+    }
+
+    /// Whether it makes a component, which owns its domain.
+    pub(super) fn is_of_component(&self) -> bool {
+        matches!(self.who.credential, Credential::Component(_))
     }
 
     /// Of elements of more bytes only the head is read.
@@ -95,14 +116,7 @@ impl Connector {
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
         let mut progress = Progress { step: Step::Dial, fault: None };
-        let login = async {
-            match &self.registering {
-                None => self.attempts(&self.who, dialer, &first_request, &mut progress).await,
-                Some(registering) => {
-                    self.log_in_registered(registering, dialer, &first_request, &mut progress).await
-                }
-            }
-        };
+        let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
             Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
@@ -111,6 +125,35 @@ impl Connector {
             self.transport.forget();
         }
         result
+    }
+
+    /// Follows where servers send us, a few times.
+    async fn wherever_sent(
+        &self,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        progress: &mut Progress,
+    ) -> Result<LoggedIn, AccountError> {
+        for _ in 0..MOST_HOPS {
+            match self.as_whoever(dialer, first_request, progress).await {
+                Err(AccountError::SeeOtherHost(host)) if self.follow(&host) => {}
+                result => return result,
+            }
+        }
+        self.as_whoever(dialer, first_request, progress).await
+    }
+
+    /// As whom the configuration says, or to the account that is registered.
+    async fn as_whoever(
+        &self,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        progress: &mut Progress,
+    ) -> Result<LoggedIn, AccountError> {
+        match &self.registering {
+            None => self.attempts(&self.who, dialer, first_request, progress).await,
+            Some(registering) => self.log_in_registered(registering, dialer, first_request, progress).await,
+        }
     }
 
     async fn attempts(
@@ -152,6 +195,10 @@ impl Connector {
         progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
         let io = self.connect(dialer, progress).await?;
+        if let Credential::Component(secret) = &who.credential {
+            progress.step = Step::Login;
+            return login::be_component(io, &who.domain, secret, self.max_stanza).await;
+        }
         progress.step = Step::Stream;
         let negotiation = Negotiation::log_in(who.clone(), memory, first_request.clone(), self.max_stanza)?;
         let (logged_in, memory) = login::log_in(io, negotiation, &mut progress.step).await?;
@@ -190,7 +237,7 @@ async fn find(
         };
         match secured {
             Ok(io) => {
-                finder.remember(candidate);
+                search.remember(candidate);
                 return Ok(io);
             }
             Err(error) => search.fail(&candidate, error),
@@ -273,6 +320,7 @@ mod tests {
             tls: tls.into(),
             pin: None,
             ca_file: None,
+            roster: false,
         }
     }
 
@@ -313,6 +361,17 @@ mod tests {
         ] {
             assert_eq!(fault(&at(url, tls)), Some(AccountError::PlaintextRefused), "{url}");
         }
+    }
+
+    #[test]
+    fn another_host_is_followed_but_not_over_a_websocket() -> Result<(), AccountError> {
+        let follows = |tls| {
+            let connector =
+                Connector::new(&config("a@chat.example", tls, None), MAX_STANZA, String::new(), None)?;
+            Ok(OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)))
+        };
+        assert!(follows(TlsMode::StartTls)? && !follows(TlsMode::WebSocket)?);
+        Ok(())
     }
 
     #[test]

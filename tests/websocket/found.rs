@@ -42,6 +42,7 @@ fn account(server: &ChatServer) -> AccountConfig {
         tls: Some(TlsMode::WebSocket),
         pin: None,
         ca_file: Some(server.ca_file().to_owned()),
+        roster: false,
     }
 }
 
