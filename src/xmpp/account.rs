@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
 use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement, Usage};
@@ -451,8 +451,7 @@ impl Account {
         if !resumed {
             self.pings = Pings::default();
         }
-        // A component has nobody to tell that it is there.
-        self.greet(resumed);
+        self.greet(jid.to_bare(), resumed);
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
@@ -463,14 +462,14 @@ impl Account {
     }
 
     /// What a session begins with. A component has nobody to tell that it is there.
-    fn greet(&mut self, resumed: bool) {
+    fn greet(&mut self, own: BareJid, resumed: bool) {
         if self.is_component() {
             return;
         }
         let first: Option<Parcel> = if resumed {
             Some(self.ping().into())
         } else {
-            self.contacts.on_online(now(), persona::available(new_id()), rand::random()).map(Into::into)
+            self.contacts.on_online(now(), own, persona::available(new_id()), rand::random()).map(Into::into)
         };
         if let Some(first) = first {
             self.outbox.push_front(Outgoing::untagged(first));

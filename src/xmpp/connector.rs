@@ -296,7 +296,13 @@ fn kind(config: &AccountConfig) -> Result<Option<Kind>, AccountError> {
 /// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
 /// accounts that insist; and who has not shown that it knows the password gets nothing more to guess it from.
 fn may_follow_from_memory(error: &AccountError) -> bool {
-    matches!(error, AccountError::NoMechanism | AccountError::Protocol(_) | AccountError::LoginRefused(_))
+    matches!(
+        error,
+        AccountError::NoMechanism
+            | AccountError::NotAnonymous
+            | AccountError::Protocol(_)
+            | AccountError::LoginRefused(_)
+    )
 }
 
 /// As whom to log in. Only where others cannot read it do we say who we are before that.

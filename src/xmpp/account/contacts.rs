@@ -56,12 +56,19 @@ impl Contacts {
         }
     }
 
-    /// A session begins with this presence, which is given back where no contacts are wanted. Who asks for the list hears of
+    /// A session under this name begins with this presence, which is given back where no contacts are wanted. Who asks for the list hears of
     /// subscriptions.
-    pub(super) fn on_online(&mut self, now: Instant, presence: Presence, random: u128) -> Option<Presence> {
+    pub(super) fn on_online(
+        &mut self,
+        now: Instant,
+        own: BareJid,
+        presence: Presence,
+        random: u128,
+    ) -> Option<Presence> {
         if !self.are_wanted {
             return Some(presence);
         }
+        self.own = own;
         let id = persona::new_id(random);
         let payload = Roster { ver: None, items: Vec::new() }.into();
         self.friends.clear();
@@ -189,6 +196,10 @@ mod tests {
 
     const BRIDGE: &str = "bridge@chat.example";
 
+    fn own() -> BareJid {
+        "alice@chat.example".parse().unwrap()
+    }
+
     struct Account {
         contacts: Contacts,
         now: Instant,
@@ -196,10 +207,9 @@ mod tests {
 
     impl Account {
         fn online() -> Self {
-            let (contacts, now) =
-                (Contacts::new("alice@chat.example".parse().unwrap(), true), Instant::now());
+            let (contacts, now) = (Contacts::new(own(), true), Instant::now());
             let mut account = Self { contacts, now };
-            assert!(account.contacts.on_online(now, Presence::available(), 7).is_none());
+            assert!(account.contacts.on_online(now, own(), Presence::available(), 7).is_none());
             account
         }
 
@@ -297,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn whose_name_is_new_with_the_login_knows_its_own_list() {
+        let mut account = Account::online();
+        account.contacts = Contacts::new("new@chat.example".parse().unwrap(), true);
+        account.contacts.on_online(account.now, own(), Presence::available(), 7);
+        let push = "<iq type='set' id='p' from='alice@chat.example'><query xmlns='jabber:iq:roster'/></iq>";
+        assert!(account.hears(push));
+    }
+
+    #[test]
     fn a_list_that_somebody_else_sends_is_none() {
         let mut account = Account::online();
         account.list("");
@@ -315,7 +334,7 @@ mod tests {
         account.list("");
         account.sends_to(BRIDGE);
         account.says();
-        account.contacts.on_online(account.now, Presence::available(), 7);
+        account.contacts.on_online(account.now, own(), Presence::available(), 7);
         account.list("");
         assert_eq!(account.says(), ["list?", "None", "Subscribe"]);
     }
@@ -323,8 +342,8 @@ mod tests {
     #[test]
     fn where_no_contacts_are_wanted_nobody_is_asked_and_nothing_waits() {
         let mut account = Account::online();
-        account.contacts = Contacts::new("alice@chat.example".parse().unwrap(), false);
-        assert!(account.contacts.on_online(account.now, Presence::available(), 7).is_some());
+        account.contacts = Contacts::new(own(), false);
+        assert!(account.contacts.on_online(account.now, own(), Presence::available(), 7).is_some());
         account.sends_to(BRIDGE);
         assert!(!account.hears(&format!("<presence type='subscribe' from='{BRIDGE}'/>")));
         assert!(!account.waits() && account.says().is_empty());
