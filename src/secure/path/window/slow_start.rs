@@ -151,13 +151,13 @@ impl SlowStart {
     fn growth(&self, block: &Answered, window: usize) -> usize {
         let is_first_window = self.answered <= INITIAL_WINDOW;
         if is_first_window && block.base > PROMPT_ROUND_TRIP {
-            block.size
+            2 * block.size
         } else if self.answered <= SHAPER_BURST {
             0
         } else if block.is_near() {
             block.size / 2
         } else if window < FAST_GROWTH {
-            2 * block.size
+            3 * block.size
         } else {
             block.size
         }
