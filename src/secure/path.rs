@@ -255,7 +255,7 @@ impl Path {
     /// A block of so many bytes goes.
     pub(crate) fn on_sent(&mut self, now: Instant, delivery: Delivery, bytes: usize) {
         self.window.on_sent(now, bytes);
-        if let Some(pace) = self.window.pace() {
+        if let Some(pace) = self.window.pace(now) {
             self.pacer.on_sent(now, self.sizes().wire_size(bytes), pace);
         }
         self.push(now, delivery, Some(bytes));
@@ -413,6 +413,11 @@ impl Path {
 
 #[cfg(test)]
 impl Path {
+    /// When a pause between blocks is over.
+    pub(crate) fn pauses_until(&self) -> Option<Instant> {
+        self.pacer.next_timeout()
+    }
+
     /// A path by this account of ours that is still to be opened.
     pub(crate) fn by(now: Instant, via: AccountId) -> Self {
         let credential = Credential::NOBODYS;

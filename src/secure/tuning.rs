@@ -107,9 +107,18 @@ pub(crate) const NEAR: Duration = Duration::from_millis(40);
 /// Slow start ends when 8 answers of whole rounds have waited (RFC 9406 section 4.3): fewer may have met a moment's rest of the server.
 pub(crate) const WAITED_ANSWERS: usize = 8;
 
-/// Up to 1 MiB the window of a path that is not [`NEAR`] becomes three times as large in a round trip, and then twice: a server without a
-/// shaper carries several megabytes a second, and what is sent too much waits for as long as it takes to notice, a round trip.
+/// Up to 4 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, and then one and a half times: a server
+/// without a shaper carries 10 MB/s and more, but what is sent too much waits for as long as it takes to notice, a round trip.
 pub(crate) const FAST_GROWTH: usize = 4 * 1024 * 1024;
+
+/// Answers that have waited for no longer than 20 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).
+pub(crate) const QUIET: Duration = Duration::from_millis(20);
+
+/// A round of fewer than 4 answers shows nothing of that.
+pub(crate) const QUIET_ANSWERS: usize = 4;
+
+/// After 2 round trips without a queue the window of a far path opens again: it holds less than the path.
+pub(crate) const QUIET_ROUNDS: u32 = 2;
 
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
 pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
-use slow_start::{Answered, SlowStart, Verdict};
+use slow_start::{Answered, Reopening, SlowStart, Verdict};
 
 use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
@@ -77,6 +77,7 @@ pub(crate) struct Window {
     limit: usize,
     /// None once a queue has shown that the window is large enough.
     slow_start: Option<SlowStart>,
+    reopening: Reopening,
     /// The queue is to be seen empty once.
     draining: Option<Break>,
     last_drained: Option<Instant>,
@@ -101,6 +102,7 @@ impl Window {
             blocks: 0,
             limit: INITIAL_WINDOW,
             slow_start: Some(SlowStart::default()),
+            reopening: Reopening::default(),
             draining: None,
             last_drained: None,
             takes_breaks: true,
@@ -174,10 +176,17 @@ impl Window {
     }
 
     /// How many bytes on the wire may go in a second while there is room for them; none where they may go at once, since the path is near.
-    pub(crate) fn pace(&self) -> Option<f64> {
+    ///
+    /// What is spread over a round trip is the window. Where that is not what holds up the sender, but its peer's credit or its own
+    /// buffers, it is what has been on its way, or the same burst would go round for ever.
+    pub(crate) fn pace(&self, now: Instant) -> Option<f64> {
         let round_trip = self.round_trip().filter(|_| self.base.get().is_some_and(|base| base > NEAR))?;
-        let gain = if self.slow_start.is_some() { PACE_IN_SLOW_START } else { PACE };
-        Some(gain * self.limit as f64 / round_trip.as_secs_f64())
+        let was_filled = self.filled.is_some_and(|filled| filled + round_trip >= now);
+        let gain = if was_filled && self.slow_start.is_some() { PACE_IN_SLOW_START } else { PACE };
+        let most = self.most_in_flight.get();
+        let is_bulk = most >= self.limit / 4;
+        let spread = if is_bulk && !was_filled { most } else { self.limit };
+        Some(gain * spread as f64 / round_trip.as_secs_f64())
     }
 
     /// How much a sender should have at hand to keep the path busy, in bytes: what the path carries in [`SEND_BUFFER_TIME`], and four
@@ -354,9 +363,15 @@ impl Window {
         let is_used = self.is_used() && self.was_filled_since(sent);
         let delay = now.saturating_duration_since(sent);
         let base = self.base.get().map_or(delay, |base| base.min(delay));
-        let Some(slow_start) = &mut self.slow_start else { return };
         let full = is_used.then_some(self.limit);
-        match slow_start.on_answered(&Answered { now, sent, queued: delay - base, base, size, full }) {
+        let answered = Answered { now, sent, queued: delay - base, base, size, full };
+        let Some(slow_start) = &mut self.slow_start else {
+            if self.takes_breaks && self.is_far() {
+                self.slow_start = self.reopening.on_answered(&answered);
+            }
+            return;
+        };
+        match slow_start.on_answered(&answered) {
             Verdict::Grow(0) => {}
             Verdict::Grow(bytes) => {
                 self.limit = (self.limit + bytes).min(LARGEST_WINDOW);
