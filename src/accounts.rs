@@ -1,10 +1,15 @@
 //! Accounts of a pool, opened as the user configured them.
 
+mod forget;
+mod registry;
+
 use xmpp_parsers::jid::Jid;
 
 use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
 use crate::xmpp::{AccountId, AccountPool, Usage};
+pub(crate) use forget::{Forgotten, forget};
+pub(crate) use registry::Registrations;
 
 /// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a
 /// restart; equal ones share a connection. Only the classic protocol has a use for stream management.
@@ -21,7 +26,7 @@ pub(crate) fn open_accounts(
 pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> AccountConfig {
     let mut account = account.clone();
     // An anonymous login has no name to keep a resource for.
-    if matches!(account.credential, Credential::Password(_)) && account.jid.is_bare() {
+    if account.credential != Credential::Anonymous && account.jid.is_bare() {
         let bare = account.jid.to_bare();
         match state.resource_for(&bare) {
             Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),

@@ -2,6 +2,7 @@
 
 mod bridge_line;
 mod dialer;
+mod forget;
 mod forward;
 mod managed;
 mod serve;
@@ -82,7 +83,9 @@ enum Command {
     /// Let peers connect through chat to the allowed targets, and to nothing else.
     Serve(Serve),
     /// Print the bridge line of a bridge that has run with this state directory.
-    BridgeLine(State),
+    BridgeLine(BridgeLine),
+    /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
+    Forget(Forget),
 }
 
 /// The protocol document's client.
@@ -117,6 +120,29 @@ struct Serve {
     state: State,
 }
 
+/// What a bridge's operator hands out.
+#[derive(Debug, Args)]
+struct BridgeLine {
+    /// Write it in letters, digits and `_ - / + : = . ,` alone, for apps that take nothing else.
+    #[arg(long)]
+    plain: bool,
+    #[command(flatten)]
+    state: State,
+}
+
+/// An account that was registered goes.
+#[derive(Debug, Args)]
+struct Forget {
+    /// The account, or new@domain for whatever was registered there.
+    #[arg(value_name = "JID", value_parser = parse_jid)]
+    jid: Jid,
+    /// A file with a bridge line whose server= and tls= say how to reach the server; otherwise [client] does.
+    #[arg(long, value_name = "FILE")]
+    bridge_line_file: Option<PathBuf>,
+    #[command(flatten)]
+    state: State,
+}
+
 #[derive(Debug, Args)]
 struct State {
     /// What is kept between runs [default: $XDG_STATE_HOME/hexchat-pt].
@@ -143,7 +169,8 @@ pub fn run() -> ExitCode {
         None => managed::run(&cli.options),
         Some(Command::Forward(command)) => forward::run(&cli.options, command),
         Some(Command::Serve(command)) => serve::run(&cli.options, command),
-        Some(Command::BridgeLine(State { state })) => bridge_line::run(state),
+        Some(Command::BridgeLine(command)) => bridge_line::run(command),
+        Some(Command::Forget(command)) => forget::run(&cli.options, command),
     };
     ExitCode::from(status)
 }

@@ -11,7 +11,7 @@ use safelog::sensitive;
 use tokio::net::TcpStream;
 use tor_pt::Reply;
 
-use crate::accounts::open_accounts;
+use crate::accounts::{Registrations, open_accounts};
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
@@ -27,7 +27,7 @@ pub use logins::LoginLimits;
 pub struct Client {
     tunnel: Tunnel,
     config: Config,
-    state: StateDir,
+    state: Arc<StateDir>,
     log_once: Mutex<LogOnce>,
     keeper: Arc<Keeper>,
 }
@@ -90,12 +90,18 @@ fn reply_to_account(error: &AccountError) -> Reply {
     match error {
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
-        AccountError::HostUnreachable | AccountError::NameNotFound => Reply::HostUnreachable,
+        AccountError::HostUnreachable
+        | AccountError::NameNotFound
+        | AccountError::TargetNotFound
+        | AccountError::NotOffered
+        | AccountError::LookupFailed
+        | AccountError::NoResolver => Reply::HostUnreachable,
         AccountError::TimedOut(_) => Reply::Timeout,
         AccountError::BadSource => Reply::AddressNotSupported,
-        AccountError::WrongPassword | AccountError::AccountDisabled | AccountError::LoginRefused(_) => {
-            Reply::NotAllowed
-        }
+        AccountError::WrongPassword
+        | AccountError::AccountDisabled
+        | AccountError::LoginRefused(_)
+        | AccountError::Registration(_) => Reply::NotAllowed,
         // What servers say to who is barred.
         AccountError::StreamError("policy-violation" | "not-authorized") => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
@@ -128,7 +134,8 @@ impl Client {
 
     /// The same, with other bounds for the logins that only requests bring.
     pub fn with_login_limits(tunnel: Tunnel, config: Config, state: StateDir, limits: LoginLimits) -> Self {
-        let keeper = Keeper::start(tunnel.clone(), limits);
+        let (keeper, state) = (Keeper::start(tunnel.clone(), limits), Arc::new(state));
+        tunnel.pool().keep_registrations(Arc::new(Registrations::new(Arc::clone(&state))));
         Self { tunnel, config, state, log_once: Mutex::default(), keeper }
     }
 

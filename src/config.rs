@@ -12,6 +12,7 @@ mod arguments;
 mod bridge_line;
 mod document;
 mod error;
+mod escape;
 mod file;
 mod input;
 mod key;
@@ -19,6 +20,7 @@ mod keys;
 mod limits;
 mod login;
 mod options;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -32,12 +34,13 @@ use xmpp_parsers::jid::Jid;
 
 pub use self::arguments::{Arguments, BridgeConfig, Protocol};
 pub use self::bridge_line::{
-    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, parse_bridge_line, read_bridge_line,
+    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, is_fingerprint, parse_bridge_line,
+    plain_bridge_line, read_bridge_line,
 };
 pub use self::error::{ConfigError, Location, Problem, Warning};
-pub use self::key::{PresharedKey, PublicKey};
+pub use self::key::{CertificatePin, PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
-pub use self::login::{Login, parse_login};
+pub use self::login::{Login, ServerConfig, parse_login};
 pub use self::value::Mode;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
@@ -69,14 +72,16 @@ pub struct BridgeSettings {
 /// Two equal configurations share one connection, so equality covers everything, the password included.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccountConfig {
-    /// Bare (a resource is chosen) or full; for [`Credential::Anonymous`] a domain.
+    /// Bare (a resource is chosen) or full; for [`Credential::Anonymous`] a domain, for [`Credential::New`] `new@domain`.
     pub jid: Jid,
     /// How to log in.
     pub credential: Credential,
-    /// Where to connect instead of the domain of `jid`, port 5222.
+    /// Where to connect instead of where the domain of `jid` says.
     pub server: Option<ServerAddr>,
-    /// How the connection is protected.
-    pub tls: TlsMode,
+    /// How the connection is protected; where this is open, as the domain says, and with a `server` by STARTTLS.
+    pub tls: Option<TlsMode>,
+    /// The key of the server's certificate, if that is to be trusted whoever signed it.
+    pub pin: Option<CertificatePin>,
     /// A PEM file of further trust roots, besides the well-known ones.
     pub ca_file: Option<PathBuf>,
 }
@@ -88,6 +93,8 @@ pub enum Credential {
     Password(SecretString),
     /// SASL ANONYMOUS.
     Anonymous,
+    /// The password of an account that is registered there once and kept (XEP-0077).
+    New,
 }
 
 /// A host name or address, and a port, to dial.
@@ -100,10 +107,9 @@ pub struct ServerAddr {
 }
 
 /// How the connection to the chat server is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     /// `STARTTLS`, required (RFC 6120 section 5).
-    #[default]
     StartTls,
     /// TLS from the first byte (XEP-0368).
     Direct,
@@ -127,7 +133,7 @@ impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Password(a), Self::Password(b)) => a.expose_secret() == b.expose_secret(),
-            (Self::Anonymous, Self::Anonymous) => true,
+            (Self::Anonymous, Self::Anonymous) | (Self::New, Self::New) => true,
             _ => false,
         }
     }

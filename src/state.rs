@@ -9,6 +9,7 @@
 
 mod file;
 mod handshakes;
+pub mod registration;
 mod resource;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use self::file::{Contents, open_regular, write_atomically};
 use self::handshakes::Handshakes;
+use self::registration::Registration;
 use crate::os;
 pub use crate::replay_log::Verdict;
 
@@ -106,6 +108,9 @@ pub enum StateError {
     /// There is no directory for what must be kept.
     #[error("a bridge has to keep its key and its handshakes, and there is no state directory")]
     NotKept,
+    /// There is no directory for an account that is to be registered.
+    #[error("an account that is registered has to be kept, and there is no state directory")]
+    NoAccounts,
     /// The memory of handshakes is full. That passes in some minutes.
     #[error("too many handshakes in a few minutes; trying again later can help")]
     TooManyHandshakes,
@@ -171,6 +176,25 @@ impl StateDir {
     /// the answers as long as the process lives.
     pub fn resource_for(&self, account: &BareJid) -> Result<ResourcePart, StateError> {
         self.change(|contents| contents.resource(account, random_secret))
+    }
+
+    /// What became of the registration at this domain.
+    pub fn registration(&self, domain: &str) -> Option<Registration> {
+        self.contents().registration(domain).cloned()
+    }
+
+    /// Keeps what becomes of the registration at this domain, or forgets it. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When there is no directory, or it cannot be written: an account that is gone at the next start would be registered anew,
+    /// again and again.
+    pub fn keep_registration(
+        &self,
+        domain: &str,
+        registration: Option<Registration>,
+    ) -> Result<(), StateError> {
+        self.path().ok_or(StateError::NoAccounts)?;
+        self.change(|contents| contents.set_registration(domain, registration))
     }
 
     /// The secret key of a bridge (X25519): made once, at random, and kept.

@@ -60,7 +60,7 @@ pub struct Tunnel {
 /// Why there is no stream.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// None of the accounts can log in, ever; this is why the last one cannot.
+    /// None of the accounts can log in, ever or for hours; this is why the last one cannot.
     #[error("cannot log in to the chat server: {0}")]
     Rejected(AccountError),
     /// None of the accounts is online yet; this is why, if it is known.
@@ -356,11 +356,7 @@ impl Tunnel {
 
 /// Why accounts of which none can come online cannot.
 fn rejection(statuses: &[AccountStatus]) -> ConnectError {
-    let mut errors = statuses.iter().rev().filter_map(|status| match status {
-        AccountStatus::Failed(error) => Some(error.clone()),
-        _ => None,
-    });
-    errors.next().map_or(ConnectError::NotOnline(None), ConnectError::Rejected)
+    last_error(statuses).map_or(ConnectError::NotOnline(None), ConnectError::Rejected)
 }
 
 fn last_error(statuses: &[AccountStatus]) -> Option<AccountError> {

@@ -9,10 +9,13 @@
 //! | --- | --- |
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
-//! | `connector`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
+//! | `connector`, `finder`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
+//! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
+//! | [`registration`] | accounts that are registered: who keeps them, and why there is none |
+//! | [`removal`] | an account is removed from its server |
 //! | `wire` | its bytes between there and the socket |
 //! | `writer` | elements as they are written on a stream |
 //! | `records` | TLS records that servers can read without a rest |
@@ -36,6 +39,7 @@ mod connection;
 mod connector;
 mod dialer;
 mod error;
+mod finder;
 pub mod flat;
 pub mod framer;
 mod head;
@@ -47,13 +51,20 @@ mod outbox;
 mod parse;
 mod pings;
 mod pool;
+mod proxied;
+mod race;
 pub mod reader;
 mod records;
+pub mod registration;
+pub mod removal;
 mod reply_window;
 mod reports;
+mod resolver;
 mod sasl;
 mod scanner;
+mod security;
 mod socket;
+mod srv;
 mod stanza;
 mod start_tag;
 mod stranger_replies;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;
-use hexchat_pt::config::{NewBridgeLine, PublicKey};
+use hexchat_pt::config::{BridgeConfig, Config, NewBridgeLine, PublicKey, parse_bridge_line};
 use hexchat_pt::state::{BRIDGE_LINE_FILE, StateDir};
 use xmpp_parsers::jid::FullJid;
 
@@ -46,6 +46,35 @@ fn the_line_of_a_running_bridge_is_printed_and_nothing_else() {
     let bridge = StateDir::open(dir.path()).unwrap();
     let line = leave_line(&bridge);
     assert_eq!(run(command().args(state(dir.path()))), (vec![line], Some(0)));
+}
+
+#[test]
+fn a_plain_line_is_for_apps_that_take_few_characters() {
+    let dir = tempfile::tempdir().unwrap();
+    let ordinary = leave_line(&StateDir::open(dir.path()).unwrap());
+    let (said, status) = run(command().args(state(dir.path())).arg("--plain"));
+    assert_eq!((said.len(), status), (1, Some(0)), "{said:?}");
+    assert!(said[0].chars().all(|c| c.is_ascii_alphanumeric() || "_-/+:=., ".contains(c)), "{said:?}");
+    assert!(said[0].contains(" jid=:bridge:chat.example/r key="), "{said:?}");
+    let peers = |line: &str| {
+        let line = format!("{line} login=anon.example");
+        let arguments = parse_bridge_line(&line).unwrap();
+        BridgeConfig::resolve(arguments.iter(), &Config::default()).unwrap().0.peers
+    };
+    assert_eq!(peers(&said[0]), peers(&ordinary));
+}
+
+#[test]
+fn tors_fingerprint_is_in_the_line_where_it_can_be_read() {
+    const FINGERPRINT: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
+    let data = tempfile::tempdir().unwrap();
+    let directory = data.path().join("pt_state");
+    leave_line(&StateDir::open(&directory).unwrap());
+    fs::write(data.path().join("fingerprint"), format!("Unnamed {FINGERPRINT}\n")).unwrap();
+    for more in [&[][..], &["--plain"]] {
+        let (said, _) = run(command().args(state(&directory)).args(more));
+        assert!(said[0].contains(&format!(" {FINGERPRINT} jid=")), "{said:?}");
+    }
 }
 
 #[test]

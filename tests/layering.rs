@@ -1,16 +1,15 @@
-//! Layering: imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too
-//! long.
+//! Layering: imports point downwards only, as the map in `src/lib.rs` says, the protocol cores are pure, and no file is too long.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot read the source has failed"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
+
+#[path = "layering/code.rs"]
+mod code;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use code::{code_of, heads, used_modules};
 
 /// Modules, top to bottom, and what each may use of the others.
 type Map = &'static [(&'static str, &'static [&'static str])];
@@ -137,7 +136,8 @@ const CLASSIC: Map = &[
 
 /// The rooms of the accounts, likewise.
 const XMPP: Map = &[
-    ("pool", &["account", "api", "outbox", "reports", "backlog", "dialer", "error"]),
+    ("removal", &["pool", "api", "flat", "dialer", "error"]),
+    ("pool", &["account", "registration", "api", "outbox", "reports", "backlog", "dialer", "error"]),
     (
         "account",
         &[
@@ -145,6 +145,7 @@ const XMPP: Map = &[
             "connector",
             "login",
             "connection",
+            "registration",
             "outbox",
             "pings",
             "reports",
@@ -157,9 +158,29 @@ const XMPP: Map = &[
         ],
     ),
     ("wire", &["connection", "login", "backlog", "timing", "error"]),
-    ("connector", &["login", "negotiation", "records", "tls", "dialer", "socket", "timing", "error"]),
-    ("login", &["negotiation", "framer", "error"]),
-    ("negotiation", &["intake", "sasl", "framer", "writer", "error"]),
+    (
+        "connector",
+        &[
+            "finder",
+            "race",
+            "security",
+            "login",
+            "negotiation",
+            "registration",
+            "tls",
+            "dialer",
+            "timing",
+            "error",
+        ],
+    ),
+    ("finder", &["race", "proxied", "resolver", "srv", "security", "dialer", "socket", "error"]),
+    ("proxied", &["resolver", "srv", "dialer", "socket"]),
+    ("resolver", &["race", "srv", "error"]),
+    ("race", &["srv", "error"]),
+    ("srv", &["security", "error"]),
+    ("security", &["login", "negotiation", "records", "tls", "socket", "error"]),
+    ("login", &["negotiation", "registration", "framer", "error"]),
+    ("negotiation", &["registration", "intake", "sasl", "framer", "writer", "error"]),
     (
         "connection",
         &["outbox", "reader", "api", "flat", "framer", "writer", "records", "backlog", "timing", "error"],
@@ -189,7 +210,8 @@ const XMPP: Map = &[
     ("backlog", &[]),
     ("backoff", &[]),
     ("timing", &[]),
-    ("error", &[]),
+    ("error", &["registration"]),
+    ("registration", &[]),
 ];
 
 /// Modules whose rooms are looked at: what is between them is checked one level deeper.
@@ -214,6 +236,9 @@ const CORES: &[&str] = &[
     "persona",
     "xmpp::connection",
     "xmpp::negotiation",
+    "xmpp::registration",
+    "xmpp::race",
+    "xmpp::srv",
     "replay_log",
     "uuid",
 ];
@@ -505,51 +530,6 @@ fn impurities(text: &str) -> Vec<&'static str> {
     IMPURE.iter().copied().filter(|word| code.contains(word)).collect()
 }
 
-/// The text without comments, string literals and the tests at its end. Where the tests have a file of their own, only the line
-/// that names it is left out.
-fn code_of(text: &str) -> String {
-    let mut parts = text.split("#[cfg(test)]\nmod ");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_once('\n') {
-            Some((first, rest)) if first.ends_with(';') => text.push_str(rest),
-            _ => break,
-        }
-    }
-    let text = text.as_str();
-    let mut code = String::new();
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let skipped = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if rest.starts_with("'\"'") {
-            3
-        } else if next == '"' {
-            literal_length(rest)
-        } else {
-            code.push(next);
-            next.len_utf8()
-        };
-        rest = &rest[skipped..];
-    }
-    code
-}
-
-/// How long the string literal is with which `text` begins.
-fn literal_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, next) in text.char_indices().skip(1) {
-        match next {
-            '"' if !escaped => return at + 1,
-            '\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    text.len()
-}
-
 /// What code names of the libraries that have stanzas: `library::module`.
 fn named_in_libraries(code: &str) -> BTreeSet<String> {
     let named = STANZA_LIBRARIES.iter().flat_map(|library| {
@@ -561,39 +541,4 @@ fn named_in_libraries(code: &str) -> BTreeSet<String> {
             .map(move |name| format!("{library}::{name}"))
     });
     named.collect()
-}
-
-/// The modules below any of `roots`, or reached by `super`, that the code of `module` names.
-fn used_modules(module: &[String], roots: &[&str], code: &str) -> BTreeSet<String> {
-    let up = "super::".repeat(module.len());
-    let mut used = BTreeSet::new();
-    for root in roots.iter().copied().chain([up.as_str()]) {
-        for (at, _) in code.match_indices(root) {
-            let before = code[..at].chars().next_back();
-            if !before.is_some_and(|before| before.is_alphanumeric() || "_$:".contains(before)) {
-                used.extend(heads(&code[at + root.len()..]));
-            }
-        }
-    }
-    used
-}
-
-/// The first names of a path, which may be a group: `{a::b, c}` has `a` and `c`.
-fn heads(path: &str) -> Vec<String> {
-    let name = |text: &str| -> String {
-        text.trim_start().chars().take_while(|next| next.is_alphanumeric() || *next == '_').collect()
-    };
-    let Some(group) = path.strip_prefix('{') else { return vec![name(path)] };
-    let mut depth = 0;
-    let mut heads = vec![name(group)];
-    for (at, next) in group.char_indices() {
-        match next {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => heads.push(name(&group[at + 1..])),
-            _ => {}
-        }
-    }
-    heads
 }

@@ -110,7 +110,8 @@ fn first_head(listener: &TcpListener, uri: &str) -> String {
     std::thread::scope(|scope| {
         // The proxy never answers.
         scope.spawn(move || {
-            request(socks, "mode=classic;jid=b@chat.example;login=a@chat.example:x").map(drop)
+            request(socks, "mode=classic;jid=b@chat.example;login=a@chat.example:x;server=chat.example:5222")
+                .map(drop)
         });
         let mut tcp = accept(listener);
         let mut head = Vec::new();

@@ -5,16 +5,22 @@ use std::io;
 use tor_pt::dial::{BadSource, Unresolved};
 use tor_pt::proxy::ProxyError;
 
-use crate::xmpp::{AccountError, Dialer, Socket};
+use crate::xmpp::{AccountError, Dialer, Dialling, Socket};
 
-/// Lets accounts reach their servers as Tor says.
+/// Lets accounts reach their servers as Tor says. A proxy is given names, so that none is looked up around it.
 pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
-    Dialer::through(move |host, port| {
-        let (dialer, host) = (dialer.clone(), host.to_owned());
-        Box::pin(async move {
-            let connected = dialer.connect(&host, port).await;
-            connected.and_then(Socket::tcp).map_err(|error| dial_error(&error))
-        })
+    if dialer.has_proxy() {
+        Dialer::through(move |host, port| connect(&dialer, host, port))
+    } else {
+        Dialer::to_addresses(move |address| connect(&dialer, &address.ip().to_string(), address.port()))
+    }
+}
+
+fn connect(dialer: &tor_pt::Dialer, host: &str, port: u16) -> Dialling {
+    let (dialer, host) = (dialer.clone(), host.to_owned());
+    Box::pin(async move {
+        let connected = dialer.connect(&host, port).await;
+        connected.and_then(Socket::tcp).map_err(|error| dial_error(&error))
     })
 }
 

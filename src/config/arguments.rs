@@ -3,15 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{DomainRef, Jid};
 
 use super::document::Given;
 use super::error::{ConfigError, Location, Problem, Warning, shown_key};
-use super::key::{PresharedKey, PublicKey};
+use super::key::{CertificatePin, PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
-use super::login::{Login, parse_login};
+use super::login::{Login, ServerConfig, parse_login};
 use super::value::{Mode, check_plaintext, parse_mode, parse_peers, parse_server, parse_tls};
-use super::{AccountConfig, Config, ServerAddr, TlsMode};
+use super::{AccountConfig, Config, ServerAddr, TlsMode, plain};
 
 /// The longest value of an argument: 8 KiB. Tor carries 510 bytes for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
@@ -52,6 +52,7 @@ pub struct Arguments {
     login: Option<Given<Vec<Login>>>,
     server: Option<Given<ServerAddr>>,
     tls: Option<Given<TlsMode>>,
+    pin: Option<Given<CertificatePin>>,
     mode: Option<Given<Mode>>,
     /// From the file only.
     pub(super) ca_file: Option<Given<PathBuf>>,
@@ -87,6 +88,23 @@ impl BridgeConfig {
     }
 }
 
+impl Config {
+    /// How a new account at `domain` would log in by a bridge line with these arguments, whatever bridge that is for.
+    ///
+    /// # Errors
+    /// As [`BridgeConfig::resolve`], as far as logins are concerned.
+    pub fn new_account_at<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        domain: &DomainRef,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<AccountConfig, ConfigError> {
+        let (line, _) = Arguments::from_bridge_line(arguments)?;
+        let at = line.over(&self.client);
+        let at = at.route().map_err(|(location, key, problem)| ConfigError::new(location, key, problem))?;
+        Ok(Login::new_account(domain).at(at))
+    }
+}
+
 impl Arguments {
     fn from_bridge_line<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         pairs: impl IntoIterator<Item = (K, V)>,
@@ -115,6 +133,10 @@ impl Arguments {
         if value.len() > MAX_VALUE {
             return Err(Problem::TooLong { max: MAX_VALUE });
         }
+        // Lists are taken apart before they are read, whichever way they are spelled.
+        let is_list = matches!(name, "jid" | "login");
+        let plain = if is_list { None } else { plain::value(value).map_err(Problem::Invalid)? };
+        let value = plain.as_ref().map_or(value, |value| value.as_str());
         match name {
             "jid" => fill(&mut self.jid, parse_peers(value), location),
             "key" => fill(&mut self.key, PublicKey::parse(value), location),
@@ -122,6 +144,7 @@ impl Arguments {
             "login" => fill(&mut self.login, parse_login(value), location),
             "server" => fill(&mut self.server, parse_server(value), location),
             "tls" => fill(&mut self.tls, parse_tls(value), location),
+            "pin" => fill(&mut self.pin, CertificatePin::parse(value), location),
             "mode" => fill(&mut self.mode, parse_mode(value), location),
             _ => Err(Problem::UnknownKey),
         }
@@ -144,9 +167,12 @@ impl Arguments {
         }
     }
 
-    /// Each value of `self`, and those of `defaults` where there is none.
+    /// Each value of `self`, and those of `defaults` where there is none. A pin is for the logins that stand beside it: with one, the
+    /// author of a bridge line could have others log in at a server that is not theirs.
     fn over(self, defaults: &Self) -> Self {
+        let pin = self.pin.filter(|_| self.login.is_some());
         Self {
+            pin: pin.or_else(|| defaults.pin.clone()),
             jid: self.jid.or_else(|| defaults.jid.clone()),
             key: self.key.or_else(|| defaults.key.clone()),
             psk: self.psk.or_else(|| defaults.psk.clone()),
@@ -164,12 +190,17 @@ impl Arguments {
         self.login.is_some() || config.client.login.is_some() && changes_those_of_file
     }
 
-    /// How to connect was said, but not as whom: the file's accounts say both for themselves.
+    /// How to connect was said, but not as whom: the file's accounts say both for themselves, and a pin its logins alone.
     fn unapplied(&self, config: &Config) -> Vec<Warning> {
-        if self.login.is_some() || config.client.login.is_some() {
+        if self.login.is_some() {
             return Vec::new();
         }
-        let given = [("server", self.server.is_some()), ("tls", self.tls.is_some())];
+        let is_known_as_whom = config.client.login.is_some();
+        let given = [
+            ("server", self.server.is_some() && !is_known_as_whom),
+            ("tls", self.tls.is_some() && !is_known_as_whom),
+            ("pin", self.pin.is_some()),
+        ];
         given.into_iter().filter(|(_, given)| *given).map(|(name, _)| Warning::NotApplied(name)).collect()
     }
 
@@ -230,14 +261,23 @@ impl Arguments {
     }
 
     fn logins(&self, logins: &[Login]) -> Result<Vec<AccountConfig>, Fault> {
+        let at = self.route()?;
+        Ok(logins.iter().map(|login| login.clone().at(at.clone())).collect())
+    }
+
+    /// How logins reach their servers.
+    fn route(&self) -> Result<ServerConfig, Fault> {
         let server = self.server.as_ref().map(|given| given.value.clone());
-        let ca_file = self.ca_file.as_ref().map(|given| given.value.clone());
-        let tls = self.tls.as_ref().map(|given| given.value).unwrap_or_default();
         if let Some(given) = &self.tls {
-            check_plaintext(tls, server.as_ref())
+            check_plaintext(given.value, server.as_ref())
                 .map_err(|problem| (given.location.clone(), "tls", problem))?;
         }
-        Ok(logins.iter().map(|login| login.clone().at(server.clone(), tls, ca_file.clone())).collect())
+        Ok(ServerConfig {
+            server,
+            tls: self.tls.as_ref().map(|given| given.value),
+            pin: self.pin.as_ref().map(|given| given.value),
+            ca_file: self.ca_file.as_ref().map(|given| given.value.clone()),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bridge lines: as a bridge hands them out, and as torrc has them.
 
+mod respell;
 mod writer;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 
+pub use self::respell::{is_fingerprint, plain_bridge_line};
 pub use self::writer::{BridgeLineError, MAX_ARGUMENTS, NewBridgeLine};
 use super::error::{ConfigError, Location, Problem};
 use super::input::read_text;

@@ -11,7 +11,7 @@ use super::arguments::Arguments;
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::{Text, check_certificates, read_text};
-use super::key::PresharedKey;
+use super::key::{CertificatePin, PresharedKey};
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
 use super::limits::Limits;
 use super::value::{check_plaintext, parse_jid, parse_server, parse_tls};
@@ -113,8 +113,9 @@ fn read_account(
             .map_err(|problem| section.error(tls.location.clone(), "tls", problem))?;
     }
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
-    let tls = tls.map(|given| given.value).unwrap_or_default();
-    let account = AccountConfig { jid: jid.value, credential, server, tls, ca_file };
+    let tls = tls.map(|given| given.value);
+    let pin = section.parsed("pin", CertificatePin::parse)?.map(|given| given.value);
+    let account = AccountConfig { jid: jid.value, credential, server, tls, pin, ca_file };
     Ok(Given { value: account, location: jid.location })
 }
 

@@ -1,4 +1,4 @@
-//! The 32-byte keys of the secure protocol, as a bridge line writes them.
+//! The 32-byte keys of the secure protocol and of certificates, as a bridge line writes them.
 
 use std::fmt;
 
@@ -19,6 +19,33 @@ pub struct PublicKey([u8; 32]);
 
 /// The secret that a private bridge shares with its clients.
 pub struct PresharedKey(SecretBox<[u8; 32]>);
+
+/// SHA-256 of the public key of a chat server's certificate, as the certificate has it (its SubjectPublicKeyInfo, RFC 5280).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CertificatePin([u8; 32]);
+
+impl CertificatePin {
+    /// The hash.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Reads 43 characters of base64url.
+    ///
+    /// # Errors
+    /// As [`PublicKey::parse`].
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        decode(text).map(|bytes| Self(*bytes))
+    }
+}
+
+impl fmt::Debug for CertificatePin {
+    /// Not the hash: it tells which server.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CertificatePin(..)")
+    }
+}
 
 impl PublicKey {
     /// From a key's bytes.

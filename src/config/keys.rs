@@ -1,10 +1,10 @@
 //! Names of all settings, by section, and of the arguments of a bridge line.
 
 /// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
-pub(super) const ARGUMENTS: [&str; 7] = ["jid", "key", "psk", "login", "server", "tls", "mode"];
+pub(super) const ARGUMENTS: [&str; 8] = ["jid", "key", "psk", "login", "server", "tls", "pin", "mode"];
 
-pub(super) const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "ca_file"];
-pub(super) const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "mode", "ca_file"];
+pub(super) const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "pin", "ca_file"];
+pub(super) const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "pin", "mode", "ca_file"];
 pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 
 /// The section for metrics, which do not exist yet: it has no keys. It is known, so that a file made from an earlier

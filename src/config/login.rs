@@ -2,42 +2,66 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
-use secrecy::zeroize::Zeroizing;
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
 
 use super::error::Problem;
+use super::escape::unescape;
+use super::plain;
 use super::value::{parse_list, without_repeats};
-use super::{AccountConfig, Credential, ServerAddr, TlsMode};
+use super::{AccountConfig, CertificatePin, Credential, ServerAddr, TlsMode};
 
 /// Shown when an item cannot be read at all.
 const EXPECTED: &str = "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a \
                         password as %2C), or a domain alone";
 
-/// Shown when a domain alone follows a password: it is perhaps what stood behind a comma in it.
-const LATE_DOMAIN: &str = "user@domain:password (a comma in a password is written %2C; a domain alone stands before all \
-                           items that have a password)";
+/// Shown when an item has a user and no password.
+const NO_PASSWORD: &str = "user@domain:password (there is no password; a comma in one is written %2C; where there is no \
+                           account yet, new@domain registers one)";
+
+/// Shown when an item without a password follows one that has one: it is perhaps what stood behind a comma in that.
+const LATE: &str = "user@domain:password (a comma in a password is written %2C; a domain alone or new@domain stands before \
+                    all items that have a password)";
+
+/// The user for whom an account is to be registered.
+const NEW: &str = "new";
 
 /// A JID and what it logs in with, before it is known where and how to connect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
-    /// Bare or full; for [`Credential::Anonymous`] a domain.
+    /// Bare or full; for [`Credential::Anonymous`] a domain, for [`Credential::New`] `new@domain`.
     pub jid: Jid,
     /// How to log in.
     pub credential: Credential,
 }
 
+/// Where and how to log in, with the fields of [`AccountConfig`].
+#[derive(Clone, Default)]
+pub struct ServerConfig {
+    /// Where to connect.
+    pub server: Option<ServerAddr>,
+    /// How the connection is protected.
+    pub tls: Option<TlsMode>,
+    /// The key of the server's certificate.
+    pub pin: Option<CertificatePin>,
+    /// A PEM file of further trust roots.
+    pub ca_file: Option<PathBuf>,
+}
+
 impl Login {
+    /// That of an account which is registered at this domain.
+    pub(super) fn new_account(domain: &DomainRef) -> Self {
+        let user = NodePart::new(NEW).ok();
+        Self { jid: Jid::from_parts(user.as_deref(), domain, None), credential: Credential::New }
+    }
+
     /// Completes the login to an account.
     #[must_use]
-    pub fn at(
-        self,
-        server: Option<ServerAddr>,
-        tls: TlsMode,
-        ca_file: Option<std::path::PathBuf>,
-    ) -> AccountConfig {
-        AccountConfig { jid: self.jid, credential: self.credential, server, tls, ca_file }
+    pub fn at(self, server: ServerConfig) -> AccountConfig {
+        let ServerConfig { server, tls, pin, ca_file } = server;
+        AccountConfig { jid: self.jid, credential: self.credential, server, tls, pin, ca_file }
     }
 }
 
@@ -48,50 +72,82 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Reads a comma-separated list of `user@domain:password` and `domain`, percent-encoded.
+/// Reads a comma-separated list of `user@domain:password`, `new@domain` and `domain`, percent-encoded or in the plain spelling.
 ///
-/// Equal items are merged. Domains stand before everything that has a password: who forgets to encode a comma in one
+/// Equal items are merged. What has no password stands before everything that has one: who forgets to encode a comma in one
 /// would otherwise have the rest of it looked up as the name of a server.
 ///
 /// # Errors
 /// For an empty, unreadable or contradictory item, and for more items than a bridge line should have.
 pub fn parse_login(value: &str) -> Result<Vec<Login>, Problem> {
-    let logins = parse_list(value, parse_one)?;
-    let is_anonymous = |login: &Login| login.credential == Credential::Anonymous;
-    let passwords_from = logins.iter().position(|login| !is_anonymous(login)).unwrap_or(logins.len());
-    if let Some(late) = logins.iter().skip(passwords_from).position(is_anonymous) {
-        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: LATE_DOMAIN });
+    let logins = match plain::unmarked(value) {
+        Some(plainly) => parse_list(plainly, parse_plain)?,
+        None => parse_list(value, parse_one)?,
+    };
+    let has_password = |login: &Login| matches!(login.credential, Credential::Password(_));
+    let passwords_from = logins.iter().position(has_password).unwrap_or(logins.len());
+    if let Some(late) = logins.iter().skip(passwords_from).position(|login| !has_password(login)) {
+        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: LATE });
     }
     without_repeats(logins, |a, b| a.jid == b.jid)
 }
 
 fn parse_one(item: &str) -> Result<Login, &'static str> {
     match item.split_once(':') {
-        Some((jid, password)) => with_password(&decoded(jid)?, &decoded(password)?),
-        None => anonymous(&decoded(item)?),
+        Some((jid, password)) => with_password(&unescape(jid, b'%')?, &unescape(password, b'%')?),
+        None => without_password(&unescape(item, b'%')?),
+    }
+}
+
+fn parse_plain(item: &str) -> Result<Login, &'static str> {
+    let parts = item.split(':').map(plain::text).collect::<Result<Vec<_>, _>>()?;
+    match &parts[..] {
+        [domain] => without_password(domain),
+        [user, domain] => without_password(&format!("{}@{}", **user, **domain)),
+        [user, domain, password] => with_password(&format!("{}@{}", **user, **domain), password),
+        _ => Err(
+            "user:domain:password, because the value begins with a colon (a colon in a password is written +3A)",
+        ),
     }
 }
 
 fn with_password(jid: &str, password: &str) -> Result<Login, &'static str> {
-    let jid = Jid::new(jid).map_err(|_| EXPECTED)?;
+    let jid = address(jid)?;
     if jid.node().is_none() {
         return Err("user@domain:password (there is no user before the domain)");
     }
     if password.is_empty() {
         return Err("user@domain:password (the password is empty)");
     }
+    check_controls(password)?;
     Ok(Login { jid, credential: Credential::Password(SecretString::from(password)) })
 }
 
-fn anonymous(domain: &str) -> Result<Login, &'static str> {
-    let jid = Jid::new(domain).map_err(|_| EXPECTED)?;
-    if jid.node().is_some() || jid.is_full() {
-        return Err("user@domain:password (there is no password; a comma in one is written %2C)");
+/// A domain alone, or a new account there.
+fn without_password(jid: &str) -> Result<Login, &'static str> {
+    let jid = address(jid)?;
+    let credential = match jid.node().map(|user| user.as_str()) {
+        None => Credential::Anonymous,
+        Some(NEW) => Credential::New,
+        Some(_) => return Err(NO_PASSWORD),
+    };
+    if jid.is_full() {
+        return Err(NO_PASSWORD);
     }
     if !is_plausible_domain(jid.domain().as_str()) {
         return Err(EXPECTED);
     }
-    Ok(Login { jid, credential: Credential::Anonymous })
+    Ok(Login { jid, credential })
+}
+
+fn address(jid: &str) -> Result<Jid, &'static str> {
+    check_controls(jid)?;
+    Jid::new(jid).map_err(|_| EXPECTED)
+}
+
+/// No JID and no password (RFC 4013) may have control characters.
+fn check_controls(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(char::is_control) { Err("free of control characters") } else { Ok(()) }
 }
 
 /// Whether this could be the name of a chat server, and not a piece of something else.
@@ -108,35 +164,6 @@ fn is_plausible_domain(domain: &str) -> bool {
     domain == "localhost" || is_address() || is_name()
 }
 
-/// Percent-decoded text, without the control characters that no JID and no password (RFC 4013) may have.
-fn decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
-    let bytes = percent_decode(text).ok_or("percent-encoded (a % is followed by two hexadecimal digits)")?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| "percent-encoded UTF-8")?;
-    if text.chars().any(char::is_control) {
-        return Err("free of control characters");
-    }
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// `%XX` becomes the byte; everything else stands for itself.
-fn percent_decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let mut bytes = text.bytes();
-    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let (high, low) = (hex_digit(bytes.next()?)?, hex_digit(bytes.next()?)?);
-            decoded.push(high << 4 | low);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    Some(decoded)
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
@@ -145,19 +172,17 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
+    use crate::config::escape::escape;
 
     /// Writes everything but letters, digits and `-._~@` as `%XX`, as the user or password of a `login`.
     fn percent_encode(text: &str) -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
-        text.bytes()
-            .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-            .collect()
+        escape(text, '%', |byte| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte))
     }
 
     fn password(login: &Login) -> &str {
         match &login.credential {
             Credential::Password(password) => password.expose_secret(),
-            Credential::Anonymous => panic!("there is no password"),
+            Credential::Anonymous | Credential::New => panic!("there is no password"),
         }
     }
 
@@ -185,9 +210,32 @@ mod tests {
     }
 
     #[test]
+    fn a_new_account_is_asked_for_by_name_and_by_no_other_name() {
+        for value in ["new@chat.example", "NEW@chat.example", "n%65w@chat.example", ":new:chat.example"] {
+            let logins = parse_login(value).unwrap();
+            assert!(logins[0].credential == Credential::New, "{value}");
+            assert_eq!(logins[0].jid.as_str(), "new@chat.example");
+        }
+        assert_eq!(password(&parse_login("new@chat.example:p").unwrap()[0]), "p");
+        for other in ["newer@chat.example", "new@chat.example/r", "new@chat", "new"] {
+            assert!(parse_login(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn the_rest_of_a_password_with_a_comma_is_taken_for_no_server() {
-        for rest in ["ss", "1.5", "a_b.example", "word.example", "-x.example", "x..example", "", "x@y", "12"]
-        {
+        for rest in [
+            "new@x.example",
+            "ss",
+            "1.5",
+            "a_b.example",
+            "word.example",
+            "-x.example",
+            "x..example",
+            "",
+            "x@y",
+            "12",
+        ] {
             let problem = parse_login(&format!("alice@x.example:pa,{rest}")).unwrap_err();
             assert!(matches!(problem, Problem::InvalidItem { item: 2, .. }), "{rest}: {problem}");
             assert!(problem.to_string().contains("%2C"), "{rest}: {problem}");
@@ -231,11 +279,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn what_is_encoded_is_decoded_to_the_same(text in any::<String>()) {
-            prop_assert_eq!(percent_decode(&percent_encode(&text)), Some(Zeroizing::new(text.into_bytes())));
-        }
-
         #[test]
         fn any_password_survives_a_login(text in "[^\\p{Cc}]{1,40}") {
             let logins = parse_login(&format!("a@x.example:{}", percent_encode(&text))).unwrap();

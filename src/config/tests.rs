@@ -16,6 +16,8 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::os::testing::set_mode;
 
+mod pins;
+
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const FILE: &str = "/etc/hexchat-pt/hexchat.toml";
 
@@ -39,7 +41,7 @@ fn refused_line(args: &[(&str, &str)], config: &str) -> String {
 fn password(account: &AccountConfig) -> &str {
     match &account.credential {
         Credential::Password(password) => password.expose_secret(),
-        Credential::Anonymous => panic!("there is no password"),
+        Credential::Anonymous | Credential::New => panic!("there is no password"),
     }
 }
 
@@ -71,6 +73,7 @@ fn an_account_has_all_its_settings() {
         password = "p"
         server = "127.0.0.1:5223"
         tls = "direct"
+        pin = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
         ca_file = "ca.pem"
         [[account]]
         jid = "anon.example"
@@ -79,10 +82,14 @@ fn an_account_has_all_its_settings() {
     )
     .unwrap();
     let [first, second] = config.accounts.as_slice() else { panic!("two accounts") };
-    assert_eq!((first.jid.as_str(), password(first), first.tls), ("a@x.example/r", "p", TlsMode::Direct));
+    assert_eq!(
+        (first.jid.as_str(), password(first), first.tls),
+        ("a@x.example/r", "p", Some(TlsMode::Direct))
+    );
     assert_eq!(first.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5223 }));
+    assert_eq!(first.pin.unwrap().as_bytes(), &[0; 32]);
     assert_eq!(first.ca_file, Some(dir.path().join("ca.pem")));
-    assert!(second.credential == Credential::Anonymous && second.tls == TlsMode::StartTls);
+    assert!(second.credential == Credential::Anonymous && second.tls.is_none());
 }
 
 #[test]
@@ -260,7 +267,10 @@ fn a_bridge_line_alone_is_enough() {
     let psk = Some(PresharedKey::parse(KEY).unwrap());
     assert_eq!(bridge.protocol, Protocol::Secure { key, psk });
     let [account] = bridge.accounts.as_slice() else { panic!("one account") };
-    assert_eq!((account.jid.as_str(), password(account), account.tls), ("a@x.example", "p:", TlsMode::None));
+    assert_eq!(
+        (account.jid.as_str(), password(account), account.tls),
+        ("a@x.example", "p:", Some(TlsMode::None))
+    );
     assert_eq!(account.server, Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }));
     assert_eq!(warnings, []);
 }
@@ -295,7 +305,7 @@ fn the_bridge_line_wins_over_the_file_and_the_file_fills_the_rest() {
     );
     let (bridge, _) = resolve(&[], &config).unwrap();
     assert_eq!(bridge.peers[0].as_str(), "c@z.example/r");
-    assert_eq!(bridge.accounts[0].tls, TlsMode::None);
+    assert_eq!(bridge.accounts[0].tls, Some(TlsMode::None));
 
     let args =
         [("jid", "b@x.example/r"), ("login", "a@x.example:p"), ("server", "x.example:1"), ("tls", "direct")];
@@ -303,7 +313,7 @@ fn the_bridge_line_wins_over_the_file_and_the_file_fills_the_rest() {
     assert_eq!(bridge.peers[0].as_str(), "b@x.example/r");
     assert!(matches!(bridge.protocol, Protocol::Secure { psk: None, .. }));
     let account = &bridge.accounts[0];
-    assert_eq!((account.jid.as_str(), account.tls), ("a@x.example", TlsMode::Direct));
+    assert_eq!((account.jid.as_str(), account.tls), ("a@x.example", Some(TlsMode::Direct)));
     assert_eq!(account.server.as_ref().map(|server| server.host.as_str()), Some("x.example"));
     assert_eq!(account.ca_file, Some(ca_file));
 }
@@ -325,9 +335,7 @@ fn without_a_login_the_accounts_of_the_file_are_used_as_they_are() {
     let args = [("jid", "b@x.example"), ("tls", "direct"), ("server", "y.example:1"), ("mode", "classic")];
     let (bridge, warnings) = resolve(&args, config).unwrap();
     assert_eq!(bridge.accounts.len(), 2);
-    assert!(
-        bridge.accounts.iter().all(|account| account.server.is_none() && account.tls == TlsMode::StartTls)
-    );
+    assert!(bridge.accounts.iter().all(|account| account.server.is_none() && account.tls.is_none()));
     assert_eq!(warnings, [Warning::NotApplied("server"), Warning::NotApplied("tls"), Warning::Classic]);
 }
 

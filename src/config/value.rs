@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
-use super::{ServerAddr, TlsMode};
+use super::{ServerAddr, TlsMode, plain};
 
 /// Which protocol is asked for by name, rather than by the presence of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,11 @@ pub(super) fn without_repeats<T: PartialEq>(
 pub(super) fn parse_peers(value: &str) -> Result<Vec<Jid>, Problem> {
     const EXPECTED: &str = "a JID such as bridge@chat.example or bridge@chat.example/resource";
     let peer = |item: &str| Jid::new(item).ok().filter(|jid| jid.node().is_some()).ok_or(EXPECTED);
-    without_repeats(parse_list(value, peer)?, PartialEq::eq)
+    let peers = match plain::unmarked(value) {
+        Some(plainly) => parse_list(plainly, |item| peer(&plain::jid(item)?)),
+        None => parse_list(value, peer),
+    };
+    without_repeats(peers?, PartialEq::eq)
 }
 
 /// `[[account]] jid`.

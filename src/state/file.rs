@@ -12,6 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
+use super::registration::Registration;
 use super::{StateError, resource};
 use crate::os;
 
@@ -33,6 +34,8 @@ pub(super) struct Contents {
     resource_secret: Option<Secret>,
     /// A bridge's secret key.
     identity: Option<Secret>,
+    /// By domain.
+    registrations: BTreeMap<String, Registration>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
     unsaved: bool,
@@ -55,6 +58,8 @@ struct Format {
     resource_secret: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    registrations: BTreeMap<String, Registration>,
     #[serde(flatten)]
     other: BTreeMap<String, serde_json::Value>,
 }
@@ -94,6 +99,7 @@ impl Contents {
             listed: listed.ok_or_else(damaged)?,
             resource_secret: secret(format.resource_secret)?,
             identity: secret(format.identity)?,
+            registrations: format.registrations,
             other: format.other,
             unsaved: false,
         })
@@ -110,6 +116,7 @@ impl Contents {
             resources: self.listed.iter().map(text).collect(),
             resource_secret: secret(&self.resource_secret),
             identity: secret(&self.identity),
+            registrations: self.registrations.clone(),
             other: self.other.clone(),
         };
         #[expect(clippy::expect_used, reason = "maps with text as keys always have a JSON form")]
@@ -134,6 +141,22 @@ impl Contents {
             self.listed.clear();
             self.unsaved = true;
         }
+    }
+
+    /// What became of the registration at this domain.
+    pub(super) fn registration(&self, domain: &str) -> Option<&Registration> {
+        self.registrations.get(domain)
+    }
+
+    pub(super) fn set_registration(&mut self, domain: &str, registration: Option<Registration>) {
+        if self.registrations.get(domain) == registration.as_ref() {
+            return;
+        }
+        match registration {
+            Some(new) => drop(self.registrations.insert(domain.to_owned(), new)),
+            None => drop(self.registrations.remove(domain)),
+        }
+        self.unsaved = true;
     }
 
     /// The secret key of the bridge, a new one at first.

@@ -37,6 +37,7 @@ use super::error::{AccountError, Step};
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
+use super::registration::Registry;
 use super::reports::Reports;
 use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
@@ -70,16 +71,17 @@ pub(super) struct Mailbox {
 }
 
 /// Runs an account until it is closed or nobody listens to it any more. Of stanzas of more than `max_stanza` bytes it reads
-/// the head.
+/// the head. If it is to be registered, `registry` keeps it.
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
     distrusted: Distrusted,
     dialer: Dialer,
     max_stanza: usize,
+    registry: Option<Arc<dyn Registry>>,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random())) {
+    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), registry) {
         Ok(connector) => Account::new(&config, usage, distrusted, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
@@ -164,10 +166,10 @@ impl Account {
         let mut account = Self {
             link: Link::Idle,
             start: Start::default(),
+            identity: connector.identity(),
             connector: Arc::new(connector),
             dialer,
-            identity: config.jid.clone(),
-            keeps_name: matches!(config.credential, Credential::Password(_)),
+            keeps_name: config.credential != Credential::Anonymous,
             backoff: Backoff::default(),
             outbox: Outbox::default(),
             pings: Pings::default(),
@@ -320,8 +322,9 @@ impl Account {
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
+                let rests = error.rests();
                 self.unreachable(error, reports);
-                self.attempt_later();
+                if rests { self.attempt_after(timing::REST) } else { self.attempt_later() }
             }
         }
         Ok(())
@@ -497,7 +500,7 @@ impl Account {
     fn attempt_after(&mut self, delay: Duration) {
         let domain = self.connector.domain().to_owned();
         let resource = self.identity.resource().map(ToString::to_string);
-        let known = self.identity.try_as_full().ok().filter(|_| self.keeps_name);
+        let known = self.identity.try_as_full().ok().filter(|jid| self.keeps_name && jid.node().is_some());
         let presumed = known.filter(|_| self.presuming.may_presume()).cloned();
         self.start = Start { domain, resource, id: new_id(), counting: self.counting, presumed };
         let first_request = self.start.first_request(self.session.as_ref());

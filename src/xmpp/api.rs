@@ -96,9 +96,14 @@ pub enum AccountStatus {
 }
 
 impl AccountStatus {
-    /// Whether waiting can bring it online.
+    /// Whether waiting for some minutes can bring it online.
     pub fn may_come_online(&self) -> bool {
-        matches!(self, Self::Connecting { .. } | Self::Suspended { .. })
+        match self {
+            Self::Connecting { last_error } | Self::Suspended { last_error } => {
+                !last_error.as_ref().is_some_and(AccountError::rests)
+            }
+            Self::Online(_) | Self::Failed(_) => false,
+        }
     }
 
     /// Why it is not online, where that is known.

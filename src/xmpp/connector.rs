@@ -1,53 +1,53 @@
-//! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: which
-//! machine, and whether TLS begins at once or on request.
+//! Connector: from an account's configuration to a connection that is logged in.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod registering;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::error::{AccountError, Step};
+use super::finder::Finder;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
-use super::records::{BATCH, Recorded};
-use super::socket::Socket;
+use super::race::telling_more;
+use super::registration::{Refusal, Registry};
+use super::security::{Kind, Security};
 use super::timing;
-use super::tls::Tls;
+use super::tls::Trust;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
-
-const STARTTLS_PORT: u16 = 5222;
-const DIRECT_TLS_PORT: u16 = 5223;
-
-/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
-const READ_BUFFER: usize = 16 * 1024;
-/// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
-const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
+use registering::Registering;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
-    server: ServerAddr,
+    finder: Finder,
     security: Security,
+    /// Whom to log in as, unless that is an account that is registered.
     who: Who,
+    registering: Option<Registering>,
     max_stanza: usize,
     /// What the last login has taught.
     memory: Mutex<Memory>,
 }
 
-enum Security {
-    None,
-    StartTls(Tls),
-    Direct(Tls),
+/// How far a login has come.
+struct Progress {
+    step: Step,
+    /// Of the faults until now the one that says most.
+    fault: Option<AccountError>,
 }
 
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
-    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID.
+    /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
+    /// is kept by `registry`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
+        registry: Option<Arc<dyn Registry>>,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -55,17 +55,19 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let server = config.server.clone().unwrap_or_else(|| default_server(&host, config.tls));
-        let tls = |direct| Tls::new(&host, config.ca_file.as_deref(), direct);
-        let security = match config.tls {
-            TlsMode::StartTls => Security::StartTls(tls(false)?),
-            TlsMode::Direct => Security::Direct(tls(true)?),
-            TlsMode::None if server.is_loopback() => Security::None,
-            TlsMode::None => return Err(AccountError::PlaintextRefused),
-            TlsMode::WebSocket => return Err(AccountError::WebSocketUnsupported),
+        let kind = kind(config)?;
+        let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
+        let security = Security::new(&trust, domain.to_owned(), max_stanza)?;
+        let who = who(config, kind != Some(Kind::Plain), agent);
+        let registering = match config.credential {
+            Credential::New => {
+                let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                Some(Registering::new(registry, domain))
+            }
+            Credential::Password(_) | Credential::Anonymous => None,
         };
-        let who = who(config, !matches!(security, Security::None), agent);
-        Ok(Self { server, security, who, max_stanza, memory: Mutex::default() })
+        let finder = Finder::new(host, config.server.clone(), kind);
+        Ok(Self { finder, security, who, registering, max_stanza, memory: Mutex::default() })
     }
 
     /// The domain of the streams.
@@ -87,25 +89,37 @@ impl Connector {
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
-        let mut step = Step::Dial;
-        let attempts = self.attempts(dialer, &first_request, &mut step);
-        timeout(timing::LOGIN, attempts).await.unwrap_or_else(|_| {
+        let mut progress = Progress { step: Step::Dial, fault: None };
+        let login = async {
+            match &self.registering {
+                None => self.attempts(&self.who, dialer, &first_request, &mut progress).await,
+                Some(registering) => {
+                    self.log_in_registered(registering, dialer, &first_request, &mut progress).await
+                }
+            }
+        };
+        let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(AccountError::TimedOut(step))
-        })
+            Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
+        });
+        if result.is_err() {
+            self.finder.forget();
+        }
+        result
     }
 
     async fn attempts(
         &self,
+        who: &Who,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
         let memory = self.memory().clone();
         let was_of_use = memory.is_of_use();
-        let result = self.attempt(memory, dialer, first_request, step).await;
+        let result = self.attempt(who, memory, dialer, first_request, progress).await;
         let Err(error) = &result else { return result };
-        if !was_of_use || !matches!(step, Step::Stream | Step::Login) {
+        if !was_of_use || !matches!(progress.step, Step::Stream | Step::Login) {
             return result;
         }
         if error.is_cut() {
@@ -114,7 +128,7 @@ impl Connector {
         }
         *self.memory() = Memory::default();
         if may_follow_from_memory(error) {
-            return self.attempt(Memory::default(), dialer, first_request, step).await;
+            return self.attempt(who, Memory::default(), dialer, first_request, progress).await;
         }
         result
     }
@@ -123,41 +137,61 @@ impl Connector {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The steps of a login, one after the other. `step` follows them.
+    /// The steps of a login, one after the other. `progress` follows them.
     async fn attempt(
         &self,
+        who: &Who,
         memory: Memory,
         dialer: &Dialer,
         first_request: &Bytes,
-        step: &mut Step,
+        progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
-        *step = Step::Dial;
-        let socket = dialer.dial(&self.server.host, self.server.port).await?;
-        let io = self.secure(socket, step).await?;
-        *step = Step::Stream;
-        let negotiation =
-            Negotiation::log_in(self.who.clone(), memory, first_request.clone(), self.max_stanza)?;
-        let (logged_in, memory) = login::log_in(io, negotiation, step).await?;
+        let io = self.connect(dialer, progress).await?;
+        progress.step = Step::Stream;
+        let negotiation = Negotiation::log_in(who.clone(), memory, first_request.clone(), self.max_stanza)?;
+        let (logged_in, memory) = login::log_in(io, negotiation, &mut progress.step).await?;
         *self.memory() = memory;
         Ok(logged_in)
     }
 
-    async fn secure(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
-        let (tls, socket) = match &self.security {
-            Security::None => return Ok(stream_io(socket)),
-            Security::Direct(tls) => (tls, socket),
-            Security::StartTls(tls) => {
-                *step = Step::StartTls;
-                let mut socket = BufStream::new(socket);
-                let negotiation = Negotiation::start_tls(&self.who.domain, self.max_stanza);
-                login::start_tls(&mut socket, negotiation).await?;
-                (tls, socket.into_inner())
+    /// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
+    /// tried: nobody has been told by then who wants to log in.
+    async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
+        let mut search = self.finder.search(dialer);
+        loop {
+            progress.step = Step::Dial;
+            let (candidate, socket) = search.next().await?;
+            let securing = self.security.secure(candidate.endpoint.kind, socket, &mut progress.step);
+            let secured = match search.patience() {
+                None => securing.await,
+                Some(patience) => match timeout(patience, securing).await {
+                    Ok(secured) => secured,
+                    Err(_) => Err(AccountError::TimedOut(progress.step)),
+                },
+            };
+            match secured {
+                Ok(io) => {
+                    self.finder.remember(candidate);
+                    return Ok(io);
+                }
+                Err(error) => search.fail(&candidate, error),
             }
-        };
-        *step = Step::Tls;
-        // The TLS library reads little at a time, and writes each record by itself.
-        let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-        Ok(stream_io(tls.connect(socket).await?))
+            progress.fault = search.fault();
+        }
+    }
+}
+
+/// How connections are protected, where that is not left to the domain.
+fn kind(config: &AccountConfig) -> Result<Option<Kind>, AccountError> {
+    match config.tls {
+        None => Ok(None),
+        Some(TlsMode::StartTls) => Ok(Some(Kind::StartTls)),
+        Some(TlsMode::Direct) => Ok(Some(Kind::Direct)),
+        Some(TlsMode::None) if config.server.as_ref().is_some_and(ServerAddr::is_loopback) => {
+            Ok(Some(Kind::Plain))
+        }
+        Some(TlsMode::None) => Err(AccountError::PlaintextRefused),
+        Some(TlsMode::WebSocket) => Err(AccountError::WebSocketUnsupported),
     }
 }
 
@@ -174,27 +208,18 @@ fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
     Who { jid: config.jid.clone(), credential: config.credential.clone(), domain, from, agent }
 }
 
-/// What a stream of XML is read from and written to.
-fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
-    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
-}
-
-fn default_server(host: &str, tls: TlsMode) -> ServerAddr {
-    let port = if tls == TlsMode::Direct { DIRECT_TLS_PORT } else { STARTTLS_PORT };
-    ServerAddr { host: host.to_owned(), port }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use xmpp_parsers::jid::Jid;
 
-    fn config(jid: &str, tls: TlsMode, server: Option<&str>) -> AccountConfig {
+    fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
         AccountConfig {
             jid: Jid::new(jid).unwrap_or_else(|_| unreachable!("a literal")),
             credential: Credential::Password("secret".into()),
             server: server.map(|host| ServerAddr { host: host.to_owned(), port: 5222 }),
-            tls,
+            tls: tls.into(),
+            pin: None,
             ca_file: None,
         }
     }
@@ -202,7 +227,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA, String::new()).err()
+        Connector::new(config, MAX_STANZA, String::new(), None).err()
     }
 
     #[test]
@@ -214,17 +239,6 @@ mod tests {
             let fault = fault(&config("a@chat.example", TlsMode::None, remote));
             assert_eq!(fault, Some(AccountError::PlaintextRefused));
         }
-    }
-
-    #[test]
-    fn the_domain_is_dialled_when_no_server_is_given() -> Result<(), AccountError> {
-        let starttls =
-            Connector::new(&config("a@chat.example", TlsMode::StartTls, None), MAX_STANZA, String::new())?;
-        assert_eq!((starttls.server.host.as_str(), starttls.server.port), ("chat.example", 5222));
-        let direct =
-            Connector::new(&config("a@bücher.example", TlsMode::Direct, None), MAX_STANZA, String::new())?;
-        assert_eq!((direct.server.host.as_str(), direct.server.port), ("xn--bcher-kva.example", 5223));
-        Ok(())
     }
 
     #[test]

@@ -1,69 +1,78 @@
 //! Dialling: how the connection to a chat server's machine is made.
 
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::error::{AccountError, Step};
 use super::socket::Socket;
 
-/// The longest wait for one address, so that a silent one leaves time for the next.
+/// The longest wait for one address: 7 seconds. It is far above any round trip, and leaves most of a login's time when all are silent.
 const PER_ADDRESS: Duration = Duration::from_secs(7);
 
 /// A connection that is being made.
 pub type Dialling = Pin<Box<dyn Future<Output = Result<Socket, AccountError>> + Send>>;
 
-type Connect = dyn Fn(&str, u16) -> Dialling + Send + Sync;
+type ToAddress = dyn Fn(SocketAddr) -> Dialling + Send + Sync;
+type ToName = dyn Fn(&str, u16) -> Dialling + Send + Sync;
 
-/// Makes the connections of every account: nothing else of this module reaches the outside.
+/// Makes the connections of every account: nothing of theirs reaches the outside by another way, but for lookups of names, and none of
+/// those where connections are made to names.
 #[derive(Clone)]
-pub struct Dialer {
-    /// Connects to a host, which may be a name, and a port; `None` is the system's own way.
-    through: Option<Arc<Connect>>,
+pub struct Dialer(Target);
+
+/// What connections are made to.
+#[derive(Clone)]
+enum Target {
+    Addresses(Arc<ToAddress>),
+    Names(Arc<ToName>),
 }
 
 impl Dialer {
-    /// Dials on our own, with the system's name resolution: one address after the other.
+    /// Dials on our own, to addresses.
     pub fn direct() -> Self {
-        Self { through: None }
+        Self::to_addresses(|address| Box::pin(dial_address(address)))
     }
 
-    /// Lets `connect` make every connection and resolve every name.
+    /// Lets `connect` make every connection, to an address.
+    pub fn to_addresses(connect: impl Fn(SocketAddr) -> Dialling + Send + Sync + 'static) -> Self {
+        Self(Target::Addresses(Arc::new(connect)))
+    }
+
+    /// Lets `connect` make every connection, to a name or an address: nothing is looked up here.
     pub fn through(connect: impl Fn(&str, u16) -> Dialling + Send + Sync + 'static) -> Self {
-        Self { through: Some(Arc::new(connect)) }
+        Self(Target::Names(Arc::new(connect)))
     }
 
-    /// Connects to the first address of `host` that answers.
-    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<Socket, AccountError> {
-        if let Some(connect) = &self.through {
-            return connect(host, port).await;
-        }
-        let addresses = lookup_host((host, port)).await.map_err(|_| AccountError::NameNotFound)?;
-        let mut last = AccountError::NameNotFound;
-        for address in addresses {
-            match dial_address(address).await {
-                Ok(stream) => {
-                    return Socket::tcp(stream).map_err(|error| AccountError::io(Step::Dial, &error));
-                }
-                Err(error) => last = AccountError::dial(&error),
-            }
-        }
-        Err(last)
+    /// Whether whoever connects finds the addresses of names.
+    pub(super) fn takes_names(&self) -> bool {
+        matches!(self.0, Target::Names(_))
+    }
+
+    /// Connects to `host`, which has this `address` where it [takes no names](Self::takes_names).
+    pub(super) fn dial(&self, host: &str, port: u16, address: Option<IpAddr>) -> Dialling {
+        let dialling = match (&self.0, address) {
+            (Target::Names(connect), _) => return connect(host, port),
+            (Target::Addresses(connect), Some(address)) => connect(SocketAddr::new(address, port)),
+            (Target::Addresses(_), None) => return Box::pin(async { Err(AccountError::NameNotFound) }),
+        };
+        Box::pin(async {
+            timeout(PER_ADDRESS, dialling).await.unwrap_or(Err(AccountError::TimedOut(Step::Dial)))
+        })
     }
 }
 
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialer").field("direct", &self.through.is_none()).finish()
+        f.debug_struct("Dialer").field("takes_names", &self.takes_names()).finish()
     }
 }
 
-async fn dial_address(address: SocketAddr) -> io::Result<TcpStream> {
-    timeout(PER_ADDRESS, TcpStream::connect(address)).await?
+async fn dial_address(address: SocketAddr) -> Result<Socket, AccountError> {
+    TcpStream::connect(address).await.and_then(Socket::tcp).map_err(|error| AccountError::dial(&error))
 }

@@ -6,6 +6,8 @@ use std::io;
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 
+use super::registration::Refusal;
+
 /// A part of the way from nothing to a usable session, for error texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -17,6 +19,8 @@ pub enum Step {
     Tls,
     /// The XML stream's header and features (RFC 6120 section 4).
     Stream,
+    /// Registration of an account (XEP-0077).
+    Register,
     /// SASL (RFC 6120 section 6).
     Login,
     /// Resource binding (RFC 6120 section 7), stream management (XEP-0198), and all that follows.
@@ -30,6 +34,7 @@ impl fmt::Display for Step {
             Self::StartTls => "asking the chat server for TLS",
             Self::Tls => "setting up TLS with the chat server",
             Self::Stream => "opening the stream with the chat server",
+            Self::Register => "registering an account at the chat server",
             Self::Login => "logging in at the chat server",
             Self::Session => "keeping the session with the chat server",
         })
@@ -47,6 +52,18 @@ pub enum AccountError {
     /// The server's name has no address.
     #[error("{}: its name has no address", Step::Dial)]
     NameNotFound,
+    /// SRV records name a machine that has no address.
+    #[error("{}: the SRV records of its domain name a machine that has no address", Step::Dial)]
+    TargetNotFound,
+    /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
+    #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
+    NotOffered,
+    /// No DNS server has answered.
+    #[error("{}: no DNS server answers", Step::Dial)]
+    LookupFailed,
+    /// This machine names no DNS server.
+    #[error("{}: this machine is configured with no DNS server", Step::Dial)]
+    NoResolver,
     /// Every address refused the connection.
     #[error("{}: connection refused", Step::Dial)]
     Refused,
@@ -88,6 +105,9 @@ pub enum AccountError {
     /// The certificate, or our clock, is out of date.
     #[error("{}: its certificate is not valid at this time", Step::Tls)]
     CertificateExpired,
+    /// The certificate has another key than `pin` says.
+    #[error("{}: its certificate does not have the key that `pin` says", Step::Tls)]
+    CertificateNotPinned,
     /// Another fault of TLS.
     #[error("{}: the handshake failed", Step::Tls)]
     Tls,
@@ -97,6 +117,9 @@ pub enum AccountError {
     /// The server offers no mechanism that we accept.
     #[error("{}: it offers no login mechanism that keeps the password secret", Step::Login)]
     NoMechanism,
+    /// The server offers no login without an account.
+    #[error("{}: it lets nobody in without an account", Step::Login)]
+    NotAnonymous,
     /// The server does not accept the user name and password.
     #[error("{}: wrong user name or password", Step::Login)]
     WrongPassword,
@@ -121,6 +144,9 @@ pub enum AccountError {
     /// The server demands an extension of SCRAM, and nobody knows one.
     #[error("{}: the server demands an extension of SCRAM that does not exist", Step::Login)]
     UnknownDemand,
+    /// There is no account, since the server has registered none.
+    #[error("registering an account at the chat server: {0}")]
+    Registration(Refusal),
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
@@ -167,8 +193,13 @@ impl AccountError {
             | Self::WebSocketUnsupported
             | Self::CaFile(_)
             | Self::BadAddress(_)
+            | Self::Registration(Refusal::NotKept | Refusal::Gone)
             | Self::LoggedOut => true,
             Self::NameNotFound
+            | Self::TargetNotFound
+            | Self::NotOffered
+            | Self::LookupFailed
+            | Self::NoResolver
             | Self::Refused
             | Self::NoRoute
             | Self::HostUnreachable
@@ -181,14 +212,17 @@ impl AccountError {
             | Self::CertificateUntrusted
             | Self::CertificateWrongName
             | Self::CertificateExpired
+            | Self::CertificateNotPinned
             | Self::Tls
             | Self::NoStartTls
             | Self::NoMechanism
+            | Self::NotAnonymous
             | Self::Unproven
             | Self::TooFewIterations
             | Self::UnknownDemand
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
+            | Self::Registration(_)
             | Self::Conflict
             | Self::OtherResource
             | Self::StreamError(_)
@@ -196,10 +230,25 @@ impl AccountError {
         }
     }
 
+    /// Whether trying again can help in some hours only.
+    pub fn rests(&self) -> bool {
+        matches!(self, Self::Registration(_))
+    }
+
     /// What can help, as a clause to put behind the error's own text.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
+            Self::TargetNotFound => {
+                "ask whoever runs the chat server, or give its machine as `server`; trying again"
+            }
+            Self::NotOffered => {
+                "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
+            }
+            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
+            Self::NoResolver => {
+                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
+            }
             Self::Refused => "check that the chat server runs, and `server`; trying again",
             Self::NoRoute
             | Self::HostUnreachable
@@ -218,6 +267,9 @@ impl AccountError {
                 "the certificate must be for the domain of the account, whatever `server` says; trying again"
             }
             Self::CertificateExpired => "check the clock of this machine; trying again",
+            Self::CertificateNotPinned => {
+                "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
+            }
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
             Self::TooFewIterations => {
@@ -227,14 +279,14 @@ impl AccountError {
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
             }
-            Self::NoMechanism => {
-                "it must offer SCRAM-SHA-256 or SCRAM-SHA-1 (or ANONYMOUS where no password is given); trying again"
-            }
+            Self::NoMechanism => "it must offer SCRAM-SHA-256 or SCRAM-SHA-1; trying again",
+            Self::NotAnonymous => "name a domain that does, or an account with its password; trying again",
             Self::WrongPassword => {
                 "correct the login; not trying again, because servers lock accounts that do"
             }
             Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
             Self::LoginUnavailable | Self::LoginRefused(_) => "trying again",
+            Self::Registration(refusal) => refusal.advice(),
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again after a long pause"
             }

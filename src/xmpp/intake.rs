@@ -7,7 +7,7 @@
 use xmpp_parsers::minidom::Element;
 
 use super::error::{AccountError, Step};
-use super::framer::{Endless, Framer, Piece};
+use super::framer::{Endless, Framer, Piece, name_of};
 use super::meter::{Fault, Meter};
 use super::parse::parse_within;
 use super::reader::{self, Meaning, STREAM};
@@ -19,6 +19,8 @@ pub(super) enum Word {
     Features(Element),
     /// Another element that is no stanza.
     Nonza(Element),
+    /// The answer to a request, where there was one.
+    Answer(Element),
 }
 
 /// A stream as the server writes it, from its header on.
@@ -85,12 +87,24 @@ fn read(written: Vec<u8>, step: Step) -> Result<Option<Word>, AccountError> {
         let features = parse_within(STREAM, &written).map(Word::Features);
         return features.map(Some).ok_or(AccountError::Protocol(step));
     }
+    if let Some(answer) = answer(&written) {
+        return Ok(Some(Word::Answer(answer)));
+    }
     match reader::read(Piece::Whole(written)) {
         Meaning::Nonza(Some(element)) => Ok(Some(Word::Nonza(*element))),
         Meaning::End(Some(error)) => Err(error),
         Meaning::Nothing => Ok(None),
         _ => Err(AccountError::Protocol(step)),
     }
+}
+
+/// The result of a request, or the error: no other stanza has a place before a login.
+fn answer(written: &[u8]) -> Option<Element> {
+    if name_of(written) != b"iq" {
+        return None;
+    }
+    let iq: Element = parse_within(STREAM, written)?;
+    matches!(iq.attr("type"), Some("result" | "error")).then_some(iq)
 }
 
 #[cfg(test)]
@@ -116,7 +130,9 @@ mod tests {
         }
         loop {
             match intake.next(STEP) {
-                Ok(Some(Word::Features(element) | Word::Nonza(element))) => words.push(element.name().into()),
+                Ok(Some(Word::Features(element) | Word::Nonza(element) | Word::Answer(element))) => {
+                    words.push(element.name().into());
+                }
                 Ok(None) => return (words, None),
                 Err(error) => return (words, Some(error)),
             }
@@ -145,7 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn before_a_login_there_are_neither_stanzas_nor_other_streams() {
+    fn before_a_login_there_are_neither_stanzas_but_answers_nor_other_streams() {
+        for answer in ["<iq type='result' id='1'/>", "<iq type='error' id='1'><error/></iq>"] {
+            assert_eq!(read_all(&format!("{OPEN}{answer}")), (vec!["iq".to_owned()], None));
+        }
         for text in [
             "<message/>",
             "<iq type='get' id='1'><q xmlns='x'/></iq>",

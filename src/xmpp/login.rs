@@ -6,6 +6,7 @@ use tokio::task::spawn_blocking;
 use super::error::{AccountError, Step};
 use super::framer::Framer;
 use super::negotiation::{Agreed, Memory, Negotiation, Progress};
+use super::registration::NewAccount;
 
 /// What carries a stream both ways, whatever lies between us and its socket.
 pub(super) trait Duplex: AsyncBufRead + AsyncWrite + Unpin {}
@@ -36,23 +37,42 @@ pub(super) async fn log_in(
     mut negotiation: Negotiation,
     step: &mut Step,
 ) -> Result<(LoggedIn, Memory), AccountError> {
-    let agreed = carry(&mut io, &mut negotiation, step).await?;
-    let Agreed { ongoing, memory } = agreed.ok_or(AccountError::Protocol(*step))?;
+    let Progress::LoggedIn(agreed) = carry(&mut io, &mut negotiation, step).await? else {
+        return Err(AccountError::Protocol(*step));
+    };
+    let Agreed { ongoing, memory } = *agreed;
     Ok((LoggedIn { io, ongoing }, memory))
 }
 
-/// Carries bytes until nothing is left to be done: what was agreed on, where it was a login.
+/// Registers an account; `keep` keeps it before it is asked for, and perhaps another one after that.
+pub(super) async fn register(
+    mut io: Io,
+    mut negotiation: Negotiation,
+    step: &mut Step,
+    keep: impl Fn(&NewAccount) -> Result<(), AccountError>,
+) -> Result<NewAccount, AccountError> {
+    loop {
+        match carry(&mut io, &mut negotiation, step).await? {
+            Progress::Keep(account) => {
+                keep(&account)?;
+                negotiation.handle_kept()?;
+            }
+            Progress::Registered(account) => return Ok(account),
+            _ => return Err(AccountError::Protocol(*step)),
+        }
+    }
+}
+
+/// Carries bytes until something else is to be done.
 async fn carry(
     io: &mut impl Duplex,
     negotiation: &mut Negotiation,
     step: &mut Step,
-) -> Result<Option<Agreed>, AccountError> {
+) -> Result<Progress, AccountError> {
     loop {
         let progress = negotiation.poll()?;
         *step = negotiation.step();
         match progress {
-            Progress::Tls => return Ok(None),
-            Progress::LoggedIn(agreed) => return Ok(Some(*agreed)),
             Progress::Hash(hashing) => {
                 let hashed = spawn_blocking(|| hashing.run()).await;
                 let (exchange, response) = hashed.map_err(|_| AccountError::Protocol(*step))??;
@@ -66,6 +86,7 @@ async fn carry(
                     write(io, &output).await.map_err(|error| AccountError::io(*step, &error))?;
                 }
             }
+            over => return Ok(over),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Negotiation of a stream up to the login, as a pure core: bytes in, bytes out, and in the end what was agreed on (RFC 6120 sections
 //! 4 to 6).
 //!
-//! It either asks for TLS, on a stream of its own, or logs in. Whoever has a socket drives it: write what
+//! It asks for TLS or registers an account, each on a stream of its own, or logs in. Whoever has a socket drives it: write what
 //! [`take_output`](Negotiation::take_output) gives, do what [`poll`](Negotiation::poll) asks for, hand in what comes.
 //!
 //! A login says in one write whatever needs no answer. Where the last login has taught what the server offers, our header and our
@@ -25,6 +25,7 @@ mod log_in;
 mod memory;
 mod offer;
 mod profile;
+mod register;
 mod start_tls;
 mod talk;
 #[cfg(test)]
@@ -35,10 +36,13 @@ use bytes::Bytes;
 use self::log_in::LogIn;
 pub(super) use self::log_in::Who;
 pub(super) use self::memory::Memory;
+pub(super) use self::register::Applicant;
+use self::register::Register;
 use self::start_tls::StartTls;
 use self::talk::Talk;
 use super::error::{AccountError, Step};
 use super::framer::Framer;
+use super::registration::NewAccount;
 use super::sasl::Exchange;
 
 /// A stream before it is logged in.
@@ -50,6 +54,7 @@ pub(super) struct Negotiation {
 enum Goal {
     Tls(StartTls),
     Login(Box<LogIn>),
+    Registration(Box<Register>),
 }
 
 /// What is to be done next.
@@ -62,6 +67,10 @@ pub(super) enum Progress {
     Tls,
     /// We are logged in.
     LoggedIn(Box<Agreed>),
+    /// This account is to be kept where it cannot be lost. Then [`Negotiation::handle_kept`] asks for it.
+    Keep(NewAccount),
+    /// The server has registered it.
+    Registered(NewAccount),
 }
 
 /// A challenge and what is to answer it.
@@ -100,11 +109,18 @@ impl Negotiation {
         Ok(Self { talk, goal: Goal::Login(Box::new(login)) })
     }
 
+    /// Registers an account.
+    pub(super) fn register(applicant: Applicant, max_stanza: usize) -> Self {
+        let talk = Talk::begin(&applicant.domain, None, max_stanza);
+        Self { talk, goal: Goal::Registration(Box::new(Register::new(applicant))) }
+    }
+
     /// Which step a fault would belong to.
     pub(super) fn step(&self) -> Step {
         match &self.goal {
             Goal::Tls(_) => Step::StartTls,
             Goal::Login(login) => login.step(),
+            Goal::Registration(_) => Step::Register,
         }
     }
 
@@ -130,8 +146,20 @@ impl Negotiation {
         response: &[u8],
     ) -> Result<(), AccountError> {
         match &mut self.goal {
-            Goal::Tls(_) => Ok(()),
+            Goal::Tls(_) | Goal::Registration(_) => Ok(()),
             Goal::Login(login) => login.respond(exchange, response, &mut self.talk),
+        }
+    }
+
+    /// The account is kept that was to be.
+    ///
+    /// # Errors
+    ///
+    /// None was.
+    pub(super) fn handle_kept(&mut self) -> Result<(), AccountError> {
+        match &mut self.goal {
+            Goal::Registration(register) => register.on_kept(&mut self.talk),
+            Goal::Tls(_) | Goal::Login(_) => Ok(()),
         }
     }
 
@@ -148,6 +176,7 @@ impl Negotiation {
             let progress = match &mut self.goal {
                 Goal::Tls(start_tls) => start_tls.on_word(word, &mut self.talk)?,
                 Goal::Login(login) => login.on_word(word, &mut self.talk)?,
+                Goal::Registration(register) => register.on_word(word, &mut self.talk)?,
             };
             if let Some(progress) = progress {
                 return Ok(progress);

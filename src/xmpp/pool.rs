@@ -1,7 +1,7 @@
 //! Pool: all accounts of this process, each with a task of its own.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,6 +12,7 @@ use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
 use super::error::AccountError;
 use super::outbox::Outgoing;
+use super::registration::Registry;
 use super::reports::Reports;
 use crate::config::{AccountConfig, Limits};
 use crate::protocol::AccountId;
@@ -32,6 +33,7 @@ struct Shared {
     dialer: Dialer,
     max_stanza: usize,
     distrusted: Distrusted,
+    registry: OnceLock<Arc<dyn Registry>>,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
 }
@@ -60,7 +62,15 @@ impl AccountPool {
     pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
         let (max_stanza, distrusted, accounts) = (limits.max_stanza, Distrusted::default(), Mutex::default());
-        (Self { shared: Arc::new(Shared { dialer, max_stanza, distrusted, events, accounts }) }, receiver)
+        let registry = OnceLock::new();
+        let shared = Shared { dialer, max_stanza, distrusted, registry, events, accounts };
+        (Self { shared: Arc::new(shared) }, receiver)
+    }
+
+    /// Lets accounts be registered, and this keep them. Without it, none is.
+    pub fn keep_registrations(&self, registry: Arc<dyn Registry>) {
+        // The first one stays.
+        let _ = self.shared.registry.set(registry);
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
@@ -83,9 +93,9 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        let Shared { dialer, max_stanza, distrusted, .. } = &*self.shared;
-        let (distrusted, dialer) = (distrusted.clone(), dialer.clone());
-        tokio::spawn(account::run(config.clone(), usage, distrusted, dialer, *max_stanza, mailbox));
+        let Shared { dialer, max_stanza, distrusted, registry, .. } = &*self.shared;
+        let (distrusted, dialer, registry) = (distrusted.clone(), dialer.clone(), registry.get().cloned());
+        tokio::spawn(account::run(config.clone(), usage, distrusted, dialer, *max_stanza, registry, mailbox));
         Handle { config, commands, status, gauge }
     }
 

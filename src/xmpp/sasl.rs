@@ -91,7 +91,7 @@ impl Exchange {
 
     /// Whether we have said all that we have to say.
     pub(super) fn has_said_all(&self) -> bool {
-        matches!(self.proof, Proof::Due | Proof::Given)
+        matches!(self.proof, Proof::Needless | Proof::Due | Proof::Given)
     }
 
     /// Our response to a challenge. Hashing takes a while, and is to be done where nothing else has to wait for it.
@@ -134,6 +134,8 @@ pub(super) fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Opt
     let known: &[&str] = match credential {
         Credential::Password(_) => &WITH_PASSWORD,
         Credential::Anonymous => &WITHOUT,
+        // Nobody logs in so: the account has a password by then.
+        Credential::New => &[],
     };
     known.iter().copied().find(|name| offered.contains(*name))
 }
@@ -185,7 +187,7 @@ fn credentials(jid: &Jid, credential: &Credential) -> Credentials {
         Credential::Password(password) => {
             (jid.node().map(|node| node.as_str()).unwrap_or_default(), password.expose_secret())
         }
-        Credential::Anonymous => ("", ""),
+        Credential::Anonymous | Credential::New => ("", ""),
     };
     Credentials::default()
         .with_username(scram_name(user))

@@ -23,6 +23,10 @@ pub(super) const LEAST_RESPONSE: Duration = Duration::from_secs(5);
 /// What a server has said within the last second shows well enough that it is there.
 pub(super) const RECENT: Duration = Duration::from_secs(1);
 
+/// After a server has refused to register an account it is looked up once an hour whether it may be asked again, which it may after
+/// some hours.
+pub(super) const REST: Duration = Duration::from_secs(3600);
+
 /// A session that lasted so long was a success, after which the back-off begins anew.
 pub(super) const STEADY: Duration = Duration::from_secs(10);
 

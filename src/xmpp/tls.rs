@@ -1,5 +1,7 @@
 //! TLS to a chat server: whom to trust, and what went wrong.
 
+mod pinned;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +17,22 @@ use tokio_rustls::rustls::{
 };
 
 use super::error::{AccountError, Step};
+use crate::config::CertificatePin;
+use pinned::PinnedKey;
 
 /// The protocol name of XMPP for ALPN (XEP-0368 section 3).
 const ALPN: &[u8] = b"xmpp-client";
+
+/// Which certificates an account takes for those of its server.
+#[derive(Clone, Copy)]
+pub(super) struct Trust<'a> {
+    /// The name that they must have, in its ASCII form: the account's domain.
+    pub(super) domain: &'a str,
+    /// A PEM file of authorities to trust beside the well-known ones.
+    pub(super) ca_file: Option<&'a Path>,
+    /// The only key that is trusted, whatever stands in its certificate.
+    pub(super) pin: Option<CertificatePin>,
+}
 
 /// The TLS side of one account.
 #[derive(Clone)]
@@ -27,20 +42,28 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Trusts the well-known authorities and those in `ca_file`, for a certificate of `domain` (its ASCII form),
-    /// whatever host is dialled. `direct` asks for XMPP from the first byte.
-    pub(super) fn new(domain: &str, ca_file: Option<&Path>, direct: bool) -> Result<Self, AccountError> {
-        let name = ServerName::try_from(domain.to_owned())
+    /// For servers that `trust` accepts, whatever host is dialled.
+    pub(super) fn new(trust: &Trust<'_>) -> Result<Self, AccountError> {
+        let name = ServerName::try_from(trust.domain.to_owned())
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|_| AccountError::Tls)?
-            .with_root_certificates(roots(ca_file)?)
-            .with_no_client_auth();
-        if direct {
-            config.alpn_protocols = vec![ALPN.to_vec()];
-        }
-        Ok(Self { config: Arc::new(config), name })
+            .map_err(|_| AccountError::Tls)?;
+        let builder = match trust.pin {
+            None => builder.with_root_certificates(roots(trust.ca_file)?),
+            Some(pin) => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedKey::new(pin, &provider)))
+            }
+        };
+        Ok(Self { config: Arc::new(builder.with_no_client_auth()), name })
+    }
+
+    /// The same, asking for XMPP from the first byte.
+    pub(super) fn direct(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Self { config: Arc::new(config), name: self.name.clone() }
     }
 
     /// Shakes hands over `io`.
@@ -95,6 +118,7 @@ fn certificate(fault: &CertificateError) -> AccountError {
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => AccountError::CertificateExpired,
+        CertificateError::ApplicationVerificationFailure => AccountError::CertificateNotPinned,
         _ => AccountError::CertificateUntrusted,
     }
 }
@@ -121,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_ca_file_must_hold_a_certificate() {
-        let missing = Tls::new("chat.example", Some(Path::new("/nonexistent/ca.pem")), false);
+        let ca_file = Some(Path::new("/nonexistent/ca.pem"));
+        let missing = Tls::new(&Trust { domain: "chat.example", ca_file, pin: None });
         assert_eq!(missing.err(), Some(AccountError::CaFile("it cannot be read")));
         let empty = add_pem(&mut RootCertStore::empty(), b"");
         assert_eq!(empty, Err(AccountError::CaFile("there is no certificate in it")));

@@ -15,5 +15,6 @@ mod logging_out;
 mod pings;
 mod presuming;
 mod refusals;
+mod registering;
 mod resuming;
 mod stream_errors;

@@ -20,7 +20,8 @@ impl ChatServer {
             jid: format!("{}/{:016x}", self.0.jid(user), rand::random::<u64>()).parse().unwrap(),
             credential: Credential::Password(hexchat_lab::ChatServer::password(user).into()),
             server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
-            tls,
+            tls: Some(tls),
+            pin: None,
             ca_file: Some(self.0.ca_file().to_owned()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hexchat_lab::{ChatServer, Kind, Rate};
+use hexchat_lab::{ChatServer, Door, Kind, Rate};
 
 use super::Half;
 
@@ -37,6 +37,12 @@ impl Lab {
         Self::with(kind, Rate::Stock)
     }
 
+    /// The same, with a door for people without accounts.
+    pub(crate) fn with_door(kind: Kind, door: Door) -> Self {
+        let users = ["alice", "bob"];
+        Self { server: ChatServer::start_with_door(kind, Rate::Unlimited, &users, door).unwrap() }
+    }
+
     fn with(kind: Kind, rate: Rate) -> Self {
         let users = ["alice", "alice2", "bob", "bob2"];
         Self { server: ChatServer::start(kind, rate, &users).unwrap() }
@@ -45,6 +51,12 @@ impl Lab {
     /// A configuration with these accounts.
     pub(crate) fn config(&self, users: &[&str], route: &Route) -> String {
         users.iter().map(|user| self.account(user, route)).collect()
+    }
+
+    /// A configuration with this login of a bridge line, at the server or at somebody in between.
+    pub(crate) fn login(&self, login: &str, address: SocketAddr) -> String {
+        let ca_file = self.server.ca_file().display();
+        format!("[client]\nlogin = \"{login}\"\nserver = \"{address}\"\nca_file = \"{ca_file}\"\n")
     }
 
     fn account(&self, user: &str, route: &Route) -> String {

@@ -78,7 +78,8 @@ fn account(server: &ChatServer, user: &str) -> AccountConfig {
         jid: server.jid(user).parse().unwrap(),
         credential: Credential::Password(ChatServer::password(user).into()),
         server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }),
-        tls: TlsMode::StartTls,
+        tls: Some(TlsMode::StartTls),
+        pin: None,
         ca_file: Some(server.ca_file().to_owned()),
     }
 }

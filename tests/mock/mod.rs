@@ -63,7 +63,8 @@ impl MockServer {
             jid: "mock.example".parse().unwrap(),
             credential: Credential::Anonymous,
             server: Some(ServerAddr { host: "127.0.0.1".into(), port: 5222 }),
-            tls: TlsMode::None,
+            tls: Some(TlsMode::None),
+            pin: None,
             ca_file: None,
         }
     }

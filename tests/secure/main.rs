@@ -9,6 +9,7 @@ mod harness;
 mod carrying;
 mod dialling;
 mod overheard;
+#[allow(dead_code, reason = "those who have no account use more of it")]
 mod pair;
 #[path = "../looks/prober.rs"]
 #[allow(dead_code, reason = "those who compare our looks use more of it")]

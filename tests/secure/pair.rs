@@ -1,7 +1,7 @@
 //! Pair of halves that speak the secure protocol.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hexchat_lab::Kind;
 use tempfile::TempDir;
@@ -47,10 +47,17 @@ impl Bridge {
 
     /// The same with a configuration.
     pub(crate) fn forward_configured(&self, config: &str) -> Half {
+        self.forward_with(|args| Half::start("forward", config, args))
+    }
+
+    /// The same, with a state directory that outlives it.
+    pub(crate) fn forward_at(&self, state: &Path, config: &str) -> Half {
+        self.forward_with(|args| Half::start_at(state, "forward", config, args))
+    }
+
+    fn forward_with(&self, start: impl FnOnce(&[&str]) -> Half) -> Half {
         let (line, target) = (self.line_file(), self.target.to_string());
-        let args =
-            ["--listen", "127.0.0.1:0", "--bridge-line-file", line.to_str().unwrap(), "--target", &target];
-        Half::start("forward", config, &args)
+        start(&["--listen", "127.0.0.1:0", "--bridge-line-file", line.to_str().unwrap(), "--target", &target])
     }
 }
 

@@ -36,6 +36,7 @@ fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
             .unwrap()
             .replace(&format!(" login={login}"), ""),
     );
+    let no_door = client("asleep", "new@chat.example");
     let no_server = network.client(
         &halves
             .classic_client(FINGERPRINT, "asleep", &login)
@@ -44,6 +45,8 @@ fn each_fault_of_a_bridge_line_is_named_in_tors_log() {
     );
 
     says(&wrong_password, &["Managed proxy", "wrong user name or password", "not trying again"]);
+    says(&no_door, &["Managed proxy", "the server is not open for registration"]);
+    says(&no_door, &["onnection not allowed by ruleset"]);
     says(&unknown, &["Managed proxy", "the bridge's account is not online"]);
     says(&unknown, &["Host unreachable"]);
     says(&no_login.unwrap(), &["Managed proxy", "bridge line", "login"]);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is how a fault is reported")]
 
 mod faults;
+mod found;
 mod parent;
 mod plain;
 mod traffic;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hexchat_lab::fetch::fetch;
 use hexchat_lab::process::ends_within;
-use hexchat_lab::{FileServer, Kind};
+use hexchat_lab::{ANONYMOUS, FileServer, Kind};
 
 use crate::world::{World, transport};
 
@@ -33,6 +33,26 @@ fn tor_bootstraps_and_fetches_through_prosody_and_takes_the_transports_with_it()
 #[test]
 fn tor_bootstraps_and_fetches_through_ejabberd_and_takes_the_transports_with_it() {
     bootstrap_and_fetch(World::start(Kind::Ejabberd, ""));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_without_an_account_over_prosody() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Prosody, ANONYMOUS));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_without_an_account_over_ejabberd() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Ejabberd, ANONYMOUS));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_with_an_account_that_was_registered_over_prosody() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Prosody, "new@chat.example"));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_with_an_account_that_was_registered_over_ejabberd() {
+    bootstrap_and_fetch(World::start_without_account(Kind::Ejabberd, "new@chat.example"));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use hexchat_lab::fetch::fetch;
 use hexchat_lab::process::is_alive;
 use hexchat_lab::prosody::Prosody;
 use hexchat_lab::tor::Tor;
-use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Rate, TorNetwork};
+use hexchat_lab::{ChatServer, Door, FileServer, Halves, Kind, Rate, TorNetwork};
+use hexchat_pt::config::plain_bridge_line;
 
 use crate::{BOOTSTRAP, SOON, executable};
 
@@ -43,13 +44,27 @@ impl World {
         Self::with(kind, more, |halves| halves.classic_bridge("bridge"), client)
     }
 
+    /// The same for a user without an account, who takes an open door. The bridge line is spelled so that every app takes it.
+    pub(crate) fn start_without_account(kind: Kind, login: &str) -> Self {
+        let client = |halves: &Halves<'_>, bridge: &Tor, _: &str| {
+            let torrc = halves.client(bridge, login)?;
+            let respelled = torrc.lines().map(|line| match line.strip_prefix("Bridge ") {
+                Some(_) => plain_bridge_line(line, None).map_err(anyhow::Error::from),
+                None => Ok(line.to_owned()),
+            });
+            Ok(respelled.collect::<Result<Vec<_>>>()?.join("\n"))
+        };
+        Self::with(kind, "", |halves| halves.bridge("bridge"), client)
+    }
+
     fn with(
         kind: Kind,
         more: &str,
         bridge_torrc: impl FnOnce(&Halves<'_>) -> Result<String>,
         client_torrc: impl FnOnce(&Halves<'_>, &Tor, &str) -> Result<String>,
     ) -> Self {
-        let chat = ChatServer::start(kind, Rate::Unlimited, &["bridge", "alice"]).unwrap();
+        let users = ["bridge", "alice"];
+        let chat = ChatServer::start_with_door(kind, Rate::Unlimited, &users, Door::Open).unwrap();
         let network = network();
         let halves = Halves { network: &network, chat: &chat, executable: &executable() };
         let bridge = network.bridge(&format!("{}\n{more}", bridge_torrc(&halves).unwrap())).unwrap();

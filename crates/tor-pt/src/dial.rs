@@ -51,6 +51,12 @@ impl Dialer {
         Self { proxy, bind: launch.common().outbound_bind() }
     }
 
+    /// Whether connections go through a proxy, which finds the addresses of names.
+    #[must_use]
+    pub fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     /// Connects to a host, by name or by address without brackets. If a name has several addresses, one that is
     /// silent holds the others up for a quarter of a second only.
     ///

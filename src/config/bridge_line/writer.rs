@@ -94,6 +94,7 @@ impl NewBridgeLine {
              # Put the relay's fingerprint (the file fingerprint in tor's DataDirectory) in the place of <FINGERPRINT>.\n\
              # The address is a placeholder that nobody connects to. Each user appends an account of their own:\n\
              # login=user@chat.example:password, in which everything but letters, digits and -._~@ is written as %XX.\n\
+             # For apps that take no @ and no %: hexchat-pt bridge-line --plain.\n\
              # There is room for {} more bytes of arguments.\n\
              {}\n",
             MAX_ARGUMENTS - self.length,
@@ -145,7 +146,7 @@ fn can_be_written(jid: &FullJid) -> bool {
 }
 
 /// As C tor counts them: `key=value;key=value`, with a backslash before each `;` and `\`.
-fn encoded_length(arguments: &[(&str, String)]) -> usize {
+pub(super) fn encoded_length(arguments: &[(&str, String)]) -> usize {
     let escaped = |text: &str| text.len() + text.matches([';', '\\']).count();
     let pairs: usize = arguments.iter().map(|(key, value)| escaped(key) + 1 + escaped(value)).sum();
     pairs + arguments.len().saturating_sub(1)

@@ -76,7 +76,9 @@ impl LogIn {
         match (word, &self.offer) {
             (Word::Features(features), None) => self.on_offer(Offer::read(&features), talk).map(|()| None),
             (Word::Nonza(element), Some(_)) => self.on_answer(&element, talk),
-            (Word::Features(_), Some(_)) | (Word::Nonza(_), None) => Err(AccountError::Protocol(self.step())),
+            (Word::Features(_), Some(_)) | (Word::Nonza(_), None) | (Word::Answer(_), _) => {
+                Err(AccountError::Protocol(self.step()))
+            }
         }
     }
 
@@ -99,7 +101,7 @@ impl LogIn {
         match &self.attempt {
             None => self.authenticate(&offer, talk)?,
             Some(attempt) if attempt.is_offered(&offer) => {}
-            Some(_) => return Err(AccountError::NoMechanism),
+            Some(_) => return Err(self.no_way_in()),
         }
         self.offer = Some(offer);
         Ok(())
@@ -108,13 +110,14 @@ impl LogIn {
     /// Says our first word, by the best way that the server offers and that we accept.
     fn authenticate(&mut self, offer: &Offer, talk: &mut Talk) -> Result<(), AccountError> {
         let Who { jid, credential, .. } = &self.who;
-        let can_use_token = offer.fast.contains(HT_SHA_256_NONE);
+        // Who has no account has nothing that a token could stand for.
+        let can_use_token = *credential != Credential::Anonymous && offer.fast.contains(HT_SHA_256_NONE);
         let (profile, exchange) = match &self.token {
             Some(Token(token)) if can_use_token => {
                 (Profile::Sasl2, Exchange::with_token(jid, token.expose_secret()))
             }
             _ => {
-                let (profile, name) = choose(credential, offer).ok_or(AccountError::NoMechanism)?;
+                let (profile, name) = choose(credential, offer).ok_or_else(|| self.no_way_in())?;
                 (profile, Exchange::new(jid, credential, name)?)
             }
         };
@@ -132,6 +135,14 @@ impl LogIn {
         self.attempt = Some(Attempt { profile, mechanism: exchange.name(), exchange: Some(exchange) });
         self.say_first_request(talk);
         Ok(())
+    }
+
+    /// The server offers nothing that we accept.
+    fn no_way_in(&self) -> AccountError {
+        match self.who.credential {
+            Credential::Anonymous => AccountError::NotAnonymous,
+            Credential::Password(_) | Credential::New => AccountError::NoMechanism,
+        }
     }
 
     fn user_agent(&self) -> Element {
@@ -192,8 +203,6 @@ impl Attempt {
 /// The best mechanism, in the profile that takes fewer round trips if it is as good there.
 fn choose(credential: &Credential, offer: &Offer) -> Option<(Profile, &'static str)> {
     let sasl = sasl::choose(credential, &offer.sasl).map(|name| (Profile::Sasl, name));
-    let with_password = matches!(credential, Credential::Password(_));
-    let sasl2 = sasl::choose(credential, &offer.sasl2).filter(|_| with_password);
-    let sasl2 = sasl2.map(|name| (Profile::Sasl2, name));
+    let sasl2 = sasl::choose(credential, &offer.sasl2).map(|name| (Profile::Sasl2, name));
     sasl2.into_iter().chain(sasl).min_by_key(|(_, name)| sasl::rank(name))
 }

@@ -10,6 +10,8 @@ use xmpp_parsers::ns;
 pub(super) struct Offer {
     /// Whether TLS can be asked for.
     pub(super) starttls: bool,
+    /// Whether accounts are registered before a login (XEP-0077).
+    pub(super) register: bool,
     /// The mechanisms of SASL.
     pub(super) sasl: BTreeSet<String>,
     /// Those of SASL2.
@@ -25,6 +27,7 @@ impl Offer {
         let inline = sasl2.and_then(|sasl2| sasl2.get_child("inline", ns::SASL2));
         Self {
             starttls: features.has_child("starttls", ns::TLS),
+            register: features.has_child("register", ns::REGISTER_FEATURE),
             sasl: mechanisms(features.get_child("mechanisms", ns::SASL)),
             sasl2: mechanisms(sasl2),
             fast: mechanisms(inline.and_then(|inline| inline.get_child("fast", ns::FAST))),
@@ -54,14 +57,20 @@ mod tests {
     #[test]
     fn each_list_of_mechanisms_is_read_from_its_place_and_the_rest_is_passed_over() {
         let offer = read(
-            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+            "<register xmlns='http://jabber.org/features/iq-register'/>\
+             <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
              <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>A</mechanism><x/></mechanisms>\
              <authentication xmlns='urn:xmpp:sasl:2'><mechanism>B</mechanism><mechanism>C</mechanism>\
              <upgrade xmlns='x'/><inline><fast xmlns='urn:xmpp:fast:0'><mechanism>D</mechanism></fast>\
              <bind xmlns='urn:xmpp:bind:0'/></inline></authentication>",
         );
-        let expected =
-            Offer { starttls: true, sasl: names(["A"]), sasl2: names(["B", "C"]), fast: names(["D"]) };
+        let expected = Offer {
+            starttls: true,
+            register: true,
+            sasl: names(["A"]),
+            sasl2: names(["B", "C"]),
+            fast: names(["D"]),
+        };
         assert_eq!(offer, expected);
         assert_eq!(read("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"), Offer::default());
     }

@@ -36,7 +36,7 @@ impl StartTls {
                 talk.hand_over();
                 Ok(Some(Progress::Tls))
             }
-            Word::Features(_) | Word::Nonza(_) => Err(AccountError::Protocol(STEP)),
+            Word::Features(_) | Word::Nonza(_) | Word::Answer(_) => Err(AccountError::Protocol(STEP)),
         }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod known;
+mod registering;
 mod server;
 
 use proptest::prelude::*;
@@ -69,7 +70,7 @@ fn behind_sasl2_the_stream_goes_on_and_the_first_request_follows_our_last_word()
 }
 
 #[test]
-fn sasl2_is_for_where_it_is_as_good_and_never_for_who_has_no_password() {
+fn sasl2_is_for_where_it_is_as_good() {
     for (sasl, sasl2, word) in [
         ("SCRAM-SHA-1", "SCRAM-SHA-1", "authenticate"),
         ("SCRAM-SHA-1", "SCRAM-SHA-256", "authenticate"),
@@ -82,9 +83,28 @@ fn sasl2_is_for_where_it_is_as_good_and_never_for_who_has_no_password() {
         client.hear(&format!("{HEADER}{}", both.replace("</stream:features><stream:features>", "")));
         assert_eq!((client.said(), client.end()), (vec![word.to_owned()], None), "{sasl} {sasl2}");
     }
+}
+
+#[test]
+fn who_has_no_account_is_let_in_by_both_profiles_and_asks_for_no_token() {
+    for (namespace, words, end) in [
+        (SASL, &["header", "auth"][..], "another stream"),
+        (SASL2, &["header", "authenticate", "first request"], "the same stream"),
+    ] {
+        let mut nobody = Client::anonymous();
+        nobody.hear(&format!("{HEADER}{}", features(namespace, &["ANONYMOUS"])));
+        assert_eq!(nobody.said(), words, "{namespace}");
+        assert!(!nobody.written.contains("request-token"), "{}", nobody.written);
+        nobody.hear(&format!("<success xmlns='{namespace}'/>"));
+        assert_eq!(nobody.end(), Some(Ok(end)));
+    }
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_without_an_account_is_told_apart() {
     let mut nobody = Client::anonymous();
-    nobody.hear(&format!("{HEADER}{}", features(SASL2, &["ANONYMOUS"])));
-    assert_eq!(nobody.end(), Some(Err(AccountError::NoMechanism)));
+    nobody.hear(&format!("{HEADER}{}", features(SASL, &["SCRAM-SHA-1", "PLAIN"])));
+    assert_eq!(nobody.end(), Some(Err(AccountError::NotAnonymous)));
 }
 
 #[test]

@@ -3,7 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData as _, date_time_ymd,
+};
+use ring::digest::{SHA256, digest};
 
 /// The files of a chat server's certificate.
 #[derive(Clone, Debug)]
@@ -16,6 +21,8 @@ pub struct Certificate {
     pub key: PathBuf,
     /// Certificate and key in one file, as ejabberd wants them.
     pub bundle: PathBuf,
+    /// SHA-256 of its public key, as `pin` in a bridge line has it.
+    pub pin: String,
 }
 
 /// Makes an authority and a certificate for `domains`, in `folder`.
@@ -24,6 +31,15 @@ pub struct Certificate {
 ///
 /// When a file cannot be written.
 pub fn certificate_for(domains: &[&str], folder: &Path) -> Result<Certificate> {
+    certificate_until(2049, domains, folder)
+}
+
+/// The same, of a certificate that expires when this year begins.
+///
+/// # Errors
+///
+/// As [`certificate_for`].
+pub fn certificate_until(year: i32, domains: &[&str], folder: &Path) -> Result<Certificate> {
     let ca_key = KeyPair::generate()?;
     let mut ca = dated(CertificateParams::new(Vec::new())?);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -32,7 +48,10 @@ pub fn certificate_for(domains: &[&str], folder: &Path) -> Result<Certificate> {
     let issuer = Issuer::new(ca, ca_key);
     let key = KeyPair::generate()?;
     let domains: Vec<_> = domains.iter().map(|&domain| domain.to_owned()).collect();
-    let certificate = dated(CertificateParams::new(domains)?).signed_by(&key, &issuer)?;
+    let mut params = dated(CertificateParams::new(domains)?);
+    params.not_after = date_time_ymd(year, 1, 1);
+    let certificate = params.signed_by(&key, &issuer)?;
+    let hash = digest(&SHA256, &key.subject_public_key_info());
     let write = |name: &str, text: String| {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
@@ -42,6 +61,7 @@ pub fn certificate_for(domains: &[&str], folder: &Path) -> Result<Certificate> {
         ca: write("ca.pem", ca_certificate.pem())?,
         certificate: write("server.pem", certificate.pem())?,
         key: write("server.key", key.serialize_pem())?,
+        pin: URL_SAFE_NO_PAD.encode(hash),
         bundle: write("bundle.pem", certificate.pem() + &key.serialize_pem())?,
     })
 }

@@ -4,6 +4,7 @@
 //! accounts are made by an expression that it evaluates when it starts, and deleted when it reads their names.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
-use crate::server::{ChatServer, DOMAIN, Rate};
+use crate::server::{ANONYMOUS, ChatServer, DOMAIN, Door, Rate};
 
 const READY: Duration = Duration::from_secs(60);
 /// What it says once the accounts are there.
@@ -29,6 +30,7 @@ pub struct Ejabberd {
     port: u16,
     tls_port: u16,
     rate: Rate,
+    door: Door,
     users: Vec<String>,
 }
 
@@ -38,26 +40,27 @@ impl Ejabberd {
     /// # Errors
     ///
     /// When it does not come up, with its last words.
-    pub fn start(rate: Rate, users: &[&str]) -> Result<Self> {
+    pub fn start(rate: Rate, users: &[&str], door: Door) -> Result<Self> {
         ensure!(!matches!(rate, Rate::StockBut(_)), "all users of ejabberd have the same limits here");
         ensure!(
             !users.iter().any(|user| user.contains('@')),
             "all users of ejabberd have the same domain here"
         );
         try_ports(|| {
-            let mut server = Self::prepare(rate, users)?;
+            let mut server = Self::prepare(rate, users, door)?;
             server.run()?;
             Ok(server)
         })
     }
 
-    fn prepare(rate: Rate, users: &[&str]) -> Result<Self> {
+    fn prepare(rate: Rate, users: &[&str], door: Door) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
-        let certificate = certificate_for(&[DOMAIN], folder.path())?;
+        let certificate = certificate_for(&[DOMAIN, ANONYMOUS], folder.path())?;
         let users = users.iter().map(|&user| user.to_owned()).collect();
         let (port, tls_port) = (free_port()?, free_port()?);
-        let server = Self { process: None, folder, certificate, port, tls_port, rate, users };
+        let server = Self { process: None, folder, certificate, port, tls_port, rate, door, users };
         fs::write(server.config_file(), server.config())?;
+        server.write_captcha()?;
         Ok(server)
     }
 
@@ -139,6 +142,11 @@ impl Ejabberd {
         self.tls_port
     }
 
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        &self.certificate.pin
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -171,6 +179,34 @@ impl Ejabberd {
         )
     }
 
+    fn captcha_file(&self) -> PathBuf {
+        self.folder.path().join("captcha.sh")
+    }
+
+    /// What makes the pictures of CAPTCHAs: nobody looks at them.
+    fn write_captcha(&self) -> Result<()> {
+        let path = self.captcha_file();
+        fs::write(&path, "#!/bin/sh\nprintf '\\211PNG\\r\\n\\032\\n'\n")?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).context("making a script executable")
+    }
+
+    /// What its hosts are, what is special of the one for everybody, and the module by which accounts are registered.
+    fn door_config(&self) -> (String, String, &'static str) {
+        let (register, module) = match self.door {
+            Door::Closed => return (format!("\"{DOMAIN}\""), String::new(), ""),
+            Door::Open => ("registration_timeout: infinity\n".to_owned(), "  mod_register: {}\n"),
+            Door::Slow => ("registration_timeout: 600\n".to_owned(), "  mod_register: {}\n"),
+            Door::Guarded => (
+                format!("captcha_cmd: \"{}\"\n", self.captcha_file().display()),
+                "  mod_register: {captcha_protected: true}\n",
+            ),
+        };
+        let anonymous = format!(
+            "{register}host_config:\n  {ANONYMOUS}:\n    auth_method: anonymous\n    anonymous_protocol: sasl_anon\n"
+        );
+        (format!("\"{DOMAIN}\", \"{ANONYMOUS}\""), anonymous, module)
+    }
+
     /// Debian's configuration as far as it concerns clients.
     fn config(&self) -> String {
         let starttls = if self.rate == Rate::Overheard { "starttls" } else { "starttls_required" };
@@ -180,8 +216,9 @@ impl Ejabberd {
         };
         // A listener names a rule, not a shaper: one that is not there does not limit.
         let listener = "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: c2s_shaper";
+        let (hosts, anonymous, register) = self.door_config();
         format!(
-            r#"hosts: ["{DOMAIN}"]
+            r#"hosts: [{hosts}]
 loglevel: 4
 certfiles: ["{bundle}"]
 ca_file: "{ca}"
@@ -193,7 +230,7 @@ shaper:
 shaper_rules:
   max_user_sessions: 10
   c2s_shaper: {shaper}
-modules:
+{anonymous}modules:
   mod_carboncopy: {{}}
   mod_client_state: {{}}
   mod_disco: {{}}
@@ -201,7 +238,7 @@ modules:
   mod_ping: {{}}
   mod_roster: {{}}
   mod_stream_mgmt: {{resend_on_timeout: if_offline}}
-"#,
+{register}"#,
             bundle = self.certificate.bundle.display(),
             ca = self.certificate.ca.display(),
             port = self.port,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
-use crate::server::{ChatServer, DOMAIN, Rate, name_and_domain};
+use crate::server::{ANONYMOUS, ChatServer, DOMAIN, Door, Rate, name_and_domain};
 
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
@@ -40,6 +40,7 @@ pub struct Prosody {
     ports: Ports,
     rate: Rate,
     modules: Modules,
+    door: Door,
     /// Those of its users, and [`DOMAIN`].
     domains: BTreeSet<String>,
 }
@@ -56,22 +57,22 @@ impl Prosody {
     /// # Errors
     ///
     /// When it does not come up, with its last words.
-    pub fn start(rate: Rate, users: &[&str], modules: Modules) -> Result<Self> {
+    pub fn start(rate: Rate, users: &[&str], modules: Modules, door: Door) -> Result<Self> {
         try_ports(|| {
-            let mut server = Self::prepare(rate, users, modules)?;
+            let mut server = Self::prepare(rate, users, modules, door)?;
             server.run()?;
             Ok(server)
         })
     }
 
-    fn prepare(rate: Rate, users: &[&str], modules: Modules) -> Result<Self> {
+    fn prepare(rate: Rate, users: &[&str], modules: Modules, door: Door) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
         let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
-        let names: Vec<_> = domains.iter().map(String::as_str).collect();
+        let names: Vec<_> = domains.iter().map(String::as_str).chain([ANONYMOUS]).collect();
         let certificate = certificate_for(&names, folder.path())?;
         let ports = Ports { plain: free_port()?, tls: free_port()? };
-        let server = Self { process: None, folder, certificate, ports, rate, modules, domains };
+        let server = Self { process: None, folder, certificate, ports, rate, modules, door, domains };
         fs::write(server.config_file(), server.config())?;
         fs::write(server.folder.path().join("mod_lab.lua"), LAB_MODULE)?;
         for domain in &server.domains {
@@ -195,6 +196,11 @@ impl Prosody {
         self.ports.tls
     }
 
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        &self.certificate.pin
+    }
+
     /// The certificate of its authority.
     pub fn ca_file(&self) -> &Path {
         &self.certificate.ca
@@ -230,6 +236,20 @@ impl Prosody {
             Modules::Stock => "",
             Modules::Sasl2 => r#"; "sasl2"; "sasl2_bind2"; "sasl2_sm"; "sasl2_fast"; "lab""#,
         };
+        let register =
+            if self.door == Door::Closed { "" } else { r#"; "register_ibr"; "user_account_management""# };
+        let registration = match self.door {
+            Door::Slow => {
+                "registration_throttle_max = 1\nregistration_throttle_period = 3600\nregistration_allowlist = {}\n"
+            }
+            Door::Guarded => "additional_registration_fields = { \"email+\" }\n",
+            Door::Closed | Door::Open => "",
+        };
+        let anonymous = if self.door == Door::Closed {
+            String::new()
+        } else {
+            format!("VirtualHost \"{ANONYMOUS}\"\nauthentication = \"anonymous\"\n")
+        };
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
@@ -242,15 +262,16 @@ s2s_ports = {{}}
 component_ports = {{}}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2} }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{register} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
 log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
-{limits}
-{hosts}"#,
+allow_registration = true
+{registration}{limits}
+{hosts}{anonymous}"#,
             plain = self.ports.plain,
             tls = self.ports.tls,
             key = key.display(),

@@ -31,6 +31,24 @@ pub enum Rate {
     Overheard,
 }
 
+/// Who may come without an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// Nobody.
+    #[default]
+    Closed,
+    /// Everybody, at [`ANONYMOUS`]; and everybody may register at [`DOMAIN`].
+    Open,
+    /// The same, but one address registers one account an hour, or in 10 minutes with ejabberd.
+    Slow,
+    /// The same, but who registers has to give more than a name and a password: an e-mail address to Prosody, the answer to a CAPTCHA to
+    /// ejabberd.
+    Guarded,
+}
+
+/// The domain where a server with an [open door](Door::Open) lets everybody in.
+pub const ANONYMOUS: &str = "anon.example";
+
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -60,10 +78,19 @@ impl ChatServer {
     ///
     /// When it does not come up, with its last words; when its Debian package is missing.
     pub fn start(kind: Kind, rate: Rate, users: &[&str]) -> Result<Self> {
+        Self::start_with_door(kind, rate, users, Door::Closed)
+    }
+
+    /// The same, for people without accounts, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with_door(kind: Kind, rate: Rate, users: &[&str], door: Door) -> Result<Self> {
         match kind {
-            Kind::Prosody => Prosody::start(rate, users, Modules::Stock).map(Self::Prosody),
-            Kind::ProsodyModules => Prosody::start(rate, users, Modules::Sasl2).map(Self::Prosody),
-            Kind::Ejabberd => Ejabberd::start(rate, users).map(Self::Ejabberd),
+            Kind::Prosody => Prosody::start(rate, users, Modules::Stock, door).map(Self::Prosody),
+            Kind::ProsodyModules => Prosody::start(rate, users, Modules::Sasl2, door).map(Self::Prosody),
+            Kind::Ejabberd => Ejabberd::start(rate, users, door).map(Self::Ejabberd),
         }
     }
 
@@ -88,6 +115,14 @@ impl ChatServer {
         match self {
             Self::Prosody(server) => server.ca_file(),
             Self::Ejabberd(server) => server.ca_file(),
+        }
+    }
+
+    /// The key of its certificate, as `pin` in a bridge line has it.
+    pub fn pin(&self) -> &str {
+        match self {
+            Self::Prosody(server) => server.pin(),
+            Self::Ejabberd(server) => server.pin(),
         }
     }
 

@@ -76,6 +76,20 @@ impl Client {
         client
     }
 
+    /// One that registers the first of these, or the second.
+    pub(super) fn registering(accounts: [NewAccount; 2]) -> Self {
+        let ids = ["third", "second", "first"].map(str::to_owned);
+        let applicant = Applicant { domain: "chat.example".to_owned(), accounts, ids };
+        Self::with(Negotiation::register(applicant, MAX_STANZA))
+    }
+
+    /// The account that is to be kept now, as it then is.
+    pub(super) fn keep(&mut self) -> NewAccount {
+        let Some(Ok(Progress::Keep(account))) = self.end.take() else { panic!("nothing is to be kept") };
+        self.negotiation.handle_kept().unwrap();
+        account
+    }
+
     fn with(negotiation: Negotiation) -> Self {
         let (written, unseen) = (String::new(), String::new());
         Self { negotiation, written, unseen, end: None, cuts: vec![usize::MAX] }
@@ -147,6 +161,8 @@ impl Client {
             Ok(Progress::Tls) => Ok("tls"),
             Ok(Progress::LoggedIn(agreed)) if agreed.ongoing.is_none() => Ok("another stream"),
             Ok(Progress::LoggedIn(_)) => Ok("the same stream"),
+            Ok(Progress::Keep(_)) => Ok("to be kept"),
+            Ok(Progress::Registered(_)) => Ok("registered"),
             Ok(Progress::Waiting | Progress::Hash(_)) => panic!("no end"),
             Err(error) => Err(error.clone()),
         })

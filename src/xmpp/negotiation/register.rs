@@ -1,0 +1,167 @@
+//! Registration of an account before a login (XEP-0077 section 3.1). Pure.
+//!
+//! ```text
+//!   features ──▶ what do you ask for? ──▶ (keep the account) ──▶ register it ──▶ registered
+//!                                              ▲                     │ conflict, once
+//!                                              └─────────────────────┘
+//! ```
+//!
+//! Nothing is asked for where it would be of no use: the server must also offer a way to log in with the password that keeps it secret. Names and
+//! passwords are made up by whoever begins, two of them, so that nothing here is random.
+
+mod form;
+
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+
+use self::form::Wanted;
+use super::Progress;
+use super::offer::Offer;
+use super::talk::Talk;
+use crate::config::Credential;
+use crate::xmpp::error::{AccountError, Step};
+use crate::xmpp::intake::Word;
+use crate::xmpp::registration::{NewAccount, Refusal};
+use crate::xmpp::sasl;
+
+const STEP: Step = Step::Register;
+
+/// Who is to be registered where.
+pub(in crate::xmpp) struct Applicant {
+    /// The domain of the stream.
+    pub(in crate::xmpp) domain: String,
+    /// The account, and another one for the case that its name is taken.
+    pub(in crate::xmpp) accounts: [NewAccount; 2],
+    /// The ids of what is said, one for each time that something is.
+    pub(in crate::xmpp) ids: [String; 3],
+}
+
+/// See the [module](self).
+pub(super) struct Register {
+    domain: String,
+    /// Those that were not asked for, the next one last.
+    accounts: Vec<NewAccount>,
+    ids: Vec<String>,
+    state: State,
+}
+
+enum State {
+    /// The server has not said what it offers.
+    Beginning,
+    /// It was asked what it wants to know.
+    Asking { id: String },
+    /// This account is to be kept before it is asked for.
+    Keeping { account: NewAccount, wanted: Wanted },
+    /// It was asked for.
+    Registering { id: String, account: NewAccount, wanted: Wanted },
+}
+
+impl Register {
+    pub(super) fn new(applicant: Applicant) -> Self {
+        let Applicant { domain, accounts, ids } = applicant;
+        let last_first = |(first, second)| vec![second, first];
+        let [first, second] = accounts;
+        Self { domain, accounts: last_first((first, second)), ids: ids.into(), state: State::Beginning }
+    }
+
+    pub(super) fn on_word(&mut self, word: Word, talk: &mut Talk) -> Result<Option<Progress>, AccountError> {
+        match (word, std::mem::replace(&mut self.state, State::Beginning)) {
+            (Word::Features(features), State::Beginning) => {
+                check(&Offer::read(&features))?;
+                let id = self.say_query(None, talk)?;
+                self.state = State::Asking { id };
+                Ok(None)
+            }
+            (Word::Answer(answer), State::Asking { id }) => {
+                let payload = read_answer(&answer, &id)?.map_err(refusal_of)?;
+                let query = payload.ok_or(AccountError::Protocol(STEP))?;
+                let wanted = form::read(query).map_err(AccountError::Registration)?;
+                self.propose(wanted)
+            }
+            (Word::Answer(answer), State::Registering { id, account, wanted }) => {
+                match read_answer(&answer, &id)? {
+                    Ok(_) => Ok(Some(Progress::Registered(account))),
+                    Err(error) if condition(error) == Some("conflict") => self.propose(wanted),
+                    Err(error) => Err(refusal_of(error)),
+                }
+            }
+            _ => Err(AccountError::Protocol(STEP)),
+        }
+    }
+
+    /// The next account, to be kept before it is asked for.
+    fn propose(&mut self, wanted: Wanted) -> Result<Option<Progress>, AccountError> {
+        let account = self.accounts.pop().ok_or(AccountError::Registration(Refusal::NamesTaken))?;
+        self.state = State::Keeping { account: account.clone(), wanted };
+        Ok(Some(Progress::Keep(account)))
+    }
+
+    /// It is kept: asks for it.
+    pub(super) fn on_kept(&mut self, talk: &mut Talk) -> Result<(), AccountError> {
+        let State::Keeping { account, wanted } = std::mem::replace(&mut self.state, State::Beginning) else {
+            return Err(AccountError::Protocol(STEP));
+        };
+        let id = self.say_query(Some(wanted.answer(&account)), talk)?;
+        self.state = State::Registering { id, account, wanted };
+        Ok(())
+    }
+
+    /// Asks what is wanted, or answers that; by this id.
+    fn say_query(&mut self, answer: Option<Element>, talk: &mut Talk) -> Result<String, AccountError> {
+        let id = self.ids.pop().ok_or(AccountError::Protocol(STEP))?;
+        let to = Some(self.domain.parse().map_err(|_| AccountError::Protocol(STEP))?);
+        let iq = match answer {
+            None => Iq::Get { from: None, to, id: id.clone(), payload: form::question() },
+            Some(payload) => Iq::Set { from: None, to, id: id.clone(), payload },
+        };
+        talk.say(&iq, STEP)?;
+        Ok(id)
+    }
+}
+
+/// Whether it is open, and the account would be of use.
+fn check(offer: &Offer) -> Result<(), AccountError> {
+    if !offer.register {
+        return Err(AccountError::Registration(Refusal::Closed));
+    }
+    let with_password = Credential::Password("".into());
+    let mut ways = [&offer.sasl, &offer.sasl2].into_iter();
+    if ways.any(|offered| sasl::choose(&with_password, offered).is_some()) {
+        Ok(())
+    } else {
+        Err(AccountError::NoMechanism)
+    }
+}
+
+/// The payload of a result, or the error, if this is the answer to the request with this id.
+fn read_answer<'a>(
+    answer: &'a Element,
+    id: &str,
+) -> Result<Result<Option<&'a Element>, &'a Element>, AccountError> {
+    let nonsense = AccountError::Protocol(STEP);
+    if answer.attr("id") != Some(id) {
+        return Err(nonsense);
+    }
+    match answer.attr("type") {
+        Some("result") => Ok(Ok(answer.children().next())),
+        Some("error") => answer.children().find(|child| child.name() == "error").map(Err).ok_or(nonsense),
+        _ => Err(nonsense),
+    }
+}
+
+/// The name of an error's condition (RFC 6120 section 8.3.3).
+fn condition(error: &Element) -> Option<&str> {
+    const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+    error.children().filter(|child| child.ns() == STANZAS).map(Element::name).find(|name| *name != "text")
+}
+
+fn refusal_of(error: &Element) -> AccountError {
+    let passes = error.attr("type") == Some("wait");
+    AccountError::Registration(match condition(error) {
+        Some("resource-constraint") => Refusal::TooMany,
+        _ if passes => Refusal::TooMany,
+        Some("not-acceptable" | "bad-request") => Refusal::Form,
+        Some("redirect" | "gone") => Refusal::Web,
+        _ => Refusal::Closed,
+    })
+}

@@ -1,0 +1,409 @@
+//! Race of connection attempts: which machine, address and kind of connection is tried when (RFC 8305). Pure.
+//!
+//! Time and what has happened come in. [`Race::poll`] says what to do, one thing after the other, until there is nothing more at this
+//! time; [`Race::poll_timeout`] says when there may be; [`Race::failure`] whether everything has failed.
+//!
+//! An attempt is a TCP connection and nothing more. The first that is made is the leader: the others are given up, and TLS and the login
+//! are for the leader alone, so that nobody logs in twice, and that a far server does not have connections opened beside the one that
+//! is being secured. If it then comes to nothing, the race goes on.
+//!
+//! What has worked before is tried first, and nothing is looked up unless it is slow to connect or fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::error::{AccountError, Step};
+use super::srv::Endpoint;
+
+/// How long one attempt is alone before the next begins beside it: the 250 ms that RFC 8305 section 5 recommends.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The same where a proxy connects: the 2 seconds that RFC 8305 section 5 has at most, because nobody knows how far that goes.
+const PROXY_DELAY: Duration = Duration::from_secs(2);
+
+/// The same for what worked last: 1 second, in which it connects over any line if it still works.
+const KNOWN_DELAY: Duration = Duration::from_secs(1);
+
+/// How long IPv4 addresses wait for those of IPv6: the 50 ms of RFC 8305 section 3.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
+/// Addresses of one family that are tried of one host, at most: 4. With seven seconds for each that is silent, more would not have
+/// their turn within the time of a login.
+const MOST_ADDRESSES: usize = 4;
+
+/// What a connection is made to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    pub(super) endpoint: Endpoint,
+    /// None where whoever connects finds it.
+    pub(super) address: Option<IpAddr>,
+}
+
+/// What is known when a race begins.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// These, in this order.
+    Known(Vec<Endpoint>),
+    /// The domain whose servers are to be found.
+    Search(String),
+}
+
+/// Who makes addresses of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// We do.
+    Resolved,
+    /// Whoever connects, a proxy.
+    PassedOn,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Find the servers of the domain; then [`Race::handle_endpoints`].
+    Search,
+    /// Look up a host's addresses of either family; then [`Race::handle_addresses`], once for each.
+    Resolve(String),
+    /// Connect; then [`Race::handle_connected`] or [`Race::handle_failed`].
+    Dial(Candidate),
+}
+
+/// A family of addresses, in the order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    V6,
+    V4,
+}
+
+/// A race that is on.
+#[derive(Debug)]
+pub(super) struct Race {
+    names: Names,
+    /// What has worked before, until it is dialled.
+    remembered: Option<Candidate>,
+    /// Whether names are looked up: as soon as what has worked before is not enough.
+    looks_up: bool,
+    /// Whose servers are to be found, if they are.
+    domain: Option<String>,
+    search: Search,
+    endpoints: Vec<Endpoint>,
+    hosts: BTreeMap<String, Host>,
+    /// Those that were dialled, and not given up for another.
+    tried: BTreeSet<Candidate>,
+    under_way: BTreeSet<Candidate>,
+    leader: Option<Candidate>,
+    /// When the next attempt may begin beside those under way.
+    next_at: Instant,
+    /// The fault that says most.
+    fault: Option<AccountError>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Search {
+    Due,
+    UnderWay,
+    Over,
+}
+
+/// What is known of a host's addresses.
+#[derive(Debug)]
+struct Host {
+    asked_at: Instant,
+    answers: BTreeMap<Family, Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    at: Instant,
+    addresses: Vec<IpAddr>,
+}
+
+/// What can be dialled next.
+enum Next {
+    /// This one, now.
+    Now(Candidate),
+    /// Nothing before this time, or before something is found.
+    NotBefore(Option<Instant>),
+    /// There is nothing left.
+    Nothing,
+}
+
+/// What can be tried of one endpoint.
+struct Outlook {
+    /// The first address that was not tried, and from when on it may be.
+    untried: Option<(Candidate, Instant)>,
+    /// While its addresses are being looked up: until when those behind it wait for it.
+    holds_until: Option<Instant>,
+}
+
+impl Race {
+    /// A race that begins now.
+    pub(super) fn new(plan: Plan, names: Names, remembered: Option<Candidate>, now: Instant) -> Self {
+        let (domain, search, endpoints) = match plan {
+            Plan::Known(endpoints) => (None, Search::Over, endpoints),
+            Plan::Search(domain) => (Some(domain), Search::Due, Vec::new()),
+        };
+        Self {
+            names,
+            domain,
+            looks_up: remembered.is_none(),
+            remembered,
+            search,
+            endpoints,
+            hosts: BTreeMap::new(),
+            tried: BTreeSet::new(),
+            under_way: BTreeSet::new(),
+            leader: None,
+            next_at: now,
+            fault: None,
+        }
+    }
+
+    /// The next thing to do now.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Order> {
+        if self.leader.is_some() {
+            return None;
+        }
+        if let Some(remembered) = self.remembered.take() {
+            return Some(self.dial(remembered, KNOWN_DELAY, now));
+        }
+        if !self.may_begin(now) && !self.looks_up {
+            return None;
+        }
+        self.looks_up = true;
+        self.look_up(now).or_else(|| self.dial_next(now))
+    }
+
+    /// When there may be something to do, if nothing happens before.
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        if self.leader.is_some() {
+            return None;
+        }
+        match self.next(now) {
+            _ if !self.looks_up => Some(self.next_at),
+            Next::Now(_) => Some(self.next_at),
+            Next::NotBefore(time) => time,
+            Next::Nothing => None,
+        }
+    }
+
+    /// Whether there is anything left to be tried beside what is being tried.
+    pub(super) fn has_more(&self, now: Instant) -> bool {
+        !matches!(self.next(now), Next::Nothing)
+    }
+
+    /// Why there is no connection, when everything has failed.
+    pub(super) fn failure(&self, now: Instant) -> Option<AccountError> {
+        let is_on = self.leader.is_some() || !self.under_way.is_empty() || self.remembered.is_some();
+        if is_on || self.has_more(now) {
+            return None;
+        }
+        Some(self.fault().unwrap_or(AccountError::NameNotFound))
+    }
+
+    /// Of the faults until now the one that says most.
+    pub(super) fn fault(&self) -> Option<AccountError> {
+        self.fault.clone()
+    }
+
+    /// The domain's servers were found, or it has none.
+    pub(super) fn handle_endpoints(&mut self, found: Result<Vec<Endpoint>, AccountError>) {
+        self.search = Search::Over;
+        match found {
+            Ok(endpoints) => self.endpoints = endpoints,
+            Err(error) => self.note(error),
+        }
+    }
+
+    /// A host's addresses of one family; none is no fault unless the other family has none either.
+    pub(super) fn handle_addresses(
+        &mut self,
+        name: &str,
+        family: Family,
+        addresses: Result<Vec<IpAddr>, AccountError>,
+        now: Instant,
+    ) {
+        let missing = self.missing(name);
+        let Some(host) = self.hosts.get_mut(name) else { return };
+        let (mut addresses, error) = match addresses {
+            Ok(addresses) => (addresses, missing),
+            Err(error) => (Vec::new(), error),
+        };
+        addresses.truncate(MOST_ADDRESSES);
+        host.answers.insert(family, Answer { at: now, addresses });
+        if host.is_complete() && host.addresses().is_empty() {
+            self.note(error);
+        }
+    }
+
+    /// The fault when a host has no address.
+    fn missing(&self, name: &str) -> AccountError {
+        match &self.domain {
+            Some(domain) if domain != name => AccountError::TargetNotFound,
+            _ => AccountError::NameNotFound,
+        }
+    }
+
+    /// This one is connected: it leads, and the others are given up, to be tried again if it comes to nothing.
+    pub(super) fn handle_connected(&mut self, candidate: &Candidate) {
+        self.under_way.remove(candidate);
+        for given_up in std::mem::take(&mut self.under_way) {
+            self.tried.remove(&given_up);
+        }
+        self.leader = Some(candidate.clone());
+    }
+
+    /// This one could not be connected to, or came to nothing as the leader. The next may begin at once.
+    pub(super) fn handle_failed(&mut self, candidate: &Candidate, error: AccountError, now: Instant) {
+        self.under_way.remove(candidate);
+        if self.leader.as_ref() == Some(candidate) {
+            self.leader = None;
+        }
+        self.next_at = now;
+        self.note(error);
+    }
+
+    fn note(&mut self, error: AccountError) {
+        self.fault = Some(telling_more(error, self.fault.take()));
+    }
+
+    fn attempt_delay(&self) -> Duration {
+        match self.names {
+            Names::Resolved => ATTEMPT_DELAY,
+            Names::PassedOn => PROXY_DELAY,
+        }
+    }
+
+    /// Whether an attempt may begin.
+    fn may_begin(&self, now: Instant) -> bool {
+        self.under_way.is_empty() || now >= self.next_at
+    }
+
+    /// Dials one that is alone for this long.
+    fn dial(&mut self, candidate: Candidate, alone: Duration, now: Instant) -> Order {
+        self.next_at = now + alone;
+        self.tried.insert(candidate.clone());
+        self.under_way.insert(candidate.clone());
+        Order::Dial(candidate)
+    }
+
+    fn dial_next(&mut self, now: Instant) -> Option<Order> {
+        match self.next(now) {
+            Next::Now(candidate) if self.may_begin(now) => {
+                Some(self.dial(candidate, self.attempt_delay(), now))
+            }
+            _ => None,
+        }
+    }
+
+    /// The next name to be looked up.
+    fn look_up(&mut self, now: Instant) -> Option<Order> {
+        if self.search == Search::Due {
+            self.search = Search::UnderWay;
+            return Some(Order::Search);
+        }
+        let is_unknown = |endpoint: &&Endpoint| {
+            self.names == Names::Resolved
+                && endpoint.host.parse::<IpAddr>().is_err()
+                && !self.hosts.contains_key(&endpoint.host)
+        };
+        let host = self.endpoints.iter().find(is_unknown)?.host.clone();
+        self.hosts.insert(host.clone(), Host { asked_at: now, answers: BTreeMap::new() });
+        Some(Order::Resolve(host))
+    }
+
+    /// The first endpoint, in their order, with an address that was not tried. A name that is still being looked up holds up those
+    /// behind it for as long as an attempt would.
+    fn next(&self, now: Instant) -> Next {
+        let mut next = if self.search == Search::Over { Next::Nothing } else { Next::NotBefore(None) };
+        for endpoint in &self.endpoints {
+            let Outlook { untried, holds_until } = self.outlook(endpoint, now);
+            let ready_at = match untried {
+                Some((candidate, at)) if at <= now => return Next::Now(candidate),
+                untried => untried.map(|(_, at)| at),
+            };
+            let Some(holds_until) = holds_until else { continue };
+            if now < holds_until {
+                return Next::NotBefore(earlier(ready_at, Some(holds_until)));
+            }
+            let before = if let Next::NotBefore(time) = next { time } else { None };
+            next = Next::NotBefore(earlier(before, ready_at));
+        }
+        next
+    }
+
+    fn outlook(&self, endpoint: &Endpoint, now: Instant) -> Outlook {
+        let untried = |addresses: Vec<Option<IpAddr>>| {
+            let candidates =
+                addresses.into_iter().map(|address| Candidate { endpoint: endpoint.clone(), address });
+            candidates.into_iter().find(|candidate| !self.tried.contains(candidate))
+        };
+        if self.names == Names::PassedOn {
+            return Outlook { untried: untried(vec![None]).map(|it| (it, now)), holds_until: None };
+        }
+        if let Ok(address) = endpoint.host.parse() {
+            return Outlook { untried: untried(vec![Some(address)]).map(|it| (it, now)), holds_until: None };
+        }
+        let Some(host) = self.hosts.get(&endpoint.host) else {
+            return Outlook { untried: None, holds_until: Some(now + ATTEMPT_DELAY) };
+        };
+        let addresses = host.addresses().into_iter().map(Some).collect();
+        Outlook {
+            untried: untried(addresses).map(|it| (it, host.ready_at().unwrap_or(now))),
+            holds_until: (!host.is_complete()).then_some(host.asked_at + ATTEMPT_DELAY),
+        }
+    }
+}
+
+impl Host {
+    /// Whether all is known that will be.
+    fn is_complete(&self) -> bool {
+        [Family::V6, Family::V4].iter().all(|family| self.answers.contains_key(family))
+    }
+
+    /// Until when those that are known wait for better ones, if they do.
+    fn ready_at(&self) -> Option<Instant> {
+        let waits = !self.answers.contains_key(&Family::V6);
+        self.answers.get(&Family::V4).filter(|_| waits).map(|answer| answer.at + RESOLUTION_DELAY)
+    }
+
+    /// The addresses that are known, of one family and of the other in turn.
+    fn addresses(&self) -> Vec<IpAddr> {
+        let of = |family| self.answers.get(&family).map_or(&[][..], |answer| &answer.addresses);
+        let (v6, v4) = (of(Family::V6), of(Family::V4));
+        let pairs = (0..v6.len().max(v4.len())).flat_map(|n| [v6.get(n), v4.get(n)]);
+        pairs.flatten().copied().collect()
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
+}
+
+/// Of two faults the one by which the user learns more, because it came nearer to a login; of equals the second, which was there before.
+pub(super) fn telling_more(error: AccountError, other: Option<AccountError>) -> AccountError {
+    match other {
+        Some(other) if nearness(&other) >= nearness(&error) => other,
+        _ => error,
+    }
+}
+
+fn nearness(error: &AccountError) -> u8 {
+    match error {
+        AccountError::NoResolver | AccountError::LookupFailed => 0,
+        AccountError::NameNotFound | AccountError::TargetNotFound | AccountError::NotOffered => 1,
+        AccountError::NoRoute | AccountError::BadSource | AccountError::HostUnreachable => 2,
+        AccountError::TimedOut(Step::Dial) => 3,
+        AccountError::Refused | AccountError::Proxy(_) => 4,
+        AccountError::TimedOut(_) | AccountError::Closed(_) | AccountError::Io { .. } => 5,
+        AccountError::CertificateUntrusted
+        | AccountError::CertificateWrongName
+        | AccountError::CertificateExpired
+        | AccountError::CertificateNotPinned => 7,
+        _ => 6,
+    }
+}
+
+#[cfg(test)]
+mod tests;

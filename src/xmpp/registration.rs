@@ -1,0 +1,121 @@
+//! Registration of accounts: their made-up names and passwords, and who keeps them. Pure.
+
+mod refusal;
+
+use std::fmt;
+
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+
+pub use self::refusal::Refusal;
+
+/// An account that was made up, and perhaps registered.
+#[derive(Clone)]
+pub struct NewAccount {
+    /// Its local part.
+    pub user: String,
+    /// Its password.
+    pub password: SecretString,
+}
+
+/// What is known of the account at a domain.
+#[derive(Debug)]
+pub enum Known {
+    /// None was asked for.
+    Nothing,
+    /// This one was asked for, and nobody knows whether the server has it.
+    Asked(NewAccount),
+    /// This one is registered.
+    Made(NewAccount),
+    /// The server has refused of late, and is not to be asked again yet.
+    Refused(Refusal),
+}
+
+/// Keeps what became of registrations, so that no account is registered twice, and none is lost.
+///
+/// All of it is about the account at one domain. What it is told is on the disk when it returns.
+pub trait Registry: Send + Sync {
+    /// What is known.
+    fn recall(&self, domain: &str) -> Known;
+
+    /// This account is about to be asked for, in place of any other.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be kept, so that it must not be asked for.
+    fn ask(&self, domain: &str, account: &NewAccount) -> Result<(), Refusal>;
+
+    /// What was asked for is registered.
+    fn made(&self, domain: &str);
+
+    /// The server has refused what was asked for.
+    fn refused(&self, domain: &str, refusal: Refusal);
+}
+
+/// The random bytes that an account is made of: 8 for its name, and 18 for its password.
+pub const RANDOM_BYTES: usize = 26;
+
+/// The bytes of a password: 18, 144 bits, which base64url writes as 24 characters.
+const PASSWORD_BYTES: usize = 18;
+
+impl NewAccount {
+    /// One that is made of these random bytes. The name looks like one of a person's: three syllables, perhaps a letter more, and
+    /// two digits; there are 40 million of them.
+    #[must_use]
+    pub fn draw(random: &[u8; RANDOM_BYTES]) -> Self {
+        use base64::Engine as _;
+        let (name, password) = random.split_at(RANDOM_BYTES - PASSWORD_BYTES);
+        let password = Zeroizing::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(password));
+        Self { user: name_of(name), password: SecretString::from(password.as_str()) }
+    }
+}
+
+fn name_of(random: &[u8]) -> String {
+    const CONSONANTS: [&str; 16] =
+        ["b", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z"];
+    const VOWELS: [&str; 5] = ["a", "e", "i", "o", "u"];
+    const ENDS: [&str; 5] = ["", "l", "n", "r", "s"];
+    let pick = |from: &[&'static str], byte: u8| from[usize::from(byte) % from.len()];
+    let mut name: String =
+        random[..6].chunks(2).flat_map(|pair| [pick(&CONSONANTS, pair[0]), pick(&VOWELS, pair[1])]).collect();
+    name.push_str(pick(&ENDS, random[6]));
+    name + &format!("{:02}", random[7] % 100)
+}
+
+impl fmt::Debug for NewAccount {
+    /// Neither its name nor its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewAccount(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret as _;
+    use xmpp_parsers::jid::NodePart;
+
+    proptest! {
+        #[test]
+        fn what_is_drawn_is_a_name_of_its_own_and_a_password_that_nobody_guesses(random: [u8; RANDOM_BYTES]) {
+            let account = NewAccount::draw(&random);
+            let name = NodePart::new(&account.user).unwrap();
+            prop_assert_eq!(name.as_str(), &account.user, "a server keeps it as it is");
+            prop_assert!((8..=9).contains(&account.user.len()), "{}", account.user);
+            prop_assert_eq!(account.password.expose_secret().len(), 24);
+            let mut other = random;
+            other[RANDOM_BYTES - 1] ^= 1;
+            let other = NewAccount::draw(&other);
+            prop_assert_ne!(account.password.expose_secret(), other.password.expose_secret());
+        }
+    }
+
+    #[test]
+    fn a_name_looks_like_one() {
+        let mut random = [0; RANDOM_BYTES];
+        random[..8].copy_from_slice(&[8, 0, 11, 2, 7, 0, 2, 184]);
+        assert_eq!(NewAccount::draw(&random).user, "marilan84");
+    }
+}

@@ -1,0 +1,132 @@
+//! Refusal of a registration (XEP-0077): why there is no account, and what can help. Pure.
+
+use std::time::Duration;
+
+/// Why no account was registered.
+///
+/// Nothing that the server has written is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It asks for what only a person can see or hear (XEP-0158).
+    #[error("the server asks for a CAPTCHA")]
+    Captcha,
+    /// It asks for more than a name and a password.
+    #[error("the server asks for more than a user name and a password")]
+    Form,
+    /// It has accounts made on a web page.
+    #[error("the server registers accounts only on its web page")]
+    Web,
+    /// It registers none, or not for us.
+    #[error("the server is not open for registration")]
+    Closed,
+    /// There were too many of late, from here or in all.
+    #[error("the server has registered too many accounts of late")]
+    TooMany,
+    /// Names that we made up are taken.
+    #[error("the names that were tried are taken")]
+    NamesTaken,
+    /// There is no state directory.
+    #[error("there is no state directory to keep an account in")]
+    NotKept,
+    /// What was registered here is not there any more.
+    #[error("the account that was registered before is not there any more")]
+    Gone,
+}
+
+/// After a refusal the server is left alone for a day: what it asks for it will ask for again.
+const AFTER_REFUSAL: Duration = Duration::from_secs(24 * 3600);
+
+/// After one that passes by itself, for 3 hours: stock ejabberd lets one address register one account in 10 minutes, and others
+/// count in hours.
+const AFTER_TOO_MANY: Duration = Duration::from_secs(3 * 3600);
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Captcha,
+        Self::Form,
+        Self::Web,
+        Self::Closed,
+        Self::TooMany,
+        Self::NamesTaken,
+        Self::NotKept,
+        Self::Gone,
+    ];
+
+    /// How it is written down.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Captcha => "captcha",
+            Self::Form => "form",
+            Self::Web => "web",
+            Self::Closed => "closed",
+            Self::TooMany => "too-many",
+            Self::NamesTaken => "names-taken",
+            Self::NotKept => "not-kept",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// The refusal that is written down so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.name() == name)
+    }
+
+    /// For how long the server is not asked again; none where it was not the server's.
+    #[must_use]
+    pub fn rest(self) -> Option<Duration> {
+        match self {
+            Self::Captcha | Self::Form | Self::Web | Self::Closed => Some(AFTER_REFUSAL),
+            Self::TooMany | Self::NamesTaken => Some(AFTER_TOO_MANY),
+            Self::NotKept | Self::Gone => None,
+        }
+    }
+
+    /// What can help, as a clause behind the text.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Captcha | Self::Form => {
+                "register there with a chat app and put login=user@domain:password into the bridge line, or try another server; \
+                 asking again in a day"
+            }
+            Self::Web => {
+                "register on that page and put login=user@domain:password into the bridge line, or try another server; \
+                 asking again in a day"
+            }
+            Self::Closed => {
+                "put login=user@domain:password of an account that you have into the bridge line, or try another server; \
+                 asking again in a day"
+            }
+            Self::TooMany | Self::NamesTaken => "wait, or try another server; asking again in three hours",
+            Self::NotKept => "let the program write to its state directory (see --state); not trying again",
+            Self::Gone => {
+                "its server has deleted it: run `hexchat-pt forget new@` with its domain, and another one is registered; \
+                 not trying again"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_name_and_waits_are_of_hours() {
+        for refusal in Refusal::ALL {
+            assert_eq!(Refusal::named(refusal.name()), Some(refusal));
+            assert!(refusal.rest().is_none_or(|rest| rest >= Duration::from_secs(3600)));
+        }
+        assert_eq!(Refusal::named("other"), None);
+    }
+
+    #[test]
+    fn each_says_what_to_do() {
+        for refusal in Refusal::ALL {
+            let (text, advice) = (refusal.to_string(), refusal.advice());
+            assert!(!text.contains('.') && advice.len() > 20, "{text}; {advice}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Faults, one sentence each, within half a minute.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use hexchat_lab::DnsServer;
+use hexchat_lab::ca::{Certificate, certificate_for, certificate_until};
+use hexchat_lab::dns::Record;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection};
+
+use super::{DIRECT, HERE, START_TLS};
+use crate::subject::Subject;
+
+const ACCOUNT: &str = "[[account]]\njid = \"bob@chat.example\"\npassword = \"secret-of-bob\"\n";
+
+fn fault(records: &[(&str, Record)], more: &str, words: &str) {
+    let dns = DnsServer::start(records).unwrap();
+    let line = Subject::start(&dns, &format!("{ACCOUNT}{more}")).says(words);
+    assert!(!line.contains("chat.example") && !line.contains("bob"), "{line}");
+}
+
+#[test]
+fn a_domain_that_does_not_exist_is_said() {
+    fault(&[], "", "dialling the chat server: its name has no address");
+}
+
+#[test]
+fn a_record_that_leads_nowhere_is_said() {
+    let records = [(START_TLS, Record::srv(0, 5222, "nowhere.example"))];
+    fault(&records, "", "the SRV records of its domain name a machine that has no address");
+}
+
+#[test]
+fn a_domain_that_declines_both_services_is_said() {
+    let records =
+        [(DIRECT, Record::srv(0, 0, ".")), (START_TLS, Record::srv(0, 0, ".")), ("chat.example", HERE)];
+    fault(&records, "", "the SRV records of the domain say that it has none");
+}
+
+#[test]
+fn a_machine_that_refuses_is_said() {
+    let records = [(START_TLS, Record::srv(0, 1, "host.example")), ("host.example", HERE)];
+    fault(&records, "", "dialling the chat server: connection refused");
+}
+
+#[test]
+fn a_resolver_without_a_server_is_said() {
+    Subject::start_with("# none\n", ACCOUNT).says("this machine is configured with no DNS server");
+}
+
+#[test]
+fn a_dns_server_that_does_not_answer_is_said() {
+    // Nobody listens there, and nothing says so but the kernel.
+    Subject::start_with("nameserver 127.0.0.254\n", ACCOUNT).says("no DNS server answers");
+}
+
+/// Shows a certificate to whoever comes, until the test is over.
+fn tls_server(certificate: &Certificate) -> SocketAddr {
+    let chain =
+        CertificateDer::pem_file_iter(&certificate.certificate).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            shake_hands(stream.unwrap(), &config);
+        }
+    });
+    address
+}
+
+fn shake_hands(mut stream: TcpStream, config: &Arc<ServerConfig>) {
+    let mut connection = ServerConnection::new(Arc::clone(config)).unwrap();
+    // The client hangs up, which is what it is to do.
+    let _ = connection.complete_io(&mut stream);
+}
+
+#[test]
+fn each_fault_of_a_certificate_is_said_and_the_better_known_one_of_two_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = |certificate: Certificate| (tls_server(&certificate).port(), certificate.ca);
+    let expired = made(certificate_until(2021, &["chat.example"], folder.path()).unwrap());
+    let ca_file = |(_, ca): &(u16, std::path::PathBuf)| format!("ca_file = \"{}\"\n", ca.display());
+    let records = |port| {
+        [
+            (DIRECT, Record::srv(0, port, "host.example")),
+            (DIRECT, Record::srv(1, 1, "host.example")),
+            ("host.example", HERE),
+        ]
+    };
+    fault(&records(expired.0), &ca_file(&expired), "its certificate is not valid at this time");
+
+    let folder = tempfile::tempdir().unwrap();
+    let other = made(certificate_for(&["host.example"], folder.path()).unwrap());
+    fault(&records(other.0), &ca_file(&other), "it has no certificate for the domain of the account");
+    fault(&records(other.0), "", "its certificate is from an unknown authority");
+}

@@ -1,0 +1,90 @@
+//! Subject: the executable, as a server without tor, with a DNS server of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hexchat_lab::process::{Process, Spawn};
+use hexchat_lab::{ChatServer, DnsServer, Kind, Rate, executable};
+use tempfile::TempDir;
+
+/// In which a user is to learn what is wrong.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A Prosody with the account `bob` at `chat.example`.
+pub(crate) fn chat_server() -> ChatServer {
+    ChatServer::start(Kind::Prosody, Rate::Unlimited, &["bob"]).unwrap()
+}
+
+/// An account at that domain, wherever its server is.
+pub(crate) fn login(server: &ChatServer, user: &str) -> String {
+    let section = server.account_section(user, server.address());
+    section.lines().filter(|line| !line.starts_with("server = ")).map(|line| line.to_owned() + "\n").collect()
+}
+
+pub(crate) struct Subject {
+    // Before the folder, so that it has ended when its files go.
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Subject {
+    pub(crate) fn start(dns: &DnsServer, config: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("hexchat-finding-").tempdir().unwrap();
+        let program = dns.program(&executable(env!("CARGO_BIN_EXE_hexchat-pt")), folder.path()).unwrap();
+        Self::run(&program, folder, config)
+    }
+
+    /// With a `resolv.conf` of these lines.
+    pub(crate) fn start_with(resolv_conf: &str, config: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("hexchat-finding-").tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        std::fs::write(&path, resolv_conf).unwrap();
+        let executable = executable(env!("CARGO_BIN_EXE_hexchat-pt"));
+        let program = hexchat_lab::dns::program_with(&path, &executable, folder.path()).unwrap();
+        Self::run(&program, folder, config)
+    }
+
+    fn run(program: &Path, folder: TempDir, config: &str) -> Self {
+        let path = folder.path().join("hexchat.toml");
+        std::fs::write(&path, config).unwrap();
+        let process = Spawn::new("serve", program)
+            .arg("serve")
+            .arg("--config")
+            .arg(path)
+            .arg("--state")
+            .arg(folder.path().join("state"))
+            .args(["--allow", "127.0.0.1:1"])
+            .start()
+            .unwrap();
+        Self { process, _folder: folder }
+    }
+
+    pub(crate) fn is_online(&self) {
+        self.says("READY ");
+    }
+
+    /// Writes a line with these words soon.
+    pub(crate) fn says(&self, words: &str) -> String {
+        match self.process.wait_for_line(|line| line.contains(words), SOON) {
+            Ok(line) => line,
+            Err(error) => panic!("{words:?} was expected: {error:#}"),
+        }
+    }
+
+    /// Writes lines with these words, so many in all.
+    pub(crate) fn says_again(&self, words: &str, times: usize) {
+        let seen = std::cell::Cell::new(0);
+        let wanted = |line: &str| {
+            seen.set(seen.get() + usize::from(line.contains(words)));
+            seen.get() == times
+        };
+        if let Err(error) = self.process.wait_for_line(wanted, SOON) {
+            panic!("{words:?} was expected {times} times: {error:#}");
+        }
+    }
+
+    /// How many lines have these words.
+    pub(crate) fn count(&self, words: &str) -> usize {
+        self.process.lines().iter().filter(|line| line.contains(words)).count()
+    }
+}
