@@ -261,9 +261,8 @@ impl Window {
     fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
         let (is_fast, interval) = if self.is_far() {
-            let is_fast = self.rate().is_some_and(|rate| rate >= FAST_RATE) && self.slow_start.is_none();
             (
-                is_fast,
+                self.is_fast() && self.slow_start.is_none(),
                 BREAK_INTERVAL_FAR.max(ROUND_TRIPS_BETWEEN_BREAKS * self.round_trip().unwrap_or_default()),
             )
         } else {
@@ -288,6 +287,11 @@ impl Window {
     /// Whether an empty path takes so long that it cannot be left empty now and then.
     fn is_far(&self) -> bool {
         self.base.get().is_some_and(|base| base > PROMPT_ROUND_TRIP)
+    }
+
+    /// Whether it carries so much in the long run that breaks and a wider window are worth their price.
+    fn is_fast(&self) -> bool {
+        self.rate().is_some_and(|rate| rate >= FAST_RATE)
     }
 
     /// What waits at the server, and half as much again, in bytes on the wire.
@@ -366,7 +370,7 @@ impl Window {
         let full = is_used.then_some(self.limit);
         let answered = Answered { now, sent, queued: delay - base, base, size, full };
         let Some(slow_start) = &mut self.slow_start else {
-            if self.takes_breaks && self.is_far() {
+            if self.takes_breaks && self.is_far() && self.is_fast() {
                 self.slow_start = self.reopening.on_answered(&answered);
             }
             return;
