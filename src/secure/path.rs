@@ -2,6 +2,7 @@
 //!
 //! How blocks travel is the carrier's affair. The answers to ours are the path's clock; they say nothing of what the peer has understood.
 
+mod pacer;
 #[cfg(test)]
 pub(crate) mod server_model;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Initiator, LARGEST_HELLO};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::{PathId, Sending};
+use crate::secure::path::pacer::Pacer;
 use crate::secure::path::window::Window;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
@@ -76,6 +78,7 @@ pub(crate) struct Path {
     /// Whether the peer takes blocks.
     takes_blocks: bool,
     window: Window,
+    pacer: Pacer,
     /// What was not answered yet, in the order of sending.
     outstanding: VecDeque<Sent>,
     /// The block that went although the window was full.
@@ -114,6 +117,7 @@ impl Path {
             last_answer: now,
             takes_blocks: false,
             window: Window::new(sizes),
+            pacer: Pacer::default(),
             outstanding: VecDeque::new(),
             express: None,
             suspended: None,
@@ -240,7 +244,7 @@ impl Path {
 
     /// The size of the block that may go now; 0 while none may.
     pub(crate) fn room(&self) -> usize {
-        if self.is_usable() { self.window.room() } else { 0 }
+        if self.is_usable() && !self.pacer.is_pausing() { self.window.room() } else { 0 }
     }
 
     /// Whether there is a point in waiting for room.
@@ -251,6 +255,9 @@ impl Path {
     /// A block of so many bytes goes.
     pub(crate) fn on_sent(&mut self, now: Instant, delivery: Delivery, bytes: usize) {
         self.window.on_sent(now, bytes);
+        if let Some(pace) = self.window.pace(now) {
+            self.pacer.on_sent(now, self.sizes().wire_size(bytes), pace);
+        }
         self.push(now, delivery, Some(bytes));
     }
 
@@ -332,9 +339,14 @@ impl Path {
         stalls
     }
 
-    /// When to look at [`is_dead`](Self::is_dead) and [`check_stalled`](Self::check_stalled) again.
+    /// A pause between blocks may be over.
+    pub(crate) fn end_pause(&mut self, now: Instant) {
+        self.pacer.handle_timeout(now);
+    }
+
+    /// When to look at [`is_dead`](Self::is_dead), [`check_stalled`](Self::check_stalled) and [`end_pause`](Self::end_pause) again.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        [self.stall(), self.death()].into_iter().flatten().min()
+        [self.stall(), self.death(), self.pacer.next_timeout()].into_iter().flatten().min()
     }
 
     fn death(&self) -> Option<Instant> {
@@ -401,6 +413,11 @@ impl Path {
 
 #[cfg(test)]
 impl Path {
+    /// When a pause between blocks is over.
+    pub(crate) fn pauses_until(&self) -> Option<Instant> {
+        self.pacer.next_timeout()
+    }
+
     /// A path by this account of ours that is still to be opened.
     pub(crate) fn by(now: Instant, via: AccountId) -> Self {
         let credential = Credential::NOBODYS;

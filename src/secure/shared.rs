@@ -42,7 +42,7 @@ impl Shared {
     /// Without accounts and sessions, for a bridge or a client.
     pub(crate) fn new(config: Config, mut entropy: Box<dyn Entropy>, is_bridge: bool) -> Self {
         let tagger = Tagger::new(&mut *entropy);
-        let ledger = Ledger::new(config.budget(), is_bridge);
+        let ledger = Ledger::new(config.budget(is_bridge), is_bridge);
         let accounts = Accounts::new(config.sizes);
         Self {
             config,
@@ -147,9 +147,11 @@ impl Config {
         }
     }
 
-    fn budget(&self) -> Budget {
+    /// Clients that share it may together be promised half as much again, each its part of it.
+    fn budget(&self, is_shared: bool) -> Budget {
         let half = self.queue_total / 2;
-        Budget { written: half, received: half, promised: half / 2, streams: self.max_streams }
+        let promised = if is_shared { half / 2 } else { half };
+        Budget { written: half, received: half, promised, streams: self.max_streams }
     }
 
     /// With room for so many bytes it is worth while to write again.

@@ -121,9 +121,18 @@ pub(crate) const NEAR: Duration = Duration::from_millis(40);
 /// Slow start ends when 8 answers of whole rounds have waited (RFC 9406 section 4.3): fewer may have met a moment's rest of the server.
 pub(crate) const WAITED_ANSWERS: usize = 8;
 
-/// Up to 1 MiB the window of a path that is not [`NEAR`] becomes three times as large in a round trip, and then twice: a server without a
-/// shaper carries several megabytes a second, and what is sent too much waits for as long as it takes to notice, a round trip.
-pub(crate) const FAST_GROWTH: usize = 1024 * 1024;
+/// Up to 4 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, and then one and a half times: a server
+/// without a shaper carries 10 MB/s and more, but what is sent too much waits for as long as it takes to notice, a round trip.
+pub(crate) const FAST_GROWTH: usize = 4 * 1024 * 1024;
+
+/// Answers that have waited for no longer than 20 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).
+pub(crate) const QUIET: Duration = Duration::from_millis(20);
+
+/// A round of fewer than 4 answers shows nothing of that.
+pub(crate) const QUIET_ANSWERS: usize = 4;
+
+/// After 2 round trips without a queue the window of a far path opens again: it holds less than the path.
+pub(crate) const QUIET_ROUNDS: u32 = 2;
 
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
 pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
@@ -155,8 +164,25 @@ pub(crate) const SHORTEST_BREAK: Duration = Duration::from_millis(10);
 /// A path that is far away is fast if it carries 500,000 bytes a second, as in `xmpp::records`.
 pub(crate) const FAST_RATE: f64 = 500_000.0;
 
-/// No path has more than 400 blocks on its way: the other end keeps some 500 answers that wait ([`ANSWERS_KEPT`]).
-pub(crate) const MOST_BLOCKS: usize = 400;
+/// No path has more than 800 blocks on its way: the other end keeps some 1000 answers that wait ([`ANSWERS_KEPT`]).
+pub(crate) const MOST_BLOCKS: usize = 800;
+
+// Pacing (`path::pacer`).
+
+/// A far path sends a window in four fifths of its round trip (RFC 9002 section 7.7), so that it is full most of the time.
+pub(crate) const PACE: f64 = 1.25;
+
+/// While the window opens, it sends one in half of the round trip, as TCP's pacing in Linux does: the window grows meanwhile.
+pub(crate) const PACE_IN_SLOW_START: f64 = 2.0;
+
+/// What a path takes in 10 ms may go at once: timers are exact to a millisecond.
+pub(crate) const PACER_BURST: Duration = Duration::from_millis(10);
+
+/// So may 10 KiB, two first windows ([`INITIAL_WINDOW`]), however slow the path is (RFC 9002 section 7.7).
+pub(crate) const PACER_BURST_BYTES: usize = 2 * INITIAL_WINDOW;
+
+/// When more has gone there is a pause of at least 4 ms, so that sending costs no more than 250 timers a second.
+pub(crate) const PACER_PAUSE: Duration = Duration::from_millis(4);
 
 // Paths.
 
@@ -385,9 +411,9 @@ pub(crate) const UNKNOWN_ANSWER_RATE: f64 = 128.0 * 1024.0;
 /// comes once a minute, and a path is given up when nothing is answered for half of that.
 pub(crate) const FEW_UNREAD: usize = 512;
 
-/// What clients share of the memory for answers that wait at one account: 512 KiB at their prices. A client alone may have half
-/// of it, some 500 answers: a window holds fewer blocks, and one that is not answered stops.
-pub(crate) const ANSWERS_KEPT: usize = 512 * 1024;
+/// What clients share of the memory for answers that wait at one account: 1 MiB at their prices. A client alone may have half
+/// of it, some 1000 answers: a window holds fewer blocks, and one that is not answered stops.
+pub(crate) const ANSWERS_KEPT: usize = 1024 * 1024;
 
 /// 8 KiB of a client's answers, at their prices, may wait whatever others have waiting: some sixteen, and a path that is new or
 /// slow has not many more blocks on its way. So those who fill an account with answers that wait cost nobody else a path. With

@@ -251,7 +251,7 @@ impl<K: Copy + Ord> Senders<K> {
     /// What the account carries in the long run, and what its path to the server takes while nothing is queued.
     pub(crate) fn pace(&self, account: AccountId) -> (Option<f64>, Duration) {
         let window = self.senders.get(&account).map(|sender| &sender.window);
-        (window.and_then(Window::rate), window.and_then(Window::base_delay).unwrap_or_default())
+        (window.and_then(Window::settled_rate), window.and_then(Window::base_delay).unwrap_or_default())
     }
 
     /// How long the server will take to read what is on its way by the account.

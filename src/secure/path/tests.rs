@@ -2,6 +2,8 @@
 
 mod silence;
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,6 +55,52 @@ fn an_answer_makes_room_once() {
     assert!(after < before);
     assert_eq!(path.in_flight(), after);
     assert_eq!(path.outstanding().collect::<Vec<_>>(), sent[1..]);
+}
+
+/// Sends as much as it may by a path of this round trip for 6 seconds; the times at which blocks of the last second went, from its begin.
+fn sends_of_a_second(round_trip: Duration) -> Vec<Duration> {
+    let start = Instant::now();
+    let (mut path, mut now) = (Path::by(start, AccountId(1)), start);
+    path.allow_blocks();
+    let (mut flying, mut sent) = (VecDeque::new(), Vec::new());
+    for number in 100.. {
+        while path.room() == 0 {
+            let answer: Option<&(Instant, Delivery)> = flying.front();
+            let pause = path.pauses_until();
+            now = answer.map(|(at, _)| *at).into_iter().chain(pause).min().expect("something is on its way");
+            path.end_pause(now);
+            while let Some((_, delivery)) = flying.pop_front_if(|(at, _)| *at <= now) {
+                path.on_taken(now, delivery);
+            }
+        }
+        if now >= start + 6 * SECOND {
+            break;
+        }
+        path.on_sent(now, Delivery::nth(number), path.room());
+        flying.push_back((now + round_trip, Delivery::nth(number)));
+        sent.push(now - start);
+    }
+    sent.into_iter().filter_map(|at| at.checked_sub(5 * SECOND)).collect()
+}
+
+/// The most blocks within a twentieth of the time, as a share of all.
+fn most_in_a_burst(sent: &[Duration], time: Duration) -> f64 {
+    let within = |from: Duration| sent.iter().filter(|at| (from..from + time / 20).contains(at)).count();
+    sent.iter().map(|from| within(*from)).max().unwrap_or(0) as f64 / sent.len() as f64
+}
+
+#[test]
+fn a_far_path_spreads_its_blocks_over_the_round_trip() {
+    let sent = sends_of_a_second(4 * SECOND / 10);
+    let most = most_in_a_burst(&sent, SECOND);
+    assert!(sent.len() > 100 && most < 0.15, "{} blocks, {most:.2} of them in 50 ms", sent.len());
+}
+
+#[test]
+fn a_near_path_sends_as_soon_as_there_is_room() {
+    let sent = sends_of_a_second(SECOND / 100);
+    let times: BTreeSet<_> = sent.iter().collect();
+    assert!(times.len() < sent.len() / 2, "{} blocks at {} times", sent.len(), times.len());
 }
 
 #[test]

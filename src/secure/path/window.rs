@@ -16,15 +16,15 @@ use std::time::{Duration, Instant};
 use block_size::{BlockSize, Sample};
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
-use slow_start::{Answered, SlowStart, Verdict};
+use slow_start::{Answered, Reopening, SlowStart, Verdict};
 
 use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
     BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, DELAYS_BEFORE_A_TRIAL, FAST_RATE, INITIAL_WINDOW,
-    LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, MOST_BLOCKS, PROMPT_ROUND_TRIP, QUEUE,
-    ROUND_TRIPS_BETWEEN_BREAKS, SEND_BUFFER_TIME, SHORTEST_BREAK,
+    LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, MOST_BLOCKS, NEAR, PACE, PACE_IN_SLOW_START,
+    PROMPT_ROUND_TRIP, QUEUE, ROUND_TRIPS_BETWEEN_BREAKS, SEND_BUFFER_TIME, SHORTEST_BREAK,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
@@ -43,14 +43,41 @@ struct Break {
     less: usize,
 }
 
+/// The most that was on its way within a round trip, in bytes on the wire: what the window has been used for.
+#[derive(Debug, Default)]
+struct MostInFlight {
+    /// What is sent from then on belongs to the next round trip.
+    since: Option<Instant>,
+    /// In this round trip.
+    now: usize,
+    /// In the one before.
+    before: usize,
+}
+
+impl MostInFlight {
+    /// So much is on its way when a block is answered that was sent at `sent`.
+    fn on_answered(&mut self, now: Instant, sent: Instant, in_flight: usize) {
+        if sent >= *self.since.get_or_insert(now) {
+            *self = Self { since: Some(now), now: 0, before: self.now };
+        }
+        self.now = self.now.max(in_flight);
+    }
+
+    fn get(&self) -> usize {
+        self.now.max(self.before)
+    }
+}
+
 /// The send window of one path, in bytes on the wire.
 #[derive(Debug)]
 pub(crate) struct Window {
     in_flight: usize,
+    most_in_flight: MostInFlight,
     blocks: usize,
     limit: usize,
     /// None once a queue has shown that the window is large enough.
     slow_start: Option<SlowStart>,
+    reopening: Reopening,
     /// The queue is to be seen empty once.
     draining: Option<Break>,
     last_drained: Option<Instant>,
@@ -71,9 +98,11 @@ impl Window {
     pub(crate) fn new(sizes: &'static Sizes) -> Self {
         Self {
             in_flight: 0,
+            most_in_flight: MostInFlight::default(),
             blocks: 0,
             limit: INITIAL_WINDOW,
             slow_start: Some(SlowStart::default()),
+            reopening: Reopening::default(),
             draining: None,
             last_drained: None,
             takes_breaks: true,
@@ -141,6 +170,25 @@ impl Window {
         self.lasting.get()
     }
 
+    /// The same, none while the window still opens: what it lets through until then is not all that the path can do.
+    pub(crate) fn settled_rate(&self) -> Option<f64> {
+        self.rate().filter(|_| self.slow_start.is_none())
+    }
+
+    /// How many bytes on the wire may go in a second while there is room for them; none where they may go at once, since the path is near.
+    ///
+    /// What is spread over a round trip is the window. Where that is not what holds up the sender, but its peer's credit or its own
+    /// buffers, it is what has been on its way, or the same burst would go round for ever.
+    pub(crate) fn pace(&self, now: Instant) -> Option<f64> {
+        let round_trip = self.round_trip().filter(|_| self.base.get().is_some_and(|base| base > NEAR))?;
+        let was_filled = self.filled.is_some_and(|filled| filled + round_trip >= now);
+        let gain = if was_filled && self.slow_start.is_some() { PACE_IN_SLOW_START } else { PACE };
+        let most = self.most_in_flight.get();
+        let is_bulk = most >= self.limit / 4;
+        let spread = if is_bulk && !was_filled { most } else { self.limit };
+        Some(gain * spread as f64 / round_trip.as_secs_f64())
+    }
+
     /// How much a sender should have at hand to keep the path busy, in bytes: what the path carries in [`SEND_BUFFER_TIME`], and four
     /// windows at least, but at most [`LARGE_SEND_BUFFER`] unless two windows are more.
     pub(crate) fn send_buffer_target(&self) -> usize {
@@ -190,6 +238,7 @@ impl Window {
         if self.in_flight > self.limit {
             self.filled = Some(now);
         }
+        self.most_in_flight.on_answered(now, sent, self.in_flight);
         self.open_slowly(now, sent, bytes);
         self.draining = self.draining.filter(|pause| sent < pause.since);
         let is_stale = self.note_delay(now, delay);
@@ -212,9 +261,8 @@ impl Window {
     fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
         let last = *self.last_drained.get_or_insert(now);
         let (is_fast, interval) = if self.is_far() {
-            let is_fast = self.rate().is_some_and(|rate| rate >= FAST_RATE) && self.slow_start.is_none();
             (
-                is_fast,
+                self.is_fast() && self.slow_start.is_none(),
                 BREAK_INTERVAL_FAR.max(ROUND_TRIPS_BETWEEN_BREAKS * self.round_trip().unwrap_or_default()),
             )
         } else {
@@ -239,6 +287,11 @@ impl Window {
     /// Whether an empty path takes so long that it cannot be left empty now and then.
     fn is_far(&self) -> bool {
         self.base.get().is_some_and(|base| base > PROMPT_ROUND_TRIP)
+    }
+
+    /// Whether it carries so much in the long run that breaks and a wider window are worth their price.
+    fn is_fast(&self) -> bool {
+        self.rate().is_some_and(|rate| rate >= FAST_RATE)
     }
 
     /// What waits at the server, and half as much again, in bytes on the wire.
@@ -282,7 +335,8 @@ impl Window {
         self.lasting.update(busy, on_wire);
         if let Some(rate) = self.lasting.get() {
             let before = self.block_size();
-            self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate });
+            let window = self.limit;
+            self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate, window });
             // Sizes are compared from the same start.
             if self.block_size() != before && self.poll_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay)
             {
@@ -301,9 +355,10 @@ impl Window {
         delay.saturating_sub(self.base.get().unwrap_or_default())
     }
 
-    /// Whether the window is what holds up the sender, and not something else.
+    /// Whether the window is what holds up the sender, and not something else. Answers come many at a time: what is on its way while they
+    /// are looked at says nothing.
     fn is_used(&self) -> bool {
-        self.in_flight >= self.limit / 2
+        self.most_in_flight.get() >= self.limit / 2
     }
 
     /// What follows from a block that is answered now, while the rate of the path is not known.
@@ -312,9 +367,15 @@ impl Window {
         let is_used = self.is_used() && self.was_filled_since(sent);
         let delay = now.saturating_duration_since(sent);
         let base = self.base.get().map_or(delay, |base| base.min(delay));
-        let Some(slow_start) = &mut self.slow_start else { return };
         let full = is_used.then_some(self.limit);
-        match slow_start.on_answered(&Answered { now, sent, queued: delay - base, base, size, full }) {
+        let answered = Answered { now, sent, queued: delay - base, base, size, full };
+        let Some(slow_start) = &mut self.slow_start else {
+            if self.takes_breaks && self.is_far() && self.is_fast() {
+                self.slow_start = self.reopening.on_answered(&answered);
+            }
+            return;
+        };
+        match slow_start.on_answered(&answered) {
             Verdict::Grow(0) => {}
             Verdict::Grow(bytes) => {
                 self.limit = (self.limit + bytes).min(LARGEST_WINDOW);

@@ -84,6 +84,7 @@ impl Session {
             // It has ended with one that was due before it.
             return;
         };
+        path.end_pause(now);
         if path.is_dead(now) {
             return self.fail_path(now, id, shared);
         }

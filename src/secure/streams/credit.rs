@@ -1,12 +1,17 @@
 //! Credit: how far ahead of its reader a peer may be, on one stream or on all of a session together.
 //!
-//! More is granted as soon as a quarter of the window has been read. A peer that is far away and fast uses up its credit before it
+//! More is granted as soon as a part of the window has been read: a quarter of a small one, a sixteenth of a large one, since a peer sends
+//! what it is granted in one burst. A peer that is far away and fast uses up its credit before it
 //! hears of more. That shows when the last grant that it is known to have heard of is nearly used up, and then the window becomes
 //! wider, as TCP's does when it is tuned by itself. Where it hears of each grant long before it needs the next, it becomes narrower
 //! again.
 
-/// After 8 grants, two whole windows, of which the peer knew before it needed them, half of the window is enough.
-const CALM: u32 = 8;
+/// After grants of two whole windows, of which the peer knew before it needed them, half of the window is enough.
+const CALM_WINDOWS: u64 = 2;
+
+/// No less than 256 KiB is granted at a time unless that is more than a quarter of the window: an acknowledgement that takes the grant along
+/// goes after each 192 KiB ([`ACK_BYTES`](crate::secure::tuning::ACK_BYTES)).
+const LEAST_GRANT: u64 = 256 * 1024;
 
 /// The window of one direction, in bytes.
 #[derive(Debug)]
@@ -21,14 +26,21 @@ pub(crate) struct CreditWindow {
     acknowledged: u64,
     /// The lowest offset that is granted with this width. Until the peer has heard of it nothing says whether the width is enough.
     first_of_width: u64,
-    /// Grants in a row before which the peer knew of all that it had been granted.
-    calm: u32,
+    /// The offset up to which was granted when the peer last needed more than it knew of.
+    calm_from: u64,
 }
 
 impl CreditWindow {
     /// The peer knows from the handshake that it may send so much.
     pub(crate) fn new(width: u64) -> Self {
-        Self { width, least: width, granted: width, acknowledged: width, first_of_width: width, calm: 0 }
+        Self {
+            width,
+            least: width,
+            granted: width,
+            acknowledged: width,
+            first_of_width: width,
+            calm_from: width,
+        }
     }
 
     pub(crate) fn width(&self) -> u64 {
@@ -48,13 +60,19 @@ impl CreditWindow {
     /// Whether so much was `read` that the peer should hear of it.
     pub(crate) fn is_due(&self, read: u64) -> bool {
         let left = self.granted.saturating_sub(read).min(self.width);
-        self.width - left >= self.width.div_ceil(4).max(1)
+        self.width - left >= self.grant_size()
+    }
+
+    /// How much is granted at a time.
+    fn grant_size(&self) -> u64 {
+        (self.width / 16).max(LEAST_GRANT).min(self.width.div_ceil(4)).max(1)
     }
 
     /// Grants what there is room for when so much was `read`; the offset up to which the peer may send from now on.
     pub(crate) fn grant(&mut self, read: u64) -> u64 {
-        self.calm = if self.acknowledged == self.granted { self.calm + 1 } else { 0 };
-        if self.calm >= CALM && self.width > self.least {
+        if self.acknowledged < self.granted {
+            self.calm_from = self.granted;
+        } else if self.granted - self.calm_from >= CALM_WINDOWS * self.width && self.width > self.least {
             self.set_width((self.width / 2).max(self.least), read);
         }
         self.granted = self.granted.max(read + self.width);
@@ -78,7 +96,7 @@ impl CreditWindow {
 
     /// The next grant, when at least so much was `read`, is made with another width.
     pub(crate) fn set_width(&mut self, width: u64, read: u64) {
-        (self.width, self.calm) = (width, 0);
+        (self.width, self.calm_from) = (width, self.granted);
         self.first_of_width = self.granted.max(read + width);
     }
 }

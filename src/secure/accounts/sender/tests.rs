@@ -127,10 +127,35 @@ impl Run {
         }
     }
 
+    /// The first answer before `end`, after the pauses that end before it.
+    fn next_answer(&mut self, end: Duration) -> Option<(Duration, Delivery, u64)> {
+        loop {
+            let answer = self.answers.first().copied().filter(|(at, ..)| *at < end);
+            let until = self.peers.iter().filter_map(|peer| peer.path.pauses_until()).min();
+            let until = until.map(|until| until - self.start);
+            let Some(until) = until.filter(|until| *until < answer.map_or(end, |(at, ..)| at)) else {
+                return answer;
+            };
+            self.time = self.time.max(until);
+            self.end_pauses();
+        }
+    }
+
+    fn end_pauses(&mut self) {
+        let now = self.start + self.time;
+        for (key, peer) in (0..).zip(&mut self.peers) {
+            if peer.path.pauses_until().is_some_and(|until| until <= now) {
+                peer.path.end_pause(now);
+                self.ready.insert(key);
+            }
+        }
+        self.send_all();
+    }
+
     fn run_until(&mut self, end: Duration) {
         self.give_up_stalled();
         self.send_all();
-        while let Some((at, delivery, key)) = self.answers.first().copied().filter(|(at, ..)| *at < end) {
+        while let Some((at, delivery, key)) = self.next_answer(end) {
             self.answers.pop_first();
             self.time = at;
             let peer = &mut self.peers[key as usize];

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
     BLOCKS_IN_A_WINDOW, EPOCH, EPOCH_BLOCKS, FAST_BLOCK, FAST_LARGER_SIZE, FAST_SMALLER_SIZE, FIRST_REST,
-    LARGEST_SLOW_BLOCK, LONGEST_REST, SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE, SLOW_BLOCK_TOO_LONG,
-    SLOW_BLOCK_TRIAL, SLOW_EPOCH, SLOW_SIZE_BETTER,
+    LARGEST_SLOW_BLOCK, LONGEST_REST, MOST_BLOCKS, SIZE_BETTER, SLOW_BLOCK, SLOW_BLOCK_ACCEPTABLE,
+    SLOW_BLOCK_TOO_LONG, SLOW_BLOCK_TRIAL, SLOW_EPOCH, SLOW_SIZE_BETTER,
 };
 
 #[derive(Debug)]
@@ -70,6 +70,8 @@ pub(super) struct Sample {
     pub(super) round_trip: Duration,
     /// Of the path, in bytes on the wire a second.
     pub(super) rate: f64,
+    /// The window, in bytes on the wire.
+    pub(super) window: usize,
 }
 
 impl BlockSize {
@@ -186,7 +188,7 @@ impl BlockSize {
             self.turn_round();
         }
         if self.rung == self.home && self.resting == 0 {
-            self.try_neighbour(answer.rate);
+            self.try_neighbour(answer);
         }
         // What is on its way was sent at the old size, and slows down or speeds up what follows.
         self.epoch = Epoch::starting(answer.now + answer.round_trip);
@@ -201,14 +203,21 @@ impl BlockSize {
         }
     }
 
-    fn try_neighbour(&mut self, rate: f64) {
+    fn try_neighbour(&mut self, answer: &Sample) {
         let next = if self.upwards { Some(self.home + 1) } else { self.home.checked_sub(1) };
-        match next
-            .filter(|&next| next < self.sizes.blocks.len() && !self.takes_longer(SLOW_BLOCK, next, rate))
-        {
+        match next.filter(|&next| self.suits(next, answer)) {
             Some(next) => self.rung = next,
             None => self.turn_round(),
         }
+    }
+
+    /// Whether there is a size with this index that is worth a trial: one of which as many blocks as may be on their way fill the window,
+    /// and each takes a short time.
+    fn suits(&self, rung: usize, answer: &Sample) -> bool {
+        self.sizes.blocks.get(rung).is_some_and(|block| {
+            let fills_window = answer.window <= MOST_BLOCKS * self.sizes.wire_size(*block);
+            (rung > self.home || fills_window) && !self.takes_longer(SLOW_BLOCK, rung, answer.rate)
+        })
     }
 
     fn turn_round(&mut self) {

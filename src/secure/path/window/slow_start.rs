@@ -1,7 +1,8 @@
 //! Slow start: how a window opens while the rate of its path is not known.
 //!
 //! As in TCP (RFC 5681 section 3.1) the window grows with each answer, by as many bytes as were answered, so that it doubles in a round
-//! trip. On a near path it grows by half as much; on others by twice as much while it is small.
+//! trip. On a near path it grows by half as much; on others by three times as much while it is small, and then by half as much, too: what
+//! is sent too much waits for as long as it takes to notice.
 //!
 //! As in HyStart++ (RFC 9406) it is large enough when even the fastest answer of a round has waited; a round is what is sent within one
 //! round trip, and two or more count together where they are small. A single late answer only holds the growth up, since a server may
@@ -11,7 +12,8 @@
 use std::time::{Duration, Instant};
 
 use crate::secure::tuning::{
-    FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, NEAR, PROMPT_ROUND_TRIP, SHAPER_BURST, WAITED_ANSWERS,
+    FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, NEAR, PROMPT_ROUND_TRIP, QUIET, QUIET_ANSWERS,
+    QUIET_ROUNDS, SHAPER_BURST, WAITED_ANSWERS,
 };
 
 /// A block that was answered.
@@ -54,6 +56,8 @@ pub(super) struct SlowStart {
     /// Answers of the latest rounds, in all of which even the fastest has waited.
     waited: usize,
     round: Option<Round>,
+    /// The rate was known once.
+    is_again: bool,
 }
 
 /// The answers to what was sent within a round trip.
@@ -71,11 +75,22 @@ struct Round {
     is_full: bool,
     /// Whether it was found too large.
     is_judged: bool,
+    /// Answers that have waited for longer than [`QUIET`].
+    loud: usize,
 }
 
 impl Round {
     fn starting(now: Instant) -> Self {
-        Self { since: now, last: now, bytes: 0, answers: 0, shortest: None, is_full: true, is_judged: false }
+        Self {
+            since: now,
+            last: now,
+            bytes: 0,
+            answers: 0,
+            shortest: None,
+            is_full: true,
+            is_judged: false,
+            loud: 0,
+        }
     }
 
     fn add(&mut self, block: &Answered) {
@@ -84,6 +99,12 @@ impl Round {
         self.answers += 1;
         self.shortest = Some(self.shortest.map_or(block.queued, |shortest| shortest.min(block.queued)));
         self.is_full &= block.full.is_some();
+        self.loud += usize::from(block.queued > QUIET);
+    }
+
+    /// Whether the window held up the sender all the time, and hardly anything waited.
+    fn is_quiet(&self) -> bool {
+        self.is_full && self.answers >= QUIET_ANSWERS && 4 * self.loud <= self.answers
     }
 
     /// Whether even the fastest answer has waited.
@@ -115,6 +136,11 @@ fn is_queue(wait: Duration) -> bool {
 }
 
 impl SlowStart {
+    /// Of a window that has been open and is too small by now.
+    fn again() -> Self {
+        Self { answered: SHAPER_BURST + 1, is_again: true, ..Self::default() }
+    }
+
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
         if let Some(over) = self.take_round_that_is_over(block) {
@@ -135,15 +161,8 @@ impl SlowStart {
         Verdict::Grow(window.map_or(0, |window| self.growth(block, window)))
     }
 
-    /// The round that this block ends, unless nothing was on its way for some time, so that it tells nothing. The block is the first of the
-    /// next one.
     fn take_round_that_is_over(&mut self, block: &Answered) -> Option<Round> {
-        let over = self.round.take_if(|round| block.sent >= round.since)?;
-        if block.sent.saturating_duration_since(over.last) > LATE {
-            return None;
-        }
-        self.round = Some(Round::starting(over.last));
-        Some(over)
+        take_over(&mut self.round, block)
     }
 
     /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window grows only after
@@ -151,15 +170,49 @@ impl SlowStart {
     fn growth(&self, block: &Answered, window: usize) -> usize {
         let is_first_window = self.answered <= INITIAL_WINDOW;
         if is_first_window && block.base > PROMPT_ROUND_TRIP {
-            block.size
+            2 * block.size
         } else if self.answered <= SHAPER_BURST {
             0
         } else if block.is_near() {
             block.size / 2
-        } else if window < FAST_GROWTH {
-            2 * block.size
+        } else if window < FAST_GROWTH && !self.is_again {
+            3 * block.size
         } else {
-            block.size
+            block.size / 2
         }
+    }
+}
+
+/// The round that this block ends, unless nothing was on its way for some time, so that it tells nothing. The block is the first of the
+/// next one.
+fn take_over(round: &mut Option<Round>, block: &Answered) -> Option<Round> {
+    let over = round.take_if(|round| block.sent >= round.since)?;
+    if block.sent.saturating_duration_since(over.last) > LATE {
+        return None;
+    }
+    *round = Some(Round::starting(over.last));
+    Some(over)
+}
+
+/// Watches a far path whose rate is known for signs that it carries more: then its window opens again. Without that it would grow by a
+/// sixth in a round trip.
+#[derive(Debug, Default)]
+pub(super) struct Reopening {
+    round: Option<Round>,
+    /// Rounds in a row in which hardly anything waited.
+    quiet: u32,
+}
+
+impl Reopening {
+    /// The slow start that is due.
+    pub(super) fn on_answered(&mut self, block: &Answered) -> Option<SlowStart> {
+        if let Some(over) = take_over(&mut self.round, block) {
+            self.quiet = if over.is_quiet() { self.quiet + 1 } else { 0 };
+        }
+        self.round.get_or_insert_with(|| Round::starting(block.now)).add(block);
+        (self.quiet >= QUIET_ROUNDS).then(|| {
+            *self = Self::default();
+            SlowStart::again()
+        })
     }
 }

@@ -297,6 +297,33 @@ fn a_line_of_a_round_trip_of_400_ms_is_filled_within_five_seconds() {
 }
 
 #[test]
+fn a_window_opens_as_fast_when_answers_come_many_at_a_time() {
+    let reached = |answers_every| {
+        let mut server = Server::line(2e7, 200 * MS);
+        server.answers_every = answers_every;
+        let mut run = Run::new(server);
+        run.observe(3 * SECOND);
+        run.window.limit()
+    };
+    let (one_by_one, together) = (reached(Duration::from_nanos(1)), reached(30 * MS));
+    assert!(
+        together >= one_by_one / 2 && one_by_one > 2_000_000,
+        "{one_by_one} one by one, {together} together"
+    );
+}
+
+#[test]
+fn a_far_path_that_becomes_much_faster_is_used_within_seconds() {
+    let mut run = Run::new(Server::line(1e6, 200 * MS));
+    run.observe(20 * SECOND);
+    run.server.set_line_rate(2e7);
+    run.observe(5 * SECOND);
+    let then = run.observe(5 * SECOND);
+    assert!(then.used >= 0.7 * 2e7, "{then:?}");
+    assert!(then.typical <= 400 * MS + 2 * LATE, "{then:?}");
+}
+
+#[test]
 fn a_server_that_rests_for_a_moment_does_not_end_slow_start() {
     let mut run = Run::new(Server::line(2e7, 200 * MS));
     run.observe(3 * SECOND);

@@ -69,8 +69,19 @@ impl Run {
             .push_back((delivery, servers[model.server].answer_time(self.time, OF_TESTS.wire_size(bytes))));
     }
 
-    /// Goes to the next answer, if there is one before `end`.
+    /// Goes to the next answer, or to the end of a path's pause, if there is one before `end`.
     fn answer(&mut self, end: Duration) -> bool {
+        let answer = self.paths.values().filter_map(|model| model.flying.front().map(|(_, at)| *at)).min();
+        let start = self.start;
+        let pause = |model: &Model| model.path.pauses_until().map(|until| until - start);
+        if let Some(until) = self.paths.values().filter_map(pause).min()
+            && until < answer.unwrap_or(end)
+        {
+            self.time = self.time.max(until);
+            let now = self.now();
+            self.paths.values_mut().for_each(|model| model.path.end_pause(now));
+            return true;
+        }
         let next =
             self.paths.values_mut().min_by_key(|model| model.flying.front().map_or(end, |(_, at)| *at));
         let Some(model) = next else { return false };
