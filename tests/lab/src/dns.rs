@@ -7,14 +7,14 @@ use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::process::is_root;
@@ -153,14 +153,17 @@ impl DnsServer {
 ///
 /// When it cannot be written.
 pub fn program_with(resolv_conf: &Path, executable: &Path, folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("program");
+    let (text, path) = (folder.join("program.sh"), folder.join("program"));
     let script = format!(
         "#!/bin/sh\nexec unshare --mount -- sh -c 'mount --bind {} /etc/resolv.conf && exec \"$@\"' sh {} \"$@\"\n",
         resolv_conf.display(),
         executable.display()
     );
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path)?;
-    file.write_all(script.as_bytes())?;
+    fs::write(&text, script)?;
+    // What is open for writing cannot be run, and what is open here is so in whatever another test starts, for a moment. So somebody
+    // else writes it.
+    let installed = Command::new("install").args(["-m", "700"]).arg(&text).arg(&path).status()?;
+    ensure!(installed.success(), "install: {installed}");
     Ok(path)
 }
 
