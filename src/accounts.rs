@@ -5,7 +5,7 @@ mod registry;
 
 use xmpp_parsers::jid::Jid;
 
-use crate::config::{AccountConfig, Credential};
+use crate::config::AccountConfig;
 use crate::state::StateDir;
 use crate::xmpp::{AccountId, AccountPool, Usage};
 pub(crate) use forget::{Forgotten, forget};
@@ -26,7 +26,7 @@ pub(crate) fn open_accounts(
 pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> AccountConfig {
     let mut account = account.clone();
     // An anonymous login has no name to keep a resource for.
-    if account.credential != Credential::Anonymous && account.jid.is_bare() {
+    if account.credential.keeps_name() && account.jid.is_bare() {
         let bare = account.jid.to_bare();
         match state.resource_for(&bare) {
             Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),

@@ -100,10 +100,13 @@ fn reply_to_account(error: &AccountError) -> Reply {
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
+        | AccountError::PasswordExpired
         | AccountError::LoginRefused(_)
         | AccountError::Registration(_) => Reply::NotAllowed,
         // What servers say to who is barred.
-        AccountError::StreamError("policy-violation" | "not-authorized") => Reply::NotAllowed,
+        AccountError::OverLimit | AccountError::StreamError("policy-violation" | "not-authorized") => {
+            Reply::NotAllowed
+        }
         _ => Reply::GeneralFailure,
     }
 }
@@ -112,6 +115,7 @@ fn reply_to_close(reason: CloseReason) -> Reply {
     match reason {
         CloseReason::Refused => Reply::ConnectionRefused,
         CloseReason::PeerUnavailable
+        | CloseReason::PeerServerUnreachable
         | CloseReason::ConnectTimedOut
         | CloseReason::PeerSilent
         | CloseReason::SessionLost

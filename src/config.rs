@@ -10,6 +10,7 @@
 
 mod arguments;
 mod bridge_line;
+mod component;
 mod document;
 mod error;
 mod escape;
@@ -46,7 +47,7 @@ pub use self::value::Mode;
 /// The configuration file, or what holds without one ([`Config::default`]).
 #[derive(Clone, Default)]
 pub struct Config {
-    /// The `[[account]]` sections, in their order, no login twice. Empty is valid: a bridge line can bring a login.
+    /// The `[[account]]` sections, in their order, and the `[component]`, no login twice. Empty is valid: a bridge line can bring a login.
     pub accounts: Vec<AccountConfig>,
     /// The `[client]` section: defaults for the arguments of bridge lines.
     pub client: Arguments,
@@ -84,6 +85,8 @@ pub struct AccountConfig {
     pub pin: Option<CertificatePin>,
     /// A PEM file of further trust roots, besides the well-known ones.
     pub ca_file: Option<PathBuf>,
+    /// Whether whoever is spoken to is to become a contact first.
+    pub roster: bool,
 }
 
 /// What an account logs in with.
@@ -95,6 +98,16 @@ pub enum Credential {
     Anonymous,
     /// The password of an account that is registered there once and kept (XEP-0077).
     New,
+    /// The secret of a component, which owns the domain of its JID (XEP-0114).
+    Component(SecretString),
+}
+
+impl Credential {
+    /// Whether whoever logs in with it has a name that is the same each time.
+    #[must_use]
+    pub fn keeps_name(&self) -> bool {
+        !matches!(self, Self::Anonymous)
+    }
 }
 
 /// A host name or address, and a port, to dial.
@@ -132,7 +145,9 @@ impl ServerAddr {
 impl PartialEq for Credential {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Password(a), Self::Password(b)) => a.expose_secret() == b.expose_secret(),
+            (Self::Password(a), Self::Password(b)) | (Self::Component(a), Self::Component(b)) => {
+                a.expose_secret() == b.expose_secret()
+            }
             (Self::Anonymous, Self::Anonymous) | (Self::New, Self::New) => true,
             _ => false,
         }

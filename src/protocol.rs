@@ -141,6 +141,12 @@ pub enum CloseReason {
          machine; trying again later can help"
     )]
     PeerUnavailable,
+    /// The server of our account cannot reach the one of the peer's.
+    #[error(
+        "the chat server of our account cannot reach the bridge's chat server: check the bridge line; another account, at \
+         another server, can help, and so can trying again later"
+    )]
+    PeerServerUnreachable,
     /// A connect was not answered in time.
     #[error("the bridge did not answer in time; trying again later can help")]
     ConnectTimedOut,

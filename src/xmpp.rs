@@ -11,6 +11,7 @@
 //! | `account` | one login: the task, and its states |
 //! | `connector`, `finder`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
 //! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
+//! | `component` | the handshake of a component, which has no login |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
@@ -23,6 +24,7 @@
 //! | [`flat`] | IQs whose payload is one element of attributes and text, read without a tree |
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `stanza`, `head`, `parse` | what they mean, also when they cannot be read as a whole |
+//! | `stream_error`, [`OtherHost`] | what a server means that ends a stream |
 //! | `outbox` | what waits to be handed over |
 //! | `stranger_replies`, `reply_window` | replies to strangers, which make nobody else wait |
 //! | `backlog` | how much is not written yet |
@@ -35,6 +37,7 @@ mod account;
 mod api;
 mod backlog;
 mod backoff;
+mod component;
 mod connection;
 mod connector;
 mod dialer;
@@ -47,6 +50,7 @@ mod intake;
 mod login;
 mod meter;
 mod negotiation;
+mod other_host;
 mod outbox;
 mod parse;
 mod pings;
@@ -68,6 +72,7 @@ mod srv;
 mod stanza;
 mod start_tag;
 mod stranger_replies;
+mod stream_error;
 mod timing;
 mod tls;
 mod wire;
@@ -76,7 +81,7 @@ mod writer;
 pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
-pub use self::error::{AccountError, Step};
+pub use self::error::{AccountError, OtherHost, Step};
 pub use self::pool::AccountPool;
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;

@@ -4,45 +4,15 @@
 
 #[path = "layering/code.rs"]
 mod code;
+#[path = "layering/maps.rs"]
+mod maps;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use code::{code_of, heads, used_modules};
-
-/// Modules, top to bottom, and what each may use of the others.
-type Map = &'static [(&'static str, &'static [&'static str])];
-
-/// Every top-level module, top to bottom, and what it may use. Whatever is used stands further down, so
-/// that there are no circles.
-const MAP: Map = &[
-    ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "client", "bridge", "accounts", "tunnel", "secure", "protocol", "xmpp", "config", "state",
-            "logging", "os",
-        ],
-    ),
-    ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
-    ("bridge", &["relay", "tunnel", "protocol", "config", "logging", "os"]),
-    ("accounts", &["xmpp", "config", "state"]),
-    ("relay", &["tunnel"]),
-    ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
-    ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),
-    ("secure", &["protocol", "replay_log", "uuid"]),
-    ("classic", &["protocol"]),
-    ("xmpp", &["protocol", "persona", "config", "os"]),
-    ("protocol", &[]),
-    ("persona", &["uuid"]),
-    ("config", &["os"]),
-    ("state", &["replay_log", "os"]),
-    ("logging", &["os"]),
-    ("replay_log", &[]),
-    ("uuid", &[]),
-    ("os", &[]),
-];
+use maps::{MAP, Map, ROOMS};
 
 /// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
 const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
@@ -65,157 +35,6 @@ const SYSTEM: &[&str] = &[
     "target_os",
     "portable_os",
 ];
-
-/// The rooms of the secure core, top to bottom, and what each may use of the others.
-const SECURE: Map = &[
-    (
-        "endpoint",
-        &[
-            "session",
-            "shared",
-            "accounts",
-            "path",
-            "streams",
-            "budget",
-            "api",
-            "ids",
-            "delivery",
-            "client_tag",
-            "crypto",
-            "wire",
-        ],
-    ),
-    (
-        "session",
-        &[
-            "shared",
-            "accounts",
-            "path",
-            "streams",
-            "budget",
-            "api",
-            "ids",
-            "delivery",
-            "sizes",
-            "client_tag",
-            "crypto",
-            "wire",
-            "tuning",
-        ],
-    ),
-    ("shared", &["accounts", "path", "streams", "budget", "api", "ids", "delivery", "client_tag", "crypto"]),
-    ("accounts", &["path", "budget", "api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
-    ("path", &["api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
-    ("streams", &["budget", "wire", "tuning"]),
-    ("budget", &[]),
-    ("api", &["ids", "delivery", "sizes", "crypto"]),
-    ("ids", &["client_tag"]),
-    ("delivery", &["crypto"]),
-    ("client_tag", &["crypto"]),
-    ("crypto", &[]),
-    ("wire", &[]),
-    ("sizes", &[]),
-    ("tuning", &[]),
-];
-
-/// The rooms of the classic core, likewise.
-const CLASSIC: Map = &[
-    ("endpoint", &["timers", "stream", "routing", "link", "recv", "send", "window", "api", "stanza", "seq"]),
-    ("timers", &["routing"]),
-    ("stream", &["routing", "recv", "send", "api", "stanza", "seq"]),
-    ("routing", &["link", "stanza"]),
-    ("link", &["api", "stanza"]),
-    ("recv", &["send", "api", "reorder", "seq"]),
-    ("send", &["api", "reorder", "seq"]),
-    ("window", &["api"]),
-    ("api", &["stanza"]),
-    ("stanza", &["seq"]),
-    ("reorder", &["seq"]),
-    ("seq", &[]),
-];
-
-/// The rooms of the accounts, likewise.
-const XMPP: Map = &[
-    ("removal", &["pool", "api", "flat", "dialer", "error"]),
-    ("pool", &["account", "registration", "api", "outbox", "reports", "backlog", "dialer", "error"]),
-    (
-        "account",
-        &[
-            "wire",
-            "connector",
-            "login",
-            "connection",
-            "registration",
-            "outbox",
-            "pings",
-            "reports",
-            "api",
-            "backlog",
-            "backoff",
-            "dialer",
-            "timing",
-            "error",
-        ],
-    ),
-    ("wire", &["connection", "login", "backlog", "timing", "error"]),
-    (
-        "connector",
-        &[
-            "finder",
-            "race",
-            "security",
-            "login",
-            "negotiation",
-            "registration",
-            "tls",
-            "dialer",
-            "timing",
-            "error",
-        ],
-    ),
-    ("finder", &["race", "proxied", "resolver", "srv", "security", "dialer", "socket", "error"]),
-    ("proxied", &["resolver", "srv", "dialer", "socket"]),
-    ("resolver", &["race", "srv", "error"]),
-    ("race", &["srv", "error"]),
-    ("srv", &["security", "error"]),
-    ("security", &["login", "negotiation", "records", "tls", "socket", "error"]),
-    ("login", &["negotiation", "registration", "framer", "error"]),
-    ("negotiation", &["registration", "intake", "sasl", "framer", "writer", "error"]),
-    (
-        "connection",
-        &["outbox", "reader", "api", "flat", "framer", "writer", "records", "backlog", "timing", "error"],
-    ),
-    ("outbox", &["stranger_replies", "reply_window", "api", "backlog"]),
-    ("intake", &["reader", "framer", "parse", "meter", "error"]),
-    ("reader", &["flat", "stanza", "parse", "framer", "error"]),
-    ("reports", &["api"]),
-    ("api", &["flat", "error"]),
-    ("flat", &["stanza"]),
-    ("stanza", &["head", "parse"]),
-    ("head", &["parse", "scanner"]),
-    ("parse", &[]),
-    ("framer", &["start_tag", "scanner"]),
-    ("start_tag", &[]),
-    ("stranger_replies", &[]),
-    ("reply_window", &[]),
-    ("pings", &[]),
-    ("sasl", &["error"]),
-    ("tls", &["error"]),
-    ("dialer", &["socket", "error"]),
-    ("socket", &[]),
-    ("records", &[]),
-    ("meter", &[]),
-    ("scanner", &[]),
-    ("writer", &[]),
-    ("backlog", &[]),
-    ("backoff", &[]),
-    ("timing", &[]),
-    ("error", &["registration"]),
-    ("registration", &[]),
-];
-
-/// Modules whose rooms are looked at: what is between them is checked one level deeper.
-const ROOMS: &[(&str, Map)] = &[("secure", SECURE), ("classic", CLASSIC), ("xmpp", XMPP)];
 
 /// Words of one carrier, In-Band Bytestreams: the code of the secure core has none of them.
 const OF_BYTESTREAMS: &[&str] =

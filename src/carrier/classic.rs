@@ -97,15 +97,22 @@ fn is_delay(element: &Element) -> bool {
         || element.is("x", "jabber:x:delay")
 }
 
+/// Whether an error comes from a server that cannot reach the peer's.
+pub(super) fn is_nobody_reached(error: &StanzaError) -> bool {
+    matches!(
+        error.defined_condition,
+        DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout
+    )
+}
+
 /// Whether an error comes from a server that found nobody, rather than from somebody.
 pub(super) fn is_nobody_there(error: &StanzaError) -> bool {
-    matches!(
+    let is_absent = matches!(
         error.defined_condition,
         DefinedCondition::ServiceUnavailable
             | DefinedCondition::RecipientUnavailable
             | DefinedCondition::ItemNotFound
             | DefinedCondition::Gone { .. }
-            | DefinedCondition::RemoteServerNotFound
-            | DefinedCondition::RemoteServerTimeout
-    )
+    );
+    is_absent || is_nobody_reached(error)
 }

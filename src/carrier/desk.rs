@@ -272,6 +272,7 @@ impl Desk {
 fn secure_answer(iq: Token, payload: &IqPayload) -> ibb::Incoming {
     match payload {
         IqPayload::Result(_) => ibb::Incoming::Result { iq },
+        IqPayload::Error(error) if classic::is_nobody_reached(error) => ibb::Incoming::Unreachable { iq },
         IqPayload::Error(error) if classic::is_nobody_there(error) => ibb::Incoming::Undelivered { iq },
         _ => ibb::Incoming::Error { iq },
     }

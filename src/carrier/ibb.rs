@@ -134,6 +134,11 @@ pub enum Incoming {
         /// Which one.
         iq: Token,
     },
+    /// An IQ of ours came back: our server cannot reach the peer's.
+    Unreachable {
+        /// Which one.
+        iq: Token,
+    },
     /// An IQ of ours came back: a server says that nobody is there.
     Undelivered {
         /// Which one.

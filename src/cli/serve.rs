@@ -31,7 +31,7 @@ struct Prepared {
 fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
     ensure!(
         !config.accounts.is_empty(),
-        "no account: give --config FILE with at least one [[account]] section"
+        "no account: give --config FILE with at least one [[account]] section, or a [component]"
     );
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
     let speaks = Speaks { classic: config.bridge.classic || !command.secure, secure: command.secure };

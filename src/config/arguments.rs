@@ -56,6 +56,8 @@ pub struct Arguments {
     mode: Option<Given<Mode>>,
     /// From the file only.
     pub(super) ca_file: Option<Given<PathBuf>>,
+    /// Likewise.
+    pub(super) roster: bool,
 }
 
 /// What is wrong with which argument, given where.
@@ -181,6 +183,7 @@ impl Arguments {
             tls: self.tls.or_else(|| defaults.tls.clone()),
             mode: self.mode.or_else(|| defaults.mode.clone()),
             ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
+            roster: self.roster || defaults.roster,
         }
     }
 
@@ -277,6 +280,7 @@ impl Arguments {
             tls: self.tls.as_ref().map(|given| given.value),
             pin: self.pin.as_ref().map(|given| given.value),
             ca_file: self.ca_file.as_ref().map(|given| given.value.clone()),
+            roster: self.roster,
         })
     }
 }

@@ -12,10 +12,10 @@ use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::{Text, check_certificates, read_text};
 use super::key::{CertificatePin, PresharedKey};
-use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, METRICS, SECTIONS};
+use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS};
 use super::limits::Limits;
 use super::value::{check_plaintext, parse_jid, parse_server, parse_tls};
-use super::{AccountConfig, BridgeSettings, Config, Credential};
+use super::{AccountConfig, BridgeSettings, Config, Credential, component};
 
 /// The longest configuration file: 1 MiB, many times one with all settings and accounts.
 const MAX_FILE: usize = 1 << 20;
@@ -72,6 +72,12 @@ fn read_accounts(root: &Section<'_>, path: &Path, config: &mut Config) -> Result
             .map_err(|problem| section.error(account.location, "jid", problem))?;
         holds_passwords |= section.keys().any(|key| key == "password");
     }
+    if let Some(section) = root.table("component", "[component]", COMPONENT)? {
+        let component = component::read(&section, directory_of(path), &mut config.warnings)?;
+        add_account(&mut config.accounts, component.value)
+            .map_err(|problem| section.error(component.location, "domain", problem))?;
+        holds_passwords |= section.keys().any(|key| key == "secret");
+    }
     Ok(holds_passwords)
 }
 
@@ -104,7 +110,7 @@ fn read_account(
     let jid = section
         .parsed("jid", parse_jid)?
         .ok_or_else(|| section.missing("jid", "add jid = \"user@chat.example\""))?;
-    let password = read_password(section, directory, warnings)?;
+    let password = read_secret(section, ("password", "password_file"), directory, warnings)?;
     let credential = credential_for(section, &jid, password)?;
     let server = section.parsed("server", parse_server)?.map(|given| given.value);
     let tls = section.parsed("tls", parse_tls)?;
@@ -115,30 +121,31 @@ fn read_account(
     let ca_file = read_ca_file(section, directory)?.map(|given| given.value);
     let tls = tls.map(|given| given.value);
     let pin = section.parsed("pin", CertificatePin::parse)?.map(|given| given.value);
-    let account = AccountConfig { jid: jid.value, credential, server, tls, pin, ca_file };
+    let roster = section.flag("roster")?.is_some_and(|given| given.value);
+    let account = AccountConfig { jid: jid.value, credential, server, tls, pin, ca_file, roster };
     Ok(Given { value: account, location: jid.location })
 }
 
-/// The password that the section holds or points to.
-fn read_password(
+/// The secret that the section holds under the first of these keys, or points to under the second.
+pub(super) fn read_secret(
     section: &Section<'_>,
+    (key, file_key): (&str, &str),
     directory: &Path,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<SecretString>, ConfigError> {
-    let password = section.parsed("password", checked_password)?;
-    let Some(file) = read_path(section, "password_file", directory)? else {
+    let password = section.parsed(key, checked_password)?;
+    let Some(file) = read_path(section, file_key, directory)? else {
         return Ok(password.map(|given| given.value));
     };
     if password.is_some() {
-        let problem = Problem::Conflict("password is given as well; keep one of them");
-        return Err(section.error(file.location, "password_file", problem));
+        let problem = Problem::Conflict("the secret itself is given as well; keep one of them");
+        return Err(section.error(file.location, file_key, problem));
     }
     let read = read_text(&file.value, MAX_PASSWORD).and_then(|read| {
         let line = read.text.strip_suffix('\n').unwrap_or(&read.text);
         Ok((checked_password(line.strip_suffix('\r').unwrap_or(line))?, read.world_readable))
     });
-    let (password, exposed) =
-        read.map_err(|problem| section.error(file.location, "password_file", problem))?;
+    let (password, exposed) = read.map_err(|problem| section.error(file.location, file_key, problem))?;
     if exposed {
         warnings.push(Warning::Exposed(file.value));
     }
@@ -190,12 +197,16 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
         }
     }
     arguments.ca_file = read_ca_file(section, directory)?;
+    arguments.roster = section.flag("roster")?.is_some_and(|given| given.value);
     arguments.check_mode().map_err(|(location, key, problem)| section.error(location, key, problem))?;
     Ok(arguments)
 }
 
 /// Looks into the file at once: without it no login that needs it can ever succeed.
-fn read_ca_file(section: &Section<'_>, directory: &Path) -> Result<Option<Given<PathBuf>>, ConfigError> {
+pub(super) fn read_ca_file(
+    section: &Section<'_>,
+    directory: &Path,
+) -> Result<Option<Given<PathBuf>>, ConfigError> {
     let Some(file) = read_path(section, "ca_file", directory)? else { return Ok(None) };
     check_certificates(&file.value)
         .map_err(|problem| section.error(file.location.clone(), "ca_file", problem))?;

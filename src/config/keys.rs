@@ -3,8 +3,12 @@
 /// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
 pub(super) const ARGUMENTS: [&str; 8] = ["jid", "key", "psk", "login", "server", "tls", "pin", "mode"];
 
-pub(super) const ACCOUNT: &[&str] = &["jid", "password", "password_file", "server", "tls", "pin", "ca_file"];
-pub(super) const CLIENT: &[&str] = &["jid", "key", "psk", "login", "server", "tls", "pin", "mode", "ca_file"];
+pub(super) const ACCOUNT: &[&str] =
+    &["jid", "password", "password_file", "server", "tls", "pin", "ca_file", "roster"];
+pub(super) const COMPONENT: &[&str] =
+    &["domain", "user", "secret", "secret_file", "server", "tls", "ca_file"];
+pub(super) const CLIENT: &[&str] =
+    &["jid", "key", "psk", "login", "server", "tls", "pin", "mode", "ca_file", "roster"];
 pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 
 /// The section for metrics, which do not exist yet: it has no keys. It is known, so that a file made from an earlier
@@ -12,5 +16,11 @@ pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 pub(super) const METRICS: &str = "metrics";
 
 /// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`](super::Limits::BOUNDS).
-pub(super) const SECTIONS: [(&str, &[&str]); 5] =
-    [("account", ACCOUNT), ("client", CLIENT), ("bridge", BRIDGE), ("limits", &[]), (METRICS, &[])];
+pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
+    ("account", ACCOUNT),
+    ("component", COMPONENT),
+    ("client", CLIENT),
+    ("bridge", BRIDGE),
+    ("limits", &[]),
+    (METRICS, &[]),
+];

@@ -48,6 +48,8 @@ pub struct ServerConfig {
     pub pin: Option<CertificatePin>,
     /// A PEM file of further trust roots.
     pub ca_file: Option<PathBuf>,
+    /// Whether whoever is spoken to is to become a contact first.
+    pub roster: bool,
 }
 
 impl Login {
@@ -60,8 +62,8 @@ impl Login {
     /// Completes the login to an account.
     #[must_use]
     pub fn at(self, server: ServerConfig) -> AccountConfig {
-        let ServerConfig { server, tls, pin, ca_file } = server;
-        AccountConfig { jid: self.jid, credential: self.credential, server, tls, pin, ca_file }
+        let ServerConfig { server, tls, pin, ca_file, roster } = server;
+        AccountConfig { jid: self.jid, credential: self.credential, server, tls, pin, ca_file, roster }
     }
 }
 
@@ -182,7 +184,9 @@ mod tests {
     fn password(login: &Login) -> &str {
         match &login.credential {
             Credential::Password(password) => password.expose_secret(),
-            Credential::Anonymous | Credential::New => panic!("there is no password"),
+            Credential::Anonymous | Credential::New | Credential::Component(_) => {
+                panic!("there is no password")
+            }
         }
     }
 

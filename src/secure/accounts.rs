@@ -6,6 +6,7 @@
 
 pub(crate) mod answer_shares;
 pub(crate) mod answers;
+pub(crate) mod block_limits;
 pub(crate) mod fair_queue;
 pub(crate) mod sender;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::protocol::AccountId;
 use crate::protocol::timers::Timers;
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
+use crate::secure::accounts::block_limits::SizeLimit;
 use crate::secure::accounts::sender::{Flow, Senders};
 use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
@@ -141,6 +143,12 @@ impl Accounts {
     pub(crate) fn remove(&mut self, id: AccountId) {
         self.accounts.remove(&id);
         self.reset(id);
+        self.senders.remove(id);
+    }
+
+    /// The server of an account has shown something of the largest stanza that it takes.
+    pub(crate) fn on_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
+        self.senders.on_size_limit(now, id, limit);
     }
 
     /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.

@@ -200,6 +200,11 @@ pub enum Incoming {
         /// What it was.
         token: Token,
     },
+    /// Something of ours came back: our server cannot reach the peer's.
+    Unreachable {
+        /// What it was.
+        token: Token,
+    },
     /// Something of ours came back: a server says that nobody is there.
     Undelivered {
         /// What it was.

@@ -15,7 +15,8 @@ use crate::carrier::ibb::Bytestreams;
 use crate::carrier::{Arrival, Decision, Recipient};
 use crate::classic::SetId;
 use crate::protocol::AccountChange;
-use crate::xmpp::{AccountEvent, AccountId};
+use crate::secure::SizeLimit;
+use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
 /// Up to 64 events are handled under one lock.
 const MAX_EVENTS_AT_ONCE: usize = 64;
@@ -116,7 +117,15 @@ impl Shared {
                 state.desk.handle_online(id, jid.clone());
                 AccountChange::Online { jid, resumed }
             }
-            AccountEvent::Suspended { .. } => AccountChange::Suspended,
+            AccountEvent::StanzaLimit { bytes } => {
+                return state.cores.secure.handle_size_limit(now, id, SizeLimit::Told(bytes));
+            }
+            AccountEvent::Suspended { reason } => {
+                if let Some(limit) = size_limit(&reason) {
+                    state.cores.secure.handle_size_limit(now, id, limit);
+                }
+                AccountChange::Suspended
+            }
             AccountEvent::Failed(_) => {
                 self.failed.notify_waiters();
                 AccountChange::Gone
@@ -158,5 +167,15 @@ impl Shared {
                 self.pool.send(id, parcel, None);
             }
         }
+    }
+}
+
+/// What it says of the largest stanza that a server takes when a connection ends so.
+fn size_limit(reason: &AccountError) -> Option<SizeLimit> {
+    match reason {
+        AccountError::StanzaTooLarge => Some(SizeLimit::Exceeded),
+        AccountError::StreamError("policy-violation") => Some(SizeLimit::Likely),
+        AccountError::Closed(_) | AccountError::Io { .. } => Some(SizeLimit::Suspected),
+        _ => None,
     }
 }

@@ -14,17 +14,22 @@
 //!
 //! Pauses, dialling and logging in are an attempt; from there on the pure [`Connection`] knows what is said.
 
+mod component;
+mod contacts;
 mod distrusted;
 mod link;
 mod presuming;
+mod remembered;
+mod resting;
+mod retry;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
 use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement, Usage};
@@ -33,7 +38,8 @@ use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
 use super::connector::Connector;
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, Pause, Step};
+use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
@@ -41,11 +47,12 @@ use super::registration::Registry;
 use super::reports::Reports;
 use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
-use crate::config::{AccountConfig, Credential};
+use crate::config::AccountConfig;
 use crate::persona;
-pub(super) use distrusted::Distrusted;
+use contacts::Contacts;
 use link::{Link, Progress};
 use presuming::Presuming;
+pub(super) use remembered::Remembered;
 
 /// Commands that are taken in one go, at most.
 const COMMANDS: usize = 128;
@@ -75,14 +82,14 @@ pub(super) struct Mailbox {
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
-    distrusted: Distrusted,
+    remembered: Remembered,
     dialer: Dialer,
     max_stanza: usize,
     registry: Option<Arc<dyn Registry>>,
     mut mailbox: Mailbox,
 ) {
     let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), registry) {
-        Ok(connector) => Account::new(&config, usage, distrusted, connector, dialer).run(&mut mailbox).await,
+        Ok(connector) => Account::new(&config, usage, remembered, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
     match end {
@@ -153,13 +160,15 @@ struct Account {
     presuming: Presuming,
     /// Whether the present session is presumed, and the server has not answered.
     is_presumed: bool,
+    remembered: Remembered,
+    contacts: Contacts,
 }
 
 impl Account {
     fn new(
         config: &AccountConfig,
         usage: Usage,
-        distrusted: Distrusted,
+        remembered: Remembered,
         connector: Connector,
         dialer: Dialer,
     ) -> Self {
@@ -169,7 +178,7 @@ impl Account {
             identity: connector.identity(),
             connector: Arc::new(connector),
             dialer,
-            keeps_name: config.credential != Credential::Anonymous,
+            keeps_name: config.credential.keeps_name(),
             backoff: Backoff::default(),
             outbox: Outbox::default(),
             pings: Pings::default(),
@@ -179,14 +188,24 @@ impl Account {
                 StreamManagement::Wanted => Counting::Resumable,
                 StreamManagement::Unwanted => Counting::No,
             },
-            presuming: Presuming::new(usage.binding, config.jid.to_bare(), distrusted),
+            presuming: Presuming::new(usage.binding, config.jid.to_bare(), remembered.distrusted.clone()),
             is_presumed: false,
+            remembered,
+            contacts: Contacts::new(config.jid.to_bare(), config.roster),
         };
-        account.attempt_after(Duration::ZERO);
+        account.attempt_after(account.rest().unwrap_or_default());
         account
     }
 
+    /// How long its server is to be left alone yet, because an earlier account of the name was too much for it.
+    fn rest(&self) -> Option<Duration> {
+        self.remembered.resting.remaining(&self.identity.to_bare(), now())
+    }
+
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
+        if self.rest().is_some() {
+            self.unreachable(AccountError::OverLimit, &mut mailbox.reports);
+        }
         let end = self.serve(mailbox).await;
         match end {
             End::Closed(_) => self.log_out().await,
@@ -208,9 +227,12 @@ impl Account {
                 mailbox.reports.event(AccountEvent::Relieved);
             }
             let congested = mailbox.reports.is_congested();
+            let waits_until = self.contacts.waits_until(now());
             let wanted = Wanted {
                 events: !congested,
-                writable: self.link.open_connection().is_some() && self.outbox.has_due(now()),
+                writable: waits_until.is_none()
+                    && self.link.open_connection().is_some()
+                    && self.outbox.has_due(now()),
                 relief: mailbox.gauge.is_awaited().then_some(&*mailbox.gauge),
             };
             tokio::select! {
@@ -228,6 +250,7 @@ impl Account {
                     Progress::Happened(Happened::Writable) => {}
                     Progress::Happened(Happened::Event(event)) => self.on_events(event, &mut mailbox.reports),
                 },
+                () = sleep_until(waits_until.unwrap_or_else(now).into()), if waits_until.is_some() => {}
                 listening = mailbox.reports.drain(), if congested => {
                     if !listening {
                         return End::Closed(None);
@@ -243,7 +266,13 @@ impl Account {
             return Some(End::Closed(None));
         }
         for command in batch.drain(..) {
+            if let Command::Send(outgoing) = &command {
+                self.contacts.on_outgoing(now(), &outgoing.parcel, rand::random());
+            }
             match command {
+                Command::Send(outgoing) if self.is_component() => {
+                    self.outbox.push_back(component::as_ours(outgoing));
+                }
                 Command::Send(outgoing) => self.outbox.push_back(outgoing),
                 Command::Doubt => {
                     if let Some(connection) = self.link.open_connection() {
@@ -266,8 +295,14 @@ impl Account {
         let Some(connection) = self.link.open_connection() else { return };
         let now = now();
         let ping = || persona::ping(server_of(&self.identity), new_id());
+        let waits = self.contacts.waits_until(now).is_some();
+        let mut next = || match self.contacts.pop() {
+            None if waits => None,
+            None => self.outbox.pop(now, ping),
+            first => first,
+        };
         while connection.has_room()
-            && let Some(outgoing) = self.outbox.pop(now, ping)
+            && let Some(outgoing) = next()
         {
             if let Err(Unwritable) = connection.send(outgoing) {
                 tracing::warn!("a stanza of ours is not XML");
@@ -280,7 +315,9 @@ impl Account {
         if !self.link.is_up() {
             return;
         }
-        self.outbox.push_back(Outgoing::untagged(persona::unavailable()));
+        if !self.is_component() {
+            self.outbox.push_back(Outgoing::untagged(persona::unavailable()));
+        }
         // What is too late is left to the server's time-outs.
         let _ = timeout(timing::LOGOUT, self.say_goodbye()).await;
     }
@@ -322,9 +359,9 @@ impl Account {
             Err(error) if error.is_permanent() => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
-                let rests = error.rests();
+                let pause = error.pause();
                 self.unreachable(error, reports);
-                if rests { self.attempt_after(timing::REST) } else { self.attempt_later() }
+                if pause == Pause::Hour { self.attempt_after(timing::REST) } else { self.attempt_later() }
             }
         }
         Ok(())
@@ -334,7 +371,9 @@ impl Account {
         let LoggedIn { io, ongoing } = logged_in;
         let start = std::mem::take(&mut self.start);
         let max_stanza = self.connector.max_stanza();
+        let component = self.identity.try_as_full().ok().filter(|_| self.connector.is_of_component());
         let connection = match ongoing {
+            Some(framer) if let Some(jid) = component => Connection::of_component(jid.clone(), framer, now()),
             Some(framer) => Connection::go_on(start, self.session.take(), framer, now()),
             None => Connection::new(start, self.session.take(), max_stanza, now()),
         };
@@ -364,8 +403,9 @@ impl Account {
                 self.is_presumed = false;
                 self.presuming.on_confirmed();
             }
-            Event::Flat(flat) => reports.event(AccountEvent::Flat(flat)),
+            Event::Flat(flat) => self.on_flat(flat, reports),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
+            Event::StanzaLimit(bytes) => reports.event(AccountEvent::StanzaLimit { bytes }),
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),
             Event::Silent => {
@@ -378,8 +418,12 @@ impl Account {
                 let is_steady = self.link.up_since().is_some_and(|since| since.elapsed() >= timing::STEADY);
                 let was_silent = is_steady && matches!(reason, AccountError::TimedOut(_));
                 let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
+                let can_help_at_once = has_worked && reason.pause() == Pause::None;
+                if let AccountError::SeeOtherHost(host) = &reason {
+                    self.connector.follow(host);
+                }
                 self.disconnected(&reason, reports);
-                if was_cut { self.attempt_soon() } else { self.attempt_later() }
+                if was_cut || can_help_at_once { self.attempt_soon() } else { self.attempt_later() }
             }
             Event::Misbound(reason) => {
                 self.presuming.on_refuted();
@@ -406,8 +450,7 @@ impl Account {
         if !resumed {
             self.pings = Pings::default();
         }
-        let first: Parcel = if resumed { self.ping().into() } else { persona::available(new_id()).into() };
-        self.outbox.push_front(Outgoing::untagged(first));
+        self.greet(jid.to_bare(), resumed);
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
@@ -417,8 +460,50 @@ impl Account {
         reports.event(AccountEvent::Online { jid, resumed });
     }
 
+    /// What a session begins with. A component has nobody to tell that it is there.
+    fn greet(&mut self, own: BareJid, resumed: bool) {
+        if self.is_component() {
+            return;
+        }
+        let first: Option<Parcel> = if resumed {
+            Some(self.ping().into())
+        } else {
+            self.contacts.on_online(now(), own, persona::available(new_id()), rand::random()).map(Into::into)
+        };
+        if let Some(first) = first {
+            self.outbox.push_front(Outgoing::untagged(first));
+        }
+    }
+
+    fn on_flat(&mut self, flat: Flat, reports: &mut Reports) {
+        match flat {
+            Flat::Set(set) if self.is_component() && !component::is_flat_for(&self.identity, &set) => {
+                self.on_elsewhere(set.into_stanza());
+            }
+            flat => reports.event(AccountEvent::Flat(flat)),
+        }
+    }
+
+    /// A stanza for another JID in the domain of a component.
+    fn on_elsewhere(&mut self, stanza: Option<Stanza>) {
+        let answer = stanza.and_then(|stanza| component::answer_elsewhere(stanza, rand::random()));
+        if let Some(answer) = answer {
+            self.outbox.push_back(Outgoing::untagged(answer));
+        }
+    }
+
+    fn is_component(&self) -> bool {
+        self.connector.is_of_component()
+    }
+
     /// Pings are answered here, so that they are answered however busy the owner is.
     fn on_stanza(&mut self, mut stanza: Stanza, reports: &mut Reports) {
+        if self.is_component() && !component::is_for(&self.identity, &stanza) {
+            return self.on_elsewhere(Some(stanza));
+        }
+        if self.contacts.on_stanza(now(), &stanza, rand::random()) {
+            return;
+        }
         let pong = match &mut stanza {
             Stanza::Iq(iq) => {
                 persona::complete(iq, rand::random());
@@ -476,34 +561,5 @@ impl Account {
             AccountStatus::Connecting { last_error }
         });
         reports.event(AccountEvent::Unreachable(error));
-    }
-
-    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial.
-    fn note_fault(&mut self, error: &AccountError) {
-        if *error == AccountError::Conflict {
-            self.backoff.exhaust();
-        }
-    }
-
-    /// Tries again after a cut: at once, most of the time. In some networks no connection lives for long, and much gets through all the
-    /// same in the time that each has.
-    fn attempt_soon(&mut self) {
-        let delay = self.backoff.delay_after_cut(now(), rand::random());
-        self.attempt_after(delay);
-    }
-
-    fn attempt_later(&mut self) {
-        let delay = self.backoff.next_delay(rand::random());
-        self.attempt_after(delay);
-    }
-
-    fn attempt_after(&mut self, delay: Duration) {
-        let domain = self.connector.domain().to_owned();
-        let resource = self.identity.resource().map(ToString::to_string);
-        let known = self.identity.try_as_full().ok().filter(|jid| self.keeps_name && jid.node().is_some());
-        let presumed = known.filter(|_| self.presuming.may_presume()).cloned();
-        self.start = Start { domain, resource, id: new_id(), counting: self.counting, presumed };
-        let first_request = self.start.first_request(self.session.as_ref());
-        self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone(), first_request);
     }
 }

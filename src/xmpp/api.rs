@@ -37,6 +37,11 @@ pub enum AccountEvent {
     Stanza(Box<Stanza>),
     /// The server delivered an IQ that was read without a tree.
     Flat(Flat),
+    /// The server says that it takes no larger stanza (XEP-0478).
+    StanzaLimit {
+        /// In bytes.
+        bytes: usize,
+    },
     /// The server has the stanza with this tag. (A server without XEP-0198 cannot say so; there, it was written to the
     /// connection.) The addressee may still not get it.
     Acked {

@@ -13,6 +13,13 @@ const BETWEEN_IMMEDIATE: Duration = Duration::from_secs(10);
 /// The shortest delay: 100 ms, so that jitter never lets one attempt follow another at once.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// A server that has had too much is left alone for 1 hour at least: as long as ejabberd's mod_fail2ban shuts an address out.
+const SHORTEST_REST: Duration = Duration::from_secs(3600);
+/// And for 3 hours at most, so that those who were refused together do not come back together.
+const LONGEST_REST: Duration = Duration::from_secs(3 * 3600);
+/// A refusal within an hour of the last is one that does not pass.
+const REPEATED: Duration = Duration::from_secs(3600);
+
 /// Exponential back-off with full jitter.
 ///
 /// The `n`th delay lies anywhere up to `2^n` seconds, at most 30 seconds: so the many clients of a server that restarts come back evenly
@@ -22,11 +29,18 @@ pub(super) struct Backoff {
     failures: u32,
     /// When an attempt was made at once.
     immediate: Option<Instant>,
+    /// When the server refused us last, for what may not pass.
+    refused: Option<Instant>,
+    /// Whether the next delay is one of hours.
+    is_to_rest: bool,
 }
 
 impl Backoff {
     /// The delay before the next attempt. `random` is uniform in `0.0..1.0`.
     pub(super) fn next_delay(&mut self, random: f64) -> Duration {
+        if std::mem::take(&mut self.is_to_rest) {
+            return SHORTEST_REST + (LONGEST_REST - SHORTEST_REST).mul_f64(random.clamp(0.0, 1.0));
+        }
         let full = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
         let shortest = if self.failures == u32::MAX { full / 2 } else { SHORTEST };
         self.failures = self.failures.saturating_add(1);
@@ -52,6 +66,24 @@ impl Backoff {
     /// Go to the longest delay at once, and stay there until [`reset`](Self::reset).
     pub(super) fn exhaust(&mut self) {
         self.failures = u32::MAX;
+    }
+
+    /// The server has refused us and does not say why: go to the longest delay, and rest where it is not the first time.
+    pub(super) fn on_refused(&mut self, now: Instant) {
+        self.exhaust();
+        self.is_to_rest = self.refused.is_some_and(|at| now < at + REPEATED);
+        self.refused = Some(now);
+    }
+
+    /// The server has had too much: the next delay is one of hours.
+    pub(super) fn rest(&mut self) {
+        self.exhaust();
+        self.is_to_rest = true;
+    }
+
+    /// Whether the next delay is one of hours.
+    pub(super) fn is_to_rest(&self) -> bool {
+        self.is_to_rest
     }
 }
 
@@ -93,5 +125,28 @@ mod tests {
         assert_eq!(backoff.next_delay(1.0), LONGEST);
         backoff.reset();
         assert_eq!(backoff.next_delay(1.0), FIRST);
+    }
+
+    #[test]
+    fn a_server_that_has_had_too_much_is_left_alone_for_hours_once() {
+        let mut backoff = Backoff::default();
+        for (random, hours) in [(0.0, 1), (1.0, 3)] {
+            backoff.rest();
+            assert!(backoff.is_to_rest());
+            assert_eq!(backoff.next_delay(random), Duration::from_secs(hours * 3600));
+            assert_eq!(backoff.next_delay(1.0), LONGEST);
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_a_reason_is_left_alone_for_hours_when_it_comes_again() {
+        let (mut backoff, start) = (Backoff::default(), Instant::now());
+        backoff.on_refused(start);
+        assert_eq!(backoff.next_delay(1.0), LONGEST);
+        backoff.on_refused(start + REPEATED);
+        assert_eq!(backoff.next_delay(1.0), LONGEST);
+        backoff.reset();
+        backoff.on_refused(start + REPEATED + LONGEST);
+        assert_eq!(backoff.next_delay(1.0), LONGEST_REST);
     }
 }

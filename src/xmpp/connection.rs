@@ -18,9 +18,11 @@ mod delayed_ack;
 mod enabling;
 mod event;
 mod liveness;
+mod losses;
 mod opening;
 mod output;
 mod presumption;
+mod sender;
 mod sm;
 #[cfg(test)]
 mod testing;
@@ -33,6 +35,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
+use xmpp_parsers::stream_features::StreamFeatures;
 
 use self::delayed_ack::DelayedAck;
 use self::enabling::{Answer, Enabling};
@@ -42,6 +45,7 @@ pub(super) use self::opening::{Counting, Start};
 use self::opening::{Opening, Outcome, Request};
 use self::output::Output;
 use self::presumption::Presumption;
+use self::sender::Sender;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
 use super::api::Parcel;
@@ -71,6 +75,8 @@ pub(super) struct Connection {
     writer: Writer,
     output: Output,
     liveness: Liveness,
+    /// Who the stanzas of a component are from.
+    sender: Option<Sender>,
     state: State,
     /// When the connection began.
     since: Instant,
@@ -121,6 +127,16 @@ impl Connection {
         Self::begin(start, earlier, framer, Writer::new(), now)
     }
 
+    /// As a component, whose handshake is done. Nobody asks its server for a sign of life: it could not answer each of several
+    /// processes that share a domain.
+    pub(super) fn of_component(jid: FullJid, framer: Framer, now: Instant) -> Self {
+        let mut connection = Self::begin(Start::default(), None, framer, Writer::new(), now);
+        connection.sender = Some(Sender::new(jid.clone()));
+        connection.state = State::Open { proof: None };
+        connection.events.push_back(Event::Online { jid, resumed: false, presumed: false });
+        connection
+    }
+
     fn begin(start: Start, earlier: Option<Session>, framer: Framer, writer: Writer, now: Instant) -> Self {
         let resumes = start.resume(earlier.as_ref()).is_some();
         let (session, over) = if resumes { (earlier, None) } else { (None, earlier) };
@@ -134,6 +150,7 @@ impl Connection {
             writer,
             output: Output::default(),
             liveness: Liveness::new(now),
+            sender: None,
             state: State::Opening(Box::new(opening), now + timing::OPENING),
             since: now,
             counting,
@@ -186,15 +203,22 @@ impl Connection {
     /// It cannot be written. Its tag is reported as lost.
     pub(super) fn send(&mut self, stanza: Outgoing) -> Result<(), Unwritable> {
         let Outgoing { parcel, tag, counted } = stanza;
-        let bytes = match parcel {
-            Parcel::Written(bytes) => bytes,
-            Parcel::Stanza(stanza) | Parcel::Reply(stanza) => match self.writer.write(&*stanza) {
-                Ok(bytes) => bytes.freeze(),
-                Err(error) => {
-                    self.events.extend(tag.map(Event::Lost));
-                    return Err(error);
+        let written = match (parcel, &self.sender) {
+            (Parcel::Written(bytes), None) => Ok(bytes),
+            (Parcel::Written(bytes), Some(sender)) => Ok(sender.sign_written(&bytes)),
+            (Parcel::Stanza(mut stanza) | Parcel::Reply(mut stanza), sender) => {
+                if let Some(sender) = sender {
+                    sender.sign(&mut stanza);
                 }
-            },
+                self.writer.write(&*stanza).map(BytesMut::freeze)
+            }
+        };
+        let bytes = match written {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.events.extend(tag.map(Event::Lost));
+                return Err(error);
+            }
         };
         match &mut self.session {
             None => self.output.push_stanza(&bytes, tag, counted),
@@ -262,6 +286,7 @@ impl Connection {
                 self.give_session_up(Event::NeverCounts);
             }
             State::Open { proof: Some(deadline) } if now >= deadline => self.give_session_up(Event::Unproven),
+            State::Open { .. } if self.sender.is_some() => {}
             State::Opening(..) | State::Open { .. } => match self.liveness.on_timeout(now) {
                 None => {}
                 Some(Silence::Ask) if self.session.is_some() => self.owes_request = true,
@@ -278,7 +303,8 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
-        [deadline, self.delayed_ack.timeout()].into_iter().flatten().chain([self.liveness.timeout()]).min()
+        let sign_of_life = Some(self.liveness.timeout()).filter(|_| self.sender.is_none());
+        [deadline, self.delayed_ack.timeout(), sign_of_life].into_iter().flatten().min()
     }
 
     /// What is to be written next, some [`BATCH`] of bytes at most.
@@ -330,6 +356,9 @@ impl Connection {
             self.owes_end = true;
             return self.close(error.unwrap_or(AccountError::Closed(Step::Session)));
         }
+        if let Meaning::Features(features) = &meaning {
+            self.note_limits(features);
+        }
         match &mut self.state {
             State::Closed => {}
             State::Open { .. } => self.on_element_of_session(now, meaning),
@@ -344,6 +373,12 @@ impl Connection {
                 self.on_outcome(now, outcome);
             }
         }
+    }
+
+    /// How long it waits for an idle client, which a server says as well, does not matter: it is asked for a sign of life sooner.
+    fn note_limits(&mut self, features: &StreamFeatures) {
+        let limit = features.limits.as_ref().and_then(|limits| limits.max_bytes);
+        self.events.extend(limit.map(|bytes| Event::StanzaLimit(bytes.get() as usize)));
     }
 
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {
@@ -366,6 +401,10 @@ impl Connection {
                 self.owes_end = true;
                 self.lose_unanswered();
                 self.end(Event::Misbound(reason));
+            }
+            Outcome::Refused(reason) => {
+                self.owes_end = true;
+                self.close(reason);
             }
             Outcome::Nonsense => self.close(AccountError::Protocol(Step::Session)),
         }
@@ -526,40 +565,6 @@ impl Connection {
         }
     }
 
-    fn close(&mut self, reason: AccountError) {
-        if self.is_closed() {
-            return;
-        }
-        self.lose_unanswered();
-        let cannot_resume = self.session.as_ref().is_some_and(|session| session.resume().is_none());
-        if self.has_features() && is_final(&reason) || cannot_resume {
-            self.lose_session();
-        }
-        self.end(Event::Closed(reason));
-    }
-
-    /// Loses what was sent before the server has said whether we have the resource, or whether it counts.
-    fn lose_unanswered(&mut self) {
-        let lost = match (&mut self.state, self.enabling.take()) {
-            (State::Opening(opening, _), _) => {
-                opening.take_presumption().map(Presumption::into_written).unwrap_or_default()
-            }
-            (_, None) => return,
-            (_, Some(enabling)) => {
-                // What was sent since is lost with its session, once.
-                self.output.take_tags();
-                enabling.into_tags().0
-            }
-        };
-        self.events.extend(lost.into_iter().map(Event::Lost));
-    }
-
-    fn end(&mut self, last: Event) {
-        self.state = State::Closed;
-        self.events.extend(self.output.clear().map(Event::Lost));
-        self.events.push_back(last);
-    }
-
     /// Whether the server has taken up the stream. What it says before that is about the login, and not about a session.
     fn has_features(&self) -> bool {
         match &self.state {
@@ -567,28 +572,4 @@ impl Connection {
             State::Open { .. } | State::Closed => true,
         }
     }
-
-    /// The session does not work, and is lost with its connection.
-    fn give_session_up(&mut self, why: Event) {
-        self.lose_unanswered();
-        self.lose_session();
-        self.end(why);
-    }
-
-    fn lose_session(&mut self) {
-        let lost = self.session.take().into_iter().flat_map(Session::into_lost);
-        self.events.extend(lost.map(Event::Lost));
-    }
-}
-
-/// Whether a session ends with a connection that ends so. A server that ends a stream with an error forgets its session, and what was
-/// too much or made no sense would come again behind every resumption.
-fn is_final(reason: &AccountError) -> bool {
-    matches!(
-        reason,
-        AccountError::Conflict
-            | AccountError::StreamError(_)
-            | AccountError::TooMuch(_)
-            | AccountError::Protocol(_)
-    )
 }

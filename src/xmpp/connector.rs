@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
@@ -19,6 +19,10 @@ use super::timing;
 use super::tls::Trust;
 use crate::config::{AccountConfig, Credential, ServerAddr, TlsMode};
 use registering::Registering;
+
+/// A login follows 3 servers that send it elsewhere (RFC 6120 section 4.9.3.19 wants a bound): a cluster has no use for more, and hosts
+/// that send us in circles are found out.
+const MOST_HOPS: u32 = 3;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
@@ -64,15 +68,25 @@ impl Connector {
                 let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
                 Some(Registering::new(registry, domain))
             }
-            Credential::Password(_) | Credential::Anonymous => None,
+            Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
         };
         let finder = Finder::new(host, config.server.clone(), kind);
         Ok(Self { finder, security, who, registering, max_stanza, memory: Mutex::default() })
     }
 
+    /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was.
+    pub(super) fn follow(&self, host: &OtherHost) {
+        self.finder.follow(host);
+    }
+
     /// The domain of the streams.
     pub(super) fn domain(&self) -> &str {
         &self.who.domain
+    }
+
+    /// Whether it makes a component, which owns its domain.
+    pub(super) fn is_of_component(&self) -> bool {
+        matches!(self.who.credential, Credential::Component(_))
     }
 
     /// Of elements of more bytes only the head is read.
@@ -90,14 +104,7 @@ impl Connector {
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
         let mut progress = Progress { step: Step::Dial, fault: None };
-        let login = async {
-            match &self.registering {
-                None => self.attempts(&self.who, dialer, &first_request, &mut progress).await,
-                Some(registering) => {
-                    self.log_in_registered(registering, dialer, &first_request, &mut progress).await
-                }
-            }
-        };
+        let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
             Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
@@ -106,6 +113,35 @@ impl Connector {
             self.finder.forget();
         }
         result
+    }
+
+    /// Follows where servers send us, a few times.
+    async fn wherever_sent(
+        &self,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        progress: &mut Progress,
+    ) -> Result<LoggedIn, AccountError> {
+        for _ in 0..MOST_HOPS {
+            match self.as_whoever(dialer, first_request, progress).await {
+                Err(AccountError::SeeOtherHost(host)) => self.follow(&host),
+                result => return result,
+            }
+        }
+        self.as_whoever(dialer, first_request, progress).await
+    }
+
+    /// As whom the configuration says, or to the account that is registered.
+    async fn as_whoever(
+        &self,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        progress: &mut Progress,
+    ) -> Result<LoggedIn, AccountError> {
+        match &self.registering {
+            None => self.attempts(&self.who, dialer, first_request, progress).await,
+            Some(registering) => self.log_in_registered(registering, dialer, first_request, progress).await,
+        }
     }
 
     async fn attempts(
@@ -147,6 +183,10 @@ impl Connector {
         progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
         let io = self.connect(dialer, progress).await?;
+        if let Credential::Component(secret) = &who.credential {
+            progress.step = Step::Login;
+            return login::be_component(io, &who.domain, secret, self.max_stanza).await;
+        }
         progress.step = Step::Stream;
         let negotiation = Negotiation::log_in(who.clone(), memory, first_request.clone(), self.max_stanza)?;
         let (logged_in, memory) = login::log_in(io, negotiation, &mut progress.step).await?;
@@ -171,7 +211,7 @@ impl Connector {
             };
             match secured {
                 Ok(io) => {
-                    self.finder.remember(candidate);
+                    search.remember(candidate);
                     return Ok(io);
                 }
                 Err(error) => search.fail(&candidate, error),
@@ -198,7 +238,13 @@ fn kind(config: &AccountConfig) -> Result<Option<Kind>, AccountError> {
 /// Whether a server may only have refused what it offered the last time. A password that was refused is refused, since servers lock
 /// accounts that insist; and who has not shown that it knows the password gets nothing more to guess it from.
 fn may_follow_from_memory(error: &AccountError) -> bool {
-    matches!(error, AccountError::NoMechanism | AccountError::Protocol(_) | AccountError::LoginRefused(_))
+    matches!(
+        error,
+        AccountError::NoMechanism
+            | AccountError::NotAnonymous
+            | AccountError::Protocol(_)
+            | AccountError::LoginRefused(_)
+    )
 }
 
 /// As whom to log in. Only where others cannot read it do we say who we are before that.
@@ -221,6 +267,7 @@ mod tests {
             tls: tls.into(),
             pin: None,
             ca_file: None,
+            roster: false,
         }
     }
 

@@ -5,7 +5,9 @@ use std::io;
 
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
+use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use super::other_host::OtherHost;
 use super::registration::Refusal;
 
 /// A part of the way from nothing to a usable session, for error texts.
@@ -123,9 +125,15 @@ pub enum AccountError {
     /// The server does not accept the user name and password.
     #[error("{}: wrong user name or password", Step::Login)]
     WrongPassword,
-    /// The account is disabled or its password has expired.
-    #[error("{}: the account is disabled or its password has expired", Step::Login)]
+    /// The server knows another secret for the component.
+    #[error("{}: it knows another secret for the component", Step::Login)]
+    WrongSecret,
+    /// The account is disabled.
+    #[error("{}: the account is disabled", Step::Login)]
     AccountDisabled,
+    /// The password has expired.
+    #[error("{}: the password has expired", Step::Login)]
+    PasswordExpired,
     /// The server cannot check the password at the moment.
     #[error("{}: it cannot check passwords at the moment", Step::Login)]
     LoginUnavailable,
@@ -153,6 +161,18 @@ pub enum AccountError {
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
     #[error("{}: it gave the account another resource than the one asked for", Step::Session)]
     OtherResource,
+    /// The server gives the account no resource, with this condition of RFC 6120 section 7.
+    #[error("opening a session at the chat server: refused ({0})")]
+    BindRefused(&'static str),
+    /// The server takes no stanza as large as one of ours.
+    #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
+    StanzaTooLarge,
+    /// The server says that we do something too often, or too much of it.
+    #[error("{}: it says that this account, or this address, does too much", Step::Session)]
+    OverLimit,
+    /// The server wants us to connect to another host.
+    #[error("{}: it sends us to another host", Step::Session)]
+    SeeOtherHost(OtherHost),
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
     #[error("keeping the session with the chat server: it ended the stream ({0})")]
     StreamError(&'static str),
@@ -188,7 +208,9 @@ impl AccountError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::WrongPassword
+            | Self::WrongSecret
             | Self::AccountDisabled
+            | Self::PasswordExpired
             | Self::PlaintextRefused
             | Self::WebSocketUnsupported
             | Self::CaFile(_)
@@ -225,14 +247,30 @@ impl AccountError {
             | Self::Registration(_)
             | Self::Conflict
             | Self::OtherResource
+            | Self::BindRefused(_)
+            | Self::StanzaTooLarge
+            | Self::OverLimit
+            | Self::SeeOtherHost(_)
             | Self::StreamError(_)
             | Self::Protocol(_) => false,
         }
     }
 
+    /// How long the server is to be left alone before the next attempt, where there is one.
+    pub(super) fn pause(&self) -> Pause {
+        match self {
+            Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
+            Self::Conflict | Self::BindRefused(_) => Pause::Long,
+            Self::Registration(_) => Pause::Hour,
+            Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
+            Self::OverLimit => Pause::Hours,
+            _ => Pause::Usual,
+        }
+    }
+
     /// Whether trying again can help in some hours only.
     pub fn rests(&self) -> bool {
-        matches!(self, Self::Registration(_))
+        matches!(self.pause(), Pause::Hour | Pause::Hours)
     }
 
     /// What can help, as a clause to put behind the error's own text.
@@ -284,16 +322,28 @@ impl AccountError {
             Self::WrongPassword => {
                 "correct the login; not trying again, because servers lock accounts that do"
             }
+            Self::WrongSecret => "give the same in both configurations; not trying again",
             Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
-            Self::LoginUnavailable | Self::LoginRefused(_) => "trying again",
             Self::Registration(refusal) => refusal.advice(),
+            Self::PasswordExpired => "set a new one with a chat client; not trying again",
+            Self::LoginUnavailable => "the server has a fault that passes; trying again",
+            Self::LoginRefused(condition) => advice_on_login(condition),
+            Self::BindRefused(_) => {
+                "it may be logged in too often already: end other sessions of the account, or give each program one of its own; \
+                 trying again after a long pause"
+            }
+            Self::StanzaTooLarge => "sending smaller ones from now on; trying again",
+            Self::OverLimit => {
+                "let it rest, and spread the load over more accounts or a server of your own; trying again in some hours"
+            }
+            Self::SeeOtherHost(_) => {
+                "if it does not let us in there either, set `server` to where it should; trying again"
+            }
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again after a long pause"
             }
-            Self::StreamError("host-unknown") => {
-                "the server does not serve the domain of the account: check the domain and `server`; trying again"
-            }
-            Self::OtherResource | Self::StreamError(_) | Self::Protocol(_) => "trying again",
+            Self::StreamError(condition) => advice_on_stream(condition),
+            Self::OtherResource | Self::Protocol(_) => "trying again",
             Self::PlaintextRefused => "use another `tls` than \"none\", or a loopback address in `server`",
             Self::WebSocketUnsupported => "use `tls = \"starttls\"` or \"direct\"",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
@@ -323,11 +373,22 @@ impl AccountError {
         }
     }
 
+    /// The server gives the account no resource.
+    pub(super) fn bind(condition: &DefinedCondition) -> Self {
+        Self::BindRefused(match condition {
+            DefinedCondition::Conflict => "conflict",
+            DefinedCondition::NotAllowed => "not-allowed",
+            DefinedCondition::ResourceConstraint => "resource-constraint",
+            _ => "for another reason",
+        })
+    }
+
     /// The server refused the login.
     pub(super) fn sasl(condition: &SaslCondition) -> Self {
         match condition {
             SaslCondition::NotAuthorized => Self::WrongPassword,
-            SaslCondition::AccountDisabled | SaslCondition::CredentialsExpired => Self::AccountDisabled,
+            SaslCondition::AccountDisabled => Self::AccountDisabled,
+            SaslCondition::CredentialsExpired => Self::PasswordExpired,
             SaslCondition::TemporaryAuthFailure => Self::LoginUnavailable,
             SaslCondition::Aborted => Self::LoginRefused("aborted"),
             SaslCondition::EncryptionRequired => Self::LoginRefused("encryption-required"),
@@ -338,44 +399,64 @@ impl AccountError {
             SaslCondition::MechanismTooWeak => Self::LoginRefused("mechanism-too-weak"),
         }
     }
+}
 
-    /// The stream error with this condition name; none for a name that RFC 6120 does not know.
-    pub(super) fn stream_error(condition: &str) -> Option<Self> {
-        // `see-other-host` prints its host too.
-        let name = condition.split([':', ' ']).next()?;
-        let name = STREAM_CONDITIONS.iter().find(|known| **known == name)?;
-        Some(if *name == "conflict" { Self::Conflict } else { Self::StreamError(name) })
+/// How long a server is to be left alone after a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Not at all: the next attempt does something else.
+    None,
+    /// As the back-off says.
+    Usual,
+    /// As long as the back-off ever says: what is wrong does not pass by itself.
+    Long,
+    /// For an hour, after which the registry knows whether the server may be asked again.
+    Hour,
+    /// As long as the back-off ever says, and for hours where it happens again: it may mean "too much".
+    HoursIfRepeated,
+    /// For hours: it means "too much", and who insists is shut out.
+    Hours,
+}
+
+/// What can help where a login fails with this condition of RFC 6120 section 6.5.
+fn advice_on_login(condition: &str) -> &'static str {
+    match condition {
+        "encryption-required" => "the server wants TLS: give another `tls`; trying again",
+        "invalid-mechanism" | "mechanism-too-weak" => {
+            "the server wants another way to log in than those that we know; trying again"
+        }
+        "incorrect-encoding" | "invalid-authzid" | "malformed-request" => {
+            "check the login for characters that the server may not take; trying again"
+        }
+        _ => "trying again",
     }
 }
 
-/// The conditions of RFC 6120 section 4.9.3.
-pub(super) const STREAM_CONDITIONS: [&str; 25] = [
-    "bad-format",
-    "bad-namespace-prefix",
-    "conflict",
-    "connection-timeout",
-    "host-gone",
-    "host-unknown",
-    "improper-addressing",
-    "internal-server-error",
-    "invalid-from",
-    "invalid-namespace",
-    "invalid-xml",
-    "not-authorized",
-    "not-well-formed",
-    "policy-violation",
-    "remote-connection-failed",
-    "reset",
-    "resource-constraint",
-    "restricted-xml",
-    "see-other-host",
-    "system-shutdown",
-    "undefined-condition",
-    "unsupported-encoding",
-    "unsupported-feature",
-    "unsupported-stanza-type",
-    "unsupported-version",
-];
+/// What can help where a server ends the stream with this condition of RFC 6120 section 4.9.3.
+fn advice_on_stream(condition: &str) -> &'static str {
+    match condition {
+        "host-unknown" | "host-gone" => {
+            "the server does not serve the domain of the account: check the domain and `server`; trying again"
+        }
+        "not-authorized" => {
+            "the account may have been deleted, or its password changed: check that with a chat client; trying again"
+        }
+        "policy-violation" => {
+            "the server does not allow something, and does not say what: ask whoever runs it; trying again after a long pause"
+        }
+        "resource-constraint" => {
+            "the server has no room for the account: wait, or use another account; trying again after a long pause"
+        }
+        "system-shutdown" | "reset" => "the server restarts, or wants a new login; trying again",
+        "remote-connection-failed" | "internal-server-error" => {
+            "the server has a fault of its own: if it stays, tell whoever runs it; trying again"
+        }
+        "see-other-host" => {
+            "the server wants us elsewhere, and does not say where: set `server`; trying again"
+        }
+        _ => "trying again",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -402,13 +483,26 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_error_keeps_only_a_known_condition() {
-        assert_eq!(AccountError::stream_error("conflict"), Some(AccountError::Conflict));
-        assert_eq!(
-            AccountError::stream_error("see-other-host: secret.example"),
-            Some(AccountError::StreamError("see-other-host"))
-        );
-        assert_eq!(AccountError::stream_error("rm -rf"), None);
+    fn a_password_that_has_expired_and_an_account_that_is_disabled_are_final_and_told_apart() {
+        let fail = |condition| AccountError::sasl(&condition);
+        assert_eq!(fail(SaslCondition::CredentialsExpired), AccountError::PasswordExpired);
+        assert_eq!(fail(SaslCondition::AccountDisabled), AccountError::AccountDisabled);
+        assert!(AccountError::PasswordExpired.is_permanent());
+        assert!(AccountError::PasswordExpired.advice().contains("a new one"));
+    }
+
+    #[test]
+    fn a_fault_that_does_not_pass_by_itself_is_left_alone_for_longer() {
+        let stream = |condition| AccountError::StreamError(condition).pause();
+        assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
+        assert_eq!(stream("system-shutdown"), Pause::Usual);
+        assert_eq!(stream("not-authorized"), Pause::Usual);
+        assert_eq!(AccountError::Conflict.pause(), Pause::Long);
+        assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
+        assert_eq!(AccountError::Registration(Refusal::TooMany).pause(), Pause::Hour);
+        assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
+        assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
+        assert_eq!(AccountError::OverLimit.pause(), Pause::Hours);
     }
 
     #[test]

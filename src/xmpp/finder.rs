@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep_until;
 
 use super::dialer::Dialer;
-use super::error::AccountError;
+use super::error::{AccountError, OtherHost};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_this_machine};
@@ -37,11 +37,15 @@ pub(super) struct Finder {
     kind: Option<Kind>,
     /// What worked last.
     last: Mutex<Option<Candidate>>,
+    /// Where the server has sent us, for the next search alone.
+    sent_to: Mutex<Option<Endpoint>>,
 }
 
 /// A search for a connection that works.
 pub(super) struct Search<'a> {
     finder: &'a Finder,
+    /// Whether it is for where the server has sent us.
+    is_sent: bool,
     dialer: &'a Dialer,
     race: Race,
     resolver: Option<Arc<Resolver>>,
@@ -69,21 +73,34 @@ enum Answer {
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, last: Mutex::default() }
+        Self { domain, server, kind, last: Mutex::default(), sent_to: Mutex::default() }
     }
 
-    /// Begins with what worked last.
+    /// Begins with what worked last; but where the server has sent us elsewhere, that is all that is tried.
     pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Search<'a> {
         let names = if dialer.takes_names() { Names::PassedOn } else { Names::Resolved };
-        let race = Race::new(self.plan(), names, self.last().clone(), now());
+        let sent_to = locked(&self.sent_to).take();
+        let is_sent = sent_to.is_some();
+        let (plan, first) = match sent_to {
+            Some(endpoint) => (Plan::Known(vec![endpoint]), None),
+            None => (self.plan(), locked(&self.last).clone()),
+        };
+        let race = Race::new(plan, names, first, now());
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Search { finder: self, dialer, race, resolver: None, lookups, attempts, connected_in: Duration::ZERO }
+        let connected_in = Duration::ZERO;
+        Search { finder: self, is_sent, dialer, race, resolver: None, lookups, attempts, connected_in }
+    }
+
+    /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
+    pub(super) fn follow(&self, host: &OtherHost) {
+        let server = host.address();
+        let endpoint = self.endpoint(server);
+        *locked(&self.sent_to) = (endpoint.kind != Kind::Plain || server.is_loopback()).then_some(endpoint);
     }
 
     fn plan(&self) -> Plan {
-        if let Some(ServerAddr { host, port }) = &self.server {
-            let kind = self.kind.unwrap_or(Kind::StartTls);
-            return Plan::Known(vec![Endpoint { host: host.clone(), port: *port, kind }]);
+        if let Some(server) = &self.server {
+            return Plan::Known(vec![self.endpoint(server)]);
         }
         if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) {
             return Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
@@ -91,19 +108,19 @@ impl Finder {
         Plan::Search(self.domain.clone())
     }
 
-    /// The next search begins with this one.
-    pub(super) fn remember(&self, candidate: Candidate) {
-        *self.last() = Some(candidate);
+    fn endpoint(&self, server: &ServerAddr) -> Endpoint {
+        let kind = self.kind.unwrap_or(Kind::StartTls);
+        Endpoint { host: server.host.clone(), port: server.port, kind }
     }
 
     /// What worked last does not work any more, or is not known to.
     pub(super) fn forget(&self) {
-        *self.last() = None;
+        *locked(&self.last) = None;
     }
+}
 
-    fn last(&self) -> MutexGuard<'_, Option<Candidate>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn say_that_the_proxy_lets_nobody_ask() {
@@ -141,6 +158,13 @@ impl Search<'_> {
                 () = sleep_until(timeout.unwrap_or_else(now).into()), if timeout.is_some() => {}
                 else => return Err(self.fault().unwrap_or(AccountError::NameNotFound)),
             }
+        }
+    }
+
+    /// The connection that was found last is of use: the next search begins with it. Where a server sends us is another matter each time.
+    pub(super) fn remember(&self, candidate: Candidate) {
+        if !self.is_sent {
+            *locked(&self.finder.last) = Some(candidate);
         }
     }
 

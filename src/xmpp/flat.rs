@@ -56,6 +56,12 @@ impl FlatSet {
         written.and_then(|name| str::from_utf8(name).ok()).unwrap_or_default()
     }
 
+    /// Whom the stanza is for, as it is written.
+    pub(super) fn to(&self) -> Option<&str> {
+        let (_, attributes, _) = tag(&self.stanza)?;
+        Attributes::read(attributes)?.get("to")
+    }
+
     /// The payload's attributes, its namespace (`xmlns`) included.
     pub fn attributes(&self) -> Attributes<'_> {
         let written = self.stanza.get(self.payload.attributes.clone());

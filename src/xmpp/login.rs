@@ -1,8 +1,10 @@
 //! Driver of a negotiation: carries the bytes of a [`Negotiation`] to and from its connection.
 
+use secrecy::SecretString;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::spawn_blocking;
 
+use super::component::{self, Handshake};
 use super::error::{AccountError, Step};
 use super::framer::Framer;
 use super::negotiation::{Agreed, Memory, Negotiation, Progress};
@@ -59,6 +61,33 @@ pub(super) async fn register(
             }
             Progress::Registered(account) => return Ok(account),
             _ => return Err(AccountError::Protocol(*step)),
+        }
+    }
+}
+
+/// Becomes a component.
+pub(super) async fn be_component(
+    mut io: Io,
+    domain: &str,
+    secret: &SecretString,
+    max_stanza: usize,
+) -> Result<LoggedIn, AccountError> {
+    let (mut handshake, header) = Handshake::begin(domain, secret.clone(), max_stanza);
+    let failed = |error: std::io::Error| AccountError::io(Step::Login, &error);
+    write(&mut io, header.as_bytes()).await.map_err(failed)?;
+    loop {
+        match handshake.poll()? {
+            component::Progress::Done(framer) => return Ok(LoggedIn { io, ongoing: Some(framer) }),
+            component::Progress::Say(answer) => write(&mut io, answer.as_bytes()).await.map_err(failed)?,
+            component::Progress::Waiting => {
+                let bytes = io.fill_buf().await.map_err(failed)?;
+                if bytes.is_empty() {
+                    return Err(AccountError::Closed(Step::Login));
+                }
+                handshake.handle_read(bytes)?;
+                let length = bytes.len();
+                io.consume(length);
+            }
         }
     }
 }

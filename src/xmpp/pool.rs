@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::account::{self, Command, Distrusted, Mailbox};
+use super::account::{self, Command, Mailbox, Remembered};
 use super::api::{AccountEvent, AccountStatus, Parcel, Usage};
 use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
@@ -32,7 +32,7 @@ pub struct AccountPool {
 struct Shared {
     dialer: Dialer,
     max_stanza: usize,
-    distrusted: Distrusted,
+    remembered: Remembered,
     registry: OnceLock<Arc<dyn Registry>>,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
@@ -61,9 +61,9 @@ impl AccountPool {
     /// The same with other limits, of which the one on stanzas is kept here.
     pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
-        let (max_stanza, distrusted, accounts) = (limits.max_stanza, Distrusted::default(), Mutex::default());
+        let (max_stanza, remembered, accounts) = (limits.max_stanza, Remembered::default(), Mutex::default());
         let registry = OnceLock::new();
-        let shared = Shared { dialer, max_stanza, distrusted, registry, events, accounts };
+        let shared = Shared { dialer, max_stanza, remembered, registry, events, accounts };
         (Self { shared: Arc::new(shared) }, receiver)
     }
 
@@ -93,9 +93,9 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        let Shared { dialer, max_stanza, distrusted, registry, .. } = &*self.shared;
-        let (distrusted, dialer, registry) = (distrusted.clone(), dialer.clone(), registry.get().cloned());
-        tokio::spawn(account::run(config.clone(), usage, distrusted, dialer, *max_stanza, registry, mailbox));
+        let Shared { dialer, max_stanza, remembered, registry, .. } = &*self.shared;
+        let (remembered, dialer, registry) = (remembered.clone(), dialer.clone(), registry.get().cloned());
+        tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, registry, mailbox));
         Handle { config, commands, status, gauge }
     }
 

@@ -401,6 +401,7 @@ fn nearness(error: &AccountError) -> u8 {
         | AccountError::CertificateWrongName
         | AccountError::CertificateExpired
         | AccountError::CertificateNotPinned => 7,
+        AccountError::SeeOtherHost(_) => 8,
         _ => 6,
     }
 }

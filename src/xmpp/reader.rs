@@ -9,11 +9,11 @@ use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stream_features::StreamFeatures;
 
-use super::error::{AccountError, STREAM_CONDITIONS};
+use super::error::AccountError;
 use super::flat::{self, Flat};
 use super::framer::{Piece, name_of};
 use super::parse::{parse, parse_within};
-use super::stanza;
+use super::{stanza, stream_error};
 
 /// The surroundings of what a server says of the stream itself.
 pub(super) const STREAM: &[u8] = b"<r xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
@@ -64,7 +64,7 @@ fn read_whole(written: &[u8]) -> Meaning {
     if !is_element(written) {
         return Meaning::Nothing;
     }
-    if let Some(error) = stream_error(written) {
+    if let Some(error) = error_of_stream(written) {
         return Meaning::End(Some(error));
     }
     if let Some(features) = features(written) {
@@ -113,13 +113,12 @@ fn features(written: &[u8]) -> Option<StreamFeatures> {
 }
 
 /// The stream error that an element is, if it is one. What stands inside a stanza is none, whatever it looks like.
-pub(super) fn stream_error(written: &[u8]) -> Option<AccountError> {
+fn error_of_stream(written: &[u8]) -> Option<AccountError> {
     if !matches!(name_of(written), b"stream:error" | b"error") {
         return None;
     }
     let error = parse_within::<Element>(STREAM, written).filter(|element| element.is("error", ns::STREAM))?;
-    let condition = error.children().map(Element::name).find(|name| STREAM_CONDITIONS.contains(name));
-    AccountError::stream_error(condition.unwrap_or("undefined-condition"))
+    Some(stream_error::read(&error))
 }
 
 #[cfg(test)]

@@ -134,8 +134,8 @@ pub(super) fn choose(credential: &Credential, offered: &BTreeSet<String>) -> Opt
     let known: &[&str] = match credential {
         Credential::Password(_) => &WITH_PASSWORD,
         Credential::Anonymous => &WITHOUT,
-        // Nobody logs in so: the account has a password by then.
-        Credential::New => &[],
+        // Nobody logs in so: an account that is new has a password by then, and a component does not log in by SASL.
+        Credential::New | Credential::Component(_) => &[],
     };
     known.iter().copied().find(|name| offered.contains(*name))
 }
@@ -187,7 +187,7 @@ fn credentials(jid: &Jid, credential: &Credential) -> Credentials {
         Credential::Password(password) => {
             (jid.node().map(|node| node.as_str()).unwrap_or_default(), password.expose_secret())
         }
-        Credential::Anonymous | Credential::New => ("", ""),
+        Credential::Anonymous | Credential::New | Credential::Component(_) => ("", ""),
     };
     Credentials::default()
         .with_username(scram_name(user))

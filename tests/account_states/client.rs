@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, StreamManagement, Usage,
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, OtherHost, StreamManagement, Usage,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -58,6 +58,14 @@ impl Client {
         match self.event().await {
             AccountEvent::Suspended { reason } => reason,
             other => panic!("not suspended: {other:?}"),
+        }
+    }
+
+    /// Where its server has sent it, which ended its connection.
+    pub(crate) async fn suspended_by_other_host(&mut self) -> OtherHost {
+        match self.suspended().await {
+            AccountError::SeeOtherHost(host) => host,
+            other => panic!("{other:?}"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
-use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, Step, StreamManagement, Usage};
+use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, StreamManagement, Usage};
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
@@ -165,7 +165,7 @@ async fn who_is_refused_a_resource_never_presumes_any_more() {
     let (mut peer, id) = presumes(&server, &mut client, 1).await;
     refuse(&mut peer, id).await;
     assert_eq!(client.fate().await, Err(1));
-    assert_eq!(client.suspended().await, AccountError::Protocol(Step::Session));
+    assert_eq!(client.suspended().await, AccountError::BindRefused("conflict"));
     assert!(peer.is_closed().await, "in good order");
     waits(&server, &mut client).await;
 }

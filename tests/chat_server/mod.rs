@@ -23,6 +23,7 @@ impl ChatServer {
             tls: Some(tls),
             pin: None,
             ca_file: Some(self.0.ca_file().to_owned()),
+            roster: false,
         }
     }
 

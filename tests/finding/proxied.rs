@@ -49,6 +49,7 @@ async fn first_event(proxy: &Proxy, server: &ChatServer) -> AccountEvent {
             tls: None,
             pin: None,
             ca_file: Some(server.ca_file().to_owned()),
+            roster: false,
         },
         StreamManagement::Unwanted,
     );

@@ -81,6 +81,7 @@ fn account(server: &ChatServer, user: &str) -> AccountConfig {
         tls: Some(TlsMode::StartTls),
         pin: None,
         ca_file: Some(server.ca_file().to_owned()),
+        roster: false,
     }
 }
 

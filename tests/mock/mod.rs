@@ -4,6 +4,8 @@
 mod scram;
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -18,7 +20,9 @@ use xmpp_parsers::bind::BindFeature;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use xmpp_parsers::stream_features::StreamFeatures;
+use xmpp_parsers::stream_limits::Limits;
 use xmpp_parsers::{ns, sasl, sm};
 
 #[allow(unused_imports, reason = "not every test logs in with a password")]
@@ -32,6 +36,9 @@ const BUFFER: usize = 256 * 1024;
 
 pub(crate) struct MockServer {
     dialer: Dialer,
+    dialled: Arc<std::sync::Mutex<Vec<(String, u16)>>>,
+    /// The largest stanza that it says it takes.
+    pub(crate) max_bytes: Option<NonZeroU32>,
     connections: Mutex<mpsc::UnboundedReceiver<DuplexStream>>,
 }
 
@@ -44,17 +51,26 @@ pub(crate) struct Peer {
 impl MockServer {
     pub(crate) fn start() -> Self {
         let (accept, connections) = mpsc::unbounded_channel();
-        let dialer = Dialer::through(move |_, _| {
+        let dialled = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let log = Arc::clone(&dialled);
+        let dialer = Dialer::through(move |host, port| {
+            log.lock().unwrap().push((host.to_owned(), port));
             let (near, far) = duplex(BUFFER);
             let accepted = accept.send(far).map_err(|_| AccountError::Refused);
             Box::pin(async move { accepted.map(|()| Socket::new(near)) })
         });
-        Self { dialer, connections: Mutex::new(connections) }
+        Self { dialer, dialled, max_bytes: None, connections: Mutex::new(connections) }
     }
 
     /// Whatever is dialled with it reaches this server.
     pub(crate) fn dialer(&self) -> Dialer {
         self.dialer.clone()
+    }
+
+    /// Where clients wanted to connect to, since this was asked last.
+    #[allow(dead_code, reason = "not every test looks")]
+    pub(crate) fn take_dialled(&self) -> Vec<(String, u16)> {
+        std::mem::take(&mut self.dialled.lock().unwrap())
     }
 
     /// An anonymous login at this server.
@@ -66,6 +82,7 @@ impl MockServer {
             tls: Some(TlsMode::None),
             pin: None,
             ca_file: None,
+            roster: false,
         }
     }
 
@@ -85,6 +102,10 @@ impl MockServer {
     /// The next connection, which is offered `mechanism` and nothing else.
     pub(crate) async fn greet(&self, mechanism: &str) -> Peer {
         let socket = self.connection_within(PATIENCE).await.expect("a connection");
+        Self::greet_on(socket, mechanism).await
+    }
+
+    async fn greet_on(socket: DuplexStream, mechanism: &str) -> Peer {
         let stream =
             accept_stream(BufStream::new(socket), ns::JABBER_CLIENT, Timeouts::default()).await.unwrap();
         let features =
@@ -97,7 +118,7 @@ impl MockServer {
     pub(crate) async fn log_in(&self, acks: bool) -> Peer {
         let mut peer = self.greet("ANONYMOUS").await;
         assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
-        Box::pin(peer.welcome(vec![], acks)).await
+        Box::pin(peer.welcome(vec![], acks, self.max_bytes)).await
     }
 
     /// The next connection, logged in with the [password](Self::with_password).
@@ -105,7 +126,18 @@ impl MockServer {
         let mut scram = Scram::begin(self).await;
         scram.challenge("4096").await;
         let signature = scram.signature("secret").await;
-        Box::pin(scram.peer.welcome(signature.into_bytes(), acks)).await
+        Box::pin(scram.peer.welcome(signature.into_bytes(), acks, self.max_bytes)).await
+    }
+
+    /// The next connection, which may take so long to come, with a new session without stream management.
+    #[allow(dead_code, reason = "not every test waits")]
+    pub(crate) async fn session_after(&self, wait: Duration) -> Peer {
+        let socket = self.connection_within(wait).await.expect("a connection");
+        let mut peer = Self::greet_on(socket, "ANONYMOUS").await;
+        assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
+        let mut peer = Box::pin(peer.welcome(vec![], false, self.max_bytes)).await;
+        peer.open().await;
+        peer
     }
 
     /// The next connection, with a new session.
@@ -118,12 +150,13 @@ impl MockServer {
 
 impl Peer {
     /// Lets the client in, on a new stream.
-    async fn welcome(self, data: Vec<u8>, acks: bool) -> Self {
+    async fn welcome(self, data: Vec<u8>, acks: bool, max_bytes: Option<NonZeroU32>) -> Self {
         let success = XmppStreamElement::Sasl(sasl::Nonza::Success(sasl::Success { data }));
         let stream = self.stream.accept_reset(&success).await.unwrap();
         let features = StreamFeatures {
             bind: Some(BindFeature { required: true }),
             stream_management: acks.then_some(sm::StreamManagement { optional: false }),
+            limits: max_bytes.map(|_| Limits { max_bytes, idle_seconds: None }),
             ..StreamFeatures::default()
         };
         let stream = stream.send_header(header()).await.unwrap().send_features(&features).await.unwrap();
@@ -172,6 +205,20 @@ impl Peer {
         let bind = self.stanza().await;
         let Stanza::Iq(bind) = bind else { panic!("no bind request: {bind:?}") };
         bind.id().to_owned()
+    }
+
+    /// Gives the client no resource.
+    #[allow(dead_code, reason = "most servers do")]
+    pub(crate) async fn refuse_to_bind(&mut self, id: String, condition: DefinedCondition) {
+        let error = StanzaError {
+            type_: ErrorType::Cancel,
+            by: None,
+            defined_condition: condition,
+            texts: Default::default(),
+            other: None,
+        };
+        let refusal = Iq::Error { from: None, to: None, id, error, payload: None };
+        self.send(XmppStreamElement::Stanza(refusal.into())).await;
     }
 
     /// Answers that the client is `jid`.

@@ -69,6 +69,7 @@ impl Client {
             tls: Some(TlsMode::StartTls),
             pin: None,
             ca_file: Some(lab.server.ca_file().to_owned()),
+            roster: false,
         };
         pool.open(config, StreamManagement::Unwanted);
         Self { pool, events }

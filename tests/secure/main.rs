@@ -7,6 +7,8 @@
 mod harness;
 
 mod carrying;
+mod component;
+mod contacts;
 mod dialling;
 mod overheard;
 #[allow(dead_code, reason = "those who have no account use more of it")]
@@ -16,6 +18,7 @@ mod pair;
 mod prober;
 mod questions;
 mod slow_reader;
+mod small_stanzas;
 mod strangers;
 mod swallowed;
 mod trouble;

@@ -59,3 +59,13 @@ fn tor_bootstraps_and_fetches_with_an_account_that_was_registered_over_ejabberd(
 fn tor_bootstraps_and_fetches_by_the_classic_protocol() {
     bootstrap_and_fetch(World::start_classic(Kind::Prosody, ""));
 }
+
+#[test]
+fn tor_bootstraps_and_fetches_through_a_bridge_that_owns_a_domain_of_prosodys() {
+    bootstrap_and_fetch(World::start_component(Kind::Prosody, "bridge.chat.example"));
+}
+
+#[test]
+fn tor_bootstraps_and_fetches_through_a_bridge_that_owns_a_domain_of_ejabberds() {
+    bootstrap_and_fetch(World::start_component(Kind::Ejabberd, "bridge.chat.example"));
+}

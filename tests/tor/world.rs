@@ -8,7 +8,7 @@ use hexchat_lab::fetch::fetch;
 use hexchat_lab::process::is_alive;
 use hexchat_lab::prosody::Prosody;
 use hexchat_lab::tor::Tor;
-use hexchat_lab::{ChatServer, Door, FileServer, Halves, Kind, Rate, TorNetwork};
+use hexchat_lab::{ChatServer, Door, FileServer, Halves, Kind, Rate, Rules, TorNetwork};
 use hexchat_pt::config::plain_bridge_line;
 
 use crate::{BOOTSTRAP, SOON, executable};
@@ -44,6 +44,17 @@ impl World {
         Self::with(kind, more, |halves| halves.classic_bridge("bridge"), client)
     }
 
+    /// The same with a bridge that owns a domain.
+    pub(crate) fn start_component(kind: Kind, domain: &'static str) -> Self {
+        let rules = Rules { component: Some((domain, 1)), ..Rules::default() };
+        Self::with_rules(
+            (kind, rules),
+            "",
+            |halves| halves.component_bridge(domain),
+            |halves, bridge, login| halves.client(bridge, login),
+        )
+    }
+
     /// The same for a user without an account, who takes an open door. The bridge line is spelled so that every app takes it.
     pub(crate) fn start_without_account(kind: Kind, login: &str) -> Self {
         let client = |halves: &Halves<'_>, bridge: &Tor, _: &str| {
@@ -63,8 +74,17 @@ impl World {
         bridge_torrc: impl FnOnce(&Halves<'_>) -> Result<String>,
         client_torrc: impl FnOnce(&Halves<'_>, &Tor, &str) -> Result<String>,
     ) -> Self {
-        let users = ["bridge", "alice"];
-        let chat = ChatServer::start_with_door(kind, Rate::Unlimited, &users, Door::Open).unwrap();
+        let rules = Rules { door: Door::Open, ..Rules::default() };
+        Self::with_rules((kind, rules), more, bridge_torrc, client_torrc)
+    }
+
+    fn with_rules(
+        (kind, rules): (Kind, Rules),
+        more: &str,
+        bridge_torrc: impl FnOnce(&Halves<'_>) -> Result<String>,
+        client_torrc: impl FnOnce(&Halves<'_>, &Tor, &str) -> Result<String>,
+    ) -> Self {
+        let chat = ChatServer::start_with(kind, Rate::Unlimited, &["bridge", "alice"], rules).unwrap();
         let network = network();
         let halves = Halves { network: &network, chat: &chat, executable: &executable() };
         let bridge = network.bridge(&format!("{}\n{more}", bridge_torrc(&halves).unwrap())).unwrap();

@@ -136,6 +136,7 @@ impl Bytestreams {
             Incoming::Unknown { id } => unknown(id),
             Incoming::Result { iq } => secure::Incoming::Taken { token: iq },
             Incoming::Error { iq } => secure::Incoming::Refused { token: iq },
+            Incoming::Unreachable { iq } => secure::Incoming::Unreachable { token: iq },
             Incoming::Undelivered { iq } => secure::Incoming::Undelivered { token: iq },
         };
         Meaning::Other(incoming)

@@ -193,7 +193,8 @@ fn an_answer_goes_to_the_protocol_that_asked() {
         ("feature-not-implemented", Incoming::Error { iq: Token(7) }),
         ("not-acceptable", Incoming::Error { iq: Token(7) }),
         ("service-unavailable", Incoming::Undelivered { iq: Token(7) }),
-        ("remote-server-not-found", Incoming::Undelivered { iq: Token(7) }),
+        ("remote-server-not-found", Incoming::Unreachable { iq: Token(7) }),
+        ("remote-server-timeout", Incoming::Unreachable { iq: Token(7) }),
     ] {
         let error = format!(
             "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{ID}'><error type='cancel'>\

@@ -72,7 +72,7 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
 fn check(config: &Config) -> anyhow::Result<()> {
     ensure!(
         !config.accounts.is_empty(),
-        "no account: add an [[account]] section to the configuration file and name the file with --config"
+        "no account: add an [[account]] or a [component] section to the configuration file and name the file with --config"
     );
     Ok(())
 }

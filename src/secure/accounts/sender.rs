@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
+use crate::secure::accounts::block_limits::{BlockLimits, SizeLimit};
 use crate::secure::accounts::fair_queue::{FairQueue, Used};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
@@ -62,6 +63,8 @@ pub(crate) struct Senders<K> {
     used: BTreeMap<ClientTag, Used>,
     /// Accounts at which somebody waits who might be able to send.
     open: BTreeSet<AccountId>,
+    /// How large a block each account's server takes. It outlives connections.
+    block_limits: BlockLimits,
 }
 
 /// The sending side of one account.
@@ -111,7 +114,13 @@ impl<K> Sender<K> {
 impl<K: Copy + Ord> Senders<K> {
     /// Nothing is on its way. `sizes` are the carrier's.
     pub(crate) fn new(sizes: &'static Sizes) -> Self {
-        Self { sizes, senders: BTreeMap::new(), used: BTreeMap::new(), open: BTreeSet::new() }
+        Self {
+            sizes,
+            senders: BTreeMap::new(),
+            used: BTreeMap::new(),
+            open: BTreeSet::new(),
+            block_limits: BlockLimits::default(),
+        }
     }
 
     /// What the carrier says of sizes.
@@ -133,10 +142,24 @@ impl<K: Copy + Ord> Senders<K> {
         accounts: usize,
     ) -> Share {
         let used = self.used(client);
+        let most = self.block_limits.get(path.1.via());
         match self.senders.get(&path.1.via()) {
-            Some(sender) => sender.share((client, used), path, waiting, accounts),
-            None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts),
+            Some(sender) => sender.share((client, used), path, waiting, accounts, most),
+            None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
         }
+    }
+
+    /// The server of an account has shown something of the largest stanza that it takes.
+    pub(crate) fn on_size_limit(&mut self, now: Instant, account: AccountId, limit: SizeLimit) {
+        let flight = self.senders.get(&account).map(|sender| &sender.flight);
+        let largest = flight.and_then(|flight| flight.values().map(|block| block.bytes).max());
+        self.block_limits.on_shown(now, account, limit, largest.unwrap_or_default(), self.sizes);
+    }
+
+    /// An account is gone for good.
+    pub(crate) fn remove(&mut self, account: AccountId) {
+        self.reset(account);
+        self.block_limits.remove(account);
     }
 
     fn used(&self, client: ClientTag) -> Used {
@@ -190,7 +213,9 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// Something that went by the account was answered.
     pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
-        self.change(account, |sender| sender.on_answered(now, delivery));
+        let mut taken = 0;
+        self.change(account, |sender| taken = sender.on_answered(now, delivery));
+        self.block_limits.on_taken(now, account, taken);
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.
@@ -305,13 +330,14 @@ impl<K: Copy + Ord> Sender<K> {
         (id, path): (PathId, &Path),
         waiting: usize,
         accounts: usize,
+        most: usize,
     ) -> Share {
         let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
         if self.belongs_to(client, id) {
             let may_send = !self.is_backed_up;
-            return Share { in_flight, queue: 0, rate, block: path.block_size(), may_send };
+            return Share { in_flight, queue: 0, rate, block: path.block_size().min(most), may_send };
         }
-        let block = self.block_size(path.block_size(), accounts);
+        let block = self.block_size(path.block_size(), accounts).min(most);
         let is_next = self.queue.is_next(used);
         let packet = self.window.sizes().wire_size(waiting.min(block));
         let on_wire = self.window.sizes().wire_size(block);
@@ -365,18 +391,22 @@ impl<K: Copy + Ord> Sender<K> {
         *self.by_path.entry(path).or_default() += bytes;
     }
 
-    fn on_answered(&mut self, now: Instant, delivery: Delivery) {
+    /// The server has read a block and all before it, of which the largest had so many bytes.
+    fn on_answered(&mut self, now: Instant, delivery: Delivery) -> usize {
+        let mut largest = 0;
         if let Some(block) = self.flight.get(&delivery).filter(|_| self.unqueued_block == Some(delivery)) {
             self.note_unqueued(now, *block);
         }
         while let Some(oldest) = self.flight.first_entry().filter(|oldest| *oldest.key() <= delivery) {
             let block = oldest.remove();
+            largest = largest.max(block.bytes);
             self.forget_bytes(block);
             match block.sent {
                 Some(sent) => self.window.on_answered(now, sent, block.bytes),
                 None => self.window.on_answered_late(now, block.bytes),
             }
         }
+        largest
     }
 
     /// Nothing was queued before this block. The longest path counts, until it was not used for some time.

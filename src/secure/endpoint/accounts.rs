@@ -5,6 +5,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+use crate::secure::accounts::block_limits::SizeLimit;
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
@@ -14,6 +15,12 @@ impl Endpoint {
     /// before it polls for what to send, and when it has become less after it was much.
     pub fn handle_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
         self.shared.accounts.note_backlog(id, pieces, bytes);
+    }
+
+    /// Tells what the server of an account has shown of the largest stanza that it takes: no larger blocks go by the account from then
+    /// on. If a connection has ended because of one, this comes before the word that the account is suspended.
+    pub fn handle_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
+        self.shared.accounts.on_size_limit(now, id, limit);
     }
 
     /// The next account of ours by which something is not answered, so that its server is to be asked for a sign of life.

@@ -41,6 +41,11 @@ impl Endpoint {
                     session.handle_refused(now, path, shared);
                 });
             }
+            Incoming::Unreachable { token } => {
+                self.on_answer(now, via, from, token, |session, path, _, shared| {
+                    session.handle_unreachable(now, path, shared);
+                });
+            }
             Incoming::Undelivered { token } => {
                 self.on_answer(now, via, from, token, |session, path, _, shared| {
                     session.handle_undelivered(now, path, shared);

@@ -171,6 +171,15 @@ impl Session {
 
     /// Something that went by a path found nobody.
     pub(crate) fn handle_undelivered(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        self.on_absent(now, id, CloseReason::PeerUnavailable, shared);
+    }
+
+    /// Something that went by a path did not even reach the peer's server.
+    pub(crate) fn handle_unreachable(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        self.on_absent(now, id, CloseReason::PeerServerUnreachable, shared);
+    }
+
+    fn on_absent(&mut self, now: Instant, id: PathId, reason: CloseReason, shared: &mut Shared) {
         let Some(path) = self.paths.get(&id) else {
             // Never: the routes name only paths that are there.
             return;
@@ -178,14 +187,14 @@ impl Session {
         let (via, peer) = (path.via(), path.peer().clone());
         if let Some(early) = self.state.early_mut() {
             // Without a session no path is for anything but a handshake.
-            early.on_failed(CloseReason::PeerUnavailable);
+            early.on_failed(reason);
         }
         self.drop_path(now, id, shared);
         if let Some(side) = self.client_side_mut() {
             side.pairs.on_absent((via, &peer));
         }
         if self.is_connecting() && self.client_side().is_some_and(|side| side.is_absent(&shared.accounts)) {
-            return self.end(CloseReason::PeerUnavailable, None);
+            return self.end(reason, None);
         }
         self.apply_changes(now, shared);
     }

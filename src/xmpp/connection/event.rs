@@ -19,6 +19,8 @@ pub(in crate::xmpp) enum Event {
     },
     /// The server knows us as was presumed.
     Confirmed,
+    /// The server says that it takes no stanza of more bytes (XEP-0478).
+    StanzaLimit(usize),
     /// A stanza has come that was read without a tree.
     Flat(Flat),
     /// Another stanza has come.

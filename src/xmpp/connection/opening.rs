@@ -105,6 +105,8 @@ pub(super) enum Outcome {
     Begun { jid: FullJid, server_counts: bool },
     /// A resource was presumed, and the server refuses it, has given us another one, or refuses a stanza before it has said which.
     Misbound(AccountError),
+    /// The server gives us no resource, and we had presumed none.
+    Refused(AccountError),
     /// That is no answer.
     Nonsense,
 }
@@ -205,6 +207,10 @@ impl Opening {
     }
 
     fn on_answer(&self, answer: Iq) -> Outcome {
+        if let Iq::Error { error, .. } = &answer {
+            let reason = AccountError::bind(&error.defined_condition);
+            return if self.is_presumed() { Outcome::Misbound(reason) } else { Outcome::Refused(reason) };
+        }
         match (bound_as(answer), self.server_counts) {
             (Some(jid), Some(server_counts)) if self.is_as_presumed(&jid) => {
                 Outcome::Begun { jid, server_counts }

@@ -144,6 +144,7 @@ pub(super) fn in_short(event: &Event) -> String {
         Event::Online { presumed: true, .. } => "presumed".to_owned(),
         Event::Online { .. } => "online".to_owned(),
         Event::Confirmed => "confirmed".to_owned(),
+        Event::StanzaLimit(bytes) => format!("at most {bytes}"),
         Event::Flat(Flat::Result { id, .. }) => format!("result {id}"),
         Event::Flat(Flat::Set(set)) => format!("set {}", set.id),
         Event::Stanza(stanza) => match &**stanza {

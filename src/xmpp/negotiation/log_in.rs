@@ -141,7 +141,7 @@ impl LogIn {
     fn no_way_in(&self) -> AccountError {
         match self.who.credential {
             Credential::Anonymous => AccountError::NotAnonymous,
-            Credential::Password(_) | Credential::New => AccountError::NoMechanism,
+            Credential::Password(_) | Credential::New | Credential::Component(_) => AccountError::NoMechanism,
         }
     }
 

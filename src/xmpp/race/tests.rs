@@ -390,3 +390,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_a_server_sends_us_tells_more_than_any_fault() {
+    let host =
+        AccountError::SeeOtherHost(crate::xmpp::other_host::OtherHost::parse("other.example").unwrap());
+    for fault in [AccountError::TimedOut(Step::Tls), AccountError::CertificateUntrusted] {
+        assert_eq!(telling_more(fault.clone(), Some(host.clone())), host);
+        assert_eq!(telling_more(host.clone(), Some(fault)), host);
+    }
+}

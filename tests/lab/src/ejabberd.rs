@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
-use crate::server::{ANONYMOUS, ChatServer, DOMAIN, Door, Rate};
+use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules};
 
 const READY: Duration = Duration::from_secs(60);
 /// What it says once the accounts are there.
@@ -29,8 +29,9 @@ pub struct Ejabberd {
     certificate: Certificate,
     port: u16,
     tls_port: u16,
+    component_port: u16,
     rate: Rate,
-    door: Door,
+    rules: Rules,
     users: Vec<String>,
 }
 
@@ -40,25 +41,27 @@ impl Ejabberd {
     /// # Errors
     ///
     /// When it does not come up, with its last words.
-    pub fn start(rate: Rate, users: &[&str], door: Door) -> Result<Self> {
+    pub fn start(rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
+        ensure!(!rules.contacts_only, "ejabberd keeps no IQs of strangers away");
         ensure!(!matches!(rate, Rate::StockBut(_)), "all users of ejabberd have the same limits here");
         ensure!(
             !users.iter().any(|user| user.contains('@')),
             "all users of ejabberd have the same domain here"
         );
         try_ports(|| {
-            let mut server = Self::prepare(rate, users, door)?;
+            let mut server = Self::prepare(rate, users, rules)?;
             server.run()?;
             Ok(server)
         })
     }
 
-    fn prepare(rate: Rate, users: &[&str], door: Door) -> Result<Self> {
+    fn prepare(rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
         let certificate = certificate_for(&[DOMAIN, ANONYMOUS], folder.path())?;
         let users = users.iter().map(|&user| user.to_owned()).collect();
-        let (port, tls_port) = (free_port()?, free_port()?);
-        let server = Self { process: None, folder, certificate, port, tls_port, rate, door, users };
+        let (port, tls_port, component_port) = (free_port()?, free_port()?, free_port()?);
+        let server =
+            Self { process: None, folder, certificate, port, tls_port, component_port, rate, rules, users };
         fs::write(server.config_file(), server.config())?;
         server.write_captcha()?;
         Ok(server)
@@ -142,6 +145,11 @@ impl Ejabberd {
         self.tls_port
     }
 
+    /// The port for components.
+    pub fn component_port(&self) -> u16 {
+        self.component_port
+    }
+
     /// The key of its certificate, as `pin` in a bridge line has it.
     pub fn pin(&self) -> &str {
         &self.certificate.pin
@@ -192,7 +200,7 @@ impl Ejabberd {
 
     /// What its hosts are, what is special of the one for everybody, and the module by which accounts are registered.
     fn door_config(&self) -> (String, String, &'static str) {
-        let (register, module) = match self.door {
+        let (register, module) = match self.rules.door {
             Door::Closed => return (format!("\"{DOMAIN}\""), String::new(), ""),
             Door::Open => ("registration_timeout: infinity\n".to_owned(), "  mod_register: {}\n"),
             Door::Slow => ("registration_timeout: 600\n".to_owned(), "  mod_register: {}\n"),
@@ -207,6 +215,22 @@ impl Ejabberd {
         (format!("\"{DOMAIN}\", \"{ANONYMOUS}\""), anonymous, module)
     }
 
+    /// What the component adds to the listeners, and what follows them.
+    fn component(&self) -> (String, String) {
+        let Some((domain, processes)) = self.rules.component else { return Default::default() };
+        let port = self.component_port;
+        let listener = format!(
+            "  - {{port: {port}, ip: \"127.0.0.1\", module: ejabberd_service, \
+             hosts: {{\"{domain}\": {{password: \"{COMPONENT_SECRET}\"}}}}}}\n"
+        );
+        let balancing = (processes > 1).then(|| {
+            format!(
+                "domain_balancing:\n  \"{domain}\": {{type: bare_source, component_number: {processes}}}\n"
+            )
+        });
+        (listener, balancing.unwrap_or_default())
+    }
+
     /// Debian's configuration as far as it concerns clients.
     fn config(&self) -> String {
         let starttls = if self.rate == Rate::Overheard { "starttls" } else { "starttls_required" };
@@ -215,7 +239,11 @@ impl Ejabberd {
             Rate::Unlimited | Rate::Overheard => "none",
         };
         // A listener names a rule, not a shaper: one that is not there does not limit.
-        let listener = "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: 262144, shaper: c2s_shaper";
+        let max_stanza = self.rules.max_stanza.unwrap_or(262_144);
+        let listener = format!(
+            "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: {max_stanza}, shaper: c2s_shaper"
+        );
+        let (component, balancing) = self.component();
         let (hosts, anonymous, register) = self.door_config();
         format!(
             r#"hosts: [{hosts}]
@@ -225,7 +253,7 @@ ca_file: "{ca}"
 listen:
   - {{port: {port}, {listener}, {starttls}: true}}
   - {{port: {tls_port}, {listener}, tls: true}}
-shaper:
+{component}{balancing}shaper:
   normal: {{rate: 3000, burst_size: 20000}}
 shaper_rules:
   max_user_sessions: 10

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::server::{ChatServer, DOMAIN};
+use crate::server::{COMPONENT_SECRET, ChatServer, DOMAIN};
 use crate::tor::{Tor, TorNetwork};
 
 /// A network, a chat server, and the executable between them.
@@ -39,9 +39,28 @@ impl Halves<'_> {
         self.bridge_with(user, "[bridge]\nclassic = true\n")
     }
 
+    /// The lines of a bridge that owns this domain.
+    ///
+    /// # Errors
+    ///
+    /// When its configuration file cannot be written.
+    pub fn component_bridge(&self, domain: &str) -> Result<String> {
+        let server = self.chat.component_address();
+        self.bridge_configured(
+            domain,
+            &format!(
+                "[component]\ndomain = \"{domain}\"\nsecret = \"{COMPONENT_SECRET}\"\nserver = \"{server}\"\n"
+            ),
+        )
+    }
+
     fn bridge_with(&self, user: &str, more: &str) -> Result<String> {
         let section = self.chat.account_section(user, self.chat.address());
-        let config = self.write_config(user, &format!("{section}\n{more}"))?;
+        self.bridge_configured(user, &format!("{section}\n{more}"))
+    }
+
+    fn bridge_configured(&self, name: &str, config: &str) -> Result<String> {
+        let config = self.write_config(name, config)?;
         Ok(format!("ExtORPort auto\nServerTransportPlugin hexchat exec {}", self.command(&config)))
     }
 

@@ -33,5 +33,5 @@ pub use halves::Halves;
 pub use line::Line;
 pub use process::Process;
 pub use recorder::Recorder;
-pub use server::{ANONYMOUS, ChatServer, Door, Kind, Rate};
+pub use server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, Door, Kind, Rate, Rules};
 pub use tor::TorNetwork;

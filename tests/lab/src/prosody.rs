@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
-use crate::server::{ANONYMOUS, ChatServer, DOMAIN, Door, Rate, name_and_domain};
+use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, name_and_domain};
 
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
@@ -40,7 +40,7 @@ pub struct Prosody {
     ports: Ports,
     rate: Rate,
     modules: Modules,
-    door: Door,
+    rules: Rules,
     /// Those of its users, and [`DOMAIN`].
     domains: BTreeSet<String>,
 }
@@ -49,6 +49,7 @@ pub struct Prosody {
 struct Ports {
     plain: u16,
     tls: u16,
+    component: u16,
 }
 
 impl Prosody {
@@ -57,22 +58,26 @@ impl Prosody {
     /// # Errors
     ///
     /// When it does not come up, with its last words.
-    pub fn start(rate: Rate, users: &[&str], modules: Modules, door: Door) -> Result<Self> {
+    pub fn start(rate: Rate, users: &[&str], modules: Modules, rules: Rules) -> Result<Self> {
+        ensure!(
+            rules.component.is_none_or(|(_, processes)| processes == 1),
+            "a component of Prosody is one process"
+        );
         try_ports(|| {
-            let mut server = Self::prepare(rate, users, modules, door)?;
+            let mut server = Self::prepare(rate, users, modules, rules)?;
             server.run()?;
             Ok(server)
         })
     }
 
-    fn prepare(rate: Rate, users: &[&str], modules: Modules, door: Door) -> Result<Self> {
+    fn prepare(rate: Rate, users: &[&str], modules: Modules, rules: Rules) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
         let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
         let names: Vec<_> = domains.iter().map(String::as_str).chain([ANONYMOUS]).collect();
         let certificate = certificate_for(&names, folder.path())?;
-        let ports = Ports { plain: free_port()?, tls: free_port()? };
-        let server = Self { process: None, folder, certificate, ports, rate, modules, door, domains };
+        let ports = Ports { plain: free_port()?, tls: free_port()?, component: free_port()? };
+        let server = Self { process: None, folder, certificate, ports, rate, modules, rules, domains };
         fs::write(server.config_file(), server.config())?;
         fs::write(server.folder.path().join("mod_lab.lua"), LAB_MODULE)?;
         for domain in &server.domains {
@@ -196,6 +201,11 @@ impl Prosody {
         self.ports.tls
     }
 
+    /// The port for components.
+    pub fn component_port(&self) -> u16 {
+        self.ports.component
+    }
+
     /// The key of its certificate, as `pin` in a bridge line has it.
     pub fn pin(&self) -> &str {
         &self.certificate.pin
@@ -236,16 +246,25 @@ impl Prosody {
             Modules::Stock => "",
             Modules::Sasl2 => r#"; "sasl2"; "sasl2_bind2"; "sasl2_sm"; "sasl2_fast"; "lab""#,
         };
-        let register =
-            if self.door == Door::Closed { "" } else { r#"; "register_ibr"; "user_account_management""# };
-        let registration = match self.door {
+        let strangers = if self.rules.contacts_only { "; \"block_strangers\"" } else { "" };
+        let max_stanza = self.rules.max_stanza.map(|bytes| format!("c2s_stanza_size_limit = {bytes}"));
+        let (component_ports, component) = match self.rules.component {
+            Some((domain, _)) => (self.ports.component.to_string(), component(domain)),
+            None => Default::default(),
+        };
+        let register = if self.rules.door == Door::Closed {
+            ""
+        } else {
+            r#"; "register_ibr"; "user_account_management""#
+        };
+        let registration = match self.rules.door {
             Door::Slow => {
                 "registration_throttle_max = 1\nregistration_throttle_period = 3600\nregistration_allowlist = {}\n"
             }
             Door::Guarded => "additional_registration_fields = { \"email+\" }\n",
             Door::Closed | Door::Open => "",
         };
-        let anonymous = if self.door == Door::Closed {
+        let anonymous = if self.rules.door == Door::Closed {
             String::new()
         } else {
             format!("VirtualHost \"{ANONYMOUS}\"\nauthentication = \"anonymous\"\n")
@@ -259,10 +278,10 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {plain} }}
 c2s_direct_tls_ports = {{ {tls} }}
 s2s_ports = {{}}
-component_ports = {{}}
+component_ports = {{ {component_ports} }}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{register} }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{register}{strangers} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
@@ -271,13 +290,19 @@ ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 allow_registration = true
 {registration}{limits}
-{hosts}{anonymous}"#,
+{max_stanza}
+{hosts}{anonymous}{component}"#,
+            max_stanza = max_stanza.unwrap_or_default(),
             plain = self.ports.plain,
             tls = self.ports.tls,
             key = key.display(),
             certificate = certificate.display(),
         )
     }
+}
+
+fn component(domain: &str) -> String {
+    format!("Component \"{domain}\"\n    component_secret = \"{COMPONENT_SECRET}\"\n")
 }
 
 /// Debian's limits, for all but these users.

@@ -31,6 +31,23 @@ pub enum Rate {
     Overheard,
 }
 
+/// What a server is asked to do beside serving [`DOMAIN`] in the usual way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// The largest stanza that a client may send, in bytes; none leaves what is usual.
+    pub max_stanza: Option<u32>,
+    /// Whether what others than contacts send to an account is kept from it. Only Prosody can be started so.
+    pub contacts_only: bool,
+    /// A domain that a component serves, with the password [`COMPONENT_SECRET`], and by how many processes: with more than one, what a
+    /// bare JID sends always goes to the same, which only ejabberd can do.
+    pub component: Option<(&'static str, u32)>,
+    /// Who may come without an account.
+    pub door: Door,
+}
+
+/// The secret of every component.
+pub const COMPONENT_SECRET: &str = "secret-of-component";
+
 /// Who may come without an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Door {
@@ -78,20 +95,28 @@ impl ChatServer {
     ///
     /// When it does not come up, with its last words; when its Debian package is missing.
     pub fn start(kind: Kind, rate: Rate, users: &[&str]) -> Result<Self> {
-        Self::start_with_door(kind, rate, users, Door::Closed)
+        Self::start_with(kind, rate, users, Rules::default())
     }
 
-    /// The same, for people without accounts, too.
+    /// The same with rules.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
-    pub fn start_with_door(kind: Kind, rate: Rate, users: &[&str], door: Door) -> Result<Self> {
+    /// The same.
+    pub fn start_with(kind: Kind, rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
         match kind {
-            Kind::Prosody => Prosody::start(rate, users, Modules::Stock, door).map(Self::Prosody),
-            Kind::ProsodyModules => Prosody::start(rate, users, Modules::Sasl2, door).map(Self::Prosody),
-            Kind::Ejabberd => Ejabberd::start(rate, users, door).map(Self::Ejabberd),
+            Kind::Prosody => Prosody::start(rate, users, Modules::Stock, rules).map(Self::Prosody),
+            Kind::ProsodyModules => Prosody::start(rate, users, Modules::Sasl2, rules).map(Self::Prosody),
+            Kind::Ejabberd => Ejabberd::start(rate, users, rules).map(Self::Ejabberd),
         }
+    }
+
+    /// Where components connect.
+    pub fn component_address(&self) -> SocketAddr {
+        loopback(match self {
+            Self::Prosody(server) => server.component_port(),
+            Self::Ejabberd(server) => server.component_port(),
+        })
     }
 
     /// Where it takes plain connections, for STARTTLS.

@@ -166,6 +166,15 @@ fn connecting_when_every_pair_has_found_nobody_three_times_becomes_closed() {
     assert!(seconds < 3, "{seconds}");
 }
 
+#[test]
+fn a_client_whose_server_cannot_reach_the_bridges_is_told_so() {
+    let mut world = World::client();
+    let (event, seconds) = world.fails_with(Session::handle_unreachable);
+    assert_eq!(world.state(), "Closed");
+    assert!(matches!(event, SessionEvent::Ended(CloseReason::PeerServerUnreachable, None)), "{event:?}");
+    assert!(seconds < 3, "{seconds}");
+}
+
 // A bridge that does not know yet whether its client holds the keys.
 
 #[test]

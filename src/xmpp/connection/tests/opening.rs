@@ -92,13 +92,32 @@ fn what_a_server_does_not_offer_is_done_without_if_it_can_be() {
 
 #[test]
 fn what_is_no_answer_to_the_request_for_a_resource_ends_the_connection() {
-    let refused = "<iq type='error' id='bind'><error type='cancel'>\
-        <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
-    for answer in [refused, "<iq type='result' id='bind'/>", ENABLED, "<unheard-of xmlns='x'/>"] {
+    for answer in ["<iq type='result' id='bind'/>", ENABLED, "<unheard-of xmlns='x'/>"] {
         let mut client = Client::start(Counting::No, None);
         client.hear(answer);
         assert_eq!(client.news(), [NONSENSE], "{answer}");
     }
+}
+
+#[test]
+fn a_server_that_gives_no_resource_says_why_and_gets_the_end_of_the_stream() {
+    let refused = "<iq type='error' id='bind'><error type='cancel'>\
+        <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
+    let mut client = Client::start(Counting::No, None);
+    client.hear(refused);
+    assert_eq!(client.news(), ["closed: BindRefused(\"conflict\")"]);
+    assert!(client.connection.owes_end());
+}
+
+#[test]
+fn what_a_server_says_of_its_limits_is_said_with_each_stream() {
+    let mut client = Client::start(Counting::No, None);
+    client.hear(
+        "<stream:features xmlns:stream='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
+         <limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>12000</max-bytes><idle-seconds>1800</idle-seconds></limits>\
+         </stream:features>",
+    );
+    assert_eq!(client.news(), ["at most 12000"]);
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn a_server_that_gives_another_resource_or_none_gets_the_end_of_the_stream_and_n
     for (answer, last) in [
         (BOUND.replace("/r<", "/another<"), "misbound: OtherResource"),
         (BOUND.replace("alice@", "bob@"), "misbound: OtherResource"),
-        (REFUSED.to_owned(), "misbound: Protocol(Session)"),
+        (REFUSED.to_owned(), "misbound: BindRefused(\"conflict\")"),
         ("<iq type='result' id='bind'/>".to_owned(), "misbound: Protocol(Session)"),
     ] {
         for counting in [Counting::No, Counting::Resumable] {

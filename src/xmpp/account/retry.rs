@@ -1,0 +1,49 @@
+//! Retry: when an account tries again, and with what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::link::Link;
+use super::{Account, new_id};
+use crate::xmpp::connection::Start;
+use crate::xmpp::error::{AccountError, Pause};
+use crate::xmpp::wire::now;
+
+impl Account {
+    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial; and who insists on what is too much for a
+    /// server is shut out.
+    pub(super) fn note_fault(&mut self, error: &AccountError) {
+        match error.pause() {
+            Pause::None | Pause::Usual | Pause::Hour => {}
+            Pause::Long => self.backoff.exhaust(),
+            Pause::HoursIfRepeated => self.backoff.on_refused(now()),
+            Pause::Hours => self.backoff.rest(),
+        }
+    }
+
+    /// Tries again after a cut: at once, most of the time. In some networks no connection lives for long, and much gets through all the
+    /// same in the time that each has.
+    pub(super) fn attempt_soon(&mut self) {
+        let delay = self.backoff.delay_after_cut(now(), rand::random());
+        self.attempt_after(delay);
+    }
+
+    pub(super) fn attempt_later(&mut self) {
+        let is_to_rest = self.backoff.is_to_rest();
+        let delay = self.backoff.next_delay(rand::random());
+        if is_to_rest {
+            self.remembered.resting.insert(&self.identity.to_bare(), now(), delay);
+        }
+        self.attempt_after(delay);
+    }
+
+    pub(super) fn attempt_after(&mut self, delay: Duration) {
+        let domain = self.connector.domain().to_owned();
+        let resource = self.identity.resource().map(ToString::to_string);
+        let known = self.identity.try_as_full().ok().filter(|jid| self.keeps_name && jid.node().is_some());
+        let presumed = known.filter(|_| self.presuming.may_presume()).cloned();
+        self.start = Start { domain, resource, id: new_id(), counting: self.counting, presumed };
+        let first_request = self.start.first_request(self.session.as_ref());
+        self.link = Link::attempt(delay, Arc::clone(&self.connector), self.dialer.clone(), first_request);
+    }
+}
