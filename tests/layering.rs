@@ -137,7 +137,10 @@ const CLASSIC: Map = &[
 /// The rooms of the accounts, likewise.
 const XMPP: Map = &[
     ("removal", &["pool", "api", "flat", "dialer", "error"]),
-    ("pool", &["account", "registration", "api", "outbox", "reports", "backlog", "dialer", "error"]),
+    (
+        "pool",
+        &["account", "registrar", "registration", "api", "outbox", "reports", "backlog", "dialer", "error"],
+    ),
     (
         "account",
         &[
@@ -145,7 +148,7 @@ const XMPP: Map = &[
             "connector",
             "login",
             "connection",
-            "registration",
+            "registrar",
             "outbox",
             "pings",
             "reports",
@@ -166,6 +169,7 @@ const XMPP: Map = &[
             "security",
             "login",
             "negotiation",
+            "registrar",
             "registration",
             "tls",
             "dialer",
@@ -211,6 +215,7 @@ const XMPP: Map = &[
     ("backoff", &[]),
     ("timing", &[]),
     ("error", &["registration"]),
+    ("registrar", &["registration"]),
     ("registration", &[]),
 ];
 
