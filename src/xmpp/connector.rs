@@ -13,7 +13,8 @@ use super::finder::Finder;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
 use super::race::telling_more;
-use super::registration::{Refusal, Registry};
+use super::registrar::Registrar;
+use super::registration::{Place, Refusal};
 use super::security::{Kind, Security};
 use super::timing;
 use super::tls::Trust;
@@ -46,12 +47,12 @@ struct Progress {
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
     /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
-    /// is kept by `registry`.
+    /// is kept by `registrar`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
-        registry: Option<Arc<dyn Registry>>,
+        registrar: Option<Arc<Registrar>>,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -65,8 +66,8 @@ impl Connector {
         let who = who(config, kind != Some(Kind::Plain), agent);
         let registering = match config.credential {
             Credential::New => {
-                let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
-                Some(Registering::new(registry, domain))
+                let registrar = registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                Some(Registering::new(registrar, Place::of(config)))
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
         };
