@@ -11,10 +11,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep_until;
 
 use super::dialer::Dialer;
-use super::error::AccountError;
+use super::error::{AccountError, Step};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
-use super::resolver::{Resolver, is_this_machine};
+use super::resolver::{Resolver, is_public, is_this_machine};
 use super::security::Kind;
 use super::socket::Socket;
 use super::srv::{Endpoint, Found, Service, domain_itself, endpoints};
@@ -27,6 +27,9 @@ const SECURING: Duration = Duration::from_secs(6);
 /// The same where that is more, in times that the connection took: 8. STARTTLS takes four round trips, and a connection at least one.
 const CONNECTION_TIMES: u32 = 8;
 
+/// How many that came to nothing after TLS are known at most: 32, each once. Of more, the one that failed longest ago is as good as new.
+const MOST_FAILED: usize = 32;
+
 /// Knows where an account's server may be, and where it was.
 pub(super) struct Finder {
     /// The account's domain, in its ASCII form.
@@ -35,8 +38,16 @@ pub(super) struct Finder {
     server: Option<ServerAddr>,
     /// The only kind of connection to try.
     kind: Option<Kind>,
+    past: Mutex<Past>,
+}
+
+/// What earlier searches have shown.
+#[derive(Default)]
+struct Past {
     /// What worked last.
-    last: Mutex<Option<Candidate>>,
+    last: Option<Candidate>,
+    /// What has come to nothing after TLS since the last login, the latest at the end.
+    failed: Vec<Candidate>,
 }
 
 /// A search for a connection that works.
@@ -69,23 +80,34 @@ enum Answer {
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, last: Mutex::default() }
+        Self { domain, server, kind, past: Mutex::default() }
     }
 
-    /// Begins with what worked last.
-    pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Search<'a> {
+    /// Begins with what worked last, and ends with what has failed after TLS since.
+    ///
+    /// # Errors
+    ///
+    /// It would lead off this machine, where nothing may go without TLS.
+    pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Result<Search<'a>, AccountError> {
         let names = if dialer.takes_names() { Names::PassedOn } else { Names::Resolved };
-        let race = Race::new(self.plan(), names, self.last().clone(), now());
+        if self.kind == Some(Kind::Plain) && names == Names::PassedOn {
+            return Err(AccountError::PlaintextRefused);
+        }
+        let Past { last, failed } = &*self.past();
+        let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Search { finder: self, dialer, race, resolver: None, lookups, attempts, connected_in: Duration::ZERO }
+        let connected_in = Duration::ZERO;
+        Ok(Search { finder: self, dialer, race, resolver: None, lookups, attempts, connected_in })
     }
 
-    fn plan(&self) -> Plan {
+    /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
+    fn plan(&self, names: Names) -> Plan {
         if let Some(ServerAddr { host, port }) = &self.server {
             let kind = self.kind.unwrap_or(Kind::StartTls);
             return Plan::Known(vec![Endpoint { host: host.clone(), port: *port, kind }]);
         }
-        if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) {
+        let is_passed_on = names == Names::PassedOn && !is_public(&self.domain);
+        if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) || is_passed_on {
             return Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
         }
         Plan::Search(self.domain.clone())
@@ -93,16 +115,26 @@ impl Finder {
 
     /// The next search begins with this one.
     pub(super) fn remember(&self, candidate: Candidate) {
-        *self.last() = Some(candidate);
+        self.past().last = Some(candidate);
     }
 
-    /// What worked last does not work any more, or is not known to.
-    pub(super) fn forget(&self) {
-        *self.last() = None;
+    /// There was a login, at the one that is remembered.
+    pub(super) fn handle_login(&self) {
+        self.past().failed.clear();
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<Candidate>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    /// There was none, and `step` is how far it came. Who was secure by then is deferred; if nobody was, those that are deferred have
+    /// had their turn or could not have it, and count as the others again.
+    pub(super) fn handle_failure(&self, step: Step) {
+        let Past { last, failed } = &mut *self.past();
+        let Some(candidate) = last.take().filter(|_| step.is_secured()) else { return failed.clear() };
+        failed.retain(|other| *other != candidate);
+        failed.push(candidate);
+        failed.drain(..failed.len().saturating_sub(MOST_FAILED));
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,4 +256,65 @@ fn order(domain: &str, kind: Option<Kind>, found: &[Found]) -> Answer {
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(n: u16) -> Candidate {
+        Candidate {
+            endpoint: Endpoint { host: "a.example".to_owned(), port: n, kind: Kind::Direct },
+            address: None,
+        }
+    }
+
+    fn finder(domain: &str) -> Finder {
+        Finder::new(domain.to_owned(), None, None)
+    }
+
+    fn fail(finder: &Finder, n: u16, step: Step) {
+        finder.remember(candidate(n));
+        finder.handle_failure(step);
+    }
+
+    fn failed(finder: &Finder) -> Vec<u16> {
+        finder.past().failed.iter().map(|candidate| candidate.endpoint.port).collect()
+    }
+
+    #[test]
+    fn those_that_failed_after_tls_are_known_until_a_login_the_latest_last() {
+        let finder = finder("chat.example");
+        for n in [1, 2, 3, 1] {
+            fail(&finder, n, Step::Stream);
+        }
+        assert_eq!(failed(&finder), [2, 3, 1]);
+        finder.handle_login();
+        assert_eq!(failed(&finder), [0; 0]);
+        for n in 0..100 {
+            fail(&finder, n, Step::Login);
+        }
+        assert_eq!((failed(&finder).len(), failed(&finder).last()), (MOST_FAILED, Some(&99)));
+    }
+
+    #[test]
+    fn where_nobody_is_secure_all_are_equal_again() {
+        let finder = finder("chat.example");
+        fail(&finder, 1, Step::Stream);
+        fail(&finder, 2, Step::Tls);
+        assert_eq!(failed(&finder), [0; 0]);
+    }
+
+    #[test]
+    fn a_proxy_is_given_a_name_that_public_dns_cannot_know() {
+        for domain in
+            ["hidden.onion", "hidden.i2p", "printer.local", "chat.internal", "chat.home.arpa", "chat"]
+        {
+            let plan = finder(domain).plan(Names::PassedOn);
+            let Plan::Known(endpoints) = plan else { unreachable!("{plan:?} for {domain}") };
+            assert_eq!(endpoints, [domain_itself(domain, None)]);
+        }
+        assert!(matches!(finder("chat.example").plan(Names::PassedOn), Plan::Search(_)));
+        assert!(matches!(finder("chat.local").plan(Names::Resolved), Plan::Search(_)));
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Peer {
 impl MockServer {
     pub(crate) fn start() -> Self {
         let (accept, connections) = mpsc::unbounded_channel();
-        let dialer = Dialer::through(move |_, _| {
+        let dialer = Dialer::to_addresses(move |_| {
             let (near, far) = duplex(BUFFER);
             let accepted = accept.send(far).map_err(|_| AccountError::Refused);
             Box::pin(async move { accepted.map(|()| Socket::new(near)) })
