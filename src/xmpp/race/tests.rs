@@ -415,7 +415,7 @@ fn one_that_came_to_no_login_is_tried_last_and_beside_nothing_else() {
 #[test]
 fn a_domain_with_one_server_goes_on_with_it_though_it_came_to_no_login() {
     let only = Candidate { endpoint: direct("192.0.2.9", 443), address: Some(v4(9)) };
-    let race = Race::new(known(&[only.endpoint.clone()]), Names::Resolved, None, beginning());
+    let race = Race::new(known(std::slice::from_ref(&only.endpoint)), Names::Resolved, None, beginning());
     let mut race = race.deferring(vec![only.clone()]);
     assert!(race.has_more(beginning()));
     assert_eq!(race.poll(beginning()), Some(Order::Dial(only)));
