@@ -110,8 +110,9 @@ impl Connector {
             self.memory().on_network_fault();
             Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
         });
-        if result.is_err() {
-            self.finder.forget();
+        match &result {
+            Ok(_) => self.finder.handle_login(),
+            Err(_) => self.finder.handle_failure(progress.step),
         }
         result
     }
@@ -198,7 +199,7 @@ impl Connector {
     /// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
     /// tried: nobody has been told by then who wants to log in.
     async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
-        let mut search = self.finder.search(dialer);
+        let mut search = self.finder.search(dialer)?;
         loop {
             progress.step = Step::Dial;
             let (candidate, socket) = search.next().await?;

@@ -29,6 +29,16 @@ pub enum Step {
     Session,
 }
 
+impl Step {
+    /// Whether it comes after all that protects a connection.
+    pub(super) fn is_secured(self) -> bool {
+        match self {
+            Self::Dial | Self::StartTls | Self::Tls => false,
+            Self::Stream | Self::Register | Self::Login | Self::Session => true,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -179,8 +189,10 @@ pub enum AccountError {
     /// The server answered with something that XMPP does not allow there.
     #[error("{0}: the answer makes no sense")]
     Protocol(Step),
-    /// `tls = "none"` for a server that is not on this machine.
-    #[error("refusing to log in without TLS to a chat server that is not on this machine")]
+    /// `tls = "none"` for a server that is not on this machine, or through a proxy, which need not be.
+    #[error(
+        "refusing to log in without TLS to a chat server that is not on this machine, or through a proxy"
+    )]
     PlaintextRefused,
     /// `tls = "websocket"`.
     #[error("XMPP over WebSocket is not supported yet")]
@@ -344,7 +356,9 @@ impl AccountError {
             }
             Self::StreamError(condition) => advice_on_stream(condition),
             Self::OtherResource | Self::Protocol(_) => "trying again",
-            Self::PlaintextRefused => "use another `tls` than \"none\", or a loopback address in `server`",
+            Self::PlaintextRefused => {
+                "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
+            }
             Self::WebSocketUnsupported => "use `tls = \"starttls\"` or \"direct\"",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
             Self::BadAddress(_) => "correct the login",
