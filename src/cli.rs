@@ -85,6 +85,10 @@ enum Command {
     /// Print the bridge line of a bridge that has run with this state directory.
     BridgeLine(BridgeLine),
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
+    ///
+    /// The environment variable TOR_PT_PROXY names the proxy to do that through, as Tor writes it: socks5://127.0.0.1:1080, socks4a://…
+    /// or http://…, with user:password@ before the address if need be. Without it the connection is direct, whatever torrc says, and
+    /// the server sees the address of this machine.
     Forget(Forget),
 }
 

@@ -178,23 +178,23 @@ impl StateDir {
         self.change(|contents| contents.resource(account, random_secret))
     }
 
-    /// What became of the registration at this domain.
-    pub fn registration(&self, domain: &str) -> Option<Registration> {
-        self.contents().registration(domain).cloned()
+    /// What became of the registration at this place, a domain or a domain and a pin.
+    pub fn registration(&self, place: &str) -> Option<Registration> {
+        self.contents().registration(place).cloned()
     }
 
-    /// Keeps what becomes of the registration at this domain, or forgets it. It is on the disk when this returns.
+    /// Keeps what becomes of the registration at this place, or forgets it. It is on the disk when this returns.
     ///
     /// # Errors
     /// When there is no directory, or it cannot be written: an account that is gone at the next start would be registered anew,
     /// again and again.
     pub fn keep_registration(
         &self,
-        domain: &str,
+        place: &str,
         registration: Option<Registration>,
     ) -> Result<(), StateError> {
         self.path().ok_or(StateError::NoAccounts)?;
-        self.change(|contents| contents.set_registration(domain, registration))
+        self.change(|contents| contents.set_registration(place, registration))
     }
 
     /// The secret key of a bridge (X25519): made once, at random, and kept.

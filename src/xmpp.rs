@@ -62,6 +62,7 @@ mod proxied;
 mod race;
 pub mod reader;
 mod records;
+mod registrar;
 pub mod registration;
 pub mod removal;
 mod reply_window;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use hexchat_lab::{ChatServer, Kind, Line, Rate, TcpCutter};
 
 use crate::only::Only;
-use crate::ours::{self, Pair, Protocol, Setup};
+use crate::ours::{self, Pair, Protocol, Setup, Tls, Ways};
 use crate::plan::Plan;
 use crate::samples::{Samples, quantile, sorted};
 use crate::target::{self, Echo};
@@ -30,8 +30,46 @@ const BETWEEN_CUTS: Duration = Duration::from_secs(11);
 /// A transfer takes 20 seconds, so that the window has long opened also where a round trip is half a second.
 const BULK: Duration = Duration::from_secs(20);
 
-/// The chat servers that both halves are far from.
-pub(crate) const SERVERS: [Kind; 3] = [Kind::Prosody, Kind::ProsodyModules, Kind::Ejabberd];
+/// A chat server that both halves are far from, and how they connect to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) kind: Kind,
+    pub(crate) tls: Tls,
+}
+
+/// Those of which there are rows. A server with SASL2 is new, and such a one takes TLS at once, too, as its SRV records say.
+pub(crate) const SERVERS: [Server; 4] = [
+    Server { kind: Kind::Prosody, tls: Tls::Start },
+    Server { kind: Kind::ProsodyModules, tls: Tls::Start },
+    Server { kind: Kind::ProsodyModules, tls: Tls::Direct },
+    Server { kind: Kind::Ejabberd, tls: Tls::Start },
+];
+
+impl Server {
+    pub(crate) fn name(self) -> String {
+        match self.tls {
+            Tls::Start => name_of(self.kind).to_owned(),
+            Tls::Direct => format!("{}{DIRECT}", name_of(self.kind)),
+        }
+    }
+
+    fn called(name: &str) -> Result<Self> {
+        match name.strip_suffix(DIRECT) {
+            Some(kind) => Ok(Self { kind: kind_of(kind)?, tls: Tls::Direct }),
+            None => Ok(Self { kind: kind_of(name)?, tls: Tls::Start }),
+        }
+    }
+
+    fn address(self, chat: &ChatServer) -> SocketAddr {
+        match self.tls {
+            Tls::Start => chat.address(),
+            Tls::Direct => chat.tls_address(),
+        }
+    }
+}
+
+/// What the names of servers end in that take TLS at once.
+const DIRECT: &str = "-direct";
 
 /// Measures at each distance of the plan, under names like `far.prosody.200.bulk`. Times are in round trips of one leg.
 pub(crate) fn measure(
@@ -41,13 +79,13 @@ pub(crate) fn measure(
     plan: &Plan,
     samples: &mut Samples,
 ) {
-    for kind in SERVERS {
+    for server in SERVERS {
         for distance in plan.distances {
-            let name = format!("far.{}.{distance}", name_of(kind));
+            let name = format!("far.{}.{distance}", server.name());
             if only.wants(&name) {
                 say(&name);
                 if let Err(error) =
-                    measure_at(kind, executable, target, *distance, Parts::All, &name, samples)
+                    measure_at(server, executable, target, *distance, Parts::All, &name, samples)
                 {
                     samples.fail(format!("{name}.first_cell"), &format!("{error:#}"));
                 }
@@ -58,10 +96,13 @@ pub(crate) fn measure(
 
 /// Shows what the words ask for: the server, the round trip of each leg in milliseconds, and `bulk` where the rest is not wanted.
 pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
-    let ([kind, distance] | [kind, distance, "bulk"]) = words else { bail!("the server and the round trip") };
-    let (kind, distance) = (kind_of(kind)?, distance.parse().context("the round trip in milliseconds")?);
+    let ([server, distance] | [server, distance, "bulk"]) = words else {
+        bail!("the server and the round trip")
+    };
+    let server = Server::called(server)?;
+    let distance = distance.parse().context("the round trip in milliseconds")?;
     let parts = if words.len() > 2 { Parts::Bulk } else { Parts::All };
-    measure_at(kind, executable, target::start()?, distance, parts, "far", &mut Samples::default())
+    measure_at(server, executable, target::start()?, distance, parts, "far", &mut Samples::default())
 }
 
 /// What is measured at one distance.
@@ -73,7 +114,7 @@ enum Parts {
 
 /// Measures with both halves `distance` milliseconds (there and back) from a server without limits.
 fn measure_at(
-    kind: Kind,
+    server: Server,
     executable: &Path,
     target: SocketAddr,
     distance: u64,
@@ -81,10 +122,11 @@ fn measure_at(
     name: &str,
     samples: &mut Samples,
 ) -> Result<()> {
-    let chat = ours::server(kind, Rate::Unlimited, &ours::users(1))?;
+    let chat = ours::server(server.kind, Rate::Unlimited, &ours::users(1))?;
+    let address = server.address(&chat);
     let line = Line::of_round_trip(Duration::from_millis(distance));
-    let lines = [TcpCutter::start_on(line, chat.address())?, TcpCutter::start_on(line, chat.address())?];
-    let lab = Lab { executable, chat: &chat, target, lines: &lines };
+    let lines = [TcpCutter::start_on(line, address)?, TcpCutter::start_on(line, address)?];
+    let lab = Lab { executable, chat: &chat, tls: server.tls, target, lines: &lines };
     // Where there is no distance times are in milliseconds.
     let unit = distance.max(1) as f64 / 1e3;
     if parts == Parts::All {
@@ -98,6 +140,7 @@ fn measure_at(
 struct Lab<'a> {
     executable: &'a Path,
     chat: &'a ChatServer,
+    tls: Tls,
     target: SocketAddr,
     /// The client's and the bridge's.
     lines: &'a [TcpCutter; 2],
@@ -105,8 +148,8 @@ struct Lab<'a> {
 
 impl Lab<'_> {
     fn pair(&self) -> Result<Pair> {
-        let Self { executable, chat, target, lines } = *self;
-        let by_way_of = Some(lines.each_ref().map(TcpCutter::address));
+        let Self { executable, chat, tls, target, lines } = *self;
+        let by_way_of = Some(Ways { addresses: lines.each_ref().map(TcpCutter::address), tls });
         Pair::start(Setup { executable, chat, protocol: Protocol::Secure, accounts: 1, target, by_way_of })
     }
 

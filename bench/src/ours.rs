@@ -28,8 +28,24 @@ pub(crate) struct Setup<'a> {
     /// How many each half has.
     pub(crate) accounts: usize,
     pub(crate) target: SocketAddr,
-    /// Where `forward` and `serve` connect to instead of to the chat server.
-    pub(crate) by_way_of: Option<[SocketAddr; 2]>,
+    /// How `forward` and `serve` connect, unless that is straight to the chat server.
+    pub(crate) by_way_of: Option<Ways>,
+}
+
+/// Where the two halves connect to, `forward` first.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways {
+    pub(crate) addresses: [SocketAddr; 2],
+    pub(crate) tls: Tls,
+}
+
+/// How TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// On request.
+    Start,
+    /// At once (XEP-0368).
+    Direct,
 }
 
 /// Both halves.
@@ -130,8 +146,12 @@ impl Setup<'_> {
 
     /// A half with the accounts of `users`, whose state is in a folder of its own `name`.
     fn spawn(&self, half: &str, name: &str, folder: &Path, users: &[String], way: usize) -> Result<Spawn> {
-        let server = self.by_way_of.map_or(self.chat.address(), |ways| ways[way]);
-        let section = |user: &String| self.chat.account_section(user, server);
+        let (server, tls) = match self.by_way_of {
+            Some(Ways { addresses, tls: Tls::Direct }) => (addresses[way], "tls = \"direct\"\n"),
+            Some(Ways { addresses, tls: Tls::Start }) => (addresses[way], ""),
+            None => (self.chat.address(), ""),
+        };
+        let section = |user: &String| self.chat.account_section(user, server) + tls;
         let config: String = users.iter().map(section).collect();
         let file = write_private(&folder.join(format!("{name}.toml")), &config)?;
         let spawn = Spawn::new(half, self.executable).arg(half).arg("--config").arg(file);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::far;
 use crate::limited::ACCOUNTS;
-use crate::name_of;
+use crate::ours::Tls;
 use crate::samples::{Samples, Spread, quantile, sorted};
 use crate::scale::{BRIDGE_ACCOUNTS, SESSIONS, STREAMS};
 
@@ -146,7 +146,7 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
     ]);
     for server in far::SERVERS {
         // A quick run leaves some of them out.
-        let is_measured = |distance: &u64| s.has(&format!("far.{}.{distance}.first_cell", name_of(server)));
+        let is_measured = |distance: &u64| s.has(&format!("far.{}.{distance}.first_cell", server.name()));
         rows.extend(FAR.into_iter().filter(is_measured).flat_map(|distance| far_rows(s, server, distance)));
     }
     rows
@@ -156,11 +156,11 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
 const FAR: [u64; 2] = [50, 200];
 
 /// With both halves so far from a server without limits.
-fn far_rows(s: &Samples, server: Kind, distance: u64) -> Vec<Row> {
-    let name = format!("far.{}.{distance}", name_of(server));
+fn far_rows(s: &Samples, server: far::Server, distance: u64) -> Vec<Row> {
+    let name = format!("far.{}.{distance}", server.name());
     let where_from = format!("both halves {distance} ms from {}", shown(server));
     // With SASL2 and tokens a login takes three round trips less.
-    let [most_to_first_cell, most_back] = if server == Kind::ProsodyModules { [8, 6] } else { [11, 9] };
+    let [most_to_first_cell, most_back] = if server.kind == Kind::ProsodyModules { [8, 6] } else { [11, 9] };
     let trips = |what: &str, bound: u32| {
         let Spread { median, least, most } = s.get(&format!("{name}.{what}"))?;
         let note = format!("{least:.1} to {most:.1} round trips of one leg");
@@ -175,7 +175,7 @@ fn far_rows(s: &Samples, server: Kind, distance: u64) -> Vec<Row> {
         row("back after a cut", &format!("<= {most_back} round trips"), trips("back", most_back)),
         row("a cell there and back", "<= 1.1 times the two legs", far_cell(s, &name)),
     ];
-    let near = format!("far.{}.0.bulk", name_of(server));
+    let near = format!("far.{}.0.bulk", server.name());
     if s.has(&near) {
         rows.push(row("bulk, against the same lines without a delay", ">= 0.8", far_bulk(s, &name, &near)));
     }
@@ -193,11 +193,12 @@ fn far_bulk(s: &Samples, name: &str, near: &str) -> Outcome {
     Ok((format!("{ratio:.2}"), ratio >= 0.8, format!("{:.2} MB/s; {:.2} MB/s", far / 1e6, near / 1e6)))
 }
 
-fn shown(server: Kind) -> &'static str {
-    match server {
-        Kind::Prosody => "Prosody",
-        Kind::ProsodyModules => "Prosody with SASL2 and tokens",
-        Kind::Ejabberd => "ejabberd",
+fn shown(server: far::Server) -> &'static str {
+    match (server.kind, server.tls) {
+        (Kind::Prosody, _) => "Prosody",
+        (Kind::ProsodyModules, Tls::Start) => "Prosody with SASL2 and tokens",
+        (Kind::ProsodyModules, Tls::Direct) => "Prosody with SASL2 and tokens, by direct TLS",
+        (Kind::Ejabberd, _) => "ejabberd",
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use hexchat_lab::ChatServer;
 
 use crate::meter::Meter;
-use crate::ours::{Pair, Setup};
+use crate::ours::{Pair, Setup, Tls, Ways};
 use crate::plan::Plan;
 use crate::samples::Samples;
 use crate::target;
@@ -52,7 +52,7 @@ fn measure(
 /// Of the receiving half and of the sending one.
 fn ratios(setup: Setup, pace: Option<f64>, warm_up: Duration, time: Duration) -> Result<[f64; 2]> {
     let meters = meters(setup.chat, pace)?;
-    let by_way_of = Some([meters[0].address, meters[1].address]);
+    let by_way_of = Some(Ways { addresses: [meters[0].address, meters[1].address], tls: Tls::Start });
     let pair = Pair::start(Setup { by_way_of, ..setup })?;
     let expected = target::rate_within(pair.entrance, warm_up)?;
     thread::sleep(REST);

@@ -10,6 +10,7 @@ use crate::config::{AccountConfig, Credential, Limits};
 use crate::state::registration::{Account, Registration};
 use crate::state::{StateDir, StateError};
 use crate::xmpp::Dialer;
+use crate::xmpp::registration::Place;
 use crate::xmpp::removal::{RemovalError, Removed, remove};
 
 /// How long a server may take to remove an account: 30 seconds, in which a person is to learn what is wrong.
@@ -30,7 +31,10 @@ pub(crate) enum Forgotten {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ForgetError {
     /// It was never registered here.
-    #[error("no such account was registered with this state directory")]
+    #[error(
+        "no such account was registered with this state directory; one that a bridge line with a pin has registered needs that line: \
+         --bridge-line-file"
+    )]
     Unknown,
     /// Its server may still have it. It is kept here, so that this can be tried again.
     #[error("the account is kept, because its server could not be asked to remove it: {0}")]
@@ -43,7 +47,8 @@ pub(crate) enum ForgetError {
     State(#[from] StateError),
 }
 
-/// Forgets what was registered as `jid`, or, for `new@domain`, at that domain. `at` says how to reach the server, for an account there.
+/// Forgets what was registered as `jid`, or, for `new@domain`, at that domain. `at` says how to reach the server, for an account there,
+/// and whom to believe to be it: what was registered with another pin stays.
 ///
 /// # Errors
 ///
@@ -55,9 +60,9 @@ pub(crate) async fn forget(
     limits: &Limits,
     dialer: Dialer,
 ) -> Result<Forgotten, ForgetError> {
-    let domain = jid.domain().as_str();
+    let place = Place::of(&at).key();
     let registration =
-        state.registration(domain).filter(|kept| is_meant(kept, jid)).ok_or(ForgetError::Unknown)?;
+        state.registration(&place).filter(|kept| is_meant(kept, jid)).ok_or(ForgetError::Unknown)?;
     let forgotten = match registration.account() {
         None => Forgotten::Refusal,
         Some(account) => {
@@ -68,7 +73,7 @@ pub(crate) async fn forget(
             }
         }
     };
-    state.keep_registration(domain, None)?;
+    state.keep_registration(&place, None)?;
     Ok(forgotten)
 }
 
@@ -88,5 +93,41 @@ fn outcome(removed: Removed) -> Forgotten {
     match removed {
         Removed::Now => Forgotten::Removed,
         Removed::Before => Forgotten::WasGone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+    use super::*;
+    use crate::config::Config;
+    use crate::xmpp::AccountError;
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    #[tokio::test]
+    async fn what_was_registered_with_another_pin_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::open(directory.path()).unwrap();
+        let jid: BareJid = "new@chat.example".parse().unwrap();
+        let at = |pin: Option<&str>| {
+            let arguments = [("login", "new@chat.example")].into_iter().chain(pin.map(|pin| ("pin", pin)));
+            Config::default().new_account_at(jid.domain(), arguments).unwrap()
+        };
+        let (plain, pinned) = (at(None), at(Some(KEY)));
+        let is_kept = |at: &AccountConfig| state.registration(&Place::of(at).key()).is_some();
+        for at in [&plain, &pinned] {
+            let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
+            state.keep_registration(&Place::of(at).key(), Some(refused)).unwrap();
+        }
+        let nowhere = || Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) }));
+        let limits = Limits::default();
+        let forgotten = forget(&jid, pinned.clone(), &state, &limits, nowhere()).await;
+        assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");
+        assert_eq!((is_kept(&plain), is_kept(&pinned)), (true, false));
+        let forgotten = forget(&jid, pinned, &state, &limits, nowhere()).await;
+        assert!(matches!(forgotten, Err(ForgetError::Unknown)), "{forgotten:?}");
+        assert!(is_kept(&plain));
     }
 }

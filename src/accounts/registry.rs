@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::state::StateDir;
 use crate::state::registration::{Account, Password, Registration};
-use crate::xmpp::registration::{Known, NewAccount, Refusal, Registry};
+use crate::xmpp::registration::{Known, NewAccount, Place, Refusal, Registry};
 
 /// See the [module](self).
 pub(crate) struct Registrations {
@@ -20,47 +20,93 @@ impl Registrations {
         Self { state }
     }
 
-    fn keep(&self, domain: &str, registration: Registration) -> Result<(), Refusal> {
-        self.state.keep_registration(domain, Some(registration)).map_err(|error| {
+    fn kept(&self, place: &Place) -> Option<Registration> {
+        self.state.registration(&place.key())
+    }
+
+    fn keep(&self, place: &Place, registration: Registration) -> Result<(), Refusal> {
+        self.state.keep_registration(&place.key(), Some(registration)).map_err(|error| {
             tracing::warn!("what became of a registration cannot be kept: {error}");
             Refusal::NotKept
         })
     }
+
+    /// Whether a refusal holds that was to hold until then. If the clock was set back, it holds from now on, and `anew` is kept.
+    fn holds(
+        &self,
+        place: &Place,
+        refusal: Refusal,
+        until: u64,
+        anew: impl FnOnce(u64) -> Registration,
+    ) -> bool {
+        let rest = rest(refusal);
+        let left = until.saturating_sub(now());
+        if left > rest {
+            // If that fails, it is done the next time.
+            let _ = self.keep(place, anew(now() + rest));
+        }
+        left > 0
+    }
 }
 
 impl Registry for Registrations {
-    fn recall(&self, domain: &str) -> Known {
-        match self.state.registration(domain) {
-            Some(Registration::Asked(account)) => Known::Asked(new_account(&account)),
+    fn recall(&self, place: &Place) -> Known {
+        match self.kept(place) {
+            Some(Registration::Asked { account, times, until }) => {
+                let anew = |until| Registration::Asked { account: account.clone(), times, until };
+                if self.holds(place, Refusal::Unapproved, until, anew) {
+                    Known::Refused(Refusal::Unapproved)
+                } else {
+                    Known::Asked { account: new_account(&account), times }
+                }
+            }
             Some(Registration::Made(account)) => Known::Made(new_account(&account)),
             Some(Registration::Refused { why, until }) => {
-                refusal(&why, until).map_or(Known::Nothing, Known::Refused)
+                let anew = |until| Registration::Refused { why: why.clone(), until };
+                let refusal = Refusal::named(&why).filter(|refusal| self.holds(place, *refusal, until, anew));
+                refusal.map_or(Known::Nothing, Known::Refused)
             }
             None => Known::Nothing,
         }
     }
 
-    fn ask(&self, domain: &str, account: &NewAccount) -> Result<(), Refusal> {
+    fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), Refusal> {
+        let before = match self.kept(place) {
+            Some(Registration::Asked { times, .. }) => times,
+            _ => 0,
+        };
         let password = Password::new(account.password.expose_secret());
-        self.keep(domain, Registration::Asked(Account { user: account.user.clone(), password }))
+        let account = Account { user: account.user.clone(), password };
+        self.keep(place, Registration::asked(account, before.saturating_add(1)))
     }
 
-    fn made(&self, domain: &str) {
-        if let Some(Registration::Asked(account)) = self.state.registration(domain) {
-            let jid = format!("{}@{domain}", account.user);
+    fn made(&self, place: &Place, account: &NewAccount) {
+        if let Some(Registration::Asked { account: kept, .. }) = self.kept(place)
+            && kept.user == account.user
+        {
+            let jid = format!("{}@{}", kept.user, place.domain());
             tracing::info!(
                 "an account was registered, which `hexchat-pt forget` removes again: {}",
                 sensitive(jid)
             );
             // It is kept as one that was asked for, which will turn out to be there.
-            let _ = self.keep(domain, Registration::Made(account));
+            let _ = self.keep(place, Registration::Made(kept));
         }
     }
 
-    fn refused(&self, domain: &str, refusal: Refusal) {
-        let until = now() + refusal.rest().unwrap_or_default().as_secs();
+    fn refused(&self, place: &Place, asked: Option<&NewAccount>, refusal: Refusal) {
+        let until = now() + rest(refusal);
+        let refused = Registration::Refused { why: refusal.name().to_owned(), until };
+        let registration = match (self.kept(place), asked) {
+            (Some(Registration::Asked { account, times, .. }), Some(asked)) if account.user == asked.user => {
+                let is_left = refusal.leaves_the_account();
+                if is_left { Registration::Asked { account, times, until } } else { refused }
+            }
+            (None | Some(Registration::Refused { .. }), None) => refused,
+            _ => return,
+        };
         // If that fails, the server may be asked again after the next start.
-        let _ = self.keep(domain, Registration::Refused { why: refusal.name().to_owned(), until });
+        let _ = self.keep(place, registration);
     }
 }
 
@@ -68,11 +114,9 @@ fn new_account(account: &Account) -> NewAccount {
     NewAccount { user: account.user.clone(), password: SecretString::from(account.password.expose()) }
 }
 
-/// The refusal, while it holds. If the clock was set back, it holds no longer than from now on.
-fn refusal(why: &str, until: u64) -> Option<Refusal> {
-    let refusal = Refusal::named(why)?;
-    let rest = refusal.rest().unwrap_or_default().as_secs();
-    (1..=rest).contains(&until.saturating_sub(now())).then_some(refusal)
+/// For how many seconds.
+fn rest(refusal: Refusal) -> u64 {
+    refusal.rest().unwrap_or_default().as_secs()
 }
 
 /// Seconds since 1970.
@@ -85,59 +129,157 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
     use super::*;
+    use crate::config::Config;
     use crate::state::StateError;
 
-    const DOMAIN: &str = "chat.example";
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
     fn open(directory: &tempfile::TempDir) -> Registrations {
         Registrations::new(Arc::new(StateDir::open(directory.path()).unwrap()))
     }
 
+    fn place_of(login: &str, pin: Option<&str>) -> Place {
+        let arguments = [("login", login)].into_iter().chain(pin.map(|pin| ("pin", pin)));
+        let domain: xmpp_parsers::jid::BareJid = login.parse().unwrap();
+        Place::of(&Config::default().new_account_at(domain.domain(), arguments).unwrap())
+    }
+
+    fn place() -> Place {
+        place_of("new@chat.example", None)
+    }
+
+    fn account_of(user: &str) -> NewAccount {
+        NewAccount { user: user.to_owned(), password: "secret".into() }
+    }
+
     fn account() -> NewAccount {
-        NewAccount { user: "marilan84".to_owned(), password: "secret".into() }
+        account_of("marilan84")
     }
 
     #[test]
     fn what_is_asked_for_is_on_the_disk_before_it_is_asked_for() {
         let directory = tempfile::tempdir().unwrap();
-        open(&directory).ask(DOMAIN, &account()).unwrap();
+        open(&directory).ask(&place(), &account()).unwrap();
         let after_a_crash = open(&directory);
-        let Known::Asked(kept) = after_a_crash.recall(DOMAIN) else { unreachable!("it was asked for") };
+        let Known::Asked { account: kept, times: 1 } = after_a_crash.recall(&place()) else {
+            unreachable!("it was asked for")
+        };
         assert_eq!((kept.user.as_str(), kept.password.expose_secret()), ("marilan84", "secret"));
-        assert!(matches!(after_a_crash.recall("other.example"), Known::Nothing));
-        after_a_crash.made(DOMAIN);
+        assert!(matches!(after_a_crash.recall(&place_of("new@other.example", None)), Known::Nothing));
+        after_a_crash.ask(&place(), &account()).unwrap();
+        assert!(
+            matches!(after_a_crash.recall(&place()), Known::Asked { times: 2, .. }),
+            "it was not counted"
+        );
+        after_a_crash.made(&place(), &account());
         drop(after_a_crash);
-        assert!(matches!(open(&directory).recall(DOMAIN), Known::Made(kept) if kept.user == "marilan84"));
+        assert!(matches!(open(&directory).recall(&place()), Known::Made(kept) if kept.user == "marilan84"));
+    }
+
+    /// Whoever has the key of a pin is believed by the line that has the pin, and by no other.
+    #[test]
+    fn who_is_believed_by_a_pin_neither_sees_nor_changes_what_was_registered_without_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (registrations, pinned) = (open(&directory), place_of("new@chat.example", Some(KEY)));
+        registrations.ask(&place(), &account()).unwrap();
+        registrations.made(&place(), &account());
+        assert!(matches!(registrations.recall(&pinned), Known::Nothing), "it sees the account");
+        registrations.refused(&pinned, None, Refusal::Closed);
+        registrations.ask(&pinned, &account_of("tobesi07")).unwrap();
+        registrations.refused(&pinned, Some(&account_of("tobesi07")), Refusal::Closed);
+        assert!(matches!(registrations.recall(&pinned), Known::Refused(Refusal::Closed)));
+        assert!(matches!(registrations.recall(&place()), Known::Made(kept) if kept.user == "marilan84"));
+        assert!(
+            registrations.state.registration("chat.example").is_some(),
+            "a state without pins is read so"
+        );
+    }
+
+    #[test]
+    fn an_answer_about_one_account_says_nothing_of_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let (registrations, other) = (open(&directory), account_of("tobesi07"));
+        registrations.ask(&place(), &account()).unwrap();
+        registrations.made(&place(), &other);
+        registrations.refused(&place(), Some(&other), Refusal::Closed);
+        registrations.refused(&place(), None, Refusal::Closed);
+        assert!(matches!(registrations.recall(&place()), Known::Asked { .. }));
+        registrations.made(&place(), &account());
+        registrations.refused(&place(), Some(&account()), Refusal::Closed);
+        assert!(matches!(registrations.recall(&place()), Known::Made(_)));
+    }
+
+    #[test]
+    fn an_account_that_may_still_be_approved_is_kept_while_its_server_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let registrations = open(&directory);
+        registrations.ask(&place(), &account()).unwrap();
+        registrations.refused(&place(), Some(&account()), Refusal::Unapproved);
+        assert!(matches!(
+            open_again(registrations, &directory).recall(&place()),
+            Known::Refused(Refusal::Unapproved)
+        ));
+        let kept = StateDir::open(directory.path()).unwrap().registration("chat.example").unwrap();
+        assert_eq!(kept.account().unwrap().user, "marilan84");
+    }
+
+    fn open_again(before: Registrations, directory: &tempfile::TempDir) -> Registrations {
+        drop(before);
+        open(directory)
     }
 
     #[test]
     fn a_refusal_holds_for_hours_and_over_restarts_and_then_no_longer() {
         let directory = tempfile::tempdir().unwrap();
-        open(&directory).refused(DOMAIN, Refusal::TooMany);
-        assert!(matches!(open(&directory).recall(DOMAIN), Known::Refused(Refusal::TooMany)));
-        let hours = Refusal::TooMany.rest().unwrap().as_secs();
-        for (until, holds) in
-            [(now(), false), (now() + hours, true), (now() + hours + 100, false), (0, false)]
-        {
-            assert_eq!(refusal("too-many", until).is_some(), holds, "until {until}");
+        open(&directory).refused(&place(), None, Refusal::TooMany);
+        let registrations = open(&directory);
+        assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany)));
+        let hours = rest(Refusal::TooMany);
+        for (why, until, holds) in [
+            ("too-many", now(), false),
+            ("too-many", now() + hours, true),
+            ("too-many", 0, false),
+            ("of a later version", now() + 1, false),
+        ] {
+            let refused = Registration::Refused { why: why.to_owned(), until };
+            registrations.keep(&place(), refused).unwrap();
+            assert_eq!(
+                matches!(registrations.recall(&place()), Known::Refused(_)),
+                holds,
+                "{why} until {until}"
+            );
         }
-        assert_eq!(refusal("of a later version", now() + 1), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_no_refusal_and_makes_none_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let registrations = open(&directory);
+        let hours = rest(Refusal::TooMany);
+        for until in [now() + hours + 100, u64::MAX] {
+            let refused = Registration::Refused { why: "too-many".to_owned(), until };
+            registrations.keep(&place(), refused).unwrap();
+            assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany)));
+            let Some(Registration::Refused { until: kept, .. }) = registrations.kept(&place()) else {
+                unreachable!("it was refused")
+            };
+            assert!(kept <= now() + hours, "it holds for {} seconds", kept - now());
+        }
     }
 
     #[test]
     fn what_cannot_be_kept_is_not_asked_for() {
         let nowhere = Registrations::new(Arc::new(StateDir::ephemeral(StateError::Nowhere)));
-        assert_eq!(nowhere.ask(DOMAIN, &account()), Err(Refusal::NotKept));
-        assert!(matches!(nowhere.recall(DOMAIN), Known::Nothing));
+        assert_eq!(nowhere.ask(&place(), &account()), Err(Refusal::NotKept));
+        assert!(matches!(nowhere.recall(&place()), Known::Nothing));
     }
 
     #[test]
     fn nothing_shows_a_password() {
         let directory = tempfile::tempdir().unwrap();
         let registrations = open(&directory);
-        registrations.ask(DOMAIN, &account()).unwrap();
-        let shown =
-            format!("{:?} {:?}", registrations.recall(DOMAIN), registrations.state.registration(DOMAIN));
+        registrations.ask(&place(), &account()).unwrap();
+        let shown = format!("{:?} {:?}", registrations.recall(&place()), registrations.kept(&place()));
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

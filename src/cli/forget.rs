@@ -21,6 +21,7 @@ struct Prepared {
     jid: BareJid,
     at: AccountConfig,
     state: PathBuf,
+    proxy: Option<tor_pt::Proxy>,
 }
 
 fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
@@ -32,7 +33,8 @@ fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?.unwrap_or_default();
     let at = config.new_account_at(jid.domain(), line.iter())?;
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
-    Ok(Prepared { config, jid, at, state })
+    let proxy = tor_pt::env::proxy_from_env(|name| std::env::var_os(name))?;
+    Ok(Prepared { config, jid, at, state, proxy })
 }
 
 fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
@@ -40,10 +42,10 @@ fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
 }
 
 async fn work(prepared: Prepared) -> anyhow::Result<()> {
-    let Prepared { config, jid, at, state } = prepared;
+    let Prepared { config, jid, at, state, proxy } = prepared;
     ensure!(state.exists(), "no such account was registered: there is no {}", state.display());
     let state = open_state(&state).await.context("end the program that uses the state directory first")?;
-    let dialer = core_dialer(tor_pt::Dialer::default());
+    let dialer = core_dialer(tor_pt::Dialer::through(proxy));
     let forgotten = forget(&jid, at, &state, &config.limits, dialer).await?;
     announce(match forgotten {
         Forgotten::Removed => "The account was removed from its server, and is forgotten here.",

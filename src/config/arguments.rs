@@ -11,7 +11,7 @@ use super::key::{CertificatePin, PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, ServerConfig, parse_login};
 use super::value::{Mode, parse_mode, parse_peers, parse_server, parse_tls, tls_mode};
-use super::{AccountConfig, Config, Server, TlsMode, plain};
+use super::{AccountConfig, Config, Credential, Server, TlsMode, plain};
 
 /// The longest value of an argument: 8 KiB. Tor carries 510 bytes for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
@@ -81,6 +81,7 @@ impl BridgeConfig {
     {
         let (line, mut warnings) = Arguments::from_bridge_line(arguments)?;
         warnings.extend(line.unapplied(config));
+        warnings.extend(line.pins_a_password().then_some(Warning::PinBesidePassword));
         let brings_logins = line.brings_logins(config);
         let bridge = BridgeConfig { brings_logins, ..line.over(&config.client).into_bridge(config)? };
         if bridge.protocol == Protocol::Classic {
@@ -191,6 +192,12 @@ impl Arguments {
     fn brings_logins(&self, config: &Config) -> bool {
         let changes_those_of_file = self.server.is_some() || self.tls.is_some();
         self.login.is_some() || config.client.login.is_some() && changes_those_of_file
+    }
+
+    /// Whether there is a pin of the line's beside a login with a password, which may be a user's own.
+    fn pins_a_password(&self) -> bool {
+        let has_password = |login: &Login| matches!(login.credential, Credential::Password(_));
+        self.pin.is_some() && self.login.as_ref().is_some_and(|logins| logins.value.iter().any(has_password))
     }
 
     /// How to connect was said, but not as whom: the file's accounts say both for themselves, and a pin its logins alone.

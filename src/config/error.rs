@@ -136,6 +136,12 @@ pub enum Warning {
         "bridge line: mode is classic, so the chat servers can read and change what passes between you and the bridge"
     )]
     Classic,
+    /// A pin of the bridge line, beside a login with a password.
+    #[error(
+        "bridge line: pin says whom to believe to be the chat server of the login beside it, so whoever wrote the line can stand \
+         between you and that account"
+    )]
+    PinBesidePassword,
     /// A file with a secret that others on this machine can read.
     #[error("{}: other users of this machine can read the secrets in this file; run `chmod 600` on it", .0.display())]
     Exposed(PathBuf),

@@ -134,6 +134,13 @@ pub(crate) const QUIET_ANSWERS: usize = 4;
 /// After 2 round trips without a queue the window of a far path opens again: it holds less than the path.
 pub(crate) const QUIET_ROUNDS: u32 = 2;
 
+/// After 8 where it is about as large as one that was too large: by then it has grown threefold as its rate says, and still nothing waits.
+pub(crate) const QUIET_ROUNDS_ABOVE: u32 = 8;
+
+/// A window that opens again goes to 0.7 times the one that was found too large (as CUBIC does after a loss, RFC 9438 section 4.6), and from
+/// there as its rate says: what piles up at a server can make it several times slower (`xmpp::records`).
+pub(crate) const BELOW_TOO_LARGE: f64 = 0.7;
+
 /// What is taken from applications should keep the path busy for 3 seconds: acknowledgements take up to two.
 pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 

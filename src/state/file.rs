@@ -34,7 +34,7 @@ pub(super) struct Contents {
     resource_secret: Option<Secret>,
     /// A bridge's secret key.
     identity: Option<Secret>,
-    /// By domain.
+    /// By place: a domain, or a domain and a pin.
     registrations: BTreeMap<String, Registration>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
@@ -143,18 +143,18 @@ impl Contents {
         }
     }
 
-    /// What became of the registration at this domain.
-    pub(super) fn registration(&self, domain: &str) -> Option<&Registration> {
-        self.registrations.get(domain)
+    /// What became of the registration at this place.
+    pub(super) fn registration(&self, place: &str) -> Option<&Registration> {
+        self.registrations.get(place)
     }
 
-    pub(super) fn set_registration(&mut self, domain: &str, registration: Option<Registration>) {
-        if self.registrations.get(domain) == registration.as_ref() {
+    pub(super) fn set_registration(&mut self, place: &str, registration: Option<Registration>) {
+        if self.registrations.get(place) == registration.as_ref() {
             return;
         }
         match registration {
-            Some(new) => drop(self.registrations.insert(domain.to_owned(), new)),
-            None => drop(self.registrations.remove(domain)),
+            Some(new) => drop(self.registrations.insert(place.to_owned(), new)),
+            None => drop(self.registrations.remove(place)),
         }
         self.unsaved = true;
     }

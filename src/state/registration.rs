@@ -5,13 +5,23 @@ use std::fmt;
 use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What became of the registration at one domain.
+/// What became of the registration at one place: a domain, with whoever is believed to be its server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum Registration {
-    /// This account is asked for, and nobody knows whether the server has it.
-    Asked(Account),
-    /// The server has this account.
+    /// This account was asked for, and nobody has logged in to it.
+    Asked {
+        /// The last that was asked for.
+        #[serde(flatten)]
+        account: Account,
+        /// How many times one was asked for since the server was last left alone.
+        #[serde(default)]
+        times: u32,
+        /// Until when its server is left alone, in seconds since 1970.
+        #[serde(default)]
+        until: u64,
+    },
+    /// The server has this account, and has let us in.
     Made(Account),
     /// The server has refused.
     Refused {
@@ -50,11 +60,17 @@ impl Password {
 }
 
 impl Registration {
+    /// This account was asked for, as the `times`th one.
+    #[must_use]
+    pub fn asked(account: Account, times: u32) -> Self {
+        Self::Asked { account, times, until: 0 }
+    }
+
     /// The account, if there may be one.
     #[must_use]
     pub fn account(&self) -> Option<&Account> {
         match self {
-            Self::Asked(account) | Self::Made(account) => Some(account),
+            Self::Asked { account, .. } | Self::Made(account) => Some(account),
             Self::Refused { .. } => None,
         }
     }
@@ -75,5 +91,25 @@ impl Serialize for Password {
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_was_kept_before_requests_were_counted_is_read() {
+        let kept = r#"{"is": "asked", "user": "marilan84", "password": "secret"}"#;
+        let account = Account { user: "marilan84".to_owned(), password: Password::new("secret") };
+        assert_eq!(
+            serde_json::from_str::<Registration>(kept).unwrap(),
+            Registration::asked(account.clone(), 0)
+        );
+        let counted = Registration::Asked { account, times: 2, until: 3 };
+        let written = serde_json::to_string(&counted).unwrap();
+        assert_eq!(serde_json::from_str::<Registration>(&written).unwrap(), counted);
     }
 }

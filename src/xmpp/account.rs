@@ -43,7 +43,7 @@ use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
-use super::registration::Registry;
+use super::registrar::Registrar;
 use super::reports::Reports;
 use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
@@ -78,17 +78,17 @@ pub(super) struct Mailbox {
 }
 
 /// Runs an account until it is closed or nobody listens to it any more. Of stanzas of more than `max_stanza` bytes it reads
-/// the head. If it is to be registered, `registry` keeps it.
+/// the head. If it is to be registered, `registrar` keeps it.
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
     remembered: Remembered,
     dialer: Dialer,
     max_stanza: usize,
-    registry: Option<Arc<dyn Registry>>,
+    registrar: Option<Arc<Registrar>>,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), registry) {
+    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), registrar) {
         Ok(connector) => Account::new(&config, usage, remembered, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };

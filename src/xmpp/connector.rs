@@ -14,7 +14,8 @@ use super::finder::Finder;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
 use super::race::telling_more;
-use super::registration::{Refusal, Registry};
+use super::registrar::Registrar;
+use super::registration::{Place, Refusal};
 use super::security::{Kind, Security};
 use super::timing;
 use super::tls::{Tls, Trust};
@@ -54,12 +55,12 @@ struct Progress {
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
     /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
-    /// is kept by `registry`.
+    /// is kept by `registrar`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
-        registry: Option<Arc<dyn Registry>>,
+        registrar: Option<Arc<Registrar>>,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -71,8 +72,8 @@ impl Connector {
         let who = who(config, config.tls != Some(TlsMode::None), agent);
         let registering = match config.credential {
             Credential::New => {
-                let registry = registry.ok_or(AccountError::Registration(Refusal::NotKept))?;
-                Some(Registering::new(registry, domain))
+                let registrar = registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                Some(Registering::new(registrar, Place::of(config)))
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
         };
@@ -121,8 +122,9 @@ impl Connector {
             self.memory().on_network_fault();
             Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
         });
-        if result.is_err() {
-            self.transport.forget();
+        match &result {
+            Ok(_) => self.transport.handle_login(),
+            Err(_) => self.transport.handle_failure(progress.step),
         }
         result
     }
@@ -223,7 +225,7 @@ async fn find(
     dialer: &Dialer,
     progress: &mut Progress,
 ) -> Result<Io, AccountError> {
-    let mut search = finder.search(dialer);
+    let mut search = finder.search(dialer)?;
     loop {
         progress.step = Step::Dial;
         let (candidate, socket) = search.next().await?;
@@ -247,10 +249,18 @@ async fn find(
 }
 
 impl Transport {
-    /// What was found last does not work any more, or is not known to.
-    fn forget(&self) {
+    /// There was a login.
+    fn handle_login(&self) {
         match self {
-            Self::Tcp(finder, _) => finder.forget(),
+            Self::Tcp(finder, _) => finder.handle_login(),
+            Self::WebSocket(_) => {}
+        }
+    }
+
+    /// There was none, and `step` is how far it came.
+    fn handle_failure(&self, step: Step) {
+        match self {
+            Self::Tcp(finder, _) => finder.handle_failure(step),
             Self::WebSocket(socket) => socket.forget(),
         }
     }

@@ -33,6 +33,16 @@ pub enum Step {
     Session,
 }
 
+impl Step {
+    /// Whether it comes after all that protects a connection.
+    pub(super) fn is_secured(self) -> bool {
+        match self {
+            Self::HostMeta | Self::Dial | Self::StartTls | Self::Tls => false,
+            Self::Upgrade | Self::Stream | Self::Register | Self::Login | Self::Session => true,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -200,8 +210,10 @@ pub enum AccountError {
     /// The server answered with something that XMPP does not allow there.
     #[error("{0}: the answer makes no sense")]
     Protocol(Step),
-    /// `tls = "none"` for a server that is not on this machine.
-    #[error("refusing to log in without TLS to a chat server that is not on this machine")]
+    /// `tls = "none"` for a server that is not on this machine, or through a proxy, which need not be.
+    #[error(
+        "refusing to log in without TLS to a chat server that is not on this machine, or through a proxy"
+    )]
     PlaintextRefused,
     /// `ca_file` cannot be used.
     #[error("reading ca_file: {0}")]
@@ -369,7 +381,9 @@ impl AccountError {
             }
             Self::StreamError(condition) => advice_on_stream(condition),
             Self::OtherResource | Self::Protocol(_) => "trying again",
-            Self::PlaintextRefused => "use another `tls` than \"none\", or a loopback address in `server`",
+            Self::PlaintextRefused => {
+                "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
+            }
             Self::NoWebSocketNamed => {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }

@@ -11,14 +11,14 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep_until;
 
 use super::dialer::Dialer;
-use super::error::{AccountError, OtherHost};
+use super::error::{AccountError, OtherHost, Step};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
-use super::resolver::{Resolver, is_this_machine};
+use super::resolver::{Resolver, is_public, is_this_machine};
 use super::security::Kind;
 use super::socket::Socket;
 use super::srv::{Endpoint, Found, Service, domain_itself, endpoints};
-use crate::config::ServerAddr;
+use crate::config::{ServerAddr, Url};
 
 /// How long it may take to set up TLS while there is another way to try: 6 seconds, so that a network that swallows what it takes for
 /// TLS leaves time for the others.
@@ -26,6 +26,9 @@ const SECURING: Duration = Duration::from_secs(6);
 
 /// The same where that is more, in times that the connection took: 8. STARTTLS takes four round trips, and a connection at least one.
 const CONNECTION_TIMES: u32 = 8;
+
+/// How many that came to nothing after TLS are known at most: 32, each once. Of more, the one that failed longest ago is as good as new.
+const MOST_FAILED: usize = 32;
 
 /// Knows where an account's server may be, and where it was.
 pub(super) struct Finder {
@@ -35,10 +38,18 @@ pub(super) struct Finder {
     server: Option<ServerAddr>,
     /// The only kind of connection to try.
     kind: Option<Kind>,
+    past: Mutex<Past>,
+}
+
+/// What earlier searches have shown.
+#[derive(Default)]
+struct Past {
     /// What worked last.
-    last: Mutex<Option<Candidate>>,
+    last: Option<Candidate>,
+    /// What has come to nothing after TLS since the last login, the latest at the end.
+    failed: Vec<Candidate>,
     /// Where the server has sent us, for the next search alone.
-    sent_to: Mutex<Option<Endpoint>>,
+    sent_to: Option<Endpoint>,
 }
 
 /// A search for a connection that works.
@@ -73,36 +84,48 @@ enum Answer {
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, last: Mutex::default(), sent_to: Mutex::default() }
+        Self { domain, server, kind, past: Mutex::default() }
     }
 
-    /// Begins with what worked last; but where the server has sent us elsewhere, that is all that is tried.
-    pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Search<'a> {
+    /// Begins with what worked last, and ends with what has failed after TLS since; but where the server has sent us elsewhere, that is all
+    /// that is tried.
+    ///
+    /// # Errors
+    ///
+    /// It would lead off this machine, where nothing may go without TLS.
+    pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Result<Search<'a>, AccountError> {
         let names = if dialer.takes_names() { Names::PassedOn } else { Names::Resolved };
-        let sent_to = locked(&self.sent_to).take();
+        if self.kind == Some(Kind::Plain) && names == Names::PassedOn {
+            return Err(AccountError::PlaintextRefused);
+        }
+        let sent_to = self.past().sent_to.take();
         let is_sent = sent_to.is_some();
-        let (plan, first) = match sent_to {
-            Some(endpoint) => (Plan::Known(vec![endpoint]), None),
-            None => (self.plan(), locked(&self.last).clone()),
+        let race = match sent_to {
+            Some(endpoint) => Race::new(Plan::Known(vec![endpoint]), names, None, now()),
+            None => {
+                let Past { last, failed, .. } = &*self.past();
+                Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone())
+            }
         };
-        let race = Race::new(plan, names, first, now());
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
         let connected_in = Duration::ZERO;
-        Search { finder: self, is_sent, dialer, race, resolver: None, lookups, attempts, connected_in }
+        Ok(Search { finder: self, is_sent, dialer, race, resolver: None, lookups, attempts, connected_in })
     }
 
     /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
     pub(super) fn follow(&self, host: &OtherHost) {
         let server = host.address();
         let endpoint = self.endpoint(server);
-        *locked(&self.sent_to) = (endpoint.kind != Kind::Plain || server.is_loopback()).then_some(endpoint);
+        self.past().sent_to = (endpoint.kind != Kind::Plain || server.is_loopback()).then_some(endpoint);
     }
 
-    fn plan(&self) -> Plan {
+    /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
+    fn plan(&self, names: Names) -> Plan {
         if let Some(server) = &self.server {
             return Plan::Known(vec![self.endpoint(server)]);
         }
-        if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) {
+        let is_passed_on = names == Names::PassedOn && !is_public(&self.domain);
+        if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) || is_passed_on {
             return Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
         }
         Plan::Search(self.domain.clone())
@@ -113,20 +136,36 @@ impl Finder {
         Endpoint { host: server.host.clone(), port: server.port, kind }
     }
 
-    /// What worked last does not work any more, or is not known to.
-    pub(super) fn forget(&self) {
-        *locked(&self.last) = None;
+    /// The next search begins with this one.
+    fn remember(&self, candidate: Candidate) {
+        self.past().last = Some(candidate);
+    }
+
+    /// There was a login, at the one that is remembered.
+    pub(super) fn handle_login(&self) {
+        self.past().failed.clear();
+    }
+
+    /// There was none, and `step` is how far it came. Who was secure by then is deferred; if nobody was, those that are deferred have
+    /// had their turn or could not have it, and count as the others again.
+    pub(super) fn handle_failure(&self, step: Step) {
+        let Past { last, failed, .. } = &mut *self.past();
+        let Some(candidate) = last.take().filter(|_| step.is_secured()) else { return failed.clear() };
+        failed.retain(|other| *other != candidate);
+        failed.push(candidate);
+        failed.drain(..failed.len().saturating_sub(MOST_FAILED));
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The first connection to one machine, on which nothing was said yet. What will be is another's business.
-pub(super) async fn connect(machine: &ServerAddr, dialer: &Dialer) -> Result<Socket, AccountError> {
-    let finder = Finder::new(machine.host.clone(), Some(machine.clone()), None);
-    let (_, socket) = finder.search(dialer).next().await?;
+/// The first connection to the host of a URL, on which nothing was said yet.
+pub(super) async fn connect(url: &Url, dialer: &Dialer) -> Result<Socket, AccountError> {
+    let kind = if url.secure { Kind::Direct } else { Kind::Plain };
+    let finder = Finder::new(url.address.host.clone(), Some(url.address.clone()), Some(kind));
+    let (_, socket) = finder.search(dialer)?.next().await?;
     Ok(socket)
 }
 
@@ -171,7 +210,7 @@ impl Search<'_> {
     /// The connection that was found last is of use: the next search begins with it. Where a server sends us is another matter each time.
     pub(super) fn remember(&self, candidate: Candidate) {
         if !self.is_sent {
-            *locked(&self.finder.last) = Some(candidate);
+            self.finder.remember(candidate);
         }
     }
 
@@ -255,4 +294,65 @@ fn order(domain: &str, kind: Option<Kind>, found: &[Found]) -> Answer {
 
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(n: u16) -> Candidate {
+        Candidate {
+            endpoint: Endpoint { host: "a.example".to_owned(), port: n, kind: Kind::Direct },
+            address: None,
+        }
+    }
+
+    fn finder(domain: &str) -> Finder {
+        Finder::new(domain.to_owned(), None, None)
+    }
+
+    fn fail(finder: &Finder, n: u16, step: Step) {
+        finder.remember(candidate(n));
+        finder.handle_failure(step);
+    }
+
+    fn failed(finder: &Finder) -> Vec<u16> {
+        finder.past().failed.iter().map(|candidate| candidate.endpoint.port).collect()
+    }
+
+    #[test]
+    fn those_that_failed_after_tls_are_known_until_a_login_the_latest_last() {
+        let finder = finder("chat.example");
+        for n in [1, 2, 3, 1] {
+            fail(&finder, n, Step::Stream);
+        }
+        assert_eq!(failed(&finder), [2, 3, 1]);
+        finder.handle_login();
+        assert_eq!(failed(&finder), [0; 0]);
+        for n in 0..100 {
+            fail(&finder, n, Step::Login);
+        }
+        assert_eq!((failed(&finder).len(), failed(&finder).last()), (MOST_FAILED, Some(&99)));
+    }
+
+    #[test]
+    fn where_nobody_is_secure_all_are_equal_again() {
+        let finder = finder("chat.example");
+        fail(&finder, 1, Step::Stream);
+        fail(&finder, 2, Step::Tls);
+        assert_eq!(failed(&finder), [0; 0]);
+    }
+
+    #[test]
+    fn a_proxy_is_given_a_name_that_public_dns_cannot_know() {
+        for domain in
+            ["hidden.onion", "hidden.i2p", "printer.local", "chat.internal", "chat.home.arpa", "chat"]
+        {
+            let plan = finder(domain).plan(Names::PassedOn);
+            let Plan::Known(endpoints) = plan else { unreachable!("{plan:?} for {domain}") };
+            assert_eq!(endpoints, [domain_itself(domain, None)]);
+        }
+        assert!(matches!(finder("chat.example").plan(Names::PassedOn), Plan::Search(_)));
+        assert!(matches!(finder("chat.local").plan(Names::Resolved), Plan::Search(_)));
+    }
 }

@@ -52,7 +52,7 @@ pub(super) async fn find(host: &str, tls: &Tls, dialer: &Dialer) -> Result<Url, 
 /// The document at `url`, or where that was moved to; none if there is none.
 async fn get(mut url: Url, tls: &Tls, dialer: &Dialer) -> Result<Option<Vec<u8>>, AccountError> {
     for _ in 0..MAX_REQUESTS {
-        let socket = finder::connect(&url.address, dialer).await.map_err(|error| match error {
+        let socket = finder::connect(&url, dialer).await.map_err(|error| match error {
             // Most domains whose chat server has another name have no web server.
             AccountError::Refused => AccountError::NoWebSocketNamed,
             error => error,

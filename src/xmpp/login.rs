@@ -51,7 +51,7 @@ pub(super) async fn register(
     mut io: Io,
     mut negotiation: Negotiation,
     step: &mut Step,
-    keep: impl Fn(&NewAccount) -> Result<(), AccountError>,
+    mut keep: impl FnMut(&NewAccount) -> Result<(), AccountError>,
 ) -> Result<NewAccount, AccountError> {
     loop {
         match carry(&mut io, &mut negotiation, step).await? {

@@ -12,6 +12,7 @@ use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
 use super::error::AccountError;
 use super::outbox::Outgoing;
+use super::registrar::Registrar;
 use super::registration::Registry;
 use super::reports::Reports;
 use crate::config::{AccountConfig, Limits};
@@ -33,7 +34,7 @@ struct Shared {
     dialer: Dialer,
     max_stanza: usize,
     remembered: Remembered,
-    registry: OnceLock<Arc<dyn Registry>>,
+    registrar: OnceLock<Arc<Registrar>>,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
 }
@@ -62,15 +63,15 @@ impl AccountPool {
     pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
         let (max_stanza, remembered, accounts) = (limits.max_stanza, Remembered::default(), Mutex::default());
-        let registry = OnceLock::new();
-        let shared = Shared { dialer, max_stanza, remembered, registry, events, accounts };
+        let registrar = OnceLock::new();
+        let shared = Shared { dialer, max_stanza, remembered, registrar, events, accounts };
         (Self { shared: Arc::new(shared) }, receiver)
     }
 
     /// Lets accounts be registered, and this keep them. Without it, none is.
     pub fn keep_registrations(&self, registry: Arc<dyn Registry>) {
         // The first one stays.
-        let _ = self.shared.registry.set(registry);
+        let _ = self.shared.registrar.set(Arc::new(Registrar::new(registry)));
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
@@ -93,9 +94,17 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        let Shared { dialer, max_stanza, remembered, registry, .. } = &*self.shared;
-        let (remembered, dialer, registry) = (remembered.clone(), dialer.clone(), registry.get().cloned());
-        tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, registry, mailbox));
+        let Shared { dialer, max_stanza, remembered, registrar, .. } = &*self.shared;
+        let (remembered, dialer, registrar) = (remembered.clone(), dialer.clone(), registrar.get().cloned());
+        tokio::spawn(account::run(
+            config.clone(),
+            usage,
+            remembered,
+            dialer,
+            *max_stanza,
+            registrar,
+            mailbox,
+        ));
         Handle { config, commands, status, gauge }
     }
 

@@ -7,7 +7,8 @@
 //! are for the leader alone, so that nobody logs in twice, and that a far server does not have connections opened beside the one that
 //! is being secured. If it then comes to nothing, the race goes on.
 //!
-//! What has worked before is tried first, and nothing is looked up unless it is slow to connect or fails.
+//! What has worked before is tried first, and nothing is looked up unless it is slow to connect or fails. What was a leader and came to
+//! no login is tried last, and beside nothing else: if it were, it would lead again wherever it is nearer than the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -82,6 +83,8 @@ pub(super) struct Race {
     names: Names,
     /// What has worked before, until it is dialled.
     remembered: Option<Candidate>,
+    /// What is tried when there is nothing else, in this order.
+    deferred: Vec<Candidate>,
     /// Whether names are looked up: as soon as what has worked before is not enough.
     looks_up: bool,
     /// Whose servers are to be found, if they are.
@@ -149,6 +152,7 @@ impl Race {
             domain,
             looks_up: remembered.is_none(),
             remembered,
+            deferred: Vec::new(),
             search,
             endpoints,
             hosts: BTreeMap::new(),
@@ -158,6 +162,11 @@ impl Race {
             next_at: now,
             fault: None,
         }
+    }
+
+    /// Tries these, if it comes to them, when there is nothing else.
+    pub(super) fn deferring(self, deferred: Vec<Candidate>) -> Self {
+        Self { deferred, ..self }
     }
 
     /// The next thing to do now.
@@ -304,18 +313,34 @@ impl Race {
             return Some(Order::Search);
         }
         let is_unknown = |endpoint: &&Endpoint| {
-            self.names == Names::Resolved
-                && endpoint.host.parse::<IpAddr>().is_err()
-                && !self.hosts.contains_key(&endpoint.host)
+            !self.needs_no_lookup(endpoint) && !self.hosts.contains_key(&endpoint.host)
         };
         let host = self.endpoints.iter().find(is_unknown)?.host.clone();
         self.hosts.insert(host.clone(), Host { asked_at: now, answers: BTreeMap::new() });
         Some(Order::Resolve(host))
     }
 
+    /// What is not deferred, or else what is: that is dialled alone.
+    fn next(&self, now: Instant) -> Next {
+        match (self.next_undeferred(now), self.next_deferred()) {
+            (Next::Nothing, Some(_)) if !self.under_way.is_empty() => Next::NotBefore(None),
+            (Next::Nothing, Some(candidate)) => Next::Now(candidate),
+            (next, _) => next,
+        }
+    }
+
+    fn next_deferred(&self) -> Option<Candidate> {
+        let is_due = |candidate: &&Candidate| {
+            let Candidate { endpoint, address } = candidate;
+            let is_there = self.endpoints.contains(endpoint) && self.addresses(endpoint).contains(address);
+            is_there && !self.tried.contains(candidate)
+        };
+        self.deferred.iter().find(is_due).cloned()
+    }
+
     /// The first endpoint, in their order, with an address that was not tried. A name that is still being looked up holds up those
     /// behind it for as long as an attempt would.
-    fn next(&self, now: Instant) -> Next {
+    fn next_undeferred(&self, now: Instant) -> Next {
         let mut next = if self.search == Search::Over { Next::Nothing } else { Next::NotBefore(None) };
         for endpoint in &self.endpoints {
             let Outlook { untried, holds_until } = self.outlook(endpoint, now);
@@ -334,24 +359,34 @@ impl Race {
     }
 
     fn outlook(&self, endpoint: &Endpoint, now: Instant) -> Outlook {
-        let untried = |addresses: Vec<Option<IpAddr>>| {
-            let candidates =
-                addresses.into_iter().map(|address| Candidate { endpoint: endpoint.clone(), address });
-            candidates.into_iter().find(|candidate| !self.tried.contains(candidate))
-        };
-        if self.names == Names::PassedOn {
-            return Outlook { untried: untried(vec![None]).map(|it| (it, now)), holds_until: None };
-        }
-        if let Ok(address) = endpoint.host.parse() {
-            return Outlook { untried: untried(vec![Some(address)]).map(|it| (it, now)), holds_until: None };
+        let candidates = self.addresses(endpoint).into_iter();
+        let mut candidates = candidates.map(|address| Candidate { endpoint: endpoint.clone(), address });
+        let untried = candidates.find(|it| !self.tried.contains(it) && !self.deferred.contains(it));
+        if self.needs_no_lookup(endpoint) {
+            return Outlook { untried: untried.map(|it| (it, now)), holds_until: None };
         }
         let Some(host) = self.hosts.get(&endpoint.host) else {
             return Outlook { untried: None, holds_until: Some(now + ATTEMPT_DELAY) };
         };
-        let addresses = host.addresses().into_iter().map(Some).collect();
         Outlook {
-            untried: untried(addresses).map(|it| (it, host.ready_at().unwrap_or(now))),
+            untried: untried.map(|it| (it, host.ready_at().unwrap_or(now))),
             holds_until: (!host.is_complete()).then_some(host.asked_at + ATTEMPT_DELAY),
+        }
+    }
+
+    fn needs_no_lookup(&self, endpoint: &Endpoint) -> bool {
+        self.names == Names::PassedOn || endpoint.host.parse::<IpAddr>().is_ok()
+    }
+
+    /// What is known of an endpoint's addresses; none where whoever connects finds it.
+    fn addresses(&self, endpoint: &Endpoint) -> Vec<Option<IpAddr>> {
+        if self.names == Names::PassedOn {
+            return vec![None];
+        }
+        match (endpoint.host.parse(), self.hosts.get(&endpoint.host)) {
+            (Ok(address), _) => vec![Some(address)],
+            (Err(_), Some(host)) => host.addresses().into_iter().map(Some).collect(),
+            (Err(_), None) => Vec::new(),
         }
     }
 }

@@ -4,10 +4,44 @@ mod refusal;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 pub use self::refusal::Refusal;
+use crate::config::AccountConfig;
+
+/// Where an account is registered: at a domain, with whoever is believed to be its server. Who is believed by a pin has no part in what
+/// another one is told.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    domain: String,
+    /// In base64url; none for an ordinary certificate.
+    pin: Option<String>,
+}
+
+impl Place {
+    /// That of this account.
+    #[must_use]
+    pub fn of(account: &AccountConfig) -> Self {
+        let pin = account.pin.map(|pin| URL_SAFE_NO_PAD.encode(pin.as_bytes()));
+        Self { domain: account.jid.domain().as_str().to_owned(), pin }
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// How it is written down: the domain, and behind a space the pin if there is one.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let pin = self.pin.iter().map(String::as_str);
+        [self.domain.as_str()].into_iter().chain(pin).collect::<Vec<_>>().join(" ")
+    }
+}
 
 /// An account that was made up, and perhaps registered.
 #[derive(Clone)]
@@ -18,14 +52,19 @@ pub struct NewAccount {
     pub password: SecretString,
 }
 
-/// What is known of the account at a domain.
+/// What is known of the account at a place.
 #[derive(Debug)]
 pub enum Known {
     /// None was asked for.
     Nothing,
-    /// This one was asked for, and nobody knows whether the server has it.
-    Asked(NewAccount),
-    /// This one is registered.
+    /// This one was asked for, and nobody has logged in to it.
+    Asked {
+        /// The last that was asked for.
+        account: NewAccount,
+        /// How many times one was asked for since the server was last left alone.
+        times: u32,
+    },
+    /// This one is registered, and was logged in to.
     Made(NewAccount),
     /// The server has refused of late, and is not to be asked again yet.
     Refused(Refusal),
@@ -33,23 +72,23 @@ pub enum Known {
 
 /// Keeps what became of registrations, so that no account is registered twice, and none is lost.
 ///
-/// All of it is about the account at one domain. What it is told is on the disk when it returns.
+/// All of it is about the account at one place. What it is told is on the disk when it returns.
 pub trait Registry: Send + Sync {
     /// What is known.
-    fn recall(&self, domain: &str) -> Known;
+    fn recall(&self, place: &Place) -> Known;
 
     /// This account is about to be asked for, in place of any other.
     ///
     /// # Errors
     ///
     /// It cannot be kept, so that it must not be asked for.
-    fn ask(&self, domain: &str, account: &NewAccount) -> Result<(), Refusal>;
+    fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), Refusal>;
 
-    /// What was asked for is registered.
-    fn made(&self, domain: &str);
+    /// This account was logged in to. Of no effect unless it is the one that was asked for.
+    fn made(&self, place: &Place, account: &NewAccount);
 
-    /// The server has refused what was asked for.
-    fn refused(&self, domain: &str, refusal: Refusal);
+    /// The server has refused this account, or to be asked. Of no effect if something else is known by now.
+    fn refused(&self, place: &Place, asked: Option<&NewAccount>, refusal: Refusal);
 }
 
 /// The random bytes that an account is made of: 8 for its name, and 18 for its password.
@@ -63,9 +102,8 @@ impl NewAccount {
     /// two digits; there are 40 million of them.
     #[must_use]
     pub fn draw(random: &[u8; RANDOM_BYTES]) -> Self {
-        use base64::Engine as _;
         let (name, password) = random.split_at(RANDOM_BYTES - PASSWORD_BYTES);
-        let password = Zeroizing::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(password));
+        let password = Zeroizing::new(URL_SAFE_NO_PAD.encode(password));
         Self { user: name_of(name), password: SecretString::from(password.as_str()) }
     }
 }

@@ -87,7 +87,7 @@ impl WebSocket {
 
     async fn open_at(&self, url: &Url, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
         *step = Step::Dial;
-        let socket = finder::connect(&url.address, dialer).await?;
+        let socket = finder::connect(url, dialer).await?;
         if !url.secure {
             *step = Step::Upgrade;
             return upgrade(socket, url).await;

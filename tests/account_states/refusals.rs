@@ -42,7 +42,7 @@ async fn a_password_that_goes_wrong_later_ends_the_account_quietly() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "tried again");
 }
 
-async fn refuse(peer: &mut Peer) {
+pub(crate) async fn refuse(peer: &mut Peer) {
     let failure =
         sasl::Failure { defined_condition: sasl::DefinedCondition::NotAuthorized, texts: Default::default() };
     peer.send(XmppStreamElement::Sasl(sasl::Nonza::Failure(failure))).await;

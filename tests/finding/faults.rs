@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
 use super::{DIRECT, HERE, START_TLS};
-use crate::subject::Subject;
+use crate::subject::{Subject, chat_server, login};
 
 const ACCOUNT: &str = "[[account]]\njid = \"bob@chat.example\"\npassword = \"secret-of-bob\"\n";
 
@@ -101,4 +101,34 @@ fn each_fault_of_a_certificate_is_said_and_the_better_known_one_of_two_machines(
     let other = made(certificate_for(&["host.example"], folder.path()).unwrap());
     fault(&records(other.0), &ca_file(&other), "it has no certificate for the domain of the account");
     fault(&records(other.0), "", "its certificate is from an unknown authority");
+}
+
+#[test]
+fn after_one_that_closes_behind_tls_the_next_is_tried() {
+    let (server, folder) = (chat_server(), tempfile::tempdir().unwrap());
+    let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
+    let both = [server.ca_file(), &certificate.ca].map(|path| std::fs::read_to_string(path).unwrap());
+    let ca_file = folder.path().join("both.pem");
+    std::fs::write(&ca_file, both.concat()).unwrap();
+    let dns = DnsServer::start(&[
+        (DIRECT, Record::srv(0, tls_server(&certificate).port(), "host.example")),
+        (DIRECT, Record::srv(1, server.tls_address().port(), "host.example")),
+        ("host.example", HERE),
+    ])
+    .unwrap();
+    let config = login(&server, "bob")
+        .replace(&server.ca_file().display().to_string(), &ca_file.display().to_string());
+    let subject = Subject::start(&dns, &config);
+    subject.is_online();
+    assert_eq!(subject.count("opening the stream with the chat server"), 1);
+}
+
+#[test]
+fn an_onion_service_is_never_looked_up() {
+    let dns = DnsServer::start(&[]).unwrap();
+    for more in ["", "server = \"Hidden.Onion:5222\"\n"] {
+        let config = format!("{}{more}", ACCOUNT.replace("chat.example", "hidden.onion"));
+        Subject::start(&dns, &config).says("dialling the chat server: its name has no address");
+    }
+    assert_eq!(dns.asked(), Vec::<String>::new());
 }

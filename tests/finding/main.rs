@@ -118,6 +118,15 @@ fn where_a_server_is_given_no_srv_records_are_asked_for() {
 }
 
 #[test]
+fn the_name_of_a_server_that_is_given_may_have_an_underscore() {
+    let server = chat_server();
+    let dns = DnsServer::start(&[("chat_server", HERE)]).unwrap();
+    let port = server.address().port();
+    let config = format!("{}server = \"chat_server:{port}\"\n", login(&server, "bob"));
+    Subject::start(&dns, &config).is_online();
+}
+
+#[test]
 fn a_server_on_this_machine_needs_no_dns_server() {
     let server = chat_server();
     let dns = DnsServer::start(&[]).unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use hexchat_lab::dns::Record;
 use hexchat_lab::{ChatServer, DnsServer};
-use hexchat_pt::config::{AccountConfig, Credential};
+use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode, Url};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, Dialer, Socket, StreamManagement};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,20 +39,27 @@ impl Proxy {
     }
 }
 
+/// An account wherever its domain says.
+fn account(jid: &str) -> AccountConfig {
+    AccountConfig {
+        jid: jid.parse().unwrap(),
+        credential: Credential::Password(ChatServer::password("bob").into()),
+        server: None,
+        tls: None,
+        pin: None,
+        ca_file: None,
+        roster: false,
+    }
+}
+
 async fn first_event(proxy: &Proxy, server: &ChatServer) -> AccountEvent {
+    let ca_file = Some(server.ca_file().to_owned());
+    first_event_of(AccountConfig { ca_file, ..account("bob@chat.example") }, proxy).await
+}
+
+async fn first_event_of(config: AccountConfig, proxy: &Proxy) -> AccountEvent {
     let (pool, mut events) = AccountPool::new(proxy.dialer());
-    pool.open(
-        AccountConfig {
-            jid: "bob@chat.example".parse().unwrap(),
-            credential: Credential::Password(ChatServer::password("bob").into()),
-            server: None,
-            tls: None,
-            pin: None,
-            ca_file: Some(server.ca_file().to_owned()),
-            roster: false,
-        },
-        StreamManagement::Unwanted,
-    );
+    pool.open(config, StreamManagement::Unwanted);
     timeout(SOON, events.recv()).await.unwrap().unwrap().1
 }
 
@@ -85,4 +92,27 @@ async fn a_proxy_that_refuses_is_said_and_nothing_goes_around_it() {
     let server = chat_server();
     let event = first_event(&Proxy::default(), &server).await;
     assert!(matches!(event, AccountEvent::Unreachable(AccountError::Proxy(_))), "{event:?}");
+}
+
+#[tokio::test]
+async fn no_resolver_is_asked_for_what_public_dns_does_not_have() {
+    for domain in ["hidden.onion", "hidden.i2p", "printer.local", "chat.internal", "chat.home.arpa", "chat"] {
+        let proxy = Proxy::default();
+        let event = first_event_of(account(&format!("bob@{domain}")), &proxy).await;
+        assert!(matches!(event, AccountEvent::Unreachable(AccountError::Proxy(_))), "{event:?}");
+        assert_eq!(proxy.asked(), [(domain.to_owned(), 5222)]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_goes_through_a_proxy_without_tls() {
+    let address = ServerAddr { host: "127.0.0.1".into(), port: 5222 };
+    let web_socket = Url::web_socket("ws://127.0.0.1:5280/ws").map(Server::WebSocket);
+    for server in [Some(address.into()), web_socket] {
+        let proxy = Proxy::default();
+        let config = AccountConfig { server, tls: Some(TlsMode::None), ..account("bob@chat.example") };
+        let event = first_event_of(config, &proxy).await;
+        assert!(matches!(event, AccountEvent::Failed(AccountError::PlaintextRefused)), "{event:?}");
+        assert_eq!(proxy.asked(), []);
+    }
 }

@@ -104,7 +104,10 @@ const CLASSIC: Map = &[
 /// The rooms of the accounts, likewise.
 const XMPP: Map = &[
     ("removal", &["pool", "api", "flat", "dialer", "error"]),
-    ("pool", &["account", "registration", "api", "outbox", "reports", "backlog", "dialer", "error"]),
+    (
+        "pool",
+        &["account", "registrar", "registration", "api", "outbox", "reports", "backlog", "dialer", "error"],
+    ),
     (
         "account",
         &[
@@ -113,7 +116,7 @@ const XMPP: Map = &[
             "login",
             "connection",
             "flat",
-            "registration",
+            "registrar",
             "outbox",
             "pings",
             "reports",
@@ -135,6 +138,7 @@ const XMPP: Map = &[
             "security",
             "login",
             "negotiation",
+            "registrar",
             "registration",
             "tls",
             "dialer",
@@ -201,6 +205,7 @@ const XMPP: Map = &[
     ("timing", &[]),
     ("error", &["other_host", "registration"]),
     ("other_host", &[]),
+    ("registrar", &["registration"]),
     ("registration", &[]),
 ];
 

@@ -53,8 +53,8 @@ impl MockServer {
         let (accept, connections) = mpsc::unbounded_channel();
         let dialled = Arc::new(std::sync::Mutex::new(Vec::new()));
         let log = Arc::clone(&dialled);
-        let dialer = Dialer::through(move |host, port| {
-            log.lock().unwrap().push((host.to_owned(), port));
+        let dialer = Dialer::to_addresses(move |address| {
+            log.lock().unwrap().push((address.ip().to_string(), address.port()));
             let (near, far) = duplex(BUFFER);
             let accepted = accept.send(far).map_err(|_| AccountError::Refused);
             Box::pin(async move { accepted.map(|()| Socket::new(near)) })

@@ -1,10 +1,15 @@
 //! `hexchat-pt forget`: a registered account goes, at its server and here.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
 use hexchat_lab::process::Spawn;
 use hexchat_lab::server::DOMAIN;
 use hexchat_lab::{Door, executable};
 use hexchat_pt::state::StateDir;
-use hexchat_pt::state::registration::Registration;
+use hexchat_pt::state::registration::{Account, Password, Registration};
 
 use crate::harness::{PATIENCE, on_both_servers, write_private};
 use crate::registering::Newcomer;
@@ -32,6 +37,61 @@ fn what_is_no_account_is_a_fault_of_the_command_line() {
         let mut process = command.arg("forget").args(args).arg("--state").arg(state.path()).start().unwrap();
         assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(2), "{args:?}");
     }
+}
+
+/// A proxy that refuses everything, and notes what it was asked for.
+#[derive(Clone, Default)]
+struct Proxy(Arc<Mutex<Vec<String>>>);
+
+impl Proxy {
+    fn start(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, proxy) = (listener.local_addr().unwrap(), self.clone());
+        thread::spawn(move || listener.incoming().for_each(|stream| proxy.refuse(stream.unwrap())));
+        address
+    }
+
+    fn refuse(&self, mut stream: TcpStream) {
+        let request: Vec<String> = BufReader::new(stream.try_clone().unwrap())
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        self.0.lock().unwrap().push(request[0].clone());
+        // Whoever was refused may have hung up.
+        let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n");
+    }
+}
+
+#[test]
+fn the_proxy_that_the_environment_names_is_the_only_way_out() {
+    let state = tempfile::tempdir().unwrap();
+    let account = Account { user: "quiet".to_owned(), password: Password::new("secret") };
+    let made = Some(Registration::Made(account));
+    StateDir::open(state.path()).unwrap().keep_registration(DOMAIN, made.clone()).unwrap();
+    let forget = |proxy: &str| {
+        let mut process = Spawn::new("forget", executable(env!("CARGO_BIN_EXE_hexchat-pt")))
+            .args(["forget", &format!("new@{DOMAIN}"), "--state"])
+            .arg(state.path())
+            .env("TOR_PT_PROXY", proxy)
+            .start()
+            .unwrap();
+        let status = process.wait(PATIENCE).unwrap().code();
+        process.wait_for_end_of_output(PATIENCE).unwrap();
+        (process.lines().join("\n"), status)
+    };
+    let proxy = Proxy::default();
+    let (said, status) = forget(&format!("http://{}", proxy.start()));
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("is kept") && said.contains("proxy"), "{said}");
+    let asked = ["9.9.9.9:53", "1.1.1.1:53", &format!("{DOMAIN}:5222")];
+    assert_eq!(*proxy.0.lock().unwrap(), asked.map(|to| format!("CONNECT {to} HTTP/1.1")));
+    for unusable in ["socks5://proxy.example:1080", "nonsense", "socks4a://me:pass@127.0.0.1:1"] {
+        let (said, status) = forget(unusable);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains("TOR_PT_PROXY") && !said.contains(unusable), "{said}");
+    }
+    assert_eq!(StateDir::open(state.path()).unwrap().registration(DOMAIN), made);
 }
 
 fn user(newcomer: &Newcomer) -> String {

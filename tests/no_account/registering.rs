@@ -113,22 +113,27 @@ on_both_servers! {
         let newcomer = Newcomer::at(kind, Door::Open);
         let account = Account { user: "marilan84".to_owned(), password: Password::new("s3cret-of-24-characters.") };
         // Before the request had gone.
-        newcomer.keep(Registration::Asked(account.clone()));
+        newcomer.keep(Registration::asked(account.clone(), 1));
         newcomer.use_it();
         assert_eq!(made(newcomer.kept()), account);
         // After it had arrived.
-        newcomer.keep(Registration::Asked(account.clone()));
+        newcomer.keep(Registration::asked(account.clone(), 1));
         newcomer.use_it();
         assert_eq!(made(newcomer.kept()), account);
         assert!(newcomer.registered().is_none_or(|count| count == 1));
     }
 
-    fn a_name_that_somebody_has_is_followed_by_another_one(kind) {
+    fn a_name_that_somebody_has_is_not_asked_for_for_ever_and_no_third_one_is(kind) {
         let newcomer = Newcomer::at(kind, Door::Open);
         let taken = Account { user: "alice".to_owned(), password: Password::new("not hers") };
-        newcomer.keep(Registration::Asked(taken));
-        newcomer.use_it();
-        assert_ne!(made(newcomer.kept()).user, "alice");
+        newcomer.keep(Registration::asked(taken.clone(), 1));
+        newcomer.start().says("has an account of the name that was asked for, and does not let us in", SOON);
+        let kept = newcomer.kept();
+        assert!(matches!(&kept, Some(Registration::Asked { account, times: 2, until: 1.. }) if *account == taken), "{kept:?}");
+        newcomer.keep(Registration::asked(taken, 2));
+        newcomer.start().says("was asked for an account more than once, and there is none to log in to", SOON);
+        assert!(matches!(newcomer.kept(), Some(Registration::Refused { why, .. }) if why == "unsettled"));
+        assert!(newcomer.registered().is_none_or(|count| count == 0));
     }
 
     fn a_closed_door_is_said_at_once_and_not_knocked_at_again_for_hours(kind) {

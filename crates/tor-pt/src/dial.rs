@@ -51,6 +51,12 @@ impl Dialer {
         Self { proxy, bind: launch.common().outbound_bind() }
     }
 
+    /// Connects through `proxy`, or on its own if there is none, and leaves the source address to the system.
+    #[must_use]
+    pub fn through(proxy: Option<Proxy>) -> Self {
+        Self { proxy, bind: OutboundBind::default() }
+    }
+
     /// Whether connections go through a proxy, which finds the addresses of names.
     #[must_use]
     pub fn has_proxy(&self) -> bool {

@@ -125,6 +125,16 @@ impl LaunchError {
     }
 }
 
+/// The proxy that `TOR_PT_PROXY` names, for a program that a person has started and that is to go the way that it goes under Tor. An
+/// empty variable is one that is not set.
+///
+/// # Errors
+///
+/// [`LaunchError::Proxy`] when it cannot be used.
+pub fn proxy_from_env(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Option<Proxy>, LaunchError> {
+    Env(&lookup).proxy()
+}
+
 impl Launch {
     /// Reads the variables through `lookup`, usually [`std::env::var_os`]. An empty variable is one that is not set.
     ///
@@ -284,10 +294,12 @@ impl Env<'_> {
 
     fn client(&self, transports: &OsStr) -> Result<ClientLaunch, LaunchError> {
         let common = self.common(transports)?;
-        let uri = self.get(PROXY);
+        Ok(ClientLaunch { common, proxy: self.proxy()? })
+    }
+
+    fn proxy(&self) -> Result<Option<Proxy>, LaunchError> {
         let parse = |uri: OsString| Proxy::parse(uri.to_str().ok_or(ProxyUriError::NotAUri)?);
-        let proxy = uri.map(parse).transpose().map_err(LaunchError::Proxy)?;
-        Ok(ClientLaunch { common, proxy })
+        self.get(PROXY).map(parse).transpose().map_err(LaunchError::Proxy)
     }
 
     fn server(&self, transports: &OsStr) -> Result<ServerLaunch, LaunchError> {

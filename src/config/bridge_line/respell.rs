@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use ring::digest;
 
+use super::parse;
 use super::writer::{MAX_ARGUMENTS, encoded_length};
-use super::{BridgeArgs, parse};
 use crate::config::error::{ConfigError, Location, Problem};
 use crate::config::plain;
 
@@ -30,7 +30,7 @@ fn respell(line: &str, fingerprint: Option<&str>) -> Result<String, (String, Pro
         return Err((String::new(), Problem::TooLong { max: MAX_ARGUMENTS }));
     }
     let fingerprint = fingerprint_in(line).or(fingerprint);
-    let head = ["Bridge".to_owned(), "hexchat".to_owned(), placeholder(&arguments)];
+    let head = ["Bridge".to_owned(), "hexchat".to_owned(), placeholder(&spelled)];
     let pairs = spelled.iter().map(|(key, value)| format!("{key}={value}"));
     let words: Vec<_> = head.into_iter().chain(fingerprint.map(str::to_owned)).chain(pairs).collect();
     Ok(words.join(" "))
@@ -49,9 +49,11 @@ pub fn is_fingerprint(word: &str) -> bool {
 
 /// An address of the first documentation prefix (RFC 5737) and a port, others for each bridge: of two bridges with the same, tor
 /// forgets one.
-fn placeholder(arguments: &BridgeArgs) -> String {
-    let key = arguments.iter().find(|(key, _)| *key == "key").map_or("", |(_, value)| value);
-    let hash = digest::digest(&digest::SHA256, key.as_bytes());
+fn placeholder(spelled: &[(&str, String)]) -> String {
+    let value_of = |name| spelled.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+    // The classic protocol has no key.
+    let bridge = value_of("key").or_else(|| value_of("jid")).unwrap_or_default();
+    let hash = digest::digest(&digest::SHA256, bridge.as_bytes());
     let bytes = hash.as_ref();
     // Neither the network's own address and the broadcast, nor a port that apps may take for a mistake.
     let address = Ipv4Addr::new(192, 0, 2, bytes[0] % 254 + 1);
@@ -85,6 +87,17 @@ mod tests {
         let edited = plain_bridge_line(&line.replace("<FINGERPRINT>", FINGERPRINT), None).unwrap();
         assert_eq!(edited, known);
         assert_eq!(plain_bridge_line(&known, None).unwrap(), known, "it is spelled plainly already");
+    }
+
+    #[test]
+    fn two_bridges_have_two_addresses_with_a_key_or_without_one() {
+        let address =
+            |line: &str| plain_bridge_line(line, None).unwrap().split(' ').nth(2).unwrap().to_owned();
+        let classic = |user: &str| address(&format!("hexchat jid={user}@x.example mode=classic"));
+        assert_ne!(classic("b"), classic("c"));
+        assert_eq!(classic("b"), address("hexchat jid=:b:x.example mode=classic"), "spelled otherwise");
+        let secure = |key: &str| address(&format!("hexchat jid=b@x.example/r key={key}"));
+        assert_ne!(secure(KEY), secure(&KEY.replacen('A', "B", 1)));
     }
 
     #[test]

@@ -17,7 +17,24 @@ fn a_pin_of_the_bridge_line_is_for_the_logins_of_the_bridge_line_alone() {
     for config in [of_client, of_file] {
         assert_eq!(pin(config, None), (None, vec![Warning::NotApplied("pin")]));
     }
-    assert_eq!(pin(of_client, Some(("login", "c@x.example:p"))), (CertificatePin::parse(KEY).ok(), vec![]));
+    let (of_line, _) = pin(of_client, Some(("login", "c@x.example:p")));
+    assert_eq!(of_line, CertificatePin::parse(KEY).ok());
+}
+
+#[test]
+fn a_pin_of_the_bridge_line_beside_a_password_is_warned_about() {
+    let warnings = |login: &str, pin: Option<(&str, &str)>| {
+        let args = [("jid", "b@x.example/r"), ("key", KEY), ("login", login)];
+        resolve(&args.into_iter().chain(pin).collect::<Vec<_>>(), "").unwrap().1
+    };
+    let pin = Some(("pin", KEY));
+    for login in ["c@x.example:p", "new@x.example,c@x.example:p"] {
+        assert_eq!(warnings(login, pin), [Warning::PinBesidePassword], "{login}");
+        assert_eq!(warnings(login, None), []);
+    }
+    for login in ["new@x.example", "x.example"] {
+        assert_eq!(warnings(login, pin), [], "{login}: there is no account of the user's own");
+    }
 }
 
 #[test]

@@ -22,9 +22,10 @@ use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BASE_DELAY_LIFETIME, BREAK_INTERVAL_FAR, DELAYS_BEFORE_A_TRIAL, FAST_RATE, INITIAL_WINDOW,
-    LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, MOST_BLOCKS, NEAR, PACE, PACE_IN_SLOW_START,
-    PROMPT_ROUND_TRIP, QUEUE, ROUND_TRIPS_BETWEEN_BREAKS, SEND_BUFFER_TIME, SHORTEST_BREAK,
+    BASE_DELAY_LIFETIME, BELOW_TOO_LARGE, BREAK_INTERVAL_FAR, DELAYS_BEFORE_A_TRIAL, FAST_RATE,
+    INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, MOST_BLOCKS, NEAR, PACE,
+    PACE_IN_SLOW_START, PROMPT_ROUND_TRIP, QUEUE, QUIET_ROUNDS, QUIET_ROUNDS_ABOVE,
+    ROUND_TRIPS_BETWEEN_BREAKS, SEND_BUFFER_TIME, SHORTEST_BREAK,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
@@ -78,6 +79,8 @@ pub(crate) struct Window {
     /// None once a queue has shown that the window is large enough.
     slow_start: Option<SlowStart>,
     reopening: Reopening,
+    /// How far it opens when it opens again, since it was found too large, in bytes on the wire.
+    ceiling: Option<usize>,
     /// The queue is to be seen empty once.
     draining: Option<Break>,
     last_drained: Option<Instant>,
@@ -103,6 +106,7 @@ impl Window {
             limit: INITIAL_WINDOW,
             slow_start: Some(SlowStart::default()),
             reopening: Reopening::default(),
+            ceiling: None,
             draining: None,
             last_drained: None,
             takes_breaks: true,
@@ -371,7 +375,7 @@ impl Window {
         let answered = Answered { now, sent, queued: delay - base, base, size, full };
         let Some(slow_start) = &mut self.slow_start else {
             if self.takes_breaks && self.is_far() && self.is_fast() {
-                self.slow_start = self.reopening.on_answered(&answered);
+                self.reopen(&answered);
             }
             return;
         };
@@ -379,9 +383,15 @@ impl Window {
             Verdict::Grow(0) => {}
             Verdict::Grow(bytes) => {
                 self.limit = (self.limit + bytes).min(LARGEST_WINDOW);
+                if self.ceiling.is_some_and(|ceiling| slow_start.is_again() && self.limit >= ceiling) {
+                    self.slow_start = None;
+                }
                 self.size.suit_window(now, self.limit);
             }
-            Verdict::TooLarge(rate) => self.shrink_to(rate),
+            Verdict::TooLarge(rate) => {
+                self.ceiling = Some((self.limit as f64 * BELOW_TOO_LARGE) as usize);
+                self.shrink_to(rate);
+            }
             Verdict::Enough(rate) => {
                 self.slow_start = None;
                 if let Some(rate) = rate {
@@ -389,6 +399,16 @@ impl Window {
                 }
             }
         }
+    }
+
+    /// Opens the window again if it holds less than the path: soon as far as it was too large, and farther when there was no queue for long.
+    fn reopen(&mut self, answered: &Answered) {
+        let is_above = self.ceiling.is_some_and(|ceiling| self.limit >= ceiling);
+        let rounds = if is_above { QUIET_ROUNDS_ABOVE } else { QUIET_ROUNDS };
+        let Some(again) = self.reopening.on_answered(answered, rounds) else { return };
+        self.ceiling = self.ceiling.filter(|_| !is_above);
+        self.slow_start = Some(again);
+        self.peak = PeakRate::default();
     }
 
     /// To what suits this rate, but not to less than half: a server may just have rested.

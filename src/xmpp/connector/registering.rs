@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use secrecy::zeroize::Zeroizing;
+use tokio::sync::OwnedMutexGuard;
 use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
 
 use super::{Connector, Progress};
@@ -13,42 +14,55 @@ use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::login::{self, LoggedIn};
 use crate::xmpp::negotiation::{Applicant, Negotiation, Who};
-use crate::xmpp::registration::{Known, NewAccount, RANDOM_BYTES, Refusal, Registry};
+use crate::xmpp::registrar::Registrar;
+use crate::xmpp::registration::{Known, NewAccount, Place, RANDOM_BYTES, Refusal};
 
-/// The account at one domain.
+/// How many accounts are asked for before the server is left alone: 2, one and then another name, or one that has not arrived and then
+/// the same again. More would be a server's answers having us register without end.
+const MOST_ASKED: u32 = 2;
+
+/// The account at one place.
 pub(super) struct Registering {
-    registry: Arc<dyn Registry>,
-    domain: String,
+    registrar: Arc<Registrar>,
+    place: Place,
 }
 
 impl Registering {
-    pub(super) fn new(registry: Arc<dyn Registry>, domain: &str) -> Self {
-        Self { registry, domain: domain.to_owned() }
+    pub(super) fn new(registrar: Arc<Registrar>, place: Place) -> Self {
+        Self { registrar, place }
     }
 
-    pub(super) fn recall(&self) -> Known {
-        self.registry.recall(&self.domain)
+    fn recall(&self) -> Known {
+        self.registrar.registry.recall(&self.place)
     }
 
-    /// Keeps an account that is about to be asked for.
-    pub(super) fn ask(&self, account: &NewAccount) -> Result<(), AccountError> {
-        self.registry.ask(&self.domain, account).map_err(AccountError::Registration)
-    }
-
-    /// The server has answered, or not.
-    pub(super) fn note<T>(&self, outcome: &Result<T, AccountError>) {
-        match outcome {
-            Ok(_) => self.registry.made(&self.domain),
-            Err(AccountError::Registration(refusal)) if refusal.rest().is_some() => {
-                self.registry.refused(&self.domain, *refusal);
+    /// What is known, and unless that is an account, the turn: others wait until it is known what becomes of this one.
+    async fn recall_in_turn(&self) -> (Known, Option<OwnedMutexGuard<()>>) {
+        match self.recall() {
+            made @ Known::Made(_) => (made, None),
+            _ => {
+                let turn = self.registrar.turn(&self.place).await;
+                (self.recall(), Some(turn))
             }
-            Err(_) => {}
         }
     }
 
-    /// What is left when a server does not know an account that it has registered.
-    pub(super) fn gone() -> AccountError {
-        AccountError::Registration(Refusal::Gone)
+    /// Keeps an account that is about to be asked for.
+    fn ask(&self, account: &NewAccount) -> Result<(), AccountError> {
+        self.registrar.registry.ask(&self.place, account).map_err(AccountError::Registration)
+    }
+
+    /// This account was logged in to.
+    fn made(&self, account: &NewAccount) {
+        self.registrar.registry.made(&self.place, account);
+    }
+
+    /// The server has refused, and is left alone for hours.
+    fn refuse(&self, asked: Option<&NewAccount>, refusal: Refusal) -> AccountError {
+        if refusal.rest().is_some() {
+            self.registrar.registry.refused(&self.place, asked, refusal);
+        }
+        AccountError::Registration(refusal)
     }
 }
 
@@ -59,7 +73,7 @@ impl Connector {
         let Some(registering) = &self.registering else { return jid.clone() };
         let known = match registering.recall() {
             Known::Made(account) => jid_of(&account, jid.domain()).ok(),
-            Known::Nothing | Known::Asked(_) | Known::Refused(_) => None,
+            Known::Nothing | Known::Asked { .. } | Known::Refused(_) => None,
         };
         Jid::from_parts(known.as_ref().and_then(Jid::node), jid.domain(), jid.resource())
     }
@@ -72,35 +86,55 @@ impl Connector {
         first_request: &Bytes,
         progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
-        let (account, is_made) = match registering.recall() {
+        let (known, _turn) = registering.recall_in_turn().await;
+        let asked = match known {
             Known::Refused(refusal) => return Err(AccountError::Registration(refusal)),
-            Known::Made(account) => (account, true),
-            Known::Asked(account) => (account, false),
-            Known::Nothing => (self.register(registering, None, dialer, progress).await?, true),
-        };
-        let result = self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await;
-        match result {
-            Err(AccountError::WrongPassword) if is_made => Err(Registering::gone()),
-            // What was asked for has not arrived.
-            Err(AccountError::WrongPassword) => {
-                let account = self.register(registering, Some(account), dialer, progress).await?;
-                self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await
+            Known::Made(account) => {
+                let result =
+                    self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await;
+                return result.map_err(|error| {
+                    or_else_if_refused(error, || AccountError::Registration(Refusal::Gone))
+                });
             }
-            Ok(logged_in) => {
-                if !is_made {
-                    registering.note(&Ok(()));
+            Known::Asked { account, times } => {
+                let result = self.log_in_first(registering, &account, dialer, first_request, progress).await;
+                match result {
+                    Err(AccountError::WrongPassword) if times >= MOST_ASKED => {
+                        return Err(registering.refuse(Some(&account), Refusal::Unsettled));
+                    }
+                    // What was asked for has not arrived.
+                    Err(AccountError::WrongPassword) => Some(account),
+                    result => return result,
                 }
-                Ok(logged_in)
             }
-            Err(error) => Err(error),
-        }
+            Known::Nothing => None,
+        };
+        let account = self.register(registering, asked, dialer, progress).await?;
+        let result = self.log_in_first(registering, &account, dialer, first_request, progress).await;
+        result.map_err(|error| {
+            or_else_if_refused(error, || registering.refuse(Some(&account), Refusal::Unapproved))
+        })
     }
 
-    /// Registers an account: this one, or one that is made up.
+    /// Logs in to an account that nobody has logged in to yet.
+    async fn log_in_first(
+        &self,
+        registering: &Registering,
+        account: &NewAccount,
+        dialer: &Dialer,
+        first_request: &Bytes,
+        progress: &mut Progress,
+    ) -> Result<LoggedIn, AccountError> {
+        let logged_in = self.attempts(&self.as_registered(account)?, dialer, first_request, progress).await?;
+        registering.made(account);
+        Ok(logged_in)
+    }
+
+    /// Registers this account again, or one that is made up.
     async fn register(
         &self,
         registering: &Registering,
-        first: Option<NewAccount>,
+        again: Option<NewAccount>,
         dialer: &Dialer,
         progress: &mut Progress,
     ) -> Result<NewAccount, AccountError> {
@@ -108,14 +142,23 @@ impl Connector {
         progress.step = Step::Register;
         let applicant = Applicant {
             domain: self.who.domain.clone(),
-            accounts: [first.unwrap_or_else(draw), draw()],
+            accounts: again.clone().map_or_else(|| vec![draw(), draw()], |account| vec![account]),
             ids: std::array::from_fn(|_| persona::new_id(rand::random())),
         };
         let negotiation = Negotiation::register(applicant, self.max_stanza);
-        let registered =
-            login::register(io, negotiation, &mut progress.step, |account| registering.ask(account)).await;
-        registering.note(&registered);
-        registered
+        let mut asked = again.clone();
+        let keep = |account: &NewAccount| {
+            asked = Some(account.clone());
+            registering.ask(account)
+        };
+        let registered = login::register(io, negotiation, &mut progress.step, keep).await;
+        registered.map_err(|error| match error {
+            AccountError::Registration(Refusal::NamesTaken) if again.is_some() => {
+                registering.refuse(asked.as_ref(), Refusal::Unapproved)
+            }
+            AccountError::Registration(refusal) => registering.refuse(asked.as_ref(), refusal),
+            error => error,
+        })
     }
 
     /// Who logs in to an account that is registered.
@@ -125,6 +168,11 @@ impl Connector {
         let credential = Credential::Password(account.password.clone());
         Ok(Who { jid, credential, from, ..self.who.clone() })
     }
+}
+
+/// The error, or what it means where the server has refused the password of an account that we have made.
+fn or_else_if_refused(error: AccountError, meaning: impl FnOnce() -> AccountError) -> AccountError {
+    if error == AccountError::WrongPassword { meaning() } else { error }
 }
 
 /// An account that nobody has yet.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing is asked for where it would be of no use: the server must also offer a way to log in with the password that keeps it secret. Names and
-//! passwords are made up by whoever begins, two of them, so that nothing here is random.
+//! passwords are made up by whoever begins, so that nothing here is random.
 
 mod form;
 
@@ -30,8 +30,8 @@ const STEP: Step = Step::Register;
 pub(in crate::xmpp) struct Applicant {
     /// The domain of the stream.
     pub(in crate::xmpp) domain: String,
-    /// The account, and another one for the case that its name is taken.
-    pub(in crate::xmpp) accounts: [NewAccount; 2],
+    /// The account, and perhaps another one for the case that its name is taken.
+    pub(in crate::xmpp) accounts: Vec<NewAccount>,
     /// The ids of what is said, one for each time that something is.
     pub(in crate::xmpp) ids: [String; 3],
 }
@@ -58,10 +58,9 @@ enum State {
 
 impl Register {
     pub(super) fn new(applicant: Applicant) -> Self {
-        let Applicant { domain, accounts, ids } = applicant;
-        let last_first = |(first, second)| vec![second, first];
-        let [first, second] = accounts;
-        Self { domain, accounts: last_first((first, second)), ids: ids.into(), state: State::Beginning }
+        let Applicant { domain, mut accounts, ids } = applicant;
+        accounts.reverse();
+        Self { domain, accounts, ids: ids.into(), state: State::Beginning }
     }
 
     pub(super) fn on_word(&mut self, word: Word, talk: &mut Talk) -> Result<Option<Progress>, AccountError> {

@@ -400,3 +400,33 @@ fn where_a_server_sends_us_tells_more_than_any_fault() {
         assert_eq!(telling_more(host.clone(), Some(fault)), host);
     }
 }
+
+#[test]
+fn one_that_came_to_no_login_is_tried_last_and_beside_nothing_else() {
+    let endpoints = [direct("a.example", 443), direct("192.0.2.9", 443)];
+    let deferred: Vec<Candidate> = [v4(1), v6(1)]
+        .map(|address| Candidate { endpoint: direct("a.example", 443), address: Some(address) })
+        .to_vec();
+    let attempts = |fates: &[(IpAddr, Fate)]| {
+        let race = Race::new(known(&endpoints), Names::Resolved, None, beginning());
+        let mut race = race.deferring(deferred.clone());
+        one_host(fates).run(&mut race, beginning(), Duration::ZERO).attempts()
+    };
+    let near = (v4(1), Fate::Connects(MS));
+    let far = (v4(9), Fate::Connects(900 * MS));
+    let dials: Vec<_> = attempts(&[near, far]).into_iter().map(|(_, address, _)| address).collect();
+    assert_eq!(dials, [v6(2), v4(2), v4(9)]);
+    let refused = Fate::Refused(20 * MS);
+    let others = [(v6(2), refused), (v4(2), refused), (v4(9), refused)];
+    let dials: Vec<_> = attempts(&[&others[..], &[near]].concat()).into_iter().map(|it| it.1).collect();
+    assert_eq!(dials, [v6(2), v4(2), v4(9), v4(1)]);
+}
+
+#[test]
+fn a_domain_with_one_server_goes_on_with_it_though_it_came_to_no_login() {
+    let only = Candidate { endpoint: direct("192.0.2.9", 443), address: Some(v4(9)) };
+    let race = Race::new(known(std::slice::from_ref(&only.endpoint)), Names::Resolved, None, beginning());
+    let mut race = race.deferring(vec![only.clone()]);
+    assert!(race.has_more(beginning()));
+    assert_eq!(race.poll(beginning()), Some(Order::Dial(only)));
+}

@@ -25,6 +25,12 @@ pub enum Refusal {
     /// Names that we made up are taken.
     #[error("the names that were tried are taken")]
     NamesTaken,
+    /// It has the name that was asked for, and does not let us in by the password.
+    #[error("the server has an account of the name that was asked for, and does not let us in")]
+    Unapproved,
+    /// It was asked more than once, and there is no account to log in to.
+    #[error("the server was asked for an account more than once, and there is none to log in to")]
+    Unsettled,
     /// There is no state directory.
     #[error("there is no state directory to keep an account in")]
     NotKept,
@@ -42,13 +48,15 @@ const AFTER_TOO_MANY: Duration = Duration::from_secs(3 * 3600);
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Captcha,
         Self::Form,
         Self::Web,
         Self::Closed,
         Self::TooMany,
         Self::NamesTaken,
+        Self::Unapproved,
+        Self::Unsettled,
         Self::NotKept,
         Self::Gone,
     ];
@@ -63,6 +71,8 @@ impl Refusal {
             Self::Closed => "closed",
             Self::TooMany => "too-many",
             Self::NamesTaken => "names-taken",
+            Self::Unapproved => "unapproved",
+            Self::Unsettled => "unsettled",
             Self::NotKept => "not-kept",
             Self::Gone => "gone",
         }
@@ -78,10 +88,16 @@ impl Refusal {
     #[must_use]
     pub fn rest(self) -> Option<Duration> {
         match self {
-            Self::Captcha | Self::Form | Self::Web | Self::Closed => Some(AFTER_REFUSAL),
-            Self::TooMany | Self::NamesTaken => Some(AFTER_TOO_MANY),
+            Self::Captcha | Self::Form | Self::Web | Self::Closed | Self::Unapproved => Some(AFTER_REFUSAL),
+            Self::TooMany | Self::NamesTaken | Self::Unsettled => Some(AFTER_TOO_MANY),
             Self::NotKept | Self::Gone => None,
         }
+    }
+
+    /// Whether what was asked for may still turn out to be ours.
+    #[must_use]
+    pub fn leaves_the_account(self) -> bool {
+        self == Self::Unapproved
     }
 
     /// What can help, as a clause behind the text.
@@ -99,7 +115,13 @@ impl Refusal {
                 "put login=user@domain:password of an account that you have into the bridge line, or try another server; \
                  asking again in a day"
             }
-            Self::TooMany | Self::NamesTaken => "wait, or try another server; asking again in three hours",
+            Self::TooMany | Self::NamesTaken | Self::Unsettled => {
+                "wait, or try another server; asking again in three hours"
+            }
+            Self::Unapproved => {
+                "whoever runs it may have to approve the account first, or somebody else has the name: wait, or try another server; \
+                 asking again in a day"
+            }
             Self::NotKept => "let the program write to its state directory (see --state); not trying again",
             Self::Gone => {
                 "its server has deleted it: run `hexchat-pt forget new@` with its domain, and another one is registered; \

@@ -218,6 +218,14 @@ fn bytes_that_are_no_text_are_refused_or_left_out() {
     }
 }
 
+#[test]
+fn a_proxy_is_read_without_a_launch() {
+    let read = |uri: &str| proxy_from_env(|name| (name == PROXY).then(|| uri.into()));
+    assert_eq!(read("socks5://127.0.0.1:1080"), Ok(Some(Proxy::parse("socks5://127.0.0.1:1080").unwrap())));
+    assert_eq!(read(""), Ok(None));
+    assert_eq!(read("127.0.0.1:1080"), Err(LaunchError::Proxy(ProxyUriError::NotAUri)));
+}
+
 proptest! {
     #[test]
     fn any_environment_is_read_or_refused(values in prop::collection::vec("[ -~é]{0,20}", 12)) {

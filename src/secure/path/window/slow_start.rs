@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::secure::tuning::{
     FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, NEAR, PROMPT_ROUND_TRIP, QUIET, QUIET_ANSWERS,
-    QUIET_ROUNDS, SHAPER_BURST, WAITED_ANSWERS,
+    SHAPER_BURST, WAITED_ANSWERS,
 };
 
 /// A block that was answered.
@@ -141,6 +141,10 @@ impl SlowStart {
         Self { answered: SHAPER_BURST + 1, is_again: true, ..Self::default() }
     }
 
+    pub(super) fn is_again(&self) -> bool {
+        self.is_again
+    }
+
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
         if let Some(over) = self.take_round_that_is_over(block) {
@@ -204,13 +208,13 @@ pub(super) struct Reopening {
 }
 
 impl Reopening {
-    /// The slow start that is due.
-    pub(super) fn on_answered(&mut self, block: &Answered) -> Option<SlowStart> {
+    /// The slow start that is due after so many quiet rounds.
+    pub(super) fn on_answered(&mut self, block: &Answered, rounds: u32) -> Option<SlowStart> {
         if let Some(over) = take_over(&mut self.round, block) {
             self.quiet = if over.is_quiet() { self.quiet + 1 } else { 0 };
         }
         self.round.get_or_insert_with(|| Round::starting(block.now)).add(block);
-        (self.quiet >= QUIET_ROUNDS).then(|| {
+        (self.quiet >= rounds).then(|| {
             *self = Self::default();
             SlowStart::again()
         })

@@ -317,7 +317,7 @@ fn a_far_path_that_becomes_much_faster_is_used_within_seconds() {
     let mut run = Run::new(Server::line(1e6, 200 * MS));
     run.observe(20 * SECOND);
     run.server.set_line_rate(2e7);
-    run.observe(5 * SECOND);
+    run.observe(8 * SECOND);
     let then = run.observe(5 * SECOND);
     assert!(then.used >= 0.7 * 2e7, "{then:?}");
     assert!(then.typical <= 400 * MS + 2 * LATE, "{then:?}");

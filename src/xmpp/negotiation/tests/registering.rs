@@ -15,8 +15,10 @@ const BOTH: &str = "<instructions>Choose</instructions><username/><password/><x 
     <field type='text-single' var='username'><required/></field>\
     <field type='text-private' var='password'><required/></field><field type='text-single' var='email'/></x>";
 
-fn accounts() -> [NewAccount; 2] {
-    ["marilan84", "tobesi07"].map(|user| NewAccount { user: user.to_owned(), password: "s3cret".into() })
+fn accounts() -> Vec<NewAccount> {
+    ["marilan84", "tobesi07"]
+        .map(|user| NewAccount { user: user.to_owned(), password: "s3cret".into() })
+        .into()
 }
 
 /// A client that the server has told that it is open.

@@ -76,8 +76,8 @@ impl Client {
         client
     }
 
-    /// One that registers the first of these, or the second.
-    pub(super) fn registering(accounts: [NewAccount; 2]) -> Self {
+    /// One that registers the first of these, or the next.
+    pub(super) fn registering(accounts: Vec<NewAccount>) -> Self {
         let ids = ["third", "second", "first"].map(str::to_owned);
         let applicant = Applicant { domain: "chat.example".to_owned(), accounts, ids };
         Self::with(Negotiation::register(applicant, MAX_STANZA))
