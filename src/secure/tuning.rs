@@ -148,7 +148,7 @@ pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
 /// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered; beyond
-/// [`PROMPT_ROUND_TRIP`] it may double once before that.
+/// [`PROMPT_ROUND_TRIP`] it may become three times as large once before that.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 
 /// On a near path, before another size of block is tried, the queue is to be seen empty, if the last time was more than 8 delays of the empty

@@ -147,7 +147,7 @@ impl SlowStart {
 
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
-        if let Some(over) = self.take_round_that_is_over(block) {
+        if let Some(over) = take_over(&mut self.round, block) {
             self.waited = if over.has_waited() { self.waited + over.answers } else { 0 };
             if let Some(rate) = over.rate().filter(|_| self.waited >= WAITED_ANSWERS) {
                 return Verdict::Enough(Some(rate));
@@ -163,10 +163,6 @@ impl SlowStart {
         }
         let window = block.full.filter(|_| !is_queue(block.queued));
         Verdict::Grow(window.map_or(0, |window| self.growth(block, window)))
-    }
-
-    fn take_round_that_is_over(&mut self, block: &Answered) -> Option<Round> {
-        take_over(&mut self.round, block)
     }
 
     /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window grows only after
