@@ -136,7 +136,7 @@ fn row_29_a_refused_login_is_not_allowed() {
     for (condition, words) in [
         ("<not-authorized/>", "wrong user name or password"),
         ("<account-disabled/>", "the account is disabled"),
-        ("<credentials-expired/>", "its password has expired"),
+        ("<credentials-expired/>", "the password has expired"),
         ("<invalid-authzid/>", "refused (invalid-authzid)"),
         ("<mechanism-too-weak/>", "refused (mechanism-too-weak)"),
     ] {
