@@ -7,10 +7,8 @@ use super::login::{self, Io};
 use super::negotiation::Negotiation;
 use super::records::{BATCH, Recorded};
 use super::socket::Socket;
-use super::tls::{Tls, Trust};
+use super::tls::{READ_BUFFER, Tls, Trust};
 
-/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
-const READ_BUFFER: usize = 16 * 1024;
 /// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
 const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
 

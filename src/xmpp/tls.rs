@@ -20,6 +20,9 @@ use super::error::{AccountError, Step};
 use crate::config::CertificatePin;
 use pinned::PinnedKey;
 
+/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
+pub(super) const READ_BUFFER: usize = 16 * 1024;
+
 /// The protocol name of XMPP for ALPN (XEP-0368 section 3).
 const ALPN: &[u8] = b"xmpp-client";
 
@@ -64,15 +67,17 @@ impl Tls {
 
     /// The same, asking for XMPP from the first byte.
     pub(super) fn direct(&self) -> Self {
-        let mut config = ClientConfig::clone(&self.config);
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        Self { config: Arc::new(config), name: self.name.clone() }
+        self.asking_for(ALPN)
     }
 
     /// The same for what speaks HTTP.
     pub(super) fn for_http(&self) -> Self {
+        self.asking_for(HTTP)
+    }
+
+    fn asking_for(&self, protocol: &[u8]) -> Self {
         let mut config = ClientConfig::clone(&self.config);
-        config.alpn_protocols = vec![HTTP.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Self { config: Arc::new(config), name: self.name.clone() }
     }
 

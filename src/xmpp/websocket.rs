@@ -22,7 +22,7 @@ use super::finder;
 use super::host_meta;
 use super::http::Head;
 use super::login::Io;
-use super::tls::Tls;
+use super::tls::{READ_BUFFER, Tls};
 use crate::config::Url;
 
 /// The name of XMPP among the protocols inside WebSockets (RFC 7395 section 3.1).
@@ -34,8 +34,6 @@ const ACCEPTED: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The most bytes of a message, 16 MiB: as long as the framer would wait for the end of an element.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
-/// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
-const READ_BUFFER: usize = 16 * 1024;
 /// Bytes of messages that are collected before they must be written: 64 KiB, which is what is handed on in one go.
 const WRITE_BUFFER: usize = 64 * 1024;
 
