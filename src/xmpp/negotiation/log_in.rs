@@ -19,7 +19,7 @@ use super::{Agreed, Channel, Hashing, Progress};
 use crate::config::Credential;
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::intake::Word;
-use crate::xmpp::sasl::{Exchange, Mechanism};
+use crate::xmpp::sasl::{Exchange, Gs2, Mechanism};
 
 /// Who logs in where.
 #[derive(Clone)]
@@ -218,8 +218,11 @@ fn refusal(condition: &DefinedCondition, mechanism: &Mechanism) -> AccountError 
         (DefinedCondition::TemporaryAuthFailure, _) => AccountError::sasl(condition),
         // A token that is refused says nothing about the password, so that this must not be final.
         (_, Mechanism::Token(_)) => AccountError::LoginRefused("credentials-expired"),
-        // Prosody's word for a login that is bound to another connection.
+        // What Prosody says where a login is bound to another connection, and where we say that it offers no binding, and it does.
         (DefinedCondition::MalformedRequest, _) if mechanism.is_bound() => AccountError::NotBound,
+        (DefinedCondition::MalformedRequest, Mechanism::Scram(_, Gs2::NotOffered)) => {
+            AccountError::Downgraded
+        }
         _ => AccountError::sasl(condition),
     }
 }

@@ -205,6 +205,11 @@ fn a_server_at_the_end_of_another_connection_is_told_apart_from_a_wrong_password
             client.hear(&failure(namespace, condition));
             assert_eq!(client.end(), Some(Err(fault)), "{condition}");
         }
+        let mut stripped = Client::over(named("theirs"), Memory::default());
+        stripped.hear(&format!("{HEADER}{}", features(namespace, &["SCRAM-SHA-1"])));
+        stripped.said();
+        stripped.hear(&failure(namespace, "malformed-request"));
+        assert_eq!(stripped.end(), Some(Err(AccountError::Downgraded)), "we said y");
         let mut unbound = Client::at(namespace, Memory::default());
         unbound.hear(&failure(namespace, "malformed-request"));
         assert_eq!(unbound.end(), Some(Err(AccountError::LoginRefused("malformed-request"))));
