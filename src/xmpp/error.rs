@@ -305,7 +305,7 @@ impl AccountError {
     pub(super) fn pause(&self) -> Pause {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
-            Self::Conflict | Self::BindRefused(_) => Pause::Long,
+            Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
             Self::Registration(_) => Pause::Hour,
             Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
             Self::OverLimit => Pause::Hours,
@@ -560,6 +560,7 @@ mod tests {
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
         assert_eq!(AccountError::Conflict.pause(), Pause::Long);
+        assert_eq!(AccountError::NotBound.pause(), Pause::Long);
         assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
         assert_eq!(AccountError::Registration(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);

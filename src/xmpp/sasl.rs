@@ -55,7 +55,7 @@ pub(super) struct Exchange {
 /// Our part in it.
 enum Part {
     Scram(Box<Scram>),
-    Token(HashedToken),
+    Token(Box<HashedToken>),
     Anonymous,
 }
 
@@ -80,7 +80,7 @@ impl Exchange {
                 (Part::Scram(Box::new(Scram::new(hash, gs2, user, secret, nonce))), Proof::Missing)
             }
             Mechanism::Token(binding) => {
-                (Part::Token(HashedToken::new(user, secret.expose_secret(), binding)), Proof::Due)
+                (Part::Token(Box::new(HashedToken::new(user, secret.expose_secret(), binding))), Proof::Due)
             }
             Mechanism::Anonymous => (Part::Anonymous, Proof::Needless),
         };

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// What is done to a server's offer.
-type Change = fn(String) -> String;
+type Change = fn(&str) -> String;
 
 /// See the [module](self). Ends with the test.
 pub(crate) struct InBetween {
@@ -114,7 +114,7 @@ async fn copy_changed(
             return Ok(());
         }
     }
-    to.write_all(change(String::from_utf8(first).unwrap()).as_bytes()).await?;
+    to.write_all(change(str::from_utf8(&first).unwrap()).as_bytes()).await?;
     to.flush().await?;
     copy(&mut from, &mut to).await.map(|_| ())
 }
