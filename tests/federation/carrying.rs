@@ -20,17 +20,18 @@ fn from_either_server_to_the_other(halves: Halves) {
     home.run(|| {
         for (here, there) in [(&prosody, &ejabberd), (&ejabberd, &prosody)] {
             let target = Target::start();
-            halves(here, there, target.address(), &|forward| both_ways(forward, &target));
+            halves(here, there, target.address(), &|forward| both_ways(forward, &target, BYTES));
         }
     });
     drop(dns);
 }
 
-fn both_ways(forward: &Half, target: &Target) {
+/// So many bytes go up by a connection, and as many down by another.
+pub(crate) fn both_ways(forward: &Half, target: &Target, bytes: usize) {
     for is_up in [true, false] {
         let (application, server) = target.connect_through(forward.entrance());
         let (from, to) = if is_up { (application, server) } else { (server, application) };
-        transfer(from, to, &random_bytes(BYTES));
+        transfer(from, to, &random_bytes(bytes));
     }
 }
 

@@ -13,7 +13,8 @@ use crate::pair::Bridge;
 /// Within this time a person must see what is wrong.
 const EXPLANATION: Duration = Duration::from_secs(30);
 
-const UNREACHABLE: &str = "a connection was not forwarded: the chat server of our account cannot reach the bridge's chat server";
+const UNREACHABLE: &str =
+    "a connection was not forwarded: the chat server of our account cannot reach the bridge's chat server";
 
 /// An application connects, and its connection is reset in time; the reason is in the log.
 fn is_told(forward: &Half) {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use hexchat_lab::fetch::fetch;
 use hexchat_lab::federation::Site;
+use hexchat_lab::fetch::fetch;
 use hexchat_lab::{ChatServer, Federation, FileServer, TorNetwork, executable};
 
 use crate::federation;
@@ -29,7 +29,8 @@ fn command(folder: &Path, name: &str, config: &str) -> String {
 fn bootstraps_and_fetches(here: &Site, there: &Site) {
     let network = TorNetwork::start().unwrap();
     let exec = command(network.folder(), "bridge.toml", &there.account_section("bob"));
-    let bridge = network.bridge(&format!("ExtORPort auto\nServerTransportPlugin hexchat exec {exec}")).unwrap();
+    let bridge =
+        network.bridge(&format!("ExtORPort auto\nServerTransportPlugin hexchat exec {exec}")).unwrap();
     let text = fs::read_to_string(bridge.data().join("pt_state/hexchat_bridgeline.txt")).unwrap();
     let line = text.lines().find(|line| line.starts_with("Bridge ")).unwrap();
     let line = line.replace("<FINGERPRINT>", &bridge.fingerprint().unwrap());
