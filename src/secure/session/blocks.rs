@@ -200,8 +200,11 @@ impl Session {
         if let Some(side) = self.client_side_mut() {
             side.pairs.on_absent((via, &peer));
         }
-        if self.is_connecting() && self.client_side().is_some_and(|side| side.is_absent(&shared.accounts)) {
-            return self.end(reason, None);
+        if self.client_side().is_some_and(|side| side.is_absent(&shared.accounts)) {
+            if self.is_connecting() {
+                return self.end(reason, None);
+            }
+            self.events.push_back(SessionEvent::Absent(reason));
         }
         self.apply_changes(now, shared);
     }
