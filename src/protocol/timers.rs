@@ -36,6 +36,11 @@ impl<K: Copy + Ord> Timers<K> {
         }
     }
 
+    /// Whether `key` has a deadline.
+    pub(crate) fn is_armed(&self, key: K) -> bool {
+        self.armed.contains_key(&key)
+    }
+
     /// When the first one is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|&(at, _)| at)

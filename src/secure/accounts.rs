@@ -8,6 +8,7 @@ pub(crate) mod answer_shares;
 pub(crate) mod answers;
 pub(crate) mod block_limits;
 pub(crate) mod fair_queue;
+pub(crate) mod legs;
 pub(crate) mod sender;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::delivery::{Delivery, Token};
 use crate::secure::ids::{PathId, Sending, SessionKey};
+use crate::secure::path::Path;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{ORPHANED, UNREAD_PATIENCE};
 
@@ -119,6 +121,7 @@ impl Accounts {
                 resumed
             }
             _ => {
+                self.senders.legs.on_online(id, &jid);
                 self.accounts.insert(id, Account { jid, is_online: true, answers: Answers::default() });
                 false
             }
@@ -149,6 +152,17 @@ impl Accounts {
     /// The server of an account has shown something of the largest stanza that it takes.
     pub(crate) fn on_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
         self.senders.on_size_limit(now, id, limit);
+    }
+
+    /// Blocks of a path have arrived.
+    pub(crate) fn on_path_taken(&mut self, now: Instant, path: &Path) {
+        self.senders.legs.on_taken(now, path);
+    }
+
+    /// A path has lost a block, or is silent, although our account is online. Whether a server on the way, that is not our account's, may
+    /// have found a block too large.
+    pub(crate) fn on_path_trouble(&mut self, now: Instant, path: &Path) -> bool {
+        self.senders.legs.on_trouble(now, path, path.sizes())
     }
 
     /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.

@@ -81,6 +81,8 @@ pub(crate) struct Path {
     pacer: Pacer,
     /// What was not answered yet, in the order of sending.
     outstanding: VecDeque<Sent>,
+    /// The size of the largest block that was answered.
+    largest_taken: usize,
     /// The block that went although the window was full.
     express: Option<Delivery>,
     /// Our account has been offline since then, and the clock stands still.
@@ -119,6 +121,7 @@ impl Path {
             window: Window::new(sizes),
             pacer: Pacer::default(),
             outstanding: VecDeque::new(),
+            largest_taken: 0,
             express: None,
             suspended: None,
             has_stalled: false,
@@ -288,6 +291,7 @@ impl Path {
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
         self.express = self.express.filter(|express| *express != delivery);
+        self.largest_taken = self.largest_taken.max(sent.block.unwrap_or_default());
         match sent.block {
             Some(bytes) if sent.interrupted => self.window.on_answered_late(now, bytes),
             Some(bytes) => self.window.on_answered(now, sent.at, bytes),
@@ -304,6 +308,21 @@ impl Path {
     /// What was not answered yet.
     pub(crate) fn outstanding(&self) -> impl Iterator<Item = Delivery> + '_ {
         self.outstanding.iter().map(|sent| sent.delivery)
+    }
+
+    /// The size of the largest block that was not answered yet; 0 where none is on its way.
+    pub(crate) fn largest_outstanding(&self) -> usize {
+        self.outstanding.iter().filter_map(|sent| sent.block).max().unwrap_or_default()
+    }
+
+    /// The size of the largest block that was answered.
+    pub(crate) fn largest_taken(&self) -> usize {
+        self.largest_taken
+    }
+
+    /// Whether our account is offline.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
     }
 
     /// Our account is offline. What is on its way may still arrive.

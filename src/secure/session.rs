@@ -107,6 +107,8 @@ pub(crate) enum SessionEvent {
     OptimisticAck(BareJid),
     /// On a bridge: from these accounts the client may open further paths, and from those it may no more.
     PeerJidsChanged { added: Vec<FullJid>, removed: Vec<FullJid> },
+    /// On a client: the bridge is not there, as the chat servers say, and what is asked of it for the first time comes to nothing.
+    Absent(CloseReason),
     /// It is over, and the peer is to be told why.
     Ended(CloseReason, Option<SessionClose>),
     /// The peer has ended it.

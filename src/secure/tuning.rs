@@ -76,6 +76,9 @@ pub(crate) const SUSPICIONS: u32 = 2;
 /// What was only suspected is believed for an hour: where connections are cut all the time, that costs one more in that time at the most.
 pub(crate) const SUSPICION_LASTS: Duration = Duration::from_secs(3600);
 
+/// Between servers it is believed for a day: a connection that is ended there is everybody's.
+pub(crate) const LEG_SUSPICION_LASTS: Duration = Duration::from_secs(24 * 3600);
+
 // Rates and delays (`path::window`).
 
 /// The lasting rate forgets within 3 seconds: longer than any shaper's pause.

@@ -1,4 +1,4 @@
-//! Block limits: how large a block each account's server takes, as far as that is known.
+//! Block limits: how large a block each account's server takes, as far as that is known. So are those of `legs` learnt.
 //!
 //! A server says how large a stanza it takes (XEP-0478), or it ends the stream over one that is too large, with the reason or without.
 //! From the blocks that were answered it is known what it takes in any case; and every server takes stanzas of 10,000 bytes (RFC 6120
@@ -8,11 +8,10 @@
 //! little. Only one that follows from a suspicion lapses.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::protocol::AccountId;
 use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{AROUND_BLOCK, EVERYBODY_TAKES, SUSPICION_LASTS, SUSPICIONS};
+use crate::secure::tuning::{AROUND_BLOCK, EVERYBODY_TAKES, SUSPICIONS};
 
 /// What a server has shown of the largest stanza that it takes from an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +26,15 @@ pub enum SizeLimit {
     Suspected,
 }
 
-/// Those of all accounts.
-#[derive(Debug, Default)]
-pub(crate) struct BlockLimits(BTreeMap<AccountId, Known>);
+/// Those of all accounts, or of whatever else has one.
+#[derive(Debug)]
+pub(crate) struct BlockLimits<K> {
+    known: BTreeMap<K, Known>,
+    /// How long what was only suspected is believed.
+    suspicion_lasts: Duration,
+}
 
-/// What is known of one account, in bytes of a block.
+/// What is known of one, in bytes of a block.
 #[derive(Debug, Default)]
 struct Known {
     /// The largest that the server has taken.
@@ -44,18 +47,38 @@ struct Known {
     lapses: Option<Instant>,
 }
 
-impl BlockLimits {
+impl<K: Clone + Ord> BlockLimits<K> {
+    /// None. What is only suspected is believed for so long.
+    pub(crate) fn new(suspicion_lasts: Duration) -> Self {
+        Self { known: BTreeMap::new(), suspicion_lasts }
+    }
+
+    /// Whether nothing is known of any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Whether something is known of this one.
+    pub(crate) fn has(&self, id: &K) -> bool {
+        self.known.contains_key(id)
+    }
+
+    /// The largest block of which there is no doubt.
+    pub(crate) fn safe(&self, id: &K, sizes: &Sizes) -> usize {
+        self.known.get(id).map_or_else(|| Known::default().safe(sizes), |known| known.safe(sizes))
+    }
+
     /// The largest block that may go by the account.
-    pub(crate) fn get(&self, id: AccountId) -> usize {
-        self.0.get(&id).and_then(|known| known.most).unwrap_or(usize::MAX)
+    pub(crate) fn get(&self, id: &K) -> usize {
+        self.known.get(id).and_then(|known| known.most).unwrap_or(usize::MAX)
     }
 
     /// The server has taken a block of so many bytes, or none.
-    pub(crate) fn on_taken(&mut self, now: Instant, id: AccountId, bytes: usize) {
+    pub(crate) fn on_taken(&mut self, now: Instant, id: K, bytes: usize) {
         if bytes == 0 {
             return;
         }
-        let known = self.0.entry(id).or_default();
+        let known = self.known.entry(id).or_default();
         if bytes > known.taken {
             (known.taken, known.suspicions) = (bytes, 0);
         }
@@ -68,12 +91,13 @@ impl BlockLimits {
     pub(crate) fn on_shown(
         &mut self,
         now: Instant,
-        id: AccountId,
+        id: K,
         limit: SizeLimit,
         on_its_way: usize,
         sizes: &Sizes,
     ) {
-        let known = self.0.entry(id).or_default();
+        let lapses = now + self.suspicion_lasts;
+        let known = self.known.entry(id).or_default();
         match limit {
             SizeLimit::Told(bytes) => {
                 let told = largest_within(bytes, sizes);
@@ -82,13 +106,23 @@ impl BlockLimits {
             SizeLimit::Exceeded => known.on_exceeded(on_its_way, sizes),
             _ if on_its_way <= known.safe(sizes) => {}
             SizeLimit::Likely => known.on_exceeded(on_its_way, sizes),
-            SizeLimit::Suspected => known.on_suspected(now, on_its_way, sizes),
+            SizeLimit::Suspected => known.on_suspected(lapses, on_its_way, sizes),
         }
     }
 
     /// The account is gone for good.
-    pub(crate) fn remove(&mut self, id: AccountId) {
-        self.0.remove(&id);
+    pub(crate) fn remove(&mut self, id: &K) {
+        self.known.remove(id);
+    }
+
+    /// Forgets one if so many are known already: one of which nothing is held that would last, or what lapses first.
+    pub(crate) fn make_room(&mut self, most: usize) {
+        if self.known.len() >= most
+            && let Some((id, _)) = self.known.iter().min_by_key(|(_, known)| known.lapses)
+        {
+            let id = id.clone();
+            self.known.remove(&id);
+        }
     }
 }
 
@@ -108,11 +142,12 @@ impl Known {
         *self = Self { taken: most, most: Some(most), ..Self::default() };
     }
 
-    fn on_suspected(&mut self, now: Instant, on_its_way: usize, sizes: &Sizes) {
+    fn on_suspected(&mut self, lapses: Instant, on_its_way: usize, sizes: &Sizes) {
         self.suspicions += 1;
         if self.suspicions >= SUSPICIONS {
             self.on_exceeded(on_its_way, sizes);
-            self.lapses = Some(now + SUSPICION_LASTS);
+            // Once it is tried again, one more is enough.
+            (self.lapses, self.suspicions) = (Some(lapses), SUSPICIONS - 1);
         }
     }
 }
@@ -128,27 +163,32 @@ mod tests {
     use super::*;
     use crate::secure::sizes::OF_TESTS;
 
-    const ID: AccountId = AccountId(1);
+    const ID: u32 = 1;
+    const LASTS: Duration = Duration::from_secs(3600);
 
-    fn shown(limits: &mut BlockLimits, limit: SizeLimit, on_its_way: usize) -> usize {
+    fn limits() -> BlockLimits<u32> {
+        BlockLimits::new(LASTS)
+    }
+
+    fn shown(limits: &mut BlockLimits<u32>, limit: SizeLimit, on_its_way: usize) -> usize {
         limits.on_shown(Instant::now(), ID, limit, on_its_way, &OF_TESTS);
-        limits.get(ID)
+        limits.get(&ID)
     }
 
     #[test]
     fn what_a_server_says_holds_from_then_on_though_it_says_more_later() {
-        let mut limits = BlockLimits::default();
-        assert_eq!(limits.get(ID), usize::MAX);
+        let mut limits = limits();
+        assert_eq!(limits.get(&ID), usize::MAX);
         let told = [262_144, 40_000, 10_000, 4096, 100, 262_144].map(SizeLimit::Told);
         let sizes = told.map(|told| shown(&mut limits, told, 0));
         assert_eq!(sizes, [48_864, 24_288, 5856, 2048, 1024, 1024]);
-        limits.remove(ID);
-        assert_eq!(limits.get(ID), usize::MAX);
+        limits.remove(&ID);
+        assert_eq!(limits.get(&ID), usize::MAX);
     }
 
     #[test]
     fn one_refusal_leads_to_what_the_server_has_taken_before() {
-        let mut limits = BlockLimits::default();
+        let mut limits = limits();
         limits.on_taken(Instant::now(), ID, 24_288);
         limits.on_taken(Instant::now(), ID, 1024);
         assert_eq!(shown(&mut limits, SizeLimit::Exceeded, 48_864), 24_288);
@@ -156,14 +196,14 @@ mod tests {
 
     #[test]
     fn one_refusal_of_a_server_that_has_taken_little_leads_to_what_every_server_takes() {
-        let mut limits = BlockLimits::default();
+        let mut limits = limits();
         limits.on_taken(Instant::now(), ID, 4096);
         assert_eq!(shown(&mut limits, SizeLimit::Exceeded, 48_864), 5856);
     }
 
     #[test]
     fn a_server_that_takes_less_than_it_did_or_than_it_must_gets_less_each_time() {
-        let mut limits = BlockLimits::default();
+        let mut limits = limits();
         limits.on_taken(Instant::now(), ID, 24_288);
         let sizes = [24_288, 12_000, 5856, 4096, 2048, 1024, 1024]
             .map(|on_its_way| shown(&mut limits, SizeLimit::Exceeded, on_its_way));
@@ -172,7 +212,7 @@ mod tests {
 
     #[test]
     fn something_that_is_not_allowed_is_a_block_only_where_one_was_larger_than_ever() {
-        let mut limits = BlockLimits::default();
+        let mut limits = limits();
         limits.on_taken(Instant::now(), ID, 12_000);
         assert_eq!(shown(&mut limits, SizeLimit::Likely, 12_000), usize::MAX);
         assert_eq!(shown(&mut limits, SizeLimit::Likely, 24_288), 12_000);
@@ -181,7 +221,7 @@ mod tests {
     #[test]
     fn a_connection_that_ends_is_suspicious_twice_in_a_row_and_only_with_a_larger_block_than_ever_on_its_way()
     {
-        let mut limits = BlockLimits::default();
+        let mut limits = limits();
         limits.on_taken(Instant::now(), ID, 12_000);
         let cut = SizeLimit::Suspected;
         for on_its_way in [0, 1024, 12_000, 24_288] {
@@ -194,20 +234,36 @@ mod tests {
 
     #[test]
     fn what_was_only_suspected_is_tried_again_after_some_time() {
-        let (mut limits, now) = (BlockLimits::default(), Instant::now());
+        let (mut limits, now) = (limits(), Instant::now());
         for _ in 0..SUSPICIONS {
             limits.on_shown(now, ID, SizeLimit::Suspected, 48_864, &OF_TESTS);
         }
-        assert_eq!(limits.get(ID), 5856);
-        limits.on_taken(now + SUSPICION_LASTS / 2, ID, 5856);
-        assert_eq!(limits.get(ID), 5856);
-        limits.on_taken(now + SUSPICION_LASTS, ID, 5856);
-        assert_eq!(limits.get(ID), usize::MAX);
+        assert_eq!(limits.get(&ID), 5856);
+        limits.on_taken(now + LASTS / 2, ID, 5856);
+        assert_eq!(limits.get(&ID), 5856);
+        limits.on_taken(now + LASTS, ID, 5856);
+        assert_eq!(limits.get(&ID), usize::MAX);
+        assert_eq!(shown(&mut limits, SizeLimit::Suspected, 24_288), 5856, "one more is enough");
+    }
+
+    #[test]
+    fn for_another_one_that_is_forgotten_whose_limit_lapses_first_or_that_has_none() {
+        let (mut limits, now) = (limits(), Instant::now());
+        for (id, times, at) in [(1, 2, now), (2, 2, now - LASTS / 2), (3, 1, now)] {
+            (0..times).for_each(|_| limits.on_shown(at, id, SizeLimit::Suspected, 48_864, &OF_TESTS));
+        }
+        limits.make_room(4);
+        for gone in [3, 2, 1] {
+            assert!(limits.has(&gone), "{gone}");
+            limits.make_room(1);
+            assert!(!limits.has(&gone), "{gone}");
+        }
+        assert!(limits.is_empty());
     }
 
     #[test]
     fn a_refusal_of_something_else_than_a_block_leads_to_what_is_safe() {
-        let mut limits = BlockLimits::default();
+        let mut limits = limits();
         limits.on_taken(Instant::now(), ID, 12_000);
         assert_eq!(shown(&mut limits, SizeLimit::Exceeded, 0), 12_000);
     }

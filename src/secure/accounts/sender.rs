@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use crate::protocol::AccountId;
 use crate::secure::accounts::block_limits::{BlockLimits, SizeLimit};
 use crate::secure::accounts::fair_queue::{FairQueue, Used};
+use crate::secure::accounts::legs::Legs;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
@@ -28,7 +29,8 @@ use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG,
+    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, SUSPICION_LASTS,
+    UNKNOWN_BACKLOG,
 };
 
 /// What an account has to say to a path by which a block might go.
@@ -64,7 +66,9 @@ pub(crate) struct Senders<K> {
     /// Accounts at which somebody waits who might be able to send.
     open: BTreeSet<AccountId>,
     /// How large a block each account's server takes. It outlives connections.
-    block_limits: BlockLimits,
+    block_limits: BlockLimits<AccountId>,
+    /// How large a block gets from those servers to others.
+    pub(crate) legs: Legs,
 }
 
 /// The sending side of one account.
@@ -119,7 +123,8 @@ impl<K: Copy + Ord> Senders<K> {
             senders: BTreeMap::new(),
             used: BTreeMap::new(),
             open: BTreeSet::new(),
-            block_limits: BlockLimits::default(),
+            block_limits: BlockLimits::new(SUSPICION_LASTS),
+            legs: Legs::default(),
         }
     }
 
@@ -142,7 +147,7 @@ impl<K: Copy + Ord> Senders<K> {
         accounts: usize,
     ) -> Share {
         let used = self.used(client);
-        let most = self.block_limits.get(path.1.via());
+        let most = self.block_limits.get(&path.1.via()).min(self.legs.limit(path.1));
         match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts, most),
             None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
@@ -159,7 +164,8 @@ impl<K: Copy + Ord> Senders<K> {
     /// An account is gone for good.
     pub(crate) fn remove(&mut self, account: AccountId) {
         self.reset(account);
-        self.block_limits.remove(account);
+        self.block_limits.remove(&account);
+        self.legs.remove(account);
     }
 
     fn used(&self, client: ClientTag) -> Used {

@@ -165,7 +165,7 @@ impl Endpoint {
     }
 
     /// A connect comes to nothing.
-    fn give_up(&mut self, now: Instant, id: StreamId, reason: CloseReason) {
+    pub(super) fn give_up(&mut self, now: Instant, id: StreamId, reason: CloseReason) {
         let Some(binding) = self.directory.binding(id) else {
             // Whoever lets go of a stream cancels its deadline.
             return;

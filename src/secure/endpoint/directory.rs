@@ -127,6 +127,12 @@ impl Directory {
         self.deadlines.next()
     }
 
+    /// The streams of a session whose connects wait.
+    pub(super) fn waiting(&self, key: SessionKey) -> Vec<StreamId> {
+        let streams = self.names.range((key, 0)..=(key, u64::MAX)).map(|(_, stream)| *stream);
+        streams.filter(|stream| self.deadlines.is_armed(*stream)).collect()
+    }
+
     /// A stream whose connect has waited long enough.
     pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<StreamId> {
         self.deadlines.pop_due(now)

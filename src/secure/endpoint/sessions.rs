@@ -117,6 +117,11 @@ impl Endpoint {
                     self.by_jid.entry(jid).or_default().insert(key);
                 });
             }
+            SessionEvent::Absent(reason) => {
+                for stream in self.directory.waiting(key) {
+                    self.give_up(now, stream, reason);
+                }
+            }
             SessionEvent::Ended(reason, farewell) => {
                 self.end_session(now, key, reason, LastWord::Ours(farewell));
             }

@@ -150,6 +150,7 @@ impl Session {
         };
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
+        shared.accounts.on_path_taken(now, path);
         if path.is_opening() {
             self.on_path_open(now, id, shared);
         } else if was_usable {
@@ -160,8 +161,11 @@ impl Session {
         self.apply_changes(now, shared);
     }
 
-    /// Something that went by a path was refused: the path is over.
+    /// Something that went by a path was refused, as is whatever comes behind a block that was lost: the path is over.
     pub(crate) fn handle_refused(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        if let Some(path) = self.paths.get(&id) {
+            shared.accounts.on_path_trouble(now, path);
+        }
         if let Some(early) = self.state.early_mut() {
             early.on_failed(CloseReason::PeerUnavailable);
         }
@@ -176,6 +180,9 @@ impl Session {
 
     /// Something that went by a path did not even reach the peer's server.
     pub(crate) fn handle_unreachable(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
+        if let Some(path) = self.paths.get(&id) {
+            shared.accounts.on_path_trouble(now, path);
+        }
         self.on_absent(now, id, CloseReason::PeerServerUnreachable, shared);
     }
 
@@ -193,8 +200,11 @@ impl Session {
         if let Some(side) = self.client_side_mut() {
             side.pairs.on_absent((via, &peer));
         }
-        if self.is_connecting() && self.client_side().is_some_and(|side| side.is_absent(&shared.accounts)) {
-            return self.end(reason, None);
+        if self.client_side().is_some_and(|side| side.is_absent(&shared.accounts)) {
+            if self.is_connecting() {
+                return self.end(reason, None);
+            }
+            self.events.push_back(SessionEvent::Absent(reason));
         }
         self.apply_changes(now, shared);
     }

@@ -7,6 +7,7 @@ use super::*;
 use crate::protocol::{Address, Read};
 use crate::secure::api::{Outgoing, Receipt};
 use crate::secure::crypto::handshake::Status;
+use crate::secure::delivery::Delivery;
 use crate::secure::session::testing::{OURS, Peer, SECOND, World};
 use crate::secure::wire::frame::{Frame, Reader, ResetReason};
 
@@ -48,6 +49,19 @@ fn a_path_that_goes_on_after_a_stall_stalls_again_after_another_silence() {
     assert!(at.is_some_and(|at| at > world.now), "the answer says that it works");
     world.pass(6 * SECOND);
     assert_eq!(world.state(), "No path");
+}
+
+#[test]
+fn a_path_to_another_server_is_over_when_it_is_silent_under_a_larger_block_than_any_before() {
+    for (ours, is_over) in [("client@home.example/r", true), ("client@chat.example/r", false)] {
+        let (mut world, peer) = World::established_client();
+        world.shared.accounts.on_online(OURS, FullJid::new(ours).unwrap(), false);
+        let path = world.session.paths.get_mut(&peer.path).expect("a path");
+        path.on_sent(world.now, Delivery::nth(1000), 48_864);
+        world.pass(3 * SECOND);
+        assert_eq!(world.session.paths.contains_key(&peer.path), !is_over, "{ours}");
+        assert_eq!(world.state(), "No path");
+    }
 }
 
 #[test]

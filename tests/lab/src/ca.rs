@@ -25,7 +25,62 @@ pub struct Certificate {
     pub pin: String,
 }
 
-/// Makes an authority and a certificate for `domains` and 127.0.0.1, which a URL may name instead of a domain, in `folder`.
+/// An authority of our own.
+#[derive(Debug)]
+pub struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes one.
+    ///
+    /// # Errors
+    ///
+    /// When no key can be made.
+    pub fn new() -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = dated(CertificateParams::new(Vec::new())?);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "hexchat-lab");
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self { pem, issuer: Issuer::new(params, key) })
+    }
+
+    /// Its own certificate, for whoever is to believe it.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Makes a certificate for `domains` and 127.0.0.1, which a URL may name instead of a domain, in `folder`. It expires when this year
+    /// begins.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub fn certify(&self, year: i32, domains: &[&str], folder: &Path) -> Result<Certificate> {
+        let key = KeyPair::generate()?;
+        let domains = domains.iter().chain(&["127.0.0.1"]).map(|&domain| domain.to_owned());
+        let mut params = dated(CertificateParams::new(domains.collect::<Vec<_>>())?);
+        params.not_after = date_time_ymd(year, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let hash = digest(&SHA256, &key.subject_public_key_info());
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+            anyhow::Ok(path)
+        };
+        Ok(Certificate {
+            ca: write("ca.pem", self.pem.clone())?,
+            certificate: write("server.pem", certificate.pem())?,
+            key: write("server.key", key.serialize_pem())?,
+            pin: URL_SAFE_NO_PAD.encode(hash),
+            bundle: write("bundle.pem", certificate.pem() + &key.serialize_pem())?,
+        })
+    }
+}
+
+/// Makes an authority and a certificate of its own for `domains`, in `folder`; see [`Authority::certify`].
 ///
 /// # Errors
 ///
@@ -40,30 +95,7 @@ pub fn certificate_for(domains: &[&str], folder: &Path) -> Result<Certificate> {
 ///
 /// As [`certificate_for`].
 pub fn certificate_until(year: i32, domains: &[&str], folder: &Path) -> Result<Certificate> {
-    let ca_key = KeyPair::generate()?;
-    let mut ca = dated(CertificateParams::new(Vec::new())?);
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(DnType::CommonName, "hexchat-lab");
-    let ca_certificate = ca.self_signed(&ca_key)?;
-    let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate()?;
-    let domains: Vec<_> = domains.iter().chain(&["127.0.0.1"]).map(|&domain| domain.to_owned()).collect();
-    let mut params = dated(CertificateParams::new(domains)?);
-    params.not_after = date_time_ymd(year, 1, 1);
-    let certificate = params.signed_by(&key, &issuer)?;
-    let hash = digest(&SHA256, &key.subject_public_key_info());
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-        anyhow::Ok(path)
-    };
-    Ok(Certificate {
-        ca: write("ca.pem", ca_certificate.pem())?,
-        certificate: write("server.pem", certificate.pem())?,
-        key: write("server.key", key.serialize_pem())?,
-        pin: URL_SAFE_NO_PAD.encode(hash),
-        bundle: write("bundle.pem", certificate.pem() + &key.serialize_pem())?,
-    })
+    Authority::new()?.certify(year, domains, folder)
 }
 
 /// A validity that everyone understands: with the default, up to the year 4096, ejabberd's certificate manager crashes

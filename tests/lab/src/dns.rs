@@ -17,10 +17,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::netns::Namespace;
 use crate::process::is_root;
 
 /// The port that a file `resolv.conf` cannot but mean.
 const PORT: u16 = 53;
+/// Where it is on a machine of a test's own: where systemd's is on others.
+pub const ON_A_MACHINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 /// How often it looks whether it is to end.
 const TICK: Duration = Duration::from_millis(50);
 /// Addresses that are tried to listen on: other tests may have some.
@@ -56,7 +59,7 @@ pub struct DnsServer {
     folder: TempDir,
     address: SocketAddr,
     shared: Arc<Shared>,
-    worker: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +104,21 @@ impl DnsServer {
             bail!("a DNS server, and a program that asks it, need root: run this test as root");
         }
         let (socket, address) = listen()?;
+        Self::serving(vec![socket], address, records)
+    }
+
+    /// Starts one on each of these machines, at [`ON_A_MACHINE`]; all know the same.
+    ///
+    /// # Errors
+    ///
+    /// When one of the machines has one.
+    pub fn start_on(machines: &[&Namespace], records: &[(&str, Record)]) -> Result<Self> {
+        let address = SocketAddr::from((ON_A_MACHINE, PORT));
+        let sockets = machines.iter().map(|machine| Ok(machine.run(|| UdpSocket::bind(address))?));
+        Self::serving(sockets.collect::<Result<_>>()?, address, records)
+    }
+
+    fn serving(sockets: Vec<UdpSocket>, address: SocketAddr, records: &[(&str, Record)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("dns-").tempdir().context("making a folder")?;
         fs::write(folder.path().join("resolv.conf"), format!("nameserver {}\n", address.ip()))?;
         let mut shared = Shared::default();
@@ -108,11 +126,13 @@ impl DnsServer {
             shared.records.entry((*name).to_owned()).or_default().push(record.clone());
         }
         let shared = Arc::new(shared);
-        let worker = std::thread::spawn({
+        let serve = |socket: UdpSocket| {
+            socket.set_read_timeout(Some(TICK))?;
             let shared = Arc::clone(&shared);
-            move || serve(&socket, &shared)
-        });
-        Ok(Self { folder, address, shared, worker: Some(worker) })
+            Ok(std::thread::spawn(move || serve(&socket, &shared)))
+        };
+        let workers = sockets.into_iter().map(serve).collect::<Result<_>>()?;
+        Ok(Self { folder, address, shared, workers })
     }
 
     /// Answers over TCP as well, on a port of its own, as long as this process runs.
@@ -170,7 +190,7 @@ pub fn program_with(resolv_conf: &Path, executable: &Path, folder: &Path) -> Res
 impl Drop for DnsServer {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        if let Some(worker) = self.worker.take() {
+        for worker in self.workers.drain(..) {
             // It has nothing to tell.
             let _ = worker.join();
         }
@@ -222,7 +242,6 @@ fn listen() -> Result<(UdpSocket, SocketAddr)> {
         let [_, _, _, _, _, second, third, fourth] = RandomState::new().hash_one(PORT).to_be_bytes();
         let address = SocketAddr::from((Ipv4Addr::new(127, second | 1, third, fourth | 1), PORT));
         if let Ok(socket) = UdpSocket::bind(address) {
-            socket.set_read_timeout(Some(TICK))?;
             return Ok((socket, address));
         }
     }

@@ -302,7 +302,7 @@ shaper_rules:
 }
 
 /// The folder in which Debian keeps ejabberd as an Erlang library; it depends on the machine's architecture.
-fn libraries() -> Result<PathBuf> {
+pub(crate) fn libraries() -> Result<PathBuf> {
     for folder in fs::read_dir("/usr/lib")?.flatten() {
         let Ok(mut entries) = fs::read_dir(folder.path()) else { continue };
         let is_ejabberd = |entry: fs::DirEntry| {

@@ -5,7 +5,7 @@
 
 mod capture;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::process::Command;
@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tempfile::TempDir;
 
-use crate::process::{Process, Spawn, is_root};
+use crate::process::{Process, Spawn, is_root, start_within};
 
 pub use capture::{Capture, Packet};
 
@@ -27,6 +28,8 @@ pub struct Namespace {
     link: File,
     /// `ip` wants a namespace's process, and not its file, to put an interface into it.
     holder: Process,
+    /// What it has for `/etc/resolv.conf`, if that is its own.
+    resolv_conf: Option<TempDir>,
 }
 
 impl Namespace {
@@ -36,18 +39,41 @@ impl Namespace {
     ///
     /// When this machine does not permit it, in one line.
     pub fn new() -> Result<Self> {
+        Self::made(None)
+    }
+
+    /// Makes one in which programs know no DNS server but the one at this address. `run` starts them so.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn asking(dns_server: IpAddr) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("machine-").tempdir().context("making a folder")?;
+        fs::write(folder.path().join("resolv.conf"), format!("nameserver {dns_server}\n"))?;
+        Self::made(Some(folder))
+    }
+
+    fn made(resolv_conf: Option<TempDir>) -> Result<Self> {
         if !is_root() {
             bail!("network namespaces need root: run this test as root");
         }
-        let script = "ip link set lo up && echo ready && exec sleep infinity";
-        let holder =
-            Spawn::new("network namespace", "unshare").args(["--net", "--", "sh", "-c", script]).start()?;
+        let (more, mount) = match &resolv_conf {
+            Some(folder) => {
+                let path = folder.path().join("resolv.conf");
+                ("--mount", format!("mount --bind {} /etc/resolv.conf && ", path.display()))
+            }
+            None => ("--net", String::new()),
+        };
+        let script = mount + "ip link set lo up && echo ready && exec sleep infinity";
+        let holder = Spawn::new("network namespace", "unshare")
+            .args(["--net", more, "--", "sh", "-c", &script])
+            .start()?;
         if holder.wait_for_line(|line| line == "ready", READY).is_err() {
             let said = holder.lines().join(" ");
             bail!("this machine permits no network namespace, or lacks Debian's package iproute2: {said}");
         }
         let link = File::open(format!("/proc/{}/ns/net", holder.pid())).context("opening a namespace")?;
-        Ok(Self { link, holder })
+        Ok(Self { link, holder, resolv_conf })
     }
 
     /// Does `work` in this namespace: sockets that it makes and processes and threads that it starts belong to it for good.
@@ -60,6 +86,9 @@ impl Namespace {
         // A thread of its own, which never has to find its way back.
         let thread = move || {
             move_into_link_name_space(self.link.as_fd(), Some(LinkNameSpaceType::Network))?;
+            if self.resolv_conf.is_some() {
+                start_within(self.holder.pid());
+            }
             Ok::<T, rustix::io::Errno>(work())
         };
         match thread::scope(|scope| scope.spawn(thread).join()) {

@@ -5,6 +5,7 @@
 //! process when the pipe closes. (`PR_SET_PDEATHSIG` would not do: it fires when the *thread* that spawned the process ends,
 //! and test threads end early.)
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -18,6 +19,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a process may take to end after SIGTERM when its owner lets go of it.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+thread_local! {
+    /// The process whose mounts all have that this thread starts, if they are not our own.
+    static MOUNTS_OF: Cell<Option<u32>> = const { Cell::new(None) };
+}
 
 /// A process that is to be started.
 #[derive(Debug)]
@@ -133,7 +139,11 @@ impl Spawn {
     /// # Errors
     ///
     /// When the program is not there; the error names it.
-    pub fn start(self) -> Result<Process> {
+    pub fn start(mut self) -> Result<Process> {
+        if let Some(pid) = MOUNTS_OF.get() {
+            let prefix = ["nsenter", "--mount", "--target", &pid.to_string(), "--"].map(OsString::from);
+            self.command.splice(0..0, prefix);
+        }
         let (program, args) = self.command.split_first().context("no program")?;
         let mut command = Command::new(program);
         let output = || if self.inherit_output { Stdio::inherit() } else { Stdio::piped() };
@@ -156,6 +166,11 @@ impl Spawn {
         collect(child.stderr.take(), &output, |_, _| ());
         Ok(Process { name: self.name, child, watcher, output })
     }
+}
+
+/// Lets all that this thread starts from now on see the mounts that process `pid` sees.
+pub(crate) fn start_within(pid: u32) {
+    MOUNTS_OF.set(Some(pid));
 }
 
 /// Whether we are root.

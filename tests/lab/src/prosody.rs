@@ -102,20 +102,8 @@ impl Prosody {
             let account = format!("return {{ [\"password\"] = \"{}\" }};\n", ChatServer::password(user));
             fs::write(server.account_file(user), account)?;
         }
-        server.give_to_prosody()?;
+        give_to_prosody(server.folder.path())?;
         Ok(server)
-    }
-
-    /// Prosody refuses to be root, so its files must belong to the user that its package made.
-    fn give_to_prosody(&self) -> Result<()> {
-        if is_root() {
-            let status =
-                std::process::Command::new("chown").args(["-R", "prosody:"]).arg(self.folder.path()).status();
-            if !status.context("running chown")?.success() {
-                bail!("there is no user `prosody`: install Debian's package prosody");
-            }
-        }
-        Ok(())
     }
 
     /// Starts it, for the first time or again.
@@ -345,6 +333,17 @@ allow_registration = true
         );
         ("; \"lab_binding\"", config)
     }
+}
+
+/// Prosody refuses to be root, so its files must belong to the user that its package made.
+pub(crate) fn give_to_prosody(folder: &Path) -> Result<()> {
+    if is_root() {
+        let status = std::process::Command::new("chown").args(["-R", "prosody:"]).arg(folder).status();
+        if !status.context("running chown")?.success() {
+            bail!("there is no user `prosody`: install Debian's package prosody");
+        }
+    }
+    Ok(())
 }
 
 fn component(domain: &str) -> String {

@@ -178,6 +178,17 @@ fn a_client_whose_server_cannot_reach_the_bridges_is_told_so() {
 // A bridge that does not know yet whether its client holds the keys.
 
 #[test]
+fn a_client_that_has_a_session_is_told_so_too_and_keeps_it() {
+    let (mut world, peer) = World::established_client();
+    while world.event().is_some() {}
+    world.session.handle_unreachable(world.now, peer.path, &mut world.shared);
+    let (event, seconds) = world.fails_with(Session::handle_unreachable);
+    assert!(matches!(event, SessionEvent::Absent(CloseReason::PeerServerUnreachable)), "{event:?}");
+    assert!(seconds < 5, "{seconds}");
+    assert_eq!(world.state(), "No path");
+}
+
+#[test]
 fn unconfirmed_when_the_first_packet_comes_becomes_established() {
     let (mut world, mut peer) = World::bridge();
     assert_eq!(world.state(), "Unconfirmed");
