@@ -88,6 +88,7 @@ impl ClientError {
 
 fn reply_to_account(error: &AccountError) -> Reply {
     match error {
+        AccountError::Neither { server, .. } => reply_to_account(server),
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable

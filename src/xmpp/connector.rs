@@ -1,7 +1,8 @@
 //! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: a
-//! connection of whichever kind the [finder](super::finder) finds, or a WebSocket.
+//! connection of whichever kind the [finder](super::finder) finds, or a WebSocket that was configured.
 
 mod registering;
+mod servers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,7 @@ use super::tls::{Tls, Trust};
 use super::websocket::WebSocket;
 use crate::config::{AccountConfig, Credential, Server, TlsMode};
 use registering::Registering;
+use servers::Servers;
 
 /// A login follows 3 servers that send it elsewhere (RFC 6120 section 4.9.3.19 wants a bound): a cluster has no use for more, and hosts
 /// that send us in circles are found out.
@@ -40,8 +42,9 @@ pub(super) struct Connector {
 
 /// What carries the streams.
 enum Transport {
-    /// TCP, protected in the way that belongs to what was found.
-    Tcp(Finder, Security),
+    /// What the domain's servers offer.
+    Found(Servers),
+    /// A WebSocket and nothing else.
     WebSocket(WebSocket),
 }
 
@@ -84,8 +87,8 @@ impl Connector {
     /// whether it will be: over a WebSocket it is not, since a host alone is no URL.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         match &self.transport {
-            Transport::Tcp(finder, _) => {
-                finder.follow(host);
+            Transport::Found(servers) => {
+                servers.follow(host);
                 true
             }
             Transport::WebSocket(_) => false,
@@ -211,40 +214,9 @@ impl Connector {
     async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
         progress.step = Step::Dial;
         match &self.transport {
-            Transport::Tcp(finder, security) => find(finder, security, dialer, progress).await,
+            Transport::Found(servers) => servers.connect(dialer, progress).await,
             Transport::WebSocket(socket) => socket.open(dialer, &mut progress.step).await,
         }
-    }
-}
-
-/// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
-/// tried: nobody has been told by then who wants to log in.
-async fn find(
-    finder: &Finder,
-    security: &Security,
-    dialer: &Dialer,
-    progress: &mut Progress,
-) -> Result<Io, AccountError> {
-    let mut search = finder.search(dialer)?;
-    loop {
-        progress.step = Step::Dial;
-        let (candidate, socket) = search.next().await?;
-        let securing = security.secure(candidate.endpoint.kind, socket, &mut progress.step);
-        let secured = match search.patience() {
-            None => securing.await,
-            Some(patience) => match timeout(patience, securing).await {
-                Ok(secured) => secured,
-                Err(_) => Err(AccountError::TimedOut(progress.step)),
-            },
-        };
-        match secured {
-            Ok(io) => {
-                search.remember(candidate);
-                return Ok(io);
-            }
-            Err(error) => search.fail(&candidate, error),
-        }
-        progress.fault = search.fault();
     }
 }
 
@@ -252,7 +224,7 @@ impl Transport {
     /// There was a login.
     fn handle_login(&self) {
         match self {
-            Self::Tcp(finder, _) => finder.handle_login(),
+            Self::Found(servers) => servers.handle_login(),
             Self::WebSocket(_) => {}
         }
     }
@@ -260,7 +232,7 @@ impl Transport {
     /// There was none, and `step` is how far it came.
     fn handle_failure(&self, step: Step) {
         match self {
-            Self::Tcp(finder, _) => finder.handle_failure(step),
+            Self::Found(servers) => servers.handle_failure(step),
             Self::WebSocket(socket) => socket.forget(),
         }
     }
@@ -286,7 +258,13 @@ fn transport(config: &AccountConfig, host: String, max_stanza: usize) -> Result<
     };
     let kind = kind(config)?;
     let security = Security::new(&trust, config.jid.domain().to_string(), max_stanza)?;
-    Ok(Transport::Tcp(Finder::new(host, server, kind), security))
+    let may_be_elsewhere = config.server.is_none()
+        && config.tls.is_none()
+        && !matches!(config.credential, Credential::Component(_));
+    Ok(Transport::Found(match may_be_elsewhere {
+        true => Servers::or_web_socket(host, security),
+        false => Servers::new(Finder::new(host, server, kind), security),
+    }))
 }
 
 /// How connections are protected, where that is not left to the domain.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
@@ -27,6 +27,13 @@ const SECURING: Duration = Duration::from_secs(6);
 /// The same where that is more, in times that the connection took: 8. STARTTLS takes four round trips, and a connection at least one.
 const CONNECTION_TIMES: u32 = 8;
 
+/// The same where nothing but a WebSocket is left, of which nobody knows whether there is one: 10 seconds, half of a login's.
+const SECURING_LAST: Duration = Duration::from_secs(10);
+
+/// How long it may take to ask a domain for its WebSocket: 8 seconds. That is some ten round trips in two connections, and with what goes
+/// before leaves time to say that nothing works.
+const ASKING: Duration = Duration::from_secs(8);
+
 /// How many that came to nothing after TLS are known at most: 32, each once. Of more, the one that failed longest ago is as good as new.
 const MOST_FAILED: usize = 32;
 
@@ -38,8 +45,13 @@ pub(super) struct Finder {
     server: Option<ServerAddr>,
     /// The only kind of connection to try.
     kind: Option<Kind>,
+    /// Asks the domain where its WebSocket is.
+    web_socket: Option<AskForWebSocket>,
     past: Mutex<Past>,
 }
+
+/// Asks a domain where its WebSocket is.
+pub(super) type AskForWebSocket = Box<dyn Fn(&Dialer) -> Task<Result<Endpoint, AccountError>> + Send + Sync>;
 
 /// What earlier searches have shown.
 #[derive(Default)]
@@ -66,7 +78,8 @@ pub(super) struct Search<'a> {
     connected_in: Duration,
 }
 
-type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// Something that is being found out.
+pub(super) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An attempt that is over.
 struct Attempt {
@@ -77,6 +90,7 @@ struct Attempt {
 
 /// What was found.
 enum Answer {
+    WebSocket(Result<Endpoint, AccountError>),
     Endpoints(Result<Vec<Endpoint>, AccountError>),
     Addresses(String, Family, Result<Vec<IpAddr>, AccountError>),
 }
@@ -84,7 +98,12 @@ enum Answer {
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, past: Mutex::default() }
+        Self { domain, server, kind, web_socket: None, past: Mutex::default() }
+    }
+
+    /// Has the domain asked for a WebSocket where none of its servers is reached.
+    pub(super) fn or_by_web_socket(self, ask: AskForWebSocket) -> Self {
+        Self { web_socket: Some(ask), ..self }
     }
 
     /// Begins with what worked last, and ends with what has failed after TLS since; but where the server has sent us elsewhere, that is all
@@ -104,7 +123,8 @@ impl Finder {
             Some(endpoint) => Race::new(Plan::Known(vec![endpoint]), names, None, now()),
             None => {
                 let Past { last, failed, .. } = &*self.past();
-                Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone())
+                let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
+                if self.may_have_web_socket() { race.or_by_web_socket() } else { race }
             }
         };
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
@@ -129,6 +149,11 @@ impl Finder {
             return Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
         }
         Plan::Search(self.domain.clone())
+    }
+
+    /// Nobody else's word is asked for than the domain's, which then has to have a name of its own.
+    fn may_have_web_socket(&self) -> bool {
+        self.web_socket.is_some() && self.domain.parse::<IpAddr>().is_err() && !is_this_machine(&self.domain)
     }
 
     fn endpoint(&self, server: &ServerAddr) -> Endpoint {
@@ -221,16 +246,22 @@ impl Search<'_> {
 
     /// How long the connection that was found last may take to be secured, if there are others.
     pub(super) fn patience(&self) -> Option<Duration> {
-        self.race.has_more(now()).then(|| SECURING.max(self.connected_in * CONNECTION_TIMES))
+        let least = match (self.race.has_more(now()), self.race.has_last_resort()) {
+            (true, _) => SECURING,
+            (false, true) => SECURING_LAST,
+            (false, false) => return None,
+        };
+        Some(least.max(self.connected_in * CONNECTION_TIMES))
     }
 
-    /// Of the faults until now the one that says most.
+    /// Why there is no connection until now.
     pub(super) fn fault(&self) -> Option<AccountError> {
         self.race.fault()
     }
 
     fn handle(&mut self, answer: Answer) {
         match answer {
+            Answer::WebSocket(found) => self.race.handle_web_socket(found),
             Answer::Endpoints(found) => self.race.handle_endpoints(found),
             Answer::Addresses(host, family, found) => {
                 self.race.handle_addresses(&host, family, found, now());
@@ -248,6 +279,13 @@ impl Search<'_> {
                     Box::pin(search(self.resolver(), domain, kind))
                 };
                 self.lookups.push(found);
+            }
+            Order::AskForWebSocket => {
+                let Some(ask) = &self.finder.web_socket else { return };
+                let asked = timeout(ASKING, ask(self.dialer));
+                self.lookups.push(Box::pin(async {
+                    Answer::WebSocket(asked.await.unwrap_or(Err(AccountError::TimedOut(Step::HostMeta))))
+                }));
             }
             Order::Resolve(host) => {
                 for family in [Family::V6, Family::V4] {

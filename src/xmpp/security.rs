@@ -21,6 +21,8 @@ pub(super) enum Kind {
     StartTls,
     /// TLS from the first byte (XEP-0368).
     Direct,
+    /// TLS from the first byte, and a WebSocket in it (RFC 7395).
+    WebSocket,
 }
 
 /// Protects the connections of one account, of every kind.
@@ -40,22 +42,20 @@ impl Security {
         Ok(Self { direct: start_tls.direct(), start_tls, domain, max_stanza })
     }
 
-    /// Protects a connection on which nothing was said. `step` follows what is being done.
-    pub(super) async fn secure(
-        &self,
-        kind: Kind,
-        socket: Socket,
-        step: &mut Step,
-    ) -> Result<Io, AccountError> {
-        let (tls, socket) = match kind {
-            Kind::Plain => return Ok(stream_io(socket)),
-            Kind::Direct => (&self.direct, socket),
-            Kind::StartTls => (&self.start_tls, self.ask_for_tls(socket, step).await?),
-        };
-        *step = Step::Tls;
-        // The TLS library reads little at a time, and writes each record by itself.
-        let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-        Ok(stream_io(tls.connect(socket).await?))
+    /// The TLS that it uses.
+    pub(super) fn tls(&self) -> &Tls {
+        &self.start_tls
+    }
+
+    /// Protects a connection on which nothing was said by asking for TLS. `step` follows what is being done.
+    pub(super) async fn start_tls(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+        let socket = self.ask_for_tls(socket, step).await?;
+        secure(&self.start_tls, socket, step).await
+    }
+
+    /// The same by TLS from the first byte.
+    pub(super) async fn direct(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+        secure(&self.direct, socket, step).await
     }
 
     async fn ask_for_tls(&self, socket: Socket, step: &mut Step) -> Result<Socket, AccountError> {
@@ -67,7 +67,14 @@ impl Security {
     }
 }
 
+async fn secure(tls: &Tls, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+    *step = Step::Tls;
+    // The TLS library reads little at a time, and writes each record by itself.
+    let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
+    Ok(stream_io(tls.connect(socket).await?))
+}
+
 /// What a stream of XML is read from and written to.
-fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
+pub(super) fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
     Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
 }
