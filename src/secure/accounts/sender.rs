@@ -18,8 +18,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::protocol::AccountId;
-use crate::secure::accounts::block_limits::{BlockLimits, SizeLimit};
+use crate::protocol::size_limits::SizeLimits;
+use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::fair_queue::{FairQueue, Used};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
@@ -64,7 +64,7 @@ pub(crate) struct Senders<K> {
     /// Accounts at which somebody waits who might be able to send.
     open: BTreeSet<AccountId>,
     /// How large a block each account's server takes. It outlives connections.
-    block_limits: BlockLimits,
+    size_limits: SizeLimits,
 }
 
 /// The sending side of one account.
@@ -119,7 +119,7 @@ impl<K: Copy + Ord> Senders<K> {
             senders: BTreeMap::new(),
             used: BTreeMap::new(),
             open: BTreeSet::new(),
-            block_limits: BlockLimits::default(),
+            size_limits: SizeLimits::default(),
         }
     }
 
@@ -142,7 +142,7 @@ impl<K: Copy + Ord> Senders<K> {
         accounts: usize,
     ) -> Share {
         let used = self.used(client);
-        let most = self.block_limits.get(path.1.via());
+        let most = self.size_limits.get(path.1.via());
         match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts, most),
             None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
@@ -151,15 +151,23 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// The server of an account has shown something of the largest stanza that it takes.
     pub(crate) fn on_size_limit(&mut self, now: Instant, account: AccountId, limit: SizeLimit) {
-        let flight = self.senders.get(&account).map(|sender| &sender.flight);
-        let largest = flight.and_then(|flight| flight.values().map(|block| block.bytes).max());
-        self.block_limits.on_shown(now, account, limit, largest.unwrap_or_default(), self.sizes);
+        let largest = self.largest_block(account).unwrap_or_default();
+        self.size_limits.on_shown(now, account, limit, largest, self.sizes.ladder());
+    }
+
+    fn largest_block(&self, account: AccountId) -> Option<usize> {
+        self.senders.get(&account)?.flight.values().map(|block| block.bytes).max()
+    }
+
+    /// The largest stanza with a block that is on its way by the account, in bytes on the wire; none is 0.
+    pub(crate) fn largest_on_its_way(&self, account: AccountId) -> usize {
+        self.largest_block(account).map_or(0, |block| self.sizes.wire_size(block))
     }
 
     /// An account is gone for good.
     pub(crate) fn remove(&mut self, account: AccountId) {
         self.reset(account);
-        self.block_limits.remove(account);
+        self.size_limits.remove(account);
     }
 
     fn used(&self, client: ClientTag) -> Used {
@@ -215,7 +223,7 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
         let mut taken = 0;
         self.change(account, |sender| taken = sender.on_answered(now, delivery));
-        self.block_limits.on_taken(now, account, taken);
+        self.size_limits.on_taken(now, account, taken);
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.

@@ -1,18 +1,40 @@
-//! Block limits: how large a block each account's server takes, as far as that is known.
+//! Size limits: how much each account's server takes in one stanza, as far as that is known.
 //!
 //! A server says how large a stanza it takes (XEP-0478), or it ends the stream over one that is too large, with the reason or without.
-//! From the blocks that were answered it is known what it takes in any case; and every server takes stanzas of 10,000 bytes (RFC 6120
+//! From what was answered it is known what it takes in any case; and every server takes stanzas of 10,000 bytes (RFC 6120
 //! section 13.12). So what was not told is learnt by one connection that ends, or by two where no reason is given.
 //!
-//! A limit holds as long as the account: to try again whether the server takes more would end the connection, and what larger blocks gain is
-//! little. Only one that follows from a suspicion lapses.
+//! A limit holds as long as the account: to try again whether the server takes more would end the connection, and what larger stanzas gain
+//! is little. Only one that follows from a suspicion lapses. All sizes are those of what a stanza carries, which each protocol has a
+//! [ladder](Ladder) of.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::protocol::AccountId;
-use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{AROUND_BLOCK, EVERYBODY_TAKES, SUSPICION_LASTS, SUSPICIONS};
+use super::AccountId;
+
+/// Every server takes stanzas of 10,000 bytes (RFC 6120 section 13.12): what nothing else is known of gets no less.
+pub(crate) const EVERYBODY_TAKES: usize = 10_000;
+
+/// Where a server says how large a stanza may be, 1 KiB is left for names that are longer than usual, and for what servers on the way
+/// add.
+const AROUND_BLOCK: usize = 1024;
+
+/// Two connections in a row that end for no known reason, each with a larger block on its way than ever arrived, are blamed on the size.
+/// One may have been cut by anything.
+const SUSPICIONS: u32 = 2;
+
+/// What was only suspected is believed for an hour: where connections are cut all the time, that costs one more in that time at the most.
+const SUSPICION_LASTS: Duration = Duration::from_secs(3600);
+
+/// The sizes to choose from, and what they make of a stanza.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ladder {
+    /// At least one, the smallest first.
+    pub(crate) sizes: &'static [usize],
+    /// How many bytes a stanza has on the wire that carries so much.
+    pub(crate) on_wire: fn(usize) -> usize,
+}
 
 /// What a server has shown of the largest stanza that it takes from an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +51,7 @@ pub enum SizeLimit {
 
 /// Those of all accounts.
 #[derive(Debug, Default)]
-pub(crate) struct BlockLimits(BTreeMap<AccountId, Known>);
+pub(crate) struct SizeLimits(BTreeMap<AccountId, Known>);
 
 /// What is known of one account, in bytes of a block.
 #[derive(Debug, Default)]
@@ -44,8 +66,8 @@ struct Known {
     lapses: Option<Instant>,
 }
 
-impl BlockLimits {
-    /// The largest block that may go by the account.
+impl SizeLimits {
+    /// The largest that may go by the account.
     pub(crate) fn get(&self, id: AccountId) -> usize {
         self.0.get(&id).and_then(|known| known.most).unwrap_or(usize::MAX)
     }
@@ -71,18 +93,18 @@ impl BlockLimits {
         id: AccountId,
         limit: SizeLimit,
         on_its_way: usize,
-        sizes: &Sizes,
+        ladder: Ladder,
     ) {
         let known = self.0.entry(id).or_default();
         match limit {
             SizeLimit::Told(bytes) => {
-                let told = largest_within(bytes, sizes);
+                let told = largest_within(bytes, ladder);
                 known.most = Some(known.most.map_or(told, |most| most.min(told)));
             }
-            SizeLimit::Exceeded => known.on_exceeded(on_its_way, sizes),
-            _ if on_its_way <= known.safe(sizes) => {}
-            SizeLimit::Likely => known.on_exceeded(on_its_way, sizes),
-            SizeLimit::Suspected => known.on_suspected(now, on_its_way, sizes),
+            SizeLimit::Exceeded => known.on_exceeded(on_its_way, ladder),
+            _ if on_its_way <= known.safe(ladder) => {}
+            SizeLimit::Likely => known.on_exceeded(on_its_way, ladder),
+            SizeLimit::Suspected => known.on_suspected(now, on_its_way, ladder),
         }
     }
 
@@ -94,50 +116,55 @@ impl BlockLimits {
 
 impl Known {
     /// The largest block of which there is no doubt.
-    fn safe(&self, sizes: &Sizes) -> usize {
-        self.taken.max(largest_within(EVERYBODY_TAKES, sizes))
+    fn safe(&self, ladder: Ladder) -> usize {
+        self.taken.max(largest_within(EVERYBODY_TAKES, ladder))
     }
 
     /// A block was too large. If it was none that was larger than all before, the server takes less than it did, or has its own idea of
     /// what everybody takes.
-    fn on_exceeded(&mut self, on_its_way: usize, sizes: &Sizes) {
-        let safe = self.safe(sizes);
-        let smaller = sizes.blocks.iter().copied().rfind(|size| *size < on_its_way);
+    fn on_exceeded(&mut self, on_its_way: usize, ladder: Ladder) {
+        let safe = self.safe(ladder);
+        let smaller = ladder.sizes.iter().copied().rfind(|size| *size < on_its_way);
         let is_known_to_be_safe = (1..=safe).contains(&on_its_way);
-        let most = if is_known_to_be_safe { smaller.unwrap_or(sizes.blocks[0]) } else { safe };
+        let most = if is_known_to_be_safe { smaller.unwrap_or(ladder.sizes[0]) } else { safe };
         *self = Self { taken: most, most: Some(most), ..Self::default() };
     }
 
-    fn on_suspected(&mut self, now: Instant, on_its_way: usize, sizes: &Sizes) {
+    fn on_suspected(&mut self, now: Instant, on_its_way: usize, ladder: Ladder) {
         self.suspicions += 1;
         if self.suspicions >= SUSPICIONS {
-            self.on_exceeded(on_its_way, sizes);
+            self.on_exceeded(on_its_way, ladder);
             self.lapses = Some(now + SUSPICION_LASTS);
         }
     }
 }
 
 /// The largest size of which a block, and what is around it, fits into so many bytes; the smallest if none does.
-fn largest_within(bytes: usize, sizes: &Sizes) -> usize {
-    let fits = |size: &usize| sizes.wire_size(*size) + AROUND_BLOCK <= bytes;
-    sizes.blocks.iter().copied().rfind(fits).unwrap_or(sizes.blocks[0])
+fn largest_within(bytes: usize, ladder: Ladder) -> usize {
+    let fits = |size: &usize| (ladder.on_wire)(*size) + AROUND_BLOCK <= bytes;
+    ladder.sizes.iter().copied().rfind(fits).unwrap_or(ladder.sizes[0])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secure::sizes::OF_TESTS;
+
+    /// Three bytes are encoded as four, with 220 around them.
+    const LADDER: Ladder = Ladder {
+        sizes: &[1024, 2048, 4096, 5856, 12_000, 24_288, 48_864],
+        on_wire: |block| block.div_ceil(3) * 4 + 220,
+    };
 
     const ID: AccountId = AccountId(1);
 
-    fn shown(limits: &mut BlockLimits, limit: SizeLimit, on_its_way: usize) -> usize {
-        limits.on_shown(Instant::now(), ID, limit, on_its_way, &OF_TESTS);
+    fn shown(limits: &mut SizeLimits, limit: SizeLimit, on_its_way: usize) -> usize {
+        limits.on_shown(Instant::now(), ID, limit, on_its_way, LADDER);
         limits.get(ID)
     }
 
     #[test]
     fn what_a_server_says_holds_from_then_on_though_it_says_more_later() {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         assert_eq!(limits.get(ID), usize::MAX);
         let told = [262_144, 40_000, 10_000, 4096, 100, 262_144].map(SizeLimit::Told);
         let sizes = told.map(|told| shown(&mut limits, told, 0));
@@ -148,7 +175,7 @@ mod tests {
 
     #[test]
     fn one_refusal_leads_to_what_the_server_has_taken_before() {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         limits.on_taken(Instant::now(), ID, 24_288);
         limits.on_taken(Instant::now(), ID, 1024);
         assert_eq!(shown(&mut limits, SizeLimit::Exceeded, 48_864), 24_288);
@@ -156,14 +183,14 @@ mod tests {
 
     #[test]
     fn one_refusal_of_a_server_that_has_taken_little_leads_to_what_every_server_takes() {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         limits.on_taken(Instant::now(), ID, 4096);
         assert_eq!(shown(&mut limits, SizeLimit::Exceeded, 48_864), 5856);
     }
 
     #[test]
     fn a_server_that_takes_less_than_it_did_or_than_it_must_gets_less_each_time() {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         limits.on_taken(Instant::now(), ID, 24_288);
         let sizes = [24_288, 12_000, 5856, 4096, 2048, 1024, 1024]
             .map(|on_its_way| shown(&mut limits, SizeLimit::Exceeded, on_its_way));
@@ -172,7 +199,7 @@ mod tests {
 
     #[test]
     fn something_that_is_not_allowed_is_a_block_only_where_one_was_larger_than_ever() {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         limits.on_taken(Instant::now(), ID, 12_000);
         assert_eq!(shown(&mut limits, SizeLimit::Likely, 12_000), usize::MAX);
         assert_eq!(shown(&mut limits, SizeLimit::Likely, 24_288), 12_000);
@@ -181,7 +208,7 @@ mod tests {
     #[test]
     fn a_connection_that_ends_is_suspicious_twice_in_a_row_and_only_with_a_larger_block_than_ever_on_its_way()
     {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         limits.on_taken(Instant::now(), ID, 12_000);
         let cut = SizeLimit::Suspected;
         for on_its_way in [0, 1024, 12_000, 24_288] {
@@ -194,9 +221,9 @@ mod tests {
 
     #[test]
     fn what_was_only_suspected_is_tried_again_after_some_time() {
-        let (mut limits, now) = (BlockLimits::default(), Instant::now());
+        let (mut limits, now) = (SizeLimits::default(), Instant::now());
         for _ in 0..SUSPICIONS {
-            limits.on_shown(now, ID, SizeLimit::Suspected, 48_864, &OF_TESTS);
+            limits.on_shown(now, ID, SizeLimit::Suspected, 48_864, LADDER);
         }
         assert_eq!(limits.get(ID), 5856);
         limits.on_taken(now + SUSPICION_LASTS / 2, ID, 5856);
@@ -207,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_something_else_than_a_block_leads_to_what_is_safe() {
-        let mut limits = BlockLimits::default();
+        let mut limits = SizeLimits::default();
         limits.on_taken(Instant::now(), ID, 12_000);
         assert_eq!(shown(&mut limits, SizeLimit::Exceeded, 0), 12_000);
     }
