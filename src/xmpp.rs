@@ -12,6 +12,7 @@
 //! | `connector`, `finder`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
 //! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
 //! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
+//! | [`hints`] | in which way servers were reached in an earlier run |
 //! | `component` | the handshake of a component, which has no login |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
@@ -47,6 +48,7 @@ mod finder;
 pub mod flat;
 pub mod framer;
 mod head;
+pub mod hints;
 mod host_meta;
 mod http;
 mod intake;

@@ -10,7 +10,7 @@ use super::dialer::core_dialer;
 use super::service::{Speaks, bridge_protocols, secure_identity};
 use super::setup::{all_rejected, announce, open_state, run_command, state_dir, until_stopped};
 use super::{Options, Serve};
-use crate::accounts::open_accounts;
+use crate::accounts::{KeptHints, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
 use crate::state::StateError;
@@ -43,6 +43,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let state = Arc::new(open_state(&state).await?);
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
+    pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);

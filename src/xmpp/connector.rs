@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
+use super::hints::Hints;
 use super::login::{self, Io, LoggedIn};
 use super::negotiation::{Memory, Negotiation, Who};
 use super::race::telling_more;
@@ -48,6 +49,13 @@ enum Transport {
     WebSocket(WebSocket),
 }
 
+/// What is kept of accounts between runs.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    pub(super) registrar: Option<Arc<Registrar>>,
+    pub(super) hints: Option<Arc<dyn Hints>>,
+}
+
 /// How far a login has come.
 struct Progress {
     step: Step,
@@ -58,12 +66,12 @@ struct Progress {
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
     /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
-    /// is kept by `registrar`.
+    /// is in `kept`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
-        registrar: Option<Arc<Registrar>>,
+        kept: Kept,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -71,11 +79,11 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let transport = transport(config, host, max_stanza)?;
+        let transport = transport(config, host, max_stanza, kept.hints)?;
         let who = who(config, config.tls != Some(TlsMode::None), agent);
         let registering = match config.credential {
             Credential::New => {
-                let registrar = registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                let registrar = kept.registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
                 Some(Registering::new(registrar, Place::of(config)))
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
@@ -239,7 +247,12 @@ impl Transport {
 }
 
 /// What carries the streams of an account whose domain in ASCII is `host`.
-fn transport(config: &AccountConfig, host: String, max_stanza: usize) -> Result<Transport, AccountError> {
+fn transport(
+    config: &AccountConfig,
+    host: String,
+    max_stanza: usize,
+    hints: Option<Arc<dyn Hints>>,
+) -> Result<Transport, AccountError> {
     let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
     let web_socket = |url| Ok(Transport::WebSocket(WebSocket::new(url, &host, &Tls::new(&trust)?)));
     let server = match &config.server {
@@ -262,7 +275,7 @@ fn transport(config: &AccountConfig, host: String, max_stanza: usize) -> Result<
         && config.tls.is_none()
         && !matches!(config.credential, Credential::Component(_));
     Ok(Transport::Found(match may_be_elsewhere {
-        true => Servers::or_web_socket(host, security),
+        true => Servers::or_web_socket(host, security, hints),
         false => Servers::new(Finder::new(host, server, kind), security),
     }))
 }
@@ -321,7 +334,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA, String::new(), None).err()
+        Connector::new(config, MAX_STANZA, String::new(), Kept::default()).err()
     }
 
     #[test]
@@ -360,8 +373,12 @@ mod tests {
     #[test]
     fn another_host_is_followed_but_not_over_a_websocket() -> Result<(), AccountError> {
         let follows = |tls| {
-            let connector =
-                Connector::new(&config("a@chat.example", tls, None), MAX_STANZA, String::new(), None)?;
+            let connector = Connector::new(
+                &config("a@chat.example", tls, None),
+                MAX_STANZA,
+                String::new(),
+                Kept::default(),
+            )?;
             Ok(OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)))
         };
         assert!(follows(TlsMode::StartTls)? && !follows(TlsMode::WebSocket)?);

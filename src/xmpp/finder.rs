@@ -12,6 +12,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
+use super::hints::{Hints, Way};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_public, is_this_machine};
@@ -47,6 +48,8 @@ pub(super) struct Finder {
     kind: Option<Kind>,
     /// Asks the domain where its WebSocket is.
     web_socket: Option<AskForWebSocket>,
+    /// What worked in an earlier run.
+    hints: Option<Arc<dyn Hints>>,
     past: Mutex<Past>,
 }
 
@@ -69,6 +72,7 @@ pub(super) struct Search<'a> {
     finder: &'a Finder,
     /// Whether it is for where the server has sent us.
     is_sent: bool,
+    hint: Option<Way>,
     dialer: &'a Dialer,
     race: Race,
     resolver: Option<Arc<Resolver>>,
@@ -98,12 +102,17 @@ enum Answer {
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, web_socket: None, past: Mutex::default() }
+        Self { domain, server, kind, web_socket: None, hints: None, past: Mutex::default() }
     }
 
     /// Has the domain asked for a WebSocket where none of its servers is reached.
     pub(super) fn or_by_web_socket(self, ask: AskForWebSocket) -> Self {
         Self { web_socket: Some(ask), ..self }
+    }
+
+    /// Begins with what `hints` have of the domain, as long as nothing has worked in this run, and tells them what has.
+    pub(super) fn hinted(self, hints: Option<Arc<dyn Hints>>) -> Self {
+        Self { hints, ..self }
     }
 
     /// Begins with what worked last, and ends with what has failed after TLS since; but where the server has sent us elsewhere, that is all
@@ -119,17 +128,20 @@ impl Finder {
         }
         let sent_to = self.past().sent_to.take();
         let is_sent = sent_to.is_some();
+        let hint = self.hints.as_ref().and_then(|hints| hints.recall(&self.domain));
         let race = match sent_to {
             Some(endpoint) => Race::new(Plan::Known(vec![endpoint]), names, None, now()),
             None => {
                 let Past { last, failed, .. } = &*self.past();
                 let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
-                if self.may_have_web_socket() { race.or_by_web_socket() } else { race }
+                let race = if self.may_have_web_socket() { race.or_by_web_socket() } else { race };
+                if hint == Some(Way::WebSocket) { race.by_web_socket_first(now()) } else { race }
             }
         };
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
         let connected_in = Duration::ZERO;
-        Ok(Search { finder: self, is_sent, dialer, race, resolver: None, lookups, attempts, connected_in })
+        let resolver = None;
+        Ok(Search { finder: self, is_sent, hint, dialer, race, resolver, lookups, attempts, connected_in })
     }
 
     /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
@@ -168,7 +180,11 @@ impl Finder {
 
     /// There was a login, at the one that is remembered.
     pub(super) fn handle_login(&self) {
+        let last = self.past().last.as_ref().map(|last| last.endpoint.kind);
         self.past().failed.clear();
+        if let (Some(hints), Some(way)) = (&self.hints, last.and_then(way)) {
+            hints.keep(&self.domain, way);
+        }
     }
 
     /// There was none, and `step` is how far it came. Who was secure by then is deferred; if nobody was, those that are deferred have
@@ -272,11 +288,12 @@ impl Search<'_> {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Search => {
-                let (domain, kind) = (self.finder.domain.clone(), self.finder.kind);
+                let wanted =
+                    Wanted { domain: self.finder.domain.clone(), kind: self.finder.kind, first: self.hint };
                 let found: Task<Answer> = if self.dialer.takes_names() {
-                    Box::pin(search_through(self.dialer.clone(), domain, kind))
+                    Box::pin(search_through(self.dialer.clone(), wanted))
                 } else {
-                    Box::pin(search(self.resolver(), domain, kind))
+                    Box::pin(search(self.resolver(), wanted))
                 };
                 self.lookups.push(found);
             }
@@ -313,21 +330,49 @@ impl Search<'_> {
     }
 }
 
-async fn search(resolver: Arc<Resolver>, domain: String, kind: Option<Kind>) -> Answer {
-    let services = Service::wanted(kind).iter().map(|service| resolver.services(&domain, *service));
-    order(&domain, kind, &join_all(services).await)
+/// Which servers are to be found.
+struct Wanted {
+    domain: String,
+    /// Of this kind alone.
+    kind: Option<Kind>,
+    /// With those of this one first.
+    first: Option<Way>,
 }
 
-async fn search_through(proxy: Dialer, domain: String, kind: Option<Kind>) -> Answer {
-    let found = proxied::services(proxy, &domain, Service::wanted(kind)).await;
+async fn search(resolver: Arc<Resolver>, wanted: Wanted) -> Answer {
+    let services = Service::wanted(wanted.kind).iter();
+    let services = services.map(|service| resolver.services(&wanted.domain, *service));
+    let found = join_all(services).await;
+    wanted.order(&found)
+}
+
+async fn search_through(proxy: Dialer, wanted: Wanted) -> Answer {
+    let found = proxied::services(proxy, &wanted.domain, Service::wanted(wanted.kind)).await;
     if found.is_none() {
         say_that_the_proxy_lets_nobody_ask();
     }
-    order(&domain, kind, &found.unwrap_or_default())
+    wanted.order(&found.unwrap_or_default())
 }
 
-fn order(domain: &str, kind: Option<Kind>, found: &[Found]) -> Answer {
-    Answer::Endpoints(endpoints(domain, kind, found, |most| rand::random_range(0..=most)))
+impl Wanted {
+    fn order(&self, found: &[Found]) -> Answer {
+        let draw = |most| rand::random_range(0..=most);
+        let mut endpoints = endpoints(&self.domain, self.kind, found, draw);
+        if let (Ok(endpoints), Some(first)) = (&mut endpoints, self.first) {
+            endpoints.sort_by_key(|endpoint| way(endpoint.kind) != Some(first));
+        }
+        Answer::Endpoints(endpoints)
+    }
+}
+
+/// What is said of connections of this kind in a hint.
+fn way(kind: Kind) -> Option<Way> {
+    match kind {
+        Kind::Plain => None,
+        Kind::StartTls => Some(Way::StartTls),
+        Kind::Direct => Some(Way::Direct),
+        Kind::WebSocket => Some(Way::WebSocket),
+    }
 }
 
 fn now() -> Instant {
@@ -337,6 +382,7 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xmpp::srv::Srv;
 
     fn candidate(n: u16) -> Candidate {
         Candidate {
@@ -371,6 +417,27 @@ mod tests {
             fail(&finder, n, Step::Login);
         }
         assert_eq!((failed(&finder).len(), failed(&finder).last()), (MOST_FAILED, Some(&99)));
+    }
+
+    #[test]
+    fn what_a_hint_names_comes_first_and_the_rest_in_its_order() {
+        let srv = |priority, port| Srv { priority, weight: 0, port, target: "a.example".to_owned() };
+        let found = [
+            Found { service: Service::Xmpps, records: vec![srv(1, 1), srv(3, 3)] },
+            Found { service: Service::Xmpp, records: vec![srv(2, 2), srv(4, 4)] },
+        ];
+        for (first, ports) in [
+            (None, [1, 2, 3, 4]),
+            (Some(Way::Direct), [1, 3, 2, 4]),
+            (Some(Way::StartTls), [2, 4, 1, 3]),
+            (Some(Way::WebSocket), [1, 2, 3, 4]),
+        ] {
+            let wanted = Wanted { domain: "chat.example".to_owned(), kind: None, first };
+            let Answer::Endpoints(Ok(endpoints)) = wanted.order(&found) else {
+                unreachable!("there are some")
+            };
+            assert_eq!(endpoints.iter().map(|it| it.port).collect::<Vec<_>>(), ports, "{first:?}");
+        }
     }
 
     #[test]

@@ -73,6 +73,23 @@ fn the_websocket_that_was_found_is_dialled_first_after_a_cut() {
 }
 
 #[test]
+fn after_a_restart_the_websocket_is_asked_for_first_and_the_state_file_names_nobody() {
+    let domain = Domain::start();
+    let dns = domain.dns(&[]);
+    let subject = Subject::start(&dns, &domain.login());
+    subject.is_online();
+    let state = std::fs::read_to_string(subject.state().join("hexchat_state.json")).unwrap();
+    assert!(state.contains("websocket") && !state.contains("chat.example"), "{state}");
+    let asked = dns.asked().len();
+    let subject = subject.restart();
+    subject.is_online();
+    assert_eq!((domain.web.requests(), domain.cutter.accepted()), (2, 2));
+    let asked = dns.asked().split_off(asked);
+    assert!(asked.iter().all(|question| question.ends_with(" chat.example")), "no SRV: {asked:?}");
+    assert!(!asked.is_empty(), "the domain's web server was looked up");
+}
+
+#[test]
 fn a_line_that_swallows_what_is_no_web_page_is_got_around() {
     let domain = Domain::start();
     let swallowed = TcpCutter::start(domain.server.address()).unwrap();

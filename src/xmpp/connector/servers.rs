@@ -8,6 +8,7 @@ use super::Progress;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::{AccountError, OtherHost, Step};
 use crate::xmpp::finder::{AskForWebSocket, Finder};
+use crate::xmpp::hints::Hints;
 use crate::xmpp::login::Io;
 use crate::xmpp::security::{Kind, Security, stream_io};
 use crate::xmpp::socket::Socket;
@@ -29,9 +30,11 @@ impl Servers {
     }
 
     /// All those of the domain `host`, in ASCII, and its WebSocket if none is reached.
-    pub(super) fn or_web_socket(host: String, security: Security) -> Self {
+    /// What worked in an earlier run is in `hints`.
+    pub(super) fn or_web_socket(host: String, security: Security, hints: Option<Arc<dyn Hints>>) -> Self {
         let web_socket = Arc::new(WebSocket::new(None, &host, security.tls()));
         let finder = Finder::new(host, None, None).or_by_web_socket(asking(Arc::clone(&web_socket)));
+        let finder = finder.hinted(hints);
         Self { finder, security, web_socket: Some(web_socket) }
     }
 

@@ -119,8 +119,8 @@ fn a_websocket_that_worked_last_is_dialled_without_asking() {
 #[test]
 fn one_that_is_to_go_first_is_alone_for_three_seconds_unless_it_fails() {
     let first = |world: &World| {
-        let mut race = search().by_web_socket_first(beginning());
-        world.run(&mut race, beginning(), Duration::ZERO)
+        let start = beginning();
+        world.run(&mut search().by_web_socket_first(start), start, Duration::ZERO)
     };
     let works = first(&world(&[NEAR; 2], Some(NEAR)));
     assert_eq!((leader(&works), works.asked, works.lookups), (Kind::WebSocket, Some(Duration::ZERO), 0));
