@@ -326,7 +326,7 @@ impl Search<'_> {
     }
 
     fn resolver(&mut self) -> Arc<Resolver> {
-        Arc::clone(self.resolver.get_or_insert_with(|| Arc::new(Resolver::of_system())))
+        Arc::clone(self.resolver.get_or_insert_with(|| Arc::new(Resolver::of_system(self.dialer))))
     }
 }
 

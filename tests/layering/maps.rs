@@ -180,7 +180,7 @@ const XMPP: Map = &[
     ("http", &[]),
     ("finder", &["hints", "race", "proxied", "resolver", "srv", "security", "dialer", "socket", "error"]),
     ("proxied", &["resolver", "srv", "dialer", "socket"]),
-    ("resolver", &["race", "srv", "error"]),
+    ("resolver", &["race", "srv", "dialer", "error"]),
     ("race", &["srv", "security", "error"]),
     ("srv", &["security", "error"]),
     ("security", &["login", "negotiation", "records", "tls", "socket", "error"]),
