@@ -221,14 +221,18 @@ impl SendHalf {
         self.packets.iter().filter_map(Packet::on_its_way)
     }
 
-    /// Takes the last packets back, as many as have certainly not arrived, by what `is_refused` says of each. They will be cut anew, under
-    /// the same ids. Returns the sets that they were.
-    pub(super) fn take_back(&mut self, is_refused: impl Fn(OnItsWay) -> bool) -> Vec<SetId> {
+    /// Takes the last packets back, as many as have certainly not arrived, by what `is_refused` says of how each went. They will be cut
+    /// anew, under the same ids. Returns the sets that those were which were on their way.
+    pub(super) fn take_back(&mut self, is_refused: impl Fn(Way) -> bool) -> Vec<SetId> {
         let (mut sets, mut taken) = (Vec::new(), Vec::new());
-        while let Some(last) = self.packets.back().and_then(Packet::on_its_way).filter(|it| is_refused(*it)) {
-            let Some(packet) = self.packets.pop_back() else { break };
-            sets.push(last.set);
-            self.packet_bytes -= last.length;
+        let is_back =
+            |packet: &mut Packet| packet.state != PacketState::Arrived && packet.way.is_none_or(&is_refused);
+        while let Some(packet) = self.packets.pop_back_if(is_back) {
+            match packet.state {
+                PacketState::Sent(set) => sets.push(set),
+                PacketState::Due | PacketState::Arrived => self.due -= 1,
+            }
+            self.packet_bytes -= packet.body.len();
             match packet.body {
                 Body::Data(data) => taken.push(data),
                 Body::Disconnect => self.end = End::Wanted,
@@ -378,7 +382,7 @@ mod tests {
     fn what_was_refused_is_cut_anew_under_the_same_ids() {
         let mut half = sent_by([1; 3]);
         half.take_due(SetId(3), VIA, 2);
-        assert_eq!(half.take_back(|packet| packet.set >= SetId(1)), [SetId(3), SetId(2), SetId(1)]);
+        assert_eq!(half.take_back(|way| way.first >= SetId(1)), [SetId(3), SetId(2), SetId(1)]);
         let bodies: Vec<_> = (4..).map_while(|n| half.take_due(SetId(n), VIA, 3)).collect();
         let data = |text: &'static [u8]| Body::Data(Bytes::from_static(text));
         assert_eq!(bodies, [(id(1), data(b"cde")), (id(2), data(b"f")), (id(3), Body::Disconnect)]);
@@ -390,14 +394,18 @@ mod tests {
     #[test]
     fn nothing_is_taken_back_from_before_a_packet_that_may_have_arrived() {
         let mut half = sent_by([1, 2, 1]);
-        let by_first = |packet: OnItsWay| packet.way.via == Some(VIA);
+        let by_first = |way: Way| way.via == Some(VIA);
         assert_eq!(half.take_back(by_first), [SetId(2)]);
         half.on_lost(id(1), SetId(1));
         half.take_due(SetId(9), VIA, 2);
         assert_eq!(half.take_back(by_first), [], "it has gone by another account before");
+        half.take_due(SetId(10), AccountId(1), 2);
+        half.on_lost(id(2), SetId(10));
+        assert_eq!(half.take_back(by_first), [], "it waits to be sent again");
+        assert_eq!((half.size_of_due(), half.unsent()), (0, 2));
         half.on_lost(id(0), SetId(0));
-        half.take_due(SetId(10), VIA, 2);
+        half.take_due(SetId(11), VIA, 2);
         let first = half.on_their_way().next().unwrap();
-        assert_eq!((first.set, first.way), (SetId(10), Way { first: SetId(0), via: Some(VIA) }));
+        assert_eq!((first.set, first.way), (SetId(11), Way { first: SetId(0), via: Some(VIA) }));
     }
 }

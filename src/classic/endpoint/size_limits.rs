@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Endpoint;
 use crate::classic::api::SetId;
-use crate::classic::send::OnItsWay;
+use crate::classic::send::{OnItsWay, Way};
 use crate::protocol::size_limits::{EVERYBODY_TAKES, Ladder};
 use crate::protocol::{AccountId, CloseReason, SizeLimit, StreamId};
 
@@ -73,7 +73,7 @@ impl Endpoint {
         let streams: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in streams {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
-            let is_refused = |packet: OnItsWay| packet.way.via == Some(via) && packet.way.first >= first;
+            let is_refused = |way: Way| way.via == Some(via) && way.first >= first;
             for set in stream.send.take_back(is_refused) {
                 self.forget_set(set);
             }
