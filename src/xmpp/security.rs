@@ -2,12 +2,13 @@
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 
+use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step};
-use super::login::{self, Io};
+use super::login::{self, Io, Protected};
 use super::negotiation::Negotiation;
 use super::records::{BATCH, Recorded};
 use super::socket::Socket;
-use super::tls::{READ_BUFFER, Tls, Trust};
+use super::tls::{READ_BUFFER, Tls, Trust, channel_bindings};
 
 /// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
 const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
@@ -48,13 +49,13 @@ impl Security {
     }
 
     /// Protects a connection on which nothing was said by asking for TLS. `step` follows what is being done.
-    pub(super) async fn start_tls(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+    pub(super) async fn start_tls(&self, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
         let socket = self.ask_for_tls(socket, step).await?;
         secure(&self.start_tls, socket, step).await
     }
 
     /// The same by TLS from the first byte.
-    pub(super) async fn direct(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+    pub(super) async fn direct(&self, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
         secure(&self.direct, socket, step).await
     }
 
@@ -67,14 +68,21 @@ impl Security {
     }
 }
 
-async fn secure(tls: &Tls, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+async fn secure(tls: &Tls, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
     *step = Step::Tls;
     // The TLS library reads little at a time, and writes each record by itself.
     let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-    Ok(stream_io(tls.connect(socket).await?))
+    let stream = tls.connect(socket).await?;
+    let bindings = channel_bindings(&stream);
+    Ok(Protected { io: stream_io(stream), bindings })
+}
+
+/// A connection that nothing protects.
+pub(super) fn plain(socket: Socket) -> Protected {
+    Protected { io: stream_io(socket), bindings: ChannelBindings::default() }
 }
 
 /// What a stream of XML is read from and written to.
-pub(super) fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
+fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
     Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
 }

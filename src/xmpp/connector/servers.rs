@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::Progress;
+use crate::xmpp::channel_binding::ChannelBindings;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::{AccountError, OtherHost, Step};
 use crate::xmpp::finder::{AskForWebSocket, Finder};
 use crate::xmpp::hints::Hints;
-use crate::xmpp::login::Io;
-use crate::xmpp::security::{Kind, Security, stream_io};
+use crate::xmpp::login::Protected;
+use crate::xmpp::security::{Kind, Security, plain};
 use crate::xmpp::socket::Socket;
 use crate::xmpp::srv::Endpoint;
 use crate::xmpp::websocket::WebSocket;
@@ -40,7 +41,11 @@ impl Servers {
 
     /// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
     /// tried: nobody has been told by then who wants to log in.
-    pub(super) async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
+    pub(super) async fn connect(
+        &self,
+        dialer: &Dialer,
+        progress: &mut Progress,
+    ) -> Result<Protected, AccountError> {
         let mut search = self.finder.search(dialer)?;
         loop {
             progress.step = Step::Dial;
@@ -54,9 +59,9 @@ impl Servers {
                 },
             };
             match secured {
-                Ok(io) => {
+                Ok(protected) => {
                     search.remember(candidate);
-                    return Ok(io);
+                    return Ok(protected);
                 }
                 Err(error) => search.fail(&candidate, error),
             }
@@ -65,11 +70,15 @@ impl Servers {
     }
 
     /// Protects a connection on which nothing was said. `step` follows what is being done.
-    async fn secure(&self, kind: Kind, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+    async fn secure(&self, kind: Kind, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
         match (kind, &self.web_socket) {
-            (Kind::Plain, _) => Ok(stream_io(socket)),
+            (Kind::Plain, _) => Ok(plain(socket)),
             (Kind::StartTls, _) => self.security.start_tls(socket, step).await,
-            (Kind::WebSocket, Some(web_socket)) => web_socket.open_found(socket, step).await,
+            (Kind::WebSocket, Some(web_socket)) => {
+                let io = web_socket.open_found(socket, step).await?;
+                // Its TLS may end at a web server in front of the chat server.
+                Ok(Protected { io, bindings: ChannelBindings::default() })
+            }
             (Kind::Direct | Kind::WebSocket, _) => self.security.direct(socket, step).await,
         }
     }
