@@ -1,6 +1,7 @@
 //! Accounts of a pool, opened as the user configured them.
 
 mod forget;
+mod hints;
 mod registry;
 
 use xmpp_parsers::jid::Jid;
@@ -9,6 +10,7 @@ use crate::config::AccountConfig;
 use crate::state::StateDir;
 use crate::xmpp::{AccountId, AccountPool, Usage};
 pub(crate) use forget::{Forgotten, forget};
+pub(crate) use hints::KeptHints;
 pub(crate) use registry::Registrations;
 
 /// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a

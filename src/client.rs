@@ -11,7 +11,7 @@ use safelog::sensitive;
 use tokio::net::TcpStream;
 use tor_pt::Reply;
 
-use crate::accounts::{Registrations, open_accounts};
+use crate::accounts::{KeptHints, Registrations, open_accounts};
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
@@ -88,6 +88,7 @@ impl ClientError {
 
 fn reply_to_account(error: &AccountError) -> Reply {
     match error {
+        AccountError::Neither { server, .. } => reply_to_account(server),
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
@@ -140,6 +141,7 @@ impl Client {
     pub fn with_login_limits(tunnel: Tunnel, config: Config, state: StateDir, limits: LoginLimits) -> Self {
         let (keeper, state) = (Keeper::start(tunnel.clone(), limits), Arc::new(state));
         tunnel.pool().keep_registrations(Arc::new(Registrations::new(Arc::clone(&state))));
+        tunnel.pool().keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
         Self { tunnel, config, state, log_once: Mutex::default(), keeper }
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod base_delay;
 mod core;
 pub(crate) mod round_trip;
+pub(crate) mod size_limits;
 pub(crate) mod timers;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::fmt;
 use xmpp_parsers::jid::FullJid;
 
 pub use self::core::Core;
+pub use self::size_limits::SizeLimit;
 
 /// Longer host names and addresses do not exist (RFC 1035 section 2.3.4).
 const MAX_HOST_LENGTH: usize = 255;

@@ -9,6 +9,7 @@
 
 mod file;
 mod handshakes;
+mod hint;
 pub mod registration;
 mod resource;
 
@@ -195,6 +196,19 @@ impl StateDir {
     ) -> Result<(), StateError> {
         self.path().ok_or(StateError::NoAccounts)?;
         self.change(|contents| contents.set_registration(place, registration))
+    }
+
+    /// What worked last at this domain, in one word.
+    pub fn hint(&self, domain: &str) -> Option<String> {
+        self.contents().hint(domain).map(str::to_owned)
+    }
+
+    /// Keeps what has worked at this domain, in one word, or forgets it. The file does not name the domain.
+    ///
+    /// # Errors
+    /// When it cannot be written to the directory.
+    pub fn keep_hint(&self, domain: &str, word: Option<&str>) -> Result<(), StateError> {
+        self.change(|contents| contents.set_hint(domain, word, random_secret))
     }
 
     /// The secret key of a bridge (X25519): made once, at random, and kept.

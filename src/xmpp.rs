@@ -12,6 +12,7 @@
 //! | `connector`, `finder`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
 //! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
 //! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
+//! | [`hints`] | in which way servers were reached in an earlier run |
 //! | `component` | the handshake of a component, which has no login |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `sasl`, `channel_binding` | the mechanisms that we log in by, and what binds them to a connection, pure |
@@ -49,6 +50,7 @@ mod finder;
 pub mod flat;
 pub mod framer;
 mod head;
+pub mod hints;
 mod host_meta;
 mod http;
 mod intake;

@@ -23,6 +23,7 @@ mod only;
 mod ours;
 mod plan;
 mod plot;
+mod processes;
 mod profile;
 mod raw;
 mod results;
@@ -56,6 +57,7 @@ const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULT
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells|idle ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
        bench far PATH-OF-HEXCHAT-PT prosody|prosody-modules|ejabberd MILLISECONDS-OF-ROUND-TRIP
+       bench processes PATH-OF-HEXCHAT-PT SECONDS
        bench compare PATH-OF-OLD PATH-OF-NEW ROUNDS
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
        bench doc PATH-OF-RESULTS PATH-OF-README PATH-OF-PERFORMANCE";
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         }
         ["only", names, executable] => show_only(&Only::these(names), Path::new(executable)),
         ["far", executable, ref words @ ..] => far::run(Path::new(executable), words),
+        ["processes", executable, seconds] => processes::run(Path::new(executable), seconds),
         ["compare", old, new, rounds] => compare::run(Path::new(old), Path::new(new), rounds),
         ["plot", results, plot] => {
             Results::read(Path::new(results)).and_then(|results| plot::draw(&results, Path::new(plot)))

@@ -116,7 +116,7 @@ impl Crowd {
 }
 
 /// Where a `forward` takes connections.
-fn entrance(forward: &Process) -> Result<SocketAddr> {
+pub(crate) fn entrance(forward: &Process) -> Result<SocketAddr> {
     let line = forward.wait_for_line(|line| line.starts_with("LISTENING "), PATIENCE)?;
     Ok(line.split(' ').nth(1).context("no address")?.parse()?)
 }
@@ -159,7 +159,7 @@ impl Setup<'_> {
     }
 }
 
-fn write_private(path: &Path, text: &str) -> Result<PathBuf> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<PathBuf> {
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     Ok(path.to_owned())

@@ -74,6 +74,7 @@ pub(crate) async fn forget(
         }
     };
     state.keep_registration(&place, None)?;
+    state.keep_hint(jid.domain().as_str(), None)?;
     Ok(forgotten)
 }
 
@@ -116,6 +117,7 @@ mod tests {
             Config::default().new_account_at(jid.domain(), arguments).unwrap()
         };
         let (plain, pinned) = (at(None), at(Some(KEY)));
+        state.keep_hint("chat.example", Some("direct")).unwrap();
         let is_kept = |at: &AccountConfig| state.registration(&Place::of(at).key()).is_some();
         for at in [&plain, &pinned] {
             let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
@@ -126,6 +128,7 @@ mod tests {
         let forgotten = forget(&jid, pinned.clone(), &state, &limits, nowhere()).await;
         assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");
         assert_eq!((is_kept(&plain), is_kept(&pinned)), (true, false));
+        assert_eq!(state.hint("chat.example"), None);
         let forgotten = forget(&jid, pinned, &state, &limits, nowhere()).await;
         assert!(matches!(forgotten, Err(ForgetError::Unknown)), "{forgotten:?}");
         assert!(is_kept(&plain));

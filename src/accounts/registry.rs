@@ -195,6 +195,21 @@ mod tests {
         );
     }
 
+    /// Any program can listen there, and a bridge line of anybody's can lead to it.
+    #[test]
+    fn who_listens_on_this_machine_without_tls_is_not_told_of_what_was_registered_with_a_certificate() {
+        let directory = tempfile::tempdir().unwrap();
+        let registrations = open(&directory);
+        registrations.ask(&place(), &account()).unwrap();
+        registrations.made(&place(), &account());
+        let arguments = [("login", "new@chat.example"), ("server", "127.0.0.1:5222"), ("tls", "none")];
+        let domain: xmpp_parsers::jid::BareJid = "new@chat.example".parse().unwrap();
+        let here = Place::of(&Config::default().new_account_at(domain.domain(), arguments).unwrap());
+        assert!(matches!(registrations.recall(&here), Known::Nothing));
+        registrations.refused(&here, None, Refusal::Closed);
+        assert!(matches!(registrations.recall(&place()), Known::Made(_)));
+    }
+
     #[test]
     fn an_answer_about_one_account_says_nothing_of_another() {
         let directory = tempfile::tempdir().unwrap();

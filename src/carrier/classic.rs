@@ -29,6 +29,16 @@ pub(crate) static SIZES: Sizes = Sizes {
         filling(3, MAX_AROUND_PACKET),
         filling(4, MAX_AROUND_PACKET),
     ],
+    ladder: &[
+        512,
+        1024,
+        filling(1, MAX_AROUND_PACKET),
+        4096,
+        filling(2, MAX_AROUND_PACKET),
+        filling(3, MAX_AROUND_PACKET),
+        filling(4, MAX_AROUND_PACKET),
+    ],
+    on_wire: |data| data.div_ceil(3) * 4 + MAX_AROUND_PACKET,
     break_interval,
 };
 

@@ -33,7 +33,8 @@ use crate::xmpp::Parcel;
 const IN_IQS: &str = "iq";
 
 /// The largest block that an `open` of ours asks for, in bytes before base64: all that a `block-size` can say. Those that we send are
-/// smaller ([`SIZES`]), and those that come are bounded by the largest stanza that is read.
+/// smaller ([`SIZES`]), and those that come are bounded by the largest stanza that is read. What our server takes has no part in it: that
+/// can turn out to be less when the bytestream is open, and would bind the other end, whose server may take more.
 const BLOCK_SIZE: u16 = 65_535;
 
 /// A stanza to send.

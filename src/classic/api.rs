@@ -40,6 +40,10 @@ pub struct Config {
 pub struct Sizes {
     /// How much data packets should carry, in bytes, the smallest first.
     pub chunks: &'static [usize],
+    /// How much data packets may carry where a server takes less: sizes to choose from, in bytes, the smallest first, those above included.
+    pub ladder: &'static [usize],
+    /// What a packet with so much data takes up on the wire.
+    pub on_wire: fn(usize) -> usize,
     /// How long after a break, in which nothing is on its way, a fast connection should make the next one, by its round trip while nothing
     /// is queued.
     pub break_interval: fn(Duration) -> Duration,

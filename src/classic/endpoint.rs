@@ -3,6 +3,7 @@
 mod accounts;
 mod core;
 mod outgoing;
+mod size_limits;
 mod stanzas;
 mod timeouts;
 
@@ -18,6 +19,7 @@ use crate::classic::stanza::{Aliases, Payload};
 use crate::classic::stream::{Attempt, Connecting, Phase, Stream};
 use crate::classic::timers::{TimerKey, Timers};
 use crate::classic::window::Window;
+use crate::protocol::size_limits::{SUSPICION_LASTS, SizeLimits};
 use crate::protocol::{AccountId, Address, CloseReason, Event, StreamId};
 
 /// One end of the protocol; see the [module](super) for how to drive it.
@@ -37,6 +39,9 @@ pub struct Endpoint {
     /// Where a peer answered from earlier.
     resources: BTreeMap<BareJid, FullJid>,
     sets: BTreeMap<SetId, OutstandingSet>,
+    size_limits: SizeLimits<AccountId>,
+    /// By account: how much data a packet has that its server refuses, at least.
+    refused: BTreeMap<AccountId, usize>,
     half_open: usize,
     /// Everything to send that is not a packet, in order.
     control: VecDeque<Transmit>,
@@ -88,6 +93,8 @@ impl Endpoint {
             asked: BTreeSet::new(),
             resources: BTreeMap::new(),
             sets: BTreeMap::new(),
+            size_limits: SizeLimits::new(SUSPICION_LASTS),
+            refused: BTreeMap::new(),
             half_open: 0,
             control: VecDeque::new(),
             ready: VecDeque::new(),

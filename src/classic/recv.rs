@@ -231,7 +231,7 @@ mod tests {
         let data: Vec<u8> = (0..60_000u32).map(|n| n.to_le_bytes()[0]).collect();
         sender.write(&data);
         sender.finish();
-        let packets: Vec<_> = (0..).map_while(|n| sender.take_due(SetId(n), 4096)).collect();
+        let packets: Vec<_> = (0..).map_while(|n| sender.take_due(SetId(n), AccountId(1), 4096)).collect();
         assert!(
             packets.iter().any(|(id, _)| id.get() == u32::MAX - 1)
                 && packets.iter().any(|(id, _)| id.get() == 0)

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::classic::api::SetId;
 use crate::classic::reorder::WINDOW;
 use crate::classic::seq::SeqNum;
+use crate::protocol::AccountId;
 
 /// How far ids on their way may spread. The peer's buffer takes [`WINDOW`] places; a few are left free.
 const MAX_SPREAD: usize = WINDOW as usize - 4;
@@ -35,6 +36,40 @@ impl Body {
 struct Packet {
     body: Body,
     state: PacketState,
+    way: Option<Way>,
+}
+
+/// How a packet went, each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// As this at first.
+    pub(super) first: SetId,
+    /// By this account alone; none for several.
+    pub(super) via: Option<AccountId>,
+}
+
+/// A packet that is on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnItsWay {
+    pub(super) set: SetId,
+    /// Of its data.
+    pub(super) length: usize,
+    pub(super) way: Way,
+}
+
+impl Packet {
+    fn on_its_way(&self) -> Option<OnItsWay> {
+        match (&self.state, self.way) {
+            (PacketState::Sent(set), Some(way)) => Some(OnItsWay { set: *set, length: self.body.len(), way }),
+            _ => None,
+        }
+    }
+
+    fn on_sent(&mut self, set: SetId, via: AccountId) {
+        self.state = PacketState::Sent(set);
+        let Way { first, via: before } = self.way.unwrap_or(Way { first: set, via: Some(via) });
+        self.way = Some(Way { first, via: before.filter(|before| *before == via) });
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -128,14 +163,20 @@ impl SendHalf {
         self.due > 0
     }
 
-    /// The next packet to send, noted as on its way as `set`; a new one has at most `chunk` bytes.
-    pub(super) fn take_due(&mut self, set: SetId, chunk: usize) -> Option<(SeqNum, Body)> {
+    /// How much data the packet has that is to be sent again next, if there is one.
+    pub(super) fn size_of_due(&self) -> usize {
+        let due = self.packets.iter().find(|packet| packet.state == PacketState::Due);
+        due.map_or(0, |packet| packet.body.len())
+    }
+
+    /// The next packet to send, noted as on its way as `set` by `via`; a new one has at most `chunk` bytes.
+    pub(super) fn take_due(&mut self, set: SetId, via: AccountId, chunk: usize) -> Option<(SeqNum, Body)> {
         if self.due == 0 {
             self.cut_packet(chunk)?;
         }
         let position = self.packets.iter().position(|packet| packet.state == PacketState::Due)?;
         let packet = self.packets.get_mut(position)?;
-        packet.state = PacketState::Sent(set);
+        packet.on_sent(set, via);
         self.due -= 1;
         Some((self.oldest.plus(u32::try_from(position).ok()?), packet.body.clone()))
     }
@@ -151,7 +192,7 @@ impl SendHalf {
             Body::Data(self.unsent.split_to(self.unsent.len().min(chunk)).freeze())
         };
         self.packet_bytes += body.len();
-        self.packets.push_back(Packet { body, state: PacketState::Due });
+        self.packets.push_back(Packet { body, state: PacketState::Due, way: None });
         self.due += 1;
         Some(())
     }
@@ -173,6 +214,39 @@ impl SendHalf {
             packet.state = PacketState::Due;
             self.due += 1;
         }
+    }
+
+    /// The packets that are on their way.
+    pub(super) fn on_their_way(&self) -> impl Iterator<Item = OnItsWay> {
+        self.packets.iter().filter_map(Packet::on_its_way)
+    }
+
+    /// Takes the last packets back, as many as have certainly not arrived, by what `is_refused` says of how each went. They will be cut
+    /// anew, under the same ids. Returns the sets that those were which were on their way.
+    pub(super) fn take_back(&mut self, is_refused: impl Fn(Way) -> bool) -> Vec<SetId> {
+        let (mut sets, mut taken) = (Vec::new(), Vec::new());
+        let is_back =
+            |packet: &mut Packet| packet.state != PacketState::Arrived && packet.way.is_none_or(&is_refused);
+        while let Some(packet) = self.packets.pop_back_if(is_back) {
+            match packet.state {
+                PacketState::Sent(set) => sets.push(set),
+                PacketState::Due | PacketState::Arrived => self.due -= 1,
+            }
+            self.packet_bytes -= packet.body.len();
+            match packet.body {
+                Body::Data(data) => taken.push(data),
+                Body::Disconnect => self.end = End::Wanted,
+            }
+        }
+        taken.reverse();
+        self.unsent = taken.iter().map(Bytes::as_ref).chain([&*self.unsent]).flatten().copied().collect();
+        sets
+    }
+
+    /// How much data the largest packet has that is not known to have arrived.
+    pub(super) fn largest(&self) -> usize {
+        let packets = self.packets.iter().filter(|packet| packet.state != PacketState::Arrived);
+        packets.map(|packet| packet.body.len()).max().unwrap_or_default()
     }
 
     fn sent_packet(&mut self, id: SeqNum, set: SetId) -> Option<&mut Packet> {
@@ -215,6 +289,8 @@ mod tests {
     use super::*;
     use crate::classic::window::CHUNK;
 
+    const VIA: AccountId = AccountId(1);
+
     fn half() -> SendHalf {
         SendHalf::new(64 * 1024, SeqNum::ZERO)
     }
@@ -224,7 +300,7 @@ mod tests {
     }
 
     fn drain(half: &mut SendHalf) -> Vec<(SeqNum, Body)> {
-        (0..).map_while(|n| half.take_due(SetId(n), CHUNK)).collect()
+        (0..).map_while(|n| half.take_due(SetId(n), VIA, CHUNK)).collect()
     }
 
     #[test]
@@ -257,20 +333,23 @@ mod tests {
     fn a_lost_packet_is_sent_again_with_the_same_bytes_under_the_same_id_before_anything_new() {
         let mut half = half();
         half.write(b"first");
-        let first = half.take_due(SetId(0), CHUNK);
+        let first = half.take_due(SetId(0), VIA, CHUNK);
         half.write(b"second");
         half.on_lost(id(0), SetId(0));
-        assert_eq!(half.take_due(SetId(1), CHUNK), first);
-        assert_eq!(half.take_due(SetId(2), CHUNK), Some((id(1), Body::Data(Bytes::from_static(b"second")))));
+        assert_eq!(half.take_due(SetId(1), VIA, CHUNK), first);
+        assert_eq!(
+            half.take_due(SetId(2), VIA, CHUNK),
+            Some((id(1), Body::Data(Bytes::from_static(b"second"))))
+        );
     }
 
     #[test]
     fn a_late_word_about_an_earlier_attempt_changes_nothing() {
         let mut half = half();
         half.write(b"x");
-        half.take_due(SetId(0), CHUNK);
+        half.take_due(SetId(0), VIA, CHUNK);
         half.on_lost(id(0), SetId(0));
-        half.take_due(SetId(1), CHUNK);
+        half.take_due(SetId(1), VIA, CHUNK);
         half.on_lost(id(0), SetId(0));
         half.on_arrived(id(0), SetId(0));
         assert!(!half.wants_to_send() && half.is_waiting());
@@ -282,9 +361,51 @@ mod tests {
     fn what_has_not_arrived_takes_up_room() {
         let mut half = SendHalf::new(10, SeqNum::ZERO);
         assert_eq!(half.write(&[0; 30]), 10);
-        half.take_due(SetId(0), CHUNK);
+        half.take_due(SetId(0), VIA, CHUNK);
         assert_eq!(half.write(&[0; 30]), 0);
         half.on_arrived(id(0), SetId(0));
         assert_eq!(half.write(&[0; 30]), 10);
+    }
+
+    /// Three packets, sent by these accounts in turn.
+    fn sent_by(accounts: [u64; 3]) -> SendHalf {
+        let mut half = half();
+        half.write(b"abcdef");
+        half.finish();
+        for (n, account) in (0..).zip(accounts) {
+            half.take_due(SetId(n), AccountId(account), 2);
+        }
+        half
+    }
+
+    #[test]
+    fn what_was_refused_is_cut_anew_under_the_same_ids() {
+        let mut half = sent_by([1; 3]);
+        half.take_due(SetId(3), VIA, 2);
+        assert_eq!(half.take_back(|way| way.first >= SetId(1)), [SetId(3), SetId(2), SetId(1)]);
+        let bodies: Vec<_> = (4..).map_while(|n| half.take_due(SetId(n), VIA, 3)).collect();
+        let data = |text: &'static [u8]| Body::Data(Bytes::from_static(text));
+        assert_eq!(bodies, [(id(1), data(b"cde")), (id(2), data(b"f")), (id(3), Body::Disconnect)]);
+        (1..4).for_each(|n| half.on_arrived(id(n), SetId(u64::from(n) + 3)));
+        half.on_arrived(id(0), SetId(0));
+        assert!(half.is_done() && half.buffered() == 0);
+    }
+
+    #[test]
+    fn nothing_is_taken_back_from_before_a_packet_that_may_have_arrived() {
+        let mut half = sent_by([1, 2, 1]);
+        let by_first = |way: Way| way.via == Some(VIA);
+        assert_eq!(half.take_back(by_first), [SetId(2)]);
+        half.on_lost(id(1), SetId(1));
+        half.take_due(SetId(9), VIA, 2);
+        assert_eq!(half.take_back(by_first), [], "it has gone by another account before");
+        half.take_due(SetId(10), AccountId(1), 2);
+        half.on_lost(id(2), SetId(10));
+        assert_eq!(half.take_back(by_first), [], "it waits to be sent again");
+        assert_eq!((half.size_of_due(), half.unsent()), (0, 2));
+        half.on_lost(id(0), SetId(0));
+        half.take_due(SetId(11), VIA, 2);
+        let first = half.on_their_way().next().unwrap();
+        assert_eq!((first.set, first.way), (SetId(11), Way { first: SetId(0), via: Some(VIA) }));
     }
 }

@@ -52,6 +52,11 @@ pub(super) fn cost(data_length: usize) -> usize {
     data_length + PACKET_OVERHEAD
 }
 
+/// How much data a packet has that takes up so much; none for what is no packet, or takes up nothing any more.
+pub(super) fn data_length(cost: usize) -> Option<usize> {
+    cost.checked_sub(PACKET_OVERHEAD)
+}
+
 impl Window {
     pub(super) fn new(sizes: &'static Sizes) -> Self {
         Self {
@@ -76,11 +81,14 @@ impl Window {
     /// How much data the next packet should carry while `waiting` bytes wait. Where so much is on its way that a large packet
     /// delays nobody it is one of the carrier's sizes; none when less waits than any of those, which should wait for more,
     /// unless no answer is to come.
-    pub(super) fn chunk(&self, waiting: usize) -> Option<usize> {
-        if !self.is_wide() {
-            return Some(CHUNK);
+    ///
+    /// It is never more than `most`.
+    pub(super) fn chunk(&self, waiting: usize, most: usize) -> Option<usize> {
+        let mut chunks = self.sizes.chunks.iter().rev().copied().filter(|chunk| *chunk <= most).peekable();
+        if !self.is_wide() || chunks.peek().is_none() {
+            return Some(most.min(CHUNK));
         }
-        self.sizes.chunks.iter().rev().copied().find(|chunk| *chunk <= waiting)
+        chunks.find(|chunk| *chunk <= waiting)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -154,6 +162,8 @@ mod tests {
 
     static SIZES: Sizes = Sizes {
         chunks: &[2304, 5376, 8448, 11_520],
+        ladder: &[2304, 5376, 8448, 11_520],
+        on_wire: |data| data,
         break_interval: |delay| Duration::from_secs(1).max(200 * delay),
     };
 

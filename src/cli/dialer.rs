@@ -12,8 +12,15 @@ pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
     if dialer.has_proxy() {
         Dialer::through(move |host, port| connect(&dialer, host, port))
     } else {
+        let sources = dialer.clone();
         Dialer::to_addresses(move |address| connect(&dialer, &address.ip().to_string(), address.port()))
+            .asking_from(move |server| sources.source_for(server))
     }
+}
+
+/// The proxy that `TOR_PT_PROXY` names to a command of a person's, as Tor writes it.
+pub(super) fn proxy_of_person() -> anyhow::Result<Option<tor_pt::Proxy>> {
+    Ok(tor_pt::env::proxy_from_env(|name| std::env::var_os(name))?)
 }
 
 fn connect(dialer: &tor_pt::Dialer, host: &str, port: u16) -> Dialling {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::BareJid;
 
-use super::dialer::core_dialer;
+use super::dialer::{core_dialer, proxy_of_person};
 use super::setup::{announce, open_state, run_command, state_dir};
 use super::{Forget, Options};
 use crate::accounts::{Forgotten, forget};
@@ -33,8 +33,7 @@ fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?.unwrap_or_default();
     let at = config.new_account_at(jid.domain(), line.iter())?;
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
-    let proxy = tor_pt::env::proxy_from_env(|name| std::env::var_os(name))?;
-    Ok(Prepared { config, jid, at, state, proxy })
+    Ok(Prepared { config, jid, at, state, proxy: proxy_of_person()? })
 }
 
 fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {

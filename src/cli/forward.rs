@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use xmpp_parsers::jid::Jid;
 
-use super::dialer::core_dialer;
+use super::dialer::{core_dialer, proxy_of_person};
 use super::setup::{accept, all_rejected, announce, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
@@ -29,6 +29,7 @@ struct Prepared {
     arguments: Vec<(String, String)>,
     listen: SocketAddr,
     target: Target,
+    proxy: Option<tor_pt::Proxy>,
 }
 
 fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
@@ -43,7 +44,8 @@ fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
     if let Some(reason) = state.ephemeral_because() {
         tracing::info!("nothing will be kept for the next run: {reason}");
     }
-    Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target })
+    let proxy = proxy_of_person()?;
+    Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target, proxy })
 }
 
 /// The document's client names an account and nothing else: unless the file says more, it speaks the classic protocol.
@@ -60,10 +62,11 @@ fn read_bridge_line(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 async fn forward(prepared: Prepared) -> anyhow::Result<()> {
-    let Prepared { config, state, arguments, listen, target } = prepared;
+    let Prepared { config, state, arguments, listen, target, proxy } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
+    let (pool, events) =
+        AccountPool::with_limits(core_dialer(tor_pt::Dialer::through(proxy)), &config.limits);
     let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;

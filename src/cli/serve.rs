@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
-use super::dialer::core_dialer;
+use super::dialer::{core_dialer, proxy_of_person};
 use super::service::{Speaks, bridge_protocols, secure_identity};
 use super::setup::{all_rejected, announce, open_state, run_command, state_dir, until_stopped};
 use super::{Options, Serve};
-use crate::accounts::open_accounts;
+use crate::accounts::{KeptHints, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
 use crate::state::StateError;
@@ -26,6 +26,7 @@ struct Prepared {
     state: PathBuf,
     destination: Destination,
     speaks: Speaks,
+    proxy: Option<tor_pt::Proxy>,
 }
 
 fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
@@ -35,14 +36,17 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
     );
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
     let speaks = Speaks { classic: config.bridge.classic || !command.secure, secure: command.secure };
-    Ok(Prepared { config, state, destination: Destination::Allowed(command.allow), speaks })
+    let (destination, proxy) = (Destination::Allowed(command.allow), proxy_of_person()?);
+    Ok(Prepared { config, state, destination, speaks, proxy })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<()> {
-    let Prepared { config, state, destination, speaks } = prepared;
+    let Prepared { config, state, destination, speaks, proxy } = prepared;
     let state = Arc::new(open_state(&state).await?);
     let identity = secure_identity(&config, &state, speaks)?;
-    let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
+    let (pool, events) =
+        AccountPool::with_limits(core_dialer(tor_pt::Dialer::through(proxy)), &config.limits);
+    pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);

@@ -6,7 +6,6 @@
 
 pub(crate) mod answer_shares;
 pub(crate) mod answers;
-pub(crate) mod block_limits;
 pub(crate) mod fair_queue;
 pub(crate) mod legs;
 pub(crate) mod sender;
@@ -18,11 +17,10 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use crate::protocol::AccountId;
 use crate::protocol::timers::Timers;
+use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
-use crate::secure::accounts::block_limits::SizeLimit;
 use crate::secure::accounts::sender::{Flow, Senders};
 use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
@@ -162,7 +160,12 @@ impl Accounts {
     /// A path has lost a block, or is silent, although our account is online. Whether a server on the way, that is not our account's, may
     /// have found a block too large.
     pub(crate) fn on_path_trouble(&mut self, now: Instant, path: &Path) -> bool {
-        self.senders.legs.on_trouble(now, path, path.sizes())
+        self.senders.legs.on_trouble(now, path, path.sizes().ladder())
+    }
+
+    /// The largest stanza with a block that is on its way by the account, in bytes on the wire; none is 0.
+    pub(crate) fn largest_on_its_way(&self, id: AccountId) -> usize {
+        self.senders.largest_on_its_way(id)
     }
 
     /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.

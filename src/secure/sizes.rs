@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::protocol::size_limits::Ladder;
+
 /// What a carrier says of what it sends. All sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
@@ -19,6 +21,11 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// The sizes of blocks, and what each makes of a stanza.
+    pub(crate) fn ladder(&self) -> Ladder {
+        Ladder { sizes: self.blocks, on_wire: self.on_wire }
+    }
+
     /// What a block of this size takes up on the wire and in a window.
     pub(crate) fn wire_size(&self, block: usize) -> usize {
         (self.on_wire)(block)

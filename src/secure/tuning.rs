@@ -62,21 +62,7 @@ pub(crate) const LONGEST_REST: u32 = 64;
 /// While a window opens it has room for 32 blocks of the size in use: where a queue of [`LATE`] follows, a block takes some 1.3 ms.
 pub(crate) const BLOCKS_IN_A_WINDOW: usize = 32;
 
-/// Every server takes stanzas of 10,000 bytes (RFC 6120 section 13.12): what nothing else is known of gets no less.
-pub(crate) const EVERYBODY_TAKES: usize = 10_000;
-
-/// Where a server says how large a stanza may be, 1 KiB is left for names that are longer than usual, and for what servers on the way
-/// add.
-pub(crate) const AROUND_BLOCK: usize = 1024;
-
-/// Two connections in a row that end for no known reason, each with a larger block on its way than ever arrived, are blamed on the size.
-/// One may have been cut by anything.
-pub(crate) const SUSPICIONS: u32 = 2;
-
-/// What was only suspected is believed for an hour: where connections are cut all the time, that costs one more in that time at the most.
-pub(crate) const SUSPICION_LASTS: Duration = Duration::from_secs(3600);
-
-/// Between servers it is believed for a day: a connection that is ended there is everybody's.
+/// Between servers a suspicion about the size of stanzas is believed for a day: a connection that is ended there is everybody's.
 pub(crate) const LEG_SUSPICION_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 // Rates and delays (`path::window`).

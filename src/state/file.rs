@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use super::registration::Registration;
-use super::{StateError, resource};
+use super::{StateError, hint, resource};
 use crate::os;
 
 /// The format that this program writes. A field more does not change it; a field that means something else does.
@@ -21,6 +21,9 @@ const VERSION: u64 = 1;
 
 /// The longest file that is read: 16 MiB, twice the longest replay log.
 const MAX_FILE: u64 = 16 << 20;
+
+/// Hints that are kept at most: 32, more than a user has accounts. Of more, any other makes room: a hint is no loss.
+const MOST_HINTS: usize = 32;
 
 /// A secret in the file, which has it in base64url without padding.
 type Secret = Zeroizing<[u8; 32]>;
@@ -36,6 +39,8 @@ pub(super) struct Contents {
     identity: Option<Secret>,
     /// By place: a domain, or a domain and a pin.
     registrations: BTreeMap<String, Registration>,
+    /// What worked last, by what the secret makes of the domain.
+    hints: BTreeMap<String, String>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
     unsaved: bool,
@@ -60,6 +65,8 @@ struct Format {
     identity: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     registrations: BTreeMap<String, Registration>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    hints: BTreeMap<String, String>,
     #[serde(flatten)]
     other: BTreeMap<String, serde_json::Value>,
 }
@@ -100,6 +107,7 @@ impl Contents {
             resource_secret: secret(format.resource_secret)?,
             identity: secret(format.identity)?,
             registrations: format.registrations,
+            hints: format.hints,
             other: format.other,
             unsaved: false,
         })
@@ -117,6 +125,7 @@ impl Contents {
             resource_secret: secret(&self.resource_secret),
             identity: secret(&self.identity),
             registrations: self.registrations.clone(),
+            hints: self.hints.clone(),
             other: self.other.clone(),
         };
         #[expect(clippy::expect_used, reason = "maps with text as keys always have a JSON form")]
@@ -155,6 +164,27 @@ impl Contents {
         match registration {
             Some(new) => drop(self.registrations.insert(place.to_owned(), new)),
             None => drop(self.registrations.remove(place)),
+        }
+        self.unsaved = true;
+    }
+
+    /// What worked last at this domain.
+    pub(super) fn hint(&self, domain: &str) -> Option<&str> {
+        let name = hint::name(self.resource_secret.as_deref()?, domain);
+        self.hints.get(&name).map(String::as_str)
+    }
+
+    pub(super) fn set_hint(&mut self, domain: &str, word: Option<&str>, make: impl FnOnce() -> Secret) {
+        if self.hint(domain) == word {
+            return;
+        }
+        let name = hint::name(self.resource_secret.get_or_insert_with(make), domain);
+        self.hints.remove(&name);
+        if let Some(word) = word {
+            while self.hints.len() >= MOST_HINTS {
+                self.hints.pop_first();
+            }
+            self.hints.insert(name, word.to_owned());
         }
         self.unsaved = true;
     }

@@ -65,6 +65,31 @@ fn the_state_file_names_no_account() {
 }
 
 #[test]
+fn a_hint_names_no_domain_and_goes_when_it_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    state.keep_hint("chat.example", Some("websocket")).unwrap();
+    let text = text_of_file(dir.path());
+    assert!(text.contains("websocket") && !text.contains("chat") && !text.contains("example"), "{text}");
+    drop(state);
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.hint("chat.example").as_deref(), Some("websocket"));
+    state.keep_hint("chat.example", None).unwrap();
+    assert!(!text_of_file(dir.path()).contains("websocket"));
+}
+
+#[test]
+fn only_so_many_hints_are_kept_and_the_last_is_one_of_them() {
+    let state = StateDir::ephemeral(StateError::Nowhere);
+    let domains: Vec<_> = (0..100).map(|n| format!("{n}.example")).collect();
+    for domain in &domains {
+        state.keep_hint(domain, Some("direct")).unwrap();
+        assert!(state.hint(domain).is_some(), "{domain}");
+    }
+    assert_eq!(domains.iter().filter(|domain| state.hint(domain).is_some()).count(), 32);
+}
+
+#[test]
 fn a_client_forgets_the_accounts_that_an_earlier_version_listed() {
     let dir = with_file(r#"{"version": 1, "resources": {"a@x.example": "r", "old@y.example": "s"}}"#);
     let state = StateDir::open_or_ephemeral(Some(dir.path()));

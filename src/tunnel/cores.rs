@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, StreamId};
+use crate::protocol::{AccountChange, AccountId, CloseReason, Core, Event, SizeLimit, StreamId};
 use crate::{classic, secure};
 
 /// A stream, and which protocol it speaks.
@@ -37,6 +37,19 @@ impl Cores {
     pub(super) fn handle_account(&mut self, now: Instant, id: AccountId, change: AccountChange) {
         self.classic.handle_account(now, id, change.clone());
         self.secure.handle_account(now, id, change);
+    }
+
+    /// The server of an account has shown something of the largest stanza that it takes. What it says holds for everything; what it only
+    /// shows is about the largest stanza on its way.
+    pub(super) fn handle_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
+        let is_said = matches!(limit, SizeLimit::Told(_));
+        let is_classic = self.classic.largest_on_its_way(id) > self.secure.largest_on_its_way(id);
+        if is_said || is_classic {
+            self.classic.handle_size_limit(now, id, limit);
+        }
+        if is_said || !is_classic {
+            self.secure.handle_size_limit(now, id, limit);
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

@@ -14,8 +14,7 @@ use super::{Shared, State};
 use crate::carrier::ibb::Bytestreams;
 use crate::carrier::{Arrival, Decision, Recipient};
 use crate::classic::SetId;
-use crate::protocol::AccountChange;
-use crate::secure::SizeLimit;
+use crate::protocol::{AccountChange, SizeLimit};
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
 /// Up to 64 events are handled under one lock.
@@ -118,11 +117,11 @@ impl Shared {
                 AccountChange::Online { jid, resumed }
             }
             AccountEvent::StanzaLimit { bytes } => {
-                return state.cores.secure.handle_size_limit(now, id, SizeLimit::Told(bytes));
+                return state.cores.handle_size_limit(now, id, SizeLimit::Told(bytes));
             }
             AccountEvent::Suspended { reason } => {
                 if let Some(limit) = size_limit(&reason) {
-                    state.cores.secure.handle_size_limit(now, id, limit);
+                    state.cores.handle_size_limit(now, id, limit);
                 }
                 AccountChange::Suspended
             }

@@ -37,13 +37,13 @@ use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
 use super::connector::Connector;
+pub(super) use super::connector::Kept;
 use super::dialer::Dialer;
 use super::error::{AccountError, Pause, Step};
 use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
-use super::registrar::Registrar;
 use super::reports::Reports;
 use super::timing;
 use super::wire::{Happened, Wanted, Wire, now};
@@ -78,17 +78,17 @@ pub(super) struct Mailbox {
 }
 
 /// Runs an account until it is closed or nobody listens to it any more. Of stanzas of more than `max_stanza` bytes it reads
-/// the head. If it is to be registered, `registrar` keeps it.
+/// the head. What is kept between runs is in `kept`.
 pub(super) async fn run(
     config: AccountConfig,
     usage: Usage,
     remembered: Remembered,
     dialer: Dialer,
     max_stanza: usize,
-    registrar: Option<Arc<Registrar>>,
+    kept: Kept,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), registrar) {
+    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), kept) {
         Ok(connector) => Account::new(&config, usage, remembered, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };

@@ -1,7 +1,8 @@
 //! Connector: from an account's configuration to a connection that is logged in. What lies below its streams is decided here: a
-//! connection of whichever kind the [finder](super::finder) finds, or a WebSocket.
+//! connection of whichever kind the [finder](super::finder) finds, or a WebSocket that was configured.
 
 mod registering;
+mod servers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +13,7 @@ use super::channel_binding::ChannelBindings;
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
+use super::hints::Hints;
 use super::login::{self, LoggedIn, Protected};
 use super::negotiation::{Channel, Memory, Negotiation, Who};
 use super::race::telling_more;
@@ -23,6 +25,7 @@ use super::tls::{Tls, Trust};
 use super::websocket::WebSocket;
 use crate::config::{AccountConfig, Credential, Server, TlsMode};
 use registering::Registering;
+use servers::Servers;
 
 /// A login follows 3 servers that send it elsewhere (RFC 6120 section 4.9.3.19 wants a bound): a cluster has no use for more, and hosts
 /// that send us in circles are found out.
@@ -41,9 +44,17 @@ pub(super) struct Connector {
 
 /// What carries the streams.
 enum Transport {
-    /// TCP, protected in the way that belongs to what was found.
-    Tcp(Finder, Security),
+    /// What the domain's servers offer.
+    Found(Servers),
+    /// A WebSocket and nothing else.
     WebSocket(WebSocket),
+}
+
+/// What is kept of accounts between runs.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    pub(super) registrar: Option<Arc<Registrar>>,
+    pub(super) hints: Option<Arc<dyn Hints>>,
 }
 
 /// How far a login has come.
@@ -56,12 +67,12 @@ struct Progress {
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
     /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
-    /// is kept by `registrar`.
+    /// is in `kept`.
     pub(super) fn new(
         config: &AccountConfig,
         max_stanza: usize,
         agent: String,
-        registrar: Option<Arc<Registrar>>,
+        kept: Kept,
     ) -> Result<Self, AccountError> {
         if matches!(config.credential, Credential::Password(_)) && config.jid.node().is_none() {
             return Err(AccountError::BadAddress("a password needs a user name"));
@@ -69,11 +80,11 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let transport = transport(config, host, max_stanza)?;
+        let transport = transport(config, host, max_stanza, kept.hints)?;
         let who = who(config, config.tls != Some(TlsMode::None), agent);
         let registering = match config.credential {
             Credential::New => {
-                let registrar = registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                let registrar = kept.registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
                 Some(Registering::new(registrar, Place::of(config)))
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
@@ -85,8 +96,8 @@ impl Connector {
     /// whether it will be: over a WebSocket it is not, since a host alone is no URL.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         match &self.transport {
-            Transport::Tcp(finder, _) => {
-                finder.follow(host);
+            Transport::Found(servers) => {
+                servers.follow(host);
                 true
             }
             Transport::WebSocket(_) => false,
@@ -215,7 +226,7 @@ impl Connector {
     async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Protected, AccountError> {
         progress.step = Step::Dial;
         match &self.transport {
-            Transport::Tcp(finder, security) => find(finder, security, dialer, progress).await,
+            Transport::Found(servers) => servers.connect(dialer, progress).await,
             Transport::WebSocket(socket) => {
                 let io = socket.open(dialer, &mut progress.step).await?;
                 // Its TLS may end at a web server in front of the chat server.
@@ -225,42 +236,11 @@ impl Connector {
     }
 }
 
-/// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
-/// tried: nobody has been told by then who wants to log in.
-async fn find(
-    finder: &Finder,
-    security: &Security,
-    dialer: &Dialer,
-    progress: &mut Progress,
-) -> Result<Protected, AccountError> {
-    let mut search = finder.search(dialer)?;
-    loop {
-        progress.step = Step::Dial;
-        let (candidate, socket) = search.next().await?;
-        let securing = security.secure(candidate.endpoint.kind, socket, &mut progress.step);
-        let secured = match search.patience() {
-            None => securing.await,
-            Some(patience) => match timeout(patience, securing).await {
-                Ok(secured) => secured,
-                Err(_) => Err(AccountError::TimedOut(progress.step)),
-            },
-        };
-        match secured {
-            Ok(protected) => {
-                search.remember(candidate);
-                return Ok(protected);
-            }
-            Err(error) => search.fail(&candidate, error),
-        }
-        progress.fault = search.fault();
-    }
-}
-
 impl Transport {
     /// There was a login.
     fn handle_login(&self) {
         match self {
-            Self::Tcp(finder, _) => finder.handle_login(),
+            Self::Found(servers) => servers.handle_login(),
             Self::WebSocket(_) => {}
         }
     }
@@ -268,14 +248,19 @@ impl Transport {
     /// There was none, and `step` is how far it came.
     fn handle_failure(&self, step: Step) {
         match self {
-            Self::Tcp(finder, _) => finder.handle_failure(step),
+            Self::Found(servers) => servers.handle_failure(step),
             Self::WebSocket(socket) => socket.forget(),
         }
     }
 }
 
 /// What carries the streams of an account whose domain in ASCII is `host`.
-fn transport(config: &AccountConfig, host: String, max_stanza: usize) -> Result<Transport, AccountError> {
+fn transport(
+    config: &AccountConfig,
+    host: String,
+    max_stanza: usize,
+    hints: Option<Arc<dyn Hints>>,
+) -> Result<Transport, AccountError> {
     let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
     let web_socket = |url| Ok(Transport::WebSocket(WebSocket::new(url, &host, &Tls::new(&trust)?)));
     let server = match &config.server {
@@ -294,7 +279,13 @@ fn transport(config: &AccountConfig, host: String, max_stanza: usize) -> Result<
     };
     let kind = kind(config)?;
     let security = Security::new(&trust, config.jid.domain().to_string(), max_stanza)?;
-    Ok(Transport::Tcp(Finder::new(host, server, kind), security))
+    let may_be_elsewhere = config.server.is_none()
+        && config.tls.is_none()
+        && !matches!(config.credential, Credential::Component(_));
+    Ok(Transport::Found(match may_be_elsewhere {
+        true => Servers::or_web_socket(host, security, hints),
+        false => Servers::new(Finder::new(host, server, kind), security),
+    }))
 }
 
 /// How connections are protected, where that is not left to the domain.
@@ -351,7 +342,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA, String::new(), None).err()
+        Connector::new(config, MAX_STANZA, String::new(), Kept::default()).err()
     }
 
     #[test]
@@ -390,8 +381,12 @@ mod tests {
     #[test]
     fn another_host_is_followed_but_not_over_a_websocket() -> Result<(), AccountError> {
         let follows = |tls| {
-            let connector =
-                Connector::new(&config("a@chat.example", tls, None), MAX_STANZA, String::new(), None)?;
+            let connector = Connector::new(
+                &config("a@chat.example", tls, None),
+                MAX_STANZA,
+                String::new(),
+                Kept::default(),
+            )?;
             Ok(OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)))
         };
         assert!(follows(TlsMode::StartTls)? && !follows(TlsMode::WebSocket)?);

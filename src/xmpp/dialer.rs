@@ -19,12 +19,16 @@ const PER_ADDRESS: Duration = Duration::from_secs(7);
 pub type Dialling = Pin<Box<dyn Future<Output = Result<Socket, AccountError>> + Send>>;
 
 type ToAddress = dyn Fn(SocketAddr) -> Dialling + Send + Sync;
+type SourceFor = dyn Fn(IpAddr) -> Option<IpAddr> + Send + Sync;
 type ToName = dyn Fn(&str, u16) -> Dialling + Send + Sync;
 
 /// Makes the connections of every account: nothing of theirs reaches the outside by another way, but for lookups of names, and none of
 /// those where connections are made to names.
 #[derive(Clone)]
-pub struct Dialer(Target);
+pub struct Dialer {
+    target: Target,
+    source_for: Arc<SourceFor>,
+}
 
 /// What connections are made to.
 #[derive(Clone)]
@@ -41,22 +45,33 @@ impl Dialer {
 
     /// Lets `connect` make every connection, to an address.
     pub fn to_addresses(connect: impl Fn(SocketAddr) -> Dialling + Send + Sync + 'static) -> Self {
-        Self(Target::Addresses(Arc::new(connect)))
+        Self { target: Target::Addresses(Arc::new(connect)), source_for: Arc::new(|_| None) }
     }
 
     /// Lets `connect` make every connection, to a name or an address: nothing is looked up here.
     pub fn through(connect: impl Fn(&str, u16) -> Dialling + Send + Sync + 'static) -> Self {
-        Self(Target::Names(Arc::new(connect)))
+        Self { target: Target::Names(Arc::new(connect)), source_for: Arc::new(|_| None) }
+    }
+
+    /// The same, with a DNS server being asked from the address that `source_for` has for its own.
+    #[must_use]
+    pub fn asking_from(self, source_for: impl Fn(IpAddr) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+        Self { source_for: Arc::new(source_for), ..self }
+    }
+
+    /// The address that a DNS server must be asked from, if it matters.
+    pub(super) fn source_for(&self, server: IpAddr) -> Option<IpAddr> {
+        (self.source_for)(server)
     }
 
     /// Whether whoever connects finds the addresses of names.
     pub(super) fn takes_names(&self) -> bool {
-        matches!(self.0, Target::Names(_))
+        matches!(self.target, Target::Names(_))
     }
 
     /// Connects to `host`, which has this `address` where it [takes no names](Self::takes_names).
     pub(super) fn dial(&self, host: &str, port: u16, address: Option<IpAddr>) -> Dialling {
-        let dialling = match (&self.0, address) {
+        let dialling = match (&self.target, address) {
             (Target::Names(connect), _) => return connect(host, port),
             (Target::Addresses(connect), Some(address)) => connect(SocketAddr::new(address, port)),
             (Target::Addresses(_), None) => return Box::pin(async { Err(AccountError::NameNotFound) }),

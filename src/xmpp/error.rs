@@ -135,6 +135,14 @@ pub enum AccountError {
     /// The server does not offer TLS where we require it.
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
+    /// No server was reached, nor, as the last resort, a WebSocket of the domain.
+    #[error("{server}; over a WebSocket: {web_socket}")]
+    Neither {
+        /// Why no server was.
+        server: Box<AccountError>,
+        /// Why no WebSocket was.
+        web_socket: Box<AccountError>,
+    },
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
     #[error("{}: it names none", Step::HostMeta)]
     NoWebSocketNamed,
@@ -274,6 +282,7 @@ impl AccountError {
             | Self::CertificateWrongHost
             | Self::CertificateExpired
             | Self::CertificateNotPinned
+            | Self::Neither { .. }
             | Self::NoWebSocketNamed
             | Self::NoWebSocket(_)
             | Self::NoXmppThere
@@ -399,6 +408,7 @@ impl AccountError {
             Self::PlaintextRefused => {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
             }
+            Self::Neither { server, .. } => server.advice(),
             Self::NoWebSocketNamed => {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
+use super::hints::{Hints, Way};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_public, is_this_machine};
@@ -27,6 +28,13 @@ const SECURING: Duration = Duration::from_secs(6);
 /// The same where that is more, in times that the connection took: 8. STARTTLS takes four round trips, and a connection at least one.
 const CONNECTION_TIMES: u32 = 8;
 
+/// The same where nothing but a WebSocket is left, of which nobody knows whether there is one: 10 seconds, half of a login's.
+const SECURING_LAST: Duration = Duration::from_secs(10);
+
+/// How long it may take to ask a domain for its WebSocket: 8 seconds. That is some ten round trips in two connections, and with what goes
+/// before leaves time to say that nothing works.
+const ASKING: Duration = Duration::from_secs(8);
+
 /// How many that came to nothing after TLS are known at most: 32, each once. Of more, the one that failed longest ago is as good as new.
 const MOST_FAILED: usize = 32;
 
@@ -38,8 +46,15 @@ pub(super) struct Finder {
     server: Option<ServerAddr>,
     /// The only kind of connection to try.
     kind: Option<Kind>,
+    /// Asks the domain where its WebSocket is.
+    web_socket: Option<AskForWebSocket>,
+    /// What worked in an earlier run.
+    hints: Option<Arc<dyn Hints>>,
     past: Mutex<Past>,
 }
+
+/// Asks a domain where its WebSocket is.
+pub(super) type AskForWebSocket = Box<dyn Fn(&Dialer) -> Task<Result<Endpoint, AccountError>> + Send + Sync>;
 
 /// What earlier searches have shown.
 #[derive(Default)]
@@ -57,6 +72,7 @@ pub(super) struct Search<'a> {
     finder: &'a Finder,
     /// Whether it is for where the server has sent us.
     is_sent: bool,
+    hint: Option<Way>,
     dialer: &'a Dialer,
     race: Race,
     resolver: Option<Arc<Resolver>>,
@@ -66,7 +82,8 @@ pub(super) struct Search<'a> {
     connected_in: Duration,
 }
 
-type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// Something that is being found out.
+pub(super) type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An attempt that is over.
 struct Attempt {
@@ -77,6 +94,7 @@ struct Attempt {
 
 /// What was found.
 enum Answer {
+    WebSocket(Result<Endpoint, AccountError>),
     Endpoints(Result<Vec<Endpoint>, AccountError>),
     Addresses(String, Family, Result<Vec<IpAddr>, AccountError>),
 }
@@ -84,7 +102,17 @@ enum Answer {
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, past: Mutex::default() }
+        Self { domain, server, kind, web_socket: None, hints: None, past: Mutex::default() }
+    }
+
+    /// Has the domain asked for a WebSocket where none of its servers is reached.
+    pub(super) fn or_by_web_socket(self, ask: AskForWebSocket) -> Self {
+        Self { web_socket: Some(ask), ..self }
+    }
+
+    /// Begins with what `hints` have of the domain, as long as nothing has worked in this run, and tells them what has.
+    pub(super) fn hinted(self, hints: Option<Arc<dyn Hints>>) -> Self {
+        Self { hints, ..self }
     }
 
     /// Begins with what worked last, and ends with what has failed after TLS since; but where the server has sent us elsewhere, that is all
@@ -100,16 +128,20 @@ impl Finder {
         }
         let sent_to = self.past().sent_to.take();
         let is_sent = sent_to.is_some();
+        let hint = self.hints.as_ref().and_then(|hints| hints.recall(&self.domain));
         let race = match sent_to {
             Some(endpoint) => Race::new(Plan::Known(vec![endpoint]), names, None, now()),
             None => {
                 let Past { last, failed, .. } = &*self.past();
-                Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone())
+                let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
+                let race = if self.may_have_web_socket() { race.or_by_web_socket() } else { race };
+                if hint == Some(Way::WebSocket) { race.by_web_socket_first(now()) } else { race }
             }
         };
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
         let connected_in = Duration::ZERO;
-        Ok(Search { finder: self, is_sent, dialer, race, resolver: None, lookups, attempts, connected_in })
+        let resolver = None;
+        Ok(Search { finder: self, is_sent, hint, dialer, race, resolver, lookups, attempts, connected_in })
     }
 
     /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
@@ -131,6 +163,11 @@ impl Finder {
         Plan::Search(self.domain.clone())
     }
 
+    /// Nobody else's word is asked for than the domain's, which then has to have a name of its own.
+    fn may_have_web_socket(&self) -> bool {
+        self.web_socket.is_some() && self.domain.parse::<IpAddr>().is_err() && !is_this_machine(&self.domain)
+    }
+
     fn endpoint(&self, server: &ServerAddr) -> Endpoint {
         let kind = self.kind.unwrap_or(Kind::StartTls);
         Endpoint { host: server.host.clone(), port: server.port, kind }
@@ -143,7 +180,11 @@ impl Finder {
 
     /// There was a login, at the one that is remembered.
     pub(super) fn handle_login(&self) {
+        let last = self.past().last.as_ref().map(|last| last.endpoint.kind);
         self.past().failed.clear();
+        if let (Some(hints), Some(way)) = (&self.hints, last.and_then(way)) {
+            hints.keep(&self.domain, way);
+        }
     }
 
     /// There was none, and `step` is how far it came. Who was secure by then is deferred; if nobody was, those that are deferred have
@@ -221,16 +262,22 @@ impl Search<'_> {
 
     /// How long the connection that was found last may take to be secured, if there are others.
     pub(super) fn patience(&self) -> Option<Duration> {
-        self.race.has_more(now()).then(|| SECURING.max(self.connected_in * CONNECTION_TIMES))
+        let least = match (self.race.has_more(now()), self.race.has_last_resort()) {
+            (true, _) => SECURING,
+            (false, true) => SECURING_LAST,
+            (false, false) => return None,
+        };
+        Some(least.max(self.connected_in * CONNECTION_TIMES))
     }
 
-    /// Of the faults until now the one that says most.
+    /// Why there is no connection until now.
     pub(super) fn fault(&self) -> Option<AccountError> {
         self.race.fault()
     }
 
     fn handle(&mut self, answer: Answer) {
         match answer {
+            Answer::WebSocket(found) => self.race.handle_web_socket(found),
             Answer::Endpoints(found) => self.race.handle_endpoints(found),
             Answer::Addresses(host, family, found) => {
                 self.race.handle_addresses(&host, family, found, now());
@@ -241,13 +288,21 @@ impl Search<'_> {
     fn carry_out(&mut self, order: Order) {
         match order {
             Order::Search => {
-                let (domain, kind) = (self.finder.domain.clone(), self.finder.kind);
+                let wanted =
+                    Wanted { domain: self.finder.domain.clone(), kind: self.finder.kind, first: self.hint };
                 let found: Task<Answer> = if self.dialer.takes_names() {
-                    Box::pin(search_through(self.dialer.clone(), domain, kind))
+                    Box::pin(search_through(self.dialer.clone(), wanted))
                 } else {
-                    Box::pin(search(self.resolver(), domain, kind))
+                    Box::pin(search(self.resolver(), wanted))
                 };
                 self.lookups.push(found);
+            }
+            Order::AskForWebSocket => {
+                let Some(ask) = &self.finder.web_socket else { return };
+                let asked = timeout(ASKING, ask(self.dialer));
+                self.lookups.push(Box::pin(async {
+                    Answer::WebSocket(asked.await.unwrap_or(Err(AccountError::TimedOut(Step::HostMeta))))
+                }));
             }
             Order::Resolve(host) => {
                 for family in [Family::V6, Family::V4] {
@@ -271,25 +326,53 @@ impl Search<'_> {
     }
 
     fn resolver(&mut self) -> Arc<Resolver> {
-        Arc::clone(self.resolver.get_or_insert_with(|| Arc::new(Resolver::of_system())))
+        Arc::clone(self.resolver.get_or_insert_with(|| Arc::new(Resolver::of_system(self.dialer))))
     }
 }
 
-async fn search(resolver: Arc<Resolver>, domain: String, kind: Option<Kind>) -> Answer {
-    let services = Service::wanted(kind).iter().map(|service| resolver.services(&domain, *service));
-    order(&domain, kind, &join_all(services).await)
+/// Which servers are to be found.
+struct Wanted {
+    domain: String,
+    /// Of this kind alone.
+    kind: Option<Kind>,
+    /// With those of this one first.
+    first: Option<Way>,
 }
 
-async fn search_through(proxy: Dialer, domain: String, kind: Option<Kind>) -> Answer {
-    let found = proxied::services(proxy, &domain, Service::wanted(kind)).await;
+async fn search(resolver: Arc<Resolver>, wanted: Wanted) -> Answer {
+    let services = Service::wanted(wanted.kind).iter();
+    let services = services.map(|service| resolver.services(&wanted.domain, *service));
+    let found = join_all(services).await;
+    wanted.order(&found)
+}
+
+async fn search_through(proxy: Dialer, wanted: Wanted) -> Answer {
+    let found = proxied::services(proxy, &wanted.domain, Service::wanted(wanted.kind)).await;
     if found.is_none() {
         say_that_the_proxy_lets_nobody_ask();
     }
-    order(&domain, kind, &found.unwrap_or_default())
+    wanted.order(&found.unwrap_or_default())
 }
 
-fn order(domain: &str, kind: Option<Kind>, found: &[Found]) -> Answer {
-    Answer::Endpoints(endpoints(domain, kind, found, |most| rand::random_range(0..=most)))
+impl Wanted {
+    fn order(&self, found: &[Found]) -> Answer {
+        let draw = |most| rand::random_range(0..=most);
+        let mut endpoints = endpoints(&self.domain, self.kind, found, draw);
+        if let (Ok(endpoints), Some(first)) = (&mut endpoints, self.first) {
+            endpoints.sort_by_key(|endpoint| way(endpoint.kind) != Some(first));
+        }
+        Answer::Endpoints(endpoints)
+    }
+}
+
+/// What is said of connections of this kind in a hint.
+fn way(kind: Kind) -> Option<Way> {
+    match kind {
+        Kind::Plain => None,
+        Kind::StartTls => Some(Way::StartTls),
+        Kind::Direct => Some(Way::Direct),
+        Kind::WebSocket => Some(Way::WebSocket),
+    }
 }
 
 fn now() -> Instant {
@@ -299,6 +382,7 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xmpp::srv::Srv;
 
     fn candidate(n: u16) -> Candidate {
         Candidate {
@@ -333,6 +417,27 @@ mod tests {
             fail(&finder, n, Step::Login);
         }
         assert_eq!((failed(&finder).len(), failed(&finder).last()), (MOST_FAILED, Some(&99)));
+    }
+
+    #[test]
+    fn what_a_hint_names_comes_first_and_the_rest_in_its_order() {
+        let srv = |priority, port| Srv { priority, weight: 0, port, target: "a.example".to_owned() };
+        let found = [
+            Found { service: Service::Xmpps, records: vec![srv(1, 1), srv(3, 3)] },
+            Found { service: Service::Xmpp, records: vec![srv(2, 2), srv(4, 4)] },
+        ];
+        for (first, ports) in [
+            (None, [1, 2, 3, 4]),
+            (Some(Way::Direct), [1, 3, 2, 4]),
+            (Some(Way::StartTls), [2, 4, 1, 3]),
+            (Some(Way::WebSocket), [1, 2, 3, 4]),
+        ] {
+            let wanted = Wanted { domain: "chat.example".to_owned(), kind: None, first };
+            let Answer::Endpoints(Ok(endpoints)) = wanted.order(&found) else {
+                unreachable!("there are some")
+            };
+            assert_eq!(endpoints.iter().map(|it| it.port).collect::<Vec<_>>(), ports, "{first:?}");
+        }
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::account::{self, Command, Mailbox, Remembered};
+use super::account::{self, Command, Kept, Mailbox, Remembered};
 use super::api::{AccountEvent, AccountStatus, Parcel, Usage};
 use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
 use super::error::AccountError;
+use super::hints::Hints;
 use super::outbox::Outgoing;
 use super::registrar::Registrar;
 use super::registration::Registry;
@@ -35,6 +36,7 @@ struct Shared {
     max_stanza: usize,
     remembered: Remembered,
     registrar: OnceLock<Arc<Registrar>>,
+    hints: OnceLock<Arc<dyn Hints>>,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
 }
@@ -63,8 +65,8 @@ impl AccountPool {
     pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
         let (max_stanza, remembered, accounts) = (limits.max_stanza, Remembered::default(), Mutex::default());
-        let registrar = OnceLock::new();
-        let shared = Shared { dialer, max_stanza, remembered, registrar, events, accounts };
+        let (registrar, hints) = (OnceLock::new(), OnceLock::new());
+        let shared = Shared { dialer, max_stanza, remembered, registrar, hints, events, accounts };
         (Self { shared: Arc::new(shared) }, receiver)
     }
 
@@ -72,6 +74,12 @@ impl AccountPool {
     pub fn keep_registrations(&self, registry: Arc<dyn Registry>) {
         // The first one stays.
         let _ = self.shared.registrar.set(Arc::new(Registrar::new(registry)));
+    }
+
+    /// Lets this keep in which way servers were reached, for accounts that are opened from now on.
+    pub fn keep_hints(&self, hints: Arc<dyn Hints>) {
+        // The first ones stay.
+        let _ = self.shared.hints.set(hints);
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
@@ -94,17 +102,10 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        let Shared { dialer, max_stanza, remembered, registrar, .. } = &*self.shared;
-        let (remembered, dialer, registrar) = (remembered.clone(), dialer.clone(), registrar.get().cloned());
-        tokio::spawn(account::run(
-            config.clone(),
-            usage,
-            remembered,
-            dialer,
-            *max_stanza,
-            registrar,
-            mailbox,
-        ));
+        let Shared { dialer, max_stanza, remembered, registrar, hints, .. } = &*self.shared;
+        let kept = Kept { registrar: registrar.get().cloned(), hints: hints.get().cloned() };
+        let (remembered, dialer) = (remembered.clone(), dialer.clone());
+        tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, kept, mailbox));
         Handle { config, commands, status, gauge }
     }
 

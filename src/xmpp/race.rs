@@ -9,13 +9,19 @@
 //!
 //! What has worked before is tried first, and nothing is looked up unless it is slow to connect or fails. What was a leader and came to
 //! no login is tried last, and beside nothing else: if it were, it would lead again wherever it is nearer than the others.
+//!
+//! Behind all of that stands the [last resort](last_resort), a WebSocket, for which the domain has to be asked.
+
+mod last_resort;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::error::{AccountError, Step};
+use super::security::Kind;
 use super::srv::Endpoint;
+use last_resort::LastResort;
 
 /// How long one attempt is alone before the next begins beside it: the 250 ms that RFC 8305 section 5 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -66,6 +72,8 @@ pub(super) enum Order {
     Search,
     /// Look up a host's addresses of either family; then [`Race::handle_addresses`], once for each.
     Resolve(String),
+    /// Ask the domain where its WebSocket is; then [`Race::handle_web_socket`].
+    AskForWebSocket,
     /// Connect; then [`Race::handle_connected`] or [`Race::handle_failed`].
     Dial(Candidate),
 }
@@ -96,14 +104,17 @@ pub(super) struct Race {
     tried: BTreeSet<Candidate>,
     under_way: BTreeSet<Candidate>,
     leader: Option<Candidate>,
+    last_resort: LastResort,
     /// When the next attempt may begin beside those under way.
     next_at: Instant,
-    /// The fault that says most.
+    /// The fault that says most, but for those of the last resort.
     fault: Option<AccountError>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Search {
+    /// It waits for the last resort, which goes first.
+    Held,
     Due,
     UnderWay,
     Over,
@@ -159,9 +170,24 @@ impl Race {
             tried: BTreeSet::new(),
             under_way: BTreeSet::new(),
             leader: None,
+            last_resort: LastResort::default(),
             next_at: now,
             fault: None,
         }
+    }
+
+    /// Has the domain asked for a WebSocket when nothing else connects.
+    pub(super) fn or_by_web_socket(mut self) -> Self {
+        self.last_resort.want();
+        self
+    }
+
+    /// Begins with that, which is what worked last, as far as is known.
+    pub(super) fn by_web_socket_first(mut self, now: Instant) -> Self {
+        if self.search == Search::Due && self.remembered.is_none() && self.last_resort.put_first(now) {
+            self.search = Search::Held;
+        }
+        self
     }
 
     /// Tries these, if it comes to them, when there is nothing else.
@@ -177,6 +203,13 @@ impl Race {
         if let Some(remembered) = self.remembered.take() {
             return Some(self.dial(remembered, KNOWN_DELAY, now));
         }
+        if self.search == Search::Held && self.last_resort.lets_others_begin(now) {
+            self.search = Search::Due;
+        }
+        if self.is_time_for_last_resort(now) {
+            self.last_resort.on_asked();
+            return Some(Order::AskForWebSocket);
+        }
         if !self.may_begin(now) && !self.looks_up {
             return None;
         }
@@ -189,31 +222,43 @@ impl Race {
         if self.leader.is_some() {
             return None;
         }
-        match self.next(now) {
+        let next = match self.next(now) {
             _ if !self.looks_up => Some(self.next_at),
             Next::Now(_) => Some(self.next_at),
             Next::NotBefore(time) => time,
             Next::Nothing => None,
-        }
+        };
+        let waits = self.has_last_resort() || self.search == Search::Held;
+        earlier(next, self.last_resort.turn_ends().filter(|_| waits))
     }
 
-    /// Whether there is anything left to be tried beside what is being tried.
+    /// Whether there is anything left to be tried beside what is being tried, the last resort left aside.
     pub(super) fn has_more(&self, now: Instant) -> bool {
         !matches!(self.next(now), Next::Nothing)
+    }
+
+    /// Whether the last resort is left.
+    pub(super) fn has_last_resort(&self) -> bool {
+        self.last_resort.is_due() && self.may_last_resort_help()
     }
 
     /// Why there is no connection, when everything has failed.
     pub(super) fn failure(&self, now: Instant) -> Option<AccountError> {
         let is_on = self.leader.is_some() || !self.under_way.is_empty() || self.remembered.is_some();
-        if is_on || self.has_more(now) {
+        if is_on || self.has_more(now) || self.has_last_resort() {
             return None;
         }
         Some(self.fault().unwrap_or(AccountError::NameNotFound))
     }
 
-    /// Of the faults until now the one that says most.
+    /// Of the faults until now the one that says most, and the one of the last resort.
     pub(super) fn fault(&self) -> Option<AccountError> {
-        self.fault.clone()
+        match (self.fault.clone(), self.last_resort.fault()) {
+            (Some(server), Some(web_socket)) => {
+                Some(AccountError::Neither { server: server.into(), web_socket: web_socket.into() })
+            }
+            (server, web_socket) => server.or(web_socket),
+        }
     }
 
     /// The domain's servers were found, or it has none.
@@ -223,6 +268,11 @@ impl Race {
             Ok(endpoints) => self.endpoints = endpoints,
             Err(error) => self.note(error),
         }
+    }
+
+    /// The domain's WebSocket was found, or it has none.
+    pub(super) fn handle_web_socket(&mut self, found: Result<Endpoint, AccountError>) {
+        self.last_resort.handle_found(found);
     }
 
     /// A host's addresses of one family; none is no fault unless the other family has none either.
@@ -242,7 +292,10 @@ impl Race {
         addresses.truncate(MOST_ADDRESSES);
         host.answers.insert(family, Answer { at: now, addresses });
         if host.is_complete() && host.addresses().is_empty() {
-            self.note(error);
+            match self.endpoints.iter().any(|endpoint| endpoint.host == name) {
+                true => self.note(error),
+                false => self.last_resort.note(error),
+            }
         }
     }
 
@@ -270,11 +323,29 @@ impl Race {
             self.leader = None;
         }
         self.next_at = now;
-        self.note(error);
+        match candidate.endpoint.kind {
+            Kind::WebSocket => self.last_resort.note(error),
+            Kind::Plain | Kind::StartTls | Kind::Direct => self.note(error),
+        }
     }
 
     fn note(&mut self, error: AccountError) {
         self.fault = Some(telling_more(error, self.fault.take()));
+    }
+
+    /// When nothing else is left, and beside the others when they have had some time.
+    fn is_time_for_last_resort(&self, now: Instant) -> bool {
+        let is_alone = self.under_way.is_empty() && !self.has_more(now);
+        self.has_last_resort() && (is_alone || self.last_resort.is_time(now))
+    }
+
+    /// Whether it may be what gets through: the domain has an address, and no server of it was reached and found to be at fault.
+    fn may_last_resort_help(&self) -> bool {
+        match &self.fault {
+            None => true,
+            Some(AccountError::NameNotFound | AccountError::LookupFailed | AccountError::NoResolver) => false,
+            Some(fault) => nearness(fault) < REACHED,
+        }
     }
 
     fn attempt_delay(&self) -> Duration {
@@ -292,6 +363,7 @@ impl Race {
     /// Dials one that is alone for this long.
     fn dial(&mut self, candidate: Candidate, alone: Duration, now: Instant) -> Order {
         self.next_at = now + alone;
+        self.last_resort.on_dialled(now);
         self.tried.insert(candidate.clone());
         self.under_way.insert(candidate.clone());
         Order::Dial(candidate)
@@ -315,7 +387,7 @@ impl Race {
         let is_unknown = |endpoint: &&Endpoint| {
             !self.needs_no_lookup(endpoint) && !self.hosts.contains_key(&endpoint.host)
         };
-        let host = self.endpoints.iter().find(is_unknown)?.host.clone();
+        let host = self.all_endpoints().find(is_unknown)?.host.clone();
         self.hosts.insert(host.clone(), Host { asked_at: now, answers: BTreeMap::new() });
         Some(Order::Resolve(host))
     }
@@ -332,7 +404,8 @@ impl Race {
     fn next_deferred(&self) -> Option<Candidate> {
         let is_due = |candidate: &&Candidate| {
             let Candidate { endpoint, address } = candidate;
-            let is_there = self.endpoints.contains(endpoint) && self.addresses(endpoint).contains(address);
+            let is_there =
+                self.all_endpoints().any(|it| it == endpoint) && self.addresses(endpoint).contains(address);
             is_there && !self.tried.contains(candidate)
         };
         self.deferred.iter().find(is_due).cloned()
@@ -341,8 +414,9 @@ impl Race {
     /// The first endpoint, in their order, with an address that was not tried. A name that is still being looked up holds up those
     /// behind it for as long as an attempt would.
     fn next_undeferred(&self, now: Instant) -> Next {
-        let mut next = if self.search == Search::Over { Next::Nothing } else { Next::NotBefore(None) };
-        for endpoint in &self.endpoints {
+        let is_all_found = self.search == Search::Over && !self.last_resort.is_asked();
+        let mut next = if is_all_found { Next::Nothing } else { Next::NotBefore(None) };
+        for endpoint in self.all_endpoints() {
             let Outlook { untried, holds_until } = self.outlook(endpoint, now);
             let ready_at = match untried {
                 Some((candidate, at)) if at <= now => return Next::Now(candidate),
@@ -372,6 +446,10 @@ impl Race {
             untried: untried.map(|it| (it, host.ready_at().unwrap_or(now))),
             holds_until: (!host.is_complete()).then_some(host.asked_at + ATTEMPT_DELAY),
         }
+    }
+
+    fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().chain(self.last_resort.endpoint())
     }
 
     fn needs_no_lookup(&self, endpoint: &Endpoint) -> bool {
@@ -424,8 +502,12 @@ pub(super) fn telling_more(error: AccountError, other: Option<AccountError>) -> 
     }
 }
 
+/// From here on a server was reached, and shown to be the wrong one or one that does not want us.
+const REACHED: u8 = 7;
+
 fn nearness(error: &AccountError) -> u8 {
     match error {
+        AccountError::Neither { server, web_socket } => nearness(server).max(nearness(web_socket)),
         AccountError::NoResolver | AccountError::LookupFailed => 0,
         AccountError::NameNotFound | AccountError::TargetNotFound | AccountError::NotOffered => 1,
         AccountError::NoRoute | AccountError::BadSource | AccountError::HostUnreachable => 2,
@@ -435,7 +517,7 @@ fn nearness(error: &AccountError) -> u8 {
         AccountError::CertificateUntrusted
         | AccountError::CertificateWrongName
         | AccountError::CertificateExpired
-        | AccountError::CertificateNotPinned => 7,
+        | AccountError::CertificateNotPinned => REACHED,
         AccountError::SeeOtherHost(_) => 8,
         _ => 6,
     }

@@ -10,15 +10,18 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 pub use self::refusal::Refusal;
-use crate::config::AccountConfig;
+use crate::config::{AccountConfig, TlsMode};
+
+/// Whoever listens on this machine is believed, without TLS. No pin is as short.
+const UNPROVEN: &str = "plaintext";
 
 /// Where an account is registered: at a domain, with whoever is believed to be its server. Who is believed by a pin has no part in what
 /// another one is told.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     domain: String,
-    /// In base64url; none for an ordinary certificate.
-    pin: Option<String>,
+    /// Why somebody is believed to be its server: a pin in base64url, or [`UNPROVEN`]; none for an ordinary certificate.
+    belief: Option<String>,
 }
 
 impl Place {
@@ -26,7 +29,9 @@ impl Place {
     #[must_use]
     pub fn of(account: &AccountConfig) -> Self {
         let pin = account.pin.map(|pin| URL_SAFE_NO_PAD.encode(pin.as_bytes()));
-        Self { domain: account.jid.domain().as_str().to_owned(), pin }
+        let is_unproven = account.tls == Some(TlsMode::None);
+        let belief = if is_unproven { Some(UNPROVEN.to_owned()) } else { pin };
+        Self { domain: account.jid.domain().as_str().to_owned(), belief }
     }
 
     /// The domain.
@@ -35,11 +40,11 @@ impl Place {
         &self.domain
     }
 
-    /// How it is written down: the domain, and behind a space the pin if there is one.
+    /// How it is written down: the domain, and behind a space the pin if there is one, or [`UNPROVEN`].
     #[must_use]
     pub fn key(&self) -> String {
-        let pin = self.pin.iter().map(String::as_str);
-        [self.domain.as_str()].into_iter().chain(pin).collect::<Vec<_>>().join(" ")
+        let belief = self.belief.iter().map(String::as_str);
+        [self.domain.as_str()].into_iter().chain(belief).collect::<Vec<_>>().join(" ")
     }
 }
 

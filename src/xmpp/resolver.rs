@@ -1,21 +1,28 @@
 //! Resolver of names: asks the DNS servers that this machine is configured with.
 //!
 //! It does that itself, by `hickory`, because the system's library knows no SRV records, and is not there in a static build. Names are
-//! taken as they are: no search domain is put behind them.
+//! taken as they are: no search domain is put behind them. Where nobody but the system knows the DNS servers, it is asked for addresses,
+//! and there are no SRV records.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 
+use super::dialer::Dialer;
 use super::error::AccountError;
 use super::race::Family;
 use super::srv::{Found, Service, Srv};
+use crate::os;
 
 /// How long a DNS server may take until it is asked again, or another: 2 seconds, because only 20 are left for all of a login.
 const PER_QUESTION: Duration = Duration::from_secs(2);
@@ -30,17 +37,22 @@ const ADDRESSES: Duration = Duration::from_secs(7);
 const MOST_RETRIES: usize = 2;
 
 /// Finds what DNS knows, and the file of hosts.
-pub(super) struct Resolver(Option<TokioResolver>);
+pub(super) enum Resolver {
+    /// By asking those servers; none where there are none.
+    Dns(Option<Box<TokioResolver>>),
+    /// By asking the system.
+    System,
+}
 
 impl Resolver {
-    /// As this machine is configured now: it may have come into another network.
-    pub(super) fn of_system() -> Self {
-        Self(TokioResolver::builder_tokio().ok().and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.timeout = options.timeout.min(PER_QUESTION);
-            options.attempts = options.attempts.min(MOST_RETRIES);
-            builder.build().ok()
-        }))
+    /// As this machine is configured now: it may have come into another network. Servers are asked from the addresses that `dialer` has.
+    pub(super) fn of_system(dialer: &Dialer) -> Self {
+        if !os::names_dns_servers() {
+            return Self::System;
+        }
+        let configured = read_system_conf().ok();
+        let resolver = configured.and_then(|(config, options)| resolver(config, options, dialer));
+        Self::Dns(resolver.map(Box::new))
     }
 
     /// The SRV records of a service. There are none where nobody answers, so that the domain itself is tried.
@@ -53,6 +65,9 @@ impl Resolver {
     pub(super) async fn addresses(&self, name: &str, family: Family) -> Result<Vec<IpAddr>, AccountError> {
         if is_this_machine(name) {
             return Ok(vec![loopback(family)]);
+        }
+        if let Self::System = self {
+            return addresses_by_system(name, family).await;
         }
         let kind = match family {
             Family::V6 => RecordType::AAAA,
@@ -70,13 +85,36 @@ impl Resolver {
             return Err(LookupError::Absent);
         }
         let name = complete(name).ok_or(LookupError::Absent)?;
-        let resolver = self.0.as_ref().ok_or(LookupError::Fault(AccountError::NoResolver))?;
+        let Self::Dns(resolver) = self else { return Err(LookupError::Absent) };
+        let resolver = resolver.as_ref().ok_or(LookupError::Fault(AccountError::NoResolver))?;
         match timeout(within, resolver.lookup(name, kind)).await {
             Ok(Ok(lookup)) => Ok(lookup),
             Ok(Err(error)) => Err(LookupError::of(&error)),
             Err(_) => Err(LookupError::Fault(AccountError::LookupFailed)),
         }
     }
+}
+
+/// One that asks these servers.
+fn resolver(mut config: ResolverConfig, mut options: ResolverOpts, dialer: &Dialer) -> Option<TokioResolver> {
+    for server in &mut config.name_servers {
+        let source = dialer.source_for(server.ip).map(|source| SocketAddr::new(source, 0));
+        server.connections.iter_mut().for_each(|connection| connection.bind_addr = source);
+    }
+    options.timeout = options.timeout.min(PER_QUESTION);
+    options.attempts = options.attempts.min(MOST_RETRIES);
+    let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    builder.with_options(options).build().ok()
+}
+
+/// What the system knows. It does not say whether there is no such name or nobody knows.
+async fn addresses_by_system(name: &str, family: Family) -> Result<Vec<IpAddr>, AccountError> {
+    if is_onion(name) {
+        return Ok(Vec::new());
+    }
+    let found = timeout(ADDRESSES, lookup_host((name, 0))).await.map_err(|_| AccountError::LookupFailed)?;
+    let addresses = found.map_err(|_| AccountError::NameNotFound)?.map(|address| address.ip());
+    Ok(addresses.filter(|address| address.is_ipv6() == (family == Family::V6)).collect())
 }
 
 enum LookupError {
@@ -154,6 +192,35 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use hickory_resolver::config::NameServerConfig;
+
+    #[tokio::test]
+    async fn where_only_the_system_knows_it_is_asked_for_addresses_and_there_are_no_srv_records() {
+        let system = Resolver::System;
+        assert!(system.services("chat.example", Service::Xmpp).await.records.is_empty());
+        let here = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(system.addresses("127.0.0.1", Family::V4).await, Ok(vec![here]));
+        assert_eq!(system.addresses("127.0.0.1", Family::V6).await, Ok(vec![]));
+        assert_eq!(system.addresses("hidden.onion", Family::V4).await, Ok(vec![]));
+    }
+
+    /// A DNS server that hears who asks.
+    #[tokio::test]
+    async fn a_dns_server_is_asked_from_the_address_that_tor_demands() {
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let mut name_server = NameServerConfig::udp_and_tcp(address.ip());
+        name_server.connections.iter_mut().for_each(|connection| connection.port = address.port());
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
+        let source = IpAddr::from([127, 0, 0, 77]);
+        let dialer = Dialer::direct().asking_from(move |server| (server == address.ip()).then_some(source));
+        let resolver = Resolver::Dns(resolver(config, ResolverOpts::default(), &dialer).map(Box::new));
+        let asked = tokio::spawn(async move { resolver.addresses("chat.example", Family::V4).await });
+        let mut question = [0; 512];
+        let (_, from) = timeout(ADDRESSES, server.recv_from(&mut question)).await.unwrap().unwrap();
+        assert_eq!(from.ip(), source);
+        asked.abort();
+    }
 
     #[test]
     fn public_dns_is_for_names_that_it_can_know() {

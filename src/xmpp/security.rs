@@ -22,6 +22,8 @@ pub(super) enum Kind {
     StartTls,
     /// TLS from the first byte (XEP-0368).
     Direct,
+    /// TLS from the first byte, and a WebSocket in it (RFC 7395).
+    WebSocket,
 }
 
 /// Protects the connections of one account, of every kind.
@@ -41,26 +43,20 @@ impl Security {
         Ok(Self { direct: start_tls.direct(), start_tls, domain, max_stanza })
     }
 
-    /// Protects a connection on which nothing was said. `step` follows what is being done.
-    pub(super) async fn secure(
-        &self,
-        kind: Kind,
-        socket: Socket,
-        step: &mut Step,
-    ) -> Result<Protected, AccountError> {
-        let (tls, socket) = match kind {
-            Kind::Plain => {
-                return Ok(Protected { io: stream_io(socket), bindings: ChannelBindings::default() });
-            }
-            Kind::Direct => (&self.direct, socket),
-            Kind::StartTls => (&self.start_tls, self.ask_for_tls(socket, step).await?),
-        };
-        *step = Step::Tls;
-        // The TLS library reads little at a time, and writes each record by itself.
-        let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-        let stream = tls.connect(socket).await?;
-        let bindings = channel_bindings(&stream);
-        Ok(Protected { io: stream_io(stream), bindings })
+    /// The TLS that it uses.
+    pub(super) fn tls(&self) -> &Tls {
+        &self.start_tls
+    }
+
+    /// Protects a connection on which nothing was said by asking for TLS. `step` follows what is being done.
+    pub(super) async fn start_tls(&self, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
+        let socket = self.ask_for_tls(socket, step).await?;
+        secure(&self.start_tls, socket, step).await
+    }
+
+    /// The same by TLS from the first byte.
+    pub(super) async fn direct(&self, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
+        secure(&self.direct, socket, step).await
     }
 
     async fn ask_for_tls(&self, socket: Socket, step: &mut Step) -> Result<Socket, AccountError> {
@@ -70,6 +66,20 @@ impl Security {
         login::start_tls(&mut socket, negotiation).await?;
         Ok(socket.into_inner())
     }
+}
+
+async fn secure(tls: &Tls, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
+    *step = Step::Tls;
+    // The TLS library reads little at a time, and writes each record by itself.
+    let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
+    let stream = tls.connect(socket).await?;
+    let bindings = channel_bindings(&stream);
+    Ok(Protected { io: stream_io(stream), bindings })
+}
+
+/// A connection that nothing protects.
+pub(super) fn plain(socket: Socket) -> Protected {
+    Protected { io: stream_io(socket), bindings: ChannelBindings::default() }
 }
 
 /// What a stream of XML is read from and written to.

@@ -56,7 +56,7 @@ impl Service {
             None => &[Self::Xmpps, Self::Xmpp],
             Some(Kind::Direct) => &[Self::Xmpps],
             Some(Kind::StartTls) => &[Self::Xmpp],
-            Some(Kind::Plain) => &[],
+            Some(Kind::Plain | Kind::WebSocket) => &[],
         }
     }
 

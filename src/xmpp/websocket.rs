@@ -22,6 +22,7 @@ use super::finder;
 use super::host_meta;
 use super::http::Head;
 use super::login::Io;
+use super::socket::Socket;
 use super::tls::{READ_BUFFER, Tls};
 use crate::config::Url;
 
@@ -57,11 +58,30 @@ impl WebSocket {
 
     /// Opens it. `step` follows what is being done.
     pub(super) async fn open(&self, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
-        let url = match &self.configured {
-            Some(url) => url.clone(),
-            None => self.find(dialer, step).await?,
+        let known = self.configured.clone().or_else(|| self.found().clone());
+        let url = match known {
+            Some(url) => url,
+            None => {
+                *step = Step::HostMeta;
+                self.find(dialer).await?
+            }
         };
-        self.open_at(&url, dialer, step).await
+        *step = Step::Dial;
+        let socket = finder::connect(&url, dialer).await?;
+        self.open_on(socket, &url, step).await
+    }
+
+    /// Asks the domain where it is.
+    pub(super) async fn find(&self, dialer: &Dialer) -> Result<Url, AccountError> {
+        let url = host_meta::find(&self.host, &self.tls, dialer).await?;
+        *self.found() = Some(url.clone());
+        Ok(url)
+    }
+
+    /// Opens it on a connection to where it was found last. `step` follows what is being done.
+    pub(super) async fn open_found(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
+        let url = self.found().clone().ok_or(AccountError::NoWebSocketNamed)?;
+        self.open_on(socket, &url, step).await
     }
 
     /// Where it was found is of no use any more, or is not known to be.
@@ -69,23 +89,11 @@ impl WebSocket {
         *self.found() = None;
     }
 
-    async fn find(&self, dialer: &Dialer, step: &mut Step) -> Result<Url, AccountError> {
-        if let Some(url) = self.found().clone() {
-            return Ok(url);
-        }
-        *step = Step::HostMeta;
-        let url = host_meta::find(&self.host, &self.tls, dialer).await?;
-        *self.found() = Some(url.clone());
-        Ok(url)
-    }
-
     fn found(&self) -> MutexGuard<'_, Option<Url>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open_at(&self, url: &Url, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
-        *step = Step::Dial;
-        let socket = finder::connect(url, dialer).await?;
+    async fn open_on(&self, socket: Socket, url: &Url, step: &mut Step) -> Result<Io, AccountError> {
         if !url.secure {
             *step = Step::Upgrade;
             return upgrade(socket, url).await;

@@ -4,6 +4,8 @@
 mod faults;
 mod proxied;
 mod subject;
+mod web_server;
+mod web_socket;
 
 use std::net::Ipv4Addr;
 

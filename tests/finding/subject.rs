@@ -1,6 +1,6 @@
 //! Subject: the executable, as a server without tor, with a DNS server of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hexchat_lab::process::{Process, Spawn};
@@ -24,7 +24,8 @@ pub(crate) fn login(server: &ChatServer, user: &str) -> String {
 pub(crate) struct Subject {
     // Before the folder, so that it has ended when its files go.
     process: Process,
-    _folder: TempDir,
+    program: PathBuf,
+    folder: TempDir,
 }
 
 impl Subject {
@@ -45,9 +46,20 @@ impl Subject {
     }
 
     fn run(program: &Path, folder: TempDir, config: &str) -> Self {
+        std::fs::write(folder.path().join("hexchat.toml"), config).unwrap();
+        Self::run_in(program.to_owned(), folder)
+    }
+
+    /// Ends it, and starts it again with the same state.
+    pub(crate) fn restart(self) -> Self {
+        let Self { process, program, folder } = self;
+        drop(process);
+        Self::run_in(program, folder)
+    }
+
+    fn run_in(program: PathBuf, folder: TempDir) -> Self {
         let path = folder.path().join("hexchat.toml");
-        std::fs::write(&path, config).unwrap();
-        let process = Spawn::new("serve", program)
+        let process = Spawn::new("serve", &program)
             .arg("serve")
             .arg("--config")
             .arg(path)
@@ -56,7 +68,12 @@ impl Subject {
             .args(["--allow", "127.0.0.1:1"])
             .start()
             .unwrap();
-        Self { process, _folder: folder }
+        Self { process, program, folder }
+    }
+
+    /// Its state directory.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     pub(crate) fn is_online(&self) {

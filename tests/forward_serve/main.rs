@@ -11,4 +11,5 @@ mod harness;
 mod killed;
 mod leaks;
 mod outage;
+mod small_stanzas;
 mod stopping;

@@ -84,7 +84,8 @@ fn the_proxy_that_the_environment_names_is_the_only_way_out() {
     let (said, status) = forget(&format!("http://{}", proxy.start()));
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("is kept") && said.contains("proxy"), "{said}");
-    let asked = ["9.9.9.9:53", "1.1.1.1:53", &format!("{DOMAIN}:5222")];
+    let [server, web_server] = [5222, 443].map(|port| format!("{DOMAIN}:{port}"));
+    let asked = ["9.9.9.9:53", "1.1.1.1:53", &server, &web_server];
     assert_eq!(*proxy.0.lock().unwrap(), asked.map(|to| format!("CONNECT {to} HTTP/1.1")));
     for unusable in ["socks5://proxy.example:1080", "nonsense", "socks4a://me:pass@127.0.0.1:1"] {
         let (said, status) = forget(unusable);

@@ -1,7 +1,7 @@
 //! Outgoing connections: through the proxy and from the addresses that Tor demands (pt-spec sections 3.2.1 and 3.2.2).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -63,6 +63,12 @@ impl Dialer {
         self.proxy.is_some()
     }
 
+    /// The source address that what goes to `destination` must have, if Tor demands one.
+    #[must_use]
+    pub fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
+        self.bind.source_for(destination)
+    }
+
     /// Connects to a host, by name or by address without brackets. If a name has several addresses, one that is
     /// silent holds the others up for a quarter of a second only.
     ///
@@ -87,7 +93,7 @@ impl Dialer {
 
     async fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(source) = self.bind.source_for(addr.ip()) {
+        if let Some(source) = self.source_for(addr.ip()) {
             let bound = socket.bind(SocketAddr::new(source, 0));
             bound.map_err(|error| io::Error::new(error.kind(), BadSource))?;
         }

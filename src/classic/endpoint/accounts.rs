@@ -19,6 +19,8 @@ impl Endpoint {
 
     pub(super) fn on_gone(&mut self, now: Instant, id: AccountId) {
         self.accounts.remove(&id);
+        self.size_limits.remove(&id);
+        self.refused.remove(&id);
         self.forget_sets_of(now, id);
         self.leave_links(now, id);
         self.leave_connects(now, id);

@@ -47,22 +47,24 @@ impl Endpoint {
     fn packet_of(&mut self, now: Instant, id: StreamId) -> Option<Transmit> {
         let stream =
             self.streams.get(&id).filter(|stream| stream.is_open() && stream.send.wants_to_send())?;
+        let size = stream.send.size_of_due();
         let (via, Recipient { alias: to, is_trial }) = match stream.pinned.clone() {
-            Some((via, alias)) => (self.least_loaded(&[via])?, Recipient { alias, is_trial: false }),
+            Some((via, alias)) => (self.least_loaded(&[via], size)?, Recipient { alias, is_trial: false }),
             None => self.pick_route(now, id)?,
         };
         let stream = self.streams.get(&id)?;
-        let chunk = match self.accounts.get(&via)?.window.chunk(stream.send.unsent()) {
+        let most = self.size_limits.get(&via);
+        let chunk = match self.accounts.get(&via)?.window.chunk(stream.send.unsent(), most) {
             _ if is_trial => TRIAL_CHUNK,
             Some(chunk) => chunk,
             // The next answer comes soon.
             None if stream.send.is_busy() => return None,
-            None => window::CHUNK,
+            None => most.min(window::CHUNK),
         };
         let set = self.new_set_id();
         let stream = self.streams.get_mut(&id)?;
         stream.on_sending(now);
-        let (seq, body) = stream.send.take_due(set, chunk)?;
+        let (seq, body) = stream.send.take_due(set, via, chunk)?;
         let cost = window::cost(body.len());
         let header = stream.header(&self.routes.link(stream.link()?)?.ours);
         let payload = match body {
@@ -81,8 +83,9 @@ impl Endpoint {
     /// turn.
     fn pick_route(&mut self, now: Instant, id: StreamId) -> Option<(AccountId, Recipient)> {
         let stream = self.streams.get(&id)?;
-        let (link_id, may_try) = (stream.link()?, !stream.send.sends_again());
-        let via = self.least_loaded(&self.routes.link(link_id)?.accounts)?;
+        let (link_id, size) = (stream.link()?, stream.send.size_of_due());
+        let may_try = !stream.send.sends_again();
+        let via = self.least_loaded(&self.routes.link(link_id)?.accounts, size)?;
         let link = self.routes.link_mut(link_id)?;
         let recipient = link.next_recipient(now, may_try);
         if recipient.is_none()
@@ -93,10 +96,11 @@ impl Endpoint {
         Some((via, recipient?))
     }
 
-    fn least_loaded(&self, accounts: &[AccountId]) -> Option<AccountId> {
+    /// Of those whose server takes a packet with `size` bytes of data.
+    fn least_loaded(&self, accounts: &[AccountId], size: usize) -> Option<AccountId> {
         let candidates = accounts.iter().filter_map(|id| Some((*id, self.accounts.get(id)?)));
         candidates
-            .filter(|(_, account)| account.can_send())
+            .filter(|(id, account)| account.can_send() && self.takes(*id, size))
             .min_by_key(|(_, account)| account.window.in_flight())
             .map(|(id, _)| id)
     }

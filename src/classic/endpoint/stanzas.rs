@@ -11,6 +11,7 @@ use crate::classic::send::Body;
 use crate::classic::seq::SeqNum;
 use crate::classic::stanza::{Header, Payload};
 use crate::classic::stream::{Attempt, Phase, Stream};
+use crate::classic::window;
 use crate::protocol::{AccountId, CloseReason, Event, StreamId};
 
 /// Nobody uses longer ids, and they are kept until the answer.
@@ -74,6 +75,7 @@ impl Endpoint {
             && cost > 0
         {
             account.window.on_answered(now, outstanding.sent, cost);
+            self.size_limits.on_taken(now, outstanding.via, window::data_length(cost).unwrap_or_default());
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use tor_pt::{Message, Phase, ServerLaunch, SmethodArgs};
 
 use super::Managed;
-use crate::accounts::open_accounts;
+use crate::accounts::{KeptHints, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::wait_for_state;
@@ -57,6 +57,7 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let Bridge { config, state, speaks, identity } = bridge;
     report_method(managed, launch);
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
+    pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
     let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);

@@ -10,10 +10,9 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use crate::protocol::AccountId;
-use crate::secure::accounts::block_limits::{BlockLimits, SizeLimit};
+use crate::protocol::size_limits::{Ladder, SizeLimits};
+use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::path::Path;
-use crate::secure::sizes::Sizes;
 use crate::secure::tuning::LEG_SUSPICION_LASTS;
 
 /// A bridge keeps what it knows of at most 256 legs, some 50 kB: whoever has clients at more servers has large ones among them.
@@ -27,12 +26,12 @@ type Leg = (String, String);
 pub(crate) struct Legs {
     /// The domains of our accounts.
     homes: BTreeMap<AccountId, String>,
-    limits: BlockLimits<Leg>,
+    limits: SizeLimits<Leg>,
 }
 
 impl Default for Legs {
     fn default() -> Self {
-        Self { homes: BTreeMap::new(), limits: BlockLimits::new(LEG_SUSPICION_LASTS) }
+        Self { homes: BTreeMap::new(), limits: SizeLimits::new(LEG_SUSPICION_LASTS) }
     }
 }
 
@@ -72,15 +71,15 @@ impl Legs {
     }
 
     /// The path has lost a block, or is silent. Whether the size of what is on its way may be the reason.
-    pub(crate) fn on_trouble(&mut self, now: Instant, path: &Path, sizes: &Sizes) -> bool {
+    pub(crate) fn on_trouble(&mut self, now: Instant, path: &Path, ladder: Ladder) -> bool {
         let (on_its_way, taken) = (path.largest_outstanding(), path.largest_taken());
-        let is_suspicious = |leg: &Leg| on_its_way > taken.max(self.limits.safe(leg, sizes));
+        let is_suspicious = |leg: &Leg| on_its_way > taken.max(self.limits.safe(leg, ladder));
         let Some(leg) = self.leg(path).filter(is_suspicious) else { return false };
         if !self.limits.has(&leg) {
             self.limits.make_room(MOST_LEGS);
         }
         self.limits.on_taken(now, leg.clone(), taken);
-        self.limits.on_shown(now, leg, SizeLimit::Suspected, on_its_way, sizes);
+        self.limits.on_shown(now, leg, SizeLimit::Suspected, on_its_way, ladder);
         true
     }
 }
@@ -118,7 +117,7 @@ mod tests {
     }
 
     fn on_trouble(legs: &mut Legs, path: &Path) -> bool {
-        legs.on_trouble(Instant::now(), path, &OF_TESTS)
+        legs.on_trouble(Instant::now(), path, OF_TESTS.ladder())
     }
 
     #[test]

@@ -18,8 +18,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::protocol::AccountId;
-use crate::secure::accounts::block_limits::{BlockLimits, SizeLimit};
+use crate::protocol::size_limits::{SUSPICION_LASTS, SizeLimits};
+use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::fair_queue::{FairQueue, Used};
 use crate::secure::accounts::legs::Legs;
 use crate::secure::client_tag::ClientTag;
@@ -29,8 +29,7 @@ use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, SUSPICION_LASTS,
-    UNKNOWN_BACKLOG,
+    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG,
 };
 
 /// What an account has to say to a path by which a block might go.
@@ -66,7 +65,7 @@ pub(crate) struct Senders<K> {
     /// Accounts at which somebody waits who might be able to send.
     open: BTreeSet<AccountId>,
     /// How large a block each account's server takes. It outlives connections.
-    block_limits: BlockLimits<AccountId>,
+    size_limits: SizeLimits<AccountId>,
     /// How large a block gets from those servers to others.
     pub(crate) legs: Legs,
 }
@@ -123,7 +122,7 @@ impl<K: Copy + Ord> Senders<K> {
             senders: BTreeMap::new(),
             used: BTreeMap::new(),
             open: BTreeSet::new(),
-            block_limits: BlockLimits::new(SUSPICION_LASTS),
+            size_limits: SizeLimits::new(SUSPICION_LASTS),
             legs: Legs::default(),
         }
     }
@@ -147,7 +146,7 @@ impl<K: Copy + Ord> Senders<K> {
         accounts: usize,
     ) -> Share {
         let used = self.used(client);
-        let most = self.block_limits.get(&path.1.via()).min(self.legs.limit(path.1));
+        let most = self.size_limits.get(&path.1.via()).min(self.legs.limit(path.1));
         match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts, most),
             None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
@@ -156,15 +155,23 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// The server of an account has shown something of the largest stanza that it takes.
     pub(crate) fn on_size_limit(&mut self, now: Instant, account: AccountId, limit: SizeLimit) {
-        let flight = self.senders.get(&account).map(|sender| &sender.flight);
-        let largest = flight.and_then(|flight| flight.values().map(|block| block.bytes).max());
-        self.block_limits.on_shown(now, account, limit, largest.unwrap_or_default(), self.sizes);
+        let largest = self.largest_block(account).unwrap_or_default();
+        self.size_limits.on_shown(now, account, limit, largest, self.sizes.ladder());
+    }
+
+    fn largest_block(&self, account: AccountId) -> Option<usize> {
+        self.senders.get(&account)?.flight.values().map(|block| block.bytes).max()
+    }
+
+    /// The largest stanza with a block that is on its way by the account, in bytes on the wire; none is 0.
+    pub(crate) fn largest_on_its_way(&self, account: AccountId) -> usize {
+        self.largest_block(account).map_or(0, |block| self.sizes.wire_size(block))
     }
 
     /// An account is gone for good.
     pub(crate) fn remove(&mut self, account: AccountId) {
         self.reset(account);
-        self.block_limits.remove(&account);
+        self.size_limits.remove(&account);
         self.legs.remove(account);
     }
 
@@ -221,7 +228,7 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn on_answered(&mut self, now: Instant, account: AccountId, delivery: Delivery) {
         let mut taken = 0;
         self.change(account, |sender| taken = sender.on_answered(now, delivery));
-        self.block_limits.on_taken(now, account, taken);
+        self.size_limits.on_taken(now, account, taken);
     }
 
     /// Nobody waits any more for the answers to what went by a path of the account.

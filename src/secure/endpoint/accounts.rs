@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
 
-use crate::protocol::AccountId;
-use crate::secure::accounts::block_limits::SizeLimit;
+use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
@@ -21,6 +20,11 @@ impl Endpoint {
     /// on. If a connection has ended because of one, this comes before the word that the account is suspended.
     pub fn handle_size_limit(&mut self, now: Instant, id: AccountId, limit: SizeLimit) {
         self.shared.accounts.on_size_limit(now, id, limit);
+    }
+
+    /// The largest stanza with a block that is on its way by the account, in bytes on the wire; none is 0.
+    pub fn largest_on_its_way(&self, id: AccountId) -> usize {
+        self.shared.accounts.largest_on_its_way(id)
     }
 
     /// The next account of ours by which something is not answered, so that its server is to be asked for a sign of life.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
 
+mod last_resort;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -33,6 +35,8 @@ struct Addresses {
 struct World {
     /// What the search finds, and when.
     found: Option<(Duration, Vec<Endpoint>)>,
+    /// What the domain says of its WebSocket, and after which time.
+    web_socket: Option<(Duration, Option<Endpoint>)>,
     hosts: BTreeMap<String, Addresses>,
     fates: BTreeMap<(IpAddr, u16), Fate>,
 }
@@ -42,6 +46,8 @@ struct World {
 struct Run {
     dialled: Vec<(Duration, Candidate)>,
     lookups: usize,
+    /// When the domain was asked for its WebSocket.
+    asked: Option<Duration>,
     outcome: Result<Candidate, AccountError>,
     at: Duration,
 }
@@ -49,6 +55,7 @@ struct Run {
 #[derive(Debug)]
 enum Happening {
     Found,
+    Told,
     Resolved(String, Family),
     Ended(Candidate, bool),
 }
@@ -62,12 +69,17 @@ impl World {
     /// Until somebody leads or all have failed.
     fn run(&self, race: &mut Race, start: Instant, offset: Duration) -> Run {
         let (mut now, mut agenda, mut dialled, mut lookups) = (start + offset, Vec::new(), Vec::new(), 0);
+        let mut asked = None;
         loop {
             while let Some(order) = race.poll(now) {
                 match order {
                     Order::Search => {
                         lookups += 1;
                         agenda.push((now + self.found.clone().unwrap().0, Happening::Found));
+                    }
+                    Order::AskForWebSocket => {
+                        assert_eq!(asked.replace(now - start), None, "it was asked twice");
+                        agenda.push((now + self.web_socket.clone().unwrap().0, Happening::Told));
                     }
                     Order::Resolve(host) => {
                         lookups += 1;
@@ -88,7 +100,7 @@ impl World {
                 }
             }
             if let Some(error) = race.failure(now) {
-                return Run { dialled, lookups, outcome: Err(error), at: now - start };
+                return Run { dialled, lookups, asked, outcome: Err(error), at: now - start };
             }
             let first = (0..agenda.len()).min_by_key(|n| agenda[*n].0);
             let timeout = race.poll_timeout(now);
@@ -100,6 +112,9 @@ impl World {
                     now = at;
                     match happening {
                         Happening::Found => race.handle_endpoints(Ok(self.found.clone().unwrap().1)),
+                        Happening::Told => race.handle_web_socket(
+                            self.web_socket.clone().unwrap().1.ok_or(AccountError::NoWebSocketNamed),
+                        ),
                         Happening::Resolved(host, family) => {
                             let addresses = self.hosts[&host].clone();
                             let of = if family == Family::V6 { addresses.v6 } else { addresses.v4 };
@@ -116,7 +131,7 @@ impl World {
                         }
                         Happening::Ended(candidate, true) => {
                             race.handle_connected(&candidate);
-                            return Run { dialled, lookups, outcome: Ok(candidate), at: now - start };
+                            return Run { dialled, lookups, asked, outcome: Ok(candidate), at: now - start };
                         }
                     }
                 }
@@ -155,7 +170,8 @@ fn known(endpoints: &[Endpoint]) -> Plan {
 fn one_host(fates: &[(IpAddr, Fate)]) -> World {
     let hosts = Addresses { v6: (10 * MS, vec![v6(1), v6(2)]), v4: (10 * MS, vec![v4(1), v4(2)]) };
     let fates = fates.iter().map(|(address, fate)| ((*address, 443), *fate)).collect();
-    World { found: None, hosts: BTreeMap::from([("a.example".to_owned(), hosts)]), fates }
+    let hosts = BTreeMap::from([("a.example".to_owned(), hosts)]);
+    World { hosts, fates, ..World::default() }
 }
 
 fn run(world: &World, plan: Plan) -> Run {
@@ -339,7 +355,8 @@ fn any_world() -> impl Strategy<Value = World> {
     let fates = proptest::collection::vec(any_fate(), addresses.len() * 2);
     (0..3000u32, endpoints, hosts, fates).prop_map(move |(after, endpoints, hosts, fates)| {
         let places = addresses.iter().flat_map(|address| [(*address, 1), (*address, 2)]);
-        World { found: Some((after * MS, endpoints)), hosts, fates: places.zip(fates).collect() }
+        let (found, fates) = (Some((after * MS, endpoints)), places.zip(fates).collect());
+        World { found, hosts, fates, ..World::default() }
     })
 }
 

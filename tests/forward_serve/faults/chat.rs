@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use hexchat_lab::ports::{free_port, loopback};
-use hexchat_lab::{ChatServer, TcpCutter};
+use hexchat_lab::process::Spawn;
+use hexchat_lab::{ChatServer, TcpCutter, executable};
 
 use super::EXPLANATION;
-use crate::harness::{Half, Lab, Route, Target, connect, on_both_servers, wait_until_it_works};
+use crate::harness::{
+    Half, Lab, Route, Target, connect, on_both_servers, wait_until_it_works, write_private,
+};
 
 /// Nobody is ever sent there.
 const TARGET: &str = "127.0.0.1:9";
@@ -26,6 +29,29 @@ fn assert_is_told(forward: &Half, words: &str) {
     assert_eq!(end, Err(io::ErrorKind::ConnectionReset));
     forward.says(words, EXPLANATION);
     assert!(since.elapsed() <= EXPLANATION, "said only after {:?}", since.elapsed());
+}
+
+/// Nothing goes around it: the server that is named is a port of this machine where nobody listens.
+#[test]
+fn a_proxy_in_the_environment_is_what_both_halves_connect_through() {
+    let (folder, nobody) = (tempfile::tempdir().unwrap(), loopback(free_port().unwrap()));
+    let config =
+        format!("[[account]]\njid = \"alice@chat.example\"\npassword = \"x\"\nserver = \"{nobody}\"\n");
+    let file = write_private(folder.path(), "hexchat.toml", &config);
+    let forward = ["forward", "--listen", "127.0.0.1:0", "--to", "bob@chat.example", "--target", TARGET];
+    for command in [&forward[..], &["serve", "--allow", TARGET]] {
+        let half = Spawn::new(command[0], executable(env!("CARGO_BIN_EXE_hexchat-pt")))
+            .env("TOR_PT_PROXY", format!("socks5://{nobody}"))
+            .args(command)
+            .arg("--config")
+            .arg(&file)
+            .arg("--state")
+            .arg(folder.path().join(command[0]))
+            .start()
+            .unwrap();
+        let said = half.wait_for_line(|line| line.contains("check the proxy"), EXPLANATION);
+        assert!(said.is_ok(), "{said:?}");
+    }
 }
 
 on_both_servers! {

@@ -1,17 +1,39 @@
-//! Block limits: how large a block each account's server takes, as far as that is known. So are those of `legs` learnt.
+//! Size limits: how much each account's server takes in one stanza, as far as that is known. What gets from one server to another is learnt
+//! in the same way.
 //!
 //! A server says how large a stanza it takes (XEP-0478), or it ends the stream over one that is too large, with the reason or without.
-//! From the blocks that were answered it is known what it takes in any case; and every server takes stanzas of 10,000 bytes (RFC 6120
+//! From what was answered it is known what it takes in any case; and every server takes stanzas of 10,000 bytes (RFC 6120
 //! section 13.12). So what was not told is learnt by one connection that ends, or by two where no reason is given.
 //!
-//! A limit holds as long as the account: to try again whether the server takes more would end the connection, and what larger blocks gain is
-//! little. Only one that follows from a suspicion lapses.
+//! A limit holds as long as the account: to try again whether the server takes more would end the connection, and what larger stanzas gain
+//! is little. Only one that follows from a suspicion lapses. All sizes are those of what a stanza carries, which each protocol has a
+//! [ladder](Ladder) of.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{AROUND_BLOCK, EVERYBODY_TAKES, SUSPICIONS};
+/// Every server takes stanzas of 10,000 bytes (RFC 6120 section 13.12): what nothing else is known of gets no less.
+pub(crate) const EVERYBODY_TAKES: usize = 10_000;
+
+/// Where a server says how large a stanza may be, 1 KiB is left for names that are longer than usual, and for what servers on the way
+/// add.
+const AROUND_BLOCK: usize = 1024;
+
+/// Two connections in a row that end for no known reason, each with a larger block on its way than ever arrived, are blamed on the size.
+/// One may have been cut by anything.
+const SUSPICIONS: u32 = 2;
+
+/// What was only suspected is believed for an hour: where connections are cut all the time, that costs one more in that time at the most.
+pub(crate) const SUSPICION_LASTS: Duration = Duration::from_secs(3600);
+
+/// The sizes to choose from, and what they make of a stanza.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ladder {
+    /// At least one, the smallest first.
+    pub(crate) sizes: &'static [usize],
+    /// How many bytes a stanza has on the wire that carries so much.
+    pub(crate) on_wire: fn(usize) -> usize,
+}
 
 /// What a server has shown of the largest stanza that it takes from an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +50,7 @@ pub enum SizeLimit {
 
 /// Those of all accounts, or of whatever else has one.
 #[derive(Debug)]
-pub(crate) struct BlockLimits<K> {
+pub(crate) struct SizeLimits<K> {
     known: BTreeMap<K, Known>,
     /// How long what was only suspected is believed.
     suspicion_lasts: Duration,
@@ -47,7 +69,7 @@ struct Known {
     lapses: Option<Instant>,
 }
 
-impl<K: Clone + Ord> BlockLimits<K> {
+impl<K: Clone + Ord> SizeLimits<K> {
     /// None. What is only suspected is believed for so long.
     pub(crate) fn new(suspicion_lasts: Duration) -> Self {
         Self { known: BTreeMap::new(), suspicion_lasts }
@@ -64,8 +86,8 @@ impl<K: Clone + Ord> BlockLimits<K> {
     }
 
     /// The largest block of which there is no doubt.
-    pub(crate) fn safe(&self, id: &K, sizes: &Sizes) -> usize {
-        self.known.get(id).map_or_else(|| Known::default().safe(sizes), |known| known.safe(sizes))
+    pub(crate) fn safe(&self, id: &K, ladder: Ladder) -> usize {
+        self.known.get(id).map_or_else(|| Known::default().safe(ladder), |known| known.safe(ladder))
     }
 
     /// The largest block that may go by the account.
@@ -94,19 +116,19 @@ impl<K: Clone + Ord> BlockLimits<K> {
         id: K,
         limit: SizeLimit,
         on_its_way: usize,
-        sizes: &Sizes,
+        ladder: Ladder,
     ) {
         let lapses = now + self.suspicion_lasts;
         let known = self.known.entry(id).or_default();
         match limit {
             SizeLimit::Told(bytes) => {
-                let told = largest_within(bytes, sizes);
+                let told = largest_within(bytes, ladder);
                 known.most = Some(known.most.map_or(told, |most| most.min(told)));
             }
-            SizeLimit::Exceeded => known.on_exceeded(on_its_way, sizes),
-            _ if on_its_way <= known.safe(sizes) => {}
-            SizeLimit::Likely => known.on_exceeded(on_its_way, sizes),
-            SizeLimit::Suspected => known.on_suspected(lapses, on_its_way, sizes),
+            SizeLimit::Exceeded => known.on_exceeded(on_its_way, ladder),
+            _ if on_its_way <= known.safe(ladder) => {}
+            SizeLimit::Likely => known.on_exceeded(on_its_way, ladder),
+            SizeLimit::Suspected => known.on_suspected(lapses, on_its_way, ladder),
         }
     }
 
@@ -128,24 +150,24 @@ impl<K: Clone + Ord> BlockLimits<K> {
 
 impl Known {
     /// The largest block of which there is no doubt.
-    fn safe(&self, sizes: &Sizes) -> usize {
-        self.taken.max(largest_within(EVERYBODY_TAKES, sizes))
+    fn safe(&self, ladder: Ladder) -> usize {
+        self.taken.max(largest_within(EVERYBODY_TAKES, ladder))
     }
 
     /// A block was too large. If it was none that was larger than all before, the server takes less than it did, or has its own idea of
     /// what everybody takes.
-    fn on_exceeded(&mut self, on_its_way: usize, sizes: &Sizes) {
-        let safe = self.safe(sizes);
-        let smaller = sizes.blocks.iter().copied().rfind(|size| *size < on_its_way);
+    fn on_exceeded(&mut self, on_its_way: usize, ladder: Ladder) {
+        let safe = self.safe(ladder);
+        let smaller = ladder.sizes.iter().copied().rfind(|size| *size < on_its_way);
         let is_known_to_be_safe = (1..=safe).contains(&on_its_way);
-        let most = if is_known_to_be_safe { smaller.unwrap_or(sizes.blocks[0]) } else { safe };
+        let most = if is_known_to_be_safe { smaller.unwrap_or(ladder.sizes[0]) } else { safe };
         *self = Self { taken: most, most: Some(most), ..Self::default() };
     }
 
-    fn on_suspected(&mut self, lapses: Instant, on_its_way: usize, sizes: &Sizes) {
+    fn on_suspected(&mut self, lapses: Instant, on_its_way: usize, ladder: Ladder) {
         self.suspicions += 1;
         if self.suspicions >= SUSPICIONS {
-            self.on_exceeded(on_its_way, sizes);
+            self.on_exceeded(on_its_way, ladder);
             // Once it is tried again, one more is enough.
             (self.lapses, self.suspicions) = (Some(lapses), SUSPICIONS - 1);
         }
@@ -153,25 +175,30 @@ impl Known {
 }
 
 /// The largest size of which a block, and what is around it, fits into so many bytes; the smallest if none does.
-fn largest_within(bytes: usize, sizes: &Sizes) -> usize {
-    let fits = |size: &usize| sizes.wire_size(*size) + AROUND_BLOCK <= bytes;
-    sizes.blocks.iter().copied().rfind(fits).unwrap_or(sizes.blocks[0])
+fn largest_within(bytes: usize, ladder: Ladder) -> usize {
+    let fits = |size: &usize| (ladder.on_wire)(*size) + AROUND_BLOCK <= bytes;
+    ladder.sizes.iter().copied().rfind(fits).unwrap_or(ladder.sizes[0])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secure::sizes::OF_TESTS;
+
+    /// Three bytes are encoded as four, with 220 around them.
+    const LADDER: Ladder = Ladder {
+        sizes: &[1024, 2048, 4096, 5856, 12_000, 24_288, 48_864],
+        on_wire: |block| block.div_ceil(3) * 4 + 220,
+    };
 
     const ID: u32 = 1;
     const LASTS: Duration = Duration::from_secs(3600);
 
-    fn limits() -> BlockLimits<u32> {
-        BlockLimits::new(LASTS)
+    fn limits() -> SizeLimits<u32> {
+        SizeLimits::new(LASTS)
     }
 
-    fn shown(limits: &mut BlockLimits<u32>, limit: SizeLimit, on_its_way: usize) -> usize {
-        limits.on_shown(Instant::now(), ID, limit, on_its_way, &OF_TESTS);
+    fn shown(limits: &mut SizeLimits<u32>, limit: SizeLimit, on_its_way: usize) -> usize {
+        limits.on_shown(Instant::now(), ID, limit, on_its_way, LADDER);
         limits.get(&ID)
     }
 
@@ -236,7 +263,7 @@ mod tests {
     fn what_was_only_suspected_is_tried_again_after_some_time() {
         let (mut limits, now) = (limits(), Instant::now());
         for _ in 0..SUSPICIONS {
-            limits.on_shown(now, ID, SizeLimit::Suspected, 48_864, &OF_TESTS);
+            limits.on_shown(now, ID, SizeLimit::Suspected, 48_864, LADDER);
         }
         assert_eq!(limits.get(&ID), 5856);
         limits.on_taken(now + LASTS / 2, ID, 5856);
@@ -250,7 +277,7 @@ mod tests {
     fn for_another_one_that_is_forgotten_whose_limit_lapses_first_or_that_has_none() {
         let (mut limits, now) = (limits(), Instant::now());
         for (id, times, at) in [(1, 2, now), (2, 2, now - LASTS / 2), (3, 1, now)] {
-            (0..times).for_each(|_| limits.on_shown(at, id, SizeLimit::Suspected, 48_864, &OF_TESTS));
+            (0..times).for_each(|_| limits.on_shown(at, id, SizeLimit::Suspected, 48_864, LADDER));
         }
         limits.make_room(4);
         for gone in [3, 2, 1] {

@@ -1,0 +1,114 @@
+//! Servers of one account: found, dialled and made secure, in whichever way gets through.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::Progress;
+use crate::xmpp::channel_binding::ChannelBindings;
+use crate::xmpp::dialer::Dialer;
+use crate::xmpp::error::{AccountError, OtherHost, Step};
+use crate::xmpp::finder::{AskForWebSocket, Finder};
+use crate::xmpp::hints::Hints;
+use crate::xmpp::login::Protected;
+use crate::xmpp::security::{Kind, Security, plain};
+use crate::xmpp::socket::Socket;
+use crate::xmpp::srv::Endpoint;
+use crate::xmpp::websocket::WebSocket;
+
+/// Knows where an account's servers are, and how connections to them are protected.
+pub(super) struct Servers {
+    finder: Finder,
+    security: Security,
+    /// The last resort, where nobody has said what else to use.
+    web_socket: Option<Arc<WebSocket>>,
+}
+
+impl Servers {
+    /// Those that `finder` finds.
+    pub(super) fn new(finder: Finder, security: Security) -> Self {
+        Self { finder, security, web_socket: None }
+    }
+
+    /// All those of the domain `host`, in ASCII, and its WebSocket if none is reached.
+    /// What worked in an earlier run is in `hints`.
+    pub(super) fn or_web_socket(host: String, security: Security, hints: Option<Arc<dyn Hints>>) -> Self {
+        let web_socket = Arc::new(WebSocket::new(None, &host, security.tls()));
+        let finder = Finder::new(host, None, None).or_by_web_socket(asking(Arc::clone(&web_socket)));
+        let finder = finder.hinted(hints);
+        Self { finder, security, web_socket: Some(web_socket) }
+    }
+
+    /// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
+    /// tried: nobody has been told by then who wants to log in.
+    pub(super) async fn connect(
+        &self,
+        dialer: &Dialer,
+        progress: &mut Progress,
+    ) -> Result<Protected, AccountError> {
+        let mut search = self.finder.search(dialer)?;
+        loop {
+            progress.step = Step::Dial;
+            let (candidate, socket) = search.next().await?;
+            let securing = self.secure(candidate.endpoint.kind, socket, &mut progress.step);
+            let secured = match search.patience() {
+                None => securing.await,
+                Some(patience) => match timeout(patience, securing).await {
+                    Ok(secured) => secured,
+                    Err(_) => Err(AccountError::TimedOut(progress.step)),
+                },
+            };
+            match secured {
+                Ok(protected) => {
+                    search.remember(candidate);
+                    return Ok(protected);
+                }
+                Err(error) => search.fail(&candidate, error),
+            }
+            progress.fault = search.fault();
+        }
+    }
+
+    /// Protects a connection on which nothing was said. `step` follows what is being done.
+    async fn secure(&self, kind: Kind, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
+        match (kind, &self.web_socket) {
+            (Kind::Plain, _) => Ok(plain(socket)),
+            (Kind::StartTls, _) => self.security.start_tls(socket, step).await,
+            (Kind::WebSocket, Some(web_socket)) => {
+                let io = web_socket.open_found(socket, step).await?;
+                // Its TLS may end at a web server in front of the chat server.
+                Ok(Protected { io, bindings: ChannelBindings::default() })
+            }
+            (Kind::Direct | Kind::WebSocket, _) => self.security.direct(socket, step).await,
+        }
+    }
+
+    /// The next search is for another host, as the server wants.
+    pub(super) fn follow(&self, host: &OtherHost) {
+        self.finder.follow(host);
+    }
+
+    /// There was a login.
+    pub(super) fn handle_login(&self) {
+        self.finder.handle_login();
+    }
+
+    /// There was none, and `step` is how far it came.
+    pub(super) fn handle_failure(&self, step: Step) {
+        self.finder.handle_failure(step);
+    }
+}
+
+fn asking(web_socket: Arc<WebSocket>) -> AskForWebSocket {
+    Box::new(move |dialer| {
+        let (web_socket, dialer) = (Arc::clone(&web_socket), dialer.clone());
+        Box::pin(async move {
+            let url = web_socket.find(&dialer).await.map_err(|error| match error {
+                // The domain's servers have other names, and there is no web server.
+                AccountError::NameNotFound => AccountError::NoWebSocketNamed,
+                error => error,
+            })?;
+            Ok(Endpoint { host: url.address.host, port: url.address.port, kind: Kind::WebSocket })
+        })
+    })
+}

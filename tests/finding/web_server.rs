@@ -1,0 +1,86 @@
+//! Web server of a domain, on port 443 of an address of its own, that says where the domain's WebSocket is (XEP-0156).
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use hexchat_lab::ca::Certificate;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// Where every browser expects it.
+const PORT: u16 = 443;
+
+/// One that runs as long as the test.
+pub(crate) struct WebServer {
+    pub(crate) address: Ipv4Addr,
+    requests: Arc<AtomicUsize>,
+}
+
+impl WebServer {
+    /// It shows `certificate`, and names `url`.
+    pub(crate) fn start(certificate: &Certificate, url: &str) -> Self {
+        let config = Arc::new(config(&certificate.certificate, &certificate.key));
+        let (listener, address) = listen();
+        let requests = Arc::<AtomicUsize>::default();
+        let document =
+            format!(r#"{{"links":[{{"rel":"urn:xmpp:alt-connections:websocket","href":"{url}"}}]}}"#);
+        let count = Arc::clone(&requests);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::SeqCst);
+                // Who hangs up in between has the wrong authority.
+                let _ = answer(stream, &config, &document);
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub(crate) fn socket(&self) -> SocketAddr {
+        (self.address, PORT).into()
+    }
+
+    /// How often it was asked.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+fn config(certificate: &Path, key: &Path) -> ServerConfig {
+    let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    builder.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
+}
+
+/// On an address of loopback that is nobody else's.
+fn listen() -> (TcpListener, Ipv4Addr) {
+    let mut addresses = (0..20).map(|n| {
+        let [second, third, fourth, ..] = RandomState::new().hash_one(n).to_be_bytes();
+        Ipv4Addr::new(127, second | 1, third, fourth | 1)
+    });
+    let listened = addresses.find_map(|address| Some((TcpListener::bind((address, PORT)).ok()?, address)));
+    listened.expect("an address of loopback whose port 443 is free")
+}
+
+fn answer(stream: TcpStream, config: &Arc<ServerConfig>, document: &str) -> io::Result<()> {
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+    }
+    let stream = stream.get_mut();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", document.len());
+    stream.write_all((head + document).as_bytes())?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}

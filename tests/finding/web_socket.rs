@@ -1,0 +1,188 @@
+//! WebSocket that is found by itself, where no other port gets through.
+
+use std::sync::{Arc, Mutex};
+
+use hexchat_lab::ca::certificate_for;
+use hexchat_lab::dns::Record;
+use hexchat_lab::{ChatServer, DnsServer, TcpCutter};
+use hexchat_pt::config::{AccountConfig, Credential};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, Dialer, Socket, StreamManagement};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::START_TLS;
+use crate::subject::{SOON, Subject, chat_server, login};
+use crate::web_server::WebServer;
+
+/// A domain whose web server names the WebSocket of its chat server, and on whose address no other port is open.
+struct Domain {
+    server: ChatServer,
+    /// In front of the WebSocket.
+    cutter: TcpCutter,
+    web: WebServer,
+    folder: TempDir,
+}
+
+impl Domain {
+    fn start() -> Self {
+        let (server, folder) = (chat_server(), tempfile::tempdir().unwrap());
+        let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
+        let cutter = TcpCutter::start(server.web_address()).unwrap();
+        let url = format!("wss://{}{}", cutter.address(), server.web_socket_path());
+        let web = WebServer::start(&certificate, &url);
+        let both = [server.ca_file(), &certificate.ca].map(|path| std::fs::read_to_string(path).unwrap());
+        std::fs::write(folder.path().join("both.pem"), both.concat()).unwrap();
+        Self { server, cutter, web, folder }
+    }
+
+    /// A login there that says neither `server` nor `tls`.
+    fn login(&self) -> String {
+        let ca_file = self.folder.path().join("both.pem");
+        login(&self.server, "bob")
+            .replace(&self.server.ca_file().display().to_string(), &ca_file.display().to_string())
+    }
+
+    fn dns(&self, more: &[(&str, Record)]) -> DnsServer {
+        let here = [("chat.example", Record::A(self.web.address))];
+        DnsServer::start(&[&here, more].concat()).unwrap()
+    }
+}
+
+#[test]
+fn where_port_443_alone_is_open_a_login_comes_in_over_the_websocket_that_the_domain_names() {
+    let domain = Domain::start();
+    let dns = domain.dns(&[]);
+    let subject = Subject::start(&dns, &domain.login());
+    subject.is_online();
+    assert_eq!((domain.web.requests(), domain.cutter.accepted()), (1, 1));
+    assert_eq!(subject.count("cannot log in"), 0, "it took more than one attempt");
+}
+
+#[test]
+fn the_websocket_that_was_found_is_dialled_first_after_a_cut() {
+    let domain = Domain::start();
+    let dns = domain.dns(&[]);
+    let subject = Subject::start(&dns, &domain.login());
+    subject.is_online();
+    let asked = dns.asked();
+    domain.cutter.cut();
+    subject.says("lost its connection");
+    subject.says_again("is online as", 2);
+    assert_eq!((dns.asked(), domain.web.requests(), domain.cutter.accepted()), (asked, 1, 2));
+}
+
+#[test]
+fn after_a_restart_the_websocket_is_asked_for_first_and_the_state_file_names_nobody() {
+    let domain = Domain::start();
+    let dns = domain.dns(&[]);
+    let subject = Subject::start(&dns, &domain.login());
+    subject.is_online();
+    let state = std::fs::read_to_string(subject.state().join("hexchat_state.json")).unwrap();
+    assert!(state.contains("websocket") && !state.contains("chat.example"), "{state}");
+    let asked = dns.asked().len();
+    let subject = subject.restart();
+    subject.is_online();
+    assert_eq!((domain.web.requests(), domain.cutter.accepted()), (2, 2));
+    let asked = dns.asked().split_off(asked);
+    assert!(asked.iter().all(|question| question.ends_with(" chat.example")), "no SRV: {asked:?}");
+    assert!(!asked.is_empty(), "the domain's web server was looked up");
+}
+
+#[test]
+fn a_line_that_swallows_what_is_no_web_page_is_got_around() {
+    let domain = Domain::start();
+    let swallowed = TcpCutter::start(domain.server.address()).unwrap();
+    swallowed.stall(true);
+    let records = [
+        (START_TLS, Record::srv(0, swallowed.address().port(), "host7.hosting.example")),
+        ("host7.hosting.example", super::HERE),
+    ];
+    let dns = domain.dns(&records);
+    Subject::start(&dns, &domain.login()).is_online();
+    assert_eq!((swallowed.accepted(), domain.web.requests()), (1, 1));
+}
+
+#[test]
+fn a_domain_whose_server_answers_is_asked_for_no_websocket() {
+    let domain = Domain::start();
+    let records = [
+        (START_TLS, Record::srv(0, domain.server.address().port(), "host7.hosting.example")),
+        ("host7.hosting.example", super::HERE),
+    ];
+    Subject::start(&domain.dns(&records), &domain.login()).is_online();
+    assert_eq!(domain.web.requests(), 0);
+}
+
+#[test]
+fn when_nothing_works_one_sentence_says_what_was_tried() {
+    let domain = Domain::start();
+    let dns = domain.dns(&[]);
+    drop(domain.cutter);
+    let login = domain.folder.path().join("both.pem");
+    let text = format!(
+        "[[account]]\njid = \"bob@chat.example\"\npassword = \"x\"\nca_file = \"{}\"\n",
+        login.display()
+    );
+    Subject::start(&dns, &text).says(
+        "dialling the chat server: connection refused; over a WebSocket: dialling the chat server: connection refused; \
+         check that the chat server runs",
+    );
+    let nowhere = DnsServer::start(&[("chat.example", super::HERE)]).unwrap();
+    Subject::start(&nowhere, &text).says(
+        "connection refused; over a WebSocket: asking the domain of the account for its WebSocket: it names none",
+    );
+}
+
+#[test]
+fn tls_of_the_users_own_choice_is_not_replaced() {
+    let domain = Domain::start();
+    let dns = domain.dns(&[]);
+    let login = domain.login() + "tls = \"starttls\"\n";
+    let line = Subject::start(&dns, &login).says("connection refused");
+    assert!(!line.contains("WebSocket") && domain.web.requests() == 0, "{line}");
+}
+
+/// What it was asked for, in order.
+type Asked = Arc<Mutex<Vec<(String, u16)>>>;
+
+/// A proxy that connects to port 443 of the domain and to its WebSocket, and to nothing else.
+fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
+    let (web, web_socket) = (domain.web.socket(), domain.cutter.address());
+    let asked = Arc::clone(asked);
+    Dialer::through(move |host, port| {
+        asked.lock().unwrap().push((host.to_owned(), port));
+        let route = match (host, port) {
+            ("chat.example", 443) => Some(web),
+            ("127.0.0.1", port) if port == web_socket.port() => Some(web_socket),
+            _ => None,
+        };
+        Box::pin(async move {
+            let address = route.ok_or_else(|| AccountError::Proxy("refused".into()))?;
+            let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
+            connected.map_err(|error| AccountError::dial(&error))
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_proxy_that_passes_web_pages_alone_leads_to_the_websocket() {
+    let (domain, asked) = (Domain::start(), Asked::default());
+    let (pool, mut events) = AccountPool::new(narrow_proxy(&domain, &asked));
+    let config = AccountConfig {
+        jid: "bob@chat.example".parse().unwrap(),
+        credential: Credential::Password(ChatServer::password("bob").into()),
+        server: None,
+        tls: None,
+        pin: None,
+        ca_file: Some(domain.folder.path().join("both.pem")),
+        roster: false,
+    };
+    pool.open(config, StreamManagement::Unwanted);
+    let event = timeout(SOON, events.recv()).await.unwrap().unwrap().1;
+    assert!(matches!(event, AccountEvent::Online { .. }), "{event:?}");
+    let names = ["chat.example", "chat.example", "127.0.0.1"].map(str::to_owned);
+    let ports = [5222, 443, domain.cutter.address().port()];
+    let expected: Vec<_> = names.into_iter().zip(ports).collect();
+    assert!(asked.lock().unwrap().ends_with(&expected), "{asked:?}");
+}
