@@ -8,6 +8,7 @@ mod mock;
 
 mod acknowledging;
 mod backlog;
+mod before_tls;
 mod bounds;
 mod client;
 mod doubting;
