@@ -414,9 +414,9 @@ impl Account {
             }
             Event::Closed(reason) => {
                 let has_worked = self.link.is_up() && !self.is_presumed;
+                let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();
                 // After a short time a server that lets us in and then falls silent would be logged in to without end.
-                let is_steady = self.link.up_since().is_some_and(|since| since.elapsed() >= timing::STEADY);
-                let was_silent = is_steady && matches!(reason, AccountError::TimedOut(_));
+                let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
                 let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
                 let is_followed = match &reason {
                     AccountError::SeeOtherHost(host) => self.connector.follow(host),
@@ -424,7 +424,11 @@ impl Account {
                 };
                 let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
                 self.disconnected(&reason, reports);
-                if was_cut || can_help_at_once { self.attempt_soon() } else { self.attempt_later() }
+                match (was_cut, can_help_at_once) {
+                    (true, _) => self.attempt_after_cut(lasted),
+                    (false, true) => self.attempt_soon(),
+                    (false, false) => self.attempt_later(),
+                }
             }
             Event::Misbound(reason) => {
                 self.presuming.on_refuted();

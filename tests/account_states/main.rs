@@ -18,4 +18,5 @@ mod presuming;
 mod refusals;
 mod registering;
 mod resuming;
+mod short_sessions;
 mod stream_errors;
