@@ -32,6 +32,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
+use super::answer_size::AnswerSize;
 use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement, Usage};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
@@ -162,6 +163,7 @@ struct Account {
     is_presumed: bool,
     remembered: Remembered,
     contacts: Contacts,
+    answer_size: AnswerSize,
 }
 
 impl Account {
@@ -192,6 +194,7 @@ impl Account {
             is_presumed: false,
             remembered,
             contacts: Contacts::new(config.jid.to_bare(), config.roster),
+            answer_size: AnswerSize::default(),
         };
         account.attempt_after(account.rest().unwrap_or_default());
         account
@@ -294,6 +297,7 @@ impl Account {
     fn hand_over(&mut self) {
         let Some(connection) = self.link.open_connection() else { return };
         let now = now();
+        connection.limit_answers(self.answer_size);
         let ping = || persona::ping(server_of(&self.identity), new_id());
         let waits = self.contacts.waits_until(now).is_some();
         let mut next = || match self.contacts.pop() {
@@ -405,7 +409,10 @@ impl Account {
             }
             Event::Flat(flat) => self.on_flat(flat, reports),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
-            Event::StanzaLimit(bytes) => reports.event(AccountEvent::StanzaLimit { bytes }),
+            Event::StanzaLimit(bytes) => {
+                self.answer_size.on_told(bytes);
+                reports.event(AccountEvent::StanzaLimit { bytes });
+            }
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),
             Event::Silent => {
@@ -546,6 +553,7 @@ impl Account {
             Some(since) => self.suspended(since, reason, reports),
             None => self.unreachable(reason.clone(), reports),
         }
+        self.answer_size.on_closed(reason);
         self.note_fault(reason);
     }
 

@@ -48,6 +48,7 @@ use self::presumption::Presumption;
 use self::sender::Sender;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
+use super::answer_size::AnswerSize;
 use super::api::Parcel;
 use super::error::{AccountError, Step};
 use super::framer::{Endless, Framer};
@@ -77,6 +78,7 @@ pub(super) struct Connection {
     liveness: Liveness,
     /// Who the stanzas of a component are from.
     sender: Option<Sender>,
+    answer_size: AnswerSize,
     state: State,
     /// When the connection began.
     since: Instant,
@@ -151,6 +153,7 @@ impl Connection {
             output: Output::default(),
             liveness: Liveness::new(now),
             sender: None,
+            answer_size: AnswerSize::default(),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
             since: now,
             counting,
@@ -191,18 +194,25 @@ impl Connection {
         self.output.has_room()
     }
 
+    /// Larger answers than these are not sent.
+    pub(super) fn limit_answers(&mut self, size: AnswerSize) {
+        self.answer_size = size;
+    }
+
     /// What can be resumed of a connection that is over.
     pub(super) fn take_session(&mut self) -> Option<Session> {
         self.session.take()
     }
 
-    /// Sends a stanza in the session, which must be open. What becomes of its tag is reported.
+    /// Sends a stanza in the session, which must be open. What becomes of its tag is reported. An answer that is larger than the server takes
+    /// is dropped.
     ///
     /// # Errors
     ///
     /// It cannot be written. Its tag is reported as lost.
     pub(super) fn send(&mut self, stanza: Outgoing) -> Result<(), Unwritable> {
         let Outgoing { parcel, tag, counted } = stanza;
+        let is_answer = tag.is_none() && !matches!(parcel, Parcel::Written(_));
         let written = match (parcel, &self.sender) {
             (Parcel::Written(bytes), None) => Ok(bytes),
             (Parcel::Written(bytes), Some(sender)) => Ok(sender.sign_written(&bytes)),
@@ -220,6 +230,9 @@ impl Connection {
                 return Err(error);
             }
         };
+        if is_answer && !self.answer_size.allows(bytes.len()) {
+            return Ok(());
+        }
         match &mut self.session {
             None => self.output.push_stanza(&bytes, tag, counted),
             Some(session) => {

@@ -12,6 +12,7 @@ mod before_tls;
 mod bounds;
 mod client;
 mod doubting;
+mod large_answers;
 mod logging_out;
 mod pings;
 mod presuming;
