@@ -498,7 +498,8 @@ impl Account {
 
     /// A stanza for another JID in the domain of a component.
     fn on_elsewhere(&mut self, stanza: Option<Stanza>) {
-        let answer = stanza.and_then(|stanza| component::answer_elsewhere(stanza, rand::random()));
+        let answer =
+            stanza.and_then(|stanza| component::answer_elsewhere(&self.identity, stanza, rand::random()));
         if let Some(answer) = answer {
             self.outbox.push_back(Outgoing::untagged(answer));
         }

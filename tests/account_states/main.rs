@@ -11,6 +11,7 @@ mod backlog;
 mod before_tls;
 mod bounds;
 mod client;
+mod components;
 mod doubting;
 mod large_answers;
 mod logging_out;
