@@ -17,6 +17,7 @@
 mod delayed_ack;
 mod enabling;
 mod event;
+mod keep_alive;
 mod liveness;
 mod losses;
 mod opening;
@@ -130,7 +131,8 @@ impl Connection {
     }
 
     /// As a component, whose handshake is done. Nobody asks its server for a sign of life: it could not answer each of several
-    /// processes that share a domain.
+    /// processes that share a domain. But something is written when nothing has come for a while, for otherwise no system would notice that
+    /// the server is gone without a word.
     pub(super) fn of_component(jid: FullJid, framer: Framer, now: Instant) -> Self {
         let mut connection = Self::begin(Start::default(), None, framer, Writer::new(), now);
         connection.sender = Some(Sender::new(jid.clone()));
@@ -299,7 +301,7 @@ impl Connection {
                 self.give_session_up(Event::NeverCounts);
             }
             State::Open { proof: Some(deadline) } if now >= deadline => self.give_session_up(Event::Unproven),
-            State::Open { .. } if self.sender.is_some() => {}
+            State::Open { .. } if self.sender.is_some() => self.keep_alive(now),
             State::Opening(..) | State::Open { .. } => match self.liveness.on_timeout(now) {
                 None => {}
                 Some(Silence::Ask) if self.session.is_some() => self.owes_request = true,
@@ -316,8 +318,7 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
-        let sign_of_life = Some(self.liveness.timeout()).filter(|_| self.sender.is_none());
-        [deadline, self.delayed_ack.timeout(), sign_of_life].into_iter().flatten().min()
+        [deadline, self.delayed_ack.timeout(), Some(self.liveness.timeout())].into_iter().flatten().min()
     }
 
     /// What is to be written next, some [`BATCH`] of bytes at most.

@@ -1,11 +1,16 @@
 //! Components, and what their servers say and do not say.
 
+use std::time::Duration;
+
 use hexchat_pt::config::{AccountConfig, Credential};
 use hexchat_pt::xmpp::StreamManagement;
-use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::timeout;
 
 use crate::client::{Client, says_until};
 use crate::mock::{MockServer, PATIENCE};
+
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// A component that is connected.
 async fn component(server: &MockServer) -> (Client, DuplexStream) {
@@ -23,6 +28,19 @@ async fn component(server: &MockServer) -> (Client, DuplexStream) {
     io.write_all(b"<handshake/>").await.unwrap();
     client.online().await;
     (client, io)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_component_whose_server_is_silent_writes_now_and_then_so_that_its_end_is_noticed() {
+    let server = MockServer::start();
+    let (mut client, mut io) = component(&server).await;
+    for _ in 0..3 {
+        let mut written = [0; 16];
+        let read = timeout(A_MINUTE, io.read(&mut written)).await.expect("a sign of life").unwrap();
+        assert_eq!(&written[..read], b" ");
+    }
+    drop(io);
+    client.suspended().await;
 }
 
 #[tokio::test(start_paused = true)]
