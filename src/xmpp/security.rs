@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 use super::error::{AccountError, Step};
 use super::login::{self, Io};
 use super::negotiation::Negotiation;
-use super::records::{BATCH, Recorded};
+use super::records::{BATCH, Recorded, spaces};
 use super::socket::Socket;
 use super::tls::{READ_BUFFER, Tls, Trust};
 
@@ -69,5 +69,5 @@ impl Security {
 
 /// What a stream of XML is read from and written to.
 fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
-    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
+    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io, spaces)))
 }

@@ -152,6 +152,7 @@ const XMPP: Map = &[
         &[
             "host_meta",
             "http",
+            "records",
             "finder",
             "login",
             "stanza",

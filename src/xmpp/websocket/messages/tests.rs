@@ -1,5 +1,7 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 use super::*;
+use crate::xmpp::records::Recorded;
+use crate::xmpp::websocket::pongs;
 use proptest::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_websockets::{ClientBuilder, Limits};
@@ -104,6 +106,27 @@ async fn what_is_written_goes_as_masked_messages_of_one_element_each() {
     messages.write_all(b"/>").await.unwrap();
     messages.flush().await.unwrap();
     assert_eq!(next_frame(&mut far).await.1, "<presence xmlns='jabber:client'/>");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulk_fills_its_records_with_pongs_and_every_message_stays_what_it_was() {
+    let (near, mut far) = duplex(1 << 20);
+    let socket = ClientBuilder::new().take_over(Recorded::new(near, pongs::fill));
+    let mut messages = Messages::new(socket);
+    let sent: Vec<String> = (0..60).map(|n| format!("<iq id='{n}{}'/>", "x".repeat(1000 + n))).collect();
+    messages.write_all(sent.concat().as_bytes()).await.unwrap();
+    messages.flush().await.unwrap();
+    let (mut received, mut length) = (Vec::new(), 0);
+    while received.len() < sent.len() || length % 4096 != 0 {
+        let frame = tokio::time::timeout(std::time::Duration::from_secs(1), next_frame(&mut far)).await;
+        let (opcode, payload) = frame.expect("no records are filled up");
+        length += 6 + payload.len() + if payload.len() > 125 { 2 } else { 0 };
+        match opcode {
+            TEXT => received.push(payload.replace(" xmlns='jabber:client'", "")),
+            opcode => assert_eq!(opcode, PONG),
+        }
+    }
+    assert_eq!(received, sent);
 }
 
 #[tokio::test]
