@@ -44,6 +44,17 @@ pub struct Rules {
     pub component: Option<(&'static str, u32)>,
     /// Who may come without an account.
     pub door: Door,
+    /// What logins can be bound to. Only Prosody can be started so.
+    pub binding: Binding,
+}
+
+/// Channel binding, as Prosody has it from version 13 on (XEP-0440), and says what it has offered (XEP-0474).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Binding {
+    /// The types that are offered: `tls-exporter`, `tls-server-end-point`. Without any, it is Debian's own.
+    pub types: &'static [&'static str],
+    /// Whether challenges have the hash of what was offered.
+    pub hash: bool,
 }
 
 /// The secret of every component.
