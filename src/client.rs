@@ -105,9 +105,9 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::LoginRefused(_)
         | AccountError::Registration(_) => Reply::NotAllowed,
         // What servers say to who is barred.
-        AccountError::OverLimit | AccountError::StreamError("policy-violation" | "not-authorized") => {
-            Reply::NotAllowed
-        }
+        AccountError::OverLimit
+        | AccountError::StreamError("policy-violation" | "not-authorized")
+        | AccountError::EndedBeforeTls("policy-violation" | "not-authorized") => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
 }

@@ -37,6 +37,7 @@
 //! What an account says of its own is the [`persona`](crate::persona)'s.
 
 mod account;
+mod answer_size;
 mod api;
 mod backlog;
 mod backoff;

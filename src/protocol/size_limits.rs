@@ -61,7 +61,9 @@ pub(crate) struct SizeLimits<K> {
 struct Known {
     /// The largest that the server has taken.
     taken: usize,
-    /// The largest that is sent.
+    /// The largest that the server says it takes.
+    told: Option<usize>,
+    /// The largest that is sent, as far as that follows from connections that have ended.
     most: Option<usize>,
     /// How often in a row the connection has ended while larger blocks than any before were on their way.
     suspicions: u32,
@@ -92,7 +94,8 @@ impl<K: Clone + Ord> SizeLimits<K> {
 
     /// The largest block that may go by the account.
     pub(crate) fn get(&self, id: &K) -> usize {
-        self.known.get(id).and_then(|known| known.most).unwrap_or(usize::MAX)
+        let known = self.known.get(id);
+        known.and_then(|known| known.told.into_iter().chain(known.most).min()).unwrap_or(usize::MAX)
     }
 
     /// The server has taken a block of so many bytes, or none.
@@ -123,7 +126,7 @@ impl<K: Clone + Ord> SizeLimits<K> {
         match limit {
             SizeLimit::Told(bytes) => {
                 let told = largest_within(bytes, ladder);
-                known.most = Some(known.most.map_or(told, |most| most.min(told)));
+                known.told = Some(known.told.map_or(told, |before| before.min(told)));
             }
             SizeLimit::Exceeded => known.on_exceeded(on_its_way, ladder),
             _ if on_its_way <= known.safe(ladder) => {}
@@ -161,7 +164,7 @@ impl Known {
         let smaller = ladder.sizes.iter().copied().rfind(|size| *size < on_its_way);
         let is_known_to_be_safe = (1..=safe).contains(&on_its_way);
         let most = if is_known_to_be_safe { smaller.unwrap_or(ladder.sizes[0]) } else { safe };
-        *self = Self { taken: most, most: Some(most), ..Self::default() };
+        *self = Self { taken: most, told: self.told, most: Some(most), ..Self::default() };
     }
 
     fn on_suspected(&mut self, lapses: Instant, on_its_way: usize, ladder: Ladder) {
@@ -286,6 +289,18 @@ mod tests {
             assert!(!limits.has(&gone), "{gone}");
         }
         assert!(limits.is_empty());
+    }
+
+    #[test]
+    fn what_a_server_says_outlasts_a_suspicion() {
+        let (mut limits, now) = (limits(), Instant::now());
+        shown(&mut limits, SizeLimit::Told(40_000), 0);
+        for _ in 0..SUSPICIONS {
+            limits.on_shown(now, ID, SizeLimit::Suspected, 24_288, LADDER);
+        }
+        assert_eq!(limits.get(&ID), 5856);
+        limits.on_taken(now + LASTS, ID, 5856);
+        assert_eq!(limits.get(&ID), 24_288);
     }
 
     #[test]

@@ -93,7 +93,11 @@ impl Shared {
         // What was on its way here when an account was closed would bring it back.
         if matches!(
             event,
-            AccountEvent::Online { .. } | AccountEvent::Unreachable(_) | AccountEvent::Failed(_)
+            AccountEvent::Online { .. }
+                | AccountEvent::StanzaLimit { .. }
+                | AccountEvent::Suspended { .. }
+                | AccountEvent::Unreachable(_)
+                | AccountEvent::Failed(_)
         ) && !self.pool.is_open(id)
         {
             return;

@@ -32,6 +32,7 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
+use super::answer_size::AnswerSize;
 use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement, Usage};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
@@ -162,6 +163,7 @@ struct Account {
     is_presumed: bool,
     remembered: Remembered,
     contacts: Contacts,
+    answer_size: AnswerSize,
 }
 
 impl Account {
@@ -192,6 +194,7 @@ impl Account {
             is_presumed: false,
             remembered,
             contacts: Contacts::new(config.jid.to_bare(), config.roster),
+            answer_size: AnswerSize::default(),
         };
         account.attempt_after(account.rest().unwrap_or_default());
         account
@@ -294,6 +297,7 @@ impl Account {
     fn hand_over(&mut self) {
         let Some(connection) = self.link.open_connection() else { return };
         let now = now();
+        connection.limit_answers(self.answer_size);
         let ping = || persona::ping(server_of(&self.identity), new_id());
         let waits = self.contacts.waits_until(now).is_some();
         let mut next = || match self.contacts.pop() {
@@ -405,7 +409,10 @@ impl Account {
             }
             Event::Flat(flat) => self.on_flat(flat, reports),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
-            Event::StanzaLimit(bytes) => reports.event(AccountEvent::StanzaLimit { bytes }),
+            Event::StanzaLimit(bytes) => {
+                self.answer_size.on_told(bytes);
+                reports.event(AccountEvent::StanzaLimit { bytes });
+            }
             Event::Acked(tag) => reports.event(AccountEvent::Acked { tag }),
             Event::Lost(tag) => reports.lost([tag]),
             Event::Silent => {
@@ -414,9 +421,9 @@ impl Account {
             }
             Event::Closed(reason) => {
                 let has_worked = self.link.is_up() && !self.is_presumed;
+                let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();
                 // After a short time a server that lets us in and then falls silent would be logged in to without end.
-                let is_steady = self.link.up_since().is_some_and(|since| since.elapsed() >= timing::STEADY);
-                let was_silent = is_steady && matches!(reason, AccountError::TimedOut(_));
+                let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
                 let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
                 let is_followed = match &reason {
                     AccountError::SeeOtherHost(host) => self.connector.follow(host),
@@ -424,7 +431,11 @@ impl Account {
                 };
                 let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
                 self.disconnected(&reason, reports);
-                if was_cut || can_help_at_once { self.attempt_soon() } else { self.attempt_later() }
+                match (was_cut, can_help_at_once) {
+                    (true, _) => self.attempt_after_cut(lasted),
+                    (false, true) => self.attempt_soon(),
+                    (false, false) => self.attempt_later(),
+                }
             }
             Event::Misbound(reason) => {
                 self.presuming.on_refuted();
@@ -487,7 +498,8 @@ impl Account {
 
     /// A stanza for another JID in the domain of a component.
     fn on_elsewhere(&mut self, stanza: Option<Stanza>) {
-        let answer = stanza.and_then(|stanza| component::answer_elsewhere(stanza, rand::random()));
+        let answer =
+            stanza.and_then(|stanza| component::answer_elsewhere(&self.identity, stanza, rand::random()));
         if let Some(answer) = answer {
             self.outbox.push_back(Outgoing::untagged(answer));
         }
@@ -542,6 +554,7 @@ impl Account {
             Some(since) => self.suspended(since, reason, reports),
             None => self.unreachable(reason.clone(), reports),
         }
+        self.answer_size.on_closed(reason);
         self.note_fault(reason);
     }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay: 30 seconds, so that a user waits no longer for a server that is back.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Between two attempts that are made at once after a cut there are 10 seconds: where each connection is cut as soon as it is made, a
-/// server gets one more login in that time, and no more.
+/// Between two attempts that are made at once there are 10 seconds: where each session ends as soon as it is open, a server gets one more
+/// login in that time, and after that as many as the delays allow, which grow.
 const BETWEEN_IMMEDIATE: Duration = Duration::from_secs(10);
 
 /// The shortest delay: 100 ms, so that jitter never lets one attempt follow another at once.
@@ -47,10 +47,9 @@ impl Backoff {
         shortest + (full - shortest).mul_f64(random.clamp(0.0, 1.0))
     }
 
-    /// The delay before the next attempt when a connection that worked was cut: none, or the one after a first failure if there was an
-    /// attempt at once not long ago. The delays that follow grow from there.
-    pub(super) fn delay_after_cut(&mut self, now: Instant, random: f64) -> Duration {
-        self.reset();
+    /// The delay before the next attempt where that may well succeed at once: none, or the usual one if there was an attempt at once not
+    /// long ago.
+    pub(super) fn short_delay(&mut self, now: Instant, random: f64) -> Duration {
         if self.immediate.is_some_and(|at| now < at + BETWEEN_IMMEDIATE) {
             return self.next_delay(random);
         }
@@ -108,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn after_a_cut_the_first_attempt_is_made_at_once_and_further_ones_are_not() {
+    fn the_first_attempt_is_made_at_once_and_further_ones_are_not() {
         let (mut backoff, start) = (Backoff::default(), Instant::now());
-        assert_eq!(backoff.delay_after_cut(start, 1.0), Duration::ZERO);
-        assert_eq!(backoff.next_delay(1.0), FIRST);
-        assert_eq!(backoff.delay_after_cut(start + FIRST, 1.0), FIRST, "again so soon");
-        assert_eq!(backoff.next_delay(1.0), 2 * FIRST);
-        assert_eq!(backoff.delay_after_cut(start + BETWEEN_IMMEDIATE, 1.0), Duration::ZERO);
+        assert_eq!(backoff.short_delay(start, 1.0), Duration::ZERO);
+        assert_eq!(backoff.short_delay(start, 1.0), FIRST, "again so soon");
+        assert_eq!(backoff.short_delay(start + FIRST, 1.0), 2 * FIRST, "and again");
+        assert_eq!(backoff.short_delay(start + BETWEEN_IMMEDIATE, 1.0), Duration::ZERO);
+        assert_eq!(backoff.short_delay(start + BETWEEN_IMMEDIATE, 1.0), 4 * FIRST, "it was no success yet");
     }
 
     #[test]

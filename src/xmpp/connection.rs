@@ -17,6 +17,7 @@
 mod delayed_ack;
 mod enabling;
 mod event;
+mod keep_alive;
 mod liveness;
 mod losses;
 mod opening;
@@ -48,6 +49,7 @@ use self::presumption::Presumption;
 use self::sender::Sender;
 pub(super) use self::sm::Session;
 use self::sm::{Nonza, Unacked};
+use super::answer_size::AnswerSize;
 use super::api::Parcel;
 use super::error::{AccountError, Step};
 use super::framer::{Endless, Framer};
@@ -77,6 +79,7 @@ pub(super) struct Connection {
     liveness: Liveness,
     /// Who the stanzas of a component are from.
     sender: Option<Sender>,
+    answer_size: AnswerSize,
     state: State,
     /// When the connection began.
     since: Instant,
@@ -128,7 +131,8 @@ impl Connection {
     }
 
     /// As a component, whose handshake is done. Nobody asks its server for a sign of life: it could not answer each of several
-    /// processes that share a domain.
+    /// processes that share a domain. But something is written when nothing has come for a while, for otherwise no system would notice that
+    /// the server is gone without a word.
     pub(super) fn of_component(jid: FullJid, framer: Framer, now: Instant) -> Self {
         let mut connection = Self::begin(Start::default(), None, framer, Writer::new(), now);
         connection.sender = Some(Sender::new(jid.clone()));
@@ -151,6 +155,7 @@ impl Connection {
             output: Output::default(),
             liveness: Liveness::new(now),
             sender: None,
+            answer_size: AnswerSize::default(),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
             since: now,
             counting,
@@ -191,18 +196,25 @@ impl Connection {
         self.output.has_room()
     }
 
+    /// Larger answers than these are not sent.
+    pub(super) fn limit_answers(&mut self, size: AnswerSize) {
+        self.answer_size = size;
+    }
+
     /// What can be resumed of a connection that is over.
     pub(super) fn take_session(&mut self) -> Option<Session> {
         self.session.take()
     }
 
-    /// Sends a stanza in the session, which must be open. What becomes of its tag is reported.
+    /// Sends a stanza in the session, which must be open. What becomes of its tag is reported. An answer that is larger than the server takes
+    /// is dropped.
     ///
     /// # Errors
     ///
     /// It cannot be written. Its tag is reported as lost.
     pub(super) fn send(&mut self, stanza: Outgoing) -> Result<(), Unwritable> {
         let Outgoing { parcel, tag, counted } = stanza;
+        let is_answer = tag.is_none() && !matches!(parcel, Parcel::Written(_));
         let written = match (parcel, &self.sender) {
             (Parcel::Written(bytes), None) => Ok(bytes),
             (Parcel::Written(bytes), Some(sender)) => Ok(sender.sign_written(&bytes)),
@@ -220,6 +232,9 @@ impl Connection {
                 return Err(error);
             }
         };
+        if is_answer && !self.answer_size.allows(bytes.len()) {
+            return Ok(());
+        }
         match &mut self.session {
             None => self.output.push_stanza(&bytes, tag, counted),
             Some(session) => {
@@ -286,7 +301,7 @@ impl Connection {
                 self.give_session_up(Event::NeverCounts);
             }
             State::Open { proof: Some(deadline) } if now >= deadline => self.give_session_up(Event::Unproven),
-            State::Open { .. } if self.sender.is_some() => {}
+            State::Open { .. } if self.sender.is_some() => self.keep_alive(now),
             State::Opening(..) | State::Open { .. } => match self.liveness.on_timeout(now) {
                 None => {}
                 Some(Silence::Ask) if self.session.is_some() => self.owes_request = true,
@@ -303,8 +318,7 @@ impl Connection {
             State::Opening(_, deadline) => Some(deadline),
             State::Open { proof } => proof.or(self.enabling.as_ref().map(Enabling::deadline)),
         };
-        let sign_of_life = Some(self.liveness.timeout()).filter(|_| self.sender.is_none());
-        [deadline, self.delayed_ack.timeout(), sign_of_life].into_iter().flatten().min()
+        [deadline, self.delayed_ack.timeout(), Some(self.liveness.timeout())].into_iter().flatten().min()
     }
 
     /// What is to be written next, some [`BATCH`] of bytes at most.

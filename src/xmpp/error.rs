@@ -224,6 +224,11 @@ pub enum AccountError {
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
     #[error("keeping the session with the chat server: it ended the stream ({0})")]
     StreamError(&'static str),
+    /// The stream was ended with this condition before TLS: the server may have said so, or anybody in between.
+    #[error(
+        "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between"
+    )]
+    EndedBeforeTls(&'static str),
     /// The server answered with something that XMPP does not allow there.
     #[error("{0}: the answer makes no sense")]
     Protocol(Step),
@@ -306,6 +311,7 @@ impl AccountError {
             | Self::OverLimit
             | Self::SeeOtherHost(_)
             | Self::StreamError(_)
+            | Self::EndedBeforeTls(_)
             | Self::Protocol(_) => false,
         }
     }
@@ -315,6 +321,7 @@ impl AccountError {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
             Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
+            Self::EndedBeforeTls(_) => Pause::Long,
             Self::Registration(_) => Pause::Hour,
             Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
             Self::OverLimit => Pause::Hours,
@@ -403,7 +410,7 @@ impl AccountError {
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again after a long pause"
             }
-            Self::StreamError(condition) => advice_on_stream(condition),
+            Self::StreamError(condition) | Self::EndedBeforeTls(condition) => advice_on_stream(condition),
             Self::OtherResource | Self::Protocol(_) => "trying again",
             Self::PlaintextRefused => {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
@@ -442,6 +449,17 @@ impl AccountError {
             io::ErrorKind::NetworkUnreachable => Self::NoRoute,
             io::ErrorKind::HostUnreachable => Self::HostUnreachable,
             kind => Self::Io { step, kind },
+        }
+    }
+
+    /// What a stream error is worth that was said before TLS. Whoever is in between can say it, so that it makes no account rest for hours:
+    /// where it is the server that shuts out an address (ejabberd's mod_fail2ban), no password was tried.
+    pub(super) fn before_tls(self) -> Self {
+        match self {
+            Self::Conflict => Self::EndedBeforeTls("conflict"),
+            Self::StanzaTooLarge | Self::OverLimit => Self::EndedBeforeTls("policy-violation"),
+            Self::StreamError(condition) => Self::EndedBeforeTls(condition),
+            other => other,
         }
     }
 

@@ -41,12 +41,21 @@ const DOCUMENTS: [(&str, Reader); 2] =
 pub(super) async fn find(host: &str, tls: &Tls, dialer: &Dialer) -> Result<Url, AccountError> {
     for (path, read) in DOCUMENTS {
         let url = Url::https(&format!("https://{host}{path}")).ok_or(AccountError::NoWebSocketNamed)?;
-        let document = get(url, tls, dialer).await?;
-        if let Some(url) = document.and_then(|document| read(&document)) {
+        if let Some(url) = named(get(url, tls, dialer).await, read)? {
             return Ok(url);
         }
     }
     Err(AccountError::NoWebSocketNamed)
+}
+
+/// What one form of the document names. Some web servers have a page of their own for whatever they do not have, of any length: what makes no
+/// sense names nothing.
+fn named(document: Result<Option<Vec<u8>>, AccountError>, read: Reader) -> Result<Option<Url>, AccountError> {
+    match document {
+        Ok(document) => Ok(document.and_then(|document| read(&document))),
+        Err(AccountError::Protocol(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The document at `url`, or where that was moved to; none if there is none.
@@ -167,6 +176,15 @@ mod tests {
         ] {
             assert_eq!(in_xml(xml.as_bytes()), None, "{xml}");
         }
+    }
+
+    #[test]
+    fn a_form_of_the_document_that_makes_no_sense_keeps_nobody_from_the_other() {
+        assert_eq!(named(Err(AccountError::Protocol(Step::HostMeta)), in_json), Ok(None));
+        assert_eq!(named(Ok(None), in_json), Ok(None));
+        assert_eq!(named(Ok(Some(XML.into())), in_xml), Ok(Url::web_socket("wss://web.example/ws")));
+        let silent = AccountError::TimedOut(Step::HostMeta);
+        assert_eq!(named(Err(silent.clone()), in_json), Err(silent));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) async fn start_tls(
     io: &mut impl Duplex,
     mut negotiation: Negotiation,
 ) -> Result<(), AccountError> {
-    carry(io, &mut negotiation, &mut Step::StartTls).await.map(|_| ())
+    carry(io, &mut negotiation, &mut Step::StartTls).await.map(|_| ()).map_err(AccountError::before_tls)
 }
 
 /// Logs in; `step` follows what is being done. What the server sends behind a login that ends the stream is dropped.

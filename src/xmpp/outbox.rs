@@ -9,7 +9,7 @@ use xmpp_parsers::iq::Iq;
 use super::api::Parcel;
 use super::backlog::{Counted, Gauge};
 use super::reply_window::Window;
-use super::stranger_replies::StrangerReplies;
+use super::stranger_replies::{self, StrangerReplies};
 
 /// A stanza that the library writes counts as 256 bytes in the backlog, about as many as one without content takes.
 const TYPICAL_STANZA: usize = 256;
@@ -17,6 +17,10 @@ const TYPICAL_STANZA: usize = 256;
 /// Stanzas that the library writes and that nobody asks about that wait, at most: what comes then is never sent. They are answers of
 /// the classic protocol, nearly all of them, and a peer that gets none does not go on.
 const MOST_UNTAGGED: usize = 4096;
+
+/// And what they may take, 4 MiB: three times as much as so many usual ones. Whoever asks writes the id of the answer, which may be as long
+/// as a stanza.
+const MOST_UNTAGGED_BYTES: usize = 4 * 1024 * 1024;
 
 /// A stanza to send.
 pub(super) struct Outgoing {
@@ -41,8 +45,12 @@ impl Outgoing {
         };
     }
 
-    fn is_untagged(&self) -> bool {
-        self.tag.is_none() && matches!(self.parcel, Parcel::Stanza(_))
+    /// How long it is, roughly, if the library writes it and nobody asks about it.
+    fn untagged_length(&self) -> Option<usize> {
+        match &self.parcel {
+            Parcel::Stanza(stanza) if self.tag.is_none() => Some(stranger_replies::length(stanza)),
+            _ => None,
+        }
     }
 }
 
@@ -50,19 +58,42 @@ impl Outgoing {
 #[derive(Default)]
 pub(super) struct Outbox {
     ours: VecDeque<Outgoing>,
-    /// How many of ours nobody asks about.
-    untagged: usize,
+    untagged: Untagged,
     replies: StrangerReplies,
     window: Window,
 }
 
+/// Those of ours that nobody asks about.
+#[derive(Default)]
+struct Untagged {
+    count: usize,
+    bytes: usize,
+}
+
+impl Untagged {
+    fn has_room(&self, length: usize) -> bool {
+        self.count < MOST_UNTAGGED && self.bytes + length <= MOST_UNTAGGED_BYTES
+    }
+
+    fn add(&mut self, length: Option<usize>) {
+        self.count += usize::from(length.is_some());
+        self.bytes += length.unwrap_or_default();
+    }
+
+    fn remove(&mut self, length: Option<usize>) {
+        self.count -= usize::from(length.is_some());
+        self.bytes -= length.unwrap_or_default();
+    }
+}
+
 impl Outbox {
     pub(super) fn push_back(&mut self, outgoing: Outgoing) {
+        let untagged = outgoing.untagged_length();
         match outgoing.parcel {
             Parcel::Reply(stanza) => self.replies.push(stanza),
-            _ if outgoing.is_untagged() && self.untagged >= MOST_UNTAGGED => {}
+            _ if untagged.is_some_and(|length| !self.untagged.has_room(length)) => {}
             _ => {
-                self.untagged += usize::from(outgoing.is_untagged());
+                self.untagged.add(untagged);
                 self.ours.push_back(outgoing);
             }
         }
@@ -70,7 +101,7 @@ impl Outbox {
 
     /// Sends something of ours before everything else.
     pub(super) fn push_front(&mut self, outgoing: Outgoing) {
-        self.untagged += usize::from(outgoing.is_untagged());
+        self.untagged.add(outgoing.untagged_length());
         self.ours.push_front(outgoing);
     }
 
@@ -100,7 +131,7 @@ impl Outbox {
     /// The next one that somebody may ask about.
     pub(super) fn pop_ours(&mut self) -> Option<Outgoing> {
         let outgoing = self.ours.pop_front()?;
-        self.untagged -= usize::from(outgoing.is_untagged());
+        self.untagged.remove(outgoing.untagged_length());
         Some(outgoing)
     }
 
@@ -244,6 +275,18 @@ mod tests {
         (0..2 * MOST_UNTAGGED as u64).for_each(|tag| outbox.push_back(tagged(tag)));
         assert_eq!(std::iter::from_fn(|| outbox.pop_ours()).count(), 5 * MOST_UNTAGGED);
         outbox.push_back(Outgoing::untagged(Presence::available()));
+        assert!(outbox.pop_ours().is_some(), "there is room again");
+    }
+
+    #[test]
+    fn long_ids_of_those_who_ask_do_not_fill_memory() {
+        let mut outbox = Outbox::default();
+        let long =
+            |n: usize| Iq::empty_result("eve@chat.example/r".parse().unwrap(), "x".repeat(200_000 + n));
+        (0..MOST_UNTAGGED).for_each(|n| outbox.push_back(Outgoing::untagged(long(n))));
+        let kept = std::iter::from_fn(|| outbox.pop_ours()).count();
+        assert!((10..=MOST_UNTAGGED_BYTES / 200_000).contains(&kept), "{kept}");
+        outbox.push_back(Outgoing::untagged(long(0)));
         assert!(outbox.pop_ours().is_some(), "there is room again");
     }
 }

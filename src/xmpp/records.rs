@@ -3,7 +3,7 @@
 //! Prosody reads in pieces, of whose length [`RECORD`] is a divisor. When a piece ends in the middle of a TLS record it
 //! rests for a millisecond before it goes on, so that it takes no more than 4 MB/s from one connection, whatever its
 //! processor could do. So while much is written records are [`RECORD`] bytes long, and the last one of each batch is filled
-//! up with spaces, which mean nothing between stanzas (RFC 6120 section 4.6.1). Otherwise what is written together is one
+//! up with what means nothing there: between stanzas that is spaces (RFC 6120 section 4.6.1). Otherwise what is written together is one
 //! record, as anybody's would be.
 //!
 //! Carriers do their part: large stanzas [fill](filling) such records, and now and then [nothing is on its way](break_interval).
@@ -32,12 +32,12 @@ const PACE: f64 = 500_000.0;
 /// At most one second counts: as long as two round trips far away, in which there may be nothing to write.
 const LONGEST_AFTER_BULK: Duration = Duration::from_secs(1);
 
-/// Spaces may be a sixteenth of what is written.
+/// What fills records up may be a sixteenth of what is written.
 const SHARE: usize = 16;
-/// Up to 128 KiB of spaces that were allowed and not needed are saved up for later: 32 answers in a row that a bridge or client gives while
+/// Up to 128 KiB of that which were allowed and not needed are saved up for later: 32 answers in a row that a bridge or client gives while
 /// its bulk goes. A single one in a record that it does not fill puts Prosody out of step until it has read all that waits for it, at a sixth
 /// of its rate.
-const MAX_SAVED_SPACES: usize = 32 * RECORD;
+const MAX_SAVED: usize = 32 * RECORD;
 
 /// The queue of a fast connection is to be seen empty once a second. A server that has come to read across records rests for each,
 /// and finds back to their beginnings when there is nothing left to read.
@@ -56,9 +56,18 @@ pub(crate) fn break_interval(delay: Duration) -> Duration {
     BREAK_INTERVAL.max(DELAYS_BETWEEN_BREAKS * delay)
 }
 
+/// Writes so many bytes that mean nothing, or none if there is nothing so short.
+pub(super) type Filling = fn(&mut BytesMut, usize);
+
+/// Means nothing between stanzas.
+pub(super) fn spaces(into: &mut BytesMut, length: usize) {
+    into.resize(into.len() + length, b' ');
+}
+
 /// Collects what is written until it is flushed.
 pub(super) struct Recorded<S> {
     inner: S,
+    filling: Filling,
     batch: BytesMut,
     /// How much came since the last flush.
     news: usize,
@@ -70,20 +79,21 @@ pub(super) struct Recorded<S> {
 }
 
 impl<S> Recorded<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner, batch: BytesMut::new(), news: 0, filler: Filler::new(), longest: RECORD, missing: 0 }
+    pub(super) fn new(inner: S, filling: Filling) -> Self {
+        let (batch, filler) = (BytesMut::new(), Filler::new());
+        Self { inner, filling, batch, news: 0, filler, longest: RECORD, missing: 0 }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Recorded<S> {
-    /// Puts spaces behind what is flushed, where they are due.
+    /// Fills up the record with which what is flushed ends, where that is due.
     fn fill_up(&mut self) {
         let news = std::mem::take(&mut self.news);
         if news > 0 {
             let now = Instant::now();
             self.longest = self.filler.longest_record(now, news);
-            let spaces = self.filler.spaces_behind(now, news);
-            self.batch.resize(self.batch.len() + spaces, b' ');
+            let length = self.filler.length_behind(now, news);
+            (self.filling)(&mut self.batch, length);
         }
     }
 
@@ -144,7 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
 struct Filler {
     /// Until when there is bulk.
     bulk_until: Option<Instant>,
-    /// How many spaces there may be.
+    /// How many bytes that mean nothing there may be.
     allowed: usize,
 }
 
@@ -162,9 +172,9 @@ impl Filler {
         batch > LONG || self.bulk_until.is_some_and(|until| now < until)
     }
 
-    /// How many spaces should follow a batch of this length.
-    fn spaces_behind(&mut self, now: Instant, batch: usize) -> usize {
-        self.allowed = MAX_SAVED_SPACES.min(self.allowed + batch / SHARE);
+    /// How many bytes that mean nothing should follow a batch of this length.
+    fn length_behind(&mut self, now: Instant, batch: usize) -> usize {
+        self.allowed = MAX_SAVED.min(self.allowed + batch / SHARE);
         let is_bulk = self.is_bulk(now, batch);
         if batch >= BULK {
             let until = self.bulk_until.map_or(now, |until| until.max(now)) + time_for(batch);
@@ -196,17 +206,17 @@ mod tests {
     #[test]
     fn while_there_is_bulk_whatever_is_written_fills_its_records() {
         let (mut filler, now) = (Filler::new(), Instant::now());
-        filler.spaces_behind(now, 2 * RECORD);
-        assert_eq!(filler.spaces_behind(now + MOMENT, 8 * RECORD - 60), 60);
-        assert_eq!(filler.spaces_behind(now + MOMENT, 16 * RECORD), 0);
-        assert_eq!(filler.spaces_behind(now + MOMENT, 77), RECORD - 77);
+        filler.length_behind(now, 2 * RECORD);
+        assert_eq!(filler.length_behind(now + MOMENT, 8 * RECORD - 60), 60);
+        assert_eq!(filler.length_behind(now + MOMENT, 16 * RECORD), 0);
+        assert_eq!(filler.length_behind(now + MOMENT, 77), RECORD - 77);
     }
 
     #[test]
     fn there_are_few_spaces_whatever_the_size_of_batches() {
         for batch in [77, BULK, 5700, 8192, 8193, 20_000] {
             let (mut filler, now) = (Filler::new(), Instant::now());
-            let spaces: usize = (0..10_000).map(|_| filler.spaces_behind(now, batch)).sum();
+            let spaces: usize = (0..10_000).map(|_| filler.length_behind(now, batch)).sum();
             assert!(spaces <= RECORD + 10_000 * batch / SHARE, "{batch}: {spaces}");
         }
     }
@@ -215,7 +225,7 @@ mod tests {
     fn on_a_slow_connection_nothing_is_filled_up() {
         let (mut filler, start) = (Filler::new(), Instant::now());
         for n in 0..1000 {
-            assert_eq!(filler.spaces_behind(start + n * time_for(5700), 5700), 0, "{n}");
+            assert_eq!(filler.length_behind(start + n * time_for(5700), 5700), 0, "{n}");
         }
     }
 
@@ -223,16 +233,16 @@ mod tests {
     fn an_answer_in_a_pause_of_fast_bulk_fills_its_record_and_one_after_it_does_not() {
         let (mut filler, now) = (Filler::new(), Instant::now());
         for _ in 0..20 {
-            filler.spaces_behind(now, 16 * RECORD);
+            filler.length_behind(now, 16 * RECORD);
         }
-        assert_eq!(filler.spaces_behind(now + LONGEST_AFTER_BULK - MOMENT, 95), RECORD - 95);
-        assert_eq!(filler.spaces_behind(now + LONGEST_AFTER_BULK, 95), 0);
+        assert_eq!(filler.length_behind(now + LONGEST_AFTER_BULK - MOMENT, 95), RECORD - 95);
+        assert_eq!(filler.length_behind(now + LONGEST_AFTER_BULK, 95), 0);
     }
 
     #[test]
     fn nothing_small_is_followed_by_spaces_while_there_is_no_bulk() {
         let (mut filler, now) = (Filler::new(), Instant::now());
-        assert!((0..10_000).all(|_| filler.spaces_behind(now, BULK - 1) == 0));
+        assert!((0..10_000).all(|_| filler.length_behind(now, BULK - 1) == 0));
     }
 
     #[test]
@@ -240,7 +250,7 @@ mod tests {
         let (mut filler, now) = (Filler::new(), Instant::now());
         assert_eq!(filler.longest_record(now, LONG), LONG);
         assert_eq!(filler.longest_record(now, LONG + 1), RECORD);
-        filler.spaces_behind(now, BULK);
+        filler.length_behind(now, BULK);
         assert_eq!(filler.longest_record(now + MOMENT, LONG), RECORD);
         assert_eq!(filler.longest_record(now + time_for(BULK), LONG), LONG);
     }
@@ -274,7 +284,7 @@ mod tests {
     }
 
     async fn lengths_of(batch: usize, tired: Option<usize>) -> Vec<usize> {
-        let mut recorded = Recorded::new(Lengths { tired, ..Lengths::default() });
+        let mut recorded = Recorded::new(Lengths { tired, ..Lengths::default() }, spaces);
         for piece in vec![b'x'; batch].chunks(977) {
             recorded.write_all(piece).await.unwrap();
         }
@@ -302,9 +312,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_arrives_once_and_in_order_with_spaces_behind_it() {
+    async fn what_is_written_arrives_once_and_in_order_with_length_behind_it() {
         let (near, mut far) = duplex(1000);
-        let mut recorded = Recorded::new(near);
+        let mut recorded = Recorded::new(near, spaces);
         let sent: Vec<u8> = (0..3 * BATCH).map(|n| (n % 251) as u8 + 1).collect();
         let write = async {
             for piece in sent.chunks(977) {

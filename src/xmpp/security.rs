@@ -6,7 +6,7 @@ use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step};
 use super::login::{self, Io, Protected};
 use super::negotiation::Negotiation;
-use super::records::{BATCH, Recorded};
+use super::records::{BATCH, Recorded, spaces};
 use super::socket::Socket;
 use super::tls::{READ_BUFFER, Tls, Trust, channel_bindings};
 
@@ -84,5 +84,5 @@ pub(super) fn plain(socket: Socket) -> Protected {
 
 /// What a stream of XML is read from and written to.
 fn stream_io(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Io {
-    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io)))
+    Box::new(BufReader::with_capacity(READ_BUFFER, Recorded::new(io, spaces)))
 }

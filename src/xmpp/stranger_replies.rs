@@ -32,9 +32,8 @@ impl StrangerReplies {
 
     /// Takes an answer. When there are too many, the newest of whoever has most is dropped.
     pub(super) fn push(&mut self, stanza: Box<Stanza>) {
-        let (to, id) = address(&stanza);
-        let length = TYPICAL_REPLY + id.len() + to.map_or(0, |to| to.as_str().len());
-        let asker = to.map(Jid::to_bare);
+        let length = length(&stanza);
+        let asker = address(&stanza).0.map(Jid::to_bare);
         let domain = asker.as_ref().map(|asker| asker.domain().to_string()).unwrap_or_default();
         let reply = Reply { stanza, length };
         self.0.push(domain, length, |domain| domain.push(asker, length, |asker| asker.push(reply)));
@@ -45,6 +44,12 @@ impl StrangerReplies {
     pub(super) fn pop(&mut self) -> Option<Reply> {
         self.0.pop()
     }
+}
+
+/// How long an answer is, roughly.
+pub(super) fn length(stanza: &Stanza) -> usize {
+    let (to, id) = address(stanza);
+    TYPICAL_REPLY + id.len() + to.map_or(0, |to| to.as_str().len())
 }
 
 /// Whom a stanza is for, and its id.

@@ -30,6 +30,10 @@ pub(super) const REST: Duration = Duration::from_secs(3600);
 /// A session that lasted so long was a success, after which the back-off begins anew.
 pub(super) const STEADY: Duration = Duration::from_secs(10);
 
+/// A session that lasted 1 second before it was cut has carried something, as far as one can know. Where each lasts for less, the back-off
+/// goes on: a server, or somebody on the way, could have us log in without end.
+pub(super) const OF_USE: Duration = Duration::from_secs(1);
+
 /// Logging out: what is queued, unavailable presence, the end of the stream.
 pub(super) const LOGOUT: Duration = Duration::from_millis(1900);
 

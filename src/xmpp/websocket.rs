@@ -6,6 +6,7 @@
 
 mod framing;
 mod messages;
+mod pongs;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,7 @@ use super::finder;
 use super::host_meta;
 use super::http::Head;
 use super::login::Io;
+use super::records::Recorded;
 use super::socket::Socket;
 use super::tls::{READ_BUFFER, Tls};
 use crate::config::Url;
@@ -116,7 +118,7 @@ async fn upgrade(
     url: &Url,
 ) -> Result<Io, AccountError> {
     let fault = |error: std::io::Error| AccountError::io(Step::Upgrade, &error);
-    let mut io = BufReader::with_capacity(READ_BUFFER, io);
+    let mut io = BufReader::with_capacity(READ_BUFFER, Recorded::new(io, pongs::fill));
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     io.write_all(request(url, &key).as_bytes()).await.map_err(fault)?;
     io.flush().await.map_err(fault)?;

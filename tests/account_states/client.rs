@@ -6,6 +6,7 @@ use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, OtherHost, StreamManagement, Usage,
 };
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
@@ -109,4 +110,18 @@ pub(crate) async fn online_with_one_unacknowledged() -> (MockServer, Client, Pee
     peer.presence().await;
     assert_eq!(peer.text().await, "1");
     (server, client, peer)
+}
+
+/// What an account says up to and including something with these words.
+pub(crate) async fn says_until(io: &mut (impl AsyncRead + Unpin), words: &str) -> String {
+    let (mut said, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+    loop {
+        let read = timeout(PATIENCE, io.read(&mut buffer)).await.expect("the account to speak").unwrap();
+        assert!(read > 0, "the account hangs up");
+        said.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&said);
+        if text.contains(words) {
+            return text.into_owned();
+        }
+    }
 }

@@ -8,13 +8,17 @@ mod mock;
 
 mod acknowledging;
 mod backlog;
+mod before_tls;
 mod bounds;
 mod client;
+mod components;
 mod doubting;
+mod large_answers;
 mod logging_out;
 mod pings;
 mod presuming;
 mod refusals;
 mod registering;
 mod resuming;
+mod short_sessions;
 mod stream_errors;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, StreamManagement, Usage};
+use tokio::time::sleep;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
@@ -14,6 +15,9 @@ use crate::mock::{MockServer, Peer};
 
 /// An attempt that is not made at once is made after 100 ms at the soonest.
 const NOT_AT_ONCE: Duration = Duration::from_millis(90);
+
+/// A session that lived for so long was of use.
+const OF_USE: Duration = Duration::from_secs(1);
 
 const HERE: &str = "alice@mock.example/here";
 
@@ -204,6 +208,7 @@ async fn connections_that_break_before_the_answer_with_sessions_in_between_do_no
         let mut peer = server.log_in_with_password(true).await;
         peer.resume(0).await;
         assert!(client.online().await);
+        sleep(OF_USE).await;
         drop(peer);
         client.suspended().await;
 
@@ -211,6 +216,7 @@ async fn connections_that_break_before_the_answer_with_sessions_in_between_do_no
         peer.refuse_to_resume(None).await;
         peer.bind().await;
         assert!(!client.online().await);
+        sleep(OF_USE).await;
         drop(peer);
         client.suspended().await;
     }

@@ -108,7 +108,12 @@ fn apostrophes() -> String {
 pub(crate) fn requests_with_long_tags() -> Vec<Named> {
     let attribute = apostrophes();
     let ping = format!("<iq type='get' id='ID' to='TO' a=\"{attribute}\"><ping xmlns='urn:xmpp:ping'/></iq>");
-    vec![named("a long ping", ping)]
+    vec![named("a long ping", ping), named("a refusal that is too long", request_with_a_long_refusal())]
+}
+
+/// A request that just passes, and whose refusal repeats an id with which it does not: slixmpp sends that, and its server ends its stream.
+fn request_with_a_long_refusal() -> String {
+    format!("<iq type='get' id='{}' to='TO'><q xmlns='urn:x'/></iq>", "i".repeat(261_900))
 }
 
 /// The same for requests for a subscription.

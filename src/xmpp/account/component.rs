@@ -27,11 +27,12 @@ pub(super) fn is_flat_for(own: &Jid, set: &FlatSet) -> bool {
     set.to() == Some(own.as_str())
 }
 
-/// The answer to a request for another JID of the domain, from that.
-pub(super) fn answer_elsewhere(stanza: Stanza, random: u128) -> Option<Iq> {
+/// The answer to a request for another JID of the domain, from that. In the name of another domain a component may say nothing: servers end
+/// its stream for that (`invalid-from`).
+pub(super) fn answer_elsewhere(own: &Jid, stanza: Stanza, random: u128) -> Option<Iq> {
     let Stanza::Iq(mut iq) = stanza else { return None };
     persona::complete(&mut iq, random);
-    let from = iq.to().cloned()?;
+    let from = iq.to().filter(|to| to.domain() == own.domain()).cloned()?;
     let (mut header, payload) = persona::reply_to(&iq)?.split();
     header.from = Some(from);
     Some(Iq::assemble(header, payload))
@@ -86,7 +87,7 @@ mod tests {
         for payload in payloads {
             let answers = ["bridge.example", "nobody@bridge.example", "chat@bridge.example"].map(|to| {
                 let request = stanza(&format!("<iq to='{to}' type='get' id='1'><{payload}/></iq>"));
-                let answer = answer_elsewhere(request, 1).unwrap();
+                let answer = answer_elsewhere(&own(), request, 1).unwrap();
                 assert_eq!(answer.from(), Some(&to.parse().unwrap()));
                 String::from(&Element::from(answer)).replace(to, "")
             });
@@ -95,9 +96,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_said_in_the_name_of_another_domain() {
+        for to in ["chat.example", "bob@chat.example/r", "a@sub.bridge.example", "a@bridge.example.evil"] {
+            let ping = format!("<iq to='{to}' type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>");
+            assert!(answer_elsewhere(&own(), stanza(&ping), 1).is_none(), "{to}");
+        }
+    }
+
+    #[test]
     fn results_and_what_is_no_request_get_no_answer() {
         for xml in ["<iq to='a@bridge.example' type='result' id='1'/>", "<message to='a@bridge.example'/>"] {
-            assert!(answer_elsewhere(stanza(xml), 1).is_none(), "{xml}");
+            assert!(answer_elsewhere(&own(), stanza(xml), 1).is_none(), "{xml}");
         }
     }
 }

@@ -26,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The most peers that are asked: 64, some times those that bridge lines name. Others are spoken to without.
 const MOST: usize = 64;
 
+/// The most that waits to be answered of what is said about contacts: 128, twice as many as there are peers. A server that says more without
+/// reading hears nothing about it.
+const MOST_WAITING: usize = 2 * MOST;
+
 /// The contacts of one account.
 pub(super) struct Contacts {
     /// Whether there are to be any.
@@ -114,7 +118,7 @@ impl Contacts {
                 let is_from_server = from.as_ref().is_none_or(|from| *from == self.own);
                 if is_from_server {
                     self.note(payload);
-                    self.first.push_back(Outgoing::untagged(persona::empty_result(None, id.clone())));
+                    self.answer(persona::empty_result(None, id.clone()));
                 }
                 is_from_server
             }
@@ -122,7 +126,7 @@ impl Contacts {
                 let from = from.to_bare();
                 let is_peer = self.peers.contains(&from);
                 if is_peer {
-                    self.first.push_back(Outgoing::untagged(to(&from, Type::Subscribed, random)));
+                    self.answer(to(&from, Type::Subscribed, random));
                 }
                 is_peer
             }
@@ -152,6 +156,12 @@ impl Contacts {
             } else {
                 self.friends.remove(&item.jid);
             }
+        }
+    }
+
+    fn answer(&mut self, answer: impl Into<Parcel>) {
+        if self.first.len() < MOST_WAITING {
+            self.first.push_back(Outgoing::untagged(answer));
         }
     }
 
@@ -337,6 +347,21 @@ mod tests {
         account.contacts.on_online(account.now, own(), Presence::available(), 7);
         account.list("");
         assert_eq!(account.says(), ["list?", "None", "Subscribe"]);
+    }
+
+    #[test]
+    fn a_server_that_does_not_read_cannot_have_us_collect_answers() {
+        let mut account = Account::online();
+        account.list("");
+        account.sends_to(BRIDGE);
+        account.says();
+        for _ in 0..10_000 {
+            assert!(account.hears("<iq type='set' id='p'><query xmlns='jabber:iq:roster'/></iq>"));
+            assert!(account.hears(&format!("<presence type='subscribe' from='{BRIDGE}'/>")));
+        }
+        assert_eq!(account.says().len(), MOST_WAITING);
+        assert!(account.hears(&format!("<presence type='subscribe' from='{BRIDGE}'/>")));
+        assert_eq!(account.says(), ["Subscribed"], "there is room again");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::link::Link;
 use super::{Account, new_id};
 use crate::xmpp::connection::Start;
 use crate::xmpp::error::{AccountError, Pause};
+use crate::xmpp::timing;
 use crate::xmpp::wire::now;
 
 impl Account {
@@ -21,10 +22,18 @@ impl Account {
         }
     }
 
-    /// Tries again after a cut: at once, most of the time. In some networks no connection lives for long, and much gets through all the
-    /// same in the time that each has.
+    /// Tries again after a session that lasted so long and was cut: at once, most of the time. In some networks no connection lives for long,
+    /// and much gets through all the same in the time that each has.
+    pub(super) fn attempt_after_cut(&mut self, lasted: Duration) {
+        if lasted >= timing::OF_USE {
+            self.backoff.reset();
+        }
+        self.attempt_soon();
+    }
+
+    /// Tries again at once, unless that was done a moment ago.
     pub(super) fn attempt_soon(&mut self) {
-        let delay = self.backoff.delay_after_cut(now(), rand::random());
+        let delay = self.backoff.short_delay(now(), rand::random());
         self.attempt_after(delay);
     }
 

@@ -19,6 +19,10 @@ use crate::xmpp::error::{AccountError, Step};
 /// One that reads slowly (stock ejabberd: 3 kB/s, a ping a minute) takes as long for a batch as for a few of them.
 const MOST_PINGS: usize = 16;
 
+/// Of a message 64 KiB are read at a time. What is read is cut into elements before any of these is handled, each of which takes some
+/// times as much memory as it is long: a message of 16 MiB may have four million.
+const PIECE: usize = 64 * 1024;
+
 /// A stream over a WebSocket.
 pub(super) struct Messages<S> {
     socket: WebSocketStream<S>,
@@ -84,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for Messages<S> {
                 None => break,
             }
         }
-        Poll::Ready(Ok(&this.incoming))
+        Poll::Ready(Ok(&this.incoming[..this.incoming.len().min(PIECE)]))
     }
 
     fn consume(mut self: Pin<&mut Self>, amount: usize) {

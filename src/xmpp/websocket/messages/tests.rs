@@ -1,7 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 use super::*;
+use crate::xmpp::records::Recorded;
+use crate::xmpp::websocket::pongs;
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_websockets::{ClientBuilder, Limits};
 
 const TEXT: u8 = 1;
@@ -33,8 +35,13 @@ fn text(message: &str) -> Vec<u8> {
 
 /// Our end, and the server's, between which no more than `size` bytes are on their way.
 fn connection(size: usize) -> (Messages<DuplexStream>, DuplexStream) {
+    connection_for(size, MAX_MESSAGE)
+}
+
+/// The same for messages that are so long at most.
+fn connection_for(size: usize, max_message: usize) -> (Messages<DuplexStream>, DuplexStream) {
     let (near, far) = duplex(size);
-    let limits = Limits::default().max_payload_len(Some(MAX_MESSAGE));
+    let limits = Limits::default().max_payload_len(Some(max_message));
     (Messages::new(ClientBuilder::new().limits(limits).take_over(near)), far)
 }
 
@@ -99,6 +106,44 @@ async fn what_is_written_goes_as_masked_messages_of_one_element_each() {
     messages.write_all(b"/>").await.unwrap();
     messages.flush().await.unwrap();
     assert_eq!(next_frame(&mut far).await.1, "<presence xmlns='jabber:client'/>");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulk_fills_its_records_with_pongs_and_every_message_stays_what_it_was() {
+    let (near, mut far) = duplex(1 << 20);
+    let socket = ClientBuilder::new().take_over(Recorded::new(near, pongs::fill));
+    let mut messages = Messages::new(socket);
+    let sent: Vec<String> = (0..60).map(|n| format!("<iq id='{n}{}'/>", "x".repeat(1000 + n))).collect();
+    messages.write_all(sent.concat().as_bytes()).await.unwrap();
+    messages.flush().await.unwrap();
+    let (mut received, mut length) = (Vec::new(), 0);
+    while received.len() < sent.len() || length % 4096 != 0 {
+        let frame = tokio::time::timeout(std::time::Duration::from_secs(1), next_frame(&mut far)).await;
+        let (opcode, payload) = frame.expect("no records are filled up");
+        length += 6 + payload.len() + if payload.len() > 125 { 2 } else { 0 };
+        match opcode {
+            TEXT => received.push(payload.replace(" xmlns='jabber:client'", "")),
+            opcode => assert_eq!(opcode, PONG),
+        }
+    }
+    assert_eq!(received, sent);
+}
+
+#[tokio::test]
+async fn a_long_message_is_read_in_pieces() {
+    let long = "<a/>".repeat(50_000);
+    let (mut messages, mut far) = connection_for(1 << 20, long.len());
+    let sent = [&[0x80 | TEXT, 127], &(long.len() as u64).to_be_bytes()[..], long.as_bytes()].concat();
+    far.write_all(&sent).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < long.len() {
+        let piece = messages.fill_buf().await.unwrap();
+        assert!((1..=1 << 16).contains(&piece.len()), "{} bytes at a time", piece.len());
+        read.extend_from_slice(piece);
+        let length = piece.len();
+        messages.consume(length);
+    }
+    assert!(read == long.as_bytes());
 }
 
 #[tokio::test]
