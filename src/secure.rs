@@ -24,7 +24,9 @@ mod vectors;
 pub mod wire;
 
 pub use accounts::block_limits::SizeLimit;
-pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Service, Statistics, Transmit};
+pub use api::{
+    Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, Receipt, Service, Statistics, Transmit,
+};
 pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;

@@ -83,7 +83,7 @@ mod websocket;
 mod wire;
 mod writer;
 
-pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, StreamManagement, Usage};
+pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, OtherHost, Step};

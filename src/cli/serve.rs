@@ -44,7 +44,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::with_limits(core_dialer(tor_pt::Dialer::default()), &config.limits);
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
+    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {
         tokio::select! {

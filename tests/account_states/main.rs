@@ -17,4 +17,5 @@ mod presuming;
 mod refusals;
 mod registering;
 mod resuming;
+mod siblings;
 mod stream_errors;
