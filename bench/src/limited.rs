@@ -22,6 +22,8 @@ use crate::{name_of, say, scale, wire};
 pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
 /// How many sessions one account has.
 pub(crate) const SESSIONS: [u8; 3] = [1, 2, 4];
+/// Until four sessions are there, one after the other, and their windows have opened: 25 seconds.
+const SESSIONS_SETTLE: Duration = Duration::from_secs(25);
 /// From one cell to the next at least 2 seconds: they shall measure the bulk transfer, not be another.
 const BETWEEN_CELLS: Duration = Duration::from_secs(2);
 /// From one cell to the next up to 1 second more, more than a pause of the server's and the time between two.
@@ -101,20 +103,23 @@ impl Lab<'_> {
     }
 
     fn bulk(&self, kind: Kind, accounts: usize, samples: &mut Samples) {
-        samples.record(format!("limited.{}.{accounts}", name_of(kind)), self.rate(kind, accounts, 1));
+        let rate = self.rate(kind, (accounts, 1), self.plan.settle);
+        samples.record(format!("limited.{}.{accounts}", name_of(kind)), rate);
     }
 
     /// One account a side, which logs in so many times.
     fn sessions(&self, sessions: u8, samples: &mut Samples) {
-        samples.record(format!("sessions.prosody.{sessions}"), self.rate(Kind::Prosody, 1, sessions));
+        let rate = self.rate(Kind::Prosody, (1, sessions), SESSIONS_SETTLE);
+        samples.record(format!("sessions.prosody.{sessions}"), rate);
     }
 
-    fn rate(&self, kind: Kind, accounts: usize, sessions: u8) -> Result<f64> {
+    /// What a download carries after so long.
+    fn rate(&self, kind: Kind, (accounts, sessions): (usize, u8), settle: Duration) -> Result<f64> {
         let chat = self.server(kind, Rate::Stock, accounts)?;
         let pair = Pair::start(self.setup(&chat, accounts, sessions))?;
         let arrivals = Arrivals::default();
-        arrivals.collect(pair.entrance, self.plan.settle + self.plan.limited)?;
-        arrivals.rate(self.plan.settle, self.plan.settle + self.plan.limited)
+        arrivals.collect(pair.entrance, settle + self.plan.limited)?;
+        arrivals.rate(settle, settle + self.plan.limited)
     }
 
     fn cells_during_bulk(&self, sessions: u8, samples: &mut Samples) {
