@@ -129,9 +129,9 @@ impl Lab<'_> {
                 samples.record(format!("{name}.kept"), Ok(loaded / alone));
                 samples.record(format!("{name}.bulk_alone"), Ok(alone));
                 samples.record(format!("{name}.bulk"), Ok(loaded));
-                times.iter().for_each(|time| samples.add(&format!("{name}.cell.times"), *time));
+                times.iter().for_each(|time| samples.add(format!("{name}.cell.times"), *time));
             }
-            Err(error) => samples.fail(&format!("{name}.cell.times"), &format!("{error:#}")),
+            Err(error) => samples.fail(format!("{name}.cell.times"), &format!("{error:#}")),
         }
     }
 
