@@ -14,6 +14,7 @@
 //! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
 //! | `component` | the handshake of a component, which has no login |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
+//! | `sasl`, `channel_binding` | the mechanisms that we log in by, and what binds them to a connection, pure |
 //! | `intake`, `meter` | what is read of a server before that, bounded, and why it ended |
 //! | `connection` | the stream after the login, pure: sessions, stream management (XEP-0198), liveness |
 //! | [`registration`] | accounts that are registered: who keeps them, and why there is none |
@@ -38,6 +39,7 @@ mod account;
 mod api;
 mod backlog;
 mod backoff;
+mod channel_binding;
 mod component;
 mod connection;
 mod connector;

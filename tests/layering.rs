@@ -55,6 +55,8 @@ const CORES: &[&str] = &[
     "persona",
     "xmpp::connection",
     "xmpp::negotiation",
+    "xmpp::sasl",
+    "xmpp::channel_binding",
     "xmpp::registration",
     "xmpp::race",
     "xmpp::srv",

@@ -17,6 +17,7 @@
 //! prices of `price`.
 
 pub(crate) mod assembler;
+mod byte_queue;
 mod credit;
 mod incoming;
 mod outgoing;

@@ -121,8 +121,9 @@ pub(crate) const NEAR: Duration = Duration::from_millis(40);
 /// Slow start ends when 8 answers of whole rounds have waited (RFC 9406 section 4.3): fewer may have met a moment's rest of the server.
 pub(crate) const WAITED_ANSWERS: usize = 8;
 
-/// Up to 4 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, and then one and a half times: a server
-/// without a shaper carries 10 MB/s and more, but what is sent too much waits for as long as it takes to notice, a round trip.
+/// Up to 4 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, then twice, and one and a half times
+/// where answers are not [`QUIET`]: a server without a shaper carries 10 MB/s and more, but what is sent too much waits for as long as it
+/// takes to notice, a round trip.
 pub(crate) const FAST_GROWTH: usize = 4 * 1024 * 1024;
 
 /// Answers that have waited for no longer than 20 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::channel_binding::ChannelBindings;
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
-use super::login::{self, Io, LoggedIn};
-use super::negotiation::{Memory, Negotiation, Who};
+use super::login::{self, LoggedIn, Protected};
+use super::negotiation::{Channel, Memory, Negotiation, Who};
 use super::race::telling_more;
 use super::registrar::Registrar;
 use super::registration::{Place, Refusal};
@@ -176,9 +177,10 @@ impl Connector {
             self.memory().on_network_fault();
             return result;
         }
-        *self.memory() = Memory::default();
+        self.memory().forget();
         if may_follow_from_memory(error) {
-            return self.attempt(who, Memory::default(), dialer, first_request, progress).await;
+            let memory = self.memory().clone();
+            return self.attempt(who, memory, dialer, first_request, progress).await;
         }
         result
     }
@@ -196,23 +198,29 @@ impl Connector {
         first_request: &Bytes,
         progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
-        let io = self.connect(dialer, progress).await?;
+        let Protected { io, bindings } = self.connect(dialer, progress).await?;
         if let Credential::Component(secret) = &who.credential {
             progress.step = Step::Login;
             return login::be_component(io, &who.domain, secret, self.max_stanza).await;
         }
         progress.step = Step::Stream;
-        let negotiation = Negotiation::log_in(who.clone(), memory, first_request.clone(), self.max_stanza)?;
+        let channel = Channel::new(bindings, rand::random());
+        let negotiation =
+            Negotiation::log_in(who.clone(), channel, memory, first_request.clone(), self.max_stanza)?;
         let (logged_in, memory) = login::log_in(io, negotiation, &mut progress.step).await?;
         *self.memory() = memory;
         Ok(logged_in)
     }
 
-    async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Io, AccountError> {
+    async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Protected, AccountError> {
         progress.step = Step::Dial;
         match &self.transport {
             Transport::Tcp(finder, security) => find(finder, security, dialer, progress).await,
-            Transport::WebSocket(socket) => socket.open(dialer, &mut progress.step).await,
+            Transport::WebSocket(socket) => {
+                let io = socket.open(dialer, &mut progress.step).await?;
+                // Its TLS may end at a web server in front of the chat server.
+                Ok(Protected { io, bindings: ChannelBindings::default() })
+            }
         }
     }
 }
@@ -224,7 +232,7 @@ async fn find(
     security: &Security,
     dialer: &Dialer,
     progress: &mut Progress,
-) -> Result<Io, AccountError> {
+) -> Result<Protected, AccountError> {
     let mut search = finder.search(dialer)?;
     loop {
         progress.step = Step::Dial;
@@ -238,9 +246,9 @@ async fn find(
             },
         };
         match secured {
-            Ok(io) => {
+            Ok(protected) => {
                 search.remember(candidate);
-                return Ok(io);
+                return Ok(protected);
             }
             Err(error) => search.fail(&candidate, error),
         }

@@ -183,6 +183,15 @@ pub enum AccountError {
     /// The server demands an extension of SCRAM, and nobody knows one.
     #[error("{}: the server demands an extension of SCRAM that does not exist", Step::Login)]
     UnknownDemand,
+    /// The server's offer is not all that it has offered, or need not be (XEP-0440, XEP-0474).
+    #[error("{}: somebody in between may have changed what it offers, to listen in", Step::Login)]
+    Downgraded,
+    /// The server refuses a login that is bound to the TLS connection, since it is at the end of another.
+    #[error(
+        "{}: it is at the end of another TLS connection, so that somebody may be in between",
+        Step::Login
+    )]
+    NotBound,
     /// There is no account, since the server has registered none.
     #[error("registering an account at the chat server: {0}")]
     Registration(Refusal),
@@ -276,6 +285,8 @@ impl AccountError {
             | Self::Unproven
             | Self::TooFewIterations
             | Self::UnknownDemand
+            | Self::Downgraded
+            | Self::NotBound
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
             | Self::Registration(_)
@@ -294,7 +305,7 @@ impl AccountError {
     pub(super) fn pause(&self) -> Pause {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
-            Self::Conflict | Self::BindRefused(_) => Pause::Long,
+            Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
             Self::Registration(_) => Pause::Hour,
             Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
             Self::OverLimit => Pause::Hours,
@@ -350,6 +361,10 @@ impl AccountError {
             Self::TooFewIterations => {
                 "the server is old, and keeps the password so since it was set: set it anew, or ask whoever runs it for 4096; \
                  or somebody may be in between; trying again"
+            }
+            Self::Downgraded | Self::NotBound => {
+                "use another network, or ask whoever runs the server whether its channel binding was changed or its TLS ends elsewhere: \
+                 if so, restart this program; trying again"
             }
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
@@ -545,6 +560,7 @@ mod tests {
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
         assert_eq!(AccountError::Conflict.pause(), Pause::Long);
+        assert_eq!(AccountError::NotBound.pause(), Pause::Long);
         assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
         assert_eq!(AccountError::Registration(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::spawn_blocking;
 
+use super::channel_binding::ChannelBindings;
 use super::component::{self, Handshake};
 use super::error::{AccountError, Step};
 use super::framer::Framer;
@@ -17,6 +18,13 @@ impl<T: AsyncBufRead + AsyncWrite + Unpin> Duplex for T {}
 
 /// A connection.
 pub(super) type Io = Box<dyn Duplex + Send>;
+
+/// A connection on which nothing has been said, protected as it is to be.
+pub(super) struct Protected {
+    pub(super) io: Io,
+    /// What a login over it can be bound to.
+    pub(super) bindings: ChannelBindings,
+}
 
 /// A connection that is logged in.
 pub(super) struct LoggedIn {

@@ -18,9 +18,10 @@
 //!
 //! The request for a resource is the same in all of them. Who presumes what the server answers does not wait for the session either
 //! ([`connection`](super::connection)); nothing but that request goes before success, since up to there the server has not shown that it
-//! knows the password. Bind 2 (XEP-0386) is not used: there the server makes up the resource, and
+//! knows the password. What a login is bound to is known before its first word, so that binding takes no round trip. Bind 2 (XEP-0386) is not used: there the server makes up the resource, and
 //! ours stands in bridge lines; and what goes in the same write takes no round trip more.
 
+mod choice;
 mod log_in;
 mod memory;
 mod offer;
@@ -31,6 +32,8 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
 use self::log_in::LogIn;
@@ -40,10 +43,25 @@ pub(super) use self::register::Applicant;
 use self::register::Register;
 use self::start_tls::StartTls;
 use self::talk::Talk;
+use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step};
 use super::framer::Framer;
 use super::registration::NewAccount;
 use super::sasl::Exchange;
+
+/// What a login needs of the connection that it goes over.
+pub(super) struct Channel {
+    bindings: ChannelBindings,
+    /// What makes our part unlike that of any other login.
+    nonce: String,
+}
+
+impl Channel {
+    /// With what names the connection; the bytes are random.
+    pub(super) fn new(bindings: ChannelBindings, random: [u8; 32]) -> Self {
+        Self { bindings, nonce: BASE64.encode(random) }
+    }
+}
 
 /// A stream before it is logged in.
 pub(super) struct Negotiation {
@@ -100,12 +118,13 @@ impl Negotiation {
     /// What is known of the server is of no use.
     pub(super) fn log_in(
         who: Who,
+        channel: Channel,
         memory: Memory,
         first_request: Bytes,
         max_stanza: usize,
     ) -> Result<Self, AccountError> {
         let mut talk = Talk::begin(&who.domain, who.from.as_deref(), max_stanza);
-        let login = LogIn::begin(who, memory, first_request, &mut talk)?;
+        let login = LogIn::begin(who, channel, memory, first_request, &mut talk)?;
         Ok(Self { talk, goal: Goal::Login(Box::new(login)) })
     }
 

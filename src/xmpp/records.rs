@@ -34,8 +34,10 @@ const LONGEST_AFTER_BULK: Duration = Duration::from_secs(1);
 
 /// Spaces may be a sixteenth of what is written.
 const SHARE: usize = 16;
-/// Up to 8 KiB of spaces that were allowed and not needed are saved up for later.
-const MAX_SAVED_SPACES: usize = 2 * RECORD;
+/// Up to 128 KiB of spaces that were allowed and not needed are saved up for later: 32 answers in a row that a bridge or client gives while
+/// its bulk goes. A single one in a record that it does not fill puts Prosody out of step until it has read all that waits for it, at a sixth
+/// of its rate.
+const MAX_SAVED_SPACES: usize = 32 * RECORD;
 
 /// The queue of a fast connection is to be seen empty once a second. A server that has come to read across records rests for each,
 /// and finds back to their beginnings when there is nothing left to read.

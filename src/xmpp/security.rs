@@ -2,12 +2,13 @@
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 
+use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step};
-use super::login::{self, Io};
+use super::login::{self, Io, Protected};
 use super::negotiation::Negotiation;
 use super::records::{BATCH, Recorded};
 use super::socket::Socket;
-use super::tls::{READ_BUFFER, Tls, Trust};
+use super::tls::{READ_BUFFER, Tls, Trust, channel_bindings};
 
 /// Bytes that are read from the network in one go, or written: a batch and what TLS adds to it.
 const SOCKET_BUFFER: usize = BATCH + BATCH / 64;
@@ -46,16 +47,20 @@ impl Security {
         kind: Kind,
         socket: Socket,
         step: &mut Step,
-    ) -> Result<Io, AccountError> {
+    ) -> Result<Protected, AccountError> {
         let (tls, socket) = match kind {
-            Kind::Plain => return Ok(stream_io(socket)),
+            Kind::Plain => {
+                return Ok(Protected { io: stream_io(socket), bindings: ChannelBindings::default() });
+            }
             Kind::Direct => (&self.direct, socket),
             Kind::StartTls => (&self.start_tls, self.ask_for_tls(socket, step).await?),
         };
         *step = Step::Tls;
         // The TLS library reads little at a time, and writes each record by itself.
         let socket = BufStream::with_capacity(SOCKET_BUFFER, SOCKET_BUFFER, socket);
-        Ok(stream_io(tls.connect(socket).await?))
+        let stream = tls.connect(socket).await?;
+        let bindings = channel_bindings(&stream);
+        Ok(Protected { io: stream_io(stream), bindings })
     }
 
     async fn ask_for_tls(&self, socket: Socket, step: &mut Step) -> Result<Socket, AccountError> {

@@ -1,6 +1,7 @@
 //! TLS to a chat server: whom to trust, and what went wrong.
 
 mod pinned;
+mod server_end_point;
 
 use std::io;
 use std::path::Path;
@@ -13,9 +14,11 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{
-    AlertDescription, CertificateError, ClientConfig, Error as TlsError, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as TlsError, ProtocolVersion,
+    RootCertStore,
 };
 
+use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step};
 use crate::config::CertificatePin;
 use pinned::PinnedKey;
@@ -96,6 +99,26 @@ impl Tls {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         connector.connect(self.name.clone(), io).await.map_err(|error| classify(&error))
     }
+}
+
+/// What names a connection after its handshake.
+pub(super) fn channel_bindings<S>(stream: &TlsStream<S>) -> ChannelBindings {
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    ChannelBindings {
+        exporter: exporter(connection),
+        server_end_point: certificate.and_then(|certificate| server_end_point::hash(certificate)),
+    }
+}
+
+/// RFC 9266 section 2. With TLS 1.2 that names a connection only under conditions (section 4.2) of which the library does not say whether
+/// they are met.
+fn exporter(connection: &ClientConnection) -> Option<Vec<u8>> {
+    if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    let keying_material = connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None);
+    keying_material.ok().map(Vec::from)
 }
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, AccountError> {

@@ -85,7 +85,7 @@ fn sends_of_a_second(round_trip: Duration) -> Vec<Duration> {
 
 /// The most blocks within a twentieth of the time, as a share of all.
 fn most_in_a_burst(sent: &[Duration], time: Duration) -> f64 {
-    let within = |from: Duration| sent.iter().filter(|at| (from..from + time / 20).contains(at)).count();
+    let within = |from: Duration| sent.iter().filter(|at| (from..from + time / 20).contains(*at)).count();
     sent.iter().map(|from| within(*from)).max().unwrap_or(0) as f64 / sent.len() as f64
 }
 

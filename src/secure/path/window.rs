@@ -182,14 +182,15 @@ impl Window {
     /// How many bytes on the wire may go in a second while there is room for them; none where they may go at once, since the path is near.
     ///
     /// What is spread over a round trip is the window. Where that is not what holds up the sender, but its peer's credit or its own
-    /// buffers, it is what has been on its way, or the same burst would go round for ever.
+    /// buffers, it is what has been on its way, or the same burst would go round for ever. That may double in each round trip, so that the
+    /// pace itself never is what holds up the sender for long.
     pub(crate) fn pace(&self, now: Instant) -> Option<f64> {
         let round_trip = self.round_trip().filter(|_| self.base.get().is_some_and(|base| base > NEAR))?;
         let was_filled = self.filled.is_some_and(|filled| filled + round_trip >= now);
         let gain = if was_filled && self.slow_start.is_some() { PACE_IN_SLOW_START } else { PACE };
         let most = self.most_in_flight.get();
         let is_bulk = most >= self.limit / 4;
-        let spread = if is_bulk && !was_filled { most } else { self.limit };
+        let spread = if is_bulk && !was_filled { (2 * most).min(self.limit) } else { self.limit };
         Some(gain * spread as f64 / round_trip.as_secs_f64())
     }
 

@@ -246,7 +246,7 @@ impl Streams {
         if let Some(piece) = piece {
             let length = (piece.range.end - piece.range.start) as usize;
             encode_data_header(writer.packet, id, piece.range.start, length, piece.fin);
-            stream.send.bytes(&piece.range).iter().for_each(|part| writer.packet.extend_from_slice(part));
+            stream.send.bytes(&piece.range).for_each(|part| writer.packet.extend_from_slice(part));
             writer.sent.0.push(Item::Data { stream: id, piece });
         }
         self.totals.replace(&before, &Totals::of(stream));

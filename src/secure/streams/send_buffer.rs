@@ -1,18 +1,15 @@
 //! Send buffer: the bytes of one direction that were written and are not known to have arrived.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::secure::budget::price;
+use crate::secure::streams::byte_queue::ByteQueue;
 use crate::secure::wire::ranges::RangeSet;
-
-/// 4 KiB stay allocated when there is nothing to keep.
-const SPARE_BYTES: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
     /// The bytes from `base` on.
-    bytes: VecDeque<u8>,
+    bytes: ByteQueue,
     /// Everything before has arrived, or nobody wants it any more.
     base: u64,
     /// Everything before was sent at least once.
@@ -63,7 +60,7 @@ impl SendBuffer {
 
     /// Keeps a copy of `data`, the only one until it goes into a packet.
     pub(crate) fn write(&mut self, data: &[u8]) {
-        self.bytes.extend(data);
+        self.bytes.write(data);
     }
 
     /// The end follows the last byte.
@@ -95,7 +92,7 @@ impl SendBuffer {
     /// Forgets everything: a reset says the rest.
     pub(crate) fn abandon(&mut self) {
         self.base = self.sent;
-        self.bytes = VecDeque::new();
+        self.bytes = ByteQueue::default();
         self.arrived.clear();
         self.lost.clear();
     }
@@ -150,15 +147,10 @@ impl SendBuffer {
         Piece { range, fin }
     }
 
-    /// The bytes of a piece that was just taken, in two parts.
-    pub(crate) fn bytes(&self, range: &Range<u64>) -> [&[u8]; 2] {
+    /// The bytes of a piece that was just taken, in parts.
+    pub(crate) fn bytes(&self, range: &Range<u64>) -> impl Iterator<Item = &[u8]> {
         let place = |offset: u64| (offset.saturating_sub(self.base) as usize).min(self.bytes.len());
-        let (start, end) = (place(range.start), place(range.end));
-        let (front, back) = self.bytes.as_slices();
-        let cut = |part: &'_ [u8], from: usize| {
-            start.saturating_sub(from).min(part.len())..end.saturating_sub(from).min(part.len())
-        };
-        [&front[cut(front, 0)], &back[cut(back, front.len())]]
+        self.bytes.parts(place(range.start)..place(range.end))
     }
 
     /// A piece has arrived.
@@ -181,17 +173,7 @@ impl SendBuffer {
     fn free_until(&mut self, offset: u64) {
         let arrived = (offset.saturating_sub(self.base) as usize).min(self.bytes.len());
         self.base += arrived as u64;
-        if arrived < self.bytes.len() {
-            self.bytes.drain(..arrived);
-            if self.bytes.capacity() > SPARE_BYTES.max(4 * self.bytes.len()) {
-                self.bytes.shrink_to(2 * self.bytes.len());
-            }
-            return;
-        }
-        self.bytes.clear();
-        if self.bytes.capacity() > SPARE_BYTES {
-            self.bytes = VecDeque::new();
-        }
+        self.bytes.drop_front(arrived);
     }
 
     /// A piece has not arrived: it is to be sent again.
@@ -214,7 +196,7 @@ mod tests {
     }
 
     fn text(buffer: &SendBuffer, piece: &Piece) -> Vec<u8> {
-        buffer.bytes(&piece.range).concat()
+        buffer.bytes(&piece.range).flatten().copied().collect()
     }
 
     #[test]
@@ -277,6 +259,6 @@ mod tests {
         let mut buffer = buffer(&[7; 100_000]);
         let all = buffer.take_unsent(u64::MAX).unwrap();
         buffer.on_arrived(&all);
-        assert!(buffer.bytes.capacity() <= SPARE_BYTES);
+        assert!(buffer.cost() <= 4096);
     }
 }

@@ -12,7 +12,7 @@ use crate::config::Credential;
 use crate::persona;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::{AccountError, Step};
-use crate::xmpp::login::{self, LoggedIn};
+use crate::xmpp::login::{self, LoggedIn, Protected};
 use crate::xmpp::negotiation::{Applicant, Negotiation, Who};
 use crate::xmpp::registrar::Registrar;
 use crate::xmpp::registration::{Known, NewAccount, Place, RANDOM_BYTES, Refusal};
@@ -138,12 +138,13 @@ impl Connector {
         dialer: &Dialer,
         progress: &mut Progress,
     ) -> Result<NewAccount, AccountError> {
-        let io = self.connect(dialer, progress).await?;
+        let Protected { io, bindings } = self.connect(dialer, progress).await?;
         progress.step = Step::Register;
         let applicant = Applicant {
             domain: self.who.domain.clone(),
             accounts: again.clone().map_or_else(|| vec![draw(), draw()], |account| vec![account]),
             ids: std::array::from_fn(|_| persona::new_id(rand::random())),
+            bindings,
         };
         let negotiation = Negotiation::register(applicant, self.max_stanza);
         let mut asked = again.clone();

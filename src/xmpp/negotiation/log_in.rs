@@ -2,7 +2,7 @@
 //! 6, XEP-0388, XEP-0484). Pure.
 
 use bytes::Bytes;
-use secrecy::ExposeSecret as _;
+use secrecy::SecretString;
 use xmpp_parsers::fast::{FastResponse, RequestToken};
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
@@ -10,15 +10,16 @@ use xmpp_parsers::ns;
 use xmpp_parsers::sasl::DefinedCondition;
 use xso::exports::rxml::xml_ncname;
 
+use super::choice::{self, Choice};
 use super::memory::{Memory, Token};
 use super::offer::Offer;
 use super::profile::{Answer, Profile};
 use super::talk::Talk;
-use super::{Agreed, Hashing, Progress};
+use super::{Agreed, Channel, Hashing, Progress};
 use crate::config::Credential;
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::intake::Word;
-use crate::xmpp::sasl::{self, Exchange, HT_SHA_256_NONE};
+use crate::xmpp::sasl::{Exchange, Gs2, Mechanism};
 
 /// Who logs in where.
 #[derive(Clone)]
@@ -37,8 +38,11 @@ pub(in crate::xmpp) struct Who {
 /// A login that is under way.
 pub(super) struct LogIn {
     who: Who,
+    channel: Channel,
     first_request: Bytes,
     token: Option<Token>,
+    /// Whether a login of this account was bound to its connection.
+    was_bound: bool,
     /// What the server has said that it offers.
     offer: Option<Offer>,
     attempt: Option<Attempt>,
@@ -46,24 +50,28 @@ pub(super) struct LogIn {
 
 /// Our part in SASL.
 struct Attempt {
-    profile: Profile,
+    choice: Choice,
     /// None while a challenge is being answered.
     exchange: Option<Exchange>,
-    mechanism: &'static str,
+    /// The mechanism of a token that comes of it.
+    token_mechanism: Option<&'static str>,
 }
 
 impl LogIn {
     /// Says our first word at once, where it is known what the server offers.
     pub(super) fn begin(
         who: Who,
+        channel: Channel,
         memory: Memory,
         first_request: Bytes,
         talk: &mut Talk,
     ) -> Result<Self, AccountError> {
-        let Memory { offer: known, token, .. } = memory;
-        let mut login = Self { who, first_request, token, offer: None, attempt: None };
-        if let Some(known) = known {
-            login.authenticate(&known, talk)?;
+        let Memory { offer: known, token, was_bound, .. } = memory;
+        let mut login = Self { who, channel, first_request, token, was_bound, offer: None, attempt: None };
+        if let Some(known) = known
+            && let Ok(choice) = login.choose(&known)
+        {
+            login.authenticate(choice, &known, talk)?;
         }
         Ok(login)
     }
@@ -90,58 +98,71 @@ impl LogIn {
         talk: &mut Talk,
     ) -> Result<(), AccountError> {
         let Some(attempt) = &mut self.attempt else { return Err(AccountError::Protocol(Step::Login)) };
-        talk.say(&attempt.profile.response(response), Step::Login)?;
+        talk.say(&attempt.choice.profile.response(response), Step::Login)?;
         attempt.exchange = Some(exchange);
         self.say_first_request(talk);
         Ok(())
     }
 
-    /// Whatever was said before, the server must offer it now.
+    /// Whatever was said before must be what we would say now.
     fn on_offer(&mut self, offer: Offer, talk: &mut Talk) -> Result<(), AccountError> {
+        let choice = self.choose(&offer)?;
         match &self.attempt {
-            None => self.authenticate(&offer, talk)?,
-            Some(attempt) if attempt.is_offered(&offer) => {}
-            Some(_) => return Err(self.no_way_in()),
+            None => self.authenticate(choice, &offer, talk)?,
+            Some(attempt) if attempt.choice == choice => {}
+            Some(_) => return Err(AccountError::NoMechanism),
         }
         self.offer = Some(offer);
         Ok(())
     }
 
-    /// Says our first word, by the best way that the server offers and that we accept.
-    fn authenticate(&mut self, offer: &Offer, talk: &mut Talk) -> Result<(), AccountError> {
-        let Who { jid, credential, .. } = &self.who;
-        // Who has no account has nothing that a token could stand for.
-        let can_use_token = *credential != Credential::Anonymous && offer.fast.contains(HT_SHA_256_NONE);
-        let (profile, exchange) = match &self.token {
-            Some(Token(token)) if can_use_token => {
-                (Profile::Sasl2, Exchange::with_token(jid, token.expose_secret()))
-            }
-            _ => {
-                let (profile, name) = choose(credential, offer).ok_or_else(|| self.no_way_in())?;
-                (profile, Exchange::new(jid, credential, name)?)
-            }
-        };
-        let mut auth = profile.auth(exchange.name(), exchange.first());
-        if profile == Profile::Sasl2 {
+    /// The best way that the server offers and that we accept.
+    fn choose(&self, offer: &Offer) -> Result<Choice, AccountError> {
+        if let (Some(token), Some(mechanism)) = (&self.token, self.best_token(offer))
+            && token.mechanism == mechanism.name()
+        {
+            return Ok(Choice { profile: Profile::Sasl2, mechanism, needs_hash: false });
+        }
+        let mut choice = choice::choose(&self.who.credential, offer, &self.channel.bindings)?;
+        choice.needs_hash |= self.was_bound && !choice.mechanism.is_bound();
+        Ok(choice)
+    }
+
+    /// The mechanism of the best token that there can be. Who has no account has nothing that a token could stand for.
+    fn best_token(&self, offer: &Offer) -> Option<Mechanism> {
+        let is_of_use = self.who.credential != Credential::Anonymous;
+        choice::best_token(&offer.fast, &self.channel.bindings).filter(|_| is_of_use)
+    }
+
+    /// Says our first word.
+    fn authenticate(&mut self, choice: Choice, offer: &Offer, talk: &mut Talk) -> Result<(), AccountError> {
+        let Choice { profile, mechanism, .. } = &choice;
+        let user = self.who.jid.node().map(|node| node.as_str()).unwrap_or_default();
+        let exchange =
+            Exchange::new(mechanism.clone(), user, self.secret_for(mechanism), &self.channel.nonce);
+        let token_mechanism = self.best_token(offer).map(|mechanism| mechanism.name());
+        let mut auth = profile.auth(mechanism.name(), &exchange.first());
+        if *profile == Profile::Sasl2 {
             auth.append_child(self.user_agent());
-            if exchange.name() == HT_SHA_256_NONE {
+            if let Mechanism::Token(_) = mechanism {
                 // The count guards against replays in early data of TLS (XEP-0484), which we never send.
                 auth.append_child(FastResponse { count: 1, invalidate: false }.into());
-            } else if can_use_token {
-                auth.append_child(RequestToken { mechanism: HT_SHA_256_NONE.to_owned() }.into());
+            } else if let Some(mechanism) = token_mechanism {
+                auth.append_child(RequestToken { mechanism: mechanism.to_owned() }.into());
             }
         }
         talk.say(&auth, self.step())?;
-        self.attempt = Some(Attempt { profile, mechanism: exchange.name(), exchange: Some(exchange) });
+        self.attempt = Some(Attempt { choice, exchange: Some(exchange), token_mechanism });
         self.say_first_request(talk);
         Ok(())
     }
 
-    /// The server offers nothing that we accept.
-    fn no_way_in(&self) -> AccountError {
-        match self.who.credential {
-            Credential::Anonymous => AccountError::NotAnonymous,
-            Credential::Password(_) | Credential::New | Credential::Component(_) => AccountError::NoMechanism,
+    /// What a mechanism logs in with.
+    fn secret_for(&self, mechanism: &Mechanism) -> SecretString {
+        match (mechanism, &self.token, &self.who.credential) {
+            (Mechanism::Token(_), Some(token), _) => token.secret.clone(),
+            (Mechanism::Scram(..), _, Credential::Password(password)) => password.clone(),
+            _ => SecretString::default(),
         }
     }
 
@@ -153,56 +174,55 @@ impl LogIn {
 
     /// Behind our last word, where the stream goes on behind it: the server reads it when we are logged in.
     fn say_first_request(&mut self, talk: &mut Talk) {
-        let Some(Attempt { profile: Profile::Sasl2, exchange: Some(exchange), .. }) = &self.attempt else {
-            return;
-        };
-        if exchange.has_said_all() {
+        let Some(Attempt { choice, exchange: Some(exchange), .. }) = &self.attempt else { return };
+        if choice.profile == Profile::Sasl2 && exchange.has_said_all() {
             talk.say_written(&std::mem::take(&mut self.first_request));
         }
     }
 
     fn on_answer(&mut self, element: &Element, talk: &mut Talk) -> Result<Option<Progress>, AccountError> {
         let nonsense = AccountError::Protocol(Step::Login);
-        let Some(Attempt { profile, exchange, .. }) = &mut self.attempt else { return Err(nonsense) };
-        let (Some(exchange), Some(answer)) = (exchange.take(), profile.read(element)) else {
+        let Some(Attempt { choice, exchange, token_mechanism }) = &mut self.attempt else {
+            return Err(nonsense);
+        };
+        let (Some(exchange), Some(answer)) = (exchange.take(), choice.profile.read(element)) else {
             return Err(nonsense);
         };
         match answer {
-            Answer::Challenge(challenge) => Ok(Some(Progress::Hash(Hashing { exchange, challenge }))),
-            // A token that is refused says nothing about the password, so that this must not be final.
-            Answer::Failure(condition)
-                if exchange.name() == HT_SHA_256_NONE
-                    && condition != DefinedCondition::TemporaryAuthFailure =>
-            {
-                Err(AccountError::LoginRefused("credentials-expired"))
+            Answer::Challenge(challenge) => {
+                let offered = self.offer.as_ref().map(|offer| offer.of(choice.profile)).ok_or(nonsense)?;
+                exchange.check_offer(&challenge, &offered, choice.needs_hash)?;
+                Ok(Some(Progress::Hash(Hashing { exchange, challenge })))
             }
-            Answer::Failure(condition) => Err(AccountError::sasl(&condition)),
+            Answer::Failure(condition) => Err(refusal(&condition, &choice.mechanism)),
             Answer::Success { data, token } => {
                 exchange.succeed(&data)?;
-                let token = token.or(self.token.take());
-                let memory = Memory { offer: self.offer.take(), token, is_doubted: false };
+                let new = token.zip(*token_mechanism).map(|(secret, mechanism)| Token { mechanism, secret });
+                let memory = Memory {
+                    offer: self.offer.take(),
+                    token: new.or(self.token.take()),
+                    is_doubted: false,
+                    was_bound: self.was_bound || choice.mechanism.is_bound(),
+                };
                 let framer = talk.hand_over();
-                let ongoing = framer.filter(|_| *profile == Profile::Sasl2);
+                let ongoing = framer.filter(|_| choice.profile == Profile::Sasl2);
                 Ok(Some(Progress::LoggedIn(Box::new(Agreed { ongoing, memory }))))
             }
         }
     }
 }
 
-impl Attempt {
-    fn is_offered(&self, offer: &Offer) -> bool {
-        let offered = match self.profile {
-            _ if self.mechanism == HT_SHA_256_NONE => &offer.fast,
-            Profile::Sasl => &offer.sasl,
-            Profile::Sasl2 => &offer.sasl2,
-        };
-        offered.contains(self.mechanism)
+/// What it means that the server does not let us in.
+fn refusal(condition: &DefinedCondition, mechanism: &Mechanism) -> AccountError {
+    match (condition, mechanism) {
+        (DefinedCondition::TemporaryAuthFailure, _) => AccountError::sasl(condition),
+        // A token that is refused says nothing about the password, so that this must not be final.
+        (_, Mechanism::Token(_)) => AccountError::LoginRefused("credentials-expired"),
+        // What Prosody says where a login is bound to another connection, and where we say that it offers no binding, and it does.
+        (DefinedCondition::MalformedRequest, _) if mechanism.is_bound() => AccountError::NotBound,
+        (DefinedCondition::MalformedRequest, Mechanism::Scram(_, Gs2::NotOffered)) => {
+            AccountError::Downgraded
+        }
+        _ => AccountError::sasl(condition),
     }
-}
-
-/// The best mechanism, in the profile that takes fewer round trips if it is as good there.
-fn choose(credential: &Credential, offer: &Offer) -> Option<(Profile, &'static str)> {
-    let sasl = sasl::choose(credential, &offer.sasl).map(|name| (Profile::Sasl, name));
-    let sasl2 = sasl::choose(credential, &offer.sasl2).map(|name| (Profile::Sasl2, name));
-    sasl2.into_iter().chain(sasl).min_by_key(|(_, name)| sasl::rank(name))
 }

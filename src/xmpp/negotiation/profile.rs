@@ -8,8 +8,6 @@ use xmpp_parsers::ns;
 use xmpp_parsers::sasl::DefinedCondition;
 use xso::exports::rxml::xml_ncname;
 
-use super::memory::Token;
-
 /// Which elements carry a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
@@ -29,7 +27,7 @@ pub(super) enum Answer {
         /// What shows that it is the server.
         data: Vec<u8>,
         /// What we can log in with the next time.
-        token: Option<Token>,
+        token: Option<SecretString>,
     },
     /// We are not, for this reason.
     Failure(DefinedCondition),
@@ -96,9 +94,8 @@ fn data_of(element: Option<&Element>) -> Option<Vec<u8>> {
     BASE64.decode(text.trim().trim_start_matches('=')).ok()
 }
 
-fn token_of(success: &Element) -> Option<Token> {
-    let token = success.get_child("token", ns::FAST)?.attr("token")?;
-    Some(Token(SecretString::from(token)))
+fn token_of(success: &Element) -> Option<SecretString> {
+    success.get_child("token", ns::FAST)?.attr("token").map(SecretString::from)
 }
 
 #[cfg(test)]
@@ -161,6 +158,6 @@ mod tests {
         let Some(Answer::Success { token: Some(token), .. }) = read(Profile::Sasl2, &xml) else {
             panic!("no token")
         };
-        assert_eq!(token.0.expose_secret(), "secret");
+        assert_eq!(token.expose_secret(), "secret");
     }
 }

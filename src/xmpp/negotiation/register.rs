@@ -16,13 +16,14 @@ use xmpp_parsers::minidom::Element;
 
 use self::form::Wanted;
 use super::Progress;
+use super::choice::choose;
 use super::offer::Offer;
 use super::talk::Talk;
 use crate::config::Credential;
+use crate::xmpp::channel_binding::ChannelBindings;
 use crate::xmpp::error::{AccountError, Step};
 use crate::xmpp::intake::Word;
 use crate::xmpp::registration::{NewAccount, Refusal};
-use crate::xmpp::sasl;
 
 const STEP: Step = Step::Register;
 
@@ -34,6 +35,8 @@ pub(in crate::xmpp) struct Applicant {
     pub(in crate::xmpp) accounts: Vec<NewAccount>,
     /// The ids of what is said, one for each time that something is.
     pub(in crate::xmpp) ids: [String; 3],
+    /// What a login over this connection could be bound to.
+    pub(in crate::xmpp) bindings: ChannelBindings,
 }
 
 /// See the [module](self).
@@ -42,6 +45,7 @@ pub(super) struct Register {
     /// Those that were not asked for, the next one last.
     accounts: Vec<NewAccount>,
     ids: Vec<String>,
+    bindings: ChannelBindings,
     state: State,
 }
 
@@ -58,15 +62,15 @@ enum State {
 
 impl Register {
     pub(super) fn new(applicant: Applicant) -> Self {
-        let Applicant { domain, mut accounts, ids } = applicant;
+        let Applicant { domain, mut accounts, ids, bindings } = applicant;
         accounts.reverse();
-        Self { domain, accounts, ids: ids.into(), state: State::Beginning }
+        Self { domain, accounts, ids: ids.into(), bindings, state: State::Beginning }
     }
 
     pub(super) fn on_word(&mut self, word: Word, talk: &mut Talk) -> Result<Option<Progress>, AccountError> {
         match (word, std::mem::replace(&mut self.state, State::Beginning)) {
             (Word::Features(features), State::Beginning) => {
-                check(&Offer::read(&features))?;
+                check(&Offer::read(&features), &self.bindings)?;
                 let id = self.say_query(None, talk)?;
                 self.state = State::Asking { id };
                 Ok(None)
@@ -119,17 +123,11 @@ impl Register {
 }
 
 /// Whether it is open, and the account would be of use.
-fn check(offer: &Offer) -> Result<(), AccountError> {
+fn check(offer: &Offer, bindings: &ChannelBindings) -> Result<(), AccountError> {
     if !offer.register {
         return Err(AccountError::Registration(Refusal::Closed));
     }
-    let with_password = Credential::Password("".into());
-    let mut ways = [&offer.sasl, &offer.sasl2].into_iter();
-    if ways.any(|offered| sasl::choose(&with_password, offered).is_some()) {
-        Ok(())
-    } else {
-        Err(AccountError::NoMechanism)
-    }
+    choose(&Credential::Password("".into()), offer, bindings).map(|_| ())
 }
 
 /// The payload of a result, or the error, if this is the answer to the request with this id.

@@ -1,6 +1,7 @@
 //! Tests of a negotiation against a server that says exactly what a test wants.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod binding;
 mod known;
 mod registering;
 mod server;

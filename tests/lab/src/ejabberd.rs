@@ -44,6 +44,7 @@ impl Ejabberd {
     /// When it does not come up, with its last words.
     pub fn start(rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
         ensure!(!rules.contacts_only, "ejabberd keeps no IQs of strangers away");
+        ensure!(rules.binding.types.is_empty(), "ejabberd binds as Debian's does");
         ensure!(!matches!(rate, Rate::StockBut(_)), "all users of ejabberd have the same limits here");
         ensure!(
             !users.iter().any(|user| user.contains('@')),

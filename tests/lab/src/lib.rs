@@ -33,5 +33,5 @@ pub use halves::Halves;
 pub use line::Line;
 pub use process::Process;
 pub use recorder::Recorder;
-pub use server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, Door, Kind, Rate, Rules};
+pub use server::{ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, Door, Kind, Rate, Rules};
 pub use tor::TorNetwork;

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
-use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, name_and_domain};
+use crate::server::{
+    ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, name_and_domain,
+};
 
 const READY: Duration = Duration::from_secs(20);
 const PORT_TAKEN: &str = "Failed to open server port";
@@ -29,6 +31,10 @@ pub enum Modules {
 /// little younger: a method of connections and one of stanzas, who opened a stream, dates without parts of a second, and word of a
 /// login, without which stanzas may have no more than 10,000 bytes.
 const LAB_MODULE: &str = include_str!("mod_lab.lua");
+
+/// Teaches Prosody 0.12 the channel binding of Prosody 13, and XEP-0474, in front of its own SCRAM; and logs by which mechanism a client
+/// has logged in.
+const BINDING_MODULE: &str = include_str!("mod_lab_binding.lua");
 
 /// A Prosody of our own.
 #[derive(Debug)]
@@ -88,6 +94,7 @@ impl Prosody {
         let server = Self { process: None, folder, certificate, ports, rate, modules, rules, domains };
         fs::write(server.config_file(), server.config())?;
         fs::write(server.folder.path().join("mod_lab.lua"), LAB_MODULE)?;
+        fs::write(server.folder.path().join("mod_lab_binding.lua"), BINDING_MODULE)?;
         for domain in &server.domains {
             fs::create_dir_all(server.accounts(domain))?;
         }
@@ -266,6 +273,7 @@ impl Prosody {
         };
         let strangers = if self.rules.contacts_only { "; \"block_strangers\"" } else { "" };
         let max_stanza = self.rules.max_stanza.map(|bytes| format!("c2s_stanza_size_limit = {bytes}"));
+        let (binding_module, binding) = self.binding(certificate);
         let (component_ports, component) = match self.rules.component {
             Some((domain, _)) => (self.ports.component.to_string(), component(domain)),
             None => Default::default(),
@@ -303,7 +311,7 @@ https_ports = {{ {web} }}
 https_interfaces = {{ "127.0.0.1" }}
 http_default_host = "{DOMAIN}"
 https_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
-modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "websocket"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{register}{strangers} }}
+modules_enabled = {{ {limits_module}"roster"; "saslauth"; "tls"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "version"; "uptime"; "time"; "ping"; "websocket"; "smacks"; "csi_simple"; "admin_shell"{sasl2}{register}{strangers}{binding_module} }}
 modules_disabled = {{ "s2s" }}
 c2s_require_encryption = {encryption}
 authentication = "internal_hashed"
@@ -313,7 +321,7 @@ c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 allow_registration = true
 {registration}{limits}
 {max_stanza}
-{hosts}{anonymous}{component}"#,
+{binding}{hosts}{anonymous}{component}"#,
             max_stanza = max_stanza.unwrap_or_default(),
             plain = self.ports.plain,
             tls = self.ports.tls,
@@ -322,6 +330,20 @@ allow_registration = true
             key = key.display(),
             certificate = certificate.display(),
         )
+    }
+
+    /// The module by which logins are bound, and its configuration.
+    fn binding(&self, certificate: &Path) -> (&'static str, String) {
+        let Binding { types, hash } = self.rules.binding;
+        if types.is_empty() {
+            return Default::default();
+        }
+        let types: String = types.iter().map(|name| format!("\"{name}\"; ")).collect();
+        let certificate = certificate.display();
+        let config = format!(
+            "lab_binding_types = {{ {types}}}\nlab_offer_hash = {hash}\nlab_certificate = \"{certificate}\"\n"
+        );
+        ("; \"lab_binding\"", config)
     }
 }
 

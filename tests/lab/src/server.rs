@@ -47,6 +47,17 @@ pub struct Rules {
     /// How many logins of one account there may be at a time; none leaves what is usual, which is 10 with ejabberd. Only ejabberd can be
     /// started so.
     pub max_logins: Option<u32>,
+    /// What logins can be bound to. Only Prosody can be started so.
+    pub binding: Binding,
+}
+
+/// Channel binding, as Prosody has it from version 13 on (XEP-0440), and says what it has offered (XEP-0474).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Binding {
+    /// The types that are offered: `tls-exporter`, `tls-server-end-point`. Without any, it is Debian's own.
+    pub types: &'static [&'static str],
+    /// Whether challenges have the hash of what was offered.
+    pub hash: bool,
 }
 
 /// The secret of every component.

@@ -1,8 +1,8 @@
 //! Slow start: how a window opens while the rate of its path is not known.
 //!
 //! As in TCP (RFC 5681 section 3.1) the window grows with each answer, by as many bytes as were answered, so that it doubles in a round
-//! trip. On a near path it grows by half as much; on others by three times as much while it is small, and then by half as much, too: what
-//! is sent too much waits for as long as it takes to notice.
+//! trip. On a near path it grows by half as much; on others by three times as much while it is small, and by half as much when a queue
+//! begins to show or the window has been open before: what is sent too much waits for as long as it takes to notice.
 //!
 //! As in HyStart++ (RFC 9406) it is large enough when even the fastest answer of a round has waited; a round is what is sent within one
 //! round trip, and two or more count together where they are small. A single late answer only holds the growth up, since a server may
@@ -177,6 +177,8 @@ impl SlowStart {
             block.size / 2
         } else if window < FAST_GROWTH && !self.is_again {
             3 * block.size
+        } else if block.queued <= QUIET && !self.is_again {
+            block.size
         } else {
             block.size / 2
         }

@@ -3,7 +3,8 @@
 use super::server::{FAILURE, accept_token};
 use super::*;
 
-const TOKEN: &str = "<token xmlns='urn:xmpp:fast:0' token='the token' expiry='2030-01-01T00:00:00Z'/>";
+pub(super) const TOKEN: &str =
+    "<token xmlns='urn:xmpp:fast:0' token='the token' expiry='2030-01-01T00:00:00Z'/>";
 
 /// What a login with this profile has taught, at which the server said more in the end.
 fn taught_by(namespace: &'static str, more: &str) -> Memory {
@@ -58,7 +59,7 @@ fn a_token_is_asked_for_and_with_one_everything_is_said_at_once() {
     let mut client = Client::new(taught_by(SASL2, TOKEN));
     assert_eq!(client.said(), ["header", "authenticate", "first request"]);
     client.hear(&format!("{HEADER}{}", features(SASL2, &["SCRAM-SHA-1"])));
-    accept_token(&mut client, "the token");
+    accept_token(&mut client, "the token", b"");
     assert_eq!(client.end(), Some(Ok("the same stream")));
     let mut again = Client::new(client.memory());
     assert_eq!(

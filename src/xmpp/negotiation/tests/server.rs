@@ -8,6 +8,7 @@ use sasl::common::scram::{ScramProvider as _, Sha1};
 
 use super::super::*;
 use crate::config::Credential;
+use crate::xmpp::channel_binding::ChannelBindings;
 
 pub(super) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 pub(super) const SASL2: &str = "urn:xmpp:sasl:2";
@@ -32,6 +33,13 @@ pub(super) fn features(namespace: &str, mechanisms: &[&str]) -> String {
     format!("<stream:features>{list}</stream:features>")
 }
 
+/// The same features from a server that names these types of channel binding.
+pub(super) fn naming(types: &[&str], features: &str) -> String {
+    let types: String = types.iter().map(|name| format!("<channel-binding type='{name}'/>")).collect();
+    let list = format!("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>{types}</sasl-channel-binding>");
+    features.replace("</stream:features>", &format!("{list}</stream:features>"))
+}
+
 /// A negotiation, and what came of it.
 pub(super) struct Client {
     negotiation: Negotiation,
@@ -49,14 +57,19 @@ impl Client {
     }
 
     pub(super) fn new(memory: Memory) -> Self {
-        Self::of("alice@chat.example", Credential::Password("secret".into()), memory)
+        Self::over(ChannelBindings::default(), memory)
+    }
+
+    /// One over a connection that has these names.
+    pub(super) fn over(bindings: ChannelBindings, memory: Memory) -> Self {
+        Self::of("alice@chat.example", Credential::Password("secret".into()), bindings, memory)
     }
 
     pub(super) fn anonymous() -> Self {
-        Self::of("chat.example", Credential::Anonymous, Memory::default())
+        Self::of("chat.example", Credential::Anonymous, ChannelBindings::default(), Memory::default())
     }
 
-    fn of(jid: &str, credential: Credential, memory: Memory) -> Self {
+    fn of(jid: &str, credential: Credential, bindings: ChannelBindings, memory: Memory) -> Self {
         let who = Who {
             jid: jid.parse().unwrap(),
             credential,
@@ -64,8 +77,9 @@ impl Client {
             from: Some(jid.to_owned()),
             agent: "agent".to_owned(),
         };
+        let channel = Channel::new(bindings, [7; 32]);
         let first_request = Bytes::from("<iq id='first'/>");
-        Self::with(Negotiation::log_in(who, memory, first_request, MAX_STANZA).unwrap())
+        Self::with(Negotiation::log_in(who, channel, memory, first_request, MAX_STANZA).unwrap())
     }
 
     /// One that knows this, and has heard that the server offers SCRAM-SHA-1 in this profile.
@@ -79,7 +93,8 @@ impl Client {
     /// One that registers the first of these, or the next.
     pub(super) fn registering(accounts: Vec<NewAccount>) -> Self {
         let ids = ["third", "second", "first"].map(str::to_owned);
-        let applicant = Applicant { domain: "chat.example".to_owned(), accounts, ids };
+        let bindings = ChannelBindings::default();
+        let applicant = Applicant { domain: "chat.example".to_owned(), accounts, ids, bindings };
         Self::with(Negotiation::register(applicant, MAX_STANZA))
     }
 
@@ -177,7 +192,7 @@ impl Client {
     }
 
     /// The data of the last element of this name.
-    fn data(&self, name: &str) -> Vec<u8> {
+    pub(super) fn data(&self, name: &str) -> Vec<u8> {
         let (_, element) = self
             .written
             .rsplit_once(&format!("<{name} "))
@@ -200,15 +215,39 @@ impl Scram {
     }
 
     pub(super) fn challenge(&mut self, client: &mut Client) {
-        let nonce = self.first(client).split_once("r=").unwrap().1.to_owned();
-        self.challenge = format!("r={nonce}more,s={},i=4096", BASE64.encode(SALT));
+        self.challenge_saying(client, "");
+    }
+
+    /// The challenge says this, too.
+    pub(super) fn challenge_saying(&mut self, client: &mut Client, more: &str) {
+        let nonce = self.first(client).1.split_once("r=").unwrap().1.to_owned();
+        self.challenge = format!("r={nonce}more,s={},i=4096{more}", BASE64.encode(SALT));
         let data = BASE64.encode(&self.challenge);
         client.hear(&format!("<challenge xmlns='{}'>{data}</challenge>", self.namespace));
     }
 
-    fn first(&self, client: &Client) -> String {
+    /// The header of the client's first message, and the message.
+    pub(super) fn first(&self, client: &Client) -> (String, String) {
         let element = if self.namespace == SASL2 { "initial-response" } else { "auth" };
-        String::from_utf8(client.data(element)).unwrap().strip_prefix("n,,").unwrap().to_owned()
+        let first = String::from_utf8(client.data(element)).unwrap();
+        let (header, message) = first.split_at(first.find("n=alice").unwrap());
+        (header.to_owned(), message.to_owned())
+    }
+
+    /// Whether it accepts the client, at whose connection it sees this.
+    pub(super) fn accepts(&self, client: &mut Client, binding: &[u8]) -> bool {
+        client.said();
+        let response = String::from_utf8(client.data("response")).unwrap();
+        let (without_proof, proof) = response.rsplit_once(",p=").unwrap();
+        let (header, first) = self.first(client);
+        let input = BASE64.encode([header.as_bytes(), binding].concat());
+        let message = format!("{first},{},{without_proof}", self.challenge);
+        let salted = Sha1::derive(&Password::Plain("secret".to_owned()), SALT, 4096).unwrap();
+        let stored = Sha1::hash(&Sha1::hmac(b"Client Key", &salted).unwrap());
+        let signature = Sha1::hmac(message.as_bytes(), &stored).unwrap();
+        let proof = BASE64.decode(proof).unwrap();
+        let key: Vec<u8> = proof.iter().zip(signature).map(|(proof, signature)| proof ^ signature).collect();
+        Sha1::hash(&key) == stored && without_proof.starts_with(&format!("c={input},"))
     }
 
     /// Believes the client, and proves that it knows the password, if it was asked to.
@@ -219,7 +258,7 @@ impl Scram {
         client.said();
         let response = String::from_utf8(client.data("response")).unwrap();
         let without_proof = response.rsplit_once(",p=").unwrap().0;
-        let message = format!("{},{},{without_proof}", self.first(client), self.challenge);
+        let message = format!("{},{},{without_proof}", self.first(client).1, self.challenge);
         let salted = Sha1::derive(&Password::Plain("secret".to_owned()), SALT, 4096).unwrap();
         let key = Sha1::hmac(b"Server Key", &salted).unwrap();
         let signature = format!("v={}", BASE64.encode(Sha1::hmac(message.as_bytes(), &key).unwrap()));
@@ -238,11 +277,12 @@ fn success(client: &mut Client, namespace: &str, data: &[u8], more: &str) {
     client.hear(&format!("<success xmlns='{namespace}'>{data}{more}</success>"));
 }
 
-/// Answers a login with this token.
-pub(super) fn accept_token(client: &mut Client, token: &str) {
+/// Answers a login with this token, at the other end of a connection with this name.
+pub(super) fn accept_token(client: &mut Client, token: &str, binding: &[u8]) {
     let key = Key::new(HMAC_SHA256, token.as_bytes());
+    let hash = |who: &[u8]| sign(&key, &[who, binding].concat());
     client.said();
     let first = client.data("initial-response");
-    assert_eq!(first, [&b"alice\0"[..], sign(&key, b"Initiator").as_ref()].concat());
-    success(client, SASL2, sign(&key, b"Responder").as_ref(), "");
+    assert_eq!(first, [&b"alice\0"[..], hash(b"Initiator").as_ref()].concat());
+    success(client, SASL2, hash(b"Responder").as_ref(), "");
 }
