@@ -17,7 +17,7 @@ use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId, Binding, StreamManagement, Usage};
+use crate::xmpp::{AccountError, AccountId, Binding, Persistence, StreamManagement, Usage};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
 use log_once::LogOnce;
@@ -204,7 +204,7 @@ impl Client {
             Protocol::Classic => StreamManagement::Wanted,
         };
         // What a user waits for begins with a login.
-        let usage = Usage { management, binding: Binding::Presumed };
+        let usage = Usage { management, binding: Binding::Presumed, persistence: Persistence::Lasting };
         open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, usage)
     }
 

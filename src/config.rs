@@ -22,6 +22,7 @@ mod limits;
 mod login;
 mod options;
 mod plain;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -89,6 +90,8 @@ pub struct AccountConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether whoever is spoken to is to become a contact first.
     pub roster: bool,
+    /// How many logins there may be at a time, if the user has said so; see [`most_sessions`](Self::most_sessions).
+    pub sessions: Option<u8>,
 }
 
 /// What an account logs in with.

@@ -29,5 +29,5 @@ mod subscriptions;
 pub use answers::{answer_ping, complete, empty_result, refusal, refuses, reply_to};
 pub use ids::{new_id, random_of};
 pub use pings::ping;
-pub use presence::{available, unavailable};
+pub use presence::{availability, available, unavailable};
 pub use subscriptions::{ReplyIds, reply_to_presence};

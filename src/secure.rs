@@ -23,7 +23,9 @@ mod tuning;
 mod vectors;
 pub mod wire;
 
-pub use api::{Bridge, Config, HandshakeRecord, Incoming, Outgoing, Receipt, Service, Statistics, Transmit};
+pub use api::{
+    Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, Receipt, Service, Statistics, Transmit,
+};
 pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;

@@ -12,6 +12,8 @@ mod driver;
 mod entropy;
 mod handshake_log;
 mod set_back;
+mod sibling_logins;
+mod siblings;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,6 +37,7 @@ use entropy::ThreadEntropy;
 pub use handshake_log::KeepHandshake;
 pub use secure::MOST_FIRST_BYTES;
 pub use set_back::ClockWasAhead;
+use siblings::Siblings;
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
@@ -122,6 +125,7 @@ struct State {
     /// What the driver sleeps until.
     armed: Option<Instant>,
     announcer: Announcer,
+    siblings: Siblings,
 }
 
 /// Who waits for a stream.
@@ -199,8 +203,8 @@ impl Tunnel {
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
-        let bridge =
-            Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts: accounts.to_vec() };
+        let accounts = self.shared.pool.with_siblings(accounts);
+        let bridge = Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts };
         let first = first();
         let id = self
             .shared
@@ -308,6 +312,7 @@ impl Tunnel {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
             state.desk.handle_closed(id);
+            self.shared.close_siblings_of(state, now, id);
         });
     }
 
@@ -432,7 +437,7 @@ impl Shared {
             state.is_awaited = false;
             self.closed.notify_waiters();
         }
-        let timeout = state.cores.poll_timeout();
+        let timeout = [state.cores.poll_timeout(), state.siblings.next_timeout()].into_iter().flatten().min();
         if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             state.armed = timeout;
             self.timer_changed.notify_one();
@@ -452,6 +457,7 @@ impl State {
             is_awaited: false,
             armed: None,
             announcer: Announcer::default(),
+            siblings: Siblings::default(),
         }
     }
 

@@ -80,6 +80,7 @@ mod socket;
 mod srv;
 mod stanza;
 mod start_tag;
+mod step;
 mod stranger_replies;
 mod stream_error;
 mod timing;
@@ -88,7 +89,7 @@ mod websocket;
 mod wire;
 mod writer;
 
-pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, StreamManagement, Usage};
+pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{AccountError, OtherHost, Step};

@@ -13,8 +13,8 @@ use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode,
 use hexchat_pt::persona;
 use hexchat_pt::xmpp::flat::Flat;
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Binding, Dialer, StreamManagement,
-    Usage,
+    AccountError, AccountEvent, AccountId, AccountPool, AccountStatus, Binding, Dialer, Persistence,
+    StreamManagement, Usage,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -158,7 +158,7 @@ async fn over_a_websocket_too_what_goes_right_behind_that_is_carried_in_its_name
 async fn is_carried_in_its_name(server: &ChatServer, tls: TlsMode, address: SocketAddr) {
     let (mut bob, bob_jid) = Client::online(server.account("bob", TlsMode::StartTls)).await;
     for management in [StreamManagement::Wanted, StreamManagement::Unwanted] {
-        let usage = Usage { management, binding: Binding::Presumed };
+        let usage = Usage { management, binding: Binding::Presumed, persistence: Persistence::Lasting };
         let cutter = TcpCutter::start(address).unwrap();
         let mut alice = Client::open_with(through(&cutter, server.account("alice", tls)), usage);
         for number in 0..10 {

@@ -42,8 +42,15 @@ fn measure_rounds(
     samples: &mut Samples,
 ) -> Result<()> {
     let chat = ours::server(kind, Rate::Unlimited, &ours::users(1))?;
-    let setup =
-        Setup { executable, chat: &chat, protocol: Protocol::Secure, accounts: 1, target, by_way_of: None };
+    let setup = Setup {
+        executable,
+        chat: &chat,
+        protocol: Protocol::Secure,
+        accounts: 1,
+        target,
+        sessions: None,
+        by_way_of: None,
+    };
     let pair = Pair::start(setup)?;
     let bulk = Bulk::default();
     thread::scope(|scope| {

@@ -88,7 +88,15 @@ impl Load {
         plan: &Plan,
     ) -> Result<[(&'static str, f64); 2]> {
         let Self { protocol, accounts } = self;
-        let pair = Pair::start(Setup { executable, chat, protocol, accounts, target, by_way_of: None })?;
+        let pair = Pair::start(Setup {
+            executable,
+            chat,
+            protocol,
+            accounts,
+            target,
+            sessions: None,
+            by_way_of: None,
+        })?;
         let expected = target::rate_within(pair.entrance, plan.warm_up)?;
         let rate = target::rate_of(pair.entrance, (expected * plan.bulk.as_secs_f64()) as u64)?;
         let times = Echo::start(pair.entrance)?.settled_times(CELLS, IDLE)?;

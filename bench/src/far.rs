@@ -150,7 +150,15 @@ impl Lab<'_> {
     fn pair(&self) -> Result<Pair> {
         let Self { executable, chat, tls, target, lines } = *self;
         let by_way_of = Some(Ways { addresses: lines.each_ref().map(TcpCutter::address), tls });
-        Pair::start(Setup { executable, chat, protocol: Protocol::Secure, accounts: 1, target, by_way_of })
+        Pair::start(Setup {
+            executable,
+            chat,
+            protocol: Protocol::Secure,
+            accounts: 1,
+            target,
+            sessions: None,
+            by_way_of,
+        })
     }
 
     /// Starts, cells and cuts, in round trips, of which each takes `unit` seconds.

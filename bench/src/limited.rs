@@ -20,6 +20,10 @@ use crate::{name_of, say, scale, wire};
 
 /// How many accounts each half has.
 pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
+/// How many sessions one account has.
+pub(crate) const SESSIONS: [u8; 3] = [1, 2, 4];
+/// Until four sessions are there, one after the other, and their windows have opened: 25 seconds.
+const SESSIONS_SETTLE: Duration = Duration::from_secs(25);
 /// From one cell to the next at least 2 seconds: they shall measure the bulk transfer, not be another.
 const BETWEEN_CELLS: Duration = Duration::from_secs(2);
 /// From one cell to the next up to 1 second more, more than a pause of the server's and the time between two.
@@ -46,8 +50,13 @@ pub(crate) fn measure(
             jobs.push((name, Box::new(move |samples| lab.bulk(kind, *accounts, samples))));
         }
     }
+    for sessions in SESSIONS {
+        let name = format!("sessions.prosody.{sessions}");
+        jobs.push((name, Box::new(move |samples| lab.sessions(sessions, samples))));
+    }
     for _ in 0..plan.lanes {
-        jobs.push(("loaded".into(), Box::new(move |samples| lab.cells_during_bulk(samples))));
+        jobs.push(("loaded".into(), Box::new(move |samples| lab.cells_during_bulk(1, samples))));
+        jobs.push(("sessions.loaded".into(), Box::new(move |samples| lab.cells_during_bulk(4, samples))));
     }
     // These need a processor, for less time than the servers' limits need to settle.
     let scale = move |samples: &mut Samples| scale::measure(executable, target, plan.starts, samples);
@@ -80,39 +89,57 @@ impl Lab<'_> {
         ours::server(kind, rate, &ours::users(accounts))
     }
 
-    fn setup<'a>(&'a self, chat: &'a ChatServer, accounts: usize) -> Setup<'a> {
+    fn setup<'a>(&'a self, chat: &'a ChatServer, accounts: usize, sessions: u8) -> Setup<'a> {
         let Self { executable, target, .. } = *self;
-        Setup { executable, chat, protocol: Protocol::Secure, accounts, target, by_way_of: None }
+        Setup {
+            executable,
+            chat,
+            protocol: Protocol::Secure,
+            accounts,
+            target,
+            sessions: Some(sessions),
+            by_way_of: None,
+        }
     }
 
     fn bulk(&self, kind: Kind, accounts: usize, samples: &mut Samples) {
-        let rate = || {
-            let chat = self.server(kind, Rate::Stock, accounts)?;
-            let pair = Pair::start(self.setup(&chat, accounts))?;
-            let arrivals = Arrivals::default();
-            arrivals.collect(pair.entrance, self.plan.settle + self.plan.limited)?;
-            arrivals.rate(self.plan.settle, self.plan.settle + self.plan.limited)
-        };
-        samples.record(format!("limited.{}.{accounts}", name_of(kind)), rate());
+        let rate = self.rate(kind, (accounts, 1), self.plan.settle);
+        samples.record(format!("limited.{}.{accounts}", name_of(kind)), rate);
     }
 
-    fn cells_during_bulk(&self, samples: &mut Samples) {
-        match self.time_cells() {
+    /// One account a side, which logs in so many times.
+    fn sessions(&self, sessions: u8, samples: &mut Samples) {
+        let rate = self.rate(Kind::Prosody, (1, sessions), SESSIONS_SETTLE);
+        samples.record(format!("sessions.prosody.{sessions}"), rate);
+    }
+
+    /// What a download carries after so long.
+    fn rate(&self, kind: Kind, (accounts, sessions): (usize, u8), settle: Duration) -> Result<f64> {
+        let chat = self.server(kind, Rate::Stock, accounts)?;
+        let pair = Pair::start(self.setup(&chat, accounts, sessions))?;
+        let arrivals = Arrivals::default();
+        arrivals.collect(pair.entrance, settle + self.plan.limited)?;
+        arrivals.rate(settle, settle + self.plan.limited)
+    }
+
+    fn cells_during_bulk(&self, sessions: u8, samples: &mut Samples) {
+        let name = if sessions == 1 { "loaded" } else { "sessions.loaded" };
+        match self.time_cells(sessions) {
             Ok((alone, loaded, times)) => {
-                samples.record("loaded.kept", Ok(loaded / alone));
-                samples.record("loaded.bulk_alone", Ok(alone));
-                samples.record("loaded.bulk", Ok(loaded));
-                times.iter().for_each(|time| samples.add("loaded.cell.times", *time));
+                samples.record(format!("{name}.kept"), Ok(loaded / alone));
+                samples.record(format!("{name}.bulk_alone"), Ok(alone));
+                samples.record(format!("{name}.bulk"), Ok(loaded));
+                times.iter().for_each(|time| samples.add(format!("{name}.cell.times"), *time));
             }
-            Err(error) => samples.fail("loaded.cell.times", &format!("{error:#}")),
+            Err(error) => samples.fail(format!("{name}.cell.times"), &format!("{error:#}")),
         }
     }
 
     /// The rate of the bulk transfer alone and with cells, and the times of the cells.
-    fn time_cells(&self) -> Result<(f64, f64, Vec<f64>)> {
+    fn time_cells(&self, sessions: u8) -> Result<(f64, f64, Vec<f64>)> {
         let Plan { settle, alone, loaded, .. } = *self.plan;
         let chat = self.server(Kind::Prosody, Rate::Stock, 1)?;
-        let pair = Pair::start(self.setup(&chat, 1))?;
+        let pair = Pair::start(self.setup(&chat, 1, sessions))?;
         let arrivals = Arrivals::default();
         let end = settle + alone + loaded;
         thread::scope(|scope| {
@@ -136,7 +163,7 @@ impl Lab<'_> {
     fn idle(&self, samples: &mut Samples) {
         let cpu = || {
             let chat = self.server(Kind::Prosody, Rate::Unlimited, 1)?;
-            let pair = Pair::start(self.setup(&chat, 1))?;
+            let pair = Pair::start(self.setup(&chat, 1, 1))?;
             let mut echo = Echo::start(pair.entrance)?;
             echo.time()?;
             // What follows a handshake is not idleness.
@@ -156,7 +183,7 @@ impl Lab<'_> {
 
     fn slow_wire(&self, samples: &mut Samples) {
         match self.server(Kind::Prosody, Rate::Unlimited, 1) {
-            Ok(chat) => wire::measure_slow(self.setup(&chat, 1), self.plan, samples),
+            Ok(chat) => wire::measure_slow(self.setup(&chat, 1, 1), self.plan, samples),
             Err(error) => samples.fail("wire.slow.serve", &format!("{error:#}")),
         }
     }

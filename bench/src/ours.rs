@@ -28,6 +28,8 @@ pub(crate) struct Setup<'a> {
     /// How many each half has.
     pub(crate) accounts: usize,
     pub(crate) target: SocketAddr,
+    /// How many sessions each account has at the most, if that is not left to it. Older executables know nothing of it.
+    pub(crate) sessions: Option<u8>,
     /// How `forward` and `serve` connect, unless that is straight to the chat server.
     pub(crate) by_way_of: Option<Ways>,
 }
@@ -151,7 +153,8 @@ impl Setup<'_> {
             Some(Ways { addresses, tls: Tls::Start }) => (addresses[way], ""),
             None => (self.chat.address(), ""),
         };
-        let section = |user: &String| self.chat.account_section(user, server) + tls;
+        let sessions = self.sessions.map_or_else(String::new, |most| format!("sessions = {most}\n"));
+        let section = |user: &String| self.chat.account_section(user, server) + tls + &sessions;
         let config: String = users.iter().map(section).collect();
         let file = write_private(&folder.join(format!("{name}.toml")), &config)?;
         let spawn = Spawn::new(half, self.executable).arg(half).arg("--config").arg(file);

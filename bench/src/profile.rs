@@ -37,7 +37,15 @@ pub(crate) fn run(executable: &Path, target: SocketAddr, words: &[&str]) -> Resu
     let accounts = accounts.parse().context("the number of accounts")?;
     let time = Duration::from_secs(seconds.parse().context("the number of seconds")?);
     let chat = ours::server(kind, Rate::Unlimited, &ours::users(accounts))?;
-    let pair = Pair::start(Setup { executable, chat: &chat, protocol, accounts, target, by_way_of: None })?;
+    let pair = Pair::start(Setup {
+        executable,
+        chat: &chat,
+        protocol,
+        accounts,
+        target,
+        sessions: None,
+        by_way_of: None,
+    })?;
     let subject = Subject { chat: &chat, pair: &pair };
     match *load {
         "bulk" => subject.bulk(time),

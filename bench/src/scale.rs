@@ -83,7 +83,7 @@ fn server(users: &[String]) -> Result<ChatServer> {
 }
 
 fn setup<'a>(executable: &'a Path, chat: &'a ChatServer, accounts: usize, target: SocketAddr) -> Setup<'a> {
-    Setup { executable, chat, protocol: Protocol::Secure, accounts, target, by_way_of: None }
+    Setup { executable, chat, protocol: Protocol::Secure, accounts, target, sessions: None, by_way_of: None }
 }
 
 /// Opens a stream at each entrance and sends a cell, then waits for all to come back. They stay open; how many have come

@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
 
     fn setup(&self, protocol: Protocol, accounts: usize) -> Setup<'a> {
         let (executable, chat, target) = (self.executable, self.chat, self.target);
-        Setup { executable, chat, protocol, accounts, target, by_way_of: None }
+        Setup { executable, chat, protocol, accounts, target, sessions: None, by_way_of: None }
     }
 
     /// Those that could be started, each with a first idea of what it can carry.

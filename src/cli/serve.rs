@@ -48,7 +48,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
         AccountPool::with_limits(core_dialer(tor_pt::Dialer::through(proxy)), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
+    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {
         tokio::select! {

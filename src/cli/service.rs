@@ -12,7 +12,7 @@ use crate::logging::Repeats;
 use crate::secure::{HandshakeRecord, Identity, Service};
 use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError, Verdict};
 use crate::tunnel::{ClockWasAhead, KeepHandshake, Protocols, bounds};
-use crate::xmpp::{AccountId, StreamManagement};
+use crate::xmpp::{AccountId, AccountPool, StreamManagement};
 
 /// The most accounts that a bridge line names: 4. Clients are told of others once they are in, and where there are many
 /// nobody can list them all.
@@ -64,7 +64,7 @@ pub(super) fn secure_identity(
 pub(super) fn bridge_protocols(
     config: &Config,
     state: &Arc<StateDir>,
-    accounts: &[AccountId],
+    (accounts, pool): (&[AccountId], &AccountPool),
     classic: bool,
     identity: Option<Identity>,
 ) -> Protocols {
@@ -72,14 +72,14 @@ pub(super) fn bridge_protocols(
     Protocols {
         classic: bounds::classic(&config.limits, accept_on),
         secure: bounds::secure(&config.limits),
-        service: identity.map(|identity| service(config, state, accounts, identity)),
+        service: identity.map(|identity| service(config, state, (accounts, pool), identity)),
     }
 }
 
 fn service(
     config: &Config,
     state: &Arc<StateDir>,
-    accounts: &[AccountId],
+    (accounts, pool): (&[AccountId], &AccountPool),
     identity: Identity,
 ) -> (Service, KeepHandshake) {
     if let Some(minutes) = state.minutes_locked(this_minute()) {
@@ -89,6 +89,7 @@ fn service(
         identity,
         psk: psk_of(&config.bridge),
         accounts: accounts.to_vec(),
+        siblings: accounts.iter().flat_map(|account| pool.siblings(*account)).collect(),
         // The replay log on the disk knows them.
         accepted: Vec::new(),
     };

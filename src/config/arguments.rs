@@ -58,6 +58,8 @@ pub struct Arguments {
     pub(super) ca_file: Option<Given<PathBuf>>,
     /// Likewise.
     pub(super) roster: bool,
+    /// Likewise.
+    pub(super) sessions: Option<u8>,
 }
 
 /// What is wrong with which argument, given where.
@@ -185,6 +187,7 @@ impl Arguments {
             mode: self.mode.or_else(|| defaults.mode.clone()),
             ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
             roster: self.roster || defaults.roster,
+            sessions: self.sessions.or(defaults.sessions),
         }
     }
 
@@ -284,6 +287,7 @@ impl Arguments {
             pin: self.pin.as_ref().map(|given| given.value),
             ca_file: self.ca_file.as_ref().map(|given| given.value.clone()),
             roster: self.roster,
+            sessions: self.sessions,
         })
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn read(
         pin: None,
         ca_file,
         roster: false,
+        sessions: None,
     };
     Ok(Given { value: account, location: domain.location })
 }

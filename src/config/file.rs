@@ -15,7 +15,7 @@ use super::key::{CertificatePin, PresharedKey};
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS};
 use super::limits::Limits;
 use super::value::{parse_jid, parse_server, parse_tls};
-use super::{AccountConfig, BridgeSettings, Config, Credential, component};
+use super::{AccountConfig, BridgeSettings, Config, Credential, component, sessions};
 
 /// The longest configuration file: 1 MiB, many times one with all settings and accounts.
 const MAX_FILE: usize = 1 << 20;
@@ -120,8 +120,10 @@ fn read_account(
     let pin = section.parsed("pin", CertificatePin::parse)?.map(|given| given.value);
     let server = server.map(|given| given.value);
     let roster = section.flag("roster")?.is_some_and(|given| given.value);
-    let account = AccountConfig { jid: jid.value, credential, server, tls: mode, pin, ca_file, roster };
-    Ok(Given { value: account, location: jid.location })
+    let sessions = sessions::read(section)?;
+    let (jid, location) = (jid.value, jid.location);
+    let account = AccountConfig { jid, credential, server, tls: mode, pin, ca_file, roster, sessions };
+    Ok(Given { value: account, location })
 }
 
 /// The secret that the section holds under the first of these keys, or points to under the second.
@@ -196,6 +198,7 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
     }
     arguments.ca_file = read_ca_file(section, directory)?;
     arguments.roster = section.flag("roster")?.is_some_and(|given| given.value);
+    arguments.sessions = sessions::read(section)?;
     arguments.check_mode().map_err(|(location, key, problem)| section.error(location, key, problem))?;
     Ok(arguments)
 }

@@ -4,11 +4,11 @@
 pub(super) const ARGUMENTS: [&str; 8] = ["jid", "key", "psk", "login", "server", "tls", "pin", "mode"];
 
 pub(super) const ACCOUNT: &[&str] =
-    &["jid", "password", "password_file", "server", "tls", "pin", "ca_file", "roster"];
+    &["jid", "password", "password_file", "server", "tls", "pin", "ca_file", "roster", "sessions"];
 pub(super) const COMPONENT: &[&str] =
     &["domain", "user", "secret", "secret_file", "server", "tls", "ca_file"];
 pub(super) const CLIENT: &[&str] =
-    &["jid", "key", "psk", "login", "server", "tls", "pin", "mode", "ca_file", "roster"];
+    &["jid", "key", "psk", "login", "server", "tls", "pin", "mode", "ca_file", "roster", "sessions"];
 pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 
 /// The section for metrics, which do not exist yet: it has no keys. It is known, so that a file made from an earlier

@@ -50,6 +50,8 @@ pub struct ServerConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether whoever is spoken to is to become a contact first.
     pub roster: bool,
+    /// How many logins there may be at a time.
+    pub sessions: Option<u8>,
 }
 
 impl Login {
@@ -62,8 +64,17 @@ impl Login {
     /// Completes the login to an account.
     #[must_use]
     pub fn at(self, server: ServerConfig) -> AccountConfig {
-        let ServerConfig { server, tls, pin, ca_file, roster } = server;
-        AccountConfig { jid: self.jid, credential: self.credential, server, tls, pin, ca_file, roster }
+        let ServerConfig { server, tls, pin, ca_file, roster, sessions } = server;
+        AccountConfig {
+            jid: self.jid,
+            credential: self.credential,
+            server,
+            tls,
+            pin,
+            ca_file,
+            roster,
+            sessions,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Presence that a session begins and ends with (RFC 6121 section 4).
 
-use xmpp_parsers::presence::Presence;
+use xmpp_parsers::presence::{Presence, Type};
 
 /// The initial presence: that we are here, and nothing else. The library writes the priority, too, which slixmpp leaves out.
 pub fn available(id: String) -> Presence {
@@ -12,6 +12,15 @@ pub fn available(id: String) -> Presence {
 /// The last presence: that we are gone.
 pub fn unavailable() -> Presence {
     Presence::unavailable()
+}
+
+/// What a presence says of whether its sender is here, if it says anything of that.
+pub fn availability(presence: &Presence) -> Option<bool> {
+    match presence.type_ {
+        Type::None => Some(true),
+        Type::Unavailable => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

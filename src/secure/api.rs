@@ -67,6 +67,8 @@ pub struct Service {
     pub psk: Option<[u8; 32]>,
     /// The accounts at which clients are let in.
     pub accounts: Vec<AccountId>,
+    /// Further logins of these, at which they are let in as well. They come and go, and clients are told of them last.
+    pub siblings: Vec<AccountId>,
     /// The handshakes that were accepted by earlier processes, and their minutes.
     pub accepted: Vec<(Credential, u64)>,
 }
@@ -210,6 +212,17 @@ pub enum Incoming {
         /// What it was.
         token: Token,
     },
+}
+
+/// What some of our accounts have to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Whether an application has more than is taken of it ahead of what the paths carry.
+    pub is_blocked: bool,
+    /// Bytes that were taken and not sent yet, by any path.
+    pub unsent: usize,
+    /// Bytes on the wire that the accounts carry in a second, together, where that is known of any.
+    pub rate: Option<f64>,
 }
 
 /// What an endpoint keeps at one moment. It is logged when the program ends, and tests compare it with their bounds.

@@ -76,6 +76,8 @@ pub(crate) struct Session {
     crowded: BTreeSet<u64>,
     /// The accounts at which it waits for its turn.
     waits_at: Vec<AccountId>,
+    /// When the last express packet went.
+    hurried_at: Option<Instant>,
     /// Until when what there is to send waits for more.
     held_until: Option<Instant>,
     /// Paths, accounts or load have changed, so that another path may be wanted.
@@ -170,6 +172,7 @@ impl Session {
             usage: Usage::default(),
             crowded: BTreeSet::new(),
             waits_at: Vec::new(),
+            hurried_at: None,
             held_until: None,
             has_paths_to_check: true,
             carries_much: false,

@@ -342,6 +342,11 @@ impl Streams {
         self.totals.unsent == 0 && self.totals.queued >= FLOOR.min(self.limits.send_buffer)
     }
 
+    /// Whether an application has more than there is room for.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.totals.blocked > 0
+    }
+
     /// Whether everything is on its way and an application has more, for which there is no room until some of it has arrived.
     pub(crate) fn is_backed_up(&self) -> bool {
         self.totals.unsent == 0 && self.totals.blocked > 0

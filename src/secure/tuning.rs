@@ -283,6 +283,14 @@ pub(crate) const PROBE_SIZE: usize = 128;
 /// The largest block of an express packet: 2 KiB, three cells of Tor's.
 pub(crate) const EXPRESS_SIZE: usize = 2048;
 
+/// For 10 seconds after an express packet one of several slow paths is kept for the next ones: longer than a person takes between two
+/// keys, or a page between two requests.
+pub(crate) const RESERVED_LASTS: Duration = Duration::from_secs(10);
+
+/// Meanwhile it carries bulk in blocks of 512 bytes, one at a time: some 950 bytes on the wire, behind which a cell waits for 0.1 seconds
+/// on stock Prosody, and three quarters of the rate.
+pub(crate) const RESERVED_BLOCK: usize = 512;
+
 /// An acknowledgement is due after 192 KiB, however fast they came: after each fourth of the largest blocks. Alone it costs 480
 /// bytes with its answer.
 pub(crate) const ACK_BYTES: usize = 192 * 1024;

@@ -43,6 +43,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
                     for (account, event) in batch.drain(..) {
                         strong.on_account_event(state, now, account, event);
                     }
+                    strong.see_to_siblings(state, now);
                 });
             }
             () = alarm.ring(), if armed.is_some() => strong.on_timeout(),
@@ -86,6 +87,7 @@ impl Shared {
         self.with(|state, now| {
             state.cores.handle_timeout(now);
             state.armed = None;
+            self.see_to_siblings(state, now);
         });
     }
 
@@ -102,7 +104,13 @@ impl Shared {
         {
             return;
         }
-        state.announcer.announce(id, &event);
+        if let Some(account) = state.siblings.account_of(id) {
+            if !self.on_sibling_event(state, now, (account, id), &event) {
+                return;
+            }
+        } else {
+            state.announcer.announce(id, &event);
+        }
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_arrival(state, now, id, Arrival::Parsed(stanza)),
             AccountEvent::Flat(flat) => return self.on_arrival(state, now, id, Arrival::Flat(flat)),
@@ -112,12 +120,17 @@ impl Shared {
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
+            AccountEvent::Resource { jid, is_available } => {
+                return state.siblings.on_resource(now, id, &jid, is_available);
+            }
             AccountEvent::Relieved => {
                 let backlog = self.pool.backlog(id);
                 return state.cores.secure.handle_backlog(id, backlog.stanzas, backlog.bytes);
             }
             AccountEvent::Online { jid, resumed } => {
                 state.desk.handle_online(id, jid.clone());
+                let (siblings, is_asked) = (self.pool.siblings(id), self.pool.sessions_asked(id).is_some());
+                state.siblings.on_online((id, &jid), resumed, &siblings, is_asked);
                 AccountChange::Online { jid, resumed }
             }
             AccountEvent::StanzaLimit { bytes } => {
@@ -127,10 +140,12 @@ impl Shared {
                 if let Some(limit) = size_limit(&reason) {
                     state.cores.handle_size_limit(now, id, limit);
                 }
+                state.siblings.on_suspended(now, id, &reason);
                 AccountChange::Suspended
             }
             AccountEvent::Failed(_) => {
                 self.failed.notify_waiters();
+                self.close_siblings_of(state, now, id);
                 AccountChange::Gone
             }
         };

@@ -20,6 +20,7 @@ mod distrusted;
 mod link;
 mod presuming;
 mod remembered;
+mod resources;
 mod resting;
 mod retry;
 
@@ -33,7 +34,7 @@ use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
 use super::answer_size::AnswerSize;
-use super::api::{AccountEvent, AccountStatus, Parcel, StreamManagement, Usage};
+use super::api::{AccountEvent, AccountStatus, Parcel, Persistence, StreamManagement, Usage};
 use super::backlog::Gauge;
 use super::backoff::Backoff;
 use super::connection::{Connection, Counting, Event, Session, Start, Unwritable};
@@ -164,6 +165,9 @@ struct Account {
     remembered: Remembered,
     contacts: Contacts,
     answer_size: AnswerSize,
+    persistence: Persistence,
+    /// Why it has failed for good, where it does not try again.
+    failure: Option<AccountError>,
 }
 
 impl Account {
@@ -195,6 +199,8 @@ impl Account {
             remembered,
             contacts: Contacts::new(config.jid.to_bare(), config.roster),
             answer_size: AnswerSize::default(),
+            persistence: usage.persistence,
+            failure: None,
         };
         account.attempt_after(account.rest().unwrap_or_default());
         account
@@ -225,6 +231,9 @@ impl Account {
     async fn serve(&mut self, mailbox: &mut Mailbox) -> End {
         let mut batch = Vec::with_capacity(COMMANDS);
         loop {
+            if let Some(error) = self.failure.take() {
+                return End::Failed(error);
+            }
             self.hand_over();
             if mailbox.gauge.take_relief() {
                 mailbox.reports.event(AccountEvent::Relieved);
@@ -360,7 +369,7 @@ impl Account {
                     self.on_events(event, reports);
                 }
             }
-            Err(error) if error.is_permanent() => return Err(error),
+            Err(error) if error.is_permanent() || self.persistence == Persistence::Once => return Err(error),
             Err(error) => {
                 self.note_fault(&error);
                 let pause = error.pause();
@@ -517,6 +526,9 @@ impl Account {
         if self.contacts.on_stanza(now(), &stanza, rand::random()) {
             return;
         }
+        if let Some((jid, is_available)) = resources::other(&self.identity, &stanza) {
+            return reports.event(AccountEvent::Resource { jid, is_available });
+        }
         let pong = match &mut stanza {
             Stanza::Iq(iq) => {
                 persona::complete(iq, rand::random());
@@ -550,6 +562,10 @@ impl Account {
             self.presuming.on_unanswered();
         }
         self.session = self.link.take_wire().and_then(|wire| wire.leave());
+        if self.persistence == Persistence::Once {
+            self.failure = Some(reason.clone());
+            return;
+        }
         match since {
             Some(since) => self.suspended(since, reason, reports),
             None => self.unreachable(reason.clone(), reports),

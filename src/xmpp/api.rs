@@ -33,6 +33,13 @@ pub enum AccountEvent {
         /// Who asked.
         by: FullJid,
     },
+    /// The server says that the account is logged in under this name as well, or is not any more. It may be a sibling.
+    Resource {
+        /// Which name.
+        jid: FullJid,
+        /// Whether it is.
+        is_available: bool,
+    },
     /// The server delivered a stanza, other than a ping.
     Stanza(Box<Stanza>),
     /// The server delivered an IQ that was read without a tree.
@@ -142,6 +149,15 @@ pub enum Binding {
     Presumed,
 }
 
+/// What an account does when its connection is over, or there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// It tries again, until it is closed or its failure is final.
+    Lasting,
+    /// It has failed for good. What it does is nothing to other accounts with its name.
+    Once,
+}
+
 /// How an account is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -149,11 +165,13 @@ pub struct Usage {
     pub management: StreamManagement,
     /// When it is online.
     pub binding: Binding,
+    /// What it does when its connection is over.
+    pub persistence: Persistence,
 }
 
 impl From<StreamManagement> for Usage {
     /// For whoever is in no hurry.
     fn from(management: StreamManagement) -> Self {
-        Self { management, binding: Binding::Awaited }
+        Self { management, binding: Binding::Awaited, persistence: Persistence::Lasting }
     }
 }

@@ -336,6 +336,7 @@ mod tests {
             pin: None,
             ca_file: None,
             roster: false,
+            sessions: None,
         }
     }
 

@@ -1,13 +1,17 @@
 //! Pool: all accounts of this process, each with a task of its own.
 
 use std::collections::BTreeMap;
+use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::{mpsc, oneshot, watch};
+use xmpp_parsers::jid::{Jid, ResourcePart};
 
 use super::account::{self, Command, Kept, Mailbox, Remembered};
-use super::api::{AccountEvent, AccountStatus, Parcel, Usage};
+use super::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
 use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
 use super::error::AccountError;
@@ -21,6 +25,12 @@ use crate::protocol::AccountId;
 
 /// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
 const EVENTS: usize = 1024;
+
+/// Numbers of siblings begin here, far behind those of accounts, so that these are counted 1, 2, 3.
+const FIRST_SIBLING: u64 = 1 << 32;
+
+/// Random bytes in the resource of a sibling: 9, which are 12 characters of base64url.
+const RESOURCE_BYTES: usize = 9;
 
 /// How long all accounts together may take to log out.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -44,6 +54,7 @@ struct Shared {
 #[derive(Default)]
 struct Accounts {
     last: u64,
+    last_sibling: u64,
     open: BTreeMap<AccountId, Handle>,
 }
 
@@ -52,7 +63,11 @@ struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     status: watch::Receiver<AccountStatus>,
     gauge: Arc<Gauge>,
+    siblings: Vec<Sibling>,
 }
+
+/// A further login of an account: its number, and the resource that it asks for.
+type Sibling = (AccountId, ResourcePart);
 
 impl AccountPool {
     /// A pool without accounts, and where the events of its accounts come out: in order for each account. An account
@@ -92,11 +107,52 @@ impl AccountPool {
         }
         accounts.last += 1;
         let id = AccountId(accounts.last);
-        accounts.open.insert(id, self.start(id, config, usage.into()));
+        let siblings = accounts.reserve_siblings(&config);
+        accounts.open.insert(id, self.start(id, config, usage.into(), siblings));
         id
     }
 
-    fn start(&self, id: AccountId, config: AccountConfig, usage: Usage) -> Handle {
+    /// The siblings that an account may have. None is logged in before it is [opened](Self::open_sibling).
+    pub fn siblings(&self, id: AccountId) -> Vec<AccountId> {
+        let accounts = self.accounts();
+        let handle = accounts.open.get(&id);
+        handle.into_iter().flat_map(|handle| &handle.siblings).map(|(sibling, _)| *sibling).collect()
+    }
+
+    /// How many logins the user wants of an account at the most, if he has said so.
+    pub fn sessions_asked(&self, id: AccountId) -> Option<u8> {
+        self.accounts().open.get(&id)?.config.sessions
+    }
+
+    /// These accounts, and behind all of them the siblings that they may have.
+    pub fn with_siblings(&self, ids: &[AccountId]) -> Vec<AccountId> {
+        ids.iter().copied().chain(ids.iter().flat_map(|id| self.siblings(*id))).collect()
+    }
+
+    /// Logs in once more as an account of this pool, under a resource of its own, and tries that once. Its stanzas are not counted, and it
+    /// counts on nothing that the server has not said. Must be called within a Tokio runtime.
+    pub fn open_sibling(&self, account: AccountId, sibling: AccountId) {
+        let mut accounts = self.accounts();
+        let Some(handle) = accounts.open.get(&account) else {
+            // It was closed meanwhile.
+            return;
+        };
+        let Some((_, resource)) = handle.siblings.iter().find(|(id, _)| *id == sibling) else {
+            // It is none of this account.
+            return;
+        };
+        let jid = Jid::from_parts(handle.config.jid.node(), handle.config.jid.domain(), Some(resource));
+        let config = AccountConfig { jid, ..handle.config.clone() };
+        let usage = Usage {
+            management: StreamManagement::Unwanted,
+            binding: Binding::Awaited,
+            persistence: Persistence::Once,
+        };
+        let started = self.start(sibling, config, usage, Vec::new());
+        accounts.open.insert(sibling, started);
+    }
+
+    fn start(&self, id: AccountId, config: AccountConfig, usage: Usage, siblings: Vec<Sibling>) -> Handle {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
@@ -106,7 +162,7 @@ impl AccountPool {
         let kept = Kept { registrar: registrar.get().cloned(), hints: hints.get().cloned() };
         let (remembered, dialer) = (remembered.clone(), dialer.clone());
         tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, kept, mailbox));
-        Handle { config, commands, status, gauge }
+        Handle { config, commands, status, gauge, siblings }
     }
 
     /// Sends `stanza` when the account is online, behind all that was given to it before, and returns the account's
@@ -189,6 +245,24 @@ impl AccountPool {
     fn accounts(&self) -> MutexGuard<'_, Accounts> {
         self.shared.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Accounts {
+    /// Names for the further logins that this configuration allows.
+    fn reserve_siblings(&mut self, config: &AccountConfig) -> Vec<Sibling> {
+        let mut reserve = || {
+            self.last_sibling += 1;
+            (AccountId(FIRST_SIBLING + self.last_sibling), draw_resource())
+        };
+        (1..config.most_sessions()).map(|_| reserve()).collect()
+    }
+}
+
+/// A resource as Prosody makes them, and the state for first logins: 12 random characters.
+fn draw_resource() -> ResourcePart {
+    let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; RESOURCE_BYTES]>());
+    #[expect(clippy::expect_used, reason = "base64url is ASCII that no profile changes")]
+    ResourcePart::from_str(&text).expect("a resource")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "an account must not outlive its farewell in the pool")]

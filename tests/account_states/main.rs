@@ -21,4 +21,5 @@ mod refusals;
 mod registering;
 mod resuming;
 mod short_sessions;
+mod siblings;
 mod stream_errors;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
-use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, StreamManagement, Usage};
+use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, Persistence, StreamManagement, Usage};
 use tokio::time::sleep;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
@@ -26,7 +26,11 @@ fn named(server: &MockServer) -> AccountConfig {
 }
 
 fn open(server: &MockServer, management: StreamManagement) -> Client {
-    Client::open_with(server, named(server), Usage { management, binding: Binding::Presumed })
+    Client::open_with(
+        server,
+        named(server),
+        Usage { management, binding: Binding::Presumed, persistence: Persistence::Lasting },
+    )
 }
 
 /// The next login, of which the resource is asked for and not bound, and the id of that request.
@@ -133,7 +137,11 @@ async fn who_was_wrong_once_waits_for_its_resource_when_it_is_opened_anew() {
 
     for resource in ["here", "there"] {
         let jid = format!("alice@mock.example/{resource}").parse().unwrap();
-        let usage = Usage { management: StreamManagement::Unwanted, binding: Binding::Presumed };
+        let usage = Usage {
+            management: StreamManagement::Unwanted,
+            binding: Binding::Presumed,
+            persistence: Persistence::Lasting,
+        };
         let id = client.pool.open(AccountConfig { jid, ..named(&server) }, usage);
         let _peer = asked(&server, false).await;
         assert!(matches!(client.pool.status(id), AccountStatus::Connecting { .. }), "{resource} is presumed");
@@ -225,7 +233,11 @@ async fn connections_that_break_before_the_answer_with_sessions_in_between_do_no
 #[tokio::test(start_paused = true)]
 async fn who_has_no_name_of_its_own_presumes_nothing() {
     let server = MockServer::start();
-    let usage = Usage { management: StreamManagement::Unwanted, binding: Binding::Presumed };
+    let usage = Usage {
+        management: StreamManagement::Unwanted,
+        binding: Binding::Presumed,
+        persistence: Persistence::Lasting,
+    };
     let mut client = Client::open_with(&server, server.anonymous(), usage);
     let mut peer = server.log_in(false).await;
     let id = peer.bind_request().await;

@@ -57,6 +57,7 @@ impl Client {
             pin: None,
             ca_file: Some(ca_file.to_owned()),
             roster: false,
+            sessions: None,
         };
         let (pool, events) = AccountPool::new(Dialer::direct());
         pool.open(config, StreamManagement::Wanted);

@@ -28,6 +28,7 @@ impl ChatServer {
             pin: None,
             ca_file: Some(self.0.ca_file().to_owned()),
             roster: false,
+            sessions: None,
         }
     }
 

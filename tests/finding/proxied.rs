@@ -49,6 +49,7 @@ fn account(jid: &str) -> AccountConfig {
         pin: None,
         ca_file: None,
         roster: false,
+        sessions: None,
     }
 }
 

@@ -177,6 +177,7 @@ async fn a_proxy_that_passes_web_pages_alone_leads_to_the_websocket() {
         pin: None,
         ca_file: Some(domain.folder.path().join("both.pem")),
         roster: false,
+        sessions: None,
     };
     pool.open(config, StreamManagement::Unwanted);
     let event = timeout(SOON, events.recv()).await.unwrap().unwrap().1;

@@ -53,6 +53,11 @@ impl Lab {
         Self::with_all(kind, Rate::Unlimited, rules)
     }
 
+    /// The limits are those that the server has when nobody changes them, and it has these rules.
+    pub(crate) fn stock_with_rules(kind: Kind, rules: Rules) -> Self {
+        Self::with_all(kind, Rate::Stock, rules)
+    }
+
     fn with_all(kind: Kind, rate: Rate, rules: Rules) -> Self {
         let users = ["alice", "alice2", "bob", "bob2"];
         Self { server: ChatServer::start_with(kind, rate, &users, rules).unwrap() }

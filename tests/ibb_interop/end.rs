@@ -82,6 +82,7 @@ fn account(server: &ChatServer, user: &str) -> AccountConfig {
         pin: None,
         ca_file: Some(server.ca_file().to_owned()),
         roster: false,
+        sessions: None,
     }
 }
 

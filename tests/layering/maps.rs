@@ -235,8 +235,9 @@ const XMPP: Map = &[
     ("backoff", &[]),
     ("timing", &[]),
     ("hints", &[]),
-    ("error", &["other_host", "registration"]),
+    ("error", &["other_host", "registration", "step"]),
     ("other_host", &[]),
+    ("step", &[]),
     ("registrar", &["registration"]),
     ("registration", &[]),
 ];

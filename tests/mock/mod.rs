@@ -83,6 +83,7 @@ impl MockServer {
             pin: None,
             ca_file: None,
             roster: false,
+            sessions: None,
         }
     }
 

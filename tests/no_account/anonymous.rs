@@ -77,6 +77,7 @@ impl Client {
             pin: None,
             ca_file: Some(lab.server.ca_file().to_owned()),
             roster: false,
+            sessions: None,
         };
         pool.open(config, StreamManagement::Unwanted);
         Self { pool, events }

@@ -141,6 +141,7 @@ impl World {
             identity: Identity::from_bytes([7; 32]),
             psk: None,
             accounts: (0..accounts as u64).map(AccountId).collect(),
+            siblings: Vec::new(),
             accepted: Vec::new(),
         };
         let bridge = Program::new(start, config(clients), Some(service), rng.fork());

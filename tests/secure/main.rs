@@ -17,6 +17,7 @@ mod pair;
 #[allow(dead_code, reason = "those who compare our looks use more of it")]
 mod prober;
 mod questions;
+mod sessions;
 mod slow_reader;
 mod small_stanzas;
 mod strangers;

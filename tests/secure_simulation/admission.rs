@@ -56,8 +56,13 @@ impl Scene {
     fn new(config: Config, accounts: u64) -> Self {
         let now = Instant::now();
         let ids: Vec<AccountId> = (1..=accounts).map(AccountId).collect();
-        let service =
-            Service { identity: identity(), psk: None, accounts: ids.clone(), accepted: Vec::new() };
+        let service = Service {
+            identity: identity(),
+            psk: None,
+            accounts: ids.clone(),
+            siblings: Vec::new(),
+            accepted: Vec::new(),
+        };
         let mut scene = Self {
             start: now,
             now,

@@ -172,8 +172,13 @@ impl World {
     /// A client that wants so many streams of so many bytes to its bridge.
     fn new(streams: usize, length: usize) -> Self {
         let (now, accounts) = (Instant::now(), vec![CHAT, PIPE]);
-        let service =
-            Service { identity: identity(), psk: None, accounts: accounts.clone(), accepted: Vec::new() };
+        let service = Service {
+            identity: identity(),
+            psk: None,
+            accounts: accounts.clone(),
+            siblings: Vec::new(),
+            accepted: Vec::new(),
+        };
         let mut ends = [End::new(None, 1), End::new(Some(service), 2)];
         for (n, end) in ends.iter_mut().enumerate() {
             end.core.handle_wall_clock(now, WALL_CLOCK);

@@ -28,7 +28,13 @@ fn online(endpoint: &mut OverIbb, now: Instant, seconds: u64, id: AccountId, jid
 }
 
 fn bridge_at(now: Instant, seconds: u64, accepted: Vec<(Credential, u64)>) -> OverIbb {
-    let service = Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted };
+    let service = Service {
+        identity: identity(),
+        psk: Some([5; 32]),
+        accounts: vec![BRIDGE],
+        siblings: Vec::new(),
+        accepted,
+    };
     let mut endpoint = OverIbb::new(defaults(), Some(service), Box::new(Rng::new(1)));
     online(&mut endpoint, now, seconds, BRIDGE, bridge_jid());
     endpoint
@@ -259,8 +265,13 @@ fn a_replayed_first_message_dials_nothing() {
 #[test]
 fn strangers_do_not_use_up_what_clients_may_do_in_a_minute() {
     let now = Instant::now();
-    let service =
-        Service { identity: identity(), psk: Some([5; 32]), accounts: vec![BRIDGE], accepted: Vec::new() };
+    let service = Service {
+        identity: identity(),
+        psk: Some([5; 32]),
+        accounts: vec![BRIDGE],
+        siblings: Vec::new(),
+        accepted: Vec::new(),
+    };
     let config = Config { handshakes_per_minute_per_jid: 2, ..defaults() };
     let mut bridge = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
     online(&mut bridge, now, WALL_CLOCK, BRIDGE, bridge_jid());

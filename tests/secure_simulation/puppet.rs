@@ -32,7 +32,13 @@ fn bridge_jid() -> FullJid {
 
 /// A bridge that has just logged in.
 pub(crate) fn bridge(now: Instant, config: Config) -> OverIbb {
-    let service = Service { identity: identity(), psk: None, accounts: vec![BRIDGE], accepted: Vec::new() };
+    let service = Service {
+        identity: identity(),
+        psk: None,
+        accounts: vec![BRIDGE],
+        siblings: Vec::new(),
+        accepted: Vec::new(),
+    };
     let mut endpoint = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
     endpoint.handle_wall_clock(now, WALL_CLOCK);
     endpoint.handle_account(now, BRIDGE, AccountChange::Online { jid: bridge_jid(), resumed: false });

@@ -92,6 +92,7 @@ fn service(accounts: u64, psk: Option<[u8; 32]>, machine: &Machine) -> Service {
         identity: identity(),
         psk,
         accounts: (0..accounts).map(AccountId).collect(),
+        siblings: Vec::new(),
         accepted: machine.accepted.borrow().clone(),
     }
 }

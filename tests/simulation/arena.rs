@@ -139,7 +139,8 @@ impl Arena {
     pub(crate) fn new(config: Config) -> Self {
         let now = Instant::now();
         let accounts = vec![BRIDGE];
-        let service = Service { identity: identity(), psk: None, accounts, accepted: Vec::new() };
+        let service =
+            Service { identity: identity(), psk: None, accounts, siblings: Vec::new(), accepted: Vec::new() };
         let mut bridge = OverIbb::new(config, Some(service), Box::new(Rng::new(1)));
         let mut client = OverIbb::new(bounds::secure(&Limits::default()), None, Box::new(Rng::new(2)));
         for (endpoint, account, jid) in

@@ -43,6 +43,7 @@ fn account(server: &ChatServer) -> AccountConfig {
         pin: None,
         ca_file: Some(server.ca_file().to_owned()),
         roster: false,
+        sessions: None,
     }
 }
 

@@ -31,7 +31,8 @@ pub fn ends(now: Instant) -> [End<Secure>; 2] {
     let [client, bridge] = jids();
     let contact =
         Bridge { line: identity.line(None), peers: [bridge.clone()].into(), accounts: vec![ACCOUNT] };
-    let service = Service { identity, psk: None, accounts: vec![ACCOUNT], accepted: Vec::new() };
+    let service =
+        Service { identity, psk: None, accounts: vec![ACCOUNT], siblings: Vec::new(), accepted: Vec::new() };
     let end = |jid, seed, service, bridge| {
         let mut endpoint =
             Endpoint::new(bounds::secure(&Limits::default()), service, Box::new(Counting(seed)));

@@ -59,7 +59,7 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let protocols = bridge_protocols(&config, &state, &accounts, speaks.classic, identity);
+    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
     let destination = destination(managed, launch, config.limits.dial_timeout);
     tokio::select! {

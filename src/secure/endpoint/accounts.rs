@@ -5,9 +5,12 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::{AccountId, SizeLimit};
+use crate::secure::api::Load;
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
+use crate::secure::session::Session;
+use crate::secure::streams::Streams;
 
 impl Endpoint {
     /// Tells how much of what an account was handed is not written to its connection yet, in pieces and in bytes. The driver says so
@@ -30,6 +33,33 @@ impl Endpoint {
     /// The next account of ours by which something is not answered, so that its server is to be asked for a sign of life.
     pub fn poll_doubt(&mut self) -> Option<AccountId> {
         self.shared.accounts.poll_doubt()
+    }
+
+    /// What there is to send by these accounts.
+    pub fn load(&self, ids: &[AccountId]) -> Load {
+        let sessions = self.sessions.values().filter(|session| session.has_open_path_by(ids));
+        let streams = || sessions.clone().filter_map(Session::streams);
+        let rates = ids.iter().filter_map(|id| self.shared.accounts.senders().pace(*id).0);
+        Load {
+            is_blocked: streams().any(Streams::is_blocked),
+            unsent: streams().map(Streams::unsent_bytes).sum(),
+            rate: rates.reduce(|sum, rate| sum + rate),
+        }
+    }
+
+    /// The account is about to be logged out: nothing goes by it any more but the word to its peers that its paths are closed. Once that
+    /// is sent, it is [gone](crate::protocol::AccountChange::Gone).
+    pub fn retire(&mut self, now: Instant, id: AccountId) {
+        self.shared.accounts.suspend(id);
+        for path in self.ids_of_guests_at(id) {
+            self.fail_guest(now, path);
+        }
+        for key in self.sessions_using(id) {
+            self.with_session(now, key, |session, shared| {
+                session.handle_reset(now, id, shared);
+                session.handle_suspended(now, id, shared);
+            });
+        }
     }
 
     pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use ring::hmac;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+use crate::protocol::AccountId;
 use crate::replay_log::{ReplayLog, Verdict};
 use crate::secure::accounts::Accounts;
 use crate::secure::api::Service;
@@ -56,6 +57,11 @@ impl Admission {
         &self.service
     }
 
+    /// Whether clients are let in at an account.
+    pub(crate) fn lets_in_at(&self, account: AccountId) -> bool {
+        self.service.accounts.contains(&account) || self.service.siblings.contains(&account)
+    }
+
     /// Tells the client of a session which of our accounts it can use: always the same few, as far as they are online. Which ones depends
     /// on the account that shook hands, which the client's server vouches for, and on nothing that the client says.
     pub(crate) fn announce_to(&self, session: &mut Session, accounts: &Accounts) {
@@ -63,10 +69,14 @@ impl Admission {
             // Only a client's own sessions have none, and a client has no admission control.
             return;
         };
-        let names = self.service.accounts.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();
-        let online: BTreeSet<_> =
-            self.service.accounts.iter().filter_map(|id| accounts.online(*id)).collect();
-        let shown = self.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect();
+        let of = |ids: &[AccountId]| -> Vec<FullJid> {
+            let names = ids.iter().filter_map(|id| accounts.jid_of(*id)).cloned().collect();
+            let online: BTreeSet<_> = ids.iter().filter_map(|id| accounts.online(*id)).collect();
+            self.subset_for(client, names).into_iter().filter(|jid| online.contains(jid)).collect()
+        };
+        let mut shown = of(&self.service.accounts);
+        shown.extend(of(&self.service.siblings));
+        shown.truncate(SHOWN);
         session.announce(shown);
     }
 
@@ -145,6 +155,7 @@ mod tests {
             identity: Identity::from_bytes([7; 32]),
             psk: None,
             accounts: Vec::new(),
+            siblings: Vec::new(),
             accepted: Vec::new(),
         };
         Admission::new(service, HandshakeLimits { per_jid: 2, total: 4 })

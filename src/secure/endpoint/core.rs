@@ -125,7 +125,7 @@ impl Core for Endpoint {
     }
 
     fn accepts_on(&self, account: AccountId) -> bool {
-        self.admission.as_ref().is_some_and(|admission| admission.service().accounts.contains(&account))
+        self.admission.as_ref().is_some_and(|admission| admission.lets_in_at(account))
     }
 
     fn stream_count(&self) -> usize {

@@ -1,7 +1,8 @@
 //! Express packets: what is small and in a hurry, while others have much to send.
 //!
 //! On a slow path a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
-//! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way.
+//! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way. Where there are
+//! several slow paths, one of them is kept nearly empty, reserved, as long as such packets come.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use crate::protocol::AccountId;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Path, transfer};
-use crate::secure::tuning::EXPRESS_SIZE;
+use crate::secure::tuning::{EXPRESS_SIZE, LARGEST_SLOW_BLOCK, SLOW_BLOCK};
 
 /// The path on which such a packet will arrive first, among those that have none on its way.
 pub(crate) fn choose<'a>(
@@ -30,6 +31,19 @@ pub(crate) fn choose<'a>(
     free.min_by_key(|(id, path)| (arrival(path), *id)).map(|(id, _)| *id)
 }
 
+/// The path that is kept for such packets: the oldest, if all are slow and there is one by another account.
+pub(crate) fn reserved<'a>(
+    paths: impl IntoIterator<Item = (PathId, &'a Path)>,
+    now: Instant,
+) -> Option<PathId> {
+    let usable: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
+    let block = |path: &Path| path.sizes().wire_size(LARGEST_SLOW_BLOCK);
+    let is_slow = |path: &Path| transfer(block(path), path.rate(now)) > SLOW_BLOCK;
+    let (id, oldest) = usable.iter().min_by_key(|(id, _)| *id)?;
+    let has_company = usable.iter().any(|(_, path)| path.via() != oldest.via());
+    (has_company && usable.iter().all(|(_, path)| is_slow(path))).then_some(*id)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -45,6 +59,28 @@ mod tests {
             path.on_sent(now, Delivery::nth(n), 1000);
         }
         path
+    }
+
+    #[test]
+    fn the_oldest_of_slow_paths_by_several_accounts_is_reserved() {
+        let start = Instant::now();
+        // What nothing of is answered for long is slow.
+        let now = start + Duration::from_secs(2);
+        let reserved_of = |accounts: &[u64]| {
+            let paths: Vec<_> = accounts.iter().map(|account| path(start, *account, 2)).collect();
+            reserved(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now)
+        };
+        assert_eq!(reserved_of(&[1, 2, 3]), Some(PathId(0)));
+        assert_eq!(reserved_of(&[1, 1]), None, "bulk needs an account of its own");
+        assert_eq!(reserved_of(&[1]), None);
+        assert_eq!(reserved_of(&[]), None);
+    }
+
+    #[test]
+    fn among_fast_paths_none_is_reserved() {
+        let now = Instant::now();
+        let paths = [path(now, 1, 2), path(now, 2, 2)];
+        assert_eq!(reserved(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now), None);
     }
 
     #[test]

@@ -175,6 +175,11 @@ impl Session {
         self.client_side().is_none_or(|side| side.uses(account))
     }
 
+    /// Whether packets go by one of these accounts.
+    pub(crate) fn has_open_path_by(&self, accounts: &[AccountId]) -> bool {
+        self.paths.values().any(|path| path.is_open() && accounts.contains(&path.via()))
+    }
+
     /// An account of ours is back, and nothing that it sent is lost.
     pub(crate) fn handle_resumed(&mut self, now: Instant, account: AccountId) {
         for path in self.paths.values_mut().filter(|path| path.via() == account) {

@@ -9,6 +9,7 @@ use crate::secure::path::Path;
 use crate::secure::session::scheduler::Choice;
 use crate::secure::session::{Session, express, scheduler};
 use crate::secure::shared::Shared;
+use crate::secure::tuning::{RESERVED_BLOCK, RESERVED_LASTS};
 use crate::secure::wire::frame::SessionClose;
 
 impl Session {
@@ -21,13 +22,17 @@ impl Session {
             self.state.established_mut().filter(|established| established.wants_to_send(now))?;
         let waiting = established.streams.unsent_bytes();
         let accounts = (shared.accounts.senders(), self.tag);
-        let choice = scheduler::choose(open(&self.paths), accounts, now, waiting, &mut self.waits_at);
+        let is_hurried = self.hurried_at.is_some_and(|at| now < at + RESERVED_LASTS);
+        let reserved = if is_hurried { express::reserved(open(&self.paths), now) } else { None };
+        let free = open(&self.paths).filter(|(id, path)| reserved != Some(*id) || path.in_flight() == 0);
+        let choice = scheduler::choose(free, accounts, now, waiting, &mut self.waits_at);
         let Choice::Send(id, room) = choice else {
             shared.accounts.wait(self.flow(), &self.waits_at);
             // Where others wait as well nothing overtakes them, and there is only an earlier turn.
             return if self.waits_at.is_empty() { self.express(now, shared) } else { None };
         };
         self.waits_at.clear();
+        let room = if reserved == Some(id) { room.min(RESERVED_BLOCK) } else { room };
         let path = self.paths.get_mut(&id)?;
         self.held_until = established.holds_back(now, room, path.in_flight());
         if self.held_until.is_some() {
@@ -52,6 +57,7 @@ impl Session {
         let path = self.paths.get_mut(&id)?;
         let transmit = shared.block(now, path, block);
         path.note_express();
+        self.hurried_at = Some(now);
         Some(transmit)
     }
 

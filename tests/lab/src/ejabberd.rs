@@ -262,6 +262,7 @@ impl Ejabberd {
         let listener = format!(
             "ip: \"127.0.0.1\", module: ejabberd_c2s, max_stanza_size: {max_stanza}, shaper: c2s_shaper"
         );
+        let max_logins = self.rules.max_logins.unwrap_or(10);
         let (component, balancing) = self.component();
         let (hosts, anonymous, register) = self.door_config();
         format!(
@@ -280,7 +281,7 @@ listen:
 {component}{balancing}shaper:
   normal: {{rate: 3000, burst_size: 20000}}
 shaper_rules:
-  max_user_sessions: 10
+  max_user_sessions: {max_logins}
   c2s_shaper: {shaper}
 {anonymous}modules:
   mod_carboncopy: {{}}

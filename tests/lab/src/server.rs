@@ -44,6 +44,9 @@ pub struct Rules {
     pub component: Option<(&'static str, u32)>,
     /// Who may come without an account.
     pub door: Door,
+    /// How many logins of one account there may be at a time; none leaves what is usual, which is 10 with ejabberd. Only ejabberd can be
+    /// started so.
+    pub max_logins: Option<u32>,
     /// What logins can be bound to. Only Prosody can be started so.
     pub binding: Binding,
 }

@@ -1,0 +1,80 @@
+//! Logins of siblings: what the tunnel does when there is to be one more or one fewer.
+
+use std::time::Instant;
+
+use safelog::sensitive;
+
+use super::siblings::Action;
+use super::{Shared, State};
+use crate::protocol::{AccountChange, Core as _};
+use crate::xmpp::{AccountEvent, AccountId};
+
+impl Shared {
+    /// Does what is to be done about siblings now.
+    pub(super) fn see_to_siblings(&self, state: &mut State, now: Instant) {
+        let secure = &state.cores.secure;
+        for action in state.siblings.poll(now, |logins| secure.load(logins)) {
+            match action {
+                Action::Open { account, sibling } => {
+                    tracing::debug!("account {}: logging in once more, because much waits", account.0);
+                    self.pool.open_sibling(account, sibling);
+                }
+                Action::Close { account, sibling } => {
+                    tracing::info!("account {}: one session fewer", account.0);
+                    self.log_out_sibling(state, now, sibling);
+                }
+            }
+        }
+    }
+
+    /// What happens to a sibling, before all that happens to accounts. False where there is no more to it.
+    pub(super) fn on_sibling_event(
+        &self,
+        state: &mut State,
+        now: Instant,
+        (account, sibling): (AccountId, AccountId),
+        event: &AccountEvent,
+    ) -> bool {
+        match event {
+            AccountEvent::Online { jid, .. } => {
+                tracing::info!("account {}: one session more, {}", account.0, sensitive(jid));
+                state.siblings.on_sibling_online(now, sibling, jid);
+                state.desk.handle_online(sibling, jid.clone());
+                let change = AccountChange::Online { jid: jid.clone(), resumed: false };
+                // The classic protocol has no use for accounts that come and go.
+                state.cores.secure.handle_account(now, sibling, change);
+                false
+            }
+            AccountEvent::Failed(reason) => {
+                tracing::info!("account {}: one session fewer: {reason}", account.0);
+                state.siblings.on_sibling_ended(now, sibling, reason);
+                self.remove_sibling(state, now, sibling);
+                false
+            }
+            // The account's first login hears of it, too.
+            AccountEvent::Resource { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// An account is logged out, and with it its siblings.
+    pub(super) fn close_siblings_of(&self, state: &mut State, now: Instant, account: AccountId) {
+        for sibling in state.siblings.forget(now, account) {
+            self.remove_sibling(state, now, sibling);
+        }
+    }
+
+    /// Ends a sibling in good order: its peers are told that its paths are closed.
+    fn log_out_sibling(&self, state: &mut State, now: Instant, sibling: AccountId) {
+        state.cores.secure.retire(now, sibling);
+        // What is to be said goes before the farewell to the server.
+        self.drain(state, now);
+        self.remove_sibling(state, now, sibling);
+    }
+
+    fn remove_sibling(&self, state: &mut State, now: Instant, sibling: AccountId) {
+        self.pool.close(sibling);
+        state.cores.secure.handle_account(now, sibling, AccountChange::Gone);
+        state.desk.handle_closed(sibling);
+    }
+}

@@ -1,0 +1,294 @@
+//! Policy of siblings: when an account logs in once more, and when it gives a further login up.
+//!
+//! A server with the usual limits reads so many bytes a second from each connection, whosever it is, so that a second login of the
+//! account carries as much again. But each is a connection more that somebody can count, and where a server allows an account so many
+//! logins, it ends the oldest for one too many: that is the user's phone. So there are further ones only while much waits, one after
+//! the other, each time with a look at what becomes of the others; and after a refusal none for hours.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use crate::secure::Load;
+
+/// Logins of an account, those of other programs included, that no server refuses: 4. Where a user asks for more himself, it is what he
+/// asks for.
+const ALWAYS_ALLOWED: usize = 4;
+
+/// How far below a number of logins that was one too many an account stays: 2, so that a phone that is away finds its place.
+const BELOW_CAP: usize = 2;
+
+/// What a server has shown of that is believed for a day: a phone that happens to leave as we come looks the same.
+const CAP_LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// Something is deep in the queue when it takes a second to send.
+const DEEP: Duration = Duration::from_secs(1);
+
+/// It has to be so for 1 second before there is a second login, by which short visits are over.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A third and a fourth come only where it is still so after 10 seconds with those that there are: then there is much.
+const FURTHER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Nothing deep for 1 second is the end of something deep; less is a moment between two writes of the application.
+const GAP: Duration = Duration::from_secs(1);
+
+/// Where an account carries a megabyte a second no server limits it in a way that a further login would change: public ones allow 3 to
+/// 500 kB/s.
+const FAST: f64 = 1_000_000.0;
+
+/// An account whose rate has grown by a quarter is only beginning to send.
+const GROWTH: f64 = 1.25;
+
+/// For 3 seconds after a login it is watched which other logins end: a server that allows no more ends one at once. There is no further
+/// login meanwhile.
+const WATCHED: Duration = Duration::from_secs(3);
+
+/// A further login is given up after 2 minutes with nothing deep, within which a reader of pages comes to the next one.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// A server that has refused a further login gets none for 3 hours, as long as it is left alone by an account that was too much for it.
+const REST: Duration = Duration::from_secs(3 * 3600);
+
+/// After a fault of the network the next one waits for 30 seconds, and twice as long after each further fault.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Doubled 7 times, that is an hour.
+const MOST_DOUBLINGS: u32 = 7;
+
+/// What an account looks like just now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scene {
+    /// Whether its first login is online.
+    pub(super) is_online: bool,
+    /// What it has to send.
+    pub(super) load: Load,
+    /// Further logins, those included that are only being made.
+    pub(super) siblings: usize,
+    /// Whether one is being made.
+    pub(super) is_coming: bool,
+    /// Logins of other programs that can be seen.
+    pub(super) others: usize,
+    /// Whether all accounts together may have one more.
+    pub(super) has_place: bool,
+}
+
+impl Scene {
+    fn total(&self) -> usize {
+        1 + self.siblings + self.others
+    }
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Log in once more.
+    Open,
+    /// Log out the youngest sibling.
+    Close,
+    /// Nothing.
+    Stay,
+}
+
+/// Why a sibling has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// There were too many of them.
+    Crowded,
+    /// The server does not want it.
+    Refused,
+    /// Something else, which may be over soon.
+    Fault,
+}
+
+/// What a server has shown of an account. It outlives the account's logins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Caution {
+    /// So many logins it allows at the most, which is believed until then.
+    cap: Option<(usize, Instant)>,
+    /// There is no further one until then.
+    rests_until: Option<Instant>,
+}
+
+impl Caution {
+    pub(super) fn is_none(&self, now: Instant) -> bool {
+        self.cap(now).is_none() && !self.rests(now)
+    }
+
+    fn cap(&self, now: Instant) -> Option<usize> {
+        self.cap.filter(|(_, until)| now < *until).map(|(cap, _)| cap)
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+}
+
+/// The policy of one account.
+#[derive(Debug)]
+pub(super) struct Policy {
+    /// Logins that there may be at the most.
+    most: usize,
+    /// Whether it was the user who said so.
+    is_asked: bool,
+    caution: Caution,
+    online_since: Option<Instant>,
+    deep_since: Option<Instant>,
+    last_deep: Option<Instant>,
+    shallow_since: Option<Instant>,
+    /// The largest rate since then.
+    rate: f64,
+    /// When the last sibling began to log in, or was online.
+    last_login: Option<Instant>,
+    /// A sibling is one too many.
+    owes_one: bool,
+    faults: u32,
+    not_before: Option<Instant>,
+}
+
+impl Policy {
+    /// For an account with so many logins at the most, and whether it is the user who has said so.
+    pub(super) fn new((most, is_asked): (usize, bool), caution: Caution) -> Self {
+        Self {
+            most,
+            is_asked,
+            caution,
+            online_since: None,
+            deep_since: None,
+            last_deep: None,
+            shallow_since: None,
+            rate: 0.0,
+            last_login: None,
+            owes_one: false,
+            faults: 0,
+            not_before: None,
+        }
+    }
+
+    /// What is to be kept when the account is logged out.
+    pub(super) fn caution(&self) -> Caution {
+        self.caution
+    }
+
+    /// What to do now.
+    pub(super) fn step(&mut self, now: Instant, scene: &Scene) -> Step {
+        self.observe(now, scene);
+        if scene.siblings > 0 && self.is_one_too_many(now, scene) {
+            return Step::Close;
+        }
+        if !self.wants_one_more(now, scene) {
+            return Step::Stay;
+        }
+        self.last_login = Some(now);
+        Step::Open
+    }
+
+    fn observe(&mut self, now: Instant, scene: &Scene) {
+        if scene.is_online {
+            self.online_since.get_or_insert(now);
+        } else {
+            self.online_since = None;
+        }
+        let rate = scene.load.rate.unwrap_or_default();
+        if is_deep(&scene.load) {
+            let was_over = self.shallow_since.take().is_some_and(|since| since + GAP <= now);
+            if was_over || rate > GROWTH * self.rate {
+                (self.deep_since, self.rate) = (None, rate);
+            }
+            self.deep_since.get_or_insert(now);
+            self.last_deep = Some(now);
+        } else if *self.shallow_since.get_or_insert(now) + GAP <= now {
+            (self.deep_since, self.rate) = (None, 0.0);
+        }
+    }
+
+    /// Whether a sibling is to be logged out. While the first login is away the others carry everything, and none goes that need not.
+    fn is_one_too_many(&mut self, now: Instant, scene: &Scene) -> bool {
+        if std::mem::take(&mut self.owes_one) {
+            return true;
+        }
+        let is_idle = self.last_deep.max(self.last_login).is_none_or(|last| last + IDLE <= now);
+        scene.is_online && (is_idle || self.caution.rests(now) || scene.total() > self.allowed(now))
+    }
+
+    fn wants_one_more(&self, now: Instant, scene: &Scene) -> bool {
+        let has_been = |since: Option<Instant>, time| since.is_some_and(|since| since + time <= now);
+        let is_settled = self.last_login.is_none_or(|last| last + WATCHED <= now);
+        let may = !scene.is_coming && is_settled && scene.has_place && !self.caution.rests(now);
+        let has_room = 1 + scene.siblings < self.most && scene.total() < self.allowed(now);
+        let since = self.deep_since.max(self.last_login.filter(|_| scene.siblings > 0));
+        let is_deep = self.shallow_since.is_none() && has_been(since, self.patience(scene));
+        may && has_room
+            && is_deep
+            && has_been(self.online_since, FIRST_PATIENCE)
+            && self.not_before.is_none_or(|at| at <= now)
+    }
+
+    /// How long something has to be deep, which begins anew with each login.
+    fn patience(&self, scene: &Scene) -> Duration {
+        if scene.siblings == 0 {
+            FIRST_PATIENCE
+        } else if self.is_asked {
+            WATCHED
+        } else {
+            FURTHER_PATIENCE
+        }
+    }
+
+    /// How many logins there may be, those of other programs included.
+    fn allowed(&self, now: Instant) -> usize {
+        let always = self.most.max(ALWAYS_ALLOWED);
+        self.caution.cap(now).map_or(always, |cap| always.min(cap.saturating_sub(BELOW_CAP)))
+    }
+
+    /// A sibling is online.
+    pub(super) fn on_login(&mut self, now: Instant) {
+        self.last_login = Some(now);
+    }
+
+    /// A sibling has ended that was one of so many logins.
+    pub(super) fn on_ended(&mut self, now: Instant, ending: Ending, total: usize) {
+        match ending {
+            Ending::Crowded => self.on_crowded(now, total),
+            Ending::Refused => self.on_refused(now),
+            Ending::Fault => {
+                self.not_before = Some(now + FIRST_PAUSE * (1 << self.faults.min(MOST_DOUBLINGS)));
+                self.faults += 1;
+            }
+        }
+    }
+
+    /// Another login of the account has ended, the first one or that of another program, when there were so many. Shortly after one of
+    /// ours, that one was too many.
+    pub(super) fn on_other_ended(&mut self, now: Instant, total: usize) {
+        if self.last_login.is_some_and(|last| now < last + WATCHED) {
+            self.owes_one = true;
+            self.on_crowded(now, total);
+        }
+    }
+
+    /// So many logins were one too many.
+    fn on_crowded(&mut self, now: Instant, total: usize) {
+        let cap = total.saturating_sub(1);
+        let cap = self.caution.cap(now).map_or(cap, |known| known.min(cap));
+        self.caution.cap = Some((cap, now + CAP_LASTS));
+        self.on_refused(now);
+    }
+
+    /// The account has had too much of its server, or the server of the account.
+    pub(super) fn on_refused(&mut self, now: Instant) {
+        self.caution.rests_until = Some(now + REST);
+    }
+
+    /// All siblings have been logged out in peace.
+    pub(super) fn on_alone(&mut self) {
+        self.faults = 0;
+    }
+}
+
+/// Whether so much waits that it takes a second, on an account that its server may be limiting.
+fn is_deep(load: &Load) -> bool {
+    let Some(rate) = load.rate.filter(|rate| *rate < FAST) else { return false };
+    load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64()
+}

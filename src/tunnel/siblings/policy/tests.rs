@@ -1,0 +1,281 @@
+//! Tests of the policy, on a made-up time.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(250);
+
+/// A stock Prosody's.
+const SLOW: f64 = 10_000.0;
+
+fn deep() -> Load {
+    Load { is_blocked: true, unsent: 20_000, rate: Some(SLOW) }
+}
+
+fn shallow() -> Load {
+    Load { is_blocked: false, unsent: 500, rate: Some(SLOW) }
+}
+
+/// An account whose siblings log in at once, and a server.
+struct World {
+    policy: Policy,
+    now: Instant,
+    siblings: usize,
+    others: usize,
+    load: Load,
+    is_online: bool,
+}
+
+impl World {
+    fn new(asked: Option<u8>) -> Self {
+        let policy = Policy::new((asked.map_or(4, usize::from), asked.is_some()), Caution::default());
+        Self { policy, now: Instant::now(), siblings: 0, others: 0, load: deep(), is_online: true }
+    }
+
+    fn tick(&mut self) -> Step {
+        let scene = Scene {
+            is_online: self.is_online,
+            load: self.load,
+            siblings: self.siblings,
+            is_coming: false,
+            others: self.others,
+            has_place: true,
+        };
+        let step = self.policy.step(self.now, &scene);
+        match step {
+            Step::Open => {
+                self.siblings += 1;
+                self.policy.on_login(self.now);
+            }
+            Step::Close => self.siblings -= 1,
+            Step::Stay => {}
+        }
+        self.now += TICK;
+        step
+    }
+
+    fn run(&mut self, time: Duration) -> usize {
+        let end = self.now + time;
+        while self.now < end {
+            self.tick();
+        }
+        self.siblings
+    }
+}
+
+#[test]
+fn a_second_login_comes_after_a_second_and_the_next_ones_only_where_there_is_much() {
+    let mut world = World::new(None);
+    assert_eq!(world.run(SECOND), 0);
+    assert_eq!(world.run(SECOND), 1);
+    assert_eq!(world.run(9 * SECOND), 1);
+    assert_eq!(world.run(2 * SECOND), 2);
+    assert_eq!(world.run(60 * SECOND), 3, "and never a fifth");
+}
+
+#[test]
+fn who_is_told_how_many_takes_no_more_and_does_not_wait_for_long() {
+    for asked in 1..=8 {
+        let mut world = World::new(Some(asked));
+        assert_eq!(world.run(30 * SECOND), usize::from(asked) - 1);
+    }
+}
+
+#[test]
+fn a_short_visit_has_one_login() {
+    let mut world = World::new(None);
+    for _ in 0..100 {
+        world.load = deep();
+        assert_eq!(world.run(3 * TICK), 0);
+        world.load = shallow();
+        assert_eq!(world.run(2 * SECOND), 0);
+    }
+}
+
+#[test]
+fn a_moment_between_two_writes_ends_nothing() {
+    let mut world = World::new(None);
+    for n in 0..8 {
+        world.load = if n % 2 == 0 { deep() } else { shallow() };
+        world.tick();
+    }
+    assert_eq!(world.siblings, 1);
+}
+
+#[test]
+fn where_no_server_limits_anything_there_is_one_login() {
+    let mut world = World::new(None);
+    world.load.rate = Some(5_000_000.0);
+    assert_eq!(world.run(60 * SECOND), 0);
+    world.load.rate = None;
+    assert_eq!(world.run(60 * SECOND), 0, "nor where nobody knows");
+}
+
+#[test]
+fn an_account_that_is_only_beginning_to_send_has_one_login() {
+    let mut world = World::new(None);
+    for round in 0..20 {
+        world.load.rate = Some(SLOW * 1.5_f64.powi(round));
+        assert_eq!(world.run(2 * TICK), 0);
+    }
+}
+
+#[test]
+fn siblings_go_after_two_minutes_of_idleness_and_not_before() {
+    let mut world = World::new(Some(4));
+    assert_eq!(world.run(20 * SECOND), 3);
+    world.load = shallow();
+    assert_eq!(world.run(119 * SECOND), 3);
+    assert_eq!(world.run(3 * SECOND), 0);
+}
+
+#[test]
+fn a_phone_leaves_room_for_three_of_ours_and_one_that_comes_later_gets_a_place() {
+    let mut world = World::new(None);
+    world.others = 1;
+    assert_eq!(world.run(60 * SECOND), 2);
+    let mut world = World::new(None);
+    assert_eq!(world.run(60 * SECOND), 3);
+    world.others = 1;
+    assert_eq!(world.run(SECOND), 2);
+    world.others = 5;
+    assert_eq!(world.run(SECOND), 0);
+}
+
+#[test]
+fn a_phone_that_ends_as_we_come_shows_how_many_there_may_be() {
+    let mut world = World::new(Some(8));
+    world.others = 1;
+    while world.siblings < 4 {
+        world.tick();
+    }
+    let total = 1 + world.siblings + world.others;
+    world.others = 0;
+    world.policy.on_other_ended(world.now, total);
+    assert_eq!(world.tick(), Step::Close, "at once");
+    assert_eq!(world.run(2 * 3600 * SECOND), 0);
+    world.load = shallow();
+    assert_eq!(world.run(3600 * SECOND), 0);
+    world.load = deep();
+    assert_eq!(world.run(60 * SECOND), 2, "6 were too many and 5 allowed, of which two stay free");
+}
+
+#[test]
+fn a_phone_that_ends_at_another_time_has_a_reason_of_its_own() {
+    let mut world = World::new(Some(2));
+    world.others = 1;
+    assert_eq!(world.run(20 * SECOND), 1);
+    world.policy.on_other_ended(world.now, 3);
+    assert_eq!(world.run(60 * SECOND), 1);
+}
+
+#[test]
+fn a_conflict_or_a_refusal_ends_it_for_hours() {
+    for ending in [Ending::Crowded, Ending::Refused] {
+        let mut world = World::new(Some(2));
+        assert_eq!(world.run(20 * SECOND), 1);
+        world.siblings = 0;
+        world.policy.on_ended(world.now, ending, 5);
+        assert_eq!(world.run(3 * 3600 * SECOND), 0, "{ending:?}");
+        assert_eq!(world.run(20 * SECOND), 1, "{ending:?}");
+    }
+}
+
+#[test]
+fn faults_of_the_network_make_longer_and_longer_pauses() {
+    let mut world = World::new(Some(2));
+    for pause in [30, 60, 120] {
+        assert_eq!(world.run(pause * SECOND + 10 * SECOND), 1);
+        world.siblings = 0;
+        world.policy.on_ended(world.now, Ending::Fault, 2);
+        assert_eq!(world.run(pause * SECOND), 0);
+    }
+}
+
+#[test]
+fn while_the_first_login_is_away_nobody_comes_or_goes() {
+    let mut world = World::new(Some(3));
+    while world.siblings < 1 {
+        world.tick();
+    }
+    (world.is_online, world.load) = (false, shallow());
+    assert_eq!(world.run(600 * SECOND), 1);
+    world.is_online = true;
+    assert_eq!(world.run(SECOND), 0, "there was nothing to send for long");
+}
+
+#[test]
+fn what_a_server_has_shown_outlives_the_login() {
+    let mut world = World::new(None);
+    world.policy.on_ended(world.now, Ending::Refused, 2);
+    world.policy = Policy::new((4, false), world.policy.caution());
+    assert_eq!(world.run(3600 * SECOND), 0);
+}
+
+/// What can happen to an account.
+#[derive(Clone, Debug)]
+enum Happening {
+    Time(u64),
+    Load(bool),
+    Others(usize),
+    Online(bool),
+    SiblingEnds(bool),
+    OtherEnds,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        (1..200_u64).prop_map(Happening::Time),
+        any::<bool>().prop_map(Happening::Load),
+        (0..6_usize).prop_map(Happening::Others),
+        any::<bool>().prop_map(Happening::Online),
+        any::<bool>().prop_map(Happening::SiblingEnds),
+        Just(Happening::OtherEnds),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: never more than allowed, never one shortly after another, none while it rests, none without a reason.
+    #[test]
+    fn a_login_is_made_only_where_there_is_room_and_reason(
+        asked in proptest::option::of(1..=8_u8),
+        happenings in proptest::collection::vec(happening(), 1..60),
+    ) {
+        let mut world = World::new(asked);
+        let most = asked.map_or(4, usize::from);
+        let mut last: Option<Instant> = None;
+        for happening in happenings {
+            match happening {
+                Happening::Load(is_deep) => world.load = if is_deep { deep() } else { shallow() },
+                Happening::Others(others) => world.others = others,
+                Happening::Online(is_online) => world.is_online = is_online,
+                Happening::SiblingEnds(is_refused) if world.siblings > 0 => {
+                    let ending = if is_refused { Ending::Refused } else { Ending::Fault };
+                    world.policy.on_ended(world.now, ending, 1 + world.siblings + world.others);
+                    world.siblings -= 1;
+                }
+                Happening::OtherEnds if world.others > 0 => {
+                    world.policy.on_other_ended(world.now, 1 + world.siblings + world.others);
+                    world.others -= 1;
+                }
+                Happening::SiblingEnds(_) | Happening::OtherEnds => {}
+                Happening::Time(ticks) => for _ in 0..ticks {
+                    let (at, rests) = (world.now, world.policy.caution.rests(world.now));
+                    if world.tick() == Step::Open {
+                        prop_assert!(world.is_online && world.load == deep() && !rests);
+                        prop_assert!(world.siblings < most);
+                        prop_assert!(1 + world.siblings + world.others <= most.max(4));
+                        prop_assert!(last.is_none_or(|last| last + WATCHED <= at));
+                        last = Some(at);
+                    }
+                }
+            }
+        }
+        (world.load, world.is_online) = (shallow(), true);
+        prop_assert_eq!(world.run(130 * SECOND), 0);
+    }
+}
