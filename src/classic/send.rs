@@ -39,12 +39,12 @@ struct Packet {
     way: Option<Way>,
 }
 
-/// How a packet went, each time.
+/// By which sends a packet has gone so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
-    /// As this at first.
+    /// The set of its first send.
     pub(super) first: SetId,
-    /// By this account alone; none for several.
+    /// The account of all its sends; none if there were several.
     pub(super) via: Option<AccountId>,
 }
 
@@ -165,6 +165,9 @@ impl SendHalf {
 
     /// How much data the packet has that is to be sent again next, if there is one.
     pub(super) fn size_of_due(&self) -> usize {
+        if self.due == 0 {
+            return 0;
+        }
         let due = self.packets.iter().find(|packet| packet.state == PacketState::Due);
         due.map_or(0, |packet| packet.body.len())
     }

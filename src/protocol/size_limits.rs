@@ -48,7 +48,7 @@ pub enum SizeLimit {
     Suspected,
 }
 
-/// Those of all accounts, or of whatever else has one.
+/// The size limits of all accounts, or of whatever else the keys stand for.
 #[derive(Debug)]
 pub(crate) struct SizeLimits<K> {
     known: BTreeMap<K, Known>,
@@ -56,7 +56,7 @@ pub(crate) struct SizeLimits<K> {
     suspicion_lasts: Duration,
 }
 
-/// What is known of one, in bytes of a block.
+/// What is known of one key. Sizes are those of what a stanza carries, in bytes.
 #[derive(Debug, Default)]
 struct Known {
     /// The largest that the server has taken.
@@ -98,6 +98,11 @@ impl<K: Clone + Ord> SizeLimits<K> {
         known.and_then(|known| known.told.into_iter().chain(known.most).min()).unwrap_or(usize::MAX)
     }
 
+    /// The largest that the server says it takes, if it has said so.
+    pub(crate) fn told(&self, id: &K) -> Option<usize> {
+        self.known.get(id).and_then(|known| known.told)
+    }
+
     /// The server has taken a block of so many bytes, or none.
     pub(crate) fn on_taken(&mut self, now: Instant, id: K, bytes: usize) {
         if bytes == 0 {
@@ -107,7 +112,8 @@ impl<K: Clone + Ord> SizeLimits<K> {
         if bytes > known.taken {
             (known.taken, known.suspicions) = (bytes, 0);
         }
-        if known.lapses.is_some_and(|at| at <= now) {
+        let is_disproved = known.most.is_some_and(|most| bytes > most);
+        if known.lapses.is_some_and(|at| at <= now || is_disproved) {
             (known.most, known.lapses) = (None, None);
         }
     }
@@ -140,7 +146,8 @@ impl<K: Clone + Ord> SizeLimits<K> {
         self.known.remove(id);
     }
 
-    /// Forgets one if so many are known already: one of which nothing is held that would last, or what lapses first.
+    /// Makes room for one more where so many are known: forgets one without a limit, or else the one whose limit lapses first. For limits
+    /// that all follow from suspicions.
     pub(crate) fn make_room(&mut self, most: usize) {
         if self.known.len() >= most
             && let Some((id, _)) = self.known.iter().min_by_key(|(_, known)| known.lapses)
@@ -289,6 +296,18 @@ mod tests {
             assert!(!limits.has(&gone), "{gone}");
         }
         assert!(limits.is_empty());
+    }
+
+    #[test]
+    fn a_suspicion_ends_when_something_larger_was_taken_after_all() {
+        let (mut limits, now) = (limits(), Instant::now());
+        for _ in 0..SUSPICIONS {
+            limits.on_shown(now, ID, SizeLimit::Suspected, 48_864, LADDER);
+        }
+        limits.on_taken(now, ID, 5856);
+        assert_eq!(limits.get(&ID), 5856);
+        limits.on_taken(now, ID, 48_864);
+        assert_eq!(limits.get(&ID), usize::MAX);
     }
 
     #[test]

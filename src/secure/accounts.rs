@@ -2,7 +2,7 @@
 //!
 //! Under which name it is online; how much may be on its way to its server, and whose turn it is ([`Senders`]); the answers to blocks,
 //! which wait for each other and ride behind blocks of the same account ([`Answers`]), and how many of them each client may call for
-//! ([`AnswerShares`]); and what goes before all packets.
+//! ([`AnswerShares`]); how large a block gets from its server to others ([`Legs`](legs::Legs)); and what goes before all packets.
 
 pub(crate) mod answer_shares;
 pub(crate) mod answers;
@@ -157,8 +157,8 @@ impl Accounts {
         self.senders.legs.on_taken(now, path);
     }
 
-    /// A path has lost a block, or is silent, although our account is online. Whether a server on the way, that is not our account's, may
-    /// have found a block too large.
+    /// A path has lost a block, or is silent, although our account is online. Returns whether a server behind our account's may have refused
+    /// a block as too large.
     pub(crate) fn on_path_trouble(&mut self, now: Instant, path: &Path) -> bool {
         self.senders.legs.on_trouble(now, path, path.sizes().ladder())
     }

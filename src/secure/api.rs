@@ -67,7 +67,7 @@ pub struct Service {
     pub psk: Option<[u8; 32]>,
     /// The accounts at which clients are let in.
     pub accounts: Vec<AccountId>,
-    /// Further logins of these, at which they are let in as well. They come and go, and clients are told of them last.
+    /// Further logins of those accounts, at which clients are let in as well. They come and go, so clients are told of them last.
     pub siblings: Vec<AccountId>,
     /// The handshakes that were accepted by earlier processes, and their minutes.
     pub accepted: Vec<(Credential, u64)>,
@@ -217,7 +217,7 @@ pub enum Incoming {
 /// What some of our accounts have to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {
-    /// Whether an application has more than is taken of it ahead of what the paths carry.
+    /// Whether an application has more to write than is taken from it.
     pub is_blocked: bool,
     /// Bytes that were taken and not sent yet, by any path.
     pub unsent: usize,

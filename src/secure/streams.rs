@@ -54,6 +54,10 @@ pub(crate) const MAX_STREAMS_AHEAD: u64 = 16 * 1024;
 /// Room for 16 events stays when all have been told.
 const SPARE_EVENTS: usize = 16;
 
+/// Credit that a peer has outgrown becomes 4 times as much: that it did shows only once in a round trip, and twice as much each time would
+/// hold up a window that doubles as fast (`path::window::slow_start`).
+const WIDER: u64 = 4;
+
 /// Every stream may keep 16 KiB of what was written to it, however much others keep: those whose peers do not read must not stop
 /// all the rest.
 pub(crate) const FLOOR: usize = 16 * 1024;
@@ -207,7 +211,7 @@ impl Streams {
         self.has_outgrown_session || !self.outgrown.is_empty()
     }
 
-    /// Gives it twice the credit that it has outgrown, within the limits; the session may be promised `room` more bytes.
+    /// Gives it [`WIDER`] times the credit that it has outgrown, within the limits; the session may be promised `room` more bytes.
     pub(crate) fn widen_windows(&mut self, room: usize) {
         for id in std::mem::take(&mut self.outgrown) {
             self.has_outgrown_session |= self.widen_stream(id);
@@ -224,7 +228,7 @@ impl Streams {
         let left = self.credit.width() - self.limits.first_credit.session / 2;
         let lacks_session = self.with(id, |stream| {
             let credit = &stream.receive.credit;
-            let wanted = (2 * credit.width()).min(largest);
+            let wanted = (WIDER * credit.width()).min(largest);
             let most = left.saturating_sub(widened - credit.extra());
             if wanted.min(most) > credit.width() {
                 stream.receive.set_window(wanted.min(most));
@@ -236,7 +240,8 @@ impl Streams {
 
     fn widen_session(&mut self, room: u64) {
         let width = self.credit.width();
-        let more = width.min(self.limits.largest_credit.session.saturating_sub(width)).min(room);
+        let wanted = (WIDER * width).min(self.limits.largest_credit.session);
+        let more = wanted.saturating_sub(width).min(room);
         if more > 0 {
             self.credit.set_width(width + more, self.totals.consumed);
             self.credit.grant(self.totals.consumed);

@@ -119,10 +119,10 @@ fn when_nothing_works_one_sentence_says_what_was_tried() {
     let domain = Domain::start();
     let dns = domain.dns(&[]);
     drop(domain.cutter);
-    let login = domain.folder.path().join("both.pem");
+    let ca_file = domain.folder.path().join("both.pem");
     let text = format!(
         "[[account]]\njid = \"bob@chat.example\"\npassword = \"x\"\nca_file = \"{}\"\n",
-        login.display()
+        ca_file.display()
     );
     Subject::start(&dns, &text).says(
         "dialling the chat server: connection refused; over a WebSocket: dialling the chat server: connection refused; \

@@ -8,7 +8,8 @@ use crate::pair::Bridge;
 /// A third of what blocks would grow to.
 const MAX_STANZA: u32 = 20_000;
 
-const MEGABYTES: usize = 5_000_000;
+/// 5 MB: some hundred packets of the largest size.
+const BYTES: usize = 5_000_000;
 
 fn one_account_each(kind: Kind, max_stanza: u32) -> (usize, usize) {
     let lab = Lab::with_rules(kind, Rules { max_stanza: Some(max_stanza), ..Rules::default() });
@@ -18,7 +19,7 @@ fn one_account_each(kind: Kind, max_stanza: u32) -> (usize, usize) {
     for is_up in [true, false] {
         let (application, server) = target.connect_through(forward.entrance());
         let (from, to) = if is_up { (application, server) } else { (server, application) };
-        transfer(from, to, &random_bytes(MEGABYTES));
+        transfer(from, to, &random_bytes(BYTES));
     }
     let lost = |half: &crate::harness::Half| half.count("lost its connection");
     let named = |half: &crate::harness::Half| half.count("it takes no stanza as large as one of ours");

@@ -24,6 +24,7 @@ impl Endpoint {
         self.forget_sets_of(now, id);
         self.leave_links(now, id);
         self.leave_connects(now, id);
+        self.break_hopeless(now);
     }
 
     pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
@@ -38,6 +39,7 @@ impl Endpoint {
         }
         if !same_jid {
             self.leave_links(now, id);
+            self.break_hopeless(now);
         }
         self.send_waiting_connects(now, id);
     }

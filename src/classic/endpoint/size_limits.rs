@@ -18,7 +18,11 @@ impl Endpoint {
         let size = self.largest(id);
         self.size_limits.on_shown(now, id, limit, size, self.ladder());
         match limit {
-            SizeLimit::Told(_) => self.note_refused(id, self.size_limits.get(&id).saturating_add(1)),
+            SizeLimit::Told(_) => {
+                if let Some(told) = self.size_limits.told(&id) {
+                    self.note_refused(id, told + 1);
+                }
+            }
             // Whatever else we send is smaller than what every server takes.
             SizeLimit::Exceeded if (self.ladder().on_wire)(size) > EVERYBODY_TAKES => {
                 self.note_refused(id, size);
@@ -82,7 +86,7 @@ impl Endpoint {
     }
 
     /// Breaks the streams with packets that no account can send any more.
-    fn break_hopeless(&mut self, now: Instant) {
+    pub(super) fn break_hopeless(&mut self, now: Instant) {
         let all = self.streams.iter().filter(|(_, stream)| stream.is_open());
         let hopeless = all.filter(|(_, stream)| {
             let link = stream.link().and_then(|link| self.routes.link(link));

@@ -15,13 +15,13 @@ use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::path::Path;
 use crate::secure::tuning::LEG_SUSPICION_LASTS;
 
-/// A bridge keeps what it knows of at most 256 legs, some 50 kB: whoever has clients at more servers has large ones among them.
+/// At most 256 legs are remembered, some 50 kB; one more takes the place of the one whose limit lapses first.
 const MOST_LEGS: usize = 256;
 
 /// The domains at either end.
 type Leg = (String, String);
 
-/// What is known of all legs. Of one that has aroused no suspicion that is nothing.
+/// What is known of all legs. Of a leg that has aroused no suspicion nothing is kept.
 #[derive(Debug)]
 pub(crate) struct Legs {
     /// The domains of our accounts.

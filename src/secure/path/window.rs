@@ -182,8 +182,8 @@ impl Window {
     /// How many bytes on the wire may go in a second while there is room for them; none where they may go at once, since the path is near.
     ///
     /// What is spread over a round trip is the window. Where that is not what holds up the sender, but its peer's credit or its own
-    /// buffers, it is what has been on its way, or the same burst would go round for ever. That may double in each round trip, so that the
-    /// pace itself never is what holds up the sender for long.
+    /// buffers, it is what has been on its way, or the same burst would go round for ever. Then it may be twice what was on its way, so that
+    /// the pace does not hold up a sender that has more for longer than a few round trips.
     pub(crate) fn pace(&self, now: Instant) -> Option<f64> {
         let round_trip = self.round_trip().filter(|_| self.base.get().is_some_and(|base| base > NEAR))?;
         let was_filled = self.filled.is_some_and(|filled| filled + round_trip >= now);

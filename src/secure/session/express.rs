@@ -1,8 +1,9 @@
 //! Express packets: what is small and in a hurry, while others have much to send.
 //!
 //! On a slow path a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
-//! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way. Where there are
-//! several slow paths, one of them is kept nearly empty, reserved, as long as such packets come.
+//! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way. Where all
+//! paths are slow and go by several accounts, the oldest is reserved as long as such packets come: it carries bulk in small blocks only, one
+//! at a time.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

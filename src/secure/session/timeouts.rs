@@ -89,12 +89,13 @@ impl Session {
             return self.fail_path(now, id, shared);
         }
         if path.check_stalled(now) {
-            if !path.is_suspended() && shared.accounts.on_path_trouble(now, path) {
-                // What is on its way is lost, so that nothing that follows will be taken.
-                return self.fail_path(now, id, shared);
-            }
             // It may come back, but others need not wait for it.
             shared.accounts.on_stalled(path.sending(), path.outstanding());
+            if !path.is_suspended() && shared.accounts.on_path_trouble(now, path) {
+                // A server on the way may have refused the block, and then all that follows it is refused as well: a new path is there
+                // sooner.
+                return self.fail_path(now, id, shared);
+            }
             if let Some(established) = self.state.established_mut() {
                 established.requeue_sent_by(id);
             }

@@ -1,7 +1,7 @@
 //! Byte queue in chunks, so that the memory it takes follows the bytes that are in it.
 //!
-//! One buffer for all of them would double when it is full, and keep that until it is nearly empty: tens of megabytes where a peer is fast
-//! and far away, charged to a client that has no use for them.
+//! One buffer would double each time it is full, and stay as large until it is nearly empty: tens of megabytes where a peer is fast and far
+//! away, which its client is charged for and does not use.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -76,6 +76,7 @@ impl ByteQueue {
         if only.capacity() > SPARE.max(4 * only.len()) {
             only.shrink_to(2 * only.len());
         }
+        self.chunks.shrink_to(1);
     }
 
     /// The bytes in that range, in parts.

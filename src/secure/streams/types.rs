@@ -38,9 +38,9 @@ pub(crate) struct Credit {
 }
 
 impl Credit {
-    /// What everyone gets at first, where no limit is less: 4 MiB for a stream, what a path of 10 MB/s and a round trip of 0.4 seconds
-    /// holds, and 8 MiB for a session, of which one stream leaves half to others. All sessions have that whether they need it or not.
-    pub(crate) const FIRST: Self = Self { stream: 4 << 20, session: 8 << 20 };
+    /// What everyone gets at first, where no limit is less: 1 MiB for a stream, what a path of 10 MB/s and a round trip of 0.1 seconds
+    /// holds, and 8 MiB for a session, since all sessions have that whether they need it or not.
+    pub(crate) const FIRST: Self = Self { stream: 1 << 20, session: 8 << 20 };
 }
 
 /// What the application should know about a stream.

@@ -94,14 +94,6 @@ impl Federation {
         ejabberd.run()?;
         Ok(Self { prosody, ejabberd, home, dns })
     }
-
-    /// The server of this kind.
-    pub fn site(&mut self, kind: Kind) -> &mut Site {
-        match kind {
-            Kind::Ejabberd => &mut self.ejabberd,
-            Kind::Prosody | Kind::ProsodyModules => &mut self.prosody,
-        }
-    }
 }
 
 /// Lays a cable between the servers' machines. Neither has the address that the zone says at its end of it; so each is the other's way to

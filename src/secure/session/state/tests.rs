@@ -175,8 +175,6 @@ fn a_client_whose_server_cannot_reach_the_bridges_is_told_so() {
     assert!(seconds < 3, "{seconds}");
 }
 
-// A bridge that does not know yet whether its client holds the keys.
-
 #[test]
 fn a_client_that_has_a_session_is_told_so_too_and_keeps_it() {
     let (mut world, peer) = World::established_client();
@@ -187,6 +185,8 @@ fn a_client_that_has_a_session_is_told_so_too_and_keeps_it() {
     assert!(seconds < 5, "{seconds}");
     assert_eq!(world.state(), "No path");
 }
+
+// A bridge that does not know yet whether its client holds the keys.
 
 #[test]
 fn unconfirmed_when_the_first_packet_comes_becomes_established() {
