@@ -171,6 +171,23 @@ fn who_was_bound_once_goes_without_only_where_the_server_says_that_it_is_meant_s
 }
 
 #[test]
+fn over_a_websocket_who_was_bound_once_is_let_in_unbound() {
+    for namespace in [SASL, SASL2] {
+        let mut memory = taught_by(namespace, "");
+        memory.forget();
+        let mut client = Client::over(ChannelBindings::default(), memory);
+        client.hear(&binding_features(namespace));
+        client.said();
+        let mut server = Scram::in_words_of(namespace);
+        assert_eq!(server.first(&client).0, "n,,");
+        server.challenge(&mut client);
+        server.succeed(&mut client, "");
+        assert!(matches!(client.end(), Some(Ok(_))), "{namespace}");
+        assert!(client.memory().was_bound, "where it can be bound, it still has to be");
+    }
+}
+
+#[test]
 fn what_was_said_before_the_offer_is_what_would_be_said_behind_it() {
     let mut client = Client::over(named("ours"), Memory::default());
     client.hear(&format!("{HEADER}{}", features(SASL, &["SCRAM-SHA-1"])));
