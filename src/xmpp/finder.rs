@@ -110,7 +110,7 @@ impl Finder {
         Self { web_socket: Some(ask), ..self }
     }
 
-    /// Begins with what `hints` have of the domain, as long as nothing has worked in this run, and tells them what has.
+    /// Begins with what `hints` have of the domain where nothing is remembered, and tells them what has worked.
     pub(super) fn hinted(self, hints: Option<Arc<dyn Hints>>) -> Self {
         Self { hints, ..self }
     }
@@ -135,7 +135,7 @@ impl Finder {
                 let Past { last, failed, .. } = &*self.past();
                 let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
                 let race = if self.may_have_web_socket() { race.or_by_web_socket() } else { race };
-                if hint == Some(Way::WebSocket) { race.by_web_socket_first(now()) } else { race }
+                if hint == Some(Way::WebSocket) { race.by_web_socket_at_once() } else { race }
             }
         };
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
