@@ -29,3 +29,18 @@ mod unix;
 pub use portable::*;
 #[cfg(all(unix, not(portable_os)))]
 pub use unix::*;
+
+/// Whether a program can read which DNS servers there are. On Android only an app can, by its virtual machine, which a program that Tor
+/// starts does not have.
+#[must_use]
+pub fn names_dns_servers() -> bool {
+    !cfg!(target_os = "android")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn dns_servers_are_read_wherever_somebody_may() {
+        assert!(super::names_dns_servers());
+    }
+}

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `pool`, `api` | all accounts, and what they and their owner say to each other |
 //! | `account` | one login: the task, and its states |
-//! | `connector`, `finder`, `security`, `login`, `sasl`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
+//! | `connector`, `finder`, `security`, `login`, `tls`, `dialer`, `socket` | from a configuration to a connection that is logged in, step by step |
 //! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
 //! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
 //! | [`hints`] | in which way servers were reached in an earlier run |
@@ -28,8 +28,9 @@
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `stanza`, `head`, `parse` | what they mean, also when they cannot be read as a whole |
 //! | `stream_error`, [`OtherHost`] | what a server means that ends a stream |
+//! | `step` | how far an attempt to log in has come |
 //! | `outbox` | what waits to be handed over |
-//! | `stranger_replies`, `reply_window` | replies to strangers, which make nobody else wait |
+//! | `stranger_replies`, `reply_window`, `answer_size` | replies to strangers, which make nobody else wait, and how large they may be |
 //! | `backlog` | how much is not written yet |
 //! | `reports` | events and status, without ever blocking the account |
 //! | `backoff`, `timing` | how long to wait, and for what |

@@ -73,9 +73,14 @@ pub(crate) async fn forget(
             }
         }
     };
+    state.keep_hint(&host_of(jid), None)?;
     state.keep_registration(&place, None)?;
-    state.keep_hint(jid.domain().as_str(), None)?;
     Ok(forgotten)
+}
+
+/// The domain in ASCII, by which hints are kept. For one that has no such form there is none.
+fn host_of(jid: &BareJid) -> String {
+    idna::domain_to_ascii(jid.domain().as_str()).unwrap_or_default()
 }
 
 /// `new@domain` is whatever account was registered there.
@@ -106,6 +111,21 @@ mod tests {
     use crate::xmpp::AccountError;
 
     const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    #[tokio::test]
+    async fn how_a_domain_was_reached_is_forgotten_whatever_it_is_written_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::open(directory.path()).unwrap();
+        let jid: BareJid = "new@münchen.example".parse().unwrap();
+        let at = Config::default().new_account_at(jid.domain(), [("login", "new@münchen.example")]).unwrap();
+        state.keep_hint("xn--mnchen-3ya.example", Some("direct")).unwrap();
+        let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
+        state.keep_registration(&Place::of(&at).key(), Some(refused)).unwrap();
+        let nowhere = Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) }));
+        let forgotten = forget(&jid, at, &state, &Limits::default(), nowhere).await;
+        assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");
+        assert_eq!(state.hint("xn--mnchen-3ya.example"), None);
+    }
 
     #[tokio::test]
     async fn what_was_registered_with_another_pin_stays() {

@@ -121,13 +121,6 @@ pub fn acknowledge_at_once(_socket: &TcpStream) {}
 /// Nothing: it is not known how.
 pub fn limit_unsent(_socket: &TcpStream, _bytes: u32) {}
 
-/// Whether a program can read which DNS servers there are. On Android only an app can, by its virtual machine, which a program that Tor
-/// starts does not have.
-#[must_use]
-pub fn names_dns_servers() -> bool {
-    !cfg!(target_os = "android")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
@@ -171,11 +164,6 @@ mod tests {
         check_spare_descriptors(usize::MAX).unwrap();
         assert!(!is_out_of_descriptors(&out_of_descriptors()));
         assert_eq!(out_of_descriptors().to_string(), "too many open files");
-    }
-
-    #[test]
-    fn dns_servers_are_read_wherever_somebody_may() {
-        assert!(names_dns_servers());
     }
 
     #[tokio::test]

@@ -160,13 +160,6 @@ pub fn limit_unsent(socket: &TcpStream, bytes: u32) {
 #[cfg(not(target_os = "linux"))]
 pub fn limit_unsent(_socket: &TcpStream, _bytes: u32) {}
 
-/// Whether a program can read which DNS servers there are. On Android only an app can, by its virtual machine, which a program that Tor
-/// starts does not have.
-#[must_use]
-pub fn names_dns_servers() -> bool {
-    !cfg!(target_os = "android")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]

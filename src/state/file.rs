@@ -37,7 +37,7 @@ pub(super) struct Contents {
     resource_secret: Option<Secret>,
     /// A bridge's secret key.
     identity: Option<Secret>,
-    /// By place: a domain, or a domain and a pin.
+    /// By place: a domain, and behind it a pin, or "plaintext" for a server without TLS.
     registrations: BTreeMap<String, Registration>,
     /// What worked last, by what the secret makes of the domain.
     hints: BTreeMap<String, String>,

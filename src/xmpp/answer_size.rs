@@ -1,15 +1,13 @@
-//! Size of answers: how large a stanza a server takes that answers somebody else's. Pure.
+//! Size of answers: the largest stanza that a server takes as an answer to somebody else's. Pure.
 //!
-//! Whoever asks writes the id that is repeated in the answer, and an answer says more than a request has to. So somebody could ask for one that
-//! our server does not take, and that would end the connection. slixmpp sends it.
+//! Whoever asks writes the id that is repeated in the answer, and an answer says more than a request has to. So somebody could ask for one
+//! that our server does not take, and that would end the connection. slixmpp sends it.
 
 use super::error::AccountError;
+use crate::protocol::size_limits::EVERYBODY_TAKES;
 
 /// Stock servers take 262,144 bytes (Prosody 0.12, ejabberd 23.01).
 const STOCK: usize = 262_144;
-
-/// Every server takes stanzas of 10,000 bytes (RFC 6120 section 13.12).
-const EVERYBODY_TAKES: usize = 10_000;
 
 /// What is known of it.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +33,8 @@ impl AnswerSize {
         self.most = self.most.min(bytes.max(EVERYBODY_TAKES));
     }
 
-    /// The connection has ended. Where that was over something that the server does not allow, it may have been an answer, in whatever words
-    /// the server says so.
+    /// The connection has ended. Where that was over something that the server does not allow, it may have been an answer, in whatever
+    /// words the server says so.
     pub(super) fn on_closed(&mut self, reason: &AccountError) {
         if let AccountError::StanzaTooLarge
         | AccountError::OverLimit

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::channel_binding::ChannelBindings;
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
@@ -96,10 +95,7 @@ impl Connector {
     /// whether it will be: over a WebSocket it is not, since a host alone is no URL.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         match &self.transport {
-            Transport::Found(servers) => {
-                servers.follow(host);
-                true
-            }
+            Transport::Found(servers) => servers.follow(host),
             Transport::WebSocket(_) => false,
         }
     }
@@ -228,9 +224,7 @@ impl Connector {
         match &self.transport {
             Transport::Found(servers) => servers.connect(dialer, progress).await,
             Transport::WebSocket(socket) => {
-                let io = socket.open(dialer, &mut progress.step).await?;
-                // Its TLS may end at a web server in front of the chat server.
-                Ok(Protected { io, bindings: ChannelBindings::default() })
+                socket.open(dialer, &mut progress.step).await.map(Protected::unbound)
             }
         }
     }

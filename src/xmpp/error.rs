@@ -329,9 +329,13 @@ impl AccountError {
                 "the server is old, and keeps the password so since it was set: set it anew, or ask whoever runs it for 4096; \
                  or somebody may be in between; trying again"
             }
-            Self::Downgraded | Self::NotBound => {
-                "use another network, or ask whoever runs the server whether its channel binding was changed or its TLS ends elsewhere: \
-                 if so, restart this program; trying again"
+            Self::NotBound => {
+                "somebody may be in between, or the server's TLS ends before it: use another network, or ask whoever runs the server; \
+                 trying again"
+            }
+            Self::Downgraded => {
+                "use another network; if whoever runs the server has changed how it binds logins (channel binding), restart this program; \
+                 trying again"
             }
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
@@ -360,6 +364,10 @@ impl AccountError {
             }
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again after a long pause"
+            }
+            // No account was named by then.
+            Self::EndedBeforeTls("not-authorized") => {
+                "use another network if it stays, or ask whoever runs the server; trying again"
             }
             Self::StreamError(condition) | Self::EndedBeforeTls(condition) => advice_on_stream(condition),
             Self::OtherResource | Self::Protocol(_) => "trying again",

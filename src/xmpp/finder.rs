@@ -110,7 +110,7 @@ impl Finder {
         Self { web_socket: Some(ask), ..self }
     }
 
-    /// Begins with what `hints` have of the domain, as long as nothing has worked in this run, and tells them what has.
+    /// Begins with what `hints` have of the domain where nothing is remembered, and tells them what has worked.
     pub(super) fn hinted(self, hints: Option<Arc<dyn Hints>>) -> Self {
         Self { hints, ..self }
     }
@@ -135,7 +135,7 @@ impl Finder {
                 let Past { last, failed, .. } = &*self.past();
                 let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
                 let race = if self.may_have_web_socket() { race.or_by_web_socket() } else { race };
-                if hint == Some(Way::WebSocket) { race.by_web_socket_first(now()) } else { race }
+                if hint == Some(Way::WebSocket) { race.by_web_socket_at_once() } else { race }
             }
         };
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
@@ -145,10 +145,16 @@ impl Finder {
     }
 
     /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
-    pub(super) fn follow(&self, host: &OtherHost) {
+    /// Nobody is sent on from a WebSocket, which is what is remembered where it is in use. Tells whether the server is followed.
+    pub(super) fn follow(&self, host: &OtherHost) -> bool {
         let server = host.address();
         let endpoint = self.endpoint(server);
-        self.past().sent_to = (endpoint.kind != Kind::Plain || server.is_loopback()).then_some(endpoint);
+        let Past { last, sent_to, .. } = &mut *self.past();
+        let is_over_web_socket = last.as_ref().is_some_and(|last| last.endpoint.kind == Kind::WebSocket);
+        if !is_over_web_socket {
+            *sent_to = (endpoint.kind != Kind::Plain || server.is_loopback()).then_some(endpoint);
+        }
+        !is_over_web_socket
     }
 
     /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
@@ -437,6 +443,18 @@ mod tests {
                 unreachable!("there are some")
             };
             assert_eq!(endpoints.iter().map(|it| it.port).collect::<Vec<_>>(), ports, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_sent_on_from_a_websocket_that_was_found() {
+        let host = OtherHost::parse("other.example").unwrap_or_else(|| unreachable!("a literal"));
+        for (kind, is_followed) in [(Kind::WebSocket, false), (Kind::StartTls, true), (Kind::Direct, true)] {
+            let finder = finder("chat.example");
+            let Candidate { endpoint, address } = candidate(443);
+            finder.remember(Candidate { endpoint: Endpoint { kind, ..endpoint }, address });
+            assert_eq!(finder.follow(&host), is_followed, "{kind:?}");
+            assert_eq!(finder.past().sent_to.is_some(), is_followed, "{kind:?}");
         }
     }
 

@@ -26,6 +26,13 @@ pub(super) struct Protected {
     pub(super) bindings: ChannelBindings,
 }
 
+impl Protected {
+    /// A login over it can be bound to nothing: there is no TLS, or it may end at a web server in front of the chat server.
+    pub(super) fn unbound(io: Io) -> Self {
+        Self { io, bindings: ChannelBindings::default() }
+    }
+}
+
 /// A connection that is logged in.
 pub(super) struct LoggedIn {
     pub(super) io: Io,

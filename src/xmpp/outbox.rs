@@ -18,8 +18,8 @@ const TYPICAL_STANZA: usize = 256;
 /// the classic protocol, nearly all of them, and a peer that gets none does not go on.
 const MOST_UNTAGGED: usize = 4096;
 
-/// And what they may take, 4 MiB: three times as much as so many usual ones. Whoever asks writes the id of the answer, which may be as long
-/// as a stanza.
+/// And what their ids and addresses may take beside that of a usual one, 4 MiB in all: three times as much as so many usual ones. Whoever
+/// asks writes the id of the answer, which may be as long as a stanza.
 const MOST_UNTAGGED_BYTES: usize = 4 * 1024 * 1024;
 
 /// A stanza to send.

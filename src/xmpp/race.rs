@@ -113,8 +113,6 @@ pub(super) struct Race {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Search {
-    /// It waits for the last resort, which goes first.
-    Held,
     Due,
     UnderWay,
     Over,
@@ -182,11 +180,9 @@ impl Race {
         self
     }
 
-    /// Begins with that, which is what worked last, as far as is known.
-    pub(super) fn by_web_socket_first(mut self, now: Instant) -> Self {
-        if self.search == Search::Due && self.remembered.is_none() && self.last_resort.put_first(now) {
-            self.search = Search::Held;
-        }
+    /// Has it asked at once, beside the others, where nothing is known to work.
+    pub(super) fn by_web_socket_at_once(mut self) -> Self {
+        self.last_resort.hurry(self.remembered.is_none());
         self
     }
 
@@ -202,9 +198,6 @@ impl Race {
         }
         if let Some(remembered) = self.remembered.take() {
             return Some(self.dial(remembered, KNOWN_DELAY, now));
-        }
-        if self.search == Search::Held && self.last_resort.lets_others_begin(now) {
-            self.search = Search::Due;
         }
         if self.is_time_for_last_resort(now) {
             self.last_resort.on_asked();
@@ -228,8 +221,7 @@ impl Race {
             Next::NotBefore(time) => time,
             Next::Nothing => None,
         };
-        let waits = self.has_last_resort() || self.search == Search::Held;
-        earlier(next, self.last_resort.turn_ends().filter(|_| waits))
+        earlier(next, self.last_resort.turn_begins().filter(|_| self.has_last_resort()))
     }
 
     /// Whether there is anything left to be tried beside what is being tried, the last resort left aside.

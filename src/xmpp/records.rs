@@ -34,9 +34,8 @@ const LONGEST_AFTER_BULK: Duration = Duration::from_secs(1);
 
 /// What fills records up may be a sixteenth of what is written.
 const SHARE: usize = 16;
-/// Up to 128 KiB of that which were allowed and not needed are saved up for later: 32 answers in a row that a bridge or client gives while
-/// its bulk goes. A single one in a record that it does not fill puts Prosody out of step until it has read all that waits for it, at a sixth
-/// of its rate.
+/// What was allowed and not needed is saved up, to 128 KiB: 32 records, one for each of as many answers in a row while bulk goes. A single
+/// answer in a record that it does not fill puts Prosody out of step until it has read all that waits for it, at a sixth of its rate.
 const MAX_SAVED: usize = 32 * RECORD;
 
 /// The queue of a fast connection is to be seen empty once a second. A server that has come to read across records rests for each,
@@ -86,7 +85,7 @@ impl<S> Recorded<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Recorded<S> {
-    /// Fills up the record with which what is flushed ends, where that is due.
+    /// Fills up the last record of what is flushed, where that is due.
     fn fill_up(&mut self) {
         let news = std::mem::take(&mut self.news);
         if news > 0 {
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_arrives_once_and_in_order_with_length_behind_it() {
+    async fn what_is_written_arrives_once_and_in_order_with_spaces_behind_it() {
         let (near, mut far) = duplex(1000);
         let mut recorded = Recorded::new(near, spaces);
         let sent: Vec<u8> = (0..3 * BATCH).map(|n| (n % 251) as u8 + 1).collect();

@@ -12,7 +12,8 @@ use secrecy::zeroize::Zeroizing;
 pub use self::refusal::Refusal;
 use crate::config::{AccountConfig, TlsMode};
 
-/// Whoever listens on this machine is believed, without TLS. No pin is as short.
+/// Stands in place of a pin where there is no TLS (`tls=none`, on this machine alone): whoever listens there is believed. Pins have 43
+/// characters.
 const UNPROVEN: &str = "plaintext";
 
 /// Where an account is registered: at a domain, with whoever is believed to be its server. Who is believed by a pin has no part in what

@@ -2,7 +2,6 @@
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufStream};
 
-use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step};
 use super::login::{self, Io, Protected};
 use super::negotiation::Negotiation;
@@ -79,7 +78,7 @@ async fn secure(tls: &Tls, socket: Socket, step: &mut Step) -> Result<Protected,
 
 /// A connection that nothing protects.
 pub(super) fn plain(socket: Socket) -> Protected {
-    Protected { io: stream_io(socket), bindings: ChannelBindings::default() }
+    Protected::unbound(stream_io(socket))
 }
 
 /// What a stream of XML is read from and written to.

@@ -38,7 +38,8 @@ const CONDITIONS: [&str; 25] = [
 ];
 
 /// In such words servers say that a stanza is too large.
-const TOO_LARGE: [&[&str]; 4] = [&["too", "big"], &["too", "large"], &["too", "long"], &["size"]];
+const TOO_LARGE: [&[&str]; 5] =
+    [&["too", "big"], &["too", "large"], &["too", "long"], &["size", "limit"], &["stanza", "size"]];
 
 /// In such words they say that the account, or its address, does or did something too often.
 const TOO_MUCH: [&[&str]; 13] = [
@@ -133,7 +134,12 @@ mod tests {
 
     #[test]
     fn too_much_is_told_from_other_violations() {
-        for text in ["Too many (5) failed authentications from this IP address", "Rate limit", "quota"] {
+        for text in [
+            "Too many (5) failed authentications from this IP address",
+            "Rate limit",
+            "quota",
+            "Queue size exceeded",
+        ] {
             for condition in ["policy-violation", "resource-constraint"] {
                 assert_eq!(with_text(condition, text), AccountError::OverLimit, "{condition}: {text}");
             }

@@ -26,7 +26,7 @@ use super::login::Io;
 use super::records::Recorded;
 use super::socket::Socket;
 use super::tls::{READ_BUFFER, Tls};
-use crate::config::Url;
+use crate::config::{ServerAddr, Url};
 
 /// The name of XMPP among the protocols inside WebSockets (RFC 7395 section 3.1).
 const SUBPROTOCOL: &str = "xmpp";
@@ -80,9 +80,18 @@ impl WebSocket {
         Ok(url)
     }
 
-    /// Opens it on a connection to where it was found last. `step` follows what is being done.
-    pub(super) async fn open_found(&self, socket: Socket, step: &mut Step) -> Result<Io, AccountError> {
-        let url = self.found().clone().ok_or(AccountError::NoWebSocketNamed)?;
+    /// Opens it on a connection to `address`, where it was found last. `step` follows what is being done.
+    pub(super) async fn open_found(
+        &self,
+        socket: Socket,
+        address: &ServerAddr,
+        step: &mut Step,
+    ) -> Result<Io, AccountError> {
+        let url = self
+            .found()
+            .clone()
+            .filter(|url| url.address == *address)
+            .ok_or(AccountError::NoWebSocketNamed)?;
         self.open_on(socket, &url, step).await
     }
 

@@ -73,20 +73,35 @@ fn the_websocket_that_was_found_is_dialled_first_after_a_cut() {
 }
 
 #[test]
-fn after_a_restart_the_websocket_is_asked_for_first_and_the_state_file_names_nobody() {
+fn after_a_restart_the_websocket_is_asked_for_at_once_and_the_state_file_names_nobody() {
     let domain = Domain::start();
     let dns = domain.dns(&[]);
     let subject = Subject::start(&dns, &domain.login());
     subject.is_online();
     let state = std::fs::read_to_string(subject.state().join("hexchat_state.json")).unwrap();
     assert!(state.contains("websocket") && !state.contains("chat.example"), "{state}");
-    let asked = dns.asked().len();
     let subject = subject.restart();
     subject.is_online();
     assert_eq!((domain.web.requests(), domain.cutter.accepted()), (2, 2));
-    let asked = dns.asked().split_off(asked);
-    assert!(asked.iter().all(|question| question.ends_with(" chat.example")), "no SRV: {asked:?}");
-    assert!(!asked.is_empty(), "the domain's web server was looked up");
+}
+
+#[test]
+fn after_a_restart_a_server_that_was_out_of_reach_is_tried_again_before_the_websocket() {
+    let domain = Domain::start();
+    let swallowed = TcpCutter::start(domain.server.address()).unwrap();
+    swallowed.stall(true);
+    let records = [
+        (START_TLS, Record::srv(0, swallowed.address().port(), "host7.hosting.example")),
+        ("host7.hosting.example", super::HERE),
+    ];
+    let dns = domain.dns(&records);
+    let subject = Subject::start(&dns, &domain.login());
+    subject.is_online();
+    assert_eq!((swallowed.accepted(), domain.cutter.accepted()), (1, 1));
+    swallowed.stall(false);
+    let subject = subject.restart();
+    subject.is_online();
+    assert_eq!((swallowed.accepted(), domain.cutter.accepted()), (2, 1));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::Progress;
-use crate::xmpp::channel_binding::ChannelBindings;
+use crate::config::ServerAddr;
 use crate::xmpp::dialer::Dialer;
 use crate::xmpp::error::{AccountError, OtherHost, Step};
 use crate::xmpp::finder::{AskForWebSocket, Finder};
@@ -50,7 +50,7 @@ impl Servers {
         loop {
             progress.step = Step::Dial;
             let (candidate, socket) = search.next().await?;
-            let securing = self.secure(candidate.endpoint.kind, socket, &mut progress.step);
+            let securing = self.secure(&candidate.endpoint, socket, &mut progress.step);
             let secured = match search.patience() {
                 None => securing.await,
                 Some(patience) => match timeout(patience, securing).await {
@@ -69,23 +69,28 @@ impl Servers {
         }
     }
 
-    /// Protects a connection on which nothing was said. `step` follows what is being done.
-    async fn secure(&self, kind: Kind, socket: Socket, step: &mut Step) -> Result<Protected, AccountError> {
-        match (kind, &self.web_socket) {
+    /// Protects a connection to `endpoint` on which nothing was said. `step` follows what is being done.
+    async fn secure(
+        &self,
+        endpoint: &Endpoint,
+        socket: Socket,
+        step: &mut Step,
+    ) -> Result<Protected, AccountError> {
+        match (endpoint.kind, &self.web_socket) {
             (Kind::Plain, _) => Ok(plain(socket)),
             (Kind::StartTls, _) => self.security.start_tls(socket, step).await,
+            (Kind::Direct, _) => self.security.direct(socket, step).await,
             (Kind::WebSocket, Some(web_socket)) => {
-                let io = web_socket.open_found(socket, step).await?;
-                // Its TLS may end at a web server in front of the chat server.
-                Ok(Protected { io, bindings: ChannelBindings::default() })
+                let address = ServerAddr { host: endpoint.host.clone(), port: endpoint.port };
+                web_socket.open_found(socket, &address, step).await.map(Protected::unbound)
             }
-            (Kind::Direct | Kind::WebSocket, _) => self.security.direct(socket, step).await,
+            (Kind::WebSocket, None) => Err(AccountError::NoWebSocketNamed),
         }
     }
 
-    /// The next search is for another host, as the server wants.
-    pub(super) fn follow(&self, host: &OtherHost) {
-        self.finder.follow(host);
+    /// The next search is for another host, as the server wants, unless it says so over a WebSocket. Tells whether it is.
+    pub(super) fn follow(&self, host: &OtherHost) -> bool {
+        self.finder.follow(host)
     }
 
     /// There was a login.

@@ -3,7 +3,8 @@
 //!
 //! A login that is bound has the server refuse whoever stands in between. So they would take from the offer what binds. Where an offer
 //! contradicts itself that has happened, and there is no login. Where it does not, we say that we could have bound, and a server that has
-//! offered it refuses. And if it may have happened and need not, the server is to say in its challenge what it has offered.
+//! offered it refuses. And if it may have happened and need not, the server is to say in its challenge what it has offered, unless there are
+//! servers that offer such and cannot say so.
 
 use std::collections::BTreeSet;
 
@@ -87,7 +88,10 @@ fn scram(
         Some(types) if names.iter().any(|name| is_binding(name)) => {
             match (bound, bindings.strongest(|of| types.contains(of.name()))) {
                 (Some(hash), Some(binding)) => Ok((Mechanism::Scram(hash, Gs2::Bound(binding)), false)),
-                _ => without(Gs2::Unsupported, true),
+                // Servers bind over TLS 1.2 to nothing but `tls-unique`, or have a certificate that names no hash. Who puts such a list in
+                // the place of another gets no more than by taking it away, and SASL2 with it.
+                (_, None) => without(Gs2::Unsupported, false),
+                (None, Some(_)) => without(Gs2::Unsupported, true),
             }
         }
         None if !offer.can_bind() => without(Gs2::NotOffered, false),
@@ -206,13 +210,24 @@ mod tests {
 
     /// XEP-0440 section 3, rule 6, as XEP-0474 section 5 has it.
     #[test]
-    fn a_binding_that_we_do_not_know_is_to_be_vouched_for() {
+    fn a_mechanism_that_we_do_not_know_is_to_be_vouched_for() {
         for offer in [sasl, sasl2] {
-            let unknown_type = offer(&[SHA_1, SHA_1_PLUS], Some(&["tls-unique"]));
             let unknown_hash = offer(&[SHA_1, "SCRAM-SHA-512-PLUS"], Some(&[EXPORTER]));
-            for unknown in [unknown_type, unknown_hash] {
-                assert_eq!(chosen(&unknown), is(SHA_1, "n with a hash"));
+            assert_eq!(chosen(&unknown_hash), is(SHA_1, "n with a hash"));
+        }
+    }
+
+    #[test]
+    fn a_server_that_binds_to_nothing_that_we_have_lets_us_in_unbound() {
+        for offer in [sasl, sasl2] {
+            for types in [&["tls-unique"][..], &[]] {
+                assert_eq!(chosen(&offer(&[SHA_1, SHA_1_PLUS], Some(types))), is(SHA_1, "n"), "{types:?}");
             }
+            let no_end_point = ChannelBindings { server_end_point: None, ..over_tls() };
+            let choice = choose(&password(), &offer(&[SHA_1, SHA_1_PLUS], Some(&[END_POINT])), &no_end_point);
+            assert_eq!(choice.map(|choice| (choice.mechanism.name(), said(&choice))), is(SHA_1, "n"));
+            let only_bound = chosen(&offer(&[SHA_1_PLUS], Some(&["tls-unique"])));
+            assert_eq!(only_bound, Err(AccountError::NoMechanism));
         }
     }
 

@@ -124,7 +124,9 @@ impl LogIn {
             return Ok(Choice { profile: Profile::Sasl2, mechanism, needs_hash: false });
         }
         let mut choice = choice::choose(&self.who.credential, offer, &self.channel.bindings)?;
-        choice.needs_hash |= self.was_bound && !choice.mechanism.is_bound();
+        // Over a WebSocket there is nothing to bind, whatever the server offers.
+        let could_bind = !self.channel.bindings.is_empty();
+        choice.needs_hash |= self.was_bound && could_bind && !choice.mechanism.is_bound();
         Ok(choice)
     }
 

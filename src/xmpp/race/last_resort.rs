@@ -1,8 +1,8 @@
 //! Last resort of a race: the domain's WebSocket, for which it has to be asked over HTTPS (XEP-0156). Pure.
 //!
 //! Where a network passes port 443 alone, it is what gets through; where a server answers, nobody needs it. So the question is asked
-//! when nothing else is left to try, or when nothing has connected for some time. If it is what worked last, it goes first, and the
-//! others wait for as long.
+//! when nothing else is left to try, or when nothing has connected for some time. If it is what worked in an earlier run, it is asked at
+//! once, beside the others: they are not given up for good because they were out of reach once.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::telling_more;
 use crate::xmpp::error::AccountError;
 use crate::xmpp::srv::Endpoint;
 
-/// How long the others, or it, are alone: 3 seconds. Who asks for a TCP connection asks again after 1 second (RFC 6298 section 2), and
+/// How long the others are alone: 3 seconds. Who asks for a TCP connection asks again after 1 second (RFC 6298 section 2), and
 /// has 2 more for an answer; so one lost packet is no reason to ask a web server.
 const ALONE: Duration = Duration::from_secs(3);
 
@@ -18,9 +18,10 @@ const ALONE: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(super) struct LastResort {
     stage: Stage,
-    /// When it, or what it waits for, was first tried.
+    /// When what it waits for was first tried.
     begun: Option<Instant>,
-    is_first: bool,
+    /// Whether it waits for nothing.
+    is_hurried: bool,
     endpoint: Option<Endpoint>,
     fault: Option<AccountError>,
 }
@@ -39,11 +40,9 @@ impl LastResort {
         self.stage = Stage::Due;
     }
 
-    /// It is what is tried first, if it is wanted at all.
-    pub(super) fn put_first(&mut self, now: Instant) -> bool {
-        self.is_first = self.is_due();
-        self.begun = self.is_first.then_some(now);
-        self.is_first
+    /// It does not wait for the others, or it does.
+    pub(super) fn hurry(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
     }
 
     /// Whether the domain may have to be asked yet.
@@ -58,16 +57,11 @@ impl LastResort {
 
     /// Whether it is time to ask, even if others are not done.
     pub(super) fn is_time(&self, now: Instant) -> bool {
-        self.is_due() && (self.is_first || self.is_past(now))
+        self.is_due() && (self.is_hurried || self.turn_begins().is_some_and(|at| now >= at))
     }
 
-    /// Whether those that it goes before need not wait any longer.
-    pub(super) fn lets_others_begin(&self, now: Instant) -> bool {
-        self.fault.is_some() || self.is_past(now)
-    }
-
-    /// When the time has come for it, or for those that it goes before.
-    pub(super) fn turn_ends(&self) -> Option<Instant> {
+    /// When the time has come for it.
+    pub(super) fn turn_begins(&self) -> Option<Instant> {
         self.begun.map(|begun| begun + ALONE)
     }
 
@@ -99,9 +93,5 @@ impl LastResort {
     /// Why it is of no use.
     pub(super) fn fault(&self) -> Option<AccountError> {
         self.fault.clone()
-    }
-
-    fn is_past(&self, now: Instant) -> bool {
-        self.turn_ends().is_some_and(|at| now >= at)
     }
 }

@@ -171,6 +171,45 @@ fn who_was_bound_once_goes_without_only_where_the_server_says_that_it_is_meant_s
 }
 
 #[test]
+fn a_list_without_a_type_of_ours_is_believed_unless_the_hash_or_an_earlier_login_tells_otherwise() {
+    for namespace in [SASL, SASL2] {
+        let list = format!("{HEADER}{}", naming(&["tls-unique"], &features(namespace, &BOTH)));
+        let mut was_bound = taught_by(namespace, "");
+        was_bound.forget();
+        for (memory, hash, end) in [
+            (Memory::default(), "", None),
+            (Memory::default(), HASH_OF_ALL, Some(Err(AccountError::Downgraded))),
+            (was_bound, "", Some(Err(AccountError::Downgraded))),
+        ] {
+            let mut client = Client::over(named("theirs"), memory);
+            client.hear(&list);
+            client.said();
+            let mut server = Scram::in_words_of(namespace);
+            assert_eq!(server.first(&client).0, "n,,");
+            server.challenge_saying(&mut client, hash);
+            assert_eq!(client.end(), end, "{namespace} {hash}");
+        }
+    }
+}
+
+#[test]
+fn over_a_websocket_who_was_bound_once_is_let_in_unbound() {
+    for namespace in [SASL, SASL2] {
+        let mut memory = taught_by(namespace, "");
+        memory.forget();
+        let mut client = Client::over(ChannelBindings::default(), memory);
+        client.hear(&binding_features(namespace));
+        client.said();
+        let mut server = Scram::in_words_of(namespace);
+        assert_eq!(server.first(&client).0, "n,,");
+        server.challenge(&mut client);
+        server.succeed(&mut client, "");
+        assert!(matches!(client.end(), Some(Ok(_))), "{namespace}");
+        assert!(client.memory().was_bound, "where it can be bound, it still has to be");
+    }
+}
+
+#[test]
 fn what_was_said_before_the_offer_is_what_would_be_said_behind_it() {
     let mut client = Client::over(named("ours"), Memory::default());
     client.hear(&format!("{HEADER}{}", features(SASL, &["SCRAM-SHA-1"])));

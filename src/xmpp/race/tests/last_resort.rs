@@ -117,24 +117,24 @@ fn a_websocket_that_worked_last_is_dialled_without_asking() {
 }
 
 #[test]
-fn one_that_is_to_go_first_is_alone_for_three_seconds_unless_it_fails() {
-    let first = |world: &World| {
-        let start = beginning();
-        world.run(&mut search().by_web_socket_first(start), start, Duration::ZERO)
-    };
-    let works = first(&world(&[NEAR; 2], Some(NEAR)));
-    assert_eq!((leader(&works), works.asked, works.lookups), (Kind::WebSocket, Some(Duration::ZERO), 0));
-    let silent = first(&world(&[NEAR; 2], Some(Fate::Silent)));
-    assert_eq!((leader(&silent), silent.at), (Kind::StartTls, 3007 * MS));
-    let none_named = first(&world(&[NEAR; 2], None));
-    assert_eq!((leader(&none_named), none_named.at), (Kind::StartTls, 107 * MS));
+fn one_that_is_hinted_at_is_asked_for_at_once_and_keeps_no_server_waiting() {
+    let hinted =
+        |world: &World| world.run(&mut search().by_web_socket_at_once(), beginning(), Duration::ZERO);
+    let near = hinted(&world(&[NEAR; 2], Some(NEAR)));
+    assert_eq!((leader(&near), near.asked, near.at), (Kind::StartTls, Some(Duration::ZERO), 7 * MS));
+    let silent = hinted(&world(&[Fate::Silent; 2], Some(NEAR)));
+    assert_eq!((leader(&silent), silent.at), (Kind::WebSocket, 507 * MS));
+    let refused = hinted(&world(&[REFUSED; 2], Some(NEAR)));
+    assert_eq!((leader(&refused), refused.at), (Kind::WebSocket, 105 * MS));
+    let none_named = hinted(&world(&[Fate::Silent, NEAR], None));
+    assert_eq!((leader(&none_named), none_named.at), (Kind::StartTls, 257 * MS));
 }
 
 #[test]
 fn a_race_that_asks_for_no_websocket_begins_with_none() {
     let plan = Plan::Search("chat.example".to_owned());
     let race = Race::new(plan, Names::Resolved, None, beginning());
-    let mut race = race.by_web_socket_first(beginning());
+    let mut race = race.by_web_socket_at_once();
     assert_eq!(race.poll(beginning()), Some(Order::Search));
 }
 
@@ -144,13 +144,13 @@ proptest! {
         world in any_world(),
         told_after in 0..8000u32,
         fate in proptest::option::of(any_fate()),
-        is_first: bool,
+        is_hinted_at: bool,
     ) {
         let mut world = world;
         world.web_socket = Some((told_after * MS, fate.map(|_| web_socket())));
         world.fates.extend(fate.map(|fate| ((v4(PLACE), 443), fate)));
         let race = search();
-        let mut race = if is_first { race.by_web_socket_first(beginning()) } else { race };
+        let mut race = if is_hinted_at { race.by_web_socket_at_once() } else { race };
         let run = world.run(&mut race, beginning(), Duration::ZERO);
         let can = |place: &(IpAddr, u16)| matches!(world.fates[place], Fate::Connects(_));
         let all = candidates(&world);
@@ -162,8 +162,8 @@ proptest! {
         } else {
             prop_assert!(run.outcome.is_err() || web_socket_is_there, "{:?}", run);
         }
-        // The search, the slowest name, what goes first, the domain's word, an attempt for each candidate, the last one's silence twice.
+        // The search, the slowest name, the domain's word, an attempt for each candidate, the last one's silence twice.
         let attempts = u32::try_from(run.dialled.len()).unwrap();
-        prop_assert!(run.at <= (3000 + 3000 + 3000 + 8000) * MS + RESOLUTION_DELAY + attempts * ATTEMPT_DELAY + 2 * SILENCE);
+        prop_assert!(run.at <= (3000 + 3000 + 8000) * MS + RESOLUTION_DELAY + attempts * ATTEMPT_DELAY + 2 * SILENCE);
     }
 }
