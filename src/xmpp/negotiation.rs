@@ -18,8 +18,9 @@
 //!
 //! The request for a resource is the same in all of them. Who presumes what the server answers does not wait for the session either
 //! ([`connection`](super::connection)); nothing but that request goes before success, since up to there the server has not shown that it
-//! knows the password. What a login is bound to is known before its first word, so that binding takes no round trip. Bind 2 (XEP-0386) is not used: there the server makes up the resource, and
-//! ours stands in bridge lines; and what goes in the same write takes no round trip more.
+//! knows the password. What a login is bound to is known before its first word, so that binding takes no round trip. Bind 2 (XEP-0386) is
+//! not used: there the server makes up the resource, and ours stands in bridge lines; and what goes in the same write takes no round trip
+//! more.
 
 mod choice;
 mod log_in;
