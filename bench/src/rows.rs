@@ -315,7 +315,7 @@ fn limited(s: &Samples, server: &str, limit: f64, accounts: usize) -> Outcome {
     Ok((format!("{share:.3}"), share >= 0.70 && is_linear, note))
 }
 
-/// So many sessions of one account, against as many times what one carries.
+/// So many logins of one account, against as many times what one carries.
 fn sessions_of_one(s: &Samples, sessions: u8) -> Outcome {
     let [rate, one] = [sessions, 1].map(|n| s.get(&format!("sessions.prosody.{n}")));
     let (rate, one) = (rate?.median, one?.median);
