@@ -307,12 +307,13 @@ impl Tunnel {
 
     /// Logs an account out, and lets nothing use it any more. For one whose streams are closed: others are broken.
     pub fn close_account(&self, id: AccountId) {
+        let siblings = self.shared.pool.siblings(id);
         self.shared.pool.close(id);
         self.shared.with(|state, now| {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
             state.desk.handle_closed(id);
-            self.shared.close_siblings_of(state, now, id);
+            self.shared.close_siblings_of(state, now, id, &siblings);
         });
     }
 

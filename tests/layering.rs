@@ -61,6 +61,7 @@ const CORES: &[&str] = &[
     "xmpp::race",
     "xmpp::srv",
     "xmpp::websocket::framing",
+    "tunnel::siblings",
     "replay_log",
     "uuid",
 ];

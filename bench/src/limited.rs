@@ -138,6 +138,7 @@ impl Lab<'_> {
     /// The rate of the bulk transfer alone and with cells, and the times of the cells.
     fn time_cells(&self, sessions: u8) -> Result<(f64, f64, Vec<f64>)> {
         let Plan { settle, alone, loaded, .. } = *self.plan;
+        let settle = if sessions > 1 { settle.max(SESSIONS_SETTLE) } else { settle };
         let chat = self.server(Kind::Prosody, Rate::Stock, 1)?;
         let pair = Pair::start(self.setup(&chat, 1, sessions))?;
         let arrivals = Arrivals::default();

@@ -4,19 +4,17 @@ use super::document::Section;
 use super::error::{ConfigError, Problem};
 use super::{AccountConfig, Credential};
 
-/// Logins of an account where nobody has said how many: 2 at the most, and mostly one. A stock Prosody reads 30 kB/s from another server for
-/// everybody there, and 10 kB/s from each login.
-pub(super) const BY_ITSELF: u8 = 2;
-
 /// The most that can be asked for: 8, two fewer than a stock ejabberd lets an account have.
 const MOST: u8 = 8;
 
 impl AccountConfig {
-    /// How many logins there may be at the most. Without a name that stays, each would be another account; and a component is one.
+    /// How many logins there may be at the most: 1 where nobody has said how many. A stock Prosody reads 30 kB/s from another server for
+    /// everybody there, each login may take 10 kB/s of that, and nothing bounds yet what all of them queue between two servers. Without a
+    /// name that stays, each would be another account; and a component is one.
     #[must_use]
     pub fn most_sessions(&self) -> u8 {
         match self.credential {
-            Credential::Password(_) | Credential::New => self.sessions.unwrap_or(BY_ITSELF),
+            Credential::Password(_) | Credential::New => self.sessions.unwrap_or(1),
             Credential::Anonymous | Credential::Component(_) => 1,
         }
     }

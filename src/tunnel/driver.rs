@@ -129,8 +129,7 @@ impl Shared {
             }
             AccountEvent::Online { jid, resumed } => {
                 state.desk.handle_online(id, jid.clone());
-                let (siblings, is_asked) = (self.pool.siblings(id), self.pool.sessions_asked(id).is_some());
-                state.siblings.on_online((id, &jid), resumed, &siblings, is_asked);
+                state.siblings.on_online((id, &jid), resumed, &self.pool.named_siblings(id));
                 AccountChange::Online { jid, resumed }
             }
             AccountEvent::StanzaLimit { bytes } => {
@@ -140,12 +139,13 @@ impl Shared {
                 if let Some(limit) = size_limit(&reason) {
                     state.cores.handle_size_limit(now, id, limit);
                 }
-                state.siblings.on_suspended(now, id, &reason);
+                let largest = state.cores.secure.largest_on_its_way(id);
+                state.siblings.on_suspended(now, id, (&reason, largest));
                 AccountChange::Suspended
             }
             AccountEvent::Failed(_) => {
                 self.failed.notify_waiters();
-                self.close_siblings_of(state, now, id);
+                self.close_siblings_of(state, now, id, &self.pool.siblings(id));
                 AccountChange::Gone
             }
         };
@@ -189,7 +189,7 @@ impl Shared {
 }
 
 /// What it says of the largest stanza that a server takes when a connection ends so.
-fn size_limit(reason: &AccountError) -> Option<SizeLimit> {
+pub(super) fn size_limit(reason: &AccountError) -> Option<SizeLimit> {
     match reason {
         AccountError::StanzaTooLarge => Some(SizeLimit::Exceeded),
         AccountError::StreamError("policy-violation") => Some(SizeLimit::Likely),

@@ -1,9 +1,10 @@
-//! Logins of siblings: what the tunnel does when there is to be one more or one fewer.
+//! Sibling logins: how the tunnel opens and closes siblings, and what it does when they end.
 
 use std::time::Instant;
 
 use safelog::sensitive;
 
+use super::driver::size_limit;
 use super::siblings::Action;
 use super::{Shared, State};
 use crate::protocol::{AccountChange, Core as _};
@@ -20,7 +21,7 @@ impl Shared {
                     self.pool.open_sibling(account, sibling);
                 }
                 Action::Close { account, sibling } => {
-                    tracing::info!("account {}: one session fewer", account.0);
+                    tracing::info!("account {}: one login fewer", account.0);
                     self.log_out_sibling(state, now, sibling);
                 }
             }
@@ -37,17 +38,25 @@ impl Shared {
     ) -> bool {
         match event {
             AccountEvent::Online { jid, .. } => {
-                tracing::info!("account {}: one session more, {}", account.0, sensitive(jid));
-                state.siblings.on_sibling_online(now, sibling, jid);
+                tracing::info!("account {}: one login more, {}", account.0, sensitive(jid));
+                let limit = state.siblings.on_sibling_online(now, sibling, jid);
                 state.desk.handle_online(sibling, jid.clone());
                 let change = AccountChange::Online { jid: jid.clone(), resumed: false };
                 // The classic protocol has no use for accounts that come and go.
                 state.cores.secure.handle_account(now, sibling, change);
+                if let Some(limit) = limit {
+                    state.cores.secure.handle_size_limit(now, sibling, limit);
+                }
                 false
             }
             AccountEvent::Failed(reason) => {
-                tracing::info!("account {}: one session fewer: {reason}", account.0);
-                state.siblings.on_sibling_ended(now, sibling, reason);
+                tracing::info!("account {}: one login fewer: {reason}", account.0);
+                let largest = state.cores.secure.largest_on_its_way(sibling);
+                if let Some(limit) = size_limit(reason) {
+                    // The account is at the same server.
+                    state.cores.secure.handle_size_limit(now, account, limit);
+                }
+                state.siblings.on_sibling_ended(now, sibling, (reason, largest));
                 self.remove_sibling(state, now, sibling);
                 false
             }
@@ -57,10 +66,17 @@ impl Shared {
         }
     }
 
-    /// An account is logged out, and with it its siblings.
-    pub(super) fn close_siblings_of(&self, state: &mut State, now: Instant, account: AccountId) {
-        for sibling in state.siblings.forget(now, account) {
-            self.remove_sibling(state, now, sibling);
+    /// An account is logged out, and with it its siblings: also those that were never logged in, for which sessions may be waiting.
+    pub(super) fn close_siblings_of(
+        &self,
+        state: &mut State,
+        now: Instant,
+        account: AccountId,
+        siblings: &[AccountId],
+    ) {
+        state.siblings.forget(now, account);
+        for sibling in siblings {
+            self.remove_sibling(state, now, *sibling);
         }
     }
 
@@ -74,7 +90,8 @@ impl Shared {
 
     fn remove_sibling(&self, state: &mut State, now: Instant, sibling: AccountId) {
         self.pool.close(sibling);
-        state.cores.secure.handle_account(now, sibling, AccountChange::Gone);
+        // The classic core, which never saw it online, may know how large its stanzas may be.
+        state.cores.handle_account(now, sibling, AccountChange::Gone);
         state.desk.handle_closed(sibling);
     }
 }

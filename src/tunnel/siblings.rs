@@ -11,13 +11,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
+use crate::protocol::SizeLimit;
+use crate::protocol::size_limits::EVERYBODY_TAKES;
 use crate::secure::Load;
 use crate::xmpp::{AccountError, AccountId};
 use policy::{Caution, Ending, Policy, Scene, Step};
 
-/// All accounts together have 16 siblings at the most, as many as a session has paths: all of them are connections from one address.
+/// All accounts together have at most 16 siblings: each is one more connection from the same address, which servers count.
 const MOST_OF_ALL: usize = 16;
 
 /// Logins of other programs that are counted: 64, more than any server allows.
@@ -72,13 +74,17 @@ struct Family {
     siblings: Vec<Sibling>,
     /// Logins of other programs.
     others: BTreeSet<FullJid>,
+    /// The smallest stanza that was too large for the server when a sibling sent it, in bytes on the wire.
+    too_large: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Sibling {
     id: AccountId,
+    /// For which it asks.
+    resource: ResourcePart,
     state: State,
-    /// As which it was online last.
+    /// As which it was online last, where its server gave it another resource.
     jid: Option<FullJid>,
 }
 
@@ -95,70 +101,86 @@ impl Siblings {
         self.account_of.get(&id).copied()
     }
 
-    /// An account is online, and may have these siblings, whose number the user has chosen or not. What is known of other programs is
-    /// forgotten unless it goes on as before: the server says it anew.
+    /// An account is online, and may have these siblings, which ask for these resources. What is known of other programs is forgotten
+    /// unless it goes on as before: the server says it anew.
     pub(super) fn on_online(
         &mut self,
         (account, jid): (AccountId, &FullJid),
         resumed: bool,
-        siblings: &[AccountId],
-        is_asked: bool,
+        siblings: &[(AccountId, ResourcePart)],
     ) {
         if siblings.is_empty() {
             return;
         }
-        let caution = self.cautions.remove(&jid.to_bare());
         let family = self.families.entry(account).or_insert_with(|| Family {
-            policy: Policy::new((1 + siblings.len(), is_asked), caution.unwrap_or_default()),
+            policy: Policy::new(1 + siblings.len(), self.cautions.remove(&jid.to_bare()).unwrap_or_default()),
             jid: jid.clone(),
             is_online: false,
-            siblings: siblings.iter().map(|id| Sibling::absent(*id)).collect(),
+            siblings: siblings.iter().cloned().map(Sibling::absent).collect(),
             others: BTreeSet::new(),
+            too_large: None,
         });
         family.is_online = true;
         family.jid = jid.clone();
         if !resumed {
             family.others.clear();
         }
-        self.account_of.extend(siblings.iter().map(|sibling| (*sibling, account)));
+        self.account_of.extend(siblings.iter().map(|(sibling, _)| (*sibling, account)));
     }
 
-    /// A sibling is online.
-    pub(super) fn on_sibling_online(&mut self, now: Instant, id: AccountId, jid: &FullJid) {
-        let Some((family, index)) = self.find(id) else {
-            // Its account was logged out meanwhile.
-            return;
-        };
+    /// A sibling is online. What those before it have shown of the largest stanza that the server takes holds for it, too.
+    pub(super) fn on_sibling_online(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        jid: &FullJid,
+    ) -> Option<SizeLimit> {
+        // Otherwise its account was logged out meanwhile.
+        let (family, index) = self.find(id)?;
         family.policy.on_login(now);
         // The account may have heard of it before us.
         family.others.remove(jid);
         family.siblings[index].state = State::Online;
         family.siblings[index].jid = Some(jid.clone());
+        family.too_large.map(SizeLimit::Told)
     }
 
-    /// An account's first login has lost its connection.
-    pub(super) fn on_suspended(&mut self, now: Instant, account: AccountId, reason: &AccountError) {
+    /// An account's first login has lost its connection, with stanzas of up to so many bytes on their way.
+    pub(super) fn on_suspended(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        (reason, largest): (&AccountError, usize),
+    ) {
         let Some(family) = self.families.get_mut(&account) else {
             // It has none.
             return;
         };
         family.is_online = false;
         let total = family.total();
-        match ending(reason) {
+        match ending(reason, largest) {
             Ending::Crowded => family.policy.on_other_ended(now, total),
             Ending::Refused => family.policy.on_refused(now),
             Ending::Fault => {}
         }
     }
 
-    /// A sibling has ended by itself.
-    pub(super) fn on_sibling_ended(&mut self, now: Instant, id: AccountId, reason: &AccountError) {
+    /// A sibling has ended by itself, with stanzas of up to so many bytes on their way.
+    pub(super) fn on_sibling_ended(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        (reason, largest): (&AccountError, usize),
+    ) {
         let Some((family, index)) = self.find(id) else {
             // Its account was logged out meanwhile.
             return;
         };
         let total = family.total();
-        family.policy.on_ended(now, ending(reason), total);
+        family.policy.on_ended(now, ending(reason, largest), total);
+        if is_for_size(reason, largest) {
+            family.too_large = Some(family.too_large.map_or(largest, |before| before.min(largest)));
+        }
         family.siblings[index].state = State::Absent;
     }
 
@@ -186,16 +208,18 @@ impl Siblings {
         }
     }
 
-    /// The account is logged out, for good as far as anybody knows: its siblings, which are to be logged out as well.
-    pub(super) fn forget(&mut self, now: Instant, account: AccountId) -> Vec<AccountId> {
-        let Some(family) = self.families.remove(&account) else { return Vec::new() };
+    /// The account is logged out, for good as far as anybody knows, and with it its siblings.
+    pub(super) fn forget(&mut self, now: Instant, account: AccountId) {
+        let Some(family) = self.families.remove(&account) else {
+            // It was never online, or has none.
+            return;
+        };
         self.account_of.retain(|_, of| *of != account);
         self.cautions.retain(|_, caution| !caution.is_none(now));
         let caution = family.policy.caution();
         if !caution.is_none(now) && self.cautions.len() < MOST_REMEMBERED {
             self.cautions.insert(family.jid.to_bare(), caution);
         }
-        family.siblings.into_iter().map(|sibling| sibling.id).collect()
     }
 
     /// What is to be done now. `load` says what an account and its siblings have to send. Asked more often than four times a second, it
@@ -244,7 +268,7 @@ impl Family {
     }
 
     fn is_own(&self, jid: &FullJid) -> bool {
-        self.jid == *jid || self.siblings.iter().any(|sibling| sibling.jid.as_ref() == Some(jid))
+        self.jid == *jid || self.siblings.iter().any(|sibling| sibling.is_as(jid))
     }
 
     fn step(&mut self, now: Instant, account: AccountId, load: Load, has_place: bool) -> Option<Action> {
@@ -277,15 +301,30 @@ impl Family {
 }
 
 impl Sibling {
-    fn absent(id: AccountId) -> Self {
-        Self { id, state: State::Absent, jid: None }
+    fn absent((id, resource): (AccountId, ResourcePart)) -> Self {
+        Self { id, resource, state: State::Absent, jid: None }
+    }
+
+    /// Whether it is, or was, logged in under this name of the account, or is about to be.
+    fn is_as(&self, jid: &FullJid) -> bool {
+        *jid.resource() == *self.resource || self.jid.as_ref() == Some(jid)
     }
 }
 
-/// What it says of the server that a login has ended so.
-fn ending(reason: &AccountError) -> Ending {
+/// Whether a login has ended so because of a stanza that was too large, where the largest on its way had so many bytes. Every server takes
+/// those of 10,000.
+fn is_for_size(reason: &AccountError, largest: usize) -> bool {
+    let may_be =
+        matches!(reason, AccountError::StanzaTooLarge | AccountError::StreamError("policy-violation"));
+    may_be && largest > EVERYBODY_TAKES
+}
+
+/// What it says of the server that a login has ended so, with stanzas of up to so many bytes on their way.
+fn ending(reason: &AccountError, largest: usize) -> Ending {
     match reason {
         AccountError::Conflict => Ending::Crowded,
+        AccountError::StanzaTooLarge => Ending::Fault,
+        reason if is_for_size(reason, largest) => Ending::Fault,
         AccountError::OverLimit
         | AccountError::BindRefused(_)
         | AccountError::LoginRefused(_)

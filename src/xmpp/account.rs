@@ -428,6 +428,10 @@ impl Account {
                 let ping = self.ping();
                 self.outbox.push_front(Outgoing::untagged(ping));
             }
+            // It is not tried again.
+            Event::Closed(reason) if self.persistence == Persistence::Once => {
+                self.disconnected(&reason, reports)
+            }
             Event::Closed(reason) => {
                 let has_worked = self.link.is_up() && !self.is_presumed;
                 let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();

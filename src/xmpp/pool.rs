@@ -114,14 +114,12 @@ impl AccountPool {
 
     /// The siblings that an account may have. None is logged in before it is [opened](Self::open_sibling).
     pub fn siblings(&self, id: AccountId) -> Vec<AccountId> {
-        let accounts = self.accounts();
-        let handle = accounts.open.get(&id);
-        handle.into_iter().flat_map(|handle| &handle.siblings).map(|(sibling, _)| *sibling).collect()
+        self.named_siblings(id).into_iter().map(|(sibling, _)| sibling).collect()
     }
 
-    /// How many logins the user wants of an account at the most, if he has said so.
-    pub fn sessions_asked(&self, id: AccountId) -> Option<u8> {
-        self.accounts().open.get(&id)?.config.sessions
+    /// The same, each with the resource that it asks for.
+    pub fn named_siblings(&self, id: AccountId) -> Vec<(AccountId, ResourcePart)> {
+        self.accounts().open.get(&id).map(|handle| handle.siblings.clone()).unwrap_or_default()
     }
 
     /// These accounts, and behind all of them the siblings that they may have.

@@ -1,4 +1,4 @@
-//! Sessions of one account, at servers with the limits that they have when nobody changes them.
+//! Several logins of one account, at servers with the limits that they have when nobody changes them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -22,16 +22,17 @@ fn of_one(kind: Kind) -> f64 {
 /// For how long a rate is taken: some pauses of a server.
 const WHILE: Duration = Duration::from_secs(5);
 
-/// Longer than it takes until there is one session more, where there is to be one.
+/// Longer than it takes until there is one login more, where there is to be one.
 const NO_MORE: Duration = Duration::from_secs(6);
 
-/// A bridge whose account may have so many sessions, a client whose account has one, and a download without end.
+/// A bridge whose account may have so many logins, a client whose account has one, and a download without end.
 fn endless_download(lab: &Lab, sessions: u8) -> (Bridge, Half, TcpStream) {
     let target = Target::start();
     let config = |user, sessions| lab.config(&[user], &Route::StartTls) + &format!("sessions = {sessions}\n");
     let bridge = Bridge::configured(config("bob", sessions), target.address());
     let forward = bridge.forward_configured(&config("alice", 1));
     let (application, mut server) = target.connect_through(forward.entrance());
+    application.set_read_timeout(Some(PATIENCE)).unwrap();
     thread::spawn(move || while server.write_all(&[7; 4096]).is_ok() {});
     (bridge, forward, application)
 }
@@ -46,17 +47,20 @@ fn rate(application: &mut TcpStream) -> f64 {
     count as f64 / start.elapsed().as_secs_f64()
 }
 
+/// Reads until the bridge has logged in so many times more: what is not read is not sent either.
+fn read_until(bridge: &Bridge, application: &mut TcpStream, logins: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while bridge.half.count("one login more") < logins {
+        assert!(Instant::now() < deadline, "{logins} logins more were expected");
+        rate(application);
+    }
+}
+
 on_both_servers! {
-    fn a_second_session_carries_as_much_again(kind) {
+    fn a_second_login_carries_as_much_again(kind) {
         let lab = Lab::stock(kind);
         let (bridge, _forward, mut application) = endless_download(&lab, 2);
-        let mut reader = application.try_clone().unwrap();
-        thread::scope(|scope| {
-            // What is not read is not sent either.
-            let reading = scope.spawn(|| while bridge.half.count("one session more") == 0 { rate(&mut reader); });
-            bridge.half.says("one session more", PATIENCE);
-            reading.join().unwrap();
-        });
+        read_until(&bridge, &mut application, 1);
         let rate = rate(&mut application);
         assert!(rate > 1.5 * of_one(kind), "{rate} bytes a second");
     }
@@ -116,15 +120,11 @@ fn a_phone_at_a_server_that_allows_four_logins_is_never_logged_out() {
     let lab = Lab::stock_with_rules(Kind::Ejabberd, rules);
     let mut phone = Phone::log_in(&lab.server, "bob");
     let (bridge, _forward, mut application) = endless_download(&lab, 4);
-    let deadline = Instant::now() + PATIENCE;
-    while bridge.half.count("one session more") < 2 {
-        assert!(Instant::now() < deadline, "two sessions more were expected");
-        rate(&mut application);
-    }
+    read_until(&bridge, &mut application, 2);
     let since = Instant::now();
     while since.elapsed() < NO_MORE {
         rate(&mut application);
     }
-    assert_eq!(bridge.half.count("one session more"), 2);
+    assert_eq!(bridge.half.count("one login more"), 2);
     assert!(phone.was_left_alone());
 }

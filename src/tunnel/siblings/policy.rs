@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use crate::secure::Load;
 
-/// Logins of an account, those of other programs included, that no server refuses: 4. Where a user asks for more himself, it is what he
+/// Logins of an account, those of other programs included, that no server refuses: 4. Where the user asks for more of ours, it is what he
 /// asks for.
 const ALWAYS_ALLOWED: usize = 4;
 
-/// How far below a number of logins that was one too many an account stays: 2, so that a phone that is away finds its place.
+/// An account stays 2 below the number of logins that its server has shown to allow, so that a phone that is away finds its place.
 const BELOW_CAP: usize = 2;
 
-/// What a server has shown of that is believed for a day: a phone that happens to leave as we come looks the same.
+/// How many logins a server allows is believed for a day: a phone that happens to leave as we come looks the same.
 const CAP_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Something is deep in the queue when it takes a second to send.
@@ -28,13 +28,10 @@ const DEEP: Duration = Duration::from_secs(1);
 /// It has to be so for 1 second before there is a second login, by which short visits are over.
 const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A third and a fourth come only where it is still so after 10 seconds with those that there are: then there is much.
-const FURTHER_PATIENCE: Duration = Duration::from_secs(10);
-
 /// Nothing deep for 1 second is the end of something deep; less is a moment between two writes of the application.
 const GAP: Duration = Duration::from_secs(1);
 
-/// Where an account carries a megabyte a second no server limits it in a way that a further login would change: public ones allow 3 to
+/// Where each login carries a megabyte a second no server limits them in a way that a further one would change: public ones allow 3 to
 /// 500 kB/s.
 const FAST: f64 = 1_000_000.0;
 
@@ -42,13 +39,14 @@ const FAST: f64 = 1_000_000.0;
 const GROWTH: f64 = 1.25;
 
 /// For 3 seconds after a login it is watched which other logins end: a server that allows no more ends one at once. There is no further
-/// login meanwhile.
+/// login meanwhile, nor before something was deep for as long with those that there are.
 const WATCHED: Duration = Duration::from_secs(3);
 
 /// A further login is given up after 2 minutes with nothing deep, within which a reader of pages comes to the next one.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// A server that has refused a further login gets none for 3 hours, as long as it is left alone by an account that was too much for it.
+/// After a server has refused a further login there is none for 3 hours: so long an account that was too much for its server rests, too
+/// (`xmpp::backoff`).
 const REST: Duration = Duration::from_secs(3 * 3600);
 
 /// After a fault of the network the next one waits for 30 seconds, and twice as long after each further fault.
@@ -130,8 +128,6 @@ impl Caution {
 pub(super) struct Policy {
     /// Logins that there may be at the most.
     most: usize,
-    /// Whether it was the user who said so.
-    is_asked: bool,
     caution: Caution,
     online_since: Option<Instant>,
     deep_since: Option<Instant>,
@@ -148,11 +144,10 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// For an account with so many logins at the most, and whether it is the user who has said so.
-    pub(super) fn new((most, is_asked): (usize, bool), caution: Caution) -> Self {
+    /// For an account with so many logins at the most.
+    pub(super) fn new(most: usize, caution: Caution) -> Self {
         Self {
             most,
-            is_asked,
             caution,
             online_since: None,
             deep_since: None,
@@ -191,7 +186,7 @@ impl Policy {
             self.online_since = None;
         }
         let rate = scene.load.rate.unwrap_or_default();
-        if is_deep(&scene.load) {
+        if is_deep(scene) {
             let was_over = self.shallow_since.take().is_some_and(|since| since + GAP <= now);
             if was_over || rate > GROWTH * self.rate {
                 (self.deep_since, self.rate) = (None, rate);
@@ -218,22 +213,12 @@ impl Policy {
         let may = !scene.is_coming && is_settled && scene.has_place && !self.caution.rests(now);
         let has_room = 1 + scene.siblings < self.most && scene.total() < self.allowed(now);
         let since = self.deep_since.max(self.last_login.filter(|_| scene.siblings > 0));
-        let is_deep = self.shallow_since.is_none() && has_been(since, self.patience(scene));
+        let patience = if scene.siblings == 0 { FIRST_PATIENCE } else { WATCHED };
+        let is_deep = self.shallow_since.is_none() && has_been(since, patience);
         may && has_room
             && is_deep
             && has_been(self.online_since, FIRST_PATIENCE)
             && self.not_before.is_none_or(|at| at <= now)
-    }
-
-    /// How long something has to be deep, which begins anew with each login.
-    fn patience(&self, scene: &Scene) -> Duration {
-        if scene.siblings == 0 {
-            FIRST_PATIENCE
-        } else if self.is_asked {
-            WATCHED
-        } else {
-            FURTHER_PATIENCE
-        }
     }
 
     /// How many logins there may be, those of other programs included.
@@ -288,7 +273,9 @@ impl Policy {
 }
 
 /// Whether so much waits that it takes a second, on an account that its server may be limiting.
-fn is_deep(load: &Load) -> bool {
-    let Some(rate) = load.rate.filter(|rate| *rate < FAST) else { return false };
+fn is_deep(scene: &Scene) -> bool {
+    let load = &scene.load;
+    let logins = 1 + scene.siblings;
+    let Some(rate) = load.rate.filter(|rate| *rate / (logins as f64) < FAST) else { return false };
     load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64()
 }

@@ -6,9 +6,19 @@ use super::*;
 
 const FIRST: AccountId = AccountId(1);
 const SECOND: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(50);
 
 fn siblings() -> Vec<AccountId> {
     (101..104).map(AccountId).collect()
+}
+
+/// What a sibling asks for, and gets.
+fn resource(id: AccountId) -> String {
+    format!("own{}", id.0)
+}
+
+fn named(siblings: &[AccountId]) -> Vec<(AccountId, ResourcePart)> {
+    siblings.iter().map(|id| (*id, resource(*id).parse().unwrap())).collect()
 }
 
 fn jid(resource: &str) -> FullJid {
@@ -16,7 +26,7 @@ fn jid(resource: &str) -> FullJid {
 }
 
 fn own(id: AccountId) -> FullJid {
-    jid(&format!("own{}", id.0))
+    jid(&resource(id))
 }
 
 struct World {
@@ -37,7 +47,7 @@ impl World {
     }
 
     fn log_in(&mut self) {
-        self.all.on_online((FIRST, &jid("first")), false, &siblings(), true);
+        self.all.on_online((FIRST, &jid("first")), false, &named(&siblings()));
     }
 
     fn run(&mut self, time: Duration) -> usize {
@@ -58,7 +68,7 @@ impl World {
                     other => panic!("{other:?}"),
                 }
             }
-            self.now += Duration::from_millis(50);
+            self.now += TICK;
         }
         self.present.len()
     }
@@ -87,10 +97,36 @@ fn a_phone_is_counted_and_one_of_ours_is_not() {
 }
 
 #[test]
+fn a_sibling_that_was_closed_before_it_knew_its_name_is_no_phone() {
+    let mut world = World::new();
+    assert_eq!(world.run(3 * SECOND), 1);
+    let mut opened = Vec::new();
+    let end = world.now + 60 * SECOND;
+    while opened.is_empty() {
+        assert!(world.now < end, "another one was expected");
+        opened = world.all.poll(world.now, |_| world.load);
+        world.now += TICK;
+    }
+    let youngest = siblings()[1];
+    assert_eq!(opened, [Action::Open { account: FIRST, sibling: youngest }]);
+    // The phones that come take its place.
+    ["phone", "tablet"].iter().for_each(|name| world.all.on_resource(world.now, FIRST, &jid(name), true));
+    world.now += INTERVAL;
+    let closed = world.all.poll(world.now, |_| world.load);
+    assert_eq!(closed, [Action::Close { account: FIRST, sibling: youngest }]);
+    // It was let in all the same, and goes.
+    world.all.on_resource(world.now, FIRST, &own(youngest), true);
+    world.all.on_resource(world.now, FIRST, &own(youngest), false);
+    assert_eq!(world.run(10 * SECOND), 1, "nothing was shown of the server");
+    ["phone", "tablet"].iter().for_each(|name| world.all.on_resource(world.now, FIRST, &jid(name), false));
+    assert_eq!(world.run(60 * SECOND), 3);
+}
+
+#[test]
 fn a_new_session_of_the_first_login_begins_to_count_anew() {
     let mut world = World::new();
     world.all.on_resource(world.now, FIRST, &jid("phone"), true);
-    world.all.on_suspended(world.now, FIRST, &AccountError::Closed(crate::xmpp::Step::Session));
+    world.all.on_suspended(world.now, FIRST, (&AccountError::Closed(crate::xmpp::Step::Session), 0));
     world.log_in();
     assert_eq!(world.run(60 * SECOND), 3);
 }
@@ -98,8 +134,11 @@ fn a_new_session_of_the_first_login_begins_to_count_anew() {
 #[test]
 fn a_first_login_that_is_replaced_as_a_sibling_comes_has_one_fewer_from_then_on() {
     let mut world = World::new();
-    while world.run(Duration::from_millis(50)) < 3 {}
-    world.all.on_suspended(world.now, FIRST, &AccountError::Conflict);
+    let end = world.now + 60 * SECOND;
+    while world.run(TICK) < 3 {
+        assert!(world.now < end, "three siblings were expected");
+    }
+    world.all.on_suspended(world.now, FIRST, (&AccountError::Conflict, 0));
     assert_eq!(world.run(SECOND), 2, "the others carry what there is");
     world.log_in();
     assert_eq!(world.run(3600 * SECOND), 0, "and go when it is back");
@@ -110,11 +149,34 @@ fn a_sibling_that_is_refused_is_not_asked_for_again_even_after_a_new_login() {
     let mut world = World::new();
     assert_eq!(world.run(3 * SECOND), 1);
     let sibling = world.present.pop_first().unwrap();
-    world.all.on_sibling_ended(world.now, sibling, &AccountError::Conflict);
-    assert_eq!(world.all.forget(world.now, FIRST), siblings());
+    world.all.on_sibling_ended(world.now, sibling, (&AccountError::Conflict, 0));
+    world.all.forget(world.now, FIRST);
     world.log_in();
     assert_eq!(world.run(3600 * SECOND), 0);
     assert_eq!(world.run(3 * 3600 * SECOND), 0, "and two were one too many");
+}
+
+#[test]
+fn a_sibling_that_is_cut_for_a_large_stanza_comes_again_with_smaller_ones() {
+    for reason in [AccountError::StanzaTooLarge, AccountError::StreamError("policy-violation")] {
+        let mut world = World::new();
+        assert_eq!(world.run(3 * SECOND), 1);
+        let sibling = world.present.pop_first().unwrap();
+        world.all.on_sibling_ended(world.now, sibling, (&reason, 40_000));
+        assert_eq!(world.run(60 * SECOND), 3, "{reason:?}");
+        let limit = world.all.on_sibling_online(world.now, sibling, &own(sibling));
+        assert_eq!(limit, Some(SizeLimit::Told(40_000)), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_sibling_that_is_against_a_policy_without_a_large_stanza_is_refused() {
+    let mut world = World::new();
+    assert_eq!(world.run(3 * SECOND), 1);
+    let sibling = world.present.pop_first().unwrap();
+    let reason = AccountError::StreamError("policy-violation");
+    world.all.on_sibling_ended(world.now, sibling, (&reason, EVERYBODY_TAKES));
+    assert_eq!(world.run(3600 * SECOND), 0);
 }
 
 #[test]
@@ -123,7 +185,7 @@ fn all_accounts_together_have_a_bounded_number() {
     for n in 1..=10 {
         let siblings: Vec<_> = (1..4).map(|m| AccountId(1000 * n + m)).collect();
         let jid = FullJid::new(&format!("user{n}@chat.example/r")).unwrap();
-        all.on_online((AccountId(n), &jid), false, &siblings, true);
+        all.on_online((AccountId(n), &jid), false, &named(&siblings));
     }
     let load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0) };
     let (mut now, mut count) = (Instant::now(), 0);

@@ -31,8 +31,9 @@ struct World {
 }
 
 impl World {
-    fn new(asked: Option<u8>) -> Self {
-        let policy = Policy::new((asked.map_or(4, usize::from), asked.is_some()), Caution::default());
+    /// One that may have so many logins.
+    fn new(most: usize) -> Self {
+        let policy = Policy::new(most, Caution::default());
         Self { policy, now: Instant::now(), siblings: 0, others: 0, load: deep(), is_online: true }
     }
 
@@ -58,6 +59,15 @@ impl World {
         step
     }
 
+    /// Runs until there are so many siblings.
+    fn run_until(&mut self, siblings: usize) {
+        let end = self.now + 60 * SECOND;
+        while self.siblings != siblings {
+            assert!(self.now < end, "{} siblings, not {siblings}", self.siblings);
+            self.tick();
+        }
+    }
+
     fn run(&mut self, time: Duration) -> usize {
         let end = self.now + time;
         while self.now < end {
@@ -68,26 +78,37 @@ impl World {
 }
 
 #[test]
-fn a_second_login_comes_after_a_second_and_the_next_ones_only_where_there_is_much() {
-    let mut world = World::new(None);
+fn a_second_login_comes_after_a_second_and_each_further_one_after_three() {
+    let mut world = World::new(4);
     assert_eq!(world.run(SECOND), 0);
     assert_eq!(world.run(SECOND), 1);
-    assert_eq!(world.run(9 * SECOND), 1);
-    assert_eq!(world.run(2 * SECOND), 2);
+    assert_eq!(world.run(2 * SECOND), 1);
+    assert_eq!(world.run(SECOND), 2);
     assert_eq!(world.run(60 * SECOND), 3, "and never a fifth");
 }
 
 #[test]
-fn who_is_told_how_many_takes_no_more_and_does_not_wait_for_long() {
-    for asked in 1..=8 {
-        let mut world = World::new(Some(asked));
-        assert_eq!(world.run(30 * SECOND), usize::from(asked) - 1);
+fn there_are_as_many_logins_as_are_asked_for_and_no_more() {
+    for most in 1..=8 {
+        let mut world = World::new(most);
+        assert_eq!(world.run(60 * SECOND), most - 1);
     }
 }
 
 #[test]
+fn what_all_logins_carry_together_may_be_more_than_one_carries_where_nobody_limits_it() {
+    let mut world = World::new(4);
+    for _ in 0..120 {
+        world.load.rate = Some(600_000.0 * (1 + world.siblings) as f64);
+        world.load.unsent = 5_000_000;
+        world.run(SECOND);
+    }
+    assert_eq!(world.siblings, 3, "and they stay");
+}
+
+#[test]
 fn a_short_visit_has_one_login() {
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     for _ in 0..100 {
         world.load = deep();
         assert_eq!(world.run(3 * TICK), 0);
@@ -98,7 +119,7 @@ fn a_short_visit_has_one_login() {
 
 #[test]
 fn a_moment_between_two_writes_ends_nothing() {
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     for n in 0..8 {
         world.load = if n % 2 == 0 { deep() } else { shallow() };
         world.tick();
@@ -108,7 +129,7 @@ fn a_moment_between_two_writes_ends_nothing() {
 
 #[test]
 fn where_no_server_limits_anything_there_is_one_login() {
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     world.load.rate = Some(5_000_000.0);
     assert_eq!(world.run(60 * SECOND), 0);
     world.load.rate = None;
@@ -117,7 +138,7 @@ fn where_no_server_limits_anything_there_is_one_login() {
 
 #[test]
 fn an_account_that_is_only_beginning_to_send_has_one_login() {
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     for round in 0..20 {
         world.load.rate = Some(SLOW * 1.5_f64.powi(round));
         assert_eq!(world.run(2 * TICK), 0);
@@ -126,7 +147,7 @@ fn an_account_that_is_only_beginning_to_send_has_one_login() {
 
 #[test]
 fn siblings_go_after_two_minutes_of_idleness_and_not_before() {
-    let mut world = World::new(Some(4));
+    let mut world = World::new(4);
     assert_eq!(world.run(20 * SECOND), 3);
     world.load = shallow();
     assert_eq!(world.run(119 * SECOND), 3);
@@ -135,10 +156,10 @@ fn siblings_go_after_two_minutes_of_idleness_and_not_before() {
 
 #[test]
 fn a_phone_leaves_room_for_three_of_ours_and_one_that_comes_later_gets_a_place() {
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     world.others = 1;
     assert_eq!(world.run(60 * SECOND), 2);
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     assert_eq!(world.run(60 * SECOND), 3);
     world.others = 1;
     assert_eq!(world.run(SECOND), 2);
@@ -148,11 +169,9 @@ fn a_phone_leaves_room_for_three_of_ours_and_one_that_comes_later_gets_a_place()
 
 #[test]
 fn a_phone_that_ends_as_we_come_shows_how_many_there_may_be() {
-    let mut world = World::new(Some(8));
+    let mut world = World::new(8);
     world.others = 1;
-    while world.siblings < 4 {
-        world.tick();
-    }
+    world.run_until(4);
     let total = 1 + world.siblings + world.others;
     world.others = 0;
     world.policy.on_other_ended(world.now, total);
@@ -166,7 +185,7 @@ fn a_phone_that_ends_as_we_come_shows_how_many_there_may_be() {
 
 #[test]
 fn a_phone_that_ends_at_another_time_has_a_reason_of_its_own() {
-    let mut world = World::new(Some(2));
+    let mut world = World::new(2);
     world.others = 1;
     assert_eq!(world.run(20 * SECOND), 1);
     world.policy.on_other_ended(world.now, 3);
@@ -176,7 +195,7 @@ fn a_phone_that_ends_at_another_time_has_a_reason_of_its_own() {
 #[test]
 fn a_conflict_or_a_refusal_ends_it_for_hours() {
     for ending in [Ending::Crowded, Ending::Refused] {
-        let mut world = World::new(Some(2));
+        let mut world = World::new(2);
         assert_eq!(world.run(20 * SECOND), 1);
         world.siblings = 0;
         world.policy.on_ended(world.now, ending, 5);
@@ -187,7 +206,7 @@ fn a_conflict_or_a_refusal_ends_it_for_hours() {
 
 #[test]
 fn faults_of_the_network_make_longer_and_longer_pauses() {
-    let mut world = World::new(Some(2));
+    let mut world = World::new(2);
     for pause in [30, 60, 120] {
         assert_eq!(world.run(pause * SECOND + 10 * SECOND), 1);
         world.siblings = 0;
@@ -198,10 +217,8 @@ fn faults_of_the_network_make_longer_and_longer_pauses() {
 
 #[test]
 fn while_the_first_login_is_away_nobody_comes_or_goes() {
-    let mut world = World::new(Some(3));
-    while world.siblings < 1 {
-        world.tick();
-    }
+    let mut world = World::new(3);
+    world.run_until(1);
     (world.is_online, world.load) = (false, shallow());
     assert_eq!(world.run(600 * SECOND), 1);
     world.is_online = true;
@@ -210,9 +227,9 @@ fn while_the_first_login_is_away_nobody_comes_or_goes() {
 
 #[test]
 fn what_a_server_has_shown_outlives_the_login() {
-    let mut world = World::new(None);
+    let mut world = World::new(4);
     world.policy.on_ended(world.now, Ending::Refused, 2);
-    world.policy = Policy::new((4, false), world.policy.caution());
+    world.policy = Policy::new(4, world.policy.caution());
     assert_eq!(world.run(3600 * SECOND), 0);
 }
 
@@ -242,11 +259,10 @@ proptest! {
     /// Whatever happens: never more than allowed, never one shortly after another, none while it rests, none without a reason.
     #[test]
     fn a_login_is_made_only_where_there_is_room_and_reason(
-        asked in proptest::option::of(1..=8_u8),
+        most in 1..=8_usize,
         happenings in proptest::collection::vec(happening(), 1..60),
     ) {
-        let mut world = World::new(asked);
-        let most = asked.map_or(4, usize::from);
+        let mut world = World::new(most);
         let mut last: Option<Instant> = None;
         for happening in happenings {
             match happening {
