@@ -237,6 +237,8 @@ impl Policy {
         match ending {
             Ending::Crowded => self.on_crowded(now, total),
             Ending::Refused => self.on_refused(now),
+            // Several that end by one cut are one fault.
+            Ending::Fault if self.not_before.is_some_and(|at| now < at) => {}
             Ending::Fault => {
                 self.not_before = Some(now + FIRST_PAUSE * (1 << self.faults.min(MOST_DOUBLINGS)));
                 self.faults += 1;

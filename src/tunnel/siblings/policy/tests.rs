@@ -205,6 +205,19 @@ fn a_conflict_or_a_refusal_ends_it_for_hours() {
 }
 
 #[test]
+fn several_that_end_by_one_cut_are_one_fault() {
+    let mut world = World::new(4);
+    world.run_until(3);
+    for left in (0..3).rev() {
+        world.policy.on_ended(world.now, Ending::Fault, 1 + left);
+    }
+    world.siblings = 0;
+    assert_eq!(world.run(FIRST_PAUSE - SECOND), 0);
+    world.run_until(1);
+    assert!(world.run(3 * SECOND) >= 1);
+}
+
+#[test]
 fn faults_of_the_network_make_longer_and_longer_pauses() {
     let mut world = World::new(2);
     for pause in [30, 60, 120] {
