@@ -430,7 +430,7 @@ impl Account {
             }
             // It is not tried again.
             Event::Closed(reason) if self.persistence == Persistence::Once => {
-                self.disconnected(&reason, reports)
+                self.disconnected(&reason, reports);
             }
             Event::Closed(reason) => {
                 let has_worked = self.link.is_up() && !self.is_presumed;

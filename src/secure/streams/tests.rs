@@ -521,10 +521,13 @@ fn widest(granted: &[u64]) -> u64 {
 }
 
 #[test]
-fn a_client_that_uses_up_its_credit_before_it_hears_of_more_gets_twice_as_much_each_time() {
+fn a_client_that_uses_up_its_credit_before_it_hears_of_more_gets_four_times_as_much_each_time() {
     let (bridge, granted) = grants_to_a_fast_client(640 * 1024, usize::MAX);
     assert_eq!(widest(&granted), 320 * 1024, "half of the session's: {granted:?}");
-    assert_eq!(bridge.usage().promised, (640 - 40) * 1024);
+    let steps: Vec<u64> = granted.windows(2).map(|pair| (pair[1] - pair[0]) / 1024).collect();
+    // The third is what the session, which has become four times as wide as well, leaves to one stream.
+    assert_eq!(steps[..4], [20, 80, 140, 320]);
+    assert!(bridge.usage().promised <= (640 - 40) * 1024);
 }
 
 #[test]
