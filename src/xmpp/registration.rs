@@ -41,7 +41,7 @@ impl Place {
         &self.domain
     }
 
-    /// How it is written down: the domain, and behind a space the pin if there is one, or [`UNPROVEN`].
+    /// How it is written down: the domain, and behind a space the pin if there is one, or the word for none where there is no TLS.
     #[must_use]
     pub fn key(&self) -> String {
         let belief = self.belief.iter().map(String::as_str);
