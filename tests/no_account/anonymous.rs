@@ -43,8 +43,9 @@ on_both_servers! {
             let (still_wanted, is_over) = std::sync::mpsc::channel::<()>();
             let cutter = &cutter;
             scope.spawn(move || {
+                // An account whose sessions live for less than a second logs in ever more rarely.
                 use std::sync::mpsc::RecvTimeoutError::Timeout;
-                while is_over.recv_timeout(Duration::from_secs(1)) == Err(Timeout) {
+                while is_over.recv_timeout(Duration::from_secs(2)) == Err(Timeout) {
                     cutter.cut();
                 }
             });
