@@ -85,16 +85,17 @@ fn after_a_restart_the_websocket_is_asked_for_at_once_and_the_state_file_names_n
     assert_eq!((domain.web.requests(), domain.cutter.accepted()), (2, 2));
 }
 
+/// Records that name a server for STARTTLS at this port of this machine.
+fn naming(port: u16) -> [(&'static str, Record); 2] {
+    [(START_TLS, Record::srv(0, port, "host7.hosting.example")), ("host7.hosting.example", super::HERE)]
+}
+
 #[test]
 fn after_a_restart_a_server_that_was_out_of_reach_is_tried_again_before_the_websocket() {
     let domain = Domain::start();
     let swallowed = TcpCutter::start(domain.server.address()).unwrap();
     swallowed.stall(true);
-    let records = [
-        (START_TLS, Record::srv(0, swallowed.address().port(), "host7.hosting.example")),
-        ("host7.hosting.example", super::HERE),
-    ];
-    let dns = domain.dns(&records);
+    let dns = domain.dns(&naming(swallowed.address().port()));
     let subject = Subject::start(&dns, &domain.login());
     subject.is_online();
     assert_eq!((swallowed.accepted(), domain.cutter.accepted()), (1, 1));
@@ -109,11 +110,7 @@ fn a_line_that_swallows_what_is_no_web_page_is_got_around() {
     let domain = Domain::start();
     let swallowed = TcpCutter::start(domain.server.address()).unwrap();
     swallowed.stall(true);
-    let records = [
-        (START_TLS, Record::srv(0, swallowed.address().port(), "host7.hosting.example")),
-        ("host7.hosting.example", super::HERE),
-    ];
-    let dns = domain.dns(&records);
+    let dns = domain.dns(&naming(swallowed.address().port()));
     Subject::start(&dns, &domain.login()).is_online();
     assert_eq!((swallowed.accepted(), domain.web.requests()), (1, 1));
 }
@@ -121,11 +118,8 @@ fn a_line_that_swallows_what_is_no_web_page_is_got_around() {
 #[test]
 fn a_domain_whose_server_answers_is_asked_for_no_websocket() {
     let domain = Domain::start();
-    let records = [
-        (START_TLS, Record::srv(0, domain.server.address().port(), "host7.hosting.example")),
-        ("host7.hosting.example", super::HERE),
-    ];
-    Subject::start(&domain.dns(&records), &domain.login()).is_online();
+    let dns = domain.dns(&naming(domain.server.address().port()));
+    Subject::start(&dns, &domain.login()).is_online();
     assert_eq!(domain.web.requests(), 0);
 }
 
