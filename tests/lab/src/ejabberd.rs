@@ -18,7 +18,7 @@ use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate,
 
 const READY: Duration = Duration::from_secs(60);
 /// What it says once the accounts are there.
-const READY_LINE: &str = "lab is ready";
+pub(crate) const READY_LINE: &str = "lab is ready";
 
 /// An ejabberd of our own.
 #[derive(Debug)]
@@ -88,18 +88,8 @@ impl Ejabberd {
     /// When it does not come up, with its last words.
     pub fn run(&mut self) -> Result<()> {
         let folder = self.folder.path();
-        let mut process = Spawn::new("ejabberd", "erl")
-            .args(["-noshell", "+sbwt", "none", "-mnesia", "dir"])
-            .arg(format!("\"{}/db\"", folder.display()))
-            .args(["-s", "ejabberd", "-eval"])
-            .arg(self.script())
+        let mut process = ejabberd_in(folder, &self.config_file(), self.script())?
             .stdin()
-            .env("ERL_LIBS", libraries().context("install Debian's package ejabberd")?)
-            .env("HOME", folder)
-            .env("EJABBERD_CONFIG_PATH", self.config_file())
-            .env("EJABBERD_LOG_PATH", folder.join("ejabberd.log"))
-            .env("ERL_CRASH_DUMP", "/dev/null")
-            .folder(folder)
             .start()
             .context("install Debian's package ejabberd")?;
         process.wait_for_line(|line| line == READY_LINE, READY)?;
@@ -302,8 +292,23 @@ shaper_rules:
     }
 }
 
+/// An ejabberd that has its files in `folder`, and evaluates `script` when it has started.
+pub(crate) fn ejabberd_in(folder: &Path, config: &Path, script: String) -> Result<Spawn> {
+    Ok(Spawn::new("ejabberd", "erl")
+        .args(["-noshell", "+sbwt", "none", "-mnesia", "dir"])
+        .arg(format!("\"{}/db\"", folder.display()))
+        .args(["-s", "ejabberd", "-eval"])
+        .arg(script)
+        .env("ERL_LIBS", libraries().context("install Debian's package ejabberd")?)
+        .env("HOME", folder)
+        .env("EJABBERD_CONFIG_PATH", config)
+        .env("EJABBERD_LOG_PATH", folder.join("ejabberd.log"))
+        .env("ERL_CRASH_DUMP", "/dev/null")
+        .folder(folder))
+}
+
 /// The folder in which Debian keeps ejabberd as an Erlang library; it depends on the machine's architecture.
-pub(crate) fn libraries() -> Result<PathBuf> {
+fn libraries() -> Result<PathBuf> {
     for folder in fs::read_dir("/usr/lib")?.flatten() {
         let Ok(mut entries) = fs::read_dir(folder.path()) else { continue };
         let is_ejabberd = |entry: fs::DirEntry| {

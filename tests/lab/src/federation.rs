@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::ca::{Authority, Certificate};
 use crate::dns::{self, DnsServer, Record};
-use crate::ejabberd::libraries;
+use crate::ejabberd::{READY_LINE, ejabberd_in};
 use crate::netns::Namespace;
 use crate::ports::wait_until_open;
 use crate::process::{Process, Spawn};
@@ -28,8 +28,6 @@ const FOR_CLIENTS: u16 = 443;
 const FOR_SERVERS: u16 = 5269;
 
 const READY: Duration = Duration::from_secs(60);
-/// What ejabberd says once the accounts are there.
-const READY_LINE: &str = "lab is ready";
 
 /// Who has an account at each server.
 const USERS: [&str; 2] = ["alice", "bob"];
@@ -181,17 +179,7 @@ impl Site {
 
     fn run_ejabberd(&self) -> Result<Process> {
         let folder = self.folder.path();
-        let mut process = Spawn::new("ejabberd", "erl")
-            .args(["-noshell", "+sbwt", "none", "-mnesia", "dir"])
-            .arg(format!("\"{}/db\"", folder.display()))
-            .args(["-s", "ejabberd", "-eval"])
-            .arg(self.ejabberd_script())
-            .env("ERL_LIBS", libraries().context("install Debian's package ejabberd")?)
-            .env("HOME", folder)
-            .env("EJABBERD_CONFIG_PATH", self.config_file())
-            .env("EJABBERD_LOG_PATH", folder.join("ejabberd.log"))
-            .env("ERL_CRASH_DUMP", "/dev/null")
-            .folder(folder)
+        let mut process = ejabberd_in(folder, &self.config_file(), self.ejabberd_script())?
             .start()
             .context("install Debian's package ejabberd")?;
         process.wait_for_line(|line| line == READY_LINE, READY)?;
