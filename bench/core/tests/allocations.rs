@@ -35,7 +35,7 @@ const SECURE: [Ceiling; 6] = [
     at_most(CELL, Side::Back, 12.9, 5.55),
     at_most(MIDDLE, Side::Out, 19.6, 5.8),
     at_most(MIDDLE, Side::Back, 12.9, 3.0),
-    at_most(LARGE, Side::Out, 21.3, 5.25),
+    at_most(LARGE, Side::Out, 23.2, 4.1),
     at_most(LARGE, Side::Back, 17.6, 2.4),
 ];
 
