@@ -17,7 +17,7 @@ use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId, Binding, Persistence, StreamManagement, Usage};
+use crate::xmpp::{AccountError, AccountId, Binding, Persistence, ProxyFault, StreamManagement, Usage};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
 use log_once::LogOnce;
@@ -92,12 +92,13 @@ fn reply_to_account(error: &AccountError) -> Reply {
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
-        | AccountError::NameNotFound
-        | AccountError::TargetNotFound
+        | AccountError::NoAddress(_)
+        | AccountError::OnionWithoutProxy
+        | AccountError::NoPort
         | AccountError::NotOffered
         | AccountError::LookupFailed
         | AccountError::NoResolver => Reply::HostUnreachable,
-        AccountError::TimedOut(_) => Reply::Timeout,
+        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent) => Reply::Timeout,
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled

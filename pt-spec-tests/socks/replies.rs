@@ -110,7 +110,7 @@ fn row_29_a_name_that_does_not_resolve_is_host_unreachable() {
     // Where no resolver can be asked either, so that the outcome is the same everywhere.
     let nowhere = Namespace::new().unwrap();
     nowhere.run(|| {
-        let words = "dialling the chat server: its name has no address";
+        let words = "dialling the chat server: the name in `server` has no address";
         expect(impatient(), &at("no-such-host.invalid:5222"), HOST_UNREACHABLE, words);
     });
 }

@@ -49,8 +49,14 @@ fn a_proxy_in_the_environment_is_what_both_halves_connect_through() {
             .arg(folder.path().join(command[0]))
             .start()
             .unwrap();
-        let said = half.wait_for_line(|line| line.contains("check the proxy"), EXPLANATION);
-        assert!(said.is_ok(), "{said:?}");
+        let said = half.wait_for_line(|line| line.contains("not online"), EXPLANATION).unwrap();
+        assert!(
+            said.ends_with(
+                "dialling the chat server: cannot reach the proxy: connection refused; check that the proxy runs, and its address in torrc \
+                 or in TOR_PT_PROXY; trying again"
+            ),
+            "{said}"
+        );
     }
 }
 
