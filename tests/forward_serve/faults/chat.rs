@@ -73,7 +73,7 @@ on_both_servers! {
         for half in [&serve, &forward] {
             half.says("connection refused", EXPLANATION);
         }
-        assert_is_told(&forward, "a connection was not forwarded: the chat server was not reached in time");
+        assert_is_told(&forward, "a connection was not forwarded: no account is online");
         lab.server.restart().unwrap();
         wait_until_it_works(forward.entrance());
     }
@@ -123,6 +123,6 @@ fn a_port_that_nobody_listens_on_does_not_end_the_process() {
     let nowhere = loopback(free_port().unwrap());
     let config = lab.config(&["alice"], &Route::Through(nowhere));
     let mut forward = Half::forward(&config, &lab.server.jid("bob"), target());
-    assert_is_told(&forward, "a connection was not forwarded: the chat server was not reached in time");
+    assert_is_told(&forward, "a connection was not forwarded: no account is online");
     assert!(forward.process().is_running());
 }
