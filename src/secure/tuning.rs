@@ -110,13 +110,13 @@ pub(crate) const NEAR: Duration = Duration::from_millis(40);
 /// Slow start ends when 8 answers of whole rounds have waited (RFC 9406 section 4.3): fewer may have met a moment's rest of the server.
 pub(crate) const WAITED_ANSWERS: usize = 8;
 
-/// Up to 4 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, then twice, and one and a half times
+/// Up to 8 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, then twice, and one and a half times
 /// where answers are not [`QUIET`]: a server without a shaper carries 10 MB/s and more, but what is sent too much waits for as long as it
 /// takes to notice, a round trip.
-pub(crate) const FAST_GROWTH: usize = 4 * 1024 * 1024;
+pub(crate) const FAST_GROWTH: usize = 8 * 1024 * 1024;
 
-/// Answers that have waited for no longer than 20 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).
-pub(crate) const QUIET: Duration = Duration::from_millis(20);
+/// Answers that have waited for no longer than 30 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).
+pub(crate) const QUIET: Duration = Duration::from_millis(30);
 
 /// A round of fewer than 4 answers shows nothing of that.
 pub(crate) const QUIET_ANSWERS: usize = 4;
