@@ -137,8 +137,8 @@ pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 /// Beyond 1 MiB a sender keeps two windows and no more: there an acknowledgement comes after each [`ACK_BYTES`], and not after seconds.
 pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
-/// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered; beyond
-/// [`PROMPT_ROUND_TRIP`] it may become three times as large once before that.
+/// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered. Beyond
+/// [`PROMPT_ROUND_TRIP`] it may hold what is left of them at once: then they take two round trips instead of five.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 
 /// On a near path, before another size of block is tried, the queue is to be seen empty, if the last time was more than 8 delays of the empty
