@@ -10,7 +10,7 @@ use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
 use super::error::Problem;
 use super::escape::unescape;
 use super::plain;
-use super::value::{parse_list, without_repeats};
+use super::value::{parse_list, read_jid, without_repeats};
 use super::{AccountConfig, CertificatePin, Credential, Server, TlsMode};
 
 /// What an item must be, as errors say it in the spelling of the value.
@@ -179,7 +179,7 @@ fn without_password(jid: &str, expected: &Expected) -> Result<Login, &'static st
 
 fn address(jid: &str, expected: &Expected) -> Result<Jid, &'static str> {
     check_controls(jid)?;
-    Jid::new(jid).map_err(|_| expected.login)
+    read_jid(jid).ok_or(expected.login)
 }
 
 /// No JID and no password (RFC 4013) may have control characters.

@@ -19,6 +19,7 @@ use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::Jid;
 
 use super::escape::{escape, unescape};
+use super::value::read_jid;
 
 /// What a value begins with that is spelled plainly.
 const MARK: char = ':';
@@ -58,7 +59,7 @@ pub fn spelled_jid(text: &str) -> Result<Jid, Spelling> {
         Some(plainly) => jid(plainly).map_err(|_| spelling)?,
         None => text.to_owned(),
     };
-    Jid::new(&ordinary).map_err(|_| spelling)
+    read_jid(&ordinary).ok_or(spelling)
 }
 
 /// What stands behind the mark, if there is one.

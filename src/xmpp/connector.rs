@@ -130,7 +130,7 @@ impl Connector {
         let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
+            Err(telling_more(dialer.timed_out(progress.step), progress.fault))
         });
         match &result {
             Ok(_) => self.transport.handle_login(),
@@ -328,6 +328,7 @@ fn who(config: &AccountConfig, persistence: Persistence, agent: String) -> Who {
 mod tests {
     use super::*;
     use crate::config::{ServerAddr, Url};
+    use crate::xmpp::error::ProxyFault;
     use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
@@ -406,6 +407,20 @@ mod tests {
         let config = config("a@chat.example", None, None);
         let comes_again = |persistence| who(&config, persistence, String::new()).comes_again;
         assert!(comes_again(Persistence::Lasting) && !comes_again(Persistence::Once));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_never_answers_is_named() -> Result<(), AccountError> {
+        let silent = Dialer::through(|_, _| Box::pin(std::future::pending()));
+        let address = "chat.example";
+        for (tls, server) in [(None, None), (None, Some(address)), (Some(TlsMode::WebSocket), None)] {
+            let config = config("a@chat.example", tls, server);
+            let connector =
+                Connector::new(&config, Persistence::Lasting, MAX_STANZA, String::new(), Kept::default())?;
+            let fault = connector.log_in(&silent, Bytes::new()).await.err();
+            assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Silent)), "{tls:?} {server:?}");
+        }
+        Ok(())
     }
 
     #[test]

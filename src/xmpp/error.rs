@@ -1,6 +1,8 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod named_by;
+mod proxy_fault;
 
 use std::io;
 
@@ -8,6 +10,8 @@ use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::named_by::NamedBy;
+pub use self::proxy_fault::ProxyFault;
 pub use super::other_host::OtherHost;
 use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
@@ -21,12 +25,15 @@ pub use super::words::Words;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AccountError {
-    /// The server's name has no address.
-    #[error("{}: its name has no address", Step::Dial)]
-    NameNotFound,
-    /// SRV records name a machine that has no address.
-    #[error("{}: the SRV records of its domain name a machine that has no address", Step::Dial)]
-    TargetNotFound,
+    /// What was to be dialled has no address.
+    #[error("{}: {} has no address", Step::Dial, .0)]
+    NoAddress(NamedBy),
+    /// The name of an onion service, which nobody but a proxy finds (RFC 7686).
+    #[error("{}: a .onion address is reached through a proxy alone, and there is none", Step::Dial)]
+    OnionWithoutProxy,
+    /// The SRV records of the domain have machines, and port 0 for each.
+    #[error("{}: the SRV records of the domain name no port", Step::Dial)]
+    NoPort,
     /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
     #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
     NotOffered,
@@ -45,9 +52,9 @@ pub enum AccountError {
     /// A route, and nobody at its end.
     #[error("{}: its machine cannot be reached", Step::Dial)]
     HostUnreachable,
-    /// The proxy gave no connection, for this reason, which must be safe in any log.
-    #[error("dialling the chat server: {0}")]
-    Proxy(String),
+    /// The proxy gave no connection.
+    #[error("{}: {}", Step::Dial, .0)]
+    Proxy(ProxyFault),
     /// We cannot call from the address that we were told to use.
     #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
     BadSource,
@@ -90,7 +97,7 @@ pub enum AccountError {
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
     /// No server was reached, nor, as the last resort, a WebSocket of the domain.
-    #[error("{server}; over a WebSocket: {web_socket}")]
+    #[error("{server} (over a WebSocket: {web_socket})")]
     Neither {
         /// Why no server was.
         server: Box<AccountError>,
@@ -98,7 +105,7 @@ pub enum AccountError {
         web_socket: Box<AccountError>,
     },
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
-    #[error("{}: it names none", Step::HostMeta)]
+    #[error("{}: it has no host-meta that names one", Step::HostMeta)]
     NoWebSocketNamed,
     /// What answers there is a web server, with this status, and no WebSocket.
     #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
@@ -224,13 +231,14 @@ impl AccountError {
             | Self::AccountDisabled
             | Self::PasswordExpired
             | Self::PlaintextRefused
+            | Self::OnionWithoutProxy
             | Self::CaFile(_)
             | Self::BadAddress(_)
             | Self::Registration(Refusal::Gone, _)
             | Self::NotKept(NotKept { can_pass: false, .. })
             | Self::LoggedOut => true,
-            Self::NameNotFound
-            | Self::TargetNotFound
+            Self::NoAddress(_)
+            | Self::NoPort
             | Self::NotOffered
             | Self::LookupFailed
             | Self::NoResolver
@@ -295,6 +303,29 @@ impl AccountError {
     /// Whether trying again can help in some hours only.
     pub fn rests(&self) -> bool {
         matches!(self.pause(), Pause::Hour | Pause::Hours)
+    }
+
+    /// Why there is no connection at all: no server was reached, nor, where one was tried, a WebSocket. What says the same again, or
+    /// nothing, is left out.
+    pub(super) fn of_both(server: Self, web_socket: Self) -> Self {
+        let says_nothing = web_socket == Self::NoWebSocketNamed || server.has_cause_of(&web_socket);
+        if says_nothing {
+            return server;
+        }
+        Self::Neither { server: server.into(), web_socket: web_socket.into() }
+    }
+
+    /// Whether both come of one cause.
+    fn has_cause_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Proxy(one), Self::Proxy(other)) => one.is_like(*other),
+            // Nobody answers: who asks for the host-meta dials before that.
+            (
+                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent),
+                Self::TimedOut(Step::Dial | Step::HostMeta),
+            ) => true,
+            _ => self == other,
+        }
     }
 
     /// A fault of the connection that is being made.
@@ -436,6 +467,40 @@ mod tests {
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
         assert_eq!(AccountError::OverLimit(Words::default()).pause(), Pause::Hours);
+    }
+
+    #[test]
+    fn one_cause_is_said_once_and_nothing_of_a_websocket_that_nobody_names() {
+        use AccountError::{CertificateExpired, Neither, NoWebSocketNamed, Proxy, Refused, TimedOut};
+        let reached = |code| Proxy(ProxyFault::NotReached(code));
+        for (server, web_socket) in [
+            (Refused, Refused),
+            (Refused, NoWebSocketNamed),
+            (reached(4), reached(5)),
+            (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
+        ] {
+            assert_eq!(AccountError::of_both(server.clone(), web_socket), server);
+        }
+        let both = AccountError::of_both(Refused, CertificateExpired);
+        assert!(matches!(both, Neither { .. }));
+        assert_eq!(
+            both.to_string(),
+            "dialling the chat server: connection refused (over a WebSocket: setting up TLS with the chat server: its certificate is \
+             not valid at this time)"
+        );
+        assert_eq!(both.advice(), Refused.advice());
+    }
+
+    #[test]
+    fn where_nobody_answers_there_is_something_to_try() {
+        for step in [Step::HostMeta, Step::Dial, Step::Tls, Step::Upgrade, Step::Stream, Step::Login] {
+            let advice = AccountError::TimedOut(step).advice();
+            assert!(advice.ends_with("; trying again"), "{step:?}: {advice}");
+        }
+        for fault in [AccountError::TimedOut, AccountError::Closed, AccountError::Protocol] {
+            assert!(fault(Step::StartTls).advice().contains("add `tls = \"direct\"`"));
+        }
     }
 
     #[test]

@@ -115,7 +115,10 @@ mod tests {
     #[test]
     fn a_person_is_told_what_to_do_and_nothing_of_attempts_that_nobody_makes() {
         for (error, expected) in [
-            (AccountError::Closed(Step::Dial), "dialling the chat server: it closed the connection"),
+            (
+                AccountError::TimedOut(Step::Session),
+                "keeping the session with the chat server: no answer in time",
+            ),
             (
                 AccountError::AccountDisabled,
                 "logging in at the chat server: the account is disabled; ask whoever runs the chat server",

@@ -1,15 +1,17 @@
 //! Advice on an account's errors: what can help, as clauses to put behind their texts.
 
-use super::AccountError;
+use super::{AccountError, Step};
 
 impl AccountError {
     /// What can help, as a clause to put behind the error's own text.
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
-            Self::TargetNotFound => {
-                "ask whoever runs the chat server, or give its machine as `server`; trying again"
+            Self::NoAddress(named_by) => named_by.advice(),
+            Self::OnionWithoutProxy => {
+                "name a proxy that leads there, such as another tor's (Socks5Proxy in torrc, or TOR_PT_PROXY), or an address that is no \
+                 .onion as `server`"
             }
+            Self::NoPort => "ask whoever runs the chat server, or give its machine as `server`; trying again",
             Self::NotOffered => {
                 "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
             }
@@ -18,16 +20,17 @@ impl AccountError {
                 "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
             }
             Self::Refused => "check that the chat server runs, and `server`; trying again",
-            Self::NoRoute
-            | Self::HostUnreachable
-            | Self::TimedOut(_)
-            | Self::Closed(_)
-            | Self::TooMuch(_)
-            | Self::Io { .. } => "trying again",
+            Self::NoRoute => "check the network of this machine; trying again",
+            Self::HostUnreachable => "check `server`, and the network; trying again",
+            Self::TimedOut(step)
+            | Self::Closed(step)
+            | Self::TooMuch(step)
+            | Self::Protocol(step)
+            | Self::Io { step, .. } => advice_at(*step),
             Self::BadSource => {
                 "check OutboundBindAddress in torrc and the addresses of this machine; trying again"
             }
-            Self::Proxy(_) => "check the proxy that Tor is configured to use; trying again",
+            Self::Proxy(fault) => fault.advice(),
             Self::CertificateUntrusted => {
                 "if the server has an authority of its own, name its certificate in `ca_file`; otherwise someone may be listening in; trying again"
             }
@@ -94,7 +97,7 @@ impl AccountError {
             Self::StreamError(condition, _) | Self::EndedBeforeTls(condition, _) => {
                 advice_on_stream(condition)
             }
-            Self::OtherResource | Self::Protocol(_) => "trying again",
+            Self::OtherResource => "trying again",
             Self::PlaintextRefused => {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
             }
@@ -108,6 +111,28 @@ impl AccountError {
             Self::BadAddress(_) => "correct the login",
             Self::LoggedOut => "open the account again",
         }
+    }
+}
+
+/// What can help where nobody answers, or nothing that makes sense, at this step.
+fn advice_at(step: Step) -> &'static str {
+    match step {
+        Step::HostMeta | Step::Dial => {
+            "check `server`, and the network: a firewall may let nobody through to that port; trying again"
+        }
+        Step::StartTls => {
+            "if the port in `server` is for TLS from the first byte, as 5223 and 443 mostly are, add `tls = \"direct\"`; if not, use another \
+             network, or ask whoever runs the server; trying again"
+        }
+        Step::Tls => {
+            "check `tls` and the port in `server`; if they are right, the network may let no TLS through to there: use another; trying \
+             again"
+        }
+        Step::Upgrade => "check the URL in `server`; trying again",
+        Step::Stream | Step::Register | Step::Login => {
+            "if it stays, use another network, or ask whoever runs the server; trying again"
+        }
+        Step::Session => "trying again",
     }
 }
 
