@@ -11,7 +11,7 @@ use safelog::sensitive;
 use tokio::net::TcpStream;
 use tor_pt::Reply;
 
-use crate::accounts::{KeptHints, Registrations, open_accounts};
+use crate::accounts::{KeptHints, Registrations, are_to_be_kept, open_accounts};
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
@@ -112,11 +112,11 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::AccountDisabled
         | AccountError::PasswordExpired
         | AccountError::LoginRefused(_)
-        | AccountError::Registration(_) => Reply::NotAllowed,
+        | AccountError::Registration(..) => Reply::NotAllowed,
         // What servers say to who is barred.
-        AccountError::OverLimit
-        | AccountError::StreamError("policy-violation" | "not-authorized")
-        | AccountError::EndedBeforeTls("policy-violation" | "not-authorized") => Reply::NotAllowed,
+        AccountError::OverLimit(_)
+        | AccountError::StreamError("policy-violation" | "not-authorized", _)
+        | AccountError::EndedBeforeTls("policy-violation" | "not-authorized", _) => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
 }
@@ -223,6 +223,16 @@ impl Client {
         self.log_once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says once that nothing is kept for the next run, unless an account that has to be kept says so itself.
+    fn note_state(&self, bridge: &BridgeConfig) {
+        if let Some(reason) = self.state.ephemeral_because()
+            && !are_to_be_kept(&self.state, &bridge.accounts)
+            && self.log_once().is_news(None, "nothing will be kept")
+        {
+            tracing::info!("nothing will be kept for the next run: {reason}");
+        }
+    }
+
     /// Logs in to what the bridge needs, for good; [`connect`](Self::connect) does it too, for as long as it takes.
     pub fn log_in(&self, bridge: &BridgeConfig) -> Vec<AccountId> {
         let management = match bridge.protocol {
@@ -231,6 +241,7 @@ impl Client {
         };
         // What a user waits for begins with a login.
         let usage = Usage { management, binding: Binding::Presumed, persistence: Persistence::Lasting };
+        self.note_state(bridge);
         open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, usage)
     }
 

@@ -3,6 +3,7 @@
 use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
+use super::plain::Spelling;
 use super::url::{Url, parse_host, parse_port};
 use super::{Server, ServerAddr, TlsMode, plain};
 
@@ -60,8 +61,11 @@ pub(crate) fn read_jid(text: &str) -> Option<Jid> {
 
 /// `jid`: where a bridge is reached.
 pub(super) fn parse_peers(value: &str) -> Result<Vec<Jid>, Problem> {
-    const EXPECTED: &str = "a JID such as bridge@chat.example or bridge@chat.example/resource";
-    let peer = |item: &str| read_jid(item).filter(|jid| jid.node().is_some()).ok_or(EXPECTED);
+    let expected = Spelling::of(value).choose(
+        "a JID such as bridge@chat.example or bridge@chat.example/resource",
+        "a JID such as bridge:chat.example or bridge:chat.example/resource",
+    );
+    let peer = |item: &str| read_jid(item).filter(|jid| jid.node().is_some()).ok_or(expected);
     let peers = match plain::unmarked(value) {
         Some(plainly) => parse_list(plainly, |item| peer(&plain::jid(item)?)),
         None => parse_list(value, peer),

@@ -353,7 +353,8 @@ impl Connection {
     fn on_element(&mut self, now: Instant, meaning: Meaning) {
         if let Meaning::End(error) = meaning {
             self.owes_end = true;
-            return self.close(error.unwrap_or(AccountError::Closed(Step::Session)));
+            let error = error.unwrap_or(AccountError::Closed(Step::Session));
+            return self.close(if self.sender.is_some() { error.of_component() } else { error });
         }
         if let Meaning::Features(features) = &meaning {
             self.note_limits(features);

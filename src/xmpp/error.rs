@@ -13,13 +13,14 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 pub use self::named_by::NamedBy;
 pub use self::proxy_fault::ProxyFault;
 pub use super::other_host::OtherHost;
-use super::registration::Refusal;
+use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
+pub use super::words::Words;
 
 /// Why an account is not online.
 ///
 /// The text says what was being done; [`advice`](Self::advice) says what can help. Neither names the account or the
-/// server, and neither repeats what the server wrote: both are safe in any log. Unless
+/// server, and what the server wrote is only in [`Words`]: both are safe in any log. Unless
 /// [`is_permanent`](Self::is_permanent), the account keeps trying on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -161,11 +162,17 @@ pub enum AccountError {
     )]
     NotBound,
     /// There is no account, since the server has registered none.
-    #[error("registering an account at the chat server: {0}")]
-    Registration(Refusal),
+    #[error("registering an account at the chat server: {0}{1}")]
+    Registration(Refusal, Words),
+    /// An account that is to be registered could not be kept, for this reason.
+    #[error("{}: it could not be kept: {}", Step::Register, .0.why)]
+    NotKept(NotKept),
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
+    /// Somebody else is the component of this domain (XEP-0114).
+    #[error("being the component at the chat server: another process is it already")]
+    ComponentTaken,
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
     #[error("{}: it gave the account another resource than the one asked for", Step::Session)]
     OtherResource,
@@ -176,19 +183,19 @@ pub enum AccountError {
     #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
     StanzaTooLarge,
     /// The server says that we do something too often, or too much of it.
-    #[error("{}: it says that this account, or this address, does too much", Step::Session)]
-    OverLimit,
+    #[error("{}: it says that this account, or this address, does too much{}", Step::Session, .0)]
+    OverLimit(Words),
     /// The server wants us to connect to another host.
     #[error("{}: it sends us to another host", Step::Session)]
     SeeOtherHost(OtherHost),
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
-    #[error("keeping the session with the chat server: it ended the stream ({0})")]
-    StreamError(&'static str),
+    #[error("keeping the session with the chat server: it ended the stream ({0}){1}")]
+    StreamError(&'static str, Words),
     /// The stream was ended with this condition before TLS: the server may have said so, or anybody in between.
     #[error(
-        "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between"
+        "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between{1}"
     )]
-    EndedBeforeTls(&'static str),
+    EndedBeforeTls(&'static str, Words),
     /// The server answered with something that XMPP does not allow there.
     #[error("{0}: the answer makes no sense")]
     Protocol(Step),
@@ -227,7 +234,8 @@ impl AccountError {
             | Self::OnionWithoutProxy
             | Self::CaFile(_)
             | Self::BadAddress(_)
-            | Self::Registration(Refusal::NotKept | Refusal::Gone)
+            | Self::Registration(Refusal::Gone, _)
+            | Self::NotKept(NotKept { can_pass: false, .. })
             | Self::LoggedOut => true,
             Self::NoAddress(_)
             | Self::NoPort
@@ -264,15 +272,17 @@ impl AccountError {
             | Self::NotBound
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
-            | Self::Registration(_)
+            | Self::Registration(..)
+            | Self::NotKept(_)
             | Self::Conflict
+            | Self::ComponentTaken
             | Self::OtherResource
             | Self::BindRefused(_)
             | Self::StanzaTooLarge
-            | Self::OverLimit
+            | Self::OverLimit(_)
             | Self::SeeOtherHost(_)
-            | Self::StreamError(_)
-            | Self::EndedBeforeTls(_)
+            | Self::StreamError(..)
+            | Self::EndedBeforeTls(..)
             | Self::Protocol(_) => false,
         }
     }
@@ -282,10 +292,10 @@ impl AccountError {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
             Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
-            Self::EndedBeforeTls(_) => Pause::Long,
-            Self::Registration(_) => Pause::Hour,
-            Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
-            Self::OverLimit => Pause::Hours,
+            Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
+            Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
+            Self::StreamError("policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
+            Self::OverLimit(_) => Pause::Hours,
             _ => Pause::Usual,
         }
     }
@@ -343,13 +353,19 @@ impl AccountError {
         }
     }
 
+    /// What a stream error says to a component: servers say `conflict` to all but one of those of a domain (XEP-0114 section 3).
+    pub(super) fn of_component(self) -> Self {
+        if self == Self::Conflict { Self::ComponentTaken } else { self }
+    }
+
     /// What a stream error is worth that was said before TLS. Whoever is in between can say it, so that it makes no account rest for hours:
     /// where it is the server that shuts out an address (ejabberd's mod_fail2ban), no password was tried.
     pub(super) fn before_tls(self) -> Self {
         match self {
-            Self::Conflict => Self::EndedBeforeTls("conflict"),
-            Self::StanzaTooLarge | Self::OverLimit => Self::EndedBeforeTls("policy-violation"),
-            Self::StreamError(condition) => Self::EndedBeforeTls(condition),
+            Self::Conflict => Self::EndedBeforeTls("conflict", Words::default()),
+            Self::StanzaTooLarge => Self::EndedBeforeTls("policy-violation", Words::default()),
+            Self::OverLimit(words) => Self::EndedBeforeTls("policy-violation", words),
+            Self::StreamError(condition, words) => Self::EndedBeforeTls(condition, words),
             other => other,
         }
     }
@@ -379,6 +395,12 @@ impl AccountError {
             SaslCondition::MalformedRequest => Self::LoginRefused("malformed-request"),
             SaslCondition::MechanismTooWeak => Self::LoginRefused("mechanism-too-weak"),
         }
+    }
+}
+
+impl From<Refusal> for AccountError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Registration(refusal, Words::default())
     }
 }
 
@@ -434,17 +456,17 @@ mod tests {
 
     #[test]
     fn a_fault_that_does_not_pass_by_itself_is_left_alone_for_longer() {
-        let stream = |condition| AccountError::StreamError(condition).pause();
+        let stream = |condition| AccountError::StreamError(condition, Words::default()).pause();
         assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
         assert_eq!(AccountError::Conflict.pause(), Pause::Long);
         assert_eq!(AccountError::NotBound.pause(), Pause::Long);
         assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
-        assert_eq!(AccountError::Registration(Refusal::TooMany).pause(), Pause::Hour);
+        assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
-        assert_eq!(AccountError::OverLimit.pause(), Pause::Hours);
+        assert_eq!(AccountError::OverLimit(Words::default()).pause(), Pause::Hours);
     }
 
     #[test]

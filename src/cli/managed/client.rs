@@ -41,9 +41,6 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
-    if let Some(reason) = state.ephemeral_because() {
-        tracing::info!("nothing will be kept for the next run: {reason}");
-    }
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))

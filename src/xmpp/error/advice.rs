@@ -68,7 +68,8 @@ impl AccountError {
             }
             Self::WrongSecret => "give the same in both configurations; not trying again",
             Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
-            Self::Registration(refusal) => refusal.advice(),
+            Self::Registration(refusal, _) => refusal.advice(),
+            Self::NotKept(fault) => fault.advice(),
             Self::PasswordExpired => "set a new one with a chat client; not trying again",
             Self::LoginUnavailable => "the server has a fault that passes; trying again",
             Self::LoginRefused(condition) => advice_on_login(condition),
@@ -77,7 +78,7 @@ impl AccountError {
                  trying again after a long pause"
             }
             Self::StanzaTooLarge => "sending smaller ones from now on; trying again",
-            Self::OverLimit => {
+            Self::OverLimit(_) => {
                 "let it rest, and spread the load over more accounts or a server of your own; trying again in some hours"
             }
             Self::SeeOtherHost(_) => {
@@ -86,11 +87,16 @@ impl AccountError {
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again after a long pause"
             }
+            Self::ComponentTaken => {
+                "end the other one, or have ejabberd share the domain out among them (domain_balancing); trying again after a long pause"
+            }
             // No account was named by then.
-            Self::EndedBeforeTls("not-authorized") => {
+            Self::EndedBeforeTls("not-authorized", _) => {
                 "use another network if it stays, or ask whoever runs the server; trying again"
             }
-            Self::StreamError(condition) | Self::EndedBeforeTls(condition) => advice_on_stream(condition),
+            Self::StreamError(condition, _) | Self::EndedBeforeTls(condition, _) => {
+                advice_on_stream(condition)
+            }
             Self::OtherResource => "trying again",
             Self::PlaintextRefused => {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
@@ -154,7 +160,7 @@ fn advice_on_stream(condition: &str) -> &'static str {
             "the account may have been deleted, or its password changed: check that with a chat client; trying again"
         }
         "policy-violation" => {
-            "the server does not allow something, and does not say what: ask whoever runs it; trying again after a long pause"
+            "the server does not allow something: ask whoever runs it; trying again after a long pause"
         }
         "resource-constraint" => {
             "the server has no room for the account: wait, or use another account; trying again after a long pause"
@@ -164,7 +170,7 @@ fn advice_on_stream(condition: &str) -> &'static str {
             "the server has a fault of its own: if it stays, tell whoever runs it; trying again"
         }
         "see-other-host" => {
-            "the server wants us elsewhere, and does not say where: set `server`; trying again"
+            "the server wants us elsewhere, and names no host there: set `server`; trying again"
         }
         _ => "trying again",
     }
