@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hexchat_lab::{ChatServer, Kind, Rules};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{Credential, Login, ServerAddr, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountEvent, AccountPool, AccountStatus, Dialer, StreamManagement};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -77,16 +77,17 @@ struct Phone {
 impl Phone {
     fn log_in(server: &ChatServer, user: &str) -> Self {
         let address = server.address();
-        let config = AccountConfig {
+        let config = Login {
             jid: format!("{}/phone", server.jid(user)).parse().unwrap(),
             credential: Credential::Password(ChatServer::password(user).into()),
+        }
+        .at(ServerConfig {
             server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }.into()),
             tls: Some(TlsMode::StartTls),
-            pin: None,
             ca_file: Some(server.ca_file().to_owned()),
-            roster: false,
             sessions: Some(1),
-        };
+            ..ServerConfig::default()
+        });
         let runtime = Runtime::new().unwrap();
         let (pool, events, id) = runtime.block_on(async {
             let (pool, events) = AccountPool::new(Dialer::direct());
