@@ -40,9 +40,10 @@ fn endless_download(lab: &Lab, sessions: u8) -> (Bridge, Half, TcpStream) {
 /// Reads for a while; bytes a second.
 fn rate(application: &mut TcpStream) -> f64 {
     let (mut count, start) = (0, Instant::now());
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 512];
     while start.elapsed() < WHILE {
-        count += application.read(&mut buffer).unwrap();
+        application.read_exact(&mut buffer).unwrap();
+        count += buffer.len();
     }
     count as f64 / start.elapsed().as_secs_f64()
 }
