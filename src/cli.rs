@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use xmpp_parsers::jid::Jid;
 
 use crate::bridge::Target;
+use crate::config::read_jid;
 use crate::logging::{self, Severity};
 
 /// Help, the end of standard input, or a signal.
@@ -156,7 +157,7 @@ struct State {
 
 /// Says nothing of the value: the message goes to a terminal and perhaps to a log.
 fn parse_jid(text: &str) -> Result<Jid, &'static str> {
-    Jid::new(text).map_err(|_| "expected user@domain or user@domain/resource")
+    read_jid(text).ok_or("expected user@domain or user@domain/resource")
 }
 
 /// Runs the program; the arguments and the environment are the process's own.

@@ -17,11 +17,14 @@ use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId, Binding, Persistence, StreamManagement, Usage};
+use crate::xmpp::{AccountError, AccountId, Binding, Persistence, ProxyFault, StreamManagement, Usage};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
 use log_once::LogOnce;
 pub use logins::LoginLimits;
+
+/// What the log says of a bridge whose accounts are to blame.
+const NO_ACCOUNT: &str = "no account to reach it by is online";
 
 /// Connects to bridges.
 pub struct Client {
@@ -73,6 +76,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether it is the fault of an account, of which the log has said by then what it is and what can help.
+    pub fn is_announced(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_announced())
+    }
+
     /// What to tell Tor.
     pub fn reply(&self) -> Reply {
         match self {
@@ -92,12 +100,13 @@ fn reply_to_account(error: &AccountError) -> Reply {
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
-        | AccountError::NameNotFound
-        | AccountError::TargetNotFound
+        | AccountError::NoAddress(_)
+        | AccountError::OnionWithoutProxy
+        | AccountError::NoPort
         | AccountError::NotOffered
         | AccountError::LookupFailed
         | AccountError::NoResolver => Reply::HostUnreachable,
-        AccountError::TimedOut(_) => Reply::Timeout,
+        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent) => Reply::Timeout,
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
@@ -179,13 +188,30 @@ impl Client {
     /// Warns of something that will come up with every connection to this bridge, or to any: Tor tries again several
     /// times a second.
     pub fn warn_once(&self, about: Option<BridgeNumber>, text: &str) {
-        let is_news = self.log_once().is_news(about, text);
-        let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
-        if is_news {
-            tracing::warn!("{text}");
-        } else {
-            tracing::debug!("{text}");
+        match self.is_news(about, text) {
+            (true, text) => tracing::warn!("{text}"),
+            (false, text) => tracing::debug!("{text}"),
         }
+    }
+
+    /// Says why there is no stream to this bridge, which will come up with every connection, too. The fault of an account is said once and
+    /// for all its bridges, by the account; of the bridge only that it is one of these.
+    pub fn explain_once(&self, bridge: Option<BridgeNumber>, error: &ClientError) {
+        match error {
+            error if error.is_announced() => match self.is_news(bridge, NO_ACCOUNT) {
+                (true, text) => tracing::info!("{text}"),
+                (false, text) => tracing::debug!("{text}"),
+            },
+            // That there are too many is not for each of them to say.
+            ClientError::TooManyLogins => self.warn_once(None, &error.to_string()),
+            error => self.warn_once(bridge, &error.to_string()),
+        }
+    }
+
+    /// Whether a text is news, and the text with what it is about.
+    fn is_news(&self, about: Option<BridgeNumber>, text: &str) -> (bool, String) {
+        let is_news = self.log_once().is_news(about, text);
+        (is_news, about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})")))
     }
 
     /// Something worked: its faults are news again.

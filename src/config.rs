@@ -46,6 +46,7 @@ pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, ServerConfig, parse_login};
 pub use self::url::Url;
 pub use self::value::Mode;
+pub(crate) use self::value::read_jid;
 
 /// The configuration file, or what holds without one ([`Config::default`]).
 #[derive(Clone, Default)]

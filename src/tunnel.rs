@@ -74,6 +74,13 @@ pub enum ConnectError {
     Closed(#[from] CloseReason),
 }
 
+impl ConnectError {
+    /// Whether it is the fault of an account, of which the log has said by then what it is and what can help.
+    pub fn is_announced(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::NotOnline(Some(_)))
+    }
+}
+
 /// A bridge of the secure protocol, and where it is reached.
 #[derive(Clone, Debug)]
 pub struct SecureBridge {

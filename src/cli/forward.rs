@@ -104,7 +104,10 @@ async fn serve_one(
             }
         }
         Err(error) => {
-            tracing::warn!("a connection was not forwarded: {error}");
+            match error.is_announced() {
+                true => tracing::info!("a connection was not forwarded: no account is online"),
+                false => tracing::warn!("a connection was not forwarded: {error}"),
+            }
             // The application should see that it failed, not that it is over.
             let _ = tcp.set_zero_linger();
         }

@@ -10,7 +10,7 @@ use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
 use super::error::Problem;
 use super::escape::unescape;
 use super::plain;
-use super::value::{parse_list, without_repeats};
+use super::value::{parse_list, read_jid, without_repeats};
 use super::{AccountConfig, CertificatePin, Credential, Server, TlsMode};
 
 /// Shown when an item cannot be read at all.
@@ -155,7 +155,7 @@ fn without_password(jid: &str) -> Result<Login, &'static str> {
 
 fn address(jid: &str) -> Result<Jid, &'static str> {
     check_controls(jid)?;
-    Jid::new(jid).map_err(|_| EXPECTED)
+    read_jid(jid).ok_or(EXPECTED)
 }
 
 /// No JID and no password (RFC 4013) may have control characters.

@@ -128,7 +128,7 @@ impl Connector {
         let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
+            Err(telling_more(dialer.timed_out(progress.step), progress.fault))
         });
         match &result {
             Ok(_) => self.transport.handle_login(),
@@ -319,6 +319,7 @@ fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
 mod tests {
     use super::*;
     use crate::config::{ServerAddr, Url};
+    use crate::xmpp::error::ProxyFault;
     use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
@@ -385,6 +386,19 @@ mod tests {
             Ok(OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)))
         };
         assert!(follows(TlsMode::StartTls)? && !follows(TlsMode::WebSocket)?);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_never_answers_is_named() -> Result<(), AccountError> {
+        let silent = Dialer::through(|_, _| Box::pin(std::future::pending()));
+        let address = "chat.example";
+        for (tls, server) in [(None, None), (None, Some(address)), (Some(TlsMode::WebSocket), None)] {
+            let config = config("a@chat.example", tls, server);
+            let connector = Connector::new(&config, MAX_STANZA, String::new(), Kept::default())?;
+            let fault = connector.log_in(&silent, Bytes::new()).await.err();
+            assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Silent)), "{tls:?} {server:?}");
+        }
         Ok(())
     }
 

@@ -1,11 +1,17 @@
 //! Errors of an account, and whether trying again can help.
 
+mod advice;
+mod named_by;
+mod proxy_fault;
+
 use std::io;
 
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::named_by::NamedBy;
+pub use self::proxy_fault::ProxyFault;
 pub use super::other_host::OtherHost;
 use super::registration::Refusal;
 pub use super::step::Step;
@@ -18,12 +24,15 @@ pub use super::step::Step;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AccountError {
-    /// The server's name has no address.
-    #[error("{}: its name has no address", Step::Dial)]
-    NameNotFound,
-    /// SRV records name a machine that has no address.
-    #[error("{}: the SRV records of its domain name a machine that has no address", Step::Dial)]
-    TargetNotFound,
+    /// What was to be dialled has no address.
+    #[error("{}: {} has no address", Step::Dial, .0)]
+    NoAddress(NamedBy),
+    /// The name of an onion service, which nobody but a proxy finds (RFC 7686).
+    #[error("{}: a .onion address is reached through a proxy alone, and there is none", Step::Dial)]
+    OnionWithoutProxy,
+    /// The SRV records of the domain have machines, and port 0 for each.
+    #[error("{}: the SRV records of the domain name no port", Step::Dial)]
+    NoPort,
     /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
     #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
     NotOffered,
@@ -42,9 +51,9 @@ pub enum AccountError {
     /// A route, and nobody at its end.
     #[error("{}: its machine cannot be reached", Step::Dial)]
     HostUnreachable,
-    /// The proxy gave no connection, for this reason, which must be safe in any log.
-    #[error("dialling the chat server: {0}")]
-    Proxy(String),
+    /// The proxy gave no connection.
+    #[error("{}: {}", Step::Dial, .0)]
+    Proxy(ProxyFault),
     /// We cannot call from the address that we were told to use.
     #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
     BadSource,
@@ -87,7 +96,7 @@ pub enum AccountError {
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
     /// No server was reached, nor, as the last resort, a WebSocket of the domain.
-    #[error("{server}; over a WebSocket: {web_socket}")]
+    #[error("{server} (over a WebSocket: {web_socket})")]
     Neither {
         /// Why no server was.
         server: Box<AccountError>,
@@ -95,7 +104,7 @@ pub enum AccountError {
         web_socket: Box<AccountError>,
     },
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
-    #[error("{}: it names none", Step::HostMeta)]
+    #[error("{}: it has no host-meta that names one", Step::HostMeta)]
     NoWebSocketNamed,
     /// What answers there is a web server, with this status, and no WebSocket.
     #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
@@ -215,12 +224,13 @@ impl AccountError {
             | Self::AccountDisabled
             | Self::PasswordExpired
             | Self::PlaintextRefused
+            | Self::OnionWithoutProxy
             | Self::CaFile(_)
             | Self::BadAddress(_)
             | Self::Registration(Refusal::NotKept | Refusal::Gone)
             | Self::LoggedOut => true,
-            Self::NameNotFound
-            | Self::TargetNotFound
+            Self::NoAddress(_)
+            | Self::NoPort
             | Self::NotOffered
             | Self::LookupFailed
             | Self::NoResolver
@@ -285,104 +295,26 @@ impl AccountError {
         matches!(self.pause(), Pause::Hour | Pause::Hours)
     }
 
-    /// What can help, as a clause to put behind the error's own text.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
-            Self::TargetNotFound => {
-                "ask whoever runs the chat server, or give its machine as `server`; trying again"
-            }
-            Self::NotOffered => {
-                "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
-            }
-            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
-            Self::NoResolver => {
-                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
-            }
-            Self::Refused => "check that the chat server runs, and `server`; trying again",
-            Self::NoRoute
-            | Self::HostUnreachable
-            | Self::TimedOut(_)
-            | Self::Closed(_)
-            | Self::TooMuch(_)
-            | Self::Io { .. } => "trying again",
-            Self::BadSource => {
-                "check OutboundBindAddress in torrc and the addresses of this machine; trying again"
-            }
-            Self::Proxy(_) => "check the proxy that Tor is configured to use; trying again",
-            Self::CertificateUntrusted => {
-                "if the server has an authority of its own, name its certificate in `ca_file`; otherwise someone may be listening in; trying again"
-            }
-            Self::CertificateWrongName => {
-                "the certificate must be for the domain of the account, whatever `server` says; trying again"
-            }
-            Self::CertificateWrongHost => {
-                "the certificate must be for the host that the URL in `server` names, or the domain's host-meta; trying again"
-            }
-            Self::CertificateExpired => "check the clock of this machine; trying again",
-            Self::CertificateNotPinned => {
-                "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
-            }
-            Self::Tls => "check `tls` and the port in `server`; trying again",
-            Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
-            Self::TooFewIterations => {
-                "the server is old, and keeps the password so since it was set: set it anew, or ask whoever runs it for 4096; \
-                 or somebody may be in between; trying again"
-            }
-            Self::NotBound => {
-                "somebody may be in between, or the server's TLS ends before it: use another network, or ask whoever runs the server; \
-                 trying again"
-            }
-            Self::Downgraded => {
-                "use another network; if whoever runs the server has changed how it binds logins (channel binding), restart this program; \
-                 trying again"
-            }
-            Self::Unproven | Self::UnknownDemand => {
-                "the server, or who pretends to be it, is at fault; trying again"
-            }
-            Self::NoMechanism => "it must offer SCRAM-SHA-256 or SCRAM-SHA-1; trying again",
-            Self::NotAnonymous => "name a domain that does, or an account with its password; trying again",
-            Self::WrongPassword => {
-                "correct the login; not trying again, because servers lock accounts that do"
-            }
-            Self::WrongSecret => "give the same in both configurations; not trying again",
-            Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
-            Self::Registration(refusal) => refusal.advice(),
-            Self::PasswordExpired => "set a new one with a chat client; not trying again",
-            Self::LoginUnavailable => "the server has a fault that passes; trying again",
-            Self::LoginRefused(condition) => advice_on_login(condition),
-            Self::BindRefused(_) => {
-                "it may be logged in too often already: end other sessions of the account, or give each program one of its own; \
-                 trying again after a long pause"
-            }
-            Self::StanzaTooLarge => "sending smaller ones from now on; trying again",
-            Self::OverLimit => {
-                "let it rest, and spread the load over more accounts or a server of your own; trying again in some hours"
-            }
-            Self::SeeOtherHost(_) => {
-                "if it does not let us in there either, set `server` to where it should; trying again"
-            }
-            Self::Conflict => {
-                "give each running program an account or a resource of its own; trying again after a long pause"
-            }
-            // No account was named by then.
-            Self::EndedBeforeTls("not-authorized") => {
-                "use another network if it stays, or ask whoever runs the server; trying again"
-            }
-            Self::StreamError(condition) | Self::EndedBeforeTls(condition) => advice_on_stream(condition),
-            Self::OtherResource | Self::Protocol(_) => "trying again",
-            Self::PlaintextRefused => {
-                "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
-            }
-            Self::Neither { server, .. } => server.advice(),
-            Self::NoWebSocketNamed => {
-                "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
-            }
-            Self::NoWebSocket(_) | Self::NoXmppThere => "check the path of the URL in `server`; trying again",
-            Self::SeeOtherUri => "ask whoever runs the server for the URL to put into `server`; trying again",
-            Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
-            Self::BadAddress(_) => "correct the login",
-            Self::LoggedOut => "open the account again",
+    /// Why there is no connection at all: no server was reached, nor, where one was tried, a WebSocket. What says the same again, or
+    /// nothing, is left out.
+    pub(super) fn of_both(server: Self, web_socket: Self) -> Self {
+        let says_nothing = web_socket == Self::NoWebSocketNamed || server.has_cause_of(&web_socket);
+        if says_nothing {
+            return server;
+        }
+        Self::Neither { server: server.into(), web_socket: web_socket.into() }
+    }
+
+    /// Whether both come of one cause.
+    fn has_cause_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Proxy(one), Self::Proxy(other)) => one.is_like(*other),
+            // Nobody answers: who asks for the host-meta dials before that.
+            (
+                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent),
+                Self::TimedOut(Step::Dial | Step::HostMeta),
+            ) => true,
+            _ => self == other,
         }
     }
 
@@ -467,46 +399,6 @@ pub(super) enum Pause {
     Hours,
 }
 
-/// What can help where a login fails with this condition of RFC 6120 section 6.5.
-fn advice_on_login(condition: &str) -> &'static str {
-    match condition {
-        "encryption-required" => "the server wants TLS: give another `tls`; trying again",
-        "invalid-mechanism" | "mechanism-too-weak" => {
-            "the server wants another way to log in than those that we know; trying again"
-        }
-        "incorrect-encoding" | "invalid-authzid" | "malformed-request" => {
-            "check the login for characters that the server may not take; trying again"
-        }
-        _ => "trying again",
-    }
-}
-
-/// What can help where a server ends the stream with this condition of RFC 6120 section 4.9.3.
-fn advice_on_stream(condition: &str) -> &'static str {
-    match condition {
-        "host-unknown" | "host-gone" => {
-            "the server does not serve the domain of the account: check the domain and `server`; trying again"
-        }
-        "not-authorized" => {
-            "the account may have been deleted, or its password changed: check that with a chat client; trying again"
-        }
-        "policy-violation" => {
-            "the server does not allow something, and does not say what: ask whoever runs it; trying again after a long pause"
-        }
-        "resource-constraint" => {
-            "the server has no room for the account: wait, or use another account; trying again after a long pause"
-        }
-        "system-shutdown" | "reset" => "the server restarts, or wants a new login; trying again",
-        "remote-connection-failed" | "internal-server-error" => {
-            "the server has a fault of its own: if it stays, tell whoever runs it; trying again"
-        }
-        "see-other-host" => {
-            "the server wants us elsewhere, and does not say where: set `server`; trying again"
-        }
-        _ => "trying again",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -553,6 +445,40 @@ mod tests {
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
         assert_eq!(AccountError::OverLimit.pause(), Pause::Hours);
+    }
+
+    #[test]
+    fn one_cause_is_said_once_and_nothing_of_a_websocket_that_nobody_names() {
+        use AccountError::{CertificateExpired, Neither, NoWebSocketNamed, Proxy, Refused, TimedOut};
+        let reached = |code| Proxy(ProxyFault::NotReached(code));
+        for (server, web_socket) in [
+            (Refused, Refused),
+            (Refused, NoWebSocketNamed),
+            (reached(4), reached(5)),
+            (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
+        ] {
+            assert_eq!(AccountError::of_both(server.clone(), web_socket), server);
+        }
+        let both = AccountError::of_both(Refused, CertificateExpired);
+        assert!(matches!(both, Neither { .. }));
+        assert_eq!(
+            both.to_string(),
+            "dialling the chat server: connection refused (over a WebSocket: setting up TLS with the chat server: its certificate is \
+             not valid at this time)"
+        );
+        assert_eq!(both.advice(), Refused.advice());
+    }
+
+    #[test]
+    fn where_nobody_answers_there_is_something_to_try() {
+        for step in [Step::HostMeta, Step::Dial, Step::Tls, Step::Upgrade, Step::Stream, Step::Login] {
+            let advice = AccountError::TimedOut(step).advice();
+            assert!(advice.ends_with("; trying again"), "{step:?}: {advice}");
+        }
+        for fault in [AccountError::TimedOut, AccountError::Closed, AccountError::Protocol] {
+            assert!(fault(Step::StartTls).advice().contains("add `tls = \"direct\"`"));
+        }
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What is said before TLS, by the server or anybody in between.
 
-use std::time::Duration;
-
 use hexchat_pt::config::{AccountConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountEvent, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};

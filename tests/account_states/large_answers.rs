@@ -1,7 +1,6 @@
 //! Answers to strangers that are larger than a server takes.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use hexchat_pt::persona;
 use hexchat_pt::xmpp::StreamManagement;

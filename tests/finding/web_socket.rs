@@ -6,7 +6,9 @@ use hexchat_lab::ca::certificate_for;
 use hexchat_lab::dns::Record;
 use hexchat_lab::{ChatServer, DnsServer, TcpCutter};
 use hexchat_pt::config::{Credential, Login, ServerConfig};
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, Dialer, Socket, StreamManagement};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountPool, Dialer, ProxyFault, Socket, StreamManagement,
+};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -134,12 +136,11 @@ fn when_nothing_works_one_sentence_says_what_was_tried() {
         ca_file.display()
     );
     Subject::start(&dns, &text).says(
-        "dialling the chat server: connection refused; over a WebSocket: dialling the chat server: connection refused; \
-         check that the chat server runs",
+        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server`; trying again",
     );
     let nowhere = DnsServer::start(&[("chat.example", super::HERE)]).unwrap();
     Subject::start(&nowhere, &text).says(
-        "connection refused; over a WebSocket: asking the domain of the account for its WebSocket: it names none",
+        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server`; trying again",
     );
 }
 
@@ -167,7 +168,7 @@ fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
             _ => None,
         };
         Box::pin(async move {
-            let address = route.ok_or_else(|| AccountError::Proxy("refused".into()))?;
+            let address = route.ok_or(AccountError::Proxy(ProxyFault::Refused(403)))?;
             let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
             connected.map_err(|error| AccountError::dial(&error))
         })

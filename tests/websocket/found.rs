@@ -71,7 +71,10 @@ async fn a_domain_that_names_none_is_told_from_one_that_cannot_be_reached() {
     pool.open(account(&server), StreamManagement::Wanted);
     let event = next(&mut events).await;
     let AccountEvent::Unreachable(error) = event else { panic!("{event:?}") };
-    assert_eq!(error.to_string(), "asking the domain of the account for its WebSocket: it names none");
+    assert_eq!(
+        error.to_string(),
+        "asking the domain of the account for its WebSocket: it has no host-meta that names one"
+    );
     assert_eq!(
         error.advice(),
         "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"

@@ -92,9 +92,7 @@ async fn answer(client: &Client, request: SocksRequest) {
             }
         }
         Err(error) => {
-            // That there are too many is not for each of them to say.
-            let about = bridge.filter(|_| !matches!(error, ClientError::TooManyLogins));
-            client.warn_once(about, &error.to_string());
+            client.explain_once(bridge, &error);
             // If Tor has gone away there is nobody to tell.
             let _ = request.refuse(error.reply()).await;
         }

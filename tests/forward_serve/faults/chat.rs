@@ -49,8 +49,14 @@ fn a_proxy_in_the_environment_is_what_both_halves_connect_through() {
             .arg(folder.path().join(command[0]))
             .start()
             .unwrap();
-        let said = half.wait_for_line(|line| line.contains("check the proxy"), EXPLANATION);
-        assert!(said.is_ok(), "{said:?}");
+        let said = half.wait_for_line(|line| line.contains("not online"), EXPLANATION).unwrap();
+        assert!(
+            said.ends_with(
+                "dialling the chat server: cannot reach the proxy: connection refused; check that the proxy runs, and its address in torrc \
+                 or in TOR_PT_PROXY; trying again"
+            ),
+            "{said}"
+        );
     }
 }
 
@@ -67,7 +73,7 @@ on_both_servers! {
         for half in [&serve, &forward] {
             half.says("connection refused", EXPLANATION);
         }
-        assert_is_told(&forward, "a connection was not forwarded: the chat server was not reached in time");
+        assert_is_told(&forward, "a connection was not forwarded: no account is online");
         lab.server.restart().unwrap();
         wait_until_it_works(forward.entrance());
     }
@@ -117,6 +123,6 @@ fn a_port_that_nobody_listens_on_does_not_end_the_process() {
     let nowhere = loopback(free_port().unwrap());
     let config = lab.config(&["alice"], &Route::Through(nowhere));
     let mut forward = Half::forward(&config, &lab.server.jid("bob"), target());
-    assert_is_told(&forward, "a connection was not forwarded: the chat server was not reached in time");
+    assert_is_told(&forward, "a connection was not forwarded: no account is online");
     assert!(forward.process().is_running());
 }
