@@ -10,12 +10,11 @@ use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::stanza_error;
 use xmpp_parsers::stream_error::{DefinedCondition, ReceivedStreamError, StreamError};
 
-use crate::client::{Client, NO_RETRY, online, online_with_one_unacknowledged};
+use crate::client::{Client, HALF_A_MINUTE, NO_RETRY, online, online_with_one_unacknowledged};
 use crate::mock::{MockServer, PATIENCE, Peer};
 
 /// Longer than a first delay of the back-off, and shorter than the pause after what does not pass by itself.
 const SOON: Duration = Duration::from_secs(2);
-const HALF_A_MINUTE: Duration = Duration::from_secs(31);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]

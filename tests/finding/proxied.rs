@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use hexchat_lab::dns::Record;
 use hexchat_lab::{ChatServer, DnsServer};
-use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode, Url};
+use hexchat_pt::config::{AccountConfig, Credential, Login, Server, ServerAddr, ServerConfig, TlsMode, Url};
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountPool, Dialer, ProxyFault, Socket, StreamManagement,
 };
@@ -43,16 +43,8 @@ impl Proxy {
 
 /// An account wherever its domain says.
 fn account(jid: &str) -> AccountConfig {
-    AccountConfig {
-        jid: jid.parse().unwrap(),
-        credential: Credential::Password(ChatServer::password("bob").into()),
-        server: None,
-        tls: None,
-        pin: None,
-        ca_file: None,
-        roster: false,
-        sessions: None,
-    }
+    Login { jid: jid.parse().unwrap(), credential: Credential::Password(ChatServer::password("bob").into()) }
+        .at(ServerConfig::default())
 }
 
 async fn first_event(proxy: &Proxy, server: &ChatServer) -> AccountEvent {

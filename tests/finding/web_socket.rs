@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use hexchat_lab::ca::certificate_for;
 use hexchat_lab::dns::Record;
 use hexchat_lab::{ChatServer, DnsServer, TcpCutter};
-use hexchat_pt::config::{AccountConfig, Credential};
+use hexchat_pt::config::{Credential, Login, ServerConfig};
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountPool, Dialer, ProxyFault, Socket, StreamManagement,
 };
@@ -179,16 +179,11 @@ fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
 async fn a_proxy_that_passes_web_pages_alone_leads_to_the_websocket() {
     let (domain, asked) = (Domain::start(), Asked::default());
     let (pool, mut events) = AccountPool::new(narrow_proxy(&domain, &asked));
-    let config = AccountConfig {
+    let config = Login {
         jid: "bob@chat.example".parse().unwrap(),
         credential: Credential::Password(ChatServer::password("bob").into()),
-        server: None,
-        tls: None,
-        pin: None,
-        ca_file: Some(domain.folder.path().join("both.pem")),
-        roster: false,
-        sessions: None,
-    };
+    }
+    .at(ServerConfig { ca_file: Some(domain.folder.path().join("both.pem")), ..ServerConfig::default() });
     pool.open(config, StreamManagement::Unwanted);
     let event = timeout(SOON, events.recv()).await.unwrap().unwrap().1;
     assert!(matches!(event, AccountEvent::Online { .. }), "{event:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hexchat_lab::server::DOMAIN;
 use hexchat_lab::{ChatServer, Kind, Rate};
-use hexchat_pt::config::{AccountConfig, Credential, TlsMode};
+use hexchat_pt::config::{AccountConfig, Credential, Login, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, Dialer, Socket, StreamManagement,
 };
@@ -35,16 +35,15 @@ fn dialer(address: SocketAddr) -> (Dialer, Dialled) {
 }
 
 fn account(server: &ChatServer) -> AccountConfig {
-    AccountConfig {
+    Login {
         jid: server.jid("alice").parse().unwrap(),
         credential: Credential::Password(ChatServer::password("alice").into()),
-        server: None,
-        tls: Some(TlsMode::WebSocket),
-        pin: None,
-        ca_file: Some(server.ca_file().to_owned()),
-        roster: false,
-        sessions: None,
     }
+    .at(ServerConfig {
+        tls: Some(TlsMode::WebSocket),
+        ca_file: Some(server.ca_file().to_owned()),
+        ..ServerConfig::default()
+    })
 }
 
 async fn next(events: &mut mpsc::Receiver<(AccountId, AccountEvent)>) -> AccountEvent {
