@@ -15,7 +15,7 @@ use crate::pair::Bridge;
 
 const MEGABYTE: usize = 1_000_000;
 
-/// For how long nobody reads: 35 seconds. No deadline of a path, a stream or a connection is longer than 30.
+/// For how long nobody reads: 35 seconds. What gives a path or a stream of the secure protocol up for its silence does so within 30.
 const PAUSE: Duration = Duration::from_secs(35);
 
 /// How much more memory a half may take than before: `queue_per_stream` (1 MiB) for what was written and as much for what
