@@ -65,7 +65,7 @@ portable: deps ## Run what is built for any system: launches, logins and streams
 	HEXCHAT_PT="$$($(target))/portable/debug/hexchat-pt" \
 	  $(CARGO) test --workspace --locked --test pt-spec --test forward_serve --test tor -- $(on_any_system)
 
-lint: cargo ## Check the format, the lints and the documentation, of all but tests/arti, which `make test` checks
+lint: cargo ## Check the format, the lints and the documentation; the lints of tests/arti are part of `make test`
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 # As on a system that is not Unix; see src/os.rs.

@@ -76,6 +76,15 @@ fn advised(error: StateError) -> anyhow::Error {
         StateError::Foreign(path) => {
             anyhow!("{} belongs to another user: run this as that user", path.display())
         }
+        StateError::Shared(path) => {
+            anyhow!("{} is shared with other users: close it to them first (chmod 700)", path.display())
+        }
+        StateError::TooNew(path) => {
+            anyhow!("{} was written by a later version of hexchat-pt: run this with that one", path.display())
+        }
+        StateError::Io { action, path, error } => {
+            anyhow!("{action} {}: {error}: mend that first", path.display())
+        }
         error => error.into(),
     }
 }
@@ -92,6 +101,22 @@ mod tests {
                 "another process uses the state directory /s: end that first (perhaps tor)",
             ),
             (StateError::Foreign("/s".into()), "/s belongs to another user: run this as that user"),
+            (
+                StateError::Shared("/s".into()),
+                "/s is shared with other users: close it to them first (chmod 700)",
+            ),
+            (
+                StateError::TooNew("/s/f".into()),
+                "/s/f was written by a later version of hexchat-pt: run this with that one",
+            ),
+            (
+                StateError::Io {
+                    action: "opening",
+                    path: "/s/f".into(),
+                    error: std::io::ErrorKind::ReadOnlyFilesystem.into(),
+                },
+                "opening /s/f: read-only filesystem or storage medium: mend that first",
+            ),
         ] {
             assert_eq!(format!("{:#}", advised(error)), text);
         }

@@ -138,7 +138,8 @@ pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
 /// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered. Beyond
-/// [`PROMPT_ROUND_TRIP`] it may hold what is left of them at once: then they take two round trips instead of five.
+/// [`PROMPT_ROUND_TRIP`] what is answered and what is on its way may together be 24 KiB and a first window ([`INITIAL_WINDOW`]): those 24 KiB
+/// then take two round trips instead of five.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 
 /// On a near path, before another size of block is tried, the queue is to be seen empty, if the last time was more than 8 delays of the empty

@@ -252,7 +252,10 @@ impl Transport {
 
 /// Why none is registered where nothing is kept between runs.
 fn nobody_keeps_it() -> AccountError {
-    AccountError::NotKept(NotKept { why: "nobody here keeps accounts".to_owned(), can_pass: false })
+    AccountError::NotKept(NotKept {
+        why: "this program was given no place to keep accounts in".to_owned(),
+        can_pass: false,
+    })
 }
 
 /// What carries the streams of an account whose domain in ASCII is `host`.

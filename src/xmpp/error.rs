@@ -498,6 +498,7 @@ mod tests {
             let advice = AccountError::TimedOut(step).advice();
             assert!(advice.ends_with("; trying again"), "{step:?}: {advice}");
         }
+        assert!(!AccountError::Closed(Step::HostMeta).advice().contains("firewall"));
         for fault in [AccountError::TimedOut, AccountError::Closed, AccountError::Protocol] {
             assert!(fault(Step::StartTls).advice().contains("add `tls = \"direct\"`"));
         }

@@ -91,7 +91,7 @@ impl NotKept {
         if self.can_pass {
             "trying again in an hour"
         } else {
-            "then start this program again; not trying again"
+            "when that is mended, start this program again; not trying again"
         }
     }
 }

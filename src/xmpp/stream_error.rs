@@ -2,8 +2,8 @@
 //!
 //! The same condition stands for much. `policy-violation` is what servers say to a stanza that is too large (Prosody and ejabberd: "XML
 //! stanza is too big"), to an address with too many failed logins (ejabberd: "Too many (5) failed authentications"), and to whoever does
-//! what an administrator's rule forbids. So the text beside it is looked at for a few words. It is
-//! repeated where private things are shown, and nowhere else.
+//! what an administrator's rule forbids. So the text beside it is looked at for a few words. It is repeated
+//! only where a log shows what is private.
 
 use xmpp_parsers::minidom::Element;
 
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(with_text("conflict", "Too many sessions"), AccountError::Conflict);
     }
 
-    /// Whether it did is behind the condition, for those who read an unsafe log to see what.
+    /// The error shows that there is a text; what it is, only an unsafe log shows.
     #[test]
     fn a_server_that_says_why_is_not_said_to_have_said_nothing() {
         let error = with_text("policy-violation", "Go away");

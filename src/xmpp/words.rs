@@ -19,7 +19,9 @@ impl Words {
     /// Those in an error of a stream or a stanza (RFC 6120 sections 4.9.2 and 8.3.2).
     pub(super) fn of(error: &Element) -> Self {
         let texts = error.children().filter(|child| child.name() == "text").map(Element::text);
-        let on_one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // Without quotation marks it ends where it seems to.
+        let on_one_line =
+            |text: String| text.replace('"', "'").split_whitespace().collect::<Vec<_>>().join(" ");
         let said = texts.map(on_one_line).find(|text| !text.is_empty());
         Self(said.map(|text| text.chars().take(MOST).collect()))
     }
@@ -76,6 +78,13 @@ mod tests {
         for nothing in ["<forbidden/>", "<text/>", "<text> </text>"] {
             assert_eq!(words(nothing).to_string(), "", "{nothing}");
         }
+    }
+
+    #[test]
+    fn words_end_where_they_seem_to() {
+        let text = words("<text>ok\"; all is well</text>");
+        let shown = with_safe_logging_suppressed(|| text.to_string());
+        assert_eq!(shown, ", and says \"ok'; all is well\"");
     }
 
     #[test]

@@ -58,11 +58,13 @@ async fn a_server_that_is_doubted_and_answers_keeps_the_connection() {
 async fn a_server_that_says_nothing_is_given_up_within_a_minute_though_nobody_doubts_it() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     peer.presence().await;
+    let silent = Instant::now();
     let Stanza::Iq(Iq::Get { .. }) = peer.stanza_after(Duration::from_secs(40)).await else {
         panic!("no ping")
     };
     let event = timeout(Duration::from_secs(30), client.events.recv()).await.unwrap().unwrap().1;
     assert!(matches!(event, AccountEvent::Suspended { reason: AccountError::TimedOut(_) }), "{event:?}");
+    assert!(silent.elapsed() < Duration::from_secs(60), "{:?}", silent.elapsed());
     let _peer = server.session(false).await;
     client.online().await;
 }

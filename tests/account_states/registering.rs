@@ -189,7 +189,7 @@ async fn why_an_account_cannot_be_kept_is_said_and_the_server_is_not_called() {
     let AccountEvent::Failed(error) = client.event().await else { panic!("it goes on") };
     assert_eq!(
         format!("{error}; {}", error.advice()),
-        "registering an account at the chat server: it could not be kept: the disk is full; then start this program again; not \
+        "registering an account at the chat server: it could not be kept: the disk is full; when that is mended, start this program again; not \
          trying again"
     );
     assert!(server.connection_within(Duration::from_secs(3600)).await.is_none(), "the server was called");

@@ -88,6 +88,7 @@ fn each_fault_of_a_proxy_is_named_in_the_first_sentence_and_said_once() {
                     let expected = format!("account 1 is not online: dialling the chat server: {sentence}");
                     assert!(first.contains(&expected), "{first}\n{expected}");
                     assert!(first.ends_with("; trying again") && !first.contains("WebSocket"), "{first}");
+                    assert_eq!(first.matches("dialling the chat server").count(), 1, "{first}");
                 });
             }
         }

@@ -31,18 +31,21 @@ struct Faulty {
     in_use: Option<StateDir>,
     /// What is said of it.
     fault: String,
+    /// The same to whoever wants to have something forgotten there: another directory is no help then.
+    when_forgetting: String,
 }
 
 impl Faulty {
-    fn new(fault: &str) -> Self {
+    fn new(fault: &str, when_forgetting: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let fault = fault.replace("DIR", directory.path().to_str().unwrap());
-        Self { directory, script: ":", in_use: None, fault }
+        let [fault, when_forgetting] =
+            [fault, when_forgetting].map(|text| text.replace("DIR", directory.path().to_str().unwrap()));
+        Self { directory, script: ":", in_use: None, fault, when_forgetting }
     }
 
-    fn with_file(text: &str, fault: &str) -> Self {
-        let faulty = Self::new(fault);
+    fn with_file(text: &str, fault: &str, when_forgetting: &str) -> Self {
+        let faulty = Self::new(fault, when_forgetting);
         fs::write(faulty.path().join("hexchat_state.json"), text).unwrap();
         faulty
     }
@@ -52,21 +55,24 @@ impl Faulty {
     }
 
     fn all() -> [Self; 4] {
-        let in_use = Self::new("the state directory DIR is in use by another process; give each its own");
+        let damaged = "DIR/hexchat_state.json is damaged at line 1, column 1; restore it from a backup, or move it away to start anew (a \
+                       bridge has another bridge line then, and a client does not know the accounts that it has registered)";
+        let in_use = Self::new(
+            "the state directory DIR is in use by another process; give each its own",
+            "another process uses the state directory DIR: end that first (perhaps tor)",
+        );
         let state = StateDir::open(in_use.path()).unwrap();
         let read_only = Self::new(
             "opening the lock file DIR/hexchat_state.lock: Read-only file system (os error 30); let this user read and write there, or \
              use another state directory",
+            "opening the lock file DIR/hexchat_state.lock: Read-only file system (os error 30): mend that first",
         );
         [
-            Self::with_file(
-                "{",
-                "DIR/hexchat_state.json is damaged at line 1, column 1; restore it from a backup, or move it away to start anew (a \
-                 bridge has another bridge line then, and a client does not know the accounts that it has registered)",
-            ),
+            Self::with_file("{", damaged, damaged),
             Self::with_file(
                 "{\"version\": 2}",
                 "DIR/hexchat_state.json was written by a later version of hexchat-pt; use that one, or another state directory",
+                "DIR/hexchat_state.json was written by a later version of hexchat-pt: run this with that one",
             ),
             Self { in_use: Some(state), ..in_use },
             Self { script: READ_ONLY, ..read_only },
@@ -102,8 +108,8 @@ fn why_no_account_can_be_kept_is_said_in_one_line_with_what_helps() {
     for faulty in Faulty::all() {
         let (said, status) = faulty.run(&["forward", "--listen", "127.0.0.1:0", "--target", "127.0.0.1:1"]);
         let line = format!(
-            "[error] account 1 cannot be used: registering an account at the chat server: it could not be kept: {}; then start this \
-             program again; not trying again",
+            "[error] account 1 cannot be used: registering an account at the chat server: it could not be kept: {}; when that is \
+             mended, start this program again; not trying again",
             faulty.fault
         );
         assert_eq!((said, status), (vec![line], Some(1)));
@@ -118,7 +124,7 @@ fn why_nothing_can_be_forgotten_is_said_in_one_line_with_what_helps() {
             continue;
         }
         let (said, status) = faulty.run(&["forget", "new@chat.example", "--local"]);
-        let line = format!("hexchat-pt: nothing was forgotten: {}", faulty.fault);
+        let line = format!("hexchat-pt: nothing was forgotten: {}", faulty.when_forgetting);
         assert_eq!((said, status), (vec![line], Some(1)));
     }
 }

@@ -117,8 +117,12 @@ impl AccountError {
 /// What can help where nobody answers, or nothing that makes sense, at this step.
 fn advice_at(step: Step) -> &'static str {
     match step {
-        Step::HostMeta | Step::Dial => {
+        Step::Dial => {
             "check `server`, and the network: a firewall may let nobody through to that port; trying again"
+        }
+        Step::HostMeta => {
+            "if it stays, put the URL of the WebSocket into `server` (server = \"wss://…\"), or ask whoever runs the domain's web server; \
+             trying again"
         }
         Step::StartTls => {
             "if the port in `server` is for TLS from the first byte, as 5223 and 443 mostly are, add `tls = \"direct\"`; if not, use another \

@@ -87,10 +87,9 @@ on_both_servers! {
         let serve = Half::serve_offline(&config, &[target()]);
         for mut half in [forward, serve] {
             assert_eq!(half.exit_status(EXPLANATION), 1);
-            half.says("hexchat-pt: ", EXPLANATION);
-            for once in ["hexchat-pt: ", "wrong user name or password"] {
-                assert_eq!(half.count(once), 1, "{once:?}: {:?}", half.log());
-            }
+            half.says("wrong user name or password", EXPLANATION);
+            assert_eq!(half.count("wrong user name or password"), 1, "{:?}", half.log());
+            assert_eq!(half.count("hexchat-pt: "), 0, "{:?}", half.log());
         }
         assert_eq!(cutter.accepted(), 2, "one attempt each");
     }

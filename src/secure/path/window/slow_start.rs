@@ -170,6 +170,7 @@ impl SlowStart {
     fn growth(&self, block: &Answered, window: usize) -> usize {
         if self.answered <= SHAPER_BURST {
             let rest = (SHAPER_BURST + INITIAL_WINDOW).saturating_sub(self.answered + window);
+            // The answers to one window of four blocks open it for the rest.
             if block.base > PROMPT_ROUND_TRIP { rest.min(4 * block.size) } else { 0 }
         } else if block.is_near() {
             block.size / 2

@@ -308,7 +308,7 @@ fn on_a_line_of_a_round_trip_of_400_ms_half_a_megabyte_is_on_its_way_after_the_f
 }
 
 #[test]
-fn far_from_a_shaper_that_lets_a_burst_pass_what_is_sent_before_it_shows_waits_for_three_seconds() {
+fn far_from_a_shaper_that_lets_a_burst_pass_what_is_sent_before_it_shows_waits_for_three_seconds_at_most() {
     let mut far = Server::stock_ejabberd();
     far.delay = 200 * MS;
     let mut run = Run::new(far);
