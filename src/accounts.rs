@@ -41,7 +41,7 @@ pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> Accoun
         let bare = account.jid.to_bare();
         match state.resource_for(&bare) {
             Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),
-            // It cannot be kept itself then, and says so.
+            // Such an account cannot be kept either, and its own error says so.
             Err(_) if account.credential == Credential::New => {}
             Err(error) => tracing::warn!("the server will choose a resource, a new one each time: {error}"),
         }

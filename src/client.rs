@@ -76,7 +76,8 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether it is the fault of an account, of which the log has said by then what it is and what can help.
+    /// Whether it is the fault of an account, which the account's own lines in the log explain, with advice as soon as an
+    /// attempt to log in again has failed.
     pub fn is_announced(&self) -> bool {
         matches!(self, Self::Connect(error) if error.is_announced())
     }

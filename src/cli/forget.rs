@@ -28,7 +28,8 @@ fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
     let jid = command.jid.to_bare();
     ensure!(
         jid.node().is_some(),
-        "expected user@domain, or new@domain for whatever account was registered there (plainly :user:domain, :new:domain)"
+        "expected user@domain, or new@domain for whatever account was registered there (in the plain spelling :user:domain or \
+         :new:domain)"
     );
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?.unwrap_or_default();
     let at = config.new_account_at(jid.domain(), line.iter())?;
