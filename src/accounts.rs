@@ -10,7 +10,7 @@ use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
 use crate::xmpp::registration::Place;
 use crate::xmpp::{AccountId, AccountPool, Usage};
-pub(crate) use forget::{Forgotten, Whose, forget};
+pub(crate) use forget::{Forgotten, Scope, forget};
 pub(crate) use hints::KeptHints;
 pub(crate) use registry::Registrations;
 
