@@ -10,7 +10,7 @@ use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
 use crate::xmpp::registration::Place;
 use crate::xmpp::{AccountId, AccountPool, Usage};
-pub(crate) use forget::{Forgotten, Whose, forget};
+pub(crate) use forget::{Forgotten, Scope, forget};
 pub(crate) use hints::KeptHints;
 pub(crate) use registry::Registrations;
 
@@ -41,7 +41,7 @@ pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> Accoun
         let bare = account.jid.to_bare();
         match state.resource_for(&bare) {
             Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),
-            // It cannot be kept itself then, and says so.
+            // Such an account cannot be kept either, and its own error says so.
             Err(_) if account.credential == Credential::New => {}
             Err(error) => tracing::warn!("the server will choose a resource, a new one each time: {error}"),
         }

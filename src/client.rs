@@ -76,7 +76,8 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether it is the fault of an account, of which the log has said by then what it is and what can help.
+    /// Whether it is the fault of an account, which the account's own lines in the log explain, with advice as soon as an
+    /// attempt to log in again has failed.
     pub fn is_announced(&self) -> bool {
         matches!(self, Self::Connect(error) if error.is_announced())
     }
@@ -188,30 +189,27 @@ impl Client {
     /// Warns of something that will come up with every connection to this bridge, or to any: Tor tries again several
     /// times a second.
     pub fn warn_once(&self, about: Option<BridgeNumber>, text: &str) {
-        match self.is_news(about, text) {
-            (true, text) => tracing::warn!("{text}"),
-            (false, text) => tracing::debug!("{text}"),
-        }
+        self.log_news(about, text, |text| tracing::warn!("{text}"));
     }
 
     /// Says why there is no stream to this bridge, which will come up with every connection, too. The fault of an account is said once and
     /// for all its bridges, by the account; of the bridge only that it is one of these.
     pub fn explain_once(&self, bridge: Option<BridgeNumber>, error: &ClientError) {
         match error {
-            error if error.is_announced() => match self.is_news(bridge, NO_ACCOUNT) {
-                (true, text) => tracing::info!("{text}"),
-                (false, text) => tracing::debug!("{text}"),
-            },
+            error if error.is_announced() => {
+                self.log_news(bridge, NO_ACCOUNT, |text| tracing::info!("{text}"));
+            }
             // That there are too many is not for each of them to say.
             ClientError::TooManyLogins => self.warn_once(None, &error.to_string()),
             error => self.warn_once(bridge, &error.to_string()),
         }
     }
 
-    /// Whether a text is news, and the text with what it is about.
-    fn is_news(&self, about: Option<BridgeNumber>, text: &str) -> (bool, String) {
+    /// Logs a text with what it is about: by `log` where it is news, and else for whoever debugs.
+    fn log_news(&self, about: Option<BridgeNumber>, text: &str, log: impl FnOnce(&str)) {
         let is_news = self.log_once().is_news(about, text);
-        (is_news, about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})")))
+        let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
+        if is_news { log(&text) } else { tracing::debug!("{text}") }
     }
 
     /// Something worked: its faults are news again.

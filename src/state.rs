@@ -5,7 +5,8 @@
 //! has accepted of late is kept beside it in `hexchat_handshakes.txt`, which only grows by a line at a time.
 //!
 //! A client needs no state to work: [`StateDir::open_or_ephemeral`] goes on in memory when the directory cannot be
-//! used, with what is in it if it can only not be written, and keeps the [reason](StateDir::ephemeral_because) for the log.
+//! used, beginning with what is in it if it can be read and not written, and keeps the [reason](StateDir::ephemeral_because)
+//! for the log.
 
 mod error;
 mod file;
@@ -73,7 +74,7 @@ impl StateDir {
     }
 
     /// As [`StateDir::open`], but in memory when that fails: for a client, which needs nothing from its last run. What is in a directory
-    /// that can only not be written is there all the same.
+    /// that can be read and not written is there all the same.
     ///
     /// Whoever finds a client's state must not learn its accounts from it. The list of them that earlier versions kept
     /// is left out of the next file, unless the directory is also a bridge's.

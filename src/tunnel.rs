@@ -75,7 +75,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether it is the fault of an account, of which the log has said by then what it is and what can help.
+    /// Whether it is the fault of an account, which the account's own lines in the log explain, with advice as soon as an
+    /// attempt to log in again has failed.
     pub fn is_announced(&self) -> bool {
         matches!(self, Self::Rejected(_) | Self::NotOnline(Some(_)))
     }

@@ -27,12 +27,12 @@ pub(crate) enum Forgotten {
     Refusal,
 }
 
-/// Who is to forget an account.
-pub(crate) enum Whose {
-    /// Its server, which is reached so, and then we.
-    Both(Dialer),
-    /// We alone.
-    Ours,
+/// Where an account is to be forgotten.
+pub(crate) enum Scope {
+    /// At its server, which is reached so, and then here.
+    ServerToo(Dialer),
+    /// Here alone: no server is asked.
+    HereAlone,
 }
 
 /// Why something is still kept.
@@ -62,7 +62,8 @@ const AGAIN: &str =
     "try again later, or with --local, which removes our copy of it alone, and with that its password";
 
 /// Forgets what was registered as `jid`, or, for `new@domain`, at that domain. `at` says how to reach the server, for an account there,
-/// and whom to believe to be it: what was registered with another pin stays. Where we [alone](Whose::Ours) forget it, nobody is called.
+/// and whom to believe to be it: what was registered with another pin stays. Where it is forgotten [here alone](Scope::HereAlone),
+/// nobody is called.
 ///
 /// # Errors
 ///
@@ -72,15 +73,15 @@ pub(crate) async fn forget(
     at: AccountConfig,
     state: &StateDir,
     limits: &Limits,
-    whose: Whose,
+    scope: Scope,
 ) -> Result<Forgotten, ForgetError> {
     let place = Place::of(&at).key();
     let registration =
         state.registration(&place).filter(|kept| is_meant(kept, jid)).ok_or(ForgetError::Unknown)?;
-    let forgotten = match (registration.account(), whose) {
+    let forgotten = match (registration.account(), scope) {
         (None, _) => Forgotten::Refusal,
-        (Some(_), Whose::Ours) => Forgotten::Copy,
-        (Some(account), Whose::Both(dialer)) => {
+        (Some(_), Scope::HereAlone) => Forgotten::Copy,
+        (Some(account), Scope::ServerToo(dialer)) => {
             let removal = remove(log_in_as(account, jid, at)?, dialer, limits);
             let removed = timeout(PATIENCE, removal).await.map_err(|_| ForgetError::TimedOut)?;
             removed.map_err(ForgetError::Removal)?;
@@ -119,8 +120,8 @@ mod tests {
     use crate::xmpp::AccountError;
 
     /// A server that nobody reaches.
-    fn nowhere() -> Whose {
-        Whose::Both(Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) })))
+    fn nowhere() -> Scope {
+        Scope::ServerToo(Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) })))
     }
 
     /// A state with an account at a domain, and how that would be reached.
@@ -148,7 +149,7 @@ mod tests {
              its password"
         );
         assert!(state.registration(&Place::of(&at).key()).is_some());
-        let forgotten = forget(&jid, at.clone(), &state, &limits, Whose::Ours).await;
+        let forgotten = forget(&jid, at.clone(), &state, &limits, Scope::HereAlone).await;
         assert!(matches!(forgotten, Ok(Forgotten::Copy)), "{forgotten:?}");
         assert!(state.registration(&Place::of(&at).key()).is_none());
     }

@@ -28,7 +28,7 @@ impl Registrations {
         self.state.keep_registration(&place.key(), registration)
     }
 
-    /// Keeps what is no loss if it cannot be kept, but for what the next run does.
+    /// Keeps what this run can do without on disk: if it cannot be written, only the next run does not know it.
     fn keep_if_possible(&self, place: &Place, registration: Registration) {
         if let Err(error) = self.keep(place, Some(registration)) {
             tracing::warn!("what became of a registration is not kept for the next run: {error}");

@@ -110,11 +110,8 @@ fn is_delay(element: &Element) -> bool {
 
 /// Who is not there, by an error of a server.
 fn missing(error: &StanzaError) -> Option<Missing> {
-    match error {
-        error if is_nobody_reached(error) => Some(Missing::Server),
-        error if is_nobody_there(error) => Some(Missing::Peer),
-        _ => None,
-    }
+    let missing = if is_nobody_reached(error) { Missing::Server } else { Missing::Peer };
+    is_nobody_there(error).then_some(missing)
 }
 
 /// Whether an error comes from a server that cannot reach the peer's.

@@ -8,9 +8,9 @@ use xmpp_parsers::jid::BareJid;
 use super::dialer::{core_dialer, proxy_of_person};
 use super::setup::{announce, open_state, run_command, state_dir};
 use super::{Forget, Options};
-use crate::accounts::{Forgotten, Whose, forget};
+use crate::accounts::{Forgotten, Scope, forget};
 use crate::config::{AccountConfig, BridgeArgs, Config, parse_bridge_line, read_bridge_line};
-use crate::state::{StateDir, StateError};
+use crate::state::StateError;
 
 pub(super) fn run(options: &Options, command: Forget) -> u8 {
     run_command(options, |config| prepare(config, command), work)
@@ -21,23 +21,24 @@ struct Prepared {
     jid: BareJid,
     at: AccountConfig,
     state: PathBuf,
-    whose: Whose,
+    scope: Scope,
 }
 
 fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
     let jid = command.jid.to_bare();
     ensure!(
         jid.node().is_some(),
-        "expected user@domain, or new@domain for whatever account was registered there (plainly :user:domain, :new:domain)"
+        "expected user@domain, or new@domain for whatever account was registered there (in the plain spelling :user:domain or \
+         :new:domain)"
     );
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?.unwrap_or_default();
     let at = config.new_account_at(jid.domain(), line.iter())?;
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
-    let whose = match command.local {
-        true => Whose::Ours,
-        false => Whose::Both(core_dialer(tor_pt::Dialer::through(proxy_of_person()?))),
+    let scope = match command.local {
+        true => Scope::HereAlone,
+        false => Scope::ServerToo(core_dialer(tor_pt::Dialer::through(proxy_of_person()?))),
     };
-    Ok(Prepared { config, jid, at, state, whose })
+    Ok(Prepared { config, jid, at, state, scope })
 }
 
 fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
@@ -45,10 +46,10 @@ fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
 }
 
 async fn work(prepared: Prepared) -> anyhow::Result<()> {
-    let Prepared { config, jid, at, state, whose } = prepared;
+    let Prepared { config, jid, at, state, scope } = prepared;
     ensure!(state.exists(), "no such account was registered: there is no {}", state.display());
-    let state = open(&state).await.context("nothing was forgotten")?;
-    let forgotten = forget(&jid, at, &state, &config.limits, whose).await?;
+    let state = open_state(&state).await.map_err(advised).context("nothing was forgotten")?;
+    let forgotten = forget(&jid, at, &state, &config.limits, scope).await?;
     announce(match forgotten {
         Forgotten::Removed => "The account was removed from its server, and is forgotten here.",
         Forgotten::Copy => {
@@ -57,11 +58,6 @@ async fn work(prepared: Prepared) -> anyhow::Result<()> {
         }
         Forgotten::Refusal => "There was no account: the server had refused one, and will be asked again.",
     })
-}
-
-/// The state directory, of which another process lets go within some seconds.
-async fn open(path: &Path) -> anyhow::Result<StateDir> {
-    open_state(path).await.map_err(advised)
 }
 
 /// The error, with advice for whoever wants to have something forgotten there.

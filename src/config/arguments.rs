@@ -58,8 +58,8 @@ pub struct Arguments {
     tls: Option<Given<TlsMode>>,
     pin: Option<Given<CertificatePin>>,
     mode: Option<Given<Mode>>,
-    /// Whether a value is spelled plainly, and so what is missing is told.
-    is_plain: bool,
+    /// How errors spell what is missing: plainly where a value is.
+    spelling: Spelling,
     /// From the file only.
     pub(super) ca_file: Option<Given<PathBuf>>,
     /// Likewise.
@@ -144,7 +144,9 @@ impl Arguments {
         if value.len() > MAX_VALUE {
             return Err(Problem::TooLong { max: MAX_VALUE });
         }
-        self.is_plain |= Spelling::of(value) == Spelling::Plain;
+        if Spelling::of(value) == Spelling::Plain {
+            self.spelling = Spelling::Plain;
+        }
         // Lists are taken apart before they are read, whichever way they are spelled.
         let is_list = matches!(name, "jid" | "login");
         let plain = if is_list { None } else { plain::value(value).map_err(Problem::Invalid)? };
@@ -154,11 +156,12 @@ impl Arguments {
             "key" => fill(&mut self.key, PublicKey::parse(value), location),
             "psk" => fill(&mut self.psk, PresharedKey::parse(value), location),
             "login" => fill(&mut self.login, parse_login(value), location),
-            "server" if plain.is_some() => {
-                let server = parse_server(value).map_err(|_| Problem::Invalid(PLAIN_SERVER));
+            "server" => {
+                let is_plain = plain.is_some();
+                let server = parse_server(value)
+                    .map_err(|fault| if is_plain { Problem::Invalid(PLAIN_SERVER) } else { fault });
                 fill(&mut self.server, server, location)
             }
-            "server" => fill(&mut self.server, parse_server(value), location),
             "tls" => fill(&mut self.tls, parse_tls(value), location),
             "pin" => fill(&mut self.pin, CertificatePin::parse(value), location),
             "mode" => fill(&mut self.mode, parse_mode(value), location),
@@ -196,7 +199,7 @@ impl Arguments {
             server: self.server.or_else(|| defaults.server.clone()),
             tls: self.tls.or_else(|| defaults.tls.clone()),
             mode: self.mode.or_else(|| defaults.mode.clone()),
-            is_plain: self.is_plain,
+            spelling: self.spelling,
             ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
             roster: self.roster || defaults.roster,
             sessions: self.sessions.or(defaults.sessions),
@@ -263,16 +266,11 @@ impl Arguments {
     }
 
     fn peers(&self) -> Result<&Given<Vec<Jid>>, Fault> {
-        let advice = self.spelling().choose(
+        let advice = self.spelling.choose(
             "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file",
             "add jid=:bridge:chat.example/resource to the bridge line, or jid to [client] in the file",
         );
         self.jid.as_ref().ok_or((Location::BridgeLine, "jid", Problem::Missing(advice)))
-    }
-
-    /// How what is missing would be spelled.
-    fn spelling(&self) -> Spelling {
-        if self.is_plain { Spelling::Plain } else { Spelling::Ordinary }
     }
 
     /// Whether it says which protocol is to be spoken.
@@ -284,7 +282,7 @@ impl Arguments {
         match &self.login {
             Some(logins) => self.logins(&logins.value),
             None if config.accounts.is_empty() => {
-                let advice = self.spelling().choose(
+                let advice = self.spelling.choose(
                     "add login=user@chat.example:password to the bridge line, or an [[account]] to the file",
                     "add login=:user:chat.example:password to the bridge line, or an [[account]] to the file",
                 );

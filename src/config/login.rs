@@ -16,37 +16,37 @@ use super::{AccountConfig, CertificatePin, Credential, Server, TlsMode};
 /// What an item must be, as errors say it in the spelling of the value.
 struct Expected {
     /// Shown when an item cannot be read at all.
-    login: &'static str,
+    unreadable: &'static str,
     /// Shown when an item has a user and no password.
-    password: &'static str,
+    no_password: &'static str,
     /// Shown when its password is empty.
-    longer_password: &'static str,
+    empty_password: &'static str,
     /// Shown when it has a password and no user.
-    user: &'static str,
+    no_user: &'static str,
     /// Shown when an item without a password follows one that has one: it is perhaps what stood behind a comma in that.
-    earlier: &'static str,
+    too_late: &'static str,
 }
 
 const ORDINARY: Expected = Expected {
-    login: "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a password as %2C), or a \
-            domain alone",
-    password: "user@domain:password (there is no password; a comma in one is written %2C; where there is no account yet, \
-               new@domain registers one)",
-    longer_password: "user@domain:password (the password is empty)",
-    user: "user@domain:password (there is no user before the domain)",
-    earlier: "user@domain:password (a comma in a password is written %2C; a domain alone or new@domain stands before all \
-              items that have a password)",
+    unreadable: "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a password as %2C), or \
+                 a domain alone",
+    no_password: "user@domain:password (there is no password; a comma in one is written %2C; where there is no account yet, \
+                  new@domain registers one)",
+    empty_password: "user@domain:password (the password is empty)",
+    no_user: "user@domain:password (there is no user before the domain)",
+    too_late: "user@domain:password (a comma in a password is written %2C; a domain alone or new@domain stands before all \
+               items that have a password)",
 };
 
 const PLAIN: Expected = Expected {
-    login: "user:domain:password (everything but letters, digits and _-/. as +XX, so a comma in a password as +2C), or a \
-            domain alone",
-    password: "user:domain:password (there is no password; a comma in one is written +2C; where there is no account yet, \
-               new:domain registers one)",
-    longer_password: "user:domain:password (the password is empty)",
-    user: "user:domain:password (there is no user before the domain)",
-    earlier: "user:domain:password (a comma in a password is written +2C; a domain alone or new:domain stands before all \
-              items that have a password)",
+    unreadable: "user:domain:password (everything but letters, digits and _-/. as +XX, so a comma in a password as +2C), or \
+                 a domain alone",
+    no_password: "user:domain:password (there is no password; a comma in one is written +2C; where there is no account yet, \
+                  new:domain registers one)",
+    empty_password: "user:domain:password (the password is empty)",
+    no_user: "user:domain:password (there is no user before the domain)",
+    too_late: "user:domain:password (a comma in a password is written +2C; a domain alone or new:domain stands before all \
+               items that have a password)",
 };
 
 /// The user for whom an account is to be registered.
@@ -124,7 +124,7 @@ pub fn parse_login(value: &str) -> Result<Vec<Login>, Problem> {
     let has_password = |login: &Login| matches!(login.credential, Credential::Password(_));
     let passwords_from = logins.iter().position(has_password).unwrap_or(logins.len());
     if let Some(late) = logins.iter().skip(passwords_from).position(|login| !has_password(login)) {
-        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: expected.earlier });
+        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: expected.too_late });
     }
     without_repeats(logins, |a, b| a.jid == b.jid)
 }
@@ -151,10 +151,10 @@ fn parse_plain(item: &str) -> Result<Login, &'static str> {
 fn with_password(jid: &str, password: &str, expected: &Expected) -> Result<Login, &'static str> {
     let jid = address(jid, expected)?;
     if jid.node().is_none() {
-        return Err(expected.user);
+        return Err(expected.no_user);
     }
     if password.is_empty() {
-        return Err(expected.longer_password);
+        return Err(expected.empty_password);
     }
     check_controls(password)?;
     Ok(Login { jid, credential: Credential::Password(SecretString::from(password)) })
@@ -166,20 +166,20 @@ fn without_password(jid: &str, expected: &Expected) -> Result<Login, &'static st
     let credential = match jid.node().map(|user| user.as_str()) {
         None => Credential::Anonymous,
         Some(NEW) => Credential::New,
-        Some(_) => return Err(expected.password),
+        Some(_) => return Err(expected.no_password),
     };
     if jid.is_full() {
-        return Err(expected.password);
+        return Err(expected.no_password);
     }
     if !is_plausible_domain(jid.domain().as_str()) {
-        return Err(expected.login);
+        return Err(expected.unreadable);
     }
     Ok(Login { jid, credential })
 }
 
 fn address(jid: &str, expected: &Expected) -> Result<Jid, &'static str> {
     check_controls(jid)?;
-    read_jid(jid).ok_or(expected.login)
+    read_jid(jid).ok_or(expected.unreadable)
 }
 
 /// No JID and no password (RFC 4013) may have control characters.

@@ -26,9 +26,10 @@ const MARK: char = ':';
 const ESCAPE: char = '+';
 
 /// How a value is spelled, and how errors about it are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Spelling {
     /// As in torrc.
+    #[default]
     Ordinary,
     /// In characters that every app takes.
     Plain,

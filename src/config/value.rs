@@ -48,10 +48,10 @@ pub(super) fn without_repeats<T: PartialEq>(
     Ok(kept)
 }
 
-/// What DNS takes for a dot between labels (RFC 3490 section 3.1).
+/// What internationalised names (IDNA) have for a dot between labels (RFC 3490 section 3.1).
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
-/// A JID as a person writes it: a dot at the end of its domain is left out (RFC 7622 section 3.2), as the library does not do everywhere.
+/// A JID as a person writes it: a dot at the end of its domain is left out (RFC 7622 section 3.2), which the library does not do everywhere.
 pub(crate) fn read_jid(text: &str) -> Option<Jid> {
     let bare = text.split('/').next().unwrap_or_default();
     let rest = text.get(bare.len()..)?;

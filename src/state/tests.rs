@@ -206,8 +206,8 @@ fn without_a_usable_directory_the_state_lasts_as_long_as_the_process() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-/// A directory with a registration, and what opening it for reading alone makes of it.
-fn unwritable_with_registration() -> (TempDir, Registration) {
+/// A directory with a registration, and that registration.
+fn with_registration() -> (TempDir, Registration) {
     let dir = tempfile::tempdir().unwrap();
     let kept = Registration::Refused { why: "closed".to_owned(), until: 1 };
     StateDir::open(dir.path()).unwrap().keep_registration("chat.example", Some(kept.clone())).unwrap();
@@ -221,7 +221,7 @@ fn read_only() -> StateError {
 
 #[test]
 fn what_is_in_a_directory_that_cannot_be_written_is_there_and_what_changes_lasts_as_long_as_the_process() {
-    let (dir, kept) = unwritable_with_registration();
+    let (dir, kept) = with_registration();
     let before = text_of_file(dir.path());
     let state = StateDir::unwritable(dir.path(), read_only());
     assert!(state.ephemeral_because().is_some_and(StateError::is_about_writing) && state.path().is_none());
@@ -233,7 +233,7 @@ fn what_is_in_a_directory_that_cannot_be_written_is_there_and_what_changes_lasts
 
 #[test]
 fn what_another_process_uses_or_is_damaged_is_not_used_because_it_can_be_read() {
-    let (dir, _) = unwritable_with_registration();
+    let (dir, _) = with_registration();
     let other = StateDir::open(dir.path()).unwrap();
     let state = StateDir::unwritable(dir.path(), read_only());
     assert!(matches!(state.ephemeral_because(), Some(StateError::Locked(_))));

@@ -69,7 +69,7 @@ impl Dialer {
         matches!(self.target, Target::Names(_))
     }
 
-    /// The fault where nobody has answered in time at this step: whoever connects to names has it to answer for that nobody is connected.
+    /// The fault where this step had no answer in time. Where a proxy does the dialling, it is the proxy that has not answered.
     pub(super) fn timed_out(&self, step: Step) -> AccountError {
         match step {
             Step::Dial if self.takes_names() => AccountError::Proxy(ProxyFault::Silent),

@@ -171,7 +171,7 @@ pub enum AccountError {
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
     /// Somebody else is the component of this domain (XEP-0114).
-    #[error("being the component at the chat server: another process is it already")]
+    #[error("serving the chat server as a component: another process is that component")]
     ComponentTaken,
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
     #[error("{}: it gave the account another resource than the one asked for", Step::Session)]

@@ -44,7 +44,7 @@ pub(super) struct Finder {
     domain: String,
     /// The only machine to try.
     server: Option<ServerAddr>,
-    /// Who says so, or names the domain.
+    /// Who has named `server` or, where there is none, the domain.
     named_by: NamedBy,
     /// The only kind of connection to try.
     kind: Option<Kind>,
@@ -335,7 +335,7 @@ impl Search<'_> {
         }
     }
 
-    /// Something is connected. A proxy that connects nothing is at fault for more than that there are no SRV records.
+    /// Something is connected, so the proxy works: now it is worth saying that it lets nobody ask for SRV records.
     fn handle_proxy_at_work(&self) {
         if self.records == Records::Unasked {
             say_that_the_proxy_lets_nobody_ask();

@@ -21,9 +21,10 @@ pub enum RemovalError {
     /// There was no login. Trying again later can help.
     #[error("{}", with_remedy(.0))]
     Login(AccountError),
-    /// The server does not let it in. Many say no more to one that is gone, and some say so while they cannot look.
+    /// The server does not let it in. Many servers say no more where the account is gone, and some say the same while they
+    /// cannot look it up.
     #[error(
-        "logging in at the chat server: it does not let the account in, because that is gone there, or by a fault that passes"
+        "logging in at the chat server: the account is not let in: it is gone there, or the server has a fault that passes"
     )]
     NotLetIn,
     /// The server does not remove accounts, or not now.
@@ -31,12 +32,11 @@ pub enum RemovalError {
     Refused(Words),
 }
 
-/// The error, and what a person can do about it: the advice without what an account does next that goes on.
+/// The error, and what a person can do about it: its advice, without the clause on what an account would do next.
 fn with_remedy(error: &AccountError) -> String {
     let advice = error.advice();
-    let is_own = |clause: &str| {
-        ["trying again", "not trying again", "asking again"].iter().any(|own| clause.starts_with(own))
-    };
+    let is_own =
+        |clause: &str| ["trying again", "not trying again"].iter().any(|own| clause.starts_with(own));
     let remedy = match advice.rsplit_once("; ") {
         Some((remedy, own)) if is_own(own) => remedy,
         None if is_own(advice) => "",

@@ -79,14 +79,13 @@ pub(crate) fn transfer_despite(
     })
 }
 
-/// How often connections are cut in a transfer.
+/// Connections are cut 4 times in a transfer.
 const CUTS: usize = 4;
 
-/// What is sent between two cuts, in bytes: so much that the cut comes in the middle of it.
+/// 4 MB are sent between two cuts: more than both halves and the buffers of the system take, so that the cut comes in the middle.
 const PART: usize = 4_000_000;
 
-/// How long a connection lives at least: 1.5 seconds. Where all live for less than one, an account logs in ever more rarely, whatever the
-/// machine has to do besides.
+/// 1.5 seconds: a connection lives at least so long. An account whose connections all live for less than one logs in ever more rarely.
 const LIFE: Duration = Duration::from_millis(1500);
 
 /// Sends one part after the other from one end to the other, and cuts all connections through `cutter` in the middle of each.

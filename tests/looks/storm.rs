@@ -3,13 +3,13 @@
 //! They are sent in batches, the same to slixmpp and to each account of ours, and the answers are compared. The seed is
 //! told when it fails; `HEXCHAT_SEED` repeats it, each stanza by itself.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hexchat_lab::{Kind, on_both_servers};
+use hexchat_lab::{Kind, on_both_servers, read};
 use tokio::time::sleep;
 use xmpp_parsers::minidom::Element;
 
@@ -93,11 +93,7 @@ impl Load {
             move || {
                 let mut buffer = [0; 65_536];
                 loop {
-                    let length = match to.read(&mut buffer) {
-                        Ok(length @ 1..) => length,
-                        Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                        _ => break,
-                    };
+                    let Ok(length @ 1..) = read(&mut to, &mut buffer) else { break };
                     carried.fetch_add(length as u64, Ordering::Relaxed);
                     if buffer[length - 1] == 1 {
                         break;

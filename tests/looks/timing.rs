@@ -25,7 +25,7 @@ const ANSWERS: usize = 500;
 /// In seconds. A delay that must be noticed: answers are taken until one would be. The busier the machine, the more that takes.
 const NOTICEABLE: f64 = 100e-6;
 
-/// How often answers are taken, at most: 8,000 of them.
+/// Answers are taken 16 times at most: 8,000 to each request.
 const MOST_SERIES: usize = 16;
 
 /// `SID` is a new sid, well-formed and forged; `BLOCK` a large block.

@@ -1,4 +1,4 @@
-//! State directories that cannot be used, or only be read: what is said of a registration then, in one line, and of `hexchat-pt forget`.
+//! State directories that cannot be used, or can only be read: what is said of a registration then, in one line, and of `hexchat-pt forget`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

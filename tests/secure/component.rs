@@ -64,7 +64,7 @@ fn a_second_process_that_would_be_the_component_is_told_so() {
     let config = config(&lab, COMPONENT_SECRET);
     let _bridge = Bridge::configured(config.clone(), target.address());
     let second = Half::serve_offline(&config, &[target.address()]);
-    second.says("another process is it already; end the other one", PATIENCE);
+    second.says("another process is that component; end the other one", PATIENCE);
 }
 
 /// What a stranger hears, without what names the request and whom it was for.

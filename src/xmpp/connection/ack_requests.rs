@@ -45,7 +45,7 @@ impl AckRequests {
         self.stanzas >= MOST_STANZAS || self.bytes >= MOST_BYTES
     }
 
-    /// Whether a request goes now that nearly all that waited `is_written`.
+    /// Whether a request goes now. `is_written`: nearly all that waited is.
     pub(super) fn is_due(&self, is_written: bool) -> bool {
         self.is_owed || self.stanzas > 0 && is_written && !self.is_unanswered
     }

@@ -152,9 +152,9 @@ fn condition(error: &Element) -> Option<&str> {
     error.children().filter(|child| child.ns() == STANZAS).map(Element::name).find(|name| *name != "text")
 }
 
-/// What a server means by an error. By `not-acceptable` XEP-0077 means that something is missing that is required (section 3.1); Prosody
-/// says it to a name that is none, and for every rule of a module that gives no other condition; ejabberd to a password that is too weak for
-/// it, and `jid-malformed` to a name.
+/// What a server means by an error. XEP-0077 says `not-acceptable` where something required is missing (section 3.1). Prosody says it also
+/// to a name that is not valid and for most rules of its modules, ejabberd to a password that is too weak; to a bad name ejabberd says
+/// `jid-malformed`.
 fn refusal_of(error: &Element) -> AccountError {
     let passes = error.attr("type") == Some("wait");
     let refusal = match condition(error) {

@@ -113,16 +113,16 @@ impl Refusal {
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Captcha | Self::Form | Self::Rules => {
-                "register there with a chat app and put login=user@domain:password (plainly login=:user:domain:password) into the \
-                 bridge line, or try another server; asking again in a day"
+                "register there with a chat app and put login=user@domain:password (or, in the plain spelling, \
+                 login=:user:domain:password) into the bridge line, or try another server; asking again in a day"
             }
             Self::Web => {
-                "register on that page and put login=user@domain:password (plainly login=:user:domain:password) into the bridge \
-                 line, or try another server; asking again in a day"
+                "register on that page and put login=user@domain:password (or, in the plain spelling, \
+                 login=:user:domain:password) into the bridge line, or try another server; asking again in a day"
             }
             Self::Closed => {
-                "put login=user@domain:password (plainly login=:user:domain:password) of an account that you have into the bridge \
-                 line, or try another server; asking again in a day"
+                "put login=user@domain:password (or, in the plain spelling, login=:user:domain:password) of an account that you \
+                 have into the bridge line, or try another server; asking again in a day"
             }
             Self::TooMany | Self::NamesTaken | Self::Unsettled => {
                 "wait, or try another server; asking again in three hours"

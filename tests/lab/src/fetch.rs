@@ -1,6 +1,6 @@
 //! Fetching a file over HTTP through a SOCKS5 proxy, as Tor's is.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ring::digest::{Context, SHA256};
 
 use crate::files::hex;
+use crate::read::read;
 
 /// What came of a fetch.
 #[derive(Clone, Debug)]
@@ -99,16 +100,12 @@ fn read_body(reader: &mut impl Read) -> Result<(usize, String)> {
     let mut buffer = vec![0; 64 * 1024];
     let mut length = 0;
     loop {
-        let read = match reader.read(&mut buffer) {
-            // The system takes up a read again that it has interrupted, but none that has a time limit.
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read.with_context(|| format!("after {length} bytes"))?,
-        };
-        if read == 0 {
+        let piece = read(reader, &mut buffer).with_context(|| format!("after {length} bytes"))?;
+        if piece == 0 {
             return Ok((length, hex(hash)));
         }
-        hash.update(&buffer[..read]);
-        length += read;
+        hash.update(&buffer[..piece]);
+        length += piece;
     }
 }
 
