@@ -2,11 +2,11 @@
 
 use hexchat_lab::ports::{free_port, loopback};
 
-use crate::chat_server::DOMAIN;
+use crate::chat_server::{ChatServer, DOMAIN};
 use crate::child::{Child, Launch, PATIENCE};
 use crate::log::{message, warns};
 use crate::socks::replies::refusing;
-use crate::socks::{GENERAL_FAILURE, NOT_ALLOWED, REFUSED, ask};
+use crate::socks::{GENERAL_FAILURE, NOT_ALLOWED, REFUSED, SUCCEEDED, ask};
 
 /// How many lines of the log that a user sees by default have these words.
 fn said(child: &Child, words: &str) -> usize {
@@ -60,6 +60,19 @@ fn row_32_a_wrong_password_is_told_once_and_to_each_bridge_that_it_has_no_accoun
     ] {
         assert_eq!(said(&child, words), times, "{words}: {:?}", child.process.lines());
     }
+}
+
+#[test]
+fn row_32_what_a_server_ends_sessions_for_is_a_warning_with_what_helps() {
+    let server = ChatServer::start(|client| {
+        client.log_in()?;
+        client.say("<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
+    });
+    let child = Launch::client().config("[limits]\nconnect_timeout = 2\n").start();
+    assert_ne!(ask(child.socks(), server.anonymously().as_bytes()), SUCCEEDED);
+    let line =
+        warns(&child, "another login with the same resource replaced this one; give each running program");
+    assert!(message(&line).starts_with("account 1 lost its connection: "), "{line}");
 }
 
 #[test]

@@ -222,6 +222,16 @@ impl AccountError {
         matches!(self, Self::Closed(_) | Self::Io { .. })
     }
 
+    /// Whether the server ends sessions on purpose, for what only a person can change: [`advice`](Self::advice) says what.
+    pub fn is_for_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict
+                | Self::OverLimit(_)
+                | Self::StreamError("policy-violation" | "resource-constraint", _)
+        )
+    }
+
     /// Whether trying again with the same configuration is pointless: the server has judged these credentials, or the
     /// configuration can never work. Servers lock accounts after repeated failures, so nothing is tried again then.
     pub fn is_permanent(&self) -> bool {

@@ -114,7 +114,7 @@ fn each_fault_of_a_certificate_is_said_and_the_better_known_one_of_two_machines(
 fn a_port_for_tls_from_the_first_byte_is_suspected_where_nobody_has_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let address = tls_server(&certificate_for(&["chat.example"], folder.path()).unwrap());
-    let line = "if the port in `server` is for TLS from the first byte, as 5223 and 443 mostly are, add `tls = \"direct\"`";
+    let line = "if its port is for TLS from the first byte, as 5223 and 443 mostly are, put it into `server` and add `tls = \"direct\"`";
     fault(&[], &format!("server = \"{address}\"\n"), line);
 }
 

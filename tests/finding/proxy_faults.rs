@@ -61,8 +61,9 @@ fn each_fault_of_a_proxy_is_named_in_the_first_sentence_and_said_once() {
             "the proxy could not reach it (code {code}); check the domain of the account, `server`, and the proxy"
         )
     };
-    let refused =
-        |code: u16| format!("the proxy refuses this connection (code {code}); its rules may forbid the port");
+    let refused = |code: u16| {
+        format!("the proxy refuses this connection (code {code}); its rules may forbid the host or the port")
+    };
     let unreachable = "cannot reach the proxy: connection refused; check that the proxy runs";
     let mut cases = vec![
         (format!("socks5://{dead}"), unreachable.to_owned()),

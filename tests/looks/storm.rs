@@ -92,8 +92,7 @@ impl Load {
             let carried = Arc::clone(&carried);
             move || {
                 let mut buffer = [0; 65_536];
-                loop {
-                    let Ok(length @ 1..) = read(&mut to, &mut buffer) else { break };
+                while let Ok(length @ 1..) = read(&mut to, &mut buffer) {
                     carried.fetch_add(length as u64, Ordering::Relaxed);
                     if buffer[length - 1] == 1 {
                         break;

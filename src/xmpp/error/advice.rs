@@ -32,7 +32,8 @@ impl AccountError {
             }
             Self::Proxy(fault) => fault.advice(),
             Self::CertificateUntrusted => {
-                "if the server has an authority of its own, name its certificate in `ca_file`; otherwise someone may be listening in; trying again"
+                "if the server has an authority of its own, name its certificate in `ca_file`; if it has signed its certificate itself, name its key in \
+                 `pin`; otherwise someone may be listening in; trying again"
             }
             Self::CertificateWrongName => {
                 "the certificate must be for the domain of the account, whatever `server` says; trying again"
@@ -40,7 +41,9 @@ impl AccountError {
             Self::CertificateWrongHost => {
                 "the certificate must be for the host that the URL in `server` names, or the domain's host-meta; trying again"
             }
-            Self::CertificateExpired => "check the clock of this machine; trying again",
+            Self::CertificateExpired => {
+                "check the clock of this machine; if it is right, tell whoever runs the server; trying again"
+            }
             Self::CertificateNotPinned => {
                 "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
             }
@@ -61,7 +64,9 @@ impl AccountError {
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
             }
-            Self::NoMechanism => "it must offer SCRAM-SHA-256 or SCRAM-SHA-1; trying again",
+            Self::NoMechanism => {
+                "ask whoever runs it for SCRAM-SHA-256 or SCRAM-SHA-1, or use an account at another server; trying again"
+            }
             Self::NotAnonymous => "name a domain that does, or an account with its password; trying again",
             Self::WrongPassword => {
                 "correct the login; not trying again, because servers lock accounts that do"
@@ -125,7 +130,7 @@ fn advice_at(step: Step) -> &'static str {
              trying again"
         }
         Step::StartTls => {
-            "if the port in `server` is for TLS from the first byte, as 5223 and 443 mostly are, add `tls = \"direct\"`; if not, use another \
+            "if its port is for TLS from the first byte, as 5223 and 443 mostly are, put it into `server` and add `tls = \"direct\"`; if not, use another \
              network, or ask whoever runs the server; trying again"
         }
         Step::Tls => {

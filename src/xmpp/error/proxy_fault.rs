@@ -63,7 +63,7 @@ impl ProxyFault {
             }
             Self::NotReached(_) => "check the domain of the account, `server`, and the proxy; trying again",
             Self::Refused(_) => {
-                "its rules may forbid the port: give a port that it lets through in `server`, which is 443 with most, or another proxy; \
+                "its rules may forbid the host or the port: give a port that it lets through in `server`, which is 443 with most, or another proxy; \
                  trying again"
             }
         }
