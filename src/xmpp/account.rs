@@ -17,6 +17,7 @@
 mod component;
 mod contacts;
 mod distrusted;
+mod ends;
 mod link;
 mod presuming;
 mod remembered;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
@@ -41,7 +42,7 @@ use super::connection::{Connection, Counting, Event, Session, Start, Unwritable}
 use super::connector::Connector;
 pub(super) use super::connector::Kept;
 use super::dialer::Dialer;
-use super::error::{AccountError, Pause, Step, Words};
+use super::error::{AccountError, Pause, Words};
 use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
@@ -428,45 +429,10 @@ impl Account {
                 let ping = self.ping();
                 self.outbox.push_front(Outgoing::untagged(ping));
             }
-            // It is not tried again.
-            Event::Closed(reason) if self.persistence == Persistence::Once => {
-                self.disconnected(&reason, reports);
-            }
-            Event::Closed(reason) => {
-                let has_worked = self.link.is_up() && !self.is_presumed;
-                let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();
-                // After a short time a server that lets us in and then falls silent would be logged in to without end.
-                let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
-                let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
-                let is_followed = match &reason {
-                    AccountError::SeeOtherHost(host) => self.connector.follow(host),
-                    _ => true,
-                };
-                let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
-                self.disconnected(&reason, reports);
-                match (was_cut, can_help_at_once) {
-                    (true, _) => self.attempt_after_cut(lasted),
-                    (false, true) => self.attempt_soon(),
-                    (false, false) => self.attempt_later(),
-                }
-            }
-            Event::Misbound(reason) => {
-                self.presuming.on_refuted();
-                self.disconnected(&reason, reports);
-                // The next login presumes nothing.
-                self.attempt_after(Duration::ZERO);
-            }
-            Event::Unproven => {
-                // The next session that it resumes would not work either.
-                self.counting = Counting::OneConnection;
-                self.disconnected(&AccountError::TimedOut(Step::Session), reports);
-                self.attempt_after(Duration::ZERO);
-            }
-            Event::NeverCounts => {
-                self.counting = Counting::No;
-                self.disconnected(&AccountError::TimedOut(Step::Session), reports);
-                self.attempt_later();
-            }
+            Event::Closed(reason) => self.on_closed(&reason, reports),
+            Event::Misbound(reason) => self.on_misbound(&reason, reports),
+            Event::Unproven => self.on_unproven(reports),
+            Event::NeverCounts => self.on_never_counting(reports),
         }
     }
 
@@ -557,43 +523,5 @@ impl Account {
     /// The answers to pings of ours to our own server are nobody else's business.
     fn is_answer_to_ping(&mut self, stanza: &Stanza) -> bool {
         answered(stanza).is_some_and(|id| self.pings.on_answer(id) || self.outbox.on_answer(now(), id))
-    }
-
-    /// The connection is over. Another attempt is to follow.
-    fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
-        let since = self.link.up_since();
-        if std::mem::take(&mut self.is_presumed) {
-            self.presuming.on_unanswered();
-        }
-        self.session = self.link.take_wire().and_then(|wire| wire.leave());
-        if self.persistence == Persistence::Once {
-            self.failure = Some(reason.clone());
-            return;
-        }
-        match since {
-            Some(since) => self.suspended(since, reason, reports),
-            None => self.unreachable(reason.clone(), reports),
-        }
-        self.answer_size.on_closed(reason);
-        self.note_fault(reason);
-    }
-
-    fn suspended(&mut self, since: Instant, reason: &AccountError, reports: &mut Reports) {
-        // Not after a short one: a server that itself ends a session soon would do it again.
-        if since.elapsed() >= timing::STEADY {
-            self.backoff.reset();
-        }
-        reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
-        reports.event(AccountEvent::Suspended { reason: reason.clone() });
-    }
-
-    fn unreachable(&self, error: AccountError, reports: &mut Reports) {
-        let last_error = Some(error.clone());
-        reports.status(if self.was_online {
-            AccountStatus::Suspended { last_error }
-        } else {
-            AccountStatus::Connecting { last_error }
-        });
-        reports.event(AccountEvent::Unreachable(error));
     }
 }
