@@ -42,7 +42,7 @@ use super::connection::{Connection, Counting, Event, Session, Start, Unwritable}
 use super::connector::Connector;
 pub(super) use super::connector::Kept;
 use super::dialer::Dialer;
-use super::error::{AccountError, Pause, Words};
+use super::error::{AccountError, Pause, Step, Words};
 use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
@@ -213,8 +213,10 @@ impl Account {
     }
 
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
-        if self.rest().is_some() {
-            self.unreachable(AccountError::OverLimit(Words::default()), &mut mailbox.reports);
+        if let Some(rest) = self.rest() {
+            mailbox.reports.event(AccountEvent::Rests(rest));
+            let error = AccountError::OverLimit(Step::Session, Words::default());
+            self.unreachable(error, &mut mailbox.reports);
         }
         let end = self.serve(mailbox).await;
         match end {
@@ -372,7 +374,7 @@ impl Account {
             }
             Err(error) if error.is_permanent() || self.persistence == Persistence::Once => return Err(error),
             Err(error) => {
-                self.note_fault(&error);
+                self.note_fault(&error, reports);
                 let pause = error.pause();
                 self.unreachable(error, reports);
                 if pause == Pause::Hour { self.attempt_after(timing::REST) } else { self.attempt_later() }
@@ -416,6 +418,7 @@ impl Account {
             Event::Confirmed => {
                 self.is_presumed = false;
                 self.presuming.on_confirmed();
+                reports.event(AccountEvent::Confirmed);
             }
             Event::Flat(flat) => self.on_flat(flat, reports),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
@@ -448,7 +451,7 @@ impl Account {
         self.was_online = true;
         self.link.on_up();
         reports.status(AccountStatus::Online(jid.clone()));
-        reports.event(AccountEvent::Online { jid, resumed });
+        reports.event(AccountEvent::Online { jid, resumed, presumed: self.is_presumed });
     }
 
     /// What a session begins with. A component has nobody to tell that it is there.

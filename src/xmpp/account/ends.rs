@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::Account;
 use crate::xmpp::api::{AccountEvent, AccountStatus, Persistence};
 use crate::xmpp::connection::Counting;
@@ -28,6 +26,11 @@ impl Account {
             _ => true,
         };
         let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
+        // Not after a short one: a server that itself ends a session soon would do it again.
+        if has_worked && lasted >= timing::STEADY {
+            self.backoff.reset();
+        }
+        self.note_fault(reason, reports);
         self.disconnected(reason, reports);
         match (was_cut, can_help_at_once) {
             (true, _) => self.attempt_after_cut(lasted),
@@ -40,7 +43,7 @@ impl Account {
     pub(super) fn on_misbound(&mut self, reason: &AccountError, reports: &mut Reports) {
         self.presuming.on_refuted();
         self.disconnected(reason, reports);
-        // The next login presumes nothing.
+        // The next login presumes nothing. Only if that is refused as well was it the server's answer to what we want.
         self.attempt_after(Duration::ZERO);
     }
 
@@ -61,7 +64,7 @@ impl Account {
 
     /// The connection is over. Another attempt is to follow.
     fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
-        let since = self.link.up_since();
+        let was_up = self.link.is_up();
         if std::mem::take(&mut self.is_presumed) {
             self.presuming.on_unanswered();
         }
@@ -70,21 +73,13 @@ impl Account {
             self.failure = Some(reason.clone());
             return;
         }
-        match since {
-            Some(since) => self.suspended(since, reason, reports),
-            None => self.unreachable(reason.clone(), reports),
+        if was_up {
+            reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
+            reports.event(AccountEvent::Suspended { reason: reason.clone() });
+        } else {
+            self.unreachable(reason.clone(), reports);
         }
         self.answer_size.on_closed(reason);
-        self.note_fault(reason);
-    }
-
-    fn suspended(&mut self, since: Instant, reason: &AccountError, reports: &mut Reports) {
-        // Not after a short one: a server that itself ends a session soon would do it again.
-        if since.elapsed() >= timing::STEADY {
-            self.backoff.reset();
-        }
-        reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
-        reports.event(AccountEvent::Suspended { reason: reason.clone() });
     }
 
     /// An attempt came to nothing.
