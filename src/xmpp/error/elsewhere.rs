@@ -31,7 +31,9 @@ impl Elsewhere {
                 "there, too, it needs a certificate for the domain of the account, or somebody in between has sent us: ask whoever runs the \
                  chat server, or set `server` to where it lets us in; trying again"
             }
-            AccountError::Proxy(ProxyFault::NotReached(_) | ProxyFault::Refused(_) | ProxyFault::BadHost) => {
+            AccountError::Proxy(
+                ProxyFault::NotReached { .. } | ProxyFault::Refused { .. } | ProxyFault::BadHost,
+            ) => {
                 "use a proxy that gets there, ask whoever runs the chat server, or set `server` to where it lets us in; trying again"
             }
             AccountError::NoAddress(_)
