@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_account_is_said_to_be_online_when_its_server_has_confirmed_it() {
-        assert_eq!(said([online(true)]), [String::new(); 0]);
+        assert_eq!(said([online(true)]), Vec::<String>::new());
         let line = "INFO is online as [scrubbed]";
         assert_eq!(said([online(true), AccountEvent::Confirmed]), [line]);
         assert_eq!(said([online(false)]), [line]);
