@@ -98,6 +98,7 @@ impl ClientError {
 fn reply_to_account(error: &AccountError) -> Reply {
     match error {
         AccountError::Neither { server, .. } => reply_to_account(server),
+        AccountError::Elsewhere(elsewhere) => reply_to_account(elsewhere.fault()),
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
@@ -115,8 +116,8 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::LoginRefused(_)
         | AccountError::Registration(..) => Reply::NotAllowed,
         // What servers say to who is barred.
-        AccountError::OverLimit(_)
-        | AccountError::StreamError("policy-violation" | "not-authorized", _)
+        AccountError::OverLimit(..)
+        | AccountError::StreamError(_, "policy-violation" | "not-authorized", _)
         | AccountError::EndedBeforeTls("policy-violation" | "not-authorized", _) => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }

@@ -76,7 +76,7 @@ impl Client {
     /// Passes over everything else.
     async fn until_online(&mut self) -> (FullJid, bool) {
         loop {
-            if let AccountEvent::Online { jid, resumed } = self.event().await {
+            if let AccountEvent::Online { jid, resumed, .. } = self.event().await {
                 return (jid, resumed);
             }
         }
@@ -363,7 +363,7 @@ async fn is_found_under_the_same_name(kind: Kind, tls: TlsMode) {
     let (mut fates, mut answered) = (Vec::new(), false);
     while fates.len() < 2 || !answered {
         match alice.event().await {
-            AccountEvent::Online { jid, resumed } => assert_eq!((&jid, resumed), (&before, false)),
+            AccountEvent::Online { jid, resumed, .. } => assert_eq!((&jid, resumed), (&before, false)),
             AccountEvent::Acked { tag } | AccountEvent::Lost { tag } => fates.push(tag),
             AccountEvent::Stanza(stanza) => {
                 answered |= matches!(*stanza, Stanza::Iq(ref iq) if is_result(iq, "queued"));

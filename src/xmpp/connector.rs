@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::api::Persistence;
 use super::dialer::Dialer;
-use super::error::{AccountError, OtherHost, Step};
+use super::error::{AccountError, Elsewhere, OtherHost, Step};
 use super::finder::Finder;
 use super::hints::Hints;
 use super::login::{self, LoggedIn, Protected};
@@ -62,6 +62,21 @@ struct Progress {
     step: Step,
     /// Of the faults until now the one that says most.
     fault: Option<AccountError>,
+    /// At which host, where the server has sent us to another.
+    sent_to: Option<OtherHost>,
+}
+
+impl Progress {
+    /// This fault, which is the last, and that the server has sent us where it happened.
+    fn end(self, fault: AccountError) -> AccountError {
+        let is_about_host = self.step.is_before_login()
+            && !fault.is_permanent()
+            && !matches!(fault, AccountError::SeeOtherHost(_));
+        match self.sent_to {
+            Some(host) if is_about_host => AccountError::Elsewhere(Elsewhere::new(host, fault)),
+            _ => fault,
+        }
+    }
 }
 
 impl Connector {
@@ -126,17 +141,17 @@ impl Connector {
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
-        let mut progress = Progress { step: Step::Dial, fault: None };
+        let mut progress = Progress { step: Step::Dial, fault: None, sent_to: None };
         let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(telling_more(dialer.timed_out(progress.step), progress.fault))
+            Err(telling_more(dialer.timed_out(progress.step), progress.fault.take()))
         });
         match &result {
             Ok(_) => self.transport.handle_login(),
             Err(_) => self.transport.handle_failure(progress.step),
         }
-        result
+        result.map_err(|fault| progress.end(fault))
     }
 
     /// Follows where servers send us, a few times.

@@ -1,8 +1,11 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod during;
+mod elsewhere;
 mod named_by;
 mod proxy_fault;
+mod tls_alert;
 
 use std::io;
 
@@ -10,8 +13,10 @@ use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
 pub use self::proxy_fault::ProxyFault;
+pub(super) use self::tls_alert::demands_certificate;
 pub use super::other_host::OtherHost;
 use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
@@ -90,12 +95,18 @@ pub enum AccountError {
     /// The certificate has another key than `pin` says.
     #[error("{}: its certificate does not have the key that `pin` says", Step::Tls)]
     CertificateNotPinned,
+    /// The server lets nobody in who shows no certificate of their own.
+    #[error("{}: it demands a certificate of ours, and there is none", Step::Tls)]
+    ClientCertificate,
     /// Another fault of TLS.
     #[error("{}: the handshake failed", Step::Tls)]
     Tls,
     /// The server does not offer TLS where we require it.
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
+    /// The server offers TLS, and then does not begin it (RFC 6120 section 5.4.2.2).
+    #[error("{}: it refuses to begin", Step::StartTls)]
+    StartTlsRefused,
     /// No server was reached, nor, as the last resort, a WebSocket of the domain.
     #[error("{server} (over a WebSocket: {web_socket})")]
     Neither {
@@ -174,23 +185,26 @@ pub enum AccountError {
     #[error("serving the chat server as a component: another process is that component")]
     ComponentTaken,
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
-    #[error("{}: it gave the account another resource than the one asked for", Step::Session)]
+    #[error("{}: it gave the account another resource than the one asked for", Step::Bind)]
     OtherResource,
     /// The server gives the account no resource, with this condition of RFC 6120 section 7.
-    #[error("opening a session at the chat server: refused ({0})")]
+    #[error("{}: refused ({})", Step::Bind, .0)]
     BindRefused(&'static str),
     /// The server takes no stanza as large as one of ours.
     #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
     StanzaTooLarge,
     /// The server says that we do something too often, or too much of it.
-    #[error("{}: it says that this account, or this address, does too much{}", Step::Session, .0)]
-    OverLimit(Words),
+    #[error("{0}: it says that this account, or this address, does too much{1}")]
+    OverLimit(Step, Words),
     /// The server wants us to connect to another host.
-    #[error("{}: it sends us to another host", Step::Session)]
+    #[error("the chat server sends us to another host")]
     SeeOtherHost(OtherHost),
+    /// A fault at another host, where the server has sent us.
+    #[error("{0}")]
+    Elsewhere(Elsewhere),
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
-    #[error("keeping the session with the chat server: it ended the stream ({0}){1}")]
-    StreamError(&'static str, Words),
+    #[error("{0}: it ended the stream ({1}){2}")]
+    StreamError(Step, &'static str, Words),
     /// The stream was ended with this condition before TLS: the server may have said so, or anybody in between.
     #[error(
         "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between{1}"
@@ -227,8 +241,8 @@ impl AccountError {
         matches!(
             self,
             Self::Conflict
-                | Self::OverLimit(_)
-                | Self::StreamError("policy-violation" | "resource-constraint", _)
+                | Self::OverLimit(..)
+                | Self::StreamError(_, "policy-violation" | "resource-constraint", _)
         )
     }
 
@@ -271,8 +285,10 @@ impl AccountError {
             | Self::NoWebSocket(_)
             | Self::NoXmppThere
             | Self::SeeOtherUri
+            | Self::ClientCertificate
             | Self::Tls
             | Self::NoStartTls
+            | Self::StartTlsRefused
             | Self::NoMechanism
             | Self::NotAnonymous
             | Self::Unproven
@@ -289,8 +305,9 @@ impl AccountError {
             | Self::OtherResource
             | Self::BindRefused(_)
             | Self::StanzaTooLarge
-            | Self::OverLimit(_)
+            | Self::OverLimit(..)
             | Self::SeeOtherHost(_)
+            | Self::Elsewhere(_)
             | Self::StreamError(..)
             | Self::EndedBeforeTls(..)
             | Self::Protocol(_) => false,
@@ -304,8 +321,9 @@ impl AccountError {
             Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
-            Self::StreamError("policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
-            Self::OverLimit(_) => Pause::Hours,
+            Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
+            Self::OverLimit(..) => Pause::Hours,
+            Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
             _ => Pause::Usual,
         }
     }
@@ -349,6 +367,9 @@ impl AccountError {
             // A layer below, which is no socket, knows better.
             return fault.clone();
         }
+        if demands_certificate(error) {
+            return Self::ClientCertificate;
+        }
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
             io::ErrorKind::TimedOut => Self::TimedOut(step),
@@ -374,8 +395,8 @@ impl AccountError {
         match self {
             Self::Conflict => Self::EndedBeforeTls("conflict", Words::default()),
             Self::StanzaTooLarge => Self::EndedBeforeTls("policy-violation", Words::default()),
-            Self::OverLimit(words) => Self::EndedBeforeTls("policy-violation", words),
-            Self::StreamError(condition, words) => Self::EndedBeforeTls(condition, words),
+            Self::OverLimit(_, words) => Self::EndedBeforeTls("policy-violation", words),
+            Self::StreamError(_, condition, words) => Self::EndedBeforeTls(condition, words),
             other => other,
         }
     }
@@ -466,7 +487,8 @@ mod tests {
 
     #[test]
     fn a_fault_that_does_not_pass_by_itself_is_left_alone_for_longer() {
-        let stream = |condition| AccountError::StreamError(condition, Words::default()).pause();
+        let stream =
+            |condition| AccountError::StreamError(Step::Session, condition, Words::default()).pause();
         assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
@@ -476,7 +498,7 @@ mod tests {
         assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
-        assert_eq!(AccountError::OverLimit(Words::default()).pause(), Pause::Hours);
+        assert_eq!(AccountError::OverLimit(Step::Session, Words::default()).pause(), Pause::Hours);
     }
 
     #[test]

@@ -63,11 +63,15 @@ async fn a_stanza_that_is_too_large_is_named_and_the_next_login_follows_at_once(
 async fn a_server_that_has_had_too_much_is_left_alone_for_hours_also_by_the_next_account_of_the_name() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     end(&mut peer, DefinedCondition::PolicyViolation, "Too many requests").await;
-    assert_eq!(client.suspended().await, AccountError::OverLimit(Words::default()));
+    let rest = client.rests().await;
+    assert!((HOUR..=3 * HOUR).contains(&rest), "{rest:?}");
+    assert_eq!(client.suspended().await, AccountError::OverLimit(Step::Session, Words::default()));
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
     client.pool.close(client.id);
     client.id = client.pool.open(server.anonymous(), StreamManagement::Unwanted);
-    let rests = AccountError::OverLimit(Words::default());
+    let remaining = client.rests().await;
+    assert!(remaining < rest, "{remaining:?} of {rest:?}");
+    let rests = AccountError::OverLimit(Step::Session, Words::default());
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == rests));
     assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
 }
@@ -75,13 +79,14 @@ async fn a_server_that_has_had_too_much_is_left_alone_for_hours_also_by_the_next
 #[tokio::test(start_paused = true)]
 async fn a_violation_without_a_reason_makes_us_step_back_and_a_second_one_for_hours() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
-    let violation = AccountError::StreamError("policy-violation", Words::default());
+    let violation = AccountError::StreamError(Step::Session, "policy-violation", Words::default());
     end(&mut peer, DefinedCondition::PolicyViolation, "No").await;
     assert_eq!(client.suspended().await, violation);
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
     let mut peer = server.session_after(HALF_A_MINUTE).await;
     assert!(!client.online().await);
     end(&mut peer, DefinedCondition::PolicyViolation, "No").await;
+    assert!(client.rests().await >= HOUR);
     assert_eq!(client.suspended().await, violation);
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
     assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
@@ -91,7 +96,10 @@ async fn a_violation_without_a_reason_makes_us_step_back_and_a_second_one_for_ho
 async fn a_server_that_restarts_is_tried_again_soon() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     end(&mut peer, DefinedCondition::SystemShutdown, "").await;
-    assert_eq!(client.suspended().await, AccountError::StreamError("system-shutdown", Words::default()));
+    assert_eq!(
+        client.suspended().await,
+        AccountError::StreamError(Step::Session, "system-shutdown", Words::default())
+    );
     assert!(server.connection_within(SOON).await.is_some());
 }
 

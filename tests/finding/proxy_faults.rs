@@ -9,7 +9,7 @@ use hexchat_lab::ports::{free_port, loopback};
 use crate::subject::{Subject, chat_server, login};
 
 /// Does this with every connection, until the test is over.
-fn proxy(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
+pub(crate) fn proxy(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -97,7 +97,7 @@ fn each_fault_of_a_proxy_is_named_in_the_first_sentence_and_said_once() {
 }
 
 /// A proxy over HTTP that knows where the chat server is, and connects to nothing else.
-fn narrow(server: SocketAddr) -> SocketAddr {
+pub(crate) fn narrow(server: SocketAddr) -> SocketAddr {
     proxy(move |mut stream| {
         if asked(&stream)? != "chat.example:5222" {
             return stream.write_all(b"HTTP/1.1 403 x\r\n\r\n");

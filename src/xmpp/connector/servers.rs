@@ -47,6 +47,8 @@ impl Servers {
         progress: &mut Progress,
     ) -> Result<Protected, AccountError> {
         let mut search = self.finder.search(dialer)?;
+        progress.sent_to = search.sent_to().cloned();
+        progress.fault = None;
         loop {
             progress.step = Step::Dial;
             let (candidate, socket) = search.next().await?;
