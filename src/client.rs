@@ -227,7 +227,7 @@ impl Client {
             && !are_to_be_kept(&self.state, &bridge.accounts)
             && self.log_once().is_news(None, "nothing will be kept")
         {
-            tracing::info!("nothing will be kept for the next run: {reason}");
+            tracing::info!("nothing will be kept for the next run: {}", reason.with_advice());
         }
     }
 

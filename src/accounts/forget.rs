@@ -52,7 +52,8 @@ pub(crate) enum ForgetError {
     TimedOut,
     /// The state cannot be written. The server has removed the account, if it was asked.
     #[error(
-        "what was registered could not be forgotten here: {0}; when that is mended, run this with --local"
+        "what was registered could not be forgotten here: {}; {}; when that is mended, run this with --local",
+        .0, .0.advice_on_forgetting()
     )]
     State(StateError),
 }

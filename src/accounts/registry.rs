@@ -31,7 +31,10 @@ impl Registrations {
     /// Keeps what this run can do without on disk: if it cannot be written, only the next run does not know it.
     fn keep_if_possible(&self, place: &Place, registration: Registration) {
         if let Err(error) = self.keep(place, Some(registration)) {
-            tracing::warn!("what became of a registration is not kept for the next run: {error}");
+            tracing::warn!(
+                "what became of a registration is not kept for the next run: {}",
+                error.with_advice()
+            );
         }
     }
 
@@ -75,7 +78,7 @@ impl Registry for Registrations {
 
     fn check(&self) -> Result<(), NotKept> {
         let fault = self.state.ephemeral_because();
-        fault.map_or(Ok(()), |fault| Err(NotKept { why: fault.to_string(), can_pass: false }))
+        fault.map_or(Ok(()), |fault| Err(NotKept { why: fault.with_advice(), can_pass: false }))
     }
 
     fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), NotKept> {
@@ -90,7 +93,7 @@ impl Registry for Registrations {
         self.keep(place, Some(Registration::asked(account, times.saturating_add(1)))).map_err(|error| {
             // It is not asked for, and so is not known in this run either.
             let _ = self.keep(place, before);
-            NotKept { why: error.to_string(), can_pass: true }
+            NotKept { why: error.with_advice(), can_pass: true }
         })
     }
 
