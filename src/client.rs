@@ -107,7 +107,9 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::NotOffered
         | AccountError::LookupFailed
         | AccountError::NoResolver => Reply::HostUnreachable,
-        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent) => Reply::Timeout,
+        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)) => {
+            Reply::Timeout
+        }
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled

@@ -11,6 +11,7 @@ use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
 pub use self::named_by::NamedBy;
+pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
 pub use super::other_host::OtherHost;
 use super::registration::{NotKept, Refusal};
@@ -52,8 +53,8 @@ pub enum AccountError {
     /// A route, and nobody at its end.
     #[error("{}: its machine cannot be reached", Step::Dial)]
     HostUnreachable,
-    /// The proxy gave no connection.
-    #[error("{}: {}", Step::Dial, .0)]
+    /// The proxy gave no connection, or none of use.
+    #[error("{}: {}", .0.step(), .0)]
     Proxy(ProxyFault),
     /// We cannot call from the address that we were told to use.
     #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
@@ -331,7 +332,7 @@ impl AccountError {
             (Self::Proxy(one), Self::Proxy(other)) => one.is_like(*other),
             // Nobody answers: who asks for the host-meta dials before that.
             (
-                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent),
+                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)),
                 Self::TimedOut(Step::Dial | Step::HostMeta),
             ) => true,
             _ => self == other,
@@ -348,6 +349,9 @@ impl AccountError {
         if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
             // A layer below, which is no socket, knows better.
             return fault.clone();
+        }
+        if error.get_ref().is_some_and(|inner| inner.is::<EndedUnheard>()) {
+            return Self::Proxy(ProxyFault::Ended(step));
         }
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
@@ -489,6 +493,8 @@ mod tests {
             (reached(4), reached(5)),
             (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Stalled(Step::StartTls)), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Ended(Step::StartTls)), Proxy(ProxyFault::Ended(Step::HostMeta))),
         ] {
             assert_eq!(AccountError::of_both(server.clone(), web_socket), server);
         }

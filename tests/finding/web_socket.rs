@@ -168,7 +168,7 @@ fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
             _ => None,
         };
         Box::pin(async move {
-            let address = route.ok_or(AccountError::Proxy(ProxyFault::Refused(403)))?;
+            let address = route.ok_or(AccountError::Proxy(ProxyFault::Refused { code: 403, port }))?;
             let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
             connected.map_err(|error| AccountError::dial(&error))
         })
