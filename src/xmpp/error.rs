@@ -3,6 +3,7 @@
 mod advice;
 mod named_by;
 mod proxy_fault;
+mod web_server_fault;
 
 use std::io;
 
@@ -13,6 +14,7 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 pub use self::named_by::NamedBy;
 pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
+pub use self::web_server_fault::WebServerFault;
 pub use super::other_host::OtherHost;
 use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
@@ -108,6 +110,9 @@ pub enum AccountError {
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
     #[error("{}: it has no host-meta that names one", Step::HostMeta)]
     NoWebSocketNamed,
+    /// The domain's web server could not be asked safely.
+    #[error("{}: {}", Step::HostMeta, .0)]
+    WebServer(WebServerFault),
     /// What answers there is a web server, with this status, and no WebSocket.
     #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
     NoWebSocket(u16),
@@ -269,6 +274,7 @@ impl AccountError {
             | Self::CertificateNotPinned
             | Self::Neither { .. }
             | Self::NoWebSocketNamed
+            | Self::WebServer(_)
             | Self::NoWebSocket(_)
             | Self::NoXmppThere
             | Self::SeeOtherUri

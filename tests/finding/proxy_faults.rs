@@ -126,6 +126,11 @@ fn a_proxy_that_connects_and_then_hangs_up_is_named_beside_the_server() {
         for (more, step, help) in [
             ("", "asking the chat server for TLS", "if the proxy passes TLS alone, or the port is for TLS"),
             ("tls = \"direct\"\n", "setting up TLS with the chat server", "check the port in `server`"),
+            (
+                "tls = \"websocket\"\n",
+                "asking the domain of the account for its WebSocket",
+                "if it stays, use",
+            ),
         ] {
             let line = Subject::behind(&uri, &(account() + more)).says("is not online");
             assert!(line.contains(&format!("is not online: {step}: {text}{help}")), "{line}");
