@@ -164,7 +164,7 @@ mod tests {
         let jid: BareJid = "new@münchen.example".parse().unwrap();
         let at = Config::default().new_account_at(jid.domain(), [("login", "new@münchen.example")]).unwrap();
         state.keep_hint("xn--mnchen-3ya.example", Some("direct")).unwrap();
-        let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
+        let refused = Registration::Refused { why: "closed".to_owned(), until: 1, page: None };
         state.keep_registration(&Place::of(&at).key(), Some(refused)).unwrap();
         let forgotten = forget(&jid, at, &state, &Limits::default(), nowhere()).await;
         assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");
@@ -184,7 +184,7 @@ mod tests {
         state.keep_hint("chat.example", Some("direct")).unwrap();
         let is_kept = |at: &AccountConfig| state.registration(&Place::of(at).key()).is_some();
         for at in [&plain, &pinned] {
-            let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
+            let refused = Registration::Refused { why: "closed".to_owned(), until: 1, page: None };
             state.keep_registration(&Place::of(at).key(), Some(refused)).unwrap();
         }
         let limits = Limits::default();

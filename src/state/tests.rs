@@ -225,7 +225,7 @@ fn a_file_in_the_place_of_the_directory_and_a_directory_in_that_of_a_file_are_sa
 /// A directory with a registration, and that registration.
 fn with_registration() -> (TempDir, Registration) {
     let dir = tempfile::tempdir().unwrap();
-    let kept = Registration::Refused { why: "closed".to_owned(), until: 1 };
+    let kept = Registration::Refused { why: "closed".to_owned(), until: 1, page: None };
     StateDir::open(dir.path()).unwrap().keep_registration("chat.example", Some(kept.clone())).unwrap();
     (dir, kept)
 }
