@@ -108,7 +108,9 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::NotOffered
         | AccountError::LookupFailed
         | AccountError::NoResolver => Reply::HostUnreachable,
-        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent) => Reply::Timeout,
+        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)) => {
+            Reply::Timeout
+        }
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
@@ -228,7 +230,7 @@ impl Client {
             && !are_to_be_kept(&self.state, &bridge.accounts)
             && self.log_once().is_news(None, "nothing will be kept")
         {
-            tracing::info!("nothing will be kept for the next run: {reason}");
+            tracing::info!("nothing will be kept for the next run: {}", reason.with_advice());
         }
     }
 

@@ -441,6 +441,28 @@ mod tests {
         Ok(())
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_passes_nothing_on_is_named_and_so_is_what_was_tried() -> Result<(), AccountError> {
+        let ends = Arc::new(Mutex::new(Vec::new()));
+        let stalling = Dialer::through(move |_, _| {
+            let (near, far) = tokio::io::duplex(4096);
+            ends.lock().unwrap_or_else(PoisonError::into_inner).push(far);
+            Box::pin(async { Ok(crate::xmpp::Socket::new(near)) })
+        });
+        for (tls, step) in [
+            (None, Step::StartTls),
+            (Some(TlsMode::StartTls), Step::StartTls),
+            (Some(TlsMode::Direct), Step::Tls),
+        ] {
+            let config = config("a@chat.example", tls, None);
+            let connector =
+                Connector::new(&config, Persistence::Lasting, MAX_STANZA, String::new(), Kept::default())?;
+            let fault = connector.log_in(&stalling, Bytes::new()).await.err();
+            assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Stalled(step))), "{tls:?}");
+        }
+        Ok(())
+    }
+
     #[test]
     fn what_can_never_work_is_said_at_once() {
         let no_url = config("a@chat.example", TlsMode::WebSocket, Some("chat.example"));

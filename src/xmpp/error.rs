@@ -6,6 +6,7 @@ mod elsewhere;
 mod named_by;
 mod proxy_fault;
 mod tls_alert;
+mod web_server_fault;
 
 use std::io;
 
@@ -15,8 +16,10 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 
 pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
+pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
 pub(super) use self::tls_alert::demands_certificate;
+pub use self::web_server_fault::WebServerFault;
 pub use super::other_host::OtherHost;
 use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
@@ -57,8 +60,8 @@ pub enum AccountError {
     /// A route, and nobody at its end.
     #[error("{}: its machine cannot be reached", Step::Dial)]
     HostUnreachable,
-    /// The proxy gave no connection.
-    #[error("{}: {}", Step::Dial, .0)]
+    /// The proxy gave no connection, or none of use.
+    #[error("{}: {}", .0.step(), .0)]
     Proxy(ProxyFault),
     /// We cannot call from the address that we were told to use.
     #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
@@ -118,6 +121,9 @@ pub enum AccountError {
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
     #[error("{}: it has no host-meta that names one", Step::HostMeta)]
     NoWebSocketNamed,
+    /// The domain's web server could not be asked safely.
+    #[error("{}: {}", Step::HostMeta, .0)]
+    WebServer(WebServerFault),
     /// What answers there is a web server, with this status, and no WebSocket.
     #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
     NoWebSocket(u16),
@@ -282,6 +288,7 @@ impl AccountError {
             | Self::CertificateNotPinned
             | Self::Neither { .. }
             | Self::NoWebSocketNamed
+            | Self::WebServer(_)
             | Self::NoWebSocket(_)
             | Self::NoXmppThere
             | Self::SeeOtherUri
@@ -349,7 +356,7 @@ impl AccountError {
             (Self::Proxy(one), Self::Proxy(other)) => one.is_like(*other),
             // Nobody answers: who asks for the host-meta dials before that.
             (
-                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent),
+                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)),
                 Self::TimedOut(Step::Dial | Step::HostMeta),
             ) => true,
             _ => self == other,
@@ -369,6 +376,9 @@ impl AccountError {
         }
         if demands_certificate(error) {
             return Self::ClientCertificate;
+        }
+        if error.get_ref().is_some_and(|inner| inner.is::<EndedUnheard>()) {
+            return Self::Proxy(ProxyFault::Ended(step));
         }
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
@@ -511,6 +521,8 @@ mod tests {
             (reached(4), reached(5)),
             (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Stalled(Step::StartTls)), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Ended(Step::StartTls)), Proxy(ProxyFault::Ended(Step::HostMeta))),
         ] {
             assert_eq!(AccountError::of_both(server.clone(), web_socket), server);
         }

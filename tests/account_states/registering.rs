@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr};
-use hexchat_pt::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry};
+use hexchat_pt::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry, WebPage};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, AccountStatus, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
@@ -40,7 +40,7 @@ impl Memory {
 impl Registry for Memory {
     fn recall(&self, _place: &Place) -> Known {
         if let Some(refusal) = *self.refusal.lock().unwrap() {
-            return Known::Refused(refusal);
+            return Known::Refused(refusal, None);
         }
         let asked = self.asked.lock().unwrap().clone();
         asked.map_or(Known::Nothing, |account| Known::Asked { account, times: self.times() })
@@ -58,7 +58,13 @@ impl Registry for Memory {
 
     fn made(&self, _place: &Place, _account: &NewAccount) {}
 
-    fn refused(&self, _place: &Place, _asked: Option<&NewAccount>, refusal: Refusal) {
+    fn refused(
+        &self,
+        _place: &Place,
+        _asked: Option<&NewAccount>,
+        refusal: Refusal,
+        _page: Option<&WebPage>,
+    ) {
         *self.refusal.lock().unwrap() = Some(refusal);
     }
 }

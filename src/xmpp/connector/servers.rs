@@ -57,7 +57,7 @@ impl Servers {
                 None => securing.await,
                 Some(patience) => match timeout(patience, securing).await {
                     Ok(secured) => secured,
-                    Err(_) => Err(AccountError::TimedOut(progress.step)),
+                    Err(_) => Err(dialer.timed_out(progress.step)),
                 },
             };
             match secured {

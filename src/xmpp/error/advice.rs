@@ -128,6 +128,7 @@ impl AccountError {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
             }
             Self::Neither { server, .. } => server.advice(),
+            Self::WebServer(fault) => fault.advice(),
             Self::NoWebSocketNamed => {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }
