@@ -109,7 +109,7 @@ impl Connector {
     }
 
     /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was. Tells
-    /// whether it will be: over a WebSocket it is not, since a host alone is no URL.
+    /// whether it will be: over a WebSocket it is not, since a host alone is no URL; nor without TLS at another machine.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         match &self.transport {
             Transport::Found(servers) => servers.follow(host),
