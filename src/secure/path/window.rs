@@ -75,8 +75,8 @@ pub(crate) struct Window {
     /// How far it opens when it opens again, since it was found too large, in bytes on the wire.
     ceiling: Option<usize>,
     /// The queue is to be seen empty once.
-    draining: Option<Break>,
-    last_drained: Option<Instant>,
+    current_break: Option<Break>,
+    last_break: Option<Instant>,
     takes_breaks: bool,
     /// How many blocks may be on their way.
     most_blocks: usize,
@@ -101,8 +101,8 @@ impl Window {
             slow_start: Some(SlowStart::default()),
             reopening: Reopening::default(),
             ceiling: None,
-            draining: None,
-            last_drained: None,
+            current_break: None,
+            last_break: None,
             takes_breaks: true,
             most_blocks: MOST_BLOCKS,
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
@@ -204,7 +204,7 @@ impl Window {
     /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
-        let limit = limit.saturating_sub(self.draining.map_or(0, |pause| pause.less));
+        let limit = limit.saturating_sub(self.current_break.map_or(0, |current| current.less));
         let floor = if limit == 0 { 1 } else { 2 };
         self.blocks < floor || self.in_flight + packet <= limit && self.blocks < self.most_blocks
     }
@@ -241,8 +241,8 @@ impl Window {
         }
         self.most_in_flight.on_answered(now, sent, self.in_flight);
         self.open_slowly(now, sent, bytes);
-        self.draining = self.draining.filter(|pause| sent < pause.since);
-        if self.draining.is_none() {
+        self.current_break = self.current_break.filter(|current| sent < current.since);
+        if self.current_break.is_none() {
             self.jitter.on_break_over(now);
         }
         if self.jitter.on_answered(sent, self.wait(delay)) {
@@ -253,7 +253,7 @@ impl Window {
             // What the empty path takes shows only when it is empty.
             self.take_break(now, usize::MAX);
         } else if self.poll_break_due(now, self.sizes().break_interval) {
-            self.drain(now);
+            self.take_due_break(now);
         }
         self.release(bytes);
         // Answers come in order, so before `sent` nothing was on its way that `last_answer` does not count.
@@ -303,7 +303,7 @@ impl Window {
             // Sizes are compared from the same start.
             if self.block_size() != before && self.poll_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay)
             {
-                self.drain(now);
+                self.take_due_break(now);
             }
         }
     }

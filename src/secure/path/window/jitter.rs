@@ -12,16 +12,16 @@ use crate::secure::tuning::{JITTER_ANSWERS, LONGEST_JITTER};
 #[derive(Debug, Default)]
 pub(super) struct Jitter {
     wait: Duration,
-    trial: Option<Trial>,
+    observation: Option<Observation>,
 }
 
 /// The answers to what was sent while the queue had gone.
 #[derive(Debug)]
-struct Trial {
+struct Observation {
     from: Instant,
     /// What is sent from then on may meet a queue again.
     until: Option<Instant>,
-    /// What they wait for in any case if there is a queue, since the window is no smaller.
+    /// How long the queue can still be, since the window is no smaller: that part of what they wait is no jitter.
     left: Duration,
     /// The wait for which the window was made smaller for good; none in a break.
     blamed: Option<Duration>,
@@ -29,7 +29,7 @@ struct Trial {
     answers: u32,
 }
 
-impl Trial {
+impl Observation {
     /// How long answers waited on average; none if there were too few.
     fn result(&self) -> Option<Duration> {
         (self.answers >= JITTER_ANSWERS).then(|| (self.waits / self.answers).saturating_sub(self.left))
@@ -42,21 +42,27 @@ impl Jitter {
         self.wait
     }
 
-    /// More was carried than when answers waited for so long on average.
+    /// In one round answers waited for so long on average, and the next carried more: so nothing was queued in the first.
     pub(super) fn on_wait_without_queue(&mut self, wait: Duration) {
         self.wait = self.wait.max(wait).min(LONGEST_JITTER);
     }
 
     /// Less is sent for a moment, so that from `gone` on a queue is no longer than `left`.
     pub(super) fn on_break(&mut self, gone: Instant, left: Duration) {
-        self.trial =
-            Some(Trial { from: gone, until: None, left, blamed: None, waits: Duration::ZERO, answers: 0 });
+        self.observation = Some(Observation {
+            from: gone,
+            until: None,
+            left,
+            blamed: None,
+            waits: Duration::ZERO,
+            answers: 0,
+        });
     }
 
     /// More is sent again.
     pub(super) fn on_break_over(&mut self, now: Instant) {
-        if let Some(trial) = &mut self.trial {
-            trial.until.get_or_insert(now);
+        if let Some(observation) = &mut self.observation {
+            observation.until.get_or_insert(now);
         }
     }
 
@@ -64,15 +70,21 @@ impl Jitter {
     /// was a queue: now it is no longer than `left`.
     pub(super) fn on_shrunk(&mut self, (gone, until): (Instant, Instant), left: Duration, blamed: Duration) {
         let (until, blamed) = (Some(until), Some(blamed));
-        self.trial = Some(Trial { from: gone, until, left, blamed, waits: Duration::ZERO, answers: 0 });
+        self.observation =
+            Some(Observation { from: gone, until, left, blamed, waits: Duration::ZERO, answers: 0 });
     }
 
     /// An answer to what was sent at `sent` has waited for so long. True if that shows that the window was made smaller for jitter, which is
     /// at least half of the wait that was blamed.
     pub(super) fn on_answered(&mut self, sent: Instant, wait: Duration) -> bool {
-        let Some(over) = self.trial.take_if(|trial| trial.until.is_some_and(|until| sent >= until)) else {
-            if let Some(trial) = self.trial.as_mut().filter(|trial| sent >= trial.from) {
-                (trial.waits, trial.answers) = (trial.waits + wait, trial.answers + 1);
+        let Some(over) =
+            self.observation.take_if(|observation| observation.until.is_some_and(|until| sent >= until))
+        else {
+            if let Some(observation) =
+                self.observation.as_mut().filter(|observation| sent >= observation.from)
+            {
+                (observation.waits, observation.answers) =
+                    (observation.waits + wait, observation.answers + 1);
             }
             return false;
         };
@@ -80,7 +92,7 @@ impl Jitter {
         match over.blamed {
             Some(blamed) => {
                 self.wait = self.wait.max(result.unwrap_or_default()).min(LONGEST_JITTER);
-                result.is_some() && 2 * self.wait >= blamed
+                result.is_some_and(|jitter| 2 * jitter.min(LONGEST_JITTER) >= blamed)
             }
             None => {
                 self.wait = result.unwrap_or(self.wait / 2).min(LONGEST_JITTER);
@@ -96,7 +108,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Answers one of each wait, to what is sent 10 ms after the other from `from` on.
+    /// Answers blocks that are sent every 10 ms from `from` on, each after one of these waits.
     fn answer(jitter: &mut Jitter, from: Instant, waits: &[u32]) -> bool {
         let sent = (0..).map(|n| from + n * 10 * MS);
         waits.iter().zip(sent).fold(false, |_, (wait, sent)| jitter.on_answered(sent, *wait * MS))
@@ -131,6 +143,14 @@ mod tests {
         };
         assert!(is_jitter(&[160, 150, 150]));
         assert!(!is_jitter(&[70, 75, 70]));
+    }
+
+    #[test]
+    fn a_queue_is_not_taken_for_jitter_that_was_known_before() {
+        let (mut jitter, now) = (Jitter::default(), Instant::now());
+        jitter.on_wait_without_queue(100 * MS);
+        jitter.on_shrunk((now, now + 20 * MS), Duration::ZERO, 150 * MS);
+        assert!(!answer(&mut jitter, now, &[0, 0, 0]));
     }
 
     #[test]

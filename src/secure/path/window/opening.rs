@@ -20,14 +20,16 @@ impl Window {
         let wait = delay - base;
         let queued = wait.saturating_sub(self.jitter.get());
         let answered = Answered { now, sent, wait, queued, base, size, full };
+        // Only the breaks of a far path show when there is no jitter any more.
+        let has_breaks = self.takes_breaks && self.is_far();
         let Some(slow_start) = &mut self.slow_start else {
-            if self.takes_breaks && self.is_far() {
+            if has_breaks {
                 self.reopen(&answered);
             }
             return;
         };
         let verdict = slow_start.on_answered(&answered);
-        if let Some(wait) = slow_start.take_wait_without_queue() {
+        if let Some(wait) = slow_start.take_wait_without_queue().filter(|_| has_breaks) {
             self.jitter.on_wait_without_queue(wait);
         }
         self.follow(verdict, &answered);
@@ -64,7 +66,8 @@ impl Window {
         self.size.suit_window(now, self.limit);
     }
 
-    /// The first time that may have been a server's rest. When it happens again with about as large a window, that is how much the path holds.
+    /// The window was found too large. The first time, a server may just have rested. When it happens again at about the same size, that is what
+    /// the path holds, and the window grows with care from then on.
     fn note_too_large(&mut self) {
         let is_confirmed = self.ceiling.is_some_and(|ceiling| self.limit <= 2 * ceiling);
         if let Some(slow_start) = self.slow_start.as_mut().filter(|_| is_confirmed) {
@@ -83,17 +86,18 @@ impl Window {
         self.peak = PeakRate::default();
     }
 
-    /// Makes the window as small as suits this rate, but no smaller than half of it, since a server may just have rested, nor than what every
-    /// path may hold that has no shaper. What comes of it shows whether it was too large at all.
+    /// Makes the window as small as suits this rate. It keeps half of its size, since a server may just have rested, and where there is no
+    /// shaper, what a shaper would let pass. On a far path, what answers wait for from then on shows whether it was too large at all.
     fn shrink_to(&mut self, rate: f64, answered: &Answered) {
         let is_unshaped = rate >= UNSHAPED_RATE;
         let least = if is_unshaped { SHAPER_BURST + INITIAL_WINDOW } else { 0 };
         self.limit = self.limit.min(self.limit_at(rate).max(self.limit / 2).max(least));
         if is_unshaped && self.takes_breaks && self.is_far() {
+            // The queue goes within its own length, which is less than half a round trip for most; what is sent in the next one shows.
             let gone = answered.now + answered.base / 2;
             let left = self.queue_of(self.limit, rate);
             self.jitter.on_shrunk((gone, gone + answered.base), left, answered.wait);
-            self.last_drained = Some(answered.now);
+            self.last_break = Some(answered.now);
         }
     }
 

@@ -44,7 +44,7 @@ impl Answered {
 pub(super) enum Verdict {
     /// It becomes larger by so many bytes on the wire.
     Grow(usize),
-    /// It is so large, in bytes on the wire: no more than may pass before a shaper begins.
+    /// It becomes so large, in bytes on the wire, while a shaper's burst passes, and when it has passed.
     Burst(usize),
     /// It is too large for now: so many bytes a second are answered.
     TooLarge(f64),
@@ -153,7 +153,7 @@ impl SlowStart {
         Self { is_careful: true, ..Self::resumed() }
     }
 
-    /// Goes on after an end that came too early.
+    /// Goes on after an end that came too early. The burst of a shaper counts as passed.
     pub(super) fn resumed() -> Self {
         Self { answered: SHAPER_BURST + 1, ..Self::default() }
     }
@@ -207,14 +207,14 @@ impl SlowStart {
         slower.is_some()
     }
 
-    /// Whether the window is as small as it is for the sake of a shaper that has not shown yet: whoever waits for a shaper waits for longer than
-    /// any jitter.
+    /// Whether the window is small only because a shaper may begin soon. A longer wait than any jitter is a shaper's.
     fn may_be_burst(&self, block: &Answered, wait: Duration) -> bool {
         !block.is_near() && self.answered <= SHAPER_BURST && wait <= LONGEST_JITTER
     }
 
     /// The window of a path that is not prompt, until the burst is over that a shaper lets pass: what is left of the burst, but a first window
-    /// at the least, so that no more than that waits if there is a shaper. The answers to one window of four blocks open it.
+    /// at the least, so that no more than that waits if there is a shaper. Each answer makes room
+    /// for four blocks more, so that the answers to a first window of four open all of it.
     fn burst_window(&self, block: &Answered) -> usize {
         let left = (SHAPER_BURST + INITIAL_WINDOW).saturating_sub(self.answered).max(INITIAL_WINDOW);
         match block.full.filter(|_| block.wait <= LONGEST_JITTER) {
