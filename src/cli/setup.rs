@@ -30,7 +30,7 @@ const LAST_WORK: Duration = Duration::from_millis(500);
 /// How long streams that are being closed may take when the program ends: 2 seconds.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How a command ends in which nothing else went wrong.
+/// How a command ends that has no error to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Its work is done, or it was asked to end.
@@ -184,7 +184,7 @@ pub(super) async fn wait_for_state(path: &Path) -> Result<StateDir, StateError> 
 }
 
 /// An error of the state directory, with what can help.
-#[expect(clippy::needless_pass_by_value, reason = "so is it given by `map_err`")]
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it by value")]
 pub(super) fn advised(error: StateError) -> anyhow::Error {
     anyhow!(error.with_advice())
 }

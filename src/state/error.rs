@@ -25,8 +25,8 @@ pub enum StateError {
     /// It is a file, or what it is to lie in is one.
     #[error("a file is in the way of the state directory {}", .0.display())]
     FileInTheWay(PathBuf),
-    /// What should be a file is a directory, a pipe or a device.
-    #[error("{} should be a file, and is none", .0.display())]
+    /// What should be a regular file is a directory, a pipe or a device.
+    #[error("{} should be a regular file, and is not one", .0.display())]
     NotAFile(PathBuf),
     /// The operating system refused. Trying again can help when a disk was full.
     #[error("{action} {}: {error}", path.display())]
@@ -237,7 +237,7 @@ mod tests {
             let error = StateError::of_file("reading", "/s/f".into(), error);
             assert_eq!(
                 error.with_advice(),
-                "/s/f should be a file, and is none; move it away, or use another state directory"
+                "/s/f should be a regular file, and is not one; move it away, or use another state directory"
             );
         }
         let other = StateError::of_file("reading", "/s/f".into(), ErrorKind::PermissionDenied.into());

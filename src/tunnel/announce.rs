@@ -14,7 +14,7 @@ use crate::xmpp::{AccountError, AccountEvent, AccountId};
 /// Remembers what was said last of each account.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
-    /// As whom those are online whose servers have yet to confirm it.
+    /// The names of those that are presumed to be online, until their servers confirm it.
     presumed: BTreeMap<AccountId, FullJid>,
     faults: BTreeMap<AccountId, AccountError>,
     /// What their servers ended connections for.

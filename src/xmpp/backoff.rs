@@ -71,14 +71,14 @@ impl Backoff {
     /// `random` is uniform in `0.0..1.0`.
     pub(super) fn on_refused(&mut self, now: Instant, random: f64) {
         self.exhaust();
-        self.rest = self.refused.filter(|at| now < *at + REPEATED).map(|_| rest(random));
+        self.rest = self.refused.filter(|at| now < *at + REPEATED).map(|_| draw_rest(random));
         self.refused = Some(now);
     }
 
     /// The server has had too much: the next delay is one of hours. `random` is uniform in `0.0..1.0`.
     pub(super) fn on_too_much(&mut self, random: f64) {
         self.exhaust();
-        self.rest = Some(rest(random));
+        self.rest = Some(draw_rest(random));
     }
 
     /// The next delay, where it is one of hours.
@@ -87,7 +87,8 @@ impl Backoff {
     }
 }
 
-fn rest(random: f64) -> Duration {
+/// A delay of hours; `random` is uniform in `0.0..1.0`.
+fn draw_rest(random: f64) -> Duration {
     SHORTEST_REST + (LONGEST_REST - SHORTEST_REST).mul_f64(random.clamp(0.0, 1.0))
 }
 

@@ -73,7 +73,7 @@ impl Dialer {
     }
 
     /// The fault where this step had no answer in time. Where a proxy does the dialling, it is the proxy that has not answered, or that
-    /// may pass nothing on.
+    /// may not have passed on what was answered.
     pub(super) fn timed_out(&self, step: Step) -> AccountError {
         match step {
             Step::Dial if self.takes_names() => AccountError::Proxy(ProxyFault::Silent),

@@ -188,11 +188,12 @@ impl Finder {
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         let Past { last, sent_to, .. } = &mut *self.past();
         let is_over_web_socket = last.as_ref().is_some_and(|last| last.endpoint.kind == Kind::WebSocket);
-        if !is_over_web_socket {
-            let is_safe = self.kind != Some(Kind::Plain) || host.address().is_loopback();
-            *sent_to = is_safe.then(|| host.clone());
+        let is_safe = self.kind != Some(Kind::Plain) || host.address().is_loopback();
+        if is_over_web_socket || !is_safe {
+            return false;
         }
-        !is_over_web_socket
+        *sent_to = Some(host.clone());
+        true
     }
 
     /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
@@ -506,6 +507,17 @@ mod tests {
             finder.remember(Candidate { endpoint: Endpoint { kind, ..endpoint }, address });
             assert_eq!(finder.follow(&host), is_followed, "{kind:?}");
             assert_eq!(finder.past().sent_to.is_some(), is_followed, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn plaintext_is_sent_on_within_this_machine_alone() {
+        for (host, is_followed) in [("127.0.0.7", true), ("192.0.2.7", false), ("other.example", false)] {
+            let here = ServerAddr { host: "127.0.0.1".to_owned(), port: 5222 };
+            let finder = Finder::new("chat.example".to_owned(), Some(here), Some(Kind::Plain));
+            let to = OtherHost::parse(host).unwrap_or_else(|| unreachable!("a literal"));
+            assert_eq!(finder.follow(&to), is_followed, "{host}");
+            assert_eq!(finder.past().sent_to.is_some(), is_followed, "{host}");
         }
     }
 

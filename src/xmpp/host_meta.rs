@@ -82,7 +82,7 @@ async fn get(
         let tls = tls.named(&url.address.host)?;
         let io = tls.connect(socket).await.map_err(AccountError::of_web_server)?;
         let answer = request(io, &url).await;
-        match answer.map_err(|error| AccountError::io(Step::HostMeta, &error))? {
+        match answer.map_err(|error| AccountError::io(Step::HostMeta, &error).of_web_server())? {
             Answer::Document(document) => return Ok(Some(document)),
             Answer::Nothing => return Ok(None),
             Answer::Moved(to) => match moved(&url, &to) {

@@ -60,7 +60,7 @@ impl Outgoing {
     }
 }
 
-/// What is in a stanza of a protocol of ours.
+/// The payloads of a stanza. Bodies do not count: ours have none.
 fn payloads(stanza: &Stanza) -> &[Element] {
     match stanza {
         Stanza::Iq(Iq::Get { payload, .. } | Iq::Set { payload, .. }) => slice::from_ref(payload),

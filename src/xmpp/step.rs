@@ -36,7 +36,7 @@ impl Step {
         }
     }
 
-    /// Whether nobody has been told by then who wants in.
+    /// Whether it comes before the server is told which account wants in.
     pub(super) fn is_before_login(self) -> bool {
         !self.is_secured() || matches!(self, Self::Upgrade | Self::Stream)
     }

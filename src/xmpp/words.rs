@@ -17,6 +17,7 @@ const MOST: usize = 200;
 #[derive(Clone, Default)]
 pub struct Words(Option<Written>);
 
+/// What it wrote: a text, or the URL of a page.
 #[derive(Clone)]
 enum Written {
     Text(String),
@@ -74,7 +75,7 @@ impl fmt::Display for Words {
     }
 }
 
-/// Where a page is, as a clause behind "page".
+/// Where the page is: a clause that follows "on its web page".
 #[derive(Debug)]
 struct Whereabouts<'a>(&'a WebPage);
 

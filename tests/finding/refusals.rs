@@ -4,11 +4,12 @@ use std::io::{self, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use hexchat_lab::ca::certificate_for;
+use hexchat_lab::ca::{Certificate, certificate_for};
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 
 use crate::faults::{fault, shake_hands, tls};
 use crate::proxy_faults::proxy as server;
@@ -42,6 +43,14 @@ pub(crate) fn answer_start_tls(stream: &mut TcpStream, answer: &str) -> io::Resu
     stream.write_all(format!("<{answer} xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").as_bytes())
 }
 
+/// Lets in those alone who show a certificate of this one's authority.
+pub(crate) fn known_by(certificate: &Certificate) -> Arc<dyn ClientCertVerifier> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&certificate.ca).unwrap()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap()
+}
+
 pub(crate) fn at(address: SocketAddr) -> String {
     format!("server = \"{address}\"\n")
 }
@@ -61,11 +70,7 @@ fn a_server_that_offers_tls_and_does_not_begin_it_is_said_to_refuse() {
 fn a_server_that_demands_a_certificate_of_ours_is_said_to() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(&certificate.ca).unwrap()).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-    let config = tls(&certificate, Some(verifier));
+    let config = tls(&certificate, Some(known_by(&certificate)));
     let address = server(move |mut stream| {
         shake_hands(stream.try_clone()?, &config);
         io::copy(&mut stream, &mut io::sink()).map(|_| ())

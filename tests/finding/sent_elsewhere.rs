@@ -11,7 +11,7 @@ use crate::proxy_faults::{narrow, proxy as server};
 use crate::refusals::{answer_start_tls, at, say};
 use crate::subject::Subject;
 
-const SENT: &str = "the chat server sends us to another host, [scrubbed], and there is a fault: ";
+const SENT: &str = "the chat server has sent us to another host, [scrubbed], where this failed: ";
 
 /// Sends everybody there.
 fn sending_to(host: impl Display) -> SocketAddr {
@@ -43,9 +43,9 @@ fn a_host_with_a_certificate_of_another_name_is_the_one_where_the_server_has_sen
     });
     let more = format!("{}ca_file = \"{}\"\n", at(sending_to(there)), certificate.ca.display());
     let sentence = format!(
-        "account 1 is not online: {SENT}setting up TLS with the chat server: it has no certificate for the domain of the account; there, too, \
-         it needs a certificate for the domain of the account, or somebody in between has sent us: ask whoever runs the chat server, or \
-         set `server` to where it lets us in; trying again"
+        "account 1 is not online: {SENT}setting up TLS with the chat server: it has no certificate for the domain of the account; that \
+         host needs a certificate for the domain of the account, too; without one, somebody in between may have sent us there: ask whoever \
+         runs the chat server, or set `server` to where it lets us in; trying again"
     );
     fault(&[], &more, &sentence);
 }

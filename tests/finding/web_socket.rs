@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::START_TLS;
+use crate::faults::tls;
+use crate::refusals::known_by;
 use crate::subject::{SOON, Subject, chat_server, login};
 use crate::web_server::WebServer;
 
@@ -167,6 +169,23 @@ fn a_web_server_with_a_bad_certificate_is_not_taken_for_the_chat_server() {
         assert!(line.contains(&format!("is not online: {asked} {fault}; ")), "{line}");
         assert!(line.contains("put the URL of the WebSocket into `server`"), "{line}");
     }
+}
+
+#[test]
+fn a_web_server_that_demands_a_certificate_of_ours_is_not_taken_for_the_chat_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
+    let config = tls(&certificate, Some(known_by(&certificate)));
+    let web = WebServer::start_with(config, "wss://chat.example/ws");
+    let dns = DnsServer::start(&[("chat.example", Record::A(web.address))]).unwrap();
+    let account = format!(
+        "[[account]]\njid = \"bob@chat.example\"\npassword = \"x\"\ntls = \"websocket\"\nca_file = \"{}\"\n",
+        certificate.ca.display()
+    );
+    Subject::start(&dns, &account).says(
+        "is not online: asking the domain of the account for its WebSocket: TLS with the web server that was asked failed; put the URL of \
+         the WebSocket into `server`",
+    );
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Faulty {
 
     /// A directory where the file should be.
     fn with_directory() -> Self {
-        let text = "DIR/hexchat_state.json should be a file, and is none; ";
+        let text = "DIR/hexchat_state.json should be a regular file, and is not one; ";
         let faulty = Self::new(
             &format!("{text}move it away, or use another state directory"),
             &format!("{text}put back what was there before, if there is a copy"),

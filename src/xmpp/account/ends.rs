@@ -26,7 +26,7 @@ impl Account {
             _ => true,
         };
         let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
-        // Not after a short one: a server that itself ends a session soon would do it again.
+        // Delays begin anew after a long session. After a short one they do not: a server that ended it so soon would do it again.
         if has_worked && lasted >= timing::STEADY {
             self.backoff.reset();
         }

@@ -13,9 +13,8 @@ use crate::xmpp::timing;
 use crate::xmpp::wire::now;
 
 impl Account {
-    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial; and who insists on what is too much for a
-    /// server is shut out.
-    /// Where that makes the account rest, it says so first.
+    /// Makes the back-off longer where this fault wants that: two programs with one resource would take it from each other as fast as they
+    /// can dial, and whoever insists on too much is shut out. If the account is to rest for hours, it says so, before it says why.
     pub(super) fn note_fault(&mut self, error: &AccountError, reports: &mut Reports) {
         match error.pause() {
             Pause::None | Pause::Usual | Pause::Hour => {}

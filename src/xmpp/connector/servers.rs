@@ -90,7 +90,7 @@ impl Servers {
         }
     }
 
-    /// The next search is for another host, as the server wants, unless it says so over a WebSocket. Tells whether it is.
+    /// The next search is for another host, as the server wants, if it may lead there. Tells whether it does.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         self.finder.follow(host)
     }

@@ -38,8 +38,9 @@ impl AsyncRead for ThroughProxy {
         let (before, has_room) = (buf.filled().len(), buf.remaining() > 0);
         let read = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
         self.has_heard |= buf.filled().len() > before;
-        let is_at_end = has_room && !self.has_heard;
-        let read = if is_at_end { read.and(Err(io::ErrorKind::UnexpectedEof.into())) } else { read };
+        if has_room && !self.has_heard {
+            return Poll::Ready(Err(io::Error::other(EndedUnheard)));
+        }
         Poll::Ready(self.judge(read))
     }
 }
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_hangs_up_while_we_speak_is_not_told_of_the_server_alone_either() {
+    async fn an_end_while_we_write_may_be_the_proxys_doing_too() {
         let (near, far) = duplex(64);
         let mut connection = ThroughProxy::new(Socket::new(near));
         drop(far);

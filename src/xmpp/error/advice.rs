@@ -7,14 +7,6 @@ use super::{AccountError, Step};
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl AccountError {
-    /// The same where the server is left alone for so long, which is hours: in the place of the last clause, which says when there is
-    /// another attempt.
-    pub fn advice_at_rest(&self, rest: Duration) -> String {
-        let advice = self.advice();
-        let what_helps = advice.rsplit_once("; ").map_or(advice, |(what_helps, _)| what_helps);
-        format!("{what_helps}; trying again {}", within(rest))
-    }
-
     /// What can help, as clauses to put behind the error's own text. The last one says when there is another attempt.
     pub fn advice(&self) -> &'static str {
         match self {
@@ -139,6 +131,14 @@ impl AccountError {
             Self::LoggedOut => "open the account again",
         }
     }
+
+    /// The same where the server is left alone for so long, which is hours: that stands in the place of what the last clause says of the
+    /// time.
+    pub fn advice_at_rest(&self, rest: Duration) -> String {
+        let advice = self.advice();
+        let (what_helps, _) = advice.rsplit_once("trying again").unwrap_or_default();
+        format!("{what_helps}trying again {}", within(rest))
+    }
 }
 
 /// What can help where nobody answers, or nothing that makes sense, at this step.
@@ -210,7 +210,7 @@ fn advice_on_stream(condition: &str) -> &'static str {
     }
 }
 
-/// A time of hours, roughly: up to which one it is.
+/// "within 2 hours": so long, rounded up to whole hours.
 fn within(rest: Duration) -> String {
     match rest.as_secs().div_ceil(HOUR.as_secs()) {
         0 | 1 => "within an hour".to_owned(),
@@ -221,7 +221,7 @@ fn within(rest: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xmpp::error::Words;
+    use crate::xmpp::error::{Pause, Words};
 
     #[test]
     fn how_long_an_account_rests_is_said_roughly() {
@@ -237,6 +237,23 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn whatever_makes_an_account_rest_says_what_helps_and_once_when_it_tries_again() {
+        let ended = |condition| AccountError::StreamError(Step::Session, condition, Words::default());
+        for fault in [
+            AccountError::OverLimit(Step::Session, Words::default()),
+            ended("policy-violation"),
+            ended("resource-constraint"),
+        ] {
+            assert!(matches!(fault.pause(), Pause::Hours | Pause::HoursIfRepeated), "{fault}");
+            let advice = fault.advice_at_rest(2 * HOUR);
+            assert_eq!(advice.matches("trying again").count(), 1, "{advice}");
+            let what_helps = advice.strip_suffix("; trying again within 2 hours").unwrap_or_default();
+            assert!(what_helps.len() > 20 && fault.advice().starts_with(what_helps), "{advice}");
+        }
+        assert_eq!(AccountError::OtherResource.advice_at_rest(HOUR), "trying again within an hour");
     }
 
     #[test]

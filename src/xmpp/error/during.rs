@@ -1,4 +1,4 @@
-//! During which step a fault has happened, where that is known better further up.
+//! Step of a fault, corrected by a caller who knows it better.
 
 use super::{AccountError, Step};
 

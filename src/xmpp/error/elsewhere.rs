@@ -28,8 +28,8 @@ impl Elsewhere {
     pub(super) fn advice(&self) -> &'static str {
         match &*self.fault {
             AccountError::CertificateWrongName => {
-                "there, too, it needs a certificate for the domain of the account, or somebody in between has sent us: ask whoever runs the \
-                 chat server, or set `server` to where it lets us in; trying again"
+                "that host needs a certificate for the domain of the account, too; without one, somebody in between may have sent us there: \
+                 ask whoever runs the chat server, or set `server` to where it lets us in; trying again"
             }
             AccountError::Proxy(
                 ProxyFault::NotReached { .. } | ProxyFault::Refused { .. } | ProxyFault::BadHost,
@@ -68,7 +68,7 @@ impl Eq for Elsewhere {}
 impl fmt::Display for Elsewhere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, fault } = self;
-        write!(f, "the chat server sends us to another host, {host}, and there is a fault: {fault}")
+        write!(f, "the chat server has sent us to another host, {host}, where this failed: {fault}")
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
             let error = at(host, AccountError::Refused);
             let said = |host: &str| {
                 format!(
-                    "the chat server sends us to another host, {host}, and there is a fault: dialling the chat server: connection refused"
+                    "the chat server has sent us to another host, {host}, where this failed: dialling the chat server: connection refused"
                 )
             };
             assert_eq!(error.to_string(), said("[scrubbed]"));

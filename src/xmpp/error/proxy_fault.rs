@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::Step;
 
-/// Why a proxy gave no connection, or none on which a server has said anything. Nothing that it has said in words is in it.
+/// Why a proxy gave no connection, or none of use. Nothing that it has said in words is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProxyFault {
@@ -44,8 +44,8 @@ pub enum ProxyFault {
         "the proxy connected, and then it, or the server behind it, closed the connection without a word"
     )]
     Ended(Step),
-    /// It says that it has connected; and during this step nothing came.
-    #[error("the proxy connected, and then no answer came through it in time")]
+    /// It says that it has connected; what was to be answered in this step was not, whatever was before.
+    #[error("no answer came through the proxy in time")]
     Stalled(Step),
 }
 

@@ -1,4 +1,4 @@
-//! Alert of TLS by which a server says what it misses of us.
+//! TLS alert of a server that demands a client certificate.
 
 use std::io;
 

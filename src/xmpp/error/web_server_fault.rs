@@ -20,7 +20,7 @@ pub enum WebServerFault {
     /// The certificate has another key than `pin` says.
     #[error("the web server that was asked does not have the key that `pin` says")]
     NotPinned,
-    /// Another fault.
+    /// Another fault, such as that it wants a certificate of ours.
     #[error("TLS with the web server that was asked failed")]
     Handshake,
 }
@@ -53,7 +53,7 @@ impl AccountError {
             Self::CertificateWrongName => Self::WebServer(WebServerFault::WrongName),
             Self::CertificateExpired => Self::WebServer(WebServerFault::Expired),
             Self::CertificateNotPinned => Self::WebServer(WebServerFault::NotPinned),
-            Self::Tls => Self::WebServer(WebServerFault::Handshake),
+            Self::Tls | Self::ClientCertificate => Self::WebServer(WebServerFault::Handshake),
             Self::TimedOut(_) => Self::TimedOut(STEP),
             Self::Closed(_) => Self::Closed(STEP),
             Self::Io { kind, .. } => Self::Io { step: STEP, kind },
@@ -75,6 +75,7 @@ mod tests {
             AccountError::CertificateWrongName,
             AccountError::CertificateExpired,
             AccountError::CertificateNotPinned,
+            AccountError::ClientCertificate,
             AccountError::Tls,
             AccountError::TimedOut(Step::Tls),
             AccountError::Closed(Step::Tls),

@@ -146,7 +146,7 @@ fn read_answer<'a>(
     }
 }
 
-/// What the server wants is not to be had from us. Where that is on a web page, it names it.
+/// The refusal of a form that asks for what we do not have; with the web page that it names instead, if it does.
 fn refused_in(query: &Element, refusal: Refusal) -> AccountError {
     let page = if refusal == Refusal::Web { form::page(query) } else { None };
     AccountError::Registration(refusal, Words::of_page(page))
@@ -176,11 +176,9 @@ fn refusal_of(error: &Element) -> AccountError {
         Some("redirect" | "gone") => Refusal::Web,
         _ => Refusal::Closed,
     };
-    // The two of these name it in their condition (RFC 6120 sections 8.3.3.5 and 8.3.3.14).
-    let page = condition_of(error).filter(|_| refusal == Refusal::Web);
-    let words = match page.and_then(|condition| WebPage::new(&condition.text())) {
-        None => Words::of(error),
-        page => Words::of_page(page),
-    };
+    // `gone` and `redirect` hold the page's URL (RFC 6120 sections 8.3.3.5 and 8.3.3.14).
+    let condition = condition_of(error).filter(|_| refusal == Refusal::Web);
+    let page = condition.and_then(|condition| WebPage::new(&condition.text()));
+    let words = if page.is_some() { Words::of_page(page) } else { Words::of(error) };
     AccountError::Registration(refusal, words)
 }
