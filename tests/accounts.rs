@@ -82,14 +82,17 @@ impl Client {
         }
     }
 
-    /// Passes over what other logins of the same account cause, presence, and that there is less to be written.
+    /// Passes over what other logins of the same account cause, presence, that there is less to be written, and that the server has confirmed a
+    /// resource.
     async fn until(&mut self, wanted: impl Fn(&AccountEvent) -> bool) {
         loop {
             let event = self.event().await;
             if wanted(&event) {
                 return;
             }
-            assert!(matches!(event, AccountEvent::Stanza(_) | AccountEvent::Relieved), "{event:?}");
+            let is_passed_over =
+                matches!(event, AccountEvent::Stanza(_) | AccountEvent::Relieved | AccountEvent::Confirmed);
+            assert!(is_passed_over, "{event:?}");
         }
     }
 
