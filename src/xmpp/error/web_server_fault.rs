@@ -54,12 +54,8 @@ impl AccountError {
             Self::CertificateExpired => Self::WebServer(WebServerFault::Expired),
             Self::CertificateNotPinned => Self::WebServer(WebServerFault::NotPinned),
             Self::Tls | Self::ClientCertificate => Self::WebServer(WebServerFault::Handshake),
-            Self::TimedOut(_) => Self::TimedOut(STEP),
-            Self::Closed(_) => Self::Closed(STEP),
-            Self::Io { kind, .. } => Self::Io { step: STEP, kind },
-            Self::Protocol(_) => Self::Protocol(STEP),
             Self::Proxy(ProxyFault::Ended(_)) => Self::Proxy(ProxyFault::Ended(STEP)),
-            other => other,
+            other => other.during(STEP),
         }
     }
 }
