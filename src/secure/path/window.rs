@@ -323,11 +323,6 @@ impl Window {
         self.wait(delay).saturating_sub(self.jitter.get())
     }
 
-    /// What the path takes there and back on average while nothing is queued.
-    fn unqueued(&self) -> Duration {
-        self.base.get().unwrap_or_default() + self.jitter.get()
-    }
-
     /// The least that is on the way while there is something to send: one block is at the server and the next on its way to it.
     fn two_blocks(&self) -> usize {
         2 * self.wire_size(self.block_size())
@@ -340,6 +335,7 @@ impl Window {
     }
 
     fn limit_at(&self, rate: f64) -> usize {
-        pipe(rate, self.unqueued()) + self.wire_size(self.block_size())
+        let unqueued = self.base.get().unwrap_or_default() + self.jitter.get();
+        pipe(rate, unqueued) + self.wire_size(self.block_size())
     }
 }

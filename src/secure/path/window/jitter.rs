@@ -30,6 +30,10 @@ struct Observation {
 }
 
 impl Observation {
+    fn new(from: Instant, left: Duration) -> Self {
+        Self { from, until: None, left, blamed: None, waits: Duration::ZERO, answers: 0 }
+    }
+
     /// How long answers waited on average; none if there were too few.
     fn result(&self) -> Option<Duration> {
         (self.answers >= JITTER_ANSWERS).then(|| (self.waits / self.answers).saturating_sub(self.left))
@@ -49,14 +53,7 @@ impl Jitter {
 
     /// Less is sent for a moment, so that from `gone` on a queue is no longer than `left`.
     pub(super) fn on_break(&mut self, gone: Instant, left: Duration) {
-        self.observation = Some(Observation {
-            from: gone,
-            until: None,
-            left,
-            blamed: None,
-            waits: Duration::ZERO,
-            answers: 0,
-        });
+        self.observation = Some(Observation::new(gone, left));
     }
 
     /// More is sent again.
@@ -70,8 +67,7 @@ impl Jitter {
     /// was a queue: now it is no longer than `left`.
     pub(super) fn on_shrunk(&mut self, (gone, until): (Instant, Instant), left: Duration, blamed: Duration) {
         let (until, blamed) = (Some(until), Some(blamed));
-        self.observation =
-            Some(Observation { from: gone, until, left, blamed, waits: Duration::ZERO, answers: 0 });
+        self.observation = Some(Observation { until, blamed, ..Observation::new(gone, left) });
     }
 
     /// An answer to what was sent at `sent` has waited for so long. True if that shows that the window was made smaller for jitter, which is

@@ -82,8 +82,7 @@ impl Window {
         let rounds = if is_above || !self.is_fast() { QUIET_ROUNDS_ABOVE } else { QUIET_ROUNDS };
         let Some(again) = self.reopening.on_answered(answered, rounds) else { return };
         self.ceiling = self.ceiling.filter(|_| !is_above);
-        self.slow_start = Some(again);
-        self.peak = PeakRate::default();
+        self.start_slowly(again);
     }
 
     /// Makes the window as small as suits this rate. It keeps half of its size, since a server may just have rested, and where there is no
@@ -103,8 +102,13 @@ impl Window {
 
     /// The window was made smaller for jitter that was taken for a queue.
     pub(super) fn resume_slow_start(&mut self) {
-        self.slow_start = Some(SlowStart::resumed());
         self.ceiling = None;
+        self.start_slowly(SlowStart::resumed());
+    }
+
+    /// The window opens, whatever rates have shown: they were no more than it let through.
+    fn start_slowly(&mut self, slow_start: SlowStart) {
+        self.slow_start = Some(slow_start);
         self.peak = PeakRate::default();
     }
 }
