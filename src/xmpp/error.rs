@@ -1,10 +1,12 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod dns_fault;
 mod during;
 mod elsewhere;
 mod named_by;
 mod proxy_fault;
+mod records_unknown;
 mod tls_alert;
 mod web_server_fault;
 
@@ -14,10 +16,12 @@ use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::dns_fault::DnsFault;
 pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
 pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
+pub use self::records_unknown::RecordsUnknown;
 pub(super) use self::tls_alert::demands_certificate;
 pub use self::web_server_fault::WebServerFault;
 pub use super::other_host::OtherHost;
@@ -45,12 +49,12 @@ pub enum AccountError {
     /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
     #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
     NotOffered,
-    /// No DNS server has answered.
-    #[error("{}: no DNS server answers", Step::Dial)]
-    LookupFailed,
-    /// This machine names no DNS server.
-    #[error("{}: this machine is configured with no DNS server", Step::Dial)]
-    NoResolver,
+    /// Nobody knows what DNS has of a name.
+    #[error("{}: {}", Step::Dial, .0)]
+    Dns(DnsFault),
+    /// A fault at the domain itself, whose SRV records could not be asked for.
+    #[error("{0}")]
+    RecordsUnknown(RecordsUnknown),
     /// Every address refused the connection.
     #[error("{}: connection refused", Step::Dial)]
     Refused,
@@ -270,8 +274,8 @@ impl AccountError {
             Self::NoAddress(_)
             | Self::NoPort
             | Self::NotOffered
-            | Self::LookupFailed
-            | Self::NoResolver
+            | Self::Dns(_)
+            | Self::RecordsUnknown(_)
             | Self::Refused
             | Self::NoRoute
             | Self::HostUnreachable
@@ -331,6 +335,7 @@ impl AccountError {
             Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
             Self::OverLimit(..) => Pause::Hours,
             Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
+            Self::RecordsUnknown(unknown) => unknown.fault().pause(),
             _ => Pause::Usual,
         }
     }

@@ -11,14 +11,14 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep_until, timeout};
 
 use super::dialer::Dialer;
-use super::error::{AccountError, NamedBy, OtherHost, Step};
+use super::error::{AccountError, DnsFault, NamedBy, OtherHost, Step};
 use super::hints::{Hints, Way};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_onion, is_public, is_this_machine};
 use super::security::Kind;
 use super::socket::Socket;
-use super::srv::{Endpoint, Found, Service, domain_itself, endpoints};
+use super::srv::{Endpoint, Found, Service, domain_itself, endpoints, unknown};
 use crate::config::{ServerAddr, Url};
 
 /// How long it may take to set up TLS while there is another way to try: 6 seconds, so that a network that swallows what it takes for
@@ -106,6 +106,8 @@ enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Records {
     Asked,
+    /// Nobody has told, so that the domain itself is tried.
+    Unknown(DnsFault),
     /// No resolver was reached through the proxy, or none has answered.
     Unasked,
 }
@@ -274,7 +276,7 @@ impl Search<'_> {
                 self.carry_out(order);
             }
             if let Some(error) = self.race.failure(now()) {
-                return Err(error);
+                return Err(self.explained(error));
             }
             let timeout = self.race.poll_timeout(now());
             tokio::select! {
@@ -324,7 +326,15 @@ impl Search<'_> {
 
     /// Why there is no connection until now.
     pub(super) fn fault(&self) -> Option<AccountError> {
-        self.race.fault()
+        self.race.fault().map(|error| self.explained(error))
+    }
+
+    /// The fault, and that somebody may not have been tried who would have been of use.
+    fn explained(&self, error: AccountError) -> AccountError {
+        match self.records {
+            Records::Unknown(dns) => error.without_records(dns),
+            Records::Asked | Records::Unasked => error,
+        }
     }
 
     fn handle(&mut self, answer: Answer) {
@@ -405,13 +415,20 @@ async fn search(resolver: Arc<Resolver>, wanted: Wanted) -> Answer {
     let services = Service::wanted(wanted.kind).iter();
     let services = services.map(|service| resolver.services(&wanted.domain, *service));
     let found = join_all(services).await;
-    Answer::Endpoints(Records::Asked, wanted.order(&found))
+    Answer::Endpoints(Records::of(&found), wanted.order(&found))
 }
 
 async fn search_through(proxy: Dialer, wanted: Wanted) -> Answer {
     let found = proxied::services(proxy, &wanted.domain, Service::wanted(wanted.kind)).await;
-    let records = if found.is_some() { Records::Asked } else { Records::Unasked };
+    let records = found.as_deref().map_or(Records::Unasked, Records::of);
     Answer::Endpoints(records, wanted.order(&found.unwrap_or_default()))
+}
+
+impl Records {
+    /// Where this was found.
+    fn of(found: &[Found]) -> Self {
+        unknown(found).map_or(Self::Asked, Self::Unknown)
+    }
 }
 
 impl Wanted {
@@ -483,8 +500,8 @@ mod tests {
     fn what_a_hint_names_comes_first_and_the_rest_in_its_order() {
         let srv = |priority, port| Srv { priority, weight: 0, port, target: "a.example".to_owned() };
         let found = [
-            Found { service: Service::Xmpps, records: vec![srv(1, 1), srv(3, 3)] },
-            Found { service: Service::Xmpp, records: vec![srv(2, 2), srv(4, 4)] },
+            Found { service: Service::Xmpps, records: vec![srv(1, 1), srv(3, 3)], fault: None },
+            Found { service: Service::Xmpp, records: vec![srv(2, 2), srv(4, 4)], fault: None },
         ];
         for (first, ports) in [
             (None, [1, 2, 3, 4]),

@@ -19,10 +19,8 @@ impl AccountError {
             Self::NotOffered => {
                 "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
             }
-            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
-            Self::NoResolver => {
-                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
-            }
+            Self::Dns(fault) => fault.advice(),
+            Self::RecordsUnknown(unknown) => unknown.advice(),
             Self::Refused => "check that the chat server runs, and `server`; trying again",
             Self::NoRoute => "check the network of this machine; trying again",
             Self::HostUnreachable => "check `server`, and the network; trying again",
