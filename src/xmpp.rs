@@ -86,6 +86,7 @@ mod stranger_replies;
 mod stream_error;
 mod timing;
 mod tls;
+mod trail;
 mod websocket;
 mod wire;
 mod words;
@@ -95,8 +96,8 @@ pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, S
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
 pub use self::error::{
-    AccountError, DnsFault, Elsewhere, NamedBy, OtherHost, ProxyFault, RecordsUnknown, Step, WebServerFault,
-    Words,
+    AccountError, DnsFault, Elsewhere, NamedBy, NotFollowed, OtherHost, ProxyFault, RecordsUnknown, Step,
+    Unfollowed, WebServerFault, Words,
 };
 pub use self::pool::AccountPool;
 pub(crate) use self::records::{break_interval, filling};

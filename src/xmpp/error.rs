@@ -5,6 +5,7 @@ mod dns_fault;
 mod during;
 mod elsewhere;
 mod named_by;
+mod not_followed;
 mod proxy_fault;
 mod records_unknown;
 mod tls_alert;
@@ -19,6 +20,7 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 pub use self::dns_fault::DnsFault;
 pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
+pub use self::not_followed::{NotFollowed, Unfollowed};
 pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
 pub use self::records_unknown::RecordsUnknown;
@@ -206,9 +208,12 @@ pub enum AccountError {
     /// The server says that we do something too often, or too much of it.
     #[error("{0}: it says that this account, or this address, does too much{1}")]
     OverLimit(Step, Words),
-    /// The server wants us to connect to another host.
-    #[error("the chat server sends us to another host")]
+    /// The server wants us to connect to another host, which is tried next.
+    #[error("the chat server sends us to another host, {0}")]
     SeeOtherHost(OtherHost),
+    /// The same, and we do not go there.
+    #[error("{0}")]
+    NotFollowed(NotFollowed),
     /// A fault at another host, where the server has sent us.
     #[error("{0}")]
     Elsewhere(Elsewhere),
@@ -252,6 +257,7 @@ impl AccountError {
             self,
             Self::Conflict
                 | Self::OverLimit(..)
+                | Self::NotFollowed(_)
                 | Self::StreamError(_, "policy-violation" | "resource-constraint", _)
         )
     }
@@ -318,6 +324,7 @@ impl AccountError {
             | Self::StanzaTooLarge
             | Self::OverLimit(..)
             | Self::SeeOtherHost(_)
+            | Self::NotFollowed(_)
             | Self::Elsewhere(_)
             | Self::StreamError(..)
             | Self::EndedBeforeTls(..)
@@ -331,6 +338,7 @@ impl AccountError {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
             Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
+            Self::NotFollowed(fault) if fault.is_endless() => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
             Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
             Self::OverLimit(..) => Pause::Hours,

@@ -97,8 +97,9 @@ impl AccountError {
                 "let it rest, and spread the load over more accounts or a server of your own; trying again within 3 hours"
             }
             Self::SeeOtherHost(_) => {
-                "if it does not let us in there either, set `server` to where it should; trying again"
+                "if that stays, set `server` to where it lets us in; trying again, at that host next"
             }
+            Self::NotFollowed(fault) => fault.advice(),
             Self::Elsewhere(elsewhere) => elsewhere.advice(),
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again within half a minute"
