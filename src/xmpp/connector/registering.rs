@@ -1,5 +1,7 @@
 //! Registering: the account of a login that brings none, as its registry has it.
 
+mod ended;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -166,7 +168,12 @@ impl Connector {
                 registering.refuse(asked.as_ref(), Refusal::Unapproved, words)
             }
             AccountError::Registration(refusal, words) => registering.refuse(asked.as_ref(), refusal, words),
-            error => error,
+            // Of what was asked for it is not known whether it is there.
+            error if asked.is_none() => match ended::refusal(&error) {
+                Some((refusal, words)) => registering.refuse(None, refusal, words),
+                None => ended::without_a_session(error),
+            },
+            error => ended::without_a_session(error),
         })
     }
 
