@@ -176,7 +176,7 @@ mod tests {
         assert!(refused(Objection::Fault).contains(" at the moment; try again later, or with --local"));
         let probably = text(RemovalError::ProbablyGone);
         assert!(
-            probably.contains("is probably gone there") && probably.contains("; try again tomorrow"),
+            probably.contains("is probably gone there, unless") && probably.contains("; try again tomorrow"),
             "{probably}"
         );
         let silent = text(RemovalError::Unanswered);

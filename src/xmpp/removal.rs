@@ -49,7 +49,9 @@ async fn make(
 ) -> Result<(), RemovalError> {
     while let Some((_, event)) = events.recv().await {
         match request.on_event(event) {
-            Next::Ask(stanza) => drop(pool.send(account, *stanza, None)),
+            Next::Ask(stanza) => {
+                pool.send(account, *stanza, None);
+            }
             Next::Wait => {}
             Next::Done(outcome) => return outcome,
         }

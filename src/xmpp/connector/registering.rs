@@ -168,12 +168,11 @@ impl Connector {
                 registering.refuse(asked.as_ref(), Refusal::Unapproved, words)
             }
             AccountError::Registration(refusal, words) => registering.refuse(asked.as_ref(), refusal, words),
-            // Of what was asked for it is not known whether it is there.
-            error if asked.is_none() => match ended::refusal(&error) {
-                Some((refusal, words)) => registering.refuse(None, refusal, words),
-                None => ended::without_a_session(error),
+            error => match ended::refusal(&error) {
+                // Of what was asked for it would not be known whether it is there.
+                Some((refusal, words)) if asked.is_none() => registering.refuse(None, refusal, words),
+                _ => ended::without_a_session(error),
             },
-            error => ended::without_a_session(error),
         })
     }
 

@@ -33,8 +33,8 @@ pub enum RemovalError {
     Interrupted(AccountError),
     /// The server was asked. The session ended without an answer, and the account is not let in any more.
     #[error(
-        "its server has not said that it has removed it: it ended the session instead, and does not let the account in any more, so that \
-         the account is probably gone there, unless the server has a fault that passes"
+        "its server has not said that it has removed it: the session ended instead, and the account is not let in any more, so that it is \
+         probably gone there, unless the server has a fault that passes"
     )]
     ProbablyGone,
 }

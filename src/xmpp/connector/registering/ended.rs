@@ -6,17 +6,17 @@ use crate::xmpp::registration::Refusal;
 /// The refusal that is meant by an error of the stream, if one is. `not-authorized` is for whoever sends before a login (RFC 6120 section
 /// 4.9.3.12): the server does not let anybody do what it has offered.
 pub(super) fn refusal(error: &AccountError) -> Option<(Refusal, Words)> {
-    let (refusal, words) = match error {
+    let (refusal, words) = match without_a_session(error.clone()) {
         AccountError::OverLimit(_, words) | AccountError::StreamError(_, "resource-constraint", words) => {
             (Refusal::TooMany, words)
         }
         AccountError::StreamError(_, "not-authorized" | "policy-violation", words) => {
             (Refusal::Closed, words)
         }
-        AccountError::StreamError(_, "internal-server-error", words) => (Refusal::Fault, words),
+        AccountError::StreamError(_, "internal-server-error" | "conflict", words) => (Refusal::Fault, words),
         _ => return None,
     };
-    Some((refusal, words.clone()))
+    Some((refusal, words))
 }
 
 /// The same fault where there is no session yet, which another could replace, and in which blocks could be smaller.
@@ -48,7 +48,8 @@ mod tests {
             (said("system-shutdown"), None),
             (said("host-unknown"), None),
             (AccountError::Closed(Step::Register), None),
-            (AccountError::Conflict, None),
+            (AccountError::Conflict, Some(Refusal::Fault)),
+            (AccountError::StanzaTooLarge, Some(Refusal::Closed)),
         ] {
             assert_eq!(refusal(&error).map(|(refusal, _)| refusal), expected, "{error}");
         }
