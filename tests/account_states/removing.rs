@@ -84,9 +84,9 @@ async fn a_session_that_ends_instead_and_a_login_that_is_refused_do_not_prove_it
         let removal = begin(&server);
         let (peer, _) = asked(&server).await;
         if is_said {
-            end_with(peer, "not-authorized").await
+            end_with(peer, "not-authorized").await;
         } else {
-            drop(peer)
+            drop(peer);
         }
         refuse_login(&server).await;
         assert_eq!(outcome(&server, removal).await, Err(RemovalError::ProbablyGone));
