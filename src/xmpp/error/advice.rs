@@ -109,7 +109,8 @@ impl AccountError {
                 "end the other one, or have ejabberd share the domain out among them (domain_balancing); trying again within half a minute"
             }
             // No account was named by then.
-            Self::EndedBeforeTls("not-authorized", _) => {
+            Self::EndedBeforeTls("not-authorized", _)
+            | Self::StreamError(Step::Register, "not-authorized", _) => {
                 "use another network if it stays, or ask whoever runs the server; trying again"
             }
             Self::StreamError(_, condition, _) | Self::EndedBeforeTls(condition, _) => {
