@@ -173,7 +173,11 @@ async fn an_answer_of_another_protocol_is_noticed_however_short_it_is() {
             let (mut ours, mut theirs) = duplex(4096);
             theirs.write_all(answer).await.unwrap();
             let result = proxy(uri).handshake(&mut ours, "h", 5222).await;
-            assert!(matches!(result, Err(ProxyError::Protocol)), "{uri}: {}: {result:?}", answer.escape_ascii());
+            assert!(
+                matches!(result, Err(ProxyError::Protocol)),
+                "{uri}: {}: {result:?}",
+                answer.escape_ascii()
+            );
         }
     }
 }
