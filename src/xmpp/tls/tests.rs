@@ -83,7 +83,7 @@ async fn break_off(mut far: DuplexStream, config: Arc<ServerConfig>, last_words:
         connection.write_tls(&mut flight).unwrap();
     }
     far.write_all(&flight).await.unwrap();
-    far.read(&mut heard).await.unwrap();
+    assert_ne!(far.read(&mut heard).await.unwrap(), 0);
     far.write_all(last_words).await.unwrap();
 }
 
