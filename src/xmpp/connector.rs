@@ -470,6 +470,7 @@ mod tests {
             (None, Step::StartTls),
             (Some(TlsMode::StartTls), Step::StartTls),
             (Some(TlsMode::Direct), Step::Tls),
+            (Some(TlsMode::WebSocket), Step::HostMeta),
         ] {
             let config = config("a@chat.example", tls, None);
             let connector =

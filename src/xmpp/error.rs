@@ -10,6 +10,7 @@ mod proxy_fault;
 mod records_unknown;
 mod tls_alert;
 mod web_server_fault;
+mod web_status;
 
 use std::io;
 
@@ -342,6 +343,9 @@ impl AccountError {
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
             Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
             Self::OverLimit(..) => Pause::Hours,
+            Self::NoWebSocket(status) if web_status::is_too_much(*status) => Pause::Hours,
+            Self::WebServer(fault) if fault.is_too_much() => Pause::Hours,
+            Self::Proxy(fault) if fault.is_too_much() => Pause::Long,
             Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
             Self::RecordsUnknown(unknown) => unknown.fault().pause(),
             _ => Pause::Usual,
@@ -522,6 +526,18 @@ mod tests {
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
         assert_eq!(AccountError::OverLimit(Step::Session, Words::default()).pause(), Pause::Hours);
+        assert_eq!(AccountError::NoWebSocket(429).pause(), Pause::Hours);
+        assert_eq!(AccountError::WebServer(WebServerFault::Status(429)).pause(), Pause::Hours);
+        assert_eq!(AccountError::NoWebSocket(503).pause(), Pause::Usual);
+    }
+
+    /// Anybody between us and the proxy can say so.
+    #[test]
+    fn a_proxy_that_has_had_too_much_makes_no_account_rest_for_hours() {
+        let fault = |code| AccountError::Proxy(ProxyFault::Refused { code, port: 5222 });
+        assert_eq!(fault(429).pause(), Pause::Long);
+        assert!(fault(429).advice().ends_with("; trying again within half a minute"));
+        assert_eq!(fault(403).pause(), Pause::Usual);
     }
 
     #[test]
@@ -532,6 +548,7 @@ mod tests {
             (Refused, Refused),
             (Refused, NoWebSocketNamed),
             (reached(4), reached(5)),
+            (Proxy(ProxyFault::Silent), Proxy(ProxyFault::Stalled(Step::HostMeta))),
             (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Stalled(Step::StartTls)), TimedOut(Step::HostMeta)),

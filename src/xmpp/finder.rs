@@ -400,9 +400,8 @@ impl Search<'_> {
             Order::AskForWebSocket => {
                 let Some(ask) = &self.finder.web_socket else { return };
                 let asked = timeout(ASKING, ask(self.dialer));
-                self.lookups.push(Box::pin(async {
-                    Answer::WebSocket(asked.await.unwrap_or(Err(AccountError::TimedOut(Step::HostMeta))))
-                }));
+                let silence = self.dialer.timed_out(Step::HostMeta);
+                self.lookups.push(Box::pin(async { Answer::WebSocket(asked.await.unwrap_or(Err(silence))) }));
             }
             Order::Resolve(host) => {
                 for family in [Family::V6, Family::V4] {

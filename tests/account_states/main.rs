@@ -20,6 +20,7 @@ mod pings;
 mod presuming;
 mod refusals;
 mod registering;
+mod removing;
 mod resuming;
 mod short_sessions;
 mod siblings;

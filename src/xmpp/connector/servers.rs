@@ -119,6 +119,7 @@ fn asking(web_socket: Arc<WebSocket>) -> AskForWebSocket {
                 // The domain's servers have other names, and there is no web server.
                 AccountError::NoAddress(NamedBy::Account)
                 | AccountError::Proxy(ProxyFault::NotReached(_)) => AccountError::NoWebSocketNamed,
+                AccountError::WebServer(fault) if fault.may_mean_none() => AccountError::NoWebSocketNamed,
                 error => error,
             })?;
             Ok(Endpoint { host: url.address.host, port: url.address.port, kind: Kind::WebSocket })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::web_status::advice_on_upgrade;
 use super::{AccountError, Step};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -108,7 +109,8 @@ impl AccountError {
                 "end the other one, or have ejabberd share the domain out among them (domain_balancing); trying again within half a minute"
             }
             // No account was named by then.
-            Self::EndedBeforeTls("not-authorized", _) => {
+            Self::EndedBeforeTls("not-authorized", _)
+            | Self::StreamError(Step::Register, "not-authorized", _) => {
                 "use another network if it stays, or ask whoever runs the server; trying again"
             }
             Self::StreamError(_, condition, _) | Self::EndedBeforeTls(condition, _) => {
@@ -123,7 +125,10 @@ impl AccountError {
             Self::NoWebSocketNamed => {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }
-            Self::NoWebSocket(_) | Self::NoXmppThere => "check the path of the URL in `server`; trying again",
+            Self::NoWebSocket(status) => advice_on_upgrade(*status),
+            Self::NoXmppThere => {
+                "check the path of the URL that `server`, or the domain's host-meta, names; trying again"
+            }
             Self::SeeOtherUri => "ask whoever runs the server for the URL to put into `server`; trying again",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
             Self::BadAddress(_) => "correct the login",
@@ -158,7 +163,7 @@ fn advice_at(step: Step) -> &'static str {
             "check `tls` and the port in `server`; if they are right, the network may let no TLS through to there: use another; trying \
              again"
         }
-        Step::Upgrade => "check the URL in `server`; trying again",
+        Step::Upgrade => "check the URL that `server`, or the domain's host-meta, names; trying again",
         Step::Stream | Step::Register | Step::Login | Step::Bind => {
             "if it stays, use another network, or ask whoever runs the server; trying again"
         }

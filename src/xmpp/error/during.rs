@@ -13,6 +13,7 @@ impl AccountError {
             Self::OverLimit(_, words) => Self::OverLimit(step, words),
             Self::StreamError(_, condition, words) => Self::StreamError(step, condition, words),
             Self::Protocol(_) => Self::Protocol(step),
+            Self::Proxy(fault) => Self::Proxy(fault.during(step)),
             other => other,
         }
     }
