@@ -99,6 +99,7 @@ fn reply_to_account(error: &AccountError) -> Reply {
     match error {
         AccountError::Neither { server, .. } => reply_to_account(server),
         AccountError::Elsewhere(elsewhere) => reply_to_account(elsewhere.fault()),
+        AccountError::RecordsUnknown(unknown) => reply_to_account(unknown.fault()),
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
@@ -106,8 +107,7 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::OnionWithoutProxy
         | AccountError::NoPort
         | AccountError::NotOffered
-        | AccountError::LookupFailed
-        | AccountError::NoResolver => Reply::HostUnreachable,
+        | AccountError::Dns(_) => Reply::HostUnreachable,
         AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)) => {
             Reply::Timeout
         }

@@ -11,6 +11,7 @@ mod cores;
 mod driver;
 mod entropy;
 mod handshake_log;
+mod known_faults;
 mod set_back;
 mod sibling_logins;
 mod siblings;

@@ -9,6 +9,7 @@ use safelog::sensitive;
 use tracing::Level;
 use xmpp_parsers::jid::FullJid;
 
+use super::known_faults::KnownFaults;
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
 /// Remembers what was said last of each account.
@@ -16,7 +17,7 @@ use crate::xmpp::{AccountError, AccountEvent, AccountId};
 pub(super) struct Announcer {
     /// The names of those that are presumed to be online, until their servers confirm it.
     presumed: BTreeMap<AccountId, FullJid>,
-    faults: BTreeMap<AccountId, AccountError>,
+    faults: BTreeMap<AccountId, KnownFaults>,
     /// What their servers ended connections for.
     ends: BTreeMap<AccountId, AccountError>,
     /// How long their servers are left alone, until it is said why.
@@ -69,7 +70,7 @@ impl Announcer {
     }
 
     fn online(&mut self, id: AccountId, jid: &FullJid, resumed: bool) -> (Level, String) {
-        self.faults.remove(&id);
+        self.faults.entry(id).or_default().handle_online();
         let again = if resumed { " again" } else { "" };
         (Level::INFO, format!("is online as {}{again}", sensitive(jid)))
     }
@@ -86,7 +87,11 @@ impl Announcer {
 
     fn not_online(&mut self, id: AccountId, error: &AccountError) -> Option<(Level, String)> {
         let rest = self.rests.remove(&id);
-        let is_news = self.note_fault(id, error) || rest.is_some();
+        if let AccountError::SeeOtherHost(_) = error {
+            // The next login is there, and says what it gets.
+            return None;
+        }
+        let is_news = self.faults.entry(id).or_default().note(error) || rest.is_some();
         is_news.then(|| (Level::WARN, format!("is not online: {}", with_advice(error, rest))))
     }
 
@@ -108,10 +113,6 @@ impl Announcer {
     fn note_end(&mut self, id: AccountId, error: &AccountError) -> bool {
         self.ends.insert(id, error.clone()).as_ref() != Some(error)
     }
-
-    fn note_fault(&mut self, id: AccountId, error: &AccountError) -> bool {
-        self.faults.insert(id, error.clone()).as_ref() != Some(error)
-    }
 }
 
 /// A fault and what can help, where the server is left alone for so long, if it is.
@@ -125,7 +126,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::xmpp::{Step, Words};
+    use crate::xmpp::{Elsewhere, OtherHost, Step, Words};
 
     const ID: AccountId = AccountId(1);
 
@@ -189,6 +190,35 @@ mod tests {
     fn who_gets_another_resource_than_was_presumed_is_online_as_that_and_nothing_else_is_said() {
         let lines = said([online(true), suspended(AccountError::OtherResource), online(false)]);
         assert_eq!(lines, ["INFO is online as [scrubbed]"]);
+    }
+
+    fn sent_away() -> AccountError {
+        AccountError::SeeOtherHost(OtherHost::parse("node7.chat.example").unwrap())
+    }
+
+    fn refused_there() -> AccountEvent {
+        let host = OtherHost::parse("node7.chat.example").unwrap();
+        AccountEvent::Unreachable(AccountError::Elsewhere(Elsewhere::new(host, AccountError::Refused)))
+    }
+
+    #[test]
+    fn a_server_that_sends_us_to_a_host_where_we_fail_is_one_sentence_however_often_it_does() {
+        let twice = (0..2).flat_map(|_| [AccountEvent::Unreachable(sent_away()), refused_there()]);
+        let lines = said(twice);
+        let sentence = "WARN is not online: the chat server has sent us to another host, [scrubbed], where this failed: dialling the chat \
+                        server: connection refused; ";
+        assert!(lines.len() == 1 && lines[0].starts_with(sentence), "{lines:?}");
+    }
+
+    #[test]
+    fn a_server_that_lets_us_in_and_then_does_so_warns_of_that_once() {
+        let lines = said((0..2).flat_map(|_| [online(false), suspended(sent_away()), refused_there()]));
+        let warnings = lines.iter().filter(|line| line.starts_with("WARN"));
+        assert_eq!(warnings.count(), 1, "{lines:?}");
+        assert_eq!(
+            lines[1],
+            "INFO lost its connection: the chat server sends us to another host, [scrubbed]"
+        );
     }
 
     #[test]

@@ -323,6 +323,7 @@ fn is_for_size(reason: &AccountError, largest: usize) -> bool {
 fn ending(reason: &AccountError, largest: usize) -> Ending {
     match reason {
         AccountError::Elsewhere(elsewhere) => ending(elsewhere.fault(), largest),
+        AccountError::RecordsUnknown(unknown) => ending(unknown.fault(), largest),
         AccountError::Conflict => Ending::Crowded,
         AccountError::StanzaTooLarge => Ending::Fault,
         reason if is_for_size(reason, largest) => Ending::Fault,

@@ -1,10 +1,13 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod dns_fault;
 mod during;
 mod elsewhere;
 mod named_by;
+mod not_followed;
 mod proxy_fault;
+mod records_unknown;
 mod tls_alert;
 mod web_server_fault;
 mod web_status;
@@ -15,10 +18,13 @@ use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::dns_fault::DnsFault;
 pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
+pub use self::not_followed::{NotFollowed, Unfollowed};
 pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
+pub use self::records_unknown::RecordsUnknown;
 pub(super) use self::tls_alert::demands_certificate;
 pub use self::web_server_fault::WebServerFault;
 pub use super::other_host::OtherHost;
@@ -46,12 +52,12 @@ pub enum AccountError {
     /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
     #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
     NotOffered,
-    /// No DNS server has answered.
-    #[error("{}: no DNS server answers", Step::Dial)]
-    LookupFailed,
-    /// This machine names no DNS server.
-    #[error("{}: this machine is configured with no DNS server", Step::Dial)]
-    NoResolver,
+    /// Nobody knows what DNS has of a name.
+    #[error("{}: {}", Step::Dial, .0)]
+    Dns(DnsFault),
+    /// A fault at the domain itself, whose SRV records could not be asked for.
+    #[error("{0}")]
+    RecordsUnknown(RecordsUnknown),
     /// Every address refused the connection.
     #[error("{}: connection refused", Step::Dial)]
     Refused,
@@ -203,9 +209,12 @@ pub enum AccountError {
     /// The server says that we do something too often, or too much of it.
     #[error("{0}: it says that this account, or this address, does too much{1}")]
     OverLimit(Step, Words),
-    /// The server wants us to connect to another host.
-    #[error("the chat server sends us to another host")]
+    /// The server wants us to connect to another host, which is tried next.
+    #[error("the chat server sends us to another host, {0}")]
     SeeOtherHost(OtherHost),
+    /// The same, and we do not go there.
+    #[error("{0}")]
+    NotFollowed(NotFollowed),
     /// A fault at another host, where the server has sent us.
     #[error("{0}")]
     Elsewhere(Elsewhere),
@@ -249,6 +258,7 @@ impl AccountError {
             self,
             Self::Conflict
                 | Self::OverLimit(..)
+                | Self::NotFollowed(_)
                 | Self::StreamError(_, "policy-violation" | "resource-constraint", _)
         )
     }
@@ -271,8 +281,8 @@ impl AccountError {
             Self::NoAddress(_)
             | Self::NoPort
             | Self::NotOffered
-            | Self::LookupFailed
-            | Self::NoResolver
+            | Self::Dns(_)
+            | Self::RecordsUnknown(_)
             | Self::Refused
             | Self::NoRoute
             | Self::HostUnreachable
@@ -315,6 +325,7 @@ impl AccountError {
             | Self::StanzaTooLarge
             | Self::OverLimit(..)
             | Self::SeeOtherHost(_)
+            | Self::NotFollowed(_)
             | Self::Elsewhere(_)
             | Self::StreamError(..)
             | Self::EndedBeforeTls(..)
@@ -328,6 +339,7 @@ impl AccountError {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
             Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
+            Self::NotFollowed(fault) if fault.is_endless() => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
             Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
             Self::OverLimit(..) => Pause::Hours,
@@ -335,6 +347,7 @@ impl AccountError {
             Self::WebServer(fault) if fault.is_too_much() => Pause::Hours,
             Self::Proxy(fault) if fault.is_too_much() => Pause::Long,
             Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
+            Self::RecordsUnknown(unknown) => unknown.fault().pause(),
             _ => Pause::Usual,
         }
     }

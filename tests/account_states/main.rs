@@ -10,6 +10,7 @@ mod acknowledging;
 mod backlog;
 mod before_tls;
 mod bounds;
+mod circles;
 mod client;
 mod components;
 mod doubting;

@@ -21,15 +21,17 @@ impl Account {
         // After a short time a server that lets us in and then falls silent would be logged in to without end.
         let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
         let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
-        let is_followed = match reason {
-            AccountError::SeeOtherHost(host) => self.connector.follow(host),
-            _ => true,
-        };
-        let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
         // Delays begin anew after a long session. After a short one they do not: a server that ended it so soon would do it again.
         if has_worked && lasted >= timing::STEADY {
             self.backoff.reset();
+            self.connector.handle_steady();
         }
+        let not_followed = match reason {
+            AccountError::SeeOtherHost(host) => self.connector.follow(host).err(),
+            _ => None,
+        };
+        let reason = not_followed.as_ref().unwrap_or(reason);
+        let can_help_at_once = has_worked && reason.pause() == Pause::None;
         self.note_fault(reason, reports);
         self.disconnected(reason, reports);
         match (was_cut, can_help_at_once) {

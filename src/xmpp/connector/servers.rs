@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::Progress;
 use crate::config::ServerAddr;
 use crate::xmpp::dialer::Dialer;
-use crate::xmpp::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step};
+use crate::xmpp::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step, Unfollowed};
 use crate::xmpp::finder::{AskForWebSocket, Finder};
 use crate::xmpp::hints::Hints;
 use crate::xmpp::login::Protected;
@@ -90,9 +90,14 @@ impl Servers {
         }
     }
 
-    /// The next search is for another host, as the server wants, if it may lead there. Tells whether it does.
-    pub(super) fn follow(&self, host: &OtherHost) -> bool {
+    /// The next login, or what follows of this one, is at another host, as the server wants, if it may lead there.
+    pub(super) fn follow(&self, host: &OtherHost) -> Result<(), Unfollowed> {
         self.finder.follow(host)
+    }
+
+    /// A session has lasted.
+    pub(super) fn handle_steady(&self) {
+        self.finder.handle_steady();
     }
 
     /// There was a login.

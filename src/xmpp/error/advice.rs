@@ -20,10 +20,8 @@ impl AccountError {
             Self::NotOffered => {
                 "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
             }
-            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
-            Self::NoResolver => {
-                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
-            }
+            Self::Dns(fault) => fault.advice(),
+            Self::RecordsUnknown(unknown) => unknown.advice(),
             Self::Refused => "check that the chat server runs, and `server`; trying again",
             Self::NoRoute => "check the network of this machine; trying again",
             Self::HostUnreachable => "check `server`, and the network; trying again",
@@ -100,8 +98,9 @@ impl AccountError {
                 "let it rest, and spread the load over more accounts or a server of your own; trying again within 3 hours"
             }
             Self::SeeOtherHost(_) => {
-                "if it does not let us in there either, set `server` to where it should; trying again"
+                "if that stays, set `server` to where it lets us in; trying again, at that host next"
             }
+            Self::NotFollowed(fault) => fault.advice(),
             Self::Elsewhere(elsewhere) => elsewhere.advice(),
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again within half a minute"
