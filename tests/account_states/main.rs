@@ -12,6 +12,7 @@ mod before_tls;
 mod bounds;
 mod client;
 mod components;
+mod connects;
 mod doubting;
 mod large_answers;
 mod logging_out;
