@@ -366,7 +366,8 @@ impl Shared {
 
     /// Lets `action` work on the state and then does everything that follows from it.
     fn with<T>(&self, action: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let now = Instant::now();
+        // As the runtime has it, whose timers the cores' deadlines become.
+        let now = tokio::time::Instant::now().into_std();
         let mut state = self.lock();
         let result = action(&mut state, now);
         self.drain(&mut state, now);
