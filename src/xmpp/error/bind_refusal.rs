@@ -67,9 +67,8 @@ impl AccountError {
     /// The server gives the account no resource, and says this.
     pub(in crate::xmpp) fn bind(error: StanzaError) -> Self {
         let error = Element::from(error);
-        let names = error.children().filter(|child| child.ns() == ns::XMPP_STANZAS).map(Element::name);
-        let condition =
-            names.filter_map(|name| CONDITIONS.iter().copied().find(|known| *known == name)).next();
+        let mut names = error.children().filter(|child| child.ns() == ns::XMPP_STANZAS).map(Element::name);
+        let condition = names.find_map(|name| CONDITIONS.iter().copied().find(|known| *known == name));
         Self::BindRefused(condition.unwrap_or("undefined-condition"), Words::of(&error))
     }
 
