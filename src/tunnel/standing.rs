@@ -31,7 +31,7 @@ impl Watched {
         let each = self.0.iter_mut().map(|status| {
             Box::pin(async {
                 if status.changed().await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             })
         });

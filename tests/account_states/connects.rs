@@ -175,6 +175,8 @@ async fn a_bridge_that_is_silent_to_an_account_that_is_online_is_blamed() {
         }
     };
     let (error, _) = tokio::select! {
+        // The client logs out as soon as that is over.
+        biased;
         outcome = &mut connecting => outcome.unwrap(),
         () = answer_pings => unreachable!("it has no end"),
     };
