@@ -20,6 +20,8 @@ pub(super) struct Announcer {
     faults: BTreeMap<AccountId, KnownFaults>,
     /// What their servers ended connections for.
     ends: BTreeMap<AccountId, AccountError>,
+    /// How many connections of theirs have ended for a stanza that was too large.
+    too_large: BTreeMap<AccountId, u32>,
     /// How long their servers are left alone, until it is said why.
     rests: BTreeMap<AccountId, Duration>,
     /// Those that will never be online again.
@@ -77,7 +79,10 @@ impl Announcer {
 
     fn lost(&mut self, id: AccountId, reason: &AccountError) -> (Level, String) {
         let rest = self.rests.remove(&id);
-        let is_news = reason.is_for_a_person() && self.note_end(id, reason);
+        let is_news = match reason {
+            AccountError::StanzaTooLarge => self.note_too_large(id),
+            reason => reason.is_for_a_person() && self.note_end(id, reason),
+        };
         if is_news || rest.is_some() {
             (Level::WARN, format!("lost its connection: {}", with_advice(reason, rest)))
         } else {
@@ -100,6 +105,7 @@ impl Announcer {
         self.presumed.remove(&id);
         self.faults.remove(&id);
         self.ends.remove(&id);
+        self.too_large.remove(&id);
         self.rests.remove(&id);
         self.failed.remove(&id);
     }
@@ -112,6 +118,13 @@ impl Announcer {
     /// Whether that is another reason than the last time: a login that works again in between changes nothing about it.
     fn note_end(&mut self, id: AccountId, error: &AccountError) -> bool {
         self.ends.insert(id, error.clone()).as_ref() != Some(error)
+    }
+
+    /// Whether it is time to say what can help: one such end is enough to learn from.
+    fn note_too_large(&mut self, id: AccountId) -> bool {
+        let count = self.too_large.entry(id).or_default();
+        *count = count.saturating_add(1);
+        *count == 2
     }
 }
 
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_resource_that_was_presumed_and_is_refused_is_one_sentence() {
-        let refused = || AccountError::BindRefused("resource-constraint");
+        let refused = || AccountError::BindRefused("resource-constraint", Words::default());
         let lines = said([online(true), suspended(refused()), AccountEvent::Unreachable(refused())]);
         assert_eq!(
             lines,
@@ -218,6 +231,27 @@ mod tests {
         assert_eq!(
             lines[1],
             "INFO lost its connection: the chat server sends us to another host, [scrubbed]"
+        );
+    }
+
+    #[test]
+    fn what_helps_against_a_stanza_that_is_too_large_is_said_once_when_smaller_ones_do_not() {
+        let too_large = || suspended(AccountError::StanzaTooLarge);
+        let lines = said([too_large(), online(false), too_large(), online(false), too_large()]);
+        let end = "lost its connection: keeping the session with the chat server: it takes no stanza as large as one of ours";
+        let online = "INFO is online as [scrubbed]".to_owned();
+        assert_eq!(
+            lines,
+            [
+                format!("INFO {end}"),
+                online.clone(),
+                format!(
+                    "WARN {end}; sending smaller ones from now on; if it stays, ask whoever runs the server to take 10,000 bytes, as every \
+                     server has to, or use an account at another server; trying again"
+                ),
+                online,
+                format!("INFO {end}"),
+            ]
         );
     }
 

@@ -1,6 +1,7 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod bind_refusal;
 mod dns_fault;
 mod during;
 mod elsewhere;
@@ -16,7 +17,6 @@ use std::io;
 
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
-use xmpp_parsers::stanza_error::DefinedCondition;
 
 pub use self::dns_fault::DnsFault;
 pub use self::elsewhere::Elsewhere;
@@ -200,12 +200,15 @@ pub enum AccountError {
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
     #[error("{}: it gave the account another resource than the one asked for", Step::Bind)]
     OtherResource,
-    /// The server gives the account no resource, with this condition of RFC 6120 section 7.
-    #[error("{}: refused ({})", Step::Bind, .0)]
-    BindRefused(&'static str),
+    /// The server gives the account no resource, with this condition of RFC 6120 section 8.3.3.
+    #[error("{}: refused ({}){}", Step::Bind, .0, .1)]
+    BindRefused(&'static str, Words),
     /// The server takes no stanza as large as one of ours.
     #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
     StanzaTooLarge,
+    /// The server takes no stanza as large as those of a login, of which none is large.
+    #[error("{0}: it takes no stanza as large as those of a login")]
+    LoginTooLarge(Step),
     /// The server says that we do something too often, or too much of it.
     #[error("{0}: it says that this account, or this address, does too much{1}")]
     OverLimit(Step, Words),
@@ -321,8 +324,9 @@ impl AccountError {
             | Self::Conflict
             | Self::ComponentTaken
             | Self::OtherResource
-            | Self::BindRefused(_)
+            | Self::BindRefused(..)
             | Self::StanzaTooLarge
+            | Self::LoginTooLarge(_)
             | Self::OverLimit(..)
             | Self::SeeOtherHost(_)
             | Self::NotFollowed(_)
@@ -337,7 +341,9 @@ impl AccountError {
     pub(super) fn pause(&self) -> Pause {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
-            Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
+            Self::Conflict | Self::StreamError(_, "conflict", _) | Self::LoginTooLarge(_) => Pause::Long,
+            Self::BindRefused(..) if self.is_refusal() => Pause::Long,
+            Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
             Self::NotFollowed(fault) if fault.is_endless() => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
@@ -428,16 +434,6 @@ impl AccountError {
         }
     }
 
-    /// The server gives the account no resource.
-    pub(super) fn bind(condition: &DefinedCondition) -> Self {
-        Self::BindRefused(match condition {
-            DefinedCondition::Conflict => "conflict",
-            DefinedCondition::NotAllowed => "not-allowed",
-            DefinedCondition::ResourceConstraint => "resource-constraint",
-            _ => "for another reason",
-        })
-    }
-
     /// The server refused the login.
     pub(super) fn sasl(condition: &SaslCondition) -> Self {
         match condition {
@@ -521,7 +517,7 @@ mod tests {
         assert_eq!(stream("not-authorized"), Pause::Usual);
         assert_eq!(AccountError::Conflict.pause(), Pause::Long);
         assert_eq!(AccountError::NotBound.pause(), Pause::Long);
-        assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
+        assert_eq!(AccountError::BindRefused("resource-constraint", Words::default()).pause(), Pause::Long);
         assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);

@@ -13,6 +13,7 @@ mod bounds;
 mod circles;
 mod client;
 mod components;
+mod connects;
 mod doubting;
 mod large_answers;
 mod logging_out;

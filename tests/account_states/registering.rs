@@ -170,7 +170,7 @@ async fn a_server_that_refuses_is_asked_again_in_hours_and_not_in_seconds() {
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == closed));
     drop(peer);
     let status = client.pool.status(client.id);
-    assert_eq!(status, AccountStatus::Connecting { last_error: Some(closed) });
+    assert_eq!(status, AccountStatus::Barred(closed));
     assert!(!status.may_come_online(), "nobody is to wait for it");
     assert!(server.connection_within(Duration::from_secs(20 * 3600)).await.is_none(), "it was asked again");
     *memory.refusal.lock().unwrap() = None;

@@ -40,7 +40,7 @@ async fn another_login_with_the_resource_makes_us_step_back() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
 }
 
-async fn end(peer: &mut Peer, condition: DefinedCondition, text: &str) {
+pub(crate) async fn end(peer: &mut Peer, condition: DefinedCondition, text: &str) {
     let error = StreamError::new(condition, "en", text);
     peer.send(XmppStreamElement::StreamError(ReceivedStreamError(error))).await;
 }
@@ -167,7 +167,7 @@ async fn an_account_that_is_logged_in_too_often_is_told_so_and_steps_back() {
     let mut peer = server.log_in(false).await;
     let id = peer.bind_request().await;
     peer.refuse_to_bind(id, stanza_error::DefinedCondition::ResourceConstraint).await;
-    let refused = AccountError::BindRefused("resource-constraint");
+    let refused = AccountError::BindRefused("resource-constraint", Words::default());
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused));
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
     server.session_after(HALF_A_MINUTE).await;

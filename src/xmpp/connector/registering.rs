@@ -171,7 +171,7 @@ impl Connector {
             error => match ended::refusal(&error) {
                 // Of what was asked for it would not be known whether it is there.
                 Some((refusal, words)) if asked.is_none() => registering.refuse(None, refusal, words),
-                _ => ended::without_a_session(error),
+                _ => error.during(Step::Register),
             },
         })
     }

@@ -6,7 +6,7 @@ use crate::xmpp::registration::Refusal;
 /// The refusal that is meant by an error of the stream, if one is. `not-authorized` is for whoever sends before a login (RFC 6120 section
 /// 4.9.3.12): the server does not let anybody do what it has offered.
 pub(super) fn refusal(error: &AccountError) -> Option<(Refusal, Words)> {
-    let (refusal, words) = match without_a_session(error.clone()) {
+    let (refusal, words) = match error.clone().during(Step::Register) {
         AccountError::OverLimit(_, words) | AccountError::StreamError(_, "resource-constraint", words) => {
             (Refusal::TooMany, words)
         }
@@ -14,19 +14,10 @@ pub(super) fn refusal(error: &AccountError) -> Option<(Refusal, Words)> {
             (Refusal::Closed, words)
         }
         AccountError::StreamError(_, "internal-server-error" | "conflict", words) => (Refusal::Fault, words),
+        AccountError::LoginTooLarge(_) => (Refusal::Closed, Words::default()),
         _ => return None,
     };
     Some((refusal, words))
-}
-
-/// The same fault where there is no session yet, which another could replace, and in which blocks could be smaller.
-pub(super) fn without_a_session(error: AccountError) -> AccountError {
-    let said = |condition| AccountError::StreamError(Step::Register, condition, Words::default());
-    match error {
-        AccountError::Conflict => said("conflict"),
-        AccountError::StanzaTooLarge => said("policy-violation"),
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -53,18 +44,5 @@ mod tests {
         ] {
             assert_eq!(refusal(&error).map(|(refusal, _)| refusal), expected, "{error}");
         }
-    }
-
-    #[test]
-    fn nobody_is_told_of_a_session_that_there_never_was() {
-        for error in [AccountError::Conflict, AccountError::StanzaTooLarge] {
-            let text = without_a_session(error).to_string();
-            assert!(
-                text.starts_with("registering an account at the chat server: it ended the stream"),
-                "{text}"
-            );
-        }
-        let cut = AccountError::Closed(Step::Register);
-        assert_eq!(without_a_session(cut.clone()), cut);
     }
 }
