@@ -2,7 +2,7 @@
 //!
 //! Only what a server has confirmed is said: of an account that is presumed to be online nothing is said before that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use safelog::sensitive;
@@ -12,21 +12,31 @@ use xmpp_parsers::jid::FullJid;
 use super::known_faults::KnownFaults;
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
-/// Remembers what was said last of each account.
+/// Remembers what was said of each account.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
-    /// The names of those that are presumed to be online, until their servers confirm it.
-    presumed: BTreeMap<AccountId, FullJid>,
-    faults: BTreeMap<AccountId, KnownFaults>,
-    /// What their servers ended connections for.
-    ends: BTreeMap<AccountId, AccountError>,
-    /// How many connections of theirs have ended for a stanza that was too large.
-    too_large: BTreeMap<AccountId, u32>,
-    /// How long their servers are left alone, until it is said why.
-    rests: BTreeMap<AccountId, Duration>,
-    /// Those that will never be online again.
-    failed: BTreeSet<AccountId>,
+    accounts: BTreeMap<AccountId, Told>,
 }
+
+/// What was said of one account, and what is yet to be said.
+#[derive(Debug, Default)]
+struct Told {
+    /// As whom it is presumed to be online, until its server confirms it.
+    presumed: Option<FullJid>,
+    /// Why it was not online.
+    faults: KnownFaults,
+    /// What its server ended connections for. A login that works again in between changes nothing about it.
+    ends: KnownFaults,
+    /// How many connections have ended for a stanza that was too large.
+    too_large: u32,
+    /// How long its server is left alone, until it is said why.
+    rest: Option<Duration>,
+    /// It will never be online again.
+    has_failed: bool,
+}
+
+/// What can help is said at the 2nd connection that ends for a stanza that was too large: after one, smaller ones may be enough.
+const WORTH_A_WORD: u32 = 2;
 
 impl Announcer {
     /// Says what `event` means for whoever runs the program, if that is news.
@@ -40,48 +50,67 @@ impl Announcer {
         }
     }
 
-    /// What is to be said of the account, and how loudly.
     fn news(&mut self, id: AccountId, event: &AccountEvent) -> Option<(Level, String)> {
+        self.accounts.entry(id).or_default().news(event)
+    }
+
+    /// The account is closed: nothing will happen to it any more.
+    pub(super) fn forget(&mut self, id: AccountId) {
+        self.accounts.remove(&id);
+    }
+
+    /// Whether it was said that this account cannot be used.
+    pub(super) fn has_failed(&self, id: AccountId) -> bool {
+        self.accounts.get(&id).is_some_and(|told| told.has_failed)
+    }
+}
+
+impl Told {
+    /// What is to be said of the account, and how loudly.
+    fn news(&mut self, event: &AccountEvent) -> Option<(Level, String)> {
         match event {
             AccountEvent::Online { jid, presumed: true, .. } => {
-                self.presumed.insert(id, jid.clone());
+                self.presumed = Some(jid.clone());
                 None
             }
-            AccountEvent::Online { jid, resumed, .. } => Some(self.online(id, jid, *resumed)),
+            AccountEvent::Online { jid, resumed, .. } => Some(self.online(jid, *resumed)),
             AccountEvent::Confirmed => {
-                let jid = self.presumed.remove(&id)?;
-                Some(self.online(id, &jid, false))
+                let jid = self.presumed.take()?;
+                Some(self.online(&jid, false))
             }
             AccountEvent::Rests(rest) => {
-                self.rests.insert(id, *rest);
+                self.rest = Some(*rest);
                 None
             }
-            AccountEvent::Suspended { reason } => match self.presumed.remove(&id) {
+            AccountEvent::Suspended { reason } => match self.presumed.take() {
                 // The next login follows at once, and takes what it gets.
                 Some(_) if *reason == AccountError::OtherResource => None,
-                Some(_) => self.not_online(id, reason),
-                None => Some(self.lost(id, reason)),
+                Some(_) => self.not_online(reason),
+                None => Some(self.lost(reason)),
             },
-            AccountEvent::Unreachable(error) => self.not_online(id, error),
+            AccountEvent::Unreachable(error) => self.not_online(error),
             AccountEvent::Failed(error) => {
-                self.failed.insert(id);
+                self.has_failed = true;
                 Some((Level::ERROR, format!("cannot be used: {error}; {}", error.advice())))
             }
             _ => None,
         }
     }
 
-    fn online(&mut self, id: AccountId, jid: &FullJid, resumed: bool) -> (Level, String) {
-        self.faults.entry(id).or_default().handle_online();
+    fn online(&mut self, jid: &FullJid, resumed: bool) -> (Level, String) {
+        self.faults.handle_online();
         let again = if resumed { " again" } else { "" };
         (Level::INFO, format!("is online as {}{again}", sensitive(jid)))
     }
 
-    fn lost(&mut self, id: AccountId, reason: &AccountError) -> (Level, String) {
-        let rest = self.rests.remove(&id);
+    fn lost(&mut self, reason: &AccountError) -> (Level, String) {
+        let rest = self.rest.take();
         let is_news = match reason {
-            AccountError::StanzaTooLarge => self.note_too_large(id),
-            reason => reason.is_for_a_person() && self.note_end(id, reason),
+            AccountError::StanzaTooLarge => {
+                self.too_large = self.too_large.saturating_add(1);
+                self.too_large == WORTH_A_WORD
+            }
+            reason => reason.is_for_a_person() && self.ends.note(reason),
         };
         if is_news || rest.is_some() {
             (Level::WARN, format!("lost its connection: {}", with_advice(reason, rest)))
@@ -90,41 +119,14 @@ impl Announcer {
         }
     }
 
-    fn not_online(&mut self, id: AccountId, error: &AccountError) -> Option<(Level, String)> {
-        let rest = self.rests.remove(&id);
+    fn not_online(&mut self, error: &AccountError) -> Option<(Level, String)> {
+        let rest = self.rest.take();
         if let AccountError::SeeOtherHost(_) = error {
             // The next login is there, and says what it gets.
             return None;
         }
-        let is_news = self.faults.entry(id).or_default().note(error) || rest.is_some();
+        let is_news = self.faults.note(error) || rest.is_some();
         is_news.then(|| (Level::WARN, format!("is not online: {}", with_advice(error, rest))))
-    }
-
-    /// The account is closed: nothing will happen to it any more.
-    pub(super) fn forget(&mut self, id: AccountId) {
-        self.presumed.remove(&id);
-        self.faults.remove(&id);
-        self.ends.remove(&id);
-        self.too_large.remove(&id);
-        self.rests.remove(&id);
-        self.failed.remove(&id);
-    }
-
-    /// Whether it was said that this account cannot be used.
-    pub(super) fn has_failed(&self, id: AccountId) -> bool {
-        self.failed.contains(&id)
-    }
-
-    /// Whether that is another reason than the last time: a login that works again in between changes nothing about it.
-    fn note_end(&mut self, id: AccountId, error: &AccountError) -> bool {
-        self.ends.insert(id, error.clone()).as_ref() != Some(error)
-    }
-
-    /// Whether it is time to say what can help: one such end is enough to learn from.
-    fn note_too_large(&mut self, id: AccountId) -> bool {
-        let count = self.too_large.entry(id).or_default();
-        *count = count.saturating_add(1);
-        *count == 2
     }
 }
 

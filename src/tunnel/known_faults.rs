@@ -8,7 +8,7 @@ use crate::xmpp::AccountError;
 /// 8 are known at most: as many ways to fail in turn as somebody may read of.
 const MOST: usize = 8;
 
-/// What was said before something else is said again when it comes 3 times in a row: then it has not only taken its turn.
+/// A fault that was said before another is said again when it comes 3 times in a row: then it does not only take turns with others.
 const STAYS: u32 = 3;
 
 /// What was said since the account was online.
@@ -16,8 +16,8 @@ const STAYS: u32 = 3;
 pub(super) struct KnownFaults {
     /// The latest at the end.
     said: Vec<AccountError>,
-    /// Whether nothing was said since the latest.
-    is_last_word: bool,
+    /// Whether the account was online since the latest was said.
+    was_online: bool,
     /// What happened last, and how often in a row.
     latest: Option<(AccountError, u32)>,
 }
@@ -28,13 +28,13 @@ impl KnownFaults {
         let times = self.times_in_a_row(fault);
         self.latest = Some((fault.clone(), times));
         let place = self.said.iter().position(|said| said == fault);
-        if place.is_some_and(|place| self.is_last_word(place) || times < STAYS) {
+        if place.is_some_and(|place| self.was_said_last(place) || times < STAYS) {
             return false;
         }
         self.said.retain(|said| said != fault);
         self.said.push(fault.clone());
         self.said.drain(..self.said.len().saturating_sub(MOST));
-        self.is_last_word = true;
+        self.was_online = false;
         true
     }
 
@@ -43,14 +43,14 @@ impl KnownFaults {
         before.map_or(1, |(_, times)| times.saturating_add(1))
     }
 
-    fn is_last_word(&self, place: usize) -> bool {
-        self.is_last_word && place + 1 == self.said.len()
+    fn was_said_last(&self, place: usize) -> bool {
+        !self.was_online && place + 1 == self.said.len()
     }
 
     /// The account is online. What is wrong where its server sends it stays known: the server may let it in and send it away without end.
     pub(super) fn handle_online(&mut self) {
         self.said.retain(|said| matches!(said, AccountError::Elsewhere(_)));
-        self.is_last_word = false;
+        self.was_online = true;
         self.latest = None;
     }
 }
