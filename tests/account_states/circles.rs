@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use hexchat_pt::xmpp::{AccountError, AccountEvent, StreamManagement};
 use tokio::time::Instant;
-use tokio_xmpp::xmlstream::XmppStreamElement;
-use xmpp_parsers::stream_error::{DefinedCondition, ReceivedStreamError, StreamError};
+use xmpp_parsers::stream_error::DefinedCondition;
 
 use crate::client::{Client, HALF_A_MINUTE, NO_RETRY};
 use crate::mock::{MockServer, Peer};
+use crate::stream_errors::end;
 
 /// Where the account's own server is, and another.
 const FIRST: &str = "127.0.0.1:5222";
@@ -18,8 +18,7 @@ const OTHER: &str = "127.0.0.7:5222";
 const LONG: Duration = Duration::from_secs(11);
 
 async fn send_to(peer: &mut Peer, host: &str) {
-    let error = StreamError::new(DefinedCondition::SeeOtherHost(host.to_owned()), "en", "");
-    peer.send(XmppStreamElement::StreamError(ReceivedStreamError(error))).await;
+    end(peer, DefinedCondition::SeeOtherHost(host.to_owned()), "").await;
 }
 
 /// Sends a client away that wants to log in.

@@ -22,7 +22,7 @@ use xmpp_parsers::stream_error::DefinedCondition;
 use crate::mock::{MockServer, Peer};
 use crate::stream_errors::end;
 
-/// Much less than a connect waits for its account, which is 25 seconds.
+/// 2 seconds: more than two logins at the scripted server take, and far less than the 25 that a connect waits for its account.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Five seconds less than a server has to answer the request for a resource, 20.

@@ -61,6 +61,13 @@ async fn who_has_no_account_is_not_told_of_a_wrong_password_and_is_let_in_later(
     assert!(!client.online().await);
 }
 
+/// The next connection is told that its password is wrong.
+pub(crate) async fn refuse_login(server: &MockServer) {
+    let mut peer = server.greet("SCRAM-SHA-1").await;
+    assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
+    refuse(&mut peer).await;
+}
+
 pub(crate) async fn refuse(peer: &mut Peer) {
     let failure =
         sasl::Failure { defined_condition: sasl::DefinedCondition::NotAuthorized, texts: Default::default() };

@@ -9,12 +9,10 @@ use hexchat_pt::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal,
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, AccountStatus, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
-use tokio_xmpp::xmlstream::XmppStreamElement;
-use xmpp_parsers::sasl;
 
 use crate::client::Client;
 use crate::mock::{MockServer, PATIENCE};
-use crate::refusals::refuse;
+use crate::refusals::refuse_login;
 
 /// Remembers a refusal until it is told not to, and one account.
 #[derive(Default)]
@@ -131,13 +129,6 @@ fn id_of(said: &str) -> String {
 async fn answer(io: &mut DuplexStream, id: &str, kind: &str, payload: &str) {
     let answer = format!("<iq type='{kind}' id='{id}' from='mock.example'>{payload}</iq>");
     io.write_all(answer.as_bytes()).await.unwrap();
-}
-
-/// The next connection is told that its password is wrong.
-async fn refuse_login(server: &MockServer) {
-    let mut peer = server.greet("SCRAM-SHA-1").await;
-    assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
-    refuse(&mut peer).await;
 }
 
 fn marilan() -> NewAccount {

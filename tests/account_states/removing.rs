@@ -10,10 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::sasl;
 
 use crate::mock::{MockServer, Peer};
-use crate::refusals::refuse;
+use crate::refusals::refuse_login;
 
 /// How long a removal may take: 30 seconds, as `forget` has it.
 const LONG: Duration = Duration::from_secs(30);
@@ -49,12 +48,6 @@ async fn end_with(peer: Peer, condition: &str) {
     let mut io = peer.into_io();
     io.write_all(error.as_bytes()).await.unwrap();
     io.flush().await.unwrap();
-}
-
-async fn refuse_login(server: &MockServer) {
-    let mut peer = server.greet("SCRAM-SHA-1").await;
-    assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
-    refuse(&mut peer).await;
 }
 
 /// Nobody logs in any more, and the removal has ended so.

@@ -6,13 +6,13 @@ use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountStatus, Step, StreamManagement, Words};
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
-use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ns;
-use xmpp_parsers::stream_error::{DefinedCondition, ReceivedStreamError, StreamError};
+use xmpp_parsers::stream_error::DefinedCondition;
 
 use crate::client::Client;
 use crate::mock::{MockServer, PATIENCE, Peer};
+use crate::stream_errors::end;
 
 /// Longer than any pause but that of hours, and shorter than a server may be silent.
 const NO_RETRY: Duration = Duration::from_secs(25);
@@ -36,11 +36,6 @@ async fn opened(server: &MockServer) -> Peer {
     peer.bound(id, &format!("alice@mock.example/{resource}")).await;
     peer.presence().await;
     peer
-}
-
-async fn end(peer: &mut Peer, condition: DefinedCondition, text: &str) {
-    let error = StreamError::new(condition, "en", text);
-    peer.send(XmppStreamElement::StreamError(ReceivedStreamError(error))).await;
 }
 
 /// An account that may have four logins, and the server's end of the first.

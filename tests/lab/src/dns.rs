@@ -33,8 +33,8 @@ const TRIES: usize = 20;
 const A: u16 = 1;
 const SRV: u16 = 33;
 const INTERNET: u16 = 1;
-/// What no record is of.
-const NOTHING: u16 = 0;
+/// The type of a fault: 0, for which nobody asks.
+const NO_TYPE: u16 = 0;
 const NO_SUCH_NAME: u8 = 3;
 
 /// What a name has.
@@ -87,7 +87,7 @@ impl Record {
         match self {
             Self::A(_) => A,
             Self::Srv { .. } => SRV,
-            Self::Fault(_) => NOTHING,
+            Self::Fault(_) => NO_TYPE,
         }
     }
 
