@@ -124,17 +124,17 @@ fn reply_to_account(error: &AccountError) -> Reply {
             Reply::Timeout
         }
         AccountError::BadSource => Reply::AddressNotSupported,
-        error if error.is_refusal() => Reply::NotAllowed,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
         | AccountError::PasswordExpired
         | AccountError::NotAnonymous
         | AccountError::LoginRefused(_)
-        | AccountError::Registration(..) => Reply::NotAllowed,
+        | AccountError::Registration(..)
         // What servers say to who is barred.
-        AccountError::OverLimit(..)
+        | AccountError::OverLimit(..)
         | AccountError::StreamError(_, "policy-violation" | "not-authorized", _)
         | AccountError::EndedBeforeTls("policy-violation" | "not-authorized", _) => Reply::NotAllowed,
+        error if error.lets_in_no_session() => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
 }

@@ -239,6 +239,7 @@ impl Tunnel {
         for peer in peers {
             let attempt = self.connect_to(accounts, peer, &local, &remote);
             match self.in_time(accounts, deadline, attempt).await {
+                // Another peer may be there. It cannot help where the time is over, or the accounts are to blame.
                 Err(ConnectError::Closed(reason)) if reason != CloseReason::ConnectTimedOut => {
                     failure = reason.into();
                 }

@@ -28,6 +28,7 @@
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `stanza`, `head`, `parse` | what they mean, also when they cannot be read as a whole |
 //! | `stream_error`, [`OtherHost`], [`Words`] | what a server means that ends a stream, and what it writes beside it |
+//! | `trail` | where a login has been, so that servers do not send it in a circle |
 //! | `step` | how far an attempt to log in has come |
 //! | `outbox` | what waits to be handed over |
 //! | `stranger_replies`, `reply_window`, `answer_size` | replies to strangers, which make nobody else wait, and how large they may be |

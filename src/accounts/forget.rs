@@ -44,7 +44,10 @@ pub(crate) enum ForgetError {
     )]
     Unknown,
     /// Its server may still have it. It is kept here, so that this can be tried again: we have the only copy of its password.
-    #[error("the account is kept, because {}; {}", .0, advice(.0))]
+    #[error(
+        "the account is kept, because {}; {} with --local, which removes our copy of it alone, and with that its password",
+        .0, advice(.0)
+    )]
     Removal(RemovalError),
     /// The state cannot be written. The server has removed the account, if it was asked.
     #[error(
@@ -54,20 +57,14 @@ pub(crate) enum ForgetError {
     State(StateError),
 }
 
-/// What helps where an account is kept.
+/// What helps where an account is kept, before what always does.
 fn advice(error: &RemovalError) -> &'static str {
     match error {
         RemovalError::Refused(Objection::Forbidden, _) => {
-            "ask whoever runs it to remove the account, or try again with --local, which removes our copy of it alone, and with that its \
-             password"
+            "ask whoever runs the server to remove the account, or try again"
         }
-        RemovalError::ProbablyGone => {
-            "try again tomorrow, and if it is not let in then either, with --local, which removes our copy of it alone, and with that its \
-             password"
-        }
-        _ => {
-            "try again later, or with --local, which removes our copy of it alone, and with that its password"
-        }
+        RemovalError::ProbablyGone => "try again tomorrow, and if it is not let in then either,",
+        _ => "try again later, or",
     }
 }
 
@@ -170,8 +167,8 @@ mod tests {
         assert_eq!(
             refused(Objection::Forbidden),
             "the account is kept, because its server has not removed it: the chat server does not let the account remove itself; ask \
-             whoever runs it to remove the account, or try again with --local, which removes our copy of it alone, and with that its \
-             password"
+             whoever runs the server to remove the account, or try again with --local, which removes our copy of it alone, and with that \
+             its password"
         );
         assert!(refused(Objection::Fault).contains(" at the moment; try again later, or with --local"));
         let probably = text(RemovalError::ProbablyGone);

@@ -92,9 +92,9 @@ impl Obstacle {
     }
 }
 
-/// Whether there is a link of which this fault is the fault.
-fn is_dead_link(path: &Path, fault: ErrorKind) -> bool {
-    fault != ErrorKind::PermissionDenied && path.is_symlink()
+/// Whether a link stands there that leads nowhere. Where we may not look, nobody knows what it leads to.
+fn is_dead_link(path: &Path, kind: ErrorKind) -> bool {
+    kind != ErrorKind::PermissionDenied && path.is_symlink()
 }
 
 impl StateError {
@@ -110,9 +110,10 @@ impl StateError {
 
     /// The fault of making the directory.
     pub(super) fn of_making(path: PathBuf, error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::AlreadyExists if !path.exists() && path.is_symlink() => Self::DeadLink(path),
-            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Self::FileInTheWay(path),
+        let dead_link = path.ancestors().find(|above| above.is_symlink() && !above.exists());
+        match (error.kind(), dead_link) {
+            (ErrorKind::AlreadyExists, Some(link)) => Self::DeadLink(link.to_owned()),
+            (ErrorKind::AlreadyExists | ErrorKind::NotADirectory, _) => Self::FileInTheWay(path),
             _ => Self::Io { action: "creating the state directory", path, error },
         }
     }

@@ -257,6 +257,19 @@ fn a_link_that_leads_nowhere_is_said_to_and_stays() {
 }
 
 #[test]
+fn a_link_above_the_directory_that_leads_nowhere_is_said_to_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("disk");
+    make_link(&link, &dir.path().join("unmounted"));
+    let error = StateDir::open(&link.join("state")).unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("{} is a link that leads nowhere", link.display())),
+        "{error}"
+    );
+    assert!(link.is_symlink());
+}
+
+#[test]
 fn a_link_to_itself_leads_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join(STATE_FILE);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{ConnectError, Tunnel, TunnelStream};
 use crate::protocol::CloseReason;
-use crate::xmpp::{AccountId, AccountPool, AccountStatus};
+use crate::xmpp::{AccountError, AccountId, AccountPool, AccountStatus, Step};
 
 /// The accounts of one connect.
 struct Watched(Vec<watch::Receiver<AccountStatus>>);
@@ -47,22 +47,15 @@ impl Tunnel {
         deadline: Instant,
         grace: Duration,
     ) -> Result<(), ConnectError> {
-        let mut deadline = deadline;
-        let mut one_can_send = false;
         let mut watched = Watched::new(self.pool(), accounts);
+        let mut until = deadline;
         loop {
             let statuses = watched.statuses();
             let can_send = statuses.iter().any(AccountStatus::can_send);
-            match (can_send, statuses.iter().any(AccountStatus::may_come_online)) {
-                (true, false) => return Ok(()),
-                (false, false) => return Err(fault_of(&statuses)),
-                (true, true) if !one_can_send => {
-                    one_can_send = true;
-                    deadline = deadline.min(Instant::now() + grace);
-                }
-                _ => {}
-            }
-            if timeout_at(deadline, watched.changed()).await.is_err() {
+            // Where the one that could send cannot any more, there is all the time again.
+            until = if can_send { until.min(Instant::now() + grace) } else { deadline };
+            let may_change = statuses.iter().any(AccountStatus::may_come_online);
+            if !may_change || timeout_at(until, watched.changed()).await.is_err() {
                 return if can_send { Ok(()) } else { Err(fault_of(&statuses)) };
             }
         }
@@ -88,7 +81,7 @@ impl Tunnel {
     }
 
     /// Waits until it is known whether a stream that was only [asked for](Self::ask_secure) by these accounts can reach its target. If not,
-    /// because nobody is to wait for any of them, it is broken off, and this is why.
+    /// because nobody is to wait for any of them, it is broken off, and this is why. None where it reaches its target, or says itself why not.
     pub async fn follow(&self, accounts: &[AccountId], stream: &TunnelStream) -> Option<ConnectError> {
         tokio::select! {
             biased;
@@ -113,17 +106,17 @@ impl Tunnel {
         }
     }
 
-    /// Why a connect by these accounts has come to nothing: for this reason, unless that says no more than that nothing came back, and no server
-    /// has said that one of them is online.
+    /// Why a connect by these accounts has come to nothing. It is the accounts' fault where the reason is one that comes, too, when nothing has
+    /// reached the bridge, and no server has said that one of them is online; else it is this reason.
     pub fn cause(&self, accounts: &[AccountId], reason: CloseReason) -> ConnectError {
-        let is_silence = matches!(
+        let may_be_ours = matches!(
             reason,
             CloseReason::ConnectTimedOut
                 | CloseReason::NoPath
                 | CloseReason::PeerUnavailable
                 | CloseReason::NoAccount
         );
-        if is_silence && !self.is_confirmed(accounts) {
+        if may_be_ours && !self.is_confirmed(accounts) {
             fault_of(&Watched::new(self.pool(), accounts).statuses())
         } else {
             reason.into()
@@ -137,9 +130,17 @@ impl Tunnel {
     }
 }
 
+/// What has kept the account from being online. Of one that is presumed to be, it is known that its server lets us wait.
+fn error_of(status: &AccountStatus) -> Option<AccountError> {
+    match status {
+        AccountStatus::Presumed { last_error: None, .. } => Some(AccountError::TimedOut(Step::Bind)),
+        status => status.error().cloned(),
+    }
+}
+
 /// What is to be said where it is the accounts that are to blame, which are in these states.
 fn fault_of(statuses: &[AccountStatus]) -> ConnectError {
-    let last = statuses.iter().rev().find_map(AccountStatus::error).cloned();
+    let last = statuses.iter().rev().find_map(error_of);
     let is_settled =
         |status: &AccountStatus| matches!(status, AccountStatus::Barred(_) | AccountStatus::Failed(_));
     match last {
@@ -152,7 +153,7 @@ fn fault_of(statuses: &[AccountStatus]) -> ConnectError {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::xmpp::{AccountError, Step};
+    use xmpp_parsers::jid::FullJid;
 
     fn silent() -> AccountError {
         AccountError::TimedOut(Step::Bind)
@@ -164,15 +165,18 @@ mod tests {
 
     #[test]
     fn what_is_settled_for_all_accounts_is_a_rejection_and_anything_else_may_pass() {
-        let jid = "alice@chat.example/here".parse().unwrap();
+        let jid: FullJid = "alice@chat.example/here".parse().unwrap();
+        let presumed_jid = jid.clone();
         let failed = || AccountStatus::Failed(refused());
-        let presumed = AccountStatus::Presumed { jid, last_error: Some(silent()) };
+        let presumed = AccountStatus::Presumed { jid, last_error: Some(refused()) };
+        let unanswered = AccountStatus::Presumed { jid: presumed_jid, last_error: None };
         for (statuses, is_rejection, error) in [
             (vec![failed()], true, Some(refused())),
             (vec![failed(), AccountStatus::Barred(silent())], true, Some(silent())),
-            (vec![failed(), presumed], false, Some(silent())),
+            (vec![AccountStatus::Barred(silent()), presumed], false, Some(refused())),
             (vec![AccountStatus::Suspended { last_error: Some(silent()) }, failed()], false, Some(refused())),
             (vec![AccountStatus::Connecting { last_error: None }], false, None),
+            (vec![unanswered], false, Some(silent())),
             (vec![], false, None),
         ] {
             let said = match fault_of(&statuses) {

@@ -104,17 +104,27 @@ impl Connector {
         Ok(Self { transport, who, registering, max_stanza, memory: Mutex::default() })
     }
 
-    /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was.
+    /// This login goes on at the host where the server sends us, or the next one begins there. Whatever comes of it, the one after that is
+    /// where it always was.
     ///
     /// # Errors
     ///
-    /// It will not be: over a WebSocket, since a host alone is no URL; without TLS at another machine; nor where we are sent in a circle.
+    /// We do not go there: we were reached over a WebSocket, and a host is no URL of one; it would be plaintext off this machine; or we have
+    /// just been there, or were sent on too often.
     pub(super) fn follow(&self, host: &OtherHost) -> Result<(), AccountError> {
         let followed = match &self.transport {
             Transport::Found(servers) => servers.follow(host),
             Transport::WebSocket(_) => Err(Unfollowed::WebSocket),
         };
         followed.map_err(|why| AccountError::NotFollowed(NotFollowed::new(host.clone(), why)))
+    }
+
+    /// There was a login, and no session behind it.
+    pub(super) fn handle_no_session(&self) {
+        match &self.transport {
+            Transport::Found(servers) => servers.handle_failure(Step::Bind),
+            Transport::WebSocket(_) => {}
+        }
     }
 
     /// A session has lasted: if its server sends us elsewhere, that has nothing to do with what was before.
@@ -159,7 +169,13 @@ impl Connector {
             Ok(_) => self.transport.handle_login(),
             Err(_) => self.transport.handle_failure(progress.step),
         }
-        result.map_err(|fault| progress.end(fault))
+        result.map_err(|fault| match fault {
+            // There was no time to go there: the next login does.
+            AccountError::SeeOtherHost(host) => {
+                self.follow(&host).err().unwrap_or(AccountError::SeeOtherHost(host))
+            }
+            fault => progress.end(fault),
+        })
     }
 
     /// Follows where servers send us, as far as that leads somewhere.

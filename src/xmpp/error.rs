@@ -342,16 +342,19 @@ impl AccountError {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
             Self::Conflict | Self::StreamError(_, "conflict", _) | Self::LoginTooLarge(_) => Pause::Long,
-            Self::BindRefused(..) if self.is_refusal() => Pause::Long,
+            Self::BindRefused(condition, _) if bind_refusal::is_of_account(condition) => Pause::Long,
             Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
             Self::NotFollowed(fault) if fault.is_endless() => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
             Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
+            // Servers count logins that fail, and shut out the address.
+            Self::NotAnonymous => Pause::HoursIfRepeated,
             Self::OverLimit(..) => Pause::Hours,
-            Self::NoWebSocket(status) if web_status::is_too_much(*status) => Pause::Hours,
+            Self::NoWebSocket(status) if *status == web_status::TOO_MANY => Pause::Hours,
             Self::WebServer(fault) if fault.is_too_much() => Pause::Hours,
             Self::Proxy(fault) if fault.is_too_much() => Pause::Long,
+            Self::Neither { server, .. } => server.pause(),
             Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
             Self::RecordsUnknown(unknown) => unknown.fault().pause(),
             _ => Pause::Usual,
@@ -366,7 +369,10 @@ impl AccountError {
     /// Why there is no connection at all: no server was reached, nor, where one was tried, a WebSocket. What says the same again, or
     /// nothing, is left out.
     pub(super) fn of_both(server: Self, web_socket: Self) -> Self {
-        let says_nothing = web_socket == Self::NoWebSocketNamed || server.has_cause_of(&web_socket);
+        // Where a server sends us is to be followed, whatever a WebSocket has.
+        let says_nothing = matches!(server, Self::SeeOtherHost(_))
+            || web_socket == Self::NoWebSocketNamed
+            || server.has_cause_of(&web_socket);
         if says_nothing {
             return server;
         }
@@ -426,8 +432,7 @@ impl AccountError {
     /// where it is the server that shuts out an address (ejabberd's mod_fail2ban), no password was tried.
     pub(super) fn before_tls(self) -> Self {
         match self {
-            Self::Conflict => Self::EndedBeforeTls("conflict", Words::default()),
-            Self::StanzaTooLarge => Self::EndedBeforeTls("policy-violation", Words::default()),
+            Self::LoginTooLarge(_) => Self::EndedBeforeTls("policy-violation", Words::default()),
             Self::OverLimit(_, words) => Self::EndedBeforeTls("policy-violation", words),
             Self::StreamError(_, condition, words) => Self::EndedBeforeTls(condition, words),
             other => other,

@@ -68,6 +68,7 @@ struct Past {
     failed: Vec<Candidate>,
     /// Where the server has sent us, until the end of the login that is for that.
     sent_to: Option<OtherHost>,
+    /// Where this login has been, and how often it was sent on.
     trail: Trail,
 }
 
@@ -150,7 +151,7 @@ impl Finder {
         if names == Names::Resolved && self.is_configured_onion() {
             return Err(AccountError::OnionWithoutProxy);
         }
-        let sent_to = self.sent_to();
+        let sent_to = self.begin_search();
         let hint = self.hints.as_ref().and_then(|hints| hints.recall(&self.domain));
         let race = match &sent_to {
             Some(host) => {
@@ -187,11 +188,13 @@ impl Finder {
         matches!(self.named_by, NamedBy::Account | NamedBy::Server) && is_onion(host)
     }
 
-    /// The next searches are for another host, as the server wants, until a login has come of it or none; those behind it are as ever.
+    /// This login goes on at the host where the server sends us, or the next one begins there. Whatever comes of it, the one after that is
+    /// where it always was.
     ///
     /// # Errors
     ///
-    /// It leads in a circle, or plaintext off this machine; or it is over a WebSocket, which is what is remembered where it is in use.
+    /// We do not go there: we were reached over a WebSocket, and a host is no URL of one; it would be plaintext off this machine; or we have
+    /// just been there, or were sent on too often.
     pub(super) fn follow(&self, host: &OtherHost) -> Result<(), Unfollowed> {
         let Past { last, sent_to, trail, .. } = &mut *self.past();
         *sent_to = None;
@@ -206,8 +209,8 @@ impl Finder {
         Ok(())
     }
 
-    /// Where the server has sent us, if it has. If not, a trail of those that do begins with this search.
-    fn sent_to(&self) -> Option<OtherHost> {
+    /// A search begins: at the host where the server has sent us, if it has. If it has not, where we have been before no longer matters.
+    fn begin_search(&self) -> Option<OtherHost> {
         let Past { sent_to, trail, .. } = &mut *self.past();
         if sent_to.is_none() {
             *trail = Trail::default();

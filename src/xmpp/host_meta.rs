@@ -45,15 +45,17 @@ pub(super) async fn find(
     dialer: &Dialer,
     step: &mut Step,
 ) -> Result<Url, AccountError> {
+    let mut names_none = false;
     let mut missing = None;
     for (path, read) in DOCUMENTS {
         let url = Url::https(&format!("https://{host}{path}")).ok_or(AccountError::NoWebSocketNamed)?;
         match named(get(url, tls, dialer, step).await, read)? {
             Ok(Some(url)) => return Ok(url),
-            Ok(None) => {}
+            Ok(None) => names_none = true,
             Err(fault) => missing = missing.or(Some(fault)),
         }
     }
+    let missing = missing.filter(|_| !names_none);
     Err(missing.map_or(AccountError::NoWebSocketNamed, AccountError::WebServer))
 }
 
@@ -76,14 +78,20 @@ async fn get(
     dialer: &Dialer,
     step: &mut Step,
 ) -> Result<Option<Vec<u8>>, AccountError> {
-    let mut named_by = NamedBy::Account;
+    let mut moved_by = None;
     let mut requests = 0;
     loop {
         *step = Step::Dial;
-        let socket = finder::connect(&url, named_by, dialer).await.map_err(|error| match error {
+        let socket = finder::connect(&url, NamedBy::Account, dialer).await;
+        let socket = socket.map_err(|error| match (error, moved_by) {
+            // It is moved to where nobody is.
+            (
+                AccountError::NoAddress(_) | AccountError::OnionWithoutProxy | AccountError::Refused,
+                Some(status),
+            ) => status_fault(status),
             // Most domains whose chat server has another name have no web server.
-            AccountError::Refused => AccountError::NoWebSocketNamed,
-            error => error,
+            (AccountError::Refused, None) => AccountError::NoWebSocketNamed,
+            (error, _) => error,
         })?;
         *step = Step::HostMeta;
         let tls = tls.named(&url.address.host)?;
@@ -94,7 +102,7 @@ async fn get(
             Answer::Nothing => return Ok(None),
             Answer::Moved(status, to) => {
                 let to = moved(&url, &to).filter(|_| requests < MAX_REQUESTS);
-                (url, named_by) = (to.ok_or_else(|| status_fault(status))?, NamedBy::HostMeta);
+                (url, moved_by) = (to.ok_or_else(|| status_fault(status))?, Some(status));
             }
             Answer::Status(status) => return Err(status_fault(status)),
         }

@@ -25,7 +25,7 @@ const PORT: u16 = 53;
 /// that says nothing is not to cost more than a quarter of a login's time.
 const PER_RESOLVER: Duration = Duration::from_millis(2500);
 
-/// What the first resolver that knows says of the services of `domain`, or else one that does not know; nothing when none answers.
+/// The answer of the first resolver that knows about all of `services`; if none does, one that has faults in it; nothing if none answers.
 pub(super) async fn services(dialer: Dialer, domain: &str, services: &[Service]) -> Option<Vec<Found>> {
     let mut unknown = None;
     for resolver in RESOLVERS {

@@ -136,7 +136,7 @@ struct Host {
 struct Answer {
     at: Instant,
     addresses: Vec<IpAddr>,
-    /// Why there are none.
+    /// Why there are none, if there are none.
     fault: AccountError,
 }
 
@@ -502,8 +502,8 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
-/// Of two faults the one by which the user learns more, whichever came first: machines are tried in another order each time, and the log
-/// has it once where it stays the same.
+/// Of two faults the one that tells the user more, whichever came first. Machines are tried in another order each time, and the log says a
+/// fault once: if the order decided, it would say two faults in turn.
 pub(super) fn telling_more(error: AccountError, other: Option<AccountError>) -> AccountError {
     match other {
         Some(other) if rank(&other) > rank(&error) => other,
@@ -511,7 +511,8 @@ pub(super) fn telling_more(error: AccountError, other: Option<AccountError>) -> 
     }
 }
 
-/// How near it came to a login; and of equals, what is known of it as text, which has an order.
+/// How near it came to a login. Among equals the debug text decides, for want of anything better: it is always the same one, and that is all
+/// that matters.
 fn rank(error: &AccountError) -> (u8, String) {
     (nearness(error), format!("{error:?}"))
 }

@@ -20,7 +20,7 @@ use super::pool::AccountPool;
 use crate::config::{AccountConfig, Limits};
 use crate::protocol::AccountId;
 
-/// Logs in, and has the server remove the account, which may take so long. A fault of the network before that ends it: whoever is there to
+/// Logs in, and has the server remove the account, all within `patience`. A fault of the network before that ends it: whoever is there to
 /// see it can try again.
 ///
 /// # Errors

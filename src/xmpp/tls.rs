@@ -146,11 +146,11 @@ fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), AccountError> {
     Ok(())
 }
 
-/// What is wrong, where the server has asked for a certificate of ours before that, or has not.
+/// What a failed handshake means. `was_asked` says whether the server had asked for a certificate of ours by then.
 fn classify(error: &io::Error, was_asked: bool) -> AccountError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
         Some(TlsError::InvalidCertificate(fault)) => certificate(fault),
-        // All that the server has to judge by then is that there is none. Before TLS 1.3 it has no alert for that, and some hang up.
+        // All that is left for the server to judge is that we have none. Before TLS 1.3 there is no alert for that, and some servers just hang up.
         Some(TlsError::AlertReceived(_)) if was_asked => AccountError::ClientCertificate,
         None if was_asked && AccountError::io(Step::Tls, error).is_cut() => AccountError::ClientCertificate,
         Some(TlsError::AlertReceived(AlertDescription::UnrecognisedName)) => {

@@ -9,11 +9,13 @@ mod messages;
 mod pongs;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, BufStream};
+use tokio::time::Instant;
 use tokio_websockets::{ClientBuilder, Config, Limits};
 
 use self::messages::Messages;
@@ -40,6 +42,9 @@ const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// Bytes of messages that are collected before they must be written: 64 KiB, which is what is handed on in one go.
 const WRITE_BUFFER: usize = 64 * 1024;
 
+/// A web server that has had too much of us is asked again after 2 hours, if it is the last resort: accounts rest for one to three.
+const REST: Duration = Duration::from_secs(2 * 3600);
+
 /// Knows how to open the WebSocket of one account's server.
 pub(super) struct WebSocket {
     /// The account's domain, in ASCII.
@@ -49,13 +54,15 @@ pub(super) struct WebSocket {
     configured: Option<Url>,
     /// Where it was found the last time, until that turns out to be of no use.
     found: Mutex<Option<Url>>,
+    /// What a web server said that is to be left alone, and when.
+    refusal: Mutex<Option<(Instant, AccountError)>>,
 }
 
 impl WebSocket {
     /// At `url`, or where the domain `host` says; `tls` says whom to trust.
     pub(super) fn new(url: Option<Url>, host: &str, tls: &Tls) -> Self {
         let (host, tls) = (host.to_owned(), tls.for_http());
-        Self { host, tls, configured: url, found: Mutex::default() }
+        Self { host, tls, configured: url, found: Mutex::default(), refusal: Mutex::default() }
     }
 
     /// Opens it. `step` follows what is being done.
@@ -73,9 +80,25 @@ impl WebSocket {
 
     /// Asks the domain where it is. `step` follows what is being done.
     pub(super) async fn find(&self, dialer: &Dialer, step: &mut Step) -> Result<Url, AccountError> {
-        let url = host_meta::find(&self.host, &self.tls, dialer, step).await?;
+        let url = self.noting_refusal(host_meta::find(&self.host, &self.tls, dialer, step).await)?;
         *self.found() = Some(url.clone());
         Ok(url)
+    }
+
+    /// Why the web servers that lead to it are to be left alone, if they are. An account that is reached in no other way rests by itself.
+    pub(super) fn refusal(&self) -> Option<AccountError> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.as_ref().filter(|(at, _)| at.elapsed() < REST).map(|(_, error)| error.clone())
+    }
+
+    fn noting_refusal<T>(&self, outcome: Result<T, AccountError>) -> Result<T, AccountError> {
+        if let Err(error) = &outcome
+            && error.rests()
+        {
+            let refusal = Some((Instant::now(), error.clone()));
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+        }
+        outcome
     }
 
     /// Opens it on a connection to `address`, where it was found last. `step` follows what is being done.
@@ -90,7 +113,7 @@ impl WebSocket {
             .clone()
             .filter(|url| url.address == *address)
             .ok_or(AccountError::NoWebSocketNamed)?;
-        self.open_on(socket, &url, step).await
+        self.noting_refusal(self.open_on(socket, &url, step).await)
     }
 
     /// Where it was found is of no use any more, or is not known to be.
@@ -172,11 +195,30 @@ fn check(head: &Head, key: &str) -> Result<(), AccountError> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::xmpp::tls::Trust;
 
     /// The key and the answer of RFC 6455 section 1.3.
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ANSWER: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_web_server_that_has_had_too_much_is_to_be_left_alone_for_two_hours() {
+        let socket = WebSocket::new(
+            None,
+            "chat.example",
+            &Tls::new(&Trust { domain: "chat.example", ca_file: None, pin: None }).unwrap(),
+        );
+        assert_eq!(
+            socket.noting_refusal(Err::<(), _>(AccountError::NoWebSocket(503))),
+            Err(AccountError::NoWebSocket(503))
+        );
+        assert_eq!(socket.refusal(), None);
+        let _ = socket.noting_refusal(Err::<(), _>(AccountError::NoWebSocket(429)));
+        assert_eq!(socket.refusal(), Some(AccountError::NoWebSocket(429)));
+        tokio::time::advance(REST).await;
+        assert_eq!(socket.refusal(), None);
+    }
 
     async fn checked(answer: &str) -> Result<(), AccountError> {
         check(&Head::read(&mut answer.as_bytes()).await.unwrap(), KEY)

@@ -214,7 +214,7 @@ const XMPP: Map = &[
     ("intake", &["reader", "framer", "parse", "meter", "error"]),
     ("reader", &["flat", "stanza", "stream_error", "parse", "framer", "error"]),
     ("stream_error", &["error"]),
-    ("reports", &["api"]),
+    ("reports", &["api", "error"]),
     ("api", &["flat", "error"]),
     ("flat", &["stanza"]),
     ("stanza", &["head", "parse"]),

@@ -17,6 +17,10 @@ impl Account {
             return self.disconnected(reason, reports);
         }
         let has_worked = self.link.is_up() && self.presumed.is_none();
+        if !has_worked && !matches!(reason, AccountError::SeeOtherHost(_)) {
+            // Another server of the domain may give one.
+            self.connector.handle_no_session();
+        }
         let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();
         // After a short time a server that lets us in and then falls silent would be logged in to without end.
         let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
@@ -87,7 +91,7 @@ impl Account {
 
     /// An attempt came to nothing.
     pub(super) fn unreachable(&self, error: AccountError, reports: &mut Reports) {
-        let is_barred = self.backoff.rest().is_some() || error.rests() || error.is_refusal();
+        let is_barred = self.backoff.rest().is_some() || error.rests() || error.lets_in_no_session();
         reports.status(self.status_after(error.clone(), is_barred));
         reports.event(AccountEvent::Unreachable(error));
     }

@@ -11,6 +11,10 @@ impl Connection {
             return;
         }
         let reason = match &self.state {
+            // What was too large may have gone behind the request.
+            State::Opening(opening, _) if opening.is_presumed() && reason == AccountError::StanzaTooLarge => {
+                reason
+            }
             State::Opening(..) => reason.during(Step::Bind),
             State::Open { .. } | State::Closed => reason,
         };

@@ -90,7 +90,7 @@ impl Servers {
         }
     }
 
-    /// The next login, or what follows of this one, is at another host, as the server wants, if it may lead there.
+    /// As [`Connector::follow`](super::Connector::follow).
     pub(super) fn follow(&self, host: &OtherHost) -> Result<(), Unfollowed> {
         self.finder.follow(host)
     }
@@ -115,6 +115,9 @@ fn asking(web_socket: Arc<WebSocket>) -> AskForWebSocket {
     Box::new(move |dialer| {
         let (web_socket, dialer) = (Arc::clone(&web_socket), dialer.clone());
         Box::pin(async move {
+            if let Some(refusal) = web_socket.refusal() {
+                return Err(refusal);
+            }
             let url = web_socket.find(&dialer, &mut Step::HostMeta).await.map_err(|error| match error {
                 // The domain's servers have other names, and there is no web server.
                 AccountError::NoAddress(NamedBy::Account)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::web_status::advice_on_upgrade;
+use super::web_status::{CHECK_PATH, advice_on_upgrade};
 use super::{AccountError, Step, bind_refusal};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -73,8 +73,8 @@ impl AccountError {
                  trying again"
             }
             Self::Downgraded => {
-                "use another network; if it is the same there, ask whoever runs the server; if it was changed how it binds logins (channel binding), \
-                 restart this program; trying again"
+                "use another network; if it is the same there, ask whoever runs the server whether they have changed how it binds logins (channel \
+                 binding), and if so, restart this program; trying again"
             }
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
@@ -82,7 +82,9 @@ impl AccountError {
             Self::NoMechanism => {
                 "ask whoever runs it for SCRAM-SHA-256 or SCRAM-SHA-1, or use an account at another server; trying again"
             }
-            Self::NotAnonymous => "name a domain that does, or an account with its password; trying again",
+            Self::NotAnonymous => {
+                "name a domain that does, or an account with its password; trying again within half a minute"
+            }
             Self::WrongPassword => {
                 "correct the login; not trying again, because servers lock accounts that do"
             }
@@ -92,7 +94,7 @@ impl AccountError {
             Self::NotKept(fault) => fault.advice(),
             Self::PasswordExpired => "set a new one with a chat client; not trying again",
             Self::LoginUnavailable => {
-                "the server has a fault that passes: if it does not, tell whoever runs it; trying again"
+                "the server has a fault that should pass; if it stays, tell whoever runs the server; trying again"
             }
             Self::LoginRefused(condition) => advice_on_login(condition),
             Self::BindRefused(condition, _) => bind_refusal::advice(condition),
@@ -138,9 +140,7 @@ impl AccountError {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }
             Self::NoWebSocket(status) => advice_on_upgrade(*status),
-            Self::NoXmppThere => {
-                "check the path of the URL that `server`, or the domain's host-meta, names; trying again"
-            }
+            Self::NoXmppThere => CHECK_PATH,
             Self::SeeOtherUri => "ask whoever runs the server for the URL to put into `server`; trying again",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
             Self::BadAddress(_) => "correct the login",
@@ -148,12 +148,26 @@ impl AccountError {
         }
     }
 
-    /// The same where the server is left alone for so long, which is hours: that stands in the place of what the last clause says of the
-    /// time.
-    pub fn advice_at_rest(&self, rest: Duration) -> String {
+    /// The advice without its clause on attempts: what a person can do, which may be nothing.
+    pub fn remedy(&self) -> &'static str {
         let advice = self.advice();
-        let (what_helps, _) = advice.rsplit_once("trying again").unwrap_or_default();
-        format!("{what_helps}trying again {}", within(rest))
+        let is_on_attempts = |clause: &str| {
+            ["trying again", "not trying again", "asking again"].iter().any(|word| clause.starts_with(word))
+        };
+        match advice.rsplit_once("; ") {
+            Some((remedy, last)) if is_on_attempts(last) => remedy,
+            None if is_on_attempts(advice) => "",
+            _ => advice,
+        }
+    }
+
+    /// The advice where the server is left alone for so long, which is hours.
+    pub fn advice_at_rest(&self, rest: Duration) -> String {
+        let again = format!("trying again {}", within(rest));
+        match self.remedy() {
+            "" => again,
+            remedy => format!("{remedy}; {again}"),
+        }
     }
 }
 
@@ -316,7 +330,7 @@ mod tests {
     #[test]
     fn who_is_not_let_register_is_not_told_of_an_account_that_was_deleted() {
         let barred = |step| AccountError::StreamError(step, "not-authorized", Words::default());
-        assert!(barred(Step::Register).advice().contains("login=user@domain:password"));
+        assert!(!barred(Step::Register).advice().contains("deleted"));
         assert!(barred(Step::Session).advice().contains("may have been deleted"));
     }
 }

@@ -72,11 +72,18 @@ impl AccountError {
         Self::BindRefused(condition.unwrap_or("undefined-condition"), Words::of(&error))
     }
 
-    /// Whether the server has refused the account a session for what only a person can change: it is asked again within half a minute, but
-    /// nobody is to wait for that.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::BindRefused(condition, _) if Meaning::of(condition) != Meaning::Fault)
+    /// Whether the server gives the account no session for what only a person can change: nobody is to wait. Too many sessions, or one
+    /// that has the resource, may be our own that have broken and that it drops soon.
+    pub fn lets_in_no_session(&self) -> bool {
+        let is_settled =
+            |condition| matches!(Meaning::of(condition), Meaning::NotAllowed | Meaning::BadResource);
+        matches!(self, Self::BindRefused(condition, _) if is_settled(condition))
     }
+}
+
+/// Whether this condition is about the account, and not about a fault of the server's.
+pub(super) fn is_of_account(condition: &str) -> bool {
+    Meaning::of(condition) != Meaning::Fault
 }
 
 /// What can help where an account is refused a resource with this condition.
@@ -147,7 +154,7 @@ mod tests {
     fn nobody_waits_for_what_only_a_person_can_change() {
         for condition in CONDITIONS {
             let error = with_condition(condition);
-            let (pause, within) = match error.is_refusal() {
+            let (pause, within) = match is_of_account(condition) {
                 true => (Pause::Long, "; trying again within half a minute"),
                 false => (Pause::Usual, "; trying again"),
             };
@@ -158,10 +165,15 @@ mod tests {
                 error.advice()
             );
         }
-        assert!(
-            with_condition("not-allowed").is_refusal()
-                && !with_condition("internal-server-error").is_refusal()
-        );
+        for (condition, is_settled) in [
+            ("not-allowed", true),
+            ("bad-request", true),
+            ("resource-constraint", false),
+            ("conflict", false),
+            ("internal-server-error", false),
+        ] {
+            assert_eq!(with_condition(condition).lets_in_no_session(), is_settled, "{condition}");
+        }
     }
 
     #[test]

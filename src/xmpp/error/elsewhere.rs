@@ -41,7 +41,7 @@ impl Elsewhere {
             }
             // The proxy has connected to the host that sends us there.
             AccountError::Proxy(
-                ProxyFault::NotReached { .. }
+                ProxyFault::NotReached(_)
                 | ProxyFault::Refused { .. }
                 | ProxyFault::BadHost
                 | ProxyFault::HungUp

@@ -8,9 +8,7 @@ use thiserror::Error;
 
 use self::numbers::{advice_where_not_reached, advice_where_refused, refusal};
 use super::Step;
-
-/// The status of a proxy over HTTP that has had too much of us (RFC 6585 section 4).
-const TOO_MANY: u16 = 429;
+use super::web_status::TOO_MANY;
 
 /// Why a proxy gave no connection, or none of use. Nothing that it has said in words is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

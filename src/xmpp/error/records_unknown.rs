@@ -25,8 +25,8 @@ impl RecordsUnknown {
                  authority of its certificate in `ca_file`, or its key in `pin`; otherwise someone may be listening in; trying again"
             }
             _ => {
-                "the chat server may be on another machine or port, which those would name: give it as `server`, or use another DNS server; \
-                 trying again"
+                "the chat server may be on another machine or port, which those would name: give it as `server`, or, if there is no proxy, use another DNS \
+                 server; trying again"
             }
         }
     }

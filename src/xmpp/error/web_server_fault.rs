@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::web_status::{advice_on_host_meta, is_too_much};
+use super::web_status::{TOO_MANY, WITHOUT_HOST_META, advice_on_host_meta};
 use super::{AccountError, Step};
 
 /// What is wrong with a web server. It need not be whoever runs the chat server who runs it.
@@ -45,7 +45,7 @@ impl WebServerFault {
     /// Whether it is about one form of the document, so that the other may be there.
     pub(in crate::xmpp) fn is_of_document(self) -> bool {
         match self {
-            Self::Status(status) => !is_too_much(status),
+            Self::Status(status) => status != TOO_MANY,
             Self::NotHttp | Self::TooLong | Self::Unreadable => true,
             _ => false,
         }
@@ -54,14 +54,14 @@ impl WebServerFault {
     /// Whether web servers that know of no host-meta say so in this way, too: many have a page of their own for that.
     pub(in crate::xmpp) fn may_mean_none(self) -> bool {
         match self {
-            Self::Status(status) => status < 500 && !is_too_much(status),
+            Self::Status(status) => status < 500 && status != TOO_MANY,
             fault => fault.is_of_document(),
         }
     }
 
     /// Whether it has had too much of us.
     pub(super) fn is_too_much(self) -> bool {
-        matches!(self, Self::Status(status) if is_too_much(status))
+        matches!(self, Self::Status(TOO_MANY))
     }
 
     /// What can help, as a clause to put behind the text.
@@ -82,9 +82,7 @@ impl WebServerFault {
             | Self::Handshake
             | Self::NotHttp
             | Self::TooLong
-            | Self::Unreadable => {
-                "put the URL of the WebSocket into `server` (server = \"wss://…\"), or ask whoever runs the domain's web server; trying again"
-            }
+            | Self::Unreadable => WITHOUT_HOST_META,
         }
     }
 }

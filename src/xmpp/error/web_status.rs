@@ -1,9 +1,14 @@
 //! Status of a web server (RFC 9110 section 15): what can help where it is not the one that was hoped for.
 
-/// Whether it means that the web server has had too much of us (RFC 6585 section 4).
-pub(super) fn is_too_much(status: u16) -> bool {
-    status == 429
-}
+/// Status 429: too many requests (RFC 6585 section 4).
+pub(super) const TOO_MANY: u16 = 429;
+
+/// What helps where the host-meta is of no use, whatever is wrong with it.
+pub(super) const WITHOUT_HOST_META: &str = "put the URL of the WebSocket into `server` (server = \"wss://…\"), or ask whoever runs the domain's web server; trying again";
+
+/// What helps where no WebSocket for XMPP is where it should be.
+pub(super) const CHECK_PATH: &str =
+    "check the path of the URL that `server`, or the domain's host-meta, names; trying again";
 
 /// What can help where a WebSocket was asked for.
 pub(super) fn advice_on_upgrade(status: u16) -> &'static str {
@@ -19,11 +24,11 @@ pub(super) fn advice_on_upgrade(status: u16) -> &'static str {
             "it lets nobody in there, or nobody from this network: check the URL that `server`, or the domain's host-meta, names, use another \
              network, or ask whoever runs the server; trying again"
         }
-        429 => "let it rest, or use an account at another server; trying again within 3 hours",
+        TOO_MANY => "let it rest, or use an account at another server; trying again within 3 hours",
         500..=599 => {
             "the chat server behind it may be down: if it stays, ask whoever runs the server, or use an account at another; trying again"
         }
-        _ => "check the path of the URL that `server`, or the domain's host-meta, names; trying again",
+        _ => CHECK_PATH,
     }
 }
 
@@ -38,22 +43,22 @@ pub(super) fn advice_on_host_meta(status: u16) -> &'static str {
             "it lets nobody read the host-meta, or nobody from this network: put the URL of the WebSocket into `server` (server = \"wss://…\"), use another \
              network, or ask whoever runs the domain's web server; trying again"
         }
-        429 => {
+        TOO_MANY => {
             "let it rest, or put the URL of the WebSocket into `server` (server = \"wss://…\"); trying again within 3 hours"
         }
         500..=599 => {
             "it may be down: if it stays, put the URL of the WebSocket into `server` (server = \"wss://…\"), or ask whoever runs the domain's web server; \
              trying again"
         }
-        _ => {
-            "put the URL of the WebSocket into `server` (server = \"wss://…\"), or ask whoever runs the domain's web server; trying again"
-        }
+        _ => WITHOUT_HOST_META,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::xmpp::error::{AccountError, OtherHost, Pause, WebServerFault, Words};
 
     #[test]
     fn each_status_has_its_advice_and_says_once_when_there_is_another_attempt() {
@@ -77,5 +82,16 @@ mod tests {
                 assert_eq!(advice.matches("trying again").count(), 1, "{status}: {advice}");
             }
         }
+    }
+
+    #[test]
+    fn the_web_server_of_the_last_resort_changes_nothing_about_what_the_chat_server_has_said() {
+        let both =
+            |server| AccountError::of_both(server, AccountError::WebServer(WebServerFault::Status(TOO_MANY)));
+        assert_eq!(both(AccountError::Refused).pause(), Pause::Usual);
+        let barred = AccountError::EndedBeforeTls("policy-violation", Words::default());
+        assert_eq!(both(barred).pause(), Pause::Long);
+        let sent_on = AccountError::SeeOtherHost(OtherHost::parse("node7.chat.example").unwrap());
+        assert_eq!(both(sent_on.clone()), sent_on, "it is followed");
     }
 }

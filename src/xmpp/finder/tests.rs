@@ -133,3 +133,12 @@ fn a_proxy_is_given_a_name_that_public_dns_cannot_know() {
     assert!(matches!(finder("chat.example").plan(Names::PassedOn), Plan::Search(_)));
     assert!(matches!(finder("chat.local").plan(Names::Resolved), Plan::Search(_)));
 }
+
+#[test]
+fn a_server_that_lets_us_log_in_and_gives_no_session_comes_behind_the_others() {
+    let finder = finder("chat.example");
+    finder.remember(candidate(1));
+    finder.handle_login();
+    finder.handle_failure(Step::Bind);
+    assert_eq!(failed(&finder), [1]);
+}

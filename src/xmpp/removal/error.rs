@@ -18,8 +18,7 @@ pub enum RemovalError {
     /// The server does not let it in. Many servers say no more where the account is gone, and some say the same while they
     /// cannot look it up.
     #[error(
-        "its server has not removed it: logging in at the chat server: the account is not let in: it is gone there, or the server has a \
-         fault that passes"
+        "its server has not removed it: it does not let the account in, which is gone there, unless the server has a fault that passes"
     )]
     NotLetIn,
     /// The server answers that it does not remove it.
@@ -75,17 +74,12 @@ impl Objection {
     }
 }
 
-/// The error, and what a person can do about it: its advice, without the clause on what an account would do next.
+/// The error, and what a person can do about it. That it is tried again does not hold here.
 fn with_remedy(error: &AccountError) -> String {
-    let advice = error.advice();
-    let is_own =
-        |clause: &str| ["trying again", "not trying again"].iter().any(|own| clause.starts_with(own));
-    let remedy = match advice.rsplit_once("; ") {
-        Some((remedy, own)) if is_own(own) => remedy,
-        None if is_own(advice) => "",
-        _ => advice,
-    };
-    if remedy.is_empty() { error.to_string() } else { format!("{error}; {remedy}") }
+    match error.remedy() {
+        "" => error.to_string(),
+        remedy => format!("{error}; {remedy}"),
+    }
 }
 
 #[cfg(test)]

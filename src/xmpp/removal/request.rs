@@ -1,14 +1,14 @@
 //! Request for the removal of an account: what is said, how often, and what follows from what happens to the account. Pure.
 
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::{DomainRef, Jid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
 
 use super::error::{Objection, RemovalError};
 use crate::xmpp::api::AccountEvent;
-use crate::xmpp::error::{AccountError, Pause, Words};
+use crate::xmpp::error::{AccountError, Pause, Step, Words};
 use crate::xmpp::flat::Flat;
 
 /// In how many sessions it is made: 2. A connection can break once; a server that ends a second session as well would end the next.
@@ -17,6 +17,8 @@ const MOST_SESSIONS: u32 = 2;
 /// See the [module](self).
 pub(super) struct Request {
     id: String,
+    /// Whose removal is asked for, once that is known.
+    account: Option<BareJid>,
     /// In how many sessions it was made.
     sessions: u32,
     /// Why the last of them has ended, if it has.
@@ -35,15 +37,19 @@ pub(super) enum Next {
 
 impl Request {
     pub(super) fn new(id: String) -> Self {
-        Self { id, sessions: 0, ended: None }
+        Self { id, account: None, sessions: 0, ended: None }
     }
 
     pub(super) fn on_event(&mut self, event: AccountEvent) -> Next {
         match event {
-            AccountEvent::Online { jid, .. } => self.on_online(jid.domain()),
-            AccountEvent::Flat(Flat::Result { id, .. }) if id == self.id => Next::Done(Ok(())),
+            AccountEvent::Online { jid, .. } => self.on_online(&jid),
+            AccountEvent::Flat(Flat::Result { from, id }) if self.is_answer(&id, Some(&from)) => {
+                Next::Done(Ok(()))
+            }
             AccountEvent::Stanza(stanza) => self.on_stanza(&stanza),
             AccountEvent::Suspended { reason } => self.on_end_of_session(reason),
+            // The next login is there.
+            AccountEvent::Unreachable(AccountError::SeeOtherHost(_)) => Next::Wait,
             AccountEvent::Failed(error) | AccountEvent::Unreachable(error) => {
                 Next::Done(Err(self.without_login(error)))
             }
@@ -60,20 +66,23 @@ impl Request {
         }
     }
 
-    fn on_online(&mut self, domain: &DomainRef) -> Next {
+    fn on_online(&mut self, account: &FullJid) -> Next {
         self.sessions += 1;
         self.ended = None;
         let remove = Element::bare("remove", ns::REGISTER);
         let payload = Element::builder("query", ns::REGISTER).append(remove).build();
-        let to = Some(Jid::from_parts(None, domain, None));
+        let to = Some(Jid::from_parts(None, account.domain(), None));
+        self.account = Some(account.to_bare());
         let iq = Iq::Set { from: None, to, id: self.id.clone(), payload };
         Next::Ask(Box::new(iq.into()))
     }
 
     fn on_stanza(&self, stanza: &Stanza) -> Next {
         match stanza {
-            Stanza::Iq(Iq::Result { id, .. }) if *id == self.id => Next::Done(Ok(())),
-            Stanza::Iq(Iq::Error { id, error, .. }) if *id == self.id => {
+            Stanza::Iq(Iq::Result { id, from, .. }) if self.is_answer(id, from.as_ref()) => {
+                Next::Done(Ok(()))
+            }
+            Stanza::Iq(Iq::Error { id, from, error, .. }) if self.is_answer(id, from.as_ref()) => {
                 let words = Words::of(&error.clone().into());
                 Next::Done(Err(RemovalError::Refused(Objection::of(error), words)))
             }
@@ -81,8 +90,21 @@ impl Request {
         }
     }
 
+    /// Whether it is our server's: who guesses the id is no proof. Servers answer as themselves, as the account, also as this session of it,
+    /// or without a name (RFC 6120 section 8.1.2.1).
+    fn is_answer(&self, id: &str, from: Option<&Jid>) -> bool {
+        let Some(account) = &self.account else { return false };
+        let is_server = |from: &Jid| from.node().is_none() && from.domain() == account.domain();
+        id == self.id && from.is_none_or(|from| is_server(from) || from.to_bare() == *account)
+    }
+
     /// A session has ended without an answer. Nobody insists where the server wants to be left alone.
     fn on_end_of_session(&mut self, reason: AccountError) -> Next {
+        let reason = match reason {
+            // Of all that was sent none was large.
+            AccountError::StanzaTooLarge => AccountError::LoginTooLarge(Step::Session),
+            reason => reason,
+        };
         let may_insist = matches!(reason.pause(), Pause::None | Pause::Usual);
         if self.sessions >= MOST_SESSIONS || !may_insist {
             return Next::Done(Err(RemovalError::Interrupted(reason)));
@@ -107,7 +129,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::xmpp::error::Step;
+    use crate::xmpp::OtherHost;
 
     const CUT: AccountError = AccountError::Closed(Step::Session);
 
@@ -164,6 +186,30 @@ mod tests {
         assert_eq!(outcome(request.on_event(answer("result", "r1", ""))), Some(Ok(())));
         let query = "<query xmlns='jabber:iq:register'/>";
         assert_eq!(outcome(asked().on_event(answer("result", "r1", query))), Some(Ok(())));
+    }
+
+    #[test]
+    fn nobody_elses_result_proves_it() {
+        let from = |from: &str| {
+            let xml = format!("<iq xmlns='jabber:client' type='result' id='r1' from='{from}'/>");
+            let iq = Iq::try_from(xml.parse::<Element>().unwrap()).unwrap();
+            outcome(asked().on_event(AccountEvent::Stanza(Box::new(iq.into()))))
+        };
+        for server in ["chat.example", "marilan84@chat.example", "marilan84@chat.example/r"] {
+            assert_eq!(from(server), Some(Ok(())), "{server}");
+        }
+        for other in ["evil@x.example/r", "x.example", "eve@chat.example", "eve@chat.example/r"] {
+            assert_eq!(from(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_redirection_before_the_session_is_followed() {
+        let host = OtherHost::parse("node7.chat.example").unwrap();
+        let mut request = request();
+        let sent_on = AccountEvent::Unreachable(AccountError::SeeOtherHost(host));
+        assert_eq!(outcome(request.on_event(sent_on)), None);
+        assert!(matches!(request.on_event(online()), Next::Ask(_)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Client certificate, of which there is none: whether a server has asked for one.
 //!
-//! Many ask and let in who has none, so that it is to blame only for what follows. Resumption of TLS sessions wants one resolver for all
-//! connections; so each handshake takes its own note, in the task that makes it.
+//! Many servers ask, and let in who has none: to ask is no fault, but to break off the handshake after that is. TLS sessions are resumed only
+//! under the same resolver, so all connections share one, and each handshake takes its own note, in the task that makes it.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ pub enum ProxyError {
     #[error("the proxy could not reach the host (code {0})")]
     NotReached(u16),
     /// The proxy does not let us connect there, or not in this way; the number is one as above. Trying again can help once
-    /// its rules have changed.
+    /// its rules have changed; after 408 and 429 by itself, and after 511 once the network has been logged in to.
     #[error("the proxy refuses this connection (code {0})")]
     Refused(u16),
 }
@@ -109,8 +109,8 @@ fn http_request(credentials: Option<&Credentials>, host: &str, port: u16) -> Str
     format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{authorization}\r\n")
 }
 
-/// Reads up to and including the empty line, a byte at a time so as to take nothing that follows. Whoever says something else than HTTP
-/// may wait for us then, or hang up: that is noticed at the first byte of it.
+/// Reads up to and including the empty line, a byte at a time so as to take nothing that follows. An answer that is not HTTP is
+/// refused at its first wrong byte: whoever gives it may hang up, or wait for us to speak.
 async fn read_http_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, ProxyError> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
@@ -141,7 +141,7 @@ where
 {
     stream.write_all(&socks4a_request(user, host, port)?).await?;
     stream.flush().await?;
-    let [code, ..] = read_behind::<7>(0, stream).await?;
+    let [code, ..] = read_after_version::<7>(0, stream).await?;
     match code {
         90 => Ok(()),
         92 | 93 => Err(ProxyError::Auth),
@@ -151,9 +151,8 @@ where
     }
 }
 
-/// What follows the version that a SOCKS answer begins with. Whoever begins with another byte speaks something else, and may be waiting for
-/// us, or hang up, before that many have come.
-async fn read_behind<const N: usize>(
+/// The rest of a SOCKS answer, behind its version. Another first byte is refused at once, for the same reason as in [`read_http_head`].
+async fn read_after_version<const N: usize>(
     version: u8,
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<[u8; N], ProxyError> {
@@ -207,7 +206,7 @@ where
     let greeting: &[u8] = if credentials.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(greeting).await?;
     stream.flush().await?;
-    let [chosen] = read_behind(5, stream).await?;
+    let [chosen] = read_after_version(5, stream).await?;
     match (chosen, credentials) {
         (0, _) => Ok(()),
         (2, Some(credentials)) => socks5_password(stream, credentials).await,
@@ -259,7 +258,7 @@ fn push_counted(buffer: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
 }
 
 async fn socks5_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(), ProxyError> {
-    let [code, _, kind] = read_behind(5, stream).await?;
+    let [code, _, kind] = read_after_version(5, stream).await?;
     match code {
         0 => {}
         // RFC 1928 section 6; from 0xf0 on, why Tor does not reach an onion service.

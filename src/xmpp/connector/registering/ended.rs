@@ -14,7 +14,6 @@ pub(super) fn refusal(error: &AccountError) -> Option<(Refusal, Words)> {
             (Refusal::Closed, words)
         }
         AccountError::StreamError(_, "internal-server-error" | "conflict", words) => (Refusal::Fault, words),
-        AccountError::LoginTooLarge(_) => (Refusal::Closed, Words::default()),
         _ => return None,
     };
     Some((refusal, words))
@@ -40,7 +39,7 @@ mod tests {
             (said("host-unknown"), None),
             (AccountError::Closed(Step::Register), None),
             (AccountError::Conflict, Some(Refusal::Fault)),
-            (AccountError::StanzaTooLarge, Some(Refusal::Closed)),
+            (AccountError::StanzaTooLarge, None),
         ] {
             assert_eq!(refusal(&error).map(|(refusal, _)| refusal), expected, "{error}");
         }

@@ -1,12 +1,14 @@
 //! Numbers by which proxies refuse: replies of SOCKS (RFC 1928 section 6; from 0xf0 on Tor's), which are at most 255, and statuses of HTTP.
 
+use super::super::web_status::TOO_MANY;
+
 /// What a proxy does that refuses with this number.
 pub(super) fn refusal(code: u16) -> &'static str {
     match code {
         300..=399 | 511 => "sends us to a web page instead",
         400 | 421 => "does not understand what it was asked for",
         408 => "has waited in vain",
-        429 => "has had too many requests",
+        TOO_MANY => "has had too many requests",
         _ => "refuses this connection",
     }
 }
@@ -50,7 +52,7 @@ pub(super) fn advice_where_refused(code: u16, port: u16) -> &'static str {
             "the network between here and the proxy, or between the proxy and the chat server, may lose much: use another, or another \
              proxy; trying again"
         }
-        (429, _) => "let it rest, or use another proxy; trying again within half a minute",
+        (TOO_MANY, _) => "let it rest, or use another proxy; trying again within half a minute",
         // A command that is not supported, a method, or a version.
         (7 | 405 | 501 | 505, _) => {
             "it makes no connections for others: check its kind and port in torrc or in TOR_PT_PROXY, or use another proxy; trying again"

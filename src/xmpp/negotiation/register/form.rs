@@ -57,7 +57,7 @@ pub(super) fn read(query: &Element) -> Result<Wanted, Refusal> {
     let is_for_us = OURS.iter().all(|name| fields.iter().any(|field| var(field) == *name && is_open(field)));
     let wanted = if is_for_us { Ok(filled_in(&fields)) } else { read_elements(query) };
     let asks_for_more = fields.iter().any(|field| is_required(field) && !OURS.contains(&var(field)));
-    if asks_for_more { wanted.and(Err(Refusal::Form)) } else { wanted }
+    if asks_for_more && wanted.is_ok() { Err(Refusal::Form) } else { wanted }
 }
 
 /// The form, of which nothing but the name and the password is answered, and what it hides.
@@ -137,6 +137,7 @@ fn is_open(field: &Element) -> bool {
     !matches!(field.attr("type"), Some("hidden" | "fixed"))
 }
 
+/// Whether an answer has to have it.
 fn is_required(field: &Element) -> bool {
-    field.has_child("required", DATA_FORMS) && !is_hidden(field)
+    field.has_child("required", DATA_FORMS) && is_open(field)
 }
