@@ -126,7 +126,7 @@ on_both_servers! {
         StateDir::open(newcomer.state.path()).unwrap().keep_registration(DOMAIN, registration.clone()).unwrap();
         let (said, status) = forget(&newcomer, &format!(":new:{DOMAIN}"));
         assert_eq!(status, Some(1), "{said}");
-        assert!(said.contains("is kept") && said.contains("is gone there, or the server has a fault that passes; try again later, or with --local"), "{said}");
+        assert!(said.contains("is kept") && said.contains("which is gone there, unless the server has a fault that passes; try again later, or with --local"), "{said}");
         assert_eq!(newcomer.kept(), registration);
         let (said, status) = forget_with(&newcomer, &["--local", &format!(":new:{DOMAIN}")]);
         assert_eq!(status, Some(0), "{said}");
