@@ -8,7 +8,7 @@ use super::driver::size_limit;
 use super::siblings::Action;
 use super::{Shared, State};
 use crate::protocol::{AccountChange, Core as _};
-use crate::xmpp::{AccountError, AccountEvent, AccountId};
+use crate::xmpp::{AccountEvent, AccountId};
 
 impl Shared {
     /// Does what is to be done about siblings now.
@@ -52,9 +52,7 @@ impl Shared {
             AccountEvent::Failed(reason) => {
                 tracing::info!("account {}: one login fewer: {reason}", account.0);
                 let largest = state.cores.secure.largest_on_its_way(sibling);
-                // A sibling presumes nothing: nothing of ours was large before its login.
-                let is_for_login = matches!(reason, AccountError::LoginTooLarge(_));
-                if let Some(limit) = size_limit(reason).filter(|_| !is_for_login) {
+                if let Some(limit) = size_limit(reason) {
                     // The account is at the same server.
                     state.cores.secure.handle_size_limit(now, account, limit);
                 }
