@@ -163,7 +163,7 @@ impl Connector {
             registering.ask(account)
         };
         let registered = login::register(io, negotiation, &mut progress.step, keep).await;
-        registered.map_err(|error| match error {
+        registered.map_err(|error| match error.during(Step::Register) {
             AccountError::Registration(Refusal::NamesTaken, words) if again.is_some() => {
                 registering.refuse(asked.as_ref(), Refusal::Unapproved, words)
             }
@@ -171,7 +171,7 @@ impl Connector {
             error => match ended::refusal(&error) {
                 // Of what was asked for it would not be known whether it is there.
                 Some((refusal, words)) if asked.is_none() => registering.refuse(None, refusal, words),
-                _ => error.during(Step::Register),
+                _ => error,
             },
         })
     }

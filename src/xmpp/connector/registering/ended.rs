@@ -1,12 +1,12 @@
 //! Ended registrations: what a server means that ends the stream instead of an answer. Pure.
 
-use crate::xmpp::error::{AccountError, Step, Words};
+use crate::xmpp::error::{AccountError, Words};
 use crate::xmpp::registration::Refusal;
 
-/// The refusal that is meant by an error of the stream, if one is. `not-authorized` is for whoever sends before a login (RFC 6120 section
-/// 4.9.3.12): the server does not let anybody do what it has offered.
+/// The refusal that is meant by an error of a stream that registers, if one is. `not-authorized` is for whoever sends before a login (RFC 6120
+/// section 4.9.3.12): the server does not let anybody do what it has offered.
 pub(super) fn refusal(error: &AccountError) -> Option<(Refusal, Words)> {
-    let (refusal, words) = match error.clone().during(Step::Register) {
+    let (refusal, words) = match error {
         AccountError::OverLimit(_, words) | AccountError::StreamError(_, "resource-constraint", words) => {
             (Refusal::TooMany, words)
         }
@@ -16,12 +16,13 @@ pub(super) fn refusal(error: &AccountError) -> Option<(Refusal, Words)> {
         AccountError::StreamError(_, "internal-server-error" | "conflict", words) => (Refusal::Fault, words),
         _ => return None,
     };
-    Some((refusal, words))
+    Some((refusal, words.clone()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xmpp::error::Step;
 
     fn said(condition: &'static str) -> AccountError {
         AccountError::StreamError(Step::Register, condition, Words::default())
@@ -41,6 +42,7 @@ mod tests {
             (AccountError::Conflict, Some(Refusal::Fault)),
             (AccountError::StanzaTooLarge, None),
         ] {
+            let error = error.during(Step::Register);
             assert_eq!(refusal(&error).map(|(refusal, _)| refusal), expected, "{error}");
         }
     }
