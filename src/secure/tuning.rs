@@ -378,6 +378,40 @@ pub(crate) const LARGEST_SHARED_BLOCK: usize = 4096;
 /// there is less to be had must come round, too.
 pub(crate) const MAX_LEAD: u64 = 24 * 1024;
 
+// Legs between servers (`accounts::leg_window`).
+
+/// The queue that all of ours may cause between two servers: 200 ms. No message of a stranger's should wait for longer than a second: the
+/// window may be too full by a block, and a server that reads in bursts lets what comes behind one wait for as long as it takes.
+pub(crate) const LEG_QUEUE: Duration = Duration::from_millis(200);
+
+/// What has waited for 40 ms at most between servers has hardly waited ([`LATE`]).
+pub(crate) const LEG_QUIET: Duration = LATE;
+
+/// The window of a leg of which nothing is known: 5 KiB, as that of a path.
+pub(crate) const INITIAL_LEG_WINDOW: usize = INITIAL_WINDOW;
+
+/// The least window of a leg: 1 KiB on the wire, with room for one of the smallest blocks, [`SMALLEST_LEG_BLOCK`].
+pub(crate) const LEAST_LEG_WINDOW: usize = 1024;
+
+/// The smallest block on a leg that is slower than any account: 512 bytes, some 900 on the wire, which take 0.3 seconds where a server reads
+/// 3 kB/s from another one.
+pub(crate) const SMALLEST_LEG_BLOCK: usize = 512;
+
+/// A window that has been full for 30 seconds, and has seen nobody wait for less than [`LEG_QUIET`], is drained: by then base delays are
+/// believed no longer ([`BASE_DELAY_LIFETIME`]).
+pub(crate) const LEG_DRAIN_INTERVAL: Duration = BASE_DELAY_LIFETIME;
+
+/// After that 2 blocks go alone: a server that reads in bursts (stock Prosody: 8 KiB) rests after what was before the first one, and hardly
+/// after that.
+pub(crate) const LEG_PROBES: u32 = 2;
+
+/// The window of a leg holds a block for each account that sends, and for 4 of them at the most: with blocks of its fourth it is never
+/// more than a quarter too full.
+pub(crate) const LEG_SHARES: usize = 4;
+
+/// 256 legs are remembered though nobody uses them, some 100 kB; one more makes all of those be forgotten.
+pub(crate) const MOST_LEGS: usize = 256;
+
 /// An answer to a block waits for others for 4 ms at most. A server has as much to do for one as for a small block: without
 /// that wait a cell took 0.9 ms through Prosody instead of 0.7, and bulk had a tenth less.
 pub(crate) const ANSWER_DELAY: Duration = Duration::from_millis(4);
