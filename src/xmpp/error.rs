@@ -271,8 +271,12 @@ impl AccountError {
     pub(super) fn pause(&self) -> Pause {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
-            Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
-            Self::EndedBeforeTls(_) => Pause::Long,
+            // Said once it may have been a moment's, and whoever has no other login would wait for hours.
+            Self::Conflict => Pause::HoursIfRepeated,
+            Self::BindRefused("conflict" | "policy-violation" | "resource-constraint") => {
+                Pause::HoursIfRepeated
+            }
+            Self::BindRefused(_) | Self::Downgraded | Self::NotBound | Self::EndedBeforeTls(_) => Pause::Long,
             Self::Registration(_) => Pause::Hour,
             Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
             Self::OverLimit => Pause::Hours,
@@ -427,6 +431,7 @@ impl AccountError {
         Self::BindRefused(match condition {
             DefinedCondition::Conflict => "conflict",
             DefinedCondition::NotAllowed => "not-allowed",
+            DefinedCondition::PolicyViolation => "policy-violation",
             DefinedCondition::ResourceConstraint => "resource-constraint",
             _ => "for another reason",
         })
@@ -546,9 +551,11 @@ mod tests {
         assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
-        assert_eq!(AccountError::Conflict.pause(), Pause::Long);
+        assert_eq!(AccountError::Conflict.pause(), Pause::HoursIfRepeated);
         assert_eq!(AccountError::NotBound.pause(), Pause::Long);
-        assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
+        let bind = |condition| AccountError::BindRefused(condition).pause();
+        assert_eq!(bind("resource-constraint"), Pause::HoursIfRepeated);
+        assert_eq!(bind("bad-request"), Pause::Long);
         assert_eq!(AccountError::Registration(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
