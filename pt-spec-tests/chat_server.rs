@@ -1,11 +1,12 @@
 //! A chat server that says what a test scripts: RFC 6120 in plain text on loopback, written down again from the
 //! specification.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
+use hexchat_lab::read;
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::child::PATIENCE;
@@ -111,7 +112,7 @@ impl Conversation {
                 return String::from_utf8(said).ok();
             }
             let mut buffer = [0; 4096];
-            let length = self.tcp.read(&mut buffer).ok().filter(|length| *length > 0)?;
+            let length = read(&mut self.tcp, &mut buffer).ok().filter(|length| *length > 0)?;
             self.heard.extend_from_slice(&buffer[..length]);
         }
     }

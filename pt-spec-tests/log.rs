@@ -10,6 +10,15 @@ pub(crate) fn warns(child: &Child, text: &str) -> String {
     line
 }
 
+/// Waits for a warning or an error, likewise.
+pub(crate) fn complains(child: &Child, text: &str) -> String {
+    let severe = ["LOG SEVERITY=warning ", "LOG SEVERITY=error "];
+    let wanted = |line: &str| severe.iter().any(|start| line.starts_with(start)) && line.contains(text);
+    let line = child.process.wait_for_line(wanted, PATIENCE).unwrap();
+    message(&line);
+    line
+}
+
 /// The text of a `LOG` line: `LOG SEVERITY=word MESSAGE="text"`, or a text of one word without quotes.
 ///
 /// # Panics

@@ -2,11 +2,11 @@
 
 use hexchat_lab::ports::{free_port, loopback};
 
-use crate::chat_server::DOMAIN;
+use crate::chat_server::{ChatServer, DOMAIN};
 use crate::child::{Child, Launch, PATIENCE};
 use crate::log::{message, warns};
 use crate::socks::replies::refusing;
-use crate::socks::{GENERAL_FAILURE, NOT_ALLOWED, REFUSED, ask};
+use crate::socks::{GENERAL_FAILURE, NOT_ALLOWED, REFUSED, SUCCEEDED, ask};
 
 /// How many lines of the log that a user sees by default have these words.
 fn said(child: &Child, words: &str) -> usize {
@@ -19,7 +19,7 @@ fn said(child: &Child, words: &str) -> usize {
 }
 
 #[test]
-fn row_32_each_bridge_that_fails_is_told_once_however_often_tor_tries_again() {
+fn row_32_a_fault_of_an_account_is_one_warning_however_many_bridges_need_it_and_tor_tries_again() {
     let child = Launch::client().config("[limits]\nconnect_timeout = 1\n").start();
     let nowhere = loopback(free_port().unwrap());
     let bridge = |name: &str| {
@@ -31,16 +31,18 @@ fn row_32_each_bridge_that_fails_is_told_once_however_often_tor_tries_again() {
             assert_eq!(ask(child.socks(), &bridge(name)), REFUSED);
         }
     }
-    let second =
-        "the chat server was not reached in time: dialling the chat server: connection refused (bridge 2)";
-    warns(&child, second);
-    assert_eq!(said(&child, "the chat server was not reached in time"), 2, "{:?}", child.process.lines());
-    assert_eq!(said(&child, "mode is classic"), 2, "{:?}", child.process.lines());
-    assert_eq!(said(&child, "account 1 is not online"), 1, "they share the account");
+    let cause = "dialling the chat server: connection refused; check that the chat server runs, and `server`";
+    let line = warns(&child, cause);
+    assert!(message(&line).starts_with("account 1 is not online: dialling"), "{line}");
+    for (words, times) in
+        [("connection refused", 1), ("no account to reach it by is online", 2), ("mode is classic", 2)]
+    {
+        assert_eq!(said(&child, words), times, "{words}: {:?}", child.process.lines());
+    }
 }
 
 #[test]
-fn row_32_a_wrong_password_is_told_once_for_the_account_and_once_for_each_bridge() {
+fn row_32_a_wrong_password_is_told_once_and_to_each_bridge_that_it_has_no_account() {
     let server = refusing("<not-authorized/>");
     let child = Launch::client().start();
     let bridges = ["one", "two"].map(|name| server.with_password().replace("bridge@", &format!("{name}@")));
@@ -49,9 +51,28 @@ fn row_32_a_wrong_password_is_told_once_for_the_account_and_once_for_each_bridge
             assert_eq!(ask(child.socks(), bridge.as_bytes()), NOT_ALLOWED);
         }
     }
-    warns(&child, "(bridge 2)");
-    assert_eq!(said(&child, "account 1 cannot be used"), 1, "{:?}", child.process.lines());
-    assert_eq!(said(&child, "cannot log in to the chat server"), 2, "{:?}", child.process.lines());
+    let last = |line: &str| line.contains("no account to reach it by is online (bridge 2)");
+    child.process.wait_for_line(last, PATIENCE).unwrap();
+    for (words, times) in [
+        ("account 1 cannot be used", 1),
+        ("wrong user name or password", 1),
+        ("no account to reach it by", 2),
+    ] {
+        assert_eq!(said(&child, words), times, "{words}: {:?}", child.process.lines());
+    }
+}
+
+#[test]
+fn row_32_what_a_server_ends_sessions_for_is_a_warning_with_what_helps() {
+    let server = ChatServer::start(|client| {
+        client.log_in()?;
+        client.say("<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
+    });
+    let child = Launch::client().config("[limits]\nconnect_timeout = 2\n").start();
+    assert_ne!(ask(child.socks(), server.anonymously().as_bytes()), SUCCEEDED);
+    let line =
+        warns(&child, "another login with the same resource replaced this one; give each running program");
+    assert!(message(&line).starts_with("account 1 lost its connection: "), "{line}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use rustix::fs::Mode;
 use rustix::process::Signal;
 
 use crate::child::{EXIT_LIMIT, Launch, PATIENCE, protocol};
+use crate::socks::{SUCCEEDED, ask};
 
 fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o7777)
@@ -73,9 +74,10 @@ fn of_another(folder: &Path) -> PathBuf {
 fn row_6_a_folder_of_another_user_is_left_alone() {
     for through_a_link in [false, true] {
         let [client, server] = Launch::both().map(|launch| elsewhere(launch, through_a_link));
-        let child = client.start();
+        let child = client.config("[limits]\nconnect_timeout = 2\n").start();
         child.greeting();
-        assert!(child.says("CMETHOD ").starts_with("CMETHOD hexchat "));
+        let nowhere = "mode=classic;jid=bridge@chat.example;login=chat.example;server=127.0.0.1:1;tls=none";
+        assert_ne!(ask(child.socks(), nowhere.as_bytes()), SUCCEEDED);
         assert!(child.says("LOG SEVERITY=notice ").contains("belongs to another user"));
         is_untouched(&child.state.path().join("of-another"));
         let child = server.start();

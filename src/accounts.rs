@@ -6,12 +6,21 @@ mod registry;
 
 use xmpp_parsers::jid::Jid;
 
-use crate::config::AccountConfig;
+use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
+use crate::xmpp::registration::Place;
 use crate::xmpp::{AccountId, AccountPool, Usage};
-pub(crate) use forget::{Forgotten, forget};
+pub(crate) use forget::{Forgotten, Scope, forget};
 pub(crate) use hints::KeptHints;
 pub(crate) use registry::Registrations;
+
+/// Whether some of the accounts have to be kept before they can be used, and are not.
+pub(crate) fn are_to_be_kept(state: &StateDir, accounts: &[AccountConfig]) -> bool {
+    let is_kept = |account: &AccountConfig| {
+        state.registration(&Place::of(account).key()).is_some_and(|kept| kept.account().is_some())
+    };
+    accounts.iter().any(|account| account.credential == Credential::New && !is_kept(account))
+}
 
 /// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a
 /// restart; equal ones share a connection. Only the classic protocol has a use for stream management.
@@ -32,6 +41,8 @@ pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> Accoun
         let bare = account.jid.to_bare();
         match state.resource_for(&bare) {
             Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),
+            // Such an account cannot be kept either, and its own error says so.
+            Err(_) if account.credential == Credential::New => {}
             Err(error) => tracing::warn!("the server will choose a resource, a new one each time: {error}"),
         }
     }

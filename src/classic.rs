@@ -43,6 +43,6 @@ mod stream;
 mod timers;
 mod window;
 
-pub use api::{Config, Incoming, Outgoing, SetId, Sizes, Transmit};
+pub use api::{Config, Incoming, Missing, Outgoing, SetId, Sizes, Transmit};
 pub use endpoint::Endpoint;
 pub use stanza::{Aliases, Header, Payload};

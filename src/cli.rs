@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use xmpp_parsers::jid::Jid;
 
 use crate::bridge::Target;
+use crate::config::{Spelling, spelled_jid};
 use crate::logging::{self, Severity};
 
 /// Help, the end of standard input, or a signal.
@@ -86,6 +87,9 @@ enum Command {
     BridgeLine(BridgeLine),
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
     ///
+    /// Where its server does not remove it, it is kept, since nobody else has its password. --local removes it from the state directory
+    /// alone.
+    ///
     /// The environment variable TOR_PT_PROXY names the proxy to do that through, as Tor writes it: socks5://127.0.0.1:1080, socks4a://…
     /// or http://…, with user:password@ before the address if need be. Without it the connection is direct, whatever torrc says, and
     /// the server sees the address of this machine.
@@ -137,9 +141,13 @@ struct BridgeLine {
 /// An account that was registered goes.
 #[derive(Debug, Args)]
 struct Forget {
-    /// The account, or new@domain for whatever was registered there.
+    /// The account, or new@domain for whatever was registered there; both spellings of a bridge line are taken.
     #[arg(value_name = "JID", value_parser = parse_jid)]
     jid: Jid,
+    /// Remove our copy alone, without asking the server: for one that is gone, or does not let the account in. If it has the account,
+    /// that stays there, and nobody has its password any more.
+    #[arg(long)]
+    local: bool,
     /// A file with a bridge line whose server= and tls= say how to reach the server; otherwise [client] does.
     #[arg(long, value_name = "FILE")]
     bridge_line_file: Option<PathBuf>,
@@ -156,7 +164,10 @@ struct State {
 
 /// Says nothing of the value: the message goes to a terminal and perhaps to a log.
 fn parse_jid(text: &str) -> Result<Jid, &'static str> {
-    Jid::new(text).map_err(|_| "expected user@domain or user@domain/resource")
+    spelled_jid(text).map_err(|spelling| match spelling {
+        Spelling::Ordinary => "expected user@domain or user@domain/resource",
+        Spelling::Plain => "expected :user:domain or :user:domain/resource",
+    })
 }
 
 /// Runs the program; the arguments and the environment are the process's own.

@@ -11,17 +11,20 @@ use safelog::sensitive;
 use tokio::net::TcpStream;
 use tor_pt::Reply;
 
-use crate::accounts::{KeptHints, Registrations, open_accounts};
+use crate::accounts::{KeptHints, Registrations, are_to_be_kept, open_accounts};
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId, Binding, Persistence, StreamManagement, Usage};
+use crate::xmpp::{AccountError, AccountId, Binding, Persistence, ProxyFault, StreamManagement, Usage};
 use lease::{Keeper, Lease};
 pub use log_once::BridgeNumber;
 use log_once::LogOnce;
 pub use logins::LoginLimits;
+
+/// What the log says of a bridge whose accounts are to blame.
+const NO_ACCOUNT: &str = "no account to reach it by is online";
 
 /// Connects to bridges.
 pub struct Client {
@@ -73,6 +76,12 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether it is the fault of an account, which the account's own lines in the log explain, with advice as soon as an
+    /// attempt to log in again has failed.
+    pub fn is_announced(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_announced())
+    }
+
     /// What to tell Tor.
     pub fn reply(&self) -> Reply {
         match self {
@@ -92,22 +101,23 @@ fn reply_to_account(error: &AccountError) -> Reply {
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
-        | AccountError::NameNotFound
-        | AccountError::TargetNotFound
+        | AccountError::NoAddress(_)
+        | AccountError::OnionWithoutProxy
+        | AccountError::NoPort
         | AccountError::NotOffered
         | AccountError::LookupFailed
         | AccountError::NoResolver => Reply::HostUnreachable,
-        AccountError::TimedOut(_) => Reply::Timeout,
+        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent) => Reply::Timeout,
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
         | AccountError::PasswordExpired
         | AccountError::LoginRefused(_)
-        | AccountError::Registration(_) => Reply::NotAllowed,
+        | AccountError::Registration(..) => Reply::NotAllowed,
         // What servers say to who is barred.
-        AccountError::OverLimit
-        | AccountError::StreamError("policy-violation" | "not-authorized")
-        | AccountError::EndedBeforeTls("policy-violation" | "not-authorized") => Reply::NotAllowed,
+        AccountError::OverLimit(_)
+        | AccountError::StreamError("policy-violation" | "not-authorized", _)
+        | AccountError::EndedBeforeTls("policy-violation" | "not-authorized", _) => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
 }
@@ -179,13 +189,27 @@ impl Client {
     /// Warns of something that will come up with every connection to this bridge, or to any: Tor tries again several
     /// times a second.
     pub fn warn_once(&self, about: Option<BridgeNumber>, text: &str) {
+        self.log_news(about, text, |text| tracing::warn!("{text}"));
+    }
+
+    /// Says why there is no stream to this bridge, which will come up with every connection, too. The fault of an account is said once and
+    /// for all its bridges, by the account; of the bridge only that it is one of these.
+    pub fn explain_once(&self, bridge: Option<BridgeNumber>, error: &ClientError) {
+        match error {
+            error if error.is_announced() => {
+                self.log_news(bridge, NO_ACCOUNT, |text| tracing::info!("{text}"));
+            }
+            // That there are too many is not for each of them to say.
+            ClientError::TooManyLogins => self.warn_once(None, &error.to_string()),
+            error => self.warn_once(bridge, &error.to_string()),
+        }
+    }
+
+    /// Logs a text with what it is about: by `log` where it is news, and else for whoever debugs.
+    fn log_news(&self, about: Option<BridgeNumber>, text: &str, log: impl FnOnce(&str)) {
         let is_news = self.log_once().is_news(about, text);
         let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
-        if is_news {
-            tracing::warn!("{text}");
-        } else {
-            tracing::debug!("{text}");
-        }
+        if is_news { log(&text) } else { tracing::debug!("{text}") }
     }
 
     /// Something worked: its faults are news again.
@@ -197,6 +221,16 @@ impl Client {
         self.log_once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says once that nothing is kept for the next run, unless an account that has to be kept says so itself.
+    fn note_state(&self, bridge: &BridgeConfig) {
+        if let Some(reason) = self.state.ephemeral_because()
+            && !are_to_be_kept(&self.state, &bridge.accounts)
+            && self.log_once().is_news(None, "nothing will be kept")
+        {
+            tracing::info!("nothing will be kept for the next run: {reason}");
+        }
+    }
+
     /// Logs in to what the bridge needs, for good; [`connect`](Self::connect) does it too, for as long as it takes.
     pub fn log_in(&self, bridge: &BridgeConfig) -> Vec<AccountId> {
         let management = match bridge.protocol {
@@ -205,6 +239,7 @@ impl Client {
         };
         // What a user waits for begins with a login.
         let usage = Usage { management, binding: Binding::Presumed, persistence: Persistence::Lasting };
+        self.note_state(bridge);
         open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, usage)
     }
 

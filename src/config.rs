@@ -44,6 +44,7 @@ pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{CertificatePin, PresharedKey, PublicKey};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, ServerConfig, parse_login};
+pub use self::plain::{Spelling, spelled_jid};
 pub use self::url::Url;
 pub use self::value::Mode;
 

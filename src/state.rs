@@ -5,8 +5,10 @@
 //! has accepted of late is kept beside it in `hexchat_handshakes.txt`, which only grows by a line at a time.
 //!
 //! A client needs no state to work: [`StateDir::open_or_ephemeral`] goes on in memory when the directory cannot be
-//! used, and keeps the [reason](StateDir::ephemeral_because) for the log.
+//! used, beginning with what is in it if it can be read and not written, and keeps the [reason](StateDir::ephemeral_because)
+//! for the log.
 
+mod error;
 mod file;
 mod handshakes;
 mod hint;
@@ -15,13 +17,13 @@ mod resource;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
+pub use self::error::StateError;
 use self::file::{Contents, open_regular, write_atomically};
 use self::handshakes::Handshakes;
 use self::registration::Registration;
@@ -57,69 +59,6 @@ enum Home {
     },
 }
 
-/// Why a state directory cannot be used, or not any more.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// No directory was named, and there is no home directory to find one in.
-    #[error("there is no state directory: give one with --state, or set XDG_STATE_HOME or HOME")]
-    Nowhere,
-    /// Another process uses it. It may be about to end: trying again can help.
-    #[error("the state directory {} is in use by another process; give each its own", .0.display())]
-    Locked(PathBuf),
-    /// A directory that other users share. Making it private would lock them out.
-    #[error("{} is shared with other users; give hexchat-pt a directory of its own", .0.display())]
-    Shared(PathBuf),
-    /// A directory of another user's, who could read and change what is in it.
-    #[error("{} belongs to another user; give hexchat-pt a directory of its own", .0.display())]
-    Foreign(PathBuf),
-    /// The operating system refused. Trying again can help when a disk was full.
-    #[error("{action} {}: {error}", path.display())]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// To which file or directory.
-        path: PathBuf,
-        /// What the system said; part of the text, and so not a source as well.
-        error: io::Error,
-    },
-    /// The file is not what this program writes. It is left as it is.
-    #[error(
-        "{} is damaged at line {line}, column {column}; restore it from a backup, \
-         or move it away to start anew (the bridge line changes then)", path.display()
-    )]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1; 0 when it is the file as a whole.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-    /// The memory of handshakes is not what this program writes. It is left as it is.
-    #[error(
-        "{} is damaged at line {line}; move it away (what was recorded of handshakes in the last 20 minutes could then \
-         be repeated to find this bridge)", path.display()
-    )]
-    DamagedHandshakes {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1; 0 when it is the file as a whole.
-        line: usize,
-    },
-    /// There is no directory for what must be kept.
-    #[error("a bridge has to keep its key and its handshakes, and there is no state directory")]
-    NotKept,
-    /// There is no directory for an account that is to be registered.
-    #[error("an account that is registered has to be kept, and there is no state directory")]
-    NoAccounts,
-    /// The memory of handshakes is full. That passes in some minutes.
-    #[error("too many handshakes in a few minutes; trying again later can help")]
-    TooManyHandshakes,
-    /// The file was written by a later version of this program. It is left as it is.
-    #[error("{} was written by a later version of hexchat-pt; use that one, or another state directory", .0.display())]
-    TooNew(PathBuf),
-}
-
 impl StateDir {
     /// Takes possession of a directory, which is made if it is not there and closed to other users if it was open.
     ///
@@ -134,15 +73,29 @@ impl StateDir {
         Ok(Self { home, contents: Mutex::new(contents), handshakes: Mutex::new(handshakes) })
     }
 
-    /// As [`StateDir::open`], but in memory when that fails: for a client, which needs nothing from its last run.
+    /// As [`StateDir::open`], but in memory when that fails: for a client, which needs nothing from its last run. What is in a directory
+    /// that can be read and not written is there all the same.
     ///
     /// Whoever finds a client's state must not learn its accounts from it. The list of them that earlier versions kept
     /// is left out of the next file, unless the directory is also a bridge's.
     #[must_use]
     pub fn open_or_ephemeral(path: Option<&Path>) -> Self {
-        let state = path.ok_or(StateError::Nowhere).and_then(Self::open).unwrap_or_else(Self::ephemeral);
+        let opened = path.ok_or(StateError::Nowhere).and_then(Self::open);
+        let state = opened.unwrap_or_else(|reason| match path {
+            Some(path) if reason.is_about_writing() => Self::unwritable(path, reason),
+            _ => Self::ephemeral(reason),
+        });
         state.contents().forget_accounts_of_client();
         state
+    }
+
+    /// What is in a directory that cannot be written, for this reason, with changes that end with the process.
+    fn unwritable(path: &Path, reason: StateError) -> Self {
+        let read = check_not_in_use(path).and_then(|()| Contents::read(&path.join(STATE_FILE)));
+        match read {
+            Ok(contents) => Self { contents: Mutex::new(contents), ..Self::ephemeral(reason) },
+            Err(reason) => Self::ephemeral(reason),
+        }
     }
 
     /// A state that ends with the process.
@@ -160,7 +113,7 @@ impl StateDir {
         }
     }
 
-    /// The directory, unless the state is in memory only.
+    /// The directory, unless what changes is in memory only.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.home {
@@ -184,17 +137,16 @@ impl StateDir {
         self.contents().registration(place).cloned()
     }
 
-    /// Keeps what becomes of the registration at this place, or forgets it. It is on the disk when this returns.
+    /// Keeps what becomes of the registration at this place, or forgets it. It is on the disk when this returns, unless this state is
+    /// [ephemeral](Self::ephemeral_because).
     ///
     /// # Errors
-    /// When there is no directory, or it cannot be written: an account that is gone at the next start would be registered anew,
-    /// again and again.
+    /// When it cannot be written: an account that is gone at the next start would be registered anew, again and again.
     pub fn keep_registration(
         &self,
         place: &str,
         registration: Option<Registration>,
     ) -> Result<(), StateError> {
-        self.path().ok_or(StateError::NoAccounts)?;
         self.change(|contents| contents.set_registration(place, registration))
     }
 
@@ -288,14 +240,6 @@ impl StateDir {
     }
 }
 
-impl StateError {
-    /// Whether the same call can succeed a little later without anybody acting.
-    #[must_use]
-    pub fn can_pass(&self) -> bool {
-        matches!(self, Self::Locked(_))
-    }
-}
-
 /// Where the state is when nobody says otherwise: `$XDG_STATE_HOME/hexchat-pt`, else `~/.local/state/hexchat-pt`.
 ///
 /// `lookup` reads an environment variable. As the XDG specification asks, relative paths are ignored.
@@ -318,6 +262,15 @@ fn make_private(path: &Path) -> Result<(), StateError> {
         return Err(StateError::Foreign(path.to_owned()));
     }
     os::close_dir_to_others(path, &metadata).map_err(failed("closing the state directory to other users"))
+}
+
+/// That nobody else uses a directory which cannot be written, as far as that can be told.
+fn check_not_in_use(directory: &Path) -> Result<(), StateError> {
+    let lock = open_regular(OpenOptions::new().read(true), &directory.join(LOCK_FILE));
+    match lock.map(|file| file.try_lock()) {
+        Ok(Err(TryLockError::WouldBlock)) => Err(StateError::Locked(directory.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Locks a directory for as long as the returned file is open; the system unlocks it when the process ends.

@@ -74,6 +74,14 @@ pub enum ConnectError {
     Closed(#[from] CloseReason),
 }
 
+impl ConnectError {
+    /// Whether it is the fault of an account, which the account's own lines in the log explain, with advice as soon as an
+    /// attempt to log in again has failed.
+    pub fn is_announced(&self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::NotOnline(Some(_)))
+    }
+}
+
 /// A bridge of the secure protocol, and where it is reached.
 #[derive(Clone, Debug)]
 pub struct SecureBridge {

@@ -27,7 +27,7 @@
 //! | [`flat`] | IQs whose payload is one element of attributes and text, read without a tree |
 //! | [`framer`], `scanner` | where elements begin and end, and what each may cost |
 //! | [`reader`], `stanza`, `head`, `parse` | what they mean, also when they cannot be read as a whole |
-//! | `stream_error`, [`OtherHost`] | what a server means that ends a stream |
+//! | `stream_error`, [`OtherHost`], [`Words`] | what a server means that ends a stream, and what it writes beside it |
 //! | `step` | how far an attempt to log in has come |
 //! | `outbox` | what waits to be handed over |
 //! | `stranger_replies`, `reply_window`, `answer_size` | replies to strangers, which make nobody else wait, and how large they may be |
@@ -88,12 +88,13 @@ mod timing;
 mod tls;
 mod websocket;
 mod wire;
+mod words;
 mod writer;
 
 pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
-pub use self::error::{AccountError, OtherHost, Step};
+pub use self::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step, Words};
 pub use self::pool::AccountPool;
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;

@@ -3,13 +3,14 @@
 //! The first byte of a connection says what it is for: [`SOURCE`] and a number, for so many bytes of a known pattern;
 //! [`ECHO`], to get everything back.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use hexchat_lab::read;
 
 use crate::PATIENCE;
 
@@ -109,12 +110,7 @@ impl Download {
         let place = usize::try_from(self.received % PATTERN.len() as u64)?;
         let expected = &PATTERN[place..];
         let room = &mut self.buffer[..expected.len()];
-        let length = loop {
-            match self.stream.read(room) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                outcome => break outcome.context("downloading")?,
-            }
-        };
+        let length = read(&mut self.stream, room).context("downloading")?;
         ensure!(self.buffer[..length] == expected[..length], "other bytes arrived than were sent");
         self.received += length as u64;
         Ok((length > 0).then_some(self.received))

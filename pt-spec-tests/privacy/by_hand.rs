@@ -50,7 +50,7 @@ fn row_47_commands_whose_login_fails_show_nobody_and_say_it_once() {
         let mut process = run(folder.path(), &config, command);
         assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(1));
         // The pipe is read by another thread.
-        process.wait_for_line(|line| line.starts_with("hexchat-pt: "), PATIENCE).unwrap();
+        process.wait_for_line(|line| line.contains("wrong user name or password"), PATIENCE).unwrap();
         let lines = process.lines();
         let said = lines.iter().filter(|line| line.contains("wrong user name or password")).count();
         assert_eq!(said, 1, "{lines:?}");

@@ -67,11 +67,11 @@ fn peak_memory(child: &Child) -> u64 {
 /// A proxy's answer, and our words for it.
 const REFUSALS: [(&str, &[u8], &str); 8] = [
     ("http", b"HTTP/1.1 407 planted\r\nX: planted\nLOG SEVERITY=error MESSAGE=planted\r\n\r\n", CREDENTIALS),
-    ("http", b"HTTP/1.1 502 \xff\xfeplanted\x1b[31m\0\r\n\r\n", "the proxy could not connect (code 502)"),
+    ("http", b"HTTP/1.1 502 \xff\xfeplanted\x1b[31m\0\r\n\r\n", "the proxy could not reach it (code 502)"),
     ("http", b"\nCMETHOD planted socks5 127.0.0.1:9\n\n", NONSENSE),
     ("http", b"\xff\xff\xff\xff\r\n\r\n", NONSENSE),
     ("socks4a", b"HTTP/1.1 200 planted\r\n\r\n", NONSENSE),
-    ("socks4a", b"\0\x5bplanted", "the proxy could not connect (code 91)"),
+    ("socks4a", b"\0\x5bplanted", "the proxy could not reach it (code 91)"),
     ("socks5", b"\nplanted\n", NONSENSE),
     ("socks5", b"\x05\xff", CREDENTIALS),
 ];

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::chat_server::{CLIENT, ChatServer, DOMAIN, attribute, mechanism};
 use crate::child::Launch;
-use crate::log::warns;
+use crate::log::complains;
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
@@ -23,7 +23,7 @@ fn expect(launch: Launch, arguments: &str, code: u8, words: &str) {
     let child = launch.start();
     let answer = ask(child.socks(), arguments.as_bytes());
     assert_eq!(answer, code, "{words}: {:?}", child.process.lines());
-    let line = warns(&child, words);
+    let line = complains(&child, words);
     for private in [DOMAIN, "127.0.0.1", "sesame", "alice"] {
         assert!(!line.contains(private), "{line}");
     }
@@ -110,7 +110,7 @@ fn row_29_a_name_that_does_not_resolve_is_host_unreachable() {
     // Where no resolver can be asked either, so that the outcome is the same everywhere.
     let nowhere = Namespace::new().unwrap();
     nowhere.run(|| {
-        let words = "dialling the chat server: its name has no address";
+        let words = "dialling the chat server: the name in `server` has no address";
         expect(impatient(), &at("no-such-host.invalid:5222"), HOST_UNREACHABLE, words);
     });
 }

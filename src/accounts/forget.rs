@@ -11,7 +11,7 @@ use crate::state::registration::{Account, Registration};
 use crate::state::{StateDir, StateError};
 use crate::xmpp::Dialer;
 use crate::xmpp::registration::Place;
-use crate::xmpp::removal::{RemovalError, Removed, remove};
+use crate::xmpp::removal::{RemovalError, remove};
 
 /// How long a server may take to remove an account: 30 seconds, in which a person is to learn what is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,10 +21,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) enum Forgotten {
     /// An account that its server has removed.
     Removed,
-    /// An account that its server does not know any more, or never has.
-    WasGone,
+    /// Our copy of an account, alone: its server was not asked.
+    Copy,
     /// That the server has refused to register one.
     Refusal,
+}
+
+/// Where an account is to be forgotten.
+pub(crate) enum Scope {
+    /// At its server, which is reached so, and then here.
+    ServerToo(Dialer),
+    /// Here alone: no server is asked.
+    HereAlone,
 }
 
 /// Why something is still kept.
@@ -36,19 +44,26 @@ pub(crate) enum ForgetError {
          --bridge-line-file"
     )]
     Unknown,
-    /// Its server may still have it. It is kept here, so that this can be tried again.
-    #[error("the account is kept, because its server could not be asked to remove it: {0}")]
-    Removal(#[from] RemovalError),
+    /// Its server may still have it. It is kept here, so that this can be tried again: we have the only copy of its password.
+    #[error("the account is kept, because its server has not removed it: {}; {}", .0, AGAIN)]
+    Removal(RemovalError),
     /// The server is silent. As above.
-    #[error("the account is kept, because its server did not remove it in time; try again")]
+    #[error("the account is kept, because its server did not remove it in time; {}", AGAIN)]
     TimedOut,
-    /// The state cannot be written.
-    #[error(transparent)]
-    State(#[from] StateError),
+    /// The state cannot be written. The server has removed the account, if it was asked.
+    #[error(
+        "what was registered could not be forgotten here: {0}; when that is mended, run this with --local"
+    )]
+    State(StateError),
 }
 
+/// What helps where an account is kept.
+const AGAIN: &str =
+    "try again later, or with --local, which removes our copy of it alone, and with that its password";
+
 /// Forgets what was registered as `jid`, or, for `new@domain`, at that domain. `at` says how to reach the server, for an account there,
-/// and whom to believe to be it: what was registered with another pin stays.
+/// and whom to believe to be it: what was registered with another pin stays. Where it is forgotten [here alone](Scope::HereAlone),
+/// nobody is called.
 ///
 /// # Errors
 ///
@@ -58,23 +73,23 @@ pub(crate) async fn forget(
     at: AccountConfig,
     state: &StateDir,
     limits: &Limits,
-    dialer: Dialer,
+    scope: Scope,
 ) -> Result<Forgotten, ForgetError> {
     let place = Place::of(&at).key();
     let registration =
         state.registration(&place).filter(|kept| is_meant(kept, jid)).ok_or(ForgetError::Unknown)?;
-    let forgotten = match registration.account() {
-        None => Forgotten::Refusal,
-        Some(account) => {
-            let config = log_in_as(account, jid, at)?;
-            match timeout(PATIENCE, remove(config, dialer, limits)).await {
-                Ok(removed) => outcome(removed?),
-                Err(_) => return Err(ForgetError::TimedOut),
-            }
+    let forgotten = match (registration.account(), scope) {
+        (None, _) => Forgotten::Refusal,
+        (Some(_), Scope::HereAlone) => Forgotten::Copy,
+        (Some(account), Scope::ServerToo(dialer)) => {
+            let removal = remove(log_in_as(account, jid, at)?, dialer, limits);
+            let removed = timeout(PATIENCE, removal).await.map_err(|_| ForgetError::TimedOut)?;
+            removed.map_err(ForgetError::Removal)?;
+            Forgotten::Removed
         }
     };
-    state.keep_hint(&host_of(jid), None)?;
-    state.keep_registration(&place, None)?;
+    let kept = state.keep_hint(&host_of(jid), None).and_then(|()| state.keep_registration(&place, None));
+    kept.map_err(ForgetError::State)?;
     Ok(forgotten)
 }
 
@@ -95,20 +110,49 @@ fn log_in_as(account: &Account, jid: &BareJid, at: AccountConfig) -> Result<Acco
     Ok(AccountConfig { jid, credential, ..at })
 }
 
-fn outcome(removed: Removed) -> Forgotten {
-    match removed {
-        Removed::Now => Forgotten::Removed,
-        Removed::Before => Forgotten::WasGone,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
     use super::*;
     use crate::config::Config;
+    use crate::state::registration::Password;
     use crate::xmpp::AccountError;
+
+    /// A server that nobody reaches.
+    fn nowhere() -> Scope {
+        Scope::ServerToo(Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) })))
+    }
+
+    /// A state with an account at a domain, and how that would be reached.
+    fn with_account(directory: &tempfile::TempDir) -> (StateDir, BareJid, AccountConfig) {
+        let state = StateDir::open(directory.path()).unwrap();
+        let jid: BareJid = "new@127.0.0.1".parse().unwrap();
+        let arguments = [("login", "new@127.0.0.1"), ("server", "127.0.0.1:1"), ("tls", "starttls")];
+        let at = Config::default().new_account_at(jid.domain(), arguments).unwrap();
+        let account = Account { user: "marilan84".to_owned(), password: Password::new("secret") };
+        state.keep_registration(&Place::of(&at).key(), Some(Registration::Made(account))).unwrap();
+        (state, jid, at)
+    }
+
+    #[tokio::test]
+    async fn an_account_whose_server_is_gone_is_kept_until_our_copy_alone_is_to_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, jid, at) = with_account(&directory);
+        let limits = Limits::default();
+        let error = forget(&jid, at.clone(), &state, &limits, nowhere()).await.unwrap_err();
+        let text = format!("{:#}", anyhow::Error::from(error));
+        assert_eq!(
+            text,
+            "the account is kept, because its server has not removed it: dialling the chat server: connection refused; check that \
+             the chat server runs, and `server`; try again later, or with --local, which removes our copy of it alone, and with that \
+             its password"
+        );
+        assert!(state.registration(&Place::of(&at).key()).is_some());
+        let forgotten = forget(&jid, at.clone(), &state, &limits, Scope::HereAlone).await;
+        assert!(matches!(forgotten, Ok(Forgotten::Copy)), "{forgotten:?}");
+        assert!(state.registration(&Place::of(&at).key()).is_none());
+    }
 
     const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -121,8 +165,7 @@ mod tests {
         state.keep_hint("xn--mnchen-3ya.example", Some("direct")).unwrap();
         let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
         state.keep_registration(&Place::of(&at).key(), Some(refused)).unwrap();
-        let nowhere = Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) }));
-        let forgotten = forget(&jid, at, &state, &Limits::default(), nowhere).await;
+        let forgotten = forget(&jid, at, &state, &Limits::default(), nowhere()).await;
         assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");
         assert_eq!(state.hint("xn--mnchen-3ya.example"), None);
     }
@@ -143,7 +186,6 @@ mod tests {
             let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
             state.keep_registration(&Place::of(at).key(), Some(refused)).unwrap();
         }
-        let nowhere = || Dialer::through(|_, _| Box::pin(async { Err(AccountError::Refused) }));
         let limits = Limits::default();
         let forgotten = forget(&jid, pinned.clone(), &state, &limits, nowhere()).await;
         assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use safelog::sensitive;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::state::StateDir;
 use crate::state::registration::{Account, Password, Registration};
-use crate::xmpp::registration::{Known, NewAccount, Place, Refusal, Registry};
+use crate::state::{StateDir, StateError};
+use crate::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry};
 
 /// See the [module](self).
 pub(crate) struct Registrations {
@@ -24,11 +24,15 @@ impl Registrations {
         self.state.registration(&place.key())
     }
 
-    fn keep(&self, place: &Place, registration: Registration) -> Result<(), Refusal> {
-        self.state.keep_registration(&place.key(), Some(registration)).map_err(|error| {
-            tracing::warn!("what became of a registration cannot be kept: {error}");
-            Refusal::NotKept
-        })
+    fn keep(&self, place: &Place, registration: Option<Registration>) -> Result<(), StateError> {
+        self.state.keep_registration(&place.key(), registration)
+    }
+
+    /// Keeps what this run can do without on disk: if it cannot be written, only the next run does not know it.
+    fn keep_if_possible(&self, place: &Place, registration: Registration) {
+        if let Err(error) = self.keep(place, Some(registration)) {
+            tracing::warn!("what became of a registration is not kept for the next run: {error}");
+        }
     }
 
     /// Whether a refusal holds that was to hold until then. If the clock was set back, it holds from now on, and `anew` is kept.
@@ -42,8 +46,7 @@ impl Registrations {
         let rest = rest(refusal);
         let left = until.saturating_sub(now());
         if left > rest {
-            // If that fails, it is done the next time.
-            let _ = self.keep(place, anew(now() + rest));
+            self.keep_if_possible(place, anew(now() + rest));
         }
         left > 0
     }
@@ -70,14 +73,25 @@ impl Registry for Registrations {
         }
     }
 
-    fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), Refusal> {
-        let before = match self.kept(place) {
-            Some(Registration::Asked { times, .. }) => times,
+    fn check(&self) -> Result<(), NotKept> {
+        let fault = self.state.ephemeral_because();
+        fault.map_or(Ok(()), |fault| Err(NotKept { why: fault.to_string(), can_pass: false }))
+    }
+
+    fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), NotKept> {
+        self.check()?;
+        let before = self.kept(place);
+        let times = match &before {
+            Some(Registration::Asked { times, .. }) => *times,
             _ => 0,
         };
         let password = Password::new(account.password.expose_secret());
         let account = Account { user: account.user.clone(), password };
-        self.keep(place, Registration::asked(account, before.saturating_add(1)))
+        self.keep(place, Some(Registration::asked(account, times.saturating_add(1)))).map_err(|error| {
+            // It is not asked for, and so is not known in this run either.
+            let _ = self.keep(place, before);
+            NotKept { why: error.to_string(), can_pass: true }
+        })
     }
 
     fn made(&self, place: &Place, account: &NewAccount) {
@@ -89,8 +103,8 @@ impl Registry for Registrations {
                 "an account was registered, which `hexchat-pt forget` removes again: {}",
                 sensitive(jid)
             );
-            // It is kept as one that was asked for, which will turn out to be there.
-            let _ = self.keep(place, Registration::Made(kept));
+            // Otherwise it is kept as one that was asked for, which will turn out to be there.
+            self.keep_if_possible(place, Registration::Made(kept));
         }
     }
 
@@ -105,8 +119,7 @@ impl Registry for Registrations {
             (None | Some(Registration::Refused { .. }), None) => refused,
             _ => return,
         };
-        // If that fails, the server may be asked again after the next start.
-        let _ = self.keep(place, registration);
+        self.keep_if_possible(place, registration);
     }
 }
 
@@ -130,7 +143,6 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::state::StateError;
 
     const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -257,7 +269,7 @@ mod tests {
             ("of a later version", now() + 1, false),
         ] {
             let refused = Registration::Refused { why: why.to_owned(), until };
-            registrations.keep(&place(), refused).unwrap();
+            registrations.keep(&place(), Some(refused)).unwrap();
             assert_eq!(
                 matches!(registrations.recall(&place()), Known::Refused(_)),
                 holds,
@@ -273,7 +285,7 @@ mod tests {
         let hours = rest(Refusal::TooMany);
         for until in [now() + hours + 100, u64::MAX] {
             let refused = Registration::Refused { why: "too-many".to_owned(), until };
-            registrations.keep(&place(), refused).unwrap();
+            registrations.keep(&place(), Some(refused)).unwrap();
             assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany)));
             let Some(Registration::Refused { until: kept, .. }) = registrations.kept(&place()) else {
                 unreachable!("it was refused")
@@ -283,10 +295,35 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_is_not_asked_for() {
-        let nowhere = Registrations::new(Arc::new(StateDir::ephemeral(StateError::Nowhere)));
-        assert_eq!(nowhere.ask(&place(), &account()), Err(Refusal::NotKept));
+    fn without_a_place_nothing_is_asked_for_and_the_fault_is_named() {
+        let locked = StateError::Locked("/state".into());
+        let nowhere = Registrations::new(Arc::new(StateDir::ephemeral(locked)));
+        let NotKept { why, can_pass } = nowhere.check().unwrap_err();
+        assert!(why.contains("in use by another process") && !can_pass, "{why}");
+        assert_eq!(nowhere.ask(&place(), &account()), nowhere.check());
         assert!(matches!(nowhere.recall(&place()), Known::Nothing));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_asked_for_and_can_be_when_there_is_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let registrations = open(&directory);
+        // A directory in the place of the file: no rename can replace it, whoever asks.
+        let obstacle = directory.path().join("hexchat_state.json");
+        std::fs::create_dir(&obstacle).unwrap();
+        let fault = registrations.ask(&place(), &account()).unwrap_err();
+        assert!(fault.can_pass && fault.why.contains("hexchat_state.json"), "{fault:?}");
+        assert!(matches!(registrations.recall(&place()), Known::Nothing), "it would be logged in to");
+        std::fs::remove_dir(&obstacle).unwrap();
+        registrations.ask(&place(), &account()).unwrap();
+        assert!(matches!(registrations.recall(&place()), Known::Asked { times: 1, .. }));
+    }
+
+    #[test]
+    fn what_a_server_says_counts_for_this_run_where_nothing_can_be_kept() {
+        let nowhere = Registrations::new(Arc::new(StateDir::ephemeral(StateError::Nowhere)));
+        nowhere.refused(&place(), None, Refusal::Closed);
+        assert!(matches!(nowhere.recall(&place()), Known::Refused(Refusal::Closed)));
     }
 
     #[test]

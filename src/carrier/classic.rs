@@ -13,7 +13,7 @@ use xmpp_parsers::stanza::Stanza;
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::ids::Ids;
-use crate::classic::{Incoming, Outgoing, Payload, SetId, Sizes, Transmit};
+use crate::classic::{Incoming, Missing, Outgoing, Payload, SetId, Sizes, Transmit};
 use crate::persona;
 use crate::xmpp::flat::FlatSet;
 use crate::xmpp::{break_interval, filling};
@@ -79,9 +79,7 @@ pub(super) fn read_answer(set: Option<SetId>, payload: IqPayload) -> Option<Inco
         IqPayload::Result(element) => {
             Some(Incoming::Result { set, payload: element.as_ref().and_then(Payload::from_element) })
         }
-        IqPayload::Error(error) => {
-            set.map(|set| Incoming::Error { set, nobody_there: is_nobody_there(&error) })
-        }
+        IqPayload::Error(error) => set.map(|set| Incoming::Error { set, missing: missing(&error) }),
         IqPayload::Get(_) | IqPayload::Set(_) => None,
     }
 }
@@ -96,7 +94,10 @@ pub(super) fn read_message(message: Message) -> Option<(Jid, Incoming)> {
     let from = message.from?;
     let payload = message.payloads.iter().find_map(Payload::from_element);
     if message.type_ == MessageType::Error {
-        return Some((from, Incoming::MessageBounce { payload }));
+        let error = message.payloads.iter().find(|payload| payload.is("error", ns::JABBER_CLIENT));
+        let error = error.and_then(|error| StanzaError::try_from(error.clone()).ok());
+        let missing = error.as_ref().and_then(missing).unwrap_or(Missing::Peer);
+        return Some((from, Incoming::MessageBounce { payload, missing }));
     }
     let delayed = message.payloads.iter().any(is_delay);
     Some((from, Incoming::Message { payload: payload?, delayed }))
@@ -105,6 +106,12 @@ pub(super) fn read_message(message: Message) -> Option<(Jid, Incoming)> {
 fn is_delay(element: &Element) -> bool {
     element.is("delay", ns::DELAY) && Delay::try_from(element.clone()).is_ok()
         || element.is("x", "jabber:x:delay")
+}
+
+/// Who is not there, by an error of a server.
+fn missing(error: &StanzaError) -> Option<Missing> {
+    let missing = if is_nobody_reached(error) { Missing::Server } else { Missing::Peer };
+    is_nobody_there(error).then_some(missing)
 }
 
 /// Whether an error comes from a server that cannot reach the peer's.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::classic::stanza::Payload;
-use crate::protocol::AccountId;
+use crate::protocol::{AccountId, CloseReason};
 
 /// One IQ of ours, whether it will be answered or not; unique in the life of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,8 @@ pub enum Incoming {
     MessageBounce {
         /// What it said, where the server repeats that.
         payload: Option<Payload>,
+        /// Who is not there.
+        missing: Missing,
     },
     /// An IQ set.
     Set {
@@ -82,10 +84,28 @@ pub enum Incoming {
     Error {
         /// Which IQ of ours it answers.
         set: SetId,
-        /// True when the server says that nobody is there; false when a peer that is there does not
-        /// understand.
-        nobody_there: bool,
+        /// Who is not there, as a server says; none when a peer that is there does not understand.
+        missing: Option<Missing>,
     },
+}
+
+/// Who is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The peer.
+    Peer,
+    /// The peer's server, which ours cannot reach.
+    Server,
+}
+
+impl Missing {
+    /// Why a stream is over that was to be opened with it.
+    pub(super) fn reason(self) -> CloseReason {
+        match self {
+            Self::Peer => CloseReason::PeerUnavailable,
+            Self::Server => CloseReason::PeerServerUnreachable,
+        }
+    }
 }
 
 /// A stanza to send.

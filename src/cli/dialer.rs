@@ -2,10 +2,10 @@
 
 use std::io;
 
-use tor_pt::dial::{BadSource, Unresolved};
+use tor_pt::dial::BadSource;
 use tor_pt::proxy::ProxyError;
 
-use crate::xmpp::{AccountError, Dialer, Dialling, Socket};
+use crate::xmpp::{AccountError, Dialer, Dialling, ProxyFault, Socket};
 
 /// Lets accounts reach their servers as Tor says. A proxy is given names, so that none is looked up around it.
 pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
@@ -31,18 +31,49 @@ fn connect(dialer: &tor_pt::Dialer, host: &str, port: u16) -> Dialling {
     })
 }
 
-/// Keeps apart what the proxy, the resolver and the chat server did.
+/// Keeps apart what the proxy, this machine and the chat server did.
 fn dial_error(error: &io::Error) -> AccountError {
     let inner = error.get_ref();
     if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<ProxyError>()) {
-        // It repeats nothing that the proxy said in words.
-        return AccountError::Proxy(fault.to_string());
-    }
-    if inner.is_some_and(|inner| inner.is::<Unresolved>()) {
-        return AccountError::NameNotFound;
+        return AccountError::Proxy(proxy_fault(fault));
     }
     if inner.is_some_and(|inner| inner.is::<BadSource>()) {
         return AccountError::BadSource;
     }
     AccountError::dial(error)
+}
+
+fn proxy_fault(fault: &ProxyError) -> ProxyFault {
+    match fault {
+        ProxyError::Unreachable(error) => ProxyFault::Unreachable(error.kind()),
+        ProxyError::Io(_) => ProxyFault::HungUp,
+        ProxyError::BadHost => ProxyFault::BadHost,
+        ProxyError::Auth => ProxyFault::Credentials,
+        ProxyError::NotReached(code) => ProxyFault::NotReached(*code),
+        ProxyError::Refused(code) => ProxyFault::Refused(*code),
+        // Whatever else it answers is not of its protocol.
+        _ => ProxyFault::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_a_proxy_are_told_from_those_of_this_machine_and_of_the_server() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        for (fault, expected) in [
+            (ProxyError::Unreachable(refused()), ProxyFault::Unreachable(io::ErrorKind::ConnectionRefused)),
+            (ProxyError::Io(refused()), ProxyFault::HungUp),
+            (ProxyError::Protocol, ProxyFault::Protocol),
+            (ProxyError::Auth, ProxyFault::Credentials),
+            (ProxyError::BadHost, ProxyFault::BadHost),
+            (ProxyError::NotReached(503), ProxyFault::NotReached(503)),
+            (ProxyError::Refused(2), ProxyFault::Refused(2)),
+        ] {
+            assert_eq!(dial_error(&io::Error::other(fault)), AccountError::Proxy(expected));
+        }
+        assert_eq!(dial_error(&refused()), AccountError::Refused);
+    }
 }

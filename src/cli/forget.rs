@@ -1,14 +1,14 @@
-//! `hexchat-pt forget`: an account that was registered goes, at its server and here.
+//! `hexchat-pt forget`: an account that was registered goes, at its server and here, or here alone.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use xmpp_parsers::jid::BareJid;
 
 use super::dialer::{core_dialer, proxy_of_person};
 use super::setup::{announce, open_state, run_command, state_dir};
 use super::{Forget, Options};
-use crate::accounts::{Forgotten, forget};
+use crate::accounts::{Forgotten, Scope, forget};
 use crate::config::{AccountConfig, BridgeArgs, Config, parse_bridge_line, read_bridge_line};
 use crate::state::StateError;
 
@@ -21,19 +21,24 @@ struct Prepared {
     jid: BareJid,
     at: AccountConfig,
     state: PathBuf,
-    proxy: Option<tor_pt::Proxy>,
+    scope: Scope,
 }
 
 fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
     let jid = command.jid.to_bare();
     ensure!(
         jid.node().is_some(),
-        "expected user@domain, or new@domain for whatever account was registered there"
+        "expected user@domain, or new@domain for whatever account was registered there (in the plain spelling :user:domain or \
+         :new:domain)"
     );
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?.unwrap_or_default();
     let at = config.new_account_at(jid.domain(), line.iter())?;
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
-    Ok(Prepared { config, jid, at, state, proxy: proxy_of_person()? })
+    let scope = match command.local {
+        true => Scope::HereAlone,
+        false => Scope::ServerToo(core_dialer(tor_pt::Dialer::through(proxy_of_person()?))),
+    };
+    Ok(Prepared { config, jid, at, state, scope })
 }
 
 fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
@@ -41,14 +46,75 @@ fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
 }
 
 async fn work(prepared: Prepared) -> anyhow::Result<()> {
-    let Prepared { config, jid, at, state, proxy } = prepared;
+    let Prepared { config, jid, at, state, scope } = prepared;
     ensure!(state.exists(), "no such account was registered: there is no {}", state.display());
-    let state = open_state(&state).await.context("end the program that uses the state directory first")?;
-    let dialer = core_dialer(tor_pt::Dialer::through(proxy));
-    let forgotten = forget(&jid, at, &state, &config.limits, dialer).await?;
+    let state = open_state(&state).await.map_err(advised).context("nothing was forgotten")?;
+    let forgotten = forget(&jid, at, &state, &config.limits, scope).await?;
     announce(match forgotten {
         Forgotten::Removed => "The account was removed from its server, and is forgotten here.",
-        Forgotten::WasGone => "The server does not know the account; it is forgotten here.",
+        Forgotten::Copy => {
+            "The account is forgotten here alone. Its server was not asked: if it has the account, that stays there, and nobody has \
+             its password any more."
+        }
         Forgotten::Refusal => "There was no account: the server had refused one, and will be asked again.",
     })
+}
+
+/// The error, with advice for whoever wants to have something forgotten there.
+fn advised(error: StateError) -> anyhow::Error {
+    match error {
+        StateError::Locked(path) => {
+            anyhow!(
+                "another process uses the state directory {}: end that first (perhaps tor)",
+                path.display()
+            )
+        }
+        StateError::Foreign(path) => {
+            anyhow!("{} belongs to another user: run this as that user", path.display())
+        }
+        StateError::Shared(path) => {
+            anyhow!("{} is shared with other users: close it to them first (chmod 700)", path.display())
+        }
+        StateError::TooNew(path) => {
+            anyhow!("{} was written by a later version of hexchat-pt: run this with that one", path.display())
+        }
+        StateError::Io { action, path, error } => {
+            anyhow!("{action} {}: {error}: mend that first", path.display())
+        }
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_who_wants_something_forgotten_is_told_to_take_another_state_directory() {
+        for (error, text) in [
+            (
+                StateError::Locked("/s".into()),
+                "another process uses the state directory /s: end that first (perhaps tor)",
+            ),
+            (StateError::Foreign("/s".into()), "/s belongs to another user: run this as that user"),
+            (
+                StateError::Shared("/s".into()),
+                "/s is shared with other users: close it to them first (chmod 700)",
+            ),
+            (
+                StateError::TooNew("/s/f".into()),
+                "/s/f was written by a later version of hexchat-pt: run this with that one",
+            ),
+            (
+                StateError::Io {
+                    action: "opening",
+                    path: "/s/f".into(),
+                    error: std::io::ErrorKind::ReadOnlyFilesystem.into(),
+                },
+                "opening /s/f: read-only filesystem or storage medium: mend that first",
+            ),
+        ] {
+            assert_eq!(format!("{:#}", advised(error)), text);
+        }
+    }
 }

@@ -41,9 +41,6 @@ fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
     // Its faults are faults of what was written: they should be found before anything starts.
     BridgeConfig::resolve(arguments.iter().map(|(key, value)| (key, value)), &config)?;
     let state = StateDir::open_or_ephemeral(state_dir(command.state.state).as_deref());
-    if let Some(reason) = state.ephemeral_because() {
-        tracing::info!("nothing will be kept for the next run: {reason}");
-    }
     let proxy = proxy_of_person()?;
     Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target, proxy })
 }
@@ -104,7 +101,10 @@ async fn serve_one(
             }
         }
         Err(error) => {
-            tracing::warn!("a connection was not forwarded: {error}");
+            match error.is_announced() {
+                true => tracing::info!("a connection was not forwarded: no account is online"),
+                false => tracing::warn!("a connection was not forwarded: {error}"),
+            }
             // The application should see that it failed, not that it is over.
             let _ = tcp.set_zero_linger();
         }

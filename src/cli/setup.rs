@@ -46,6 +46,8 @@ where
     };
     match runtime().and_then(|runtime| run_to_end(runtime, work(prepared))) {
         Ok(()) => EXIT_OK,
+        // The log has said of each why.
+        Err(error) if error.is::<NoAccountLeft>() => EXIT_FAULT,
         Err(error) => complain(&error, EXIT_FAULT),
     }
 }
@@ -201,8 +203,13 @@ async fn stopped() -> anyhow::Result<()> {
 /// Waits until no account can come online any more, which the log has explained by then.
 pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> anyhow::Error {
     tunnel.all_failed(accounts).await;
-    anyhow::anyhow!("there is no account left to log in with")
+    NoAccountLeft.into()
 }
+
+/// No account can come online any more.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no account left to log in with")]
+struct NoAccountLeft;
 
 #[cfg(test)]
 mod tests {

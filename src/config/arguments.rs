@@ -10,11 +10,15 @@ use super::error::{ConfigError, Location, Problem, Warning, shown_key};
 use super::key::{CertificatePin, PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, ServerConfig, parse_login};
+use super::plain::Spelling;
 use super::value::{Mode, parse_mode, parse_peers, parse_server, parse_tls, tls_mode};
 use super::{AccountConfig, Config, Credential, Server, TlsMode, plain};
 
 /// The longest value of an argument: 8 KiB. Tor carries 510 bytes for all together; a file may hold more.
 const MAX_VALUE: usize = 8192;
+
+/// What `server` must be where it is spelled plainly.
+const PLAIN_SERVER: &str = "host:port (an IPv6 address between +5B and +5D), or wss://host/path";
 
 /// How to speak to a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Arguments {
     tls: Option<Given<TlsMode>>,
     pin: Option<Given<CertificatePin>>,
     mode: Option<Given<Mode>>,
+    /// How errors spell what is missing: plainly where a value is.
+    spelling: Spelling,
     /// From the file only.
     pub(super) ca_file: Option<Given<PathBuf>>,
     /// Likewise.
@@ -138,6 +144,9 @@ impl Arguments {
         if value.len() > MAX_VALUE {
             return Err(Problem::TooLong { max: MAX_VALUE });
         }
+        if Spelling::of(value) == Spelling::Plain {
+            self.spelling = Spelling::Plain;
+        }
         // Lists are taken apart before they are read, whichever way they are spelled.
         let is_list = matches!(name, "jid" | "login");
         let plain = if is_list { None } else { plain::value(value).map_err(Problem::Invalid)? };
@@ -147,7 +156,12 @@ impl Arguments {
             "key" => fill(&mut self.key, PublicKey::parse(value), location),
             "psk" => fill(&mut self.psk, PresharedKey::parse(value), location),
             "login" => fill(&mut self.login, parse_login(value), location),
-            "server" => fill(&mut self.server, parse_server(value), location),
+            "server" => {
+                let is_plain = plain.is_some();
+                let server = parse_server(value)
+                    .map_err(|fault| if is_plain { Problem::Invalid(PLAIN_SERVER) } else { fault });
+                fill(&mut self.server, server, location)
+            }
             "tls" => fill(&mut self.tls, parse_tls(value), location),
             "pin" => fill(&mut self.pin, CertificatePin::parse(value), location),
             "mode" => fill(&mut self.mode, parse_mode(value), location),
@@ -185,6 +199,7 @@ impl Arguments {
             server: self.server.or_else(|| defaults.server.clone()),
             tls: self.tls.or_else(|| defaults.tls.clone()),
             mode: self.mode.or_else(|| defaults.mode.clone()),
+            spelling: self.spelling,
             ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
             roster: self.roster || defaults.roster,
             sessions: self.sessions.or(defaults.sessions),
@@ -251,9 +266,11 @@ impl Arguments {
     }
 
     fn peers(&self) -> Result<&Given<Vec<Jid>>, Fault> {
-        const ADVICE: &str =
-            "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file";
-        self.jid.as_ref().ok_or((Location::BridgeLine, "jid", Problem::Missing(ADVICE)))
+        let advice = self.spelling.choose(
+            "add jid=bridge@chat.example/resource to the bridge line, or jid to [client] in the file",
+            "add jid=:bridge:chat.example/resource to the bridge line, or jid to [client] in the file",
+        );
+        self.jid.as_ref().ok_or((Location::BridgeLine, "jid", Problem::Missing(advice)))
     }
 
     /// Whether it says which protocol is to be spoken.
@@ -265,8 +282,10 @@ impl Arguments {
         match &self.login {
             Some(logins) => self.logins(&logins.value),
             None if config.accounts.is_empty() => {
-                let advice =
-                    "add login=user@chat.example:password to the bridge line, or an [[account]] to the file";
+                let advice = self.spelling.choose(
+                    "add login=user@chat.example:password to the bridge line, or an [[account]] to the file",
+                    "add login=:user:chat.example:password to the bridge line, or an [[account]] to the file",
+                );
                 Err((Location::BridgeLine, "login", Problem::Missing(advice)))
             }
             None => Ok(config.accounts.clone()),

@@ -7,7 +7,7 @@ use xmpp_parsers::jid::{BareJid, Jid};
 use super::document::{Given, Section};
 use super::error::{ConfigError, Problem, Warning};
 use super::file::{read_ca_file, read_secret};
-use super::value::{parse_server, parse_tls, tls_mode};
+use super::value::{parse_server, parse_tls, read_jid, tls_mode};
 use super::{AccountConfig, Credential, Server, ServerAddr, TlsMode};
 
 /// Where servers take components when nothing is said: port 5347 of this machine.
@@ -73,7 +73,7 @@ fn parse_address(text: &str) -> Result<Server, Problem> {
 const DOMAIN: Problem = Problem::Invalid("a domain such as bridge.chat.example");
 
 fn parse_domain(text: &str) -> Result<String, Problem> {
-    let domain = BareJid::new(text).ok().filter(|jid| jid.node().is_none()).ok_or(DOMAIN)?;
+    let domain = read_jid(text).filter(|jid| jid.node().is_none() && jid.is_bare()).ok_or(DOMAIN)?;
     Ok(domain.to_string())
 }
 

@@ -15,9 +15,10 @@ pub(super) fn escape(text: &str, marker: char, plain: impl Fn(u8) -> bool) -> St
 /// # Errors
 /// What is expected, where a marker is not followed by two digits, and where the bytes are no UTF-8.
 pub(super) fn unescape(text: &str, marker: u8) -> Result<Zeroizing<String>, &'static str> {
-    let bytes = unescape_bytes(text, marker).ok_or(
-        "escaped in full (a % or, in the plain spelling, a + is followed by two hexadecimal digits)",
-    )?;
+    let bytes = unescape_bytes(text, marker).ok_or(match marker {
+        b'+' => "escaped in full (a + is followed by two hexadecimal digits)",
+        _ => "escaped in full (a % is followed by two hexadecimal digits)",
+    })?;
     std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| "escaped UTF-8")
 }
 

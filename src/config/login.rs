@@ -10,20 +10,44 @@ use xmpp_parsers::jid::{DomainRef, Jid, NodePart};
 use super::error::Problem;
 use super::escape::unescape;
 use super::plain;
-use super::value::{parse_list, without_repeats};
+use super::value::{parse_list, read_jid, without_repeats};
 use super::{AccountConfig, CertificatePin, Credential, Server, TlsMode};
 
-/// Shown when an item cannot be read at all.
-const EXPECTED: &str = "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a \
-                        password as %2C), or a domain alone";
+/// What an item must be, as errors say it in the spelling of the value.
+struct Expected {
+    /// Shown when an item cannot be read at all.
+    unreadable: &'static str,
+    /// Shown when an item has a user and no password.
+    no_password: &'static str,
+    /// Shown when its password is empty.
+    empty_password: &'static str,
+    /// Shown when it has a password and no user.
+    no_user: &'static str,
+    /// Shown when an item without a password follows one that has one: it is perhaps what stood behind a comma in that.
+    too_late: &'static str,
+}
 
-/// Shown when an item has a user and no password.
-const NO_PASSWORD: &str = "user@domain:password (there is no password; a comma in one is written %2C; where there is no \
-                           account yet, new@domain registers one)";
+const ORDINARY: Expected = Expected {
+    unreadable: "user@domain:password (everything but letters, digits and -._~@ as %XX, so a comma in a password as %2C), or \
+                 a domain alone",
+    no_password: "user@domain:password (there is no password; a comma in one is written %2C; where there is no account yet, \
+                  new@domain registers one)",
+    empty_password: "user@domain:password (the password is empty)",
+    no_user: "user@domain:password (there is no user before the domain)",
+    too_late: "user@domain:password (a comma in a password is written %2C; a domain alone or new@domain stands before all \
+               items that have a password)",
+};
 
-/// Shown when an item without a password follows one that has one: it is perhaps what stood behind a comma in that.
-const LATE: &str = "user@domain:password (a comma in a password is written %2C; a domain alone or new@domain stands before \
-                    all items that have a password)";
+const PLAIN: Expected = Expected {
+    unreadable: "user:domain:password (everything but letters, digits and _-/. as +XX, so a comma in a password as +2C), or \
+                 a domain alone",
+    no_password: "user:domain:password (there is no password; a comma in one is written +2C; where there is no account yet, \
+                  new:domain registers one)",
+    empty_password: "user:domain:password (the password is empty)",
+    no_user: "user:domain:password (there is no user before the domain)",
+    too_late: "user:domain:password (a comma in a password is written +2C; a domain alone or new:domain stands before all \
+               items that have a password)",
+};
 
 /// The user for whom an account is to be registered.
 const NEW: &str = "new";
@@ -93,69 +117,69 @@ impl fmt::Debug for Login {
 /// # Errors
 /// For an empty, unreadable or contradictory item, and for more items than a bridge line should have.
 pub fn parse_login(value: &str) -> Result<Vec<Login>, Problem> {
-    let logins = match plain::unmarked(value) {
-        Some(plainly) => parse_list(plainly, parse_plain)?,
-        None => parse_list(value, parse_one)?,
+    let (logins, expected) = match plain::unmarked(value) {
+        Some(plainly) => (parse_list(plainly, parse_plain)?, &PLAIN),
+        None => (parse_list(value, parse_one)?, &ORDINARY),
     };
     let has_password = |login: &Login| matches!(login.credential, Credential::Password(_));
     let passwords_from = logins.iter().position(has_password).unwrap_or(logins.len());
     if let Some(late) = logins.iter().skip(passwords_from).position(|login| !has_password(login)) {
-        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: LATE });
+        return Err(Problem::InvalidItem { item: passwords_from + late + 1, expected: expected.too_late });
     }
     without_repeats(logins, |a, b| a.jid == b.jid)
 }
 
 fn parse_one(item: &str) -> Result<Login, &'static str> {
     match item.split_once(':') {
-        Some((jid, password)) => with_password(&unescape(jid, b'%')?, &unescape(password, b'%')?),
-        None => without_password(&unescape(item, b'%')?),
+        Some((jid, password)) => with_password(&unescape(jid, b'%')?, &unescape(password, b'%')?, &ORDINARY),
+        None => without_password(&unescape(item, b'%')?, &ORDINARY),
     }
 }
 
 fn parse_plain(item: &str) -> Result<Login, &'static str> {
     let parts = item.split(':').map(plain::text).collect::<Result<Vec<_>, _>>()?;
     match &parts[..] {
-        [domain] => without_password(domain),
-        [user, domain] => without_password(&format!("{}@{}", **user, **domain)),
-        [user, domain, password] => with_password(&format!("{}@{}", **user, **domain), password),
+        [domain] => without_password(domain, &PLAIN),
+        [user, domain] => without_password(&format!("{}@{}", **user, **domain), &PLAIN),
+        [user, domain, password] => with_password(&format!("{}@{}", **user, **domain), password, &PLAIN),
         _ => Err(
             "user:domain:password, because the value begins with a colon (a colon in a password is written +3A)",
         ),
     }
 }
 
-fn with_password(jid: &str, password: &str) -> Result<Login, &'static str> {
-    let jid = address(jid)?;
+fn with_password(jid: &str, password: &str, expected: &Expected) -> Result<Login, &'static str> {
+    let jid = address(jid, expected)?;
     if jid.node().is_none() {
-        return Err("user@domain:password (there is no user before the domain)");
+        return Err(expected.no_user);
     }
     if password.is_empty() {
-        return Err("user@domain:password (the password is empty)");
+        return Err(expected.empty_password);
     }
     check_controls(password)?;
     Ok(Login { jid, credential: Credential::Password(SecretString::from(password)) })
 }
 
 /// A domain alone, or a new account there.
-fn without_password(jid: &str) -> Result<Login, &'static str> {
-    let jid = address(jid)?;
+fn without_password(jid: &str, expected: &Expected) -> Result<Login, &'static str> {
+    let jid = address(jid, expected)?;
     let credential = match jid.node().map(|user| user.as_str()) {
         None => Credential::Anonymous,
         Some(NEW) => Credential::New,
-        Some(_) => return Err(NO_PASSWORD),
+        Some(_) => return Err(expected.no_password),
     };
     if jid.is_full() {
-        return Err(NO_PASSWORD);
+        return Err(expected.no_password);
     }
     if !is_plausible_domain(jid.domain().as_str()) {
-        return Err(EXPECTED);
+        return Err(expected.unreadable);
     }
     Ok(Login { jid, credential })
 }
 
-fn address(jid: &str) -> Result<Jid, &'static str> {
+fn address(jid: &str, expected: &Expected) -> Result<Jid, &'static str> {
     check_controls(jid)?;
-    Jid::new(jid).map_err(|_| EXPECTED)
+    read_jid(jid).ok_or(expected.unreadable)
 }
 
 /// No JID and no password (RFC 4013) may have control characters.

@@ -16,12 +16,52 @@
 //! within a value is what some apps cut it at.
 
 use secrecy::zeroize::Zeroizing;
+use xmpp_parsers::jid::Jid;
 
 use super::escape::{escape, unescape};
+use super::value::read_jid;
 
 /// What a value begins with that is spelled plainly.
 const MARK: char = ':';
 const ESCAPE: char = '+';
+
+/// How a value is spelled, and how errors about it are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spelling {
+    /// As in torrc.
+    #[default]
+    Ordinary,
+    /// In characters that every app takes.
+    Plain,
+}
+
+impl Spelling {
+    /// That of a value.
+    pub(super) fn of(value: &str) -> Self {
+        if value.starts_with(MARK) { Self::Plain } else { Self::Ordinary }
+    }
+
+    /// What is said in this spelling.
+    pub(super) fn choose(self, ordinary: &'static str, plain: &'static str) -> &'static str {
+        match self {
+            Self::Ordinary => ordinary,
+            Self::Plain => plain,
+        }
+    }
+}
+
+/// A JID in either spelling.
+///
+/// # Errors
+/// The spelling, in which it is none.
+pub fn spelled_jid(text: &str) -> Result<Jid, Spelling> {
+    let spelling = Spelling::of(text);
+    let ordinary = match unmarked(text) {
+        Some(plainly) => jid(plainly).map_err(|_| spelling)?,
+        None => text.to_owned(),
+    };
+    read_jid(&ordinary).ok_or(spelling)
+}
 
 /// What stands behind the mark, if there is one.
 pub(super) fn unmarked(value: &str) -> Option<&str> {
@@ -142,6 +182,45 @@ mod tests {
         );
         assert_eq!(value(":+5B::1+5D:5222").unwrap().unwrap().as_str(), "[::1]:5222");
         assert_eq!(value("[::1]:5222"), Ok(None));
+    }
+
+    #[test]
+    fn a_jid_is_read_in_either_spelling_and_what_is_none_is_so_in_one() {
+        for text in ["new@reg.example", ":new:reg.example"] {
+            assert_eq!(spelled_jid(text), Ok(Jid::new("new@reg.example").unwrap()));
+        }
+        assert_eq!(spelled_jid(":a:x.example/+40"), Ok(Jid::new("a@x.example/@").unwrap()));
+        for text in [":", ":reg.example", ":a:b:c", ":a:", ":a@reg.example", ":new:reg.example+"] {
+            assert_eq!(spelled_jid(text), Err(Spelling::Plain), "{text}");
+        }
+        assert_eq!(spelled_jid("@"), Err(Spelling::Ordinary));
+    }
+
+    /// The plain spelling is for apps that refuse the characters of the other one.
+    #[test]
+    fn an_error_about_a_plain_value_is_spelled_plainly_and_any_other_is_not() {
+        for wrong in [
+            "a",
+            "a:x.example",
+            "a:x.example:",
+            "a:x.example:+4",
+            "a:x example:p",
+            ":x.example:p",
+            "b:x.example:p,new:x.example",
+        ] {
+            let text = parse_login(&format!(":{wrong}")).unwrap_err().to_string();
+            assert!(!text.contains('@') && !text.contains('%'), "{wrong}: {text}");
+        }
+        for wrong in ["a", "a:", "a:x.example/+4", "a b:x.example"] {
+            let text = parse_peers(&format!(":{wrong}")).unwrap_err().to_string();
+            assert!(!text.contains('@') && !text.contains('%'), "{wrong}: {text}");
+        }
+        for wrong in
+            ["a@x.example", "a@x.example:", "a@x.example:%4", "x.example:p", "b@x.example:p,new@x.example"]
+        {
+            let text = parse_login(wrong).unwrap_err().to_string();
+            assert!(!text.contains("plain") && !text.contains('+'), "{wrong}: {text}");
+        }
     }
 
     #[test]

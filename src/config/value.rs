@@ -3,6 +3,7 @@
 use xmpp_parsers::jid::Jid;
 
 use super::error::Problem;
+use super::plain::Spelling;
 use super::url::{Url, parse_host, parse_port};
 use super::{Server, ServerAddr, TlsMode, plain};
 
@@ -47,10 +48,24 @@ pub(super) fn without_repeats<T: PartialEq>(
     Ok(kept)
 }
 
+/// What internationalised names (IDNA) have for a dot between labels (RFC 3490 section 3.1).
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
+/// A JID as a person writes it: a dot at the end of its domain is left out (RFC 7622 section 3.2), which the library does not do everywhere.
+pub(crate) fn read_jid(text: &str) -> Option<Jid> {
+    let bare = text.split('/').next().unwrap_or_default();
+    let rest = text.get(bare.len()..)?;
+    let named = bare.strip_suffix(DOTS).unwrap_or(bare);
+    Jid::new(&format!("{named}{rest}")).ok().filter(|_| !named.ends_with(DOTS))
+}
+
 /// `jid`: where a bridge is reached.
 pub(super) fn parse_peers(value: &str) -> Result<Vec<Jid>, Problem> {
-    const EXPECTED: &str = "a JID such as bridge@chat.example or bridge@chat.example/resource";
-    let peer = |item: &str| Jid::new(item).ok().filter(|jid| jid.node().is_some()).ok_or(EXPECTED);
+    let expected = Spelling::of(value).choose(
+        "a JID such as bridge@chat.example or bridge@chat.example/resource",
+        "a JID such as bridge:chat.example or bridge:chat.example/resource",
+    );
+    let peer = |item: &str| read_jid(item).filter(|jid| jid.node().is_some()).ok_or(expected);
     let peers = match plain::unmarked(value) {
         Some(plainly) => parse_list(plainly, |item| peer(&plain::jid(item)?)),
         None => parse_list(value, peer),
@@ -60,7 +75,7 @@ pub(super) fn parse_peers(value: &str) -> Result<Vec<Jid>, Problem> {
 
 /// `[[account]] jid`.
 pub(super) fn parse_jid(value: &str) -> Result<Jid, Problem> {
-    Jid::new(value).map_err(|_| Problem::Invalid("a JID such as user@chat.example, or a domain"))
+    read_jid(value).ok_or(Problem::Invalid("a JID such as user@chat.example, or a domain"))
 }
 
 /// `server`: `host:port`, an IPv6 address in brackets, or the URL of a WebSocket.
@@ -207,6 +222,25 @@ mod tests {
                 matches!(problem, Problem::InvalidItem { item: i, .. } if i == item),
                 "{text:?}: {problem}"
             );
+        }
+    }
+
+    #[test]
+    fn a_dot_behind_a_domain_is_left_out() {
+        for (written, meant) in [
+            ("a@chat.example.", "a@chat.example"),
+            ("a@chat.example./r.", "a@chat.example/r."),
+            ("chat.example.", "chat.example"),
+            ("chat.example./r@x.", "chat.example/r@x."),
+            ("a@b\u{fc}cher.example\u{3002}", "a@b\u{fc}cher.example"),
+            ("a@chat.example", "a@chat.example"),
+            ("chat.example/./.", "chat.example/./."),
+        ] {
+            assert_eq!(read_jid(written), Jid::new(meant).ok(), "{written}");
+            assert_eq!(read_jid(written).map(|jid| jid.to_string()).as_deref(), Some(meant));
+        }
+        for nonsense in ["a@chat.example..", ".", "a@.", "", "a@chat.example./"] {
+            assert_eq!(read_jid(nonsense), None, "{nonsense}");
         }
     }
 

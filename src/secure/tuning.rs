@@ -110,13 +110,13 @@ pub(crate) const NEAR: Duration = Duration::from_millis(40);
 /// Slow start ends when 8 answers of whole rounds have waited (RFC 9406 section 4.3): fewer may have met a moment's rest of the server.
 pub(crate) const WAITED_ANSWERS: usize = 8;
 
-/// Up to 4 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, then twice, and one and a half times
+/// Up to 8 MiB the window of a path that is not [`NEAR`] becomes four times as large in a round trip, then twice, and one and a half times
 /// where answers are not [`QUIET`]: a server without a shaper carries 10 MB/s and more, but what is sent too much waits for as long as it
 /// takes to notice, a round trip.
-pub(crate) const FAST_GROWTH: usize = 4 * 1024 * 1024;
+pub(crate) const FAST_GROWTH: usize = 8 * 1024 * 1024;
 
-/// Answers that have waited for no longer than 20 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).
-pub(crate) const QUIET: Duration = Duration::from_millis(20);
+/// Answers that have waited for no longer than 30 ms show no queue: a window in use asks for one of up to 66 ms ([`LARGEST_MARGIN`]).
+pub(crate) const QUIET: Duration = Duration::from_millis(30);
 
 /// A round of fewer than 4 answers shows nothing of that.
 pub(crate) const QUIET_ANSWERS: usize = 4;
@@ -137,8 +137,9 @@ pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 /// Beyond 1 MiB a sender keeps two windows and no more: there an acknowledgement comes after each [`ACK_BYTES`], and not after seconds.
 pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
-/// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered; beyond
-/// [`PROMPT_ROUND_TRIP`] it may become three times as large once before that.
+/// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered. Beyond
+/// [`PROMPT_ROUND_TRIP`] what is answered and what is on its way may together be 24 KiB and a first window ([`INITIAL_WINDOW`]): those 24 KiB
+/// then take two round trips instead of five.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 
 /// On a near path, before another size of block is tried, the queue is to be seen empty, if the last time was more than 8 delays of the empty

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test is a panic")]
 
 use std::collections::HashMap;
+use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -203,6 +204,44 @@ fn without_a_usable_directory_the_state_lasts_as_long_as_the_process() {
         state.write_file("name", b"text").unwrap();
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// A directory with a registration, and that registration.
+fn with_registration() -> (TempDir, Registration) {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = Registration::Refused { why: "closed".to_owned(), until: 1 };
+    StateDir::open(dir.path()).unwrap().keep_registration("chat.example", Some(kept.clone())).unwrap();
+    (dir, kept)
+}
+
+fn read_only() -> StateError {
+    let error = io::ErrorKind::ReadOnlyFilesystem.into();
+    StateError::Io { action: "writing", path: "/s".into(), error }
+}
+
+#[test]
+fn what_is_in_a_directory_that_cannot_be_written_is_there_and_what_changes_lasts_as_long_as_the_process() {
+    let (dir, kept) = with_registration();
+    let before = text_of_file(dir.path());
+    let state = StateDir::unwritable(dir.path(), read_only());
+    assert!(state.ephemeral_because().is_some_and(StateError::is_about_writing) && state.path().is_none());
+    assert_eq!(state.registration("chat.example"), Some(kept));
+    state.keep_registration("chat.example", None).unwrap();
+    assert_eq!(state.registration("chat.example"), None);
+    assert_eq!(text_of_file(dir.path()), before);
+}
+
+#[test]
+fn what_another_process_uses_or_is_damaged_is_not_used_because_it_can_be_read() {
+    let (dir, _) = with_registration();
+    let other = StateDir::open(dir.path()).unwrap();
+    let state = StateDir::unwritable(dir.path(), read_only());
+    assert!(matches!(state.ephemeral_because(), Some(StateError::Locked(_))));
+    assert_eq!(state.registration("chat.example"), None);
+    drop(other);
+    fs::write(dir.path().join(STATE_FILE), "{").unwrap();
+    let state = StateDir::unwritable(dir.path(), read_only());
+    assert!(matches!(state.ephemeral_because(), Some(StateError::Corrupt { .. })));
 }
 
 #[test]

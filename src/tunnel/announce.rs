@@ -10,6 +10,8 @@ use crate::xmpp::{AccountError, AccountEvent, AccountId};
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     faults: BTreeMap<AccountId, AccountError>,
+    /// What their servers ended connections for.
+    ends: BTreeMap<AccountId, AccountError>,
     /// Those that will never be online again.
     failed: BTreeSet<AccountId>,
 }
@@ -26,6 +28,9 @@ impl Announcer {
                     sensitive(jid),
                     if *resumed { " again" } else { "" }
                 );
+            }
+            AccountEvent::Suspended { reason } if reason.is_for_a_person() && self.note_end(id, reason) => {
+                tracing::warn!("account {account} lost its connection: {reason}; {}", reason.advice());
             }
             AccountEvent::Suspended { reason } => {
                 tracing::info!("account {account} lost its connection: {reason}");
@@ -44,12 +49,18 @@ impl Announcer {
     /// The account is closed: nothing will happen to it any more.
     pub(super) fn forget(&mut self, id: AccountId) {
         self.faults.remove(&id);
+        self.ends.remove(&id);
         self.failed.remove(&id);
     }
 
     /// Whether it was said that this account cannot be used.
     pub(super) fn has_failed(&self, id: AccountId) -> bool {
         self.failed.contains(&id)
+    }
+
+    /// Whether that is another reason than the last time: a login that works again in between changes nothing about it.
+    fn note_end(&mut self, id: AccountId, error: &AccountError) -> bool {
+        self.ends.insert(id, error.clone()).as_ref() != Some(error)
     }
 
     fn note_fault(&mut self, id: AccountId, error: &AccountError) -> bool {

@@ -192,7 +192,7 @@ impl Shared {
 pub(super) fn size_limit(reason: &AccountError) -> Option<SizeLimit> {
     match reason {
         AccountError::StanzaTooLarge => Some(SizeLimit::Exceeded),
-        AccountError::StreamError("policy-violation") => Some(SizeLimit::Likely),
+        AccountError::StreamError("policy-violation", _) => Some(SizeLimit::Likely),
         AccountError::Closed(_) | AccountError::Io { .. } => Some(SizeLimit::Suspected),
         _ => None,
     }

@@ -315,7 +315,7 @@ impl Sibling {
 /// those of 10,000.
 fn is_for_size(reason: &AccountError, largest: usize) -> bool {
     let may_be =
-        matches!(reason, AccountError::StanzaTooLarge | AccountError::StreamError("policy-violation"));
+        matches!(reason, AccountError::StanzaTooLarge | AccountError::StreamError("policy-violation", _));
     may_be && largest > EVERYBODY_TAKES
 }
 
@@ -325,10 +325,10 @@ fn ending(reason: &AccountError, largest: usize) -> Ending {
         AccountError::Conflict => Ending::Crowded,
         AccountError::StanzaTooLarge => Ending::Fault,
         reason if is_for_size(reason, largest) => Ending::Fault,
-        AccountError::OverLimit
+        AccountError::OverLimit(_)
         | AccountError::BindRefused(_)
         | AccountError::LoginRefused(_)
-        | AccountError::StreamError("policy-violation" | "resource-constraint" | "not-authorized") => {
+        | AccountError::StreamError("policy-violation" | "resource-constraint" | "not-authorized", _) => {
             Ending::Refused
         }
         reason if reason.is_permanent() => Ending::Refused,

@@ -41,7 +41,7 @@ use super::connection::{Connection, Counting, Event, Session, Start, Unwritable}
 use super::connector::Connector;
 pub(super) use super::connector::Kept;
 use super::dialer::Dialer;
-use super::error::{AccountError, Pause, Step};
+use super::error::{AccountError, Pause, Step, Words};
 use super::flat::Flat;
 use super::login::LoggedIn;
 use super::outbox::{Outbox, Outgoing};
@@ -90,7 +90,7 @@ pub(super) async fn run(
     kept: Kept,
     mut mailbox: Mailbox,
 ) {
-    let end = match Connector::new(&config, max_stanza, persona::new_id(rand::random()), kept) {
+    let end = match Connector::new(&config, usage.persistence, max_stanza, new_id(), kept) {
         Ok(connector) => Account::new(&config, usage, remembered, connector, dialer).run(&mut mailbox).await,
         Err(error) => End::Failed(error),
     };
@@ -213,7 +213,7 @@ impl Account {
 
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
         if self.rest().is_some() {
-            self.unreachable(AccountError::OverLimit, &mut mailbox.reports);
+            self.unreachable(AccountError::OverLimit(Words::default()), &mut mailbox.reports);
         }
         let end = self.serve(mailbox).await;
         match end {

@@ -115,8 +115,8 @@ fn stream_id(header: &[u8]) -> Option<String> {
 /// Servers say `not-authorized` to whoever has another secret.
 fn as_of_handshake(error: AccountError) -> AccountError {
     match error {
-        AccountError::StreamError("not-authorized") => AccountError::WrongSecret,
-        other => other,
+        AccountError::StreamError("not-authorized", _) => AccountError::WrongSecret,
+        other => other.of_component(),
     }
 }
 
@@ -124,6 +124,7 @@ fn as_of_handshake(error: AccountError) -> AccountError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::xmpp::error::Words;
 
     const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' \
                           xmlns='jabber:component:accept' from='bridge.chat.example' id='3BF96D32'>";
@@ -162,8 +163,8 @@ mod tests {
     fn a_refusal_says_why() {
         for (condition, expected) in [
             ("not-authorized", AccountError::WrongSecret),
-            ("conflict", AccountError::Conflict),
-            ("host-unknown", AccountError::StreamError("host-unknown")),
+            ("conflict", AccountError::ComponentTaken),
+            ("host-unknown", AccountError::StreamError("host-unknown", Words::default())),
         ] {
             let mut handshake = begun();
             hear(&mut handshake, HEADER).unwrap();

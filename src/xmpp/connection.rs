@@ -14,6 +14,7 @@
 //! After [`Event::Closed`], [`Event::Misbound`], [`Event::Unproven`] or [`Event::NeverCounts`] nothing happens any more, and
 //! [`take_session`](Connection::take_session) is what the next connection can resume.
 
+mod ack_requests;
 mod delayed_ack;
 mod enabling;
 mod event;
@@ -38,6 +39,7 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::sm::R;
 use xmpp_parsers::stream_features::StreamFeatures;
 
+use self::ack_requests::AckRequests;
 use self::delayed_ack::DelayedAck;
 use self::enabling::{Answer, Enabling};
 pub(super) use self::event::Event;
@@ -63,14 +65,6 @@ use super::writer::Writer;
 /// The end of a stream (RFC 6120 section 4.4).
 const FOOTER: &[u8] = b"</stream:stream>";
 
-/// An acknowledgement is asked for after 128 stanzas at the latest. Most of the time that happens sooner, when all that waits is
-/// written.
-const UNREQUESTED: usize = 128;
-
-/// An acknowledgement is asked for after 32 KiB at the latest: a server that reads 3 kB a second (stock ejabberd) then answers
-/// every 11 seconds, and is not taken for dead.
-const UNREQUESTED_BYTES: usize = 32 * 1024;
-
 /// The connection.
 pub(super) struct Connection {
     framer: Framer,
@@ -88,12 +82,7 @@ pub(super) struct Connection {
     session: Option<Session>,
     /// The request to count, until the server has answered it.
     enabling: Option<Enabling>,
-    /// Stanzas since an acknowledgement was asked for.
-    unrequested: usize,
-    /// The bytes of these stanzas.
-    unrequested_bytes: usize,
-    /// Whether the server is to be asked for an acknowledgement, whatever was sent.
-    owes_request: bool,
+    ack_requests: AckRequests,
     /// The acknowledgement that the server has asked for.
     delayed_ack: DelayedAck,
     /// Where the acknowledgement that went last ends in the output.
@@ -161,9 +150,7 @@ impl Connection {
             counting,
             session,
             enabling: None,
-            unrequested: 0,
-            unrequested_bytes: 0,
-            owes_request: false,
+            ack_requests: AckRequests::default(),
             delayed_ack: DelayedAck::NotAsked,
             last_ack: 0,
             owes_end: false,
@@ -239,12 +226,11 @@ impl Connection {
             None => self.output.push_stanza(&bytes, tag, counted),
             Some(session) => {
                 self.output.push_stanza(&bytes, tag.filter(|_| self.enabling.is_some()), counted);
-                self.unrequested += 1;
-                self.unrequested_bytes += bytes.len();
+                self.ack_requests.on_sent(bytes.len());
                 session.on_sent(Unacked { bytes, tag });
             }
         }
-        if self.unrequested >= UNREQUESTED || self.unrequested_bytes >= UNREQUESTED_BYTES {
+        if self.ack_requests.is_overdue() {
             self.request_ack();
         }
         Ok(())
@@ -304,7 +290,7 @@ impl Connection {
             State::Open { .. } if self.sender.is_some() => self.keep_alive(now),
             State::Opening(..) | State::Open { .. } => match self.liveness.on_timeout(now) {
                 None => {}
-                Some(Silence::Ask) if self.session.is_some() => self.owes_request = true,
+                Some(Silence::Ask) if self.session.is_some() => self.ack_requests.owe(),
                 Some(Silence::Ask) => self.events.push_back(Event::Silent),
                 Some(Silence::Dead) => self.close(AccountError::TimedOut(Step::Session)),
             },
@@ -324,8 +310,7 @@ impl Connection {
     /// What is to be written next, some [`BATCH`] of bytes at most.
     pub(super) fn poll_transmit(&mut self) -> &[u8] {
         if self.is_open() {
-            let is_nearly_written = self.output.waiting().len() <= BATCH;
-            if self.owes_request || self.unrequested > 0 && is_nearly_written {
+            if self.ack_requests.is_due(self.output.waiting().len() <= BATCH) {
                 self.request_ack();
             }
             self.acknowledge();
@@ -368,7 +353,8 @@ impl Connection {
     fn on_element(&mut self, now: Instant, meaning: Meaning) {
         if let Meaning::End(error) = meaning {
             self.owes_end = true;
-            return self.close(error.unwrap_or(AccountError::Closed(Step::Session)));
+            let error = error.unwrap_or(AccountError::Closed(Step::Session));
+            return self.close(if self.sender.is_some() { error.of_component() } else { error });
         }
         if let Meaning::Features(features) = &meaning {
             self.note_limits(features);
@@ -480,9 +466,8 @@ impl Connection {
         let Some(session) = &self.session else { return };
         for stanza in session.unacked() {
             self.output.push(&stanza.bytes);
-            self.unrequested_bytes += stanza.bytes.len();
+            self.ack_requests.on_sent(stanza.bytes.len());
         }
-        self.unrequested = session.unacked().len();
         self.state = State::Open { proof: Some(now + timing::PROOF) };
         let jid = session.jid().clone();
         self.events.push_back(Event::Online { jid, resumed: true, presumed: false });
@@ -505,7 +490,7 @@ impl Connection {
         };
         match element.as_deref().and_then(Nonza::read) {
             Some(Nonza::Request) => self.delayed_ack.on_request(now),
-            Some(Nonza::Ack { h }) if self.on_acked(h) => {}
+            Some(Nonza::Ack { h }) if self.on_acked(h) => self.ack_requests.on_answered(),
             // It does not count as we do, or says what nobody knows: what else it means by that cannot be known either.
             _ => self.close(AccountError::Protocol(Step::Session)),
         }
@@ -546,7 +531,7 @@ impl Connection {
         if self.session.is_some() {
             self.write(&R);
         }
-        (self.unrequested, self.unrequested_bytes, self.owes_request) = (0, 0, false);
+        self.ack_requests.on_asked();
     }
 
     /// Acknowledges what has come, where that is due. Before the last acknowledgement is written there is no other, however often

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::api::Persistence;
 use super::dialer::Dialer;
 use super::error::{AccountError, OtherHost, Step};
 use super::finder::Finder;
@@ -17,7 +18,7 @@ use super::login::{self, LoggedIn, Protected};
 use super::negotiation::{Channel, Memory, Negotiation, Who};
 use super::race::telling_more;
 use super::registrar::Registrar;
-use super::registration::{Place, Refusal};
+use super::registration::{NotKept, Place};
 use super::security::{Kind, Security};
 use super::timing;
 use super::tls::{Tls, Trust};
@@ -66,9 +67,10 @@ struct Progress {
 impl Connector {
     /// Checks what can be checked without a network; reads `ca_file`. Every error is permanent. Of stanzas of more than
     /// `max_stanza` bytes only the head is read. The account is known to the server as `agent`, a UUID. One that is to be registered
-    /// is in `kept`.
+    /// is in `kept`; one that logs in once asks for no token.
     pub(super) fn new(
         config: &AccountConfig,
+        persistence: Persistence,
         max_stanza: usize,
         agent: String,
         kept: Kept,
@@ -80,10 +82,10 @@ impl Connector {
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
         let transport = transport(config, host, max_stanza, kept.hints)?;
-        let who = who(config, config.tls != Some(TlsMode::None), agent);
+        let who = who(config, persistence, agent);
         let registering = match config.credential {
             Credential::New => {
-                let registrar = kept.registrar.ok_or(AccountError::Registration(Refusal::NotKept))?;
+                let registrar = kept.registrar.ok_or_else(nobody_keeps_it)?;
                 Some(Registering::new(registrar, Place::of(config)))
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
@@ -128,7 +130,7 @@ impl Connector {
         let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(telling_more(AccountError::TimedOut(progress.step), progress.fault))
+            Err(telling_more(dialer.timed_out(progress.step), progress.fault))
         });
         match &result {
             Ok(_) => self.transport.handle_login(),
@@ -248,6 +250,14 @@ impl Transport {
     }
 }
 
+/// Why none is registered where nothing is kept between runs.
+fn nobody_keeps_it() -> AccountError {
+    AccountError::NotKept(NotKept {
+        why: "this program was given no place to keep accounts in".to_owned(),
+        can_pass: false,
+    })
+}
+
 /// What carries the streams of an account whose domain in ASCII is `host`.
 fn transport(
     config: &AccountConfig,
@@ -309,16 +319,19 @@ fn may_follow_from_memory(error: &AccountError) -> bool {
 }
 
 /// As whom to log in. Only where others cannot read it do we say who we are before that.
-fn who(config: &AccountConfig, is_private: bool, agent: String) -> Who {
+fn who(config: &AccountConfig, persistence: Persistence, agent: String) -> Who {
+    let is_private = config.tls != Some(TlsMode::None);
     let from = config.jid.node().filter(|_| is_private).map(|_| config.jid.to_bare().to_string());
     let domain = config.jid.domain().as_str().to_owned();
-    Who { jid: config.jid.clone(), credential: config.credential.clone(), domain, from, agent }
+    let (jid, credential) = (config.jid.clone(), config.credential.clone());
+    Who { jid, credential, domain, from, agent, comes_again: persistence == Persistence::Lasting }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{ServerAddr, Url};
+    use crate::xmpp::error::ProxyFault;
     use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
@@ -337,7 +350,7 @@ mod tests {
     const MAX_STANZA: usize = 1 << 18;
 
     fn fault(config: &AccountConfig) -> Option<AccountError> {
-        Connector::new(config, MAX_STANZA, String::new(), Kept::default()).err()
+        Connector::new(config, Persistence::Lasting, MAX_STANZA, String::new(), Kept::default()).err()
     }
 
     #[test]
@@ -378,13 +391,38 @@ mod tests {
         let follows = |tls| {
             let connector = Connector::new(
                 &config("a@chat.example", tls, None),
+                Persistence::Lasting,
                 MAX_STANZA,
                 String::new(),
                 Kept::default(),
             )?;
-            Ok(OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)))
+            Ok::<_, AccountError>(
+                OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)),
+            )
         };
         assert!(follows(TlsMode::StartTls)? && !follows(TlsMode::WebSocket)?);
+        Ok(())
+    }
+
+    /// Its token would stay behind at the server.
+    #[test]
+    fn a_login_that_is_tried_once_is_known_to_be_the_last() {
+        let config = config("a@chat.example", None, None);
+        let comes_again = |persistence| who(&config, persistence, String::new()).comes_again;
+        assert!(comes_again(Persistence::Lasting) && !comes_again(Persistence::Once));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_never_answers_is_named() -> Result<(), AccountError> {
+        let silent = Dialer::through(|_, _| Box::pin(std::future::pending()));
+        let address = "chat.example";
+        for (tls, server) in [(None, None), (None, Some(address)), (Some(TlsMode::WebSocket), None)] {
+            let config = config("a@chat.example", tls, server);
+            let connector =
+                Connector::new(&config, Persistence::Lasting, MAX_STANZA, String::new(), Kept::default())?;
+            let fault = connector.log_in(&silent, Bytes::new()).await.err();
+            assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Silent)), "{tls:?} {server:?}");
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::error::{AccountError, Step};
+use super::error::{AccountError, NamedBy, ProxyFault, Step};
 use super::socket::Socket;
 
 /// The longest wait for one address: 7 seconds. It is far above any round trip, and leaves most of a login's time when all are silent.
@@ -69,12 +69,22 @@ impl Dialer {
         matches!(self.target, Target::Names(_))
     }
 
+    /// The fault where this step had no answer in time. Where a proxy does the dialling, it is the proxy that has not answered.
+    pub(super) fn timed_out(&self, step: Step) -> AccountError {
+        match step {
+            Step::Dial if self.takes_names() => AccountError::Proxy(ProxyFault::Silent),
+            step => AccountError::TimedOut(step),
+        }
+    }
+
     /// Connects to `host`, which has this `address` where it [takes no names](Self::takes_names).
     pub(super) fn dial(&self, host: &str, port: u16, address: Option<IpAddr>) -> Dialling {
         let dialling = match (&self.target, address) {
             (Target::Names(connect), _) => return connect(host, port),
             (Target::Addresses(connect), Some(address)) => connect(SocketAddr::new(address, port)),
-            (Target::Addresses(_), None) => return Box::pin(async { Err(AccountError::NameNotFound) }),
+            (Target::Addresses(_), None) => {
+                return Box::pin(async { Err(AccountError::NoAddress(NamedBy::Server)) });
+            }
         };
         Box::pin(async {
             timeout(PER_ADDRESS, dialling).await.unwrap_or(Err(AccountError::TimedOut(Step::Dial)))

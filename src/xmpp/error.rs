@@ -1,29 +1,39 @@
 //! Errors of an account, and whether trying again can help.
 
+mod advice;
+mod named_by;
+mod proxy_fault;
+
 use std::io;
 
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::named_by::NamedBy;
+pub use self::proxy_fault::ProxyFault;
 pub use super::other_host::OtherHost;
-use super::registration::Refusal;
+use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
+pub use super::words::Words;
 
 /// Why an account is not online.
 ///
 /// The text says what was being done; [`advice`](Self::advice) says what can help. Neither names the account or the
-/// server, and neither repeats what the server wrote: both are safe in any log. Unless
+/// server, and what the server wrote is only in [`Words`]: both are safe in any log. Unless
 /// [`is_permanent`](Self::is_permanent), the account keeps trying on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AccountError {
-    /// The server's name has no address.
-    #[error("{}: its name has no address", Step::Dial)]
-    NameNotFound,
-    /// SRV records name a machine that has no address.
-    #[error("{}: the SRV records of its domain name a machine that has no address", Step::Dial)]
-    TargetNotFound,
+    /// What was to be dialled has no address.
+    #[error("{}: {} has no address", Step::Dial, .0)]
+    NoAddress(NamedBy),
+    /// The name of an onion service, which nobody but a proxy finds (RFC 7686).
+    #[error("{}: a .onion address is reached through a proxy alone, and there is none", Step::Dial)]
+    OnionWithoutProxy,
+    /// The SRV records of the domain have machines, and port 0 for each.
+    #[error("{}: the SRV records of the domain name no port", Step::Dial)]
+    NoPort,
     /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
     #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
     NotOffered,
@@ -42,9 +52,9 @@ pub enum AccountError {
     /// A route, and nobody at its end.
     #[error("{}: its machine cannot be reached", Step::Dial)]
     HostUnreachable,
-    /// The proxy gave no connection, for this reason, which must be safe in any log.
-    #[error("dialling the chat server: {0}")]
-    Proxy(String),
+    /// The proxy gave no connection.
+    #[error("{}: {}", Step::Dial, .0)]
+    Proxy(ProxyFault),
     /// We cannot call from the address that we were told to use.
     #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
     BadSource,
@@ -87,7 +97,7 @@ pub enum AccountError {
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
     /// No server was reached, nor, as the last resort, a WebSocket of the domain.
-    #[error("{server}; over a WebSocket: {web_socket}")]
+    #[error("{server} (over a WebSocket: {web_socket})")]
     Neither {
         /// Why no server was.
         server: Box<AccountError>,
@@ -95,7 +105,7 @@ pub enum AccountError {
         web_socket: Box<AccountError>,
     },
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
-    #[error("{}: it names none", Step::HostMeta)]
+    #[error("{}: it has no host-meta that names one", Step::HostMeta)]
     NoWebSocketNamed,
     /// What answers there is a web server, with this status, and no WebSocket.
     #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
@@ -152,11 +162,17 @@ pub enum AccountError {
     )]
     NotBound,
     /// There is no account, since the server has registered none.
-    #[error("registering an account at the chat server: {0}")]
-    Registration(Refusal),
+    #[error("registering an account at the chat server: {0}{1}")]
+    Registration(Refusal, Words),
+    /// An account that is to be registered could not be kept, for this reason.
+    #[error("{}: it could not be kept: {}", Step::Register, .0.why)]
+    NotKept(NotKept),
     /// Another login took our resource.
     #[error("{}: another login with the same resource replaced this one", Step::Session)]
     Conflict,
+    /// Somebody else is the component of this domain (XEP-0114).
+    #[error("serving the chat server as a component: another process is that component")]
+    ComponentTaken,
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
     #[error("{}: it gave the account another resource than the one asked for", Step::Session)]
     OtherResource,
@@ -167,19 +183,19 @@ pub enum AccountError {
     #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
     StanzaTooLarge,
     /// The server says that we do something too often, or too much of it.
-    #[error("{}: it says that this account, or this address, does too much", Step::Session)]
-    OverLimit,
+    #[error("{}: it says that this account, or this address, does too much{}", Step::Session, .0)]
+    OverLimit(Words),
     /// The server wants us to connect to another host.
     #[error("{}: it sends us to another host", Step::Session)]
     SeeOtherHost(OtherHost),
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
-    #[error("keeping the session with the chat server: it ended the stream ({0})")]
-    StreamError(&'static str),
+    #[error("keeping the session with the chat server: it ended the stream ({0}){1}")]
+    StreamError(&'static str, Words),
     /// The stream was ended with this condition before TLS: the server may have said so, or anybody in between.
     #[error(
-        "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between"
+        "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between{1}"
     )]
-    EndedBeforeTls(&'static str),
+    EndedBeforeTls(&'static str, Words),
     /// The server answered with something that XMPP does not allow there.
     #[error("{0}: the answer makes no sense")]
     Protocol(Step),
@@ -206,6 +222,16 @@ impl AccountError {
         matches!(self, Self::Closed(_) | Self::Io { .. })
     }
 
+    /// Whether the server ends sessions on purpose, for what only a person can change: [`advice`](Self::advice) says what.
+    pub fn is_for_a_person(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict
+                | Self::OverLimit(_)
+                | Self::StreamError("policy-violation" | "resource-constraint", _)
+        )
+    }
+
     /// Whether trying again with the same configuration is pointless: the server has judged these credentials, or the
     /// configuration can never work. Servers lock accounts after repeated failures, so nothing is tried again then.
     pub fn is_permanent(&self) -> bool {
@@ -215,12 +241,14 @@ impl AccountError {
             | Self::AccountDisabled
             | Self::PasswordExpired
             | Self::PlaintextRefused
+            | Self::OnionWithoutProxy
             | Self::CaFile(_)
             | Self::BadAddress(_)
-            | Self::Registration(Refusal::NotKept | Refusal::Gone)
+            | Self::Registration(Refusal::Gone, _)
+            | Self::NotKept(NotKept { can_pass: false, .. })
             | Self::LoggedOut => true,
-            Self::NameNotFound
-            | Self::TargetNotFound
+            Self::NoAddress(_)
+            | Self::NoPort
             | Self::NotOffered
             | Self::LookupFailed
             | Self::NoResolver
@@ -254,15 +282,17 @@ impl AccountError {
             | Self::NotBound
             | Self::LoginUnavailable
             | Self::LoginRefused(_)
-            | Self::Registration(_)
+            | Self::Registration(..)
+            | Self::NotKept(_)
             | Self::Conflict
+            | Self::ComponentTaken
             | Self::OtherResource
             | Self::BindRefused(_)
             | Self::StanzaTooLarge
-            | Self::OverLimit
+            | Self::OverLimit(_)
             | Self::SeeOtherHost(_)
-            | Self::StreamError(_)
-            | Self::EndedBeforeTls(_)
+            | Self::StreamError(..)
+            | Self::EndedBeforeTls(..)
             | Self::Protocol(_) => false,
         }
     }
@@ -276,10 +306,11 @@ impl AccountError {
             Self::BindRefused("conflict" | "policy-violation" | "resource-constraint") => {
                 Pause::HoursIfRepeated
             }
-            Self::BindRefused(_) | Self::Downgraded | Self::NotBound | Self::EndedBeforeTls(_) => Pause::Long,
-            Self::Registration(_) => Pause::Hour,
-            Self::StreamError("policy-violation" | "resource-constraint") => Pause::HoursIfRepeated,
-            Self::OverLimit => Pause::Hours,
+            Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
+            Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
+            Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
+            Self::StreamError("policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
+            Self::OverLimit(_) => Pause::Hours,
             _ => Pause::Usual,
         }
     }
@@ -289,104 +320,26 @@ impl AccountError {
         matches!(self.pause(), Pause::Hour | Pause::Hours)
     }
 
-    /// What can help, as a clause to put behind the error's own text.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::NameNotFound => "check the domain of the account, `server`, and the network; trying again",
-            Self::TargetNotFound => {
-                "ask whoever runs the chat server, or give its machine as `server`; trying again"
-            }
-            Self::NotOffered => {
-                "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
-            }
-            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
-            Self::NoResolver => {
-                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
-            }
-            Self::Refused => "check that the chat server runs, and `server`; trying again",
-            Self::NoRoute
-            | Self::HostUnreachable
-            | Self::TimedOut(_)
-            | Self::Closed(_)
-            | Self::TooMuch(_)
-            | Self::Io { .. } => "trying again",
-            Self::BadSource => {
-                "check OutboundBindAddress in torrc and the addresses of this machine; trying again"
-            }
-            Self::Proxy(_) => "check the proxy that Tor is configured to use; trying again",
-            Self::CertificateUntrusted => {
-                "if the server has an authority of its own, name its certificate in `ca_file`; otherwise someone may be listening in; trying again"
-            }
-            Self::CertificateWrongName => {
-                "the certificate must be for the domain of the account, whatever `server` says; trying again"
-            }
-            Self::CertificateWrongHost => {
-                "the certificate must be for the host that the URL in `server` names, or the domain's host-meta; trying again"
-            }
-            Self::CertificateExpired => "check the clock of this machine; trying again",
-            Self::CertificateNotPinned => {
-                "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
-            }
-            Self::Tls => "check `tls` and the port in `server`; trying again",
-            Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
-            Self::TooFewIterations => {
-                "the server is old, and keeps the password so since it was set: set it anew, or ask whoever runs it for 4096; \
-                 or somebody may be in between; trying again"
-            }
-            Self::NotBound => {
-                "somebody may be in between, or the server's TLS ends before it: use another network, or ask whoever runs the server; \
-                 trying again"
-            }
-            Self::Downgraded => {
-                "use another network; if whoever runs the server has changed how it binds logins (channel binding), restart this program; \
-                 trying again"
-            }
-            Self::Unproven | Self::UnknownDemand => {
-                "the server, or who pretends to be it, is at fault; trying again"
-            }
-            Self::NoMechanism => "it must offer SCRAM-SHA-256 or SCRAM-SHA-1; trying again",
-            Self::NotAnonymous => "name a domain that does, or an account with its password; trying again",
-            Self::WrongPassword => {
-                "correct the login; not trying again, because servers lock accounts that do"
-            }
-            Self::WrongSecret => "give the same in both configurations; not trying again",
-            Self::AccountDisabled => "ask whoever runs the chat server; not trying again",
-            Self::Registration(refusal) => refusal.advice(),
-            Self::PasswordExpired => "set a new one with a chat client; not trying again",
-            Self::LoginUnavailable => "the server has a fault that passes; trying again",
-            Self::LoginRefused(condition) => advice_on_login(condition),
-            Self::BindRefused(_) => {
-                "it may be logged in too often already: end other sessions of the account, or give each program one of its own; \
-                 trying again after a long pause"
-            }
-            Self::StanzaTooLarge => "sending smaller ones from now on; trying again",
-            Self::OverLimit => {
-                "let it rest, and spread the load over more accounts or a server of your own; trying again in some hours"
-            }
-            Self::SeeOtherHost(_) => {
-                "if it does not let us in there either, set `server` to where it should; trying again"
-            }
-            Self::Conflict => {
-                "give each running program an account or a resource of its own; trying again after a long pause"
-            }
-            // No account was named by then.
-            Self::EndedBeforeTls("not-authorized") => {
-                "use another network if it stays, or ask whoever runs the server; trying again"
-            }
-            Self::StreamError(condition) | Self::EndedBeforeTls(condition) => advice_on_stream(condition),
-            Self::OtherResource | Self::Protocol(_) => "trying again",
-            Self::PlaintextRefused => {
-                "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
-            }
-            Self::Neither { server, .. } => server.advice(),
-            Self::NoWebSocketNamed => {
-                "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
-            }
-            Self::NoWebSocket(_) | Self::NoXmppThere => "check the path of the URL in `server`; trying again",
-            Self::SeeOtherUri => "ask whoever runs the server for the URL to put into `server`; trying again",
-            Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
-            Self::BadAddress(_) => "correct the login",
-            Self::LoggedOut => "open the account again",
+    /// Why there is no connection at all: no server was reached, nor, where one was tried, a WebSocket. What says the same again, or
+    /// nothing, is left out.
+    pub(super) fn of_both(server: Self, web_socket: Self) -> Self {
+        let says_nothing = web_socket == Self::NoWebSocketNamed || server.has_cause_of(&web_socket);
+        if says_nothing {
+            return server;
+        }
+        Self::Neither { server: server.into(), web_socket: web_socket.into() }
+    }
+
+    /// Whether both come of one cause.
+    fn has_cause_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Proxy(one), Self::Proxy(other)) => one.is_like(*other),
+            // Nobody answers: who asks for the host-meta dials before that.
+            (
+                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent),
+                Self::TimedOut(Step::Dial | Step::HostMeta),
+            ) => true,
+            _ => self == other,
         }
     }
 
@@ -415,13 +368,19 @@ impl AccountError {
         }
     }
 
+    /// What a stream error says to a component: servers say `conflict` to all but one of those of a domain (XEP-0114 section 3).
+    pub(super) fn of_component(self) -> Self {
+        if self == Self::Conflict { Self::ComponentTaken } else { self }
+    }
+
     /// What a stream error is worth that was said before TLS. Whoever is in between can say it, so that it makes no account rest for hours:
     /// where it is the server that shuts out an address (ejabberd's mod_fail2ban), no password was tried.
     pub(super) fn before_tls(self) -> Self {
         match self {
-            Self::Conflict => Self::EndedBeforeTls("conflict"),
-            Self::StanzaTooLarge | Self::OverLimit => Self::EndedBeforeTls("policy-violation"),
-            Self::StreamError(condition) => Self::EndedBeforeTls(condition),
+            Self::Conflict => Self::EndedBeforeTls("conflict", Words::default()),
+            Self::StanzaTooLarge => Self::EndedBeforeTls("policy-violation", Words::default()),
+            Self::OverLimit(words) => Self::EndedBeforeTls("policy-violation", words),
+            Self::StreamError(condition, words) => Self::EndedBeforeTls(condition, words),
             other => other,
         }
     }
@@ -455,6 +414,12 @@ impl AccountError {
     }
 }
 
+impl From<Refusal> for AccountError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Registration(refusal, Words::default())
+    }
+}
+
 /// How long a server is to be left alone after a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
@@ -470,46 +435,6 @@ pub(super) enum Pause {
     HoursIfRepeated,
     /// For hours: it means "too much", and who insists is shut out.
     Hours,
-}
-
-/// What can help where a login fails with this condition of RFC 6120 section 6.5.
-fn advice_on_login(condition: &str) -> &'static str {
-    match condition {
-        "encryption-required" => "the server wants TLS: give another `tls`; trying again",
-        "invalid-mechanism" | "mechanism-too-weak" => {
-            "the server wants another way to log in than those that we know; trying again"
-        }
-        "incorrect-encoding" | "invalid-authzid" | "malformed-request" => {
-            "check the login for characters that the server may not take; trying again"
-        }
-        _ => "trying again",
-    }
-}
-
-/// What can help where a server ends the stream with this condition of RFC 6120 section 4.9.3.
-fn advice_on_stream(condition: &str) -> &'static str {
-    match condition {
-        "host-unknown" | "host-gone" => {
-            "the server does not serve the domain of the account: check the domain and `server`; trying again"
-        }
-        "not-authorized" => {
-            "the account may have been deleted, or its password changed: check that with a chat client; trying again"
-        }
-        "policy-violation" => {
-            "the server does not allow something, and does not say what: ask whoever runs it; trying again after a long pause"
-        }
-        "resource-constraint" => {
-            "the server has no room for the account: wait, or use another account; trying again after a long pause"
-        }
-        "system-shutdown" | "reset" => "the server restarts, or wants a new login; trying again",
-        "remote-connection-failed" | "internal-server-error" => {
-            "the server has a fault of its own: if it stays, tell whoever runs it; trying again"
-        }
-        "see-other-host" => {
-            "the server wants us elsewhere, and does not say where: set `server`; trying again"
-        }
-        _ => "trying again",
-    }
 }
 
 #[cfg(test)]
@@ -547,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_does_not_pass_by_itself_is_left_alone_for_longer() {
-        let stream = |condition| AccountError::StreamError(condition).pause();
+        let stream = |condition| AccountError::StreamError(condition, Words::default()).pause();
         assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
@@ -556,10 +481,45 @@ mod tests {
         let bind = |condition| AccountError::BindRefused(condition).pause();
         assert_eq!(bind("resource-constraint"), Pause::HoursIfRepeated);
         assert_eq!(bind("bad-request"), Pause::Long);
-        assert_eq!(AccountError::Registration(Refusal::TooMany).pause(), Pause::Hour);
+        assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
-        assert_eq!(AccountError::OverLimit.pause(), Pause::Hours);
+        assert_eq!(AccountError::OverLimit(Words::default()).pause(), Pause::Hours);
+    }
+
+    #[test]
+    fn one_cause_is_said_once_and_nothing_of_a_websocket_that_nobody_names() {
+        use AccountError::{CertificateExpired, Neither, NoWebSocketNamed, Proxy, Refused, TimedOut};
+        let reached = |code| Proxy(ProxyFault::NotReached(code));
+        for (server, web_socket) in [
+            (Refused, Refused),
+            (Refused, NoWebSocketNamed),
+            (reached(4), reached(5)),
+            (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
+        ] {
+            assert_eq!(AccountError::of_both(server.clone(), web_socket), server);
+        }
+        let both = AccountError::of_both(Refused, CertificateExpired);
+        assert!(matches!(both, Neither { .. }));
+        assert_eq!(
+            both.to_string(),
+            "dialling the chat server: connection refused (over a WebSocket: setting up TLS with the chat server: its certificate is \
+             not valid at this time)"
+        );
+        assert_eq!(both.advice(), Refused.advice());
+    }
+
+    #[test]
+    fn where_nobody_answers_there_is_something_to_try() {
+        for step in [Step::HostMeta, Step::Dial, Step::Tls, Step::Upgrade, Step::Stream, Step::Login] {
+            let advice = AccountError::TimedOut(step).advice();
+            assert!(advice.ends_with("; trying again"), "{step:?}: {advice}");
+        }
+        assert!(!AccountError::Closed(Step::HostMeta).advice().contains("firewall"));
+        for fault in [AccountError::TimedOut, AccountError::Closed, AccountError::Protocol] {
+            assert!(fault(Step::StartTls).advice().contains("add `tls = \"direct\"`"));
+        }
     }
 
     #[test]

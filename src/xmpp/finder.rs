@@ -11,11 +11,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep_until, timeout};
 
 use super::dialer::Dialer;
-use super::error::{AccountError, OtherHost, Step};
+use super::error::{AccountError, NamedBy, OtherHost, Step};
 use super::hints::{Hints, Way};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
-use super::resolver::{Resolver, is_public, is_this_machine};
+use super::resolver::{Resolver, is_onion, is_public, is_this_machine};
 use super::security::Kind;
 use super::socket::Socket;
 use super::srv::{Endpoint, Found, Service, domain_itself, endpoints};
@@ -44,6 +44,8 @@ pub(super) struct Finder {
     domain: String,
     /// The only machine to try.
     server: Option<ServerAddr>,
+    /// Who has named `server` or, where there is none, the domain.
+    named_by: NamedBy,
     /// The only kind of connection to try.
     kind: Option<Kind>,
     /// Asks the domain where its WebSocket is.
@@ -75,6 +77,7 @@ pub(super) struct Search<'a> {
     hint: Option<Way>,
     dialer: &'a Dialer,
     race: Race,
+    records: Records,
     resolver: Option<Arc<Resolver>>,
     lookups: FuturesUnordered<Task<Answer>>,
     attempts: FuturesUnordered<Task<Attempt>>,
@@ -95,14 +98,28 @@ struct Attempt {
 /// What was found.
 enum Answer {
     WebSocket(Result<Endpoint, AccountError>),
-    Endpoints(Result<Vec<Endpoint>, AccountError>),
+    Endpoints(Records, Result<Vec<Endpoint>, AccountError>),
     Addresses(String, Family, Result<Vec<IpAddr>, AccountError>),
+}
+
+/// Whether SRV records could be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Records {
+    Asked,
+    /// No resolver was reached through the proxy, or none has answered.
+    Unasked,
 }
 
 impl Finder {
     /// For the servers of `domain`, in its ASCII form: all that it has, or only `server`; by any kind of connection, or only by `kind`.
     pub(super) fn new(domain: String, server: Option<ServerAddr>, kind: Option<Kind>) -> Self {
-        Self { domain, server, kind, web_socket: None, hints: None, past: Mutex::default() }
+        let named_by = if server.is_some() { NamedBy::Server } else { NamedBy::Account };
+        Self { domain, server, named_by, kind, web_socket: None, hints: None, past: Mutex::default() }
+    }
+
+    /// The machine was named by somebody else.
+    fn named_by(self, named_by: NamedBy) -> Self {
+        Self { named_by, ..self }
     }
 
     /// Has the domain asked for a WebSocket where none of its servers is reached.
@@ -120,17 +137,22 @@ impl Finder {
     ///
     /// # Errors
     ///
-    /// It would lead off this machine, where nothing may go without TLS.
+    /// It would lead off this machine, where nothing may go without TLS; or to an onion service, and there is no proxy.
     pub(super) fn search<'a>(&'a self, dialer: &'a Dialer) -> Result<Search<'a>, AccountError> {
         let names = if dialer.takes_names() { Names::PassedOn } else { Names::Resolved };
         if self.kind == Some(Kind::Plain) && names == Names::PassedOn {
             return Err(AccountError::PlaintextRefused);
         }
+        if names == Names::Resolved && self.is_configured_onion() {
+            return Err(AccountError::OnionWithoutProxy);
+        }
         let sent_to = self.past().sent_to.take();
         let is_sent = sent_to.is_some();
         let hint = self.hints.as_ref().and_then(|hints| hints.recall(&self.domain));
         let race = match sent_to {
-            Some(endpoint) => Race::new(Plan::Known(vec![endpoint]), names, None, now()),
+            Some(endpoint) => {
+                Race::new(Plan::Known(vec![endpoint], NamedBy::OtherServer), names, None, now())
+            }
             None => {
                 let Past { last, failed, .. } = &*self.past();
                 let race = Race::new(self.plan(names), names, last.clone(), now()).deferring(failed.clone());
@@ -140,8 +162,25 @@ impl Finder {
         };
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
         let connected_in = Duration::ZERO;
-        let resolver = None;
-        Ok(Search { finder: self, is_sent, hint, dialer, race, resolver, lookups, attempts, connected_in })
+        let (resolver, records) = (None, Records::Asked);
+        Ok(Search {
+            finder: self,
+            is_sent,
+            hint,
+            dialer,
+            race,
+            records,
+            resolver,
+            lookups,
+            attempts,
+            connected_in,
+        })
+    }
+
+    /// Whether the configuration itself names an onion service, and nothing else to dial.
+    fn is_configured_onion(&self) -> bool {
+        let host = self.server.as_ref().map_or(&self.domain, |server| &server.host);
+        matches!(self.named_by, NamedBy::Account | NamedBy::Server) && is_onion(host)
     }
 
     /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
@@ -160,11 +199,11 @@ impl Finder {
     /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
     fn plan(&self, names: Names) -> Plan {
         if let Some(server) = &self.server {
-            return Plan::Known(vec![self.endpoint(server)]);
+            return Plan::Known(vec![self.endpoint(server)], self.named_by);
         }
         let is_passed_on = names == Names::PassedOn && !is_public(&self.domain);
         if self.domain.parse::<IpAddr>().is_ok() || is_this_machine(&self.domain) || is_passed_on {
-            return Plan::Known(vec![domain_itself(&self.domain, self.kind)]);
+            return Plan::Known(vec![domain_itself(&self.domain, self.kind)], self.named_by);
         }
         Plan::Search(self.domain.clone())
     }
@@ -209,9 +248,10 @@ impl Finder {
 }
 
 /// The first connection to the host of a URL, on which nothing was said yet.
-pub(super) async fn connect(url: &Url, dialer: &Dialer) -> Result<Socket, AccountError> {
+pub(super) async fn connect(url: &Url, named_by: NamedBy, dialer: &Dialer) -> Result<Socket, AccountError> {
     let kind = if url.secure { Kind::Direct } else { Kind::Plain };
     let finder = Finder::new(url.address.host.clone(), Some(url.address.clone()), Some(kind));
+    let finder = finder.named_by(named_by);
     let (_, socket) = finder.search(dialer)?.next().await?;
     Ok(socket)
 }
@@ -241,6 +281,7 @@ impl Search<'_> {
                 Some(answer) = self.lookups.next() => self.handle(answer),
                 Some(Attempt { candidate, connected, took }) = self.attempts.next() => match connected {
                     Ok(socket) => {
+                        self.handle_proxy_at_work();
                         self.connected_in = took;
                         self.race.handle_connected(&candidate);
                         self.attempts.clear();
@@ -249,7 +290,7 @@ impl Search<'_> {
                     Err(error) => self.race.handle_failed(&candidate, error, now()),
                 },
                 () = sleep_until(timeout.unwrap_or_else(now).into()), if timeout.is_some() => {}
-                else => return Err(self.fault().unwrap_or(AccountError::NameNotFound)),
+                else => return Err(self.fault().unwrap_or(AccountError::NoAddress(NamedBy::Account))),
             }
         }
     }
@@ -284,10 +325,20 @@ impl Search<'_> {
     fn handle(&mut self, answer: Answer) {
         match answer {
             Answer::WebSocket(found) => self.race.handle_web_socket(found),
-            Answer::Endpoints(found) => self.race.handle_endpoints(found),
+            Answer::Endpoints(records, found) => {
+                self.records = records;
+                self.race.handle_endpoints(found);
+            }
             Answer::Addresses(host, family, found) => {
                 self.race.handle_addresses(&host, family, found, now());
             }
+        }
+    }
+
+    /// Something is connected, so the proxy works: now it is worth saying that it lets nobody ask for SRV records.
+    fn handle_proxy_at_work(&self) {
+        if self.records == Records::Unasked {
+            say_that_the_proxy_lets_nobody_ask();
         }
     }
 
@@ -349,25 +400,23 @@ async fn search(resolver: Arc<Resolver>, wanted: Wanted) -> Answer {
     let services = Service::wanted(wanted.kind).iter();
     let services = services.map(|service| resolver.services(&wanted.domain, *service));
     let found = join_all(services).await;
-    wanted.order(&found)
+    Answer::Endpoints(Records::Asked, wanted.order(&found))
 }
 
 async fn search_through(proxy: Dialer, wanted: Wanted) -> Answer {
     let found = proxied::services(proxy, &wanted.domain, Service::wanted(wanted.kind)).await;
-    if found.is_none() {
-        say_that_the_proxy_lets_nobody_ask();
-    }
-    wanted.order(&found.unwrap_or_default())
+    let records = if found.is_some() { Records::Asked } else { Records::Unasked };
+    Answer::Endpoints(records, wanted.order(&found.unwrap_or_default()))
 }
 
 impl Wanted {
-    fn order(&self, found: &[Found]) -> Answer {
+    fn order(&self, found: &[Found]) -> Result<Vec<Endpoint>, AccountError> {
         let draw = |most| rand::random_range(0..=most);
         let mut endpoints = endpoints(&self.domain, self.kind, found, draw);
         if let (Ok(endpoints), Some(first)) = (&mut endpoints, self.first) {
             endpoints.sort_by_key(|endpoint| way(endpoint.kind) != Some(first));
         }
-        Answer::Endpoints(endpoints)
+        endpoints
     }
 }
 
@@ -439,9 +488,7 @@ mod tests {
             (Some(Way::WebSocket), [1, 2, 3, 4]),
         ] {
             let wanted = Wanted { domain: "chat.example".to_owned(), kind: None, first };
-            let Answer::Endpoints(Ok(endpoints)) = wanted.order(&found) else {
-                unreachable!("there are some")
-            };
+            let endpoints = wanted.order(&found).unwrap_or_default();
             assert_eq!(endpoints.iter().map(|it| it.port).collect::<Vec<_>>(), ports, "{first:?}");
         }
     }
@@ -455,6 +502,26 @@ mod tests {
             finder.remember(Candidate { endpoint: Endpoint { kind, ..endpoint }, address });
             assert_eq!(finder.follow(&host), is_followed, "{kind:?}");
             assert_eq!(finder.past().sent_to.is_some(), is_followed, "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_onion_service_without_a_proxy_is_final_where_the_configuration_names_it() {
+        let (dialer, finder) = (Dialer::direct(), finder("chat.example"));
+        let host = OtherHost::parse("hidden.onion").unwrap_or_else(|| unreachable!("a literal"));
+        assert!(finder.follow(&host));
+        let found = match finder.search(&dialer) {
+            Ok(mut search) => search.next().await.err(),
+            Err(error) => Some(error),
+        };
+        assert_eq!(found, Some(AccountError::NoAddress(NamedBy::OtherServer)));
+        let url = Url::https("https://hidden.onion/").unwrap_or_else(|| unreachable!("a literal"));
+        for (named_by, fault) in [
+            (NamedBy::HostMeta, AccountError::NoAddress(NamedBy::HostMeta)),
+            (NamedBy::Server, AccountError::OnionWithoutProxy),
+            (NamedBy::Account, AccountError::OnionWithoutProxy),
+        ] {
+            assert_eq!(connect(&url, named_by, &dialer).await.err(), Some(fault));
         }
     }
 
@@ -472,7 +539,9 @@ mod tests {
             ["hidden.onion", "hidden.i2p", "printer.local", "chat.internal", "chat.home.arpa", "chat"]
         {
             let plan = finder(domain).plan(Names::PassedOn);
-            let Plan::Known(endpoints) = plan else { unreachable!("{plan:?} for {domain}") };
+            let Plan::Known(endpoints, NamedBy::Account) = plan else {
+                unreachable!("{plan:?} for {domain}")
+            };
             assert_eq!(endpoints, [domain_itself(domain, None)]);
         }
         assert!(matches!(finder("chat.example").plan(Names::PassedOn), Plan::Search(_)));

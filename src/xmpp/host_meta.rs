@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use xmpp_parsers::minidom::Element;
 
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, NamedBy, Step};
 use super::finder;
 use super::http::Head;
 use super::parse::parse;
@@ -33,15 +33,20 @@ type Reader = fn(&[u8]) -> Option<Url>;
 const DOCUMENTS: [(&str, Reader); 2] =
     [("/.well-known/host-meta.json", in_json), ("/.well-known/host-meta", in_xml)];
 
-/// Asks the domain `host`, in ASCII, where its WebSocket is. `tls` trusts whom the account trusts.
+/// Asks the domain `host`, in ASCII, where its WebSocket is. `tls` trusts whom the account trusts. `step` follows what is being done.
 ///
 /// # Errors
 ///
 /// It does not say, or nobody can be asked.
-pub(super) async fn find(host: &str, tls: &Tls, dialer: &Dialer) -> Result<Url, AccountError> {
+pub(super) async fn find(
+    host: &str,
+    tls: &Tls,
+    dialer: &Dialer,
+    step: &mut Step,
+) -> Result<Url, AccountError> {
     for (path, read) in DOCUMENTS {
         let url = Url::https(&format!("https://{host}{path}")).ok_or(AccountError::NoWebSocketNamed)?;
-        if let Some(url) = named(get(url, tls, dialer).await, read)? {
+        if let Some(url) = named(get(url, tls, dialer, step).await, read)? {
             return Ok(url);
         }
     }
@@ -59,20 +64,28 @@ fn named(document: Result<Option<Vec<u8>>, AccountError>, read: Reader) -> Resul
 }
 
 /// The document at `url`, or where that was moved to; none if there is none.
-async fn get(mut url: Url, tls: &Tls, dialer: &Dialer) -> Result<Option<Vec<u8>>, AccountError> {
+async fn get(
+    mut url: Url,
+    tls: &Tls,
+    dialer: &Dialer,
+    step: &mut Step,
+) -> Result<Option<Vec<u8>>, AccountError> {
+    let mut named_by = NamedBy::Account;
     for _ in 0..MAX_REQUESTS {
-        let socket = finder::connect(&url, dialer).await.map_err(|error| match error {
+        *step = Step::Dial;
+        let socket = finder::connect(&url, named_by, dialer).await.map_err(|error| match error {
             // Most domains whose chat server has another name have no web server.
             AccountError::Refused => AccountError::NoWebSocketNamed,
             error => error,
         })?;
+        *step = Step::HostMeta;
         let tls = tls.named(&url.address.host)?;
         let answer = request(tls.connect(socket).await?, &url).await;
         match answer.map_err(|error| AccountError::io(Step::HostMeta, &error))? {
             Answer::Document(document) => return Ok(Some(document)),
             Answer::Nothing => return Ok(None),
             Answer::Moved(to) => match moved(&url, &to) {
-                Some(to) => url = to,
+                Some(to) => (url, named_by) = (to, NamedBy::HostMeta),
                 None => return Ok(None),
             },
         }

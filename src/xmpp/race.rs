@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::error::{AccountError, Step};
+use super::error::{AccountError, NamedBy, Step};
 use super::security::Kind;
 use super::srv::Endpoint;
 use last_resort::LastResort;
@@ -50,8 +50,8 @@ pub(super) struct Candidate {
 /// What is known when a race begins.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// These, in this order.
-    Known(Vec<Endpoint>),
+    /// These, in this order, whoever has named them.
+    Known(Vec<Endpoint>, NamedBy),
     /// The domain whose servers are to be found.
     Search(String),
 }
@@ -95,8 +95,7 @@ pub(super) struct Race {
     deferred: Vec<Candidate>,
     /// Whether names are looked up: as soon as what has worked before is not enough.
     looks_up: bool,
-    /// Whose servers are to be found, if they are.
-    domain: Option<String>,
+    namer: Namer,
     search: Search,
     endpoints: Vec<Endpoint>,
     hosts: BTreeMap<String, Host>,
@@ -109,6 +108,14 @@ pub(super) struct Race {
     next_at: Instant,
     /// The fault that says most, but for those of the last resort.
     fault: Option<AccountError>,
+}
+
+/// Who has named the endpoints.
+#[derive(Debug)]
+enum Namer {
+    Known(NamedBy),
+    /// This domain: by being one, or in its SRV records.
+    Domain(String),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -152,13 +159,13 @@ struct Outlook {
 impl Race {
     /// A race that begins now.
     pub(super) fn new(plan: Plan, names: Names, remembered: Option<Candidate>, now: Instant) -> Self {
-        let (domain, search, endpoints) = match plan {
-            Plan::Known(endpoints) => (None, Search::Over, endpoints),
-            Plan::Search(domain) => (Some(domain), Search::Due, Vec::new()),
+        let (namer, search, endpoints) = match plan {
+            Plan::Known(endpoints, named_by) => (Namer::Known(named_by), Search::Over, endpoints),
+            Plan::Search(domain) => (Namer::Domain(domain), Search::Due, Vec::new()),
         };
         Self {
             names,
-            domain,
+            namer,
             looks_up: remembered.is_none(),
             remembered,
             deferred: Vec::new(),
@@ -240,15 +247,13 @@ impl Race {
         if is_on || self.has_more(now) || self.has_last_resort() {
             return None;
         }
-        Some(self.fault().unwrap_or(AccountError::NameNotFound))
+        Some(self.fault().unwrap_or(AccountError::NoAddress(NamedBy::Account)))
     }
 
-    /// Of the faults until now the one that says most, and the one of the last resort.
+    /// Of the faults until now the one that says most, and the one of the last resort where that says more.
     pub(super) fn fault(&self) -> Option<AccountError> {
         match (self.fault.clone(), self.last_resort.fault()) {
-            (Some(server), Some(web_socket)) => {
-                Some(AccountError::Neither { server: server.into(), web_socket: web_socket.into() })
-            }
+            (Some(server), Some(web_socket)) => Some(AccountError::of_both(server, web_socket)),
             (server, web_socket) => server.or(web_socket),
         }
     }
@@ -275,27 +280,17 @@ impl Race {
         addresses: Result<Vec<IpAddr>, AccountError>,
         now: Instant,
     ) {
-        let missing = self.missing(name);
+        let is_server = self.endpoints.iter().any(|endpoint| endpoint.host == name);
+        let named_by = if is_server { self.namer.of(name) } else { NamedBy::HostMeta };
         let Some(host) = self.hosts.get_mut(name) else { return };
         let (mut addresses, error) = match addresses {
-            Ok(addresses) => (addresses, missing),
+            Ok(addresses) => (addresses, AccountError::NoAddress(named_by)),
             Err(error) => (Vec::new(), error),
         };
         addresses.truncate(MOST_ADDRESSES);
         host.answers.insert(family, Answer { at: now, addresses });
         if host.is_complete() && host.addresses().is_empty() {
-            match self.endpoints.iter().any(|endpoint| endpoint.host == name) {
-                true => self.note(error),
-                false => self.last_resort.note(error),
-            }
-        }
-    }
-
-    /// The fault when a host has no address.
-    fn missing(&self, name: &str) -> AccountError {
-        match &self.domain {
-            Some(domain) if domain != name => AccountError::TargetNotFound,
-            _ => AccountError::NameNotFound,
+            if is_server { self.note(error) } else { self.last_resort.note(error) }
         }
     }
 
@@ -335,7 +330,11 @@ impl Race {
     fn may_last_resort_help(&self) -> bool {
         match &self.fault {
             None => true,
-            Some(AccountError::NameNotFound | AccountError::LookupFailed | AccountError::NoResolver) => false,
+            Some(
+                AccountError::NoAddress(NamedBy::Account)
+                | AccountError::LookupFailed
+                | AccountError::NoResolver,
+            ) => false,
             Some(fault) => nearness(fault) < REACHED,
         }
     }
@@ -461,6 +460,17 @@ impl Race {
     }
 }
 
+impl Namer {
+    /// Who has named this machine.
+    fn of(&self, name: &str) -> NamedBy {
+        match self {
+            Self::Known(named_by) => *named_by,
+            Self::Domain(domain) if domain == name => NamedBy::Account,
+            Self::Domain(_) => NamedBy::Srv,
+        }
+    }
+}
+
 impl Host {
     /// Whether all is known that will be.
     fn is_complete(&self) -> bool {
@@ -501,7 +511,7 @@ fn nearness(error: &AccountError) -> u8 {
     match error {
         AccountError::Neither { server, web_socket } => nearness(server).max(nearness(web_socket)),
         AccountError::NoResolver | AccountError::LookupFailed => 0,
-        AccountError::NameNotFound | AccountError::TargetNotFound | AccountError::NotOffered => 1,
+        AccountError::NoAddress(_) | AccountError::NoPort | AccountError::NotOffered => 1,
         AccountError::NoRoute | AccountError::BadSource | AccountError::HostUnreachable => 2,
         AccountError::TimedOut(Step::Dial) => 3,
         AccountError::Refused | AccountError::Proxy(_) => 4,

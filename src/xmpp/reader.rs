@@ -126,6 +126,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use crate::persona;
+    use crate::xmpp::error::Words;
     use crate::xmpp::framer::Framer;
     use xmpp_parsers::presence;
 
@@ -153,9 +154,15 @@ mod tests {
         );
         assert_eq!(stream_error_of(&default), Some(AccountError::Conflict));
         let behind = "<stream:error><text>no</text><policy-violation xmlns='x'/></stream:error>";
-        assert_eq!(stream_error_of(behind), Some(AccountError::StreamError("policy-violation")));
+        assert_eq!(
+            stream_error_of(behind),
+            Some(AccountError::StreamError("policy-violation", Words::default()))
+        );
         let unheard_of = "<stream:error><unheard-of/></stream:error>";
-        assert_eq!(stream_error_of(unheard_of), Some(AccountError::StreamError("undefined-condition")));
+        assert_eq!(
+            stream_error_of(unheard_of),
+            Some(AccountError::StreamError("undefined-condition", Words::default()))
+        );
     }
 
     #[test]

@@ -76,6 +76,26 @@ pub enum Known {
     Refused(Refusal),
 }
 
+/// Why an account that is to be registered could not be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotKept {
+    /// What is wrong and what helps, in words that are safe in any log.
+    pub why: String,
+    /// Whether that can pass while the program runs.
+    pub can_pass: bool,
+}
+
+impl NotKept {
+    /// What can help, as a clause behind the text.
+    pub(crate) fn advice(&self) -> &'static str {
+        if self.can_pass {
+            "trying again in an hour"
+        } else {
+            "when that is mended, start this program again; not trying again"
+        }
+    }
+}
+
 /// Keeps what became of registrations, so that no account is registered twice, and none is lost.
 ///
 /// All of it is about the account at one place. What it is told is on the disk when it returns.
@@ -83,12 +103,19 @@ pub trait Registry: Send + Sync {
     /// What is known.
     fn recall(&self, place: &Place) -> Known;
 
+    /// Whether an account could be kept, before its server is called.
+    ///
+    /// # Errors
+    ///
+    /// None can be.
+    fn check(&self) -> Result<(), NotKept>;
+
     /// This account is about to be asked for, in place of any other.
     ///
     /// # Errors
     ///
     /// It cannot be kept, so that it must not be asked for.
-    fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), Refusal>;
+    fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), NotKept>;
 
     /// This account was logged in to. Of no effect unless it is the one that was asked for.
     fn made(&self, place: &Place, account: &NewAccount);

@@ -9,30 +9,40 @@ use xmpp_parsers::stanza::Stanza;
 
 use super::api::{AccountEvent, StreamManagement};
 use super::dialer::Dialer;
-use super::error::AccountError;
+use super::error::{AccountError, Words};
 use super::flat::Flat;
 use super::pool::AccountPool;
 use crate::config::{AccountConfig, Limits};
 use crate::protocol::AccountId;
 
-/// What became of an account that was to be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removed {
-    /// The server has removed it.
-    Now,
-    /// The server does not know it, or not by this password.
-    Before,
-}
-
 /// Why an account may still be there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemovalError {
     /// There was no login. Trying again later can help.
-    #[error("{0}")]
+    #[error("{}", with_remedy(.0))]
     Login(AccountError),
-    /// The server does not remove accounts.
-    #[error("the chat server does not let an account remove itself")]
-    Refused,
+    /// The server does not let it in. Many servers say no more where the account is gone, and some say the same while they
+    /// cannot look it up.
+    #[error(
+        "logging in at the chat server: the account is not let in: it is gone there, or the server has a fault that passes"
+    )]
+    NotLetIn,
+    /// The server does not remove accounts, or not now.
+    #[error("the chat server does not let the account remove itself{0}")]
+    Refused(Words),
+}
+
+/// The error, and what a person can do about it: its advice, without the clause on what an account would do next.
+fn with_remedy(error: &AccountError) -> String {
+    let advice = error.advice();
+    let is_own =
+        |clause: &str| ["trying again", "not trying again"].iter().any(|own| clause.starts_with(own));
+    let remedy = match advice.rsplit_once("; ") {
+        Some((remedy, own)) if is_own(own) => remedy,
+        None if is_own(advice) => "",
+        _ => advice,
+    };
+    if remedy.is_empty() { error.to_string() } else { format!("{error}; {remedy}") }
 }
 
 /// Logs in, and has the server remove the account. A fault of the network ends it: whoever is there to see it can try again.
@@ -40,7 +50,7 @@ pub enum RemovalError {
 /// # Errors
 ///
 /// The account may still be there.
-pub async fn remove(config: AccountConfig, dialer: Dialer, limits: &Limits) -> Result<Removed, RemovalError> {
+pub async fn remove(config: AccountConfig, dialer: Dialer, limits: &Limits) -> Result<(), RemovalError> {
     let (pool, mut events) = AccountPool::with_limits(dialer, limits);
     let id = pool.open(config, StreamManagement::Unwanted);
     let outcome = removed(&pool, id, &mut events).await;
@@ -53,7 +63,7 @@ async fn removed(
     pool: &AccountPool,
     account: AccountId,
     events: &mut mpsc::Receiver<(AccountId, AccountEvent)>,
-) -> Result<Removed, RemovalError> {
+) -> Result<(), RemovalError> {
     let request = crate::persona::new_id(rand::random());
     let mut is_asked = false;
     while let Some((_, event)) = events.recv().await {
@@ -63,14 +73,14 @@ async fn removed(
                 pool.send(account, asking(&request, to), None);
                 is_asked = true;
             }
-            AccountEvent::Flat(Flat::Result { id, .. }) if id == request => return Ok(Removed::Now),
+            AccountEvent::Flat(Flat::Result { id, .. }) if id == request => return Ok(()),
             AccountEvent::Stanza(stanza) => {
                 if let Some(outcome) = answer(&stanza, &request) {
                     return outcome;
                 }
             }
             AccountEvent::Failed(AccountError::WrongPassword) => {
-                return Ok(if is_asked { Removed::Now } else { Removed::Before });
+                return if is_asked { Ok(()) } else { Err(RemovalError::NotLetIn) };
             }
             AccountEvent::Failed(error) | AccountEvent::Unreachable(error) => {
                 return Err(RemovalError::Login(error));
@@ -87,10 +97,38 @@ fn asking(id: &str, to: Jid) -> Stanza {
     Iq::Set { from: None, to: Some(to), id: id.to_owned(), payload }.into()
 }
 
-fn answer(stanza: &Stanza, request: &str) -> Option<Result<Removed, RemovalError>> {
+fn answer(stanza: &Stanza, request: &str) -> Option<Result<(), RemovalError>> {
     match stanza {
-        Stanza::Iq(Iq::Result { id, .. }) if id == request => Some(Ok(Removed::Now)),
-        Stanza::Iq(Iq::Error { id, .. }) if id == request => Some(Err(RemovalError::Refused)),
+        Stanza::Iq(Iq::Result { id, .. }) if id == request => Some(Ok(())),
+        Stanza::Iq(Iq::Error { id, error, .. }) if id == request => {
+            Some(Err(RemovalError::Refused(Words::of(&error.clone().into()))))
+        }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::error::Step;
+
+    #[test]
+    fn a_person_is_told_what_to_do_and_nothing_of_attempts_that_nobody_makes() {
+        for (error, expected) in [
+            (
+                AccountError::TimedOut(Step::Session),
+                "keeping the session with the chat server: no answer in time",
+            ),
+            (
+                AccountError::AccountDisabled,
+                "logging in at the chat server: the account is disabled; ask whoever runs the chat server",
+            ),
+            (
+                AccountError::CaFile("x"),
+                "reading ca_file: x; it must be a readable PEM file with at least one certificate",
+            ),
+        ] {
+            assert_eq!(RemovalError::Login(error).to_string(), expected);
+        }
     }
 }

@@ -113,7 +113,7 @@ async fn addresses_by_system(name: &str, family: Family) -> Result<Vec<IpAddr>, 
         return Ok(Vec::new());
     }
     let found = timeout(ADDRESSES, lookup_host((name, 0))).await.map_err(|_| AccountError::LookupFailed)?;
-    let addresses = found.map_err(|_| AccountError::NameNotFound)?.map(|address| address.ip());
+    let addresses = found.into_iter().flatten().map(|address| address.ip());
     Ok(addresses.filter(|address| address.is_ipv6() == (family == Family::V6)).collect())
 }
 
@@ -154,7 +154,7 @@ pub(super) fn is_public(name: &str) -> bool {
 }
 
 /// Whether it is the name of an onion service, which is never looked up (RFC 7686 section 2).
-fn is_onion(name: &str) -> bool {
+pub(super) fn is_onion(name: &str) -> bool {
     is_below(name, "onion")
 }
 

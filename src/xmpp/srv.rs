@@ -81,6 +81,12 @@ impl Found {
     fn is_declined(&self) -> bool {
         !self.records.is_empty() && self.records.iter().all(|record| record.target.is_empty())
     }
+
+    /// Whether it names machines, and for none of them a port.
+    fn is_without_port(&self) -> bool {
+        let mut machines = self.records.iter().filter(|record| !record.target.is_empty()).peekable();
+        machines.peek().is_some() && machines.all(|record| record.port == 0)
+    }
 }
 
 /// The domain itself, for want of SRV records.
@@ -111,10 +117,11 @@ pub(super) fn endpoints(
         return Ok(endpoints);
     }
     let itself = domain_itself(domain, wanted);
-    if found.iter().any(|found| found.service.kind() == itself.kind && found.is_declined()) {
-        return Err(AccountError::NotOffered);
+    match found.iter().find(|found| found.service.kind() == itself.kind) {
+        Some(found) if found.is_declined() => Err(AccountError::NotOffered),
+        Some(found) if found.is_without_port() => Err(AccountError::NoPort),
+        _ => Ok(vec![itself]),
     }
-    Ok(vec![itself])
 }
 
 /// By priority, and among those of one priority by lot (RFC 2782).

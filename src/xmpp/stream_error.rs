@@ -2,11 +2,12 @@
 //!
 //! The same condition stands for much. `policy-violation` is what servers say to a stanza that is too large (Prosody and ejabberd: "XML
 //! stanza is too big"), to an address with too many failed logins (ejabberd: "Too many (5) failed authentications"), and to whoever does
-//! what an administrator's rule forbids. So the text beside it is looked at for a few words. It is never repeated.
+//! what an administrator's rule forbids. So the text beside it is looked at for a few words. It is repeated
+//! only where a log shows what is private.
 
 use xmpp_parsers::minidom::Element;
 
-use super::error::{AccountError, OtherHost};
+use super::error::{AccountError, OtherHost, Words};
 
 /// The conditions of RFC 6120 section 4.9.3.
 const CONDITIONS: [&str; 25] = [
@@ -65,17 +66,18 @@ pub(super) fn read(error: &Element) -> AccountError {
         .children()
         .find_map(|child| Some((known(child)?, Some(child))))
         .unwrap_or(("undefined-condition", None));
+    let said = |name| AccountError::StreamError(name, Words::of(error));
     match name {
         "conflict" => AccountError::Conflict,
         "see-other-host" => {
             let host = condition.and_then(|condition| OtherHost::parse(&condition.text()));
-            host.map_or(AccountError::StreamError(name), AccountError::SeeOtherHost)
+            host.map_or_else(|| said(name), AccountError::SeeOtherHost)
         }
         "policy-violation" if is_about_size(error) => AccountError::StanzaTooLarge,
         "policy-violation" | "resource-constraint" if says_one_of(error, &TOO_MUCH) => {
-            AccountError::OverLimit
+            AccountError::OverLimit(Words::of(error))
         }
-        _ => AccountError::StreamError(name),
+        _ => said(name),
     }
 }
 
@@ -126,7 +128,7 @@ mod tests {
         for text in ["", "Go away", "a big one, too"] {
             assert_eq!(
                 with_text("policy-violation", text),
-                AccountError::StreamError("policy-violation"),
+                AccountError::StreamError("policy-violation", Words::default()),
                 "{text}"
             );
         }
@@ -141,14 +143,35 @@ mod tests {
             "Queue size exceeded",
         ] {
             for condition in ["policy-violation", "resource-constraint"] {
-                assert_eq!(with_text(condition, text), AccountError::OverLimit, "{condition}: {text}");
+                assert_eq!(
+                    with_text(condition, text),
+                    AccountError::OverLimit(Words::default()),
+                    "{condition}: {text}"
+                );
             }
         }
         assert_eq!(
             with_text("resource-constraint", "Corporate use is unlimited"),
-            AccountError::StreamError("resource-constraint")
+            AccountError::StreamError("resource-constraint", Words::default())
         );
         assert_eq!(with_text("conflict", "Too many sessions"), AccountError::Conflict);
+    }
+
+    /// The error shows that there is a text; what it is, only an unsafe log shows.
+    #[test]
+    fn a_server_that_says_why_is_not_said_to_have_said_nothing() {
+        let error = with_text("policy-violation", "Go away");
+        let text = "keeping the session with the chat server: it ended the stream (policy-violation)";
+        assert_eq!(error.to_string(), format!("{text}, and says \"[scrubbed]\""));
+        assert_eq!(with_text("policy-violation", "").to_string(), text);
+        for condition in CONDITIONS {
+            let error = with_text(condition, "Go away");
+            assert!(!error.advice().contains("does not say"), "{condition}");
+            let before_tls = error.before_tls();
+            assert!(!before_tls.advice().contains("does not say"), "{condition}");
+        }
+        let barred = with_text("policy-violation", "Too many (5) failed authentications").before_tls();
+        assert!(barred.to_string().ends_with(", and says \"[scrubbed]\""), "{barred}");
     }
 
     #[test]
@@ -157,15 +180,18 @@ mod tests {
         let expected = OtherHost::parse("[2001:db8::7]:9222").map(AccountError::SeeOtherHost);
         assert_eq!(Some(to("[2001:db8::7]:9222")), expected);
         for nowhere in ["", "no host"] {
-            assert_eq!(to(nowhere), AccountError::StreamError("see-other-host"));
+            assert_eq!(to(nowhere), AccountError::StreamError("see-other-host", Words::default()));
         }
     }
 
     #[test]
     fn only_a_known_condition_is_kept_wherever_it_stands() {
-        assert_eq!(said("<text>no</text><policy-violation/>"), AccountError::StreamError("policy-violation"));
-        assert_eq!(said("<unheard-of/>"), AccountError::StreamError("undefined-condition"));
-        assert_eq!(said(""), AccountError::StreamError("undefined-condition"));
+        assert_eq!(
+            said("<text>no</text><policy-violation/>"),
+            AccountError::StreamError("policy-violation", Words::default())
+        );
+        assert_eq!(said("<unheard-of/>"), AccountError::StreamError("undefined-condition", Words::default()));
+        assert_eq!(said(""), AccountError::StreamError("undefined-condition", Words::default()));
         for name in CONDITIONS {
             assert!(!said(&format!("<{name} xmlns='{NS}'/>")).advice().is_empty());
         }

@@ -18,7 +18,7 @@ use tokio_websockets::{ClientBuilder, Config, Limits};
 
 use self::messages::Messages;
 use super::dialer::Dialer;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, NamedBy, Step};
 use super::finder;
 use super::host_meta;
 use super::http::Head;
@@ -60,22 +60,20 @@ impl WebSocket {
 
     /// Opens it. `step` follows what is being done.
     pub(super) async fn open(&self, dialer: &Dialer, step: &mut Step) -> Result<Io, AccountError> {
-        let known = self.configured.clone().or_else(|| self.found().clone());
-        let url = match known {
-            Some(url) => url,
-            None => {
-                *step = Step::HostMeta;
-                self.find(dialer).await?
-            }
+        let known = self.found().clone();
+        let (url, named_by) = match (&self.configured, known) {
+            (Some(url), _) => (url.clone(), NamedBy::Server),
+            (None, Some(url)) => (url, NamedBy::HostMeta),
+            (None, None) => (self.find(dialer, step).await?, NamedBy::HostMeta),
         };
         *step = Step::Dial;
-        let socket = finder::connect(&url, dialer).await?;
+        let socket = finder::connect(&url, named_by, dialer).await?;
         self.open_on(socket, &url, step).await
     }
 
-    /// Asks the domain where it is.
-    pub(super) async fn find(&self, dialer: &Dialer) -> Result<Url, AccountError> {
-        let url = host_meta::find(&self.host, &self.tls, dialer).await?;
+    /// Asks the domain where it is. `step` follows what is being done.
+    pub(super) async fn find(&self, dialer: &Dialer, step: &mut Step) -> Result<Url, AccountError> {
+        let url = host_meta::find(&self.host, &self.tls, dialer, step).await?;
         *self.found() = Some(url.clone());
         Ok(url)
     }

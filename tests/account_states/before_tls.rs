@@ -1,16 +1,12 @@
 //! What is said before TLS, by the server or anybody in between.
 
-use std::time::Duration;
-
 use hexchat_pt::config::{AccountConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountEvent, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
 
-use crate::client::{Client, NO_RETRY};
+use crate::client::{Client, HALF_A_MINUTE, NO_RETRY};
 use crate::mock::{MockServer, PATIENCE};
-
-const HALF_A_MINUTE: Duration = Duration::from_secs(31);
 
 /// Ends the stream of a client that has just begun it.
 async fn end_at_once(mut socket: DuplexStream, condition: &str, text: &str) {

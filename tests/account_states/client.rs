@@ -18,6 +18,9 @@ use crate::mock::{MockServer, PATIENCE, Peer};
 /// Longer than the longest first delay of the back-off.
 pub(crate) const NO_RETRY: Duration = Duration::from_millis(1500);
 
+/// 31 seconds: longer than the longest delay of the back-off, 30.
+pub(crate) const HALF_A_MINUTE: Duration = Duration::from_secs(31);
+
 /// One account, and what it says.
 pub(crate) struct Client {
     pub(crate) pool: AccountPool,

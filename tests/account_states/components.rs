@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use hexchat_pt::config::{AccountConfig, Credential};
-use hexchat_pt::xmpp::StreamManagement;
+use hexchat_pt::xmpp::{AccountError, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
 
-use crate::client::{Client, says_until};
+use crate::client::{Client, NO_RETRY, says_until};
 use crate::mock::{MockServer, PATIENCE};
 
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -41,6 +41,18 @@ async fn a_component_whose_server_is_silent_writes_now_and_then_so_that_its_end_
     }
     drop(io);
     client.suspended().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_component_that_another_process_replaces_says_so_and_nothing_of_resources() {
+    let server = MockServer::start();
+    let (mut client, mut io) = component(&server).await;
+    let replaced = "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+    io.write_all(replaced.as_bytes()).await.unwrap();
+    let error = client.suspended().await;
+    assert_eq!(error, AccountError::ComponentTaken);
+    assert!(!format!("{error}; {}", error.advice()).contains("resource"), "{error}");
+    assert!(server.connection_within(NO_RETRY).await.is_none(), "it fights for the domain");
 }
 
 #[tokio::test(start_paused = true)]

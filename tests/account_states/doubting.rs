@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hexchat_pt::xmpp::{AccountError, StreamManagement};
-use tokio::time::Instant;
+use hexchat_pt::xmpp::{AccountError, AccountEvent, StreamManagement};
+use tokio::time::{Instant, timeout};
 use tokio_xmpp::Stanza;
 use xmpp_parsers::iq::Iq;
 
@@ -51,4 +51,20 @@ async fn a_server_that_is_doubted_and_answers_keeps_the_connection() {
         assert_eq!(peer.text().await, tag.to_string());
         assert_eq!(client.fate().await, Ok(tag));
     }
+}
+
+/// After thirty seconds it is asked for a sign of life, for which it has another twenty-five.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_is_given_up_within_a_minute_though_nobody_doubts_it() {
+    let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
+    peer.presence().await;
+    let silent = Instant::now();
+    let Stanza::Iq(Iq::Get { .. }) = peer.stanza_after(Duration::from_secs(40)).await else {
+        panic!("no ping")
+    };
+    let event = timeout(Duration::from_secs(30), client.events.recv()).await.unwrap().unwrap().1;
+    assert!(matches!(event, AccountEvent::Suspended { reason: AccountError::TimedOut(_) }), "{event:?}");
+    assert!(silent.elapsed() < Duration::from_secs(60), "{:?}", silent.elapsed());
+    let _peer = server.session(false).await;
+    client.online().await;
 }

@@ -1,17 +1,14 @@
 //! Answers to strangers that are larger than a server takes.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use hexchat_pt::persona;
 use hexchat_pt::xmpp::StreamManagement;
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 use tokio_xmpp::Stanza;
 
-use crate::client::{Client, says_until};
+use crate::client::{Client, HALF_A_MINUTE, says_until};
 use crate::mock::MockServer;
-
-const HALF_A_MINUTE: Duration = Duration::from_secs(31);
 
 /// Whether an account sends the refusal of a stranger's request with an id of so many bytes.
 async fn refuses(client: &Client, io: &mut (impl AsyncRead + Unpin), length: usize) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr};
-use hexchat_pt::xmpp::registration::{Known, NewAccount, Place, Refusal, Registry};
+use hexchat_pt::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, AccountStatus, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ use crate::refusals::refuse;
 /// Remembers a refusal until it is told not to, and one account.
 #[derive(Default)]
 struct Memory {
+    /// Why it keeps nothing.
+    fault: Mutex<Option<NotKept>>,
     refusal: Mutex<Option<Refusal>>,
     asked: Mutex<Option<NewAccount>>,
     times: AtomicU32,
@@ -44,7 +46,11 @@ impl Registry for Memory {
         asked.map_or(Known::Nothing, |account| Known::Asked { account, times: self.times() })
     }
 
-    fn ask(&self, _place: &Place, account: &NewAccount) -> Result<(), Refusal> {
+    fn check(&self) -> Result<(), NotKept> {
+        self.fault.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    fn ask(&self, _place: &Place, account: &NewAccount) -> Result<(), NotKept> {
         *self.asked.lock().unwrap() = Some(account.clone());
         self.times.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -147,7 +153,7 @@ fn open(server: &MockServer, memory: Option<Arc<Memory>>) -> Client {
 async fn a_server_that_refuses_is_asked_again_in_hours_and_not_in_seconds() {
     let (server, memory) = (MockServer::start(), Arc::new(Memory::default()));
     let mut client = open(&server, Some(Arc::clone(&memory)));
-    let closed = AccountError::Registration(Refusal::Closed);
+    let closed = AccountError::from(Refusal::Closed);
     let peer = server.greet("SCRAM-SHA-1").await;
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == closed));
     drop(peer);
@@ -167,9 +173,38 @@ async fn a_server_that_refuses_is_asked_again_in_hours_and_not_in_seconds() {
 async fn where_nothing_can_be_kept_no_account_is_registered() {
     let server = MockServer::start();
     let mut client = open(&server, None);
-    let refused = AccountError::Registration(Refusal::NotKept);
-    assert!(matches!(client.event().await, AccountEvent::Failed(error) if error == refused));
+    assert!(matches!(client.event().await, AccountEvent::Failed(AccountError::NotKept(_))));
     assert!(server.connection_within(Duration::from_secs(3600)).await.is_none(), "the server was called");
+}
+
+fn fault(can_pass: bool) -> NotKept {
+    NotKept { why: "the disk is full".to_owned(), can_pass }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_an_account_cannot_be_kept_is_said_and_the_server_is_not_called() {
+    let (server, memory) = (MockServer::start(), Arc::new(Memory::default()));
+    *memory.fault.lock().unwrap() = Some(fault(false));
+    let mut client = open(&server, Some(memory));
+    let AccountEvent::Failed(error) = client.event().await else { panic!("it goes on") };
+    assert_eq!(
+        format!("{error}; {}", error.advice()),
+        "registering an account at the chat server: it could not be kept: the disk is full; when that is mended, start this program again; not \
+         trying again"
+    );
+    assert!(server.connection_within(Duration::from_secs(3600)).await.is_none(), "the server was called");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_room_again_an_account_is_registered_without_a_restart() {
+    let (server, memory) = (MockServer::start(), Arc::new(Memory::default()));
+    *memory.fault.lock().unwrap() = Some(fault(true));
+    let mut client = open(&server, Some(Arc::clone(&memory)));
+    let expected = AccountError::NotKept(fault(true));
+    assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == expected));
+    assert!(!client.pool.status(client.id).may_come_online(), "nobody is to wait for it");
+    *memory.fault.lock().unwrap() = None;
+    assert!(server.connection_within(Duration::from_secs(2 * 3600)).await.is_some(), "it was never tried");
 }
 
 /// Somebody may have to approve an account: its owner is not told to forget it.
@@ -179,7 +214,7 @@ async fn an_account_that_is_registered_and_not_let_in_waits_for_approval() {
     let mut client = open(&server, Some(Arc::clone(&memory)));
     Request::next(&server).await.grant().await;
     refuse_login(&server).await;
-    let unapproved = AccountError::Registration(Refusal::Unapproved);
+    let unapproved = AccountError::from(Refusal::Unapproved);
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == unapproved));
     assert!(server.connection_within(Duration::from_secs(20 * 3600)).await.is_none(), "it was asked again");
     assert_eq!(memory.times(), 1);
@@ -205,7 +240,7 @@ async fn no_answers_of_a_server_have_us_ask_for_one_account_after_another() {
     let mut client = open(&server, Some(Arc::clone(&memory)));
     refuse_login(&server).await;
     Request::next(&server).await.refuse("conflict").await;
-    let unapproved = AccountError::Registration(Refusal::Unapproved);
+    let unapproved = AccountError::from(Refusal::Unapproved);
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == unapproved));
     assert_eq!(memory.times(), 2);
     assert_eq!(memory.asked.lock().unwrap().as_ref().unwrap().user, "marilan84", "another one was asked for");
@@ -220,7 +255,7 @@ async fn a_server_that_was_asked_twice_in_vain_is_left_alone() {
     drop(Request::next(&server).await);
     assert!(matches!(client.event().await, AccountEvent::Unreachable(_)));
     refuse_login(&server).await;
-    let unsettled = AccountError::Registration(Refusal::Unsettled);
+    let unsettled = AccountError::from(Refusal::Unsettled);
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == unsettled));
     assert!(server.connection_within(Duration::from_secs(20 * 3600)).await.is_none(), "it was asked again");
     assert_eq!(memory.times(), 2);

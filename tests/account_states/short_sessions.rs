@@ -7,10 +7,8 @@ use tokio::time::{Instant, sleep};
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::stream_error::{DefinedCondition, ReceivedStreamError, StreamError};
 
-use crate::client::Client;
+use crate::client::{Client, HALF_A_MINUTE};
 use crate::mock::{MockServer, Peer};
-
-const HALF_A_MINUTE: Duration = Duration::from_secs(31);
 
 /// How often an account logs in within five minutes where each session ends as soon as it is open, as `end` has it.
 async fn logins_where_each_session_is_ended(end: impl AsyncFn(Peer)) -> u32 {

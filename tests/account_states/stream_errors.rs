@@ -3,19 +3,18 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hexchat_pt::xmpp::{AccountError, AccountEvent, Step, StreamManagement};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, Step, StreamManagement, Words};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::stanza_error;
 use xmpp_parsers::stream_error::{DefinedCondition, ReceivedStreamError, StreamError};
 
-use crate::client::{Client, NO_RETRY, online, online_with_one_unacknowledged};
+use crate::client::{Client, HALF_A_MINUTE, NO_RETRY, online, online_with_one_unacknowledged};
 use crate::mock::{MockServer, PATIENCE, Peer};
 
 /// Longer than a first delay of the back-off, and shorter than the pause after what does not pass by itself.
 const SOON: Duration = Duration::from_secs(2);
-const HALF_A_MINUTE: Duration = Duration::from_secs(31);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
@@ -77,11 +76,11 @@ async fn a_stanza_that_is_too_large_is_named_and_the_next_login_follows_at_once(
 async fn a_server_that_has_had_too_much_is_left_alone_for_hours_also_by_the_next_account_of_the_name() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     end(&mut peer, DefinedCondition::PolicyViolation, "Too many requests").await;
-    assert_eq!(client.suspended().await, AccountError::OverLimit);
+    assert_eq!(client.suspended().await, AccountError::OverLimit(Words::default()));
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
     client.pool.close(client.id);
     client.id = client.pool.open(server.anonymous(), StreamManagement::Unwanted);
-    let rests = AccountError::OverLimit;
+    let rests = AccountError::OverLimit(Words::default());
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == rests));
     assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
 }
@@ -89,7 +88,7 @@ async fn a_server_that_has_had_too_much_is_left_alone_for_hours_also_by_the_next
 #[tokio::test(start_paused = true)]
 async fn a_violation_without_a_reason_makes_us_step_back_and_a_second_one_for_hours() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
-    let violation = AccountError::StreamError("policy-violation");
+    let violation = AccountError::StreamError("policy-violation", Words::default());
     end(&mut peer, DefinedCondition::PolicyViolation, "No").await;
     assert_eq!(client.suspended().await, violation);
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
@@ -105,7 +104,7 @@ async fn a_violation_without_a_reason_makes_us_step_back_and_a_second_one_for_ho
 async fn a_server_that_restarts_is_tried_again_soon() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     end(&mut peer, DefinedCondition::SystemShutdown, "").await;
-    assert_eq!(client.suspended().await, AccountError::StreamError("system-shutdown"));
+    assert_eq!(client.suspended().await, AccountError::StreamError("system-shutdown", Words::default()));
     assert!(server.connection_within(SOON).await.is_some());
 }
 

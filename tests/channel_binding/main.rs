@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hexchat_lab::server::DOMAIN;
 use hexchat_lab::{Binding, ChatServer, Kind, Rate, Rules, TcpCutter};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{Credential, Login, ServerAddr, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use in_between::InBetween;
 use tokio::sync::mpsc;
@@ -49,16 +49,16 @@ struct Client {
 
 impl Client {
     fn open(address: SocketAddr, tls: TlsMode, ca_file: &Path) -> Self {
-        let config = AccountConfig {
+        let config = Login {
             jid: format!("{USER}@{DOMAIN}").parse().unwrap(),
             credential: Credential::Password(ChatServer::password(USER).into()),
+        }
+        .at(ServerConfig {
             server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }.into()),
             tls: Some(tls),
-            pin: None,
             ca_file: Some(ca_file.to_owned()),
-            roster: false,
-            sessions: None,
-        };
+            ..ServerConfig::default()
+        });
         let (pool, events) = AccountPool::new(Dialer::direct());
         pool.open(config, StreamManagement::Wanted);
         Self { _pool: pool, events }

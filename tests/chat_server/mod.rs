@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use hexchat_lab::{Kind, Rate};
-use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode, Url};
+use hexchat_pt::config::{AccountConfig, Credential, Login, Server, ServerAddr, ServerConfig, TlsMode, Url};
 
 /// A server of its own for each test, with the accounts `alice` and `bob`.
 pub(crate) struct ChatServer(hexchat_lab::ChatServer);
@@ -20,16 +20,16 @@ impl ChatServer {
             TlsMode::WebSocket => Server::WebSocket(Url::web_socket(&self.0.web_socket()).unwrap()),
             _ => ServerAddr { host: address.ip().to_string(), port: address.port() }.into(),
         };
-        AccountConfig {
+        Login {
             jid: format!("{}/{:016x}", self.0.jid(user), rand::random::<u64>()).parse().unwrap(),
             credential: Credential::Password(hexchat_lab::ChatServer::password(user).into()),
+        }
+        .at(ServerConfig {
             server: Some(server),
             tls: Some(tls),
-            pin: None,
             ca_file: Some(self.0.ca_file().to_owned()),
-            roster: false,
-            sessions: None,
-        }
+            ..ServerConfig::default()
+        })
     }
 
     /// Where clients connect that use STARTTLS.

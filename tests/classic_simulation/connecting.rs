@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hexchat_pt::classic::{Aliases, Config, Endpoint, Header, Incoming, Outgoing, Payload};
-use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core as _};
+use hexchat_pt::classic::{Aliases, Config, Endpoint, Header, Incoming, Missing, Outgoing, Payload};
+use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core as _, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
@@ -83,22 +83,45 @@ fn a_connect_to_nobody_fails_at_once() {
     }
 }
 
-/// A server says that nobody is there, and an ordinary client that it does not understand.
+const OURS: AccountId = AccountId(1);
+
+/// An endpoint that has sent its connect to this peer, the stream, and what was sent.
+fn connecting_to(now: Instant, peer: &Jid) -> (Endpoint, StreamId, Outgoing) {
+    let mut endpoint = Endpoint::new(defaults());
+    let jid = FullJid::new("left@x/r").unwrap();
+    endpoint.handle_account(now, OURS, AccountChange::Online { jid, resumed: false });
+    let [local, remote] = ["1", "2"].map(|port| Address::new("192.0.2.1", port).unwrap());
+    let id = endpoint.connect(now, &[OURS], peer.clone(), local, remote).unwrap();
+    let sent = endpoint.poll_transmit(now).expect("a connect").stanza;
+    (endpoint, id, sent)
+}
+
+/// A server says that nobody is there, or that it does not reach the peer's; and an ordinary client that it does not understand.
 #[test]
 fn a_connect_that_somebody_else_refuses_fails_at_once() {
-    let (now, ours) = (Instant::now(), AccountId(1));
-    let peer = FullJid::new("somebody@x/r").unwrap();
-    for nobody_there in [true, false] {
-        let mut endpoint = Endpoint::new(defaults());
-        let jid = FullJid::new("left@x/r").unwrap();
-        endpoint.handle_account(now, ours, AccountChange::Online { jid, resumed: false });
-        let [local, remote] = ["1", "2"].map(|port| Address::new("192.0.2.1", port).unwrap());
-        let id = endpoint.connect(now, &[ours], peer.clone().into(), local, remote).unwrap();
-        let Some(Outgoing::Set(set, _)) = endpoint.poll_transmit(now).map(|transmit| transmit.stanza) else {
-            panic!("no connect");
-        };
-        endpoint.handle_stanza(now, ours, &peer.clone().into(), Incoming::Error { set, nobody_there });
-        assert_eq!(endpoint.close_reason(id), Some(CloseReason::PeerUnavailable));
+    let (now, peer) = (Instant::now(), Jid::new("somebody@x/r").unwrap());
+    for (missing, reason) in [
+        (Some(Missing::Peer), CloseReason::PeerUnavailable),
+        (Some(Missing::Server), CloseReason::PeerServerUnreachable),
+        (None, CloseReason::PeerUnavailable),
+    ] {
+        let (mut endpoint, id, sent) = connecting_to(now, &peer);
+        let Outgoing::Set(set, _) = sent else { panic!("{sent:?}") };
+        endpoint.handle_stanza(now, OURS, &peer, Incoming::Error { set, missing });
+        assert_eq!(endpoint.close_reason(id), Some(reason));
+    }
+}
+
+#[test]
+fn a_connect_by_message_that_comes_back_says_who_was_not_reached() {
+    let (now, peer) = (Instant::now(), Jid::new("somebody@x").unwrap());
+    for (missing, reason) in
+        [(Missing::Peer, CloseReason::PeerUnavailable), (Missing::Server, CloseReason::PeerServerUnreachable)]
+    {
+        let (mut endpoint, id, sent) = connecting_to(now, &peer);
+        assert!(matches!(sent, Outgoing::Message(_)), "{sent:?}");
+        endpoint.handle_stanza(now, OURS, &peer, Incoming::MessageBounce { payload: None, missing });
+        assert_eq!(endpoint.close_reason(id), Some(reason));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use hexchat_pt::classic::{Config, Endpoint, Incoming, Outgoing, Payload, SetId, Transmit};
+use hexchat_pt::classic::{Config, Endpoint, Incoming, Missing, Outgoing, Payload, SetId, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
 use xmpp_parsers::jid::Jid;
 
@@ -82,7 +82,7 @@ impl Program<Body> for Ours {
         let Stanza { id, body } = stanza;
         let incoming = match body {
             Body::Message { payload, delayed } => Incoming::Message { payload, delayed },
-            Body::MessageError { payload } => Incoming::MessageBounce { payload },
+            Body::MessageError { payload } => Incoming::MessageBounce { payload, missing: Missing::Peer },
             Body::Set(payload) => Incoming::Set { id, payload },
             Body::Ping => {
                 self.pongs.push((via, from.clone(), id));
@@ -95,7 +95,7 @@ impl Program<Body> for Ours {
                 Incoming::Result { set, payload }
             }
             Body::Error { nobody_there } => match set_of(&id) {
-                Some(set) => Incoming::Error { set, nobody_there },
+                Some(set) => Incoming::Error { set, missing: nobody_there.then_some(Missing::Peer) },
                 None => return,
             },
         };

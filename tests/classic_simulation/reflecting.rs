@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hexchat_pt::classic::{Aliases, Config, Endpoint, Header, Incoming, Outgoing, Payload, SetId, Transmit};
+use hexchat_pt::classic::{
+    Aliases, Config, Endpoint, Header, Incoming, Missing, Outgoing, Payload, SetId, Transmit,
+};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, Core as _, Event, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
 
@@ -98,10 +100,10 @@ fn answer(set: SetId) -> Incoming {
 
 #[test]
 fn who_has_not_spoken_gets_next_to_nothing_however_much_the_peer_is_sent() {
-    for nobody_there in [true, false] {
+    for missing in [Some(Missing::Peer), None] {
         let mut world = World::new(60);
         world.write(1 << 20, |to, set| {
-            Some(if is_peer(to) { answer(set) } else { Incoming::Error { set, nobody_there } })
+            Some(if is_peer(to) { answer(set) } else { Incoming::Error { set, missing } })
         });
         let to_others: Vec<(usize, usize)> =
             world.sent.iter().filter(|(to, _)| !is_peer(to)).map(|(_, sent)| *sent).collect();

@@ -21,7 +21,7 @@ fn is_told(forward: &Half) {
     let since = Instant::now();
     let mut application = connect(forward.entrance());
     application.set_read_timeout(Some(2 * EXPLANATION)).unwrap();
-    let end = application.read(&mut [0]).map_err(|error| error.kind());
+    let end = application.read_exact(&mut [0]).map_err(|error| error.kind());
     assert_eq!(end, Err(io::ErrorKind::ConnectionReset));
     forward.says(UNREACHABLE, EXPLANATION);
     assert!(since.elapsed() <= EXPLANATION, "said only after {:?}", since.elapsed());

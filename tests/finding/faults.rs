@@ -24,13 +24,20 @@ fn fault(records: &[(&str, Record)], more: &str, words: &str) {
 
 #[test]
 fn a_domain_that_does_not_exist_is_said() {
-    fault(&[], "", "dialling the chat server: its name has no address");
+    fault(&[], "", "the domain of the account has no address; check the domain and the network");
+    fault(&[], "server = \"nowhere.example:5222\"\n", "the name in `server` has no address; check `server`");
 }
 
 #[test]
 fn a_record_that_leads_nowhere_is_said() {
     let records = [(START_TLS, Record::srv(0, 5222, "nowhere.example"))];
-    fault(&records, "", "the SRV records of its domain name a machine that has no address");
+    fault(&records, "", "the machine that the domain's SRV records name has no address; ask whoever runs");
+}
+
+#[test]
+fn a_record_without_a_port_is_said() {
+    let records = [(START_TLS, Record::srv(0, 0, "host.example")), ("host.example", HERE)];
+    fault(&records, "", "the SRV records of the domain name no port; ask whoever runs");
 }
 
 #[test]
@@ -104,6 +111,14 @@ fn each_fault_of_a_certificate_is_said_and_the_better_known_one_of_two_machines(
 }
 
 #[test]
+fn a_port_for_tls_from_the_first_byte_is_suspected_where_nobody_has_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = tls_server(&certificate_for(&["chat.example"], folder.path()).unwrap());
+    let line = "if its port is for TLS from the first byte, as 5223 and 443 mostly are, put it into `server` and add `tls = \"direct\"`";
+    fault(&[], &format!("server = \"{address}\"\n"), line);
+}
+
+#[test]
 fn after_one_that_closes_behind_tls_the_next_is_tried() {
     let (server, folder) = (chat_server(), tempfile::tempdir().unwrap());
     let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
@@ -128,7 +143,9 @@ fn an_onion_service_is_never_looked_up() {
     let dns = DnsServer::start(&[]).unwrap();
     for more in ["", "server = \"Hidden.Onion:5222\"\n"] {
         let config = format!("{}{more}", ACCOUNT.replace("chat.example", "hidden.onion"));
-        Subject::start(&dns, &config).says("dialling the chat server: its name has no address");
+        Subject::start(&dns, &config).says(
+            "cannot be used: dialling the chat server: a .onion address is reached through a proxy alone",
+        );
     }
     assert_eq!(dns.asked(), Vec::<String>::new());
 }

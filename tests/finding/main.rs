@@ -3,6 +3,7 @@
 
 mod faults;
 mod proxied;
+mod proxy_faults;
 mod subject;
 mod web_server;
 mod web_socket;

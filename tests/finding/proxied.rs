@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use hexchat_lab::dns::Record;
 use hexchat_lab::{ChatServer, DnsServer};
-use hexchat_pt::config::{AccountConfig, Credential, Server, ServerAddr, TlsMode, Url};
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, Dialer, Socket, StreamManagement};
+use hexchat_pt::config::{AccountConfig, Credential, Login, Server, ServerAddr, ServerConfig, TlsMode, Url};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountPool, Dialer, ProxyFault, Socket, StreamManagement,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -27,7 +29,7 @@ impl Proxy {
             proxy.asked.lock().unwrap().push((host.to_owned(), port));
             let route = proxy.routes.iter().find(|(name, _)| *name == host).map(|(_, address)| *address);
             Box::pin(async move {
-                let Some(address) = route else { return Err(AccountError::Proxy("refused".into())) };
+                let Some(address) = route else { return Err(AccountError::Proxy(ProxyFault::Refused(403))) };
                 let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
                 connected.map_err(|error| AccountError::dial(&error))
             })
@@ -41,16 +43,8 @@ impl Proxy {
 
 /// An account wherever its domain says.
 fn account(jid: &str) -> AccountConfig {
-    AccountConfig {
-        jid: jid.parse().unwrap(),
-        credential: Credential::Password(ChatServer::password("bob").into()),
-        server: None,
-        tls: None,
-        pin: None,
-        ca_file: None,
-        roster: false,
-        sessions: None,
-    }
+    Login { jid: jid.parse().unwrap(), credential: Credential::Password(ChatServer::password("bob").into()) }
+        .at(ServerConfig::default())
 }
 
 async fn first_event(proxy: &Proxy, server: &ChatServer) -> AccountEvent {
@@ -95,10 +89,9 @@ async fn a_proxy_that_refuses_is_said_and_nothing_goes_around_it() {
     assert!(is_refused(&event), "{event:?}");
 }
 
-/// Whether the proxy refused to connect to the server, and to the domain's web server.
+/// Whether the proxy refused to connect to the server, and to the domain's web server, which is one cause.
 fn is_refused(event: &AccountEvent) -> bool {
-    let AccountEvent::Unreachable(AccountError::Neither { server, web_socket }) = event else { return false };
-    [server, web_socket].iter().all(|error| matches!(***error, AccountError::Proxy(_)))
+    matches!(event, AccountEvent::Unreachable(AccountError::Proxy(ProxyFault::Refused(403))))
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Subject: the executable, as a server without tor, with a DNS server of its own.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +20,13 @@ pub(crate) fn chat_server() -> ChatServer {
 pub(crate) fn login(server: &ChatServer, user: &str) -> String {
     let section = server.account_section(user, server.address());
     section.lines().filter(|line| !line.starts_with("server = ")).map(|line| line.to_owned() + "\n").collect()
+}
+
+/// For nobody else to read, which would be a warning.
+fn write_config(folder: &Path, config: &str) {
+    let path = folder.join("hexchat.toml");
+    std::fs::write(&path, config).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 pub(crate) struct Subject {
@@ -45,21 +53,30 @@ impl Subject {
         Self::run(&program, folder, config)
     }
 
+    /// Behind this proxy, which is all that it can reach.
+    pub(crate) fn behind(proxy: &str, config: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("hexchat-finding-").tempdir().unwrap();
+        write_config(folder.path(), config);
+        Self::run_in(executable(env!("CARGO_BIN_EXE_hexchat-pt")), folder, Some(proxy))
+    }
+
     fn run(program: &Path, folder: TempDir, config: &str) -> Self {
-        std::fs::write(folder.path().join("hexchat.toml"), config).unwrap();
-        Self::run_in(program.to_owned(), folder)
+        write_config(folder.path(), config);
+        Self::run_in(program.to_owned(), folder, None)
     }
 
     /// Ends it, and starts it again with the same state.
     pub(crate) fn restart(self) -> Self {
         let Self { process, program, folder } = self;
         drop(process);
-        Self::run_in(program, folder)
+        Self::run_in(program, folder, None)
     }
 
-    fn run_in(program: PathBuf, folder: TempDir) -> Self {
+    fn run_in(program: PathBuf, folder: TempDir, proxy: Option<&str>) -> Self {
         let path = folder.path().join("hexchat.toml");
-        let process = Spawn::new("serve", &program)
+        let process = Spawn::new("serve", &program);
+        let process = proxy.into_iter().fold(process, |process, uri| process.env("TOR_PT_PROXY", uri));
+        let process = process
             .arg("serve")
             .arg("--config")
             .arg(path)
@@ -86,6 +103,11 @@ impl Subject {
             Ok(line) => line,
             Err(error) => panic!("{words:?} was expected: {error:#}"),
         }
+    }
+
+    /// The first line that it writes.
+    pub(crate) fn first_line(&self) -> String {
+        self.says("")
     }
 
     /// Writes lines with these words, so many in all.

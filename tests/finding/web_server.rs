@@ -1,6 +1,5 @@
 //! Web server of a domain, on port 443 of an address of its own, that says where the domain's WebSocket is (XEP-0156).
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use hexchat_lab::ca::Certificate;
+use hexchat_lab::ports::random_loopback;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -61,10 +61,7 @@ fn config(certificate: &Path, key: &Path) -> ServerConfig {
 
 /// On an address of loopback that is nobody else's.
 fn listen() -> (TcpListener, Ipv4Addr) {
-    let mut addresses = (0..20).map(|n| {
-        let [second, third, fourth, ..] = RandomState::new().hash_one(n).to_be_bytes();
-        Ipv4Addr::new(127, second | 1, third, fourth | 1)
-    });
+    let mut addresses = (0..20).map(|_| random_loopback());
     let listened = addresses.find_map(|address| Some((TcpListener::bind((address, PORT)).ok()?, address)));
     listened.expect("an address of loopback whose port 443 is free")
 }

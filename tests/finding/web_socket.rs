@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use hexchat_lab::ca::certificate_for;
 use hexchat_lab::dns::Record;
 use hexchat_lab::{ChatServer, DnsServer, TcpCutter};
-use hexchat_pt::config::{AccountConfig, Credential};
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, Dialer, Socket, StreamManagement};
+use hexchat_pt::config::{Credential, Login, ServerConfig};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountPool, Dialer, ProxyFault, Socket, StreamManagement,
+};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -134,12 +136,11 @@ fn when_nothing_works_one_sentence_says_what_was_tried() {
         ca_file.display()
     );
     Subject::start(&dns, &text).says(
-        "dialling the chat server: connection refused; over a WebSocket: dialling the chat server: connection refused; \
-         check that the chat server runs",
+        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server`; trying again",
     );
     let nowhere = DnsServer::start(&[("chat.example", super::HERE)]).unwrap();
     Subject::start(&nowhere, &text).says(
-        "connection refused; over a WebSocket: asking the domain of the account for its WebSocket: it names none",
+        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server`; trying again",
     );
 }
 
@@ -167,7 +168,7 @@ fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
             _ => None,
         };
         Box::pin(async move {
-            let address = route.ok_or_else(|| AccountError::Proxy("refused".into()))?;
+            let address = route.ok_or(AccountError::Proxy(ProxyFault::Refused(403)))?;
             let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
             connected.map_err(|error| AccountError::dial(&error))
         })
@@ -178,16 +179,11 @@ fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
 async fn a_proxy_that_passes_web_pages_alone_leads_to_the_websocket() {
     let (domain, asked) = (Domain::start(), Asked::default());
     let (pool, mut events) = AccountPool::new(narrow_proxy(&domain, &asked));
-    let config = AccountConfig {
+    let config = Login {
         jid: "bob@chat.example".parse().unwrap(),
         credential: Credential::Password(ChatServer::password("bob").into()),
-        server: None,
-        tls: None,
-        pin: None,
-        ca_file: Some(domain.folder.path().join("both.pem")),
-        roster: false,
-        sessions: None,
-    };
+    }
+    .at(ServerConfig { ca_file: Some(domain.folder.path().join("both.pem")), ..ServerConfig::default() });
     pool.open(config, StreamManagement::Unwanted);
     let event = timeout(SOON, events.recv()).await.unwrap().unwrap().1;
     assert!(matches!(event, AccountEvent::Online { .. }), "{event:?}");

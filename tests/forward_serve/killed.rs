@@ -7,12 +7,23 @@ use std::time::Instant;
 
 use hexchat_lab::Kind;
 
-use crate::harness::{Lab, PATIENCE, Target, connect, wait_until_closed};
+use crate::harness::{Half, Lab, PATIENCE, Route, Target, connect, wait_until_closed};
+
+/// After 20 seconds of silence each half takes the other for dead: longer than it takes until a ping, which goes after 15. What is usual,
+/// 50 seconds, is waited for in `tests/classic_simulation`, where that takes no time.
+const SOON: &str = "[limits]\nsilence_timeout = 20\n";
+
+/// Both halves, one account each, which give up soon.
+fn both(lab: &Lab, target: &Target) -> (Half, Half) {
+    let config = |user| lab.config(&[user], &Route::StartTls) + SOON;
+    let serve = Half::serve(&config("bob"), &[target.address()]);
+    (serve, Half::forward(&config("alice"), &lab.server.jid("bob"), target.address()))
+}
 
 #[test]
 fn when_serve_is_killed_an_idle_application_sees_its_connection_closed() {
     let (lab, target) = (Lab::start(Kind::Prosody), Target::start());
-    let (mut serve, forward) = lab.both(target.address());
+    let (mut serve, forward) = both(&lab, &target);
     let (application, _server) = target.connect_through(forward.entrance());
     serve.process().kill();
     wait_until_closed(&application);
@@ -21,7 +32,7 @@ fn when_serve_is_killed_an_idle_application_sees_its_connection_closed() {
 #[test]
 fn when_forward_is_killed_an_idle_target_sees_its_connection_closed() {
     let (lab, target) = (Lab::start(Kind::Prosody), Target::start());
-    let (_serve, mut forward) = lab.both(target.address());
+    let (_serve, mut forward) = both(&lab, &target);
     let (_application, server) = target.connect_through(forward.entrance());
     forward.process().kill();
     wait_until_closed(&server);
@@ -30,7 +41,7 @@ fn when_forward_is_killed_an_idle_target_sees_its_connection_closed() {
 #[test]
 fn when_serve_is_killed_a_busy_application_sees_its_connection_closed() {
     let (lab, target) = (Lab::start(Kind::Ejabberd), Target::start());
-    let (mut serve, forward) = lab.both(target.address());
+    let (mut serve, forward) = both(&lab, &target);
     let (application, server) = target.connect_through(forward.entrance());
     assert_closed_after(&application, &server, || serve.process().kill());
 }
@@ -38,7 +49,7 @@ fn when_serve_is_killed_a_busy_application_sees_its_connection_closed() {
 #[test]
 fn when_forward_is_killed_a_busy_target_sees_its_connection_closed() {
     let (lab, target) = (Lab::start(Kind::Ejabberd), Target::start());
-    let (_serve, mut forward) = lab.both(target.address());
+    let (_serve, mut forward) = both(&lab, &target);
     let (application, server) = target.connect_through(forward.entrance());
     assert_closed_after(&server, &application, || forward.process().kill());
 }

@@ -6,7 +6,7 @@ mod carrying;
 mod cuts;
 mod faults;
 #[path = "../halves/mod.rs"]
-#[allow(dead_code, reason = "the secure protocol's tests use more of it")]
+#[allow(dead_code, unused_imports, reason = "the secure protocol's tests use more of it")]
 mod harness;
 mod killed;
 mod leaks;

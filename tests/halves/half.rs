@@ -39,17 +39,32 @@ impl Half {
         Self::start_in(folder, state, command, config, args)
     }
 
+    /// The same, after a script that has mounted something at that directory (`$0`), which only it sees.
+    pub(crate) fn start_after(
+        script: &str,
+        state: &Path,
+        command: &str,
+        config: &str,
+        args: &[&str],
+    ) -> Self {
+        let folder = tempfile::Builder::new().prefix("hexchat-half-").tempdir().unwrap();
+        let process = Self::spawn(&folder, state, command, config, args).after_mounting(script, state);
+        Self { process: process.start().unwrap(), _folder: folder }
+    }
+
     fn start_in(folder: TempDir, state: &Path, command: &str, config: &str, args: &[&str]) -> Self {
-        let process = Spawn::new(command, executable(env!("CARGO_BIN_EXE_hexchat-pt")))
+        let process = Self::spawn(&folder, state, command, config, args).start().unwrap();
+        Self { process, _folder: folder }
+    }
+
+    fn spawn(folder: &TempDir, state: &Path, command: &str, config: &str, args: &[&str]) -> Spawn {
+        Spawn::new(command, executable(env!("CARGO_BIN_EXE_hexchat-pt")))
             .arg(command)
             .arg("--config")
             .arg(write_private(folder.path(), "hexchat.toml", config))
             .arg("--state")
             .arg(state)
             .args(args)
-            .start()
-            .unwrap();
-        Self { process, _folder: folder }
     }
 
     /// `serve` with these targets allowed, once its accounts are online.

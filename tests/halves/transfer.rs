@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hexchat_lab::TcpCutter;
+
 use super::PATIENCE;
 use super::target::connect;
 
@@ -75,6 +77,42 @@ pub(crate) fn transfer_despite(
         assert_eq!(received.len(), data.len(), "an incomplete transfer looks complete");
         Outcome::Intact
     })
+}
+
+/// Connections are cut 4 times in a transfer.
+const CUTS: usize = 4;
+
+/// 4 MB are sent between two cuts: more than both halves and the buffers of the system take, so that the cut comes in the middle.
+const PART: usize = 4_000_000;
+
+/// 1.5 seconds: a connection lives at least so long. An account whose connections all live for less than one logs in ever more rarely.
+const LIFE: Duration = Duration::from_millis(1500);
+
+/// Sends one part after the other from one end to the other, and cuts all connections through `cutter` in the middle of each.
+///
+/// # Panics
+///
+/// When something else arrives than was sent, or nothing for [`PATIENCE`].
+pub(crate) fn transfer_through_cuts(mut from: TcpStream, mut to: TcpStream, cutter: &TcpCutter) {
+    let before = cutter.accepted();
+    for _ in 0..CUTS {
+        let data = random_bytes(PART);
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| from.write_all(&data));
+            let mut received = vec![0; PART];
+            let (first, rest) = received.split_at_mut(PART / 4);
+            to.read_exact(first).unwrap();
+            cutter.cut();
+            to.read_exact(rest).expect("the rest of what was cut");
+            assert!(received == data, "what arrived differs");
+            sender.join().unwrap().unwrap();
+        });
+        thread::sleep(LIFE);
+    }
+    drop(from);
+    assert_eq!(to.read_to_end(&mut Vec::new()).unwrap(), 0, "more arrived than was sent");
+    // The last one need not have been made anew.
+    assert!(cutter.accepted() >= before + CUTS - 1, "nothing was cut");
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hexchat_lab::ChatServer;
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::carrier::{Arrival, Decision, Desk, Recipient};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{AccountConfig, Credential, Login, ServerAddr, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -74,16 +74,16 @@ impl End {
 
 fn account(server: &ChatServer, user: &str) -> AccountConfig {
     let address = server.address();
-    AccountConfig {
+    Login {
         jid: server.jid(user).parse().unwrap(),
         credential: Credential::Password(ChatServer::password(user).into()),
+    }
+    .at(ServerConfig {
         server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }.into()),
         tls: Some(TlsMode::StartTls),
-        pin: None,
         ca_file: Some(server.ca_file().to_owned()),
-        roster: false,
-        sessions: None,
-    }
+        ..ServerConfig::default()
+    })
 }
 
 async fn event(events: &mut mpsc::Receiver<(AccountId, AccountEvent)>) -> AccountEvent {

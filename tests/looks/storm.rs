@@ -3,13 +3,13 @@
 //! They are sent in batches, the same to slixmpp and to each account of ours, and the answers are compared. The seed is
 //! told when it fails; `HEXCHAT_SEED` repeats it, each stanza by itself.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hexchat_lab::{Kind, on_both_servers};
+use hexchat_lab::{Kind, on_both_servers, read};
 use tokio::time::sleep;
 use xmpp_parsers::minidom::Element;
 
@@ -76,11 +76,13 @@ impl Load {
                         Pace::Slow => 512,
                         Pace::Over => break,
                     };
-                    let Ok(length) = from.write(&[0; 16_384][..size]) else { break };
+                    if from.write_all(&[0; 16_384][..size]).is_err() {
+                        break;
+                    }
                     if pace == Pace::Slow {
                         thread::sleep(Duration::from_millis(20));
                     }
-                    sent += length as u64;
+                    sent += size as u64;
                 }
                 // The last byte tells the other end that nothing follows.
                 sent + u64::from(from.write_all(&[1]).is_ok())
@@ -90,7 +92,7 @@ impl Load {
             let carried = Arc::clone(&carried);
             move || {
                 let mut buffer = [0; 65_536];
-                while let Ok(length @ 1..) = to.read(&mut buffer) {
+                while let Ok(length @ 1..) = read(&mut to, &mut buffer) {
                     carried.fetch_add(length as u64, Ordering::Relaxed);
                     if buffer[length - 1] == 1 {
                         break;

@@ -19,14 +19,14 @@ use crate::prober::Prober;
 use crate::statistics::{Pair, differ};
 use crate::subject::{Lab, Subject};
 
-/// How many answers to each request are compared.
-const ANSWERS: usize = 1000;
+/// How many answers to each request are taken at a time.
+const ANSWERS: usize = 500;
 
-/// In seconds. A delay that must be noticed; on a machine too busy for that, more answers are taken.
+/// In seconds. A delay that must be noticed: answers are taken until one would be. The busier the machine, the more that takes.
 const NOTICEABLE: f64 = 100e-6;
 
-/// How often more answers are taken.
-const MOST_SERIES: usize = 8;
+/// Answers are taken 16 times at most: 8,000 to each request.
+const MOST_SERIES: usize = 16;
 
 /// `SID` is a new sid, well-formed and forged; `BLOCK` a large block.
 const REQUESTS: [&str; 9] = [

@@ -41,12 +41,28 @@ async fn send_to_ours(steady: &Steady, eve: &mut Prober, probes: &[Named]) {
     }
 }
 
-async fn odd_stanzas_get_slixmpps_answers(kind: Kind) {
-    let (steady, mut eve) = visit(kind).await;
+/// Somebody who sees the presence of the accounts that serve.
+async fn friend(steady: &Steady) -> Prober {
     let lab = &steady.lab;
     let mut bob = Prober::log_in(&lab.server, "bob").await;
     bob.come_online().await;
     befriend(&mut bob, &[&lab.classic, &lab.bridge]).await;
+    bob
+}
+
+/// # Panics
+///
+/// When an account has gone, even for a moment.
+async fn assert_undisturbed(steady: &Steady, eve: &mut Prober, bob: &mut Prober) {
+    steady.assert_undisturbed(eve, "odd stanzas").await;
+    let heard = until_delivered(bob).await;
+    let left = heard.iter().find(|stanza| stanza.attr("type") == Some("unavailable"));
+    assert!(left.is_none(), "a contact has seen {left:?}");
+}
+
+async fn odd_requests_and_messages_get_slixmpps_answers(kind: Kind) {
+    let (steady, mut eve) = visit(kind).await;
+    let mut bob = friend(&steady).await;
     let (readable, deep) = (odd::readable(), odd::deep());
     let stanzas = [
         odd::requests_with(&readable),
@@ -54,11 +70,18 @@ async fn odd_stanzas_get_slixmpps_answers(kind: Kind) {
         odd::messages_with(&deep),
         odd::stanzas_with_odd_ids(),
     ];
-    compare(&mut eve, &lab.plain, &steady.ours(), &borrow(&stanzas.concat())).await;
+    compare(&mut eve, &steady.lab.plain, &steady.ours(), &borrow(&stanzas.concat())).await;
     for requests in [odd::requests_with(&deep), odd::requests_with_long_tags()] {
         send_to_ours(&steady, &mut eve, &requests).await;
     }
-    let readable = [readable, deep].concat();
+    assert_undisturbed(&steady, &mut eve, &mut bob).await;
+}
+
+async fn odd_presence_gets_slixmpps_answers(kind: Kind) {
+    let (steady, mut eve) = visit(kind).await;
+    let mut bob = friend(&steady).await;
+    let lab = &steady.lab;
+    let readable = [odd::readable(), odd::deep()].concat();
     for presence in [odd::presence_with(&readable), odd::presence_with_odd_ids()] {
         match kind {
             Kind::Prosody | Kind::ProsodyModules => {
@@ -76,10 +99,7 @@ async fn odd_stanzas_get_slixmpps_answers(kind: Kind) {
         }
         send_to_ours(&steady, &mut eve, &contacts).await;
     }
-    steady.assert_undisturbed(&mut eve, "odd stanzas").await;
-    let heard = until_delivered(&mut bob).await;
-    let left = heard.iter().find(|stanza| stanza.attr("type") == Some("unavailable"));
-    assert!(left.is_none(), "a contact has seen {left:?}");
+    assert_undisturbed(&steady, &mut eve, &mut bob).await;
 }
 
 async fn stanzas_that_nobody_can_read_end_no_connection(kind: Kind) {
@@ -215,7 +235,8 @@ async fn a_feigned_stream_error_delays_no_login(kind: Kind) {
 }
 
 on_both_servers! {
-    async fn odd_stanzas_get_slixmpps_answers;
+    async fn odd_requests_and_messages_get_slixmpps_answers;
+    async fn odd_presence_gets_slixmpps_answers;
     async fn what_was_sent_before_a_login_keeps_no_account_away;
     async fn a_contacts_presence_keeps_no_account_away;
     async fn a_feigned_stream_error_delays_no_login;

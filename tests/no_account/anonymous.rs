@@ -1,15 +1,15 @@
 //! Anonymous logins: a domain, and no account.
 
-use std::time::Duration;
-
 use hexchat_lab::{ANONYMOUS, Door, EchoServer, Kind, TcpCutter};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{Credential, Login, ServerAddr, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, Dialer, StreamManagement};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use xmpp_parsers::jid::FullJid;
 
-use crate::harness::{Lab, PATIENCE, Route, Target, echo, on_both_servers, random_bytes, transfer};
+use crate::harness::{
+    Lab, PATIENCE, Route, Target, echo, on_both_servers, random_bytes, transfer_through_cuts,
+};
 use crate::pair::Bridge;
 
 const MEGABYTE: usize = 1_000_000;
@@ -39,21 +39,7 @@ on_both_servers! {
         let bridge = Bridge::start(&lab, &["bob"], &Route::StartTls, target.address());
         let forward = bridge.forward_configured(&lab.login(ANONYMOUS, cutter.address()));
         let (application, server) = target.connect_through(forward.entrance());
-        std::thread::scope(|scope| {
-            let (still_wanted, is_over) = std::sync::mpsc::channel::<()>();
-            let cutter = &cutter;
-            scope.spawn(move || {
-                // An account whose sessions live for less than a second logs in ever more rarely.
-                use std::sync::mpsc::RecvTimeoutError::Timeout;
-                while is_over.recv_timeout(Duration::from_secs(2)) == Err(Timeout) {
-                    cutter.cut();
-                }
-            });
-            let megabytes = if kind == Kind::Prosody { 10 } else { 60 };
-            transfer(server, application, &random_bytes(megabytes * MEGABYTE));
-            drop(still_wanted);
-        });
-        assert!(cutter.accepted() > 2, "nothing was cut");
+        transfer_through_cuts(server, application, &cutter);
     }
 }
 
@@ -70,16 +56,13 @@ struct Client {
 impl Client {
     fn open(domain: &str, lab: &Lab, cutter: &TcpCutter) -> Self {
         let (pool, events) = AccountPool::new(Dialer::direct());
-        let config = AccountConfig {
-            jid: domain.parse().unwrap(),
-            credential: Credential::Anonymous,
-            server: Some(ServerAddr { host: "127.0.0.1".into(), port: cutter.address().port() }.into()),
-            tls: Some(TlsMode::StartTls),
-            pin: None,
-            ca_file: Some(lab.server.ca_file().to_owned()),
-            roster: false,
-            sessions: None,
-        };
+        let config =
+            Login { jid: domain.parse().unwrap(), credential: Credential::Anonymous }.at(ServerConfig {
+                server: Some(ServerAddr { host: "127.0.0.1".into(), port: cutter.address().port() }.into()),
+                tls: Some(TlsMode::StartTls),
+                ca_file: Some(lab.server.ca_file().to_owned()),
+                ..ServerConfig::default()
+            });
         pool.open(config, StreamManagement::Unwanted);
         Self { pool, events }
     }

@@ -16,9 +16,15 @@ use crate::registering::Newcomer;
 
 /// Runs `forget` to its end; what it has said, and its exit status.
 fn forget(newcomer: &Newcomer, jid: &str) -> (String, Option<i32>) {
+    forget_with(newcomer, &[jid])
+}
+
+fn forget_with(newcomer: &Newcomer, args: &[&str]) -> (String, Option<i32>) {
     let folder = tempfile::tempdir().unwrap();
     let mut process = Spawn::new("forget", executable(env!("CARGO_BIN_EXE_hexchat-pt")))
-        .args(["forget", jid, "--config"])
+        .arg("forget")
+        .args(args)
+        .arg("--config")
         .arg(write_private(folder.path(), "hexchat.toml", &newcomer.config()))
         .arg("--state")
         .arg(newcomer.state.path())
@@ -32,7 +38,14 @@ fn forget(newcomer: &Newcomer, jid: &str) -> (String, Option<i32>) {
 #[test]
 fn what_is_no_account_is_a_fault_of_the_command_line() {
     let state = tempfile::tempdir().unwrap();
-    for args in [&["chat.example"][..], &["@"], &[], &["new@chat.example", "--nothing"]] {
+    for args in [
+        &["chat.example"][..],
+        &["@"],
+        &[],
+        &["new@chat.example", "--nothing"],
+        &[":new"],
+        &[":chat.example"],
+    ] {
         let command = Spawn::new("forget", executable(env!("CARGO_BIN_EXE_hexchat-pt")));
         let mut process = command.arg("forget").args(args).arg("--state").arg(state.path()).start().unwrap();
         assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(2), "{args:?}");
@@ -109,11 +122,15 @@ on_both_servers! {
         assert_eq!(status, Some(0), "{said}");
         assert!(said.contains("removed from its server"), "{said}");
         assert_eq!(newcomer.kept(), None);
-        // The server does not know it any more.
-        StateDir::open(newcomer.state.path()).unwrap().keep_registration(DOMAIN, registration).unwrap();
-        let (said, status) = forget(&newcomer, &format!("new@{DOMAIN}"));
+        // The server does not know it any more, or says so: nobody else has the password.
+        StateDir::open(newcomer.state.path()).unwrap().keep_registration(DOMAIN, registration.clone()).unwrap();
+        let (said, status) = forget(&newcomer, &format!(":new:{DOMAIN}"));
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("is kept") && said.contains("is gone there, or the server has a fault that passes; try again later, or with --local"), "{said}");
+        assert_eq!(newcomer.kept(), registration);
+        let (said, status) = forget_with(&newcomer, &["--local", &format!(":new:{DOMAIN}")]);
         assert_eq!(status, Some(0), "{said}");
-        assert!(said.contains("does not know the account"), "{said}");
+        assert!(said.contains("forgotten here alone") && said.contains("that stays there"), "{said}");
         let (said, status) = forget(&newcomer, &jid);
         assert_eq!(status, Some(1), "{said}");
         assert!(said.contains("no such account was registered"), "{said}");
@@ -125,7 +142,8 @@ on_both_servers! {
         newcomer.lab.server.stop();
         let (said, status) = forget(&newcomer, &format!("new@{DOMAIN}"));
         assert_eq!(status, Some(1), "{said}");
-        assert!(said.contains("is kept, because its server could not be asked"), "{said}");
+        assert_eq!(said.matches("it closed the connection").count(), 1, "{said}");
+        assert!(said.contains("is kept, because its server has not removed it: ") && said.contains("--local"), "{said}");
         assert!(matches!(newcomer.kept(), Some(Registration::Made(_))));
     }
 

@@ -11,3 +11,4 @@ mod pair;
 mod anonymous;
 mod forgetting;
 mod registering;
+mod unusable_state;

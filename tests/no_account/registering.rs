@@ -13,13 +13,13 @@ use crate::harness::{Half, Lab, Route, echo, on_both_servers, random_bytes};
 use crate::pair::Bridge;
 
 /// Within this time a person is to learn what is wrong.
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Both halves: `forward` with a registered account, and a state directory that outlives it.
 pub(crate) struct Newcomer {
     pub(crate) lab: Lab,
     _target: EchoServer,
-    bridge: Bridge,
+    pub(crate) bridge: Bridge,
     pub(crate) state: tempfile::TempDir,
     cutter: TcpCutter,
 }
@@ -56,7 +56,7 @@ impl Newcomer {
     }
 
     /// How many accounts Prosody has registered.
-    fn registered(&self) -> Option<usize> {
+    pub(crate) fn registered(&self) -> Option<usize> {
         let count =
             |log: Vec<String>| log.iter().filter(|line| line.contains("User account created")).count();
         match &self.lab.server {
@@ -78,7 +78,7 @@ fn kept_in(state: &Path) -> Option<Registration> {
     panic!("it is locked for ever")
 }
 
-fn made(registration: Option<Registration>) -> Account {
+pub(crate) fn made(registration: Option<Registration>) -> Account {
     match registration {
         Some(Registration::Made(account)) => account,
         other => panic!("no account: {other:?}"),
@@ -154,7 +154,7 @@ on_both_servers! {
         newcomer.use_it();
         newcomer.state = tempfile::tempdir().unwrap();
         let half = newcomer.start();
-        half.says("the server has registered too many accounts of late; wait", SOON);
+        half.says("the server has registered too many accounts of late, and says \"[scrubbed]\"; wait", SOON);
         drop(half);
         assert!(matches!(newcomer.kept(), Some(Registration::Refused { why, .. }) if why == "too-many"));
     }
@@ -177,7 +177,7 @@ on_both_servers! {
         let account = made(newcomer.kept());
         newcomer.lab.server.delete_account(&account.user).unwrap();
         let half = newcomer.start();
-        half.says("the account that was registered before is not there any more", SOON);
+        half.says("the server does not let in the account that was registered before", SOON);
         drop(half);
         assert_eq!(made(newcomer.kept()), account);
     }

@@ -58,6 +58,15 @@ on_both_servers! {
     }
 }
 
+#[test]
+fn a_second_process_that_would_be_the_component_is_told_so() {
+    let (lab, target) = (lab(Kind::Prosody, 1), Target::start());
+    let config = config(&lab, COMPONENT_SECRET);
+    let _bridge = Bridge::configured(config.clone(), target.address());
+    let second = Half::serve_offline(&config, &[target.address()]);
+    second.says("another process is that component; end the other one", PATIENCE);
+}
+
 /// What a stranger hears, without what names the request and whom it was for.
 async fn answers(prober: &mut Prober, to: &str) -> Vec<String> {
     let mut answers = Vec::new();

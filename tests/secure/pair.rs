@@ -55,6 +55,11 @@ impl Bridge {
         self.forward_with(|args| Half::start_at(state, "forward", config, args))
     }
 
+    /// The same, after a script that has mounted something there.
+    pub(crate) fn forward_after(&self, script: &str, state: &Path, config: &str) -> Half {
+        self.forward_with(|args| Half::start_after(script, state, "forward", config, args))
+    }
+
     fn forward_with(&self, start: impl FnOnce(&[&str]) -> Half) -> Half {
         let (line, target) = (self.line_file(), self.target.to_string());
         start(&["--listen", "127.0.0.1:0", "--bridge-line-file", line.to_str().unwrap(), "--target", &target])

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hexchat_lab::{ChatServer, Kind, Rules};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{Credential, Login, ServerAddr, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountEvent, AccountPool, AccountStatus, Dialer, StreamManagement};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -40,9 +40,10 @@ fn endless_download(lab: &Lab, sessions: u8) -> (Bridge, Half, TcpStream) {
 /// Reads for a while; bytes a second.
 fn rate(application: &mut TcpStream) -> f64 {
     let (mut count, start) = (0, Instant::now());
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 512];
     while start.elapsed() < WHILE {
-        count += application.read(&mut buffer).unwrap();
+        application.read_exact(&mut buffer).unwrap();
+        count += buffer.len();
     }
     count as f64 / start.elapsed().as_secs_f64()
 }
@@ -77,16 +78,17 @@ struct Phone {
 impl Phone {
     fn log_in(server: &ChatServer, user: &str) -> Self {
         let address = server.address();
-        let config = AccountConfig {
+        let config = Login {
             jid: format!("{}/phone", server.jid(user)).parse().unwrap(),
             credential: Credential::Password(ChatServer::password(user).into()),
+        }
+        .at(ServerConfig {
             server: Some(ServerAddr { host: address.ip().to_string(), port: address.port() }.into()),
             tls: Some(TlsMode::StartTls),
-            pin: None,
             ca_file: Some(server.ca_file().to_owned()),
-            roster: false,
             sessions: Some(1),
-        };
+            ..ServerConfig::default()
+        });
         let runtime = Runtime::new().unwrap();
         let (pool, events, id) = runtime.block_on(async {
             let (pool, events) = AccountPool::new(Dialer::direct());

@@ -1,9 +1,9 @@
 //! Servers that are found, under tor: neither half is told where the server is, nor how it is to be spoken to.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hexchat_lab::dns::Record;
+use hexchat_lab::ports::random_loopback;
 use hexchat_lab::{ChatServer, DnsServer, FileServer, Halves, Kind, Rate, TcpCutter};
 
 use crate::world::network;
@@ -59,8 +59,7 @@ fn tor_bootstraps_over_direct_tls_at_a_server_that_srv_records_name() {
 fn tor_bootstraps_over_a_websocket_that_the_domain_names_where_its_other_ports_are_closed() {
     let chat = chat_server(Kind::Ejabberd);
     let web = chat.web_address();
-    let [second, third, ..] = RandomState::new().hash_one(web).to_be_bytes();
-    let address = Ipv4Addr::new(127, second | 1, third, 1);
+    let address = random_loopback();
     let open = |port| TcpCutter::start_at(SocketAddr::from((address, port)), web).unwrap();
     let (asked, carries) = (open(443), open(web.port()));
     let dns = DnsServer::start(&[("chat.example", Record::A(address))]).unwrap();

@@ -65,7 +65,10 @@ fn a_port_where_the_server_takes_streams_and_no_websockets_is_noticed() {
         )?;
         client.wait()
     });
-    says(&plainly_at(address), "opening a WebSocket at the chat server: the answer makes no sense");
+    says(
+        &plainly_at(address),
+        "opening a WebSocket at the chat server: the answer makes no sense; check the URL in `server`",
+    );
 }
 
 #[test]
@@ -103,5 +106,8 @@ fn another_place_is_not_gone_to_and_that_is_said() {
 #[test]
 fn a_server_that_says_nothing_to_the_request_is_given_up_in_time() {
     let address = web_server(|mut client| client.wait());
-    says(&plainly_at(address), "opening a WebSocket at the chat server: no answer in time");
+    says(
+        &plainly_at(address),
+        "opening a WebSocket at the chat server: no answer in time; check the URL in `server`",
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hexchat_lab::server::DOMAIN;
 use hexchat_lab::{ChatServer, Kind, Rate};
-use hexchat_pt::config::{AccountConfig, Credential, TlsMode};
+use hexchat_pt::config::{AccountConfig, Credential, Login, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, Dialer, Socket, StreamManagement,
 };
@@ -35,16 +35,15 @@ fn dialer(address: SocketAddr) -> (Dialer, Dialled) {
 }
 
 fn account(server: &ChatServer) -> AccountConfig {
-    AccountConfig {
+    Login {
         jid: server.jid("alice").parse().unwrap(),
         credential: Credential::Password(ChatServer::password("alice").into()),
-        server: None,
-        tls: Some(TlsMode::WebSocket),
-        pin: None,
-        ca_file: Some(server.ca_file().to_owned()),
-        roster: false,
-        sessions: None,
     }
+    .at(ServerConfig {
+        tls: Some(TlsMode::WebSocket),
+        ca_file: Some(server.ca_file().to_owned()),
+        ..ServerConfig::default()
+    })
 }
 
 async fn next(events: &mut mpsc::Receiver<(AccountId, AccountEvent)>) -> AccountEvent {
@@ -72,7 +71,10 @@ async fn a_domain_that_names_none_is_told_from_one_that_cannot_be_reached() {
     pool.open(account(&server), StreamManagement::Wanted);
     let event = next(&mut events).await;
     let AccountEvent::Unreachable(error) = event else { panic!("{event:?}") };
-    assert_eq!(error.to_string(), "asking the domain of the account for its WebSocket: it names none");
+    assert_eq!(
+        error.to_string(),
+        "asking the domain of the account for its WebSocket: it has no host-meta that names one"
+    );
     assert_eq!(
         error.advice(),
         "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"

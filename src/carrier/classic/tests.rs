@@ -106,16 +106,20 @@ fn the_2013_programs_ack_is_understood() {
 
 #[test]
 fn an_error_of_the_server_is_told_from_one_of_the_peer() {
-    for (condition, expected) in
-        [("service-unavailable", true), ("recipient-unavailable", true), ("feature-not-implemented", false)]
-    {
+    for (condition, expected) in [
+        ("service-unavailable", Some(Missing::Peer)),
+        ("recipient-unavailable", Some(Missing::Peer)),
+        ("remote-server-not-found", Some(Missing::Server)),
+        ("remote-server-timeout", Some(Missing::Server)),
+        ("feature-not-implemented", None),
+    ] {
         let id = id_of(SetId(7));
         let xml = format!(
             "<iq xmlns='jabber:client' from='bob@x/r2' type='error' id='{id}'><error type='cancel'>\
              <{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
         );
-        let Incoming::Error { set: SetId(7), nobody_there } = incoming(&xml) else { panic!("{condition}") };
-        assert_eq!(nobody_there, expected, "{condition}");
+        let Incoming::Error { set: SetId(7), missing } = incoming(&xml) else { panic!("{condition}") };
+        assert_eq!(missing, expected, "{condition}");
     }
 }
 
@@ -134,13 +138,23 @@ fn a_connect_from_offline_storage_is_marked() {
 }
 
 #[test]
-fn a_connect_that_came_back_is_no_connect() {
-    let xml = format!(
-        "<message xmlns='jabber:client' from='bob@x' type='error'><connect xmlns='hexchat:connect'>{HEADER}\
-         </connect><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
-         </error></message>"
-    );
-    assert!(matches!(incoming(&xml), Incoming::MessageBounce { payload: Some(Payload::Connect { .. }) }));
+fn a_connect_that_came_back_is_no_connect_and_says_who_is_not_there() {
+    for (condition, expected) in [
+        ("service-unavailable", Missing::Peer),
+        ("not-acceptable", Missing::Peer),
+        ("remote-server-not-found", Missing::Server),
+        ("remote-server-timeout", Missing::Server),
+    ] {
+        let xml = format!(
+            "<message xmlns='jabber:client' from='bob@x' type='error'><connect xmlns='hexchat:connect'>{HEADER}\
+             </connect><error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        );
+        let Incoming::MessageBounce { payload: Some(Payload::Connect { .. }), missing } = incoming(&xml)
+        else {
+            panic!("{condition}")
+        };
+        assert_eq!(missing, expected, "{condition}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use super::{Endpoint, OutstandingSet, Purpose};
-use crate::classic::api::{Answer, Incoming, Outgoing, SetId, Transmit};
+use crate::classic::api::{Answer, Incoming, Missing, Outgoing, SetId, Transmit};
 use crate::classic::recv::Received;
 use crate::classic::send::Body;
 use crate::classic::seq::SeqNum;
@@ -39,8 +39,10 @@ impl Endpoint {
                     self.on_ack(now, via, from, header, success, resend);
                 }
             }
-            (Incoming::Error { set, nobody_there }, Ok(from)) => self.on_error(now, set, from, nobody_there),
-            (Incoming::MessageBounce { payload }, _) => self.on_message_bounce(now, from, payload),
+            (Incoming::Error { set, missing }, Ok(from)) => self.on_error(now, set, from, missing),
+            (Incoming::MessageBounce { payload, missing }, _) => {
+                self.on_message_bounce(now, from, payload, missing);
+            }
             _ => {}
         }
     }
@@ -318,11 +320,11 @@ impl Endpoint {
         self.after_change(now, id);
     }
 
-    fn on_error(&mut self, now: Instant, set: SetId, from: &FullJid, nobody_there: bool) {
+    fn on_error(&mut self, now: Instant, set: SetId, from: &FullJid, missing: Option<Missing>) {
         if self.sets.get(&set).is_none_or(|outstanding| outstanding.to != *from) {
             return;
         }
-        if !nobody_there {
+        if missing.is_none() {
             self.handle_peer_of(now, set, from);
         }
         let Some(outstanding) = self.forget_set(set) else { return };
@@ -336,7 +338,7 @@ impl Endpoint {
                 self.unpin(|_, to| to == from);
                 self.on_set_lost(now, set, outstanding.purpose);
             }
-            Purpose::Connect(id) => self.on_connect_bounced(now, id),
+            Purpose::Connect(id) => self.on_connect_bounced(now, id, missing.unwrap_or(Missing::Peer)),
             Purpose::Ping(_) => {}
         }
     }
@@ -349,18 +351,19 @@ impl Endpoint {
         }
     }
 
-    fn on_connect_bounced(&mut self, now: Instant, id: StreamId) {
+    /// A resource of earlier may not be there any more. Where no server is, no other name helps.
+    fn on_connect_bounced(&mut self, now: Instant, id: StreamId, missing: Missing) {
         let Some(connecting) = self.connecting(id) else { return };
-        if connecting.to.is_bare() {
+        if connecting.to.is_bare() && missing == Missing::Peer {
             self.fall_back_to_bare_jid(now, id);
         } else {
-            self.close(now, id, CloseReason::PeerUnavailable);
+            self.close(now, id, missing.reason());
         }
     }
 
     /// A connect by message came back. Where the server does not repeat what it said, it may have been
     /// any that was sent there.
-    fn on_message_bounce(&mut self, now: Instant, from: &Jid, payload: Option<Payload>) {
+    fn on_message_bounce(&mut self, now: Instant, from: &Jid, payload: Option<Payload>, missing: Missing) {
         let asked = payload.map(|payload| {
             let Header { local, remote, .. } = payload.header().clone();
             (local, from.to_bare(), remote)
@@ -378,7 +381,7 @@ impl Endpoint {
             .map(|(_, id)| *id)
             .collect();
         for id in bounced {
-            self.close(now, id, CloseReason::PeerUnavailable);
+            self.close(now, id, missing.reason());
         }
     }
 }

@@ -41,9 +41,6 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
-    if let Some(reason) = state.ephemeral_because() {
-        tracing::info!("nothing will be kept for the next run: {reason}");
-    }
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
@@ -92,9 +89,7 @@ async fn answer(client: &Client, request: SocksRequest) {
             }
         }
         Err(error) => {
-            // That there are too many is not for each of them to say.
-            let about = bridge.filter(|_| !matches!(error, ClientError::TooManyLogins));
-            client.warn_once(about, &error.to_string());
+            client.explain_once(bridge, &error);
             // If Tor has gone away there is nobody to tell.
             let _ = request.refuse(error.reply()).await;
         }

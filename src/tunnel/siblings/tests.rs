@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
+use crate::xmpp::Words;
 
 const FIRST: AccountId = AccountId(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -158,7 +159,9 @@ fn a_sibling_that_is_refused_is_not_asked_for_again_even_after_a_new_login() {
 
 #[test]
 fn a_sibling_that_is_cut_for_a_large_stanza_comes_again_with_smaller_ones() {
-    for reason in [AccountError::StanzaTooLarge, AccountError::StreamError("policy-violation")] {
+    for reason in
+        [AccountError::StanzaTooLarge, AccountError::StreamError("policy-violation", Words::default())]
+    {
         let mut world = World::new();
         assert_eq!(world.run(3 * SECOND), 1);
         let sibling = world.present.pop_first().unwrap();
@@ -174,7 +177,7 @@ fn a_sibling_that_is_against_a_policy_without_a_large_stanza_is_refused() {
     let mut world = World::new();
     assert_eq!(world.run(3 * SECOND), 1);
     let sibling = world.present.pop_first().unwrap();
-    let reason = AccountError::StreamError("policy-violation");
+    let reason = AccountError::StreamError("policy-violation", Words::default());
     world.all.on_sibling_ended(world.now, sibling, (&reason, EVERYBODY_TAKES));
     assert_eq!(world.run(3600 * SECOND), 0);
 }

@@ -60,9 +60,9 @@ fn is_final(reason: &AccountError) -> bool {
         reason,
         AccountError::Conflict
             | AccountError::StanzaTooLarge
-            | AccountError::OverLimit
+            | AccountError::OverLimit(_)
             | AccountError::SeeOtherHost(_)
-            | AccountError::StreamError(_)
+            | AccountError::StreamError(..)
             | AccountError::TooMuch(_)
             | AccountError::Protocol(_)
     )

@@ -10,6 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use xmpp_parsers::presence::Presence;
 
+use super::ack_requests::{MOST_BYTES, MOST_STANZAS};
 use super::testing::{BOUND, CONFLICT, Client, ENABLED, FAILED, MAX_STANZA, R, RESUME, a, resumed};
 use super::*;
 
@@ -67,7 +68,7 @@ fn an_answer_that_is_late_waits_for_no_more_than_the_last_one() {
 #[test]
 fn a_server_that_reads_slowly_is_asked_now_and_then_what_it_has_read() {
     let mut client = Client::open(Counting::Resumable);
-    let stanza = format!("<message>{}</message>", "x".repeat(UNREQUESTED_BYTES / 4));
+    let stanza = format!("<message>{}</message>", "x".repeat(MOST_BYTES / 4));
     (0..8).for_each(|tag| client.send_text(tag, stanza.clone()));
     let said = client.said();
     let between: Vec<usize> = said.split(R).map(|part| part.matches("<message>").count()).collect();
@@ -112,9 +113,24 @@ fn an_acknowledgement_is_asked_for_behind_all_that_is_sent_in_one_go() {
 }
 
 #[test]
+fn a_server_that_has_not_answered_yet_is_asked_again_when_it_has() {
+    let mut client = Client::open(Counting::Resumable);
+    client.send(1);
+    assert_eq!(client.said(), format!("<message id='1'/>{R}"));
+    client.send(2);
+    assert_eq!(client.said(), "<message id='2'/>");
+    client.hear(&a(1));
+    assert_eq!(client.news(), ["acked 1"]);
+    assert_eq!(client.said(), R);
+    client.hear(&a(2));
+    assert_eq!(client.news(), ["acked 2"]);
+    assert_eq!(client.said(), "", "all is acknowledged");
+}
+
+#[test]
 fn while_much_is_sent_acknowledgements_are_asked_for_in_between() {
     let mut client = Client::open(Counting::Resumable);
-    (0..10 * UNREQUESTED as u64).for_each(|tag| client.send(tag));
+    (0..10 * MOST_STANZAS as u64).for_each(|tag| client.send(tag));
     assert_eq!(client.said().matches(R).count(), 10);
 }
 

@@ -11,7 +11,7 @@ use super::{Connector, Progress};
 use crate::config::Credential;
 use crate::persona;
 use crate::xmpp::dialer::Dialer;
-use crate::xmpp::error::{AccountError, Step};
+use crate::xmpp::error::{AccountError, Step, Words};
 use crate::xmpp::login::{self, LoggedIn, Protected};
 use crate::xmpp::negotiation::{Applicant, Negotiation, Who};
 use crate::xmpp::registrar::Registrar;
@@ -47,9 +47,14 @@ impl Registering {
         }
     }
 
+    /// Whether one could be kept.
+    fn check(&self) -> Result<(), AccountError> {
+        self.registrar.registry.check().map_err(AccountError::NotKept)
+    }
+
     /// Keeps an account that is about to be asked for.
     fn ask(&self, account: &NewAccount) -> Result<(), AccountError> {
-        self.registrar.registry.ask(&self.place, account).map_err(AccountError::Registration)
+        self.registrar.registry.ask(&self.place, account).map_err(AccountError::NotKept)
     }
 
     /// This account was logged in to.
@@ -58,11 +63,11 @@ impl Registering {
     }
 
     /// The server has refused, and is left alone for hours.
-    fn refuse(&self, asked: Option<&NewAccount>, refusal: Refusal) -> AccountError {
+    fn refuse(&self, asked: Option<&NewAccount>, refusal: Refusal, words: Words) -> AccountError {
         if refusal.rest().is_some() {
             self.registrar.registry.refused(&self.place, asked, refusal);
         }
-        AccountError::Registration(refusal)
+        AccountError::Registration(refusal, words)
     }
 }
 
@@ -88,19 +93,17 @@ impl Connector {
     ) -> Result<LoggedIn, AccountError> {
         let (known, _turn) = registering.recall_in_turn().await;
         let asked = match known {
-            Known::Refused(refusal) => return Err(AccountError::Registration(refusal)),
+            Known::Refused(refusal) => return Err(refusal.into()),
             Known::Made(account) => {
                 let result =
                     self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await;
-                return result.map_err(|error| {
-                    or_else_if_refused(error, || AccountError::Registration(Refusal::Gone))
-                });
+                return result.map_err(|error| or_else_if_refused(error, || Refusal::Gone.into()));
             }
             Known::Asked { account, times } => {
                 let result = self.log_in_first(registering, &account, dialer, first_request, progress).await;
                 match result {
                     Err(AccountError::WrongPassword) if times >= MOST_ASKED => {
-                        return Err(registering.refuse(Some(&account), Refusal::Unsettled));
+                        return Err(registering.refuse(Some(&account), Refusal::Unsettled, Words::default()));
                     }
                     // What was asked for has not arrived.
                     Err(AccountError::WrongPassword) => Some(account),
@@ -109,10 +112,13 @@ impl Connector {
             }
             Known::Nothing => None,
         };
+        registering.check()?;
         let account = self.register(registering, asked, dialer, progress).await?;
         let result = self.log_in_first(registering, &account, dialer, first_request, progress).await;
         result.map_err(|error| {
-            or_else_if_refused(error, || registering.refuse(Some(&account), Refusal::Unapproved))
+            or_else_if_refused(error, || {
+                registering.refuse(Some(&account), Refusal::Unapproved, Words::default())
+            })
         })
     }
 
@@ -154,10 +160,10 @@ impl Connector {
         };
         let registered = login::register(io, negotiation, &mut progress.step, keep).await;
         registered.map_err(|error| match error {
-            AccountError::Registration(Refusal::NamesTaken) if again.is_some() => {
-                registering.refuse(asked.as_ref(), Refusal::Unapproved)
+            AccountError::Registration(Refusal::NamesTaken, words) if again.is_some() => {
+                registering.refuse(asked.as_ref(), Refusal::Unapproved, words)
             }
-            AccountError::Registration(refusal) => registering.refuse(asked.as_ref(), refusal),
+            AccountError::Registration(refusal, words) => registering.refuse(asked.as_ref(), refusal, words),
             error => error,
         })
     }

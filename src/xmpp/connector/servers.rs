@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::Progress;
 use crate::config::ServerAddr;
 use crate::xmpp::dialer::Dialer;
-use crate::xmpp::error::{AccountError, OtherHost, Step};
+use crate::xmpp::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step};
 use crate::xmpp::finder::{AskForWebSocket, Finder};
 use crate::xmpp::hints::Hints;
 use crate::xmpp::login::Protected;
@@ -108,9 +108,10 @@ fn asking(web_socket: Arc<WebSocket>) -> AskForWebSocket {
     Box::new(move |dialer| {
         let (web_socket, dialer) = (Arc::clone(&web_socket), dialer.clone());
         Box::pin(async move {
-            let url = web_socket.find(&dialer).await.map_err(|error| match error {
+            let url = web_socket.find(&dialer, &mut Step::HostMeta).await.map_err(|error| match error {
                 // The domain's servers have other names, and there is no web server.
-                AccountError::NameNotFound => AccountError::NoWebSocketNamed,
+                AccountError::NoAddress(NamedBy::Account)
+                | AccountError::Proxy(ProxyFault::NotReached(_)) => AccountError::NoWebSocketNamed,
                 error => error,
             })?;
             Ok(Endpoint { host: url.address.host, port: url.address.port, kind: Kind::WebSocket })

@@ -33,6 +33,8 @@ pub(in crate::xmpp) struct Who {
     pub(in crate::xmpp) from: Option<String>,
     /// The id of our user agent, a UUID, to which the server ties a token. It stays as long as the account.
     pub(in crate::xmpp) agent: String,
+    /// Whether another login can follow this one, which a token would be of use to.
+    pub(in crate::xmpp) comes_again: bool,
 }
 
 /// A login that is under way.
@@ -130,9 +132,10 @@ impl LogIn {
         Ok(choice)
     }
 
-    /// The mechanism of the best token that there can be. Who has no account has nothing that a token could stand for.
+    /// The mechanism of the best token that there can be. Who has no account has nothing that a token could stand for, and who logs in once
+    /// would leave one behind at the server that nobody ever uses.
     fn best_token(&self, offer: &Offer) -> Option<Mechanism> {
-        let is_of_use = self.who.credential != Credential::Anonymous;
+        let is_of_use = self.who.comes_again && self.who.credential != Credential::Anonymous;
         choice::best_token(&offer.fast, &self.channel.bindings).filter(|_| is_of_use)
     }
 

@@ -21,7 +21,7 @@ use super::offer::Offer;
 use super::talk::Talk;
 use crate::config::Credential;
 use crate::xmpp::channel_binding::ChannelBindings;
-use crate::xmpp::error::{AccountError, Step};
+use crate::xmpp::error::{AccountError, Step, Words};
 use crate::xmpp::intake::Word;
 use crate::xmpp::registration::{NewAccount, Refusal};
 
@@ -78,7 +78,7 @@ impl Register {
             (Word::Answer(answer), State::Asking { id }) => {
                 let payload = read_answer(&answer, &id)?.map_err(refusal_of)?;
                 let query = payload.ok_or(AccountError::Protocol(STEP))?;
-                let wanted = form::read(query).map_err(AccountError::Registration)?;
+                let wanted = form::read(query)?;
                 self.propose(wanted)
             }
             (Word::Answer(answer), State::Registering { id, account, wanted }) => {
@@ -94,7 +94,7 @@ impl Register {
 
     /// The next account, to be kept before it is asked for.
     fn propose(&mut self, wanted: Wanted) -> Result<Option<Progress>, AccountError> {
-        let account = self.accounts.pop().ok_or(AccountError::Registration(Refusal::NamesTaken))?;
+        let account = self.accounts.pop().ok_or(Refusal::NamesTaken)?;
         self.state = State::Keeping { account: account.clone(), wanted };
         Ok(Some(Progress::Keep(account)))
     }
@@ -125,7 +125,7 @@ impl Register {
 /// Whether it is open, and the account would be of use.
 fn check(offer: &Offer, bindings: &ChannelBindings) -> Result<(), AccountError> {
     if !offer.register {
-        return Err(AccountError::Registration(Refusal::Closed));
+        return Err(Refusal::Closed.into());
     }
     choose(&Credential::Password("".into()), offer, bindings).map(|_| ())
 }
@@ -152,13 +152,18 @@ fn condition(error: &Element) -> Option<&str> {
     error.children().filter(|child| child.ns() == STANZAS).map(Element::name).find(|name| *name != "text")
 }
 
+/// What a server means by an error. XEP-0077 says `not-acceptable` where something required is missing (section 3.1). Prosody says it also
+/// to a name that is not valid and for most rules of its modules, ejabberd to a password that is too weak; to a bad name ejabberd says
+/// `jid-malformed`.
 fn refusal_of(error: &Element) -> AccountError {
     let passes = error.attr("type") == Some("wait");
-    AccountError::Registration(match condition(error) {
+    let refusal = match condition(error) {
         Some("resource-constraint") => Refusal::TooMany,
+        Some("internal-server-error") => Refusal::Fault,
         _ if passes => Refusal::TooMany,
-        Some("not-acceptable" | "bad-request") => Refusal::Form,
+        Some("not-acceptable" | "bad-request" | "jid-malformed") => Refusal::Rules,
         Some("redirect" | "gone") => Refusal::Web,
         _ => Refusal::Closed,
-    })
+    };
+    AccountError::Registration(refusal, Words::of(error))
 }

@@ -163,7 +163,7 @@ fn direct(host: &str, port: u16) -> Endpoint {
 }
 
 fn known(endpoints: &[Endpoint]) -> Plan {
-    Plan::Known(endpoints.to_vec())
+    Plan::Known(endpoints.to_vec(), NamedBy::Server)
 }
 
 /// One host of two addresses of either family, all known after 10 ms.
@@ -312,12 +312,11 @@ fn a_host_without_an_address_is_named_by_who_named_it() {
     let hosts = ["a.example", "chat.example"].map(|host| (host.to_owned(), nothing.clone()));
     let world = World { hosts: BTreeMap::from(hosts), ..World::default() };
     let given = run(&world, known(&[direct("a.example", 443)]));
-    assert_eq!(given.outcome, Err(AccountError::NameNotFound));
-    for (host, error) in
-        [("a.example", AccountError::TargetNotFound), ("chat.example", AccountError::NameNotFound)]
-    {
+    assert_eq!(given.outcome, Err(AccountError::NoAddress(NamedBy::Server)));
+    for (host, named_by) in [("a.example", NamedBy::Srv), ("chat.example", NamedBy::Account)] {
         let world = World { found: Some((MS, vec![direct(host, 443)])), ..world.clone() };
-        assert_eq!(run(&world, Plan::Search("chat.example".to_owned())).outcome, Err(error));
+        let outcome = run(&world, Plan::Search("chat.example".to_owned())).outcome;
+        assert_eq!(outcome, Err(AccountError::NoAddress(named_by)));
     }
 }
 

@@ -31,11 +31,16 @@ pub enum Refusal {
     /// It was asked more than once, and there is no account to log in to.
     #[error("the server was asked for an account more than once, and there is none to log in to")]
     Unsettled,
-    /// There is no state directory.
-    #[error("there is no state directory to keep an account in")]
-    NotKept,
-    /// What was registered here is not there any more.
-    #[error("the account that was registered before is not there any more")]
+    /// It does not want the name or the password that we made up, or wants to know more than it says.
+    #[error(
+        "the server does not accept it, by a rule for names or passwords, or because it wants to know more than it asks for"
+    )]
+    Rules,
+    /// It has a fault.
+    #[error("the server has a fault, and registers no account at the moment")]
+    Fault,
+    /// What was registered here is not let in any more.
+    #[error("the server does not let in the account that was registered before")]
     Gone,
 }
 
@@ -48,7 +53,7 @@ const AFTER_TOO_MANY: Duration = Duration::from_secs(3 * 3600);
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Captcha,
         Self::Form,
         Self::Web,
@@ -57,7 +62,8 @@ impl Refusal {
         Self::NamesTaken,
         Self::Unapproved,
         Self::Unsettled,
-        Self::NotKept,
+        Self::Rules,
+        Self::Fault,
         Self::Gone,
     ];
 
@@ -73,7 +79,8 @@ impl Refusal {
             Self::NamesTaken => "names-taken",
             Self::Unapproved => "unapproved",
             Self::Unsettled => "unsettled",
-            Self::NotKept => "not-kept",
+            Self::Rules => "rules",
+            Self::Fault => "fault",
             Self::Gone => "gone",
         }
     }
@@ -88,9 +95,11 @@ impl Refusal {
     #[must_use]
     pub fn rest(self) -> Option<Duration> {
         match self {
-            Self::Captcha | Self::Form | Self::Web | Self::Closed | Self::Unapproved => Some(AFTER_REFUSAL),
-            Self::TooMany | Self::NamesTaken | Self::Unsettled => Some(AFTER_TOO_MANY),
-            Self::NotKept | Self::Gone => None,
+            Self::Captcha | Self::Form | Self::Web | Self::Closed | Self::Rules | Self::Unapproved => {
+                Some(AFTER_REFUSAL)
+            }
+            Self::TooMany | Self::NamesTaken | Self::Unsettled | Self::Fault => Some(AFTER_TOO_MANY),
+            Self::Gone => None,
         }
     }
 
@@ -103,17 +112,17 @@ impl Refusal {
     /// What can help, as a clause behind the text.
     pub(crate) fn advice(self) -> &'static str {
         match self {
-            Self::Captcha | Self::Form => {
-                "register there with a chat app and put login=user@domain:password into the bridge line, or try another server; \
-                 asking again in a day"
+            Self::Captcha | Self::Form | Self::Rules => {
+                "register there with a chat app and put login=user@domain:password (or, in the plain spelling, \
+                 login=:user:domain:password) into the bridge line, or try another server; asking again in a day"
             }
             Self::Web => {
-                "register on that page and put login=user@domain:password into the bridge line, or try another server; \
-                 asking again in a day"
+                "register on that page and put login=user@domain:password (or, in the plain spelling, \
+                 login=:user:domain:password) into the bridge line, or try another server; asking again in a day"
             }
             Self::Closed => {
-                "put login=user@domain:password of an account that you have into the bridge line, or try another server; \
-                 asking again in a day"
+                "put login=user@domain:password (or, in the plain spelling, login=:user:domain:password) of an account that you \
+                 have into the bridge line, or try another server; asking again in a day"
             }
             Self::TooMany | Self::NamesTaken | Self::Unsettled => {
                 "wait, or try another server; asking again in three hours"
@@ -122,10 +131,12 @@ impl Refusal {
                 "whoever runs it may have to approve the account first, or somebody else has the name: wait, or try another server; \
                  asking again in a day"
             }
-            Self::NotKept => "let the program write to its state directory (see --state); not trying again",
+            Self::Fault => {
+                "if it stays, tell whoever runs the server, or try another one; asking again in three hours"
+            }
             Self::Gone => {
-                "its server has deleted it: run `hexchat-pt forget new@` with its domain, and another one is registered; \
-                 not trying again"
+                "it may have a fault that passes, or have deleted it: start this program again, and if that does not help, run \
+                 `hexchat-pt forget --local new@` with its domain, and another one is registered; not trying again"
             }
         }
     }

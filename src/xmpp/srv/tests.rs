@@ -75,6 +75,16 @@ fn a_domain_that_declines_what_is_wanted_is_not_tried_itself() {
 }
 
 #[test]
+fn a_record_without_a_port_is_passed_over_and_where_there_is_no_other_that_is_the_fault() {
+    let nowhere = srv(0, 0, 0, "a.example");
+    let both = [nowhere.clone(), srv(1, 0, 443, "b.example")];
+    assert_eq!(of_any_kind(&[xmpps(&both)]).unwrap().len(), 1);
+    assert_eq!(of_any_kind(&[xmpp(std::slice::from_ref(&nowhere))]), Err(AccountError::NoPort));
+    let direct_alone = of_any_kind(&[xmpps(&[nowhere]), xmpp(&[])]).unwrap();
+    assert_eq!(direct_alone, [domain_itself("chat.example", None)], "nothing is said of STARTTLS");
+}
+
+#[test]
 fn a_forged_answer_names_no_more_machines_than_are_tried() {
     let many: Vec<_> = (1..1000).map(|port| srv(0, 0, port, "a.example")).collect();
     assert_eq!(of_any_kind(&[xmpps(&many)]).unwrap().len(), MOST_ENDPOINTS);

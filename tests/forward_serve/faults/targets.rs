@@ -26,7 +26,7 @@ fn a_target_that_nobody_listens_on_is_refused() {
 
 /// The application is reset, and both logs say why.
 fn assert_is_refused(serve: &Half, forward: &Half, words: &str) {
-    let end = connect(forward.entrance()).read(&mut [0]).map_err(|error| error.kind());
+    let end = connect(forward.entrance()).read_exact(&mut [0]).map_err(|error| error.kind());
     assert_eq!(end, Err(io::ErrorKind::ConnectionReset));
     serve.says(words, EXPLANATION);
     forward.says("a connection was not forwarded: ", EXPLANATION);

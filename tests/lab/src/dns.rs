@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::netns::Namespace;
+use crate::ports::random_loopback;
 use crate::process::is_root;
 
 /// The port that a file `resolv.conf` cannot but mean.
@@ -239,8 +239,7 @@ impl Shared {
 
 fn listen() -> Result<(UdpSocket, SocketAddr)> {
     for _ in 0..TRIES {
-        let [_, _, _, _, _, second, third, fourth] = RandomState::new().hash_one(PORT).to_be_bytes();
-        let address = SocketAddr::from((Ipv4Addr::new(127, second | 1, third, fourth | 1), PORT));
+        let address = SocketAddr::from((random_loopback(), PORT));
         if let Ok(socket) = UdpSocket::bind(address) {
             return Ok((socket, address));
         }

@@ -16,7 +16,8 @@ use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
 use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules};
 
-const READY: Duration = Duration::from_secs(60);
+/// 180 seconds: a second with nothing else to do, and more than a minute where four start beside six busy processes on two cores.
+const READY: Duration = Duration::from_secs(180);
 /// What it says once the accounts are there.
 pub(crate) const READY_LINE: &str = "lab is ready";
 

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ring::digest::{Context, SHA256};
 
 use crate::files::hex;
+use crate::read::read;
 
 /// What came of a fetch.
 #[derive(Clone, Debug)]
@@ -99,12 +100,12 @@ fn read_body(reader: &mut impl Read) -> Result<(usize, String)> {
     let mut buffer = vec![0; 64 * 1024];
     let mut length = 0;
     loop {
-        let read = reader.read(&mut buffer).with_context(|| format!("after {length} bytes"))?;
-        if read == 0 {
+        let piece = read(reader, &mut buffer).with_context(|| format!("after {length} bytes"))?;
+        if piece == 0 {
             return Ok((length, hex(hash)));
         }
-        hash.update(&buffer[..read]);
-        length += read;
+        hash.update(&buffer[..piece]);
+        length += piece;
     }
 }
 

@@ -51,6 +51,12 @@ pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
+/// An address of loopback beside 127.0.0.1, where even ports that everybody knows are free: nobody else is likely to have chosen it.
+pub fn random_loopback() -> Ipv4Addr {
+    let [second, third, fourth, ..] = RandomState::new().hash_one(()).to_be_bytes();
+    Ipv4Addr::new(127, second | 1, third, fourth | 1)
+}
+
 fn reserve(port: u16) -> bool {
     let name = format!("hexchat-lab/port/{port}");
     let Ok(listener) = UnixAddr::from_abstract_name(name).and_then(|addr| UnixListener::bind_addr(&addr))

@@ -134,6 +134,15 @@ impl Spawn {
         self
     }
 
+    /// Starts it where a shell has first run this script in a mount namespace of its own, with `path` as `$0`: only root can.
+    #[must_use]
+    pub fn after_mounting(mut self, script: &str, path: &Path) -> Self {
+        let script = format!("{script} && exec \"$@\"");
+        let prefix = ["unshare", "--mount", "--", "sh", "-c", &script].map(OsString::from);
+        self.command.splice(0..0, prefix.into_iter().chain([path.as_os_str().to_owned()]));
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
     reason = "in a test a panic is how a fault is reported"
 )]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hexchat_lab::server::DOMAIN;
-use hexchat_lab::{ChatServer, Rate, on_both_servers};
+use hexchat_lab::{ChatServer, Rate, on_both_servers, read};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -72,11 +72,7 @@ impl<S: Read + Write> Client<S> {
                 return text;
             }
             let mut buffer = [0; 4096];
-            let length = match self.stream.read(&mut buffer) {
-                // A read with a time limit is not taken up again by the kernel after a signal.
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                read => read.expect("the server says something"),
-            };
+            let length = read(&mut self.stream, &mut buffer).expect("the server says something");
             assert!(length > 0, "the server closed the stream after {:?}", self.heard);
             self.heard.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }

@@ -35,9 +35,13 @@ pub enum ProxyError {
     /// The proxy wants credentials that it was not given, or refused those. Trying again cannot help.
     #[error("the proxy refused our credentials, or wants some")]
     Auth,
-    /// The proxy could not connect, and says why in its protocol's numbers: an HTTP status, or a
-    /// SOCKS reply code. Trying again can help.
-    #[error("the proxy could not connect (code {0})")]
+    /// The proxy could not reach the host, or its name has no address, and says so in its protocol's numbers: an HTTP
+    /// status, or a SOCKS reply code. Trying again can help.
+    #[error("the proxy could not reach the host (code {0})")]
+    NotReached(u16),
+    /// The proxy does not let us connect there, or not in this way; the number is one as above. Trying again can help once
+    /// its rules have changed.
+    #[error("the proxy refuses this connection (code {0})")]
     Refused(u16),
 }
 
@@ -83,6 +87,8 @@ where
     match http_status(&read_http_head(stream).await?) {
         Some(200..=299) => Ok(()),
         Some(401 | 407) => Err(ProxyError::Auth),
+        // Not found: what some say of a host whose name has no address.
+        Some(status @ (404 | 500 | 502..=504)) => Err(ProxyError::NotReached(status)),
         Some(status) => Err(ProxyError::Refused(status)),
         None => Err(ProxyError::Protocol),
     }
@@ -131,6 +137,8 @@ where
     match reply {
         [0, 90, ..] => Ok(()),
         [0, 92 | 93, ..] => Err(ProxyError::Auth),
+        // Rejected or failed, which SOCKS4 does not tell apart.
+        [0, 91, ..] => Err(ProxyError::NotReached(91)),
         [0, code, ..] => Err(ProxyError::Refused(code.into())),
         _ => Err(ProxyError::Protocol),
     }
@@ -234,8 +242,11 @@ async fn socks5_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(), Proxy
     let mut head = [0; 4];
     stream.read_exact(&mut head).await?;
     let [5, code, _, kind] = head else { return Err(ProxyError::Protocol) };
-    if code != 0 {
-        return Err(ProxyError::Refused(code.into()));
+    match code {
+        0 => {}
+        // RFC 1928 section 6; from 0xf0 on, why Tor does not reach an onion service.
+        1 | 3..=6 | 0xf0..=0xf7 => return Err(ProxyError::NotReached(code.into())),
+        _ => return Err(ProxyError::Refused(code.into())),
     }
     let bound = match kind {
         1 => 4,

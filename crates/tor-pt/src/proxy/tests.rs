@@ -128,18 +128,20 @@ async fn http_connect_sends_credentials_and_brackets() {
 
 #[tokio::test]
 async fn http_refusals_are_told_apart() {
-    for (answer, code) in [
-        (&b"HTTP/1.1 407 secret banner\r\n\r\n"[..], None),
-        (b"HTTP/1.1 502 secret banner\r\n\r\n", Some(502)),
-        (b"HTTP/1.1 302 Found\r\n\r\n", Some(302)),
+    for (status, fault) in [
+        (407, "the proxy refused our credentials, or wants some"),
+        (403, "the proxy refuses this connection (code 403)"),
+        (405, "the proxy refuses this connection (code 405)"),
+        (302, "the proxy refuses this connection (code 302)"),
+        (404, "the proxy could not reach the host (code 404)"),
+        (500, "the proxy could not reach the host (code 500)"),
+        (502, "the proxy could not reach the host (code 502)"),
+        (503, "the proxy could not reach the host (code 503)"),
+        (504, "the proxy could not reach the host (code 504)"),
     ] {
-        let error = play("http://192.0.2.1:1", "h", &[(b"CONNECT ", answer)]).await.0.unwrap_err();
-        match (&error, code) {
-            (ProxyError::Auth, None) => {}
-            (ProxyError::Refused(got), Some(code)) => assert_eq!(*got, code),
-            _ => unreachable!("{error}"),
-        }
-        assert!(!error.to_string().contains("banner"));
+        let answer = format!("HTTP/1.1 {status} secret banner\r\n\r\n");
+        let error = play("http://192.0.2.1:1", "h", &[(b"CONNECT ", answer.as_bytes())]).await.0.unwrap_err();
+        assert_eq!(error.to_string(), fault);
     }
 }
 
@@ -164,7 +166,7 @@ async fn socks4a_sends_names_and_ipv4_addresses() {
     let v6 = play("socks4a://192.0.2.1:1", "::1", &[]).await.0;
     assert!(matches!(v6, Err(ProxyError::BadHost)));
     let refused = play("socks4a://192.0.2.1:1", "192.0.2.7", &[(addr, b"\0\x5b\0\0\0\0\0\0")]).await.0;
-    assert!(matches!(refused, Err(ProxyError::Refused(91))));
+    assert!(matches!(refused, Err(ProxyError::NotReached(91))));
 }
 
 #[tokio::test]
@@ -199,8 +201,20 @@ async fn socks5_refusals_are_told_apart() {
     assert!(matches!(result, Err(ProxyError::Auth)));
     let result = play("socks5://192.0.2.1:1", "h", &[(hello.0, b"\x05\x02")]).await.0;
     assert!(matches!(result, Err(ProxyError::Protocol)), "a method that was not offered");
-    let refused = play("socks5://192.0.2.1:1", "h", &[hello, (b"\x05\x01\0\x03", b"\x05\xfe\0\x01")]).await.0;
-    assert!(matches!(refused, Err(ProxyError::Refused(254))), "a code that no standard knows");
+    // 2 is what its rules forbid; 254 is a code that no standard knows.
+    for (code, is_refused) in
+        [(1, false), (2, true), (3, false), (4, false), (5, false), (0xf0, false), (254, true)]
+    {
+        let reply = [5, code, 0, 1];
+        let error =
+            play("socks5://192.0.2.1:1", "h", &[hello, (b"\x05\x01\0\x03", &reply)]).await.0.unwrap_err();
+        let said = match error {
+            ProxyError::Refused(said) if is_refused => said,
+            ProxyError::NotReached(said) if !is_refused => said,
+            error => unreachable!("{error}"),
+        };
+        assert_eq!(said, u16::from(code));
+    }
     let denied = [(&b"\x05\x02\0\x02"[..], &b"\x05\x02"[..]), (b"\x01\x01u\x01p", b"\x01\x01")];
     let result = play("socks5://u:p@192.0.2.1:1", "h", &denied).await.0;
     assert!(matches!(result, Err(ProxyError::Auth)));

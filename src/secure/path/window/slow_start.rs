@@ -166,13 +166,12 @@ impl SlowStart {
     }
 
     /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window grows only after
-    /// that, but for one step where a round trip is long.
+    /// that; where a round trip is long it becomes as large as the rest of the burst at once.
     fn growth(&self, block: &Answered, window: usize) -> usize {
-        let is_first_window = self.answered <= INITIAL_WINDOW;
-        if is_first_window && block.base > PROMPT_ROUND_TRIP {
-            2 * block.size
-        } else if self.answered <= SHAPER_BURST {
-            0
+        if self.answered <= SHAPER_BURST {
+            let rest = (SHAPER_BURST + INITIAL_WINDOW).saturating_sub(self.answered + window);
+            // The answers to one window of four blocks open it for the rest.
+            if block.base > PROMPT_ROUND_TRIP { rest.min(4 * block.size) } else { 0 }
         } else if block.is_near() {
             block.size / 2
         } else if window < FAST_GROWTH && !self.is_again {

@@ -297,6 +297,27 @@ fn a_line_of_a_round_trip_of_400_ms_is_filled_within_five_seconds() {
 }
 
 #[test]
+fn on_a_line_of_a_round_trip_of_400_ms_half_a_megabyte_is_on_its_way_after_the_fifth() {
+    let mut run = Run::new(Server::line(5e7, 200 * MS));
+    let mut limits = Vec::new();
+    for _ in 0..5 {
+        run.observe(400 * MS + MS);
+        limits.push(run.window.limit());
+    }
+    assert!(run.window.limit() >= 500_000, "{limits:?}");
+}
+
+#[test]
+fn far_from_a_shaper_that_lets_a_burst_pass_what_is_sent_before_it_shows_waits_for_three_seconds_at_most() {
+    let mut far = Server::stock_ejabberd();
+    far.delay = 200 * MS;
+    let mut run = Run::new(far);
+    let first = run.observe(15 * SECOND);
+    report("far ejabberd, first 15 s", &first, 3_000.0);
+    assert!(first.longest <= 3 * SECOND, "{first:?}");
+}
+
+#[test]
 fn a_window_opens_as_fast_when_answers_come_many_at_a_time() {
     let reached = |answers_every| {
         let mut server = Server::line(2e7, 200 * MS);

@@ -70,6 +70,14 @@ fn a_token_is_asked_for_and_with_one_everything_is_said_at_once() {
 }
 
 #[test]
+fn who_logs_in_once_asks_for_no_token() {
+    let mut client = Client::once();
+    client.hear(&format!("{HEADER}{}", features(SASL2, &["SCRAM-SHA-1"])));
+    assert_eq!(client.said(), ["header", "authenticate"]);
+    assert!(!client.written.contains("request-token"), "{}", client.written);
+}
+
+#[test]
 fn a_server_that_does_not_know_the_token_is_not_believed() {
     let mut client = Client::at(SASL2, taught_by(SASL2, TOKEN));
     Scram::in_words_of(SASL2).succeed_with(&mut client, "", "");

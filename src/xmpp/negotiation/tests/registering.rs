@@ -47,7 +47,7 @@ fn error(id: &str, kind: &str, condition: &str) -> String {
 
 fn refused(client: &Client) -> Option<Refusal> {
     match client.end() {
-        Some(Err(AccountError::Registration(refusal))) => Some(refusal),
+        Some(Err(AccountError::Registration(refusal, _))) => Some(refusal),
         _ => None,
     }
 }
@@ -130,7 +130,10 @@ fn each_error_of_a_server_has_its_meaning_to_the_question_and_to_the_answer() {
         ("cancel", "not-allowed", Refusal::Closed),
         ("auth", "forbidden", Refusal::Closed),
         ("cancel", "service-unavailable", Refusal::Closed),
-        ("modify", "not-acceptable", Refusal::Form),
+        ("wait", "internal-server-error", Refusal::Fault),
+        ("modify", "not-acceptable", Refusal::Rules),
+        ("modify", "bad-request", Refusal::Rules),
+        ("modify", "jid-malformed", Refusal::Rules),
         ("modify", "redirect", Refusal::Web),
     ] {
         let mut question = client();
@@ -142,6 +145,24 @@ fn each_error_of_a_server_has_its_meaning_to_the_question_and_to_the_answer() {
         answer.hear(&error("second", kind, condition));
         assert_eq!(refused(&answer), Some(refusal), "{condition}");
     }
+}
+
+/// What it has written is for an unsafe log.
+#[test]
+fn that_a_server_says_why_is_in_the_error() {
+    let mut client = asked("<username/><password/>");
+    client.keep();
+    client.said();
+    let why = "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>The password is too weak</text></error>";
+    client.hear(&error("second", "modify", "not-acceptable").replace("</error>", why));
+    let Some(Err(error)) = client.end() else { unreachable!("it was refused") };
+    assert_eq!(
+        error.to_string(),
+        "registering an account at the chat server: the server does not accept it, by a rule for names or passwords, or because it \
+         wants to know more than it asks for, and says \"[scrubbed]\""
+    );
+    let shown = safelog::with_safe_logging_suppressed(|| error.to_string());
+    assert!(shown.ends_with("and says \"The password is too weak\""), "{shown}");
 }
 
 #[test]

@@ -60,6 +60,12 @@ impl Client {
         Self::over(ChannelBindings::default(), memory)
     }
 
+    /// One that logs in once.
+    pub(super) fn once() -> Self {
+        let (credential, bindings) = (Credential::Password("secret".into()), ChannelBindings::default());
+        Self::who_comes_again(false, "alice@chat.example", credential, bindings, Memory::default())
+    }
+
     /// One over a connection that has these names.
     pub(super) fn over(bindings: ChannelBindings, memory: Memory) -> Self {
         Self::of("alice@chat.example", Credential::Password("secret".into()), bindings, memory)
@@ -70,12 +76,23 @@ impl Client {
     }
 
     fn of(jid: &str, credential: Credential, bindings: ChannelBindings, memory: Memory) -> Self {
+        Self::who_comes_again(true, jid, credential, bindings, memory)
+    }
+
+    fn who_comes_again(
+        comes_again: bool,
+        jid: &str,
+        credential: Credential,
+        bindings: ChannelBindings,
+        memory: Memory,
+    ) -> Self {
         let who = Who {
             jid: jid.parse().unwrap(),
             credential,
             domain: "chat.example".to_owned(),
             from: Some(jid.to_owned()),
             agent: "agent".to_owned(),
+            comes_again,
         };
         let channel = Channel::new(bindings, [7; 32]);
         let first_request = Bytes::from("<iq id='first'/>");

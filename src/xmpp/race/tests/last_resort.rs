@@ -64,15 +64,24 @@ fn a_slow_server_still_wins_where_the_domain_names_no_websocket() {
 }
 
 #[test]
-fn where_nothing_works_both_faults_are_told() {
-    let neither = |server: AccountError, web_socket: AccountError| {
-        Err(AccountError::Neither { server: server.into(), web_socket: web_socket.into() })
-    };
-    let refused = || AccountError::Refused;
-    let none_named = run(&world(&[REFUSED; 2], None));
-    assert_eq!(none_named.outcome, neither(refused(), AccountError::NoWebSocketNamed));
+fn where_nothing_works_both_faults_are_told_unless_one_says_it_all() {
+    let refused = || Err(AccountError::Refused);
+    assert_eq!(run(&world(&[REFUSED; 2], None)).outcome, refused(), "no WebSocket is named");
+    assert_eq!(run(&world(&[REFUSED; 2], Some(REFUSED))).outcome, refused(), "the same once more");
     let silent = run(&world(&[REFUSED; 2], Some(Fate::Silent)));
-    assert_eq!(silent.outcome, neither(refused(), AccountError::TimedOut(Step::Dial)));
+    let [server, web_socket] = [AccountError::Refused, AccountError::TimedOut(Step::Dial)].map(Box::new);
+    assert_eq!(silent.outcome, Err(AccountError::Neither { server, web_socket }));
+}
+
+#[test]
+fn a_websocket_whose_host_has_no_address_is_the_host_metas() {
+    let mut world = world(&[REFUSED; 2], Some(NEAR));
+    let endpoint = Endpoint { host: "web.example".to_owned(), ..web_socket() };
+    world.web_socket = Some((MS, Some(endpoint)));
+    world.hosts.insert("web.example".to_owned(), Addresses { v6: (MS, vec![]), v4: (MS, vec![]) });
+    let [server, web_socket] =
+        [AccountError::Refused, AccountError::NoAddress(NamedBy::HostMeta)].map(Box::new);
+    assert_eq!(run(&world).outcome, Err(AccountError::Neither { server, web_socket }));
 }
 
 #[test]
@@ -81,7 +90,7 @@ fn a_domain_without_an_address_is_not_asked() {
     let found = vec![Endpoint { kind: Kind::StartTls, ..direct("chat.example", 5222) }];
     let hosts = BTreeMap::from([("chat.example".to_owned(), nothing)]);
     let run = run(&World { found: Some((MS, found)), hosts, ..world(&[REFUSED; 2], Some(NEAR)) });
-    assert_eq!((run.outcome, run.asked), (Err(AccountError::NameNotFound), None));
+    assert_eq!((run.outcome, run.asked), (Err(AccountError::NoAddress(NamedBy::Account)), None));
 }
 
 /// One whose server connects, and then comes to nothing for this reason after 10 seconds.
