@@ -381,9 +381,21 @@ pub(crate) const MAX_LEAD: u64 = 24 * 1024;
 
 // Legs between servers (`accounts::leg_window`).
 
-/// The queue that all of ours may cause between two servers: 200 ms. No message of a stranger's should wait for longer than a second: the
-/// window may be too full by a block, and a server that reads in bursts lets what comes behind one wait for as long as it takes.
-pub(crate) const LEG_QUEUE: Duration = Duration::from_millis(200);
+/// The queue that all of ours may cause between two servers: 375 ms. No message of a stranger's should wait for longer than a second: the
+/// window may be too full by half a block, and a server that reads in bursts lets what comes behind one wait for as long as it takes. With
+/// 300 ms an account whose server reads 10 kB/s had too little on its way, and so had many where delays vary by 500 ms.
+pub(crate) const LEG_QUEUE: Duration = Duration::from_millis(375);
+
+/// Where blocks that go alone usually take longer than the shortest delay, 250 ms beyond what those take: of many blocks none overtakes
+/// another, so that they take rather as long as the slowest. With 300 ms strangers' messages came too late where delays vary by 500 ms.
+pub(crate) const LEG_QUEUE_BEHIND_ALONE: Duration = Duration::from_millis(250);
+
+/// A leg has become slower if every answer within a round trip took a second more than the shortest delay: delays vary by less.
+pub(crate) const LEG_SLOWED: Duration = Duration::from_secs(1);
+
+/// The rate of a leg is the highest of the last 2.5 to 5 seconds: of some round trips, and no longer than a queue may grow where a leg has
+/// become a little slower.
+pub(crate) const LEG_RATE_LIFETIME: Duration = Duration::from_millis(2500);
 
 /// What has waited for 40 ms at most between servers has hardly waited ([`LATE`]).
 pub(crate) const LEG_QUIET: Duration = LATE;
@@ -402,13 +414,13 @@ pub(crate) const SMALLEST_LEG_BLOCK: usize = 512;
 /// believed no longer ([`BASE_DELAY_LIFETIME`]).
 pub(crate) const LEG_DRAIN_INTERVAL: Duration = BASE_DELAY_LIFETIME;
 
-/// After that 2 blocks go alone: a server that reads in bursts (stock Prosody: 8 KiB) rests after what was before the first one, and hardly
+/// After that 3 blocks go alone: a server that reads in bursts (stock Prosody: 8 KiB) rests after what was before the first one, and hardly
 /// after that.
-pub(crate) const LEG_PROBES: u32 = 2;
+pub(crate) const LEG_PROBES: u32 = 3;
 
-/// The window of a leg holds a block for each account that sends, and for 4 of them at the most: with blocks of its fourth it is never
-/// more than a quarter too full.
-pub(crate) const LEG_SHARES: usize = 4;
+/// The window of a leg holds 2 blocks for each account that sends, and 6 in all: with smaller ones more would go for what the carrier puts
+/// around them.
+pub(crate) const LEG_BLOCKS: usize = 6;
 
 /// 256 legs are remembered though nobody uses them, some 100 kB; one more makes all of those be forgotten.
 pub(crate) const MOST_LEGS: usize = 256;

@@ -21,7 +21,7 @@ use crate::secure::accounts::sender::Flow;
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::LegId;
 use crate::secure::sizes::Sizes;
-use crate::secure::tuning::{EXPRESS_SIZE, LEG_SHARES, LITTLE_BYTES, MOST_LEGS, SMALLEST_LEG_BLOCK};
+use crate::secure::tuning::{EXPRESS_SIZE, LEG_BLOCKS, LITTLE_BYTES, MOST_LEGS, SMALLEST_LEG_BLOCK};
 
 /// All legs by which something of ours has gone.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ struct Block {
     sent: Instant,
     /// In bytes on the wire.
     size: usize,
+    /// Nothing else was on its way when it went.
+    was_alone: bool,
     /// Its path has stalled.
     has_stalled: bool,
 }
@@ -83,13 +85,13 @@ impl<K> Default for LegSender<K> {
 }
 
 impl<K: Copy + Ord> LegSender<K> {
-    /// How large a block may be: so small that the window holds two, and one for each of the accounts that send, which their servers limit
-    /// each by itself. There may be more accounts than [`LEG_SHARES`], but then the leg is full without each of them.
+    /// How large a block may be: so small that the window holds two for each of the accounts that send, which their servers limit each by
+    /// itself: one that the server reads, and the next. There may be more accounts than fit, but then the leg is full without each of them.
     fn block(&self, sizes: &Sizes) -> usize {
         if self.window.is_probing() {
             return SMALLEST_LEG_BLOCK;
         }
-        let room = self.window.limit() / self.by_account.len().clamp(2, LEG_SHARES);
+        let room = self.window.limit() / (2 * self.by_account.len()).clamp(2, LEG_BLOCKS);
         let fits = |block: &&usize| sizes.wire_size(**block) <= room;
         sizes.blocks.iter().rev().find(fits).copied().unwrap_or(SMALLEST_LEG_BLOCK)
     }
@@ -122,7 +124,8 @@ impl<K: Copy + Ord> LegSender<K> {
         passed.into_iter().for_each(|key| self.forget(key));
         self.last_passed = self.last_passed.max(Some(block.sent));
         self.forget_stalled();
-        self.window.on_answered(now, &Answered { sent: block.sent, size: block.size, in_flight });
+        let Block { sent, size, was_alone, .. } = block;
+        self.window.on_answered(now, &Answered { sent, size, in_flight, was_alone });
         self.note_emptiness();
     }
 
@@ -213,7 +216,8 @@ impl<K: Copy + Ord> LegSenders<K> {
     ) {
         let size = self.sizes.wire_size(bytes);
         let leg = self.legs.entry(leg).or_default();
-        leg.on_sent(now, (account, delivery), Block { sent: now, size, has_stalled: false });
+        let block = Block { sent: now, size, was_alone: leg.flight.is_empty(), has_stalled: false };
+        leg.on_sent(now, (account, delivery), block);
         leg.queue.on_sent(used, size);
     }
 
