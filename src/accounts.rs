@@ -43,7 +43,10 @@ pub(crate) fn with_resource(account: &AccountConfig, state: &StateDir) -> Accoun
             Ok(resource) => account.jid = Jid::from(bare.with_resource(&resource)),
             // Such an account cannot be kept either, and its own error says so.
             Err(_) if account.credential == Credential::New => {}
-            Err(error) => tracing::warn!("the server will choose a resource, a new one each time: {error}"),
+            Err(error) => tracing::warn!(
+                "the server will choose a resource, a new one each time: {}",
+                error.with_advice()
+            ),
         }
     }
     account

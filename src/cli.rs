@@ -87,8 +87,8 @@ enum Command {
     BridgeLine(BridgeLine),
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
     ///
-    /// Where its server does not remove it, it is kept, since nobody else has its password. --local removes it from the state directory
-    /// alone.
+    /// An account that its server does not remove is kept, since nobody else has its password. With --local the server is not asked, and
+    /// the account goes from the state directory alone.
     ///
     /// The environment variable TOR_PT_PROXY names the proxy to do that through, as Tor writes it: socks5://127.0.0.1:1080, socks4a://…
     /// or http://…, with user:password@ before the address if need be. Without it the connection is direct, whatever torrc says, and
@@ -144,8 +144,8 @@ struct Forget {
     /// The account, or new@domain for whatever was registered there; both spellings of a bridge line are taken.
     #[arg(value_name = "JID", value_parser = parse_jid)]
     jid: Jid,
-    /// Remove our copy alone, without asking the server: for one that is gone, or does not let the account in. If it has the account,
-    /// that stays there, and nobody has its password any more.
+    /// Remove our copy of the account alone, without asking the server: for a server that is gone, or does not let the account in. An
+    /// account that the server still has stays there, and nobody has its password any more.
     #[arg(long)]
     local: bool,
     /// A file with a bridge line whose server= and tls= say how to reach the server; otherwise [client] does.

@@ -98,6 +98,7 @@ impl ClientError {
 fn reply_to_account(error: &AccountError) -> Reply {
     match error {
         AccountError::Neither { server, .. } => reply_to_account(server),
+        AccountError::Elsewhere(elsewhere) => reply_to_account(elsewhere.fault()),
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
@@ -107,7 +108,9 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::NotOffered
         | AccountError::LookupFailed
         | AccountError::NoResolver => Reply::HostUnreachable,
-        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent) => Reply::Timeout,
+        AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)) => {
+            Reply::Timeout
+        }
         AccountError::BadSource => Reply::AddressNotSupported,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
@@ -115,8 +118,8 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::LoginRefused(_)
         | AccountError::Registration(..) => Reply::NotAllowed,
         // What servers say to who is barred.
-        AccountError::OverLimit(_)
-        | AccountError::StreamError("policy-violation" | "not-authorized", _)
+        AccountError::OverLimit(..)
+        | AccountError::StreamError(_, "policy-violation" | "not-authorized", _)
         | AccountError::EndedBeforeTls("policy-violation" | "not-authorized", _) => Reply::NotAllowed,
         _ => Reply::GeneralFailure,
     }
@@ -227,7 +230,7 @@ impl Client {
             && !are_to_be_kept(&self.state, &bridge.accounts)
             && self.log_once().is_news(None, "nothing will be kept")
         {
-            tracing::info!("nothing will be kept for the next run: {reason}");
+            tracing::info!("nothing will be kept for the next run: {}", reason.with_advice());
         }
     }
 

@@ -252,7 +252,7 @@ pub fn default_dir(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
 /// A directory of our own with mode 0700.
 fn make_private(path: &Path) -> Result<(), StateError> {
     let failed = |action| move |error| StateError::Io { action, path: path.to_owned(), error };
-    os::create_private_dir(path).map_err(failed("creating the state directory"))?;
+    os::create_private_dir(path).map_err(|error| StateError::of_making(path.to_owned(), error))?;
     let metadata = fs::metadata(path).map_err(failed("inspecting the state directory"))?;
     if os::is_shared(&metadata) || path.parent().is_none() {
         return Err(StateError::Shared(path.to_owned()));
@@ -278,7 +278,7 @@ fn lock(directory: &Path) -> Result<File, StateError> {
     let path = directory.join(LOCK_FILE);
     let failed = |action| {
         let path = path.clone();
-        move |error| StateError::Io { action, path, error }
+        move |error| StateError::of_file(action, path, error)
     };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

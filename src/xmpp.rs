@@ -94,7 +94,7 @@ mod writer;
 pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
-pub use self::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step, Words};
+pub use self::error::{AccountError, Elsewhere, NamedBy, OtherHost, ProxyFault, Step, WebServerFault, Words};
 pub use self::pool::AccountPool;
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;

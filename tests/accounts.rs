@@ -76,20 +76,23 @@ impl Client {
     /// Passes over everything else.
     async fn until_online(&mut self) -> (FullJid, bool) {
         loop {
-            if let AccountEvent::Online { jid, resumed } = self.event().await {
+            if let AccountEvent::Online { jid, resumed, .. } = self.event().await {
                 return (jid, resumed);
             }
         }
     }
 
-    /// Passes over what other logins of the same account cause, presence, and that there is less to be written.
+    /// Passes over what other logins of the same account cause, presence, that there is less to be written, and that the server has confirmed a
+    /// resource.
     async fn until(&mut self, wanted: impl Fn(&AccountEvent) -> bool) {
         loop {
             let event = self.event().await;
             if wanted(&event) {
                 return;
             }
-            assert!(matches!(event, AccountEvent::Stanza(_) | AccountEvent::Relieved), "{event:?}");
+            let is_passed_over =
+                matches!(event, AccountEvent::Stanza(_) | AccountEvent::Relieved | AccountEvent::Confirmed);
+            assert!(is_passed_over, "{event:?}");
         }
     }
 
@@ -363,7 +366,7 @@ async fn is_found_under_the_same_name(kind: Kind, tls: TlsMode) {
     let (mut fates, mut answered) = (Vec::new(), false);
     while fates.len() < 2 || !answered {
         match alice.event().await {
-            AccountEvent::Online { jid, resumed } => assert_eq!((&jid, resumed), (&before, false)),
+            AccountEvent::Online { jid, resumed, .. } => assert_eq!((&jid, resumed), (&before, false)),
             AccountEvent::Acked { tag } | AccountEvent::Lost { tag } => fates.push(tag),
             AccountEvent::Stanza(stanza) => {
                 answered |= matches!(*stanza, Stanza::Iq(ref iq) if is_result(iq, "queued"));

@@ -64,6 +64,27 @@ fn a_plain_line_is_for_apps_that_take_few_characters() {
     assert_eq!(peers(&said[0]), peers(&ordinary));
 }
 
+/// Nobody listens at its chat server: the line is written before anybody logs in.
+#[test]
+fn a_bridge_whose_resource_has_a_comma_hands_out_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, directory) = (dir.path().join("hexchat.toml"), dir.path().join("state"));
+    let account =
+        "[[account]]\njid = \"bridge@chat.example/a,b\"\npassword = \"secret\"\nserver = \"127.0.0.1:1\"\n";
+    fs::write(&config, account).unwrap();
+    let serve = Spawn::new("serve", executable(env!("CARGO_BIN_EXE_hexchat-pt")))
+        .clean_env()
+        .args(["serve", "--secure", "--allow", "127.0.0.1:1", "--config"])
+        .arg(&config)
+        .args(state(&directory))
+        .start()
+        .unwrap();
+    serve.wait_for_line(|line| line.contains("is not online"), PATIENCE).unwrap();
+    let (said, status) = run(command().args(state(&directory)));
+    assert_eq!(status, Some(0), "{said:?}");
+    assert!(said[0].contains(" jid=:bridge:chat.example/a+2Cb key="), "{said:?}");
+}
+
 #[test]
 fn tors_fingerprint_is_in_the_line_where_it_can_be_read() {
     const FINGERPRINT: &str = "0123456789ABCDEF0123456789ABCDEF01234567";

@@ -52,7 +52,8 @@ pub(crate) enum ForgetError {
     TimedOut,
     /// The state cannot be written. The server has removed the account, if it was asked.
     #[error(
-        "what was registered could not be forgotten here: {0}; when that is mended, run this with --local"
+        "what was registered could not be forgotten here: {}; {}; when that is mended, run this with --local",
+        .0, .0.advice_on_forgetting()
     )]
     State(StateError),
 }
@@ -163,7 +164,7 @@ mod tests {
         let jid: BareJid = "new@münchen.example".parse().unwrap();
         let at = Config::default().new_account_at(jid.domain(), [("login", "new@münchen.example")]).unwrap();
         state.keep_hint("xn--mnchen-3ya.example", Some("direct")).unwrap();
-        let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
+        let refused = Registration::Refused { why: "closed".to_owned(), until: 1, page: None };
         state.keep_registration(&Place::of(&at).key(), Some(refused)).unwrap();
         let forgotten = forget(&jid, at, &state, &Limits::default(), nowhere()).await;
         assert!(matches!(forgotten, Ok(Forgotten::Refusal)), "{forgotten:?}");
@@ -183,7 +184,7 @@ mod tests {
         state.keep_hint("chat.example", Some("direct")).unwrap();
         let is_kept = |at: &AccountConfig| state.registration(&Place::of(at).key()).is_some();
         for at in [&plain, &pinned] {
-            let refused = Registration::Refused { why: "closed".to_owned(), until: 1 };
+            let refused = Registration::Refused { why: "closed".to_owned(), until: 1, page: None };
             state.keep_registration(&Place::of(at).key(), Some(refused)).unwrap();
         }
         let limits = Limits::default();

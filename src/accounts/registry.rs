@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::state::registration::{Account, Password, Registration};
 use crate::state::{StateDir, StateError};
-use crate::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry};
+use crate::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry, WebPage};
 
 /// See the [module](self).
 pub(crate) struct Registrations {
@@ -31,7 +31,10 @@ impl Registrations {
     /// Keeps what this run can do without on disk: if it cannot be written, only the next run does not know it.
     fn keep_if_possible(&self, place: &Place, registration: Registration) {
         if let Err(error) = self.keep(place, Some(registration)) {
-            tracing::warn!("what became of a registration is not kept for the next run: {error}");
+            tracing::warn!(
+                "what became of a registration is not kept for the next run: {}",
+                error.with_advice()
+            );
         }
     }
 
@@ -58,16 +61,17 @@ impl Registry for Registrations {
             Some(Registration::Asked { account, times, until }) => {
                 let anew = |until| Registration::Asked { account: account.clone(), times, until };
                 if self.holds(place, Refusal::Unapproved, until, anew) {
-                    Known::Refused(Refusal::Unapproved)
+                    Known::Refused(Refusal::Unapproved, None)
                 } else {
                     Known::Asked { account: new_account(&account), times }
                 }
             }
             Some(Registration::Made(account)) => Known::Made(new_account(&account)),
-            Some(Registration::Refused { why, until }) => {
-                let anew = |until| Registration::Refused { why: why.clone(), until };
+            Some(Registration::Refused { why, until, page }) => {
+                let anew = |until| Registration::Refused { why: why.clone(), until, page: page.clone() };
                 let refusal = Refusal::named(&why).filter(|refusal| self.holds(place, *refusal, until, anew));
-                refusal.map_or(Known::Nothing, Known::Refused)
+                let page = page.as_deref().and_then(WebPage::new);
+                refusal.map_or(Known::Nothing, |refusal| Known::Refused(refusal, page))
             }
             None => Known::Nothing,
         }
@@ -75,7 +79,7 @@ impl Registry for Registrations {
 
     fn check(&self) -> Result<(), NotKept> {
         let fault = self.state.ephemeral_because();
-        fault.map_or(Ok(()), |fault| Err(NotKept { why: fault.to_string(), can_pass: false }))
+        fault.map_or(Ok(()), |fault| Err(NotKept { why: fault.with_advice(), can_pass: false }))
     }
 
     fn ask(&self, place: &Place, account: &NewAccount) -> Result<(), NotKept> {
@@ -90,7 +94,7 @@ impl Registry for Registrations {
         self.keep(place, Some(Registration::asked(account, times.saturating_add(1)))).map_err(|error| {
             // It is not asked for, and so is not known in this run either.
             let _ = self.keep(place, before);
-            NotKept { why: error.to_string(), can_pass: true }
+            NotKept { why: error.with_advice(), can_pass: true }
         })
     }
 
@@ -108,9 +112,10 @@ impl Registry for Registrations {
         }
     }
 
-    fn refused(&self, place: &Place, asked: Option<&NewAccount>, refusal: Refusal) {
+    fn refused(&self, place: &Place, asked: Option<&NewAccount>, refusal: Refusal, page: Option<&WebPage>) {
         let until = now() + rest(refusal);
-        let refused = Registration::Refused { why: refusal.name().to_owned(), until };
+        let page = page.map(|page| page.url().to_owned());
+        let refused = Registration::Refused { why: refusal.name().to_owned(), until, page };
         let registration = match (self.kept(place), asked) {
             (Some(Registration::Asked { account, times, .. }), Some(asked)) if account.user == asked.user => {
                 let is_left = refusal.leaves_the_account();
@@ -196,10 +201,10 @@ mod tests {
         registrations.ask(&place(), &account()).unwrap();
         registrations.made(&place(), &account());
         assert!(matches!(registrations.recall(&pinned), Known::Nothing), "it sees the account");
-        registrations.refused(&pinned, None, Refusal::Closed);
+        registrations.refused(&pinned, None, Refusal::Closed, None);
         registrations.ask(&pinned, &account_of("tobesi07")).unwrap();
-        registrations.refused(&pinned, Some(&account_of("tobesi07")), Refusal::Closed);
-        assert!(matches!(registrations.recall(&pinned), Known::Refused(Refusal::Closed)));
+        registrations.refused(&pinned, Some(&account_of("tobesi07")), Refusal::Closed, None);
+        assert!(matches!(registrations.recall(&pinned), Known::Refused(Refusal::Closed, None)));
         assert!(matches!(registrations.recall(&place()), Known::Made(kept) if kept.user == "marilan84"));
         assert!(
             registrations.state.registration("chat.example").is_some(),
@@ -218,7 +223,7 @@ mod tests {
         let domain: xmpp_parsers::jid::BareJid = "new@chat.example".parse().unwrap();
         let here = Place::of(&Config::default().new_account_at(domain.domain(), arguments).unwrap());
         assert!(matches!(registrations.recall(&here), Known::Nothing));
-        registrations.refused(&here, None, Refusal::Closed);
+        registrations.refused(&here, None, Refusal::Closed, None);
         assert!(matches!(registrations.recall(&place()), Known::Made(_)));
     }
 
@@ -228,11 +233,11 @@ mod tests {
         let (registrations, other) = (open(&directory), account_of("tobesi07"));
         registrations.ask(&place(), &account()).unwrap();
         registrations.made(&place(), &other);
-        registrations.refused(&place(), Some(&other), Refusal::Closed);
-        registrations.refused(&place(), None, Refusal::Closed);
+        registrations.refused(&place(), Some(&other), Refusal::Closed, None);
+        registrations.refused(&place(), None, Refusal::Closed, None);
         assert!(matches!(registrations.recall(&place()), Known::Asked { .. }));
         registrations.made(&place(), &account());
-        registrations.refused(&place(), Some(&account()), Refusal::Closed);
+        registrations.refused(&place(), Some(&account()), Refusal::Closed, None);
         assert!(matches!(registrations.recall(&place()), Known::Made(_)));
     }
 
@@ -241,10 +246,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let registrations = open(&directory);
         registrations.ask(&place(), &account()).unwrap();
-        registrations.refused(&place(), Some(&account()), Refusal::Unapproved);
+        registrations.refused(&place(), Some(&account()), Refusal::Unapproved, None);
         assert!(matches!(
             open_again(registrations, &directory).recall(&place()),
-            Known::Refused(Refusal::Unapproved)
+            Known::Refused(Refusal::Unapproved, None)
         ));
         let kept = StateDir::open(directory.path()).unwrap().registration("chat.example").unwrap();
         assert_eq!(kept.account().unwrap().user, "marilan84");
@@ -255,12 +260,23 @@ mod tests {
         open(directory)
     }
 
+    /// Whoever starts the program again to see it must not have to wait for a day.
+    #[test]
+    fn the_page_that_a_server_names_is_known_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = WebPage::new("https://chat.example/register").unwrap();
+        let registrations = open(&directory);
+        registrations.refused(&place(), None, Refusal::Web, Some(&page));
+        let known = open_again(registrations, &directory).recall(&place());
+        assert!(matches!(known, Known::Refused(Refusal::Web, Some(kept)) if kept == page));
+    }
+
     #[test]
     fn a_refusal_holds_for_hours_and_over_restarts_and_then_no_longer() {
         let directory = tempfile::tempdir().unwrap();
-        open(&directory).refused(&place(), None, Refusal::TooMany);
+        open(&directory).refused(&place(), None, Refusal::TooMany, None);
         let registrations = open(&directory);
-        assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany)));
+        assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany, None)));
         let hours = rest(Refusal::TooMany);
         for (why, until, holds) in [
             ("too-many", now(), false),
@@ -268,10 +284,10 @@ mod tests {
             ("too-many", 0, false),
             ("of a later version", now() + 1, false),
         ] {
-            let refused = Registration::Refused { why: why.to_owned(), until };
+            let refused = Registration::Refused { why: why.to_owned(), until, page: None };
             registrations.keep(&place(), Some(refused)).unwrap();
             assert_eq!(
-                matches!(registrations.recall(&place()), Known::Refused(_)),
+                matches!(registrations.recall(&place()), Known::Refused(..)),
                 holds,
                 "{why} until {until}"
             );
@@ -284,9 +300,9 @@ mod tests {
         let registrations = open(&directory);
         let hours = rest(Refusal::TooMany);
         for until in [now() + hours + 100, u64::MAX] {
-            let refused = Registration::Refused { why: "too-many".to_owned(), until };
+            let refused = Registration::Refused { why: "too-many".to_owned(), until, page: None };
             registrations.keep(&place(), Some(refused)).unwrap();
-            assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany)));
+            assert!(matches!(registrations.recall(&place()), Known::Refused(Refusal::TooMany, None)));
             let Some(Registration::Refused { until: kept, .. }) = registrations.kept(&place()) else {
                 unreachable!("it was refused")
             };
@@ -322,8 +338,8 @@ mod tests {
     #[test]
     fn what_a_server_says_counts_for_this_run_where_nothing_can_be_kept() {
         let nowhere = Registrations::new(Arc::new(StateDir::ephemeral(StateError::Nowhere)));
-        nowhere.refused(&place(), None, Refusal::Closed);
-        assert!(matches!(nowhere.recall(&place()), Known::Refused(Refusal::Closed)));
+        nowhere.refused(&place(), None, Refusal::Closed, None);
+        assert!(matches!(nowhere.recall(&place()), Known::Refused(Refusal::Closed, None)));
     }
 
     #[test]

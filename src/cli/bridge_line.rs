@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use super::setup::{announce, complain, state_dir};
+use super::setup::{advised, announce, complain, state_dir};
 use super::{BridgeLine, EXIT_FAULT, EXIT_OK, EXIT_USAGE};
 use crate::config::{is_fingerprint, plain_bridge_line, read_bridge_line};
 use crate::state::{BRIDGE_LINE_FILE, StateError};
@@ -16,7 +16,7 @@ const UNKNOWN: &str = "<FINGERPRINT>";
 /// Prints the line that the bridge has written. The bridge may be running: nothing is locked or changed.
 pub(super) fn run(command: BridgeLine) -> u8 {
     let Some(directory) = state_dir(command.state.state) else {
-        return complain(&StateError::Nowhere.into(), EXIT_USAGE);
+        return complain(&advised(StateError::Nowhere), EXIT_USAGE);
     };
     match line(&directory, command.plain).and_then(|line| announce(&line)) {
         Ok(()) => EXIT_OK,

@@ -27,15 +27,15 @@ fn connect(dialer: &tor_pt::Dialer, host: &str, port: u16) -> Dialling {
     let (dialer, host) = (dialer.clone(), host.to_owned());
     Box::pin(async move {
         let connected = dialer.connect(&host, port).await;
-        connected.and_then(Socket::tcp).map_err(|error| dial_error(&error))
+        connected.and_then(Socket::tcp).map_err(|error| dial_error(&error, port))
     })
 }
 
-/// Keeps apart what the proxy, this machine and the chat server did.
-fn dial_error(error: &io::Error) -> AccountError {
+/// Keeps apart what the proxy, this machine and the chat server, at this port, did.
+fn dial_error(error: &io::Error, port: u16) -> AccountError {
     let inner = error.get_ref();
     if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<ProxyError>()) {
-        return AccountError::Proxy(proxy_fault(fault));
+        return AccountError::Proxy(proxy_fault(fault, port));
     }
     if inner.is_some_and(|inner| inner.is::<BadSource>()) {
         return AccountError::BadSource;
@@ -43,14 +43,14 @@ fn dial_error(error: &io::Error) -> AccountError {
     AccountError::dial(error)
 }
 
-fn proxy_fault(fault: &ProxyError) -> ProxyFault {
+fn proxy_fault(fault: &ProxyError, port: u16) -> ProxyFault {
     match fault {
         ProxyError::Unreachable(error) => ProxyFault::Unreachable(error.kind()),
         ProxyError::Io(_) => ProxyFault::HungUp,
         ProxyError::BadHost => ProxyFault::BadHost,
         ProxyError::Auth => ProxyFault::Credentials,
         ProxyError::NotReached(code) => ProxyFault::NotReached(*code),
-        ProxyError::Refused(code) => ProxyFault::Refused(*code),
+        ProxyError::Refused(code) => ProxyFault::Refused { code: *code, port },
         // Whatever else it answers is not of its protocol.
         _ => ProxyFault::Protocol,
     }
@@ -70,10 +70,10 @@ mod tests {
             (ProxyError::Auth, ProxyFault::Credentials),
             (ProxyError::BadHost, ProxyFault::BadHost),
             (ProxyError::NotReached(503), ProxyFault::NotReached(503)),
-            (ProxyError::Refused(2), ProxyFault::Refused(2)),
+            (ProxyError::Refused(2), ProxyFault::Refused { code: 2, port: 443 }),
         ] {
-            assert_eq!(dial_error(&io::Error::other(fault)), AccountError::Proxy(expected));
+            assert_eq!(dial_error(&io::Error::other(fault), 443), AccountError::Proxy(expected));
         }
-        assert_eq!(dial_error(&refused()), AccountError::Refused);
+        assert_eq!(dial_error(&refused(), 443), AccountError::Refused);
     }
 }

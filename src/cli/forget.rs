@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{anyhow, ensure};
 use xmpp_parsers::jid::BareJid;
 
 use super::dialer::{core_dialer, proxy_of_person};
-use super::setup::{announce, open_state, run_command, state_dir};
+use super::setup::{Ending, advised, announce, open_state, run_command, state_dir};
 use super::{Forget, Options};
 use crate::accounts::{Forgotten, Scope, forget};
 use crate::config::{AccountConfig, BridgeArgs, Config, parse_bridge_line, read_bridge_line};
@@ -33,7 +33,7 @@ fn prepare(config: Config, command: Forget) -> anyhow::Result<Prepared> {
     );
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?.unwrap_or_default();
     let at = config.new_account_at(jid.domain(), line.iter())?;
-    let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
+    let state = state_dir(command.state.state).ok_or(StateError::Nowhere).map_err(advised)?;
     let scope = match command.local {
         true => Scope::HereAlone,
         false => Scope::ServerToo(core_dialer(tor_pt::Dialer::through(proxy_of_person()?))),
@@ -45,10 +45,12 @@ fn arguments(path: &Path) -> anyhow::Result<BridgeArgs> {
     Ok(parse_bridge_line(&read_bridge_line(path)?)?)
 }
 
-async fn work(prepared: Prepared) -> anyhow::Result<()> {
+async fn work(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, jid, at, state, scope } = prepared;
     ensure!(state.exists(), "no such account was registered: there is no {}", state.display());
-    let state = open_state(&state).await.map_err(advised).context("nothing was forgotten")?;
+    let state = open_state(&state).await;
+    let state =
+        state.map_err(|error| anyhow!("nothing was forgotten: {error}; {}", error.advice_on_forgetting()))?;
     let forgotten = forget(&jid, at, &state, &config.limits, scope).await?;
     announce(match forgotten {
         Forgotten::Removed => "The account was removed from its server, and is forgotten here.",
@@ -57,64 +59,6 @@ async fn work(prepared: Prepared) -> anyhow::Result<()> {
              its password any more."
         }
         Forgotten::Refusal => "There was no account: the server had refused one, and will be asked again.",
-    })
-}
-
-/// The error, with advice for whoever wants to have something forgotten there.
-fn advised(error: StateError) -> anyhow::Error {
-    match error {
-        StateError::Locked(path) => {
-            anyhow!(
-                "another process uses the state directory {}: end that first (perhaps tor)",
-                path.display()
-            )
-        }
-        StateError::Foreign(path) => {
-            anyhow!("{} belongs to another user: run this as that user", path.display())
-        }
-        StateError::Shared(path) => {
-            anyhow!("{} is shared with other users: close it to them first (chmod 700)", path.display())
-        }
-        StateError::TooNew(path) => {
-            anyhow!("{} was written by a later version of hexchat-pt: run this with that one", path.display())
-        }
-        StateError::Io { action, path, error } => {
-            anyhow!("{action} {}: {error}: mend that first", path.display())
-        }
-        error => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_who_wants_something_forgotten_is_told_to_take_another_state_directory() {
-        for (error, text) in [
-            (
-                StateError::Locked("/s".into()),
-                "another process uses the state directory /s: end that first (perhaps tor)",
-            ),
-            (StateError::Foreign("/s".into()), "/s belongs to another user: run this as that user"),
-            (
-                StateError::Shared("/s".into()),
-                "/s is shared with other users: close it to them first (chmod 700)",
-            ),
-            (
-                StateError::TooNew("/s/f".into()),
-                "/s/f was written by a later version of hexchat-pt: run this with that one",
-            ),
-            (
-                StateError::Io {
-                    action: "opening",
-                    path: "/s/f".into(),
-                    error: std::io::ErrorKind::ReadOnlyFilesystem.into(),
-                },
-                "opening /s/f: read-only filesystem or storage medium: mend that first",
-            ),
-        ] {
-            assert_eq!(format!("{:#}", advised(error)), text);
-        }
-    }
+    })?;
+    Ok(Ending::Done)
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use xmpp_parsers::jid::Jid;
 
 use super::dialer::{core_dialer, proxy_of_person};
-use super::setup::{accept, all_rejected, announce, run_command, state_dir, until_stopped};
+use super::setup::{Ending, accept, all_rejected, announce, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::Client;
@@ -58,7 +58,7 @@ fn read_bridge_line(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     Ok(arguments.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
-async fn forward(prepared: Prepared) -> anyhow::Result<()> {
+async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, arguments, listen, target, proxy } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
@@ -78,7 +78,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<()> {
     let work = async {
         tokio::select! {
             never = take_connections => never,
-            error = all_rejected(&tunnel, &accounts) => Err(error),
+            ending = all_rejected(&tunnel, &accounts) => Ok(ending),
         }
     };
     until_stopped(&tunnel, work).await

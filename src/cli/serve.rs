@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 
 use super::dialer::{core_dialer, proxy_of_person};
 use super::service::{Speaks, bridge_protocols, secure_identity};
-use super::setup::{all_rejected, announce, open_state, run_command, state_dir, until_stopped};
+use super::setup::{
+    Ending, advised, all_rejected, announce, open_state, run_command, state_dir, until_stopped,
+};
 use super::{Options, Serve};
 use crate::accounts::{KeptHints, open_accounts};
 use crate::bridge::{self, Destination};
@@ -34,15 +36,15 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
         !config.accounts.is_empty(),
         "no account: give --config FILE with at least one [[account]] section, or a [component]"
     );
-    let state = state_dir(command.state.state).ok_or(StateError::Nowhere)?;
+    let state = state_dir(command.state.state).ok_or(StateError::Nowhere).map_err(advised)?;
     let speaks = Speaks { classic: config.bridge.classic || !command.secure, secure: command.secure };
     let (destination, proxy) = (Destination::Allowed(command.allow), proxy_of_person()?);
     Ok(Prepared { config, state, destination, speaks, proxy })
 }
 
-async fn serve(prepared: Prepared) -> anyhow::Result<()> {
+async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, destination, speaks, proxy } = prepared;
-    let state = Arc::new(open_state(&state).await?);
+    let state = Arc::new(open_state(&state).await.map_err(advised)?);
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) =
         AccountPool::with_limits(core_dialer(tor_pt::Dialer::through(proxy)), &config.limits);
@@ -52,16 +54,16 @@ async fn serve(prepared: Prepared) -> anyhow::Result<()> {
     let tunnel = Tunnel::start(pool, events, protocols);
     let work = async {
         tokio::select! {
-            never = bridge::serve(&tunnel, &destination, &config.limits) => Ok(never),
+            () = bridge::serve(&tunnel, &destination, &config.limits) => Ok(Ending::Done),
             announced = announce_when_ready(tunnel.pool(), &accounts) => announced,
-            error = all_rejected(&tunnel, &accounts) => Err(error),
+            ending = all_rejected(&tunnel, &accounts) => Ok(ending),
         }
     };
     until_stopped(&tunnel, work).await
 }
 
 /// Once all accounts are online or have failed for good, says under which names; then waits for ever.
-async fn announce_when_ready(pool: &AccountPool, accounts: &[AccountId]) -> anyhow::Result<()> {
+async fn announce_when_ready(pool: &AccountPool, accounts: &[AccountId]) -> anyhow::Result<Ending> {
     let mut settling = JoinSet::new();
     for id in accounts {
         let mut status = pool.subscribe(*id);

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::FullJid;
 
+use super::setup::advised;
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
@@ -55,7 +56,8 @@ pub(super) fn secure_identity(
         !jids.is_empty(),
         "no account has a user name, which a bridge line must give: add an [[account]] with jid = \"user@domain\""
     );
-    let identity = Identity::from_bytes(*state.identity().context("reading the bridge's key")?);
+    let identity =
+        Identity::from_bytes(*state.identity().map_err(advised).context("reading the bridge's key")?);
     write_bridge_line(config, state, &jids, &identity)?;
     Ok(Some(identity))
 }
@@ -115,7 +117,8 @@ fn write_bridge_line(
     let key = PublicKey::from_bytes(*identity.public_key());
     let line =
         NewBridgeLine::new(jids, &key, config.bridge.psk.as_ref()).context("making the bridge line")?;
-    state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes()).context("keeping the bridge line")
+    let written = state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes());
+    written.map_err(advised).context("keeping the bridge line")
 }
 
 /// Minutes since 1970.
@@ -127,7 +130,10 @@ fn this_minute() -> u64 {
 fn keep(state: Arc<StateDir>) -> KeepHandshake {
     let repeats = Mutex::new(Repeats::default());
     let warn = move |error: &StateError| {
-        let text = format!("clients are turned away, because handshakes cannot be remembered: {error}");
+        let text = format!(
+            "clients are turned away, because handshakes cannot be remembered: {}",
+            error.with_advice()
+        );
         let mut repeats = repeats.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         for (text, count) in repeats.take_counts(now) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tor_pt::{Phase, Shutdown};
@@ -30,6 +30,15 @@ const LAST_WORK: Duration = Duration::from_millis(500);
 /// How long streams that are being closed may take when the program ends: 2 seconds.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How a command ends that has no error to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its work is done, or it was asked to end.
+    Done,
+    /// No account can come online any more. The log has said of each why.
+    NoAccountLeft,
+}
+
 /// Runs one command of a person: `prepare` finds the faults of what was written (exit status 2), `work` does the rest
 /// until a signal comes.
 pub(super) fn run_command<T, W>(
@@ -38,16 +47,15 @@ pub(super) fn run_command<T, W>(
     work: impl FnOnce(T) -> W,
 ) -> u8
 where
-    W: Future<Output = anyhow::Result<()>>,
+    W: Future<Output = anyhow::Result<Ending>>,
 {
     let prepared = match start(options).and_then(prepare) {
         Ok(prepared) => prepared,
         Err(error) => return complain(&error, EXIT_USAGE),
     };
     match runtime().and_then(|runtime| run_to_end(runtime, work(prepared))) {
-        Ok(()) => EXIT_OK,
-        // The log has said of each why.
-        Err(error) if error.is::<NoAccountLeft>() => EXIT_FAULT,
+        Ok(Ending::Done) => EXIT_OK,
+        Ok(Ending::NoAccountLeft) => EXIT_FAULT,
         Err(error) => complain(&error, EXIT_FAULT),
     }
 }
@@ -166,13 +174,19 @@ pub(super) async fn wait_for_state(path: &Path) -> Result<StateDir, StateError> 
         match open_state(path).await {
             Err(error) if error.can_pass() => {
                 if !said {
-                    tracing::warn!("waiting for another process to end: {error}");
+                    tracing::warn!("waiting for another process to end: {}", error.with_advice());
                 }
                 said = true;
             }
             outcome => return outcome,
         }
     }
+}
+
+/// An error of the state directory, with what can help.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it by value")]
+pub(super) fn advised(error: StateError) -> anyhow::Error {
+    anyhow!(error.with_advice())
 }
 
 /// The state directory of a command.
@@ -183,11 +197,11 @@ pub(super) fn state_dir(given: Option<PathBuf>) -> Option<PathBuf> {
 /// Runs `work` until it ends or a signal comes, then closes the streams and logs out.
 pub(super) async fn until_stopped(
     tunnel: &Tunnel,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+    work: impl Future<Output = anyhow::Result<Ending>>,
+) -> anyhow::Result<Ending> {
     let outcome = tokio::select! {
         outcome = work => outcome,
-        stopped = stopped() => stopped,
+        stopped = stopped() => stopped.map(|()| Ending::Done),
     };
     tunnel.shutdown(FAREWELL).await;
     outcome
@@ -201,15 +215,10 @@ async fn stopped() -> anyhow::Result<()> {
 }
 
 /// Waits until no account can come online any more, which the log has explained by then.
-pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> anyhow::Error {
+pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> Ending {
     tunnel.all_failed(accounts).await;
-    NoAccountLeft.into()
+    Ending::NoAccountLeft
 }
-
-/// No account can come online any more.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no account left to log in with")]
-struct NoAccountLeft;
 
 #[cfg(test)]
 mod tests {

@@ -107,6 +107,12 @@ pub(super) fn spell(key: &str, value: &str) -> Result<String, &'static str> {
     Ok(format!("{MARK}{spelled}"))
 }
 
+/// A list of JIDs in the plain spelling.
+pub(super) fn spell_jids<'a>(jids: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<_> = jids.into_iter().map(spell_jid).collect();
+    format!("{MARK}{}", items.join(","))
+}
+
 /// A JID, whose first `@` stands behind the user.
 fn spell_jid(jid: &str) -> String {
     let parts: Vec<_> = jid.splitn(2, '@').map(|part| escape(part, ESCAPE, is_plain)).collect();
@@ -289,8 +295,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_jid_has_a_plain_spelling(jids in prop::collection::vec(any_jid(), 1..4)) {
-            let items: Vec<_> = jids.iter().map(|jid| spell_jid(jid.as_str())).collect();
-            let plain = format!(":{}", items.join(","));
+            let plain = spell_jids(jids.iter().map(|jid| jid.as_str()));
             prop_assert!(is_for_all(&plain), "{}", plain);
             let mut expected: Vec<Jid> = Vec::new();
             jids.into_iter().for_each(|jid| if !expected.contains(&jid) { expected.push(jid) });

@@ -121,10 +121,25 @@ pub(crate) const QUIET: Duration = Duration::from_millis(30);
 /// A round of fewer than 4 answers shows nothing of that.
 pub(crate) const QUIET_ANSWERS: usize = 4;
 
+/// When the rate of a round is at least 1.25 times that of the round before, the path was not full in the earlier one (as in BBR's startup).
+pub(crate) const GROWN_RATE: f64 = 1.25;
+
+/// 2 answers are enough for an average of what they wait while nothing is queued: a slow path has no more on its way in a break.
+pub(crate) const JITTER_ANSWERS: u32 = 2;
+
+/// Jitter is 300 ms at the most, as the longest lines of the simulations have it. Who waits for a stock server's shaper waits for longer: 340 ms
+/// for each KiB at ejabberd's 3 kB/s, 800 ms after each read of Prosody's.
+pub(crate) const LONGEST_JITTER: Duration = Duration::from_millis(300);
+
+/// A far path that carries 20,000 bytes a second has no stock server's shaper before it (3 to 10 kB/s), and is fast enough for breaks and for
+/// opening again.
+pub(crate) const UNSHAPED_RATE: f64 = 20_000.0;
+
 /// After 2 round trips without a queue the window of a far path opens again: it holds less than the path.
 pub(crate) const QUIET_ROUNDS: u32 = 2;
 
-/// After 8 where it is about as large as one that was too large: by then it has grown threefold as its rate says, and still nothing waits.
+/// After 8 where it is about as large as one that was too large, or the path is slow: by then it has grown threefold as its rate says, and still
+/// nothing waits.
 pub(crate) const QUIET_ROUNDS_ABOVE: u32 = 8;
 
 /// A window that opens again goes to 0.7 times the one that was found too large (as CUBIC does after a loss, RFC 9438 section 4.6), and from
@@ -138,9 +153,13 @@ pub(crate) const SEND_BUFFER_TIME: Duration = Duration::from_secs(3);
 pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 
 /// Shapers let a burst of some 20 kB pass before they begin, so a window grows only after 24 KiB were answered. Beyond
-/// [`PROMPT_ROUND_TRIP`] what is answered and what is on its way may together be 24 KiB and a first window ([`INITIAL_WINDOW`]): those 24 KiB
-/// then take two round trips instead of five.
+/// [`PROMPT_ROUND_TRIP`] what is answered and what is on its way may together be 24 KiB and a first window ([`INITIAL_WINDOW`]), so that
+/// those 24 KiB take two round trips instead of five.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
+
+/// 116 KiB: the window of a path beyond [`PROMPT_ROUND_TRIP`] once a shaper's burst has passed and nothing waits. That is four times what it
+/// had been, as after any other round trip.
+pub(crate) const WINDOW_AFTER_BURST: usize = 4 * (SHAPER_BURST + INITIAL_WINDOW);
 
 /// On a near path, before another size of block is tried, the queue is to be seen empty, if the last time was more than 8 delays of the empty
 /// path ago.
@@ -149,18 +168,15 @@ pub(crate) const DELAYS_BEFORE_A_TRIAL: u32 = 8;
 /// A path whose answers take longer than 100 ms is slow for another reason than how its server reads.
 pub(crate) const PROMPT_ROUND_TRIP: Duration = Duration::from_millis(100);
 
-/// Far away, beyond [`PROMPT_ROUND_TRIP`], a path that is fast takes a break once a second, as near (`xmpp::records`).
+/// Far away, beyond [`PROMPT_ROUND_TRIP`], a path takes a break once a second at the most, as near (`xmpp::records`).
 pub(crate) const BREAK_INTERVAL_FAR: Duration = Duration::from_secs(1);
 
-/// Nor sooner than 3 round trips after the last time: one is what a break takes.
-pub(crate) const ROUND_TRIPS_BETWEEN_BREAKS: u32 = 3;
+/// 6 round trips at least lie between two breaks of a far path: a break takes one of them, and costs up to a fifth of what that would carry.
+pub(crate) const ROUND_TRIPS_BETWEEN_BREAKS: u32 = 6;
 
 /// A break of a far path makes its window smaller by one and a half times what waits at the server, and by what it carries in 10 ms: so the
 /// server comes to the end of it.
 pub(crate) const SHORTEST_BREAK: Duration = Duration::from_millis(10);
-
-/// A path that is far away is fast if it carries 500,000 bytes a second, as in `xmpp::records`.
-pub(crate) const FAST_RATE: f64 = 500_000.0;
 
 /// No path has more than 800 blocks on its way: the other end keeps some 1000 answers that wait ([`ANSWERS_KEPT`]).
 pub(crate) const MOST_BLOCKS: usize = 800;

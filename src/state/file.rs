@@ -12,6 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
+use super::error::NotRegular;
 use super::registration::Registration;
 use super::{StateError, hint, resource};
 use crate::os;
@@ -83,9 +84,7 @@ impl Contents {
         match read_bounded(path) {
             Ok(bytes) => Self::from_json(&bytes, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => {
-                Err(StateError::Io { action: "reading the state file", path: path.to_owned(), error })
-            }
+            Err(error) => Err(StateError::of_file("reading the state file", path.to_owned(), error)),
         }
     }
 
@@ -217,7 +216,7 @@ fn parse_secret(text: &str) -> Option<Secret> {
 /// Opens a file of the owner's alone, and nothing else: neither a pipe nor a device.
 pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let file = os::open_private(options, path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("this is not a regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(NotRegular)) }
 }
 
 /// A whole file, unless it is longer than any that this program writes.
@@ -238,7 +237,7 @@ pub(super) fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Re
     let replaced = write_new(&temporary, bytes)
         .and_then(|()| fs::rename(&temporary, &path))
         .and_then(|()| os::sync_dir(directory));
-    replaced.map_err(|error| StateError::Io { action: "writing", path, error })
+    replaced.map_err(|error| StateError::of_file("writing", path, error))
 }
 
 /// Writes a file that was not there; one that a crash left behind is removed first.

@@ -64,7 +64,7 @@ impl Handshakes {
         match read_bounded(&path) {
             Ok(bytes) => Ok(Self::of(parse(&bytes, &path)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(StateError::Io { action: "reading", path, error }),
+            Err(error) => Err(StateError::of_file("reading", path, error)),
         }
     }
 
@@ -105,7 +105,7 @@ impl Handshakes {
             LogFile::Open { mut file, lines } if lines < 2 * self.log.len() + MIN_GARBAGE => {
                 let appended = file.write_all(line(handshake).as_bytes()).and_then(|()| file.sync_data());
                 let path = directory.join(HANDSHAKES_FILE);
-                appended.map_err(|error| StateError::Io { action: "writing", path, error })?;
+                appended.map_err(|error| StateError::of_file("writing", path, error))?;
                 self.file = LogFile::Open { file, lines: lines + 1 };
             }
             _ => self.file = self.rewrite(directory)?,
@@ -121,7 +121,7 @@ impl Handshakes {
         let path = directory.join(HANDSHAKES_FILE);
         match OpenOptions::new().append(true).open(&path) {
             Ok(file) => Ok(LogFile::Open { file, lines: self.log.len() }),
-            Err(error) => Err(StateError::Io { action: "opening", path, error }),
+            Err(error) => Err(StateError::of_file("opening", path, error)),
         }
     }
 }

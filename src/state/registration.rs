@@ -29,6 +29,9 @@ pub enum Registration {
         why: String,
         /// Until when it is not asked again, in seconds since 1970.
         until: u64,
+        /// The URL of the web page on which it registers accounts, if it has named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        page: Option<String>,
     },
 }
 
@@ -99,6 +102,18 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
     use super::*;
+
+    #[test]
+    fn a_refusal_that_was_kept_before_pages_were_is_read() {
+        let kept = r#"{"is":"refused","why":"web","until":3}"#;
+        let read: Registration = serde_json::from_str(kept).unwrap();
+        assert_eq!(read, Registration::Refused { why: "web".to_owned(), until: 3, page: None });
+        assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+        let page = Some("https://chat.example/register".to_owned());
+        let named = Registration::Refused { why: "web".to_owned(), until: 3, page };
+        let written = serde_json::to_string(&named).unwrap();
+        assert_eq!(serde_json::from_str::<Registration>(&written).unwrap(), named);
+    }
 
     #[test]
     fn what_was_kept_before_requests_were_counted_is_read() {

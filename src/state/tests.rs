@@ -153,7 +153,7 @@ fn a_bridge_needs_a_place_for_its_key() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
     fs::create_dir(dir.path().join(STATE_FILE)).unwrap();
-    assert!(matches!(state.identity(), Err(StateError::Io { .. })));
+    assert!(matches!(state.identity(), Err(StateError::NotAFile(_))));
 }
 
 #[test]
@@ -206,10 +206,26 @@ fn without_a_usable_directory_the_state_lasts_as_long_as_the_process() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn a_file_in_the_place_of_the_directory_and_a_directory_in_that_of_a_file_are_said_to_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [&file, &file.join("state")] {
+        assert!(matches!(StateDir::open(path), Err(StateError::FileInTheWay(named)) if named == *path));
+    }
+    for name in [STATE_FILE, LOCK_FILE] {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        assert!(matches!(StateDir::open(dir.path()), Err(StateError::NotAFile(named)) if named == directory));
+    }
+}
+
 /// A directory with a registration, and that registration.
 fn with_registration() -> (TempDir, Registration) {
     let dir = tempfile::tempdir().unwrap();
-    let kept = Registration::Refused { why: "closed".to_owned(), until: 1 };
+    let kept = Registration::Refused { why: "closed".to_owned(), until: 1, page: None };
     StateDir::open(dir.path()).unwrap().keep_registration("chat.example", Some(kept.clone())).unwrap();
     (dir, kept)
 }
@@ -275,7 +291,7 @@ fn a_damaged_file_is_an_error_and_stays_as_it_is() {
         let error = StateDir::open(dir.path()).expect_err(text);
         assert!(matches!(error, StateError::Corrupt { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
-        assert!(error.to_string().contains("move it away"), "{error}");
+        assert!(error.advice().contains("move it away"), "{error}");
         assert_eq!(fs::read_to_string(dir.path().join(STATE_FILE)).unwrap(), text);
     }
 }
@@ -294,7 +310,7 @@ fn a_resource_that_could_not_be_written_is_tried_again() {
     let obstacle = dir.path().join(STATE_FILE);
     fs::create_dir(&obstacle).unwrap();
     let account = jid("a@x.example");
-    assert!(matches!(state.resource_for(&account), Err(StateError::Io { .. })));
+    assert!(matches!(state.resource_for(&account), Err(StateError::NotAFile(_))));
     fs::remove_dir(&obstacle).unwrap();
     let resource = state.resource_for(&account).unwrap();
     drop(state);
@@ -325,9 +341,7 @@ fn the_default_directory_follows_the_xdg_specification() {
 #[test]
 fn what_the_system_said_is_told_once() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("file");
-    fs::write(&file, "").unwrap();
-    let error = StateDir::open(&file).unwrap_err();
+    let error = StateDir::open(&dir.path().join("x".repeat(1000))).unwrap_err();
     let text = format!("{:#}", anyhow::Error::from(error));
     assert_eq!(text.matches("os error").count(), 1, "{text}");
 }

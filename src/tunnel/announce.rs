@@ -1,17 +1,26 @@
 //! Log of accounts: each change once, however often an attempt is repeated.
+//!
+//! Only what a server has confirmed is said: of an account that is presumed to be online nothing is said before that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use safelog::sensitive;
+use tracing::Level;
+use xmpp_parsers::jid::FullJid;
 
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
 /// Remembers what was said last of each account.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
+    /// The names of those that are presumed to be online, until their servers confirm it.
+    presumed: BTreeMap<AccountId, FullJid>,
     faults: BTreeMap<AccountId, AccountError>,
     /// What their servers ended connections for.
     ends: BTreeMap<AccountId, AccountError>,
+    /// How long their servers are left alone, until it is said why.
+    rests: BTreeMap<AccountId, Duration>,
     /// Those that will never be online again.
     failed: BTreeSet<AccountId>,
 }
@@ -19,37 +28,74 @@ pub(super) struct Announcer {
 impl Announcer {
     /// Says what `event` means for whoever runs the program, if that is news.
     pub(super) fn announce(&mut self, id: AccountId, event: &AccountEvent) {
+        let Some((level, news)) = self.news(id, event) else { return };
         let account = id.0;
+        match level {
+            Level::ERROR => tracing::error!("account {account} {news}"),
+            Level::WARN => tracing::warn!("account {account} {news}"),
+            _ => tracing::info!("account {account} {news}"),
+        }
+    }
+
+    /// What is to be said of the account, and how loudly.
+    fn news(&mut self, id: AccountId, event: &AccountEvent) -> Option<(Level, String)> {
         match event {
-            AccountEvent::Online { jid, resumed } => {
-                self.faults.remove(&id);
-                tracing::info!(
-                    "account {account} is online as {}{}",
-                    sensitive(jid),
-                    if *resumed { " again" } else { "" }
-                );
+            AccountEvent::Online { jid, presumed: true, .. } => {
+                self.presumed.insert(id, jid.clone());
+                None
             }
-            AccountEvent::Suspended { reason } if reason.is_for_a_person() && self.note_end(id, reason) => {
-                tracing::warn!("account {account} lost its connection: {reason}; {}", reason.advice());
+            AccountEvent::Online { jid, resumed, .. } => Some(self.online(id, jid, *resumed)),
+            AccountEvent::Confirmed => {
+                let jid = self.presumed.remove(&id)?;
+                Some(self.online(id, &jid, false))
             }
-            AccountEvent::Suspended { reason } => {
-                tracing::info!("account {account} lost its connection: {reason}");
+            AccountEvent::Rests(rest) => {
+                self.rests.insert(id, *rest);
+                None
             }
-            AccountEvent::Unreachable(error) if self.note_fault(id, error) => {
-                tracing::warn!("account {account} is not online: {error}; {}", error.advice());
-            }
+            AccountEvent::Suspended { reason } => match self.presumed.remove(&id) {
+                // The next login follows at once, and takes what it gets.
+                Some(_) if *reason == AccountError::OtherResource => None,
+                Some(_) => self.not_online(id, reason),
+                None => Some(self.lost(id, reason)),
+            },
+            AccountEvent::Unreachable(error) => self.not_online(id, error),
             AccountEvent::Failed(error) => {
                 self.failed.insert(id);
-                tracing::error!("account {account} cannot be used: {error}; {}", error.advice());
+                Some((Level::ERROR, format!("cannot be used: {error}; {}", error.advice())))
             }
-            _ => {}
+            _ => None,
         }
+    }
+
+    fn online(&mut self, id: AccountId, jid: &FullJid, resumed: bool) -> (Level, String) {
+        self.faults.remove(&id);
+        let again = if resumed { " again" } else { "" };
+        (Level::INFO, format!("is online as {}{again}", sensitive(jid)))
+    }
+
+    fn lost(&mut self, id: AccountId, reason: &AccountError) -> (Level, String) {
+        let rest = self.rests.remove(&id);
+        let is_news = reason.is_for_a_person() && self.note_end(id, reason);
+        if is_news || rest.is_some() {
+            (Level::WARN, format!("lost its connection: {}", with_advice(reason, rest)))
+        } else {
+            (Level::INFO, format!("lost its connection: {reason}"))
+        }
+    }
+
+    fn not_online(&mut self, id: AccountId, error: &AccountError) -> Option<(Level, String)> {
+        let rest = self.rests.remove(&id);
+        let is_news = self.note_fault(id, error) || rest.is_some();
+        is_news.then(|| (Level::WARN, format!("is not online: {}", with_advice(error, rest))))
     }
 
     /// The account is closed: nothing will happen to it any more.
     pub(super) fn forget(&mut self, id: AccountId) {
+        self.presumed.remove(&id);
         self.faults.remove(&id);
         self.ends.remove(&id);
+        self.rests.remove(&id);
         self.failed.remove(&id);
     }
 
@@ -65,5 +111,117 @@ impl Announcer {
 
     fn note_fault(&mut self, id: AccountId, error: &AccountError) -> bool {
         self.faults.insert(id, error.clone()).as_ref() != Some(error)
+    }
+}
+
+/// A fault and what can help, where the server is left alone for so long, if it is.
+fn with_advice(error: &AccountError, rest: Option<Duration>) -> String {
+    let advice = rest.map_or_else(|| error.advice().to_owned(), |rest| error.advice_at_rest(rest));
+    format!("{error}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::xmpp::{Step, Words};
+
+    const ID: AccountId = AccountId(1);
+
+    /// All that is said of one account that these things happen to, a line for each.
+    fn said(events: impl IntoIterator<Item = AccountEvent>) -> Vec<String> {
+        let mut announcer = Announcer::default();
+        let lines = events.into_iter().filter_map(|event| announcer.news(ID, &event));
+        lines.map(|(level, news)| format!("{level} {news}")).collect()
+    }
+
+    fn online(presumed: bool) -> AccountEvent {
+        let jid = "alice@chat.example/here".parse().unwrap();
+        AccountEvent::Online { jid, resumed: false, presumed }
+    }
+
+    fn suspended(reason: AccountError) -> AccountEvent {
+        AccountEvent::Suspended { reason }
+    }
+
+    #[test]
+    fn an_account_is_said_to_be_online_when_its_server_has_confirmed_it() {
+        assert_eq!(said([online(true)]), Vec::<String>::new());
+        let line = "INFO is online as [scrubbed]";
+        assert_eq!(said([online(true), AccountEvent::Confirmed]), [line]);
+        assert_eq!(said([online(false)]), [line]);
+    }
+
+    #[test]
+    fn a_resource_that_was_presumed_and_is_refused_is_one_sentence() {
+        let refused = || AccountError::BindRefused("resource-constraint");
+        let lines = said([online(true), suspended(refused()), AccountEvent::Unreachable(refused())]);
+        assert_eq!(
+            lines,
+            [
+                "WARN is not online: opening a session at the chat server: refused (resource-constraint); it may be logged in too often \
+              already: end other sessions of the account, or give each program one of its own; trying again within half a minute"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_request_for_a_resource_that_is_never_answered_is_one_sentence() {
+        let silent = || AccountError::TimedOut(Step::Bind);
+        let lines = said([
+            online(true),
+            suspended(silent()),
+            online(true),
+            suspended(silent()),
+            AccountEvent::Unreachable(silent()),
+        ]);
+        assert_eq!(
+            lines,
+            [
+                "WARN is not online: opening a session at the chat server: no answer in time; if it stays, use another network, or ask \
+              whoever runs the server; trying again"
+            ]
+        );
+    }
+
+    #[test]
+    fn who_gets_another_resource_than_was_presumed_is_online_as_that_and_nothing_else_is_said() {
+        let lines = said([online(true), suspended(AccountError::OtherResource), online(false)]);
+        assert_eq!(lines, ["INFO is online as [scrubbed]"]);
+    }
+
+    #[test]
+    fn how_long_an_account_rests_is_said_each_time_it_does() {
+        let violation =
+            || suspended(AccountError::StreamError(Step::Session, "policy-violation", Words::default()));
+        let rests = || AccountEvent::Rests(Duration::from_secs(100 * 60));
+        let sentence = "WARN lost its connection: keeping the session with the chat server: it ended the stream (policy-violation); \
+                        the server does not allow something: ask whoever runs it; trying again within";
+        assert_eq!(
+            said([violation(), rests(), violation(), rests(), violation(), violation()]),
+            [
+                format!("{sentence} half a minute"),
+                format!("{sentence} 2 hours"),
+                format!("{sentence} 2 hours"),
+                "INFO lost its connection: keeping the session with the chat server: it ended the stream (policy-violation)".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fault_that_is_repeated_is_said_again_where_the_account_rests_after_it() {
+        let fault = || {
+            AccountEvent::Unreachable(AccountError::StreamError(
+                Step::Register,
+                "policy-violation",
+                Words::default(),
+            ))
+        };
+        let rests = || AccountEvent::Rests(Duration::from_secs(3 * 3600));
+        let lines = said([fault(), fault(), rests(), fault()]);
+        let sentence = "WARN is not online: registering an account at the chat server: it ended the stream (policy-violation); the server \
+                        does not allow something: ask whoever runs it; trying again within";
+        assert_eq!(lines, [format!("{sentence} half a minute"), format!("{sentence} 3 hours")]);
     }
 }

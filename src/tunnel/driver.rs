@@ -96,6 +96,8 @@ impl Shared {
         if matches!(
             event,
             AccountEvent::Online { .. }
+                | AccountEvent::Confirmed
+                | AccountEvent::Rests(_)
                 | AccountEvent::StanzaLimit { .. }
                 | AccountEvent::Suspended { .. }
                 | AccountEvent::Unreachable(_)
@@ -120,6 +122,7 @@ impl Shared {
             AccountEvent::Acked { tag } => return state.cores.classic.handle_server_ack(now, SetId(tag)),
             // The core sends everything again that was not answered when an account loses its state.
             AccountEvent::Lost { .. } | AccountEvent::Unreachable(_) => return,
+            AccountEvent::Confirmed | AccountEvent::Rests(_) => return,
             AccountEvent::Resource { jid, is_available } => {
                 return state.siblings.on_resource(now, id, &jid, is_available);
             }
@@ -127,7 +130,7 @@ impl Shared {
                 let backlog = self.pool.backlog(id);
                 return state.cores.secure.handle_backlog(id, backlog.stanzas, backlog.bytes);
             }
-            AccountEvent::Online { jid, resumed } => {
+            AccountEvent::Online { jid, resumed, .. } => {
                 state.desk.handle_online(id, jid.clone());
                 state.siblings.on_online((id, &jid), resumed, &self.pool.named_siblings(id));
                 AccountChange::Online { jid, resumed }
@@ -192,7 +195,7 @@ impl Shared {
 pub(super) fn size_limit(reason: &AccountError) -> Option<SizeLimit> {
     match reason {
         AccountError::StanzaTooLarge => Some(SizeLimit::Exceeded),
-        AccountError::StreamError("policy-violation", _) => Some(SizeLimit::Likely),
+        AccountError::StreamError(_, "policy-violation", _) => Some(SizeLimit::Likely),
         AccountError::Closed(_) | AccountError::Io { .. } => Some(SizeLimit::Suspected),
         _ => None,
     }

@@ -315,20 +315,21 @@ impl Sibling {
 /// those of 10,000.
 fn is_for_size(reason: &AccountError, largest: usize) -> bool {
     let may_be =
-        matches!(reason, AccountError::StanzaTooLarge | AccountError::StreamError("policy-violation", _));
+        matches!(reason, AccountError::StanzaTooLarge | AccountError::StreamError(_, "policy-violation", _));
     may_be && largest > EVERYBODY_TAKES
 }
 
 /// What it says of the server that a login has ended so, with stanzas of up to so many bytes on their way.
 fn ending(reason: &AccountError, largest: usize) -> Ending {
     match reason {
+        AccountError::Elsewhere(elsewhere) => ending(elsewhere.fault(), largest),
         AccountError::Conflict => Ending::Crowded,
         AccountError::StanzaTooLarge => Ending::Fault,
         reason if is_for_size(reason, largest) => Ending::Fault,
-        AccountError::OverLimit(_)
+        AccountError::OverLimit(..)
         | AccountError::BindRefused(_)
         | AccountError::LoginRefused(_)
-        | AccountError::StreamError("policy-violation" | "resource-constraint" | "not-authorized", _) => {
+        | AccountError::StreamError(_, "policy-violation" | "resource-constraint" | "not-authorized", _) => {
             Ending::Refused
         }
         reason if reason.is_permanent() => Ending::Refused,

@@ -17,6 +17,7 @@
 mod component;
 mod contacts;
 mod distrusted;
+mod ends;
 mod link;
 mod presuming;
 mod remembered;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
@@ -212,8 +213,10 @@ impl Account {
     }
 
     async fn run(mut self, mailbox: &mut Mailbox) -> End {
-        if self.rest().is_some() {
-            self.unreachable(AccountError::OverLimit(Words::default()), &mut mailbox.reports);
+        if let Some(rest) = self.rest() {
+            mailbox.reports.event(AccountEvent::Rests(rest));
+            let error = AccountError::OverLimit(Step::Session, Words::default());
+            self.unreachable(error, &mut mailbox.reports);
         }
         let end = self.serve(mailbox).await;
         match end {
@@ -371,7 +374,7 @@ impl Account {
             }
             Err(error) if error.is_permanent() || self.persistence == Persistence::Once => return Err(error),
             Err(error) => {
-                self.note_fault(&error);
+                self.note_fault(&error, reports);
                 let pause = error.pause();
                 self.unreachable(error, reports);
                 if pause == Pause::Hour { self.attempt_after(timing::REST) } else { self.attempt_later() }
@@ -415,6 +418,7 @@ impl Account {
             Event::Confirmed => {
                 self.is_presumed = false;
                 self.presuming.on_confirmed();
+                reports.event(AccountEvent::Confirmed);
             }
             Event::Flat(flat) => self.on_flat(flat, reports),
             Event::Stanza(stanza) => self.on_stanza(*stanza, reports),
@@ -428,45 +432,10 @@ impl Account {
                 let ping = self.ping();
                 self.outbox.push_front(Outgoing::untagged(ping));
             }
-            // It is not tried again.
-            Event::Closed(reason) if self.persistence == Persistence::Once => {
-                self.disconnected(&reason, reports);
-            }
-            Event::Closed(reason) => {
-                let has_worked = self.link.is_up() && !self.is_presumed;
-                let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();
-                // After a short time a server that lets us in and then falls silent would be logged in to without end.
-                let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
-                let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
-                let is_followed = match &reason {
-                    AccountError::SeeOtherHost(host) => self.connector.follow(host),
-                    _ => true,
-                };
-                let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
-                self.disconnected(&reason, reports);
-                match (was_cut, can_help_at_once) {
-                    (true, _) => self.attempt_after_cut(lasted),
-                    (false, true) => self.attempt_soon(),
-                    (false, false) => self.attempt_later(),
-                }
-            }
-            Event::Misbound(reason) => {
-                self.presuming.on_refuted();
-                self.disconnected(&reason, reports);
-                // The next login presumes nothing.
-                self.attempt_after(Duration::ZERO);
-            }
-            Event::Unproven => {
-                // The next session that it resumes would not work either.
-                self.counting = Counting::OneConnection;
-                self.disconnected(&AccountError::TimedOut(Step::Session), reports);
-                self.attempt_after(Duration::ZERO);
-            }
-            Event::NeverCounts => {
-                self.counting = Counting::No;
-                self.disconnected(&AccountError::TimedOut(Step::Session), reports);
-                self.attempt_later();
-            }
+            Event::Closed(reason) => self.on_closed(&reason, reports),
+            Event::Misbound(reason) => self.on_misbound(&reason, reports),
+            Event::Unproven => self.on_unproven(reports),
+            Event::NeverCounts => self.on_never_counting(reports),
         }
     }
 
@@ -482,7 +451,7 @@ impl Account {
         self.was_online = true;
         self.link.on_up();
         reports.status(AccountStatus::Online(jid.clone()));
-        reports.event(AccountEvent::Online { jid, resumed });
+        reports.event(AccountEvent::Online { jid, resumed, presumed: self.is_presumed });
     }
 
     /// What a session begins with. A component has nobody to tell that it is there.
@@ -557,43 +526,5 @@ impl Account {
     /// The answers to pings of ours to our own server are nobody else's business.
     fn is_answer_to_ping(&mut self, stanza: &Stanza) -> bool {
         answered(stanza).is_some_and(|id| self.pings.on_answer(id) || self.outbox.on_answer(now(), id))
-    }
-
-    /// The connection is over. Another attempt is to follow.
-    fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
-        let since = self.link.up_since();
-        if std::mem::take(&mut self.is_presumed) {
-            self.presuming.on_unanswered();
-        }
-        self.session = self.link.take_wire().and_then(|wire| wire.leave());
-        if self.persistence == Persistence::Once {
-            self.failure = Some(reason.clone());
-            return;
-        }
-        match since {
-            Some(since) => self.suspended(since, reason, reports),
-            None => self.unreachable(reason.clone(), reports),
-        }
-        self.answer_size.on_closed(reason);
-        self.note_fault(reason);
-    }
-
-    fn suspended(&mut self, since: Instant, reason: &AccountError, reports: &mut Reports) {
-        // Not after a short one: a server that itself ends a session soon would do it again.
-        if since.elapsed() >= timing::STEADY {
-            self.backoff.reset();
-        }
-        reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
-        reports.event(AccountEvent::Suspended { reason: reason.clone() });
-    }
-
-    fn unreachable(&self, error: AccountError, reports: &mut Reports) {
-        let last_error = Some(error.clone());
-        reports.status(if self.was_online {
-            AccountStatus::Suspended { last_error }
-        } else {
-            AccountStatus::Connecting { last_error }
-        });
-        reports.event(AccountEvent::Unreachable(error));
     }
 }

@@ -37,8 +37,8 @@ impl AnswerSize {
     /// words the server says so.
     pub(super) fn on_closed(&mut self, reason: &AccountError) {
         if let AccountError::StanzaTooLarge
-        | AccountError::OverLimit(_)
-        | AccountError::StreamError("policy-violation", _) = reason
+        | AccountError::OverLimit(..)
+        | AccountError::StreamError(_, "policy-violation", _) = reason
         {
             self.most = EVERYBODY_TAKES;
         }

@@ -1,5 +1,7 @@
 //! Vocabulary: what an account and its owner say to each other.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza::Stanza;
@@ -18,7 +20,14 @@ pub enum AccountEvent {
         /// Whether the session goes on as if nothing had happened (XEP-0198). If not, the server has forgotten
         /// everything, and what was in flight was reported [`Lost`](Self::Lost) just before.
         resumed: bool,
+        /// Whether the server has yet to say so: [`Confirmed`](Self::Confirmed) or [`Suspended`](Self::Suspended) follows.
+        presumed: bool,
     },
+    /// The server knows us as was presumed.
+    Confirmed,
+    /// The server is left alone for so long, which is hours. Why is reported right behind: [`Suspended`](Self::Suspended) or
+    /// [`Unreachable`](Self::Unreachable).
+    Rests(Duration),
     /// The connection is gone. The account is already at work on the next; stanzas wait for it.
     Suspended {
         /// Why.

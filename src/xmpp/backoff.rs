@@ -31,15 +31,15 @@ pub(super) struct Backoff {
     immediate: Option<Instant>,
     /// When the server refused us last, for what may not pass.
     refused: Option<Instant>,
-    /// Whether the next delay is one of hours.
-    is_to_rest: bool,
+    /// The next delay, where it is one of hours.
+    rest: Option<Duration>,
 }
 
 impl Backoff {
     /// The delay before the next attempt. `random` is uniform in `0.0..1.0`.
     pub(super) fn next_delay(&mut self, random: f64) -> Duration {
-        if std::mem::take(&mut self.is_to_rest) {
-            return SHORTEST_REST + (LONGEST_REST - SHORTEST_REST).mul_f64(random.clamp(0.0, 1.0));
+        if let Some(rest) = self.rest.take() {
+            return rest;
         }
         let full = FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST);
         let shortest = if self.failures == u32::MAX { full / 2 } else { SHORTEST };
@@ -68,22 +68,28 @@ impl Backoff {
     }
 
     /// The server has refused us and does not say why: go to the longest delay, and rest where it is not the first time.
-    pub(super) fn on_refused(&mut self, now: Instant) {
+    /// `random` is uniform in `0.0..1.0`.
+    pub(super) fn on_refused(&mut self, now: Instant, random: f64) {
         self.exhaust();
-        self.is_to_rest = self.refused.is_some_and(|at| now < at + REPEATED);
+        self.rest = self.refused.filter(|at| now < *at + REPEATED).map(|_| draw_rest(random));
         self.refused = Some(now);
     }
 
-    /// The server has had too much: the next delay is one of hours.
-    pub(super) fn rest(&mut self) {
+    /// The server has had too much: the next delay is one of hours. `random` is uniform in `0.0..1.0`.
+    pub(super) fn on_too_much(&mut self, random: f64) {
         self.exhaust();
-        self.is_to_rest = true;
+        self.rest = Some(draw_rest(random));
     }
 
-    /// Whether the next delay is one of hours.
-    pub(super) fn is_to_rest(&self) -> bool {
-        self.is_to_rest
+    /// The next delay, where it is one of hours.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        self.rest
     }
+}
+
+/// A delay of hours; `random` is uniform in `0.0..1.0`.
+fn draw_rest(random: f64) -> Duration {
+    SHORTEST_REST + (LONGEST_REST - SHORTEST_REST).mul_f64(random.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -130,9 +136,10 @@ mod tests {
     fn a_server_that_has_had_too_much_is_left_alone_for_hours_once() {
         let mut backoff = Backoff::default();
         for (random, hours) in [(0.0, 1), (1.0, 3)] {
-            backoff.rest();
-            assert!(backoff.is_to_rest());
-            assert_eq!(backoff.next_delay(random), Duration::from_secs(hours * 3600));
+            backoff.on_too_much(random);
+            assert_eq!(backoff.rest(), Some(Duration::from_secs(hours * 3600)));
+            assert_eq!(backoff.next_delay(1.0), Duration::from_secs(hours * 3600));
+            assert_eq!(backoff.rest(), None);
             assert_eq!(backoff.next_delay(1.0), LONGEST);
         }
     }
@@ -140,12 +147,12 @@ mod tests {
     #[test]
     fn a_refusal_without_a_reason_is_left_alone_for_hours_when_it_comes_again() {
         let (mut backoff, start) = (Backoff::default(), Instant::now());
-        backoff.on_refused(start);
+        backoff.on_refused(start, 1.0);
         assert_eq!(backoff.next_delay(1.0), LONGEST);
-        backoff.on_refused(start + REPEATED);
+        backoff.on_refused(start + REPEATED, 1.0);
         assert_eq!(backoff.next_delay(1.0), LONGEST);
         backoff.reset();
-        backoff.on_refused(start + REPEATED + LONGEST);
+        backoff.on_refused(start + REPEATED + LONGEST, 1.0);
         assert_eq!(backoff.next_delay(1.0), LONGEST_REST);
     }
 }

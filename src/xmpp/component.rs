@@ -79,7 +79,7 @@ impl Handshake {
                     return Ok(Progress::Say(format!("<handshake>{}</handshake>", self.answer_to(&id))));
                 }
                 piece => match reader::read(piece) {
-                    Meaning::End(Some(error)) => return Err(as_of_handshake(error)),
+                    Meaning::End(Some(error)) => return Err(as_of_handshake(error.during(Step::Login))),
                     Meaning::Nonza(Some(element)) if element.name() == "handshake" => {
                         let framer = std::mem::replace(&mut self.framer, Framer::new(0));
                         return Ok(Progress::Done(framer));
@@ -115,7 +115,7 @@ fn stream_id(header: &[u8]) -> Option<String> {
 /// Servers say `not-authorized` to whoever has another secret.
 fn as_of_handshake(error: AccountError) -> AccountError {
     match error {
-        AccountError::StreamError("not-authorized", _) => AccountError::WrongSecret,
+        AccountError::StreamError(_, "not-authorized", _) => AccountError::WrongSecret,
         other => other.of_component(),
     }
 }
@@ -164,7 +164,7 @@ mod tests {
         for (condition, expected) in [
             ("not-authorized", AccountError::WrongSecret),
             ("conflict", AccountError::ComponentTaken),
-            ("host-unknown", AccountError::StreamError("host-unknown", Words::default())),
+            ("host-unknown", AccountError::StreamError(Step::Login, "host-unknown", Words::default())),
         ] {
             let mut handshake = begun();
             hear(&mut handshake, HEADER).unwrap();

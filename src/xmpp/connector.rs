@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::api::Persistence;
 use super::dialer::Dialer;
-use super::error::{AccountError, OtherHost, Step};
+use super::error::{AccountError, Elsewhere, OtherHost, Step};
 use super::finder::Finder;
 use super::hints::Hints;
 use super::login::{self, LoggedIn, Protected};
@@ -62,6 +62,21 @@ struct Progress {
     step: Step,
     /// Of the faults until now the one that says most.
     fault: Option<AccountError>,
+    /// At which host, where the server has sent us to another.
+    sent_to: Option<OtherHost>,
+}
+
+impl Progress {
+    /// This fault, which is the last, and that the server has sent us where it happened.
+    fn end(self, fault: AccountError) -> AccountError {
+        let is_about_host = self.step.is_before_login()
+            && !fault.is_permanent()
+            && !matches!(fault, AccountError::SeeOtherHost(_));
+        match self.sent_to {
+            Some(host) if is_about_host => AccountError::Elsewhere(Elsewhere::new(host, fault)),
+            _ => fault,
+        }
+    }
 }
 
 impl Connector {
@@ -94,7 +109,7 @@ impl Connector {
     }
 
     /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was. Tells
-    /// whether it will be: over a WebSocket it is not, since a host alone is no URL.
+    /// whether it will be: over a WebSocket it is not, since a host alone is no URL; nor without TLS at another machine.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         match &self.transport {
             Transport::Found(servers) => servers.follow(host),
@@ -126,17 +141,17 @@ impl Connector {
         dialer: &Dialer,
         first_request: Bytes,
     ) -> Result<LoggedIn, AccountError> {
-        let mut progress = Progress { step: Step::Dial, fault: None };
+        let mut progress = Progress { step: Step::Dial, fault: None, sent_to: None };
         let login = self.wherever_sent(dialer, &first_request, &mut progress);
         let result = timeout(timing::LOGIN, login).await.unwrap_or_else(|_| {
             self.memory().on_network_fault();
-            Err(telling_more(dialer.timed_out(progress.step), progress.fault))
+            Err(telling_more(dialer.timed_out(progress.step), progress.fault.take()))
         });
         match &result {
             Ok(_) => self.transport.handle_login(),
             Err(_) => self.transport.handle_failure(progress.step),
         }
-        result
+        result.map_err(|fault| progress.end(fault))
     }
 
     /// Follows where servers send us, a few times.
@@ -332,6 +347,7 @@ mod tests {
     use super::*;
     use crate::config::{ServerAddr, Url};
     use crate::xmpp::error::ProxyFault;
+    use tokio::io::AsyncWriteExt as _;
     use xmpp_parsers::jid::Jid;
 
     fn config(jid: &str, tls: impl Into<Option<TlsMode>>, server: Option<&str>) -> AccountConfig {
@@ -423,6 +439,57 @@ mod tests {
             let fault = connector.log_in(&silent, Bytes::new()).await.err();
             assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Silent)), "{tls:?} {server:?}");
         }
+        Ok(())
+    }
+
+    /// Dials through a proxy that passes on these words of a server, and nothing more.
+    fn stalling_after(words: &'static str) -> Dialer {
+        let ends = Arc::new(Mutex::new(Vec::new()));
+        Dialer::through(move |_, _| {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let ends = Arc::clone(&ends);
+            Box::pin(async move {
+                far.write_all(words.as_bytes()).await.map_err(|error| AccountError::dial(&error))?;
+                ends.lock().unwrap_or_else(PoisonError::into_inner).push(far);
+                Ok(crate::xmpp::Socket::new(near))
+            })
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_passes_nothing_on_is_named_and_so_is_what_was_tried() -> Result<(), AccountError> {
+        let stalling = stalling_after("");
+        for (tls, step) in [
+            (None, Step::StartTls),
+            (Some(TlsMode::StartTls), Step::StartTls),
+            (Some(TlsMode::Direct), Step::Tls),
+        ] {
+            let config = config("a@chat.example", tls, None);
+            let connector =
+                Connector::new(&config, Persistence::Lasting, MAX_STANZA, String::new(), Kept::default())?;
+            let fault = connector.log_in(&stalling, Bytes::new()).await.err();
+            assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Stalled(step))), "{tls:?}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_server_that_falls_silent_behind_a_proxy_it_is_not_said_that_it_never_spoke()
+    -> Result<(), AccountError> {
+        let stalling = stalling_after(
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1' from='chat.example' \
+             version='1.0'><stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>\
+             <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        );
+        let config = config("a@chat.example", TlsMode::StartTls, Some("chat.example"));
+        let connector =
+            Connector::new(&config, Persistence::Lasting, MAX_STANZA, String::new(), Kept::default())?;
+        let fault = connector.log_in(&stalling, Bytes::new()).await.err();
+        assert_eq!(fault, Some(AccountError::Proxy(ProxyFault::Stalled(Step::Tls))));
+        assert_eq!(
+            fault.map(|fault| fault.to_string()).as_deref(),
+            Some("setting up TLS with the chat server: no answer came through the proxy in time")
+        );
         Ok(())
     }
 

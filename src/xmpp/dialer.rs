@@ -1,5 +1,7 @@
 //! Dialling: how the connection to a chat server's machine is made.
 
+mod through_proxy;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -11,6 +13,7 @@ use tokio::time::timeout;
 
 use super::error::{AccountError, NamedBy, ProxyFault, Step};
 use super::socket::Socket;
+use through_proxy::ThroughProxy;
 
 /// The longest wait for one address: 7 seconds. It is far above any round trip, and leaves most of a login's time when all are silent.
 const PER_ADDRESS: Duration = Duration::from_secs(7);
@@ -69,10 +72,14 @@ impl Dialer {
         matches!(self.target, Target::Names(_))
     }
 
-    /// The fault where this step had no answer in time. Where a proxy does the dialling, it is the proxy that has not answered.
+    /// The fault where this step had no answer in time. Where a proxy does the dialling, it is the proxy that has not answered, or that
+    /// may not have passed on what was answered.
     pub(super) fn timed_out(&self, step: Step) -> AccountError {
         match step {
             Step::Dial if self.takes_names() => AccountError::Proxy(ProxyFault::Silent),
+            Step::StartTls | Step::Tls if self.takes_names() => {
+                AccountError::Proxy(ProxyFault::Stalled(step))
+            }
             step => AccountError::TimedOut(step),
         }
     }
@@ -80,7 +87,10 @@ impl Dialer {
     /// Connects to `host`, which has this `address` where it [takes no names](Self::takes_names).
     pub(super) fn dial(&self, host: &str, port: u16, address: Option<IpAddr>) -> Dialling {
         let dialling = match (&self.target, address) {
-            (Target::Names(connect), _) => return connect(host, port),
+            (Target::Names(connect), _) => {
+                let dialling = connect(host, port);
+                return Box::pin(async { Ok(Socket::new(ThroughProxy::new(dialling.await?))) });
+            }
             (Target::Addresses(connect), Some(address)) => connect(SocketAddr::new(address, port)),
             (Target::Addresses(_), None) => {
                 return Box::pin(async { Err(AccountError::NoAddress(NamedBy::Server)) });

@@ -1,8 +1,12 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod during;
+mod elsewhere;
 mod named_by;
 mod proxy_fault;
+mod tls_alert;
+mod web_server_fault;
 
 use std::io;
 
@@ -10,8 +14,12 @@ use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
+pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
+pub(super) use self::tls_alert::demands_certificate;
+pub use self::web_server_fault::WebServerFault;
 pub use super::other_host::OtherHost;
 use super::registration::{NotKept, Refusal};
 pub use super::step::Step;
@@ -52,8 +60,8 @@ pub enum AccountError {
     /// A route, and nobody at its end.
     #[error("{}: its machine cannot be reached", Step::Dial)]
     HostUnreachable,
-    /// The proxy gave no connection.
-    #[error("{}: {}", Step::Dial, .0)]
+    /// The proxy gave no connection, or none of use.
+    #[error("{}: {}", .0.step(), .0)]
     Proxy(ProxyFault),
     /// We cannot call from the address that we were told to use.
     #[error("{}: the source address that Tor demands cannot be used", Step::Dial)]
@@ -90,12 +98,18 @@ pub enum AccountError {
     /// The certificate has another key than `pin` says.
     #[error("{}: its certificate does not have the key that `pin` says", Step::Tls)]
     CertificateNotPinned,
+    /// The server lets nobody in who shows no certificate of their own.
+    #[error("{}: it demands a certificate of ours, and there is none", Step::Tls)]
+    ClientCertificate,
     /// Another fault of TLS.
     #[error("{}: the handshake failed", Step::Tls)]
     Tls,
     /// The server does not offer TLS where we require it.
     #[error("{}: it offers none", Step::StartTls)]
     NoStartTls,
+    /// The server offers TLS, and then does not begin it (RFC 6120 section 5.4.2.2).
+    #[error("{}: it refuses to begin", Step::StartTls)]
+    StartTlsRefused,
     /// No server was reached, nor, as the last resort, a WebSocket of the domain.
     #[error("{server} (over a WebSocket: {web_socket})")]
     Neither {
@@ -107,6 +121,9 @@ pub enum AccountError {
     /// The domain names no WebSocket under TLS in its host-meta, or has none.
     #[error("{}: it has no host-meta that names one", Step::HostMeta)]
     NoWebSocketNamed,
+    /// The domain's web server could not be asked safely.
+    #[error("{}: {}", Step::HostMeta, .0)]
+    WebServer(WebServerFault),
     /// What answers there is a web server, with this status, and no WebSocket.
     #[error("opening a WebSocket at the chat server: there is a web server, which answers with status {0}")]
     NoWebSocket(u16),
@@ -174,23 +191,26 @@ pub enum AccountError {
     #[error("serving the chat server as a component: another process is that component")]
     ComponentTaken,
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
-    #[error("{}: it gave the account another resource than the one asked for", Step::Session)]
+    #[error("{}: it gave the account another resource than the one asked for", Step::Bind)]
     OtherResource,
     /// The server gives the account no resource, with this condition of RFC 6120 section 7.
-    #[error("opening a session at the chat server: refused ({0})")]
+    #[error("{}: refused ({})", Step::Bind, .0)]
     BindRefused(&'static str),
     /// The server takes no stanza as large as one of ours.
     #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
     StanzaTooLarge,
     /// The server says that we do something too often, or too much of it.
-    #[error("{}: it says that this account, or this address, does too much{}", Step::Session, .0)]
-    OverLimit(Words),
+    #[error("{0}: it says that this account, or this address, does too much{1}")]
+    OverLimit(Step, Words),
     /// The server wants us to connect to another host.
-    #[error("{}: it sends us to another host", Step::Session)]
+    #[error("the chat server sends us to another host")]
     SeeOtherHost(OtherHost),
+    /// A fault at another host, where the server has sent us.
+    #[error("{0}")]
+    Elsewhere(Elsewhere),
     /// The server ended the stream with this condition of RFC 6120 section 4.9.3.
-    #[error("keeping the session with the chat server: it ended the stream ({0}){1}")]
-    StreamError(&'static str, Words),
+    #[error("{0}: it ended the stream ({1}){2}")]
+    StreamError(Step, &'static str, Words),
     /// The stream was ended with this condition before TLS: the server may have said so, or anybody in between.
     #[error(
         "asking the chat server for TLS: the stream was ended ({0}), by the server or somebody in between{1}"
@@ -227,8 +247,8 @@ impl AccountError {
         matches!(
             self,
             Self::Conflict
-                | Self::OverLimit(_)
-                | Self::StreamError("policy-violation" | "resource-constraint", _)
+                | Self::OverLimit(..)
+                | Self::StreamError(_, "policy-violation" | "resource-constraint", _)
         )
     }
 
@@ -268,11 +288,14 @@ impl AccountError {
             | Self::CertificateNotPinned
             | Self::Neither { .. }
             | Self::NoWebSocketNamed
+            | Self::WebServer(_)
             | Self::NoWebSocket(_)
             | Self::NoXmppThere
             | Self::SeeOtherUri
+            | Self::ClientCertificate
             | Self::Tls
             | Self::NoStartTls
+            | Self::StartTlsRefused
             | Self::NoMechanism
             | Self::NotAnonymous
             | Self::Unproven
@@ -289,8 +312,9 @@ impl AccountError {
             | Self::OtherResource
             | Self::BindRefused(_)
             | Self::StanzaTooLarge
-            | Self::OverLimit(_)
+            | Self::OverLimit(..)
             | Self::SeeOtherHost(_)
+            | Self::Elsewhere(_)
             | Self::StreamError(..)
             | Self::EndedBeforeTls(..)
             | Self::Protocol(_) => false,
@@ -302,15 +326,16 @@ impl AccountError {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
             // Said once it may have been a moment's, and whoever has no other login would wait for hours.
-            Self::Conflict => Pause::HoursIfRepeated,
-            Self::BindRefused("conflict" | "policy-violation" | "resource-constraint") => {
+            Self::Conflict | Self::BindRefused("policy-violation" | "resource-constraint") => {
                 Pause::HoursIfRepeated
             }
+            // A resource that is refused as taken may be held by a connection of ours that is dead, as the server will find out.
             Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
-            Self::StreamError("policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
-            Self::OverLimit(_) => Pause::Hours,
+            Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
+            Self::OverLimit(..) => Pause::Hours,
+            Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
             _ => Pause::Usual,
         }
     }
@@ -336,7 +361,7 @@ impl AccountError {
             (Self::Proxy(one), Self::Proxy(other)) => one.is_like(*other),
             // Nobody answers: who asks for the host-meta dials before that.
             (
-                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent),
+                Self::TimedOut(Step::Dial) | Self::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)),
                 Self::TimedOut(Step::Dial | Step::HostMeta),
             ) => true,
             _ => self == other,
@@ -353,6 +378,12 @@ impl AccountError {
         if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
             // A layer below, which is no socket, knows better.
             return fault.clone();
+        }
+        if demands_certificate(error) {
+            return Self::ClientCertificate;
+        }
+        if error.get_ref().is_some_and(|inner| inner.is::<EndedUnheard>()) {
+            return Self::Proxy(ProxyFault::Ended(step));
         }
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Protocol(step),
@@ -379,8 +410,8 @@ impl AccountError {
         match self {
             Self::Conflict => Self::EndedBeforeTls("conflict", Words::default()),
             Self::StanzaTooLarge => Self::EndedBeforeTls("policy-violation", Words::default()),
-            Self::OverLimit(words) => Self::EndedBeforeTls("policy-violation", words),
-            Self::StreamError(condition, words) => Self::EndedBeforeTls(condition, words),
+            Self::OverLimit(_, words) => Self::EndedBeforeTls("policy-violation", words),
+            Self::StreamError(_, condition, words) => Self::EndedBeforeTls(condition, words),
             other => other,
         }
     }
@@ -472,7 +503,8 @@ mod tests {
 
     #[test]
     fn a_fault_that_does_not_pass_by_itself_is_left_alone_for_longer() {
-        let stream = |condition| AccountError::StreamError(condition, Words::default()).pause();
+        let stream =
+            |condition| AccountError::StreamError(Step::Session, condition, Words::default()).pause();
         assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
@@ -480,11 +512,11 @@ mod tests {
         assert_eq!(AccountError::NotBound.pause(), Pause::Long);
         let bind = |condition| AccountError::BindRefused(condition).pause();
         assert_eq!(bind("resource-constraint"), Pause::HoursIfRepeated);
-        assert_eq!(bind("bad-request"), Pause::Long);
+        assert_eq!(bind("conflict"), Pause::Long);
         assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
-        assert_eq!(AccountError::OverLimit(Words::default()).pause(), Pause::Hours);
+        assert_eq!(AccountError::OverLimit(Step::Session, Words::default()).pause(), Pause::Hours);
     }
 
     #[test]
@@ -497,6 +529,8 @@ mod tests {
             (reached(4), reached(5)),
             (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Stalled(Step::StartTls)), TimedOut(Step::HostMeta)),
+            (Proxy(ProxyFault::Ended(Step::StartTls)), Proxy(ProxyFault::Ended(Step::HostMeta))),
         ] {
             assert_eq!(AccountError::of_both(server.clone(), web_socket), server);
         }

@@ -66,14 +66,14 @@ struct Past {
     /// What has come to nothing after TLS since the last login, the latest at the end.
     failed: Vec<Candidate>,
     /// Where the server has sent us, for the next search alone.
-    sent_to: Option<Endpoint>,
+    sent_to: Option<OtherHost>,
 }
 
 /// A search for a connection that works.
 pub(super) struct Search<'a> {
     finder: &'a Finder,
-    /// Whether it is for where the server has sent us.
-    is_sent: bool,
+    /// Where the server has sent us, if it is for that.
+    sent_to: Option<OtherHost>,
     hint: Option<Way>,
     dialer: &'a Dialer,
     race: Race,
@@ -147,10 +147,10 @@ impl Finder {
             return Err(AccountError::OnionWithoutProxy);
         }
         let sent_to = self.past().sent_to.take();
-        let is_sent = sent_to.is_some();
         let hint = self.hints.as_ref().and_then(|hints| hints.recall(&self.domain));
-        let race = match sent_to {
-            Some(endpoint) => {
+        let race = match &sent_to {
+            Some(host) => {
+                let endpoint = self.endpoint(host.address());
                 Race::new(Plan::Known(vec![endpoint], NamedBy::OtherServer), names, None, now())
             }
             None => {
@@ -165,7 +165,7 @@ impl Finder {
         let (resolver, records) = (None, Records::Asked);
         Ok(Search {
             finder: self,
-            is_sent,
+            sent_to,
             hint,
             dialer,
             race,
@@ -186,14 +186,14 @@ impl Finder {
     /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
     /// Nobody is sent on from a WebSocket, which is what is remembered where it is in use. Tells whether the server is followed.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
-        let server = host.address();
-        let endpoint = self.endpoint(server);
         let Past { last, sent_to, .. } = &mut *self.past();
         let is_over_web_socket = last.as_ref().is_some_and(|last| last.endpoint.kind == Kind::WebSocket);
-        if !is_over_web_socket {
-            *sent_to = (endpoint.kind != Kind::Plain || server.is_loopback()).then_some(endpoint);
+        let is_safe = self.kind != Some(Kind::Plain) || host.address().is_loopback();
+        if is_over_web_socket || !is_safe {
+            return false;
         }
-        !is_over_web_socket
+        *sent_to = Some(host.clone());
+        true
     }
 
     /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
@@ -297,9 +297,14 @@ impl Search<'_> {
 
     /// The connection that was found last is of use: the next search begins with it. Where a server sends us is another matter each time.
     pub(super) fn remember(&self, candidate: Candidate) {
-        if !self.is_sent {
+        if self.sent_to.is_none() {
             self.finder.remember(candidate);
         }
+    }
+
+    /// Where the server has sent us, if this is for that.
+    pub(super) fn sent_to(&self) -> Option<&OtherHost> {
+        self.sent_to.as_ref()
     }
 
     /// The connection that was found last came to nothing.
@@ -502,6 +507,17 @@ mod tests {
             finder.remember(Candidate { endpoint: Endpoint { kind, ..endpoint }, address });
             assert_eq!(finder.follow(&host), is_followed, "{kind:?}");
             assert_eq!(finder.past().sent_to.is_some(), is_followed, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn plaintext_is_sent_on_within_this_machine_alone() {
+        for (host, is_followed) in [("127.0.0.7", true), ("192.0.2.7", false), ("other.example", false)] {
+            let here = ServerAddr { host: "127.0.0.1".to_owned(), port: 5222 };
+            let finder = Finder::new("chat.example".to_owned(), Some(here), Some(Kind::Plain));
+            let to = OtherHost::parse(host).unwrap_or_else(|| unreachable!("a literal"));
+            assert_eq!(finder.follow(&to), is_followed, "{host}");
+            assert_eq!(finder.past().sent_to.is_some(), is_followed, "{host}");
         }
     }
 

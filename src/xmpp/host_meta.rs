@@ -80,8 +80,9 @@ async fn get(
         })?;
         *step = Step::HostMeta;
         let tls = tls.named(&url.address.host)?;
-        let answer = request(tls.connect(socket).await?, &url).await;
-        match answer.map_err(|error| AccountError::io(Step::HostMeta, &error))? {
+        let io = tls.connect(socket).await.map_err(AccountError::of_web_server)?;
+        let answer = request(io, &url).await;
+        match answer.map_err(|error| AccountError::io(Step::HostMeta, &error).of_web_server())? {
             Answer::Document(document) => return Ok(Some(document)),
             Answer::Nothing => return Ok(None),
             Answer::Moved(to) => match moved(&url, &to) {

@@ -92,7 +92,7 @@ fn read(written: Vec<u8>, step: Step) -> Result<Option<Word>, AccountError> {
     }
     match reader::read(Piece::Whole(written)) {
         Meaning::Nonza(Some(element)) => Ok(Some(Word::Nonza(*element))),
-        Meaning::End(Some(error)) => Err(error),
+        Meaning::End(Some(error)) => Err(error.during(step)),
         Meaning::Nothing => Ok(None),
         _ => Err(AccountError::Protocol(step)),
     }
@@ -111,6 +111,7 @@ fn answer(written: &[u8]) -> Option<Element> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::xmpp::error::Words;
 
     const MAX: usize = 1000;
 
@@ -155,6 +156,11 @@ mod tests {
         assert_eq!(
             fault(&format!("<stream:features/>{CONFLICT}</stream:stream>")),
             Some(AccountError::Conflict)
+        );
+        assert_eq!(
+            fault(&CONFLICT.replace("conflict", "host-gone")),
+            Some(AccountError::StreamError(STEP, "host-gone", Words::default())),
+            "in the middle of what"
         );
         assert_eq!(fault(&format!("<a xmlns='x'>{CONFLICT}</a>")), Some(AccountError::Protocol(STEP)));
         assert_eq!(fault("</stream:stream>"), Some(AccountError::Closed(STEP)));

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use safelog::sensitive;
+
 use crate::config::ServerAddr;
 
 /// The port where none is said.
@@ -46,6 +48,15 @@ impl fmt::Debug for OtherHost {
     /// Addresses are private: nothing is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OtherHost(..)")
+    }
+}
+
+impl fmt::Display for OtherHost {
+    /// With its port, where what is private is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServerAddr { host, port } = &self.0;
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        write!(f, "{}", sensitive(format!("{host}:{port}")))
     }
 }
 

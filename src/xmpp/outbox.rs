@@ -1,10 +1,13 @@
 //! Outbox: what waits for the wire, ours first and then replies to strangers.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
 use xmpp_parsers::iq::Iq;
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza::Stanza;
 
 use super::api::Parcel;
 use super::backlog::{Counted, Gauge};
@@ -18,8 +21,8 @@ const TYPICAL_STANZA: usize = 256;
 /// the classic protocol, nearly all of them, and a peer that gets none does not go on.
 const MOST_UNTAGGED: usize = 4096;
 
-/// And what their ids and addresses may take beside that of a usual one, 4 MiB in all: three times as much as so many usual ones. Whoever
-/// asks writes the id of the answer, which may be as long as a stanza.
+/// And how long they may be together, roughly: 4 MiB, four times as long as so many usual ones. Whoever asks writes the id of the answer,
+/// which may be as long as a stanza, and part of what is in it.
 const MOST_UNTAGGED_BYTES: usize = 4 * 1024 * 1024;
 
 /// A stanza to send.
@@ -48,10 +51,31 @@ impl Outgoing {
     /// How long it is, roughly, if the library writes it and nobody asks about it.
     fn untagged_length(&self) -> Option<usize> {
         match &self.parcel {
-            Parcel::Stanza(stanza) if self.tag.is_none() => Some(stranger_replies::length(stanza)),
+            Parcel::Stanza(stanza) if self.tag.is_none() => {
+                let payloads = payloads(stanza).iter().map(length).sum::<usize>();
+                Some(stranger_replies::length(stanza) + payloads)
+            }
             _ => None,
         }
     }
+}
+
+/// The payloads of a stanza. Bodies do not count: ours have none.
+fn payloads(stanza: &Stanza) -> &[Element] {
+    match stanza {
+        Stanza::Iq(Iq::Get { payload, .. } | Iq::Set { payload, .. }) => slice::from_ref(payload),
+        Stanza::Iq(Iq::Result { payload, .. } | Iq::Error { payload, .. }) => payload.as_slice(),
+        Stanza::Message(message) => &message.payloads,
+        Stanza::Presence(presence) => &presence.payloads,
+    }
+}
+
+/// How long an element is, but for its punctuation.
+fn length(element: &Element) -> usize {
+    let attributes = element.attrs().iter().map(|(_, value)| value.len()).sum::<usize>();
+    let texts = element.texts().map(str::len).sum::<usize>();
+    let children = element.children().map(length).sum::<usize>();
+    element.name().len() + attributes + texts + children
 }
 
 /// What is ours is sent in its order, and before any answer to a stranger.
@@ -163,7 +187,6 @@ mod tests {
     use bytes::Bytes;
     use std::time::Duration;
     use xmpp_parsers::presence::Presence;
-    use xmpp_parsers::stanza::Stanza;
 
     const MOMENT: Duration = Duration::from_millis(1);
 
@@ -288,5 +311,17 @@ mod tests {
         assert!((10..=MOST_UNTAGGED_BYTES / 200_000).contains(&kept), "{kept}");
         outbox.push_back(Outgoing::untagged(long(0)));
         assert!(outbox.pop_ours().is_some(), "there is room again");
+    }
+
+    #[test]
+    fn what_is_in_answers_counts_as_their_ids_do() {
+        let mut outbox = Outbox::default();
+        let payload = format!("<a xmlns='x' b='{0}'><c>{0}</c></a>", "x".repeat(4000));
+        let payload: Element = payload.parse().unwrap();
+        let to = "eve@chat.example/r".parse().unwrap();
+        let answer = Iq::Result { from: None, to: Some(to), id: "1".to_owned(), payload: Some(payload) };
+        (0..MOST_UNTAGGED).for_each(|_| outbox.push_back(Outgoing::untagged(answer.clone())));
+        let kept = std::iter::from_fn(|| outbox.pop_ours()).count();
+        assert!((100..=MOST_UNTAGGED_BYTES / 8000).contains(&kept), "{kept}");
     }
 }

@@ -514,6 +514,7 @@ fn nearness(error: &AccountError) -> u8 {
         AccountError::NoAddress(_) | AccountError::NoPort | AccountError::NotOffered => 1,
         AccountError::NoRoute | AccountError::BadSource | AccountError::HostUnreachable => 2,
         AccountError::TimedOut(Step::Dial) => 3,
+        AccountError::Proxy(fault) if fault.is_behind_it() => 5,
         AccountError::Refused | AccountError::Proxy(_) => 4,
         AccountError::TimedOut(_) | AccountError::Closed(_) | AccountError::Io { .. } => 5,
         AccountError::CertificateUntrusted

@@ -126,7 +126,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use crate::persona;
-    use crate::xmpp::error::Words;
+    use crate::xmpp::error::{Step, Words};
     use crate::xmpp::framer::Framer;
     use xmpp_parsers::presence;
 
@@ -156,12 +156,12 @@ mod tests {
         let behind = "<stream:error><text>no</text><policy-violation xmlns='x'/></stream:error>";
         assert_eq!(
             stream_error_of(behind),
-            Some(AccountError::StreamError("policy-violation", Words::default()))
+            Some(AccountError::StreamError(Step::Session, "policy-violation", Words::default()))
         );
         let unheard_of = "<stream:error><unheard-of/></stream:error>";
         assert_eq!(
             stream_error_of(unheard_of),
-            Some(AccountError::StreamError("undefined-condition", Words::default()))
+            Some(AccountError::StreamError(Step::Session, "undefined-condition", Words::default()))
         );
     }
 

@@ -1,6 +1,7 @@
 //! Registration of accounts: their made-up names and passwords, and who keeps them. Pure.
 
 mod refusal;
+mod web_page;
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 pub use self::refusal::Refusal;
+pub use self::web_page::WebPage;
 use crate::config::{AccountConfig, TlsMode};
 
 /// Stands in place of a pin where there is no TLS (`tls=none`, on this machine alone): whoever listens there is believed. Pins have 43
@@ -72,8 +74,8 @@ pub enum Known {
     },
     /// This one is registered, and was logged in to.
     Made(NewAccount),
-    /// The server has refused of late, and is not to be asked again yet.
-    Refused(Refusal),
+    /// The server has refused of late, and is not to be asked again yet. It may have named a page to register on instead.
+    Refused(Refusal, Option<WebPage>),
 }
 
 /// Why an account that is to be registered could not be kept.
@@ -120,8 +122,9 @@ pub trait Registry: Send + Sync {
     /// This account was logged in to. Of no effect unless it is the one that was asked for.
     fn made(&self, place: &Place, account: &NewAccount);
 
-    /// The server has refused this account, or to be asked. Of no effect if something else is known by now.
-    fn refused(&self, place: &Place, asked: Option<&NewAccount>, refusal: Refusal);
+    /// The server has refused this account, or to be asked, and may have named a page to register on instead. Of no effect if something
+    /// else is known by now.
+    fn refused(&self, place: &Place, asked: Option<&NewAccount>, refusal: Refusal, page: Option<&WebPage>);
 }
 
 /// The random bytes that an account is made of: 8 for its name, and 18 for its password.

@@ -21,7 +21,9 @@ pub enum Step {
     Register,
     /// SASL (RFC 6120 section 6).
     Login,
-    /// Resource binding (RFC 6120 section 7), stream management (XEP-0198), and all that follows.
+    /// Resource binding (RFC 6120 section 7), or resumption (XEP-0198 section 5).
+    Bind,
+    /// All that follows.
     Session,
 }
 
@@ -30,8 +32,13 @@ impl Step {
     pub(super) fn is_secured(self) -> bool {
         match self {
             Self::HostMeta | Self::Dial | Self::StartTls | Self::Tls => false,
-            Self::Upgrade | Self::Stream | Self::Register | Self::Login | Self::Session => true,
+            Self::Upgrade | Self::Stream | Self::Register | Self::Login | Self::Bind | Self::Session => true,
         }
+    }
+
+    /// Whether it comes before the server is told which account wants in.
+    pub(super) fn is_before_login(self) -> bool {
+        !self.is_secured() || matches!(self, Self::Upgrade | Self::Stream)
     }
 }
 
@@ -46,6 +53,7 @@ impl fmt::Display for Step {
             Self::Stream => "opening the stream with the chat server",
             Self::Register => "registering an account at the chat server",
             Self::Login => "logging in at the chat server",
+            Self::Bind => "opening a session at the chat server",
             Self::Session => "keeping the session with the chat server",
         })
     }

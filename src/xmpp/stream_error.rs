@@ -7,7 +7,7 @@
 
 use xmpp_parsers::minidom::Element;
 
-use super::error::{AccountError, OtherHost, Words};
+use super::error::{AccountError, OtherHost, Step, Words};
 
 /// The conditions of RFC 6120 section 4.9.3.
 const CONDITIONS: [&str; 25] = [
@@ -59,14 +59,14 @@ const TOO_MUCH: [&[&str]; 13] = [
     &["exceeded"],
 ];
 
-/// What this element says, which is a stream error.
+/// What this element says, which is a stream error. Whoever reads it before there is a session [says so](AccountError::during).
 pub(super) fn read(error: &Element) -> AccountError {
     let known = |child: &Element| CONDITIONS.iter().copied().find(|known| *known == child.name());
     let (name, condition) = error
         .children()
         .find_map(|child| Some((known(child)?, Some(child))))
         .unwrap_or(("undefined-condition", None));
-    let said = |name| AccountError::StreamError(name, Words::of(error));
+    let said = |name| AccountError::StreamError(Step::Session, name, Words::of(error));
     match name {
         "conflict" => AccountError::Conflict,
         "see-other-host" => {
@@ -75,7 +75,7 @@ pub(super) fn read(error: &Element) -> AccountError {
         }
         "policy-violation" if is_about_size(error) => AccountError::StanzaTooLarge,
         "policy-violation" | "resource-constraint" if says_one_of(error, &TOO_MUCH) => {
-            AccountError::OverLimit(Words::of(error))
+            AccountError::OverLimit(Step::Session, Words::of(error))
         }
         _ => said(name),
     }
@@ -128,7 +128,7 @@ mod tests {
         for text in ["", "Go away", "a big one, too"] {
             assert_eq!(
                 with_text("policy-violation", text),
-                AccountError::StreamError("policy-violation", Words::default()),
+                AccountError::StreamError(Step::Session, "policy-violation", Words::default()),
                 "{text}"
             );
         }
@@ -145,14 +145,14 @@ mod tests {
             for condition in ["policy-violation", "resource-constraint"] {
                 assert_eq!(
                     with_text(condition, text),
-                    AccountError::OverLimit(Words::default()),
+                    AccountError::OverLimit(Step::Session, Words::default()),
                     "{condition}: {text}"
                 );
             }
         }
         assert_eq!(
             with_text("resource-constraint", "Corporate use is unlimited"),
-            AccountError::StreamError("resource-constraint", Words::default())
+            AccountError::StreamError(Step::Session, "resource-constraint", Words::default())
         );
         assert_eq!(with_text("conflict", "Too many sessions"), AccountError::Conflict);
     }
@@ -180,7 +180,10 @@ mod tests {
         let expected = OtherHost::parse("[2001:db8::7]:9222").map(AccountError::SeeOtherHost);
         assert_eq!(Some(to("[2001:db8::7]:9222")), expected);
         for nowhere in ["", "no host"] {
-            assert_eq!(to(nowhere), AccountError::StreamError("see-other-host", Words::default()));
+            assert_eq!(
+                to(nowhere),
+                AccountError::StreamError(Step::Session, "see-other-host", Words::default())
+            );
         }
     }
 
@@ -188,10 +191,16 @@ mod tests {
     fn only_a_known_condition_is_kept_wherever_it_stands() {
         assert_eq!(
             said("<text>no</text><policy-violation/>"),
-            AccountError::StreamError("policy-violation", Words::default())
+            AccountError::StreamError(Step::Session, "policy-violation", Words::default())
         );
-        assert_eq!(said("<unheard-of/>"), AccountError::StreamError("undefined-condition", Words::default()));
-        assert_eq!(said(""), AccountError::StreamError("undefined-condition", Words::default()));
+        assert_eq!(
+            said("<unheard-of/>"),
+            AccountError::StreamError(Step::Session, "undefined-condition", Words::default())
+        );
+        assert_eq!(
+            said(""),
+            AccountError::StreamError(Step::Session, "undefined-condition", Words::default())
+        );
         for name in CONDITIONS {
             assert!(!said(&format!("<{name} xmlns='{NS}'/>")).advice().is_empty());
         }

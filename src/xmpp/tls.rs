@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::channel_binding::ChannelBindings;
-use super::error::{AccountError, Step};
+use super::error::{AccountError, Step, demands_certificate};
 use crate::config::CertificatePin;
 use pinned::PinnedKey;
 
@@ -148,6 +148,7 @@ fn classify(error: &io::Error) -> AccountError {
         Some(TlsError::AlertReceived(AlertDescription::UnrecognisedName)) => {
             AccountError::CertificateWrongName
         }
+        Some(_) if demands_certificate(error) => AccountError::ClientCertificate,
         Some(_) => AccountError::Tls,
         None => AccountError::io(Step::Tls, error),
     }
@@ -181,6 +182,10 @@ mod tests {
         assert_eq!(tls_fault(CertificateError::UnknownIssuer), AccountError::CertificateUntrusted);
         assert_eq!(tls_fault(CertificateError::NotValidForName), AccountError::CertificateWrongName);
         assert_eq!(tls_fault(CertificateError::Expired), AccountError::CertificateExpired);
+        let alert =
+            |alert| classify(&io::Error::new(io::ErrorKind::InvalidData, TlsError::AlertReceived(alert)));
+        assert_eq!(alert(AlertDescription::BadCertificate), AccountError::ClientCertificate);
+        assert_eq!(alert(AlertDescription::HandshakeFailure), AccountError::Tls);
         assert_eq!(
             classify(&io::ErrorKind::UnexpectedEof.into()),
             AccountError::Closed(Step::Tls),

@@ -49,7 +49,7 @@ impl Client {
     /// Waits until it is online, and says whether its session was resumed.
     pub(crate) async fn online(&mut self) -> bool {
         match self.event().await {
-            AccountEvent::Online { jid, resumed } => {
+            AccountEvent::Online { jid, resumed, .. } => {
                 assert_eq!(self.pool.status(self.id), AccountStatus::Online(jid));
                 resumed
             }
@@ -62,6 +62,20 @@ impl Client {
         match self.event().await {
             AccountEvent::Suspended { reason } => reason,
             other => panic!("not suspended: {other:?}"),
+        }
+    }
+
+    /// Waits until its server has confirmed that it is online.
+    pub(crate) async fn confirmed(&mut self) {
+        let event = self.event().await;
+        assert!(matches!(event, AccountEvent::Confirmed), "{event:?}");
+    }
+
+    /// For how long it leaves its server alone, which it says before why.
+    pub(crate) async fn rests(&mut self) -> Duration {
+        match self.event().await {
+            AccountEvent::Rests(rest) => rest,
+            other => panic!("no rest: {other:?}"),
         }
     }
 
@@ -79,7 +93,7 @@ impl Client {
             match self.event().await {
                 AccountEvent::Acked { tag } => return Ok(tag),
                 AccountEvent::Lost { tag } => return Err(tag),
-                AccountEvent::Relieved => {}
+                AccountEvent::Relieved | AccountEvent::Confirmed => {}
                 other => panic!("no fate: {other:?}"),
             }
         }

@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
-use hexchat_pt::xmpp::{AccountError, AccountStatus, Binding, Persistence, StreamManagement, Usage};
+use hexchat_pt::xmpp::{
+    AccountError, AccountEvent, AccountStatus, Binding, Persistence, Step, StreamManagement, Usage,
+};
 use tokio::time::sleep;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::client::{Client, NO_RETRY};
+use crate::client::{Client, HALF_A_MINUTE, NO_RETRY};
 use crate::mock::{MockServer, Peer};
 
 /// An attempt that is not made at once is made after 100 ms at the soonest.
 const NOT_AT_ONCE: Duration = Duration::from_millis(90);
+
+/// Five seconds less than a server has to answer the request for a resource, 20.
+const NEARLY: Duration = Duration::from_secs(15);
 
 /// A session that lived for so long was of use.
 const OF_USE: Duration = Duration::from_secs(1);
@@ -80,6 +85,42 @@ async fn a_resource_that_is_asked_for_is_used_before_it_is_bound() {
         drop(peer);
         client.suspended().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_it_is_presumed_is_said_and_when_it_is_confirmed() {
+    let server = MockServer::start();
+    let mut client = open(&server, StreamManagement::Unwanted);
+    let (mut peer, id) = asked(&server, false).await;
+    assert!(matches!(client.event().await, AccountEvent::Online { presumed: true, .. }));
+    peer.presence().await;
+    peer.bound(id, HERE).await;
+    client.confirmed().await;
+
+    let mut other = Client::open_with(&server, named(&server), StreamManagement::Unwanted);
+    let mut peer = server.log_in_with_password(false).await;
+    peer.bind().await;
+    assert!(
+        matches!(other.event().await, AccountEvent::Online { presumed: false, .. }),
+        "it waits for its resource"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_the_request_for_a_resource_is_one_fault_whether_that_is_presumed_or_not()
+{
+    let server = MockServer::start();
+    let mut client = open(&server, StreamManagement::Unwanted);
+    let silent = AccountError::TimedOut(Step::Bind);
+    for _ in 0..2 {
+        let _silent = asked(&server, false).await;
+        assert!(!client.online().await);
+        sleep(NEARLY).await;
+        assert_eq!(client.suspended().await, silent);
+    }
+    let _silent = asked(&server, false).await;
+    sleep(NEARLY).await;
+    assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == silent));
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,9 +218,17 @@ async fn who_is_refused_a_resource_never_presumes_any_more() {
     let (mut peer, id) = presumes(&server, &mut client, 1).await;
     refuse(&mut peer, id).await;
     assert_eq!(client.fate().await, Err(1));
-    assert_eq!(client.suspended().await, AccountError::BindRefused("conflict"));
+    let refused = AccountError::BindRefused("conflict");
+    assert_eq!(client.suspended().await, refused);
     assert!(peer.is_closed().await, "in good order");
-    waits(&server, &mut client).await;
+    let (mut peer, id) = asked(&server, false).await;
+    refuse(&mut peer, id).await;
+    assert!(
+        matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused),
+        "it is presumed, or another fault"
+    );
+    let wait = server.connection_within(HALF_A_MINUTE).await;
+    assert!(wait.is_some(), "the first refusal was about what was presumed, and yet it counts");
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,6 +259,7 @@ async fn connections_that_break_before_the_answer_with_sessions_in_between_do_no
         peer.presence().await;
         peer.bound(id, HERE).await;
         peer.enable().await;
+        client.confirmed().await;
         drop(peer);
         client.suspended().await;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hexchat_pt::config::{AccountConfig, Credential, ServerAddr};
-use hexchat_pt::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry};
+use hexchat_pt::xmpp::registration::{Known, NewAccount, NotKept, Place, Refusal, Registry, WebPage};
 use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountPool, AccountStatus, StreamManagement};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::timeout;
@@ -40,7 +40,7 @@ impl Memory {
 impl Registry for Memory {
     fn recall(&self, _place: &Place) -> Known {
         if let Some(refusal) = *self.refusal.lock().unwrap() {
-            return Known::Refused(refusal);
+            return Known::Refused(refusal, None);
         }
         let asked = self.asked.lock().unwrap().clone();
         asked.map_or(Known::Nothing, |account| Known::Asked { account, times: self.times() })
@@ -58,7 +58,13 @@ impl Registry for Memory {
 
     fn made(&self, _place: &Place, _account: &NewAccount) {}
 
-    fn refused(&self, _place: &Place, _asked: Option<&NewAccount>, refusal: Refusal) {
+    fn refused(
+        &self,
+        _place: &Place,
+        _asked: Option<&NewAccount>,
+        refusal: Refusal,
+        _page: Option<&WebPage>,
+    ) {
         *self.refusal.lock().unwrap() = Some(refusal);
     }
 }
@@ -72,6 +78,15 @@ struct Request {
 impl Request {
     /// The next one, by a client that was told what is wanted.
     async fn next(server: &MockServer) -> Self {
+        let (mut io, question) = Self::question(server).await;
+        let wanted = "<query xmlns='jabber:iq:register'><username/><password/></query>";
+        answer(&mut io, &id_of(&question), "result", wanted).await;
+        let request = hear(&mut io, "</iq>").await;
+        Self { io, id: id_of(&request) }
+    }
+
+    /// The next connection, on which a client has asked what is wanted, and how.
+    async fn question(server: &MockServer) -> (DuplexStream, String) {
         const OPEN: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1' \
             from='mock.example' version='1.0'><stream:features>\
             <register xmlns='http://jabber.org/features/iq-register'/>\
@@ -81,10 +96,7 @@ impl Request {
         hear(&mut io, "version=").await;
         io.write_all(OPEN.as_bytes()).await.unwrap();
         let question = hear(&mut io, "jabber:iq:register").await;
-        let wanted = "<query xmlns='jabber:iq:register'><username/><password/></query>";
-        answer(&mut io, &id_of(&question), "result", wanted).await;
-        let request = hear(&mut io, "</iq>").await;
-        Self { io, id: id_of(&request) }
+        (io, question)
     }
 
     async fn grant(mut self) {
@@ -205,6 +217,20 @@ async fn where_there_is_room_again_an_account_is_registered_without_a_restart() 
     assert!(!client.pool.status(client.id).may_come_online(), "nobody is to wait for it");
     *memory.fault.lock().unwrap() = None;
     assert!(server.connection_within(Duration::from_secs(2 * 3600)).await.is_some(), "it was never tried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_in_the_middle_of_a_registration_ends_no_session() {
+    const ERROR: &[u8] = b"<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+    let server = MockServer::start();
+    let mut client = open(&server, Some(Arc::default()));
+    let (mut io, _) = Request::question(&server).await;
+    io.write_all(ERROR).await.unwrap();
+    let AccountEvent::Unreachable(error) = client.event().await else { panic!("it goes on") };
+    assert_eq!(
+        error.to_string(),
+        "registering an account at the chat server: it ended the stream (policy-violation)"
+    );
 }
 
 /// Somebody may have to approve an account: its owner is not told to forget it.

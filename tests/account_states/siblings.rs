@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
-use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountStatus, StreamManagement, Words};
+use hexchat_pt::xmpp::{AccountError, AccountEvent, AccountId, AccountStatus, Step, StreamManagement, Words};
 use tokio::time::timeout;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::xmlstream::XmppStreamElement;
@@ -64,7 +64,7 @@ async fn each_has_a_resource_of_its_own_and_is_online_beside_the_first() {
         client.pool.open_sibling(client.id, sibling);
         peers.push(opened(&server).await);
         match next_of(&mut client, sibling).await {
-            AccountEvent::Online { jid, resumed: false } => resources.push(jid.resource().to_string()),
+            AccountEvent::Online { jid, resumed: false, .. } => resources.push(jid.resource().to_string()),
             other => panic!("{other:?}"),
         }
     }
@@ -78,11 +78,15 @@ async fn each_has_a_resource_of_its_own_and_is_online_beside_the_first() {
 async fn one_that_is_ended_does_not_come_back_and_the_first_stays() {
     for (condition, text, reason) in [
         (DefinedCondition::Conflict, "Replaced by new connection", AccountError::Conflict),
-        (DefinedCondition::PolicyViolation, "Too many sessions", AccountError::OverLimit(Words::default())),
+        (
+            DefinedCondition::PolicyViolation,
+            "Too many sessions",
+            AccountError::OverLimit(Step::Session, Words::default()),
+        ),
         (
             DefinedCondition::SystemShutdown,
             "",
-            AccountError::StreamError("system-shutdown", Words::default()),
+            AccountError::StreamError(Step::Session, "system-shutdown", Words::default()),
         ),
     ] {
         let (server, mut client, _first) = with_three_siblings().await;

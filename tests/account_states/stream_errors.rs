@@ -48,6 +48,7 @@ async fn another_login_with_the_resource_that_comes_again_within_an_hour_makes_u
     let mut peer = server.session_after(HALF_A_MINUTE).await;
     assert!(!client.online().await);
     end(&mut peer, DefinedCondition::Conflict, "Replaced by new connection").await;
+    assert!(client.rests().await >= HOUR);
     assert_eq!(client.suspended().await, AccountError::Conflict);
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
     assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
@@ -76,11 +77,15 @@ async fn a_stanza_that_is_too_large_is_named_and_the_next_login_follows_at_once(
 async fn a_server_that_has_had_too_much_is_left_alone_for_hours_also_by_the_next_account_of_the_name() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     end(&mut peer, DefinedCondition::PolicyViolation, "Too many requests").await;
-    assert_eq!(client.suspended().await, AccountError::OverLimit(Words::default()));
+    let rest = client.rests().await;
+    assert!((HOUR..=3 * HOUR).contains(&rest), "{rest:?}");
+    assert_eq!(client.suspended().await, AccountError::OverLimit(Step::Session, Words::default()));
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
     client.pool.close(client.id);
     client.id = client.pool.open(server.anonymous(), StreamManagement::Unwanted);
-    let rests = AccountError::OverLimit(Words::default());
+    let remaining = client.rests().await;
+    assert!(remaining < rest, "{remaining:?} of {rest:?}");
+    let rests = AccountError::OverLimit(Step::Session, Words::default());
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == rests));
     assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
 }
@@ -88,13 +93,14 @@ async fn a_server_that_has_had_too_much_is_left_alone_for_hours_also_by_the_next
 #[tokio::test(start_paused = true)]
 async fn a_violation_without_a_reason_makes_us_step_back_and_a_second_one_for_hours() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
-    let violation = AccountError::StreamError("policy-violation", Words::default());
+    let violation = AccountError::StreamError(Step::Session, "policy-violation", Words::default());
     end(&mut peer, DefinedCondition::PolicyViolation, "No").await;
     assert_eq!(client.suspended().await, violation);
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
     let mut peer = server.session_after(HALF_A_MINUTE).await;
     assert!(!client.online().await);
     end(&mut peer, DefinedCondition::PolicyViolation, "No").await;
+    assert!(client.rests().await >= HOUR);
     assert_eq!(client.suspended().await, violation);
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
     assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
@@ -104,7 +110,10 @@ async fn a_violation_without_a_reason_makes_us_step_back_and_a_second_one_for_ho
 async fn a_server_that_restarts_is_tried_again_soon() {
     let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
     end(&mut peer, DefinedCondition::SystemShutdown, "").await;
-    assert_eq!(client.suspended().await, AccountError::StreamError("system-shutdown", Words::default()));
+    assert_eq!(
+        client.suspended().await,
+        AccountError::StreamError(Step::Session, "system-shutdown", Words::default())
+    );
     assert!(server.connection_within(SOON).await.is_some());
 }
 
@@ -172,6 +181,7 @@ async fn an_account_that_is_logged_in_too_often_is_told_so_and_steps_back() {
     let mut peer = server.log_in_after(HALF_A_MINUTE).await;
     let id = peer.bind_request().await;
     peer.refuse_to_bind(id, stanza_error::DefinedCondition::ResourceConstraint).await;
+    assert!(client.rests().await >= HOUR);
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused));
     assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
 }

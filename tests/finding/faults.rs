@@ -9,6 +9,8 @@ use hexchat_lab::ca::{Certificate, certificate_for, certificate_until};
 use hexchat_lab::dns::Record;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 
 use super::{DIRECT, HERE, START_TLS};
@@ -16,7 +18,7 @@ use crate::subject::{Subject, chat_server, login};
 
 const ACCOUNT: &str = "[[account]]\njid = \"bob@chat.example\"\npassword = \"secret-of-bob\"\n";
 
-fn fault(records: &[(&str, Record)], more: &str, words: &str) {
+pub(crate) fn fault(records: &[(&str, Record)], more: &str, words: &str) {
     let dns = DnsServer::start(records).unwrap();
     let line = Subject::start(&dns, &format!("{ACCOUNT}{more}")).says(words);
     assert!(!line.contains("chat.example") && !line.contains("bob"), "{line}");
@@ -64,15 +66,24 @@ fn a_dns_server_that_does_not_answer_is_said() {
     Subject::start_with("nameserver 127.0.0.254\n", ACCOUNT).says("no DNS server answers");
 }
 
-/// Shows a certificate to whoever comes, until the test is over.
-fn tls_server(certificate: &Certificate) -> SocketAddr {
+/// TLS with this certificate, for everybody, or for those alone whose own certificate passes.
+pub(crate) fn tls(
+    certificate: &Certificate,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Arc<ServerConfig> {
     let chain =
         CertificateDer::pem_file_iter(&certificate.certificate).unwrap().map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let clients = clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth);
+    Arc::new(builder.with_client_cert_verifier(clients).with_single_cert(chain, key).unwrap())
+}
+
+/// Shows a certificate to whoever comes, until the test is over.
+fn tls_server(certificate: &Certificate) -> SocketAddr {
+    let config = tls(certificate, None);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -83,7 +94,7 @@ fn tls_server(certificate: &Certificate) -> SocketAddr {
     address
 }
 
-fn shake_hands(mut stream: TcpStream, config: &Arc<ServerConfig>) {
+pub(crate) fn shake_hands(mut stream: TcpStream, config: &Arc<ServerConfig>) {
     let mut connection = ServerConnection::new(Arc::clone(config)).unwrap();
     // The client hangs up, which is what it is to do.
     let _ = connection.complete_io(&mut stream);

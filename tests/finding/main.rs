@@ -4,6 +4,8 @@
 mod faults;
 mod proxied;
 mod proxy_faults;
+mod refusals;
+mod sent_elsewhere;
 mod subject;
 mod web_server;
 mod web_socket;

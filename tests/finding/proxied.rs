@@ -29,7 +29,8 @@ impl Proxy {
             proxy.asked.lock().unwrap().push((host.to_owned(), port));
             let route = proxy.routes.iter().find(|(name, _)| *name == host).map(|(_, address)| *address);
             Box::pin(async move {
-                let Some(address) = route else { return Err(AccountError::Proxy(ProxyFault::Refused(403))) };
+                let refused = ProxyFault::Refused { code: 403, port };
+                let address = route.ok_or(AccountError::Proxy(refused))?;
                 let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
                 connected.map_err(|error| AccountError::dial(&error))
             })
@@ -91,7 +92,7 @@ async fn a_proxy_that_refuses_is_said_and_nothing_goes_around_it() {
 
 /// Whether the proxy refused to connect to the server, and to the domain's web server, which is one cause.
 fn is_refused(event: &AccountEvent) -> bool {
-    matches!(event, AccountEvent::Unreachable(AccountError::Proxy(ProxyFault::Refused(403))))
+    matches!(event, AccountEvent::Unreachable(AccountError::Proxy(ProxyFault::Refused { code: 403, .. })))
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use hexchat_lab::ports::{free_port, loopback};
 use crate::subject::{Subject, chat_server, login};
 
 /// Does this with every connection, until the test is over.
-fn proxy(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
+pub(crate) fn proxy(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -47,40 +47,46 @@ fn socks5(code: u8) -> String {
     format!("socks5://{address}")
 }
 
+fn account() -> String {
+    "[[account]]\njid = \"bob@chat.example\"\npassword = \"secret-of-bob\"\n".to_owned()
+}
+
 /// An account with and without `server`.
 fn accounts() -> [String; 2] {
-    let account = "[[account]]\njid = \"bob@chat.example\"\npassword = \"secret-of-bob\"\n";
-    ["", "server = \"chat.example:5222\"\n"].map(|server| format!("{account}{server}"))
+    ["", "server = \"chat.example:5222\"\n"].map(|server| account() + server)
 }
 
 #[test]
 fn each_fault_of_a_proxy_is_named_in_the_first_sentence_and_said_once() {
     let dead = loopback(free_port().unwrap());
-    let not_reached = |code: u16| {
-        format!(
-            "the proxy could not reach it (code {code}); check the domain of the account, `server`, and the proxy"
-        )
-    };
-    let refused = |code: u16| {
-        format!("the proxy refuses this connection (code {code}); its rules may forbid the host or the port")
-    };
+    let not_reached = |code: u16, help| format!("the proxy could not reach it (code {code}); check {help}");
+    let refused = |code: u16, help| format!("the proxy refuses this connection (code {code}); {help}");
+    let host = "the domain of the account and `server`";
     let unreachable = "cannot reach the proxy: connection refused; check that the proxy runs";
-    let mut cases = vec![
+    let cases = vec![
         (format!("socks5://{dead}"), unreachable.to_owned()),
         (format!("http://{dead}"), unreachable.to_owned()),
         (
             http(407),
             "the proxy refused our credentials, or wants some; check the proxy's user name".to_owned(),
         ),
-        (http(403), refused(403)),
-        (socks5(2), refused(2)),
+        (http(403), refused(403, "its rules may forbid the host or the port")),
+        (socks5(2), refused(2, "its rules may forbid the host or the port")),
+        (socks5(7), refused(7, "it makes no connections for others")),
+        (socks5(8), refused(8, "it takes no names, or no IPv6 addresses")),
+        (http(500), not_reached(500, "the domain of the account, `server`, and the proxy")),
+        (http(502), not_reached(502, host)),
+        (http(503), not_reached(503, host)),
+        (http(504), not_reached(504, host)),
+        (socks5(1), not_reached(1, "the domain of the account, `server`, and the proxy")),
+        (socks5(3), not_reached(3, "the network that the proxy is in")),
+        (socks5(4), not_reached(4, host)),
+        (socks5(5), not_reached(5, "that the chat server runs")),
         (
             format!("http://{}", proxy(|_| Ok(()))),
             "the proxy closes the connection without an answer".to_owned(),
         ),
     ];
-    cases.extend([500, 502, 503, 504].map(|status| (http(status), not_reached(status))));
-    cases.extend([1, 4, 5].map(|code| (socks5(code), not_reached(code.into()))));
     thread::scope(|scope| {
         for (uri, sentence) in &cases {
             for account in accounts() {
@@ -96,8 +102,45 @@ fn each_fault_of_a_proxy_is_named_in_the_first_sentence_and_said_once() {
     });
 }
 
+#[test]
+fn no_other_port_is_advised_where_443_was_refused() {
+    let config = format!("{}server = \"chat.example:443\"\ntls = \"direct\"\n", account());
+    for uri in [http(403), socks5(2)] {
+        let first = Subject::behind(&uri, &config).first_line();
+        assert!(
+            first.contains("; its rules seem to forbid the host, since 443 is the port that most"),
+            "{first}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_that_connects_and_then_hangs_up_is_named_beside_the_server() {
+    let over_http = proxy(|mut stream| {
+        asked(&stream)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+    });
+    let text =
+        "the proxy connected, and then it, or the server behind it, closed the connection without a word; ";
+    for uri in [format!("http://{over_http}"), socks5(0)] {
+        for (more, step, help) in [
+            ("", "asking the chat server for TLS", "if the proxy passes TLS alone, or the port is for TLS"),
+            ("tls = \"direct\"\n", "setting up TLS with the chat server", "check the port in `server`"),
+            (
+                "tls = \"websocket\"\n",
+                "asking the domain of the account for its WebSocket",
+                "if it stays, use",
+            ),
+        ] {
+            let line = Subject::behind(&uri, &(account() + more)).says("is not online");
+            assert!(line.contains(&format!("is not online: {step}: {text}{help}")), "{line}");
+            assert!(line.ends_with("; trying again") && !line.contains("(over a WebSocket"), "{line}");
+        }
+    }
+}
+
 /// A proxy over HTTP that knows where the chat server is, and connects to nothing else.
-fn narrow(server: SocketAddr) -> SocketAddr {
+pub(crate) fn narrow(server: SocketAddr) -> SocketAddr {
     proxy(move |mut stream| {
         if asked(&stream)? != "chat.example:5222" {
             return stream.write_all(b"HTTP/1.1 403 x\r\n\r\n");

@@ -2,16 +2,15 @@
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use hexchat_lab::ca::Certificate;
 use hexchat_lab::ports::random_loopback;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::faults::tls;
 
 /// Where every browser expects it.
 const PORT: u16 = 443;
@@ -25,7 +24,11 @@ pub(crate) struct WebServer {
 impl WebServer {
     /// It shows `certificate`, and names `url`.
     pub(crate) fn start(certificate: &Certificate, url: &str) -> Self {
-        let config = Arc::new(config(&certificate.certificate, &certificate.key));
+        Self::start_with(tls(certificate, None), url)
+    }
+
+    /// Its TLS is this, and it names `url`.
+    pub(crate) fn start_with(config: Arc<ServerConfig>, url: &str) -> Self {
         let (listener, address) = listen();
         let requests = Arc::<AtomicUsize>::default();
         let document =
@@ -51,14 +54,6 @@ impl WebServer {
     }
 }
 
-fn config(certificate: &Path, key: &Path) -> ServerConfig {
-    let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let builder =
-        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    builder.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
-}
-
 /// On an address of loopback that is nobody else's.
 fn listen() -> (TcpListener, Ipv4Addr) {
     let mut addresses = (0..20).map(|_| random_loopback());
@@ -66,8 +61,12 @@ fn listen() -> (TcpListener, Ipv4Addr) {
     listened.expect("an address of loopback whose port 443 is free")
 }
 
-fn answer(stream: TcpStream, config: &Arc<ServerConfig>, document: &str) -> io::Result<()> {
-    let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+fn answer(mut stream: TcpStream, config: &Arc<ServerConfig>, document: &str) -> io::Result<()> {
+    let mut connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    if connection.complete_io(&mut stream).is_err() {
+        // Who is refused reads why before the connection ends.
+        return io::copy(&mut stream, &mut io::sink()).map(|_| ());
+    }
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
     let mut request = String::new();
     while !request.ends_with("\r\n\r\n") {

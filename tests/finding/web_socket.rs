@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::START_TLS;
+use crate::faults::tls;
+use crate::refusals::known_by;
 use crate::subject::{SOON, Subject, chat_server, login};
 use crate::web_server::WebServer;
 
@@ -145,6 +147,48 @@ fn when_nothing_works_one_sentence_says_what_was_tried() {
 }
 
 #[test]
+fn a_web_server_with_a_bad_certificate_is_not_taken_for_the_chat_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = certificate_for(&["parked.example"], folder.path()).unwrap();
+    let web = WebServer::start(&certificate, "wss://chat.example/ws");
+    let dns = DnsServer::start(&[("chat.example", Record::A(web.address))]).unwrap();
+    let ca_file = format!("ca_file = \"{}\"\n", certificate.ca.display());
+    let account = "[[account]]\njid = \"bob@chat.example\"\npassword = \"x\"\n";
+    for (more, fault) in [
+        ("", "has a certificate from an unknown authority"),
+        (ca_file.as_str(), "has no certificate for its own name"),
+    ] {
+        let line = Subject::start(&dns, &format!("{account}{more}")).says("is not online");
+        let asked = "asking the domain of the account for its WebSocket: the web server that was asked";
+        let expected = format!(
+            "dialling the chat server: connection refused (over a WebSocket: {asked} {fault}); check"
+        );
+        assert!(line.contains(&expected), "{line}");
+        let by_web_socket = format!("{account}{more}tls = \"websocket\"\n");
+        let line = Subject::start(&dns, &by_web_socket).says("is not online");
+        assert!(line.contains(&format!("is not online: {asked} {fault}; ")), "{line}");
+        assert!(line.contains("put the URL of the WebSocket into `server`"), "{line}");
+    }
+}
+
+#[test]
+fn a_web_server_that_demands_a_certificate_of_ours_is_not_taken_for_the_chat_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
+    let config = tls(&certificate, Some(known_by(&certificate)));
+    let web = WebServer::start_with(config, "wss://chat.example/ws");
+    let dns = DnsServer::start(&[("chat.example", Record::A(web.address))]).unwrap();
+    let account = format!(
+        "[[account]]\njid = \"bob@chat.example\"\npassword = \"x\"\ntls = \"websocket\"\nca_file = \"{}\"\n",
+        certificate.ca.display()
+    );
+    Subject::start(&dns, &account).says(
+        "is not online: asking the domain of the account for its WebSocket: TLS with the web server that was asked failed; put the URL of \
+         the WebSocket into `server`",
+    );
+}
+
+#[test]
 fn tls_of_the_users_own_choice_is_not_replaced() {
     let domain = Domain::start();
     let dns = domain.dns(&[]);
@@ -168,7 +212,7 @@ fn narrow_proxy(domain: &Domain, asked: &Asked) -> Dialer {
             _ => None,
         };
         Box::pin(async move {
-            let address = route.ok_or(AccountError::Proxy(ProxyFault::Refused(403)))?;
+            let address = route.ok_or(AccountError::Proxy(ProxyFault::Refused { code: 403, port }))?;
             let connected = TcpStream::connect(address).await.and_then(Socket::tcp);
             connected.map_err(|error| AccountError::dial(&error))
         })

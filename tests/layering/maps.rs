@@ -238,7 +238,7 @@ const XMPP: Map = &[
     ("error", &["other_host", "registration", "step", "words"]),
     ("other_host", &[]),
     ("step", &[]),
-    ("words", &[]),
+    ("words", &["registration"]),
     ("registrar", &["registration"]),
     ("registration", &[]),
 ];

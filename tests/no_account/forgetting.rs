@@ -149,7 +149,7 @@ on_both_servers! {
 
     fn a_refusal_is_forgotten_so_that_the_server_is_asked_again(kind) {
         let newcomer = Newcomer::at(kind, Door::Closed);
-        let refused = Registration::Refused { why: "closed".to_owned(), until: u64::MAX };
+        let refused = Registration::Refused { why: "closed".to_owned(), until: u64::MAX, page: None };
         StateDir::open(newcomer.state.path()).unwrap().keep_registration(DOMAIN, Some(refused)).unwrap();
         let (said, status) = forget(&newcomer, &format!("new@{DOMAIN}"));
         assert_eq!((said.contains("will be asked again"), status), (true, Some(0)), "{said}");

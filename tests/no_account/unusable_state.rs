@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hexchat_lab::process::{Process, Spawn};
 use hexchat_lab::{Door, Kind, executable};
@@ -24,7 +24,9 @@ const FULL: &str = "mount -t tmpfs -o size=4k,mode=0700 none \"$0\" && head -c 4
 
 /// A state directory with a fault.
 struct Faulty {
-    directory: TempDir,
+    _folder: TempDir,
+    /// The folder, or a file in it.
+    path: PathBuf,
     /// What makes it so in the eyes of the program.
     script: &'static str,
     /// Whoever holds it.
@@ -41,41 +43,63 @@ impl Faulty {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let [fault, when_forgetting] =
             [fault, when_forgetting].map(|text| text.replace("DIR", directory.path().to_str().unwrap()));
-        Self { directory, script: ":", in_use: None, fault, when_forgetting }
+        let path = directory.path().to_owned();
+        Self { _folder: directory, path, script: ":", in_use: None, fault, when_forgetting }
     }
 
     fn with_file(text: &str, fault: &str, when_forgetting: &str) -> Self {
         let faulty = Self::new(fault, when_forgetting);
-        fs::write(faulty.path().join("hexchat_state.json"), text).unwrap();
+        fs::write(faulty.path.join("hexchat_state.json"), text).unwrap();
         faulty
     }
 
-    fn path(&self) -> &Path {
-        self.directory.path()
+    /// A file where the directory should be.
+    fn file() -> Self {
+        let text = "a file is in the way of the state directory DIR/file; ";
+        let faulty = Self::new(
+            &format!("{text}move it away, or use another state directory"),
+            &format!("{text}name the directory that the account was registered with (--state)"),
+        );
+        let path = faulty.path.join("file");
+        fs::write(&path, "").unwrap();
+        Self { path, ..faulty }
     }
 
-    fn all() -> [Self; 4] {
+    /// A directory where the file should be.
+    fn with_directory() -> Self {
+        let text = "DIR/hexchat_state.json should be a regular file, and is not one; ";
+        let faulty = Self::new(
+            &format!("{text}move it away, or use another state directory"),
+            &format!("{text}put back what was there before, if there is a copy"),
+        );
+        fs::create_dir(faulty.path.join("hexchat_state.json")).unwrap();
+        faulty
+    }
+
+    fn all() -> [Self; 6] {
         let damaged = "DIR/hexchat_state.json is damaged at line 1, column 1; restore it from a backup, or move it away to start anew (a \
                        bridge has another bridge line then, and a client does not know the accounts that it has registered)";
         let in_use = Self::new(
             "the state directory DIR is in use by another process; give each its own",
-            "another process uses the state directory DIR: end that first (perhaps tor)",
+            "the state directory DIR is in use by another process; end that first (perhaps tor)",
         );
-        let state = StateDir::open(in_use.path()).unwrap();
+        let state = StateDir::open(&in_use.path).unwrap();
         let read_only = Self::new(
             "opening the lock file DIR/hexchat_state.lock: Read-only file system (os error 30); let this user read and write there, or \
              use another state directory",
-            "opening the lock file DIR/hexchat_state.lock: Read-only file system (os error 30): mend that first",
+            "opening the lock file DIR/hexchat_state.lock: Read-only file system (os error 30); let this user read and write there",
         );
         [
             Self::with_file("{", damaged, damaged),
             Self::with_file(
                 "{\"version\": 2}",
                 "DIR/hexchat_state.json was written by a later version of hexchat-pt; use that one, or another state directory",
-                "DIR/hexchat_state.json was written by a later version of hexchat-pt: run this with that one",
+                "DIR/hexchat_state.json was written by a later version of hexchat-pt; run this with that one",
             ),
             Self { in_use: Some(state), ..in_use },
             Self { script: READ_ONLY, ..read_only },
+            Self::file(),
+            Self::with_directory(),
         ]
     }
 
@@ -87,8 +111,8 @@ impl Faulty {
             .arg("--config")
             .arg(config)
             .arg("--state")
-            .arg(self.path())
-            .after_mounting(self.script, self.path())
+            .arg(&self.path)
+            .after_mounting(self.script, &self.path)
             .start()
             .unwrap();
         end_of(process)

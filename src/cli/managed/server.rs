@@ -10,7 +10,7 @@ use super::Managed;
 use crate::accounts::{KeptHints, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
-use crate::cli::setup::wait_for_state;
+use crate::cli::setup::{advised, wait_for_state};
 use crate::config::Config;
 use crate::secure::Identity;
 use crate::state::StateDir;
@@ -46,7 +46,7 @@ async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<B
     let mut config = managed.load_config()?;
     config.bridge.apply_options(launch.options(&managed.name).iter())?;
     check(&config)?;
-    let state = Arc::new(wait_for_state(launch.common().state_dir()).await?);
+    let state = Arc::new(wait_for_state(launch.common().state_dir()).await.map_err(advised)?);
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
     let identity = secure_identity(&config, &state, speaks)?;
     Ok(Bridge { config, state, speaks, identity })

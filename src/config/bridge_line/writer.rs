@@ -7,7 +7,7 @@ use ring::digest;
 use xmpp_parsers::jid::FullJid;
 
 use crate::config::value::MAX_ITEMS;
-use crate::config::{PresharedKey, PublicKey};
+use crate::config::{PresharedKey, PublicKey, plain};
 
 /// The most that tor carries to a client's transport, in encoded bytes: a SOCKS5 user name and password.
 pub const MAX_ARGUMENTS: usize = 510;
@@ -21,10 +21,9 @@ pub enum BridgeLineError {
     /// More accounts than a client reads.
     #[error("a bridge line holds at most {MAX_ITEMS} accounts; remove some of the configuration's")]
     TooManyJids,
-    /// A JID that has a character with a meaning of its own in a bridge line or in torrc, or no user.
+    /// A JID that has no user.
     #[error(
-        "account {item} cannot stand in a bridge line: its JID must be user@domain/resource without blanks, commas \
-         and #; choose another resource, or another account"
+        "account {item} cannot stand in a bridge line: its JID must be user@domain/resource; choose another account"
     )]
     Jid {
         /// Counted from 1.
@@ -67,11 +66,10 @@ impl NewBridgeLine {
         if jids.len() > MAX_ITEMS {
             return Err(BridgeLineError::TooManyJids);
         }
-        if let Some(index) = jids.iter().position(|jid| !can_be_written(jid)) {
+        if let Some(index) = jids.iter().position(|jid| jid.node().is_none()) {
             return Err(BridgeLineError::Jid { item: index + 1 });
         }
-        let list: Vec<_> = jids.iter().map(|jid| jid.as_str()).collect();
-        let mut arguments = vec![("jid", list.join(",")), ("key", key.to_text())];
+        let mut arguments = vec![("jid", list(&jids)), ("key", key.to_text())];
         arguments.extend(psk.map(|psk| ("psk", psk.to_text())));
         let length = encoded_length(&arguments);
         if length > MAX_ARGUMENTS {
@@ -139,10 +137,12 @@ fn without_repeats(jids: &[FullJid]) -> Vec<&FullJid> {
     kept
 }
 
-/// There is no escape for what separates things: `jid` is a list with commas, torrc has blanks and comments.
-fn can_be_written(jid: &FullJid) -> bool {
+/// The JIDs as a value of `jid`: as people know them, and plainly where one has a character that separates things. The ordinary spelling
+/// has no escape for those: `jid` is a list with commas, torrc has blanks and comments.
+fn list(jids: &[&FullJid]) -> String {
     let separates = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '#');
-    jid.node().is_some() && !jid.as_str().contains(separates)
+    let texts: Vec<_> = jids.iter().map(|jid| jid.as_str()).collect();
+    if texts.iter().any(|text| text.contains(separates)) { plain::spell_jids(texts) } else { texts.join(",") }
 }
 
 /// As C tor counts them: `key=value;key=value`, with a backslash before each `;` and `\`.
@@ -217,11 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn a_jid_that_torrc_or_the_list_would_cut_is_refused_by_its_number() {
-        for bad in ["b@x.example/a b", "b@x.example/a,b", "b@x.example/a#b", "b#@x.example/r", "x.example/r"]
-        {
-            assert_eq!(line(&["a@x.example/r", bad]), Err(BridgeLineError::Jid { item: 2 }), "{bad}");
+    fn a_jid_that_torrc_or_the_list_would_cut_is_spelled_plainly_and_read_as_the_same() {
+        for odd in ["b@x.example/a b", "b@x.example/a,b", "b@x.example/a#b", "b#@x.example/r"] {
+            let file = line(&["a@x.example/r", odd]).unwrap().to_file();
+            assert!(file.contains(" jid=:a:x.example/r,b"), "{file}");
+            assert_eq!(read_back(&file).peers, ["a@x.example/r", odd].map(jid));
         }
+    }
+
+    #[test]
+    fn a_jid_without_a_user_is_refused_by_its_number() {
+        assert_eq!(line(&["a@x.example/r", "x.example/r"]), Err(BridgeLineError::Jid { item: 2 }));
         assert_eq!(line(&[]), Err(BridgeLineError::NoJid));
     }
 

@@ -7,7 +7,7 @@
 /// A session after its handshake, with its keys and its place in the tables of the endpoint.
 pub(crate) const SESSION: usize = 12 * 1024;
 /// A path of a session, with its place in its carrier's table.
-pub(crate) const PATH: usize = 3 * 1024;
+pub(crate) const PATH: usize = 4 * 1024;
 /// A path on which nobody has proved that he holds the keys, with its place in its carrier's table, and the handshake that waits to be
 /// answered.
 pub(crate) const HALF_OPEN: usize = 4 * 1024;

@@ -92,6 +92,11 @@ impl Server {
         self.free = time;
     }
 
+    /// After what has arrived so far it does nothing for `time`.
+    pub(crate) fn rest(&mut self, time: Duration) {
+        self.free += time;
+    }
+
     /// A block is sent at `at`; when its answer comes back.
     pub(crate) fn answer_time(&mut self, at: Duration, bytes: usize) -> Duration {
         let arrival = at + self.delay;

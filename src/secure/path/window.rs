@@ -6,6 +6,9 @@
 //! window opens by slow start ([`slow_start`]).
 
 mod block_size;
+mod breaks;
+mod jitter;
+mod opening;
 mod rate;
 mod slow_start;
 #[cfg(test)]
@@ -14,34 +17,24 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use block_size::{BlockSize, Sample};
+use breaks::Break;
+use jitter::Jitter;
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
-use slow_start::{Answered, Reopening, SlowStart, Verdict};
+use slow_start::{Reopening, SlowStart};
 
 use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BASE_DELAY_LIFETIME, BELOW_TOO_LARGE, BREAK_INTERVAL_FAR, DELAYS_BEFORE_A_TRIAL, FAST_RATE,
-    INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN, LARGEST_WINDOW, LATE, MOST_BLOCKS, NEAR, PACE,
-    PACE_IN_SLOW_START, PROMPT_ROUND_TRIP, QUEUE, QUIET_ROUNDS, QUIET_ROUNDS_ABOVE,
-    ROUND_TRIPS_BETWEEN_BREAKS, SEND_BUFFER_TIME, SHORTEST_BREAK,
+    BASE_DELAY_LIFETIME, DELAYS_BEFORE_A_TRIAL, INITIAL_WINDOW, LARGE_SEND_BUFFER, LARGEST_MARGIN,
+    LARGEST_WINDOW, LATE, MOST_BLOCKS, NEAR, PACE, PACE_IN_SLOW_START, QUEUE, SEND_BUFFER_TIME,
 };
 
 /// What keeps a path busy that takes `delay` there and back, and a little more.
 pub(crate) fn pipe(rate: f64, delay: Duration) -> usize {
     let delay = delay + (delay / 4).min(LARGEST_MARGIN) + QUEUE;
     ((rate * delay.as_secs_f64()) as usize).min(LARGEST_WINDOW)
-}
-
-/// A time in which less is sent, so that the server comes to the end of what it has to read. It is over when a block that was sent in it is
-/// answered.
-#[derive(Clone, Copy, Debug)]
-struct Break {
-    since: Instant,
-    /// By how many bytes on the wire the window is smaller: far away by half of it at the most, near by all of it, which shows the delay
-    /// of the empty path.
-    less: usize,
 }
 
 /// The most that was on its way within a round trip, in bytes on the wire: what the window has been used for.
@@ -82,12 +75,13 @@ pub(crate) struct Window {
     /// How far it opens when it opens again, since it was found too large, in bytes on the wire.
     ceiling: Option<usize>,
     /// The queue is to be seen empty once.
-    draining: Option<Break>,
-    last_drained: Option<Instant>,
+    current_break: Option<Break>,
+    last_break: Option<Instant>,
     takes_breaks: bool,
     /// How many blocks may be on their way.
     most_blocks: usize,
     base: BaseDelay,
+    jitter: Jitter,
     round_trip: RoundTrip,
     peak: PeakRate,
     lasting: LastingRate,
@@ -107,11 +101,12 @@ impl Window {
             slow_start: Some(SlowStart::default()),
             reopening: Reopening::default(),
             ceiling: None,
-            draining: None,
-            last_drained: None,
+            current_break: None,
+            last_break: None,
             takes_breaks: true,
             most_blocks: MOST_BLOCKS,
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
+            jitter: Jitter::default(),
             round_trip: RoundTrip::default(),
             peak: PeakRate::default(),
             lasting: LastingRate::default(),
@@ -190,7 +185,8 @@ impl Window {
         let gain = if was_filled && self.slow_start.is_some() { PACE_IN_SLOW_START } else { PACE };
         let most = self.most_in_flight.get();
         let is_bulk = most >= self.limit / 4;
-        let spread = if is_bulk && !was_filled { (2 * most).min(self.limit) } else { self.limit };
+        let limit = self.limit.max(self.two_blocks());
+        let spread = if is_bulk && !was_filled { (2 * most).min(limit) } else { limit };
         Some(gain * spread as f64 / round_trip.as_secs_f64())
     }
 
@@ -208,7 +204,7 @@ impl Window {
     /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
-        let limit = limit.saturating_sub(self.draining.map_or(0, |pause| pause.less));
+        let limit = limit.saturating_sub(self.current_break.map_or(0, |current| current.less));
         let floor = if limit == 0 { 1 } else { 2 };
         self.blocks < floor || self.in_flight + packet <= limit && self.blocks < self.most_blocks
     }
@@ -245,13 +241,19 @@ impl Window {
         }
         self.most_in_flight.on_answered(now, sent, self.in_flight);
         self.open_slowly(now, sent, bytes);
-        self.draining = self.draining.filter(|pause| sent < pause.since);
+        self.current_break = self.current_break.filter(|current| sent < current.since);
+        if self.current_break.is_none() {
+            self.jitter.on_break_over(now);
+        }
+        if self.jitter.on_answered(sent, self.wait(delay)) {
+            self.resume_slow_start();
+        }
         let is_stale = self.note_delay(now, delay);
         if is_stale {
             // What the empty path takes shows only when it is empty.
             self.take_break(now, usize::MAX);
         } else if self.poll_break_due(now, self.sizes().break_interval) {
-            self.drain(now);
+            self.take_due_break(now);
         }
         self.release(bytes);
         // Answers come in order, so before `sent` nothing was on its way that `last_answer` does not count.
@@ -260,50 +262,6 @@ impl Window {
         if self.was_filled_since(sent) {
             self.measure(now, sent, busy, bytes);
         }
-    }
-
-    /// Whether a break is due. `interval` is how long the last one must be ago on a near path with this delay; far ones have their own.
-    fn poll_break_due(&mut self, now: Instant, interval: impl FnOnce(Duration) -> Duration) -> bool {
-        let last = *self.last_drained.get_or_insert(now);
-        let (is_fast, interval) = if self.is_far() {
-            (
-                self.is_fast() && self.slow_start.is_none(),
-                BREAK_INTERVAL_FAR.max(ROUND_TRIPS_BETWEEN_BREAKS * self.round_trip().unwrap_or_default()),
-            )
-        } else {
-            let is_prompt = self.round_trip().is_some_and(|delay| delay <= PROMPT_ROUND_TRIP);
-            (is_prompt, interval(self.base.get().unwrap_or_default()))
-        };
-        self.takes_breaks && is_fast && now.saturating_duration_since(last) >= interval
-    }
-
-    /// Lets the server come to the end of what it has to read.
-    fn drain(&mut self, now: Instant) {
-        let less = if self.is_far() { self.queued_bytes().min(self.limit / 2) } else { usize::MAX };
-        self.take_break(now, less);
-    }
-
-    fn take_break(&mut self, now: Instant, less: usize) {
-        if self.blocks > 1 {
-            (self.draining, self.last_drained) = (Some(Break { since: now, less }), Some(now));
-        }
-    }
-
-    /// Whether an empty path takes so long that it cannot be left empty now and then.
-    fn is_far(&self) -> bool {
-        self.base.get().is_some_and(|base| base > PROMPT_ROUND_TRIP)
-    }
-
-    /// Whether it carries so much in the long run that breaks and a wider window are worth their price.
-    fn is_fast(&self) -> bool {
-        self.rate().is_some_and(|rate| rate >= FAST_RATE)
-    }
-
-    /// What waits at the server, and half as much again, in bytes on the wire.
-    fn queued_bytes(&self) -> usize {
-        let queue = self.wait(self.round_trip().unwrap_or_default());
-        let time = queue + queue / 2 + SHORTEST_BREAK;
-        self.rate().map_or(0, |rate| (rate * time.as_secs_f64()) as usize)
     }
 
     /// Nobody waits for the answer to a block any more.
@@ -326,7 +284,7 @@ impl Window {
     fn measure(&mut self, now: Instant, sent: Instant, busy: Duration, bytes: usize) {
         let (round_trip, on_wire) = (self.round_trip().unwrap_or_default(), self.wire_size(bytes));
         if self.slow_start.is_none() {
-            let queued = self.wait(now.saturating_duration_since(sent));
+            let queued = self.queued(now.saturating_duration_since(sent));
             let block = self.wire_size(self.block_size()) as f64;
             let tolerance = |rate| 2 * LATE + Duration::from_secs_f64(2.0 * block / rate);
             self.peak.update((busy, on_wire), round_trip, queued, tolerance);
@@ -345,7 +303,7 @@ impl Window {
             // Sizes are compared from the same start.
             if self.block_size() != before && self.poll_break_due(now, |delay| DELAYS_BEFORE_A_TRIAL * delay)
             {
-                self.drain(now);
+                self.take_due_break(now);
             }
         }
     }
@@ -360,64 +318,24 @@ impl Window {
         delay.saturating_sub(self.base.get().unwrap_or_default())
     }
 
+    /// How much of that is a queue.
+    fn queued(&self, delay: Duration) -> Duration {
+        self.wait(delay).saturating_sub(self.jitter.get())
+    }
+
+    /// The least that is on the way while there is something to send: one block is at the server and the next on its way to it.
+    fn two_blocks(&self) -> usize {
+        2 * self.wire_size(self.block_size())
+    }
+
     /// Whether the window is what holds up the sender, and not something else. Answers come many at a time: what is on its way while they
     /// are looked at says nothing.
     fn is_used(&self) -> bool {
         self.most_in_flight.get() >= self.limit / 2
     }
 
-    /// What follows from a block that is answered now, while the rate of the path is not known.
-    fn open_slowly(&mut self, now: Instant, sent: Instant, bytes: usize) {
-        let size = self.wire_size(bytes);
-        let is_used = self.is_used() && self.was_filled_since(sent);
-        let delay = now.saturating_duration_since(sent);
-        let base = self.base.get().map_or(delay, |base| base.min(delay));
-        let full = is_used.then_some(self.limit);
-        let answered = Answered { now, sent, queued: delay - base, base, size, full };
-        let Some(slow_start) = &mut self.slow_start else {
-            if self.takes_breaks && self.is_far() && self.is_fast() {
-                self.reopen(&answered);
-            }
-            return;
-        };
-        match slow_start.on_answered(&answered) {
-            Verdict::Grow(0) => {}
-            Verdict::Grow(bytes) => {
-                self.limit = (self.limit + bytes).min(LARGEST_WINDOW);
-                if self.ceiling.is_some_and(|ceiling| slow_start.is_again() && self.limit >= ceiling) {
-                    self.slow_start = None;
-                }
-                self.size.suit_window(now, self.limit);
-            }
-            Verdict::TooLarge(rate) => {
-                self.ceiling = Some((self.limit as f64 * BELOW_TOO_LARGE) as usize);
-                self.shrink_to(rate);
-            }
-            Verdict::Enough(rate) => {
-                self.slow_start = None;
-                if let Some(rate) = rate {
-                    self.shrink_to(rate);
-                }
-            }
-        }
-    }
-
-    /// Opens the window again if it holds less than the path: soon as far as it was too large, and farther when there was no queue for long.
-    fn reopen(&mut self, answered: &Answered) {
-        let is_above = self.ceiling.is_some_and(|ceiling| self.limit >= ceiling);
-        let rounds = if is_above { QUIET_ROUNDS_ABOVE } else { QUIET_ROUNDS };
-        let Some(again) = self.reopening.on_answered(answered, rounds) else { return };
-        self.ceiling = self.ceiling.filter(|_| !is_above);
-        self.slow_start = Some(again);
-        self.peak = PeakRate::default();
-    }
-
-    /// To what suits this rate, but not to less than half: a server may just have rested.
-    fn shrink_to(&mut self, rate: f64) {
-        self.limit = self.limit.min(self.limit_at(rate).max(self.limit / 2));
-    }
-
     fn limit_at(&self, rate: f64) -> usize {
-        pipe(rate, self.base.get().unwrap_or_default()) + self.wire_size(self.block_size())
+        let unqueued = self.base.get().unwrap_or_default() + self.jitter.get();
+        pipe(rate, unqueued) + self.wire_size(self.block_size())
     }
 }

@@ -98,7 +98,7 @@ fn a_damaged_file_is_an_error_that_says_what_to_do() {
         fs::write(dir.path().join(HANDSHAKES_FILE), text).unwrap();
         let error = StateDir::open(dir.path()).expect_err(text);
         assert!(matches!(error, StateError::DamagedHandshakes { .. }), "{error}");
-        assert!(error.to_string().contains("move it away"), "{error}");
+        assert!(error.advice().contains("move it away"), "{error}");
         assert_eq!(fs::read_to_string(dir.path().join(HANDSHAKES_FILE)).unwrap(), text);
     }
     fs::write(dir.path().join(HANDSHAKES_FILE), "hexchat-pt handshakes 2\nx\n").unwrap();
@@ -112,7 +112,7 @@ fn nothing_is_accepted_that_cannot_be_written_and_it_is_found_afterwards() {
     // A directory in the place of the file: no rename can replace it, whoever asks.
     let obstacle = dir.path().join(HANDSHAKES_FILE);
     fs::create_dir(&obstacle).unwrap();
-    assert!(matches!(state.remember_handshake(sid(0), NOW, NOW), Err(StateError::Io { .. })));
+    assert!(matches!(state.remember_handshake(sid(0), NOW, NOW), Err(StateError::NotAFile(_))));
     fs::remove_dir(&obstacle).unwrap();
     assert_eq!(remember(&state, 0, NOW, NOW), Verdict::Replay);
     assert_eq!(remember(&state, 1, NOW, NOW), Verdict::New);

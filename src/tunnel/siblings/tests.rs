@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
-use crate::xmpp::Words;
+use crate::xmpp::{Step, Words};
 
 const FIRST: AccountId = AccountId(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ fn a_sibling_that_was_closed_before_it_knew_its_name_is_no_phone() {
 fn a_new_session_of_the_first_login_begins_to_count_anew() {
     let mut world = World::new();
     world.all.on_resource(world.now, FIRST, &jid("phone"), true);
-    world.all.on_suspended(world.now, FIRST, (&AccountError::Closed(crate::xmpp::Step::Session), 0));
+    world.all.on_suspended(world.now, FIRST, (&AccountError::Closed(Step::Session), 0));
     world.log_in();
     assert_eq!(world.run(60 * SECOND), 3);
 }
@@ -159,9 +159,10 @@ fn a_sibling_that_is_refused_is_not_asked_for_again_even_after_a_new_login() {
 
 #[test]
 fn a_sibling_that_is_cut_for_a_large_stanza_comes_again_with_smaller_ones() {
-    for reason in
-        [AccountError::StanzaTooLarge, AccountError::StreamError("policy-violation", Words::default())]
-    {
+    for reason in [
+        AccountError::StanzaTooLarge,
+        AccountError::StreamError(Step::Session, "policy-violation", Words::default()),
+    ] {
         let mut world = World::new();
         assert_eq!(world.run(3 * SECOND), 1);
         let sibling = world.present.pop_first().unwrap();
@@ -177,7 +178,7 @@ fn a_sibling_that_is_against_a_policy_without_a_large_stanza_is_refused() {
     let mut world = World::new();
     assert_eq!(world.run(3 * SECOND), 1);
     let sibling = world.present.pop_first().unwrap();
-    let reason = AccountError::StreamError("policy-violation", Words::default());
+    let reason = AccountError::StreamError(Step::Session, "policy-violation", Words::default());
     world.all.on_sibling_ended(world.now, sibling, (&reason, EVERYBODY_TAKES));
     assert_eq!(world.run(3600 * SECOND), 0);
 }

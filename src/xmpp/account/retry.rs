@@ -5,20 +5,25 @@ use std::time::Duration;
 
 use super::link::Link;
 use super::{Account, new_id};
+use crate::xmpp::api::AccountEvent;
 use crate::xmpp::connection::Start;
 use crate::xmpp::error::{AccountError, Pause};
+use crate::xmpp::reports::Reports;
 use crate::xmpp::timing;
 use crate::xmpp::wire::now;
 
 impl Account {
-    /// Whoever took our resource would lose it again, and take it back, as fast as we can dial; and who insists on what is too much for a
-    /// server is shut out.
-    pub(super) fn note_fault(&mut self, error: &AccountError) {
+    /// Makes the back-off longer where this fault wants that: two programs with one resource would take it from each other as fast as they
+    /// can dial, and whoever insists on too much is shut out. If the account is to rest for hours, it says so, before it says why.
+    pub(super) fn note_fault(&mut self, error: &AccountError, reports: &mut Reports) {
         match error.pause() {
             Pause::None | Pause::Usual | Pause::Hour => {}
             Pause::Long => self.backoff.exhaust(),
-            Pause::HoursIfRepeated => self.backoff.on_refused(now()),
-            Pause::Hours => self.backoff.rest(),
+            Pause::HoursIfRepeated => self.backoff.on_refused(now(), rand::random()),
+            Pause::Hours => self.backoff.on_too_much(rand::random()),
+        }
+        if let Some(rest) = self.backoff.rest() {
+            reports.event(AccountEvent::Rests(rest));
         }
     }
 
@@ -38,11 +43,10 @@ impl Account {
     }
 
     pub(super) fn attempt_later(&mut self) {
-        let is_to_rest = self.backoff.is_to_rest();
-        let delay = self.backoff.next_delay(rand::random());
-        if is_to_rest {
-            self.remembered.resting.insert(&self.identity.to_bare(), now(), delay);
+        if let Some(rest) = self.backoff.rest() {
+            self.remembered.resting.insert(&self.identity.to_bare(), now(), rest);
         }
+        let delay = self.backoff.next_delay(rand::random());
         self.attempt_after(delay);
     }
 

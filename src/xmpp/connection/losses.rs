@@ -3,13 +3,17 @@
 use super::presumption::Presumption;
 use super::sm::Session;
 use super::{Connection, Event, State};
-use crate::xmpp::error::AccountError;
+use crate::xmpp::error::{AccountError, Step};
 
 impl Connection {
     pub(super) fn close(&mut self, reason: AccountError) {
         if self.is_closed() {
             return;
         }
+        let reason = match &self.state {
+            State::Opening(..) => reason.during(Step::Bind),
+            State::Open { .. } | State::Closed => reason,
+        };
         self.lose_unanswered();
         let cannot_resume = self.session.as_ref().is_some_and(|session| session.resume().is_none());
         if self.has_features() && is_final(&reason) || cannot_resume {
@@ -60,7 +64,7 @@ fn is_final(reason: &AccountError) -> bool {
         reason,
         AccountError::Conflict
             | AccountError::StanzaTooLarge
-            | AccountError::OverLimit(_)
+            | AccountError::OverLimit(..)
             | AccountError::SeeOtherHost(_)
             | AccountError::StreamError(..)
             | AccountError::TooMuch(_)

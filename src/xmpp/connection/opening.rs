@@ -201,7 +201,7 @@ impl Opening {
         let is_about_presumed = self.is_presumed() && is_error(&stanza);
         match stanza {
             Stanza::Iq(iq) if iq.id() == self.id => self.on_answer(iq),
-            _ if is_about_presumed => Outcome::Misbound(AccountError::Protocol(error::Step::Session)),
+            _ if is_about_presumed => Outcome::Misbound(AccountError::Protocol(error::Step::Bind)),
             Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => Outcome::Waiting,
         }
     }
@@ -216,7 +216,7 @@ impl Opening {
                 Outcome::Begun { jid, server_counts }
             }
             (Some(_), Some(_)) => Outcome::Misbound(AccountError::OtherResource),
-            _ if self.is_presumed() => Outcome::Misbound(AccountError::Protocol(error::Step::Session)),
+            _ if self.is_presumed() => Outcome::Misbound(AccountError::Protocol(error::Step::Bind)),
             _ => Outcome::Nonsense,
         }
     }

@@ -94,7 +94,7 @@ fn a_server_that_does_not_open_a_session_in_time_is_left() {
     client.pass(timing::OPENING - Duration::from_millis(1));
     assert!(client.news().is_empty());
     client.pass(Duration::from_millis(1));
-    assert_eq!(client.news(), ["closed: TimedOut(Session)"]);
+    assert_eq!(client.news(), ["closed: TimedOut(Bind)"]);
     assert_eq!(client.connection.poll_timeout(), None);
 }
 
@@ -300,12 +300,12 @@ fn a_server_that_takes_resumption_back_or_does_not_answer_it_gets_a_new_session(
     let mut silent = client().reconnect();
     assert!(silent.news().is_empty());
     silent.pass(timing::OPENING);
-    assert_eq!(silent.news(), ["lost 1", "closed: TimedOut(Session)"]);
+    assert_eq!(silent.news(), ["lost 1", "closed: TimedOut(Bind)"]);
     assert!(silent.connection.take_session().is_none());
 
     let mut wrong = client().reconnect();
     wrong.hear(&resumed(2));
-    assert_eq!(wrong.news(), ["lost 1", NONSENSE]);
+    assert_eq!(wrong.news(), ["lost 1", "closed: Protocol(Bind)"]);
     assert!(wrong.connection.take_session().is_none());
 }
 

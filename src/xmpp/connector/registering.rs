@@ -65,7 +65,7 @@ impl Registering {
     /// The server has refused, and is left alone for hours.
     fn refuse(&self, asked: Option<&NewAccount>, refusal: Refusal, words: Words) -> AccountError {
         if refusal.rest().is_some() {
-            self.registrar.registry.refused(&self.place, asked, refusal);
+            self.registrar.registry.refused(&self.place, asked, refusal, words.page());
         }
         AccountError::Registration(refusal, words)
     }
@@ -78,7 +78,7 @@ impl Connector {
         let Some(registering) = &self.registering else { return jid.clone() };
         let known = match registering.recall() {
             Known::Made(account) => jid_of(&account, jid.domain()).ok(),
-            Known::Nothing | Known::Asked { .. } | Known::Refused(_) => None,
+            Known::Nothing | Known::Asked { .. } | Known::Refused(..) => None,
         };
         Jid::from_parts(known.as_ref().and_then(Jid::node), jid.domain(), jid.resource())
     }
@@ -93,7 +93,9 @@ impl Connector {
     ) -> Result<LoggedIn, AccountError> {
         let (known, _turn) = registering.recall_in_turn().await;
         let asked = match known {
-            Known::Refused(refusal) => return Err(refusal.into()),
+            Known::Refused(refusal, page) => {
+                return Err(AccountError::Registration(refusal, Words::of_page(page)));
+            }
             Known::Made(account) => {
                 let result =
                     self.attempts(&self.as_registered(&account)?, dialer, first_request, progress).await;

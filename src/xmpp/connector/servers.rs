@@ -47,6 +47,8 @@ impl Servers {
         progress: &mut Progress,
     ) -> Result<Protected, AccountError> {
         let mut search = self.finder.search(dialer)?;
+        progress.sent_to = search.sent_to().cloned();
+        progress.fault = None;
         loop {
             progress.step = Step::Dial;
             let (candidate, socket) = search.next().await?;
@@ -55,7 +57,7 @@ impl Servers {
                 None => securing.await,
                 Some(patience) => match timeout(patience, securing).await {
                     Ok(secured) => secured,
-                    Err(_) => Err(AccountError::TimedOut(progress.step)),
+                    Err(_) => Err(dialer.timed_out(progress.step)),
                 },
             };
             match secured {
@@ -88,7 +90,7 @@ impl Servers {
         }
     }
 
-    /// The next search is for another host, as the server wants, unless it says so over a WebSocket. Tells whether it is.
+    /// The next search is for another host, as the server wants, if it may lead there. Tells whether it does.
     pub(super) fn follow(&self, host: &OtherHost) -> bool {
         self.finder.follow(host)
     }

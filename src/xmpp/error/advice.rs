@@ -1,9 +1,13 @@
 //! Advice on an account's errors: what can help, as clauses to put behind their texts.
 
+use std::time::Duration;
+
 use super::{AccountError, Step};
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 impl AccountError {
-    /// What can help, as a clause to put behind the error's own text.
+    /// What can help, as clauses to put behind the error's own text. The last one says when there is another attempt.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::NoAddress(named_by) => named_by.advice(),
@@ -47,8 +51,16 @@ impl AccountError {
             Self::CertificateNotPinned => {
                 "the server has a new key, or someone may be listening in: ask whoever gave you `pin`; trying again"
             }
+            Self::ClientCertificate => {
+                "ask whoever runs the server for a port where a password is enough, and put it into `server`, or use an \
+                 account at another server; trying again"
+            }
             Self::Tls => "check `tls` and the port in `server`; trying again",
             Self::NoStartTls => "the server may want `tls = \"direct\"`; trying again",
+            Self::StartTlsRefused => {
+                "if it stays, ask whoever runs the server, give its port for TLS from the first byte as `server` and add `tls = \"direct\"`, or use an \
+                 account at another server; trying again"
+            }
             Self::TooFewIterations => {
                 "the server is old, and keeps the password so since it was set: set it anew, or ask whoever runs it for 4096; \
                  or somebody may be in between; trying again"
@@ -80,26 +92,27 @@ impl AccountError {
             Self::LoginRefused(condition) => advice_on_login(condition),
             Self::BindRefused(_) => {
                 "it may be logged in too often already: end other sessions of the account, or give each program one of its own; \
-                 trying again after a long pause"
+                 trying again within half a minute"
             }
             Self::StanzaTooLarge => "sending smaller ones from now on; trying again",
-            Self::OverLimit(_) => {
-                "let it rest, and spread the load over more accounts or a server of your own; trying again in some hours"
+            Self::OverLimit(..) => {
+                "let it rest, and spread the load over more accounts or a server of your own; trying again within 3 hours"
             }
             Self::SeeOtherHost(_) => {
                 "if it does not let us in there either, set `server` to where it should; trying again"
             }
+            Self::Elsewhere(elsewhere) => elsewhere.advice(),
             Self::Conflict => {
-                "give each running program an account or a resource of its own; trying again after a long pause"
+                "give each running program an account or a resource of its own; trying again within half a minute"
             }
             Self::ComponentTaken => {
-                "end the other one, or have ejabberd share the domain out among them (domain_balancing); trying again after a long pause"
+                "end the other one, or have ejabberd share the domain out among them (domain_balancing); trying again within half a minute"
             }
             // No account was named by then.
             Self::EndedBeforeTls("not-authorized", _) => {
                 "use another network if it stays, or ask whoever runs the server; trying again"
             }
-            Self::StreamError(condition, _) | Self::EndedBeforeTls(condition, _) => {
+            Self::StreamError(_, condition, _) | Self::EndedBeforeTls(condition, _) => {
                 advice_on_stream(condition)
             }
             Self::OtherResource => "trying again",
@@ -107,6 +120,7 @@ impl AccountError {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
             }
             Self::Neither { server, .. } => server.advice(),
+            Self::WebServer(fault) => fault.advice(),
             Self::NoWebSocketNamed => {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }
@@ -116,6 +130,14 @@ impl AccountError {
             Self::BadAddress(_) => "correct the login",
             Self::LoggedOut => "open the account again",
         }
+    }
+
+    /// The same where the server is left alone for so long, which is hours: that stands in the place of what the last clause says of the
+    /// time.
+    pub fn advice_at_rest(&self, rest: Duration) -> String {
+        let advice = self.advice();
+        let (what_helps, _) = advice.rsplit_once("trying again").unwrap_or_default();
+        format!("{what_helps}trying again {}", within(rest))
     }
 }
 
@@ -138,7 +160,7 @@ fn advice_at(step: Step) -> &'static str {
              again"
         }
         Step::Upgrade => "check the URL in `server`; trying again",
-        Step::Stream | Step::Register | Step::Login => {
+        Step::Stream | Step::Register | Step::Login | Step::Bind => {
             "if it stays, use another network, or ask whoever runs the server; trying again"
         }
         Step::Session => "trying again",
@@ -148,6 +170,9 @@ fn advice_at(step: Step) -> &'static str {
 /// What can help where a login fails with this condition of RFC 6120 section 6.5.
 fn advice_on_login(condition: &str) -> &'static str {
     match condition {
+        "aborted" => {
+            "the server has broken it off: if it stays, ask whoever runs it, or use an account at another server; trying again"
+        }
         "encryption-required" => "the server wants TLS: give another `tls`; trying again",
         "invalid-mechanism" | "mechanism-too-weak" => {
             "the server wants another way to log in than those that we know; trying again"
@@ -169,10 +194,10 @@ fn advice_on_stream(condition: &str) -> &'static str {
             "the account may have been deleted, or its password changed: check that with a chat client; trying again"
         }
         "policy-violation" => {
-            "the server does not allow something: ask whoever runs it; trying again after a long pause"
+            "the server does not allow something: ask whoever runs it; trying again within half a minute"
         }
         "resource-constraint" => {
-            "the server has no room for the account: wait, or use another account; trying again after a long pause"
+            "the server has no room for the account: wait, or use another account; trying again within half a minute"
         }
         "system-shutdown" | "reset" => "the server restarts, or wants a new login; trying again",
         "remote-connection-failed" | "internal-server-error" => {
@@ -182,5 +207,68 @@ fn advice_on_stream(condition: &str) -> &'static str {
             "the server wants us elsewhere, and names no host there: set `server`; trying again"
         }
         _ => "trying again",
+    }
+}
+
+/// "within 2 hours": so long, rounded up to whole hours.
+fn within(rest: Duration) -> String {
+    match rest.as_secs().div_ceil(HOUR.as_secs()) {
+        0 | 1 => "within an hour".to_owned(),
+        hours => format!("within {hours} hours"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::error::{Pause, Words};
+
+    #[test]
+    fn how_long_an_account_rests_is_said_roughly() {
+        let violation = AccountError::StreamError(Step::Session, "policy-violation", Words::default());
+        assert!(violation.advice().ends_with("; trying again within half a minute"));
+        for (minutes, within) in
+            [(0, "an hour"), (20, "an hour"), (60, "an hour"), (61, "2 hours"), (179, "3 hours")]
+        {
+            assert_eq!(
+                violation.advice_at_rest(Duration::from_secs(minutes * 60)),
+                format!(
+                    "the server does not allow something: ask whoever runs it; trying again within {within}"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_makes_an_account_rest_says_what_helps_and_once_when_it_tries_again() {
+        let ended = |condition| AccountError::StreamError(Step::Session, condition, Words::default());
+        for fault in [
+            AccountError::OverLimit(Step::Session, Words::default()),
+            ended("policy-violation"),
+            ended("resource-constraint"),
+        ] {
+            assert!(matches!(fault.pause(), Pause::Hours | Pause::HoursIfRepeated), "{fault}");
+            let advice = fault.advice_at_rest(2 * HOUR);
+            assert_eq!(advice.matches("trying again").count(), 1, "{advice}");
+            let what_helps = advice.strip_suffix("; trying again within 2 hours").unwrap_or_default();
+            assert!(what_helps.len() > 20 && fault.advice().starts_with(what_helps), "{advice}");
+        }
+        assert_eq!(AccountError::OtherResource.advice_at_rest(HOUR), "trying again within an hour");
+    }
+
+    #[test]
+    fn who_is_refused_a_login_is_told_what_to_do_whatever_the_server_says() {
+        for condition in [
+            "aborted",
+            "encryption-required",
+            "incorrect-encoding",
+            "invalid-authzid",
+            "invalid-mechanism",
+            "malformed-request",
+            "mechanism-too-weak",
+        ] {
+            let advice = AccountError::LoginRefused(condition).advice();
+            assert!(advice.len() > 20 && advice.ends_with("; trying again"), "{condition}: {advice}");
+        }
     }
 }

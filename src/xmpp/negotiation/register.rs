@@ -23,7 +23,7 @@ use crate::config::Credential;
 use crate::xmpp::channel_binding::ChannelBindings;
 use crate::xmpp::error::{AccountError, Step, Words};
 use crate::xmpp::intake::Word;
-use crate::xmpp::registration::{NewAccount, Refusal};
+use crate::xmpp::registration::{NewAccount, Refusal, WebPage};
 
 const STEP: Step = Step::Register;
 
@@ -78,7 +78,7 @@ impl Register {
             (Word::Answer(answer), State::Asking { id }) => {
                 let payload = read_answer(&answer, &id)?.map_err(refusal_of)?;
                 let query = payload.ok_or(AccountError::Protocol(STEP))?;
-                let wanted = form::read(query)?;
+                let wanted = form::read(query).map_err(|refusal| refused_in(query, refusal))?;
                 self.propose(wanted)
             }
             (Word::Answer(answer), State::Registering { id, account, wanted }) => {
@@ -146,10 +146,21 @@ fn read_answer<'a>(
     }
 }
 
-/// The name of an error's condition (RFC 6120 section 8.3.3).
-fn condition(error: &Element) -> Option<&str> {
+/// The refusal of a form that asks for what we do not have; with the web page that it names instead, if it does.
+fn refused_in(query: &Element, refusal: Refusal) -> AccountError {
+    let page = if refusal == Refusal::Web { form::page(query) } else { None };
+    AccountError::Registration(refusal, Words::of_page(page))
+}
+
+/// An error's condition (RFC 6120 section 8.3.3).
+fn condition_of(error: &Element) -> Option<&Element> {
     const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-    error.children().filter(|child| child.ns() == STANZAS).map(Element::name).find(|name| *name != "text")
+    error.children().find(|child| child.ns() == STANZAS && child.name() != "text")
+}
+
+/// Its name.
+fn condition(error: &Element) -> Option<&str> {
+    condition_of(error).map(Element::name)
 }
 
 /// What a server means by an error. XEP-0077 says `not-acceptable` where something required is missing (section 3.1). Prosody says it also
@@ -165,5 +176,9 @@ fn refusal_of(error: &Element) -> AccountError {
         Some("redirect" | "gone") => Refusal::Web,
         _ => Refusal::Closed,
     };
-    AccountError::Registration(refusal, Words::of(error))
+    // `gone` and `redirect` hold the page's URL (RFC 6120 sections 8.3.3.5 and 8.3.3.14).
+    let condition = condition_of(error).filter(|_| refusal == Refusal::Web);
+    let page = condition.and_then(|condition| WebPage::new(&condition.text()));
+    let words = if page.is_some() { Words::of_page(page) } else { Words::of(error) };
+    AccountError::Registration(refusal, words)
 }

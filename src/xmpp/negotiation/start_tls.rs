@@ -36,6 +36,9 @@ impl StartTls {
                 talk.hand_over();
                 Ok(Some(Progress::Tls))
             }
+            Word::Nonza(answer) if self.has_asked && answer.is("failure", ns::TLS) => {
+                Err(AccountError::StartTlsRefused)
+            }
             Word::Features(_) | Word::Nonza(_) | Word::Answer(_) => Err(AccountError::Protocol(STEP)),
         }
     }

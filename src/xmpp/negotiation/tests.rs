@@ -33,13 +33,17 @@ fn tls_is_asked_for_only_when_it_is_offered_and_what_follows_its_beginning_is_dr
 
 #[test]
 fn a_server_that_refuses_tls_or_says_something_else_is_not_believed() {
-    for answer in
-        ["<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "<proceed xmlns='x'/>", "<stream:features/>"]
-    {
+    let nonsense = AccountError::Protocol(Step::StartTls);
+    for (answer, fault) in [
+        ("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", AccountError::StartTlsRefused),
+        ("<failure xmlns='x'/>", nonsense.clone()),
+        ("<proceed xmlns='x'/>", nonsense.clone()),
+        ("<stream:features/>", nonsense),
+    ] {
         let mut client = Client::for_tls();
         client.hear(&format!("{HEADER}{STARTTLS}"));
         client.hear(answer);
-        assert_eq!(client.end(), Some(Err(AccountError::Protocol(Step::StartTls))), "{answer}");
+        assert_eq!(client.end(), Some(Err(fault)), "{answer}");
     }
 }
 

@@ -253,18 +253,29 @@ fn relay(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
     }
 }
 
-/// When bytes leave a line, and the bytes: empty at the end of the stream.
-type OnTheLine = (Instant, Vec<u8>);
+/// What was read at once, on its way through a line.
+struct Piece {
+    /// When it leaves the line.
+    leaves: Instant,
+    buffer: Vec<u8>,
+    /// How much of the buffer it is: nothing at the end of the stream.
+    length: usize,
+}
 
 /// Moves one direction until its end, which it passes on, or until the connection is cut.
 fn carry(id: usize, from: &TcpStream, to: &TcpStream, direction: Direction, shared: &Shared) {
     let pieces = if shared.line == Line::default() { 1 } else { ON_A_LINE };
     let (entrance, exit) = mpsc::sync_channel(pieces);
+    // Buffers go round: a long line has thousands, and memory that is fresh each time would cost more than all else here.
+    let (used, spare) = mpsc::channel();
     thread::scope(|scope| {
-        scope.spawn(move || take_in(id, from, direction, &entrance, shared));
-        let is_whole = exit.into_iter().all(|(leaves, bytes)| {
+        scope.spawn(move || take_in(id, from, direction, (&entrance, &spare), shared));
+        let is_whole = exit.into_iter().all(|Piece { leaves, buffer, length }| {
             thread::sleep(leaves.saturating_duration_since(Instant::now()));
-            send(id, to, &bytes, shared)
+            let is_sent = send(id, to, buffer.get(..length).unwrap_or_default(), shared);
+            // At the end of the stream nobody wants it.
+            let _ = used.send(buffer);
+            is_sent
         });
         // The two ends of a connection that was cut have been told already, and not always by a FIN.
         if shared.pass(id) {
@@ -282,24 +293,25 @@ fn take_in(
     id: usize,
     mut from: &TcpStream,
     mut direction: Direction,
-    line: &mpsc::SyncSender<OnTheLine>,
+    (line, spare): (&mpsc::SyncSender<Piece>, &mpsc::Receiver<Vec<u8>>),
     shared: &Shared,
 ) {
-    let mut buffer = vec![0; PIECE];
     while shared.pass(id) {
         thread::sleep(direction.takes_more_at().saturating_duration_since(Instant::now()));
+        let mut buffer = spare.try_recv().unwrap_or_else(|_| vec![0; PIECE]);
         let length = match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        let bytes = buffer.get(..length).unwrap_or_default().to_vec();
-        if line.send((direction.leave_at(Instant::now(), length), bytes)).is_err() {
+        let leaves = direction.leave_at(Instant::now(), length);
+        if line.send(Piece { leaves, buffer, length }).is_err() {
             return;
         }
     }
-    let _ = line.send((direction.leave_at(Instant::now(), 0), Vec::new()));
+    let leaves = direction.leave_at(Instant::now(), 0);
+    let _ = line.send(Piece { leaves, buffer: Vec::new(), length: 0 });
 }
 
 /// Writes all of `bytes`. False when the connection is cut first or the other end is gone.

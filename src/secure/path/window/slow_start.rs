@@ -6,14 +6,14 @@
 //!
 //! As in HyStart++ (RFC 9406) it is large enough when even the fastest answer of a round has waited; a round is what is sent within one
 //! round trip, and two or more count together where they are small. A single late answer only holds the growth up, since a server may
-//! rest for a moment. On a near path a single late answer ends slow start: there a shaper is the likelier reason. A queue that is far too
-//! long makes the window smaller before its round is over.
+//! rest for a moment. Nor is it large enough while the rate still grows with it. On a near path a single late answer ends slow start: there a
+//! shaper is the likelier reason. A queue that is far too long makes the window smaller before its round is over.
 
 use std::time::{Duration, Instant};
 
 use crate::secure::tuning::{
-    FAST_GROWTH, INITIAL_WINDOW, LATE, LONG_QUEUE, NEAR, PROMPT_ROUND_TRIP, QUIET, QUIET_ANSWERS,
-    SHAPER_BURST, WAITED_ANSWERS,
+    FAST_GROWTH, GROWN_RATE, INITIAL_WINDOW, LATE, LONG_QUEUE, LONGEST_JITTER, NEAR, PROMPT_ROUND_TRIP,
+    QUIET, QUIET_ANSWERS, SHAPER_BURST, WAITED_ANSWERS, WINDOW_AFTER_BURST,
 };
 
 /// A block that was answered.
@@ -21,9 +21,11 @@ use crate::secure::tuning::{
 pub(super) struct Answered {
     pub(super) now: Instant,
     pub(super) sent: Instant,
-    /// How long it waited.
+    /// How much longer it took than `base`.
+    pub(super) wait: Duration,
+    /// The same without jitter: how long it was queued.
     pub(super) queued: Duration,
-    /// What the path takes there and back while nothing is queued.
+    /// The least that the path takes there and back.
     pub(super) base: Duration,
     /// In bytes on the wire.
     pub(super) size: usize,
@@ -42,6 +44,8 @@ impl Answered {
 pub(super) enum Verdict {
     /// It becomes larger by so many bytes on the wire.
     Grow(usize),
+    /// It becomes so large, in bytes on the wire, while a shaper's burst passes, and when it has passed.
+    Burst(usize),
     /// It is too large for now: so many bytes a second are answered.
     TooLarge(f64),
     /// It is large enough, where so many bytes a second are answered, if that is known.
@@ -56,8 +60,12 @@ pub(super) struct SlowStart {
     /// Answers of the latest rounds, in all of which even the fastest has waited.
     waited: usize,
     round: Option<Round>,
-    /// The rate was known once.
-    is_again: bool,
+    /// It grows with care: the rate was known once, or the window was found too large twice.
+    is_careful: bool,
+    /// The latest round whose rate is known: bytes a second, and how long answers waited on average.
+    known: Option<(f64, Duration)>,
+    /// How long answers waited in a round that was not the fastest.
+    wait_without_queue: Option<Duration>,
 }
 
 /// The answers to what was sent within a round trip.
@@ -77,6 +85,8 @@ struct Round {
     is_judged: bool,
     /// Answers that have waited for longer than [`QUIET`].
     loud: usize,
+    /// What all answers together have waited.
+    waits: Duration,
 }
 
 impl Round {
@@ -90,6 +100,7 @@ impl Round {
             is_full: true,
             is_judged: false,
             loud: 0,
+            waits: Duration::ZERO,
         }
     }
 
@@ -100,11 +111,12 @@ impl Round {
         self.shortest = Some(self.shortest.map_or(block.queued, |shortest| shortest.min(block.queued)));
         self.is_full &= block.full.is_some();
         self.loud += usize::from(block.queued > QUIET);
+        self.waits += block.wait;
     }
 
     /// Whether the window held up the sender all the time, and hardly anything waited.
     fn is_quiet(&self) -> bool {
-        self.is_full && self.answers >= QUIET_ANSWERS && 4 * self.loud <= self.answers
+        self.is_full && self.answers >= QUIET_ANSWERS && 2 * self.loud <= self.answers
     }
 
     /// Whether even the fastest answer has waited.
@@ -138,18 +150,36 @@ fn is_queue(wait: Duration) -> bool {
 impl SlowStart {
     /// Of a window that has been open and is too small by now.
     fn again() -> Self {
-        Self { answered: SHAPER_BURST + 1, is_again: true, ..Self::default() }
+        Self { is_careful: true, ..Self::resumed() }
     }
 
-    pub(super) fn is_again(&self) -> bool {
-        self.is_again
+    /// Goes on after an end that came too early. The burst of a shaper counts as passed.
+    pub(super) fn resumed() -> Self {
+        Self { answered: SHAPER_BURST + 1, ..Self::default() }
+    }
+
+    /// From now on the window grows with care.
+    pub(super) fn set_careful(&mut self) {
+        self.is_careful = true;
+    }
+
+    pub(super) fn is_careful(&self) -> bool {
+        self.is_careful
+    }
+
+    /// How long answers waited on average in a round of which it has just become clear that there was no queue.
+    pub(super) fn take_wait_without_queue(&mut self) -> Option<Duration> {
+        self.wait_without_queue.take()
     }
 
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
         if let Some(over) = take_over(&mut self.round, block) {
             self.waited = if over.has_waited() { self.waited + over.answers } else { 0 };
-            if let Some(rate) = over.rate().filter(|_| self.waited >= WAITED_ANSWERS) {
+            let is_growing = self.note_rate(&over);
+            let wait = over.shortest.unwrap_or_default();
+            let is_over = self.waited >= WAITED_ANSWERS && !is_growing && !self.may_be_burst(block, wait);
+            if let Some(rate) = over.rate().filter(|_| is_over) {
                 return Verdict::Enough(Some(rate));
             }
         }
@@ -158,25 +188,53 @@ impl SlowStart {
         }
         let round = self.round.get_or_insert_with(|| Round::starting(block.now));
         round.add(block);
-        if let Some(rate) = round.judge(block) {
+        if let Some(rate) = round.judge(block).filter(|_| !self.may_be_burst(block, block.wait)) {
             return Verdict::TooLarge(rate);
+        }
+        if block.base > PROMPT_ROUND_TRIP && self.answered <= SHAPER_BURST + block.size {
+            return Verdict::Burst(self.burst_window(block));
         }
         let window = block.full.filter(|_| !is_queue(block.queued));
         Verdict::Grow(window.map_or(0, |window| self.growth(block, window)))
     }
 
-    /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window grows only after
-    /// that; where a round trip is long it becomes as large as the rest of the burst at once.
+    /// Whether the rate is still growing. Then the path was not full in the round before, and what answers waited for was no queue.
+    fn note_rate(&mut self, over: &Round) -> bool {
+        let Some(rate) = over.rate() else { return false };
+        let known = self.known.replace((rate, over.waits / over.answers as u32));
+        let slower = known.filter(|(before, _)| rate >= GROWN_RATE * before);
+        self.wait_without_queue = slower.map(|(_, wait)| wait).or(self.wait_without_queue);
+        slower.is_some()
+    }
+
+    /// Whether the window is small only because a shaper may begin soon. A longer wait than any jitter is a shaper's.
+    fn may_be_burst(&self, block: &Answered, wait: Duration) -> bool {
+        !block.is_near() && self.answered <= SHAPER_BURST && wait <= LONGEST_JITTER
+    }
+
+    /// The window of a path that is not prompt, until the burst is over that a shaper lets pass: what is left of the burst, but a first window
+    /// at the least, so that no more than that waits if there is a shaper. Each answer makes room
+    /// for four blocks more, so that the answers to a first window of four open all of it.
+    fn burst_window(&self, block: &Answered) -> usize {
+        let left = (SHAPER_BURST + INITIAL_WINDOW).saturating_sub(self.answered).max(INITIAL_WINDOW);
+        match block.full.filter(|_| block.wait <= LONGEST_JITTER) {
+            None => INITIAL_WINDOW,
+            Some(window) if is_queue(block.queued) => left.min(window),
+            Some(_) if self.answered > SHAPER_BURST => WINDOW_AFTER_BURST,
+            Some(window) => left.min(window + 4 * block.size),
+        }
+    }
+
+    /// Shapers let a burst pass before they begin, and what is on its way when it ends has to wait. So the window of a prompt path grows only
+    /// after that.
     fn growth(&self, block: &Answered, window: usize) -> usize {
         if self.answered <= SHAPER_BURST {
-            let rest = (SHAPER_BURST + INITIAL_WINDOW).saturating_sub(self.answered + window);
-            // The answers to one window of four blocks open it for the rest.
-            if block.base > PROMPT_ROUND_TRIP { rest.min(4 * block.size) } else { 0 }
-        } else if block.is_near() {
+            0
+        } else if block.is_near() || self.is_careful {
             block.size / 2
-        } else if window < FAST_GROWTH && !self.is_again {
+        } else if window < FAST_GROWTH && !is_queue(block.wait) {
             3 * block.size
-        } else if block.queued <= QUIET && !self.is_again {
+        } else if window < FAST_GROWTH || block.queued <= QUIET {
             block.size
         } else {
             block.size / 2

@@ -3,6 +3,7 @@
 use super::*;
 use crate::secure::crypto::entropy::Entropy as _;
 use crate::secure::crypto::entropy::testing::Seeded;
+use crate::secure::path::pacer::Pacer;
 use crate::secure::path::server_model::Server;
 use crate::secure::sizes::OF_TESTS;
 
@@ -19,6 +20,7 @@ fn share(random: &mut Seeded) -> f64 {
 /// One path that always has something to send.
 struct Run {
     window: Window,
+    pacer: Pacer,
     server: Server,
     start: Instant,
     /// Now, from the start.
@@ -27,6 +29,9 @@ struct Run {
     flying: std::collections::VecDeque<(Duration, Duration, usize)>,
     /// How much the sender keeps until it is known to have arrived, in bytes on the wire.
     buffer: usize,
+    /// Answers come up to so much later at random, and in order.
+    jitter: Duration,
+    random: Seeded,
 }
 
 /// What happened in a part of a run.
@@ -50,29 +55,50 @@ impl Run {
         let start = Instant::now();
         Self {
             window: Window::new(&OF_TESTS),
+            pacer: Pacer::default(),
             server,
             start,
             time: Duration::ZERO,
             flying: Default::default(),
             buffer: usize::MAX,
+            jitter: Duration::ZERO,
+            random: Seeded(0),
         }
     }
 
-    fn send(&mut self, bytes: usize) {
-        let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
-        self.flying.push_back((self.time, answer, bytes));
-        self.window.on_sent(self.start + self.time, bytes);
+    fn now(&self) -> Instant {
+        self.start + self.time
     }
 
-    /// Sends as much as there is room for on the way and in the buffer.
+    fn send(&mut self, bytes: usize) {
+        let size = OF_TESTS.wire_size(bytes);
+        let late = self.jitter.mul_f64(share(&mut self.random));
+        let answer = self.server.answer_time(self.time, size) + late;
+        let answer = self.flying.back().map_or(answer, |(_, before, _)| answer.max(*before));
+        self.flying.push_back((self.time, answer, bytes));
+        self.window.on_sent(self.now(), bytes);
+        if let Some(pace) = self.window.pace(self.now()) {
+            self.pacer.on_sent(self.now(), size, pace);
+        }
+    }
+
+    /// Sends as much as there is room for on the way and in the buffer, at the pace of the path.
     fn fill(&mut self, observed: &mut Observed) {
-        while self.window.room() > 0 {
+        self.pacer.handle_timeout(self.now());
+        while self.window.room() > 0 && !self.pacer.is_pausing() {
             if self.window.in_flight() + OF_TESTS.wire_size(self.window.room()) > self.buffer {
                 return self.window.on_backed_up(self.start + self.time);
             }
             observed.ahead = observed.ahead.max(self.window.in_flight());
             self.send(self.window.room());
         }
+    }
+
+    /// When the pacer lets the next block go, if that is sooner than the next answer and than `end`.
+    fn pause_until(&self, end: Duration) -> Option<Duration> {
+        let pause = self.pacer.next_timeout()? - self.start;
+        let answer = self.flying.front().map_or(end, |(_, answer, _)| end.min(*answer));
+        (pause < answer).then_some(pause)
     }
 
     /// The next answer, if it comes before `end`.
@@ -89,6 +115,10 @@ impl Run {
         let mut delays = Vec::new();
         loop {
             self.fill(&mut observed);
+            if let Some(pause) = self.pause_until(end) {
+                self.time = pause;
+                continue;
+            }
             let Some((delay, bytes)) = self.answer(end) else { break };
             delays.push(delay);
             observed.goodput += bytes as f64 / duration.as_secs_f64();
@@ -96,8 +126,8 @@ impl Run {
         }
         self.time = end;
         delays.sort();
-        observed.typical = delays[delays.len() / 2];
-        observed.longest = delays[delays.len() - 1];
+        observed.typical = delays.get(delays.len() / 2).copied().unwrap_or_default();
+        observed.longest = delays.last().copied().unwrap_or_default();
         observed.block_size = self.window.block_size();
         observed
     }
@@ -355,6 +385,41 @@ fn a_server_that_rests_for_a_moment_does_not_end_slow_start() {
 }
 
 #[test]
+fn a_far_line_whose_delay_varies_is_used_none_the_less() {
+    for (rate, delay) in [(1e6, 200), (2e7, 200), (9e7, 200), (2e7, 51)] {
+        for (jitter, seed) in [10, 50, 100].into_iter().flat_map(|jitter| [(jitter, 1), (jitter, 2)]) {
+            let mut run = Run::new(Server::line(rate, delay * MS));
+            (run.jitter, run.random) = (jitter * MS, Seeded(seed));
+            run.observe(10 * SECOND);
+            let observed = run.observe(20 * SECOND);
+            let name = format!("{rate} B/s, {delay} ms, jitter {jitter} ms: {observed:?}");
+            assert!(observed.used >= 0.85 * rate, "{name}");
+            let block = Duration::from_secs_f64(OF_TESTS.wire_size(observed.block_size) as f64 / rate);
+            assert!(observed.typical <= (2 * delay + jitter + 100) * MS + 2 * block, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_far_server_that_rests_again_and_again_is_used_in_between() {
+    for (rate, seed) in [2e6, 2e7, 9e7].into_iter().flat_map(|rate| (0..5).map(move |seed| (rate, seed))) {
+        let mut run = Run::new(Server::line(rate, 200 * MS));
+        let mut random = Seeded(seed);
+        let (mut used, mut rested) = (0.0, Duration::ZERO);
+        while run.time < 30 * SECOND {
+            let (time, rest) = (600 * MS.mul_f64(share(&mut random)), 120 * MS.mul_f64(share(&mut random)));
+            let observed = run.observe(time + MS);
+            run.server.rest(rest);
+            if run.time >= 10 * SECOND {
+                (used, rested) = (used + observed.used * (time + MS).as_secs_f64(), rested + rest);
+            }
+        }
+        let possible = rate * (20 * SECOND - rested).as_secs_f64();
+        assert!(used >= 0.8 * possible, "{rate} B/s, seed {seed}: {:.2}", used / possible);
+    }
+}
+
+#[test]
 fn what_one_cell_at_a_time_takes_says_nothing_about_the_window() {
     let mut run = Run::new(Server::line(1e7, 200 * MS));
     for n in 0..40 {
@@ -371,7 +436,7 @@ fn what_one_cell_at_a_time_takes_says_nothing_about_the_window() {
 #[test]
 fn a_transfer_after_a_pause_begins_with_the_window_that_there_was() {
     let mut run = Run::new(Server::line(1e6, 200 * MS));
-    run.observe(3 * SECOND);
+    run.observe(6 * SECOND);
     while run.answer(Duration::MAX).is_some() {}
     let limit = run.window.limit();
     run.time += 60 * SECOND;

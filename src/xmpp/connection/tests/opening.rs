@@ -44,7 +44,7 @@ fn what_is_asked_for_first_goes_with_the_header_of_the_stream() {
 fn a_session_outlives_a_server_that_bars_the_stream_and_not_one_that_bars_the_session() {
     for (says, reason, is_kept) in [
         (CONFLICT, "closed: Conflict", true),
-        ("</stream:stream>", CLOSED, true),
+        ("</stream:stream>", "closed: Closed(Bind)", true),
         (&*format!("{FEATURES}{CONFLICT}"), "closed: Conflict", false),
     ] {
         let mut client = Client::open(Counting::Resumable);
@@ -58,7 +58,7 @@ fn a_session_outlives_a_server_that_bars_the_stream_and_not_one_that_bars_the_se
     client.end(AccountError::Closed(Step::Session));
     let mut next = Client::start_unanswered(Counting::Resumable, client.connection.take_session());
     next.pass(timing::OPENING);
-    assert_eq!(next.news(), ["closed: TimedOut(Session)"]);
+    assert_eq!(next.news(), ["closed: TimedOut(Bind)"]);
     assert!(next.connection.take_session().is_some(), "it may be answered the next time");
 }
 
@@ -86,7 +86,7 @@ fn what_a_server_does_not_offer_is_done_without_if_it_can_be() {
     for wrong in [without("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"), BOUND.to_owned()] {
         let mut client = Client::start_unanswered(Counting::Resumable, None);
         client.hear(&(HEADER.to_owned() + &wrong));
-        assert_eq!(client.news(), [NONSENSE], "{wrong}");
+        assert_eq!(client.news(), ["closed: Protocol(Bind)"], "{wrong}");
     }
 }
 
@@ -95,7 +95,7 @@ fn what_is_no_answer_to_the_request_for_a_resource_ends_the_connection() {
     for answer in ["<iq type='result' id='bind'/>", ENABLED, "<unheard-of xmlns='x'/>"] {
         let mut client = Client::start(Counting::No, None);
         client.hear(answer);
-        assert_eq!(client.news(), [NONSENSE], "{answer}");
+        assert_eq!(client.news(), ["closed: Protocol(Bind)"], "{answer}");
     }
 }
 

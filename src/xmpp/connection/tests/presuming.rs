@@ -79,7 +79,7 @@ fn each_stanza_is_lost_once_when_the_connection_breaks_before_an_answer() {
     for counting in [Counting::No, Counting::Resumable] {
         let mut client = with_one_written(counting);
         client.end(AccountError::Closed(Step::Session));
-        assert_eq!(client.news(), ["lost 1", "lost 2", CLOSED]);
+        assert_eq!(client.news(), ["lost 1", "lost 2", "closed: Closed(Bind)"]);
         assert!(!client.connection.is_open() && client.connection.take_session().is_none());
     }
     for is_cut in [true, false] {
@@ -103,7 +103,7 @@ fn each_stanza_is_lost_once_when_the_connection_breaks_before_an_answer() {
 fn a_server_that_never_binds_a_resource_is_left() {
     let mut client = with_one_written(Counting::No);
     client.pass(timing::OPENING);
-    assert_eq!(client.news(), ["lost 1", "lost 2", "closed: TimedOut(Session)"]);
+    assert_eq!(client.news(), ["lost 1", "lost 2", "closed: TimedOut(Bind)"]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_server_that_gives_another_resource_or_none_gets_the_end_of_the_stream_and_n
         (BOUND.replace("/r<", "/another<"), "misbound: OtherResource"),
         (BOUND.replace("alice@", "bob@"), "misbound: OtherResource"),
         (REFUSED.to_owned(), "misbound: BindRefused(\"conflict\")"),
-        ("<iq type='result' id='bind'/>".to_owned(), "misbound: Protocol(Session)"),
+        ("<iq type='result' id='bind'/>".to_owned(), "misbound: Protocol(Bind)"),
     ] {
         for counting in [Counting::No, Counting::Resumable] {
             let mut client = with_one_written(counting);
@@ -136,7 +136,7 @@ fn an_error_before_the_answer_shows_that_what_was_sent_is_not_taken_in_our_name(
     ] {
         let mut client = with_one_written(Counting::No);
         client.hear(&format!("{error}{BOUND}"));
-        assert_eq!(client.news(), ["lost 1", "lost 2", "misbound: Protocol(Session)"], "{error}");
+        assert_eq!(client.news(), ["lost 1", "lost 2", "misbound: Protocol(Bind)"], "{error}");
 
         let mut client = Client::start(Counting::No, None);
         client.hear(&format!("{error}{BOUND}"));

@@ -5,7 +5,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns::{DATA_FORMS, OOB, REGISTER};
 use xso::exports::rxml::xml_ncname;
 
-use crate::xmpp::registration::{NewAccount, Refusal};
+use crate::xmpp::registration::{NewAccount, Refusal, WebPage};
 
 /// The fields of a CAPTCHA (XEP-0158 section 4), and those that come with one.
 const OF_CAPTCHA: [&str; 13] = [
@@ -76,6 +76,12 @@ fn read_elements(query: &Element) -> Result<Wanted, Refusal> {
         false if query.has_child("x", OOB) => Err(Refusal::Web),
         _ => Err(Refusal::Form),
     }
+}
+
+/// The web page that is named in place of what is wanted (XEP-0077, redirection).
+pub(super) fn page(query: &Element) -> Option<WebPage> {
+    let url = query.get_child("x", OOB)?.get_child("url", OOB)?;
+    WebPage::new(&url.text())
 }
 
 impl Wanted {

@@ -165,6 +165,38 @@ fn that_a_server_says_why_is_in_the_error() {
     assert!(shown.ends_with("and says \"The password is too weak\""), "{shown}");
 }
 
+/// The text of the error that this ends with, and the same in an unsafe log.
+fn texts(client: &Client) -> [String; 2] {
+    let Some(Err(error)) = client.end() else { unreachable!("it was refused") };
+    [error.to_string(), safelog::with_safe_logging_suppressed(|| error.to_string())]
+}
+
+#[test]
+fn the_web_page_that_a_server_names_is_shown_to_whoever_wants_to_see_it() {
+    const TEXT: &str =
+        "registering an account at the chat server: the server registers accounts only on its web page";
+    let oob =
+        |url: &str| format!("<instructions>See</instructions><x xmlns='jabber:x:oob'><url>{url}</url></x>");
+    let redirect = |url: &str| {
+        let mut client = client();
+        let named = format!("<redirect xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>{url}</redirect></error>");
+        let error = error("first", "modify", "x")
+            .replace("<x xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>", &named);
+        client.hear(&error);
+        client
+    };
+    for client in [asked(&oob("https://chat.example/register")), redirect("https://chat.example/register")] {
+        let [safe, shown] = texts(&client);
+        assert_eq!(safe, format!("{TEXT}, whose address --unsafe-logging shows"));
+        assert_eq!(shown, format!("{TEXT}, which is https://chat.example/register"));
+    }
+    for odd in ["javascript:alert(1)", "https://chat.example/&#x9;x", ""] {
+        for client in [asked(&oob(odd)), redirect(odd)] {
+            assert_eq!(texts(&client), [TEXT, TEXT], "{odd}");
+        }
+    }
+}
+
 #[test]
 fn a_closed_door_is_not_knocked_at() {
     let mut client = Client::registering(accounts());
