@@ -11,6 +11,7 @@ pub(crate) mod fair_queue;
 pub(crate) mod leg_senders;
 mod leg_window;
 pub(crate) mod legs;
+mod quota;
 pub(crate) mod sender;
 #[cfg(test)]
 mod tests;
@@ -18,14 +19,14 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::timers::Timers;
 use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
 use crate::secure::accounts::sender::{Flow, Senders};
-use crate::secure::api::{Outgoing, Receipt, Transmit};
+use crate::secure::api::{Outgoing, QuotaUse, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::delivery::{Delivery, Token};
@@ -67,6 +68,8 @@ enum TimerKey {
     Orphans,
     /// The first of the answers that went need not be waited for any longer.
     Unread,
+    /// An account that has sent all that it may in a day may send again.
+    Quotas,
 }
 
 impl Accounts {
@@ -185,6 +188,35 @@ impl Accounts {
         self.senders.note_backlog(id, pieces, bytes);
     }
 
+    // What they may send in a day.
+
+    /// What goes by this login counts for the account of that name, which may send so much in a day and has sent so much of it.
+    pub(crate) fn set_quota(&mut self, now: Instant, id: AccountId, name: BareJid, quota: (u64, u64)) {
+        self.senders.quotas.set(now, id, name, quota);
+        self.arm_quotas();
+    }
+
+    /// The next account that has used a hundredth more of its quota.
+    pub(crate) fn poll_quota_use(&mut self) -> Option<QuotaUse> {
+        self.senders.quotas.poll_news()
+    }
+
+    /// Tells what all accounts have used of theirs.
+    pub(crate) fn tell_quotas(&mut self) {
+        self.senders.quotas.tell_all();
+    }
+
+    /// Whether one of these has sent about all that it may in a day.
+    pub(crate) fn is_spent(&self, ids: &[AccountId]) -> bool {
+        ids.iter().any(|id| self.senders.quotas.restraint(*id).is_some())
+    }
+
+    fn arm_quotas(&mut self) {
+        if let Some(at) = self.senders.quotas.next_timeout() {
+            self.timers.arm(TimerKey::Quotas, at);
+        }
+    }
+
     // What goes before packets.
 
     /// Sends something before all packets.
@@ -213,6 +245,7 @@ impl Accounts {
     /// A block of so many bytes goes.
     pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, delivery: Delivery, bytes: usize) {
         self.senders.on_sent(now, sending, delivery, bytes);
+        self.arm_quotas();
         self.shares.on_asked(sending.via, &sending.client, delivery.number);
     }
 
@@ -361,7 +394,8 @@ impl Accounts {
     }
 
     fn on_answers_sent(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
-        self.senders.on_answers_sent(via, client, bytes);
+        self.senders.on_answers_sent(now, via, client, bytes);
+        self.arm_quotas();
         self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
     }
 
@@ -412,6 +446,10 @@ impl Accounts {
                 TimerKey::Answers(via) => self.release_answers(via),
                 TimerKey::Orphans => self.forget_orphans(now),
                 TimerKey::Unread => self.give_up_unread(now),
+                TimerKey::Quotas => {
+                    self.senders.handle_quotas(now);
+                    self.arm_quotas();
+                }
             }
         }
     }

@@ -395,6 +395,14 @@ pub(crate) const LARGEST_SHARED_BLOCK: usize = 4096;
 /// there is less to be had must come round, too.
 pub(crate) const MAX_LEAD: u64 = 24 * 1024;
 
+// Quotas of accounts (`accounts::quota`).
+
+/// Where less than 64 KiB are left of a quota, which the largest block takes on the wire, only small ones go.
+pub(crate) const LOW_QUOTA: usize = 64 * 1024;
+
+/// An account that has sent all that it may in a day sends in blocks of 1 KiB, of which the default quota lets two go in a second.
+pub(crate) const SPENT_BLOCK: usize = 1024;
+
 // Legs between servers (`accounts::leg_window`).
 
 /// The queue that all of ours may cause between two servers: 375 ms. No message of a stranger's should wait for longer than a second: the

@@ -11,6 +11,9 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
+const SPENT: &str = "has sent all that it may in a day, and sends slowly until less was sent in the last one; with the consent of whoever \
+                     runs its server give it more (daily_stanza_bytes in [guest]), or say mine = true where that is you";
+
 /// Remembers what was said last of each account.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
@@ -23,6 +26,8 @@ pub(super) struct Announcer {
     rests: BTreeMap<AccountId, Duration>,
     /// Those that will never be online again.
     failed: BTreeSet<AccountId>,
+    /// How much of their quotas was said to be used, in hundredths.
+    quotas: BTreeMap<AccountId, u8>,
 }
 
 impl Announcer {
@@ -35,6 +40,25 @@ impl Announcer {
             Level::WARN => tracing::warn!("account {account} {news}"),
             _ => tracing::info!("account {account} {news}"),
         }
+    }
+
+    /// Says that so many hundredths of the account's quota are used, if they have become four fifths or all.
+    pub(super) fn announce_quota(&mut self, id: AccountId, percent: u8) {
+        if let Some(news) = self.quota_news(id, percent) {
+            tracing::warn!("account {} {news}", id.0);
+        }
+    }
+
+    fn quota_news(&mut self, id: AccountId, percent: u8) -> Option<&'static str> {
+        let (step, news) = match percent {
+            0..80 => {
+                self.quotas.remove(&id);
+                return None;
+            }
+            80..100 => (80, "has sent four fifths of what it may in a day (daily_stanza_bytes in [guest])"),
+            100.. => (100, SPENT),
+        };
+        (self.quotas.insert(id, step) < Some(step)).then_some(news)
     }
 
     /// What is to be said of the account, and how loudly.
@@ -97,6 +121,7 @@ impl Announcer {
         self.ends.remove(&id);
         self.rests.remove(&id);
         self.failed.remove(&id);
+        self.quotas.remove(&id);
     }
 
     /// Whether it was said that this account cannot be used.
@@ -207,6 +232,14 @@ mod tests {
                 "INFO lost its connection: keeping the session with the chat server: it ended the stream (policy-violation)".to_owned(),
             ]
         );
+    }
+
+    #[test]
+    fn four_fifths_of_a_quota_and_all_of_it_are_said_once_each_until_it_is_less() {
+        let mut announcer = Announcer::default();
+        let said = [79, 80, 99, 100, 100, 50, 100].map(|percent| announcer.quota_news(ID, percent));
+        let most = "has sent four fifths of what it may in a day (daily_stanza_bytes in [guest])";
+        assert_eq!(said, [None, Some(most), None, Some(SPENT), None, None, Some(SPENT)]);
     }
 
     #[test]

@@ -360,6 +360,7 @@ mod tests {
             ca_file: None,
             roster: false,
             sessions: None,
+            daily_bytes: None,
         }
     }
 

@@ -84,6 +84,7 @@ impl MockServer {
             ca_file: None,
             roster: false,
             sessions: None,
+            daily_bytes: None,
         }
     }
 

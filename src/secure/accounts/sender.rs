@@ -25,6 +25,7 @@ use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::fair_queue::{FairQueue, Used};
 use crate::secure::accounts::leg_senders::LegSenders;
 use crate::secure::accounts::legs::Legs;
+use crate::secure::accounts::quota::{Quotas, Restraint};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::{PathId, Place, Sending};
@@ -32,7 +33,8 @@ use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG,
+    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, SPENT_BLOCK,
+    UNKNOWN_BACKLOG,
 };
 
 /// What an account has to say to a path by which a block might go.
@@ -75,6 +77,8 @@ pub(crate) struct Senders<K> {
     pub(crate) legs: Legs,
     /// What is on its way from those servers to others.
     pub(crate) leg_senders: LegSenders<K>,
+    /// What accounts may send in a day.
+    pub(crate) quotas: Quotas,
 }
 
 /// The sending side of one account.
@@ -132,6 +136,7 @@ impl<K: Copy + Ord> Senders<K> {
             size_limits: SizeLimits::new(SUSPICION_LASTS),
             legs: Legs::default(),
             leg_senders: LegSenders::new(sizes),
+            quotas: Quotas::default(),
         }
     }
 
@@ -159,7 +164,23 @@ impl<K: Copy + Ord> Senders<K> {
             Some(sender) => sender.share((client, used), path, waiting, accounts, most),
             None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
         };
-        self.share_of_leg(path.1, used, waiting, share)
+        self.share_of_leg(path.1, used, waiting, self.share_of_quota(path.1, share))
+    }
+
+    /// The same, and what the account's quota has to say: once that is spent, the account is as slow as the quota comes in again.
+    fn share_of_quota(&self, path: &Path, mut share: Share) -> Share {
+        if let Some(Restraint { may_send, rate }) = self.quotas.restraint(path.via()) {
+            share.may_send &= may_send;
+            share.block = share.block.min(SPENT_BLOCK);
+            share.rate = Some(share.rate.map_or(rate, |usual| usual.min(rate)));
+        }
+        share
+    }
+
+    /// Accounts whose quota was spent may send again.
+    pub(crate) fn handle_quotas(&mut self, now: Instant) {
+        let free = self.quotas.handle_timeout(now);
+        self.open.extend(free);
     }
 
     /// The same, and what the leg behind the account has to say.
@@ -202,6 +223,7 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn remove(&mut self, account: AccountId) {
         self.reset(account);
         self.size_limits.remove(&account);
+        self.quotas.remove(account);
         self.legs.remove(account);
     }
 
@@ -217,16 +239,23 @@ impl<K: Copy + Ord> Senders<K> {
             self.leg_senders.on_sent(now, (leg, via), delivery, (used, bytes));
         }
         self.sender(via).on_sent(now, path, delivery, bytes);
-        self.on_share_used(via, client, self.sizes.wire_size(bytes));
+        self.on_share_used(now, via, client, self.sizes.wire_size(bytes));
     }
 
     /// So many bytes of answers went by the account to this client. They are a part of its share.
-    pub(crate) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
-        self.on_share_used(account, client, bytes);
+    pub(crate) fn on_answers_sent(
+        &mut self,
+        now: Instant,
+        account: AccountId,
+        client: ClientTag,
+        bytes: usize,
+    ) {
+        self.on_share_used(now, account, client, bytes);
     }
 
     /// So many bytes on the wire went by the account to this client.
-    fn on_share_used(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
+    fn on_share_used(&mut self, now: Instant, account: AccountId, client: ClientTag, bytes: usize) {
+        self.quotas.on_sent(now, account, bytes);
         let used = self.used(client);
         let used = self.sender(account).queue.on_sent(used, bytes);
         self.used.insert(client, used);

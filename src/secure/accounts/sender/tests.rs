@@ -1,5 +1,7 @@
 //! Many sessions by one account, over models of servers.
 
+use xmpp_parsers::jid::BareJid;
+
 use super::*;
 use crate::secure::path::server_model::Server;
 use crate::secure::session::scheduler::{Choice, choose};
@@ -328,4 +330,24 @@ fn a_client_that_makes_sessions_anew_comes_no_earlier_for_that() {
     }
     println!("{sent:?}");
     assert!(sent[0] < sent[1] * 5 / 4, "{sent:?}");
+}
+
+#[test]
+fn an_account_that_has_sent_all_that_it_may_in_a_day_sends_a_small_block_when_that_has_come_in_again() {
+    let (now, mut senders) = (Instant::now(), Senders::<u64>::new(&OF_TESTS));
+    let alice = BareJid::new("alice@chat.example").unwrap();
+    senders.quotas.set(now, ACCOUNT, alice, (86_400_000, 86_400_500));
+    let mut path = Path::by(now, ACCOUNT);
+    path.allow_blocks();
+    let flow = Flow { client: ClientTag(1), key: 1 };
+    let share = |senders: &Senders<u64>| senders.share(flow.client, (PathId(1), &path), 1 << 20, 1);
+    let spent = share(&senders);
+    assert_eq!((spent.may_send, spent.refused_by), (false, Some(Place::Account(ACCOUNT))));
+    senders.wait(Place::Account(ACCOUNT), flow);
+    senders.handle_quotas(now);
+    assert_eq!(senders.next_turn(), None);
+    senders.handle_quotas(senders.quotas.next_timeout().unwrap());
+    assert_eq!(senders.next_turn(), Some((Place::Account(ACCOUNT), flow)));
+    let free = share(&senders);
+    assert!(free.may_send && free.block <= SPENT_BLOCK && free.rate <= Some(1000.0), "{free:?}");
 }
