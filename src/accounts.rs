@@ -2,6 +2,7 @@
 
 mod forget;
 mod hints;
+mod quotas;
 mod registry;
 
 use xmpp_parsers::jid::Jid;
@@ -12,6 +13,7 @@ use crate::xmpp::registration::Place;
 use crate::xmpp::{AccountId, AccountPool, Usage};
 pub(crate) use forget::{Forgotten, Scope, forget};
 pub(crate) use hints::KeptHints;
+pub(crate) use quotas::KeptQuotas;
 pub(crate) use registry::Registrations;
 
 /// Whether some of the accounts have to be kept before they can be used, and are not.

@@ -11,7 +11,7 @@ use safelog::sensitive;
 use tokio::net::TcpStream;
 use tor_pt::Reply;
 
-use crate::accounts::{KeptHints, Registrations, are_to_be_kept, open_accounts};
+use crate::accounts::{KeptHints, KeptQuotas, Registrations, are_to_be_kept, open_accounts};
 use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
@@ -169,6 +169,7 @@ impl Client {
         let (keeper, state) = (Keeper::start(tunnel.clone(), limits), Arc::new(state));
         tunnel.pool().keep_registrations(Arc::new(Registrations::new(Arc::clone(&state))));
         tunnel.pool().keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
+        tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
         Self { tunnel, config, state, log_once: Mutex::default(), keeper }
     }
 

@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod escape;
 mod file;
+mod guest;
 mod input;
 mod key;
 mod keys;
@@ -93,6 +94,8 @@ pub struct AccountConfig {
     pub roster: bool,
     /// How many logins there may be at a time, if the user has said so; see [`most_sessions`](Self::most_sessions).
     pub sessions: Option<u8>,
+    /// What it may send by stanzas in a day, in bytes on the wire; none is no bound.
+    pub daily_bytes: Option<u64>,
 }
 
 /// What an account logs in with.

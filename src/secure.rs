@@ -24,7 +24,8 @@ mod vectors;
 pub mod wire;
 
 pub use api::{
-    Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, Receipt, Service, Statistics, Transmit,
+    Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, QuotaUse, Receipt, Service, Statistics,
+    Transmit,
 };
 pub use crypto::credential::Credential;
 pub use crypto::line::{BridgeLine, Identity};

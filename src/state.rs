@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 pub use self::error::StateError;
@@ -45,6 +46,15 @@ pub struct StateDir {
     home: Home,
     contents: Mutex<Contents>,
     handshakes: Mutex<Handshakes>,
+}
+
+/// What an account had used of what it may send in a day, at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaUsed {
+    /// In bytes on the wire.
+    pub bytes: u64,
+    /// In seconds since 1970.
+    pub at: u64,
 }
 
 #[derive(Debug)]
@@ -161,6 +171,19 @@ impl StateDir {
     /// When it cannot be written to the directory.
     pub fn keep_hint(&self, domain: &str, word: Option<&str>) -> Result<(), StateError> {
         self.change(|contents| contents.set_hint(domain, word, random_secret))
+    }
+
+    /// What an account had used of what it may send in a day.
+    pub fn quota_used(&self, account: &BareJid) -> Option<QuotaUsed> {
+        self.contents().quota_used(account)
+    }
+
+    /// Keeps that. The file does not name the account.
+    ///
+    /// # Errors
+    /// When it cannot be written to the directory.
+    pub fn keep_quota_used(&self, account: &BareJid, used: QuotaUsed) -> Result<(), StateError> {
+        self.change(|contents| contents.set_quota_used(account, used, random_secret))
     }
 
     /// The secret key of a bridge (X25519): made once, at random, and kept.

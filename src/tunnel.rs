@@ -12,6 +12,7 @@ mod driver;
 mod entropy;
 mod handshake_log;
 mod known_faults;
+mod quotas;
 mod set_back;
 mod sibling_logins;
 mod siblings;
@@ -19,7 +20,7 @@ mod standing;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,7 @@ use announce::Announcer;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
 pub use handshake_log::KeepHandshake;
+pub use quotas::QuotaStore;
 pub use secure::MOST_FIRST_BYTES;
 pub use set_back::ClockWasAhead;
 use siblings::Siblings;
@@ -115,6 +117,8 @@ struct Shared {
     closed: Notify,
     /// An account has failed for good, and the log says so.
     failed: Notify,
+    /// Who keeps what accounts have used of their quotas.
+    quotas: OnceLock<quotas::Keeper>,
     /// To whoever writes accepted handshakes down.
     records: mpsc::UnboundedSender<secure::HandshakeRecord>,
 }
@@ -167,6 +171,7 @@ impl Tunnel {
             incoming: Notify::new(),
             closed: Notify::new(),
             failed: Notify::new(),
+            quotas: OnceLock::new(),
             records,
         });
         if let Some(keep) = keep {
@@ -277,6 +282,13 @@ impl Tunnel {
         }
     }
 
+    /// Lets this keep what accounts have used of their quotas; said before the first account is online. Must be called within a Tokio
+    /// runtime.
+    pub fn keep_quotas(&self, store: Arc<dyn QuotaStore>) {
+        // The first one stays.
+        let _ = self.shared.quotas.set(quotas::Keeper::start(store));
+    }
+
     /// The accounts, to open and watch them.
     pub fn pool(&self) -> &AccountPool {
         &self.shared.pool
@@ -332,7 +344,11 @@ impl Tunnel {
         self.shared.with(|state, now| {
             state.cores.log_remains(state.bytestreams.count());
             state.cores.secure.say_goodbye(now);
+            state.cores.secure.tell_quotas();
         });
+        if let Some(keeper) = self.shared.quotas.get() {
+            keeper.flush().await;
+        }
         self.shared.pool.shutdown().await;
     }
 }
@@ -394,6 +410,7 @@ impl Shared {
         while let Some(account) = state.cores.secure.poll_doubt() {
             self.pool.doubt(account);
         }
+        self.note_quotas(state);
         while let Some(record) = state.cores.secure.poll_handshake_record() {
             // Without a keep nothing is kept, and nobody is let in.
             let _ = self.records.send(record);

@@ -12,7 +12,7 @@ use super::setup::{
     Ending, advised, all_rejected, announce, open_state, run_command, state_dir, until_stopped,
 };
 use super::{Options, Serve};
-use crate::accounts::{KeptHints, open_accounts};
+use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
 use crate::state::StateError;
@@ -52,6 +52,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
+    tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let work = async {
         tokio::select! {
             () = bridge::serve(&tunnel, &destination, &config.limits) => Ok(Ending::Done),

@@ -7,6 +7,7 @@ use xmpp_parsers::jid::{DomainRef, Jid};
 
 use super::document::Given;
 use super::error::{ConfigError, Location, Problem, Warning, shown_key};
+use super::guest::Guest;
 use super::key::{CertificatePin, PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, ServerConfig, parse_login};
@@ -66,6 +67,10 @@ pub struct Arguments {
     pub(super) roster: bool,
     /// Likewise.
     pub(super) sessions: Option<u8>,
+    /// Likewise.
+    pub(super) is_mine: bool,
+    /// Likewise.
+    pub(super) guest: Guest,
 }
 
 /// What is wrong with which argument, given where.
@@ -203,6 +208,8 @@ impl Arguments {
             ca_file: self.ca_file.or_else(|| defaults.ca_file.clone()),
             roster: self.roster || defaults.roster,
             sessions: self.sessions.or(defaults.sessions),
+            is_mine: defaults.is_mine,
+            guest: defaults.guest,
         }
     }
 
@@ -300,6 +307,7 @@ impl Arguments {
     /// How logins reach their servers.
     fn route(&self) -> Result<ServerConfig, Fault> {
         let server = self.server.as_ref().map(|given| given.value.clone());
+        let daily_bytes = self.guest.daily_bytes(self.is_mine, server.as_ref());
         Ok(ServerConfig {
             server,
             tls: how_to_connect(self.tls.as_ref(), self.server.as_ref())?,
@@ -307,6 +315,7 @@ impl Arguments {
             ca_file: self.ca_file.as_ref().map(|given| given.value.clone()),
             roster: self.roster,
             sessions: self.sessions,
+            daily_bytes,
         })
     }
 }

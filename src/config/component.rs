@@ -53,6 +53,8 @@ pub(super) fn read(
         ca_file,
         roster: false,
         sessions: None,
+        // Whoever runs the server has given it a domain.
+        daily_bytes: None,
     };
     Ok(Given { value: account, location: domain.location })
 }

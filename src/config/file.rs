@@ -10,6 +10,7 @@ use xmpp_parsers::jid::Jid;
 use super::arguments::{Arguments, how_to_connect};
 use super::document::{Document, Given, Section};
 use super::error::{ConfigError, Location, Problem, Warning};
+use super::guest::Guest;
 use super::input::{Text, check_certificates, read_text};
 use super::key::{CertificatePin, PresharedKey};
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS};
@@ -57,17 +58,24 @@ fn read(text: &str, path: &Path) -> Result<(Config, bool), ConfigError> {
     let table = document.parse()?;
     let root = document.root(&table, &SECTIONS.map(|(name, _)| name))?;
     let mut config = Config::default();
-    let holds_passwords = read_accounts(&root, path, &mut config)?;
+    let guest = Guest::read(&root)?;
+    let holds_passwords = read_accounts(&root, path, guest, &mut config)?;
     read_settings(&root, path, &mut config)?;
+    config.client.guest = guest;
     let holds_secrets = holds_passwords || config.client.holds_secrets() || config.bridge.psk.is_some();
     Ok((config, holds_secrets))
 }
 
 /// Every `[[account]]`. Also tells whether a password was among them.
-fn read_accounts(root: &Section<'_>, path: &Path, config: &mut Config) -> Result<bool, ConfigError> {
+fn read_accounts(
+    root: &Section<'_>,
+    path: &Path,
+    guest: Guest,
+    config: &mut Config,
+) -> Result<bool, ConfigError> {
     let mut holds_passwords = false;
     for section in root.tables("account", "[[account]]", ACCOUNT)? {
-        let account = read_account(&section, directory_of(path), &mut config.warnings)?;
+        let account = read_account(&section, directory_of(path), guest, &mut config.warnings)?;
         add_account(&mut config.accounts, account.value)
             .map_err(|problem| section.error(account.location, "jid", problem))?;
         holds_passwords |= section.keys().any(|key| key == "password");
@@ -105,6 +113,7 @@ fn directory_of(path: &Path) -> &Path {
 fn read_account(
     section: &Section<'_>,
     directory: &Path,
+    guest: Guest,
     warnings: &mut Vec<Warning>,
 ) -> Result<Given<AccountConfig>, ConfigError> {
     let jid = section
@@ -121,9 +130,16 @@ fn read_account(
     let server = server.map(|given| given.value);
     let roster = section.flag("roster")?.is_some_and(|given| given.value);
     let sessions = sessions::read(section)?;
+    let daily_bytes = guest.daily_bytes(is_mine(section)?, server.as_ref());
     let (jid, location) = (jid.value, jid.location);
-    let account = AccountConfig { jid, credential, server, tls: mode, pin, ca_file, roster, sessions };
+    let account =
+        AccountConfig { jid, credential, server, tls: mode, pin, ca_file, roster, sessions, daily_bytes };
     Ok(Given { value: account, location })
+}
+
+/// Whether the server is the user's own.
+fn is_mine(section: &Section<'_>) -> Result<bool, ConfigError> {
+    Ok(section.flag("mine")?.is_some_and(|given| given.value))
 }
 
 /// The secret that the section holds under the first of these keys, or points to under the second.
@@ -199,6 +215,7 @@ fn read_client(section: &Section<'_>, directory: &Path) -> Result<Arguments, Con
     arguments.ca_file = read_ca_file(section, directory)?;
     arguments.roster = section.flag("roster")?.is_some_and(|given| given.value);
     arguments.sessions = sessions::read(section)?;
+    arguments.is_mine = is_mine(section)?;
     arguments.check_mode().map_err(|(location, key, problem)| section.error(location, key, problem))?;
     Ok(arguments)
 }

@@ -76,6 +76,8 @@ pub struct ServerConfig {
     pub roster: bool,
     /// How many logins there may be at a time.
     pub sessions: Option<u8>,
+    /// What the account may send by stanzas in a day.
+    pub daily_bytes: Option<u64>,
 }
 
 impl Login {
@@ -88,7 +90,7 @@ impl Login {
     /// Completes the login to an account.
     #[must_use]
     pub fn at(self, server: ServerConfig) -> AccountConfig {
-        let ServerConfig { server, tls, pin, ca_file, roster, sessions } = server;
+        let ServerConfig { server, tls, pin, ca_file, roster, sessions, daily_bytes } = server;
         AccountConfig {
             jid: self.jid,
             credential: self.credential,
@@ -98,6 +100,7 @@ impl Login {
             ca_file,
             roster,
             sessions,
+            daily_bytes,
         }
     }
 }

@@ -8,9 +8,8 @@ use super::{AccountConfig, Credential};
 const MOST: u8 = 8;
 
 impl AccountConfig {
-    /// How many logins there may be at the most: 1 where nobody has said how many. A stock Prosody reads 30 kB/s from another server for
-    /// everybody there, each login may take 10 kB/s of that, and nothing bounds yet what all of them queue between two servers. Without a
-    /// name that stays, each would be another account; and a component is one.
+    /// How many logins there may be at the most: 1 where nobody has said how many, as each is one more connection that somebody can count.
+    /// Without a name that stays, each would be another account; and a component is one.
     #[must_use]
     pub fn most_sessions(&self) -> u8 {
         match self.credential {

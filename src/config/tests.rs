@@ -16,6 +16,7 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::os::testing::set_mode;
 
+mod guest;
 mod pins;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -497,6 +498,7 @@ fn section_names() -> impl Strategy<Value = String> {
         "[[account]]",
         "[client]",
         "[bridge]",
+        "[guest]",
         "[limits]",
         "[metrics]",
         "",

@@ -2,12 +2,16 @@
 //!
 //! Under which name it is online; how much may be on its way to its server, and whose turn it is ([`Senders`]); the answers to blocks,
 //! which wait for each other and ride behind blocks of the same account ([`Answers`]), and how many of them each client may call for
-//! ([`AnswerShares`]); how large a block gets from its server to others ([`Legs`](legs::Legs)); and what goes before all packets.
+//! ([`AnswerShares`]); how large a block gets from its server to others ([`Legs`](legs::Legs)), and how much may be on its way there
+//! ([`LegSenders`](leg_senders::LegSenders)); and what goes before all packets.
 
 pub(crate) mod answer_shares;
 pub(crate) mod answers;
 pub(crate) mod fair_queue;
+pub(crate) mod leg_senders;
+mod leg_window;
 pub(crate) mod legs;
+mod quota;
 pub(crate) mod sender;
 #[cfg(test)]
 mod tests;
@@ -15,18 +19,18 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::timers::Timers;
 use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
 use crate::secure::accounts::sender::{Flow, Senders};
-use crate::secure::api::{Outgoing, Receipt, Transmit};
+use crate::secure::api::{Outgoing, QuotaUse, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::delivery::{Delivery, Token};
-use crate::secure::ids::{PathId, Sending, SessionKey};
+use crate::secure::ids::{LegId, PathId, Place, Sending, SessionKey};
 use crate::secure::path::Path;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{ORPHANED, UNREAD_PATIENCE};
@@ -42,7 +46,7 @@ pub(crate) struct Accounts {
     /// Accounts with answers that wait for each other no longer.
     released: BTreeSet<AccountId>,
     /// What went by paths that are no more, until when it counts as on its way if nothing shows that it was read.
-    orphans: Vec<(Instant, AccountId, Vec<Delivery>)>,
+    orphans: Vec<(Instant, Sending, Vec<Delivery>)>,
     /// Those by which something is not answered, until their servers are asked for a sign of life.
     doubted: BTreeSet<AccountId>,
     timers: Timers<TimerKey>,
@@ -64,6 +68,8 @@ enum TimerKey {
     Orphans,
     /// The first of the answers that went need not be waited for any longer.
     Unread,
+    /// An account that has sent all that it may in a day may send again.
+    Quotas,
 }
 
 impl Accounts {
@@ -92,6 +98,12 @@ impl Accounts {
     /// The name of an account that is online.
     pub(crate) fn online(&self, id: AccountId) -> Option<&FullJid> {
         self.accounts.get(&id).filter(|account| account.is_online).map(|account| &account.jid)
+    }
+
+    /// What is between the server of an account of ours and a peer's, if they are two.
+    pub(crate) fn leg(&mut self, via: AccountId, peer: &FullJid) -> Option<LegId> {
+        let home = self.accounts.get(&via)?.jid.domain();
+        self.senders.leg_senders.between(home.as_str(), peer.domain().as_str())
     }
 
     /// The windows and turns of all accounts.
@@ -152,9 +164,12 @@ impl Accounts {
         self.senders.on_size_limit(now, id, limit);
     }
 
-    /// Blocks of a path have arrived.
-    pub(crate) fn on_path_taken(&mut self, now: Instant, path: &Path) {
+    /// A block of a path has arrived, or its open.
+    pub(crate) fn on_path_taken(&mut self, now: Instant, path: &Path, delivery: Delivery) {
         self.senders.legs.on_taken(now, path);
+        if let Some(leg) = path.leg() {
+            self.senders.leg_senders.on_answered(now, leg, path.via(), delivery);
+        }
     }
 
     /// A path has lost a block, or is silent, although our account is online. Returns whether a server behind our account's may have refused
@@ -171,6 +186,35 @@ impl Accounts {
     /// So many pieces, of so many bytes, were handed over to an account and not written to its connection yet.
     pub(crate) fn note_backlog(&mut self, id: AccountId, pieces: usize, bytes: usize) {
         self.senders.note_backlog(id, pieces, bytes);
+    }
+
+    // What they may send in a day.
+
+    /// What goes by this login counts for the account of that name, which may send so much in a day and has sent so much of it.
+    pub(crate) fn set_quota(&mut self, now: Instant, id: AccountId, name: BareJid, quota: (u64, u64)) {
+        self.senders.quotas.set(now, id, name, quota);
+        self.arm_quotas();
+    }
+
+    /// The next account that has used a hundredth more of its quota.
+    pub(crate) fn poll_quota_use(&mut self) -> Option<QuotaUse> {
+        self.senders.quotas.poll_news()
+    }
+
+    /// Tells what all accounts have used of theirs.
+    pub(crate) fn tell_quotas(&mut self) {
+        self.senders.quotas.tell_all();
+    }
+
+    /// Whether one of these has sent about all that it may in a day.
+    pub(crate) fn is_spent(&self, ids: &[AccountId]) -> bool {
+        ids.iter().any(|id| self.senders.quotas.restraint(*id).is_some())
+    }
+
+    fn arm_quotas(&mut self) {
+        if let Some(at) = self.senders.quotas.next_timeout() {
+            self.timers.arm(TimerKey::Quotas, at);
+        }
     }
 
     // What goes before packets.
@@ -200,9 +244,9 @@ impl Accounts {
 
     /// A block of so many bytes goes.
     pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, delivery: Delivery, bytes: usize) {
-        let Sending { via, client, path } = sending;
-        self.senders.on_sent(now, via, client, path, delivery, bytes);
-        self.shares.on_asked(via, &client, delivery.number);
+        self.senders.on_sent(now, sending, delivery, bytes);
+        self.arm_quotas();
+        self.shares.on_asked(sending.via, &sending.client, delivery.number);
     }
 
     /// Something that went by the account was answered: its server has read that and everything before.
@@ -212,8 +256,12 @@ impl Accounts {
     }
 
     /// What is on its way by a path is not answered for so long that nobody should wait for it.
-    pub(crate) fn on_stalled(&mut self, sending: Sending, outstanding: impl IntoIterator<Item = Delivery>) {
-        self.senders.forget(sending.via, outstanding);
+    pub(crate) fn on_stalled(&mut self, path: &Path) {
+        let sending = path.sending();
+        if let Some(leg) = path.leg() {
+            self.senders.leg_senders.on_stalled(leg, sending.via, path.outstanding());
+        }
+        self.senders.forget(sending.via, path.outstanding());
         self.shares.on_silence(sending.via, &sending.client);
         if self.online(sending.via).is_some() {
             self.doubted.insert(sending.via);
@@ -229,10 +277,10 @@ impl Accounts {
     /// server has read it, or it should have done so by the account's rate: otherwise paths that come and go could fill all there is
     /// behind the account. Answers about the path are wanted no more.
     pub(crate) fn on_path_gone(&mut self, now: Instant, sending: Sending, outstanding: Vec<Delivery>) {
-        let Sending { via, client, path } = sending;
+        let Sending { via, client, path, .. } = sending;
         if !outstanding.is_empty() {
             let until = now + self.senders.backlog_time(via).min(ORPHANED);
-            self.orphans.push((until, via, outstanding));
+            self.orphans.push((until, sending, outstanding));
             self.timers.arm(TimerKey::Orphans, until);
         }
         if let Some(account) = self.accounts.get_mut(&via) {
@@ -346,7 +394,8 @@ impl Accounts {
     }
 
     fn on_answers_sent(&mut self, now: Instant, via: AccountId, client: ClientTag, bytes: usize) {
-        self.senders.on_answers_sent(via, client, bytes);
+        self.senders.on_answers_sent(now, via, client, bytes);
+        self.arm_quotas();
         self.timers.arm(TimerKey::Unread, now + UNREAD_PATIENCE);
     }
 
@@ -356,26 +405,26 @@ impl Accounts {
         }
     }
 
-    // The fair queue.
+    // The fair queues.
 
-    /// These accounts have no room for what somebody has to send: it waits for its turn there.
-    pub(crate) fn wait(&mut self, flow: Flow<SessionKey>, accounts: &[AccountId]) {
-        accounts.iter().for_each(|account| self.senders.wait(*account, flow));
+    /// These have no room for what somebody has to send: it waits for its turn there.
+    pub(crate) fn wait(&mut self, flow: Flow<SessionKey>, places: &[Place]) {
+        places.iter().for_each(|place| self.senders.wait(*place, flow));
     }
 
-    /// Somebody waits at these accounts no more.
-    pub(crate) fn leave(&mut self, flow: Flow<SessionKey>, accounts: impl IntoIterator<Item = AccountId>) {
-        accounts.into_iter().for_each(|account| self.senders.leave(account, flow));
+    /// Somebody waits there no more.
+    pub(crate) fn leave(&mut self, flow: Flow<SessionKey>, places: impl IntoIterator<Item = Place>) {
+        places.into_iter().for_each(|place| self.senders.leave(place, flow));
     }
 
-    /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<SessionKey>)> {
+    /// Who should try to send, and where it has waited. [`end_turn`](Self::end_turn) has to follow.
+    pub(crate) fn next_turn(&mut self) -> Option<(Place, Flow<SessionKey>)> {
         self.senders.next_turn()
     }
 
     /// This one has had its turn.
-    pub(crate) fn end_turn(&mut self, account: AccountId, flow: Flow<SessionKey>) {
-        self.senders.end_turn(account, flow);
+    pub(crate) fn end_turn(&mut self, place: Place, flow: Flow<SessionKey>) {
+        self.senders.end_turn(place, flow);
     }
 
     /// A session is over: forgets what its client has used, where that makes no difference any more.
@@ -397,6 +446,10 @@ impl Accounts {
                 TimerKey::Answers(via) => self.release_answers(via),
                 TimerKey::Orphans => self.forget_orphans(now),
                 TimerKey::Unread => self.give_up_unread(now),
+                TimerKey::Quotas => {
+                    self.senders.handle_quotas(now);
+                    self.arm_quotas();
+                }
             }
         }
     }
@@ -409,8 +462,11 @@ impl Accounts {
     }
 
     fn forget_orphans(&mut self, now: Instant) {
-        for (_, via, deliveries) in self.orphans.extract_if(.., |(until, ..)| *until <= now) {
-            self.senders.forget(via, deliveries);
+        for (_, sending, deliveries) in self.orphans.extract_if(.., |(until, ..)| *until <= now) {
+            if let Some(leg) = sending.leg {
+                self.senders.leg_senders.forget(leg, sending.via, &deliveries);
+            }
+            self.senders.forget(sending.via, deliveries);
         }
         if let Some(until) = self.orphans.iter().map(|(until, ..)| *until).min() {
             self.timers.arm(TimerKey::Orphans, until);

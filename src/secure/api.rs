@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::AccountId;
 use crate::secure::crypto::credential::Credential;
@@ -212,6 +212,19 @@ pub enum Incoming {
         /// What it was.
         token: Token,
     },
+}
+
+/// How much of its daily quota an account has in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaUse {
+    /// A login of it.
+    pub account: AccountId,
+    /// The account.
+    pub name: BareJid,
+    /// In hundredths.
+    pub percent: u8,
+    /// In bytes on the wire.
+    pub bytes: u64,
 }
 
 /// What some of our accounts have to send.

@@ -25,6 +25,11 @@ pub(crate) struct Delivery {
     pub(crate) token: Token,
 }
 
+impl Delivery {
+    /// None comes before it.
+    pub(crate) const FIRST: Self = Self { number: 0, token: Token(0) };
+}
+
 #[cfg(test)]
 impl Delivery {
     /// One for tests, where nobody guesses.

@@ -195,15 +195,15 @@ impl Endpoint {
     }
 
     /// A packet of the first session that can send one: of those to which something happened, then of those that wait for
-    /// room at an account, in turn.
+    /// room somewhere, in turn.
     fn next_packet(&mut self, now: Instant) -> Option<Transmit> {
         loop {
             let transmit = match self.ready.pop_front() {
                 Some(key) => self.packet_of(now, key),
                 None => {
-                    let (account, flow) = self.shared.accounts.next_turn()?;
+                    let (place, flow) = self.shared.accounts.next_turn()?;
                     let transmit = self.packet_of(now, flow.key);
-                    self.shared.accounts.end_turn(account, flow);
+                    self.shared.accounts.end_turn(place, flow);
                     transmit
                 }
             };

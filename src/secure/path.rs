@@ -21,7 +21,7 @@ use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Initiator, LARGEST_HELLO};
 use crate::secure::delivery::Delivery;
-use crate::secure::ids::{PathId, Sending};
+use crate::secure::ids::{LegId, PathId, Sending};
 use crate::secure::path::pacer::Pacer;
 use crate::secure::path::window::Window;
 use crate::secure::sizes::Sizes;
@@ -57,6 +57,8 @@ pub(crate) struct Contact {
     /// Our account.
     pub(crate) via: AccountId,
     pub(crate) peer: FullJid,
+    /// Between their servers, if they are two.
+    pub(crate) leg: Option<LegId>,
     /// Whose share of our account the path takes up.
     pub(crate) client: ClientTag,
     /// What it is opened with.
@@ -141,6 +143,11 @@ impl Path {
         &self.contact.peer
     }
 
+    /// Between our server and the peer's, if they are two.
+    pub(crate) fn leg(&self) -> Option<LegId> {
+        self.contact.leg
+    }
+
     /// Whose share of our account it takes up.
     pub(crate) fn client(&self) -> ClientTag {
         self.contact.client
@@ -157,7 +164,7 @@ impl Path {
 
     /// What our account has to know of what goes by it.
     pub(crate) fn sending(&self) -> Sending {
-        Sending { via: self.via(), client: self.client(), path: self.id }
+        Sending { via: self.via(), client: self.client(), path: self.id, leg: self.leg() }
     }
 
     pub(crate) fn state(&self) -> &PathState {
@@ -432,6 +439,11 @@ impl Path {
 
 #[cfg(test)]
 impl Path {
+    /// Two servers are between its ends.
+    pub(crate) fn set_leg(&mut self, leg: LegId) {
+        self.contact.leg = Some(leg);
+    }
+
     /// When a pause between blocks is over.
     pub(crate) fn pauses_until(&self) -> Option<Instant> {
         self.pacer.next_timeout()
@@ -441,7 +453,7 @@ impl Path {
     pub(crate) fn by(now: Instant, via: AccountId) -> Self {
         let credential = Credential::NOBODYS;
         let peer = FullJid::new("peer@chat.example/r").expect("a JID");
-        let contact = Contact { via, peer, client: ClientTag::default(), credential };
+        let contact = Contact { via, peer, leg: None, client: ClientTag::default(), credential };
         Self::new(now, PathId(0), contact, PathState::Open, &crate::secure::sizes::OF_TESTS)
     }
 }

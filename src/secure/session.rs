@@ -45,7 +45,7 @@ use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::handshake::SessionId;
-use crate::secure::ids::{PathId, SessionKey};
+use crate::secure::ids::{PathId, Place, SessionKey};
 use crate::secure::path::Path;
 use crate::secure::session::early::Early;
 use crate::secure::session::established::Established;
@@ -74,8 +74,8 @@ pub(crate) struct Session {
     usage: Usage,
     /// Streams that could write more if the client had less on its way, by their numbers on the wire.
     crowded: BTreeSet<u64>,
-    /// The accounts at which it waits for its turn.
-    waits_at: Vec<AccountId>,
+    /// Where it waits for its turn.
+    waits_at: Vec<Place>,
     /// When the last express packet went.
     hurried_at: Option<Instant>,
     /// Until when what there is to send waits for more.

@@ -395,6 +395,64 @@ pub(crate) const LARGEST_SHARED_BLOCK: usize = 4096;
 /// there is less to be had must come round, too.
 pub(crate) const MAX_LEAD: u64 = 24 * 1024;
 
+// Quotas of accounts (`accounts::quota`).
+
+/// Where less than 64 KiB are left of a quota, which the largest block takes on the wire, only small ones go.
+pub(crate) const LOW_QUOTA: usize = 64 * 1024;
+
+/// An account that has sent all that it may in a day sends in blocks of 1 KiB, of which the default quota lets two go in a second.
+pub(crate) const SPENT_BLOCK: usize = 1024;
+
+// Legs between servers (`accounts::leg_window`).
+
+/// The queue that all of ours may cause between two servers: 375 ms. No message of a stranger's should wait for longer than a second: the
+/// window may be too full by half a block, and a server that reads in bursts lets what comes behind one wait for as long as it takes. With
+/// 300 ms an account whose server reads 10 kB/s had too little on its way, and so had many where delays vary by 500 ms.
+pub(crate) const LEG_QUEUE: Duration = Duration::from_millis(375);
+
+/// Where blocks that go alone usually take longer than the shortest delay, 250 ms beyond what those take: of many blocks none overtakes
+/// another, so that they take rather as long as the slowest. With 300 ms strangers' messages came too late where delays vary by 500 ms.
+pub(crate) const LEG_QUEUE_BEHIND_ALONE: Duration = Duration::from_millis(250);
+
+/// A leg has become slower if every answer within a round trip took a second more than the shortest delay: delays vary by less.
+pub(crate) const LEG_SLOWED: Duration = Duration::from_secs(1);
+
+/// The rate of a leg is the highest of the last 2.5 to 5 seconds: of some round trips, and no longer than a queue may grow where a leg has
+/// become a little slower.
+pub(crate) const LEG_RATE_LIFETIME: Duration = Duration::from_millis(2500);
+
+/// What has waited for 40 ms at most between servers has hardly waited ([`LATE`]).
+pub(crate) const LEG_QUIET: Duration = LATE;
+
+/// The window of a leg of which nothing is known: 5 KiB, as that of a path.
+pub(crate) const INITIAL_LEG_WINDOW: usize = INITIAL_WINDOW;
+
+/// The least window of a leg: 1 KiB on the wire, with room for one of the smallest blocks, [`SMALLEST_LEG_BLOCK`].
+pub(crate) const LEAST_LEG_WINDOW: usize = 1024;
+
+/// A window whose answers are earlier than they may be by more than [`LEG_QUIET`] grows by a sixteenth in each round trip, even where its rate
+/// does not show that there is room: a queue becomes longer by 30 ms, and the next round trip shows that.
+pub(crate) const LEG_STEP: usize = 16;
+
+/// The smallest block on a leg that is slower than any account: 512 bytes, some 900 on the wire, which take 0.3 seconds where a server reads
+/// 3 kB/s from another one.
+pub(crate) const SMALLEST_LEG_BLOCK: usize = 512;
+
+/// A window that has been full for 30 seconds, and has seen nobody wait for less than [`LEG_QUIET`], is drained: by then base delays are
+/// believed no longer ([`BASE_DELAY_LIFETIME`]).
+pub(crate) const LEG_DRAIN_INTERVAL: Duration = BASE_DELAY_LIFETIME;
+
+/// After that 3 blocks go alone: a server that reads in bursts (stock Prosody: 8 KiB) rests after what was before the first one, and hardly
+/// after that.
+pub(crate) const LEG_PROBES: u32 = 3;
+
+/// The window of a leg holds 2 blocks for each account that sends, and 6 in all: with smaller ones more would go for what the carrier puts
+/// around them.
+pub(crate) const LEG_BLOCKS: usize = 6;
+
+/// 256 legs are remembered though nobody uses them, some 100 kB; one more makes all of those be forgotten.
+pub(crate) const MOST_LEGS: usize = 256;
+
 /// An answer to a block waits for others for 4 ms at most. A server has as much to do for one as for a small block: without
 /// that wait a cell took 0.9 ms through Prosody instead of 0.7, and bulk had a tenth less.
 pub(crate) const ANSWER_DELAY: Duration = Duration::from_millis(4);

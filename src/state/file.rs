@@ -14,7 +14,7 @@ use xmpp_parsers::jid::{BareJid, ResourcePart};
 
 use super::error::Obstacle;
 use super::registration::Registration;
-use super::{StateError, hint, resource};
+use super::{QuotaUsed, StateError, hint, resource};
 use crate::os;
 
 /// The format that this program writes. A field more does not change it; a field that means something else does.
@@ -25,6 +25,12 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// Hints that are kept at most: 32, more than a user has accounts. Of more, any other makes room: a hint is no loss.
 const MOST_HINTS: usize = 32;
+
+/// Quotas that are kept at most: 256, four times the accounts of a configuration file.
+const MOST_QUOTAS: usize = 256;
+
+/// A day, in seconds.
+const DAY: u64 = 24 * 3600;
 
 /// A secret in the file, which has it in base64url without padding.
 type Secret = Zeroizing<[u8; 32]>;
@@ -42,6 +48,8 @@ pub(super) struct Contents {
     registrations: BTreeMap<String, Registration>,
     /// What worked last, by what the secret makes of the domain.
     hints: BTreeMap<String, String>,
+    /// What accounts have used of what they may send in a day, by what the secret makes of their names.
+    quotas: BTreeMap<String, QuotaUsed>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
     unsaved: bool,
@@ -68,6 +76,8 @@ struct Format {
     registrations: BTreeMap<String, Registration>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     hints: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    quotas: BTreeMap<String, QuotaUsed>,
     #[serde(flatten)]
     other: BTreeMap<String, serde_json::Value>,
 }
@@ -107,6 +117,7 @@ impl Contents {
             identity: secret(format.identity)?,
             registrations: format.registrations,
             hints: format.hints,
+            quotas: format.quotas,
             other: format.other,
             unsaved: false,
         })
@@ -125,6 +136,7 @@ impl Contents {
             identity: secret(&self.identity),
             registrations: self.registrations.clone(),
             hints: self.hints.clone(),
+            quotas: self.quotas.clone(),
             other: self.other.clone(),
         };
         #[expect(clippy::expect_used, reason = "maps with text as keys always have a JSON form")]
@@ -169,7 +181,7 @@ impl Contents {
 
     /// What worked last at this domain.
     pub(super) fn hint(&self, domain: &str) -> Option<&str> {
-        let name = hint::name(self.resource_secret.as_deref()?, domain);
+        let name = hint::name(self.resource_secret.as_deref()?, "hint", domain);
         self.hints.get(&name).map(String::as_str)
     }
 
@@ -177,7 +189,7 @@ impl Contents {
         if self.hint(domain) == word {
             return;
         }
-        let name = hint::name(self.resource_secret.get_or_insert_with(make), domain);
+        let name = hint::name(self.resource_secret.get_or_insert_with(make), "hint", domain);
         self.hints.remove(&name);
         if let Some(word) = word {
             while self.hints.len() >= MOST_HINTS {
@@ -185,6 +197,28 @@ impl Contents {
             }
             self.hints.insert(name, word.to_owned());
         }
+        self.unsaved = true;
+    }
+
+    /// What the account had used of what it may send in a day.
+    pub(super) fn quota_used(&self, account: &BareJid) -> Option<QuotaUsed> {
+        let name = hint::name(self.resource_secret.as_deref()?, "quota", account.as_str());
+        self.quotas.get(&name).copied()
+    }
+
+    /// Keeps that, and nothing of accounts that used theirs a day earlier.
+    pub(super) fn set_quota_used(
+        &mut self,
+        account: &BareJid,
+        used: QuotaUsed,
+        make: impl FnOnce() -> Secret,
+    ) {
+        let name = hint::name(self.resource_secret.get_or_insert_with(make), "quota", account.as_str());
+        self.quotas.retain(|_, earlier| earlier.at + DAY > used.at);
+        while self.quotas.len() >= MOST_QUOTAS {
+            self.quotas.pop_first();
+        }
+        self.quotas.insert(name, used);
         self.unsaved = true;
     }
 

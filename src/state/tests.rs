@@ -80,6 +80,21 @@ fn a_hint_names_no_domain_and_goes_when_it_is_forgotten() {
 }
 
 #[test]
+fn what_an_account_used_of_its_quota_is_kept_for_a_day_and_names_no_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let (alice, bob) = (jid("alice@chat.example"), jid("bob@chat.example"));
+    state.keep_quota_used(&alice, QuotaUsed { bytes: 1000, at: 5 }).unwrap();
+    assert!(!text_of_file(dir.path()).contains("chat"));
+    drop(state);
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.quota_used(&alice), Some(QuotaUsed { bytes: 1000, at: 5 }));
+    assert_eq!(state.quota_used(&bob), None);
+    state.keep_quota_used(&bob, QuotaUsed { bytes: 7, at: 5 + 24 * 3600 }).unwrap();
+    assert_eq!(state.quota_used(&alice), None);
+}
+
+#[test]
 fn only_so_many_hints_are_kept_and_the_last_is_one_of_them() {
     let state = StateDir::ephemeral(StateError::Nowhere);
     let domains: Vec<_> = (0..100).map(|n| format!("{n}.example")).collect();

@@ -12,6 +12,9 @@ use xmpp_parsers::jid::FullJid;
 use super::known_faults::KnownFaults;
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
+const SPENT: &str = "has sent all that it may in a day, and sends slowly until less was sent in the last one; with the consent of whoever \
+                     runs its server give it more (daily_stanza_bytes in [guest]), or say mine = true where that is you";
+
 /// Remembers what was said of each account.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
@@ -33,6 +36,8 @@ struct Told {
     rest: Option<Duration>,
     /// It will never be online again.
     has_failed: bool,
+    /// How much of its quota was said to be used, in hundredths.
+    quota: u8,
 }
 
 /// What can help is said at the 2nd connection that ends for a stanza that was too large: after one, smaller ones may be enough.
@@ -47,6 +52,13 @@ impl Announcer {
             Level::ERROR => tracing::error!("account {account} {news}"),
             Level::WARN => tracing::warn!("account {account} {news}"),
             _ => tracing::info!("account {account} {news}"),
+        }
+    }
+
+    /// Says that so many hundredths of the account's quota are used, if they have become four fifths or all.
+    pub(super) fn announce_quota(&mut self, id: AccountId, percent: u8) {
+        if let Some(news) = self.accounts.entry(id).or_default().quota_news(percent) {
+            tracing::warn!("account {} {news}", id.0);
         }
     }
 
@@ -127,6 +139,18 @@ impl Told {
         }
         let is_news = self.faults.note(error) || rest.is_some();
         is_news.then(|| (Level::WARN, format!("is not online: {}", with_advice(error, rest))))
+    }
+
+    fn quota_news(&mut self, percent: u8) -> Option<&'static str> {
+        let (step, news) = match percent {
+            0..80 => {
+                self.quota = 0;
+                return None;
+            }
+            80..100 => (80, "has sent four fifths of what it may in a day (daily_stanza_bytes in [guest])"),
+            100.. => (100, SPENT),
+        };
+        (std::mem::replace(&mut self.quota, step) < step).then_some(news)
     }
 }
 
@@ -273,6 +297,14 @@ mod tests {
                 "INFO lost its connection: keeping the session with the chat server: it ended the stream (policy-violation)".to_owned(),
             ]
         );
+    }
+
+    #[test]
+    fn four_fifths_of_a_quota_and_all_of_it_are_said_once_each_until_it_is_less() {
+        let mut told = Told::default();
+        let said = [79, 80, 99, 100, 100, 50, 100].map(|percent| told.quota_news(percent));
+        let most = "has sent four fifths of what it may in a day (daily_stanza_bytes in [guest])";
+        assert_eq!(said, [None, Some(most), None, Some(SPENT), None, None, Some(SPENT)]);
     }
 
     #[test]

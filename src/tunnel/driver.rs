@@ -152,7 +152,11 @@ impl Shared {
                 AccountChange::Gone
             }
         };
+        let is_online = matches!(change, AccountChange::Online { .. });
         state.cores.handle_account(now, id, change);
+        if is_online {
+            self.set_quota(state, now, id);
+        }
     }
 
     /// The desk decides what becomes of a stanza.

@@ -44,6 +44,7 @@ impl Shared {
                 let change = AccountChange::Online { jid: jid.clone(), resumed: false };
                 // The classic protocol has no use for accounts that come and go.
                 state.cores.secure.handle_account(now, sibling, change);
+                self.set_quota(state, now, sibling);
                 if let Some(limit) = limit {
                     state.cores.secure.handle_size_limit(now, sibling, limit);
                 }

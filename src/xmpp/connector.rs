@@ -383,6 +383,7 @@ mod tests {
             ca_file: None,
             roster: false,
             sessions: None,
+            daily_bytes: None,
         }
     }
 

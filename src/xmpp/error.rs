@@ -341,8 +341,10 @@ impl AccountError {
     pub(super) fn pause(&self) -> Pause {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
-            Self::Conflict | Self::StreamError(_, "conflict", _) | Self::LoginTooLarge(_) => Pause::Long,
-            Self::BindRefused(condition, _) if bind_refusal::is_of_account(condition) => Pause::Long,
+            // Said once it may have been a moment's, and whoever has no other login would wait for hours.
+            Self::Conflict => Pause::HoursIfRepeated,
+            Self::StreamError(_, "conflict", _) | Self::LoginTooLarge(_) => Pause::Long,
+            Self::BindRefused(condition, _) => bind_refusal::pause(condition),
             Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
             Self::NotFollowed(fault) if fault.is_endless() => Pause::Long,
@@ -520,9 +522,8 @@ mod tests {
         assert_eq!(AccountError::StanzaTooLarge.pause(), Pause::None);
         assert_eq!(stream("system-shutdown"), Pause::Usual);
         assert_eq!(stream("not-authorized"), Pause::Usual);
-        assert_eq!(AccountError::Conflict.pause(), Pause::Long);
+        assert_eq!(AccountError::Conflict.pause(), Pause::HoursIfRepeated);
         assert_eq!(AccountError::NotBound.pause(), Pause::Long);
-        assert_eq!(AccountError::BindRefused("resource-constraint", Words::default()).pause(), Pause::Long);
         assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);

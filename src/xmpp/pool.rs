@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::{mpsc, oneshot, watch};
-use xmpp_parsers::jid::{Jid, ResourcePart};
+use xmpp_parsers::jid::{BareJid, Jid, ResourcePart};
 
 use super::account::{self, Command, Kept, Mailbox, Remembered};
 use super::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
@@ -110,6 +110,14 @@ impl AccountPool {
         let siblings = accounts.reserve_siblings(&config);
         accounts.open.insert(id, self.start(id, config, usage.into(), siblings));
         id
+    }
+
+    /// The account that a login is of, and what that may send in a day, in bytes on the wire, if there is a bound. Anonymous logins at one
+    /// domain are one account.
+    pub fn quota(&self, login: AccountId) -> Option<(BareJid, u64)> {
+        let accounts = self.accounts();
+        let config = &accounts.open.get(&login)?.config;
+        Some((config.jid.to_bare(), config.daily_bytes?))
     }
 
     /// The siblings that an account may have. None is logged in before it is [opened](Self::open_sibling).

@@ -40,6 +40,20 @@ async fn another_login_with_the_resource_makes_us_step_back() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
 }
 
+#[tokio::test(start_paused = true)]
+async fn another_login_with_the_resource_that_comes_again_within_an_hour_makes_us_step_back_for_hours() {
+    let (server, mut client, mut peer) = online(StreamManagement::Unwanted).await;
+    end(&mut peer, DefinedCondition::Conflict, "Replaced by new connection").await;
+    client.suspended().await;
+    let mut peer = server.session_after(HALF_A_MINUTE).await;
+    assert!(!client.online().await);
+    end(&mut peer, DefinedCondition::Conflict, "Replaced by new connection").await;
+    assert!(client.rests().await >= HOUR);
+    assert_eq!(client.suspended().await, AccountError::Conflict);
+    assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
+    assert!(server.connection_within(3 * HOUR).await.is_some(), "never came back");
+}
+
 pub(crate) async fn end(peer: &mut Peer, condition: DefinedCondition, text: &str) {
     let error = StreamError::new(condition, "en", text);
     peer.send(XmppStreamElement::StreamError(ReceivedStreamError(error))).await;
@@ -170,5 +184,10 @@ async fn an_account_that_is_logged_in_too_often_is_told_so_and_steps_back() {
     let refused = AccountError::BindRefused("resource-constraint", Words::default());
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused));
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
-    server.session_after(HALF_A_MINUTE).await;
+    let mut peer = server.log_in_after(HALF_A_MINUTE).await;
+    let id = peer.bind_request().await;
+    peer.refuse_to_bind(id, stanza_error::DefinedCondition::ResourceConstraint).await;
+    assert!(client.rests().await >= HOUR);
+    assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused));
+    assert!(server.connection_within(HOUR).await.is_none(), "came back within an hour");
 }

@@ -59,6 +59,9 @@ impl World {
                 _ => Box::new(Ours::new(config.clone())),
             }
         };
-        Self::on(Stage { seed, accounts, one_bare_jid, conditions, keep_log }, Box::new(make))
+        Self::on(
+            Stage { seed, accounts, one_bare_jid, domains: ["x"; 2], conditions, keep_log },
+            Box::new(make),
+        )
     }
 }

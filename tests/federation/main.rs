@@ -11,7 +11,11 @@ mod faults;
 #[path = "../secure/pair.rs"]
 #[allow(dead_code, reason = "tests with one server use more of it")]
 mod pair;
+#[path = "../looks/prober.rs"]
+#[allow(dead_code, reason = "tests of looks use more of it")]
+mod prober;
 mod small_stanzas;
+mod strangers;
 mod tor;
 
 use hexchat_lab::Federation;

@@ -16,7 +16,7 @@ pub(crate) const MAP: Map = &[
     ),
     ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
     ("bridge", &["relay", "tunnel", "protocol", "config", "logging", "os"]),
-    ("accounts", &["xmpp", "config", "state"]),
+    ("accounts", &["tunnel", "xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
     ("carrier", &["classic", "secure", "protocol", "xmpp", "persona"]),

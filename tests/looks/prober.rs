@@ -50,9 +50,21 @@ impl Prober {
 
     /// The same, with this resource, or one that the server chooses if it is empty.
     pub(crate) async fn log_in_as(server: &ChatServer, user: &str, resource: &str) -> Self {
-        let (name, domain) = name_and_domain(user);
+        let (_, domain) = name_and_domain(user);
+        Box::pin(Self::log_in_at(server.tls_address(), server.ca_file(), user, domain, resource)).await
+    }
+
+    /// The same at any server.
+    pub(crate) async fn log_in_at(
+        address: SocketAddr,
+        ca_file: &Path,
+        user: &str,
+        domain: &str,
+        resource: &str,
+    ) -> Self {
+        let (name, _) = name_and_domain(user);
         let header = || StreamHeader { to: Some(Cow::Borrowed(domain)), from: None, id: None };
-        let tls = connect_tls(server.tls_address(), server.ca_file(), domain).await;
+        let tls = connect_tls(address, ca_file, domain).await;
         let timeouts = Timeouts { read_timeout: PATIENCE * 10, response_timeout: PATIENCE };
         let pending =
             initiate_stream(BufStream::new(tls), ns::JABBER_CLIENT, header(), timeouts).await.unwrap();

@@ -84,6 +84,7 @@ impl MockServer {
             ca_file: None,
             roster: false,
             sessions: None,
+            daily_bytes: None,
         }
     }
 
@@ -139,11 +140,16 @@ impl MockServer {
     /// The next connection, which may take so long to come, with a new session without stream management.
     #[allow(dead_code, reason = "not every test waits")]
     pub(crate) async fn session_after(&self, wait: Duration) -> Peer {
-        let mut peer = self.connection_after(wait).await;
-        assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
-        let mut peer = Box::pin(peer.welcome(vec![], false, self.max_bytes)).await;
+        let mut peer = self.log_in_after(wait).await;
         peer.open().await;
         peer
+    }
+
+    /// The next connection, which may take so long to come, logged in.
+    pub(crate) async fn log_in_after(&self, wait: Duration) -> Peer {
+        let mut peer = self.connection_after(wait).await;
+        assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
+        Box::pin(peer.welcome(vec![], false, self.max_bytes)).await
     }
 
     /// The next connection, with a new session.

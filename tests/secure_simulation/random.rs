@@ -115,7 +115,9 @@ fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let config =
         Config { queue_per_stream, queue_per_session: queue_per_stream * rng.pick(&[1, 4]), ..defaults() };
     let psk = rng.chance(1, 3).then_some([3; 32]);
-    let mut world = World::new(Setup { seed, accounts, named, psk, conditions, config, keep_log });
+    let is_federated = seed % 2 == 1;
+    let setup = Setup { seed, accounts, named, psk, is_federated, conditions, config, keep_log };
+    let mut world = World::new(setup);
     let mut bytes = 0;
     let mut settled_at = 60 * SECOND;
     for number in 0..rng.within(1..6) as usize {

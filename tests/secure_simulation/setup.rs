@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     /// How many of the bridge's accounts the bridge line names.
     pub(crate) named: u64,
     pub(crate) psk: Option<[u8; 32]>,
+    /// Whether the two sides have different servers.
+    pub(crate) is_federated: bool,
     pub(crate) conditions: Conditions,
     pub(crate) config: Config,
     pub(crate) keep_log: bool,
@@ -38,6 +40,7 @@ impl Default for Setup {
             accounts: [1, 1],
             named: 1,
             psk: None,
+            is_federated: false,
             conditions: Conditions::default(),
             config: defaults(),
             keep_log: true,
@@ -63,8 +66,9 @@ impl World {
 
     /// The same, with the bridge's disk at hand.
     pub(crate) fn with_machine(setup: Setup, machine: Machine) -> Self {
-        let Setup { seed, accounts, named, psk, conditions, config, keep_log } = setup;
-        let stage = Stage { seed, accounts, one_bare_jid: false, conditions, keep_log };
+        let Setup { seed, accounts, named, psk, is_federated, conditions, config, keep_log } = setup;
+        let domains = if is_federated { ["x", "y"] } else { ["x"; 2] };
+        let stage = Stage { seed, accounts, one_bare_jid: false, domains, conditions, keep_log };
         let mut seeds = Rng::new(seed ^ 0x5eed);
         let entropy: [u64; 2] = [seeds.next(), seeds.next()];
         let incarnations = std::cell::Cell::new(0);
@@ -72,7 +76,7 @@ impl World {
             incarnations.set(incarnations.get() + 1);
             let entropy = Rng::new(entropy[side as usize] + incarnations.get());
             let (service, bridge) = match side {
-                Side::Left => (None, Some(bridge(accounts[0], named, psk))),
+                Side::Left => (None, Some(bridge(accounts[0], (named, domains[1]), psk))),
                 Side::Right => (Some(service(accounts[1], psk, &machine)), None),
             };
             Box::new(Ours::new(config.clone(), service, bridge, machine.clone(), entropy))
@@ -81,9 +85,9 @@ impl World {
     }
 }
 
-fn bridge(ours: u64, named: u64, psk: Option<[u8; 32]>) -> Bridge {
+fn bridge(ours: u64, (named, domain): (u64, &str), psk: Option<[u8; 32]>) -> Bridge {
     let peers: BTreeSet<FullJid> =
-        (0..named).map(|n| FullJid::new(&format!("right{n}@x/r{n}")).expect("a JID")).collect();
+        (0..named).map(|n| FullJid::new(&format!("right{n}@{domain}/r{n}")).expect("a JID")).collect();
     Bridge { line: identity().line(psk), peers, accounts: (0..ours).map(AccountId).collect() }
 }
 

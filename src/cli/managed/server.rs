@@ -7,7 +7,7 @@ use anyhow::ensure;
 use tor_pt::{Message, Phase, ServerLaunch, SmethodArgs};
 
 use super::Managed;
-use crate::accounts::{KeptHints, open_accounts};
+use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::{advised, wait_for_state};
@@ -61,6 +61,7 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
     let tunnel = Tunnel::start(pool, events, protocols);
+    tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let destination = destination(managed, launch, config.limits.dial_timeout);
     tokio::select! {
         () = bridge::serve(&tunnel, &destination, &config.limits) => {}

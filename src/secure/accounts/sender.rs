@@ -10,6 +10,8 @@
 //!
 //! An answer shows that the server has read what it answers and everything that was sent before. So those who answer late, or
 //! not at all, take no room from others.
+//!
+//! Where the peer's server is another one, what is between the two servers may be full as well: [`LegSenders`].
 
 mod size;
 #[cfg(test)]
@@ -21,15 +23,18 @@ use std::time::{Duration, Instant};
 use crate::protocol::size_limits::{SUSPICION_LASTS, SizeLimits};
 use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::fair_queue::{FairQueue, Used};
+use crate::secure::accounts::leg_senders::LegSenders;
 use crate::secure::accounts::legs::Legs;
+use crate::secure::accounts::quota::{Quotas, Restraint};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
-use crate::secure::ids::PathId;
+use crate::secure::ids::{PathId, Place, Sending};
 use crate::secure::path::window::{Window, pipe};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, UNKNOWN_BACKLOG,
+    BUSY_SHARE, LONGEST_UNQUEUED_DELAY, MAX_UNWRITTEN_BYTES, MAX_UNWRITTEN_PIECES, SPENT_BLOCK,
+    UNKNOWN_BACKLOG,
 };
 
 /// What an account has to say to a path by which a block might go.
@@ -43,8 +48,10 @@ pub(crate) struct Share {
     pub(crate) rate: Option<f64>,
     /// How large a block may be.
     pub(crate) block: usize,
-    /// Whether one may go as far as the account is concerned.
+    /// Whether one may go as far as the account is concerned, and what is behind it.
     pub(crate) may_send: bool,
+    /// What is full, or has a queue in which others come first, if none may.
+    pub(crate) refused_by: Option<Place>,
 }
 
 /// One who sends, and the client whose share that takes up.
@@ -68,6 +75,10 @@ pub(crate) struct Senders<K> {
     size_limits: SizeLimits<AccountId>,
     /// How large a block gets from those servers to others.
     pub(crate) legs: Legs,
+    /// What is on its way from those servers to others.
+    pub(crate) leg_senders: LegSenders<K>,
+    /// What accounts may send in a day.
+    pub(crate) quotas: Quotas,
 }
 
 /// The sending side of one account.
@@ -124,6 +135,8 @@ impl<K: Copy + Ord> Senders<K> {
             open: BTreeSet::new(),
             size_limits: SizeLimits::new(SUSPICION_LASTS),
             legs: Legs::default(),
+            leg_senders: LegSenders::new(sizes),
+            quotas: Quotas::default(),
         }
     }
 
@@ -147,10 +160,48 @@ impl<K: Copy + Ord> Senders<K> {
     ) -> Share {
         let used = self.used(client);
         let most = self.size_limits.get(&path.1.via()).min(self.legs.limit(path.1));
-        match self.senders.get(&path.1.via()) {
+        let share = match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts, most),
             None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
+        };
+        self.share_of_leg(path.1, used, waiting, self.share_of_quota(path.1, share))
+    }
+
+    /// The same, and what the account's quota has to say: once that is spent, the account is as slow as the quota comes in again.
+    fn share_of_quota(&self, path: &Path, mut share: Share) -> Share {
+        if let Some(Restraint { may_send, rate }) = self.quotas.restraint(path.via()) {
+            share.may_send &= may_send;
+            share.block = share.block.min(SPENT_BLOCK);
+            share.rate = Some(share.rate.map_or(rate, |usual| usual.min(rate)));
         }
+        share
+    }
+
+    /// Accounts whose quota was spent may send again.
+    pub(crate) fn handle_quotas(&mut self, now: Instant) {
+        let free = self.quotas.handle_timeout(now);
+        self.open.extend(free);
+    }
+
+    /// The same, and what the leg behind the account has to say.
+    fn share_of_leg(&self, path: &Path, used: Used, waiting: usize, mut share: Share) -> Share {
+        if !share.may_send {
+            share.refused_by = Some(Place::Account(path.via()));
+        }
+        if let Some(leg) = path.leg() {
+            let of_leg = self.leg_senders.share(leg, used, waiting);
+            share.block = share.block.min(of_leg.block);
+            if share.may_send && !of_leg.may_send {
+                (share.may_send, share.refused_by) = (false, Some(Place::Leg(leg)));
+            }
+        }
+        share
+    }
+
+    /// Whether something small and in a hurry may go by the path although windows are full.
+    pub(crate) fn admits_express(&self, path: &Path) -> bool {
+        let by_leg = path.leg().is_none_or(|leg| self.leg_senders.admits_express(leg));
+        by_leg && !self.is_backed_up(path.via())
     }
 
     /// The server of an account has shown something of the largest stanza that it takes.
@@ -172,6 +223,7 @@ impl<K: Copy + Ord> Senders<K> {
     pub(crate) fn remove(&mut self, account: AccountId) {
         self.reset(account);
         self.size_limits.remove(&account);
+        self.quotas.remove(account);
         self.legs.remove(account);
     }
 
@@ -179,27 +231,31 @@ impl<K: Copy + Ord> Senders<K> {
         self.used.get(&client).copied().unwrap_or_default()
     }
 
-    /// A block goes by a path of the account, to this client.
-    pub(crate) fn on_sent(
+    /// A block goes by a path of an account, to a client.
+    pub(crate) fn on_sent(&mut self, now: Instant, sending: Sending, delivery: Delivery, bytes: usize) {
+        let Sending { via, client, path, leg } = sending;
+        if let Some(leg) = leg {
+            let used = self.used(client);
+            self.leg_senders.on_sent(now, (leg, via), delivery, (used, bytes));
+        }
+        self.sender(via).on_sent(now, path, delivery, bytes);
+        self.on_share_used(now, via, client, self.sizes.wire_size(bytes));
+    }
+
+    /// So many bytes of answers went by the account to this client. They are a part of its share.
+    pub(crate) fn on_answers_sent(
         &mut self,
         now: Instant,
         account: AccountId,
         client: ClientTag,
-        path: PathId,
-        delivery: Delivery,
         bytes: usize,
     ) {
-        self.sender(account).on_sent(now, path, delivery, bytes);
-        self.on_share_used(account, client, self.sizes.wire_size(bytes));
-    }
-
-    /// So many bytes of answers went by the account to this client. They are a part of its share.
-    pub(crate) fn on_answers_sent(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
-        self.on_share_used(account, client, bytes);
+        self.on_share_used(now, account, client, bytes);
     }
 
     /// So many bytes on the wire went by the account to this client.
-    fn on_share_used(&mut self, account: AccountId, client: ClientTag, bytes: usize) {
+    fn on_share_used(&mut self, now: Instant, account: AccountId, client: ClientTag, bytes: usize) {
+        self.quotas.on_sent(now, account, bytes);
         let used = self.used(client);
         let used = self.sender(account).queue.on_sent(used, bytes);
         self.used.insert(client, used);
@@ -238,6 +294,7 @@ impl<K: Copy + Ord> Senders<K> {
 
     /// The account is offline. What is on its way may still be answered.
     pub(crate) fn suspend(&mut self, account: AccountId) {
+        self.leg_senders.suspend(account);
         self.change(account, |sender| sender.flight.values_mut().for_each(|block| block.sent = None));
     }
 
@@ -283,50 +340,63 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
-    /// The account did not let this one send.
-    pub(crate) fn wait(&mut self, account: AccountId, flow: Flow<K>) {
+    /// An account, or what is behind it, did not let this one send.
+    pub(crate) fn wait(&mut self, place: Place, flow: Flow<K>) {
         let used = self.used(flow.client);
-        self.sender(account).queue.wait(flow, used);
+        match place {
+            Place::Account(account) => self.sender(account).queue.wait(flow, used),
+            Place::Leg(leg) => self.leg_senders.wait(leg, flow, used),
+        }
     }
 
     /// It does not wait there any more.
-    pub(crate) fn leave(&mut self, account: AccountId, flow: Flow<K>) {
-        if let Some(sender) = self.senders.get_mut(&account) {
-            sender.queue.leave(flow);
+    pub(crate) fn leave(&mut self, place: Place, flow: Flow<K>) {
+        match place {
+            Place::Account(account) => {
+                if let Some(sender) = self.senders.get_mut(&account) {
+                    sender.queue.leave(flow);
+                }
+            }
+            Place::Leg(leg) => self.leg_senders.leave(leg, flow),
         }
     }
 
     /// Forgets what clients have used that makes no difference any more: where anybody waits, others have used as much.
     pub(crate) fn prune(&mut self) {
         let busy = self.senders.values().filter(|sender| sender.queue.waiting() > 0);
-        let least = busy.map(|sender| sender.queue.clock()).min();
+        let least = busy.map(|sender| sender.queue.clock()).chain(self.leg_senders.clocks()).min();
         self.used.retain(|_, used| least.is_some_and(|least| *used > least));
     }
 
-    /// Who should try to send, and by which account. [`end_turn`](Self::end_turn) has to follow.
-    pub(crate) fn next_turn(&mut self) -> Option<(AccountId, Flow<K>)> {
-        loop {
-            let account = self.open.pop_first()?;
-            let used = |flow: &Flow<K>| self.used.get(&flow.client).copied().unwrap_or_default();
+    /// Who should try to send, and where it has waited. [`end_turn`](Self::end_turn) has to follow.
+    pub(crate) fn next_turn(&mut self) -> Option<(Place, Flow<K>)> {
+        let used = |flow: &Flow<K>| self.used.get(&flow.client).copied().unwrap_or_default();
+        while let Some(account) = self.open.pop_first() {
             let sender = self.senders.get_mut(&account);
             if let Some(flow) = sender.and_then(|sender| sender.queue.pop(used)) {
-                return Some((account, flow));
+                return Some((Place::Account(account), flow));
             }
         }
+        let (leg, flow) = self.leg_senders.next_turn(used)?;
+        Some((Place::Leg(leg), flow))
     }
 
     /// This one has had its turn. If it comes first again there is no room, and the next change will show whether
     /// there is again: something is on its way.
-    pub(crate) fn end_turn(&mut self, account: AccountId, flow: Flow<K>) {
+    pub(crate) fn end_turn(&mut self, place: Place, flow: Flow<K>) {
+        let account = match place {
+            Place::Account(account) => account,
+            Place::Leg(leg) => return self.leg_senders.end_turn(leg, flow),
+        };
         let first = self.senders.get(&account).and_then(|sender| sender.queue.first());
         if first.is_some_and(|first| first != flow) {
             self.open.insert(account);
         }
     }
 
-    /// How many wait, at all accounts together.
+    /// How many wait, everywhere together.
     pub(crate) fn waiting(&self) -> usize {
-        self.senders.values().map(|sender| sender.queue.waiting()).sum()
+        self.senders.values().map(|sender| sender.queue.waiting()).sum::<usize>() + self.leg_senders.waiting()
     }
 
     /// What is on its way by an account, in bytes on the wire.
@@ -348,7 +418,8 @@ impl<K: Copy + Ord> Sender<K> {
         let (in_flight, rate) = (self.window.in_flight(), self.window.rate());
         if self.belongs_to(client, id) {
             let may_send = !self.is_backed_up;
-            return Share { in_flight, queue: 0, rate, block: path.block_size().min(most), may_send };
+            let block = path.block_size().min(most);
+            return Share { in_flight, queue: 0, rate, block, may_send, refused_by: None };
         }
         let block = self.block_size(path.block_size(), accounts).min(most);
         let is_next = self.queue.is_next(used);
@@ -356,7 +427,7 @@ impl<K: Copy + Ord> Sender<K> {
         let on_wire = self.window.sizes().wire_size(block);
         let may_send = is_next && !self.is_backed_up && self.window.admits(packet, self.limit(on_wire));
         let queue = if is_next { 0 } else { self.queue.waiting() * on_wire / accounts.max(1) };
-        Share { in_flight, queue, rate, block, may_send }
+        Share { in_flight, queue, rate, block, may_send, refused_by: None }
     }
 
     /// Whether nobody else wants anything of it.

@@ -30,6 +30,11 @@ fn answer(via: AccountId, path: PathId) -> Answer<ClientTag> {
     Answer { client: CLIENT, path: Some(path), transmit, bytes: 40 }
 }
 
+/// By a path of the first account.
+fn sending_by(path: PathId) -> Sending {
+    Sending { via: FIRST, client: CLIENT, path, leg: None }
+}
+
 fn polled(accounts: &mut Accounts, now: Instant) -> Vec<AccountId> {
     std::iter::from_fn(|| accounts.poll_answer(now)).map(|transmit| transmit.via).collect()
 }
@@ -68,7 +73,7 @@ fn answers_about_a_path_that_is_gone_are_wanted_no_more() {
     let (mut accounts, now) = accounts();
     accounts.answer_block(now, answer(FIRST, PathId(1)), 100);
     accounts.answer_block(now, answer(FIRST, PathId(2)), 100);
-    accounts.on_path_gone(now, Sending { via: FIRST, client: CLIENT, path: PathId(1) }, Vec::new());
+    accounts.on_path_gone(now, sending_by(PathId(1)), Vec::new());
     accounts.handle_timeout(now + SECOND);
     assert_eq!(polled(&mut accounts, now + SECOND).len(), 1);
 }
@@ -77,7 +82,7 @@ fn answers_about_a_path_that_is_gone_are_wanted_no_more() {
 fn what_went_by_a_path_that_is_gone_counts_as_on_its_way_for_three_seconds_at_most() {
     let (mut accounts, now) = accounts();
     let delivery = accounts.new_delivery(&mut Seeded(1));
-    let sending = Sending { via: FIRST, client: CLIENT, path: PathId(1) };
+    let sending = sending_by(PathId(1));
     accounts.on_sent(now, sending, delivery, 10_000);
     accounts.on_path_gone(now, sending, vec![delivery]);
     assert_eq!(accounts.entries(), 1);

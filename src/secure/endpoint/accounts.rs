@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, SizeLimit};
-use crate::secure::api::Load;
+use crate::secure::api::{Load, QuotaUse};
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::Path;
@@ -30,6 +30,22 @@ impl Endpoint {
         self.shared.accounts.largest_on_its_way(id)
     }
 
+    /// Bounds what an account may send in a day by this and its other logins: so much, in bytes on the wire, of which so much has gone. An
+    /// account that has sent all sends as fast as its quota comes in again. Without this, there is no such bound.
+    pub fn handle_quota(&mut self, now: Instant, login: AccountId, account: BareJid, quota: (u64, u64)) {
+        self.shared.accounts.set_quota(now, login, account, quota);
+    }
+
+    /// The next account that has used a hundredth more of its quota, to be kept, and to be told to whoever runs the program.
+    pub fn poll_quota_use(&mut self) -> Option<QuotaUse> {
+        self.shared.accounts.poll_quota_use()
+    }
+
+    /// Tells what all accounts have used of their quotas: the program ends.
+    pub fn tell_quotas(&mut self) {
+        self.shared.accounts.tell_quotas();
+    }
+
     /// The next account of ours by which something is not answered, so that its server is to be asked for a sign of life.
     pub fn poll_doubt(&mut self) -> Option<AccountId> {
         self.shared.accounts.poll_doubt()
@@ -37,6 +53,10 @@ impl Endpoint {
 
     /// What there is to send by these accounts.
     pub fn load(&self, ids: &[AccountId]) -> Load {
+        if self.shared.accounts.is_spent(ids) {
+            // A further login has the same quota.
+            return Load::default();
+        }
         let sessions = self.sessions.values().filter(|session| session.has_open_path_by(ids));
         let streams = || sessions.clone().filter_map(Session::streams);
         let rates = ids.iter().filter_map(|id| self.shared.accounts.senders().pace(*id).0);

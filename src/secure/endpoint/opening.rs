@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, CloseReason, Core as _};
+use crate::secure::accounts::Accounts;
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::{HandshakeRecord, Receipt};
 use crate::secure::budget::domain_group::group_of;
@@ -73,8 +74,9 @@ struct Open<'a> {
 
 impl Open<'_> {
     /// Between whom the path would be, in this client's share of our account.
-    fn contact(&self, client: ClientTag) -> Contact {
-        Contact { via: self.via, peer: self.from.clone(), client, credential: *self.credential }
+    fn contact(&self, client: ClientTag, accounts: &mut Accounts) -> Contact {
+        let leg = accounts.leg(self.via, self.from);
+        Contact { via: self.via, peer: self.from.clone(), leg, client, credential: *self.credential }
     }
 }
 
@@ -158,7 +160,8 @@ impl Endpoint {
                 return None;
             }
             let id = PathId(shared.next_number());
-            let path = Path::new(now, id, open.contact(client), PathState::Open, shared.config.sizes);
+            let contact = open.contact(client, &mut shared.accounts);
+            let path = Path::new(now, id, contact, PathState::Open, shared.config.sizes);
             let answer = Answer::to_peer_of(&path, open.receipt.clone());
             let bytes = answer.bytes;
             if !shared.accounts.has_room_for_answer(open.via, client, bytes) {
@@ -187,7 +190,8 @@ impl Endpoint {
         let id = PathId(self.shared.next_number());
         let tag = self.shared.tagger.tag(&client);
         let state = PathState::Keeping { open: open.receipt.clone(), hello: None };
-        let path = Path::new(now, id, open.contact(tag), state, self.shared.config.sizes);
+        let contact = open.contact(tag, &mut self.shared.accounts);
+        let path = Path::new(now, id, contact, state, self.shared.config.sizes);
         // A guest has this one deadline, and nothing that it does moves it.
         if let Some(at) = path.next_timeout() {
             self.timers.arm(TimerKey::Guest(id), at);

@@ -150,7 +150,7 @@ impl Session {
         };
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
-        shared.accounts.on_path_taken(now, path);
+        shared.accounts.on_path_taken(now, path, delivery);
         if path.is_opening() {
             self.on_path_open(now, id, shared);
         } else if was_usable {

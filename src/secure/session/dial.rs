@@ -75,7 +75,8 @@ impl Session {
     fn open_path(&mut self, now: Instant, (via, peer): Pair, shared: &mut Shared) -> Option<()> {
         let ours = shared.accounts.online(via)?.clone();
         let (credential, handshake) = self.credentials(now, &ours, &peer, shared)?;
-        let contact = Contact { via, peer, client: self.tag, credential };
+        let leg = shared.accounts.leg(via, &peer);
+        let contact = Contact { via, peer, leg, client: self.tag, credential };
         let id = PathId(shared.next_number());
         let (state, hello) = match handshake {
             Some((initiator, hello)) => (PathState::Greeting(Box::new(initiator)), Some(hello)),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::protocol::AccountId;
 use crate::secure::accounts::sender::{Senders, Share};
 use crate::secure::client_tag::ClientTag;
-use crate::secure::ids::PathId;
+use crate::secure::ids::{PathId, Place};
 use crate::secure::path::{Path, transfer};
 use crate::secure::sizes::Sizes;
 
@@ -45,19 +45,19 @@ struct Candidate {
     arrival: Duration,
     /// How large a block may go now; 0 while none may.
     room: usize,
-    /// The account is all that has no room.
-    is_refused: bool,
+    /// What has no room, if the path has.
+    refused_by: Option<Place>,
 }
 
 /// Chooses among `paths` of one of the client's sessions, with `waiting` bytes to be sent. The path of acknowledgements and the
-/// like, small as they are, is chosen in the same way. The accounts that have no room for anything of this session now are
-/// added to `full`.
+/// like, small as they are, is chosen in the same way. The accounts that have no room for anything of this session now, and what is full
+/// behind them, are added to `full`.
 pub(crate) fn choose<'a, K: Copy + Ord>(
     paths: impl IntoIterator<Item = (PathId, &'a Path)>,
     (senders, client): (&Senders<K>, ClientTag),
     now: Instant,
     waiting: usize,
-    full: &mut Vec<AccountId>,
+    full: &mut Vec<Place>,
 ) -> Choice {
     let paths: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
     let mut accounts: Vec<_> = paths.iter().map(|(_, path)| path.via()).collect();
@@ -71,7 +71,7 @@ pub(crate) fn choose<'a, K: Copy + Ord>(
         .iter()
         .filter_map(|((id, path), share)| candidate(&senders, (*id, path), share, now, waiting))
         .collect();
-    full.extend(candidates.iter().filter(|candidate| candidate.is_refused).map(|candidate| candidate.via));
+    full.extend(candidates.iter().filter_map(|candidate| candidate.refused_by));
     candidates.sort_by_key(|candidate| (candidate.arrival, candidate.id));
     let Some(free) = candidates.iter().position(|candidate| candidate.room > 0) else { return Choice::Wait };
     let (faster, slower) = candidates.split_at(free);
@@ -106,7 +106,8 @@ fn candidate(
     let arrival = latency + transfer(sender.ahead + packet, sender.rate);
     let has_room = path.room() > 0;
     let room = if has_room && share.may_send { share.block } else { 0 };
-    Some(Candidate { id, via: path.via(), latency, arrival, room, is_refused: has_room && room == 0 })
+    let refused_by = share.refused_by.filter(|_| has_room);
+    Some(Candidate { id, via: path.via(), latency, arrival, room, refused_by })
 }
 
 /// How long these paths would take to deliver everything; none when there are none.

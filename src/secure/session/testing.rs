@@ -125,7 +125,8 @@ impl World {
             Session::unconfirmed(SessionKey(1), client, tag, established)
         };
         let mut world = Self::around(session, bridge_jid(), true);
-        let contact = Contact { via: OURS, peer: client_jid(), client: world.session.tag(), credential };
+        let contact =
+            Contact { via: OURS, peer: client_jid(), leg: None, client: world.session.tag(), credential };
         let path = Path::new(world.now, PathId(1), contact, PathState::Listening, &OF_TESTS);
         world.session.handle_path(world.now, path, &mut world.shared);
         let established =

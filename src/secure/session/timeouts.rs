@@ -90,7 +90,7 @@ impl Session {
         }
         if path.check_stalled(now) {
             // It may come back, but others need not wait for it.
-            shared.accounts.on_stalled(path.sending(), path.outstanding());
+            shared.accounts.on_stalled(path);
             if !path.is_suspended() && shared.accounts.on_path_trouble(now, path) {
                 // A server on the way may have refused the block, and then all that follows it is refused as well: a new path is there
                 // sooner.

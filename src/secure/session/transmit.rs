@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::secure::api::Transmit;
-use crate::secure::ids::PathId;
+use crate::secure::ids::{PathId, Place};
 use crate::secure::path::Path;
 use crate::secure::session::scheduler::Choice;
 use crate::secure::session::{Session, express, scheduler};
@@ -28,8 +28,9 @@ impl Session {
         let choice = scheduler::choose(free, accounts, now, waiting, &mut self.waits_at);
         let Choice::Send(id, room) = choice else {
             shared.accounts.wait(self.flow(), &self.waits_at);
-            // Where others wait as well nothing overtakes them, and there is only an earlier turn.
-            return if self.waits_at.is_empty() { self.express(now, shared) } else { None };
+            // Where others wait at an account as well nothing overtakes them, and there is only an earlier turn.
+            let waits_at_account = self.waits_at.iter().any(|place| matches!(place, Place::Account(_)));
+            return if waits_at_account { None } else { self.express(now, shared) };
         };
         self.waits_at.clear();
         let room = if reserved == Some(id) { room.min(RESERVED_BLOCK) } else { room };
@@ -51,7 +52,7 @@ impl Session {
     fn express(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
         let established = self.state.established_mut().filter(|established| established.wants_express())?;
         let senders = shared.accounts.senders();
-        let paths = open(&self.paths).filter(|(_, path)| !senders.is_backed_up(path.via()));
+        let paths = open(&self.paths).filter(|(_, path)| senders.admits_express(path));
         let id = express::choose(paths, now)?;
         let block = established.express_packet(now, id, &mut *shared.entropy)?;
         let path = self.paths.get_mut(&id)?;

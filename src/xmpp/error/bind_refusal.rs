@@ -4,7 +4,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::{AccountError, Words};
+use super::{AccountError, Pause, Words};
 
 /// The conditions of RFC 6120 section 8.3.3.
 const CONDITIONS: [&str; 22] = [
@@ -81,9 +81,14 @@ impl AccountError {
     }
 }
 
-/// Whether this condition is about the account, and not about a fault of the server's.
-pub(super) fn is_of_account(condition: &str) -> bool {
-    Meaning::of(condition) != Meaning::Fault
+/// How long the server is left alone after a refusal with this condition.
+pub(super) fn pause(condition: &str) -> Pause {
+    match Meaning::of(condition) {
+        Meaning::TooMany => Pause::HoursIfRepeated,
+        // The resource may be held by a connection of ours that is dead, as the server will find out.
+        Meaning::Taken | Meaning::NotAllowed | Meaning::BadResource => Pause::Long,
+        Meaning::Fault => Pause::Usual,
+    }
 }
 
 /// What can help where an account is refused a resource with this condition.
@@ -116,7 +121,6 @@ mod tests {
     use safelog::with_safe_logging_suppressed;
 
     use super::*;
-    use crate::xmpp::error::Pause;
 
     fn refused(children: &str) -> AccountError {
         let xml = format!("<error xmlns='jabber:client' type='cancel'>{children}</error>");
@@ -151,14 +155,27 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_has_too_many_sessions_is_left_alone_for_hours_when_it_says_so_again() {
+        for (condition, pause) in [
+            ("resource-constraint", Pause::HoursIfRepeated),
+            ("policy-violation", Pause::HoursIfRepeated),
+            ("conflict", Pause::Long),
+            ("not-allowed", Pause::Long),
+            ("jid-malformed", Pause::Long),
+            ("internal-server-error", Pause::Usual),
+        ] {
+            assert_eq!(with_condition(condition).pause(), pause, "{condition}");
+        }
+    }
+
+    #[test]
     fn nobody_waits_for_what_only_a_person_can_change() {
         for condition in CONDITIONS {
             let error = with_condition(condition);
-            let (pause, within) = match is_of_account(condition) {
-                true => (Pause::Long, "; trying again within half a minute"),
-                false => (Pause::Usual, "; trying again"),
+            let within = match error.pause() {
+                Pause::Usual => "; trying again",
+                _ => "; trying again within half a minute",
             };
-            assert_eq!(error.pause(), pause, "{condition}");
             assert!(
                 error.advice().ends_with(within) && !error.is_permanent(),
                 "{condition}: {}",

@@ -6,7 +6,7 @@
 //! be reached.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const FOR_SERVERS: u16 = 5269;
 const READY: Duration = Duration::from_secs(60);
 
 /// Who has an account at each server.
-const USERS: [&str; 2] = ["alice", "bob"];
+const USERS: [&str; 3] = ["alice", "bob", "carol"];
 
 /// Two servers that speak to each other, and a machine for everybody else.
 #[derive(Debug)]
@@ -52,9 +52,11 @@ pub struct Terms {
     pub is_untrusted: bool,
     /// The largest stanza that it takes from other servers, in bytes; none leaves what is usual.
     pub max_stanza: Option<u32>,
+    /// Whether a Prosody reads from each client and from each other server as slowly as one that Debian has configured: 10 and 30 kB/s.
+    pub has_limits: bool,
 }
 
-/// A server on its machine. It has the accounts `alice` and `bob`.
+/// A server on its machine. It has the accounts `alice`, `bob` and `carol`.
 #[derive(Debug)]
 pub struct Site {
     // Before the folder, so that it has ended when its files go.
@@ -221,6 +223,11 @@ impl Site {
         )
     }
 
+    /// Where clients connect, by direct TLS.
+    pub fn for_clients(&self) -> SocketAddr {
+        (self.address(), FOR_CLIENTS).into()
+    }
+
     /// The certificate of the authority that its clients know.
     pub fn ca_file(&self) -> &std::path::Path {
         &self.certificate.ca
@@ -262,6 +269,7 @@ impl Site {
     /// Debian's configuration as far as it concerns messages and other servers, and a server without dialback.
     fn prosody_config(&self) -> String {
         let max_stanza = self.terms.max_stanza.map(|bytes| format!("s2s_stanza_size_limit = {bytes}"));
+        let limits = if self.terms.has_limits { r#"; "limits""# } else { "" };
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
@@ -271,11 +279,12 @@ c2s_direct_tls_ports = {{ {FOR_CLIENTS} }}
 s2s_ports = {{ {FOR_SERVERS} }}
 http_ports = {{}}
 https_ports = {{}}
-modules_enabled = {{ "roster"; "saslauth"; "tls"; "disco"; "carbons"; "ping"; "smacks"; "csi_simple"; "s2s" }}
+modules_enabled = {{ "roster"; "saslauth"; "tls"; "disco"; "carbons"; "ping"; "smacks"; "csi_simple"; "s2s"{limits} }}
 c2s_require_encryption = true
 s2s_require_encryption = true
 s2s_secure_auth = true
 {max_stanza}
+limits = {{ c2s = {{ rate = "10kb/s" }}; s2sin = {{ rate = "30kb/s" }} }}
 authentication = "internal_hashed"
 log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}"; cafile = "{trusted}" }}

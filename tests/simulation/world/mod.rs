@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) accounts: [u64; 2],
     /// All accounts of a side are resources of one bare JID.
     pub(crate) one_bare_jid: bool,
+    /// Of either side's accounts.
+    pub(crate) domains: [&'static str; 2],
     pub(crate) conditions: Conditions,
     pub(crate) keep_log: bool,
 }
@@ -81,11 +83,12 @@ pub(crate) struct World<L: Letter> {
 impl<L: Letter> World<L> {
     /// A world in which every account is about to log in.
     pub(crate) fn on(stage: Stage, make: Maker<L>) -> Self {
-        let Stage { seed, accounts, one_bare_jid, conditions, keep_log } = stage;
+        let Stage { seed, accounts, one_bare_jid, domains, conditions, keep_log } = stage;
         let mut network = Network::new(Rng::new(seed).fork(), conditions);
         for (side, count) in Side::BOTH.into_iter().zip(accounts) {
             for account in 0..count {
-                network.add_account(Seat::new(side, account), jid_of(side, account, one_bare_jid));
+                let jid = jid_of(side, account, one_bare_jid, domains[side as usize]);
+                network.add_account(Seat::new(side, account), jid);
             }
         }
         let mut world = Self {
@@ -348,11 +351,10 @@ impl<L: Letter> Drop for LogOnPanic<L> {
     }
 }
 
-fn jid_of(side: Side, account: u64, one_bare_jid: bool) -> FullJid {
+fn jid_of(side: Side, account: u64, one_bare_jid: bool, domain: &str) -> FullJid {
     let name = if side == Side::Left { "left" } else { "right" };
-    let text =
-        if one_bare_jid { format!("{name}@x/r{account}") } else { format!("{name}{account}@x/r{account}") };
-    FullJid::new(&text).expect("a JID")
+    let number = if one_bare_jid { String::new() } else { account.to_string() };
+    FullJid::new(&format!("{name}{number}@{domain}/r{account}")).expect("a JID")
 }
 
 /// A stretch of time.

@@ -1,5 +1,7 @@
 //! Many sessions by one account, over models of servers.
 
+use xmpp_parsers::jid::BareJid;
+
 use super::*;
 use crate::secure::path::server_model::Server;
 use crate::secure::session::scheduler::{Choice, choose};
@@ -74,16 +76,16 @@ impl Run {
 
     fn send_all(&mut self) {
         loop {
-            let (account, key) = match self.ready.pop_first() {
+            let (place, key) = match self.ready.pop_first() {
                 Some(key) => (None, key),
                 None => match self.senders.next_turn() {
-                    Some((account, flow)) => (Some(account), flow.key),
+                    Some((place, flow)) => (Some(place), flow.key),
                     None => return,
                 },
             };
             self.try_to_send(key);
-            if let Some(account) = account {
-                self.senders.end_turn(account, self.flow(key));
+            if let Some(place) = place {
+                self.senders.end_turn(place, self.flow(key));
             }
         }
     }
@@ -92,20 +94,21 @@ impl Run {
         let (now, mut full) = (self.start + self.time, Vec::new());
         let flow = self.flow(key);
         let peer = &mut self.peers[key as usize];
-        self.senders.leave(ACCOUNT, flow);
+        self.senders.leave(Place::Account(ACCOUNT), flow);
         if peer.waiting == 0 {
             return;
         }
         let path = (PathId(key), &peer.path);
         match choose([path], (&self.senders, flow.client), now, peer.waiting, &mut full) {
-            Choice::Wait => full.into_iter().for_each(|account| self.senders.wait(account, flow)),
+            Choice::Wait => full.into_iter().for_each(|place| self.senders.wait(place, flow)),
             Choice::Send(path, room) => {
                 let bytes = room.min(peer.waiting);
                 let delivery = Delivery::nth(self.next_delivery);
                 self.next_delivery += 1;
                 self.ahead = self.ahead.max(self.senders.in_flight(ACCOUNT));
                 peer.path.on_sent(now, delivery, bytes);
-                self.senders.on_sent(now, ACCOUNT, flow.client, path, delivery, bytes);
+                let sending = Sending { via: ACCOUNT, client: flow.client, path, leg: None };
+                self.senders.on_sent(now, sending, delivery, bytes);
                 peer.sent += bytes;
                 peer.waiting -= bytes;
                 let answer = self.server.answer_time(self.time, OF_TESTS.wire_size(bytes));
@@ -313,7 +316,7 @@ fn a_client_that_makes_sessions_anew_comes_no_earlier_for_that() {
     let mut sent = [0, 0];
     for n in 0..200 {
         // The session of the first client has ended, and another one takes its place.
-        run.senders.leave(ACCOUNT, run.flow(0));
+        run.senders.leave(Place::Account(ACCOUNT), run.flow(0));
         run.senders.prune();
         let deliveries: Vec<Delivery> = run.peers[0].path.outstanding().collect();
         run.senders.forget(ACCOUNT, deliveries);
@@ -327,4 +330,24 @@ fn a_client_that_makes_sessions_anew_comes_no_earlier_for_that() {
     }
     println!("{sent:?}");
     assert!(sent[0] < sent[1] * 5 / 4, "{sent:?}");
+}
+
+#[test]
+fn an_account_that_has_sent_all_that_it_may_in_a_day_sends_a_small_block_when_that_has_come_in_again() {
+    let (now, mut senders) = (Instant::now(), Senders::<u64>::new(&OF_TESTS));
+    let alice = BareJid::new("alice@chat.example").unwrap();
+    senders.quotas.set(now, ACCOUNT, alice, (86_400_000, 86_400_500));
+    let mut path = Path::by(now, ACCOUNT);
+    path.allow_blocks();
+    let flow = Flow { client: ClientTag(1), key: 1 };
+    let share = |senders: &Senders<u64>| senders.share(flow.client, (PathId(1), &path), 1 << 20, 1);
+    let spent = share(&senders);
+    assert_eq!((spent.may_send, spent.refused_by), (false, Some(Place::Account(ACCOUNT))));
+    senders.wait(Place::Account(ACCOUNT), flow);
+    senders.handle_quotas(now);
+    assert_eq!(senders.next_turn(), None);
+    senders.handle_quotas(senders.quotas.next_timeout().unwrap());
+    assert_eq!(senders.next_turn(), Some((Place::Account(ACCOUNT), flow)));
+    let free = share(&senders);
+    assert!(free.may_send && free.block <= SPENT_BLOCK && free.rate <= Some(1000.0), "{free:?}");
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::*;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::delivery::Delivery;
+use crate::secure::ids::Sending;
 use crate::secure::path::server_model::Server;
 use crate::secure::sizes::OF_TESTS;
 
@@ -62,7 +63,8 @@ impl Run {
         let delivery = Delivery::nth(self.next_delivery);
         self.next_delivery += 1;
         model.path.on_sent(now, delivery, bytes);
-        self.senders.on_sent(now, model.path.via(), ONLY, id, delivery, bytes);
+        let sending = Sending { via: model.path.via(), client: ONLY, path: id, leg: None };
+        self.senders.on_sent(now, sending, delivery, bytes);
         model.sent += bytes;
         model
             .flying

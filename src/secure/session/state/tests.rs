@@ -208,6 +208,7 @@ fn unconfirmed_when_its_client_takes_it_up_again_becomes_established() {
     let contact = Contact {
         via: OURS,
         peer: client_jid(),
+        leg: None,
         client: world.session.tag(),
         credential: Credential::NOBODYS,
     };
@@ -252,7 +253,7 @@ fn no_path_when_another_path_opens_becomes_established() {
 
     bridge.refuses(of_bridge.path);
     let (tag, credential) = (bridge.session.tag(), Credential::NOBODYS);
-    let contact = Contact { via: OURS, peer: client_jid(), client: tag, credential };
+    let contact = Contact { via: OURS, peer: client_jid(), leg: None, client: tag, credential };
     let path = Path::new(bridge.now, PathId(2), contact, PathState::Open, &OF_TESTS);
     bridge.session.handle_path(bridge.now, path, &mut bridge.shared);
     assert_eq!(bridge.state(), "Established");
