@@ -1,0 +1,207 @@
+//! Places of files: URLs that may be called, and whose they have to be.
+//!
+//! A URL comes from somebody else: an upload service, or a peer who says that it is from one. Whoever calls whatever he is told to is used
+//! against others, so a place is at a host of the domain that is vouched for, or one that was listed; by HTTPS; and named, not numbered. The
+//! addresses that the name has are looked at when they are dialled.
+
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use crate::config::Url;
+
+/// The longest URL, in bytes: 2048.
+const MAX_URL: usize = 2048;
+
+/// Hosts that may be called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// What hosts end in, with which all before it belongs to the same owner.
+    groups: Vec<String>,
+    listed: Vec<String>,
+}
+
+impl Hosts {
+    /// All hosts that belong to the owner of one of these domains, as far as names show: those with the same last two labels. A
+    /// domain that is no host name has none.
+    #[must_use]
+    pub fn of_domains<'a>(domains: impl IntoIterator<Item = &'a str>) -> Self {
+        let ascii = domains.into_iter().filter_map(|domain| idna::domain_to_ascii(domain).ok());
+        let groups = ascii.filter(|host| !is_number(host)).map(|host| group(&host).to_owned()).collect();
+        Self { groups, listed: Vec::new() }
+    }
+
+    /// These hosts as well, by their whole names.
+    #[must_use]
+    pub fn and(mut self, listed: impl IntoIterator<Item = String>) -> Self {
+        self.listed.extend(listed.into_iter().map(|host| host.to_ascii_lowercase()));
+        self
+    }
+
+    fn contain(&self, host: &str) -> bool {
+        self.listed.iter().any(|listed| listed == host)
+            || self.groups.iter().any(|known| known == group(host))
+    }
+}
+
+/// Why a URL is not called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadPlace {
+    /// It is no URL of HTTPS, or has what none of a file has: a user, a fragment.
+    #[error("the upload service names no place by https")]
+    NotHttps,
+    /// Its host is an address.
+    #[error("the upload service names a place by an address, which may be anybody's")]
+    Numbered,
+    /// It is somebody else's.
+    #[error("the upload service names a place at a host of somebody else")]
+    Elsewhere,
+}
+
+/// A place that may be called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(Url);
+
+impl Place {
+    /// The one at this URL, if it is at one of these hosts.
+    ///
+    /// # Errors
+    ///
+    /// It is not to be called.
+    pub fn new(url: &str, hosts: &Hosts) -> Result<Self, BadPlace> {
+        let url = Some(url).filter(|url| url.len() <= MAX_URL).and_then(Url::https);
+        let mut url = url.ok_or(BadPlace::NotHttps)?;
+        url.address.host.make_ascii_lowercase();
+        if is_number(&url.address.host) {
+            return Err(BadPlace::Numbered);
+        }
+        if !hosts.contain(&url.address.host) {
+            return Err(BadPlace::Elsewhere);
+        }
+        Ok(Self(url))
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+/// The last two labels, or all where there are fewer.
+fn group(host: &str) -> &str {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.rmatch_indices('.').nth(1).map_or(host, |(dot, _)| &host[dot + 1..])
+}
+
+/// Whether it is an address, or what some systems take for one: `127.1`, `0x7f000001`.
+fn is_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let is_hex =
+        last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_decimal = last.bytes().all(|byte| byte.is_ascii_digit());
+    is_hex || is_decimal || host.contains(':') || host.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judged(url: &str) -> Result<(), BadPlace> {
+        let hosts =
+            Hosts::of_domains(["chat.example.org", "bücher.example"]).and(["Files.Cdn.Example".to_owned()]);
+        Place::new(url, &hosts).map(|_| ())
+    }
+
+    #[test]
+    fn a_place_is_at_any_host_with_the_same_owner_or_at_one_that_is_listed() {
+        for url in [
+            "https://chat.example.org/a/b.jpg",
+            "https://example.org/",
+            "https://UPLOAD.Example.ORG:5443/upload/x?y=z",
+            "https://a.b.upload.example.org./x",
+            "https://share.xn--bcher-kva.example/x",
+            "https://files.cdn.example/x",
+        ] {
+            assert_eq!(judged(url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_place_at_anybody_elses_host_is_not_called() {
+        for url in [
+            "https://example.com/",
+            "https://badexample.org/",
+            "https://org/",
+            "https://example.org.evil.example/",
+            "https://cdn.example/",
+            "https://x.files.cdn.example/",
+            "https://localhost/",
+        ] {
+            assert_eq!(judged(url), Err(BadPlace::Elsewhere), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_not_called_however_it_is_written() {
+        let addresses = [
+            "127.0.0.1",
+            "[::1]",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7F.0x1",
+            "10.0.0.1.",
+            "[::ffff:10.0.0.1]",
+        ];
+        for host in addresses {
+            let domains = Hosts::of_domains([host.trim_matches(['[', ']'])]);
+            let place = Place::new(&format!("https://{host}/"), &domains);
+            assert_eq!(place, Err(BadPlace::Numbered), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_https_is_called_and_nothing_with_a_user_or_a_fragment() {
+        let long = format!("https://chat.example.org/{}", "a".repeat(MAX_URL));
+        for url in [
+            "http://chat.example.org/",
+            "ftp://chat.example.org/",
+            "file:///etc/passwd",
+            "https://user@chat.example.org/",
+            "https://chat.example.org/#x",
+            "https://chat.example.org/ HTTP/1.1\r\nHost: x",
+            "//chat.example.org/",
+            "",
+            &long,
+        ] {
+            assert_eq!(judged(url), Err(BadPlace::NotHttps), "{url}");
+        }
+    }
+
+    #[test]
+    fn who_has_no_domain_has_no_hosts() {
+        for domain in ["", "192.0.2.1", "2001:db8::1", "a b"] {
+            let hosts = Hosts::of_domains([domain]);
+            assert_eq!(
+                Place::new("https://chat.example.org/", &hosts),
+                Err(BadPlace::Elsewhere),
+                "{domain:?}"
+            );
+        }
+        assert!(Place::new("https://intranet/x", &Hosts::of_domains(["intranet"])).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_called_is_a_host_of_that_domain(url in "(https|http)://[a-z0-9.@:\\[\\]/-]{0,12}(example\\.org)?[.:/@a-z0-9]{0,6}") {
+            let place = Place::new(&url, &Hosts::of_domains(["example.org"]));
+            if let Ok(Place(url)) = place {
+                let host = url.address.host.trim_end_matches('.');
+                prop_assert!(url.secure && (host == "example.org" || host.ends_with(".example.org")), "{}", host);
+            }
+        }
+    }
+}
