@@ -38,6 +38,8 @@ pub struct Client {
 /// A stream to a bridge. The logins that it uses stay for as long as it lives.
 pub struct BridgeStream {
     stream: TunnelStream,
+    tunnel: Tunnel,
+    accounts: Vec<AccountId>,
     _lease: Option<Lease>,
 }
 
@@ -47,11 +49,21 @@ impl BridgeStream {
     /// # Errors
     ///
     /// Why the target was never reached, where the bridge was only [asked](Client::ask).
-    pub async fn relay(self, tcp: TcpStream) -> Result<(), CloseReason> {
-        relay(tcp, &self.stream).await;
-        match self.stream.refusal() {
-            None | Some(CloseReason::Finished | CloseReason::Aborted) => Ok(()),
-            Some(reason) => Err(reason),
+    pub async fn relay(self, tcp: TcpStream) -> Result<(), ConnectError> {
+        let relay = relay(tcp, &self.stream);
+        tokio::pin!(relay);
+        let fault = tokio::select! {
+            () = &mut relay => None,
+            // In a box, so that the task has no room for it while it relays.
+            fault = Box::pin(self.tunnel.follow(&self.accounts, &self.stream)) => {
+                relay.await;
+                fault
+            }
+        };
+        match (fault, self.stream.refusal()) {
+            (Some(fault), _) => Err(fault),
+            (None, None | Some(CloseReason::Finished | CloseReason::Aborted)) => Ok(()),
+            (None, Some(reason)) => Err(self.tunnel.cause(&self.accounts, reason)),
         }
     }
 }
@@ -99,6 +111,7 @@ fn reply_to_account(error: &AccountError) -> Reply {
     match error {
         AccountError::Neither { server, .. } => reply_to_account(server),
         AccountError::Elsewhere(elsewhere) => reply_to_account(elsewhere.fault()),
+        AccountError::RecordsUnknown(unknown) => reply_to_account(unknown.fault()),
         AccountError::Refused | AccountError::Closed(_) => Reply::ConnectionRefused,
         AccountError::NoRoute => Reply::NetworkUnreachable,
         AccountError::HostUnreachable
@@ -106,15 +119,16 @@ fn reply_to_account(error: &AccountError) -> Reply {
         | AccountError::OnionWithoutProxy
         | AccountError::NoPort
         | AccountError::NotOffered
-        | AccountError::LookupFailed
-        | AccountError::NoResolver => Reply::HostUnreachable,
+        | AccountError::Dns(_) => Reply::HostUnreachable,
         AccountError::TimedOut(_) | AccountError::Proxy(ProxyFault::Silent | ProxyFault::Stalled(_)) => {
             Reply::Timeout
         }
         AccountError::BadSource => Reply::AddressNotSupported,
+        error if error.is_refusal() => Reply::NotAllowed,
         AccountError::WrongPassword
         | AccountError::AccountDisabled
         | AccountError::PasswordExpired
+        | AccountError::NotAnonymous
         | AccountError::LoginRefused(_)
         | AccountError::Registration(..) => Reply::NotAllowed,
         // What servers say to who is barred.
@@ -272,7 +286,7 @@ impl Client {
             Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, timeout).await?,
             None => self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?,
         };
-        Ok(BridgeStream { stream, _lease: lease })
+        Ok(BridgeStream { stream, tunnel: self.tunnel.clone(), accounts, _lease: lease })
     }
 
     /// The same for the application at the other end of `tcp`, at `local`, without waiting for the bridge where the protocol allows that:
@@ -293,7 +307,7 @@ impl Client {
         let timeout = self.config.limits.connect_timeout;
         let first = || said_by_now(tcp);
         let stream = self.tunnel.ask_secure(&accounts, &secure, remote, timeout, first).await?;
-        Ok(BridgeStream { stream, _lease: lease })
+        Ok(BridgeStream { stream, tunnel: self.tunnel.clone(), accounts, _lease: lease })
     }
 }
 

@@ -11,9 +11,11 @@ mod cores;
 mod driver;
 mod entropy;
 mod handshake_log;
+mod known_faults;
 mod set_back;
 mod sibling_logins;
 mod siblings;
+mod standing;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,7 +30,7 @@ use crate::carrier::Desk;
 use crate::carrier::ibb::Bytestreams;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::secure::Bridge;
-use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool, AccountStatus};
+use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool};
 
 use crate::{classic, secure};
 use announce::Announcer;
@@ -63,10 +65,10 @@ pub struct Tunnel {
 /// Why there is no stream.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// None of the accounts can log in, ever or for hours; this is why the last one cannot.
+    /// None of the accounts can log in: ever, for hours, or before somebody has changed something. This is why the last one cannot.
     #[error("cannot log in to the chat server: {0}")]
     Rejected(AccountError),
-    /// None of the accounts is online yet; this is why, if it is known.
+    /// None of the accounts is online, as far as their servers have said; this is why, if it is known.
     #[error("the chat server was not reached in time: {}", .0.as_ref().map_or_else(|| "no answer yet".to_owned(), ToString::to_string))]
     NotOnline(Option<AccountError>),
     /// The bridge could not be reached, or did not want.
@@ -188,19 +190,16 @@ impl Tunnel {
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         let stream = self.ask_secure(accounts, bridge, target, timeout, Vec::new).await?;
-        match tokio::time::timeout_at(deadline, stream.connected()).await {
-            Ok(outcome) => outcome.map(|()| stream).map_err(ConnectError::from),
-            Err(_) => Err(CloseReason::ConnectTimedOut.into()),
-        }
+        self.in_time(accounts, deadline, stream.connected()).await.map(|()| stream)
     }
 
-    /// The same, but waits only until an account is online, for `timeout` at most. `first` says then what the application has written
+    /// The same, but waits only until an account can send, for `timeout` at most. `first` says then what the application has written
     /// already, [`MOST_FIRST_BYTES`] at most: it goes with the question, round trips earlier, and so does
     /// what is written soon. It is lost if the bridge refuses.
     ///
     /// # Errors
     ///
-    /// Why the bridge cannot be asked. Why it cannot be reached is the stream's to say.
+    /// Why the bridge cannot be asked. Why it cannot be reached is for the stream and [`follow`](Self::follow) to say.
     pub async fn ask_secure(
         &self,
         accounts: &[AccountId],
@@ -239,10 +238,11 @@ impl Tunnel {
         let mut failure = ConnectError::NotOnline(None);
         for peer in peers {
             let attempt = self.connect_to(accounts, peer, &local, &remote);
-            match tokio::time::timeout_at(deadline, attempt).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(reason)) => failure = reason.into(),
-                Err(_) => return Err(CloseReason::ConnectTimedOut.into()),
+            match self.in_time(accounts, deadline, attempt).await {
+                Err(ConnectError::Closed(reason)) if reason != CloseReason::ConnectTimedOut => {
+                    failure = reason.into();
+                }
+                outcome => return outcome,
             }
         }
         Err(failure)
@@ -261,38 +261,6 @@ impl Tunnel {
         let stream = TunnelStream::new(Arc::clone(&self.shared), StreamKey::Classic(id));
         stream.connected().await?;
         Ok(stream)
-    }
-
-    /// Waits until at least one account is online, and for `grace` for the others.
-    async fn wait_for_accounts(
-        &self,
-        accounts: &[AccountId],
-        deadline: tokio::time::Instant,
-        grace: Duration,
-    ) -> Result<(), ConnectError> {
-        let mut deadline = deadline;
-        let mut one_is_online = false;
-        let mut changes: Vec<_> = accounts.iter().map(|id| self.shared.pool.subscribe(*id)).collect();
-        loop {
-            let statuses: Vec<AccountStatus> =
-                changes.iter_mut().map(|status| status.borrow_and_update().clone()).collect();
-            let online = statuses.iter().any(|status| matches!(status, AccountStatus::Online(_)));
-            let undecided = statuses.iter().any(AccountStatus::may_come_online);
-            match (online, undecided) {
-                (true, false) => return Ok(()),
-                (false, false) => return Err(rejection(&statuses)),
-                (true, true) if !one_is_online => {
-                    one_is_online = true;
-                    deadline = deadline.min(tokio::time::Instant::now() + grace);
-                }
-                _ => {}
-            }
-            let change =
-                futures_util::future::select_all(changes.iter_mut().map(|status| Box::pin(status.changed())));
-            if tokio::time::timeout_at(deadline, change).await.is_err() {
-                return if online { Ok(()) } else { Err(ConnectError::NotOnline(last_error(&statuses))) };
-            }
-        }
     }
 
     /// The next connection that someone asks for.
@@ -368,15 +336,6 @@ impl Tunnel {
     }
 }
 
-/// Why accounts of which none can come online cannot.
-fn rejection(statuses: &[AccountStatus]) -> ConnectError {
-    last_error(statuses).map_or(ConnectError::NotOnline(None), ConnectError::Rejected)
-}
-
-fn last_error(statuses: &[AccountStatus]) -> Option<AccountError> {
-    statuses.iter().rev().find_map(AccountStatus::error).cloned()
-}
-
 impl Incoming {
     /// Where the peer wants to be connected to.
     pub fn target(&self) -> &Address {
@@ -408,7 +367,8 @@ impl Shared {
 
     /// Lets `action` work on the state and then does everything that follows from it.
     fn with<T>(&self, action: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let now = Instant::now();
+        // As the runtime has it, whose timers the cores' deadlines become.
+        let now = tokio::time::Instant::now().into_std();
         let mut state = self.lock();
         let result = action(&mut state, now);
         self.drain(&mut state, now);

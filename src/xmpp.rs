@@ -88,6 +88,7 @@ mod stream_error;
 mod timing;
 mod tls;
 pub mod transfer;
+mod trail;
 mod websocket;
 mod wire;
 mod words;
@@ -96,7 +97,10 @@ mod writer;
 pub use self::api::{AccountEvent, AccountStatus, Binding, Parcel, Persistence, StreamManagement, Usage};
 pub use self::backlog::Backlog;
 pub use self::dialer::{Dialer, Dialling};
-pub use self::error::{AccountError, Elsewhere, NamedBy, OtherHost, ProxyFault, Step, WebServerFault, Words};
+pub use self::error::{
+    AccountError, DnsFault, Elsewhere, NamedBy, NotFollowed, OtherHost, ProxyFault, RecordsUnknown, Step,
+    Unfollowed, WebServerFault, Words,
+};
 pub use self::pool::AccountPool;
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::time::timeout;
 use xmpp_parsers::jid::{BareJid, Jid};
 
 use crate::config::{AccountConfig, Credential, Limits};
@@ -11,7 +10,7 @@ use crate::state::registration::{Account, Registration};
 use crate::state::{StateDir, StateError};
 use crate::xmpp::Dialer;
 use crate::xmpp::registration::Place;
-use crate::xmpp::removal::{RemovalError, remove};
+use crate::xmpp::removal::{Objection, RemovalError, remove};
 
 /// How long a server may take to remove an account: 30 seconds, in which a person is to learn what is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,11 +44,8 @@ pub(crate) enum ForgetError {
     )]
     Unknown,
     /// Its server may still have it. It is kept here, so that this can be tried again: we have the only copy of its password.
-    #[error("the account is kept, because its server has not removed it: {}; {}", .0, AGAIN)]
+    #[error("the account is kept, because {}; {}", .0, advice(.0))]
     Removal(RemovalError),
-    /// The server is silent. As above.
-    #[error("the account is kept, because its server did not remove it in time; {}", AGAIN)]
-    TimedOut,
     /// The state cannot be written. The server has removed the account, if it was asked.
     #[error(
         "what was registered could not be forgotten here: {}; {}; when that is mended, run this with --local",
@@ -59,8 +55,21 @@ pub(crate) enum ForgetError {
 }
 
 /// What helps where an account is kept.
-const AGAIN: &str =
-    "try again later, or with --local, which removes our copy of it alone, and with that its password";
+fn advice(error: &RemovalError) -> &'static str {
+    match error {
+        RemovalError::Refused(Objection::Forbidden, _) => {
+            "ask whoever runs it to remove the account, or try again with --local, which removes our copy of it alone, and with that its \
+             password"
+        }
+        RemovalError::ProbablyGone => {
+            "try again tomorrow, and if it is not let in then either, with --local, which removes our copy of it alone, and with that its \
+             password"
+        }
+        _ => {
+            "try again later, or with --local, which removes our copy of it alone, and with that its password"
+        }
+    }
+}
 
 /// Forgets what was registered as `jid`, or, for `new@domain`, at that domain. `at` says how to reach the server, for an account there,
 /// and whom to believe to be it: what was registered with another pin stays. Where it is forgotten [here alone](Scope::HereAlone),
@@ -83,8 +92,7 @@ pub(crate) async fn forget(
         (None, _) => Forgotten::Refusal,
         (Some(_), Scope::HereAlone) => Forgotten::Copy,
         (Some(account), Scope::ServerToo(dialer)) => {
-            let removal = remove(log_in_as(account, jid, at)?, dialer, limits);
-            let removed = timeout(PATIENCE, removal).await.map_err(|_| ForgetError::TimedOut)?;
+            let removed = remove(log_in_as(account, jid, at)?, dialer, limits, PATIENCE).await;
             removed.map_err(ForgetError::Removal)?;
             Forgotten::Removed
         }
@@ -118,7 +126,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::state::registration::Password;
-    use crate::xmpp::AccountError;
+    use crate::xmpp::{AccountError, Words};
 
     /// A server that nobody reaches.
     fn nowhere() -> Scope {
@@ -153,6 +161,26 @@ mod tests {
         let forgotten = forget(&jid, at.clone(), &state, &limits, Scope::HereAlone).await;
         assert!(matches!(forgotten, Ok(Forgotten::Copy)), "{forgotten:?}");
         assert!(state.registration(&Place::of(&at).key()).is_none());
+    }
+
+    #[test]
+    fn who_is_told_that_an_account_is_kept_is_told_what_helps_with_that_fault() {
+        let text = |error| ForgetError::Removal(error).to_string();
+        let refused = |objection| text(RemovalError::Refused(objection, Words::default()));
+        assert_eq!(
+            refused(Objection::Forbidden),
+            "the account is kept, because its server has not removed it: the chat server does not let the account remove itself; ask \
+             whoever runs it to remove the account, or try again with --local, which removes our copy of it alone, and with that its \
+             password"
+        );
+        assert!(refused(Objection::Fault).contains(" at the moment; try again later, or with --local"));
+        let probably = text(RemovalError::ProbablyGone);
+        assert!(
+            probably.contains("is probably gone there, unless") && probably.contains("; try again tomorrow"),
+            "{probably}"
+        );
+        let silent = text(RemovalError::Unanswered);
+        assert!(silent.contains("does not answer the request; try again later"), "{silent}");
     }
 
     const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

@@ -11,7 +11,7 @@ use super::dialer::{core_dialer, proxy_of_person};
 use super::setup::{Ending, accept, all_rejected, announce, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::protocol::Address;
 use crate::state::StateDir;
@@ -94,19 +94,19 @@ async fn serve_one(
     // Without it small pieces wait for each other; that it fails means the connection is gone.
     let _ = tcp.set_nodelay(true);
     // In a box, so that the task has no room for it while it relays.
-    match Box::pin(client.ask(&bridge, &tcp, peer.into(), remote)).await {
-        Ok(stream) => {
-            if let Err(reason) = stream.relay(tcp).await {
-                tracing::warn!("a connection was not forwarded: {reason}");
-            }
-        }
+    let fault = match Box::pin(client.ask(&bridge, &tcp, peer.into(), remote)).await {
+        Ok(stream) => stream.relay(tcp).await.err().map(ClientError::from),
         Err(error) => {
-            match error.is_announced() {
-                true => tracing::info!("a connection was not forwarded: no account is online"),
-                false => tracing::warn!("a connection was not forwarded: {error}"),
-            }
             // The application should see that it failed, not that it is over.
             let _ = tcp.set_zero_linger();
+            Some(error)
         }
+    };
+    match fault {
+        None => {}
+        Some(error) if error.is_announced() => {
+            tracing::info!("a connection was not forwarded: no account is online");
+        }
+        Some(error) => tracing::warn!("a connection was not forwarded: {error}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Files as tests need them: modes, and pipes that nobody opens.
+//! Files as tests need them: modes, links, and pipes that nobody opens.
 
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
@@ -14,6 +14,11 @@ pub(crate) fn mode(path: &Path) -> u32 {
 /// Sets it.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Makes a link that leads to `target`.
+pub(crate) fn make_link(path: &Path, target: &Path) {
+    std::os::unix::fs::symlink(target, path).unwrap();
 }
 
 /// Makes a pipe with a name.

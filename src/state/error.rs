@@ -1,8 +1,9 @@
 //! Errors of a state directory: what is wrong with it, and what helps.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a state directory cannot be used, or not any more.
 ///
@@ -28,6 +29,9 @@ pub enum StateError {
     /// What should be a regular file is a directory, a pipe or a device.
     #[error("{} should be a regular file, and is not one", .0.display())]
     NotAFile(PathBuf),
+    /// A link to something that is not there, perhaps on a disk that is not mounted. It is left as it is: what was kept may come back.
+    #[error("{} is a link that leads nowhere", .0.display())]
+    DeadLink(PathBuf),
     /// The operating system refused. Trying again can help when a disk was full.
     #[error("{action} {}: {error}", path.display())]
     Io {
@@ -67,24 +71,47 @@ pub enum StateError {
     TooNew(PathBuf),
 }
 
-/// What was opened is neither a file nor something that the system refuses to open.
-#[derive(Debug, thiserror::Error)]
-#[error("this is not a regular file")]
-pub(super) struct NotRegular;
+/// What stands where a file should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Obstacle {
+    /// Neither a file nor something that the system refuses to open.
+    #[error("this is not a regular file")]
+    NotRegular,
+    /// A link to something that is not there.
+    #[error("this is a link that leads nowhere")]
+    DeadLink,
+}
+
+impl Obstacle {
+    /// What stands there, if that is why it cannot be opened: a pipe that nobody reads cannot be, for writing.
+    pub(super) fn at(path: &Path, error: &io::Error) -> Option<Self> {
+        match fs::metadata(path) {
+            Ok(metadata) => (!metadata.is_file()).then_some(Self::NotRegular),
+            Err(_) => is_dead_link(path, error.kind()).then_some(Self::DeadLink),
+        }
+    }
+}
+
+/// Whether there is a link of which this fault is the fault.
+fn is_dead_link(path: &Path, fault: ErrorKind) -> bool {
+    fault != ErrorKind::PermissionDenied && path.is_symlink()
+}
 
 impl StateError {
     /// The fault of what was being done to a file.
     pub(super) fn of_file(action: &'static str, path: PathBuf, error: io::Error) -> Self {
-        let is_odd = error.get_ref().is_some_and(|inner| inner.is::<NotRegular>());
-        if is_odd || error.kind() == ErrorKind::IsADirectory {
-            return Self::NotAFile(path);
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Obstacle>()) {
+            Some(Obstacle::DeadLink) => Self::DeadLink(path),
+            Some(Obstacle::NotRegular) => Self::NotAFile(path),
+            None if error.kind() == ErrorKind::IsADirectory => Self::NotAFile(path),
+            None => Self::Io { action, path, error },
         }
-        Self::Io { action, path, error }
     }
 
     /// The fault of making the directory.
     pub(super) fn of_making(path: PathBuf, error: io::Error) -> Self {
         match error.kind() {
+            ErrorKind::AlreadyExists if !path.exists() && path.is_symlink() => Self::DeadLink(path),
             ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Self::FileInTheWay(path),
             _ => Self::Io { action: "creating the state directory", path, error },
         }
@@ -109,6 +136,7 @@ impl StateError {
             Self::Locked(_) => "give each its own",
             Self::Shared(_) | Self::Foreign(_) => "give hexchat-pt a directory of its own",
             Self::FileInTheWay(_) | Self::NotAFile(_) => "move it away, or use another state directory",
+            Self::DeadLink(_) => "put back what it leads to, or use another state directory",
             Self::Io { error, .. } if is_refused(error.kind()) => {
                 "let this user read and write there, or use another state directory"
             }
@@ -134,6 +162,7 @@ impl StateError {
             Self::Foreign(_) => "run this as that user",
             Self::FileInTheWay(_) => "name the directory that the account was registered with (--state)",
             Self::NotAFile(_) => "put back what was there before, if there is a copy",
+            Self::DeadLink(_) => "put back what it leads to",
             Self::Io { error, .. } if is_refused(error.kind()) => "let this user read and write there",
             Self::Io { error, .. } if is_full(error.kind()) => "make room there",
             Self::Io { .. } => "mend that first",
@@ -221,6 +250,7 @@ mod tests {
             StateError::Shared("/s".into()),
             StateError::FileInTheWay("/s".into()),
             StateError::NotAFile("/s/f".into()),
+            StateError::DeadLink("/s/f".into()),
             StateError::TooNew("/s/f".into()),
             refused(ErrorKind::ReadOnlyFilesystem),
             refused(ErrorKind::StorageFull),
@@ -233,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_told_from_what_cannot_be_read() {
-        for error in [io::Error::other(NotRegular), ErrorKind::IsADirectory.into()] {
+        for error in [io::Error::other(Obstacle::NotRegular), ErrorKind::IsADirectory.into()] {
             let error = StateError::of_file("reading", "/s/f".into(), error);
             assert_eq!(
                 error.with_advice(),

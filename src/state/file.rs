@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 use xmpp_parsers::jid::{BareJid, ResourcePart};
 
-use super::error::NotRegular;
+use super::error::Obstacle;
 use super::registration::Registration;
 use super::{StateError, hint, resource};
 use crate::os;
@@ -215,8 +215,11 @@ fn parse_secret(text: &str) -> Option<Secret> {
 
 /// Opens a file of the owner's alone, and nothing else: neither a pipe nor a device.
 pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = os::open_private(options, path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(NotRegular)) }
+    match os::open_private(options, path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(io::Error::other(Obstacle::NotRegular)),
+        Err(error) => Err(Obstacle::at(path, &error).map_or(error, io::Error::other)),
+    }
 }
 
 /// A whole file, unless it is longer than any that this program writes.
@@ -234,9 +237,8 @@ pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 pub(super) fn write_atomically(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), StateError> {
     let path = directory.join(name);
     let temporary = directory.join(format!("{name}.tmp"));
-    let replaced = write_new(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, &path))
-        .and_then(|()| os::sync_dir(directory));
+    write_new(&temporary, bytes).map_err(|error| StateError::of_file("writing", temporary.clone(), error))?;
+    let replaced = fs::rename(&temporary, &path).and_then(|()| os::sync_dir(directory));
     replaced.map_err(|error| StateError::of_file("writing", path, error))
 }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 
 use super::*;
-use crate::os::testing::{mode, set_mode};
+use crate::os::testing::{make_link, make_pipe, mode, set_mode};
 
 fn jid(text: &str) -> BareJid {
     BareJid::new(text).unwrap()
@@ -220,6 +220,48 @@ fn a_file_in_the_place_of_the_directory_and_a_directory_in_that_of_a_file_are_sa
         fs::create_dir(&directory).unwrap();
         assert!(matches!(StateDir::open(dir.path()), Err(StateError::NotAFile(named)) if named == directory));
     }
+}
+
+/// A pipe that nobody reads is opened for reading at once, and for writing not at all.
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_said_to_be_none_and_holds_nobody_up() {
+    for name in [STATE_FILE, LOCK_FILE] {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join(name);
+        make_pipe(&pipe);
+        assert!(matches!(StateDir::open(dir.path()), Err(StateError::NotAFile(named)) if named == pipe));
+    }
+}
+
+/// What it leads to may be on a disk that is not there yet: what is begun in its place would be another bridge.
+#[test]
+fn a_link_that_leads_nowhere_is_said_to_and_stays() {
+    for name in [STATE_FILE, LOCK_FILE, "."] {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, nowhere) = (dir.path().join("state"), dir.path().join("nowhere/file"));
+        let link = if name == "." { state.clone() } else { state.join(name) };
+        if name != "." {
+            fs::create_dir(&state).unwrap();
+        }
+        make_link(&link, &nowhere);
+        let error = StateDir::open(&state).unwrap_err();
+        assert_eq!(
+            error.with_advice(),
+            format!(
+                "{} is a link that leads nowhere; put back what it leads to, or use another state directory",
+                link.display()
+            )
+        );
+        assert!(link.is_symlink());
+    }
+}
+
+#[test]
+fn a_link_to_itself_leads_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join(STATE_FILE);
+    make_link(&link, &link);
+    assert!(matches!(StateDir::open(dir.path()), Err(StateError::DeadLink(named)) if named == link));
 }
 
 /// A directory with a registration, and that registration.

@@ -9,6 +9,7 @@ use safelog::sensitive;
 use tracing::Level;
 use xmpp_parsers::jid::FullJid;
 
+use super::known_faults::KnownFaults;
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
 /// Remembers what was said last of each account.
@@ -16,9 +17,11 @@ use crate::xmpp::{AccountError, AccountEvent, AccountId};
 pub(super) struct Announcer {
     /// The names of those that are presumed to be online, until their servers confirm it.
     presumed: BTreeMap<AccountId, FullJid>,
-    faults: BTreeMap<AccountId, AccountError>,
+    faults: BTreeMap<AccountId, KnownFaults>,
     /// What their servers ended connections for.
     ends: BTreeMap<AccountId, AccountError>,
+    /// How many connections of theirs have ended for a stanza that was too large.
+    too_large: BTreeMap<AccountId, u32>,
     /// How long their servers are left alone, until it is said why.
     rests: BTreeMap<AccountId, Duration>,
     /// Those that will never be online again.
@@ -69,14 +72,17 @@ impl Announcer {
     }
 
     fn online(&mut self, id: AccountId, jid: &FullJid, resumed: bool) -> (Level, String) {
-        self.faults.remove(&id);
+        self.faults.entry(id).or_default().handle_online();
         let again = if resumed { " again" } else { "" };
         (Level::INFO, format!("is online as {}{again}", sensitive(jid)))
     }
 
     fn lost(&mut self, id: AccountId, reason: &AccountError) -> (Level, String) {
         let rest = self.rests.remove(&id);
-        let is_news = reason.is_for_a_person() && self.note_end(id, reason);
+        let is_news = match reason {
+            AccountError::StanzaTooLarge => self.note_too_large(id),
+            reason => reason.is_for_a_person() && self.note_end(id, reason),
+        };
         if is_news || rest.is_some() {
             (Level::WARN, format!("lost its connection: {}", with_advice(reason, rest)))
         } else {
@@ -86,7 +92,11 @@ impl Announcer {
 
     fn not_online(&mut self, id: AccountId, error: &AccountError) -> Option<(Level, String)> {
         let rest = self.rests.remove(&id);
-        let is_news = self.note_fault(id, error) || rest.is_some();
+        if let AccountError::SeeOtherHost(_) = error {
+            // The next login is there, and says what it gets.
+            return None;
+        }
+        let is_news = self.faults.entry(id).or_default().note(error) || rest.is_some();
         is_news.then(|| (Level::WARN, format!("is not online: {}", with_advice(error, rest))))
     }
 
@@ -95,6 +105,7 @@ impl Announcer {
         self.presumed.remove(&id);
         self.faults.remove(&id);
         self.ends.remove(&id);
+        self.too_large.remove(&id);
         self.rests.remove(&id);
         self.failed.remove(&id);
     }
@@ -109,8 +120,11 @@ impl Announcer {
         self.ends.insert(id, error.clone()).as_ref() != Some(error)
     }
 
-    fn note_fault(&mut self, id: AccountId, error: &AccountError) -> bool {
-        self.faults.insert(id, error.clone()).as_ref() != Some(error)
+    /// Whether it is time to say what can help: one such end is enough to learn from.
+    fn note_too_large(&mut self, id: AccountId) -> bool {
+        let count = self.too_large.entry(id).or_default();
+        *count = count.saturating_add(1);
+        *count == 2
     }
 }
 
@@ -125,7 +139,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::xmpp::{Step, Words};
+    use crate::xmpp::{Elsewhere, OtherHost, Step, Words};
 
     const ID: AccountId = AccountId(1);
 
@@ -155,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_resource_that_was_presumed_and_is_refused_is_one_sentence() {
-        let refused = || AccountError::BindRefused("resource-constraint");
+        let refused = || AccountError::BindRefused("resource-constraint", Words::default());
         let lines = said([online(true), suspended(refused()), AccountEvent::Unreachable(refused())]);
         assert_eq!(
             lines,
@@ -189,6 +203,56 @@ mod tests {
     fn who_gets_another_resource_than_was_presumed_is_online_as_that_and_nothing_else_is_said() {
         let lines = said([online(true), suspended(AccountError::OtherResource), online(false)]);
         assert_eq!(lines, ["INFO is online as [scrubbed]"]);
+    }
+
+    fn sent_away() -> AccountError {
+        AccountError::SeeOtherHost(OtherHost::parse("node7.chat.example").unwrap())
+    }
+
+    fn refused_there() -> AccountEvent {
+        let host = OtherHost::parse("node7.chat.example").unwrap();
+        AccountEvent::Unreachable(AccountError::Elsewhere(Elsewhere::new(host, AccountError::Refused)))
+    }
+
+    #[test]
+    fn a_server_that_sends_us_to_a_host_where_we_fail_is_one_sentence_however_often_it_does() {
+        let twice = (0..2).flat_map(|_| [AccountEvent::Unreachable(sent_away()), refused_there()]);
+        let lines = said(twice);
+        let sentence = "WARN is not online: the chat server has sent us to another host, [scrubbed], where this failed: dialling the chat \
+                        server: connection refused; ";
+        assert!(lines.len() == 1 && lines[0].starts_with(sentence), "{lines:?}");
+    }
+
+    #[test]
+    fn a_server_that_lets_us_in_and_then_does_so_warns_of_that_once() {
+        let lines = said((0..2).flat_map(|_| [online(false), suspended(sent_away()), refused_there()]));
+        let warnings = lines.iter().filter(|line| line.starts_with("WARN"));
+        assert_eq!(warnings.count(), 1, "{lines:?}");
+        assert_eq!(
+            lines[1],
+            "INFO lost its connection: the chat server sends us to another host, [scrubbed]"
+        );
+    }
+
+    #[test]
+    fn what_helps_against_a_stanza_that_is_too_large_is_said_once_when_smaller_ones_do_not() {
+        let too_large = || suspended(AccountError::StanzaTooLarge);
+        let lines = said([too_large(), online(false), too_large(), online(false), too_large()]);
+        let end = "lost its connection: keeping the session with the chat server: it takes no stanza as large as one of ours";
+        let online = "INFO is online as [scrubbed]".to_owned();
+        assert_eq!(
+            lines,
+            [
+                format!("INFO {end}"),
+                online.clone(),
+                format!(
+                    "WARN {end}; sending smaller ones from now on; if it stays, ask whoever runs the server to take 10,000 bytes, as every \
+                     server has to, or use an account at another server; trying again"
+                ),
+                online,
+                format!("INFO {end}"),
+            ]
+        );
     }
 
     #[test]

@@ -195,7 +195,10 @@ impl Shared {
 pub(super) fn size_limit(reason: &AccountError) -> Option<SizeLimit> {
     match reason {
         AccountError::StanzaTooLarge => Some(SizeLimit::Exceeded),
-        AccountError::StreamError(_, "policy-violation", _) => Some(SizeLimit::Likely),
+        // Where a resource is presumed, what is large can go behind the login.
+        AccountError::LoginTooLarge(_) | AccountError::StreamError(_, "policy-violation", _) => {
+            Some(SizeLimit::Likely)
+        }
         AccountError::Closed(_) | AccountError::Io { .. } => Some(SizeLimit::Suspected),
         _ => None,
     }

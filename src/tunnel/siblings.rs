@@ -323,11 +323,12 @@ fn is_for_size(reason: &AccountError, largest: usize) -> bool {
 fn ending(reason: &AccountError, largest: usize) -> Ending {
     match reason {
         AccountError::Elsewhere(elsewhere) => ending(elsewhere.fault(), largest),
-        AccountError::Conflict => Ending::Crowded,
+        AccountError::RecordsUnknown(unknown) => ending(unknown.fault(), largest),
+        AccountError::Conflict | AccountError::StreamError(_, "conflict", _) => Ending::Crowded,
         AccountError::StanzaTooLarge => Ending::Fault,
         reason if is_for_size(reason, largest) => Ending::Fault,
         AccountError::OverLimit(..)
-        | AccountError::BindRefused(_)
+        | AccountError::BindRefused(..)
         | AccountError::LoginRefused(_)
         | AccountError::StreamError(_, "policy-violation" | "resource-constraint" | "not-authorized", _) => {
             Ending::Refused

@@ -161,8 +161,8 @@ struct Account {
     /// How far stanzas are to be counted (XEP-0198): as is wanted, or less where this server does it badly.
     counting: Counting,
     presuming: Presuming,
-    /// Whether the present session is presumed, and the server has not answered.
-    is_presumed: bool,
+    /// As whom the present session is presumed, until the server has answered.
+    presumed: Option<FullJid>,
     remembered: Remembered,
     contacts: Contacts,
     answer_size: AnswerSize,
@@ -196,7 +196,7 @@ impl Account {
                 StreamManagement::Unwanted => Counting::No,
             },
             presuming: Presuming::new(usage.binding, config.jid.to_bare(), remembered.distrusted.clone()),
-            is_presumed: false,
+            presumed: None,
             remembered,
             contacts: Contacts::new(config.jid.to_bare(), config.roster),
             answer_size: AnswerSize::default(),
@@ -412,12 +412,14 @@ impl Account {
     fn on_event(&mut self, event: Event, reports: &mut Reports) {
         match event {
             Event::Online { jid, resumed, presumed } => {
-                self.is_presumed = presumed;
+                self.presumed = presumed.then(|| jid.clone());
                 self.on_online(jid, resumed, reports);
             }
             Event::Confirmed => {
-                self.is_presumed = false;
                 self.presuming.on_confirmed();
+                if let Some(jid) = self.presumed.take() {
+                    reports.status(AccountStatus::Online(jid));
+                }
                 reports.event(AccountEvent::Confirmed);
             }
             Event::Flat(flat) => self.on_flat(flat, reports),
@@ -450,8 +452,12 @@ impl Account {
         }
         self.was_online = true;
         self.link.on_up();
-        reports.status(AccountStatus::Online(jid.clone()));
-        reports.event(AccountEvent::Online { jid, resumed, presumed: self.is_presumed });
+        let presumed = self.presumed.is_some();
+        reports.status(match presumed {
+            true => AccountStatus::Presumed { jid: jid.clone(), last_error: reports.last_error() },
+            false => AccountStatus::Online(jid.clone()),
+        });
+        reports.event(AccountEvent::Online { jid, resumed, presumed });
     }
 
     /// What a session begins with. A component has nobody to tell that it is there.

@@ -37,6 +37,7 @@ impl AnswerSize {
     /// words the server says so.
     pub(super) fn on_closed(&mut self, reason: &AccountError) {
         if let AccountError::StanzaTooLarge
+        | AccountError::LoginTooLarge(_)
         | AccountError::OverLimit(..)
         | AccountError::StreamError(_, "policy-violation", _) = reason
         {

@@ -105,34 +105,45 @@ pub enum AccountStatus {
         /// Why the last attempt failed.
         last_error: Option<AccountError>,
     },
-    /// Online under this name.
+    /// The server was asked for a session under this name, and has not answered: stanzas can be sent already ([`Binding::Presumed`]).
+    Presumed {
+        /// As whom it is presumed to know us.
+        jid: FullJid,
+        /// Why there was no session the last time.
+        last_error: Option<AccountError>,
+    },
+    /// Online under this name, as the server has said.
     Online(FullJid),
     /// Was online, and is at work to be so again.
     Suspended {
         /// Why it is not.
         last_error: Option<AccountError>,
     },
+    /// Not online, and nobody is to wait for it: its server is left alone for hours, or refuses what only a person can change.
+    Barred(AccountError),
     /// Never to be online again.
     Failed(AccountError),
 }
 
 impl AccountStatus {
-    /// Whether waiting for some minutes can bring it online.
+    /// Whether stanzas can be sent.
+    pub fn can_send(&self) -> bool {
+        matches!(self, Self::Presumed { .. } | Self::Online(_))
+    }
+
+    /// Whether it cannot send, and waiting for some minutes can change that.
     pub fn may_come_online(&self) -> bool {
-        match self {
-            Self::Connecting { last_error } | Self::Suspended { last_error } => {
-                !last_error.as_ref().is_some_and(AccountError::rests)
-            }
-            Self::Online(_) | Self::Failed(_) => false,
-        }
+        matches!(self, Self::Connecting { .. } | Self::Suspended { .. })
     }
 
     /// Why it is not online, where that is known.
     pub fn error(&self) -> Option<&AccountError> {
         match self {
-            Self::Connecting { last_error } | Self::Suspended { last_error } => last_error.as_ref(),
+            Self::Connecting { last_error }
+            | Self::Presumed { last_error, .. }
+            | Self::Suspended { last_error } => last_error.as_ref(),
             Self::Online(_) => None,
-            Self::Failed(error) => Some(error),
+            Self::Barred(error) | Self::Failed(error) => Some(error),
         }
     }
 }

@@ -79,7 +79,7 @@ impl Handshake {
                     return Ok(Progress::Say(format!("<handshake>{}</handshake>", self.answer_to(&id))));
                 }
                 piece => match reader::read(piece) {
-                    Meaning::End(Some(error)) => return Err(as_of_handshake(error.during(Step::Login))),
+                    Meaning::End(Some(error)) => return Err(as_of_handshake(error).during(Step::Login)),
                     Meaning::Nonza(Some(element)) if element.name() == "handshake" => {
                         let framer = std::mem::replace(&mut self.framer, Framer::new(0));
                         return Ok(Progress::Done(framer));

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::api::Persistence;
 use super::dialer::Dialer;
-use super::error::{AccountError, Elsewhere, OtherHost, Step};
+use super::error::{AccountError, Elsewhere, NotFollowed, OtherHost, Step, Unfollowed};
 use super::finder::Finder;
 use super::hints::Hints;
 use super::login::{self, LoggedIn, Protected};
@@ -26,10 +26,6 @@ use super::websocket::WebSocket;
 use crate::config::{AccountConfig, Credential, Server, TlsMode};
 use registering::Registering;
 use servers::Servers;
-
-/// A login follows 3 servers that send it elsewhere (RFC 6120 section 4.9.3.19 wants a bound): a cluster has no use for more, and hosts
-/// that send us in circles are found out.
-const MOST_HOPS: u32 = 3;
 
 /// Knows how to log one account in.
 pub(super) struct Connector {
@@ -71,7 +67,7 @@ impl Progress {
     fn end(self, fault: AccountError) -> AccountError {
         let is_about_host = self.step.is_before_login()
             && !fault.is_permanent()
-            && !matches!(fault, AccountError::SeeOtherHost(_));
+            && !matches!(fault, AccountError::NotFollowed(_));
         match self.sent_to {
             Some(host) if is_about_host => AccountError::Elsewhere(Elsewhere::new(host, fault)),
             _ => fault,
@@ -108,12 +104,24 @@ impl Connector {
         Ok(Self { transport, who, registering, max_stanza, memory: Mutex::default() })
     }
 
-    /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was. Tells
-    /// whether it will be: over a WebSocket it is not, since a host alone is no URL; nor without TLS at another machine.
-    pub(super) fn follow(&self, host: &OtherHost) -> bool {
-        match &self.transport {
+    /// The next login is to be at another host, as the server wants. If that fails, the one behind it is where it always was.
+    ///
+    /// # Errors
+    ///
+    /// It will not be: over a WebSocket, since a host alone is no URL; without TLS at another machine; nor where we are sent in a circle.
+    pub(super) fn follow(&self, host: &OtherHost) -> Result<(), AccountError> {
+        let followed = match &self.transport {
             Transport::Found(servers) => servers.follow(host),
-            Transport::WebSocket(_) => false,
+            Transport::WebSocket(_) => Err(Unfollowed::WebSocket),
+        };
+        followed.map_err(|why| AccountError::NotFollowed(NotFollowed::new(host.clone(), why)))
+    }
+
+    /// A session has lasted: if its server sends us elsewhere, that has nothing to do with what was before.
+    pub(super) fn handle_steady(&self) {
+        match &self.transport {
+            Transport::Found(servers) => servers.handle_steady(),
+            Transport::WebSocket(_) => {}
         }
     }
 
@@ -154,20 +162,19 @@ impl Connector {
         result.map_err(|fault| progress.end(fault))
     }
 
-    /// Follows where servers send us, a few times.
+    /// Follows where servers send us, as far as that leads somewhere.
     async fn wherever_sent(
         &self,
         dialer: &Dialer,
         first_request: &Bytes,
         progress: &mut Progress,
     ) -> Result<LoggedIn, AccountError> {
-        for _ in 0..MOST_HOPS {
+        loop {
             match self.as_whoever(dialer, first_request, progress).await {
-                Err(AccountError::SeeOtherHost(host)) if self.follow(&host) => {}
+                Err(AccountError::SeeOtherHost(host)) => self.follow(&host)?,
                 result => return result,
             }
         }
-        self.as_whoever(dialer, first_request, progress).await
     }
 
     /// As whom the configuration says, or to the account that is registered.
@@ -413,7 +420,7 @@ mod tests {
                 Kept::default(),
             )?;
             Ok::<_, AccountError>(
-                OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host)),
+                OtherHost::parse("other.example").is_some_and(|host| connector.follow(&host).is_ok()),
             )
         };
         assert!(follows(TlsMode::StartTls)? && !follows(TlsMode::WebSocket)?);
@@ -463,6 +470,7 @@ mod tests {
             (None, Step::StartTls),
             (Some(TlsMode::StartTls), Step::StartTls),
             (Some(TlsMode::Direct), Step::Tls),
+            (Some(TlsMode::WebSocket), Step::HostMeta),
         ] {
             let config = config("a@chat.example", tls, None);
             let connector =

@@ -89,7 +89,7 @@ impl Dialer {
     pub(super) fn timed_out(&self, step: Step) -> AccountError {
         match step {
             Step::Dial if self.takes_names() => AccountError::Proxy(ProxyFault::Silent),
-            Step::StartTls | Step::Tls if self.takes_names() => {
+            Step::HostMeta | Step::StartTls | Step::Tls if self.takes_names() => {
                 AccountError::Proxy(ProxyFault::Stalled(step))
             }
             step => AccountError::TimedOut(step),

@@ -1,23 +1,30 @@
 //! Errors of an account, and whether trying again can help.
 
 mod advice;
+mod bind_refusal;
+mod dns_fault;
 mod during;
 mod elsewhere;
 mod named_by;
+mod not_followed;
 mod proxy_fault;
+mod records_unknown;
 mod tls_alert;
 mod web_server_fault;
+mod web_status;
 
 use std::io;
 
 use thiserror::Error;
 use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
-use xmpp_parsers::stanza_error::DefinedCondition;
 
+pub use self::dns_fault::DnsFault;
 pub use self::elsewhere::Elsewhere;
 pub use self::named_by::NamedBy;
+pub use self::not_followed::{NotFollowed, Unfollowed};
 pub(super) use self::proxy_fault::EndedUnheard;
 pub use self::proxy_fault::ProxyFault;
+pub use self::records_unknown::RecordsUnknown;
 pub(super) use self::tls_alert::demands_certificate;
 pub use self::web_server_fault::WebServerFault;
 pub use super::other_host::OtherHost;
@@ -45,12 +52,12 @@ pub enum AccountError {
     /// The SRV records of the domain say that it has no server for clients (RFC 2782, a target of `.`).
     #[error("{}: the SRV records of the domain say that it has none", Step::Dial)]
     NotOffered,
-    /// No DNS server has answered.
-    #[error("{}: no DNS server answers", Step::Dial)]
-    LookupFailed,
-    /// This machine names no DNS server.
-    #[error("{}: this machine is configured with no DNS server", Step::Dial)]
-    NoResolver,
+    /// Nobody knows what DNS has of a name.
+    #[error("{}: {}", Step::Dial, .0)]
+    Dns(DnsFault),
+    /// A fault at the domain itself, whose SRV records could not be asked for.
+    #[error("{0}")]
+    RecordsUnknown(RecordsUnknown),
     /// Every address refused the connection.
     #[error("{}: connection refused", Step::Dial)]
     Refused,
@@ -193,18 +200,24 @@ pub enum AccountError {
     /// The server gave us another resource than the one that we asked for, in whose name we had begun to send.
     #[error("{}: it gave the account another resource than the one asked for", Step::Bind)]
     OtherResource,
-    /// The server gives the account no resource, with this condition of RFC 6120 section 7.
-    #[error("{}: refused ({})", Step::Bind, .0)]
-    BindRefused(&'static str),
+    /// The server gives the account no resource, with this condition of RFC 6120 section 8.3.3.
+    #[error("{}: refused ({}){}", Step::Bind, .0, .1)]
+    BindRefused(&'static str, Words),
     /// The server takes no stanza as large as one of ours.
     #[error("{}: it takes no stanza as large as one of ours", Step::Session)]
     StanzaTooLarge,
+    /// The server takes no stanza as large as those of a login, of which none is large.
+    #[error("{0}: it takes no stanza as large as those of a login")]
+    LoginTooLarge(Step),
     /// The server says that we do something too often, or too much of it.
     #[error("{0}: it says that this account, or this address, does too much{1}")]
     OverLimit(Step, Words),
-    /// The server wants us to connect to another host.
-    #[error("the chat server sends us to another host")]
+    /// The server wants us to connect to another host, which is tried next.
+    #[error("the chat server sends us to another host, {0}")]
     SeeOtherHost(OtherHost),
+    /// The same, and we do not go there.
+    #[error("{0}")]
+    NotFollowed(NotFollowed),
     /// A fault at another host, where the server has sent us.
     #[error("{0}")]
     Elsewhere(Elsewhere),
@@ -248,6 +261,7 @@ impl AccountError {
             self,
             Self::Conflict
                 | Self::OverLimit(..)
+                | Self::NotFollowed(_)
                 | Self::StreamError(_, "policy-violation" | "resource-constraint", _)
         )
     }
@@ -270,8 +284,8 @@ impl AccountError {
             Self::NoAddress(_)
             | Self::NoPort
             | Self::NotOffered
-            | Self::LookupFailed
-            | Self::NoResolver
+            | Self::Dns(_)
+            | Self::RecordsUnknown(_)
             | Self::Refused
             | Self::NoRoute
             | Self::HostUnreachable
@@ -310,10 +324,12 @@ impl AccountError {
             | Self::Conflict
             | Self::ComponentTaken
             | Self::OtherResource
-            | Self::BindRefused(_)
+            | Self::BindRefused(..)
             | Self::StanzaTooLarge
+            | Self::LoginTooLarge(_)
             | Self::OverLimit(..)
             | Self::SeeOtherHost(_)
+            | Self::NotFollowed(_)
             | Self::Elsewhere(_)
             | Self::StreamError(..)
             | Self::EndedBeforeTls(..)
@@ -325,12 +341,19 @@ impl AccountError {
     pub(super) fn pause(&self) -> Pause {
         match self {
             Self::StanzaTooLarge | Self::SeeOtherHost(_) => Pause::None,
-            Self::Conflict | Self::BindRefused(_) | Self::Downgraded | Self::NotBound => Pause::Long,
+            Self::Conflict | Self::StreamError(_, "conflict", _) | Self::LoginTooLarge(_) => Pause::Long,
+            Self::BindRefused(..) if self.is_refusal() => Pause::Long,
+            Self::Downgraded | Self::NotBound => Pause::Long,
             Self::ComponentTaken | Self::EndedBeforeTls(..) => Pause::Long,
+            Self::NotFollowed(fault) if fault.is_endless() => Pause::Long,
             Self::Registration(..) | Self::NotKept(_) => Pause::Hour,
             Self::StreamError(_, "policy-violation" | "resource-constraint", _) => Pause::HoursIfRepeated,
             Self::OverLimit(..) => Pause::Hours,
+            Self::NoWebSocket(status) if web_status::is_too_much(*status) => Pause::Hours,
+            Self::WebServer(fault) if fault.is_too_much() => Pause::Hours,
+            Self::Proxy(fault) if fault.is_too_much() => Pause::Long,
             Self::Elsewhere(elsewhere) => elsewhere.fault().pause(),
+            Self::RecordsUnknown(unknown) => unknown.fault().pause(),
             _ => Pause::Usual,
         }
     }
@@ -409,16 +432,6 @@ impl AccountError {
             Self::StreamError(_, condition, words) => Self::EndedBeforeTls(condition, words),
             other => other,
         }
-    }
-
-    /// The server gives the account no resource.
-    pub(super) fn bind(condition: &DefinedCondition) -> Self {
-        Self::BindRefused(match condition {
-            DefinedCondition::Conflict => "conflict",
-            DefinedCondition::NotAllowed => "not-allowed",
-            DefinedCondition::ResourceConstraint => "resource-constraint",
-            _ => "for another reason",
-        })
     }
 
     /// The server refused the login.
@@ -504,11 +517,23 @@ mod tests {
         assert_eq!(stream("not-authorized"), Pause::Usual);
         assert_eq!(AccountError::Conflict.pause(), Pause::Long);
         assert_eq!(AccountError::NotBound.pause(), Pause::Long);
-        assert_eq!(AccountError::BindRefused("resource-constraint").pause(), Pause::Long);
+        assert_eq!(AccountError::BindRefused("resource-constraint", Words::default()).pause(), Pause::Long);
         assert_eq!(AccountError::from(Refusal::TooMany).pause(), Pause::Hour);
         assert_eq!(stream("policy-violation"), Pause::HoursIfRepeated);
         assert_eq!(stream("resource-constraint"), Pause::HoursIfRepeated);
         assert_eq!(AccountError::OverLimit(Step::Session, Words::default()).pause(), Pause::Hours);
+        assert_eq!(AccountError::NoWebSocket(429).pause(), Pause::Hours);
+        assert_eq!(AccountError::WebServer(WebServerFault::Status(429)).pause(), Pause::Hours);
+        assert_eq!(AccountError::NoWebSocket(503).pause(), Pause::Usual);
+    }
+
+    /// Anybody between us and the proxy can say so.
+    #[test]
+    fn a_proxy_that_has_had_too_much_makes_no_account_rest_for_hours() {
+        let fault = |code| AccountError::Proxy(ProxyFault::Refused { code, port: 5222 });
+        assert_eq!(fault(429).pause(), Pause::Long);
+        assert!(fault(429).advice().ends_with("; trying again within half a minute"));
+        assert_eq!(fault(403).pause(), Pause::Usual);
     }
 
     #[test]
@@ -519,6 +544,7 @@ mod tests {
             (Refused, Refused),
             (Refused, NoWebSocketNamed),
             (reached(4), reached(5)),
+            (Proxy(ProxyFault::Silent), Proxy(ProxyFault::Stalled(Step::HostMeta))),
             (TimedOut(Step::Dial), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Silent), TimedOut(Step::HostMeta)),
             (Proxy(ProxyFault::Stalled(Step::StartTls)), TimedOut(Step::HostMeta)),

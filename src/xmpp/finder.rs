@@ -11,14 +11,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{sleep_until, timeout};
 
 use super::dialer::Dialer;
-use super::error::{AccountError, NamedBy, OtherHost, Step};
+use super::error::{AccountError, DnsFault, NamedBy, OtherHost, Step, Unfollowed};
 use super::hints::{Hints, Way};
 use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_onion, is_public, is_this_machine};
 use super::security::Kind;
 use super::socket::Socket;
-use super::srv::{Endpoint, Found, Service, domain_itself, endpoints};
+use super::srv::{Endpoint, Found, Service, domain_itself, endpoints, unknown};
+use super::trail::Trail;
 use crate::config::{ServerAddr, Url};
 
 /// How long it may take to set up TLS while there is another way to try: 6 seconds, so that a network that swallows what it takes for
@@ -65,8 +66,9 @@ struct Past {
     last: Option<Candidate>,
     /// What has come to nothing after TLS since the last login, the latest at the end.
     failed: Vec<Candidate>,
-    /// Where the server has sent us, for the next search alone.
+    /// Where the server has sent us, until the end of the login that is for that.
     sent_to: Option<OtherHost>,
+    trail: Trail,
 }
 
 /// A search for a connection that works.
@@ -106,6 +108,8 @@ enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Records {
     Asked,
+    /// Nobody has told, so that the domain itself is tried.
+    Unknown(DnsFault),
     /// No resolver was reached through the proxy, or none has answered.
     Unasked,
 }
@@ -146,7 +150,7 @@ impl Finder {
         if names == Names::Resolved && self.is_configured_onion() {
             return Err(AccountError::OnionWithoutProxy);
         }
-        let sent_to = self.past().sent_to.take();
+        let sent_to = self.sent_to();
         let hint = self.hints.as_ref().and_then(|hints| hints.recall(&self.domain));
         let race = match &sent_to {
             Some(host) => {
@@ -183,17 +187,37 @@ impl Finder {
         matches!(self.named_by, NamedBy::Account | NamedBy::Server) && is_onion(host)
     }
 
-    /// The next search is for another host, as the server wants; the one behind it is as ever. Plaintext leaves this machine in no case.
-    /// Nobody is sent on from a WebSocket, which is what is remembered where it is in use. Tells whether the server is followed.
-    pub(super) fn follow(&self, host: &OtherHost) -> bool {
-        let Past { last, sent_to, .. } = &mut *self.past();
-        let is_over_web_socket = last.as_ref().is_some_and(|last| last.endpoint.kind == Kind::WebSocket);
-        let is_safe = self.kind != Some(Kind::Plain) || host.address().is_loopback();
-        if is_over_web_socket || !is_safe {
-            return false;
+    /// The next searches are for another host, as the server wants, until a login has come of it or none; those behind it are as ever.
+    ///
+    /// # Errors
+    ///
+    /// It leads in a circle, or plaintext off this machine; or it is over a WebSocket, which is what is remembered where it is in use.
+    pub(super) fn follow(&self, host: &OtherHost) -> Result<(), Unfollowed> {
+        let Past { last, sent_to, trail, .. } = &mut *self.past();
+        *sent_to = None;
+        if last.as_ref().is_some_and(|last| last.endpoint.kind == Kind::WebSocket) {
+            return Err(Unfollowed::WebSocket);
         }
+        if self.kind == Some(Kind::Plain) && !host.address().is_loopback() {
+            return Err(Unfollowed::Plaintext);
+        }
+        trail.follow(host)?;
         *sent_to = Some(host.clone());
-        true
+        Ok(())
+    }
+
+    /// Where the server has sent us, if it has. If not, a trail of those that do begins with this search.
+    fn sent_to(&self) -> Option<OtherHost> {
+        let Past { sent_to, trail, .. } = &mut *self.past();
+        if sent_to.is_none() {
+            *trail = Trail::default();
+        }
+        sent_to.clone()
+    }
+
+    /// A session has lasted: whoever ends it may send us anywhere.
+    pub(super) fn handle_steady(&self) {
+        self.past().trail = Trail::default();
     }
 
     /// The resolvers that are asked through a proxy are everybody's, and do not learn what is somebody's own.
@@ -227,6 +251,7 @@ impl Finder {
     pub(super) fn handle_login(&self) {
         let last = self.past().last.as_ref().map(|last| last.endpoint.kind);
         self.past().failed.clear();
+        self.past().sent_to = None;
         if let (Some(hints), Some(way)) = (&self.hints, last.and_then(way)) {
             hints.keep(&self.domain, way);
         }
@@ -235,7 +260,8 @@ impl Finder {
     /// There was none, and `step` is how far it came. Who was secure by then is deferred; if nobody was, those that are deferred have
     /// had their turn or could not have it, and count as the others again.
     pub(super) fn handle_failure(&self, step: Step) {
-        let Past { last, failed, .. } = &mut *self.past();
+        let Past { last, failed, sent_to, .. } = &mut *self.past();
+        *sent_to = None;
         let Some(candidate) = last.take().filter(|_| step.is_secured()) else { return failed.clear() };
         failed.retain(|other| *other != candidate);
         failed.push(candidate);
@@ -274,7 +300,7 @@ impl Search<'_> {
                 self.carry_out(order);
             }
             if let Some(error) = self.race.failure(now()) {
-                return Err(error);
+                return Err(self.explained(error));
             }
             let timeout = self.race.poll_timeout(now());
             tokio::select! {
@@ -297,6 +323,7 @@ impl Search<'_> {
 
     /// The connection that was found last is of use: the next search begins with it. Where a server sends us is another matter each time.
     pub(super) fn remember(&self, candidate: Candidate) {
+        self.finder.past().trail.note(&candidate);
         if self.sent_to.is_none() {
             self.finder.remember(candidate);
         }
@@ -309,6 +336,9 @@ impl Search<'_> {
 
     /// The connection that was found last came to nothing.
     pub(super) fn fail(&mut self, candidate: &Candidate, error: AccountError) {
+        if matches!(error, AccountError::SeeOtherHost(_)) {
+            self.finder.past().trail.note(candidate);
+        }
         self.race.handle_failed(candidate, error, now());
     }
 
@@ -324,7 +354,15 @@ impl Search<'_> {
 
     /// Why there is no connection until now.
     pub(super) fn fault(&self) -> Option<AccountError> {
-        self.race.fault()
+        self.race.fault().map(|error| self.explained(error))
+    }
+
+    /// The fault, and that somebody may not have been tried who would have been of use.
+    fn explained(&self, error: AccountError) -> AccountError {
+        match self.records {
+            Records::Unknown(dns) => error.without_records(dns),
+            Records::Asked | Records::Unasked => error,
+        }
     }
 
     fn handle(&mut self, answer: Answer) {
@@ -362,9 +400,8 @@ impl Search<'_> {
             Order::AskForWebSocket => {
                 let Some(ask) = &self.finder.web_socket else { return };
                 let asked = timeout(ASKING, ask(self.dialer));
-                self.lookups.push(Box::pin(async {
-                    Answer::WebSocket(asked.await.unwrap_or(Err(AccountError::TimedOut(Step::HostMeta))))
-                }));
+                let silence = self.dialer.timed_out(Step::HostMeta);
+                self.lookups.push(Box::pin(async { Answer::WebSocket(asked.await.unwrap_or(Err(silence))) }));
             }
             Order::Resolve(host) => {
                 for family in [Family::V6, Family::V4] {
@@ -405,13 +442,20 @@ async fn search(resolver: Arc<Resolver>, wanted: Wanted) -> Answer {
     let services = Service::wanted(wanted.kind).iter();
     let services = services.map(|service| resolver.services(&wanted.domain, *service));
     let found = join_all(services).await;
-    Answer::Endpoints(Records::Asked, wanted.order(&found))
+    Answer::Endpoints(Records::of(&found), wanted.order(&found))
 }
 
 async fn search_through(proxy: Dialer, wanted: Wanted) -> Answer {
     let found = proxied::services(proxy, &wanted.domain, Service::wanted(wanted.kind)).await;
-    let records = if found.is_some() { Records::Asked } else { Records::Unasked };
+    let records = found.as_deref().map_or(Records::Unasked, Records::of);
     Answer::Endpoints(records, wanted.order(&found.unwrap_or_default()))
+}
+
+impl Records {
+    /// Where this was found.
+    fn of(found: &[Found]) -> Self {
+        unknown(found).map_or(Self::Asked, Self::Unknown)
+    }
 }
 
 impl Wanted {
@@ -440,127 +484,4 @@ fn now() -> Instant {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::xmpp::srv::Srv;
-
-    fn candidate(n: u16) -> Candidate {
-        Candidate {
-            endpoint: Endpoint { host: "a.example".to_owned(), port: n, kind: Kind::Direct },
-            address: None,
-        }
-    }
-
-    fn finder(domain: &str) -> Finder {
-        Finder::new(domain.to_owned(), None, None)
-    }
-
-    fn fail(finder: &Finder, n: u16, step: Step) {
-        finder.remember(candidate(n));
-        finder.handle_failure(step);
-    }
-
-    fn failed(finder: &Finder) -> Vec<u16> {
-        finder.past().failed.iter().map(|candidate| candidate.endpoint.port).collect()
-    }
-
-    #[test]
-    fn those_that_failed_after_tls_are_known_until_a_login_the_latest_last() {
-        let finder = finder("chat.example");
-        for n in [1, 2, 3, 1] {
-            fail(&finder, n, Step::Stream);
-        }
-        assert_eq!(failed(&finder), [2, 3, 1]);
-        finder.handle_login();
-        assert_eq!(failed(&finder), [0; 0]);
-        for n in 0..100 {
-            fail(&finder, n, Step::Login);
-        }
-        assert_eq!((failed(&finder).len(), failed(&finder).last()), (MOST_FAILED, Some(&99)));
-    }
-
-    #[test]
-    fn what_a_hint_names_comes_first_and_the_rest_in_its_order() {
-        let srv = |priority, port| Srv { priority, weight: 0, port, target: "a.example".to_owned() };
-        let found = [
-            Found { service: Service::Xmpps, records: vec![srv(1, 1), srv(3, 3)] },
-            Found { service: Service::Xmpp, records: vec![srv(2, 2), srv(4, 4)] },
-        ];
-        for (first, ports) in [
-            (None, [1, 2, 3, 4]),
-            (Some(Way::Direct), [1, 3, 2, 4]),
-            (Some(Way::StartTls), [2, 4, 1, 3]),
-            (Some(Way::WebSocket), [1, 2, 3, 4]),
-        ] {
-            let wanted = Wanted { domain: "chat.example".to_owned(), kind: None, first };
-            let endpoints = wanted.order(&found).unwrap_or_default();
-            assert_eq!(endpoints.iter().map(|it| it.port).collect::<Vec<_>>(), ports, "{first:?}");
-        }
-    }
-
-    #[test]
-    fn nobody_is_sent_on_from_a_websocket_that_was_found() {
-        let host = OtherHost::parse("other.example").unwrap_or_else(|| unreachable!("a literal"));
-        for (kind, is_followed) in [(Kind::WebSocket, false), (Kind::StartTls, true), (Kind::Direct, true)] {
-            let finder = finder("chat.example");
-            let Candidate { endpoint, address } = candidate(443);
-            finder.remember(Candidate { endpoint: Endpoint { kind, ..endpoint }, address });
-            assert_eq!(finder.follow(&host), is_followed, "{kind:?}");
-            assert_eq!(finder.past().sent_to.is_some(), is_followed, "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn plaintext_is_sent_on_within_this_machine_alone() {
-        for (host, is_followed) in [("127.0.0.7", true), ("192.0.2.7", false), ("other.example", false)] {
-            let here = ServerAddr { host: "127.0.0.1".to_owned(), port: 5222 };
-            let finder = Finder::new("chat.example".to_owned(), Some(here), Some(Kind::Plain));
-            let to = OtherHost::parse(host).unwrap_or_else(|| unreachable!("a literal"));
-            assert_eq!(finder.follow(&to), is_followed, "{host}");
-            assert_eq!(finder.past().sent_to.is_some(), is_followed, "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_onion_service_without_a_proxy_is_final_where_the_configuration_names_it() {
-        let (dialer, finder) = (Dialer::direct(), finder("chat.example"));
-        let host = OtherHost::parse("hidden.onion").unwrap_or_else(|| unreachable!("a literal"));
-        assert!(finder.follow(&host));
-        let found = match finder.search(&dialer) {
-            Ok(mut search) => search.next().await.err(),
-            Err(error) => Some(error),
-        };
-        assert_eq!(found, Some(AccountError::NoAddress(NamedBy::OtherServer)));
-        let url = Url::https("https://hidden.onion/").unwrap_or_else(|| unreachable!("a literal"));
-        for (named_by, fault) in [
-            (NamedBy::HostMeta, AccountError::NoAddress(NamedBy::HostMeta)),
-            (NamedBy::Server, AccountError::OnionWithoutProxy),
-            (NamedBy::Account, AccountError::OnionWithoutProxy),
-        ] {
-            assert_eq!(connect(&url, named_by, &dialer).await.err(), Some(fault));
-        }
-    }
-
-    #[test]
-    fn where_nobody_is_secure_all_are_equal_again() {
-        let finder = finder("chat.example");
-        fail(&finder, 1, Step::Stream);
-        fail(&finder, 2, Step::Tls);
-        assert_eq!(failed(&finder), [0; 0]);
-    }
-
-    #[test]
-    fn a_proxy_is_given_a_name_that_public_dns_cannot_know() {
-        for domain in
-            ["hidden.onion", "hidden.i2p", "printer.local", "chat.internal", "chat.home.arpa", "chat"]
-        {
-            let plan = finder(domain).plan(Names::PassedOn);
-            let Plan::Known(endpoints, NamedBy::Account) = plan else {
-                unreachable!("{plan:?} for {domain}")
-            };
-            assert_eq!(endpoints, [domain_itself(domain, None)]);
-        }
-        assert!(matches!(finder("chat.example").plan(Names::PassedOn), Plan::Search(_)));
-        assert!(matches!(finder("chat.local").plan(Names::Resolved), Plan::Search(_)));
-    }
-}
+mod tests;

@@ -6,13 +6,14 @@
 
 use std::io;
 
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use xmpp_parsers::minidom::Element;
 
 use super::dialer::Dialer;
-use super::error::{AccountError, NamedBy, Step};
+use super::error::{AccountError, NamedBy, Step, WebServerFault};
 use super::finder;
-use super::http::Head;
+use super::http::{Head, HttpFault};
 use super::parse::parse;
 use super::stanza::is_cheap;
 use super::tls::Tls;
@@ -26,8 +27,8 @@ const XRD: &str = "http://docs.oasis-open.org/ns/xri/xrd-1.0";
 /// Requests for one document, at most, counting those that it was moved by: from the domain to `www.` and another host is 3.
 const MAX_REQUESTS: usize = 4;
 
-/// Reads the link out of a document.
-type Reader = fn(&[u8]) -> Option<Url>;
+/// Reads the link out of a document, which need not have one; or there is something else than a host-meta.
+type Reader = fn(&[u8]) -> Result<Option<Url>, WebServerFault>;
 
 /// Where the document is, in which form: many domains have one of the two.
 const DOCUMENTS: [(&str, Reader); 2] =
@@ -44,21 +45,26 @@ pub(super) async fn find(
     dialer: &Dialer,
     step: &mut Step,
 ) -> Result<Url, AccountError> {
+    let mut missing = None;
     for (path, read) in DOCUMENTS {
         let url = Url::https(&format!("https://{host}{path}")).ok_or(AccountError::NoWebSocketNamed)?;
-        if let Some(url) = named(get(url, tls, dialer, step).await, read)? {
-            return Ok(url);
+        match named(get(url, tls, dialer, step).await, read)? {
+            Ok(Some(url)) => return Ok(url),
+            Ok(None) => {}
+            Err(fault) => missing = missing.or(Some(fault)),
         }
     }
-    Err(AccountError::NoWebSocketNamed)
+    Err(missing.map_or(AccountError::NoWebSocketNamed, AccountError::WebServer))
 }
 
-/// What one form of the document names. Some web servers have a page of their own for whatever they do not have, of any length: what makes no
-/// sense names nothing.
-fn named(document: Result<Option<Vec<u8>>, AccountError>, read: Reader) -> Result<Option<Url>, AccountError> {
+/// What one form of the document names, or what there is in its place, which keeps nobody from the other form.
+fn named(
+    document: Result<Option<Vec<u8>>, AccountError>,
+    read: Reader,
+) -> Result<Result<Option<Url>, WebServerFault>, AccountError> {
     match document {
-        Ok(document) => Ok(document.and_then(|document| read(&document))),
-        Err(AccountError::Protocol(_)) => Ok(None),
+        Ok(document) => Ok(document.map_or(Ok(None), |document| read(&document))),
+        Err(AccountError::WebServer(fault)) if fault.is_of_document() => Ok(Err(fault)),
         Err(error) => Err(error),
     }
 }
@@ -71,7 +77,8 @@ async fn get(
     step: &mut Step,
 ) -> Result<Option<Vec<u8>>, AccountError> {
     let mut named_by = NamedBy::Account;
-    for _ in 0..MAX_REQUESTS {
+    let mut requests = 0;
+    loop {
         *step = Step::Dial;
         let socket = finder::connect(&url, named_by, dialer).await.map_err(|error| match error {
             // Most domains whose chat server has another name have no web server.
@@ -81,24 +88,43 @@ async fn get(
         *step = Step::HostMeta;
         let tls = tls.named(&url.address.host)?;
         let io = tls.connect(socket).await.map_err(AccountError::of_web_server)?;
-        let answer = request(io, &url).await;
-        match answer.map_err(|error| AccountError::io(Step::HostMeta, &error).of_web_server())? {
+        requests += 1;
+        match request(io, &url).await.map_err(|error| fault(&error))? {
             Answer::Document(document) => return Ok(Some(document)),
             Answer::Nothing => return Ok(None),
-            Answer::Moved(to) => match moved(&url, &to) {
-                Some(to) => (url, named_by) = (to, NamedBy::HostMeta),
-                None => return Ok(None),
-            },
+            Answer::Moved(status, to) => {
+                let to = moved(&url, &to).filter(|_| requests < MAX_REQUESTS);
+                (url, named_by) = (to.ok_or_else(|| status_fault(status))?, NamedBy::HostMeta);
+            }
+            Answer::Status(status) => return Err(status_fault(status)),
         }
     }
-    Ok(None)
+}
+
+/// A web server answers with this, and no document.
+fn status_fault(status: u16) -> AccountError {
+    AccountError::WebServer(WebServerFault::Status(status))
 }
 
 /// What a web server answers.
+#[derive(Debug, PartialEq, Eq)]
 enum Answer {
     Document(Vec<u8>),
-    Moved(String),
+    /// By this status, to this place.
+    Moved(u16, String),
+    /// There is no such document.
     Nothing,
+    /// This status, and no document.
+    Status(u16),
+}
+
+/// What has gone wrong with a request.
+fn fault(error: &io::Error) -> AccountError {
+    match HttpFault::of(error) {
+        Some(HttpFault::Nonsense) => AccountError::WebServer(WebServerFault::NotHttp),
+        Some(HttpFault::TooLong) => AccountError::WebServer(WebServerFault::TooLong),
+        None => AccountError::io(Step::HostMeta, error).of_web_server(),
+    }
 }
 
 async fn request(io: impl AsyncRead + AsyncWrite + Unpin, url: &Url) -> io::Result<Answer> {
@@ -113,11 +139,12 @@ async fn request(io: impl AsyncRead + AsyncWrite + Unpin, url: &Url) -> io::Resu
     let head = Head::read(&mut io).await?;
     Ok(match head.status {
         200 => Answer::Document(head.read_body(&mut io).await?),
-        301 | 302 | 303 | 307 | 308 => match head.value("location")? {
-            Some(place) => Answer::Moved(place.to_owned()),
-            None => Answer::Nothing,
+        status @ (301 | 302 | 303 | 307 | 308) => match head.value("location")? {
+            Some(place) => Answer::Moved(status, place.to_owned()),
+            None => Answer::Status(status),
         },
-        _ => Answer::Nothing,
+        404 | 410 => Answer::Nothing,
+        status => Answer::Status(status),
     })
 }
 
@@ -126,22 +153,28 @@ fn moved(url: &Url, to: &str) -> Option<Url> {
     url.at(to).or_else(|| Url::https(to))
 }
 
-fn in_json(document: &[u8]) -> Option<Url> {
-    let document: serde_json::Value = serde_json::from_slice(document).ok()?;
-    let links = document.get("links")?.as_array()?.iter();
-    let text = |link: &serde_json::Value, key: &str| Some(link.get(key)?.as_str()?.to_owned());
+fn in_json(document: &[u8]) -> Result<Option<Url>, WebServerFault> {
+    let document = serde_json::from_slice(document).ok().filter(Value::is_object);
+    let document: Value = document.ok_or(WebServerFault::Unreadable)?;
+    let links = document.get("links").and_then(Value::as_array).into_iter().flatten();
+    let text = |link: &Value, key: &str| Some(link.get(key)?.as_str()?.to_owned());
     let wanted = links.filter(|link| text(link, "rel").as_deref() == Some(RELATION));
-    first_secure(wanted.filter_map(|link| text(link, "href")))
+    Ok(first_secure(wanted.filter_map(|link| text(link, "href"))))
 }
 
-fn in_xml(document: &[u8]) -> Option<Url> {
+fn in_xml(document: &[u8]) -> Result<Option<Url>, WebServerFault> {
+    let document = xrd(document).ok_or(WebServerFault::Unreadable)?;
+    let links =
+        document.children().filter(|child| child.is("Link", XRD) && child.attr("rel") == Some(RELATION));
+    Ok(first_secure(links.filter_map(|link| link.attr("href").map(str::to_owned))))
+}
+
+/// The element that a document in XML is made of.
+fn xrd(document: &[u8]) -> Option<Element> {
     let document = document.trim_ascii();
     // A declaration and comments may stand before the element.
     let start = memchr::memmem::find(document, b"<XRD")?;
-    let document: Element = parse(&document[start..]).filter(|_| is_cheap(document))?;
-    let links =
-        document.children().filter(|child| child.is("Link", XRD) && child.attr("rel") == Some(RELATION));
-    first_secure(links.filter_map(|link| link.attr("href").map(str::to_owned)))
+    parse(&document[start..]).filter(|element: &Element| is_cheap(document) && element.is("XRD", XRD))
 }
 
 /// The first that is protected by TLS: to which other is dialled does not matter.
@@ -169,36 +202,75 @@ mod tests {
     #[test]
     fn the_websocket_under_tls_is_found_in_either_form() {
         let expected = Url::web_socket("wss://web.example/ws");
-        assert_eq!(in_json(JSON.as_bytes()), expected);
-        assert_eq!(in_xml(XML.as_bytes()), expected);
+        assert_eq!(in_json(JSON.as_bytes()), Ok(expected.clone()));
+        assert_eq!(in_xml(XML.as_bytes()), Ok(expected));
     }
 
     #[test]
-    fn a_document_that_names_none_under_tls_is_as_good_as_none() {
-        for json in
-            ["", "{}", "[]", r#"{"links":{}}"#, r#"{"links":[1,{"rel":1}]}"#, &JSON.replace("wss:", "ws:")]
-        {
-            assert_eq!(in_json(json.as_bytes()), None, "{json}");
+    fn a_document_may_name_none_under_tls() {
+        for json in ["{}", r#"{"links":{}}"#, r#"{"links":[1,{"rel":1}]}"#, &JSON.replace("wss:", "ws:")] {
+            assert_eq!(in_json(json.as_bytes()), Ok(None), "{json}");
         }
-        for xml in [
-            "",
-            "<XRD/>",
-            "<html/>",
-            XML.split("</XRD>").next().unwrap(),
-            &XML.replace("wss:", "ws:"),
-            &XML.replace("xri", "x"),
-        ] {
-            assert_eq!(in_xml(xml.as_bytes()), None, "{xml}");
+        assert_eq!(in_xml(XML.replace("wss:", "ws:").as_bytes()), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_host_meta_is_said_to_be_none() {
+        for json in ["", "[]", "{nope", "<html></html>", XML] {
+            assert_eq!(in_json(json.as_bytes()), Err(WebServerFault::Unreadable), "{json}");
+        }
+        let cut = XML.split("</XRD>").next().unwrap();
+        for xml in ["", "<XRD/>", "<html/>", cut, &XML.replace("xri", "x"), JSON] {
+            assert_eq!(in_xml(xml.as_bytes()), Err(WebServerFault::Unreadable), "{xml}");
         }
     }
 
     #[test]
-    fn a_form_of_the_document_that_makes_no_sense_keeps_nobody_from_the_other() {
-        assert_eq!(named(Err(AccountError::Protocol(Step::HostMeta)), in_json), Ok(None));
-        assert_eq!(named(Ok(None), in_json), Ok(None));
-        assert_eq!(named(Ok(Some(XML.into())), in_xml), Ok(Url::web_socket("wss://web.example/ws")));
-        let silent = AccountError::TimedOut(Step::HostMeta);
-        assert_eq!(named(Err(silent.clone()), in_json), Err(silent));
+    fn what_stands_in_the_place_of_one_form_of_the_document_keeps_nobody_from_the_other() {
+        for fault in [WebServerFault::Status(403), WebServerFault::NotHttp, WebServerFault::TooLong] {
+            assert_eq!(named(Err(AccountError::WebServer(fault)), in_json), Ok(Err(fault)));
+        }
+        assert_eq!(named(Ok(None), in_json), Ok(Ok(None)));
+        assert_eq!(named(Ok(Some(XML.into())), in_xml), Ok(Ok(Url::web_socket("wss://web.example/ws"))));
+    }
+
+    #[test]
+    fn a_web_server_that_is_silent_or_has_had_too_much_is_not_asked_for_the_other_form() {
+        for error in [AccountError::TimedOut(Step::HostMeta), status_fault(429)] {
+            assert_eq!(named(Err(error.clone()), in_json), Err(error));
+        }
+    }
+
+    /// What is made of this response.
+    async fn answered(response: &str) -> Result<Answer, AccountError> {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        far.write_all(response.as_bytes()).await.unwrap();
+        far.shutdown().await.unwrap();
+        let url = Url::https("https://chat.example/").unwrap();
+        request(near, &url).await.map_err(|error| fault(&error))
+    }
+
+    #[tokio::test]
+    async fn a_web_server_that_has_no_such_document_is_told_from_one_that_does_not_show_it() {
+        let at = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}");
+        assert_eq!(answered(&at("200 OK")).await, Ok(Answer::Document(b"{}".into())));
+        for status in [404, 410] {
+            assert_eq!(answered(&at(&format!("{status} x"))).await, Ok(Answer::Nothing));
+        }
+        for status in [302, 401, 403, 429, 500, 503] {
+            assert_eq!(answered(&at(&format!("{status} x"))).await, Ok(Answer::Status(status)));
+        }
+        let elsewhere = at("301 x\r\nLocation: /a");
+        assert_eq!(answered(&elsewhere).await, Ok(Answer::Moved(301, "/a".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_is_told_from_what_goes_on_and_on_and_from_an_end() {
+        let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(100_000));
+        let web_server = |fault| Err(AccountError::WebServer(fault));
+        assert_eq!(answered("SSH-2.0-x\r\n").await, web_server(WebServerFault::NotHttp));
+        assert_eq!(answered(&long).await, web_server(WebServerFault::TooLong));
+        assert_eq!(answered("").await, Err(AccountError::Closed(Step::HostMeta)));
     }
 
     #[test]

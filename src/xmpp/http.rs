@@ -4,6 +4,7 @@
 
 use std::io;
 
+use thiserror::Error;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 /// The most bytes of the head of a response: 16 KiB, twice what web servers send without being told to.
@@ -14,6 +15,24 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// The most fields of a head: 64. Web servers send a dozen or two.
 const MAX_FIELDS: usize = 64;
+
+/// Why a response is none that can be used: inside an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(super) enum HttpFault {
+    /// It is not HTTP, or can be understood in two ways.
+    #[error("it is not HTTP")]
+    Nonsense,
+    /// It goes on and on.
+    #[error("it is too long")]
+    TooLong,
+}
+
+impl HttpFault {
+    /// The one that is inside `error`.
+    pub(super) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
 
 /// Status and fields of a response.
 #[derive(Debug)]
@@ -45,7 +64,8 @@ impl Head {
             match &written[start..] {
                 b"\r\n" => return Self::parse(&written).ok_or_else(nonsense),
                 line if line.ends_with(b"\r\n") => {}
-                line if line.ends_with(b"\n") || io.limit() == 0 => return Err(nonsense()),
+                line if line.ends_with(b"\n") => return Err(nonsense()),
+                _ if io.limit() == 0 => return Err(too_long()),
                 _ => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
@@ -114,7 +134,7 @@ impl Head {
                 let mut body = Vec::new();
                 let most = MAX_BODY as u64 + 1;
                 io.take(most).read_to_end(&mut body).await?;
-                if body.len() > MAX_BODY { Err(nonsense()) } else { Ok(body) }
+                if body.len() > MAX_BODY { Err(too_long()) } else { Ok(body) }
             }
             (Some(_), _) => Err(nonsense()),
         }
@@ -149,13 +169,17 @@ async fn read_exactly(
 ) -> io::Result<()> {
     let start = body.len();
     let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
-    let end = end.filter(|end| *end <= MAX_BODY).ok_or_else(nonsense)?;
+    let end = end.filter(|end| *end <= MAX_BODY).ok_or_else(too_long)?;
     body.resize(end, 0);
     io.read_exact(&mut body[start..]).await.map(|_| ())
 }
 
 fn nonsense() -> io::Error {
-    io::ErrorKind::InvalidData.into()
+    io::Error::new(io::ErrorKind::InvalidData, HttpFault::Nonsense)
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, HttpFault::TooLong)
 }
 
 #[cfg(test)]
@@ -181,6 +205,10 @@ mod tests {
 
     fn read(response: &str) -> Result<(u16, String, String), io::ErrorKind> {
         read_in(4096, response).map_err(|error| error.kind())
+    }
+
+    fn fault(response: &str) -> Option<HttpFault> {
+        HttpFault::of(&read_in(4096, response).err()?)
     }
 
     const CHUNKED: &str =
@@ -216,14 +244,14 @@ mod tests {
             "no field\r\n",
         ] {
             let response = format!("HTTP/1.1 200 OK\r\n{fields}\r\nabc");
-            assert_eq!(read(&response), Err(io::ErrorKind::InvalidData), "{fields}");
+            assert_eq!(fault(&response), Some(HttpFault::Nonsense), "{fields}");
         }
     }
 
     #[test]
     fn a_server_of_another_kind_is_noticed_and_an_end_is_told_apart() {
         for other in ["<stream:stream>", "SSH-2.0-x\r\n\r\n", "\r\n\r\n", "HTTP/1.1 200 OK\n\n"] {
-            assert_eq!(read(other), Err(io::ErrorKind::InvalidData), "{other:?}");
+            assert_eq!(fault(other), Some(HttpFault::Nonsense), "{other:?}");
         }
         assert_eq!(read(""), Err(io::ErrorKind::UnexpectedEof));
         assert_eq!(read("HTTP/1.1 2"), Err(io::ErrorKind::UnexpectedEof));
@@ -237,15 +265,16 @@ mod tests {
         let many = "a: b\r\n".repeat(MAX_FIELDS + 1);
         for response in [
             format!("HTTP/1.1 200 OK\r\na: {long}"),
-            format!("HTTP/1.1 200 OK\r\n{many}\r\n"),
             format!("HTTP/1.1 200 OK\r\n\r\n{long}"),
             format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{long}", MAX_BODY + 1),
             "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n".to_owned(),
             format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1FFFF\r\n{long}"),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n".to_owned(),
         ] {
-            assert_eq!(read(&response), Err(io::ErrorKind::InvalidData), "{}", &response[..50]);
+            assert_eq!(fault(&response), Some(HttpFault::TooLong), "{}", &response[..50]);
         }
+        let fields = format!("HTTP/1.1 200 OK\r\n{many}\r\n");
+        assert_eq!(read(&fields), Err(io::ErrorKind::InvalidData));
     }
 
     proptest! {

@@ -155,7 +155,8 @@ mod tests {
     fn a_stream_error_says_why_it_ended_and_nothing_inside_an_element_is_one() {
         assert_eq!(
             fault(&format!("<stream:features/>{CONFLICT}</stream:stream>")),
-            Some(AccountError::Conflict)
+            Some(AccountError::StreamError(STEP, "conflict", Words::default())),
+            "there is no session that was replaced"
         );
         assert_eq!(
             fault(&CONFLICT.replace("conflict", "host-gone")),

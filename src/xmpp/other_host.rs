@@ -23,7 +23,7 @@ pub struct OtherHost(ServerAddr);
 impl OtherHost {
     /// As a server writes it: a name or an address, which is in brackets if it is of IPv6, and perhaps a port. Servers leave the brackets
     /// out, too.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host, None),

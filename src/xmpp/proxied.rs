@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
-use super::resolver::srv_records;
+use super::resolver::{fault_of, srv_records};
 use super::socket::Socket;
 use super::srv::{Found, Service};
 
@@ -25,15 +25,18 @@ const PORT: u16 = 53;
 /// that says nothing is not to cost more than a quarter of a login's time.
 const PER_RESOLVER: Duration = Duration::from_millis(2500);
 
-/// What the first resolver that answers says of the services of `domain`; nothing when none does.
+/// What the first resolver that knows says of the services of `domain`, or else one that does not know; nothing when none answers.
 pub(super) async fn services(dialer: Dialer, domain: &str, services: &[Service]) -> Option<Vec<Found>> {
+    let mut unknown = None;
     for resolver in RESOLVERS {
         let asked = async { ask(&mut dialer.dial(resolver, PORT, None).await.ok()?, domain, services).await };
-        if let Ok(Some(found)) = timeout(PER_RESOLVER, asked).await {
-            return Some(found);
+        match timeout(PER_RESOLVER, asked).await {
+            Ok(Some(found)) if found.iter().all(|found| found.fault.is_none()) => return Some(found),
+            Ok(Some(found)) => unknown = Some(found),
+            Ok(None) | Err(_) => {}
         }
     }
-    None
+    unknown
 }
 
 async fn ask(resolver: &mut Socket, domain: &str, services: &[Service]) -> Option<Vec<Found>> {
@@ -50,10 +53,11 @@ async fn ask(resolver: &mut Socket, domain: &str, services: &[Service]) -> Optio
         let answer = read(resolver).await.ok()?;
         let place = open.iter().position(|(id, _)| *id == answer.metadata.id)?;
         let (_, service) = open.swap_remove(place);
-        if !matches!(answer.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
-            return None;
-        }
-        found.push(Found { service, records: srv_records(&answer.answers) });
+        let fault = match answer.metadata.response_code {
+            ResponseCode::NoError | ResponseCode::NXDomain => None,
+            code => Some(fault_of(code)),
+        };
+        found.push(Found { service, records: srv_records(&answer.answers), fault });
     }
     Some(found)
 }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::error::{AccountError, NamedBy, Step};
+use super::error::{AccountError, DnsFault, NamedBy, Step};
 use super::security::Kind;
 use super::srv::Endpoint;
 use last_resort::LastResort;
@@ -136,6 +136,8 @@ struct Host {
 struct Answer {
     at: Instant,
     addresses: Vec<IpAddr>,
+    /// Why there are none.
+    fault: AccountError,
 }
 
 /// What can be dialled next.
@@ -283,14 +285,14 @@ impl Race {
         let is_server = self.endpoints.iter().any(|endpoint| endpoint.host == name);
         let named_by = if is_server { self.namer.of(name) } else { NamedBy::HostMeta };
         let Some(host) = self.hosts.get_mut(name) else { return };
-        let (mut addresses, error) = match addresses {
+        let (mut addresses, fault) = match addresses {
             Ok(addresses) => (addresses, AccountError::NoAddress(named_by)),
-            Err(error) => (Vec::new(), error),
+            Err(fault) => (Vec::new(), fault),
         };
         addresses.truncate(MOST_ADDRESSES);
-        host.answers.insert(family, Answer { at: now, addresses });
-        if host.is_complete() && host.addresses().is_empty() {
-            if is_server { self.note(error) } else { self.last_resort.note(error) }
+        host.answers.insert(family, Answer { at: now, addresses, fault });
+        if let Some(fault) = host.fault() {
+            if is_server { self.note(fault) } else { self.last_resort.note(fault) }
         }
     }
 
@@ -330,11 +332,7 @@ impl Race {
     fn may_last_resort_help(&self) -> bool {
         match &self.fault {
             None => true,
-            Some(
-                AccountError::NoAddress(NamedBy::Account)
-                | AccountError::LookupFailed
-                | AccountError::NoResolver,
-            ) => false,
+            Some(AccountError::NoAddress(NamedBy::Account) | AccountError::Dns(_)) => false,
             Some(fault) => nearness(fault) < REACHED,
         }
     }
@@ -477,6 +475,14 @@ impl Host {
         [Family::V6, Family::V4].iter().all(|family| self.answers.contains_key(family))
     }
 
+    /// Why it has no address, once that is known.
+    fn fault(&self) -> Option<AccountError> {
+        let is_without =
+            self.is_complete() && self.answers.values().all(|answer| answer.addresses.is_empty());
+        let faults = self.answers.values().map(|answer| answer.fault.clone());
+        faults.reduce(|one, other| telling_more(one, Some(other))).filter(|_| is_without)
+    }
+
     /// Until when those that are known wait for better ones, if they do.
     fn ready_at(&self) -> Option<Instant> {
         let waits = !self.answers.contains_key(&Family::V6);
@@ -496,33 +502,41 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
-/// Of two faults the one by which the user learns more, because it came nearer to a login; of equals the second, which was there before.
+/// Of two faults the one by which the user learns more, whichever came first: machines are tried in another order each time, and the log
+/// has it once where it stays the same.
 pub(super) fn telling_more(error: AccountError, other: Option<AccountError>) -> AccountError {
     match other {
-        Some(other) if nearness(&other) >= nearness(&error) => other,
+        Some(other) if rank(&other) > rank(&error) => other,
         _ => error,
     }
 }
 
+/// How near it came to a login; and of equals, what is known of it as text, which has an order.
+fn rank(error: &AccountError) -> (u8, String) {
+    (nearness(error), format!("{error:?}"))
+}
+
 /// From here on a server was reached, and shown to be the wrong one or one that does not want us.
-const REACHED: u8 = 7;
+const REACHED: u8 = 8;
 
 fn nearness(error: &AccountError) -> u8 {
     match error {
         AccountError::Neither { server, web_socket } => nearness(server).max(nearness(web_socket)),
-        AccountError::NoResolver | AccountError::LookupFailed => 0,
+        AccountError::RecordsUnknown(unknown) => nearness(unknown.fault()),
+        AccountError::Dns(DnsFault::Silent | DnsFault::NoServer) => 0,
         AccountError::NoAddress(_) | AccountError::NoPort | AccountError::NotOffered => 1,
-        AccountError::NoRoute | AccountError::BadSource | AccountError::HostUnreachable => 2,
-        AccountError::TimedOut(Step::Dial) => 3,
-        AccountError::Proxy(fault) if fault.is_behind_it() => 5,
-        AccountError::Refused | AccountError::Proxy(_) => 4,
-        AccountError::TimedOut(_) | AccountError::Closed(_) | AccountError::Io { .. } => 5,
+        AccountError::Dns(_) => 2,
+        AccountError::NoRoute | AccountError::BadSource | AccountError::HostUnreachable => 3,
+        AccountError::TimedOut(Step::Dial) => 4,
+        AccountError::Proxy(fault) if fault.is_behind_it() => 6,
+        AccountError::Refused | AccountError::Proxy(_) => 5,
+        AccountError::TimedOut(_) | AccountError::Closed(_) | AccountError::Io { .. } => 6,
         AccountError::CertificateUntrusted
         | AccountError::CertificateWrongName
         | AccountError::CertificateExpired
         | AccountError::CertificateNotPinned => REACHED,
-        AccountError::SeeOtherHost(_) => 8,
-        _ => 6,
+        AccountError::SeeOtherHost(_) => 9,
+        _ => 7,
     }
 }
 

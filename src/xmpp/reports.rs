@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use tokio::sync::{mpsc, watch};
 
 use super::api::{AccountEvent, AccountStatus};
+use super::error::AccountError;
 use crate::protocol::AccountId;
 
 /// The way out for events. Never blocks: what the owner has no room for waits here, and
@@ -35,6 +36,11 @@ impl Reports {
     pub(super) fn lost(&mut self, tags: impl IntoIterator<Item = u64>) {
         self.waiting.extend(tags.into_iter().map(|tag| AccountEvent::Lost { tag }));
         self.flush();
+    }
+
+    /// Why the account is not online, as far as was reported.
+    pub(super) fn last_error(&self) -> Option<AccountError> {
+        self.status.borrow().error().cloned()
     }
 
     /// Sets the status.

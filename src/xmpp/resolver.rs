@@ -11,15 +11,16 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
-use super::error::AccountError;
+use super::error::{AccountError, DnsFault};
 use super::race::Family;
 use super::srv::{Found, Service, Srv};
 use crate::os;
@@ -55,10 +56,15 @@ impl Resolver {
         Self::Dns(resolver.map(Box::new))
     }
 
-    /// The SRV records of a service. There are none where nobody answers, so that the domain itself is tried.
+    /// The SRV records of a service.
     pub(super) async fn services(&self, domain: &str, service: Service) -> Found {
-        let found = self.look_up(&service.record_name(domain), RecordType::SRV, SERVICES).await;
-        Found { service, records: found.map(|lookup| srv_records(lookup.answers())).unwrap_or_default() }
+        let (records, fault) =
+            match self.look_up(&service.record_name(domain), RecordType::SRV, SERVICES).await {
+                Ok(lookup) => (srv_records(lookup.answers()), None),
+                Err(LookupError::Absent) => (Vec::new(), None),
+                Err(LookupError::Fault(fault)) => (Vec::new(), Some(fault)),
+            };
+        Found { service, records, fault }
     }
 
     /// The addresses of a host that are of this family, perhaps none.
@@ -76,7 +82,7 @@ impl Resolver {
         match self.look_up(name, kind, ADDRESSES).await {
             Ok(lookup) => Ok(lookup.answers().iter().filter_map(|answer| answer.data.ip_addr()).collect()),
             Err(LookupError::Absent) => Ok(Vec::new()),
-            Err(LookupError::Fault(error)) => Err(error),
+            Err(LookupError::Fault(fault)) => Err(AccountError::Dns(fault)),
         }
     }
 
@@ -86,11 +92,11 @@ impl Resolver {
         }
         let name = complete(name).ok_or(LookupError::Absent)?;
         let Self::Dns(resolver) = self else { return Err(LookupError::Absent) };
-        let resolver = resolver.as_ref().ok_or(LookupError::Fault(AccountError::NoResolver))?;
+        let resolver = resolver.as_ref().ok_or(LookupError::Fault(DnsFault::NoServer))?;
         match timeout(within, resolver.lookup(name, kind)).await {
             Ok(Ok(lookup)) => Ok(lookup),
             Ok(Err(error)) => Err(LookupError::of(&error)),
-            Err(_) => Err(LookupError::Fault(AccountError::LookupFailed)),
+            Err(_) => Err(LookupError::Fault(DnsFault::Silent)),
         }
     }
 }
@@ -112,7 +118,8 @@ async fn addresses_by_system(name: &str, family: Family) -> Result<Vec<IpAddr>, 
     if is_onion(name) {
         return Ok(Vec::new());
     }
-    let found = timeout(ADDRESSES, lookup_host((name, 0))).await.map_err(|_| AccountError::LookupFailed)?;
+    let found = timeout(ADDRESSES, lookup_host((name, 0))).await;
+    let found = found.map_err(|_| AccountError::Dns(DnsFault::Silent))?;
     let addresses = found.into_iter().flatten().map(|address| address.ip());
     Ok(addresses.filter(|address| address.is_ipv6() == (family == Family::V6)).collect())
 }
@@ -120,15 +127,28 @@ async fn addresses_by_system(name: &str, family: Family) -> Result<Vec<IpAddr>, 
 enum LookupError {
     /// There is no such name, or no such record of it.
     Absent,
-    Fault(AccountError),
+    Fault(DnsFault),
 }
 
 impl LookupError {
     fn of(error: &NetError) -> Self {
-        match error.is_no_records_found() {
-            true => Self::Absent,
-            false => Self::Fault(AccountError::LookupFailed),
+        match error {
+            NetError::Dns(DnsError::NoRecordsFound(_)) => Self::Absent,
+            NetError::Dns(DnsError::ResponseCode(code)) => Self::Fault(fault_of(*code)),
+            NetError::Dns(_) | NetError::Proto(_) | NetError::Truncated | NetError::QueryCaseMismatch => {
+                Self::Fault(DnsFault::Useless)
+            }
+            _ => Self::Fault(DnsFault::Silent),
         }
+    }
+}
+
+/// What it means that a DNS server answers with this code, which is one of a fault (RFC 1035 section 4.1.1).
+pub(super) fn fault_of(code: ResponseCode) -> DnsFault {
+    match code {
+        ResponseCode::ServFail => DnsFault::Failed,
+        ResponseCode::Refused => DnsFault::Refused,
+        _ => DnsFault::Useless,
     }
 }
 
@@ -220,6 +240,21 @@ mod tests {
         let (_, from) = timeout(ADDRESSES, server.recv_from(&mut question)).await.unwrap().unwrap();
         assert_eq!(from.ip(), source);
         asked.abort();
+    }
+
+    #[test]
+    fn a_dns_server_that_answers_with_a_fault_is_told_from_one_that_is_silent() {
+        let fault = |error| match LookupError::of(&error) {
+            LookupError::Absent => None,
+            LookupError::Fault(fault) => Some(fault),
+        };
+        let code = |code| NetError::Dns(DnsError::ResponseCode(code));
+        assert_eq!(fault(code(ResponseCode::ServFail)), Some(DnsFault::Failed));
+        assert_eq!(fault(code(ResponseCode::Refused)), Some(DnsFault::Refused));
+        assert_eq!(fault(code(ResponseCode::NotImp)), Some(DnsFault::Useless));
+        assert_eq!(fault(NetError::Truncated), Some(DnsFault::Useless));
+        assert_eq!(fault(NetError::Timeout), Some(DnsFault::Silent));
+        assert_eq!(fault(NetError::NoConnections), Some(DnsFault::Silent));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The rules are those of RFC 2782, of RFC 6120 section 3.2 and of XEP-0368, by which `_xmpps-client` and `_xmpp-client` are one set.
 
-use super::error::AccountError;
+use super::error::{AccountError, DnsFault};
 use super::security::Kind;
 
 /// How many machines of a domain are tried at most: 16. Each costs lookups and connections, and whoever can forge an answer could
@@ -42,11 +42,13 @@ pub(super) enum Service {
     Xmpp,
 }
 
-/// The SRV records that were found for one service. There are none where the domain has none, and where nobody answered.
+/// What was found of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) service: Service,
     pub(super) records: Vec<Srv>,
+    /// Why it is not known whether there are any.
+    pub(super) fault: Option<DnsFault>,
 }
 
 impl Service {
@@ -74,6 +76,12 @@ impl Service {
             Self::Xmpp => Kind::StartTls,
         }
     }
+}
+
+/// Why it is not known whether the domain has SRV records, where none were found.
+pub(super) fn unknown(found: &[Found]) -> Option<DnsFault> {
+    let is_without = found.iter().all(|found| found.records.is_empty());
+    found.iter().find_map(|found| found.fault).filter(|_| is_without)
 }
 
 impl Found {

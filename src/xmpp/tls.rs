@@ -1,5 +1,6 @@
 //! TLS to a chat server: whom to trust, and what went wrong.
 
+mod client_certificate;
 mod pinned;
 mod server_end_point;
 
@@ -21,6 +22,7 @@ use tokio_rustls::rustls::{
 use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step, demands_certificate};
 use crate::config::CertificatePin;
+use client_certificate::{NoCertificate, noting};
 use pinned::PinnedKey;
 
 /// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
@@ -65,7 +67,8 @@ impl Tls {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedKey::new(pin, &provider)))
             }
         };
-        Ok(Self { config: Arc::new(builder.with_no_client_auth()), name })
+        let config = builder.with_client_cert_resolver(Arc::new(NoCertificate));
+        Ok(Self { config: Arc::new(config), name })
     }
 
     /// The same, asking for XMPP from the first byte.
@@ -97,7 +100,8 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        connector.connect(self.name.clone(), io).await.map_err(|error| classify(&error))
+        let (connected, was_asked) = noting(connector.connect(self.name.clone(), io)).await;
+        connected.map_err(|error| classify(&error, was_asked))
     }
 }
 
@@ -142,9 +146,13 @@ fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), AccountError> {
     Ok(())
 }
 
-fn classify(error: &io::Error) -> AccountError {
+/// What is wrong, where the server has asked for a certificate of ours before that, or has not.
+fn classify(error: &io::Error, was_asked: bool) -> AccountError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) {
         Some(TlsError::InvalidCertificate(fault)) => certificate(fault),
+        // All that the server has to judge by then is that there is none. Before TLS 1.3 it has no alert for that, and some hang up.
+        Some(TlsError::AlertReceived(_)) if was_asked => AccountError::ClientCertificate,
+        None if was_asked && AccountError::io(Step::Tls, error).is_cut() => AccountError::ClientCertificate,
         Some(TlsError::AlertReceived(AlertDescription::UnrecognisedName)) => {
             AccountError::CertificateWrongName
         }
@@ -170,35 +178,4 @@ fn certificate(fault: &CertificateError) -> AccountError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tls_fault(fault: CertificateError) -> AccountError {
-        classify(&io::Error::new(io::ErrorKind::InvalidData, TlsError::InvalidCertificate(fault)))
-    }
-
-    #[test]
-    fn certificate_faults_are_told_apart() {
-        assert_eq!(tls_fault(CertificateError::UnknownIssuer), AccountError::CertificateUntrusted);
-        assert_eq!(tls_fault(CertificateError::NotValidForName), AccountError::CertificateWrongName);
-        assert_eq!(tls_fault(CertificateError::Expired), AccountError::CertificateExpired);
-        let alert =
-            |alert| classify(&io::Error::new(io::ErrorKind::InvalidData, TlsError::AlertReceived(alert)));
-        assert_eq!(alert(AlertDescription::BadCertificate), AccountError::ClientCertificate);
-        assert_eq!(alert(AlertDescription::HandshakeFailure), AccountError::Tls);
-        assert_eq!(
-            classify(&io::ErrorKind::UnexpectedEof.into()),
-            AccountError::Closed(Step::Tls),
-            "no TLS fault at all"
-        );
-    }
-
-    #[test]
-    fn a_ca_file_must_hold_a_certificate() {
-        let ca_file = Some(Path::new("/nonexistent/ca.pem"));
-        let missing = Tls::new(&Trust { domain: "chat.example", ca_file, pin: None });
-        assert_eq!(missing.err(), Some(AccountError::CaFile("it cannot be read")));
-        let empty = add_pem(&mut RootCertStore::empty(), b"");
-        assert_eq!(empty, Err(AccountError::CaFile("there is no certificate in it")));
-    }
-}
+mod tests;

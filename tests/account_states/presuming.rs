@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hexchat_pt::config::AccountConfig;
 use hexchat_pt::xmpp::{
-    AccountError, AccountEvent, AccountStatus, Binding, Persistence, Step, StreamManagement, Usage,
+    AccountError, AccountEvent, AccountStatus, Binding, Persistence, Step, StreamManagement, Usage, Words,
 };
 use tokio::time::sleep;
 use tokio_xmpp::Stanza;
@@ -48,7 +48,7 @@ async fn asked(server: &MockServer, acks: bool) -> (Peer, String) {
 /// The next login, for which the client waits until its resource is bound.
 async fn waits(server: &MockServer, client: &mut Client) -> Peer {
     let (mut peer, id) = asked(server, false).await;
-    assert!(!matches!(client.pool.status(client.id), AccountStatus::Online(_)), "it is presumed");
+    assert!(!client.pool.status(client.id).can_send(), "it is presumed");
     peer.bound(id, HERE).await;
     assert!(!client.online().await);
     peer.presence().await;
@@ -77,9 +77,11 @@ async fn a_resource_that_is_asked_for_is_used_before_it_is_bound() {
     let mut client = open(&server, StreamManagement::Unwanted);
     for tag in 1..3 {
         let (mut peer, id) = presumes(&server, &mut client, tag).await;
-        assert_eq!(client.pool.status(client.id), AccountStatus::Online(HERE.parse().unwrap()));
+        let status = client.pool.status(client.id);
+        assert!(matches!(status, AccountStatus::Presumed { .. }) && status.can_send(), "{status:?}");
         peer.bound(id, HERE).await;
         assert_eq!(client.fate().await, Ok(tag), "which is known now");
+        assert_eq!(client.pool.status(client.id), AccountStatus::Online(HERE.parse().unwrap()));
         client.send(10 + tag);
         assert_eq!(client.fate().await, Ok(10 + tag));
         drop(peer);
@@ -218,7 +220,7 @@ async fn who_is_refused_a_resource_never_presumes_any_more() {
     let (mut peer, id) = presumes(&server, &mut client, 1).await;
     refuse(&mut peer, id).await;
     assert_eq!(client.fate().await, Err(1));
-    let refused = AccountError::BindRefused("conflict");
+    let refused = AccountError::BindRefused("conflict", Words::default());
     assert_eq!(client.suspended().await, refused);
     assert!(peer.is_closed().await, "in good order");
     let (mut peer, id) = asked(&server, false).await;

@@ -170,7 +170,7 @@ async fn a_server_that_refuses_is_asked_again_in_hours_and_not_in_seconds() {
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == closed));
     drop(peer);
     let status = client.pool.status(client.id);
-    assert_eq!(status, AccountStatus::Connecting { last_error: Some(closed) });
+    assert_eq!(status, AccountStatus::Barred(closed));
     assert!(!status.may_come_online(), "nobody is to wait for it");
     assert!(server.connection_within(Duration::from_secs(20 * 3600)).await.is_none(), "it was asked again");
     *memory.refusal.lock().unwrap() = None;
@@ -219,18 +219,58 @@ async fn where_there_is_room_again_an_account_is_registered_without_a_restart() 
     assert!(server.connection_within(Duration::from_secs(2 * 3600)).await.is_some(), "it was never tried");
 }
 
+async fn end_with(io: &mut DuplexStream, condition: &str) {
+    let error = format!(
+        "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
+    );
+    io.write_all(error.as_bytes()).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_ends_in_the_middle_of_a_registration_ends_no_session() {
-    const ERROR: &[u8] = b"<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
-    let server = MockServer::start();
-    let mut client = open(&server, Some(Arc::default()));
-    let (mut io, _) = Request::question(&server).await;
-    io.write_all(ERROR).await.unwrap();
+    for condition in ["undefined-condition", "system-shutdown"] {
+        let server = MockServer::start();
+        let mut client = open(&server, Some(Arc::default()));
+        let (mut io, _) = Request::question(&server).await;
+        end_with(&mut io, condition).await;
+        let AccountEvent::Unreachable(error) = client.event().await else { panic!("it goes on") };
+        assert_eq!(
+            error.to_string(),
+            format!("registering an account at the chat server: it ended the stream ({condition})")
+        );
+    }
+}
+
+/// Whoever starts the program again and again would ask as often.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_by_a_rule_of_the_server_is_a_refusal_that_is_kept() {
+    for (condition, refusal) in [
+        ("not-authorized", Refusal::Closed),
+        ("policy-violation", Refusal::Closed),
+        ("resource-constraint", Refusal::TooMany),
+        ("conflict", Refusal::Fault),
+    ] {
+        let (server, memory) = (MockServer::start(), Arc::new(Memory::default()));
+        let mut client = open(&server, Some(Arc::clone(&memory)));
+        let (mut io, _) = Request::question(&server).await;
+        end_with(&mut io, condition).await;
+        let refused = AccountError::from(refusal);
+        assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused));
+        assert_eq!(*memory.refusal.lock().unwrap(), Some(refusal), "{condition}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_may_be_there_is_not_given_up_for_a_stream_that_ends() {
+    let (server, memory) = (MockServer::start(), Arc::new(Memory::default()));
+    let mut client = open(&server, Some(Arc::clone(&memory)));
+    let Request { mut io, .. } = Request::next(&server).await;
+    end_with(&mut io, "not-authorized").await;
     let AccountEvent::Unreachable(error) = client.event().await else { panic!("it goes on") };
-    assert_eq!(
-        error.to_string(),
-        "registering an account at the chat server: it ended the stream (policy-violation)"
-    );
+    assert!(matches!(error, AccountError::StreamError(..)), "{error}");
+    assert!(!error.advice().contains("deleted"), "{}", error.advice());
+    assert_eq!(*memory.refusal.lock().unwrap(), None);
+    assert!(memory.asked.lock().unwrap().is_some());
 }
 
 /// Somebody may have to approve an account: its owner is not told to forget it.

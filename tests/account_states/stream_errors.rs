@@ -40,7 +40,7 @@ async fn another_login_with_the_resource_makes_us_step_back() {
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
 }
 
-async fn end(peer: &mut Peer, condition: DefinedCondition, text: &str) {
+pub(crate) async fn end(peer: &mut Peer, condition: DefinedCondition, text: &str) {
     let error = StreamError::new(condition, "en", text);
     peer.send(XmppStreamElement::StreamError(ReceivedStreamError(error))).await;
 }
@@ -123,23 +123,29 @@ async fn a_server_that_sends_us_elsewhere_in_a_session_is_followed_once() {
 async fn a_login_follows_a_few_servers_that_send_it_elsewhere_and_no_more() {
     let server = MockServer::start();
     let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
-    for _ in 0..4 {
+    for port in 1..=4 {
         let mut peer = server.greet("ANONYMOUS").await;
         peer.next().await;
-        end(&mut peer, DefinedCondition::SeeOtherHost("[::1]".into()), "").await;
+        end(&mut peer, DefinedCondition::SeeOtherHost(format!("[::1]:{port}")), "").await;
     }
-    assert!(matches!(client.event().await, AccountEvent::Unreachable(AccountError::SeeOtherHost(_))));
-    let (first, again) = (("127.0.0.1".to_owned(), 5222), ("::1".to_owned(), 5222));
-    assert_eq!(server.take_dialled(), [first, again.clone(), again.clone(), again]);
+    let event = client.event().await;
+    let AccountEvent::Unreachable(error @ AccountError::NotFollowed(_)) = event else { panic!("{event:?}") };
+    assert_eq!(error.to_string(), "the chat server sends us on from host to host, at last to [scrubbed]");
+    let (first, next) = (("127.0.0.1".to_owned(), 5222), |port| ("::1".to_owned(), port));
+    assert_eq!(server.take_dialled(), [first, next(1), next(2), next(3)]);
+    assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
 }
 
 #[tokio::test(start_paused = true)]
 async fn plaintext_follows_nobody_off_this_machine() {
     let server = MockServer::start();
-    let _client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
+    let mut client = Client::open_with(&server, server.anonymous(), StreamManagement::Unwanted);
     let mut peer = server.greet("ANONYMOUS").await;
     peer.next().await;
     end(&mut peer, DefinedCondition::SeeOtherHost("192.0.2.7:5222".into()), "").await;
+    let event = client.event().await;
+    let AccountEvent::Unreachable(error @ AccountError::NotFollowed(_)) = event else { panic!("{event:?}") };
+    assert!(error.to_string().contains("which is not followed without TLS"), "{error}");
     server.greet("ANONYMOUS").await;
     assert!(server.take_dialled().iter().all(|(host, _)| host == "127.0.0.1"));
 }
@@ -161,7 +167,7 @@ async fn an_account_that_is_logged_in_too_often_is_told_so_and_steps_back() {
     let mut peer = server.log_in(false).await;
     let id = peer.bind_request().await;
     peer.refuse_to_bind(id, stanza_error::DefinedCondition::ResourceConstraint).await;
-    let refused = AccountError::BindRefused("resource-constraint");
+    let refused = AccountError::BindRefused("resource-constraint", Words::default());
     assert!(matches!(client.event().await, AccountEvent::Unreachable(error) if error == refused));
     assert!(server.connection_within(NO_RETRY).await.is_none(), "came back at once");
     server.session_after(HALF_A_MINUTE).await;

@@ -1,6 +1,7 @@
 //! Finding a chat server as its domain says: the executable asks a DNS server of the test's own, then logs in at a real chat server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod dns_faults;
 mod faults;
 mod proxied;
 mod proxy_faults;

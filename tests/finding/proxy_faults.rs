@@ -102,6 +102,57 @@ fn each_fault_of_a_proxy_is_named_in_the_first_sentence_and_said_once() {
     });
 }
 
+/// Reads something, says this and hangs up, in whatever protocol.
+fn saying(scheme: &str, words: &'static [u8]) -> String {
+    let address = proxy(move |mut stream| {
+        stream.read_exact(&mut [0; 1])?;
+        stream.write_all(words)
+    });
+    format!("{scheme}://{address}")
+}
+
+#[test]
+fn what_is_no_proxy_or_wants_something_else_first_is_told_from_one_that_refuses() {
+    let page = |code: u16| {
+        format!(
+            "the proxy sends us to a web page instead (code {code}); if the network wants a login or a click first"
+        )
+    };
+    let nonsense = "the proxy does not speak the protocol that it was configured for; check the proxy's kind";
+    let cases = vec![
+        (http(302), page(302)),
+        (http(511), page(511)),
+        (
+            http(400),
+            "the proxy does not understand what it was asked for (code 400); it may be a web server"
+                .to_owned(),
+        ),
+        (http(408), "the proxy has waited in vain (code 408); the network between".to_owned()),
+        (
+            http(429),
+            "the proxy has had too many requests (code 429); let it rest, or use another proxy".to_owned(),
+        ),
+        (
+            http(501),
+            "the proxy refuses this connection (code 501); it makes no connections for others".to_owned(),
+        ),
+        (saying("http", b"SSH-2.0-OpenSSH_9.2\r\n"), nonsense.to_owned()),
+        (saying("http", b"\x05\xff"), nonsense.to_owned()),
+        (saying("http", b"\x15\x03\x01\0\x02\x02\x46"), nonsense.to_owned()),
+        (saying("socks5", b"H"), nonsense.to_owned()),
+    ];
+    thread::scope(|scope| {
+        for (uri, sentence) in &cases {
+            scope.spawn(move || {
+                let first = Subject::behind(uri, &account()).first_line();
+                let expected = format!("account 1 is not online: dialling the chat server: {sentence}");
+                assert!(first.contains(&expected) && !first.contains("WebSocket"), "{first}\n{expected}");
+                assert_eq!(first.matches("; trying again").count(), 1, "{first}");
+            });
+        }
+    });
+}
+
 #[test]
 fn no_other_port_is_advised_where_443_was_refused() {
     let config = format!("{}server = \"chat.example:443\"\ntls = \"direct\"\n", account());
@@ -129,7 +180,7 @@ fn a_proxy_that_connects_and_then_hangs_up_is_named_beside_the_server() {
             (
                 "tls = \"websocket\"\n",
                 "asking the domain of the account for its WebSocket",
-                "if it stays, use",
+                "if it stays, use another proxy, put the URL",
             ),
         ] {
             let line = Subject::behind(&uri, &(account() + more)).says("is not online");

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hexchat_lab::ca::certificate_for;
 use hexchat_lab::ports::{free_port, loopback};
@@ -13,12 +15,24 @@ use crate::subject::Subject;
 
 const SENT: &str = "the chat server has sent us to another host, [scrubbed], where this failed: ";
 
+fn error(host: impl Display) -> String {
+    format!(
+        "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{host}</see-other-host></stream:error>"
+    )
+}
+
 /// Sends everybody there.
 fn sending_to(host: impl Display) -> SocketAddr {
-    let error = format!(
-        "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{host}</see-other-host></stream:error>"
-    );
+    let error = error(host);
     server(move |stream| say(stream, &error))
+}
+
+/// Sends everybody to a host that is known later, and counts them.
+fn sending_to_later(host: Arc<OnceLock<SocketAddr>>, count: Arc<AtomicU32>) -> SocketAddr {
+    server(move |stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        say(stream, &error(host.wait()))
+    })
 }
 
 #[test]
@@ -29,6 +43,17 @@ fn a_host_that_refuses_the_connection_is_the_one_where_the_server_has_sent_us() 
          where it lets us in; trying again"
     );
     fault(&[], &at(address), &sentence);
+}
+
+#[test]
+fn servers_that_send_us_in_a_circle_are_said_to_and_left_alone_for_a_while() {
+    let (first, logins) = (Arc::new(OnceLock::new()), Arc::new(AtomicU32::new(0)));
+    let second = sending_to_later(Arc::clone(&first), Arc::clone(&logins));
+    first.set(sending_to(second)).unwrap();
+    let sentence = "account 1 is not online: the chat server sends us in a circle, at last to [scrubbed]; ask whoever runs the chat \
+                    server, or set `server` to where it lets us in; trying again within half a minute";
+    fault(&[], &at(*first.get().unwrap()), sentence);
+    assert_eq!(logins.load(Ordering::SeqCst), 1);
 }
 
 #[test]

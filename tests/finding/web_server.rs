@@ -29,16 +29,22 @@ impl WebServer {
 
     /// Its TLS is this, and it names `url`.
     pub(crate) fn start_with(config: Arc<ServerConfig>, url: &str) -> Self {
-        let (listener, address) = listen();
-        let requests = Arc::<AtomicUsize>::default();
         let document =
             format!(r#"{{"links":[{{"rel":"urn:xmpp:alt-connections:websocket","href":"{url}"}}]}}"#);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close", document.len());
+        Self::answering(config, format!("{head}\r\n\r\n{document}"))
+    }
+
+    /// Its TLS is this, and whatever is asked gets this answer.
+    pub(crate) fn answering(config: Arc<ServerConfig>, said: String) -> Self {
+        let (listener, address) = listen();
+        let requests = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::SeqCst);
                 // Who hangs up in between has the wrong authority.
-                let _ = answer(stream, &config, &document);
+                let _ = answer(stream, &config, &said);
             }
         });
         Self { address, requests }
@@ -61,7 +67,7 @@ fn listen() -> (TcpListener, Ipv4Addr) {
     listened.expect("an address of loopback whose port 443 is free")
 }
 
-fn answer(mut stream: TcpStream, config: &Arc<ServerConfig>, document: &str) -> io::Result<()> {
+fn answer(mut stream: TcpStream, config: &Arc<ServerConfig>, said: &str) -> io::Result<()> {
     let mut connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
     if connection.complete_io(&mut stream).is_err() {
         // Who is refused reads why before the connection ends.
@@ -75,8 +81,7 @@ fn answer(mut stream: TcpStream, config: &Arc<ServerConfig>, document: &str) -> 
         }
     }
     let stream = stream.get_mut();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", document.len());
-    stream.write_all((head + document).as_bytes())?;
+    stream.write_all(said.as_bytes())?;
     stream.conn.send_close_notify();
     stream.flush()
 }

@@ -183,9 +183,67 @@ fn a_web_server_that_demands_a_certificate_of_ours_is_not_taken_for_the_chat_ser
         certificate.ca.display()
     );
     Subject::start(&dns, &account).says(
-        "is not online: asking the domain of the account for its WebSocket: TLS with the web server that was asked failed; put the URL of \
-         the WebSocket into `server`",
+        "is not online: asking the domain of the account for its WebSocket: the web server that was asked demands a certificate of ours, and \
+         there is none; put the URL of the WebSocket into `server`",
     );
+}
+
+/// What a web server answers to whatever is asked, what is said of it, and whether that is said beside the fault of a chat server, too.
+const ANSWERS: [(&str, &str, bool); 8] = [
+    ("404 x", "it has no host-meta that names one; put its URL into `server`", false),
+    (
+        "403 x",
+        "the web server that was asked answers with status 403; it lets nobody read the host-meta",
+        false,
+    ),
+    (
+        "302 x\r\nLocation: http://chat.example/",
+        "the web server that was asked answers with status 302; it sends us to",
+        false,
+    ),
+    (
+        "200 x",
+        "the web server that was asked answers with something that is no host-meta; put the URL",
+        false,
+    ),
+    (
+        "200 x\r\nContent-Length: 99999",
+        "the web server that was asked says more than any host-meta does; put the URL",
+        false,
+    ),
+    ("", "what was asked there does not answer in HTTP; put the URL", false),
+    ("502 x", "the web server that was asked answers with status 502; it may be down", true),
+    ("429 x", "the web server that was asked answers with status 429; let it rest", true),
+];
+
+#[test]
+fn what_a_web_server_has_in_the_place_of_a_host_meta_is_said_where_it_matters() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = certificate_for(&["chat.example"], folder.path()).unwrap();
+    let account = format!(
+        "[[account]]\njid = \"bob@chat.example\"\npassword = \"x\"\nca_file = \"{}\"\n",
+        certificate.ca.display()
+    );
+    let asked = "asking the domain of the account for its WebSocket";
+    let says = &|(status, fault, is_beside): (&str, &str, bool)| {
+        let said = if status.is_empty() {
+            "SSH-2.0-x\r\n".to_owned()
+        } else {
+            format!("HTTP/1.1 {status}\r\n\r\n<html>")
+        };
+        let web = WebServer::answering(tls(&certificate, None), said);
+        let dns = DnsServer::start(&[("chat.example", Record::A(web.address))]).unwrap();
+        let line = Subject::start(&dns, &format!("{account}tls = \"websocket\"\n")).says("is not online");
+        assert!(line.contains(&format!("is not online: {asked}: {fault}")), "{line}\n{fault}");
+        let line = Subject::start(&dns, &account).says("is not online");
+        assert!(line.contains("is not online: dialling the chat server: connection refused"), "{line}");
+        assert_eq!(line.contains(&format!("(over a WebSocket: {asked}: ")), is_beside, "{line}");
+    };
+    std::thread::scope(|scope| {
+        for answer in ANSWERS {
+            scope.spawn(move || says(answer));
+        }
+    });
 }
 
 #[test]

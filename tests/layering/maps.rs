@@ -182,7 +182,11 @@ const XMPP: Map = &[
     ),
     ("host_meta", &["http", "finder", "stanza", "parse", "tls", "dialer", "error"]),
     ("http", &[]),
-    ("finder", &["hints", "race", "proxied", "resolver", "srv", "security", "dialer", "socket", "error"]),
+    (
+        "finder",
+        &["hints", "trail", "race", "proxied", "resolver", "srv", "security", "dialer", "socket", "error"],
+    ),
+    ("trail", &["race", "error"]),
     ("proxied", &["resolver", "srv", "dialer", "socket"]),
     ("resolver", &["race", "srv", "dialer", "error"]),
     ("race", &["srv", "security", "error"]),

@@ -130,11 +130,16 @@ impl MockServer {
         Box::pin(scram.peer.welcome(signature.into_bytes(), acks, self.max_bytes)).await
     }
 
+    /// The next connection, which may take so long to come.
+    #[allow(dead_code, reason = "not every test waits")]
+    pub(crate) async fn connection_after(&self, wait: Duration) -> Peer {
+        Self::greet_on(self.connection_within(wait).await.expect("a connection"), "ANONYMOUS").await
+    }
+
     /// The next connection, which may take so long to come, with a new session without stream management.
     #[allow(dead_code, reason = "not every test waits")]
     pub(crate) async fn session_after(&self, wait: Duration) -> Peer {
-        let socket = self.connection_within(wait).await.expect("a connection");
-        let mut peer = Self::greet_on(socket, "ANONYMOUS").await;
+        let mut peer = self.connection_after(wait).await;
         assert!(matches!(peer.next().await, XmppStreamElement::Sasl(sasl::Nonza::Auth(_))));
         let mut peer = Box::pin(peer.welcome(vec![], false, self.max_bytes)).await;
         peer.open().await;

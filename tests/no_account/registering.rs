@@ -154,7 +154,7 @@ on_both_servers! {
         newcomer.use_it();
         newcomer.state = tempfile::tempdir().unwrap();
         let half = newcomer.start();
-        half.says("the server has registered too many accounts of late, and says \"[scrubbed]\"; wait", SOON);
+        half.says("the server has registered too many accounts of late, or has heard too much from here, and says \"[scrubbed]\"; wait", SOON);
         drop(half);
         assert!(matches!(newcomer.kept(), Some(Registration::Refused { why, .. }) if why == "too-many"));
     }
@@ -164,7 +164,7 @@ on_both_servers! {
         let half = newcomer.start();
         let (wanted, why) = match kind {
             Kind::Ejabberd => ("the server asks for a CAPTCHA; register there with a chat app", "captcha"),
-            _ => ("the server asks for more than a user name and a password; register there with a chat app", "form"),
+            _ => ("the server does not ask for a user name and a password alone; register there with a chat app", "form"),
         };
         half.says(wanted, SOON);
         drop(half);

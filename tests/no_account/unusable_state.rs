@@ -1,8 +1,9 @@
 //! State directories that cannot be used, or can only be read: what is said of a registration then, in one line, and of `hexchat-pt forget`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
 use hexchat_lab::process::{Process, Spawn};
 use hexchat_lab::{Door, Kind, executable};
@@ -76,7 +77,27 @@ impl Faulty {
         faulty
     }
 
-    fn all() -> [Self; 6] {
+    /// A pipe where the lock should be, which nobody reads.
+    fn with_pipe() -> Self {
+        let text = "DIR/hexchat_state.lock should be a regular file, and is not one; ";
+        let faulty = Self::new(
+            &format!("{text}move it away, or use another state directory"),
+            &format!("{text}put back what was there before, if there is a copy"),
+        );
+        let made = Command::new("mkfifo").arg(faulty.path.join("hexchat_state.lock")).status();
+        assert!(made.unwrap().success());
+        faulty
+    }
+
+    /// A link to a file on a disk that is not there.
+    fn with_dead_link() -> Self {
+        let text = "DIR/hexchat_state.json is a link that leads nowhere; put back what it leads to";
+        let faulty = Self::new(&format!("{text}, or use another state directory"), text);
+        symlink("/nowhere/hexchat_state.json", faulty.path.join("hexchat_state.json")).unwrap();
+        faulty
+    }
+
+    fn all() -> [Self; 8] {
         let damaged = "DIR/hexchat_state.json is damaged at line 1, column 1; restore it from a backup, or move it away to start anew (a \
                        bridge has another bridge line then, and a client does not know the accounts that it has registered)";
         let in_use = Self::new(
@@ -100,6 +121,8 @@ impl Faulty {
             Self { script: READ_ONLY, ..read_only },
             Self::file(),
             Self::with_directory(),
+            Self::with_pipe(),
+            Self::with_dead_link(),
         ]
     }
 

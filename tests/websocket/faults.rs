@@ -67,8 +67,21 @@ fn a_port_where_the_server_takes_streams_and_no_websockets_is_noticed() {
     });
     says(
         &plainly_at(address),
-        "opening a WebSocket at the chat server: the answer makes no sense; check the URL in `server`",
+        "opening a WebSocket at the chat server: the answer makes no sense; check the URL that `server`",
     );
+}
+
+#[test]
+fn a_web_server_without_its_chat_server_is_told_from_one_that_has_had_too_much() {
+    let down: fn(Client) -> io::Result<()> = |mut client| client.say(b"HTTP/1.1 503 x\r\n\r\n");
+    let busy: fn(Client) -> io::Result<()> = |mut client| client.say(b"HTTP/1.1 429 x\r\n\r\n");
+    for (answer, words) in [
+        (down, "status 503; the chat server behind it may be down: if it stays, ask"),
+        (busy, "status 429; let it rest, or use an account at another server; trying again within "),
+    ] {
+        let words = format!("there is a web server, which answers with {words}");
+        says(&plainly_at(web_server(answer)), &words);
+    }
 }
 
 #[test]
@@ -108,6 +121,6 @@ fn a_server_that_says_nothing_to_the_request_is_given_up_in_time() {
     let address = web_server(|mut client| client.wait());
     says(
         &plainly_at(address),
-        "opening a WebSocket at the chat server: no answer in time; check the URL in `server`",
+        "opening a WebSocket at the chat server: no answer in time; check the URL that `server`",
     );
 }

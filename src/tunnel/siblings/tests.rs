@@ -158,6 +158,19 @@ fn a_sibling_that_is_refused_is_not_asked_for_again_even_after_a_new_login() {
 }
 
 #[test]
+fn a_sibling_for_which_there_is_no_place_stays_away_whether_it_was_replaced_or_never_let_in() {
+    for reason in
+        [AccountError::Conflict, AccountError::StreamError(Step::Bind, "conflict", Words::default())]
+    {
+        let mut world = World::new();
+        assert_eq!(world.run(3 * SECOND), 1);
+        let sibling = world.present.pop_first().unwrap();
+        world.all.on_sibling_ended(world.now, sibling, (&reason, 0));
+        assert_eq!(world.run(3600 * SECOND), 0, "{reason:?}");
+    }
+}
+
+#[test]
 fn a_sibling_that_is_cut_for_a_large_stanza_comes_again_with_smaller_ones() {
     for reason in [
         AccountError::StanzaTooLarge,

@@ -16,20 +16,22 @@ impl Account {
             // It is not tried again.
             return self.disconnected(reason, reports);
         }
-        let has_worked = self.link.is_up() && !self.is_presumed;
+        let has_worked = self.link.is_up() && self.presumed.is_none();
         let lasted = self.link.up_since().map(|since| since.elapsed()).unwrap_or_default();
         // After a short time a server that lets us in and then falls silent would be logged in to without end.
         let was_silent = lasted >= timing::STEADY && matches!(reason, AccountError::TimedOut(_));
         let was_cut = has_worked && (reason.is_cut() || was_silent) && !self.link.owes_end();
-        let is_followed = match reason {
-            AccountError::SeeOtherHost(host) => self.connector.follow(host),
-            _ => true,
-        };
-        let can_help_at_once = has_worked && reason.pause() == Pause::None && is_followed;
         // Delays begin anew after a long session. After a short one they do not: a server that ended it so soon would do it again.
         if has_worked && lasted >= timing::STEADY {
             self.backoff.reset();
+            self.connector.handle_steady();
         }
+        let not_followed = match reason {
+            AccountError::SeeOtherHost(host) => self.connector.follow(host).err(),
+            _ => None,
+        };
+        let reason = not_followed.as_ref().unwrap_or(reason);
+        let can_help_at_once = has_worked && reason.pause() == Pause::None;
         self.note_fault(reason, reports);
         self.disconnected(reason, reports);
         match (was_cut, can_help_at_once) {
@@ -65,7 +67,7 @@ impl Account {
     /// The connection is over. Another attempt is to follow.
     fn disconnected(&mut self, reason: &AccountError, reports: &mut Reports) {
         let was_up = self.link.is_up();
-        if std::mem::take(&mut self.is_presumed) {
+        if self.presumed.take().is_some() {
             self.presuming.on_unanswered();
         }
         self.session = self.link.take_wire().and_then(|wire| wire.leave());
@@ -74,7 +76,8 @@ impl Account {
             return;
         }
         if was_up {
-            reports.status(AccountStatus::Suspended { last_error: Some(reason.clone()) });
+            let rests = self.backoff.rest().is_some();
+            reports.status(self.status_after(reason.clone(), rests));
             reports.event(AccountEvent::Suspended { reason: reason.clone() });
         } else {
             self.unreachable(reason.clone(), reports);
@@ -84,12 +87,16 @@ impl Account {
 
     /// An attempt came to nothing.
     pub(super) fn unreachable(&self, error: AccountError, reports: &mut Reports) {
-        let last_error = Some(error.clone());
-        reports.status(if self.was_online {
-            AccountStatus::Suspended { last_error }
-        } else {
-            AccountStatus::Connecting { last_error }
-        });
+        let is_barred = self.backoff.rest().is_some() || error.rests() || error.is_refusal();
+        reports.status(self.status_after(error.clone(), is_barred));
         reports.event(AccountEvent::Unreachable(error));
+    }
+
+    fn status_after(&self, error: AccountError, is_barred: bool) -> AccountStatus {
+        match (is_barred, self.was_online) {
+            (true, _) => AccountStatus::Barred(error),
+            (false, true) => AccountStatus::Suspended { last_error: Some(error) },
+            (false, false) => AccountStatus::Connecting { last_error: Some(error) },
+        }
     }
 }

@@ -64,6 +64,7 @@ fn is_final(reason: &AccountError) -> bool {
         reason,
         AccountError::Conflict
             | AccountError::StanzaTooLarge
+            | AccountError::LoginTooLarge(_)
             | AccountError::OverLimit(..)
             | AccountError::SeeOtherHost(_)
             | AccountError::StreamError(..)

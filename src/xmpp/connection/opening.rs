@@ -207,8 +207,8 @@ impl Opening {
     }
 
     fn on_answer(&self, answer: Iq) -> Outcome {
-        if let Iq::Error { error, .. } = &answer {
-            let reason = AccountError::bind(&error.defined_condition);
+        if let Iq::Error { error, .. } = answer {
+            let reason = AccountError::bind(error);
             return if self.is_presumed() { Outcome::Misbound(reason) } else { Outcome::Refused(reason) };
         }
         match (bound_as(answer), self.server_counts) {

@@ -1,5 +1,7 @@
 //! Registering: the account of a login that brings none, as its registry has it.
 
+mod ended;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -166,7 +168,11 @@ impl Connector {
                 registering.refuse(asked.as_ref(), Refusal::Unapproved, words)
             }
             AccountError::Registration(refusal, words) => registering.refuse(asked.as_ref(), refusal, words),
-            error => error,
+            error => match ended::refusal(&error) {
+                // Of what was asked for it would not be known whether it is there.
+                Some((refusal, words)) if asked.is_none() => registering.refuse(None, refusal, words),
+                _ => error.during(Step::Register),
+            },
         })
     }
 

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::Progress;
 use crate::config::ServerAddr;
 use crate::xmpp::dialer::Dialer;
-use crate::xmpp::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step};
+use crate::xmpp::error::{AccountError, NamedBy, OtherHost, ProxyFault, Step, Unfollowed};
 use crate::xmpp::finder::{AskForWebSocket, Finder};
 use crate::xmpp::hints::Hints;
 use crate::xmpp::login::Protected;
@@ -90,9 +90,14 @@ impl Servers {
         }
     }
 
-    /// The next search is for another host, as the server wants, if it may lead there. Tells whether it does.
-    pub(super) fn follow(&self, host: &OtherHost) -> bool {
+    /// The next login, or what follows of this one, is at another host, as the server wants, if it may lead there.
+    pub(super) fn follow(&self, host: &OtherHost) -> Result<(), Unfollowed> {
         self.finder.follow(host)
+    }
+
+    /// A session has lasted.
+    pub(super) fn handle_steady(&self) {
+        self.finder.handle_steady();
     }
 
     /// There was a login.
@@ -114,6 +119,7 @@ fn asking(web_socket: Arc<WebSocket>) -> AskForWebSocket {
                 // The domain's servers have other names, and there is no web server.
                 AccountError::NoAddress(NamedBy::Account)
                 | AccountError::Proxy(ProxyFault::NotReached(_)) => AccountError::NoWebSocketNamed,
+                AccountError::WebServer(fault) if fault.may_mean_none() => AccountError::NoWebSocketNamed,
                 error => error,
             })?;
             Ok(Endpoint { host: url.address.host, port: url.address.port, kind: Kind::WebSocket })

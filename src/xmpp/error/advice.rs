@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use super::{AccountError, Step};
+use super::web_status::advice_on_upgrade;
+use super::{AccountError, Step, bind_refusal};
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// Where nobody knows what the server means.
+const IF_IT_STAYS: &str =
+    "if it stays, ask whoever runs the server, or use an account at another server; trying again";
 
 impl AccountError {
     /// What can help, as clauses to put behind the error's own text. The last one says when there is another attempt.
@@ -19,10 +24,8 @@ impl AccountError {
             Self::NotOffered => {
                 "check the domain of the account: nobody can log in there, unless `server` names a machine; trying again"
             }
-            Self::LookupFailed => "check the network and /etc/resolv.conf; trying again",
-            Self::NoResolver => {
-                "put a nameserver into /etc/resolv.conf, or give an address as `server`; trying again"
-            }
+            Self::Dns(fault) => fault.advice(),
+            Self::RecordsUnknown(unknown) => unknown.advice(),
             Self::Refused => "check that the chat server runs, and `server`; trying again",
             Self::NoRoute => "check the network of this machine; trying again",
             Self::HostUnreachable => "check `server`, and the network; trying again",
@@ -70,8 +73,8 @@ impl AccountError {
                  trying again"
             }
             Self::Downgraded => {
-                "use another network; if whoever runs the server has changed how it binds logins (channel binding), restart this program; \
-                 trying again"
+                "use another network; if it is the same there, ask whoever runs the server; if it was changed how it binds logins (channel binding), \
+                 restart this program; trying again"
             }
             Self::Unproven | Self::UnknownDemand => {
                 "the server, or who pretends to be it, is at fault; trying again"
@@ -88,19 +91,26 @@ impl AccountError {
             Self::Registration(refusal, _) => refusal.advice(),
             Self::NotKept(fault) => fault.advice(),
             Self::PasswordExpired => "set a new one with a chat client; not trying again",
-            Self::LoginUnavailable => "the server has a fault that passes; trying again",
-            Self::LoginRefused(condition) => advice_on_login(condition),
-            Self::BindRefused(_) => {
-                "it may be logged in too often already: end other sessions of the account, or give each program one of its own; \
-                 trying again within half a minute"
+            Self::LoginUnavailable => {
+                "the server has a fault that passes: if it does not, tell whoever runs it; trying again"
             }
-            Self::StanzaTooLarge => "sending smaller ones from now on; trying again",
+            Self::LoginRefused(condition) => advice_on_login(condition),
+            Self::BindRefused(condition, _) => bind_refusal::advice(condition),
+            Self::StanzaTooLarge => {
+                "sending smaller ones from now on; if it stays, ask whoever runs the server to take 10,000 bytes, as every server has to, or use \
+                 an account at another server; trying again"
+            }
+            Self::LoginTooLarge(_) => {
+                "ask whoever runs the server to take 10,000 bytes, as every server has to, or use an account at another server; trying again \
+                 within half a minute"
+            }
             Self::OverLimit(..) => {
                 "let it rest, and spread the load over more accounts or a server of your own; trying again within 3 hours"
             }
             Self::SeeOtherHost(_) => {
-                "if it does not let us in there either, set `server` to where it should; trying again"
+                "if that stays, set `server` to where it lets us in; trying again, at that host next"
             }
+            Self::NotFollowed(fault) => fault.advice(),
             Self::Elsewhere(elsewhere) => elsewhere.advice(),
             Self::Conflict => {
                 "give each running program an account or a resource of its own; trying again within half a minute"
@@ -109,13 +119,16 @@ impl AccountError {
                 "end the other one, or have ejabberd share the domain out among them (domain_balancing); trying again within half a minute"
             }
             // No account was named by then.
-            Self::EndedBeforeTls("not-authorized", _) => {
+            Self::EndedBeforeTls("not-authorized", _)
+            | Self::StreamError(Step::Register, "not-authorized", _) => {
                 "use another network if it stays, or ask whoever runs the server; trying again"
             }
             Self::StreamError(_, condition, _) | Self::EndedBeforeTls(condition, _) => {
                 advice_on_stream(condition)
             }
-            Self::OtherResource => "trying again",
+            Self::OtherResource => {
+                "taking the one that the server gives; if the account does not come online with that, ask whoever runs the server; trying again"
+            }
             Self::PlaintextRefused => {
                 "use another `tls` than \"none\", or a loopback address in `server` and no proxy"
             }
@@ -124,7 +137,10 @@ impl AccountError {
             Self::NoWebSocketNamed => {
                 "put its URL into `server` (server = \"wss://…\"), or use another `tls`; trying again"
             }
-            Self::NoWebSocket(_) | Self::NoXmppThere => "check the path of the URL in `server`; trying again",
+            Self::NoWebSocket(status) => advice_on_upgrade(*status),
+            Self::NoXmppThere => {
+                "check the path of the URL that `server`, or the domain's host-meta, names; trying again"
+            }
             Self::SeeOtherUri => "ask whoever runs the server for the URL to put into `server`; trying again",
             Self::CaFile(_) => "it must be a readable PEM file with at least one certificate",
             Self::BadAddress(_) => "correct the login",
@@ -159,7 +175,7 @@ fn advice_at(step: Step) -> &'static str {
             "check `tls` and the port in `server`; if they are right, the network may let no TLS through to there: use another; trying \
              again"
         }
-        Step::Upgrade => "check the URL in `server`; trying again",
+        Step::Upgrade => "check the URL that `server`, or the domain's host-meta, names; trying again",
         Step::Stream | Step::Register | Step::Login | Step::Bind => {
             "if it stays, use another network, or ask whoever runs the server; trying again"
         }
@@ -175,12 +191,14 @@ fn advice_on_login(condition: &str) -> &'static str {
         }
         "encryption-required" => "the server wants TLS: give another `tls`; trying again",
         "invalid-mechanism" | "mechanism-too-weak" => {
-            "the server wants another way to log in than those that we know; trying again"
+            "the server wants another way to log in than those that we know: ask whoever runs it for SCRAM-SHA-256 or SCRAM-SHA-1, or use an \
+             account at another server; trying again"
         }
         "incorrect-encoding" | "invalid-authzid" | "malformed-request" => {
-            "check the login for characters that the server may not take; trying again"
+            "check the login for characters that the server may not take; if it has none, ask whoever runs the server, or use an account at another \
+             one; trying again"
         }
-        _ => "trying again",
+        _ => IF_IT_STAYS,
     }
 }
 
@@ -192,6 +210,10 @@ fn advice_on_stream(condition: &str) -> &'static str {
         }
         "not-authorized" => {
             "the account may have been deleted, or its password changed: check that with a chat client; trying again"
+        }
+        "conflict" => {
+            "the server may allow no more connections from this address, or of this account: end others, or use another account or network; \
+             trying again within half a minute"
         }
         "policy-violation" => {
             "the server does not allow something: ask whoever runs it; trying again within half a minute"
@@ -206,7 +228,7 @@ fn advice_on_stream(condition: &str) -> &'static str {
         "see-other-host" => {
             "the server wants us elsewhere, and names no host there: set `server`; trying again"
         }
-        _ => "trying again",
+        _ => IF_IT_STAYS,
     }
 }
 
@@ -253,13 +275,13 @@ mod tests {
             let what_helps = advice.strip_suffix("; trying again within 2 hours").unwrap_or_default();
             assert!(what_helps.len() > 20 && fault.advice().starts_with(what_helps), "{advice}");
         }
-        assert_eq!(AccountError::OtherResource.advice_at_rest(HOUR), "trying again within an hour");
     }
 
     #[test]
     fn who_is_refused_a_login_is_told_what_to_do_whatever_the_server_says() {
         for condition in [
             "aborted",
+            "credentials-expired",
             "encryption-required",
             "incorrect-encoding",
             "invalid-authzid",
@@ -270,5 +292,31 @@ mod tests {
             let advice = AccountError::LoginRefused(condition).advice();
             assert!(advice.len() > 20 && advice.ends_with("; trying again"), "{condition}: {advice}");
         }
+    }
+
+    #[test]
+    fn a_fault_that_stays_is_not_only_waited_for() {
+        let words = Words::default;
+        for fault in [
+            AccountError::OtherResource,
+            AccountError::LoginUnavailable,
+            AccountError::LoginRefused("credentials-expired"),
+            AccountError::StreamError(Step::Stream, "undefined-condition", words()),
+            AccountError::StreamError(Step::Session, "unsupported-feature", words()),
+            AccountError::EndedBeforeTls("undefined-condition", words()),
+        ] {
+            let advice = fault.advice();
+            assert!(
+                advice.contains("whoever runs") && advice.ends_with("; trying again"),
+                "{fault}: {advice}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_is_not_let_register_is_not_told_of_an_account_that_was_deleted() {
+        let barred = |step| AccountError::StreamError(step, "not-authorized", Words::default());
+        assert!(barred(Step::Register).advice().contains("login=user@domain:password"));
+        assert!(barred(Step::Session).advice().contains("may have been deleted"));
     }
 }

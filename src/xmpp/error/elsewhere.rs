@@ -15,7 +15,7 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    pub(in crate::xmpp) fn new(host: OtherHost, fault: AccountError) -> Self {
+    pub(crate) fn new(host: OtherHost, fault: AccountError) -> Self {
         Self { host, fault: Box::new(fault) }
     }
 
@@ -31,8 +31,23 @@ impl Elsewhere {
                 "that host needs a certificate for the domain of the account, too; without one, somebody in between may have sent us there: \
                  ask whoever runs the chat server, or set `server` to where it lets us in; trying again"
             }
+            AccountError::CertificateUntrusted => {
+                "ask whoever runs the chat server whether that host is theirs: if it is, name the authority of the host's certificate in \
+                 `ca_file`; if not, somebody in between has sent us there: set `server` to where the chat server lets us in; trying again"
+            }
+            AccountError::CertificateNotPinned => {
+                "`pin` is the key of another host of the server's, or somebody in between has sent us: ask whoever gave you `pin`, or set \
+                 `server` to the host that has that key; trying again"
+            }
+            // The proxy has connected to the host that sends us there.
             AccountError::Proxy(
-                ProxyFault::NotReached { .. } | ProxyFault::Refused { .. } | ProxyFault::BadHost,
+                ProxyFault::NotReached { .. }
+                | ProxyFault::Refused { .. }
+                | ProxyFault::BadHost
+                | ProxyFault::HungUp
+                | ProxyFault::Silent
+                | ProxyFault::Ended(_)
+                | ProxyFault::Stalled(_),
             ) => {
                 "use a proxy that gets there, ask whoever runs the chat server, or set `server` to where it lets us in; trying again"
             }
@@ -49,6 +64,7 @@ impl Elsewhere {
             | AccountError::Tls
             | AccountError::NoStartTls
             | AccountError::StartTlsRefused
+            | AccountError::StreamError(_, "host-unknown" | "host-gone", _)
             | AccountError::EndedBeforeTls(..) => {
                 "ask whoever runs the chat server, or set `server` to where it lets us in; trying again"
             }
@@ -79,6 +95,7 @@ mod tests {
     use safelog::with_safe_logging_suppressed;
 
     use super::*;
+    use crate::xmpp::error::Step;
 
     fn at(host: &str, fault: AccountError) -> AccountError {
         AccountError::Elsewhere(Elsewhere::new(OtherHost::parse(host).unwrap(), fault))
@@ -112,10 +129,15 @@ mod tests {
         for fault in [
             AccountError::Refused,
             AccountError::CertificateWrongName,
+            AccountError::CertificateUntrusted,
+            AccountError::CertificateNotPinned,
             AccountError::Proxy(ProxyFault::NotReached(4)),
+            AccountError::Proxy(ProxyFault::Ended(Step::StartTls)),
+            AccountError::Proxy(ProxyFault::Refused { code: 403, port: 5222 }),
         ] {
             let advice = at("node7.chat.example", fault).advice();
-            assert!(advice.contains("set `server` to where it lets us in; trying again"), "{advice}");
+            assert!(advice.contains("set `server` to ") && advice.ends_with("; trying again"), "{advice}");
+            assert!(!advice.contains("443") && !advice.contains("its own"), "{advice}");
         }
         assert_eq!(
             at("node7.chat.example", AccountError::CertificateExpired).advice(),

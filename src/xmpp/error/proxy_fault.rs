@@ -1,10 +1,16 @@
 //! Fault of a proxy: why it gave no connection, or one that came to nothing, and what can help.
 
+mod numbers;
+
 use std::io;
 
 use thiserror::Error;
 
+use self::numbers::{advice_where_not_reached, advice_where_refused, refusal};
 use super::Step;
+
+/// The status of a proxy over HTTP that has had too much of us (RFC 6585 section 4).
+const TOO_MANY: u16 = 429;
 
 /// Why a proxy gave no connection, or none of use. Nothing that it has said in words is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -32,7 +38,7 @@ pub enum ProxyFault {
     #[error("the proxy could not reach it (code {0})")]
     NotReached(u16),
     /// It does not connect to there for us.
-    #[error("the proxy refuses this connection (code {code})")]
+    #[error("the proxy {} (code {code})", refusal(*code))]
     Refused {
         /// The number of its protocol by which it says so.
         code: u16,
@@ -55,9 +61,11 @@ pub enum ProxyFault {
 pub(in crate::xmpp) struct EndedUnheard;
 
 impl ProxyFault {
-    /// Whether the other fault is of the same kind, whatever its number.
+    /// Whether the other fault is of the same kind, whatever its number. A proxy that never answers may do so before it has connected or after.
     pub(super) fn is_like(self, other: Self) -> bool {
-        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+        let is_silence = |fault| matches!(fault, Self::Silent | Self::Stalled(_));
+        let is_same = std::mem::discriminant(&self) == std::mem::discriminant(&other);
+        is_same || is_silence(self) && is_silence(other)
     }
 
     /// What was being done.
@@ -66,6 +74,20 @@ impl ProxyFault {
             Self::Ended(step) | Self::Stalled(step) => step,
             _ => Step::Dial,
         }
+    }
+
+    /// The same during this step, where it can happen in several.
+    pub(super) fn during(self, step: Step) -> Self {
+        match self {
+            Self::Ended(_) => Self::Ended(step),
+            Self::Stalled(_) => Self::Stalled(step),
+            other => other,
+        }
+    }
+
+    /// Whether it has had too much of us. Whoever is between us and the proxy can say so, too.
+    pub(super) fn is_too_much(self) -> bool {
+        matches!(self, Self::Refused { code: TOO_MANY, .. })
     }
 
     /// Whether the proxy says that it has connected.
@@ -80,7 +102,8 @@ impl ProxyFault {
                 "check that the proxy runs, and its address in torrc or in TOR_PT_PROXY; trying again"
             }
             Self::Silent => {
-                "check the proxy; if others get through it, check the domain of the account and `server`; trying again"
+                "check the proxy, and its kind in torrc or in TOR_PT_PROXY; if others get through it, check the domain of the account and \
+                 `server`; trying again"
             }
             Self::HungUp => {
                 "check the proxy, its kind in torrc or in TOR_PT_PROXY, and whether it lets this machine in; trying again"
@@ -101,51 +124,6 @@ impl ProxyFault {
     }
 }
 
-/// What can help where a proxy could not connect and says this: a SOCKS reply (RFC 1928 section 6; from 0xf0 on Tor's) or an HTTP status.
-fn advice_where_not_reached(code: u16) -> &'static str {
-    match code {
-        3 | 6 => "check the network that the proxy is in, and `server`; trying again",
-        4 | 404 => {
-            "check the domain of the account and `server`: there may be no such host, or it may be down; trying again"
-        }
-        5 => "check that the chat server runs, and the port in `server`; trying again",
-        0xf0..=0xf7 => "check the .onion address, and whether its service runs; trying again",
-        502 => {
-            "check the domain of the account and `server`: there may be no such host, or nobody listening there; trying again"
-        }
-        503 => {
-            "check the domain of the account and `server`; if nothing else gets through the proxy either, it may be overloaded: use another; \
-             trying again"
-        }
-        504 => {
-            "check the domain of the account and `server`: whoever is there gives the proxy no answer; trying again"
-        }
-        _ => "check the domain of the account, `server`, and the proxy; trying again",
-    }
-}
-
-/// The same where it does not connect for us.
-fn advice_where_refused(code: u16, port: u16) -> &'static str {
-    match (code, port) {
-        // A command that is not supported, or a method.
-        (7 | 405 | 501, _) => {
-            "it makes no connections for others: check its kind and port in torrc or in TOR_PT_PROXY, or use another proxy; trying again"
-        }
-        // A type of address that is not supported.
-        (8, _) => {
-            "it takes no names, or no IPv6 addresses: give an IPv4 address in `server`, or use another proxy; trying again"
-        }
-        (_, 443) => {
-            "its rules seem to forbid the host, since 443 is the port that most let through: ask whoever runs the proxy, or use another; \
-             trying again"
-        }
-        _ => {
-            "its rules may forbid the host or the port: give a port that it lets through in `server`, which is 443 with most, or another proxy; \
-             trying again"
-        }
-    }
-}
-
 /// What can help where a connection through a proxy comes to nothing at this step.
 fn advice_behind_it(step: Step) -> &'static str {
     match step {
@@ -155,6 +133,10 @@ fn advice_behind_it(step: Step) -> &'static str {
         }
         Step::Tls => {
             "check the port in `server`; if it is right, use another proxy, or ask whoever runs the server; trying again"
+        }
+        Step::HostMeta => {
+            "if it stays, use another proxy, put the URL of the WebSocket into `server` (server = \"wss://…\"), or ask whoever runs the domain's \
+             web server; trying again"
         }
         _ => "if it stays, use another proxy, or ask whoever runs the server; trying again",
     }
@@ -186,31 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn advice_about_the_port_is_for_a_refusal_that_may_be_about_the_port() {
-        let advises_443 =
-            |code, port| ProxyFault::Refused { code, port }.advice().contains("`server`, which is 443");
-        assert!(advises_443(2, 5222) && advises_443(403, 5222));
-        for (code, port) in [(2, 443), (403, 443), (7, 5222), (8, 5222), (405, 5222)] {
-            assert!(!advises_443(code, port), "{code} {port}");
-        }
-    }
-
-    #[test]
-    fn each_number_by_which_a_proxy_says_that_it_reaches_nobody_has_its_advice() {
-        for (code, help) in [
-            (1, "and the proxy"),
-            (3, "the network that the proxy is in"),
-            (4, "no such host"),
-            (5, "that the chat server runs"),
-            (6, "the network that the proxy is in"),
-            (91, "and the proxy"),
-            (0xf2, ".onion"),
-            (502, "nobody listening there"),
-            (503, "overloaded"),
-            (504, "no answer"),
+    fn the_step_of_what_happens_behind_a_proxy_is_the_one_that_the_caller_knows() {
+        for (fault, expected) in [
+            (ProxyFault::Ended(Step::Tls), ProxyFault::Ended(Step::HostMeta)),
+            (ProxyFault::Stalled(Step::Tls), ProxyFault::Stalled(Step::HostMeta)),
+            (ProxyFault::Silent, ProxyFault::Silent),
         ] {
-            let advice = ProxyFault::NotReached(code).advice();
-            assert!(advice.contains(help), "{code}: {advice}");
+            assert_eq!(fault.during(Step::HostMeta), expected);
+        }
+        for fault in [ProxyFault::Ended(Step::HostMeta), ProxyFault::Stalled(Step::HostMeta)] {
+            assert!(fault.advice().contains("the domain's web server"), "{fault}");
         }
     }
 

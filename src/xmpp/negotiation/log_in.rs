@@ -223,11 +223,30 @@ fn refusal(condition: &DefinedCondition, mechanism: &Mechanism) -> AccountError 
         (DefinedCondition::TemporaryAuthFailure, _) => AccountError::sasl(condition),
         // A token that is refused says nothing about the password, so that this must not be final.
         (_, Mechanism::Token(_)) => AccountError::LoginRefused("credentials-expired"),
+        // There is no password that could be wrong, and an account that could be.
+        (condition, Mechanism::Anonymous) if is_judgement(condition) => AccountError::NotAnonymous,
         // What Prosody says where a login is bound to another connection, and where we say that it offers no binding, and it does.
         (DefinedCondition::MalformedRequest, _) if mechanism.is_bound() => AccountError::NotBound,
         (DefinedCondition::MalformedRequest, Mechanism::Scram(_, Gs2::NotOffered)) => {
             AccountError::Downgraded
         }
         _ => AccountError::sasl(condition),
+    }
+}
+
+/// Whether a server says so of who wants in, or of the way, and not of a fault.
+fn is_judgement(condition: &DefinedCondition) -> bool {
+    match condition {
+        DefinedCondition::NotAuthorized
+        | DefinedCondition::AccountDisabled
+        | DefinedCondition::CredentialsExpired
+        | DefinedCondition::InvalidAuthzid
+        | DefinedCondition::InvalidMechanism
+        | DefinedCondition::MechanismTooWeak => true,
+        DefinedCondition::Aborted
+        | DefinedCondition::EncryptionRequired
+        | DefinedCondition::IncorrectEncoding
+        | DefinedCondition::MalformedRequest
+        | DefinedCondition::TemporaryAuthFailure => false,
     }
 }

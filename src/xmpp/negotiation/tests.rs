@@ -113,6 +113,25 @@ fn a_server_that_lets_nobody_in_without_an_account_is_told_apart() {
 }
 
 #[test]
+fn who_has_no_account_is_refused_for_that_and_never_for_a_password() {
+    for namespace in [SASL, SASL2] {
+        for (condition, fault) in [
+            ("not-authorized", AccountError::NotAnonymous),
+            ("account-disabled", AccountError::NotAnonymous),
+            ("mechanism-too-weak", AccountError::NotAnonymous),
+            ("temporary-auth-failure", AccountError::LoginUnavailable),
+            ("malformed-request", AccountError::LoginRefused("malformed-request")),
+        ] {
+            let mut nobody = Client::anonymous();
+            nobody.hear(&format!("{HEADER}{}", features(namespace, &["ANONYMOUS"])));
+            nobody.said();
+            nobody.hear(&format!("<failure xmlns='{namespace}'><{condition} xmlns='{SASL}'/></failure>"));
+            assert_eq!(nobody.end(), Some(Err(fault)), "{condition}");
+        }
+    }
+}
+
+#[test]
 fn a_server_without_an_acceptable_mechanism_is_told_nothing() {
     for namespace in [SASL, SASL2] {
         let mut client = Client::new(Memory::default());

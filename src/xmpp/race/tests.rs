@@ -446,3 +446,53 @@ fn a_domain_with_one_server_goes_on_with_it_though_it_came_to_no_login() {
     assert!(race.has_more(beginning()));
     assert_eq!(race.poll(beginning()), Some(Order::Dial(only)));
 }
+
+#[test]
+fn which_of_two_faults_is_told_does_not_depend_on_which_came_first() {
+    use AccountError::{CertificateExpired, CertificateUntrusted, Closed, NoRoute, Refused, TimedOut};
+    let port = |port| AccountError::Proxy(crate::xmpp::error::ProxyFault::Refused { code: 403, port });
+    for (one, other) in [
+        (Refused, CertificateExpired),
+        (CertificateExpired, CertificateUntrusted),
+        (NoRoute, AccountError::HostUnreachable),
+        (Closed(Step::Tls), TimedOut(Step::StartTls)),
+        (port(443), port(5222)),
+    ] {
+        let first = telling_more(one.clone(), Some(other.clone()));
+        assert_eq!(telling_more(other, Some(one)), first);
+    }
+}
+
+/// What a host is said to have where DNS says this of its addresses of either family.
+fn without_addresses(
+    v6: Result<Vec<IpAddr>, AccountError>,
+    v4: Result<Vec<IpAddr>, AccountError>,
+) -> Vec<AccountError> {
+    let answers = [(Family::V6, v6), (Family::V4, v4)];
+    let in_turn = [[0, 1], [1, 0]].map(|order| order.map(|n: usize| answers[n].clone()));
+    let fault = |answers: [(Family, Result<Vec<IpAddr>, AccountError>); 2]| {
+        let now = beginning();
+        let mut race = Race::new(known(&[direct("a.example", 443)]), Names::Resolved, None, now);
+        assert_eq!(race.poll(now), Some(Order::Resolve("a.example".to_owned())));
+        for (family, answer) in answers {
+            race.handle_addresses("a.example", family, answer, now);
+        }
+        race.failure(now).unwrap()
+    };
+    in_turn.map(fault).to_vec()
+}
+
+#[test]
+fn a_dns_server_that_has_a_fault_is_not_one_that_says_that_there_is_no_address() {
+    let dns = |fault| AccountError::Dns(fault);
+    let none = AccountError::NoAddress(NamedBy::Server);
+    for (v6, v4, fault) in [
+        (Ok(vec![]), Ok(vec![]), none.clone()),
+        (Err(dns(DnsFault::Silent)), Ok(vec![]), none),
+        (Err(dns(DnsFault::Failed)), Ok(vec![]), dns(DnsFault::Failed)),
+        (Err(dns(DnsFault::Silent)), Err(dns(DnsFault::Refused)), dns(DnsFault::Refused)),
+        (Err(dns(DnsFault::Silent)), Err(dns(DnsFault::Silent)), dns(DnsFault::Silent)),
+    ] {
+        assert_eq!(without_addresses(v6, v4), [fault.clone(), fault]);
+    }
+}

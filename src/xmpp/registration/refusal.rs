@@ -10,17 +10,20 @@ pub enum Refusal {
     /// It asks for what only a person can see or hear (XEP-0158).
     #[error("the server asks for a CAPTCHA")]
     Captcha,
-    /// It asks for more than a name and a password.
-    #[error("the server asks for more than a user name and a password")]
+    /// It asks for more than a name and a password, or for something else.
+    #[error("the server does not ask for a user name and a password alone")]
     Form,
+    /// It takes us for somebody who has an account, whose password another answer would change.
+    #[error("the server says that whoever asks it from here has an account already")]
+    Registered,
     /// It has accounts made on a web page.
     #[error("the server registers accounts only on its web page")]
     Web,
     /// It registers none, or not for us.
     #[error("the server is not open for registration")]
     Closed,
-    /// There were too many of late, from here or in all.
-    #[error("the server has registered too many accounts of late")]
+    /// There were too many of late, of accounts or of requests, from here or in all.
+    #[error("the server has registered too many accounts of late, or has heard too much from here")]
     TooMany,
     /// Names that we made up are taken.
     #[error("the names that were tried are taken")]
@@ -53,9 +56,10 @@ const AFTER_TOO_MANY: Duration = Duration::from_secs(3 * 3600);
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Captcha,
         Self::Form,
+        Self::Registered,
         Self::Web,
         Self::Closed,
         Self::TooMany,
@@ -73,6 +77,7 @@ impl Refusal {
         match self {
             Self::Captcha => "captcha",
             Self::Form => "form",
+            Self::Registered => "registered",
             Self::Web => "web",
             Self::Closed => "closed",
             Self::TooMany => "too-many",
@@ -95,9 +100,13 @@ impl Refusal {
     #[must_use]
     pub fn rest(self) -> Option<Duration> {
         match self {
-            Self::Captcha | Self::Form | Self::Web | Self::Closed | Self::Rules | Self::Unapproved => {
-                Some(AFTER_REFUSAL)
-            }
+            Self::Captcha
+            | Self::Form
+            | Self::Registered
+            | Self::Web
+            | Self::Closed
+            | Self::Rules
+            | Self::Unapproved => Some(AFTER_REFUSAL),
             Self::TooMany | Self::NamesTaken | Self::Unsettled | Self::Fault => Some(AFTER_TOO_MANY),
             Self::Gone => None,
         }
@@ -120,7 +129,7 @@ impl Refusal {
                 "register on that page and put login=user@domain:password (or, in the plain spelling, \
                  login=:user:domain:password) into the bridge line, or try another server; asking again in a day"
             }
-            Self::Closed => {
+            Self::Closed | Self::Registered => {
                 "put login=user@domain:password (or, in the plain spelling, login=:user:domain:password) of an account that you \
                  have into the bridge line, or try another server; asking again in a day"
             }

@@ -11,11 +11,11 @@ fn srv(priority: u16, weight: u16, port: u16, target: &str) -> Srv {
 }
 
 fn xmpps(records: &[Srv]) -> Found {
-    Found { service: Service::Xmpps, records: records.to_vec() }
+    Found { service: Service::Xmpps, records: records.to_vec(), fault: None }
 }
 
 fn xmpp(records: &[Srv]) -> Found {
-    Found { service: Service::Xmpp, records: records.to_vec() }
+    Found { service: Service::Xmpp, records: records.to_vec(), fault: None }
 }
 
 fn endpoint(host: &str, port: u16, kind: Kind) -> Endpoint {
@@ -144,4 +144,13 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn that_nobody_knows_of_records_matters_where_there_are_none() {
+    let record = Srv { priority: 0, weight: 0, port: 1, target: "a.example".to_owned() };
+    let failed = |found: Found| Found { fault: Some(DnsFault::Failed), ..found };
+    assert_eq!(unknown(&[failed(xmpps(&[])), xmpp(&[])]), Some(DnsFault::Failed));
+    assert_eq!(unknown(&[failed(xmpps(&[])), xmpp(&[record])]), None);
+    assert_eq!(unknown(&[xmpps(&[]), xmpp(&[])]), None);
 }

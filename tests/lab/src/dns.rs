@@ -33,6 +33,8 @@ const TRIES: usize = 20;
 const A: u16 = 1;
 const SRV: u16 = 33;
 const INTERNET: u16 = 1;
+/// What no record is of.
+const NOTHING: u16 = 0;
 const NO_SUCH_NAME: u8 = 3;
 
 /// What a name has.
@@ -51,6 +53,8 @@ pub enum Record {
         /// Its name.
         target: String,
     },
+    /// Whatever is asked of the name, the answer is a fault with this code (RFC 1035 section 4.1.1).
+    Fault(u8),
 }
 
 /// A server that knows nothing but its own records.
@@ -75,10 +79,15 @@ impl Record {
         Self::Srv { priority, weight: 0, port, target: target.to_owned() }
     }
 
+    fn fault(&self) -> Option<u8> {
+        if let Self::Fault(code) = self { Some(*code) } else { None }
+    }
+
     fn kind(&self) -> u16 {
         match self {
             Self::A(_) => A,
             Self::Srv { .. } => SRV,
+            Self::Fault(_) => NOTHING,
         }
     }
 
@@ -89,6 +98,7 @@ impl Record {
                 let numbers = [priority, weight, port].into_iter().flat_map(|number| number.to_be_bytes());
                 numbers.chain(encoded(target)).collect()
             }
+            Self::Fault(_) => Vec::new(),
         }
     }
 }
@@ -220,7 +230,10 @@ impl Shared {
         self.asked().push(format!("{kind} {name}"));
         let records = self.records.get(&name);
         let fitting: Vec<_> = records.into_iter().flatten().filter(|record| record.kind() == kind).collect();
-        let code = if records.is_some() { 0 } else { NO_SUCH_NAME };
+        let code = match records {
+            None => NO_SUCH_NAME,
+            Some(records) => records.iter().find_map(Record::fault).unwrap_or_default(),
+        };
         // The same id; an answer, authoritative, recursion as desired and available; one question, and so many answers.
         let mut answer = query.get(..2)?.to_vec();
         answer.extend([0x85, 0x80 | code, 0, 1, 0, u8::try_from(fitting.len()).ok()?, 0, 0, 0, 0]);

@@ -15,6 +15,9 @@ use super::{Credentials, Kind, Proxy};
 /// The longest HTTP answer that is read, in bytes.
 const MAX_HTTP_HEAD: usize = 8 * 1024;
 
+/// How an answer in HTTP begins.
+const HTTP: &[u8] = b"HTTP/1.";
+
 /// Why a proxy gave no connection. Contains nothing that the proxy said in words.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -87,10 +90,12 @@ where
     match http_status(&read_http_head(stream).await?) {
         Some(200..=299) => Ok(()),
         Some(401 | 407) => Err(ProxyError::Auth),
+        // What a proxy does not understand, and a web page that it wants to be seen first.
+        Some(status @ (501 | 505 | 511)) => Err(ProxyError::Refused(status)),
         // Not found: what some say of a host whose name has no address.
-        Some(status @ (404 | 500 | 502..=504)) => Err(ProxyError::NotReached(status)),
-        Some(status) => Err(ProxyError::Refused(status)),
-        None => Err(ProxyError::Protocol),
+        Some(status @ (404 | 500..=599)) => Err(ProxyError::NotReached(status)),
+        Some(status @ 300..=499) => Err(ProxyError::Refused(status)),
+        _ => Err(ProxyError::Protocol),
     }
 }
 
@@ -104,7 +109,8 @@ fn http_request(credentials: Option<&Credentials>, host: &str, port: u16) -> Str
     format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{authorization}\r\n")
 }
 
-/// Reads up to and including the empty line, a byte at a time so as to take nothing that follows.
+/// Reads up to and including the empty line, a byte at a time so as to take nothing that follows. Whoever says something else than HTTP
+/// may wait for us then, or hang up: that is noticed at the first byte of it.
 async fn read_http_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, ProxyError> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
@@ -112,13 +118,16 @@ async fn read_http_head(stream: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>
             return Err(ProxyError::Protocol);
         }
         head.push(stream.read_u8().await?);
+        if !(head.starts_with(HTTP) || HTTP.starts_with(&head)) {
+            return Err(ProxyError::Protocol);
+        }
     }
     Ok(head)
 }
 
 /// The status code of `HTTP/1.x NNN …`.
 fn http_status(head: &[u8]) -> Option<u16> {
-    let rest = head.strip_prefix(b"HTTP/1.")?;
+    let rest = head.strip_prefix(HTTP)?;
     let [b'0' | b'1', b' ', digits @ ..] = rest else { return None };
     let (digits, after) = digits.split_at_checked(3)?;
     let separated = matches!(after.first(), Some(b' ' | b'\r' | b'\n'));
@@ -132,16 +141,28 @@ where
 {
     stream.write_all(&socks4a_request(user, host, port)?).await?;
     stream.flush().await?;
-    let mut reply = [0; 8];
-    stream.read_exact(&mut reply).await?;
-    match reply {
-        [0, 90, ..] => Ok(()),
-        [0, 92 | 93, ..] => Err(ProxyError::Auth),
+    let [code, ..] = read_behind::<7>(0, stream).await?;
+    match code {
+        90 => Ok(()),
+        92 | 93 => Err(ProxyError::Auth),
         // Rejected or failed, which SOCKS4 does not tell apart.
-        [0, 91, ..] => Err(ProxyError::NotReached(91)),
-        [0, code, ..] => Err(ProxyError::Refused(code.into())),
-        _ => Err(ProxyError::Protocol),
+        91 => Err(ProxyError::NotReached(91)),
+        code => Err(ProxyError::Refused(code.into())),
     }
+}
+
+/// What follows the version that a SOCKS answer begins with. Whoever begins with another byte speaks something else, and may be waiting for
+/// us, or hang up, before that many have come.
+async fn read_behind<const N: usize>(
+    version: u8,
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<[u8; N], ProxyError> {
+    if stream.read_u8().await? != version {
+        return Err(ProxyError::Protocol);
+    }
+    let mut rest = [0; N];
+    stream.read_exact(&mut rest).await?;
+    Ok(rest)
 }
 
 /// SOCKS4 knows IPv4 addresses only; 4a sends anything else as a name, after the address 0.0.0.1.
@@ -186,12 +207,11 @@ where
     let greeting: &[u8] = if credentials.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(greeting).await?;
     stream.flush().await?;
-    let mut chosen = [0; 2];
-    stream.read_exact(&mut chosen).await?;
+    let [chosen] = read_behind(5, stream).await?;
     match (chosen, credentials) {
-        ([5, 0], _) => Ok(()),
-        ([5, 2], Some(credentials)) => socks5_password(stream, credentials).await,
-        ([5, 0xff], _) => Err(ProxyError::Auth),
+        (0, _) => Ok(()),
+        (2, Some(credentials)) => socks5_password(stream, credentials).await,
+        (0xff, _) => Err(ProxyError::Auth),
         _ => Err(ProxyError::Protocol),
     }
 }
@@ -239,9 +259,7 @@ fn push_counted(buffer: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
 }
 
 async fn socks5_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<(), ProxyError> {
-    let mut head = [0; 4];
-    stream.read_exact(&mut head).await?;
-    let [5, code, _, kind] = head else { return Err(ProxyError::Protocol) };
+    let [code, _, kind] = read_behind(5, stream).await?;
     match code {
         0 => {}
         // RFC 1928 section 6; from 0xf0 on, why Tor does not reach an onion service.

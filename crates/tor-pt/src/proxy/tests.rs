@@ -133,11 +133,17 @@ async fn http_refusals_are_told_apart() {
         (403, "the proxy refuses this connection (code 403)"),
         (405, "the proxy refuses this connection (code 405)"),
         (302, "the proxy refuses this connection (code 302)"),
+        (429, "the proxy refuses this connection (code 429)"),
+        (501, "the proxy refuses this connection (code 501)"),
+        (511, "the proxy refuses this connection (code 511)"),
         (404, "the proxy could not reach the host (code 404)"),
         (500, "the proxy could not reach the host (code 500)"),
         (502, "the proxy could not reach the host (code 502)"),
         (503, "the proxy could not reach the host (code 503)"),
         (504, "the proxy could not reach the host (code 504)"),
+        (520, "the proxy could not reach the host (code 520)"),
+        (100, "the proxy does not speak the protocol that it was configured for"),
+        (999, "the proxy does not speak the protocol that it was configured for"),
     ] {
         let answer = format!("HTTP/1.1 {status} secret banner\r\n\r\n");
         let error = play("http://192.0.2.1:1", "h", &[(b"CONNECT ", answer.as_bytes())]).await.0.unwrap_err();
@@ -151,6 +157,28 @@ async fn an_answer_that_is_not_http_or_never_ends_is_refused() {
     for answer in [&b"SSH-2.0-x\r\n\r\n"[..], b"HTTP/2 200\r\n\r\n", b"HTTP/1.1 2000\r\n\r\n", &endless] {
         let (result, _) = play("http://192.0.2.1:1", "h", &[(b"CONNECT ", answer)]).await;
         assert!(matches!(result, Err(ProxyError::Protocol)), "{result:?}");
+    }
+}
+
+/// What speaks something else may hang up before its answer is as long as one of a proxy, or wait for us to say more.
+#[tokio::test]
+async fn an_answer_of_another_protocol_is_noticed_however_short_it_is() {
+    let tls_alert = b"\x15\x03\x01\0\x02\x02\x46";
+    for (uri, answers) in [
+        ("http://192.0.2.1:1", [&b"SSH-2.0-x\r\n"[..], b"\x05\xff", b"\0", tls_alert]),
+        ("socks4a://192.0.2.1:1", [b"HTTP/1", b"\x05\xff", b"\x04", tls_alert]),
+        ("socks5://192.0.2.1:1", [b"H", b"SSH-2.0-x\r\n", b"\0\x5b", tls_alert]),
+    ] {
+        for answer in answers {
+            let (mut ours, mut theirs) = duplex(4096);
+            theirs.write_all(answer).await.unwrap();
+            let result = proxy(uri).handshake(&mut ours, "h", 5222).await;
+            assert!(
+                matches!(result, Err(ProxyError::Protocol)),
+                "{uri}: {}: {result:?}",
+                answer.escape_ascii()
+            );
+        }
     }
 }
 

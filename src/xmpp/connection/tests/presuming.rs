@@ -111,7 +111,7 @@ fn a_server_that_gives_another_resource_or_none_gets_the_end_of_the_stream_and_n
     for (answer, last) in [
         (BOUND.replace("/r<", "/another<"), "misbound: OtherResource"),
         (BOUND.replace("alice@", "bob@"), "misbound: OtherResource"),
-        (REFUSED.to_owned(), "misbound: BindRefused(\"conflict\")"),
+        (REFUSED.to_owned(), "misbound: BindRefused(\"conflict\", Words(..))"),
         ("<iq type='result' id='bind'/>".to_owned(), "misbound: Protocol(Bind)"),
     ] {
         for counting in [Counting::No, Counting::Resumable] {
@@ -148,7 +148,7 @@ fn an_error_before_the_answer_shows_that_what_was_sent_is_not_taken_in_our_name(
 fn a_server_that_ends_the_stream_instead_has_said_why() {
     let mut client = with_one_written(Counting::No);
     client.hear(CONFLICT);
-    assert_eq!(client.news(), ["lost 1", "lost 2", "closed: Conflict"]);
+    assert_eq!(client.news(), ["lost 1", "lost 2", "closed: StreamError(Bind, \"conflict\", Words(..))"]);
 }
 
 #[test]

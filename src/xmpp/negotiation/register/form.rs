@@ -27,6 +27,9 @@ const OF_CAPTCHA: [&str; 13] = [
 /// The form of a CAPTCHA.
 const CAPTCHA: &str = "urn:xmpp:captcha";
 
+/// The fields that we have something for.
+const OURS: [&str; 2] = ["username", "password"];
+
 /// How the name and the password are to be given.
 pub(super) enum Wanted {
     /// Each in an element of its own.
@@ -48,19 +51,19 @@ pub(super) fn read(query: &Element) -> Result<Wanted, Refusal> {
     if fields.iter().any(|field| is_captcha(field)) {
         return Err(Refusal::Captcha);
     }
-    if ["username", "password"].iter().all(|name| fields.iter().any(|field| var(field) == *name)) {
-        let asks_for_more = fields.iter().any(|field| is_required(field) && !is_ours(field));
-        let hidden = fields
-            .into_iter()
-            .filter(|field| is_hidden(field))
-            .map(|field| (var(field).to_owned(), values(field)));
-        return if asks_for_more {
-            Err(Refusal::Form)
-        } else {
-            Ok(Wanted::Form { hidden: hidden.collect() })
-        };
+    if query.has_child("registered", REGISTER) {
+        return Err(Refusal::Registered);
     }
-    read_elements(query)
+    let is_for_us = OURS.iter().all(|name| fields.iter().any(|field| var(field) == *name && is_open(field)));
+    let wanted = if is_for_us { Ok(filled_in(&fields)) } else { read_elements(query) };
+    let asks_for_more = fields.iter().any(|field| is_required(field) && !OURS.contains(&var(field)));
+    if asks_for_more { wanted.and(Err(Refusal::Form)) } else { wanted }
+}
+
+/// The form, of which nothing but the name and the password is answered, and what it hides.
+fn filled_in(fields: &[&Element]) -> Wanted {
+    let hidden = fields.iter().filter(|field| is_hidden(field));
+    Wanted::Form { hidden: hidden.map(|field| (var(field).to_owned(), values(field))).collect() }
 }
 
 /// All that is named there is asked for.
@@ -129,10 +132,11 @@ fn is_hidden(field: &Element) -> bool {
     field.attr("type") == Some("hidden")
 }
 
-fn is_required(field: &Element) -> bool {
-    field.has_child("required", DATA_FORMS) && !is_hidden(field)
+/// Whether it is for whoever answers to fill in.
+fn is_open(field: &Element) -> bool {
+    !matches!(field.attr("type"), Some("hidden" | "fixed"))
 }
 
-fn is_ours(field: &Element) -> bool {
-    matches!(var(field), "username" | "password")
+fn is_required(field: &Element) -> bool {
+    field.has_child("required", DATA_FORMS) && !is_hidden(field)
 }

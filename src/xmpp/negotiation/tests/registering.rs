@@ -81,6 +81,30 @@ fn where_there_is_a_form_it_is_filled_in_and_what_it_hides_goes_back() {
 }
 
 #[test]
+fn what_need_not_be_answered_is_not() {
+    let optional =
+        "<field var='nick'/><field var='news' type='boolean'><value>1</value></field><field type='fixed'/>";
+    let in_form = BOTH.replace("</x>", &format!("{optional}</x>"));
+    let beside = format!("<username/><password/><x type='form' xmlns='jabber:x:data'>{optional}</x>");
+    for fields in [in_form, beside] {
+        let mut client = asked(&fields);
+        client.keep();
+        client.said();
+        assert!(!client.written.contains("nick") && !client.written.contains("news"), "{}", client.written);
+        client.hear(&result("second", ""));
+        assert_eq!(client.end(), Some(Ok("registered")));
+    }
+}
+
+#[test]
+fn of_several_ways_the_one_that_needs_no_page_is_taken() {
+    let oob = "<x xmlns='jabber:x:oob'><url>https://x.example</url></x>";
+    for fields in [format!("<username/><password/>{oob}"), format!("{BOTH}{oob}")] {
+        assert_eq!(asked(&fields).end(), Some(Ok("to be kept")), "{fields}");
+    }
+}
+
+#[test]
 fn a_name_that_is_taken_is_followed_by_one_other_and_that_by_none() {
     let mut client = asked("<username/><password/>");
     client.keep();
@@ -117,6 +141,21 @@ fn what_a_server_asks_for_instead_is_told_apart() {
             Refusal::Web,
         ),
         (String::new(), Refusal::Form),
+        ("<instructions>See https://x.example</instructions>".to_owned(), Refusal::Form),
+        // The form wants more than the elements beside it, or has names of its own.
+        (captcha("<field var='email'><required/></field>"), Refusal::Form),
+        (
+            "<x type='form' xmlns='jabber:x:data'><field var='user'/><field var='pass'/></x>".to_owned(),
+            Refusal::Form,
+        ),
+        (
+            "<x type='form' xmlns='jabber:x:data'><field var='username' type='fixed'/><field var='password'/></x>"
+                .to_owned(),
+            Refusal::Form,
+        ),
+        // An answer would be a new password for that account.
+        ("<registered/><username>alice</username><password/>".to_owned(), Refusal::Registered),
+        (format!("<registered/>{BOTH}"), Refusal::Registered),
     ] {
         assert_eq!(refused(&asked(&fields)), Some(refusal), "{fields}");
     }
