@@ -123,11 +123,11 @@ fn read(slot: &Element) -> Option<Slot> {
         Some(slot).filter(|slot| slot.is("slot", ns::HTTP_UPLOAD))?.get_child("put", ns::HTTP_UPLOAD)?;
     let mut headers: Vec<Header> = Vec::new();
     for child in put.children().filter(|child| child.is("header", ns::HTTP_UPLOAD)) {
-        let Some(header) = header(child)? else { continue };
-        if headers.iter().any(|known| known.name == header.name) {
+        let Some(name) = header_name(child) else { continue };
+        if headers.iter().any(|known| known.name == name) {
             return None;
         }
-        headers.push(header);
+        headers.push(Header { name, value: header_value(child)? });
     }
     Some(Slot { put: url(put)?, headers, get: url(slot.get_child("get", ns::HTTP_UPLOAD)?)? })
 }
@@ -137,19 +137,18 @@ fn url(place: &Element) -> Option<String> {
     place.attr("url").filter(is_short).map(str::to_owned)
 }
 
-/// A header that is taken; `Some(None)` for one of another name, and none for one that makes no sense. Line breaks are taken out, as the
-/// specification wants it, so that a header is one.
-#[expect(clippy::option_option, reason = "a header can be left out, and it can be wrong")]
-fn header(element: &Element) -> Option<Option<Header>> {
-    let name = element.attr("name")?;
-    let Some(name) = HeaderName::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(name))
-    else {
-        return Some(None);
-    };
-    let value = element.text().replace(['\r', '\n'], "");
-    let value = value.trim().to_owned();
+/// The name of a header that is taken.
+fn header_name(header: &Element) -> Option<HeaderName> {
+    let name = header.attr("name")?;
+    HeaderName::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(name))
+}
+
+/// Its value, if that makes sense. Line breaks are taken out, as the specification wants it, so that a header is one.
+fn header_value(header: &Element) -> Option<String> {
+    let value = header.text().replace(['\r', '\n'], "");
+    let value = value.trim();
     let is_plain = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    (is_plain && (1..=MAX_HEADER).contains(&value.len())).then_some(Some(Header { name, value }))
+    (is_plain && (1..=MAX_HEADER).contains(&value.len())).then(|| value.to_owned())
 }
 
 #[cfg(test)]

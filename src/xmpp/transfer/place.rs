@@ -16,19 +16,22 @@ const MAX_URL: usize = 2048;
 /// Hosts that may be called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
-    /// What hosts end in, with which all before it belongs to the same owner.
-    groups: Vec<String>,
+    /// Domains that are somebody's, with all that is below them.
+    owned: Vec<String>,
     listed: Vec<String>,
 }
 
 impl Hosts {
-    /// All hosts that belong to the owner of one of these domains, as far as names show: those with the same last two labels. A
-    /// domain that is no host name has none.
+    /// All hosts that belong to the owner of one of these domains, as far as names show: those with the same last two labels, or three where
+    /// two may be what many register below. A domain that is no host name has none.
     #[must_use]
     pub fn of_domains<'a>(domains: impl IntoIterator<Item = &'a str>) -> Self {
         let ascii = domains.into_iter().filter_map(|domain| idna::domain_to_ascii(domain).ok());
-        let groups = ascii.filter(|host| !is_number(host)).map(|host| group(&host).to_owned()).collect();
-        Self { groups, listed: Vec::new() }
+        let names = ascii.filter(|host| !host.is_empty() && !is_number(host));
+        let owned = names.map(|host| owned(&host).to_owned());
+        // A name of one label is a machine's, or has all the world below it.
+        let (owned, listed) = owned.partition(|domain| domain.contains('.'));
+        Self { owned, listed }
     }
 
     /// These hosts as well, by their whole names.
@@ -39,8 +42,11 @@ impl Hosts {
     }
 
     fn contain(&self, host: &str) -> bool {
-        self.listed.iter().any(|listed| listed == host)
-            || self.groups.iter().any(|known| known == group(host))
+        let host = without_dot(host);
+        let is_below = |domain: &String| {
+            host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        self.listed.iter().any(|listed| listed == host) || self.owned.iter().any(is_below)
     }
 }
 
@@ -86,15 +92,24 @@ impl Place {
     }
 }
 
-/// The last two labels, or all where there are fewer.
-fn group(host: &str) -> &str {
-    let host = host.strip_suffix('.').unwrap_or(host);
-    host.rmatch_indices('.').nth(1).map_or(host, |(dot, _)| &host[dot + 1..])
+/// The domain that somebody has registered to have this host: its last two labels, but three where the last has two letters, and the one
+/// before at most three, as in `example.co.uk`. So of `chat.abc.de` it is that itself, which costs nothing but a host to be listed.
+fn owned(host: &str) -> &str {
+    let host = without_dot(host);
+    let mut from_last = host.rsplit('.');
+    let top = from_last.next().map_or(0, str::len);
+    let is_shared = top == 2 && from_last.next().is_some_and(|second| second.len() <= 3);
+    let labels = if is_shared { 3 } else { 2 };
+    host.rmatch_indices('.').nth(labels - 1).map_or(host, |(dot, _)| &host[dot + 1..])
+}
+
+fn without_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 /// Whether it is an address, or what some systems take for one: `127.1`, `0x7f000001`.
 fn is_number(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = without_dot(host);
     let last = host.rsplit('.').next().unwrap_or(host);
     let is_hex =
         last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -126,6 +141,29 @@ mod tests {
             "https://files.cdn.example/x",
         ] {
             assert_eq!(judged(url), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_many_register_below_is_nobodys() {
+        let judged = |domain: &str, host: &str| {
+            Place::new(&format!("https://{host}/"), &Hosts::of_domains([domain])).map(|_| ())
+        };
+        for (domain, host) in [
+            ("example.co.uk", "upload.example.co.uk"),
+            ("chat.example.com.au", "upload.example.com.au"),
+            ("abc.im", "upload.abc.im"),
+            ("chat.example.de", "upload.example.de"),
+        ] {
+            assert_eq!(judged(domain, host), Ok(()), "{host}");
+        }
+        for (domain, host) in [
+            ("example.co.uk", "evil.co.uk"),
+            ("chat.example.com.au", "evil.com.au"),
+            ("chat.abc.im", "upload.abc.im"),
+            ("org", "example.org"),
+        ] {
+            assert_eq!(judged(domain, host), Err(BadPlace::Elsewhere), "{host}");
         }
     }
 
