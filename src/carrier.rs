@@ -7,11 +7,13 @@
 //! | `classic` | packets of the classic protocol |
 //! | `ids` | ids of our IQs, which nobody can guess |
 //! | `presences` | the presence of our own accounts |
+//! | [`upload`] | the upload service of an account's server, and slots of it (XEP-0363) |
 
 pub(crate) mod classic;
 mod desk;
 pub mod ibb;
 mod ids;
 mod presences;
+pub mod upload;
 
 pub use desk::{Arrival, Decision, Desk, Recipient};

@@ -15,6 +15,7 @@
 //! | `pings` | its pings |
 //! | `presence` | the presence that a session begins and ends with |
 //! | `subscriptions` | answers to those who want to see its presence |
+//! | `web` | what it calls itself at web servers |
 //!
 //! Which request gets such an answer, and which is a protocol's, is decided in [`carrier::Desk`](crate::carrier::Desk). Only pings are
 //! answered below that, by `xmpp::account`, so that they are answered however busy everything else is.
@@ -25,9 +26,11 @@ mod ids;
 mod pings;
 mod presence;
 mod subscriptions;
+mod web;
 
 pub use answers::{answer_ping, complete, empty_result, refusal, refuses, reply_to};
 pub use ids::{new_id, random_of};
 pub use pings::ping;
 pub use presence::{availability, available, unavailable};
 pub use subscriptions::{ReplyIds, reply_to_presence};
+pub use web::{DOWNLOADER, UPLOADER};

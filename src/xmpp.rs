@@ -13,6 +13,7 @@
 //! | `race`, `srv`, `resolver`, `proxied` | which machine, address and kind of connection is tried when (pure), and what DNS knows |
 //! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
 //! | [`hints`] | in which way servers were reached in an earlier run |
+//! | [`transfer`] | files that are put at an upload service, and fetched |
 //! | `component` | the handshake of a component, which has no login |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `sasl`, `channel_binding` | the mechanisms that we log in by, and what binds them to a connection, pure |
@@ -88,6 +89,7 @@ mod stream_error;
 mod timing;
 mod tls;
 mod trail;
+pub mod transfer;
 mod websocket;
 mod wire;
 mod words;

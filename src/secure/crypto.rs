@@ -1,7 +1,8 @@
-//! Cryptography: keys, proofs, the handshake, and the encryption of packets.
+//! Cryptography: keys, proofs, the handshake, and the encryption of packets and files.
 
 pub mod credential;
 pub mod entropy;
+pub mod file;
 pub mod handshake;
 pub mod keys;
 pub mod line;

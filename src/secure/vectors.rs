@@ -10,11 +10,12 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::secure::crypto::credential::{Credential, PathKey};
 use crate::secure::crypto::entropy::testing::Given;
+use crate::secure::crypto::file::{FileId, FileSealer, FileSize, FilesKey};
 use crate::secure::crypto::handshake::payload::Greeting;
 use crate::secure::crypto::handshake::{
     Credits, Hello, Initiator, Responder, Resumption, SessionId, Status, Welcome, payload,
 };
-use crate::secure::crypto::keys::{DirectionKeys, ResumeKey, SessionKeys};
+use crate::secure::crypto::keys::{DirectionKeys, ResumeKey, SessionKeys, Side};
 use crate::secure::crypto::line::{BridgeLine, Identity, LineKeys};
 use crate::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use crate::secure::crypto::secret::Secret;
@@ -150,6 +151,20 @@ fn check_paths(vectors: &Vectors, key: &PathKey) {
     }
 }
 
+fn check_files(vectors: &Vectors, key: &FilesKey) {
+    vectors.check("files_key", key.0.expose());
+    let size = |bytes| FileSize::new(bytes).unwrap();
+    for (name, sender, number, size) in [
+        ("client_file_0", Side::Client, 0, size(64)),
+        ("bridge_file_7", Side::Bridge, 7, size(64)),
+        ("client_file_1_packet_1", Side::Client, 1, size(16_448)),
+    ] {
+        let mut sealer = FileSealer::new(key, FileId { sender, number, size });
+        let sealed = std::iter::from_fn(|| sealer.seal(vectors.bytes("file_plaintext")).ok());
+        vectors.check(name, &sealed.last().unwrap());
+    }
+}
+
 fn check_proof(vectors: &Vectors, key: &ResumeKey) {
     let (from, to) = vectors.jids();
     let ephemeral = *Identity::from_bytes(vectors.array("client_ephemeral")).public_key();
@@ -183,6 +198,7 @@ fn everything_is_computed_as_the_published_vectors_say() {
     for keys in [&client, &bridge] {
         vectors.check("resume_key", keys.resume_key.0.expose());
         check_paths(&vectors, &keys.path_key);
+        check_files(&vectors, &keys.files_key);
     }
     check_paths(&vectors, &PathKey::new(&Secret::new(vectors.array("path_key"))));
 

@@ -2,6 +2,7 @@
 
 pub mod ack;
 pub(crate) mod early;
+pub mod file_frame;
 pub mod frame;
 pub(crate) mod padding;
 pub(crate) mod ranges;

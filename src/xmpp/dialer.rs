@@ -62,6 +62,18 @@ impl Dialer {
         Self { source_for: Arc::new(source_for), ..self }
     }
 
+    /// The same to those addresses alone of which this is true. Who makes connections to names finds their addresses, and is asked nothing.
+    #[must_use]
+    pub(super) fn only_to(&self, is_allowed: fn(IpAddr) -> bool) -> Self {
+        let Target::Addresses(connect) = &self.target else { return self.clone() };
+        let connect = Arc::clone(connect);
+        let target = move |address: SocketAddr| match is_allowed(address.ip()) {
+            true => connect(address),
+            false => Box::pin(async { Err(AccountError::NoAddress(NamedBy::Server)) }),
+        };
+        Self { target: Target::Addresses(Arc::new(target)), source_for: Arc::clone(&self.source_for) }
+    }
+
     /// The address that a DNS server must be asked from, if it matters.
     pub(super) fn source_for(&self, server: IpAddr) -> Option<IpAddr> {
         (self.source_for)(server)

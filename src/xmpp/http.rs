@@ -1,4 +1,4 @@
-//! HTTP/1.1 (RFC 9112), as much of it as a client needs to ask for a small document or for another protocol.
+//! HTTP/1.1 (RFC 9112), as much of it as a client needs to ask for a small document, a file or another protocol.
 //!
 //! What a server says is bounded, and read strictly: what could be understood in two ways is not understood at all.
 
@@ -38,6 +38,8 @@ impl HttpFault {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
+    /// Whether it is of version 1.1, where connections are kept unless somebody says otherwise.
+    is_current: bool,
     fields: Vec<(String, String)>,
 }
 
@@ -81,7 +83,8 @@ impl Head {
             (field.name.to_owned(), String::from_utf8_lossy(field.value).trim().to_owned())
         };
         let status = response.code.filter(|_| parsed.is_complete()).ok_or_else(nonsense)?;
-        Ok(Self { status, fields: response.headers.iter().map(field).collect() })
+        let is_current = response.version == Some(1);
+        Ok(Self { status, is_current, fields: response.headers.iter().map(field).collect() })
     }
 
     /// The values of all fields of this name.
@@ -101,17 +104,32 @@ impl Head {
         if values.next().is_some() { Err(nonsense()) } else { Ok(first) }
     }
 
+    /// How long it says that what follows is, in bytes; none if it does not say.
+    ///
+    /// # Errors
+    ///
+    /// It says so twice, or in no number.
+    pub(super) fn content_length(&self) -> io::Result<Option<u64>> {
+        let Some(length) = self.value("content-length")? else { return Ok(None) };
+        let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+        length.parse().ok().filter(|_| is_number).ok_or_else(nonsense).map(Some)
+    }
+
+    /// Whether another request may follow on the connection (RFC 9112 section 9.3).
+    pub(super) fn is_persistent(&self) -> bool {
+        let mut options = self.values("connection").flat_map(|value| value.split(','));
+        self.is_current && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+    }
+
     /// Reads what follows this head (RFC 9112 section 6.3).
     ///
     /// # Errors
     ///
     /// It is too long, or it is not said in one way how long it is.
     pub(super) async fn read_body(&self, io: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>> {
-        match (self.value("transfer-encoding")?, self.value("content-length")?) {
+        match (self.value("transfer-encoding")?, self.content_length()?) {
             (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => read_chunks(io).await,
             (None, Some(length)) => {
-                let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
-                let length = length.parse().ok().filter(|_| is_number).ok_or_else(nonsense)?;
                 let mut body = Vec::new();
                 read_exactly(io, length, &mut body).await?;
                 Ok(body)
@@ -206,6 +224,16 @@ mod tests {
         assert_eq!(read(&document("Content-length:3\r\n")), Ok((200, "abc".into(), "def".into())));
         assert_eq!(read(&document("")), Ok((200, "abcdef".into(), String::new())));
         assert_eq!(read(CHUNKED), Ok((200, "abc0123456789".into(), String::new())));
+    }
+
+    #[test]
+    fn a_connection_is_kept_unless_the_version_is_old_or_somebody_says_otherwise() {
+        let is_persistent =
+            |head: &str| Head::parse(format!("{head}\r\n").as_bytes()).unwrap().is_persistent();
+        assert!(is_persistent("HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\n"));
+        for head in ["HTTP/1.0 200 OK\r\n", "HTTP/1.1 200 OK\r\nConnection: x, Close\r\n"] {
+            assert!(!is_persistent(head), "{head}");
+        }
     }
 
     #[test]

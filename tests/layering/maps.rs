@@ -103,6 +103,7 @@ const CLASSIC: Map = &[
 
 /// The rooms of the accounts, likewise.
 const XMPP: Map = &[
+    ("transfer", &["http", "finder", "tls", "dialer", "socket", "error"]),
     ("removal", &["pool", "api", "flat", "dialer", "error"]),
     (
         "pool",

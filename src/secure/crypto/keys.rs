@@ -4,6 +4,7 @@ use secrecy::zeroize::Zeroizing;
 use xmpp_parsers::jid::FullJid;
 
 use crate::secure::crypto::credential::PathKey;
+use crate::secure::crypto::file::FilesKey;
 use crate::secure::crypto::secret::{MacKey, Secret, derive, head, jid_bytes, mac};
 
 /// What protects the packets of one direction.
@@ -26,6 +27,8 @@ pub struct SessionKeys {
     pub path_key: PathKey,
     /// Proves in a later handshake that it is the same client.
     pub resume_key: ResumeKey,
+    /// Protects files.
+    pub files_key: FilesKey,
 }
 
 /// The two ends of a session.
@@ -46,7 +49,8 @@ impl SessionKeys {
             Side::Bridge => (bridge, client),
         };
         let path_key = PathKey::new(&derive(&secret, "path"));
-        Self { send, receive, path_key, resume_key: ResumeKey(derive(&secret, "resume")) }
+        let resume_key = ResumeKey(derive(&secret, "resume"));
+        Self { send, receive, path_key, resume_key, files_key: FilesKey(derive(&secret, "files")) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::secure::crypto::secret::{MacKey, Secret, head, mac};
 /// The masked counter at a packet's beginning.
 const HEADER: usize = 6;
 /// The authenticator at its end.
-const TAG: usize = 16;
+pub(super) const TAG: usize = 16;
 /// What a packet has more than its frames.
 pub const OVERHEAD: usize = HEADER + TAG;
 
@@ -197,12 +197,12 @@ fn rekeyed(key: &LessSafeKey) -> LessSafeKey {
     cipher(&Secret::new(next))
 }
 
-fn cipher(key: &Secret) -> LessSafeKey {
+pub(super) fn cipher(key: &Secret) -> LessSafeKey {
     #[expect(clippy::expect_used, reason = "the key has the length that the cipher wants")]
     LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key.expose()).expect("a key of 32 bytes"))
 }
 
-fn nonce(counter: u64) -> Nonce {
+pub(super) fn nonce(counter: u64) -> Nonce {
     let mut bytes = [0; 12];
     bytes[4..].copy_from_slice(&counter.to_le_bytes());
     Nonce::assume_unique_for_key(bytes)

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
-use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules};
+use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, UPLOAD};
 
 /// 180 seconds: a second with nothing else to do, and more than a minute where four start beside six busy processes on two cores.
 const READY: Duration = Duration::from_secs(180);
@@ -60,7 +60,7 @@ impl Ejabberd {
 
     fn prepare(rate: Rate, users: &[&str], rules: Rules) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
-        let certificate = certificate_for(&[DOMAIN, ANONYMOUS], folder.path())?;
+        let certificate = certificate_for(&[DOMAIN, ANONYMOUS, UPLOAD], folder.path())?;
         let users = users.iter().map(|&user| user.to_owned()).collect();
         let (port, tls_port, web_port, component_port) =
             (free_port()?, free_port()?, free_port()?, free_port()?);
@@ -241,6 +241,16 @@ impl Ejabberd {
         (listener, balancing.unwrap_or_default())
     }
 
+    /// What handles uploads, and the module for it.
+    fn upload(&self) -> (&'static str, String) {
+        let Some(upload) = self.rules.upload else { return Default::default() };
+        let (port, max_file, folder) = (self.web_port, upload.max_file, self.folder.path().display());
+        let module = format!(
+            "  mod_http_upload: {{put_url: \"https://{UPLOAD}:{port}/upload\", docroot: \"{folder}/upload\", max_size: {max_file}, access: all}}\n"
+        );
+        (", /upload: mod_http_upload", module)
+    }
+
     /// Debian's configuration as far as it concerns clients.
     fn config(&self) -> String {
         let starttls = if self.rate == Rate::Overheard { "starttls" } else { "starttls_required" };
@@ -256,6 +266,7 @@ impl Ejabberd {
         let max_logins = self.rules.max_logins.unwrap_or(10);
         let (component, balancing) = self.component();
         let (hosts, anonymous, register) = self.door_config();
+        let (upload_handler, upload) = self.upload();
         format!(
             r#"hosts: [{hosts}]
 loglevel: 4
@@ -268,7 +279,7 @@ listen:
     ip: "127.0.0.1"
     module: ejabberd_http
     tls: true
-    request_handlers: {{/ws: ejabberd_http_ws, /.well-known/host-meta: mod_host_meta, /.well-known/host-meta.json: mod_host_meta}}
+    request_handlers: {{/ws: ejabberd_http_ws, /.well-known/host-meta: mod_host_meta, /.well-known/host-meta.json: mod_host_meta{upload_handler}}}
 {component}{balancing}shaper:
   normal: {{rate: 3000, burst_size: 20000}}
 shaper_rules:
@@ -283,7 +294,7 @@ shaper_rules:
   mod_ping: {{}}
   mod_roster: {{}}
   mod_stream_mgmt: {{resend_on_timeout: if_offline}}
-{register}"#,
+{register}{upload}"#,
             bundle = self.certificate.bundle.display(),
             ca = self.certificate.ca.display(),
             port = self.port,

@@ -12,7 +12,8 @@ use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
 use crate::server::{
-    ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, name_and_domain,
+    ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, UPLOAD, Upload,
+    name_and_domain,
 };
 
 const READY: Duration = Duration::from_secs(20);
@@ -82,7 +83,7 @@ impl Prosody {
         let folder = tempfile::Builder::new().prefix("prosody-").tempdir().context("making a folder")?;
         let domains = users.iter().map(|user| name_and_domain(user).1).chain([DOMAIN]);
         let domains: BTreeSet<_> = domains.map(str::to_owned).collect();
-        let names: Vec<_> = domains.iter().map(String::as_str).chain([ANONYMOUS]).collect();
+        let names: Vec<_> = domains.iter().map(String::as_str).chain([ANONYMOUS, UPLOAD]).collect();
         let certificate = certificate_for(&names, folder.path())?;
         let ports = Ports {
             plain: free_port()?,
@@ -266,6 +267,7 @@ impl Prosody {
             Some((domain, _)) => (self.ports.component.to_string(), component(domain)),
             None => Default::default(),
         };
+        let upload = self.rules.upload.map(upload).unwrap_or_default();
         let register = if self.rules.door == Door::Closed {
             ""
         } else {
@@ -309,7 +311,7 @@ c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 allow_registration = true
 {registration}{limits}
 {max_stanza}
-{binding}{hosts}{anonymous}{component}"#,
+{binding}{hosts}{anonymous}{component}{upload}"#,
             max_stanza = max_stanza.unwrap_or_default(),
             plain = self.ports.plain,
             tls = self.ports.tls,
@@ -348,6 +350,13 @@ pub(crate) fn give_to_prosody(folder: &Path) -> Result<()> {
 
 fn component(domain: &str) -> String {
     format!("Component \"{domain}\"\n    component_secret = \"{COMPONENT_SECRET}\"\n")
+}
+
+fn upload(Upload { max_file, daily }: Upload) -> String {
+    format!(
+        "Component \"{UPLOAD}\" \"http_file_share\"\n    http_file_share_size_limit = {max_file}\n    \
+         http_file_share_daily_quota = {daily}\n"
+    )
 }
 
 /// Debian's limits, for all but these users.

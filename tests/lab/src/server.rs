@@ -49,7 +49,21 @@ pub struct Rules {
     pub max_logins: Option<u32>,
     /// What logins can be bound to. Only Prosody can be started so.
     pub binding: Binding,
+    /// What its upload service takes (XEP-0363); without, there is none.
+    pub upload: Option<Upload>,
 }
+
+/// What an upload service takes, at [`UPLOAD`].
+#[derive(Clone, Copy, Debug)]
+pub struct Upload {
+    /// The largest file, in bytes.
+    pub max_file: u32,
+    /// What an account may upload in a day, in bytes. ejabberd knows no such bound.
+    pub daily: u32,
+}
+
+/// Where a server with [uploads](Rules::upload) takes files.
+pub const UPLOAD: &str = "upload.chat.example";
 
 /// Channel binding, as Prosody has it from version 13 on (XEP-0440), and says what it has offered (XEP-0474).
 #[derive(Clone, Copy, Debug, Default)]

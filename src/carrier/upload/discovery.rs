@@ -1,0 +1,316 @@
+//! Discovery of the upload service (XEP-0030, XEP-0363 section 4): the items of the domain, and what each of them says of itself.
+//!
+//! As slixmpp does it: first the items; then the domain itself and all of them at once. The first that says that it stores files and
+//! has the feature is the service.
+
+use std::collections::VecDeque;
+
+use xmpp_parsers::disco::{DiscoInfoQuery, DiscoItemsQuery};
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::{DomainRef, Jid};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+
+use super::{Pending, Random};
+
+/// The most items of a domain that are asked: 32. Public servers have about ten.
+const MOST_ITEMS: usize = 32;
+
+/// The field of the service's form with the size of the largest file.
+const MAX_FILE_SIZE: &str = "max-file-size";
+
+/// A service that takes files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Whom to ask for slots.
+    pub jid: Jid,
+    /// The largest file that it takes, in bytes, if it says so.
+    pub max_file_size: Option<u64>,
+}
+
+/// What is known of a place that may be the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Candidate {
+    Asked(Pending),
+    No,
+    Yes(Service),
+}
+
+/// A search for the service of one domain.
+#[derive(Debug)]
+pub struct Discovery {
+    domain: Jid,
+    items: Option<Pending>,
+    /// The domain, and its items in their order.
+    candidates: Vec<Candidate>,
+    requests: VecDeque<Iq>,
+}
+
+impl Discovery {
+    /// Begins with the domain of an account.
+    pub fn new(domain: &DomainRef, random: Random<'_>) -> Self {
+        let domain = Jid::from(domain.to_owned());
+        let pending = Pending::new(domain.clone(), random);
+        let query = DiscoItemsQuery { node: None, rsm: None };
+        let request = Iq::from_get(pending.id.clone(), query).with_to(domain.clone());
+        Self { domain, items: Some(pending), candidates: Vec::new(), requests: [request].into() }
+    }
+
+    /// The next request to send.
+    pub fn poll_request(&mut self) -> Option<Iq> {
+        self.requests.pop_front()
+    }
+
+    /// Takes an answer, if it is one to a request of this search.
+    pub fn handle(&mut self, iq: &Iq, random: Random<'_>) -> bool {
+        if self.items.as_ref().is_some_and(|items| items.is_answered_by(iq)) {
+            self.items = None;
+            self.ask_everybody(payload(iq), random);
+            return true;
+        }
+        let is_asked = |candidate: &&mut Candidate| matches!(candidate, Candidate::Asked(pending) if pending.is_answered_by(iq));
+        let Some(candidate) = self.candidates.iter_mut().find(is_asked) else { return false };
+        *candidate = match (payload(iq), iq.from()) {
+            (Some(info), Some(from)) if is_service(info) => {
+                Candidate::Yes(Service { jid: from.clone(), max_file_size: max_file_size(info) })
+            }
+            _ => Candidate::No,
+        };
+        true
+    }
+
+    /// Waits for no further answer.
+    pub fn give_up(&mut self) {
+        self.items = None;
+        self.requests.clear();
+        for candidate in &mut self.candidates {
+            if matches!(candidate, Candidate::Asked(_)) {
+                *candidate = Candidate::No;
+            }
+        }
+    }
+
+    /// What was found, once that is certain: the service, or none.
+    pub fn outcome(&self) -> Option<Option<&Service>> {
+        if self.items.is_some() {
+            return None;
+        }
+        match self.candidates.iter().find(|candidate| **candidate != Candidate::No) {
+            Some(Candidate::Yes(service)) => Some(Some(service)),
+            Some(Candidate::Asked(_)) => None,
+            Some(Candidate::No) | None => Some(None),
+        }
+    }
+
+    fn ask_everybody(&mut self, items: Option<&Element>, random: Random<'_>) {
+        let children = items.into_iter().flat_map(Element::children);
+        let items = children.filter_map(item).filter(|jid| *jid != self.domain).take(MOST_ITEMS);
+        for place in [self.domain.clone()].into_iter().chain(items) {
+            let pending = Pending::new(place.clone(), random);
+            let query = DiscoInfoQuery { node: None };
+            self.requests.push_back(Iq::from_get(pending.id.clone(), query).with_to(place));
+            self.candidates.push(Candidate::Asked(pending));
+        }
+    }
+}
+
+fn payload(iq: &Iq) -> Option<&Element> {
+    match iq {
+        Iq::Result { payload, .. } => payload.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whom an item names. What has a node is something within somebody.
+fn item(child: &Element) -> Option<Jid> {
+    let is_item = child.is("item", ns::DISCO_ITEMS) && child.attr("node").is_none();
+    child.attr("jid").filter(|_| is_item).and_then(|jid| Jid::new(jid).ok())
+}
+
+fn is_service(info: &Element) -> bool {
+    let is_store = |child: &Element| {
+        child.is("identity", ns::DISCO_INFO)
+            && (child.attr("category"), child.attr("type")) == (Some("store"), Some("file"))
+    };
+    let is_upload =
+        |child: &Element| child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(ns::HTTP_UPLOAD);
+    info.children().any(is_store) && info.children().any(is_upload)
+}
+
+/// The limit in the form of the service; other forms are about other things.
+fn max_file_size(info: &Element) -> Option<u64> {
+    let forms = info.children().filter(|child| child.is("x", ns::DATA_FORMS));
+    let mut ours = forms.filter(|form| value(form, "FORM_TYPE").as_deref() == Some(ns::HTTP_UPLOAD));
+    ours.find_map(|form| value(form, MAX_FILE_SIZE))?.trim().parse().ok()
+}
+
+fn value(form: &Element, var: &str) -> Option<String> {
+    let is_it = |child: &&Element| child.is("field", ns::DATA_FORMS) && child.attr("var") == Some(var);
+    form.children().find(is_it)?.get_child("value", ns::DATA_FORMS).map(Element::text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+    use proptest::prelude::*;
+    use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+    use super::*;
+
+    const SERVICE: &str = "<identity category='store' type='file' name='HTTP File Upload'/>\
+         <feature var='urn:xmpp:http:upload:0'/>\
+         <x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:other</value></field>\
+         <field var='max-file-size'><value>1</value></field></x>\
+         <x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:http:upload:0</value></field>\
+         <field var='max-file-size' type='text-single'><value>10485760</value></field></x>";
+
+    const ROOMS: &str =
+        "<identity category='conference' type='text'/><feature var='urn:xmpp:http:upload:0'/>";
+
+    /// A search at `chat.example`, and the random bits that it has used up.
+    struct Search(Discovery, u128);
+
+    impl Search {
+        fn new() -> Self {
+            let mut bits = 0;
+            let domain = Jid::new("chat.example").unwrap();
+            let discovery = Discovery::new(domain.domain(), &mut || next(&mut bits));
+            Self(discovery, bits)
+        }
+
+        /// Whom it asks now, by which ids.
+        fn asked(&mut self) -> Vec<(String, String)> {
+            let asked = std::iter::from_fn(|| self.0.poll_request());
+            asked.map(|iq| (iq.to().unwrap().to_string(), iq.id().to_owned())).collect()
+        }
+
+        fn handle(&mut self, iq: &Iq) -> bool {
+            self.0.handle(iq, &mut || next(&mut self.1))
+        }
+
+        fn answer(&mut self, (from, id): &(String, String), xml: &str, namespace: &str) -> bool {
+            let payload = format!("<query xmlns='{namespace}'>{xml}</query>").parse().unwrap();
+            let from = Some(Jid::new(from).unwrap());
+            self.handle(&Iq::Result { from, to: None, id: id.clone(), payload: Some(payload) })
+        }
+
+        fn items(&mut self, xml: &str) -> Vec<(String, String)> {
+            let asked = self.asked();
+            assert!(self.answer(&asked[0], xml, ns::DISCO_ITEMS));
+            self.asked()
+        }
+
+        fn info(&mut self, asked: &(String, String), xml: &str) -> bool {
+            self.answer(asked, xml, ns::DISCO_INFO)
+        }
+    }
+
+    fn next(bits: &mut u128) -> u128 {
+        *bits += 1;
+        *bits
+    }
+
+    fn service(jid: &str) -> Service {
+        Service { jid: Jid::new(jid).unwrap(), max_file_size: Some(10_485_760) }
+    }
+
+    const TWO: &str = "<item jid='rooms.chat.example'/><item jid='upload.chat.example'/>";
+
+    #[test]
+    fn the_domain_is_asked_for_its_items_and_then_all_of_them_at_once_for_what_they_are() {
+        let mut search = Search::new();
+        let first = search.0.poll_request().unwrap();
+        let xml = String::from(&Element::from(first.clone()));
+        assert!(xml.contains("type='get'") && xml.contains("disco#items"), "{xml}");
+        search.0.requests.push_front(first);
+        let asked: Vec<String> = search.items(TWO).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(asked, ["chat.example", "rooms.chat.example", "upload.chat.example"]);
+    }
+
+    #[test]
+    fn the_service_is_who_stores_files_and_has_the_feature() {
+        let mut search = Search::new();
+        let asked = search.items(TWO);
+        assert!(search.info(&asked[2], SERVICE) && search.0.outcome().is_none(), "others may come before it");
+        assert!(search.info(&asked[0], "") && search.info(&asked[1], ROOMS));
+        assert_eq!(search.0.outcome(), Some(Some(&service("upload.chat.example"))));
+    }
+
+    #[test]
+    fn the_domain_itself_can_be_the_service_and_then_nobody_else_is_waited_for() {
+        let mut search = Search::new();
+        let asked = search.items(TWO);
+        assert!(search.info(&asked[0], SERVICE));
+        assert_eq!(search.0.outcome(), Some(Some(&service("chat.example"))));
+    }
+
+    #[test]
+    fn a_service_need_not_say_how_large_a_file_may_be() {
+        let plain = SERVICE.split("<x").next().unwrap();
+        for form in ["", "<x xmlns='jabber:x:data'/>", &SERVICE[plain.len()..].replace("10485760", "many")] {
+            let mut search = Search::new();
+            let asked = search.items("");
+            assert!(search.info(&asked[0], &format!("{plain}{form}")));
+            assert_eq!(search.0.outcome().unwrap().unwrap().max_file_size, None, "{form}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_answers_so_there_is_none() {
+        let mut search = Search::new();
+        let asked = search.items(TWO);
+        for one in &asked {
+            let error = StanzaError::new(ErrorType::Cancel, DefinedCondition::ServiceUnavailable, "", "");
+            let (from, to) = (Some(Jid::new(&one.0).unwrap()), None);
+            let refused = Iq::Error { from, to, id: one.1.clone(), error, payload: None };
+            assert!(search.0.outcome().is_none() && search.handle(&refused));
+        }
+        assert_eq!(search.0.outcome(), Some(None));
+    }
+
+    #[test]
+    fn an_answer_counts_once_and_from_who_was_asked_alone() {
+        let mut search = Search::new();
+        let asked = search.items(TWO);
+        let [(domain, id), (_, other), _] = &asked[..] else { panic!("{asked:?}") };
+        assert!(!search.info(&("evil.example".into(), id.clone()), SERVICE));
+        assert!(!search.info(&(domain.clone(), other.clone()), SERVICE));
+        assert!(search.info(&asked[0], "") && !search.info(&asked[0], SERVICE));
+        assert!(search.0.outcome().is_none());
+    }
+
+    #[test]
+    fn who_gives_up_has_what_was_found_by_then() {
+        let mut silent = Search::new();
+        silent.0.give_up();
+        assert!(silent.asked().is_empty() && silent.0.outcome() == Some(None));
+        let mut search = Search::new();
+        let asked = search.items(TWO);
+        assert!(search.info(&asked[2], SERVICE));
+        search.0.give_up();
+        assert_eq!(search.0.outcome(), Some(Some(&service("upload.chat.example"))));
+        assert!(!search.info(&asked[0], SERVICE), "it is too late");
+    }
+
+    #[test]
+    fn of_endless_items_only_the_first_are_asked_and_nodes_and_nonsense_are_not() {
+        let mut search = Search::new();
+        let many: String = (0..100).map(|n| format!("<item jid='{n}.chat.example'/>")).collect();
+        let odd = "<item jid='a@@b'/><item/><item jid='x.example' node='n'/><item jid='chat.example'/>";
+        assert_eq!(search.items(&format!("{odd}{many}")).len(), 1 + MOST_ITEMS);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_answered_the_search_comes_to_an_end(
+            items in "(<item jid='[a-c]'/>|<item/>|<x/>){0,4}",
+            info in "(<identity category='store' type='(file|x)'/>|<feature var='(urn:xmpp:http:upload:0|x)'/>|<x xmlns='jabber:x:data'/>){0,4}",
+        ) {
+            let mut search = Search::new();
+            for one in search.items(&items) {
+                prop_assert!(search.info(&one, &info));
+            }
+            prop_assert!(search.0.outcome().is_some());
+        }
+    }
+}

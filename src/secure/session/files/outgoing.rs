@@ -1,0 +1,265 @@
+//! Outgoing files: slots that can be used, and files that were made until the other end has them or not.
+//!
+//! What a packet of a file carries is on its way until the other end says how many packets have arrived, or says nothing for too long. Then it
+//! goes again, as what a packet of a path has carried does.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::secure::crypto::file::{FileId, FileSealer, FileSize, FilesKey};
+use crate::secure::crypto::keys::Side;
+use crate::secure::session::counters::Counters;
+use crate::secure::session::files::bucket::Bucket;
+use crate::secure::session::files::{FILE_LOST, NUMBER_RANGES, SLOT_LIFE};
+
+/// Slots that are kept, at most: 16. A client whose window is 4 has no more.
+const MOST_SLOTS: usize = 16;
+
+/// What became of what a file has carried, packet by packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Verdict<T> {
+    pub(crate) arrived: Vec<T>,
+    pub(crate) lost: Vec<T>,
+}
+
+impl<T> Default for Verdict<T> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { arrived: Vec::new(), lost: Vec::new() }
+    }
+}
+
+/// A slot that was not used yet.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    size: FileSize,
+    since: Instant,
+}
+
+/// A file that was begun.
+#[derive(Debug)]
+struct File<T> {
+    size: FileSize,
+    since: Instant,
+    /// What its packets carry, in their order.
+    cargo: Vec<T>,
+}
+
+/// The files of one direction, at the end that makes them. `T` is what one packet carries.
+#[derive(Debug)]
+pub(crate) struct Outgoing<T> {
+    key: FilesKey,
+    side: Side,
+    /// The numbers that were offered: a file is made once, because its key is for one content.
+    numbers: Counters,
+    slots: BTreeMap<u64, Slot>,
+    files: BTreeMap<u64, File<T>>,
+    /// How long whole files of each bucket have taken, smoothed.
+    times: BTreeMap<Bucket, Duration>,
+}
+
+impl<T> Outgoing<T> {
+    /// For files that this side makes.
+    pub(crate) fn new(key: FilesKey, side: Side) -> Self {
+        Self {
+            key,
+            side,
+            numbers: Counters::new(NUMBER_RANGES),
+            slots: BTreeMap::new(),
+            files: BTreeMap::new(),
+            times: BTreeMap::new(),
+        }
+    }
+
+    /// There is a slot for this file. Whether that is new: its frame may have been sent twice. Of a peer's slots only so many are kept.
+    pub(crate) fn on_slot(&mut self, now: Instant, number: u64, size: FileSize) -> bool {
+        let is_taken = self.slots.len() < MOST_SLOTS && self.numbers.insert(number);
+        if is_taken {
+            self.slots.insert(number, Slot { size, since: now });
+        }
+        is_taken
+    }
+
+    /// Whether there is a slot for this file that was not used.
+    pub(crate) fn has_slot(&self, number: u64) -> bool {
+        self.slots.contains_key(&number)
+    }
+
+    /// The largest file that so much would fill, and when it would be there, if that is known. Of two, the one whose slot is older.
+    pub(crate) fn best(&self, waiting: usize) -> Option<(u64, Option<Duration>)> {
+        let usable = self.slots.iter().filter(|(_, slot)| Bucket::of(slot.size).least() <= waiting);
+        let (number, slot) = usable.rev().max_by_key(|(_, slot)| Bucket::of(slot.size))?;
+        Some((*number, self.expected(Bucket::of(slot.size))))
+    }
+
+    /// Begins a file, whose slot is used up by that.
+    pub(crate) fn begin(&mut self, now: Instant, number: u64) -> Option<FileSealer> {
+        let Slot { size, .. } = self.slots.remove(&number)?;
+        self.files.insert(number, File { size, since: now, cargo: Vec::new() });
+        Some(FileSealer::new(&self.key, FileId { sender: self.side, number, size }))
+    }
+
+    /// The next packet of a file carries this.
+    pub(crate) fn carry(&mut self, number: u64, cargo: T) {
+        if let Some(file) = self.files.get_mut(&number) {
+            file.cargo.push(cargo);
+        }
+    }
+
+    /// The other end is done with a file, or we are: so many of its packets have arrived.
+    pub(crate) fn on_over(&mut self, now: Instant, number: u64, packets: u64) -> Verdict<T> {
+        self.slots.remove(&number);
+        let Some(file) = self.files.remove(&number) else { return Verdict::default() };
+        let packets = usize::try_from(packets).unwrap_or(usize::MAX);
+        if packets >= file.size.packets() {
+            self.note_time(Bucket::of(file.size), now.saturating_duration_since(file.since));
+        }
+        let mut arrived = file.cargo;
+        let lost = arrived.split_off(packets.min(arrived.len()));
+        Verdict { arrived, lost }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let slots = self.slots.values().map(|slot| slot.since + SLOT_LIFE);
+        slots.chain(self.files.values().map(|file| file.since + FILE_LOST)).min()
+    }
+
+    /// Forgets slots that cannot be used any more, and gives up files that were not heard of: their numbers, and what they have carried.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<(u64, Vec<T>)> {
+        self.slots.retain(|_, slot| now < slot.since + SLOT_LIFE);
+        let lost = self.files.extract_if(.., |_, file| file.since + FILE_LOST <= now);
+        lost.map(|(number, file)| (number, file.cargo)).collect()
+    }
+
+    /// How many files were begun and are not over.
+    pub(crate) fn under_way(&self) -> usize {
+        self.files.len()
+    }
+
+    /// How long a file of this bucket will take. One that is larger than any that has come takes longer by as much.
+    fn expected(&self, bucket: Bucket) -> Option<Duration> {
+        let larger = self.times.range(bucket..).next().map(|(_, time)| *time);
+        let smaller = || {
+            let (known, time) = self.times.range(..bucket).next_back()?;
+            u32::try_from(bucket.capacity() / known.capacity()).ok().map(|times| *time * times)
+        };
+        larger.or_else(smaller)
+    }
+
+    /// Smoothed as round trips are (RFC 6298).
+    fn note_time(&mut self, bucket: Bucket, took: Duration) {
+        self.times.entry(bucket).and_modify(|time| *time = (7 * *time + took) / 8).or_insert(took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+    use super::*;
+    use crate::secure::crypto::secret::Secret;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn outgoing() -> (Outgoing<u32>, Instant) {
+        (Outgoing::new(FilesKey(Secret::new([1; 32])), Side::Bridge), Instant::now())
+    }
+
+    fn size(bytes: u64) -> FileSize {
+        FileSize::new(bytes).unwrap()
+    }
+
+    /// A file with three packets, of which each carries its number.
+    fn begun(outgoing: &mut Outgoing<u32>, now: Instant, number: u64) {
+        outgoing.on_slot(now, number, size(49_152));
+        assert!(outgoing.begin(now, number).is_some());
+        (0..3).for_each(|packet| outgoing.carry(number, packet));
+    }
+
+    #[test]
+    fn the_largest_file_that_is_filled_is_made_and_of_two_the_older() {
+        let (mut outgoing, now) = outgoing();
+        for (number, bytes) in [(3, 65_536), (5, 1_048_576), (7, 60_000), (9, 1_000_000)] {
+            outgoing.on_slot(now, number, size(bytes));
+        }
+        let best = |waiting| outgoing.best(waiting).map(|(number, _)| number);
+        assert_eq!(
+            (best(32_767), best(32_768), best(524_287), best(524_288)),
+            (None, Some(3), Some(3), Some(5))
+        );
+    }
+
+    #[test]
+    fn a_slot_is_used_once_however_often_it_is_offered() {
+        let (mut outgoing, now) = outgoing();
+        begun(&mut outgoing, now, 4);
+        outgoing.on_slot(now, 4, size(49_152));
+        assert!(outgoing.best(usize::MAX).is_none() && outgoing.begin(now, 4).is_none());
+        outgoing.on_over(now, 4, 3);
+        outgoing.on_slot(now, 4, size(49_152));
+        assert!(outgoing.best(usize::MAX).is_none(), "its key has been used");
+    }
+
+    #[test]
+    fn what_was_in_packets_that_have_not_arrived_is_lost_and_the_rest_is_not() {
+        for (packets, arrived) in [(0, 0), (1, 1), (3, 3), (u64::MAX, 3)] {
+            let (mut outgoing, now) = outgoing();
+            begun(&mut outgoing, now, 4);
+            let verdict = outgoing.on_over(now, 4, packets);
+            assert_eq!(verdict.arrived, (0..arrived).collect::<Vec<_>>());
+            assert_eq!(verdict.lost, (arrived..3).collect::<Vec<_>>());
+            assert_eq!(outgoing.on_over(now, 4, 3), Verdict::default(), "it was over");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_offers_slots_without_end_is_not_remembered_by_all_of_them() {
+        let (mut outgoing, now) = outgoing();
+        assert_eq!(
+            (0..100).filter(|number| outgoing.on_slot(now, *number, size(49_152))).count(),
+            MOST_SLOTS
+        );
+        outgoing.begin(now, 0);
+        assert!(outgoing.on_slot(now, 100, size(49_152)) && !outgoing.has_slot(0));
+    }
+
+    #[test]
+    fn a_file_that_is_not_heard_of_is_lost_before_its_bytes_are_overdue() {
+        let (mut outgoing, now) = outgoing();
+        begun(&mut outgoing, now, 4);
+        outgoing.on_slot(now, 5, size(49_152));
+        assert_eq!(outgoing.next_timeout(), Some(now + FILE_LOST));
+        assert!(outgoing.handle_timeout(now + FILE_LOST - SECOND).is_empty());
+        assert_eq!(outgoing.handle_timeout(now + FILE_LOST), [(4, vec![0, 1, 2])]);
+        assert_eq!((outgoing.under_way(), outgoing.next_timeout()), (0, Some(now + SLOT_LIFE)));
+        outgoing.handle_timeout(now + SLOT_LIFE);
+        assert_eq!((outgoing.best(usize::MAX), outgoing.next_timeout()), (None, None));
+    }
+
+    #[test]
+    fn a_slot_that_is_over_before_it_was_used_is_not_used() {
+        let (mut outgoing, now) = outgoing();
+        outgoing.on_slot(now, 4, size(49_152));
+        outgoing.on_over(now, 4, 0);
+        assert!(outgoing.begin(now, 4).is_none());
+    }
+
+    #[test]
+    fn how_long_a_file_takes_is_learned_from_those_that_came_whole() {
+        let (mut outgoing, now) = outgoing();
+        let expected = |outgoing: &Outgoing<u32>| Bucket::ALL.map(|bucket| outgoing.expected(bucket));
+        begun(&mut outgoing, now, 0);
+        outgoing.on_over(now + 9 * SECOND, 0, 2);
+        assert_eq!(expected(&outgoing), [None; 3]);
+        begun(&mut outgoing, now, 1);
+        outgoing.on_over(now + SECOND, 1, 3);
+        assert_eq!(expected(&outgoing), [Some(SECOND), Some(4 * SECOND), Some(16 * SECOND)]);
+        outgoing.on_slot(now, 2, size(1_048_576));
+        outgoing.begin(now, 2);
+        outgoing.on_over(now + 2 * SECOND, 2, 64);
+        assert_eq!(expected(&outgoing), [Some(SECOND), Some(2 * SECOND), Some(2 * SECOND)]);
+        begun(&mut outgoing, now, 3);
+        outgoing.on_over(now + 9 * SECOND, 3, 3);
+        assert_eq!(outgoing.expected(Bucket::Small), Some(2 * SECOND));
+    }
+}

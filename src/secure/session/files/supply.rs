@@ -1,0 +1,218 @@
+//! Supply of slots: how many a client asks its server for, and when.
+//!
+//! A slot is asked for when more waits than those that there are will carry. It begins with one at a time, takes one more for each file that
+//! came whole, and goes back to one after any that did not. So it is asked ahead while bulk goes on, and hardly any slot is wasted when it ends.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::secure::crypto::entropy::Entropy;
+use crate::secure::crypto::file::FileSize;
+use crate::secure::session::files::allowance::Allowance;
+use crate::secure::session::files::{MOST_UNDER_WAY, SLOT_LIFE};
+
+/// How far a slot has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The server is asked for it.
+    Asked,
+    /// It can be used.
+    Ready,
+    /// There is a file in it.
+    Filled,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    size: FileSize,
+    stage: Stage,
+    since: Instant,
+}
+
+/// The slots of one direction of a session.
+#[derive(Debug)]
+pub(crate) struct Supply {
+    /// Bytes that wait to be carried.
+    waiting: usize,
+    slots: BTreeMap<u64, Slot>,
+    /// How many files may be under way.
+    window: usize,
+}
+
+impl Supply {
+    /// One without slots.
+    pub(crate) fn new() -> Self {
+        Self { waiting: 0, slots: BTreeMap::new(), window: 1 }
+    }
+
+    /// So much waits now that is in no file.
+    pub(crate) fn set_waiting(&mut self, bytes: usize) {
+        self.waiting = bytes;
+    }
+
+    /// The next slot to ask the server for: the number of the file, which is counted up, and its size.
+    pub(crate) fn poll(
+        &mut self,
+        now: Instant,
+        next_number: &mut u64,
+        allowance: &mut Allowance,
+        entropy: &mut dyn Entropy,
+    ) -> Option<(u64, FileSize)> {
+        // Beside those that are under way, one is kept ready once there is a reason to believe that it will be of use.
+        if self.slots.len() >= self.window + usize::from(self.window > 1) {
+            return None;
+        }
+        let size = allowance.bucket(now, self.uncovered())?.draw(entropy);
+        allowance.take(now, size);
+        let number = *next_number;
+        *next_number += 1;
+        self.slots.insert(number, Slot { size, stage: Stage::Asked, since: now });
+        Some((number, size))
+    }
+
+    /// The server has given this slot; its size, if it was asked for.
+    pub(crate) fn on_slot(&mut self, now: Instant, number: u64) -> Option<FileSize> {
+        let slot = self.slots.get_mut(&number).filter(|slot| slot.stage == Stage::Asked)?;
+        (slot.stage, slot.since) = (Stage::Ready, now);
+        Some(slot.size)
+    }
+
+    /// There is a file in this slot; its size, if that can be.
+    pub(crate) fn on_filled(&mut self, number: u64) -> Option<FileSize> {
+        let slot = self.slots.get_mut(&number).filter(|slot| slot.stage == Stage::Ready)?;
+        slot.stage = Stage::Filled;
+        Some(slot.size)
+    }
+
+    /// This slot is over, with a file that has come whole or without.
+    pub(crate) fn on_over(&mut self, number: u64, is_whole: bool) {
+        if self.slots.remove(&number).is_some() {
+            self.window = if is_whole { (self.window + 1).min(MOST_UNDER_WAY) } else { 1 };
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.slots.values().map(|slot| slot.since + SLOT_LIFE).min()
+    }
+
+    /// Forgets slots that cannot be used any more, and says which.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<u64> {
+        self.slots.extract_if(.., |_, slot| slot.since + SLOT_LIFE <= now).map(|(number, _)| number).collect()
+    }
+
+    /// What waits and has no slot yet.
+    fn uncovered(&self) -> usize {
+        let empty = self.slots.values().filter(|slot| slot.stage != Stage::Filled);
+        self.waiting.saturating_sub(empty.map(|slot| slot.size.bytes()).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+    use super::*;
+    use crate::secure::crypto::entropy::testing::Seeded;
+    use crate::secure::session::files::allowance::Trouble;
+    use crate::secure::session::files::bucket::Bucket;
+
+    const MUCH: usize = 100 << 20;
+
+    struct World {
+        supply: Supply,
+        allowance: Allowance,
+        next_number: u64,
+        now: Instant,
+    }
+
+    impl World {
+        fn new(waiting: usize) -> Self {
+            let mut supply = Supply::new();
+            supply.set_waiting(waiting);
+            Self { supply, allowance: Allowance::new(usize::MAX, None), next_number: 0, now: Instant::now() }
+        }
+
+        /// The slots that are asked for now.
+        fn asked(&mut self) -> Vec<(u64, Bucket)> {
+            let World { supply, allowance, next_number, now } = self;
+            let entropy = &mut Seeded(1);
+            let asked = std::iter::from_fn(|| supply.poll(*now, next_number, allowance, entropy));
+            asked.map(|(number, size)| (number, Bucket::of(size))).collect()
+        }
+
+        /// This slot is given, filled, and its file comes.
+        fn come(&mut self, number: u64, is_whole: bool) {
+            assert!(self.supply.on_slot(self.now, number).is_some());
+            assert!(self.supply.on_filled(number).is_some());
+            self.supply.on_over(number, is_whole);
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_before_enough_waits_and_then_what_fits() {
+        assert!(World::new(32_767).asked().is_empty());
+        assert_eq!(World::new(32_768).asked(), [(0, Bucket::Small)]);
+        assert_eq!(World::new(200_000).asked(), [(0, Bucket::Medium)]);
+        assert_eq!(World::new(MUCH).asked(), [(0, Bucket::Large)]);
+    }
+
+    #[test]
+    fn there_is_one_at_a_time_until_files_come_whole_and_again_after_one_that_did_not() {
+        let mut world = World::new(MUCH);
+        assert_eq!(world.asked().len(), 1);
+        let (mut open, mut counts) = (vec![0], Vec::new());
+        for _ in 0..5 {
+            world.come(open.remove(0), true);
+            open.extend(world.asked().into_iter().map(|(number, _)| number));
+            counts.push(open.len());
+        }
+        assert_eq!(counts, [3, 4, 5, 5, 5], "one more than are under way");
+        world.come(open.remove(0), false);
+        while let Some(number) = open.pop() {
+            assert!(world.asked().is_empty());
+            world.supply.on_over(number, false);
+        }
+        assert_eq!(world.asked().len(), 1);
+    }
+
+    #[test]
+    fn slots_are_asked_for_as_far_as_those_that_there_are_do_not_reach() {
+        let mut world = World::new(MUCH);
+        world.asked();
+        world.come(0, true);
+        world.supply.set_waiting(1_068_576);
+        let asked = world.asked();
+        assert_eq!(asked[0], (1, Bucket::Large), "{asked:?}");
+        assert!(asked.iter().skip(1).all(|(_, bucket)| *bucket <= Bucket::Medium), "{asked:?}");
+        world.supply.set_waiting(0);
+        assert!(world.asked().is_empty());
+    }
+
+    #[test]
+    fn a_slot_goes_its_way_once() {
+        let mut world = World::new(MUCH);
+        world.asked();
+        assert!(world.supply.on_filled(0).is_none(), "it was not given yet");
+        assert!(world.supply.on_slot(world.now, 1).is_none(), "it was not asked for");
+        assert!(world.supply.on_slot(world.now, 0).is_some() && world.supply.on_slot(world.now, 0).is_none());
+        assert!(world.supply.on_filled(0).is_some() && world.supply.on_filled(0).is_none());
+    }
+
+    #[test]
+    fn a_slot_that_nobody_uses_is_forgotten_in_time() {
+        let mut world = World::new(MUCH);
+        world.asked();
+        let at = world.supply.next_timeout().unwrap();
+        assert_eq!(at, world.now + SLOT_LIFE);
+        assert!(world.supply.handle_timeout(at - SLOT_LIFE / 2).is_empty());
+        assert_eq!(world.supply.handle_timeout(at), [0]);
+        assert_eq!((world.supply.next_timeout(), world.asked().len()), (None, 1));
+    }
+
+    #[test]
+    fn an_account_that_may_not_upload_asks_for_nothing() {
+        let mut world = World::new(MUCH);
+        world.allowance.on_trouble(world.now, Trouble::MayPass);
+        assert!(world.asked().is_empty());
+    }
+}

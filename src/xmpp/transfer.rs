@@ -1,0 +1,250 @@
+//! Transfer of files: PUT and GET at an upload service, over kept-alive connections (XEP-0363, RFC 9110).
+//!
+//! All goes through the [`Dialer`] of the accounts, so that nothing leaves by another way. Files have a size that is known beforehand: what is
+//! longer or shorter is none. Redirections are not followed, since whoever named the first place need not have meant the second.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`place`] | URLs that may be called, and whose |
+//! | `addresses` | which addresses are public |
+//! | `exchange` | one request and its answer on a connection |
+//! | [`fault`] | what went wrong, and what follows from it |
+
+mod addresses;
+mod exchange;
+pub mod fault;
+pub mod place;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+use self::exchange::Body;
+use self::fault::{Doing, Fault, TransferError};
+use self::place::Place;
+use super::dialer::Dialer;
+use super::error::{AccountError, NamedBy};
+use super::finder;
+use super::socket::Socket;
+use super::tls::{Tls, Trust};
+use crate::config::ServerAddr;
+
+/// How long a transfer may take: 20 seconds, with the connection. What a file holds goes another way then, and has to have arrived before
+/// the other end takes us for somebody who never sends it, after 30.
+const TRANSFER: Duration = Duration::from_secs(20);
+
+/// How long a connection is kept that is not used: 10 seconds. Servers close theirs after 15 or more.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Connections that are kept, at most: 16. A session uses four.
+const MOST_IDLE: usize = 16;
+
+type Io = TlsStream<Socket>;
+
+/// Which addresses are dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the Internet: none of this machine or of a network around it.
+    Public,
+    /// All.
+    Anywhere,
+}
+
+/// Puts files and fetches them. Clones share their connections.
+#[derive(Clone)]
+pub struct Transfers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dialer: Dialer,
+    tls: Tls,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection that waits for its next use.
+struct Idle {
+    to: ServerAddr,
+    io: Io,
+    since: Instant,
+}
+
+/// What is put.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload<'a> {
+    /// Where.
+    pub place: &'a Place,
+    /// With these fields, beside those that every request has: name and value.
+    pub fields: &'a [(&'static str, String)],
+    /// What the content is said to be.
+    pub content_type: &'static str,
+    /// How long it is, in bytes.
+    pub size: usize,
+}
+
+impl Transfers {
+    /// By this dialer. Beside the well-known authorities those in `ca_file`, a PEM file, are trusted.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used.
+    pub fn new(dialer: &Dialer, ca_file: Option<&Path>, reach: Reach) -> Result<Self, AccountError> {
+        let dialer = match reach {
+            Reach::Public => dialer.only_to(addresses::is_public),
+            Reach::Anywhere => dialer.clone(),
+        };
+        // The name is another for each connection.
+        let tls = Tls::new(&Trust { domain: "upload.invalid", ca_file, pin: None })?.for_http();
+        Ok(Self { shared: Arc::new(Shared { dialer, tls, idle: Mutex::default() }) })
+    }
+
+    /// Puts a file, whose content comes from `body`, which need not be there as a whole.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, as far as we know.
+    pub async fn put(
+        &self,
+        upload: Upload<'_>,
+        body: impl Stream<Item = Bytes> + Unpin,
+    ) -> Result<(), TransferError> {
+        let deadline = Instant::now() + TRANSFER;
+        let put = async {
+            let io = self.shared.connect(upload.place).await?;
+            exchange::put(io, &upload, body).await
+        };
+        let kept = within(deadline, put).await.map_err(|fault| fault.during(Doing::Putting))?;
+        self.shared.keep(upload.place, kept);
+        Ok(())
+    }
+
+    /// Begins to fetch a file of exactly so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or is not as long.
+    pub async fn get(&self, place: &Place, size: usize) -> Result<Download, TransferError> {
+        let deadline = Instant::now() + TRANSFER;
+        let get = async {
+            let io = self.shared.connect(place).await?;
+            exchange::get(io, place, size).await
+        };
+        let body = within(deadline, get).await.map_err(|fault| fault.during(Doing::Getting))?;
+        Ok(Download { shared: Arc::clone(&self.shared), place: place.clone(), body: Some(body), deadline })
+    }
+}
+
+/// A file that is being fetched.
+pub struct Download {
+    shared: Arc<Shared>,
+    place: Place,
+    body: Option<Body<Io>>,
+    deadline: Instant,
+}
+
+impl Download {
+    /// The next bytes of it, as they come; none at its end.
+    ///
+    /// # Errors
+    ///
+    /// No more will come.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
+        let Some(body) = &mut self.body else { return Ok(None) };
+        match within(self.deadline, body.next()).await {
+            Ok(Some(bytes)) => Ok(Some(bytes)),
+            Ok(None) => {
+                self.shared.keep(&self.place, self.body.take().and_then(Body::into_io));
+                Ok(None)
+            }
+            Err(fault) => {
+                self.body = None;
+                Err(fault.during(Doing::Getting))
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A connection to a place: one that was kept, or a new one.
+    async fn connect(&self, place: &Place) -> Result<Io, Fault> {
+        while let Some(mut io) = self.take_idle(place) {
+            if exchange::is_silent(&mut io).await {
+                return Ok(io);
+            }
+        }
+        let url = place.url();
+        let socket = finder::connect(url, NamedBy::Server, &self.dialer).await;
+        let socket = socket.map_err(|error| Fault::of_connection(&error))?;
+        let tls = self.tls.named(&url.address.host).map_err(|error| Fault::of_connection(&error))?;
+        tls.connect(socket).await.map_err(|error| Fault::of_connection(&error))
+    }
+
+    fn take_idle(&self, place: &Place) -> Option<Io> {
+        let mut idle = self.idle();
+        idle.retain(|connection| connection.since.elapsed() < IDLE);
+        let at = idle.iter().position(|connection| connection.to == place.url().address)?;
+        Some(idle.swap_remove(at).io)
+    }
+
+    fn keep(&self, place: &Place, io: Option<Io>) {
+        let mut idle = self.idle();
+        idle.retain(|connection| connection.since.elapsed() < IDLE);
+        if let Some(io) = io.filter(|_| idle.len() < MOST_IDLE) {
+            idle.push(Idle { to: place.url().address.clone(), io, since: Instant::now() });
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn within<T>(deadline: Instant, doing: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout_at(deadline, doing).await.unwrap_or(Err(Fault::TimedOut))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+    use std::future::pending;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use place::Hosts;
+
+    /// A place at this port of `localhost`, which is this machine whatever DNS says.
+    fn place(port: u16) -> Place {
+        Place::new(&format!("https://localhost:{port}/a"), &Hosts::of_domains(["localhost"])).unwrap()
+    }
+
+    async fn fault(dialer: &Dialer, reach: Reach, port: u16) -> Fault {
+        let transfers = Transfers::new(dialer, None, reach).unwrap();
+        transfers.get(&place(port), 1).await.err().unwrap().fault
+    }
+
+    #[tokio::test]
+    async fn this_machine_is_not_dialled_where_only_the_internet_may_be() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(fault(&Dialer::direct(), Reach::Public, port).await, Fault::NoAddress);
+        let dialer = Dialer::direct();
+        let (fault, accepted) = tokio::join!(fault(&dialer, Reach::Anywhere, port), async {
+            drop(listener.accept().await.unwrap())
+        });
+        assert_eq!((fault, accepted), (Fault::Unreachable, ()), "otherwise it is");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_is_never_reached_is_given_up_in_time() {
+        let start = Instant::now();
+        let nobody = Dialer::through(|_, _| Box::pin(pending()));
+        assert_eq!(fault(&nobody, Reach::Public, 443).await, Fault::TimedOut);
+        assert!(start.elapsed() <= TRANSFER + Duration::from_millis(10), "{:?}", start.elapsed());
+    }
+}
