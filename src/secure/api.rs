@@ -1,5 +1,7 @@
 //! Vocabulary: what an endpoint and its driver say to each other.
 
+pub mod files;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
