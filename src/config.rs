@@ -19,6 +19,7 @@ mod guest;
 mod input;
 mod key;
 mod keys;
+mod lanes;
 mod limits;
 mod login;
 mod options;
@@ -43,6 +44,7 @@ pub use self::bridge_line::{
 };
 pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{CertificatePin, PresharedKey, PublicKey};
+pub use self::lanes::{FileProxy, Lanes};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, ServerConfig, parse_login};
 pub use self::plain::{Spelling, spelled_jid};
@@ -58,6 +60,8 @@ pub struct Config {
     pub client: Arguments,
     /// The `[bridge]` section.
     pub bridge: BridgeSettings,
+    /// The `[lanes]` section.
+    pub lanes: Lanes,
     /// The `[limits]` section.
     pub limits: Limits,
     /// What the user should know and that stops nothing.
@@ -96,6 +100,20 @@ pub struct AccountConfig {
     pub sessions: Option<u8>,
     /// What it may send by stanzas in a day, in bytes on the wire; none is no bound.
     pub daily_bytes: Option<u64>,
+    /// What it may upload in a day.
+    pub daily_files: DailyFiles,
+}
+
+/// What an account may upload to its server in a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DailyFiles {
+    /// What follows from the largest file that the server takes.
+    #[default]
+    AsServerSays,
+    /// So many bytes.
+    Bytes(u64),
+    /// The server is one's own.
+    Unbounded,
 }
 
 /// What an account logs in with.

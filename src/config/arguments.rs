@@ -308,6 +308,7 @@ impl Arguments {
     fn route(&self) -> Result<ServerConfig, Fault> {
         let server = self.server.as_ref().map(|given| given.value.clone());
         let daily_bytes = self.guest.daily_bytes(self.is_mine, server.as_ref());
+        let daily_files = self.guest.daily_files(self.is_mine, server.as_ref());
         Ok(ServerConfig {
             server,
             tls: how_to_connect(self.tls.as_ref(), self.server.as_ref())?,
@@ -316,6 +317,7 @@ impl Arguments {
             roster: self.roster,
             sessions: self.sessions,
             daily_bytes,
+            daily_files,
         })
     }
 }

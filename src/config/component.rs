@@ -8,7 +8,7 @@ use super::document::{Given, Section};
 use super::error::{ConfigError, Problem, Warning};
 use super::file::{read_ca_file, read_secret};
 use super::value::{parse_server, parse_tls, read_jid, tls_mode};
-use super::{AccountConfig, Credential, Server, ServerAddr, TlsMode};
+use super::{AccountConfig, Credential, DailyFiles, Server, ServerAddr, TlsMode};
 
 /// Where servers take components when nothing is said: port 5347 of this machine.
 const SERVER: (&str, u16) = ("127.0.0.1", 5347);
@@ -55,6 +55,7 @@ pub(super) fn read(
         sessions: None,
         // Whoever runs the server has given it a domain.
         daily_bytes: None,
+        daily_files: DailyFiles::Unbounded,
     };
     Ok(Given { value: account, location: domain.location })
 }

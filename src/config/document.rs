@@ -126,6 +126,39 @@ impl<'d> Section<'d> {
         self.read(key, |value| value.as_bool().ok_or(Problem::WrongType("true or false")))
     }
 
+    /// Text in quotes, which `parse` gets as `Ok`, or `true` or `false`, as `Err`.
+    pub(super) fn word_or_flag<T>(
+        &self,
+        key: &str,
+        parse: impl FnOnce(Result<&str, bool>) -> Result<T, Problem>,
+    ) -> Result<Option<Given<T>>, ConfigError> {
+        let given = |value: &'d DeValue<'d>| value.as_str().map(Ok).or(value.as_bool().map(Err));
+        self.read(key, |value| {
+            given(value).ok_or(Problem::WrongType("text in quotes, or false")).and_then(parse)
+        })
+    }
+
+    /// A list of texts, at most so many, each of which `parse` accepts; `expected` says what they must be.
+    pub(super) fn list<T>(
+        &self,
+        key: &str,
+        (max, expected): (usize, &'static str),
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, ConfigError> {
+        let list = self.read(key, |value| {
+            let items = value.as_array().ok_or(Problem::WrongType("a list in brackets"))?;
+            if items.len() > max {
+                return Err(Problem::TooMany { max });
+            }
+            let item = |(index, item): (usize, &Spanned<DeValue<'_>>)| {
+                let parsed = item.get_ref().as_str().and_then(&parse);
+                parsed.ok_or(Problem::InvalidItem { item: index + 1, expected })
+            };
+            items.iter().enumerate().map(item).collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(list.map(|given| given.value))
+    }
+
     /// A whole number that is not negative.
     pub(super) fn number(&self, key: &str) -> Result<Option<Given<u64>>, ConfigError> {
         self.read(key, |value| {

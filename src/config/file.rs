@@ -14,6 +14,7 @@ use super::guest::Guest;
 use super::input::{Text, check_certificates, read_text};
 use super::key::{CertificatePin, PresharedKey};
 use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS};
+use super::lanes::Lanes;
 use super::limits::Limits;
 use super::value::{parse_jid, parse_server, parse_tls};
 use super::{AccountConfig, BridgeSettings, Config, Credential, component, sessions};
@@ -62,7 +63,10 @@ fn read(text: &str, path: &Path) -> Result<(Config, bool), ConfigError> {
     let holds_passwords = read_accounts(&root, path, guest, &mut config)?;
     read_settings(&root, path, &mut config)?;
     config.client.guest = guest;
-    let holds_secrets = holds_passwords || config.client.holds_secrets() || config.bridge.psk.is_some();
+    let holds_secrets = holds_passwords
+        || config.client.holds_secrets()
+        || config.bridge.psk.is_some()
+        || config.lanes.holds_secrets();
     Ok((config, holds_secrets))
 }
 
@@ -97,6 +101,7 @@ fn read_settings(root: &Section<'_>, path: &Path, config: &mut Config) -> Result
     if let Some(section) = root.table("bridge", "[bridge]", BRIDGE)? {
         config.bridge = read_bridge(&section)?;
     }
+    config.lanes = Lanes::read(root)?;
     let limits = Limits::BOUNDS.iter().map(|bound| bound.name).collect::<Vec<_>>();
     if let Some(section) = root.table("limits", "[limits]", &limits)? {
         config.limits = read_limits(&section)?;
@@ -130,10 +135,22 @@ fn read_account(
     let server = server.map(|given| given.value);
     let roster = section.flag("roster")?.is_some_and(|given| given.value);
     let sessions = sessions::read(section)?;
-    let daily_bytes = guest.daily_bytes(is_mine(section)?, server.as_ref());
+    let is_mine = is_mine(section)?;
+    let daily_bytes = guest.daily_bytes(is_mine, server.as_ref());
+    let daily_files = guest.daily_files(is_mine, server.as_ref());
     let (jid, location) = (jid.value, jid.location);
-    let account =
-        AccountConfig { jid, credential, server, tls: mode, pin, ca_file, roster, sessions, daily_bytes };
+    let account = AccountConfig {
+        jid,
+        credential,
+        server,
+        tls: mode,
+        pin,
+        ca_file,
+        roster,
+        sessions,
+        daily_bytes,
+        daily_files,
+    };
     Ok(Given { value: account, location })
 }
 

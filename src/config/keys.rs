@@ -1,6 +1,6 @@
 //! Names of all settings, by section, and of the arguments of a bridge line.
 
-use super::guest;
+use super::{guest, lanes};
 
 /// What a bridge line may say. `ca_file` is not among them: a stranger's line names no file on this machine.
 pub(super) const ARGUMENTS: [&str; 8] = ["jid", "key", "psk", "login", "server", "tls", "pin", "mode"];
@@ -18,12 +18,13 @@ pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 pub(super) const METRICS: &str = "metrics";
 
 /// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`](super::Limits::BOUNDS).
-pub(super) const SECTIONS: [(&str, &[&str]); 7] = [
+pub(super) const SECTIONS: [(&str, &[&str]); 8] = [
     ("account", ACCOUNT),
     ("component", COMPONENT),
     ("client", CLIENT),
     ("bridge", BRIDGE),
     ("guest", guest::KEYS),
+    ("lanes", lanes::KEYS),
     ("limits", &[]),
     (METRICS, &[]),
 ];

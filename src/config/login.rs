@@ -11,7 +11,7 @@ use super::error::Problem;
 use super::escape::unescape;
 use super::plain;
 use super::value::{parse_list, read_jid, without_repeats};
-use super::{AccountConfig, CertificatePin, Credential, Server, TlsMode};
+use super::{AccountConfig, CertificatePin, Credential, DailyFiles, Server, TlsMode};
 
 /// What an item must be, as errors say it in the spelling of the value.
 struct Expected {
@@ -78,6 +78,8 @@ pub struct ServerConfig {
     pub sessions: Option<u8>,
     /// What the account may send by stanzas in a day.
     pub daily_bytes: Option<u64>,
+    /// What the account may upload in a day.
+    pub daily_files: DailyFiles,
 }
 
 impl Login {
@@ -90,7 +92,7 @@ impl Login {
     /// Completes the login to an account.
     #[must_use]
     pub fn at(self, server: ServerConfig) -> AccountConfig {
-        let ServerConfig { server, tls, pin, ca_file, roster, sessions, daily_bytes } = server;
+        let ServerConfig { server, tls, pin, ca_file, roster, sessions, daily_bytes, daily_files } = server;
         AccountConfig {
             jid: self.jid,
             credential: self.credential,
@@ -101,6 +103,7 @@ impl Login {
             roster,
             sessions,
             daily_bytes,
+            daily_files,
         }
     }
 }

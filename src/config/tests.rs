@@ -17,6 +17,7 @@ use super::*;
 use crate::os::testing::set_mode;
 
 mod guest;
+mod lanes;
 mod pins;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

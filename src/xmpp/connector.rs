@@ -368,7 +368,7 @@ fn who(config: &AccountConfig, persistence: Persistence, agent: String) -> Who {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ServerAddr, Url};
+    use crate::config::{DailyFiles, ServerAddr, Url};
     use crate::xmpp::error::ProxyFault;
     use tokio::io::AsyncWriteExt as _;
     use xmpp_parsers::jid::Jid;
@@ -384,6 +384,7 @@ mod tests {
             roster: false,
             sessions: None,
             daily_bytes: None,
+            daily_files: DailyFiles::Unbounded,
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use hexchat_pt::config::{AccountConfig, Credential, ServerAddr, TlsMode};
+use hexchat_pt::config::{AccountConfig, Credential, DailyFiles, ServerAddr, TlsMode};
 use hexchat_pt::xmpp::{AccountError, Dialer, Socket};
 use tokio::io::{BufStream, DuplexStream, duplex};
 use tokio::sync::{Mutex, mpsc};
@@ -85,6 +85,7 @@ impl MockServer {
             roster: false,
             sessions: None,
             daily_bytes: None,
+            daily_files: DailyFiles::Unbounded,
         }
     }
 

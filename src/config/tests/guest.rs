@@ -39,10 +39,24 @@ fn the_login_of_a_bridge_line_has_the_budget_of_the_file_unless_its_server_is_on
 }
 
 #[test]
+fn what_may_be_uploaded_is_as_the_server_says_unless_the_user_does_and_has_no_bound_on_ones_own() {
+    let of_account = |text: &str| parse(&format!("{ACCOUNT}{text}")).unwrap().accounts[0].daily_files;
+    assert_eq!(of_account(""), DailyFiles::AsServerSays);
+    let said = "[guest]\ndaily_file_bytes = 50000000";
+    assert_eq!(of_account(said), DailyFiles::Bytes(50_000_000));
+    assert_eq!(of_account(&format!("mine = true\n{said}")), DailyFiles::Unbounded);
+    let arguments = [("jid", "b@x.example/r"), ("key", KEY), ("login", "a@x.example:p")];
+    let (bridge, _) = resolve(&arguments, said).unwrap();
+    assert_eq!(bridge.accounts[0].daily_files, DailyFiles::Bytes(50_000_000));
+}
+
+#[test]
 fn a_budget_with_which_nothing_begins_is_refused() {
     for bytes in ["0", "999999", "1000000000000001"] {
-        let error = parse(&format!("[guest]\ndaily_stanza_bytes = {bytes}")).unwrap_err();
-        assert!(matches!(error.problem, Problem::OutOfRange { .. }), "{error}");
-        assert!(error.to_string().contains("daily_stanza_bytes"), "{error}");
+        for key in ["daily_stanza_bytes", "daily_file_bytes"] {
+            let error = parse(&format!("[guest]\n{key} = {bytes}")).unwrap_err();
+            assert!(matches!(error.problem, Problem::OutOfRange { .. }), "{error}");
+            assert!(error.to_string().contains(key), "{error}");
+        }
     }
 }

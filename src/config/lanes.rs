@@ -1,0 +1,103 @@
+//! `[lanes]`: what may carry bulk beside stanzas.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::document::Section;
+use super::error::{ConfigError, Problem};
+use super::url::parse_host;
+
+pub(super) const KEYS: &[&str] = &["upload", "proxy", "hosts"];
+
+/// The most hosts that can be listed: 64, more than there are upload services at hosts of others.
+const MOST_HOSTS: usize = 64;
+
+/// What each of them must be.
+const HOST: &str = "the name of a host, such as \"files.chat.example\"";
+
+/// The scheme of a proxy: the one that Tor offers.
+const SOCKS5: &str = "socks5://";
+
+/// The `[lanes]` section: files at the upload service of the client's server (XEP-0363).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Lanes {
+    /// Whether files are used where there is a service for them.
+    pub upload: bool,
+    /// How a bridge reaches the upload services of its clients; without, it does not.
+    pub proxy: Option<FileProxy>,
+    /// Hosts of upload services that may be called, wherever they are and whatever domain an account has.
+    pub hosts: Vec<String>,
+}
+
+/// How a bridge reaches upload services.
+#[derive(Clone, PartialEq, Eq)]
+pub enum FileProxy {
+    /// Through this proxy: `socks5://[user:password@]address:port`.
+    At(String),
+    /// As it reaches its chat server: they see its address.
+    None,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { upload: true, proxy: None, hosts: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Lanes {
+    /// Neither the proxy, which may have a password, nor hosts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lanes").field("upload", &self.upload).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FileProxy {
+    /// Not where it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::None { "None" } else { "At(..)" })
+    }
+}
+
+impl Lanes {
+    /// What the file says.
+    pub(super) fn read(root: &Section<'_>) -> Result<Self, ConfigError> {
+        let Some(section) = root.table("lanes", "[lanes]", KEYS)? else { return Ok(Self::default()) };
+        Ok(Self {
+            upload: section.word_or_flag("upload", parse_upload)?.is_none_or(|given| given.value),
+            proxy: section.parsed("proxy", parse_proxy)?.map(|given| given.value),
+            hosts: section.list("hosts", (MOST_HOSTS, HOST), read_host)?.unwrap_or_default(),
+        })
+    }
+
+    /// Whether there is a password in it.
+    pub(super) fn holds_secrets(&self) -> bool {
+        matches!(&self.proxy, Some(FileProxy::At(uri)) if uri.contains('@'))
+    }
+}
+
+/// `Err` is `true` or `false`.
+fn parse_upload(given: Result<&str, bool>) -> Result<bool, Problem> {
+    match given {
+        Ok("auto") => Ok(true),
+        Ok("off") | Err(false) => Ok(false),
+        _ => Err(Problem::Invalid("\"auto\" or false")),
+    }
+}
+
+fn parse_proxy(text: &str) -> Result<FileProxy, Problem> {
+    if text == "none" {
+        return Ok(FileProxy::None);
+    }
+    let address = text.strip_prefix(SOCKS5).and_then(|rest| rest.rsplit('@').next());
+    let address = address.and_then(|address| address.parse::<SocketAddr>().ok());
+    let is_proxy = text.is_ascii() && address.is_some_and(|address| address.port() != 0);
+    let problem = Problem::Invalid("socks5://address:port, such as that of this machine's tor, or \"none\"");
+    if is_proxy { Ok(FileProxy::At(text.to_owned())) } else { Err(problem) }
+}
+
+/// A whole name in its ASCII form, in lower case.
+fn read_host(text: &str) -> Option<String> {
+    let host = parse_host(text.strip_suffix('.').unwrap_or(text))?;
+    let is_number = host.contains(':') || host.rsplit('.').next()?.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_number).then(|| host.to_ascii_lowercase())
+}

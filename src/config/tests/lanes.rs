@@ -1,0 +1,52 @@
+//! What may carry bulk beside stanzas, and by which way.
+
+use super::*;
+
+fn lanes(text: &str) -> Lanes {
+    parse(&format!("[lanes]\n{text}")).unwrap().lanes
+}
+
+#[test]
+fn files_are_used_unless_the_user_says_no_and_by_a_bridge_only_if_he_says_how() {
+    assert_eq!(parse("").unwrap().lanes, Lanes { upload: true, proxy: None, hosts: Vec::new() });
+    for (text, expected) in [("", true), ("\"auto\"", true), ("false", false), ("\"off\"", false)] {
+        let text = if text.is_empty() { String::new() } else { format!("upload = {text}") };
+        assert_eq!(lanes(&text).upload, expected, "{text}");
+    }
+    for text in ["true", "\"on\"", "1"] {
+        let error = refused(&format!("[lanes]\nupload = {text}"));
+        assert!(error.contains("[lanes] upload") && error.contains("false"), "{error}");
+    }
+}
+
+#[test]
+fn a_proxy_is_one_of_socks5_at_an_address_or_none() {
+    assert_eq!(lanes("proxy = \"none\"").proxy, Some(FileProxy::None));
+    for uri in ["socks5://127.0.0.1:9050", "socks5://user:p@ss@[::1]:1080"] {
+        assert_eq!(lanes(&format!("proxy = \"{uri}\"")).proxy, Some(FileProxy::At(uri.to_owned())));
+    }
+    for uri in [
+        "",
+        "direct",
+        "127.0.0.1:9050",
+        "http://127.0.0.1:3128",
+        "socks5://localhost:9050",
+        "socks5://127.0.0.1:0",
+    ] {
+        let error = refused(&format!("[lanes]\nproxy = \"{uri}\""));
+        assert!(error.contains("[lanes] proxy") && error.contains("socks5://"), "{error}");
+    }
+}
+
+#[test]
+fn hosts_are_whole_names_in_any_spelling_and_no_addresses() {
+    let text = "hosts = [\"Files.Chat.example\", \"cdn.example.\"]";
+    assert_eq!(lanes(text).hosts, ["files.chat.example", "cdn.example"]);
+    for bad in ["\"https://x.example\"", "\"192.0.2.1\"", "\"[::1]\"", "\"\"", "\"*.x.example\"", "1"] {
+        let error = refused(&format!("[lanes]\nhosts = [\"ok.example\", {bad}]"));
+        assert!(error.contains("[lanes] hosts") && error.contains("item 2"), "{error}");
+    }
+    assert!(refused("[lanes]\nhosts = \"x.example\"").contains("a list in brackets"));
+    let many = vec!["\"x.example\""; 65].join(",");
+    assert!(refused(&format!("[lanes]\nhosts = [{many}]")).contains("64"));
+}
