@@ -33,7 +33,7 @@ use super::ids::Ids;
 use super::presences::Presences;
 use super::{classic, ibb};
 use crate::classic::{self as classic_core, SetId};
-use crate::persona::{self, ReplyIds};
+use crate::persona::{self, Plugins, ReplyIds};
 use crate::protocol::AccountId;
 use crate::secure::Token;
 use crate::xmpp::Parcel;
@@ -100,13 +100,21 @@ pub struct Desk {
     /// The ids of the classic protocol's IQs.
     sets: Ids,
     presences: Presences,
+    plugins: Plugins,
     decisions: VecDeque<Decision>,
 }
 
 impl Desk {
     /// A desk whose IQ ids nobody can guess who does not know `key`, which should be random, and another in each process.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { sets: Ids::new(key), presences: Presences::default(), decisions: VecDeque::new() }
+        let (presences, plugins) = (Presences::default(), Plugins::default());
+        Self { sets: Ids::new(key), presences, plugins, decisions: VecDeque::new() }
+    }
+
+    /// Whether the accounts upload files, and say that they can.
+    #[must_use]
+    pub fn with_uploads(self, uploads: bool) -> Self {
+        Self { plugins: Plugins { uploads }, ..self }
     }
 
     /// The stanza for what the classic core wants sent.
@@ -239,13 +247,13 @@ impl Desk {
     fn on_other_request(&mut self, from: Option<FullJid>, iq: &Iq, to: &Recipient<'_>) {
         if let Some(from) = from {
             self.on_sign_of_life(&from, to);
-            if persona::refuses(iq) {
+            if persona::refuses(iq, self.plugins) {
                 // The core that refuses bytestreams refuses this, too: so nobody can tell the one from the other.
                 let incoming = ibb::Incoming::Unknown { id: iq.id().to_owned() };
                 return self.decide(Decision::ToSecure { from, incoming });
             }
         }
-        if let Some(reply) = persona::reply_to(iq) {
+        if let Some(reply) = persona::reply_with(iq, self.plugins) {
             self.decide(Decision::Reply(Parcel::reply(reply)));
         }
     }

@@ -9,7 +9,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use super::discovery;
+use super::discovery::{self, Plugins};
 use super::ids::new_id;
 
 /// What slixmpp says to a request that none of its plugins knows.
@@ -30,8 +30,13 @@ pub fn complete(iq: &mut Iq, random: u128) {
 /// The answer to `iq`, if it gets one. An unknown request gets the [`refusal`]. Results and errors are never answered
 /// (RFC 6120 section 8.2.3).
 pub fn reply_to(iq: &Iq) -> Option<Iq> {
+    reply_with(iq, Plugins::default())
+}
+
+/// The same of a client with further plugins.
+pub fn reply_with(iq: &Iq, plugins: Plugins) -> Option<Iq> {
     let (to, id) = (iq.from().cloned(), iq.id().to_owned());
-    match answer(iq) {
+    match answer(iq, plugins) {
         Answer::Result(payload) => Some(Iq::Result { from: None, to, id, payload }),
         Answer::Error(error) => Some(Iq::Error { from: None, to, id, error: *error, payload: None }),
         Answer::Unknown => Some(refusal(to, id)),
@@ -39,9 +44,9 @@ pub fn reply_to(iq: &Iq) -> Option<Iq> {
     }
 }
 
-/// Whether the answer to `iq` is the [`refusal`].
-pub fn refuses(iq: &Iq) -> bool {
-    matches!(answer(iq), Answer::Unknown)
+/// Whether the answer of a client with these plugins to `iq` is the [`refusal`].
+pub fn refuses(iq: &Iq, plugins: Plugins) -> bool {
+    matches!(answer(iq, plugins), Answer::Unknown)
 }
 
 /// The answer to a ping; none for anything else.
@@ -72,30 +77,32 @@ enum Answer {
     Nothing,
 }
 
-fn answer(iq: &Iq) -> Answer {
+fn answer(iq: &Iq, plugins: Plugins) -> Answer {
     match iq {
         // That client takes whatever has an error in it for an answer.
         Iq::Get { payload, .. } | Iq::Set { payload, .. } if payload.is("error", ns::JABBER_CLIENT) => {
             Answer::Nothing
         }
-        Iq::Get { payload, .. } => answer_get(payload),
+        Iq::Get { payload, .. } => answer_get(payload, plugins),
         Iq::Set { payload, .. } => answer_set(payload),
         Iq::Result { .. } | Iq::Error { .. } => Answer::Nothing,
     }
 }
 
-fn answer_get(payload: &Element) -> Answer {
+fn answer_get(payload: &Element, plugins: Plugins) -> Answer {
     match (payload.name(), payload.ns().as_str()) {
         ("ping", ns::PING) => Answer::Result(None),
         ("query", ns::DISCO_INFO | ns::DISCO_ITEMS) if discovery::has_node(payload) => {
             Answer::Error(Box::new(error(DefinedCondition::ItemNotFound)))
         }
-        ("query", ns::DISCO_INFO) => Answer::Result(Some(discovery::info())),
+        ("query", ns::DISCO_INFO) => Answer::Result(Some(discovery::info(plugins))),
         ("query", ns::DISCO_ITEMS) => Answer::Result(Some(discovery::items())),
         ("query", ns::VERSION) => Answer::Result(Some(discovery::version())),
         ("time", ns::TIME) => {
             Answer::Error(Box::new(error_with_text(DefinedCondition::UndefinedCondition, TROUBLE)))
         }
+        // The plugin takes it for itself, and says nothing.
+        ("request", ns::HTTP_UPLOAD) if plugins.uploads => Answer::Nothing,
         _ => Answer::Unknown,
     }
 }
@@ -178,6 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn who_uploads_files_says_so_among_the_features_and_nowhere_else() {
+        let asked = request("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>");
+        let features = |plugins| match reply_with(&asked, plugins) {
+            Some(Iq::Result { payload: Some(info), .. }) => {
+                info.children().filter_map(|child| child.attr("var").map(str::to_owned)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        let (plain, uploads) = (features(Plugins::default()), features(Plugins { uploads: true }));
+        let more: Vec<_> = uploads.iter().filter(|feature| !plain.contains(feature)).collect();
+        assert_eq!(more, ["jabber:x:data", "urn:xmpp:http:upload:0"]);
+        assert!(uploads.is_sorted() && plain.is_sorted());
+        let slot = request("get", "<request xmlns='urn:xmpp:http:upload:0' filename='a' size='1'/>");
+        let answer = |uploads| reply_with(&slot, Plugins { uploads });
+        assert!(answer(true).is_none() && answer(false) == Some(refusal(Some(peer()), "q".into())));
+    }
+
+    #[test]
     fn all_unknown_requests_get_the_same_refusal() {
         let refused = Some(refusal(Some(peer()), "q".into()));
         for payload in [
@@ -189,7 +214,7 @@ mod tests {
         ] {
             for kind in ["get", "set"] {
                 let request = request(kind, payload);
-                assert!(refuses(&request), "{payload}");
+                assert!(refuses(&request, Plugins::default()), "{payload}");
                 assert_eq!(reply_to(&request), refused, "{payload}");
             }
         }
@@ -214,9 +239,9 @@ mod tests {
     #[test]
     fn what_is_known_is_not_refused() {
         for payload in ["<query xmlns='jabber:iq:version'/>", "<time xmlns='urn:xmpp:time'/>"] {
-            assert!(!refuses(&request("get", payload)), "{payload}");
+            assert!(!refuses(&request("get", payload), Plugins::default()), "{payload}");
         }
-        assert!(!refuses(&Iq::empty_result(peer(), "r").with_from(peer())));
+        assert!(!refuses(&Iq::empty_result(peer(), "r").with_from(peer()), Plugins::default()));
     }
 
     #[test]

@@ -11,9 +11,21 @@ const SOFTWARE: (&str, &str) = ("Slixmpp", "1.8.3");
 /// Its features. They are written in the order of the alphabet, which is slixmpp's order, too.
 const FEATURES: [&str; 4] = [ns::DISCO_INFO, ns::VERSION, ns::PING, ns::TIME];
 
+/// The same with the plugin for uploads (XEP-0363), which adds its own and, by a plugin that it needs, data forms (XEP-0004).
+const UPLOADER_FEATURES: [&str; 6] =
+    [ns::DISCO_INFO, ns::VERSION, ns::DATA_FORMS, ns::HTTP_UPLOAD, ns::PING, ns::TIME];
+
+/// Plugins that the client has beside those that it always has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plugins {
+    /// The one that uploads files.
+    pub uploads: bool,
+}
+
 /// A bot without a name.
-pub(super) fn info() -> Element {
-    let features = FEATURES.map(str::to_owned).into();
+pub(super) fn info(plugins: Plugins) -> Element {
+    let features: &[&str] = if plugins.uploads { &UPLOADER_FEATURES } else { &FEATURES };
+    let features = features.iter().map(|&feature| feature.to_owned()).collect();
     let identities = vec![Identity::new_anonymous::<_, _, String, String>("client", "bot")];
     DiscoInfoResult { node: None, identities, features, extensions: Vec::new() }.into()
 }

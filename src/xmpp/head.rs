@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn is_refused(iq: &Iq) -> bool {
-        let refused = persona::refuses(iq);
+        let refused = persona::refuses(iq, persona::Plugins::default());
         assert_eq!(iq.from().unwrap().as_str(), "eve@x/r");
         refused
     }

@@ -1,6 +1,7 @@
 //! Pool: all accounts of this process, each with a task of its own.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::outbox::Outgoing;
 use super::registrar::Registrar;
 use super::registration::Registry;
 use super::reports::Reports;
-use crate::config::{AccountConfig, Limits};
+use crate::config::{AccountConfig, Credential, DailyFiles, Limits};
 use crate::protocol::AccountId;
 
 /// How many events of all accounts together wait for their reader before accounts stop reading from their servers.
@@ -34,6 +35,17 @@ const RESOURCE_BYTES: usize = 9;
 
 /// How long all accounts together may take to log out.
 const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// An account that may upload files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploader {
+    /// Whose quota it is.
+    pub name: BareJid,
+    /// Whom it trusts beside the well-known authorities.
+    pub ca_file: Option<PathBuf>,
+    /// What it may upload in a day.
+    pub daily: DailyFiles,
+}
 
 /// All accounts of this process. Clones share them.
 #[derive(Clone)]
@@ -118,6 +130,15 @@ impl AccountPool {
         let accounts = self.accounts();
         let config = &accounts.open.get(&login)?.config;
         Some((config.jid.to_bare(), config.daily_bytes?))
+    }
+
+    /// What matters of a login to whoever uploads something by it; none for a component, which is no user of its server's.
+    pub fn uploader(&self, login: AccountId) -> Option<Uploader> {
+        let accounts = self.accounts();
+        let config = &accounts.open.get(&login)?.config;
+        let is_user = !matches!(config.credential, Credential::Component(_));
+        let (name, ca_file, daily) = (config.jid.to_bare(), config.ca_file.clone(), config.daily_files);
+        is_user.then_some(Uploader { name, ca_file, daily })
     }
 
     /// The siblings that an account may have. None is logged in before it is [opened](Self::open_sibling).

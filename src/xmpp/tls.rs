@@ -5,18 +5,18 @@ mod pinned;
 mod server_end_point;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as TlsError, ProtocolVersion,
-    RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, ConfigBuilder, Error as TlsError,
+    ProtocolVersion, RootCertStore, WantsVerifier,
 };
 
 use super::channel_binding::ChannelBindings;
@@ -55,19 +55,27 @@ pub(super) struct Tls {
 impl Tls {
     /// For servers that `trust` accepts, whatever host is dialled.
     pub(super) fn new(trust: &Trust<'_>) -> Result<Self, AccountError> {
-        let name = ServerName::try_from(trust.domain.to_owned())
-            .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|_| AccountError::Tls)?;
         let builder = match trust.pin {
-            None => builder.with_root_certificates(roots(trust.ca_file)?),
-            Some(pin) => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(PinnedKey::new(pin, &provider)))
-            }
+            None => builder(&provider)?.with_root_certificates(roots(trust.ca_file)?),
+            Some(pin) => builder(&provider)?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(PinnedKey::new(pin, &provider))),
         };
+        Self::with(trust.domain, builder.with_client_cert_resolver(Arc::new(NoCertificate)))
+    }
+
+    /// For what speaks HTTP, each [by its name](Self::named), trusting the authorities in these files beside the well-known ones.
+    pub(super) fn of_web(ca_files: &[PathBuf]) -> Result<Self, AccountError> {
+        let roots = roots(ca_files.iter().map(PathBuf::as_path))?;
+        let builder = builder(&Arc::new(ring::default_provider()))?.with_root_certificates(roots);
         let config = builder.with_client_cert_resolver(Arc::new(NoCertificate));
+        Ok(Self::with("web.invalid", config)?.for_http())
+    }
+
+    fn with(domain: &str, config: ClientConfig) -> Result<Self, AccountError> {
+        let name = ServerName::try_from(domain.to_owned())
+            .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
         Ok(Self { config: Arc::new(config), name })
     }
 
@@ -125,9 +133,16 @@ fn exporter(connection: &ClientConnection) -> Option<Vec<u8>> {
     keying_material.ok().map(Vec::from)
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, AccountError> {
+fn builder(
+    provider: &Arc<CryptoProvider>,
+) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, AccountError> {
+    let builder = ClientConfig::builder_with_provider(Arc::clone(provider));
+    builder.with_safe_default_protocol_versions().map_err(|_| AccountError::Tls)
+}
+
+fn roots<'a>(ca_files: impl IntoIterator<Item = &'a Path>) -> Result<RootCertStore, AccountError> {
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    if let Some(path) = ca_file {
+    for path in ca_files {
         let pem = std::fs::read(path).map_err(|_| AccountError::CaFile("it cannot be read"))?;
         add_pem(&mut roots, &pem)?;
     }

@@ -15,7 +15,7 @@ mod exchange;
 pub mod fault;
 pub mod place;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use super::dialer::Dialer;
 use super::error::{AccountError, NamedBy};
 use super::finder;
 use super::socket::Socket;
-use super::tls::{Tls, Trust};
+use super::tls::Tls;
 use crate::config::ServerAddr;
 
 /// How long a transfer may take: 20 seconds, with the connection. What a file holds goes another way then, and has to have arrived before
@@ -46,10 +46,10 @@ const MOST_IDLE: usize = 16;
 
 type Io = TlsStream<Socket>;
 
-/// Which addresses are dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which addresses are dialled. Where names are somebody else's to look up, that one decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// Those of the Internet: none of this machine or of a network around it.
+    /// Those of the Internet, none of this machine or of a network around it, but for hosts that were listed.
     Public,
     /// All.
     Anywhere,
@@ -63,6 +63,8 @@ pub struct Transfers {
 
 struct Shared {
     dialer: Dialer,
+    /// Reaches what was listed.
+    unbounded: Dialer,
     tls: Tls,
     idle: Mutex<Vec<Idle>>,
 }
@@ -88,19 +90,19 @@ pub struct Upload<'a> {
 }
 
 impl Transfers {
-    /// By this dialer. Beside the well-known authorities those in `ca_file`, a PEM file, are trusted.
+    /// By this dialer. Beside the well-known authorities those in `ca_files`, PEM files, are trusted.
     ///
     /// # Errors
     ///
-    /// The file cannot be used.
-    pub fn new(dialer: &Dialer, ca_file: Option<&Path>, reach: Reach) -> Result<Self, AccountError> {
+    /// A file cannot be used.
+    pub fn new(dialer: &Dialer, ca_files: &[PathBuf], reach: Reach) -> Result<Self, AccountError> {
+        let unbounded = dialer.clone();
         let dialer = match reach {
             Reach::Public => dialer.only_to(addresses::is_public),
             Reach::Anywhere => dialer.clone(),
         };
-        // The name is another for each connection.
-        let tls = Tls::new(&Trust { domain: "upload.invalid", ca_file, pin: None })?.for_http();
-        Ok(Self { shared: Arc::new(Shared { dialer, tls, idle: Mutex::default() }) })
+        let tls = Tls::of_web(ca_files)?;
+        Ok(Self { shared: Arc::new(Shared { dialer, unbounded, tls, idle: Mutex::default() }) })
     }
 
     /// Puts a file, whose content comes from `body`, which need not be there as a whole.
@@ -178,7 +180,8 @@ impl Shared {
             }
         }
         let url = place.url();
-        let socket = finder::connect(url, NamedBy::Server, &self.dialer).await;
+        let dialer = if place.is_listed() { &self.unbounded } else { &self.dialer };
+        let socket = finder::connect(url, NamedBy::Server, dialer).await;
         let socket = socket.map_err(|error| Fault::of_connection(&error))?;
         let tls = self.tls.named(&url.address.host).map_err(|error| Fault::of_connection(&error))?;
         tls.connect(socket).await.map_err(|error| Fault::of_connection(&error))
@@ -220,31 +223,37 @@ mod tests {
 
     /// A place at this port of `localhost`, which is this machine whatever DNS says.
     fn place(port: u16) -> Place {
-        Place::new(&format!("https://localhost:{port}/a"), &Hosts::of_domains(["localhost"])).unwrap()
+        at(port, &Hosts::of_domains(["localhost"]))
     }
 
-    async fn fault(dialer: &Dialer, reach: Reach, port: u16) -> Fault {
-        let transfers = Transfers::new(dialer, None, reach).unwrap();
-        transfers.get(&place(port), 1).await.err().unwrap().fault
+    fn at(port: u16, hosts: &Hosts) -> Place {
+        Place::new(&format!("https://localhost:{port}/a"), hosts).unwrap()
+    }
+
+    async fn fault(dialer: &Dialer, reach: Reach, place: &Place) -> Fault {
+        let transfers = Transfers::new(dialer, &[], reach).unwrap();
+        transfers.get(place, 1).await.err().unwrap().fault
     }
 
     #[tokio::test]
     async fn this_machine_is_not_dialled_where_only_the_internet_may_be() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(fault(&Dialer::direct(), Reach::Public, port).await, Fault::NoAddress);
-        let dialer = Dialer::direct();
-        let (fault, accepted) = tokio::join!(fault(&dialer, Reach::Anywhere, port), async {
-            drop(listener.accept().await.unwrap())
-        });
-        assert_eq!((fault, accepted), (Fault::Unreachable, ()), "otherwise it is");
+        let (dialer, named) = (Dialer::direct(), place(port));
+        assert_eq!(fault(&dialer, Reach::Public, &named).await, Fault::NoAddress);
+        let listed = at(port, &Hosts::default().and(["localhost".to_owned()]));
+        for (reach, place) in [(Reach::Anywhere, &named), (Reach::Public, &listed)] {
+            let (fault, accepted) =
+                tokio::join!(fault(&dialer, reach, place), async { drop(listener.accept().await.unwrap()) });
+            assert_eq!((fault, accepted), (Fault::Unreachable, ()), "otherwise it is");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_is_never_reached_is_given_up_in_time() {
         let start = Instant::now();
         let nobody = Dialer::through(|_, _| Box::pin(pending()));
-        assert_eq!(fault(&nobody, Reach::Public, 443).await, Fault::TimedOut);
+        assert_eq!(fault(&nobody, Reach::Public, &place(443)).await, Fault::TimedOut);
         assert!(start.elapsed() <= TRANSFER + Duration::from_millis(10), "{:?}", start.elapsed());
     }
 }

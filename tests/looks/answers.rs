@@ -99,6 +99,26 @@ async fn a_stranger_gets_slixmpps_answers_on_prosody() {
     compare(&mut eve, &lab.plain, &[&lab.bridge, &lab.client], CLASSIC).await;
 }
 
+/// What a client answers that uploads files is what slixmpp answers with the plugin for that.
+#[tokio::test]
+async fn a_stranger_gets_the_answers_of_slixmpp_that_uploads_files() {
+    const MORE: &[Probe<'_>] = &[
+        (
+            "a slot",
+            "<iq type='get' id='ID' to='TO'><request xmlns='urn:xmpp:http:upload:0' filename='a.jpg' size='1'/></iq>",
+        ),
+        (
+            "a slot that is set",
+            "<iq type='set' id='ID' to='TO'><request xmlns='urn:xmpp:http:upload:0'/></iq>",
+        ),
+        ("a form", "<message to='TO' id='ID'><x xmlns='jabber:x:data' type='form'/></message>"),
+    ];
+    let lab = Lab::uploaders(Kind::Prosody, "eve").await;
+    let mut eve = Prober::log_in(&lab.server, "eve").await;
+    eve.come_online().await;
+    compare(&mut eve, &lab.plain, &[&lab.client], &[REQUESTS, MORE].concat()).await;
+}
+
 /// Not the presence stanzas: they leave several of ejabberd's processes, and so in no order.
 #[tokio::test]
 async fn a_stranger_gets_slixmpps_answers_on_ejabberd() {

@@ -48,6 +48,14 @@ pub(crate) struct Lab {
     pub(crate) server: ChatServer,
 }
 
+/// A chat server where files are uploaded.
+pub(crate) struct Uploaders {
+    pub(crate) plain: Subject,
+    pub(crate) client: Subject,
+    _bridge: Subject,
+    pub(crate) server: ChatServer,
+}
+
 /// A connection through both halves.
 pub(crate) struct Connection {
     pub(crate) application: TcpStream,
@@ -110,6 +118,21 @@ impl Lab {
         self.wait_until_online(prober).await;
     }
 
+    /// slixmpp with its plugin for uploads, and a client of ours that uses files.
+    pub(crate) async fn uploaders(kind: Kind, prober: &str) -> Uploaders {
+        let server = Self::server(kind, &[prober]);
+        let (route, target) = (Route::StartTls(server.address()), "127.0.0.1:1");
+        let plain = Subject::slixmpp(&server, &["xep_0363"]);
+        let bridge = Subject::hexchat(&server, route, BRIDGE, &["serve", "--secure", "--allow", target]);
+        bridge.line("READY ");
+        let client = Subject::client_with(&bridge, &server, (route, ""), target);
+        let mut prober = Prober::log_in(&server, prober).await;
+        for subject in [&plain, &client] {
+            subject.wait_until_online(&mut prober).await;
+        }
+        Uploaders { plain, client, _bridge: bridge, server }
+    }
+
     async fn wait_until_online(&self, prober: &str) {
         let mut prober = Prober::log_in(&self.server, prober).await;
         for subject in [&self.plain, &self.classic, &self.bridge, &self.client] {
@@ -148,42 +171,54 @@ impl Connection {
 impl Subject {
     /// The reference: slixmpp.
     fn plain(server: &ChatServer) -> Self {
+        Self::slixmpp(server, &[])
+    }
+
+    /// slixmpp with further plugins.
+    fn slixmpp(server: &ChatServer, plugins: &[&str]) -> Self {
         let address = server.address();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/looks/plain_client.py");
-        let args: [OsString; 5] = [
+        let mut args: Vec<OsString> = vec![
             script.into(),
             server.jid(PLAIN).into(),
             address.ip().to_string().into(),
             address.port().to_string().into(),
             server.ca_file().into(),
         ];
+        args.extend(plugins.iter().map(OsString::from));
         // Debian's, whatever other Python the machine has.
-        let program = Program {
-            path: "/usr/bin/python3".into(),
-            args: args.into(),
-            password: Some(ChatServer::password(PLAIN)),
-        };
+        let program =
+            Program { path: "/usr/bin/python3".into(), args, password: Some(ChatServer::password(PLAIN)) };
         let mut plain = Self { jid: String::new(), process: None, program, folder: TempDir::new().unwrap() };
         plain.start_again();
         plain
     }
 
-    /// One that reaches `bridge` by its bridge line.
+    /// One that reaches `bridge` by its bridge line, without files.
     fn client_of(bridge: &Self, server: &ChatServer, route: Route, target: &str) -> Self {
+        Self::client_with(bridge, server, (route, "[lanes]\nupload = false\n"), target)
+    }
+
+    /// The same, with more in its configuration.
+    fn client_with(bridge: &Self, server: &ChatServer, (route, more): (Route, &str), target: &str) -> Self {
         let line = bridge.folder.path().join("state/hexchat_bridgeline.txt");
         let line = line.to_str().unwrap();
         let args = ["forward", "--listen", "127.0.0.1:0", "--bridge-line-file", line, "--target", target];
-        Self::hexchat(server, route, CLIENT, &args)
+        Self::configured(server, (route, more), CLIENT, &args)
     }
 
     fn hexchat(server: &ChatServer, route: Route, user: &str, args: &[&str]) -> Self {
+        Self::configured(server, (route, ""), user, args)
+    }
+
+    fn configured(server: &ChatServer, (route, more): (Route, &str), user: &str, args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let jid = format!("{}/resource", server.jid(user));
         let section = match route {
             Route::StartTls(address) => server.account_section(user, address),
             Route::Overheard(address) => server.account_section(user, address) + "tls = \"none\"\n",
         };
-        let section = section.replacen(&server.jid(user), &jid, 1);
+        let section = section.replacen(&server.jid(user), &jid, 1) + more;
         let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
         args.extend(["--config".into(), write_private(folder.path(), &section).into()]);
         args.extend(["--state".into(), folder.path().join("state").into()]);

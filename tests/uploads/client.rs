@@ -93,7 +93,8 @@ impl Client {
         let (pool, events) = AccountPool::new(Dialer::direct());
         let id = pool.open(lab.account(), StreamManagement::Wanted);
         let dialled = Arc::default();
-        let transfers = Transfers::new(&dialer(&dialled), Some(lab.0.ca_file()), Reach::Anywhere).unwrap();
+        let transfers =
+            Transfers::new(&dialer(&dialled), &[lab.0.ca_file().to_owned()], Reach::Anywhere).unwrap();
         let mut client = Self { pool, events, id, transfers, dialled, service: None };
         while !matches!(client.event().await, AccountEvent::Online { .. }) {}
         client
@@ -173,7 +174,7 @@ impl Client {
 
     /// From now on the authority of the lab is unknown.
     pub(crate) fn trust_public_authorities_alone(&mut self) {
-        self.transfers = Transfers::new(&dialer(&self.dialled), None, Reach::Anywhere).unwrap();
+        self.transfers = Transfers::new(&dialer(&self.dialled), &[], Reach::Anywhere).unwrap();
     }
 }
 

@@ -18,6 +18,8 @@ const MAX_URL: usize = 2048;
 pub struct Hosts {
     /// Domains that are somebody's, with all that is below them.
     owned: Vec<String>,
+    /// Machines that are.
+    single: Vec<String>,
     listed: Vec<String>,
 }
 
@@ -30,8 +32,8 @@ impl Hosts {
         let names = ascii.filter(|host| !host.is_empty() && !is_number(host));
         let owned = names.map(|host| owned(&host).to_owned());
         // A name of one label is a machine's, or has all the world below it.
-        let (owned, listed) = owned.partition(|domain| domain.contains('.'));
-        Self { owned, listed }
+        let (owned, single) = owned.partition(|domain| domain.contains('.'));
+        Self { owned, single, listed: Vec::new() }
     }
 
     /// These hosts as well, by their whole names.
@@ -41,12 +43,18 @@ impl Hosts {
         self
     }
 
+    /// Whether somebody has listed it by its whole name.
+    fn list(&self, host: &str) -> bool {
+        self.listed.iter().any(|listed| listed == without_dot(host))
+    }
+
     fn contain(&self, host: &str) -> bool {
         let host = without_dot(host);
         let is_below = |domain: &String| {
             host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        self.listed.iter().any(|listed| listed == host) || self.owned.iter().any(is_below)
+        let is_single = self.single.iter().any(|single| single == host);
+        self.list(host) || is_single || self.owned.iter().any(is_below)
     }
 }
 
@@ -66,7 +74,10 @@ pub enum BadPlace {
 
 /// A place that may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(Url);
+pub struct Place {
+    url: Url,
+    is_listed: bool,
+}
 
 impl Place {
     /// The one at this URL, if it is at one of these hosts.
@@ -84,11 +95,17 @@ impl Place {
         if !hosts.contain(&url.address.host) {
             return Err(BadPlace::Elsewhere);
         }
-        Ok(Self(url))
+        let is_listed = hosts.list(&url.address.host);
+        Ok(Self { url, is_listed })
     }
 
     pub(super) fn url(&self) -> &Url {
-        &self.0
+        &self.url
+    }
+
+    /// Whether its host was listed: whoever did that knows where it is.
+    pub(super) fn is_listed(&self) -> bool {
+        self.is_listed
     }
 }
 
@@ -142,6 +159,16 @@ mod tests {
         ] {
             assert_eq!(judged(url), Ok(()), "{url}");
         }
+    }
+
+    #[test]
+    fn only_who_is_listed_by_the_whole_name_may_be_in_a_network_of_ones_own() {
+        let hosts = Hosts::of_domains(["chat.example.org"]).and(["files.example.org".to_owned()]);
+        let is_listed = |url: &str| Place::new(url, &hosts).unwrap().is_listed();
+        assert!(is_listed("https://FILES.example.org./x") && !is_listed("https://upload.example.org/x"));
+        assert!(!is_listed("https://a.files.example.org/x"));
+        let machine = Hosts::of_domains(["printer"]);
+        assert!(!Place::new("https://printer/x", &machine).unwrap().is_listed());
     }
 
     #[test]
@@ -236,7 +263,7 @@ mod tests {
         #[test]
         fn whatever_is_called_is_a_host_of_that_domain(url in "(https|http)://[a-z0-9.@:\\[\\]/-]{0,12}(example\\.org)?[.:/@a-z0-9]{0,6}") {
             let place = Place::new(&url, &Hosts::of_domains(["example.org"]));
-            if let Ok(Place(url)) = place {
+            if let Ok(Place { url, .. }) = place {
                 let host = url.address.host.trim_end_matches('.');
                 prop_assert!(url.secure && (host == "example.org" || host.ends_with(".example.org")), "{}", host);
             }
