@@ -8,9 +8,11 @@
 //! | [`discovery`] | which service there is |
 //! | [`slot`] | permission to put one file there: the request, and the answer |
 //! | [`refusal`] | why there is none, and when to ask again |
+//! | [`services`] | all that is looked for and asked for, by all accounts |
 
 pub mod discovery;
 pub mod refusal;
+pub mod services;
 pub mod slot;
 
 use xmpp_parsers::iq::Iq;

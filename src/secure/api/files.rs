@@ -17,6 +17,14 @@ pub struct FileKey {
     pub(crate) number: u64,
 }
 
+#[cfg(test)]
+impl FileKey {
+    /// That of a file with this number in a session with that one.
+    pub(crate) fn of(session: u64, number: u64) -> Self {
+        Self { session: SessionKey(session), number }
+    }
+}
+
 /// Upload service of an account's server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadService {

@@ -1,0 +1,204 @@
+//! Services that are found and give slots, as servers answer.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test is a panic")]
+
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+
+use super::*;
+
+const ALICE: AccountId = AccountId(1);
+const SERVICE: &str = "<identity category='store' type='file'/><feature var='urn:xmpp:http:upload:0'/>";
+const SLOT: &str = "<slot xmlns='urn:xmpp:http:upload:0'><get url='https://upload.chat.example/a.jpg'/>\
+                    <put url='https://upload.chat.example/a.jpg'/></slot>";
+
+/// The services, the time, and the random bits that were used up.
+struct Lab {
+    services: Services,
+    now: Instant,
+    bits: u128,
+}
+
+/// What is said by [`Services::poll`], with requests as whom they ask and by which ids.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Asks(String, String),
+    Found(Option<String>),
+    Answered(FileKey, Result<String, Failure>),
+}
+
+impl Lab {
+    fn new() -> Self {
+        let mut lab = Self { services: Services::default(), now: Instant::now(), bits: 0 };
+        lab.search();
+        lab
+    }
+
+    fn search(&mut self) {
+        let server = Jid::new("chat.example").unwrap();
+        self.services.search(self.now, ALICE, &server, &mut || next(&mut self.bits));
+    }
+
+    fn ask(&mut self, file: FileKey) {
+        self.services.ask(self.now, (ALICE, file), 65_536, &mut || next(&mut self.bits));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.services.handle_timeout(self.now, &mut || next(&mut self.bits));
+    }
+
+    fn said(&mut self) -> Vec<Said> {
+        std::iter::from_fn(|| self.services.poll()).map(said).collect()
+    }
+
+    /// The requests that are sent now: to whom, and their ids.
+    fn asked(&mut self) -> Vec<(String, String)> {
+        let asked = |said| match said {
+            Said::Asks(to, id) => (to, id),
+            other => panic!("{other:?}"),
+        };
+        self.said().into_iter().map(asked).collect()
+    }
+
+    fn answer(&mut self, account: AccountId, (from, id): &(String, String), payload: &str) -> bool {
+        let payload = Some(payload.parse::<Element>().unwrap());
+        let from = Some(Jid::new(from).unwrap());
+        let iq = Iq::Result { from, to: None, id: id.clone(), payload };
+        let arrival = Arrival::Parsed(Box::new(iq.into()));
+        self.services.handle(account, &arrival, &mut || next(&mut self.bits))
+    }
+
+    /// The server has the service that it is asked for.
+    fn find(&mut self) {
+        let items = format!("<query xmlns='{}'><item jid='upload.chat.example'/></query>", ns::DISCO_ITEMS);
+        let first = self.asked();
+        assert!(self.answer(ALICE, &first[0], &items));
+        let asked = self.asked();
+        let info = |inside: &str| format!("<query xmlns='{}'>{inside}</query>", ns::DISCO_INFO);
+        assert!(self.answer(ALICE, &asked[0], &info("")) && self.answer(ALICE, &asked[1], &info(SERVICE)));
+        assert_eq!(self.said(), [Said::Found(Some("upload.chat.example".to_owned()))]);
+    }
+}
+
+fn next(bits: &mut u128) -> u128 {
+    *bits += 1;
+    *bits
+}
+
+fn said(step: Step) -> Said {
+    match step {
+        Step::Send(ALICE, Parcel::Stanza(stanza)) => match *stanza {
+            Stanza::Iq(iq) => Said::Asks(iq.to().unwrap().to_string(), iq.id().to_owned()),
+            other => panic!("{other:?}"),
+        },
+        Step::Found(ALICE, service) => Said::Found(service.map(|service| service.jid.to_string())),
+        Step::Answered { account: ALICE, file, answer } => Said::Answered(file, answer.map(|slot| slot.put)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn file(number: u64) -> FileKey {
+    FileKey::of(7, number)
+}
+
+#[test]
+fn a_service_is_found_and_gives_slots_to_whom_they_were_asked_for() {
+    let mut lab = Lab::new();
+    lab.find();
+    lab.ask(file(0));
+    lab.ask(file(1));
+    let asked = lab.asked();
+    assert!(asked.iter().all(|(to, _)| to == "upload.chat.example"));
+    for at in [1, 0] {
+        assert!(lab.answer(ALICE, &asked[at], SLOT));
+        let put = "https://upload.chat.example/a.jpg".to_owned();
+        assert_eq!(lab.said(), [Said::Answered(file(at as u64), Ok(put))]);
+    }
+    assert!(!lab.answer(ALICE, &asked[0], SLOT), "once");
+}
+
+#[test]
+fn an_answer_to_another_account_or_to_nothing_is_somebody_elses() {
+    let mut lab = Lab::new();
+    lab.find();
+    lab.ask(file(0));
+    let asked = lab.asked();
+    assert!(!lab.answer(AccountId(2), &asked[0], SLOT));
+    assert!(!lab.answer(ALICE, &("upload.chat.example".to_owned(), "x".to_owned()), SLOT));
+    assert_eq!(lab.said(), []);
+}
+
+#[test]
+fn who_does_not_answer_within_twenty_seconds_gives_no_slot() {
+    let mut lab = Lab::new();
+    lab.find();
+    lab.ask(file(0));
+    let asked = lab.asked();
+    assert_eq!(lab.services.next_timeout(), Some(lab.now + PATIENCE));
+    lab.pass(PATIENCE);
+    assert_eq!(lab.said(), [Said::Answered(file(0), Err(Failure::Silent))]);
+    assert!(!lab.answer(ALICE, &asked[0], SLOT) && lab.services.next_timeout().is_none());
+}
+
+#[test]
+fn without_a_service_or_a_session_there_is_no_slot() {
+    let mut lab = Lab::new();
+    lab.ask(file(0));
+    assert_eq!(lab.said().pop(), Some(Said::Answered(file(0), Err(Failure::NoService))));
+    let mut lab = Lab::new();
+    lab.find();
+    lab.ask(file(0));
+    lab.asked();
+    lab.services.forget(ALICE);
+    assert_eq!(lab.said(), [Said::Answered(file(0), Err(Failure::LoggedOut))]);
+    assert!(!lab.services.knows(ALICE));
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_said() {
+    let mut lab = Lab::new();
+    lab.find();
+    lab.ask(file(0));
+    lab.asked();
+    lab.services.withdraw(file(0));
+    lab.pass(PATIENCE);
+    assert_eq!(lab.said(), []);
+}
+
+#[test]
+fn a_search_that_nobody_answers_begins_again_after_a_minute_and_then_two() {
+    let mut lab = Lab::new();
+    for minutes in [1, 2, 4] {
+        assert_eq!(lab.asked().len(), 1);
+        lab.pass(PATIENCE);
+        assert_eq!(lab.said(), []);
+        lab.pass(Duration::from_secs(60 * minutes - 1));
+        assert_eq!(lab.said(), []);
+        lab.pass(Duration::from_secs(1));
+    }
+    lab.find();
+    assert_eq!(lab.services.next_timeout(), None);
+}
+
+#[test]
+fn a_search_ends_where_somebody_else_does_not_answer() {
+    let mut lab = Lab::new();
+    let first = lab.asked();
+    let items = format!("<query xmlns='{}'><item jid='upload.chat.example'/></query>", ns::DISCO_ITEMS);
+    lab.answer(ALICE, &first[0], &items);
+    let asked = lab.asked();
+    let info = format!("<query xmlns='{}'>{SERVICE}</query>", ns::DISCO_INFO);
+    assert!(lab.answer(ALICE, &asked[1], &info));
+    assert_eq!(lab.said(), []);
+    lab.pass(PATIENCE);
+    assert_eq!(lab.said(), [Said::Found(Some("upload.chat.example".to_owned()))]);
+}
+
+#[test]
+fn a_new_search_forgets_what_was_found() {
+    let mut lab = Lab::new();
+    lab.find();
+    lab.search();
+    assert!(lab.services.service(ALICE).is_none() && lab.services.knows(ALICE));
+    lab.find();
+}
