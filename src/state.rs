@@ -48,10 +48,10 @@ pub struct StateDir {
     handshakes: Mutex<Handshakes>,
 }
 
-/// What an account had used of what it may send in a day, at some time.
+/// What an account had used of what it may send or upload in a day, at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaUsed {
-    /// In bytes on the wire.
+    /// In bytes: of stanzas on the wire, of files as they are.
     pub bytes: u64,
     /// In seconds since 1970.
     pub at: u64,
@@ -184,6 +184,19 @@ impl StateDir {
     /// When it cannot be written to the directory.
     pub fn keep_quota_used(&self, account: &BareJid, used: QuotaUsed) -> Result<(), StateError> {
         self.change(|contents| contents.set_quota_used(account, used, random_secret))
+    }
+
+    /// What an account had uploaded of what it may in a day.
+    pub fn uploaded(&self, account: &BareJid) -> Option<QuotaUsed> {
+        self.contents().uploaded(account)
+    }
+
+    /// Keeps that. The file does not name the account.
+    ///
+    /// # Errors
+    /// When it cannot be written to the directory.
+    pub fn keep_uploaded(&self, account: &BareJid, used: QuotaUsed) -> Result<(), StateError> {
+        self.change(|contents| contents.set_uploaded(account, used, random_secret))
     }
 
     /// The secret key of a bridge (X25519): made once, at random, and kept.

@@ -32,6 +32,17 @@ impl QuotaStore for KeptQuotas {
             tracing::debug!("what an account has sent today cannot be kept: {error}");
         }
     }
+
+    fn uploaded(&self, account: &BareJid, daily: u64) -> u64 {
+        self.state.uploaded(account).map_or(0, |used| left_of(used, daily, now()))
+    }
+
+    fn add_upload(&self, account: &BareJid, daily: u64, bytes: u64) {
+        let bytes = self.uploaded(account, daily).saturating_add(bytes);
+        if let Err(error) = self.state.keep_uploaded(account, QuotaUsed { bytes, at: now() }) {
+            tracing::debug!("what an account has uploaded today cannot be kept: {error}");
+        }
+    }
 }
 
 /// What of that still counts: all of it is over within a day. A clock that was set back makes it count for longer.
@@ -71,5 +82,18 @@ mod tests {
         let quotas = open();
         assert!((999_000..=1_000_000).contains(&quotas.used(&alice, 86_400)), "a second is a byte");
         assert_eq!(quotas.used(&bob, 86_400), 0);
+    }
+
+    #[test]
+    fn what_was_uploaded_adds_up_and_is_kept_beside_what_was_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let quotas = KeptQuotas::new(Arc::new(StateDir::open(directory.path()).unwrap()));
+        let alice = BareJid::new("alice@chat.example").unwrap();
+        quotas.keep(&alice, 5);
+        for _ in 0..2 {
+            quotas.add_upload(&alice, 86_400, 1_000_000);
+        }
+        assert!((1_999_000..=2_000_000).contains(&quotas.uploaded(&alice, 86_400)), "a second is a byte");
+        assert!(quotas.used(&alice, 86_400) <= 5);
     }
 }

@@ -26,7 +26,7 @@ const MAX_FILE: u64 = 16 << 20;
 /// Hints that are kept at most: 32, more than a user has accounts. Of more, any other makes room: a hint is no loss.
 const MOST_HINTS: usize = 32;
 
-/// Quotas that are kept at most: 256, four times the accounts of a configuration file.
+/// Quotas that are kept at most: 256, two for twice the accounts of a configuration file.
 const MOST_QUOTAS: usize = 256;
 
 /// A day, in seconds.
@@ -48,7 +48,7 @@ pub(super) struct Contents {
     registrations: BTreeMap<String, Registration>,
     /// What worked last, by what the secret makes of the domain.
     hints: BTreeMap<String, String>,
-    /// What accounts have used of what they may send in a day, by what the secret makes of their names.
+    /// What accounts have used of what they may send and upload in a day, by what the secret makes of their names.
     quotas: BTreeMap<String, QuotaUsed>,
     /// What a later version of this program keeps here.
     other: BTreeMap<String, serde_json::Value>,
@@ -202,7 +202,16 @@ impl Contents {
 
     /// What the account had used of what it may send in a day.
     pub(super) fn quota_used(&self, account: &BareJid) -> Option<QuotaUsed> {
-        let name = hint::name(self.resource_secret.as_deref()?, "quota", account.as_str());
+        self.used("quota", account)
+    }
+
+    /// What it had uploaded of what it may upload in a day.
+    pub(super) fn uploaded(&self, account: &BareJid) -> Option<QuotaUsed> {
+        self.used("uploads", account)
+    }
+
+    fn used(&self, of: &str, account: &BareJid) -> Option<QuotaUsed> {
+        let name = hint::name(self.resource_secret.as_deref()?, of, account.as_str());
         self.quotas.get(&name).copied()
     }
 
@@ -213,7 +222,16 @@ impl Contents {
         used: QuotaUsed,
         make: impl FnOnce() -> Secret,
     ) {
-        let name = hint::name(self.resource_secret.get_or_insert_with(make), "quota", account.as_str());
+        self.set_used(("quota", account), used, make);
+    }
+
+    /// The same of uploads.
+    pub(super) fn set_uploaded(&mut self, account: &BareJid, used: QuotaUsed, make: impl FnOnce() -> Secret) {
+        self.set_used(("uploads", account), used, make);
+    }
+
+    fn set_used(&mut self, (of, account): (&str, &BareJid), used: QuotaUsed, make: impl FnOnce() -> Secret) {
+        let name = hint::name(self.resource_secret.get_or_insert_with(make), of, account.as_str());
         self.quotas.retain(|_, earlier| earlier.at + DAY > used.at);
         while self.quotas.len() >= MOST_QUOTAS {
             self.quotas.pop_first();
