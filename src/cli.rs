@@ -4,6 +4,7 @@ mod bridge_line;
 mod dialer;
 mod forget;
 mod forward;
+mod lanes;
 mod managed;
 mod serve;
 mod service;

@@ -10,6 +10,7 @@ pub mod bounds;
 mod cores;
 mod driver;
 mod entropy;
+mod files;
 mod handshake_log;
 mod known_faults;
 mod quotas;
@@ -37,6 +38,8 @@ use crate::{classic, secure};
 use announce::Announcer;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
+pub use files::FileLane;
+use files::Files;
 pub use handshake_log::KeepHandshake;
 pub use quotas::QuotaStore;
 pub use secure::MOST_FIRST_BYTES;
@@ -56,6 +59,8 @@ pub struct Protocols {
     pub secure: secure::Config,
     /// What a bridge needs to let clients of the secure protocol in, and where it writes down whom it has let in.
     pub service: Option<(secure::Service, KeepHandshake)>,
+    /// How sessions use files, if they do.
+    pub files: Option<FileLane>,
 }
 
 /// All streams over a pool of accounts. Clones share everything.
@@ -140,6 +145,8 @@ struct State {
     armed: Option<Instant>,
     announcer: Announcer,
     siblings: Siblings,
+    /// Where sessions use files.
+    files: Option<Files>,
 }
 
 /// Who waits for a stream.
@@ -157,15 +164,20 @@ impl Tunnel {
         events: mpsc::Receiver<(AccountId, AccountEvent)>,
         protocols: Protocols,
     ) -> Self {
-        let Protocols { classic, secure, service } = protocols;
+        let Protocols { classic, secure, service, files: lane } = protocols;
+        let secure = secure::Config { files: lane.is_some(), ..secure };
+        let uploads = lane.as_ref().is_some_and(FileLane::looks_for_services);
+        let desk = Desk::new(&rand::random()).with_uploads(uploads);
         let (service, keep) = service.unzip();
+        let (commands, to_carry) = mpsc::unbounded_channel();
+        let files = lane.clone().map(|lane| Files::new(lane, commands));
         let (records, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(cores, Desk::new(&rand::random()))),
+            state: Mutex::new(State::new(cores, desk, files)),
             pool,
             timer_changed: Notify::new(),
             incoming: Notify::new(),
@@ -176,6 +188,9 @@ impl Tunnel {
         });
         if let Some(keep) = keep {
             tokio::spawn(handshake_log::run(Arc::downgrade(&shared), keep, to_remember));
+        }
+        if let Some(lane) = lane {
+            tokio::spawn(files::run(Arc::downgrade(&shared), lane, to_carry));
         }
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
@@ -215,13 +230,21 @@ impl Tunnel {
     ) -> Result<TunnelStream, ConnectError> {
         let deadline = tokio::time::Instant::now() + timeout;
         self.wait_for_accounts(accounts, deadline, Duration::ZERO).await?;
-        let accounts = self.shared.pool.with_siblings(accounts);
+        let pool = &self.shared.pool;
+        let uploaders: Vec<_> =
+            accounts.iter().copied().filter(|account| pool.uploader(*account).is_some()).collect();
+        let accounts = pool.with_siblings(accounts);
         let bridge = Bridge { line: bridge.line.clone(), peers: bridge.peers.clone(), accounts };
         let first = first();
-        let id = self
-            .shared
-            .with(|state, now| state.cores.secure.connect_and_write(now, &bridge, target, &first))?;
-        Ok(TunnelStream::new(Arc::clone(&self.shared), StreamKey::Secure(id)))
+        let key = self.shared.with(|state, now| {
+            let id = state.cores.secure.connect_and_write(now, &bridge, target, &first)?;
+            let key = StreamKey::Secure(id);
+            if let Some(files) = &mut state.files {
+                files.on_connect(key, &uploaders);
+            }
+            Ok::<_, CloseReason>(key)
+        })?;
+        Ok(TunnelStream::new(Arc::clone(&self.shared), key))
     }
 
     /// Asks the hexchat peer behind one of `peers` for a connection to `remote` on behalf of the
@@ -302,6 +325,9 @@ impl Tunnel {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
             state.desk.handle_closed(id);
+            if let Some(files) = &mut state.files {
+                files.on_gone(id);
+            }
             self.shared.close_siblings_of(state, now, id, &siblings);
         });
     }
@@ -392,8 +418,28 @@ impl Shared {
         result
     }
 
-    /// Drains the core: stanzas to the accounts, events to whoever waits for them.
+    /// Drains the core: stanzas to the accounts, events to whoever waits for them, and what is to be done about files.
     fn drain(&self, state: &mut State, now: Instant) {
+        loop {
+            self.pass_on(state, now);
+            if !self.see_to_files(state, now) {
+                break;
+            }
+        }
+        if state.is_awaited && state.cores.is_idle() {
+            state.is_awaited = false;
+            self.closed.notify_waiters();
+        }
+        let files = state.files.as_ref().and_then(Files::next_timeout);
+        let timeout =
+            [state.cores.poll_timeout(), state.siblings.next_timeout(), files].into_iter().flatten().min();
+        if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
+            state.armed = timeout;
+            self.timer_changed.notify_one();
+        }
+    }
+
+    fn pass_on(&self, state: &mut State, now: Instant) {
         while let Some(transmit) = state.cores.classic.poll_transmit(now) {
             let via = transmit.via;
             let tag = match &transmit.stanza {
@@ -416,24 +462,15 @@ impl Shared {
             let _ = self.records.send(record);
         }
         while let Some((key, event)) = state.cores.poll_event() {
-            if state.on_event(key, event) {
+            if state.on_event(now, key, event) {
                 self.incoming.notify_one();
             }
-        }
-        if state.is_awaited && state.cores.is_idle() {
-            state.is_awaited = false;
-            self.closed.notify_waiters();
-        }
-        let timeout = [state.cores.poll_timeout(), state.siblings.next_timeout()].into_iter().flatten().min();
-        if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
-            state.armed = timeout;
-            self.timer_changed.notify_one();
         }
     }
 }
 
 impl State {
-    fn new(cores: Cores, desk: Desk) -> Self {
+    fn new(cores: Cores, desk: Desk, files: Option<Files>) -> Self {
         Self {
             cores,
             desk,
@@ -445,11 +482,12 @@ impl State {
             armed: None,
             announcer: Announcer::default(),
             siblings: Siblings::default(),
+            files,
         }
     }
 
     /// Wakes whoever an event is for; true when it is somebody who asks for a connection.
-    fn on_event(&mut self, key: StreamKey, event: Event) -> bool {
+    fn on_event(&mut self, now: Instant, key: StreamKey, event: Event) -> bool {
         match event {
             Event::Incoming { target, .. } => {
                 self.incoming.push_back((key, target));
@@ -457,11 +495,17 @@ impl State {
             }
             Event::Connected(_) => {
                 self.connected.insert(key);
+                if let Some(files) = &mut self.files {
+                    files.on_connected(now, key);
+                }
                 self.wake(key, |wakers| wakers.connect.take());
             }
             Event::Readable(_) => self.wake(key, |wakers| wakers.read.take()),
             Event::Writable(_) => self.wake(key, |wakers| wakers.write.take()),
             Event::Closed(..) => {
+                if let Some(files) = &mut self.files {
+                    files.on_closed(key);
+                }
                 self.wake(key, |wakers| wakers.connect.take());
                 self.wake(key, |wakers| wakers.read.take());
                 self.wake(key, |wakers| wakers.write.take());

@@ -102,7 +102,7 @@ pub use self::error::{
     AccountError, DnsFault, Elsewhere, NamedBy, NotFollowed, OtherHost, ProxyFault, RecordsUnknown, Step,
     Unfollowed, WebServerFault, Words,
 };
-pub use self::pool::AccountPool;
+pub use self::pool::{AccountPool, Uploader};
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;
 pub use crate::protocol::AccountId;

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use xmpp_parsers::jid::Jid;
 
 use super::dialer::{core_dialer, proxy_of_person};
+use super::lanes;
 use super::setup::{Ending, accept, all_rejected, announce, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
@@ -62,9 +63,11 @@ async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, arguments, listen, target, proxy } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let (pool, events) =
-        AccountPool::with_limits(core_dialer(tor_pt::Dialer::through(proxy)), &config.limits);
-    let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
+    let dialer = core_dialer(tor_pt::Dialer::through(proxy));
+    let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
+    let files = lanes::of_client(&config.lanes, dialer);
+    let protocols = Protocols { files, ..Protocols::of_client(&config.limits) };
+    let tunnel = Tunnel::start(pool, events, protocols);
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
 use super::dialer::{core_dialer, proxy_of_person};
+use super::lanes;
 use super::service::{Speaks, bridge_protocols, secure_identity};
 use super::setup::{
     Ending, advised, all_rejected, announce, open_state, run_command, state_dir, until_stopped,
@@ -16,7 +17,7 @@ use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
 use crate::state::StateError;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{FileLane, Tunnel};
 use crate::xmpp::{AccountId, AccountPool, AccountStatus};
 
 pub(super) fn run(options: &Options, command: Serve) -> u8 {
@@ -28,7 +29,8 @@ struct Prepared {
     state: PathBuf,
     destination: Destination,
     speaks: Speaks,
-    proxy: Option<tor_pt::Proxy>,
+    dialer: tor_pt::Dialer,
+    files: Option<FileLane>,
 }
 
 fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
@@ -38,19 +40,21 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
     );
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere).map_err(advised)?;
     let speaks = Speaks { classic: config.bridge.classic || !command.secure, secure: command.secure };
-    let (destination, proxy) = (Destination::Allowed(command.allow), proxy_of_person()?);
-    Ok(Prepared { config, state, destination, speaks, proxy })
+    let dialer = tor_pt::Dialer::through(proxy_of_person()?);
+    let files = if speaks.secure { lanes::of_bridge(&config, dialer.clone())? } else { None };
+    let destination = Destination::Allowed(command.allow);
+    Ok(Prepared { config, state, destination, speaks, dialer, files })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
-    let Prepared { config, state, destination, speaks, proxy } = prepared;
+    let Prepared { config, state, destination, speaks, dialer, files } = prepared;
     let state = Arc::new(open_state(&state).await.map_err(advised)?);
     let identity = secure_identity(&config, &state, speaks)?;
-    let (pool, events) =
-        AccountPool::with_limits(core_dialer(tor_pt::Dialer::through(proxy)), &config.limits);
+    let (pool, events) = AccountPool::with_limits(core_dialer(dialer), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
+    let secure = (identity, files);
+    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let work = async {

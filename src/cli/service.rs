@@ -12,7 +12,7 @@ use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
 use crate::secure::{HandshakeRecord, Identity, Service};
 use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError, Verdict};
-use crate::tunnel::{ClockWasAhead, KeepHandshake, Protocols, bounds};
+use crate::tunnel::{ClockWasAhead, FileLane, KeepHandshake, Protocols, bounds};
 use crate::xmpp::{AccountId, AccountPool, StreamManagement};
 
 /// The most accounts that a bridge line names: 4. Clients are told of others once they are in, and where there are many
@@ -68,13 +68,14 @@ pub(super) fn bridge_protocols(
     state: &Arc<StateDir>,
     (accounts, pool): (&[AccountId], &AccountPool),
     classic: bool,
-    identity: Option<Identity>,
+    (identity, files): (Option<Identity>, Option<FileLane>),
 ) -> Protocols {
     let accept_on = if classic { accounts } else { &[] };
     Protocols {
         classic: bounds::classic(&config.limits, accept_on),
         secure: bounds::secure(&config.limits),
         service: identity.map(|identity| service(config, state, (accounts, pool), identity)),
+        files,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Only what a server has confirmed is said: of an account that is presumed to be online nothing is said before that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use safelog::sensitive;
@@ -19,6 +19,8 @@ const SPENT: &str = "has sent all that it may in a day, and sends slowly until l
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     accounts: BTreeMap<AccountId, Told>,
+    /// What was said of the upload services of a bridge's clients.
+    files_of_clients: BTreeSet<String>,
 }
 
 /// What was said of one account, and what is yet to be said.
@@ -38,7 +40,12 @@ struct Told {
     has_failed: bool,
     /// How much of its quota was said to be used, in hundredths.
     quota: u8,
+    /// What was said of its files.
+    files: BTreeSet<String>,
 }
+
+/// Things that are said of files, at most: 32, more than there are.
+const MOST_ABOUT_FILES: usize = 32;
 
 /// What can help is said at the 2nd connection that ends for a stanza that was too large: after one, smaller ones may be enough.
 const WORTH_A_WORD: u32 = 2;
@@ -62,6 +69,24 @@ impl Announcer {
         }
     }
 
+    /// Says something of the files of an account, once.
+    pub(super) fn announce_files(&mut self, id: AccountId, news: &str) {
+        if is_first(&mut self.accounts.entry(id).or_default().files, news) {
+            tracing::info!("account {}: {news}", id.0);
+        } else {
+            tracing::debug!("account {}: {news}", id.0);
+        }
+    }
+
+    /// Says of the upload services of clients what went wrong, once, whoever they are.
+    pub(super) fn announce_files_of_clients(&mut self, fault: &str) {
+        if is_first(&mut self.files_of_clients, fault) {
+            tracing::info!("a client's files are left for now: {fault}");
+        } else {
+            tracing::debug!("a client's files are left for now: {fault}");
+        }
+    }
+
     fn news(&mut self, id: AccountId, event: &AccountEvent) -> Option<(Level, String)> {
         self.accounts.entry(id).or_default().news(event)
     }
@@ -75,6 +100,11 @@ impl Announcer {
     pub(super) fn has_failed(&self, id: AccountId) -> bool {
         self.accounts.get(&id).is_some_and(|told| told.has_failed)
     }
+}
+
+/// Whether something is said for the first time.
+fn is_first(said: &mut BTreeSet<String>, text: &str) -> bool {
+    said.len() < MOST_ABOUT_FILES && said.insert(text.to_owned())
 }
 
 impl Told {
@@ -305,6 +335,15 @@ mod tests {
         let said = [79, 80, 99, 100, 100, 50, 100].map(|percent| told.quota_news(percent));
         let most = "has sent four fifths of what it may in a day (daily_stanza_bytes in [guest])";
         assert_eq!(said, [None, Some(most), None, Some(SPENT), None, None, Some(SPENT)]);
+    }
+
+    #[test]
+    fn what_is_said_of_files_is_said_once() {
+        let mut said = BTreeSet::new();
+        let texts = ["its server takes no files", "files are left", "its server takes no files"];
+        assert_eq!(texts.map(|text| is_first(&mut said, text)), [true, true, false]);
+        let many = (0..100).filter(|n| is_first(&mut said, &n.to_string()));
+        assert_eq!(many.count() + 2, MOST_ABOUT_FILES);
     }
 
     #[test]

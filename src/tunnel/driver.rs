@@ -53,7 +53,7 @@ pub(super) async fn run(shared: Weak<Shared>, mut events: mpsc::Receiver<(Accoun
 }
 
 /// Seconds since 1970.
-fn wall_clock() -> u64 {
+pub(super) fn wall_clock() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
@@ -86,6 +86,9 @@ impl Shared {
     fn on_timeout(&self) {
         self.with(|state, now| {
             state.cores.handle_timeout(now);
+            if let Some(files) = &mut state.files {
+                files.handle_timeout(now);
+            }
             state.armed = None;
             self.see_to_siblings(state, now);
         });
@@ -149,19 +152,29 @@ impl Shared {
             AccountEvent::Failed(_) => {
                 self.failed.notify_waiters();
                 self.close_siblings_of(state, now, id, &self.pool.siblings(id));
+                if let Some(files) = &mut state.files {
+                    files.on_gone(id);
+                }
                 AccountChange::Gone
             }
         };
-        let is_online = matches!(change, AccountChange::Online { .. });
+        let online = match &change {
+            AccountChange::Online { jid, resumed } => Some((jid.clone(), *resumed)),
+            _ => None,
+        };
         state.cores.handle_account(now, id, change);
-        if is_online {
+        if let Some((jid, resumed)) = online {
             self.set_quota(state, now, id);
+            self.see_to_service(state, now, id, (jid, resumed));
         }
     }
 
     /// The desk decides what becomes of a stanza.
     fn on_arrival(&self, state: &mut State, now: Instant, id: AccountId, arrival: Arrival) {
-        let State { cores, desk, bytestreams, .. } = state;
+        let State { cores, desk, bytestreams, files, .. } = state;
+        if files.as_mut().is_some_and(|files| files.handle(id, &arrival)) {
+            return;
+        }
         let to = Recipient {
             account: id,
             lets_in: cores.accepts_on(id),

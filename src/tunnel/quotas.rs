@@ -4,19 +4,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use xmpp_parsers::jid::BareJid;
 
+use super::files::budget;
 use super::{Shared, State};
+use crate::config::DailyFiles;
 use crate::protocol::AccountId;
 use crate::secure::QuotaUse;
+use crate::xmpp::Uploader;
 
-/// Keeps what accounts have used of what they may send in a day, across restarts.
+/// Keeps what accounts have used of what they may send and upload in a day, across restarts.
 pub trait QuotaStore: Send + Sync {
     /// What still counts of it, in bytes on the wire, where the account may send `daily` in a day.
     fn used(&self, account: &BareJid, daily: u64) -> u64;
 
     /// Keeps what it has used by now. It may take as long as a disk takes.
     fn keep(&self, account: &BareJid, used: u64);
+
+    /// What still counts of what it has put at its server's upload service, in bytes, where it may put `daily` there in a day.
+    fn uploaded(&self, account: &BareJid, daily: u64) -> u64;
+
+    /// Keeps that it puts so much there. It may take as long as a disk takes.
+    fn add_upload(&self, account: &BareJid, daily: u64, bytes: u64);
 }
 
 /// The store, and the way to the task that writes to it.
@@ -27,6 +37,11 @@ pub(super) struct Keeper {
 
 enum Note {
     Used(QuotaUse),
+    Uploaded {
+        account: BareJid,
+        daily: u64,
+        bytes: u64,
+    },
     /// Everything before is to be written.
     Flush(oneshot::Sender<()>),
 }
@@ -50,15 +65,19 @@ impl Keeper {
 
 async fn write(store: Arc<dyn QuotaStore>, mut notes: mpsc::UnboundedReceiver<Note>) {
     while let Some(note) = notes.recv().await {
-        match note {
-            Note::Used(used) => {
-                let store = Arc::clone(&store);
-                let keep = move || store.keep(&used.name, used.bytes);
-                // It panics only if the store does.
-                let _ = tokio::task::spawn_blocking(keep).await;
+        let store = Arc::clone(&store);
+        // What blocks panics only if the store does.
+        let _ = match note {
+            Note::Used(used) => spawn_blocking(move || store.keep(&used.name, used.bytes)).await,
+            Note::Uploaded { account, daily, bytes } => {
+                spawn_blocking(move || store.add_upload(&account, daily, bytes)).await
             }
-            Note::Flush(done) => drop(done.send(())),
-        }
+            Note::Flush(done) => {
+                // Nobody waits any more.
+                let _ = done.send(());
+                Ok(())
+            }
+        };
     }
 }
 
@@ -68,6 +87,22 @@ impl Shared {
         let Some((account, daily)) = self.pool.quota(login) else { return };
         let used = self.quotas.get().map_or(0, |keeper| keeper.store.used(&account, daily));
         state.cores.secure.handle_quota(now, login, account, (daily, used));
+    }
+
+    /// What still counts of what an account has uploaded.
+    pub(super) fn uploaded(&self, account: &Uploader, daily: u64) -> u64 {
+        let keeper = self.quotas.get().filter(|_| account.daily != DailyFiles::Unbounded);
+        keeper.map_or(0, |keeper| keeper.store.uploaded(&account.name, daily))
+    }
+
+    /// Keeps that a login has asked for room for so many bytes at the service of its server, which may be so large.
+    pub(super) fn note_upload(&self, login: AccountId, max_file: Option<u64>, bytes: u64) {
+        let account = self.pool.uploader(login).filter(|account| account.daily != DailyFiles::Unbounded);
+        if let (Some(account), Some(keeper)) = (account, self.quotas.get()) {
+            let daily = budget::daily(account.daily, max_file);
+            // The task ends after this.
+            let _ = keeper.notes.send(Note::Uploaded { account: account.name, daily, bytes });
+        }
     }
 
     /// Says and keeps what was used.

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tor_pt::{Message, Phase, SocksRequest, Target, socks};
 
 use super::Managed;
+use crate::cli::lanes;
 use crate::cli::setup::accept;
 use crate::client::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
@@ -42,7 +43,9 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
-    let tunnel = Tunnel::start(pool, events, Protocols::of_client(&config.limits));
+    let files = lanes::of_client(&config.lanes, managed.dialer());
+    let protocols = Protocols { files, ..Protocols::of_client(&config.limits) };
+    let tunnel = Tunnel::start(pool, events, protocols);
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 

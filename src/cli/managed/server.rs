@@ -9,12 +9,13 @@ use tor_pt::{Message, Phase, ServerLaunch, SmethodArgs};
 use super::Managed;
 use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
 use crate::bridge::{self, Destination};
+use crate::cli::lanes;
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::{advised, wait_for_state};
 use crate::config::Config;
 use crate::secure::Identity;
 use crate::state::StateDir;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{FileLane, Tunnel};
 use crate::xmpp::AccountPool;
 
 pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
@@ -39,6 +40,7 @@ struct Bridge {
     state: Arc<StateDir>,
     speaks: Speaks,
     identity: Option<Identity>,
+    files: Option<FileLane>,
 }
 
 /// Everything that does not need the network: what fails here can never work.
@@ -49,17 +51,19 @@ async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<B
     let state = Arc::new(wait_for_state(launch.common().state_dir()).await.map_err(advised)?);
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
     let identity = secure_identity(&config, &state, speaks)?;
-    Ok(Bridge { config, state, speaks, identity })
+    let files = lanes::of_bridge(&config, tor_pt::Dialer::new(&managed.launch))?;
+    Ok(Bridge { config, state, speaks, identity, files })
 }
 
 /// Tells Tor that the method is there, and only then logs in.
 async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
-    let Bridge { config, state, speaks, identity } = bridge;
+    let Bridge { config, state, speaks, identity, files } = bridge;
     report_method(managed, launch);
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, identity);
+    let secure = (identity, files);
+    let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let destination = destination(managed, launch, config.limits.dial_timeout);
