@@ -62,6 +62,9 @@ const CORES: &[&str] = &[
     "xmpp::srv",
     "xmpp::websocket::framing",
     "tunnel::siblings",
+    "tunnel::files::budget",
+    "tunnel::files::outcome",
+    "tunnel::files::queue",
     "replay_log",
     "uuid",
 ];

@@ -39,6 +39,14 @@ impl Half {
         Self::start_in(folder, state, command, config, args)
     }
 
+    /// The same, with a proxy by which all its connections go.
+    pub(crate) fn start_through(proxy: &str, command: &str, config: &str, args: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("hexchat-half-").tempdir().unwrap();
+        let state = folder.path().join("state");
+        let process = Self::spawn(&folder, &state, command, config, args).env("TOR_PT_PROXY", proxy);
+        Self { process: process.start().unwrap(), _folder: folder }
+    }
+
     /// The same, after a script that has mounted something at that directory (`$0`), which only it sees.
     pub(crate) fn start_after(
         script: &str,

@@ -10,7 +10,7 @@ pub(crate) use hexchat_lab::on_both_servers;
 pub(crate) use lab::{Lab, Route};
 pub(crate) use target::{Target, connect};
 pub(crate) use transfer::{
-    echo, random_bytes, transfer, transfer_despite, transfer_through_cuts, wait_until_closed,
+    Outcome, echo, random_bytes, transfer, transfer_despite, transfer_through_cuts, wait_until_closed,
     wait_until_it_works,
 };
 

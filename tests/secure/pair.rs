@@ -55,6 +55,11 @@ impl Bridge {
         self.forward_with(|args| Half::start_at(state, "forward", config, args))
     }
 
+    /// The same, with a proxy by which all its connections go.
+    pub(crate) fn forward_through(&self, proxy: &str, config: &str) -> Half {
+        self.forward_with(|args| Half::start_through(proxy, "forward", config, args))
+    }
+
     /// The same, after a script that has mounted something there.
     pub(crate) fn forward_after(&self, script: &str, state: &Path, config: &str) -> Half {
         self.forward_with(|args| Half::start_after(script, state, "forward", config, args))
