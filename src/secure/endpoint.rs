@@ -7,6 +7,7 @@ mod accounts;
 mod admission;
 mod core;
 mod directory;
+mod files;
 mod guests;
 mod half_open;
 mod handshake_rate;
@@ -24,6 +25,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::timers::Timers;
 use crate::protocol::{Address, CloseReason, Core as _, StreamId};
+use crate::secure::api::files::FileTask;
 use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Statistics, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
@@ -64,6 +66,8 @@ pub struct Endpoint {
     guests: BTreeMap<PathId, Path>,
     /// Those who were let in and have not shown yet that they hold the keys.
     half_open: HalfOpen<HalfOpenKey>,
+    /// What the driver is to do about files.
+    file_tasks: VecDeque<FileTask>,
     /// Handshakes to be noted down.
     records: VecDeque<HandshakeRecord>,
     /// The sessions that clients may take up again.
@@ -105,6 +109,7 @@ impl Endpoint {
             admission,
             guests: BTreeMap::new(),
             half_open: HalfOpen::default(),
+            file_tasks: VecDeque::new(),
             records: VecDeque::new(),
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),

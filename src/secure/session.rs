@@ -20,7 +20,7 @@ mod dial;
 mod early;
 pub(crate) mod established;
 pub(crate) mod express;
-#[cfg_attr(not(test), expect(dead_code, reason = "no session sends files yet: doc/lanes.md"))]
+mod file_lane;
 mod files;
 pub(crate) mod flight;
 pub(crate) mod jids;
@@ -43,6 +43,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, CloseReason};
 use crate::secure::accounts::sender::Flow;
+use crate::secure::api::files::{FileKey, FileTask};
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::client_tag::ClientTag;
@@ -87,6 +88,8 @@ pub(crate) struct Session {
     /// It has been seen to carry much.
     carries_much: bool,
     events: VecDeque<SessionEvent>,
+    /// Slots that a client's servers are to be asked for.
+    slots_wanted: VecDeque<FileTask>,
     /// Whether it is in the endpoint's queue of those that may have packets to send.
     pub(crate) is_queued: bool,
 }
@@ -137,6 +140,8 @@ pub(crate) struct ClosedSession {
     /// By what its client could have taken it up again.
     pub(crate) id: Option<SessionId>,
     pub(crate) streams: Option<ClosedStreams>,
+    /// Files of which the driver has something to do that nobody waits for any more.
+    pub(crate) files: Vec<FileKey>,
 }
 
 impl Session {
@@ -179,6 +184,7 @@ impl Session {
             has_paths_to_check: true,
             carries_much: false,
             events: VecDeque::new(),
+            slots_wanted: VecDeque::new(),
             is_queued: false,
         }
     }
@@ -299,6 +305,7 @@ impl Session {
             return;
         }
         self.take_news(now, shared);
+        self.use_files(now, shared);
         if let Some(early) = self.state.early_mut() {
             early.prune();
         }
@@ -376,8 +383,9 @@ impl Session {
         shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         shared.accounts.prune();
         shared.ledger.replace(&self.client, &self.usage, &Usage::default());
+        let files = self.busy_files();
         let (id, streams) = self.state.into_parts();
         let streams = streams.and_then(|streams| ClosedStreams::new(self.client, streams, reason));
-        ClosedSession { role: self.role, id, streams }
+        ClosedSession { role: self.role, id, streams, files }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod introductions;
 pub(crate) mod routes;
+pub(crate) mod uploads;
 pub(crate) mod wall_clock;
 
 use std::time::Instant;
@@ -19,6 +20,7 @@ use crate::secure::delivery::Token;
 use crate::secure::path::Path;
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::shared::routes::{Owner, Routes};
+use crate::secure::shared::uploads::Uploads;
 use crate::secure::shared::wall_clock::WallClock;
 use crate::secure::streams::{self, Credit, StreamLimits};
 
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) tagger: Tagger,
     pub(crate) accounts: Accounts,
     pub(crate) routes: Routes,
+    /// What our accounts may put at their upload services.
+    pub(crate) uploads: Uploads,
     /// What bridges have told their client.
     pub(crate) introductions: Introductions,
     /// What each client takes of what is there for all.
@@ -51,6 +55,7 @@ impl Shared {
             tagger,
             accounts,
             routes: Routes::default(),
+            uploads: Uploads::default(),
             introductions: Introductions::default(),
             ledger,
             last_number: 0,

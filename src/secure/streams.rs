@@ -326,6 +326,11 @@ impl Streams {
         }
     }
 
+    /// Which side this is.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whether no application has a stream any more.
     pub(crate) fn are_all_released(&self) -> bool {
         self.streams.values().all(|stream| stream.released)
@@ -340,6 +345,11 @@ impl Streams {
     /// Bytes that were written and never sent, as far as the peer's credit for each stream allows.
     pub(crate) fn unsent_bytes(&self) -> usize {
         usize::try_from(self.totals.unsent).unwrap_or(usize::MAX)
+    }
+
+    /// The same, and what was lost and is to be sent again.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.unsent_bytes().saturating_add(usize::try_from(self.totals.lost).unwrap_or(usize::MAX))
     }
 
     /// Whether everything is on its way and so much of it that there may be no room to write more.

@@ -84,7 +84,7 @@ fn handshake(
     let credential: Credential = vectors.text(&name("sid")).parse().unwrap();
 
     let mut entropy = Given(vectors.bytes("client_ephemeral"));
-    let hello = Hello { credits: CREDITS, resume, early: Vec::new() };
+    let hello = Hello { credits: CREDITS, resume, files: false, early: Vec::new() };
     let (client, first) = Initiator::start(&line, &credential, &from, &to, &hello, &mut entropy);
     vectors.check(&name("m1"), &first);
     let mut entropy = Given(vectors.bytes("bridge_ephemeral"));
@@ -173,7 +173,8 @@ fn check_proof(vectors: &Vectors, key: &ResumeKey) {
 
 fn check_payloads(vectors: &Vectors, prefix: &str, resume: Option<SessionId>, welcome: &Welcome) {
     let resume = resume.map(|session| (session, vectors.array("psk_proof")));
-    let hello = payload::write_hello(&Greeting { credits: CREDITS, resume, early: &[] }, 0);
+    let hello =
+        payload::write_hello(&Greeting { credits: CREDITS, resume, files: welcome.files, early: &[] }, 0);
     vectors.check(&format!("{prefix}_hello"), &hello);
     vectors.check(&format!("{prefix}_welcome"), &payload::write_welcome(welcome, 0));
 }
@@ -188,13 +189,20 @@ fn everything_is_computed_as_the_published_vectors_say() {
     check_line(&vectors, "psk", &identity.line(Some(psk)));
 
     let session = SessionId((0xe0..0xf0).collect::<Vec<u8>>().try_into().unwrap());
-    let welcome = Welcome { status: Status::New, session, credits: BRIDGE_CREDITS, has_taken_early: false };
+    let welcome = Welcome {
+        status: Status::New,
+        session,
+        credits: BRIDGE_CREDITS,
+        has_taken_early: false,
+        files: false,
+    };
     let [client, bridge] = handshake(&vectors, "nk", None, None, welcome);
     check_direction(&vectors, "client", &client.send, &bridge.receive);
     check_direction(&vectors, "bridge", &bridge.send, &client.receive);
     check_later_key(&vectors, 1);
     check_later_key(&vectors, 2);
     check_payloads(&vectors, "nk", None, &welcome);
+    check_payloads(&vectors, "files", None, &Welcome { files: true, ..welcome });
     for keys in [&client, &bridge] {
         vectors.check("resume_key", keys.resume_key.0.expose());
         check_paths(&vectors, &keys.path_key);
@@ -205,8 +213,13 @@ fn everything_is_computed_as_the_published_vectors_say() {
     let (old, key) = (SessionId(vectors.array("psk_old_session")), vectors.array("psk_old_resume_key"));
     let resume = Resumption { session: old, key: ResumeKey(Secret::new(key)) };
     check_proof(&vectors, &resume.key);
-    let welcome =
-        Welcome { status: Status::Resumed, session: old, credits: BRIDGE_CREDITS, has_taken_early: false };
+    let welcome = Welcome {
+        status: Status::Resumed,
+        session: old,
+        credits: BRIDGE_CREDITS,
+        has_taken_early: false,
+        files: false,
+    };
     handshake(&vectors, "psk", Some(psk), Some(resume), welcome);
     check_payloads(&vectors, "psk", Some(old), &welcome);
 

@@ -75,7 +75,7 @@ const SECURE: Map = &[
     ("path", &["api", "ids", "delivery", "sizes", "client_tag", "crypto", "tuning"]),
     ("streams", &["budget", "wire", "tuning"]),
     ("budget", &[]),
-    ("api", &["ids", "delivery", "sizes", "crypto"]),
+    ("api", &["ids", "delivery", "sizes", "crypto", "wire"]),
     ("ids", &["client_tag"]),
     ("delivery", &["crypto"]),
     ("client_tag", &["crypto"]),

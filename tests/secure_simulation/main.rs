@@ -6,11 +6,12 @@
 //! | `letters` | what stanzas say |
 //! | `ours` | our program with a driver that watches the wire |
 //! | `setup` | worlds of a client on the left and a bridge on the right |
+//! | `upload_service` | where files can be put, and the drivers that do so |
 //! | `random` | thousands of random worlds |
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
 //! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -53,6 +54,7 @@ mod carrying;
 mod door;
 mod early;
 mod failing;
+mod files;
 mod hoarding;
 mod hostile;
 mod letters;
@@ -61,3 +63,4 @@ mod puppet;
 mod random;
 mod setup;
 mod swallowing;
+mod upload_service;

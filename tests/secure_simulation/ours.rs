@@ -14,6 +14,7 @@ use crate::letters::{Body, Stanza};
 use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::program::Program;
 use crate::rng::Rng;
+use crate::upload_service::Porter;
 
 /// Bytes in unanswered blocks of one account: 32 MiB, the most that a peer gives credit for on a stream. Nothing else bounds it where
 /// the server carries any rate; how it is bounded where one has a rate, the tests of windows show.
@@ -41,6 +42,8 @@ pub(crate) struct Ours {
     machine: Machine,
     /// Whom to connect to, on the client's side.
     bridge: Option<Bridge>,
+    /// Who carries its files, if anybody.
+    porter: Option<Porter>,
     most_buffered: usize,
     online: BTreeSet<AccountId>,
     /// Blocks that were not answered yet: by which account, and how large.
@@ -60,10 +63,17 @@ impl Ours {
             endpoint: OverIbb::new(config, service, Box::new(entropy)),
             machine,
             bridge,
+            porter: None,
             most_buffered,
             online: BTreeSet::new(),
             unanswered: BTreeMap::new(),
         }
+    }
+
+    /// The same, which carries files.
+    pub(crate) fn with_porter(mut self, porter: Porter) -> Self {
+        self.porter = Some(porter);
+        self
     }
 
     fn keep_mementos(&mut self, now: Instant) {
@@ -133,7 +143,11 @@ impl Program<Body> for Ours {
         }
         let seconds = self.machine.wall_clock(now);
         self.endpoint.handle_wall_clock(now, seconds);
+        let is_online = matches!(change, AccountChange::Online { .. });
         self.endpoint.handle_account(now, account, change);
+        if let Some(porter) = self.porter.as_ref().filter(|_| is_online && self.bridge.is_some()) {
+            porter.on_online(now, account, &mut self.endpoint);
+        }
     }
 
     fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza) {
@@ -158,8 +172,23 @@ impl Program<Body> for Ours {
 
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)> {
         self.keep_mementos(now);
+        if let Some(porter) = &mut self.porter {
+            porter.carry_out(now, &mut self.endpoint);
+        }
         let Transmit { via, to, stanza } = self.endpoint.poll_transmit(now)?;
         Some((via, to.into(), self.write_stanza(via, stanza)))
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let porter = self.porter.as_ref().and_then(Porter::next_timeout);
+        [self.core().poll_timeout(), porter].into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.core_mut().handle_timeout(now);
+        if let Some(porter) = &mut self.porter {
+            porter.handle_timeout(now, &mut self.endpoint);
+        }
     }
 
     fn poll_doubt(&mut self) -> Option<AccountId> {

@@ -13,6 +13,7 @@ use crate::network::{Conditions, Side};
 use crate::ours::{Machine, Ours};
 use crate::program::Program;
 use crate::rng::Rng;
+use crate::upload_service::{Porter, Uploads};
 use crate::world::{self, Stage};
 
 pub(crate) type World = world::World<Body>;
@@ -30,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) is_federated: bool,
     pub(crate) conditions: Conditions,
     pub(crate) config: Config,
+    /// Where files can be put, and which sides know files.
+    pub(crate) uploads: Option<(Uploads, [bool; 2])>,
     pub(crate) keep_log: bool,
 }
 
@@ -43,6 +46,7 @@ impl Default for Setup {
             is_federated: false,
             conditions: Conditions::default(),
             config: defaults(),
+            uploads: None,
             keep_log: true,
         }
     }
@@ -66,7 +70,7 @@ impl World {
 
     /// The same, with the bridge's disk at hand.
     pub(crate) fn with_machine(setup: Setup, machine: Machine) -> Self {
-        let Setup { seed, accounts, named, psk, is_federated, conditions, config, keep_log } = setup;
+        let Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, keep_log } = setup;
         let domains = if is_federated { ["x", "y"] } else { ["x"; 2] };
         let stage = Stage { seed, accounts, one_bare_jid: false, domains, conditions, keep_log };
         let mut seeds = Rng::new(seed ^ 0x5eed);
@@ -79,7 +83,13 @@ impl World {
                 Side::Left => (None, Some(bridge(accounts[0], (named, domains[1]), psk))),
                 Side::Right => (Some(service(accounts[1], psk, &machine)), None),
             };
-            Box::new(Ours::new(config.clone(), service, bridge, machine.clone(), entropy))
+            let porter = uploads.as_ref().filter(|(_, files)| files[side as usize]);
+            let config = Config { files: porter.is_some(), ..config.clone() };
+            let ours = Ours::new(config, service, bridge, machine.clone(), entropy);
+            match porter {
+                Some((uploads, _)) => Box::new(ours.with_porter(Porter::new(uploads.clone()))),
+                None => Box::new(ours),
+            }
         };
         Self::on(stage, Box::new(make))
     }

@@ -139,6 +139,7 @@ impl Intruder {
         let hello = Hello {
             credits: Credits { stream: u32::MAX, session: u32::MAX },
             resume: None,
+            files: false,
             early: Vec::new(),
         };
         let parsed = sid.parse().unwrap();

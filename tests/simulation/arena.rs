@@ -234,7 +234,7 @@ impl Arena {
         let mut attacker = self.knock(from);
         let credits = Credits { stream: u32::MAX, session: u32::MAX };
         let (jid, line) = (attacker.jid.clone(), identity().line(None));
-        let hello = Hello { credits, resume: None, early: Vec::new() };
+        let hello = Hello { credits, resume: None, files: false, early: Vec::new() };
         let mut entropy = Rng::new(u64::from(self.nonce));
         let (initiator, message) =
             Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut entropy);

@@ -19,6 +19,13 @@ pub(crate) trait Program<L> {
     fn handle_server_ack(&mut self, _now: Instant, _id: &str) {}
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza<L>)>;
 
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.core().poll_timeout()
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.core_mut().handle_timeout(now);
+    }
+
     /// An account by which it misses answers.
     fn poll_doubt(&mut self) -> Option<AccountId> {
         None

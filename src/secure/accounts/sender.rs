@@ -159,7 +159,7 @@ impl<K: Copy + Ord> Senders<K> {
         accounts: usize,
     ) -> Share {
         let used = self.used(client);
-        let most = self.size_limits.get(&path.1.via()).min(self.legs.limit(path.1));
+        let most = self.largest_on(path.1);
         let share = match self.senders.get(&path.1.via()) {
             Some(sender) => sender.share((client, used), path, waiting, accounts, most),
             None => Sender::<K>::new(self.sizes).share((client, used), path, waiting, accounts, most),
@@ -196,6 +196,16 @@ impl<K: Copy + Ord> Senders<K> {
             }
         }
         share
+    }
+
+    /// How many sessions want to send by the account, one that does not wait there included.
+    pub(crate) fn rivals(&self, account: AccountId) -> usize {
+        self.senders.get(&account).map_or(1, |sender| sender.queue.waiting().max(1))
+    }
+
+    /// The largest block that the servers on the way of a path take.
+    pub(crate) fn largest_on(&self, path: &Path) -> usize {
+        self.size_limits.get(&path.via()).min(self.legs.limit(path))
     }
 
     /// Whether something small and in a hurry may go by the path although windows are full.

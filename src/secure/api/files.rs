@@ -82,6 +82,18 @@ pub enum FileTask {
     },
 }
 
+impl FileTask {
+    /// Which file it is about.
+    pub(crate) fn file(&self) -> FileKey {
+        match self {
+            Self::Ask { file, .. }
+            | Self::Put { file, .. }
+            | Self::Get { file, .. }
+            | Self::Cancel { file } => *file,
+        }
+    }
+}
+
 /// Whose server has given the slot of a file: the file is at one of its hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotOwner {

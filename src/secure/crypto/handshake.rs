@@ -54,6 +54,8 @@ pub struct Hello {
     pub credits: Credits,
     /// The session that it wants to go on with.
     pub resume: Option<Resumption>,
+    /// Whether it knows files.
+    pub files: bool,
     /// Early frames, and the padding that gives the message one of the usual sizes. Empty when it wants to go on with a session.
     pub early: Vec<u8>,
 }
@@ -92,6 +94,7 @@ impl Initiator {
         let greeting = Greeting {
             credits: hello.credits,
             resume: resume.map(|old| (old.session, old.key.prove(&ephemeral, from, to))),
+            files: hello.files,
             early: &hello.early,
         };
         let mut noise = noise::initiator(line.key(), line.psk(), &prologue(credential, from, to), secret);
@@ -127,6 +130,8 @@ pub struct Request {
     pub credits: Credits,
     /// The session that it says it had.
     pub resume: Option<ResumeRequest>,
+    /// Whether it knows files.
+    pub files: bool,
     /// What follows: what it says early, and padding.
     pub early: Bytes,
 }
@@ -191,7 +196,8 @@ impl Responder {
             from: from.clone(),
             to: to.clone(),
         });
-        Ok((Self { noise, mask }, Request { credits: greeting.credits, resume, early }))
+        let Greeting { credits, files, .. } = greeting;
+        Ok((Self { noise, mask }, Request { credits, resume, files, early }))
     }
 
     /// The second message. With [`Status::Resumed`] the keys are of no use: the old session keeps its own.

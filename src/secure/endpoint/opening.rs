@@ -21,7 +21,7 @@ use crate::secure::endpoint::session_room::Candidate;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey, session_room};
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::path::{Contact, Path, PathState};
-use crate::secure::session::established::Established;
+use crate::secure::session::established::{Agreed, Established};
 use crate::secure::session::{LastWord, Session};
 use crate::secure::shared::Shared;
 use crate::secure::shared::routes::Owner;
@@ -275,7 +275,8 @@ impl Endpoint {
         session: SessionId,
     ) -> bool {
         let credits = self.shared.config.credits();
-        let welcome = Welcome { status: Status::Resumed, session, credits, has_taken_early: false };
+        let welcome =
+            Welcome { status: Status::Resumed, session, credits, has_taken_early: false, files: false };
         let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
         self.half_open.remove(HalfOpenKey::Guest(path.id()));
         self.with_session(now, key, |session, shared| {
@@ -294,10 +295,11 @@ impl Endpoint {
         let session = SessionId::generate(&mut *self.shared.entropy);
         let has_taken_early = !is_full && self.takes_early(&client, &early);
         let credits = self.shared.config.credits();
-        let welcome = Welcome { status: Status::New, session, credits, has_taken_early };
+        let files = request.files && self.shared.config.files;
+        let welcome = Welcome { status: Status::New, session, credits, has_taken_early, files };
         let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
-        let established =
-            Established::new(now, Role::Bridge, (session, keys), request.credits, &mut self.shared);
+        let agreed = Agreed { id: session, keys, files };
+        let established = Established::new(now, Role::Bridge, agreed, request.credits, &mut self.shared);
         let key = SessionKey(self.shared.next_number());
         self.half_open.rename(HalfOpenKey::Guest(path.id()), HalfOpenKey::Unconfirmed(key));
         self.shared.send_block(now, &mut path, message.into());

@@ -81,6 +81,7 @@ impl Endpoint {
             while let Some(event) = session.poll_event() {
                 self.directory.on_event(key, event, || self.shared.next_number());
             }
+            self.file_tasks.extend(std::iter::from_fn(|| session.poll_file_task()));
             if session.wants_to_send(now) && !session.is_queued {
                 session.is_queued = true;
                 self.ready.push_back(key);
@@ -150,6 +151,7 @@ impl Endpoint {
         if let Some(id) = closed.id {
             self.by_id.remove(&id);
         }
+        self.cancel_files(key, closed.files);
         if let Some(ended) = closed.streams {
             self.ended.insert(key, ended);
             self.process_events_of_closed(key);

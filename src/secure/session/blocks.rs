@@ -9,7 +9,7 @@ use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
 use crate::secure::path::PathState;
-use crate::secure::session::established::{BadPacket, ClosedByPeer, Established};
+use crate::secure::session::established::{Agreed, BadPacket, ClosedByPeer, Established};
 use crate::secure::session::{Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
 use crate::secure::streams;
@@ -121,7 +121,7 @@ impl Session {
     }
 
     /// The peer has broken the protocol.
-    fn on_violation(&mut self, fault: BadPacket) {
+    pub(super) fn on_violation(&mut self, fault: BadPacket) {
         if fault == BadPacket::OptimisticAck {
             self.events.extend(self.client.clone().map(SessionEvent::OptimisticAck));
         }
@@ -226,16 +226,17 @@ impl Session {
             Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),
             Status::Resumed => self.fail_path(now, id, shared),
             Status::New => {
-                let made = (welcome.session, keys);
+                let agreed =
+                    Agreed { id: welcome.session, keys, files: welcome.files && shared.config.files };
                 if known.is_some() {
                     let role = streams::Role::Client;
-                    let established = Established::new(now, role, made, welcome.credits, shared);
+                    let established = Established::new(now, role, agreed, welcome.credits, shared);
                     return self.end_with(SessionEvent::Replaced(id, Box::new(established)));
                 }
                 self.state.on_welcome(|early| {
                     let credit = welcome.credits.into();
                     let streams = early.on_welcome(credit, welcome.has_taken_early);
-                    Established::with_streams(now, made, streams, &mut *shared.entropy)
+                    Established::with_streams(now, agreed, streams, &mut *shared.entropy)
                 });
                 self.announce_ours(shared);
                 self.on_path_open(now, id, shared);

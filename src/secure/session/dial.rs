@@ -115,7 +115,8 @@ impl Session {
                     session: established.id,
                     key: established.resume_key.clone(),
                 });
-                let hello = Hello { credits: shared.config.credits(), resume, early };
+                let hello =
+                    Hello { credits: shared.config.credits(), resume, files: shared.config.files, early };
                 Some(first_contact(now, side, (ours, peer), &hello, shared))
             }
         }

@@ -1,5 +1,7 @@
 //! Packet layer of a session after its handshake: keys, streams, and what is on its way.
 
+mod files;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -26,8 +28,10 @@ use crate::secure::tuning::{
     MORE_PATHS_BYTES, PACKET_AROUND, PATH_RANGES, PING_INTERVAL, PROBE_SIZE,
 };
 use crate::secure::wire::ack::AckFrame;
+use crate::secure::wire::file_frame::FileFrame;
 use crate::secure::wire::frame::{Frame, Reader, SessionClose};
 use crate::secure::wire::padding;
+pub(crate) use files::Files;
 
 /// Writes as many frames of the streams as a packet has room for.
 type WriteFrames = fn(&mut Streams, &mut Vec<u8>, usize) -> Sent;
@@ -52,6 +56,8 @@ pub(crate) struct Established {
     cost_of_jids: usize,
     clock: PeerClock,
     flight: Flight<Retransmittable>,
+    /// Where both ends know files.
+    files: Option<Box<Files>>,
     /// Bytes of all packets, in both directions.
     carried: usize,
     /// A word from the peer is wanted.
@@ -71,7 +77,17 @@ pub(crate) struct Established {
 struct Retransmittable {
     streams: Sent,
     jids: Option<u64>,
+    files: Vec<FileFrame>,
     ping: bool,
+}
+
+/// What the two ends have agreed on in a handshake.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    pub(crate) id: SessionId,
+    pub(crate) keys: SessionKeys,
+    /// Both know files.
+    pub(crate) files: bool,
 }
 
 /// The peer does not want the session any more.
@@ -94,22 +110,23 @@ impl Established {
     pub(crate) fn new(
         now: Instant,
         role: Role,
-        made: (SessionId, SessionKeys),
+        agreed: Agreed,
         credits: Credits,
         shared: &mut Shared,
     ) -> Self {
         let streams = Streams::new(role, shared.config.stream_limits(), credits.into());
-        Self::with_streams(now, made, streams, &mut *shared.entropy)
+        Self::with_streams(now, agreed, streams, &mut *shared.entropy)
     }
 
     /// The same, with streams that there are already.
     pub(crate) fn with_streams(
         now: Instant,
-        (id, keys): (SessionId, SessionKeys),
+        Agreed { id, keys, files }: Agreed,
         streams: Streams,
         entropy: &mut dyn Entropy,
     ) -> Self {
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
+        let files = files.then(|| Box::new(Files::new(&keys.files_key, streams.role())));
         Self {
             id,
             path_key: keys.path_key,
@@ -125,6 +142,7 @@ impl Established {
             cost_of_jids: 0,
             clock: PeerClock::default(),
             flight: Flight::default(),
+            files,
             carried: 0,
             ping: false,
             last_heard: now,
@@ -139,8 +157,9 @@ impl Established {
     pub(crate) fn usage(&self) -> Usage {
         let ranges = self.received.ranges() + self.path_numbers.ranges();
         let streams = self.streams.usage();
+        let (made, told) = self.files().map_or((0, 0), |files| files.lane.kept());
         let received = streams.received + price::SESSION + price::RANGE * ranges + self.cost_of_jids;
-        Usage { received, ..streams }
+        Usage { written: streams.written + made, received: received + told, ..streams }
     }
 
     /// When the last authentic packet came.
@@ -199,6 +218,7 @@ impl Established {
                 self.cost_of_jids = self.jids.theirs().iter().map(cost_of_jid).sum();
             }
             Frame::Close { reason } => return Ok(Some(ClosedByPeer(reason))),
+            Frame::File(frame) => self.handle_file_frame(now, frame)?,
             frame => {
                 self.last_use = now;
                 self.streams.handle_frame(frame).map_err(|_| BadPacket::Violation)?;
@@ -224,6 +244,9 @@ impl Established {
             if let Some(serial) = cargo.jids {
                 self.jids.on_lost(serial);
             }
+            if let Some(files) = &mut self.files {
+                cargo.files.into_iter().for_each(|frame| files.lane.handle_lost(frame));
+            }
         }
     }
 
@@ -235,14 +258,18 @@ impl Established {
 
     /// Whether there is a reason to send a packet.
     pub(crate) fn wants_to_send(&self, now: Instant) -> bool {
-        self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.wants_to_send()
+        self.has_own_words(now) || self.streams.wants_to_send()
+    }
+
+    /// Whether there is something to say that is not of streams.
+    fn has_own_words(&self, now: Instant) -> bool {
+        self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.has_file_frames()
     }
 
     /// Until when what there is to send should wait for more, with so much on its way by its path. Each packet costs the
     /// servers as much as a kilobyte, but nothing waits while nothing is on its way.
     pub(crate) fn holds_back(&mut self, now: Instant, room: usize, on_its_way: usize) -> Option<Instant> {
-        let is_urgent =
-            self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.streams.has_urgent();
+        let is_urgent = self.has_own_words(now) || self.streams.has_urgent();
         let is_full_enough = self.streams.unsent_bytes() + COALESCING_ROOM.min(room / 2) >= room;
         let is_answered = self.last_sent.is_none_or(|sent| sent <= self.last_heard);
         if is_urgent || on_its_way == 0 || is_answered || is_full_enough {
@@ -266,7 +293,7 @@ impl Established {
 
     /// Whether there is something for an express packet.
     pub(crate) fn wants_express(&self) -> bool {
-        self.streams.has_little_among_much()
+        self.streams.has_little_among_much() || self.has_file_frames()
     }
 
     /// The next packet for the streams that have little to send.
@@ -349,6 +376,7 @@ impl Established {
         {
             cargo.jids = Some(self.jids.on_sent());
         }
+        cargo.files = self.write_file_frames(draft, size);
         let room = size.saturating_sub(draft.packet_len());
         cargo.streams = write(&mut self.streams, draft.buffer(), room);
         if !cargo.streams.is_empty() {
@@ -364,7 +392,8 @@ impl Established {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let ping = (!self.streams.is_idle()).then(|| self.ping_deadline());
-        [self.acks.next_timeout(), self.flight.next_timeout(), ping].into_iter().flatten().min()
+        let files = self.files().and_then(|files| files.lane.next_timeout());
+        [self.acks.next_timeout(), self.flight.next_timeout(), ping, files].into_iter().flatten().min()
     }
 
     fn ping_deadline(&self) -> Instant {
@@ -378,6 +407,7 @@ impl Established {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         let overdue = self.flight.take_overdue(now);
         self.send_again(overdue);
+        self.handle_file_timeout(now);
         if !self.streams.is_idle() && self.ping_deadline() <= now {
             self.ping = true;
             self.last_ping = now;
@@ -400,7 +430,7 @@ fn cost_of_jid(jid: &FullJid) -> usize {
 
 /// Whether the peer waits until it knows that this has arrived. For the rest nothing waits but its buffers.
 fn is_waited_for(frame: &Frame) -> bool {
-    use Frame::{Accept, Data, Jids, Open, Ping, Reset, Stop};
+    use Frame::{Accept, Data, File, Jids, Open, Ping, Reset, Stop};
     matches!(
         frame,
         Data { fin: true, .. }
@@ -410,6 +440,7 @@ fn is_waited_for(frame: &Frame) -> bool {
             | Stop { .. }
             | Ping
             | Jids { .. }
+            | File(_)
     )
 }
 

@@ -6,14 +6,12 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `lane` | all files of a session at one of its ends |
-//! | `bucket` | how large files are |
-//! | `allowance` | how much an account may still upload, and when it is left alone |
+//! | `choice` | what goes by files, and when the other end hears of it |
 //! | `supply` | slots of a client: how many are asked for, and when |
 //! | `outgoing` | files that this end makes, until the other has them or not |
 //! | `incoming` | files that the other end has made, until they are opened |
 
-pub(crate) mod allowance;
-pub(crate) mod bucket;
+pub(crate) mod choice;
 pub(crate) mod incoming;
 pub(crate) mod lane;
 pub(crate) mod outgoing;

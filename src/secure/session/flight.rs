@@ -34,6 +34,13 @@ pub(crate) struct Verdict<T> {
     pub(crate) lost: Vec<T>,
 }
 
+impl<T> Default for Verdict<T> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { arrived: Vec::new(), lost: Vec::new() }
+    }
+}
+
 impl<T> Default for Flight<T> {
     fn default() -> Self {
         Self { packets: BTreeMap::new(), highest: BTreeMap::new(), last_ack: None }
@@ -51,7 +58,7 @@ impl<T> Flight<T> {
         now: Instant,
         ranges: impl IntoIterator<Item = RangeInclusive<u64>>,
     ) -> Verdict<T> {
-        let mut verdict = Verdict { arrived: Vec::new(), lost: Vec::new() };
+        let mut verdict = Verdict::default();
         for range in ranges {
             while let Some((&counter, _)) = self.packets.range(range.clone()).next_back() {
                 let Some(packet) = self.packets.remove(&counter) else { break };

@@ -140,12 +140,13 @@ impl Session {
         matches!(self.state, State::Connecting(_))
     }
 
-    /// Takes no more from applications than the paths will soon carry.
+    /// Takes no more from applications than paths and files will soon carry.
     pub(super) fn fit_buffers(&mut self) {
         let send_buffer_target =
-            self.paths.values().filter(|path| path.is_open()).map(Path::send_buffer_target).sum();
+            self.paths.values().filter(|path| path.is_open()).map(Path::send_buffer_target).sum::<usize>();
         if let Some(established) = self.state.established_mut() {
-            established.streams.fit_send_buffers(send_buffer_target);
+            let target = send_buffer_target + established.room_for_files();
+            established.streams.fit_send_buffers(target);
         }
     }
 

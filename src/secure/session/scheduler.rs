@@ -82,6 +82,45 @@ pub(crate) fn choose<'a, K: Copy + Ord>(
     Choice::Send(slower.id, slower.room)
 }
 
+/// What the paths would do with bulk.
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    /// The least that something takes by one of them.
+    latency: Duration,
+    /// Bytes on the wire that are ahead, and that all of them carry in a second.
+    ahead: usize,
+    rate: f64,
+    sizes: &'static Sizes,
+}
+
+impl Outlook {
+    /// How long they would take to deliver so many bytes.
+    pub(crate) fn time_for(&self, bytes: usize) -> Duration {
+        self.latency + transfer(self.ahead + self.sizes.wire_size(bytes), self.rate)
+    }
+
+    /// What the best of them takes there and back.
+    pub(crate) fn round_trip(&self) -> Duration {
+        2 * self.latency
+    }
+}
+
+/// What these paths of one of the client's sessions would do with bulk; none if none can carry anything.
+pub(crate) fn outlook<'a, K: Copy + Ord>(
+    paths: impl IntoIterator<Item = (PathId, &'a Path)>,
+    (senders, client): (&Senders<K>, ClientTag),
+    now: Instant,
+) -> Option<Outlook> {
+    let usable = paths.into_iter().filter(|(_, path)| path.is_usable());
+    let paths: Vec<_> = usable.map(|path| (path, senders.share(client, path, usize::MAX / 4, 1))).collect();
+    let latency = paths.iter().map(|((_, path), _)| path.latency(now)).min()?;
+    let accounts = combine(&paths, now);
+    // Who waits there as well gets as much of it.
+    let part = |(account, sender): (&AccountId, &Sender)| sender.rate / senders.rivals(*account) as f64;
+    let (ahead, rate) = (accounts.values().map(|sender| sender.ahead).sum(), accounts.iter().map(part).sum());
+    Some(Outlook { latency, ahead, rate, sizes: senders.sizes() })
+}
+
 fn combine(paths: &[((PathId, &Path), Share)], now: Instant) -> BTreeMap<AccountId, Sender> {
     let mut senders = BTreeMap::<_, Sender>::new();
     for ((_, path), share) in paths {

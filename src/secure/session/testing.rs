@@ -14,6 +14,7 @@ use crate::secure::crypto::keys::SessionKeys;
 use crate::secure::crypto::line::Identity;
 use crate::secure::delivery::{Delivery, Token};
 use crate::secure::path::{Contact, PathState};
+use crate::secure::session::established::Agreed;
 use crate::secure::sizes::OF_TESTS;
 use crate::secure::streams::Role as Side;
 use crate::secure::wire::frame::Frame;
@@ -51,6 +52,7 @@ pub(super) fn config() -> Config {
         reorder_window: 1024,
         connect_timeout: 25 * SECOND,
         session_timeout: 120 * SECOND,
+        files: true,
         sizes: &OF_TESTS,
     }
 }
@@ -107,7 +109,7 @@ impl World {
     pub(super) fn bridge() -> (Self, Peer) {
         let mut entropy = Seeded(2);
         let credential = Credential::NOBODYS;
-        let hello = Hello { credits: CREDITS, resume: None, early: Vec::new() };
+        let hello = Hello { credits: CREDITS, resume: None, files: true, early: Vec::new() };
         let (initiator, message) = Initiator::start(
             &identity().line(None),
             &credential,
@@ -121,7 +123,8 @@ impl World {
         let client = client_jid().to_bare();
         let session = |shared: &mut Shared, now| {
             let tag = shared.tagger.tag(&client);
-            let established = Established::new(now, Side::Bridge, (welcome.session, ours), CREDITS, shared);
+            let agreed = Agreed { id: welcome.session, keys: ours, files: true };
+            let established = Established::new(now, Side::Bridge, agreed, CREDITS, shared);
             Session::unconfirmed(SessionKey(1), client, tag, established)
         };
         let mut world = Self::around(session, bridge_jid(), true);
@@ -129,8 +132,8 @@ impl World {
             Contact { via: OURS, peer: client_jid(), leg: None, client: world.session.tag(), credential };
         let path = Path::new(world.now, PathId(1), contact, PathState::Listening, &OF_TESTS);
         world.session.handle_path(world.now, path, &mut world.shared);
-        let established =
-            Established::new(world.now, Side::Client, (welcome.session, theirs), CREDITS, &mut world.shared);
+        let agreed = Agreed { id: welcome.session, keys: theirs, files: true };
+        let established = Established::new(world.now, Side::Client, agreed, CREDITS, &mut world.shared);
         (world, Peer { established, path: PathId(1) })
     }
 
@@ -180,7 +183,8 @@ impl World {
         self.session.handle_taken(self.now, path, hello, &mut self.shared);
         let (message, keys) = reply(&credential, &data, status, has_taken_early, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));
-        let established = Established::new(self.now, Side::Bridge, (id, keys), CREDITS, &mut self.shared);
+        let agreed = Agreed { id, keys, files: true };
+        let established = Established::new(self.now, Side::Bridge, agreed, CREDITS, &mut self.shared);
         let peer = Peer { established, path };
         self.gets(&peer, message);
         peer
@@ -254,6 +258,6 @@ fn reply(
     let (responder, _) =
         Responder::read(&identity(), None, credential, &from, &to, message, entropy).unwrap();
     let session = SessionId::generate(&mut Seeded(3));
-    let welcome = Welcome { status, session, credits: CREDITS, has_taken_early };
+    let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, files: true };
     responder.reply(&welcome).unwrap()
 }

@@ -33,6 +33,7 @@ impl Session {
             self.unproven().map(|established| established.last_heard() + CONFIRM_PATIENCE),
             self.client_side().and_then(|side| side.dial_at),
             self.held_until,
+            established.and_then(|established| established.files()?.choice.next_timeout()),
         ];
         let paths = self.paths.values().filter_map(Path::next_timeout);
         own.into_iter().flatten().filter(|at| *at > now).chain(paths).min()

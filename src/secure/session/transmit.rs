@@ -35,6 +35,9 @@ impl Session {
         self.waits_at.clear();
         let room = if reserved == Some(id) { room.min(RESERVED_BLOCK) } else { room };
         let path = self.paths.get_mut(&id)?;
+        // A frame cannot be cut in two, and a slot is longer than the smallest block.
+        let room =
+            room.max(established.room_for_file_frame().min(shared.accounts.senders().largest_on(path)));
         self.held_until = established.holds_back(now, room, path.in_flight());
         if self.held_until.is_some() {
             return None;
@@ -48,17 +51,18 @@ impl Session {
         Some(transmit)
     }
 
-    /// A packet beyond a window, for streams that have little to send while others have much.
+    /// A packet beyond a window, for what is said of files, and for streams that have little to send while others have much.
     fn express(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
         let established = self.state.established_mut().filter(|established| established.wants_express())?;
         let senders = shared.accounts.senders();
         let paths = open(&self.paths).filter(|(_, path)| senders.admits_express(path));
         let id = express::choose(paths, now)?;
+        let is_hurried = established.streams.has_little_among_much();
         let block = established.express_packet(now, id, &mut *shared.entropy)?;
         let path = self.paths.get_mut(&id)?;
         let transmit = shared.block(now, path, block);
         path.note_express();
-        self.hurried_at = Some(now);
+        self.hurried_at = if is_hurried { Some(now) } else { self.hurried_at };
         Some(transmit)
     }
 
@@ -83,7 +87,7 @@ impl Session {
 
 /// The paths by which packets may go. While none works, what goes by one that was only asked for arrives a round trip earlier than if it
 /// waited; if that is refused, it goes again.
-fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> {
+pub(super) fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> {
     let may_carry = |path: &Path| path.is_open() || path.is_opening() && !paths.values().any(Path::works);
     paths.iter().filter(move |(_, path)| may_carry(path)).map(|(id, path)| (*id, path))
 }

@@ -5,7 +5,7 @@ use crate::secure::streams::queues::Queue;
 use crate::secure::streams::send_buffer::Piece;
 use crate::secure::streams::stream::{Control, Delivery, Stream};
 use crate::secure::streams::{Streams, Totals};
-use crate::secure::tuning::{MIN_PIECE_BYTES, STREAM_QUANTUM};
+use crate::secure::tuning::{LITTLE_BYTES, MIN_PIECE_BYTES, STREAM_QUANTUM};
 use crate::secure::wire::early::MAX_STREAMS;
 use crate::secure::wire::frame::{Frame, data_header_len, encode_data_header};
 
@@ -77,7 +77,7 @@ impl Streams {
         let mut writer = Writer { packet, end, sent: Sent::default() };
         self.write_control(&mut writer);
         while let Some(id) = self.next_within_credit(Queue::Little) {
-            if !self.write_data(&mut writer, Queue::Little, id) {
+            if !self.write_data(&mut writer, Queue::Little, id, true) {
                 break;
             }
         }
@@ -92,11 +92,36 @@ impl Streams {
         let mut writer = Writer { packet, end, sent: Sent::default() };
         self.write_control(&mut writer);
         while let Some((queue, id)) = self.next_data() {
-            if !self.write_data(&mut writer, queue, id) {
+            let alone = self.queues.len(queue) == 1;
+            if !self.write_data(&mut writer, queue, id, alone) {
                 break;
             }
         }
         self.note_sent(writer.sent)
+    }
+
+    /// Appends at most `room` bytes of DATA to a packet of a file: of streams that have more than a little of what was lost, then of what was
+    /// never sent. Each fills the packet when it is its turn.
+    #[must_use]
+    pub(crate) fn write_bulk(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+        let end = packet.len() + room;
+        let mut writer = Writer { packet, end, sent: Sent::default() };
+        while let Some((queue, id)) = self.next_bulk() {
+            if !self.write_data(&mut writer, queue, id, true) {
+                break;
+            }
+        }
+        self.note_sent(writer.sent)
+    }
+
+    fn next_bulk(&self) -> Option<(Queue, u64)> {
+        let of = |queue: Queue, bytes: fn(&Stream) -> u64| {
+            let has_much = |id: &u64| self.streams.get(id).is_some_and(|stream| bytes(stream) > LITTLE_BYTES);
+            self.queues.iter(queue).find(has_much).map(|id| (queue, id))
+        };
+        let within_credit = self.totals.sent < self.session_credit;
+        let lost = of(Queue::Urgent, |stream| stream.send.urgent_len());
+        lost.or_else(|| of(Queue::Unsent, Stream::unsent).filter(|_| within_credit))
     }
 
     /// Appends at most `room` bytes of frames for a client's half of a handshake: it asks for the first few streams that it was not
@@ -217,11 +242,10 @@ impl Streams {
     }
 
     /// Writes one piece of a stream's data, unless there is too little room.
-    fn write_data(&mut self, writer: &mut Writer<'_>, queue: Queue, id: u64) -> bool {
-        let alone = self.queues.len(queue) == 1 || queue == Queue::Little;
+    fn write_data(&mut self, writer: &mut Writer<'_>, queue: Queue, id: u64, alone: bool) -> bool {
         let Some(stream) = self.streams.get_mut(&id) else { return false };
         let Some(most) = data_room(id, stream, queue, writer) else { return false };
-        self.queues.pop(queue, stream);
+        self.queues.take(queue, id, stream);
         self.write_piece(writer, queue, id, most, alone);
         true
     }

@@ -39,9 +39,17 @@ impl Queues {
         self.0[queue as usize].front().copied()
     }
 
-    /// Takes out the stream whose turn it is; [`settle`](Self::settle) puts it back.
-    pub(super) fn pop(&mut self, queue: Queue, stream: &mut Stream) {
-        self.0[queue as usize].pop_front();
+    /// The streams of a queue, in turn.
+    pub(super) fn iter(&self, queue: Queue) -> impl Iterator<Item = u64> + '_ {
+        self.0[queue as usize].iter().copied()
+    }
+
+    /// Takes out a stream; [`settle`](Self::settle) puts it back.
+    pub(super) fn take(&mut self, queue: Queue, id: u64, stream: &mut Stream) {
+        let waiting = &mut self.0[queue as usize];
+        if let Some(place) = waiting.iter().position(|other| *other == id) {
+            waiting.remove(place);
+        }
         stream.queued[queue as usize] = false;
     }
 

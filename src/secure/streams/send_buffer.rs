@@ -111,6 +111,11 @@ impl SendBuffer {
         self.lost.first().map_or(0, |lost| lost.end - lost.start)
     }
 
+    /// How many bytes must be sent again.
+    pub(crate) fn lost_len(&self) -> u64 {
+        self.lost.total()
+    }
+
     /// How many bytes were never sent and may be, up to the offset `credit`.
     pub(crate) fn unsent(&self, credit: u64) -> u64 {
         self.end().min(credit).saturating_sub(self.sent)

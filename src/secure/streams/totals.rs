@@ -13,6 +13,8 @@ pub(super) struct Totals {
     pub(super) receive_cost: usize,
     /// Of what is queued, what was never sent and may be, by the stream's own credit.
     pub(super) unsent: u64,
+    /// What must be sent again.
+    pub(super) lost: u64,
     /// Streams whose application waits for room to write.
     pub(super) blocked: usize,
     pub(super) unread: usize,
@@ -42,6 +44,7 @@ impl Totals {
             send_cost: stream.send.cost(),
             receive_cost: stream.receive.cost(),
             unsent: stream.unsent(),
+            lost: stream.send.lost_len(),
             blocked: usize::from(stream.write_blocked),
             unread: stream.receive.len(),
             widened: stream.receive.credit.extra(),
@@ -60,6 +63,7 @@ impl Totals {
         self.send_cost = self.send_cost - before.send_cost + after.send_cost;
         self.receive_cost = self.receive_cost - before.receive_cost + after.receive_cost;
         self.unsent = self.unsent - before.unsent + after.unsent;
+        self.lost = self.lost - before.lost + after.lost;
         self.blocked = self.blocked - before.blocked + after.blocked;
         self.unread = self.unread - before.unread + after.unread;
         self.widened = self.widened - before.widened + after.widened;

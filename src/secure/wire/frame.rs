@@ -8,6 +8,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::Address;
 use crate::secure::wire::ack::AckFrame;
+use crate::secure::wire::file_frame::FileFrame;
 use crate::secure::wire::varint;
 
 pub use decode::{MalformedFrame, Reader};
@@ -102,6 +103,8 @@ pub enum Frame {
         /// The stream.
         stream: u64,
     },
+    /// Something about files, between ends that both know them.
+    File(FileFrame),
 }
 
 impl Frame {
@@ -134,6 +137,7 @@ impl Frame {
             Self::Jids { serial, jids } => encode_jids(packet, *serial, jids),
             Self::Close { reason } => numbers(packet, kind::CLOSE, &[reason.number()]),
             Self::Stop { stream } => numbers(packet, kind::STOP, &[*stream]),
+            Self::File(frame) => frame.encode(packet),
         }
     }
 
@@ -141,6 +145,7 @@ impl Frame {
     pub fn encoded_len(&self) -> usize {
         1 + match self {
             Self::Ping => 0,
+            Self::File(frame) => frame.encoded_len() - 1,
             Self::Ack(ack) => ack.encoded_len(),
             Self::Open { stream, target } => {
                 let host = target.host().len();

@@ -77,6 +77,11 @@ impl RangeSet {
         self.ranges.len()
     }
 
+    /// How many numbers are in it.
+    pub(crate) fn total(&self) -> u64 {
+        self.ranges.iter().map(|(start, end)| end - start).sum()
+    }
+
     /// Whether there is no number in the set.
     pub(crate) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -132,6 +137,7 @@ mod tests {
                     range.clone().for_each(|number| { model.remove(&number); });
                     set.remove(range);
                 }
+                prop_assert_eq!(set.total(), model.len() as u64);
                 for number in 0..80 {
                     prop_assert_eq!(set.contains(number), model.contains(&number));
                 }

@@ -272,11 +272,7 @@ impl<L: Letter> World<L> {
 
     fn next_timeout(&self, side: Side) -> Option<Time> {
         let alive = !self.killed.contains(&side);
-        self.program(side)
-            .core()
-            .poll_timeout()
-            .filter(|_| alive)
-            .map(|at| at.saturating_duration_since(self.start))
+        self.program(side).poll_timeout().filter(|_| alive).map(|at| at.saturating_duration_since(self.start))
     }
 
     fn advance_to(&mut self, at: Time) {
@@ -300,7 +296,7 @@ impl<L: Letter> World<L> {
             if self.next_timeout(side).is_some_and(|at| at <= self.now) {
                 self.count_timeout(side);
                 let now = self.instant();
-                self.core_mut(side).handle_timeout(now);
+                self.program_mut(side).handle_timeout(now);
                 self.settle();
             }
         }

@@ -4,11 +4,12 @@
 //! | Hello | bytes | Welcome | bytes |
 //! | --- | --- | --- | --- |
 //! | version, 1 | 1 | version, 1 | 1 |
-//! | flags; bit 0: resume | 1 | status; 0 new, 1 resumed | 1 |
+//! | flags; bit 0: resume, bit 1: files | 1 | status; 0 new, 1 resumed | 1 |
 //! | session id and proof, with the flag only | 16 + 16 | session id | 16 |
 //! | credit of each stream | 4 | credit of each stream | 4 |
 //! | credit of the session | 4 | credit of the session | 4 |
 //! | frames that the client says early | all others | 1 if it has taken these | 1 |
+//! | | | options; bit 0: files | 1 |
 
 use std::fmt;
 
@@ -18,7 +19,9 @@ use crate::secure::crypto::keys::ResumeProof;
 
 const VERSION: u8 = 1;
 const RESUME: u8 = 1;
+const FILES: u8 = 2;
 const TAKEN: u8 = 1;
+const FILES_TOO: u8 = 1;
 
 /// The fields of a Hello without resumption.
 pub(super) const HELLO_LEN: usize = 1 + 1 + 4 + 4;
@@ -61,6 +64,8 @@ pub struct Welcome {
     pub credits: Credits,
     /// Whether it has taken what the client said early.
     pub has_taken_early: bool,
+    /// Whether it knows files, and the client does. Of no use in an old session.
+    pub files: bool,
 }
 
 /// What a handshake has led to.
@@ -76,12 +81,14 @@ pub enum Status {
 pub(crate) struct Greeting<'a> {
     pub(crate) credits: Credits,
     pub(crate) resume: Option<(SessionId, ResumeProof)>,
+    pub(crate) files: bool,
     pub(crate) early: &'a [u8],
 }
 
 pub(crate) fn write_hello(greeting: &Greeting<'_>, size: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(size);
-    payload.extend([VERSION, if greeting.resume.is_some() { RESUME } else { 0 }]);
+    let resume = if greeting.resume.is_some() { RESUME } else { 0 };
+    payload.extend([VERSION, resume | if greeting.files { FILES } else { 0 }]);
     if let Some((session, proof)) = greeting.resume {
         payload.extend(session.0);
         payload.extend(proof);
@@ -97,7 +104,7 @@ pub(super) fn read_hello(payload: &[u8]) -> Result<Greeting<'_>, HandshakeError>
     rest.version()?;
     let [flags] = rest.take()?;
     let resume = if flags & RESUME == 0 { None } else { Some((SessionId(rest.take()?), rest.take()?)) };
-    Ok(Greeting { credits: rest.credits()?, resume, early: rest.0 })
+    Ok(Greeting { credits: rest.credits()?, resume, files: flags & FILES != 0, early: rest.0 })
 }
 
 pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
@@ -109,8 +116,11 @@ pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
     payload.extend([VERSION, status]);
     payload.extend(welcome.session.0);
     put_credits(&mut payload, welcome.credits);
-    if welcome.has_taken_early {
-        payload.push(TAKEN);
+    // Zeros are padding to older clients, and the payload ends as theirs did where there is nothing to say.
+    match (welcome.has_taken_early, welcome.files) {
+        (taken, true) => payload.extend([if taken { TAKEN } else { 0 }, FILES_TOO]),
+        (true, false) => payload.push(TAKEN),
+        (false, false) => {}
     }
     payload.resize(size.max(payload.len()), 0);
     payload
@@ -125,7 +135,9 @@ pub(super) fn read_welcome(payload: &[u8]) -> Result<Welcome, HandshakeError> {
         _ => return Err(HandshakeError::Malformed),
     };
     let (session, credits) = (SessionId(rest.take()?), rest.credits()?);
-    Ok(Welcome { status, session, credits, has_taken_early: rest.0.first() == Some(&TAKEN) })
+    let has_taken_early = rest.0.first() == Some(&TAKEN);
+    let files = rest.0.get(1).is_some_and(|options| options & FILES_TOO != 0);
+    Ok(Welcome { status, session, credits, has_taken_early, files })
 }
 
 fn put_credits(payload: &mut Vec<u8>, credits: Credits) {
@@ -168,12 +180,11 @@ mod tests {
     #[test]
     fn a_hello_is_laid_out_as_the_table_says() {
         let old = SessionId([7; 16]);
-        let payload =
-            write_hello(&Greeting { credits: CREDITS, resume: Some((old, [9; 16])), early: &[] }, 44);
+        let payload = write_hello(&greeting(Some((old, [9; 16])), &[]), 44);
         assert_eq!(payload[..2], [1, 1]);
         assert_eq!(payload[2..34], [[7; 16], [9; 16]].concat());
         assert_eq!(payload[34..], [1, 2, 3, 4, 5, 6, 7, 8, 0, 0]);
-        let payload = write_hello(&Greeting { credits: CREDITS, resume: None, early: &[] }, 0);
+        let payload = write_hello(&greeting(None, &[]), 0);
         assert_eq!(payload, [1, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
@@ -181,10 +192,30 @@ mod tests {
     fn a_welcome_is_laid_out_as_the_table_says() {
         for (has_taken_early, taken) in [(false, 0), (true, 1)] {
             let (status, session) = (Status::Resumed, SessionId([7; 16]));
-            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early };
+            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, files: false };
             let payload = write_welcome(&welcome, 28);
             assert_eq!(payload, [&[1, 1], &[7; 16][..], &[1, 2, 3, 4, 5, 6, 7, 8, taken, 0]].concat());
             assert_eq!(read_welcome(&payload), Ok(welcome));
+        }
+    }
+
+    fn greeting(resume: Option<(SessionId, ResumeProof)>, early: &[u8]) -> Greeting<'_> {
+        Greeting { credits: CREDITS, resume, files: false, early }
+    }
+
+    #[test]
+    fn files_are_a_flag_of_the_one_and_an_option_of_the_other_that_older_peers_leave_zero() {
+        let hello = Greeting { files: true, ..greeting(None, &[]) };
+        assert_eq!(write_hello(&hello, 0)[1], 2);
+        assert!(read_hello(&write_hello(&hello, 208)).unwrap().files);
+        assert!(!read_hello(&write_hello(&greeting(None, &[]), 208)).unwrap().files);
+        for (has_taken_early, files) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (status, session) = (Status::New, SessionId([7; 16]));
+            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, files };
+            let payload = write_welcome(&welcome, 208);
+            assert_eq!(payload[26..28], [u8::from(has_taken_early), u8::from(files)]);
+            assert_eq!(read_welcome(&payload), Ok(welcome));
+            assert_eq!(read_welcome(&payload[..26]).unwrap().files, false, "an older one says nothing");
         }
     }
 
@@ -205,18 +236,18 @@ mod tests {
             flags in any::<u8>(),
             early in any::<Vec<u8>>(),
         ) {
-            let mut payload = write_hello(&Greeting { credits: CREDITS, resume: None, early: &early }, 0);
+            let mut payload = write_hello(&greeting(None, &early), 0);
             prop_assert_eq!(payload.len(), HELLO_LEN + early.len());
             payload[1] = flags & !RESUME;
             let read = read_hello(&payload).unwrap();
-            prop_assert!(read.credits == CREDITS && read.resume.is_none());
+            prop_assert!(read.credits == CREDITS && read.resume.is_none() && read.files == (flags & FILES != 0));
             prop_assert_eq!(read.early, &early);
         }
 
         #[test]
         fn what_comes_after_the_known_fields_of_a_welcome_is_ignored(tail in any::<Vec<u8>>()) {
             let (status, session) = (Status::New, SessionId([7; 16]));
-            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early: true };
+            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early: true, files: true };
             let mut payload = write_welcome(&welcome, 0);
             payload.extend(tail);
             prop_assert_eq!(read_welcome(&payload), Ok(welcome));

@@ -70,6 +70,17 @@ impl Incoming {
         }
     }
 
+    /// Whether more of a file is wanted: it is being fetched, and not all of it has come.
+    pub(crate) fn wants(&self, number: u64) -> bool {
+        let opener = self.files.get(&number).and_then(|file| file.opener.as_ref());
+        opener.is_some_and(|opener| !opener.is_complete())
+    }
+
+    /// How many files there are.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
     /// Nothing more of a file comes: how many of its packets have, and whether those are all; none if it was over.
     pub(crate) fn on_over(&mut self, number: u64) -> Option<(u64, bool)> {
         self.files.remove(&number).map(|file| arrived(&file))

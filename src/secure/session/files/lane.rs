@@ -1,7 +1,7 @@
 //! Lane: all files of one session at one of its ends, both ways.
 //!
 //! As the cores are used: hand in what happened (`handle_*`), say what waits, send what [`poll_frame`](Lane::poll_frame) has, and carry out what
-//! [`poll_order`](Lane::poll_order) has. Frames can be lost, and then go again; they can come twice and in any order. Whoever has the lane
+//! [`poll_task`](Lane::poll_task) has. Frames can be lost, and then go again; they can come twice and in any order. Whoever has the lane
 //! settles the [`Verdict`]s: what has arrived is done with, and what is lost goes again.
 
 #[cfg(test)]
@@ -9,58 +9,45 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use xmpp_parsers::jid::BareJid;
 
+use crate::protocol::AccountId;
+use crate::secure::api::files::{FileKey, FileTask, NoSlot, Slot, SlotOwner};
 use crate::secure::crypto::entropy::Entropy;
-use crate::secure::crypto::file::{FileSealer, FileSize, FilesKey, NotTheFile};
+use crate::secure::crypto::file::{FileSealer, FileSize, FilesKey, NotTheFile, PACKET};
 use crate::secure::crypto::keys::Side;
-use crate::secure::session::files::allowance::{Allowance, Trouble};
+use crate::secure::ids::SessionKey;
 use crate::secure::session::files::incoming::Incoming;
-use crate::secure::session::files::outgoing::{Outgoing, Verdict};
+use crate::secure::session::files::outgoing::Outgoing;
 use crate::secure::session::files::supply::Supply;
+use crate::secure::session::flight::Verdict;
+use crate::secure::shared::uploads::allowance::{Allowance, Trouble};
+use crate::secure::shared::uploads::bucket::Bucket;
 use crate::secure::wire::file_frame::{FileEndReason, FileFrame, FileUrl, SlotHeader};
 
 /// How long a service that takes no more is left alone: 24 hours, after which quotas are those of another day.
 const ENOUGH: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the driver is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Put a file somewhere; [`handle_put`](Lane::handle_put) says what became of it.
-    Put {
-        /// Its number.
-        file: u64,
-        /// Where.
-        place: Put,
-        /// Its packets, one after the other.
-        packets: Vec<Bytes>,
-    },
-    /// Fetch a file; [`handle_bytes`](Lane::handle_bytes) takes what comes, and [`handle_end`](Lane::handle_end) is told when no more does.
-    Get {
-        /// Its number.
-        file: u64,
-        /// How long it is.
-        size: FileSize,
-        /// Where it is.
-        url: FileUrl,
-    },
+/// Frames that wait until there is room for them, at most: 64. A peer that takes none gets no more files fetched.
+const MOST_FRAMES: usize = 64;
+
+/// Whose files they are.
+#[derive(Debug)]
+pub(crate) struct Whose<'a> {
+    pub(crate) session: SessionKey,
+    /// On a bridge, the account that shook hands.
+    pub(crate) client: Option<&'a BareJid>,
 }
 
 /// Where a file is put, and with which headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Put {
-    pub(crate) url: FileUrl,
-    pub(crate) headers: Vec<SlotHeader>,
-}
-
-/// A slot, as a client's server gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) put: Put,
-    pub(crate) get: FileUrl,
+struct Place {
+    url: FileUrl,
+    headers: Vec<SlotHeader>,
 }
 
 /// How it went with a file, for the [`Allowance`] of the account whose slot it was.
@@ -83,14 +70,21 @@ enum Direction {
     ToBridge,
 }
 
+/// A slot that was asked for, and is not over.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    direction: Direction,
+    account: AccountId,
+}
+
 /// What only a client has: slots of its server.
 #[derive(Debug)]
 struct Slots {
     to_client: Supply,
     to_bridge: Supply,
     next_number: u64,
-    /// The way that each file that was asked for goes.
-    directions: BTreeMap<u64, Direction>,
+    /// Which way each file goes that was asked for, and by which account.
+    asked: BTreeMap<u64, Asked>,
     /// Where files are that were or will be put.
     urls: BTreeMap<u64, FileUrl>,
 }
@@ -101,7 +95,7 @@ impl Slots {
             to_client: Supply::new(),
             to_bridge: Supply::new(),
             next_number: 0,
-            directions: BTreeMap::new(),
+            asked: BTreeMap::new(),
             urls: BTreeMap::new(),
         }
     }
@@ -113,21 +107,39 @@ impl Slots {
         }
     }
 
-    /// A file is over; whether it was not yet.
-    fn on_over(&mut self, file: u64, is_whole: bool) -> bool {
+    /// A file is over: the account that had asked for its slot, if it was not over yet.
+    fn on_over(&mut self, file: u64, is_whole: bool) -> Option<AccountId> {
         self.urls.remove(&file);
-        let Some(direction) = self.directions.remove(&file) else { return false };
+        let Asked { direction, account } = self.asked.remove(&file)?;
         self.supply(direction).on_over(file, is_whole);
-        true
+        Some(account)
     }
 
-    fn handle_timeout(&mut self, now: Instant) {
+    /// Forgets slots that cannot be used any more, and says which.
+    fn handle_timeout(&mut self, now: Instant) -> Vec<u64> {
         let mut expired = self.to_client.handle_timeout(now);
         expired.extend(self.to_bridge.handle_timeout(now));
-        for file in expired {
-            self.directions.remove(&file);
-            self.urls.remove(&file);
+        for file in &expired {
+            self.asked.remove(file);
+            self.urls.remove(file);
         }
+        expired
+    }
+
+    /// Forgets the slots of this account that were not filled, and says of each whether it was given, and which way its file was to go.
+    fn drop_unfilled(&mut self, account: AccountId) -> Vec<(u64, bool, Direction)> {
+        let Self { to_client, to_bridge, asked, urls, .. } = self;
+        let is_its = |file: u64| asked.get(&file).is_some_and(|asked| asked.account == account);
+        let mut dropped = Vec::new();
+        for (direction, supply) in [(Direction::ToClient, to_client), (Direction::ToBridge, to_bridge)] {
+            let of_supply = supply.drop_unfilled(is_its).into_iter();
+            dropped.extend(of_supply.map(|(file, is_given)| (file, is_given, direction)));
+        }
+        for (file, ..) in &dropped {
+            asked.remove(file);
+            urls.remove(file);
+        }
+        dropped
     }
 }
 
@@ -139,14 +151,19 @@ pub(crate) struct Lane<T> {
     outgoing: Outgoing<T>,
     incoming: Incoming,
     /// Where files can be put that were not begun.
-    places: BTreeMap<u64, Put>,
+    places: BTreeMap<u64, Place>,
     /// Where files are that wait to be fetched.
     urls: BTreeMap<u64, FileUrl>,
     /// What waits, as a bridge has said it last, in bytes.
     told: usize,
     frames: VecDeque<FileFrame>,
-    orders: VecDeque<Order>,
-    reports: VecDeque<Report>,
+    /// Files that are to be put, and their packets.
+    puts: VecDeque<(u64, Place, Vec<Bytes>)>,
+    /// Files of which whoever carries out tasks has one.
+    busy: BTreeSet<u64>,
+    /// Those of which nobody waits for the outcome any more.
+    cancelled: VecDeque<u64>,
+    reports: VecDeque<(AccountId, Report)>,
 }
 
 impl<T> Lane<T> {
@@ -164,7 +181,9 @@ impl<T> Lane<T> {
             urls: BTreeMap::new(),
             told: 0,
             frames: VecDeque::new(),
-            orders: VecDeque::new(),
+            puts: VecDeque::new(),
+            busy: BTreeSet::new(),
+            cancelled: VecDeque::new(),
             reports: VecDeque::new(),
         }
     }
@@ -182,11 +201,11 @@ impl<T> Lane<T> {
         }
     }
 
-    /// The next slot that the client's server is to be asked for: the number of the file and its size.
+    /// The next slot that the server of this account of the client's is to be asked for, and its size.
     pub(crate) fn poll_slot(
         &mut self,
         now: Instant,
-        allowance: &mut Allowance,
+        (account, allowance): (AccountId, &mut Allowance),
         entropy: &mut dyn Entropy,
     ) -> Option<(u64, FileSize)> {
         let slots = self.slots.as_mut()?;
@@ -194,7 +213,8 @@ impl<T> Lane<T> {
             let mut number = slots.next_number;
             if let Some(asked) = slots.supply(direction).poll(now, &mut number, allowance, entropy) {
                 slots.next_number = number;
-                slots.directions.insert(asked.0, direction);
+                slots.asked.insert(asked.0, Asked { direction, account });
+                self.busy.insert(asked.0);
                 return Some(asked);
             }
         }
@@ -203,32 +223,62 @@ impl<T> Lane<T> {
 
     /// The client's server has given a slot.
     pub(crate) fn handle_slot(&mut self, now: Instant, file: u64, slot: Slot) {
+        self.busy.remove(&file);
         let Some(slots) = &mut self.slots else { return };
-        let Some(direction) = slots.directions.get(&file).copied() else { return };
+        let Some(Asked { direction, .. }) = slots.asked.get(&file).copied() else { return };
         let Some(size) = slots.supply(direction).on_slot(now, file) else { return };
-        slots.urls.insert(file, slot.get);
-        let Put { url, headers } = slot.put;
+        let Slot { put: url, headers, get } = slot;
+        slots.urls.insert(file, get);
         match direction {
             Direction::ToClient => {
                 self.frames.push_back(FileFrame::Slot { file, size: size.bytes() as u64, url, headers });
             }
             Direction::ToBridge => {
                 self.outgoing.on_slot(now, file, size);
-                self.places.insert(file, Put { url, headers });
+                self.places.insert(file, Place { url, headers });
             }
         }
     }
 
-    /// The client's server has given none. What is to be done about it is between it and the account.
-    pub(crate) fn handle_no_slot(&mut self, file: u64) {
-        if let Some(slots) = &mut self.slots {
-            slots.on_over(file, false);
+    /// The client's server has given none.
+    pub(crate) fn handle_no_slot(&mut self, file: u64, why: NoSlot) {
+        self.busy.remove(&file);
+        let Some(slots) = &mut self.slots else { return };
+        let Some(Asked { direction, .. }) = slots.asked.get(&file).copied() else { return };
+        let size = slots.supply(direction).size(file);
+        if let Some(account) = slots.on_over(file, false) {
+            self.reports.extend(size.map(|size| (account, Report::Trouble(trouble_with_slot(why, size)))));
         }
     }
 
-    /// The file that so much would fill, and how long it would take, if that is known.
-    pub(crate) fn best(&self, waiting: usize) -> Option<(u64, Option<Duration>)> {
-        self.outgoing.best(waiting)
+    /// The service of this account is left alone from now on: what was not filled of its slots never will be.
+    pub(crate) fn leave(&mut self, account: AccountId) {
+        let Some(slots) = &mut self.slots else { return };
+        for (file, is_given, direction) in slots.drop_unfilled(account) {
+            self.drop_task(file);
+            match direction {
+                Direction::ToClient if is_given => {
+                    self.frames.push_back(FileFrame::FileEnd { file, packets: 0, reason: LEFT });
+                }
+                Direction::ToClient => {}
+                Direction::ToBridge => self.outgoing.forget_slot(file),
+            }
+        }
+    }
+
+    /// The file that so much should fill, and its size.
+    pub(crate) fn best(&self, now: Instant, waiting: usize) -> Option<(u64, FileSize)> {
+        self.outgoing.best(now, waiting)
+    }
+
+    /// How long a file of this bucket will take, if that is known.
+    pub(crate) fn expected(&self, bucket: Bucket) -> Option<Duration> {
+        self.outgoing.expected(bucket)
+    }
+
+    /// Bytes of files of ours that are under way or can be begun.
+    pub(crate) fn bytes(&self) -> usize {
+        self.outgoing.bytes()
     }
 
     /// Begins a file. What its packets carry is told by [`carry`](Self::carry), and the packets go by [`put`](Self::put).
@@ -244,7 +294,7 @@ impl<T> Lane<T> {
     /// All packets of a file are there.
     pub(crate) fn put(&mut self, file: u64, packets: Vec<Bytes>) {
         if let Some(place) = self.places.remove(&file) {
-            self.orders.push_back(Order::Put { file, place, packets });
+            self.puts.push_back((file, place, packets));
         }
     }
 
@@ -255,6 +305,11 @@ impl<T> Lane<T> {
         file: u64,
         outcome: Result<(), FileEndReason>,
     ) -> Verdict<T> {
+        if !self.busy.remove(&file) {
+            // It was given up meanwhile.
+            return Verdict::default();
+        }
+        self.outgoing.on_put(file);
         match (outcome, &mut self.slots) {
             (Ok(()), None) => self.frames.push_back(FileFrame::Stored { file }),
             (Ok(()), Some(slots)) => {
@@ -276,8 +331,14 @@ impl<T> Lane<T> {
         self.incoming.on_bytes(file, bytes)
     }
 
+    /// Whether more of a file is wanted.
+    pub(crate) fn wants(&self, file: u64) -> bool {
+        self.incoming.wants(file)
+    }
+
     /// Nothing more of a file comes, for this reason.
     pub(crate) fn handle_end(&mut self, file: u64, reason: FileEndReason) {
+        self.busy.remove(&file);
         let Some((packets, is_whole)) = self.incoming.on_over(file) else { return };
         let reason = match (is_whole, reason) {
             (true, _) => FileEndReason::Done,
@@ -299,7 +360,7 @@ impl<T> Lane<T> {
             (FileFrame::Slot { file, size, url, headers }, None) => {
                 let size = FileSize::new(size).ok_or(Violation)?;
                 if self.outgoing.on_slot(now, file, size) {
-                    self.places.insert(file, Put { url, headers });
+                    self.places.insert(file, Place { url, headers });
                 }
             }
             (FileFrame::Stored { file }, Some(slots)) => {
@@ -312,7 +373,7 @@ impl<T> Lane<T> {
             }
             (FileFrame::File { file, size, url }, None) => {
                 let size = FileSize::new(size).ok_or(Violation)?;
-                if self.incoming.on_file(now, file, size) {
+                if self.frames.len() < MOST_FRAMES && self.incoming.on_file(now, file, size) {
                     self.urls.insert(file, url);
                 }
             }
@@ -332,23 +393,55 @@ impl<T> Lane<T> {
         }
     }
 
+    /// How long the next frame is, in bytes.
+    pub(crate) fn next_frame_len(&self) -> Option<usize> {
+        self.frames.front().map(FileFrame::encoded_len)
+    }
+
     /// The next frame to send.
     pub(crate) fn poll_frame(&mut self) -> Option<FileFrame> {
         self.frames.pop_front()
     }
 
-    /// The next thing to do.
-    pub(crate) fn poll_order(&mut self) -> Option<Order> {
-        if let Some(order) = self.orders.pop_front() {
-            return Some(order);
+    /// The next thing to do, beside what [`poll_slot`](Self::poll_slot) asks for.
+    pub(crate) fn poll_task(&mut self, whose: &Whose<'_>) -> Option<FileTask> {
+        let key = |number| FileKey { session: whose.session, number };
+        if let Some(file) = self.cancelled.pop_front() {
+            return Some(FileTask::Cancel { file: key(file) });
+        }
+        if let Some((file, Place { url, headers }, content)) = self.puts.pop_front() {
+            self.busy.insert(file);
+            let (owner, size) = (self.owner(file, whose)?, content.iter().map(Bytes::len).sum());
+            return Some(FileTask::Put { file: key(file), owner, url, headers, size, content });
         }
         let (file, size) = self.incoming.poll_fetch()?;
         let url = self.urls.remove(&file)?;
-        Some(Order::Get { file, size, url })
+        self.busy.insert(file);
+        Some(FileTask::Get { file: key(file), owner: self.owner(file, whose)?, url, size: size.bytes() })
+    }
+
+    fn owner(&self, file: u64, whose: &Whose<'_>) -> Option<SlotOwner> {
+        match &self.slots {
+            Some(slots) => slots.asked.get(&file).map(|asked| SlotOwner::Account(asked.account)),
+            None => whose.client.cloned().map(SlotOwner::Client),
+        }
+    }
+
+    /// The files of which somebody has a task: it is over for all of them.
+    pub(crate) fn busy(&self) -> impl Iterator<Item = u64> + '_ {
+        self.busy.iter().copied()
+    }
+
+    /// Nobody waits for the outcome of a task any more.
+    fn drop_task(&mut self, file: u64) {
+        self.puts.retain(|(other, ..)| *other != file);
+        if self.busy.remove(&file) {
+            self.cancelled.push_back(file);
+        }
     }
 
     /// How the next file went, for the account whose slot it was.
-    pub(crate) fn poll_report(&mut self) -> Option<Report> {
+    pub(crate) fn poll_report(&mut self) -> Option<(AccountId, Report)> {
         self.reports.pop_front()
     }
 
@@ -370,15 +463,24 @@ impl<T> Lane<T> {
             self.urls.remove(&file);
             self.end(file, packets, FileEndReason::TooSlow);
         }
-        if let Some(slots) = &mut self.slots {
-            slots.handle_timeout(now);
-        }
+        let expired = self.slots.as_mut().map(|slots| slots.handle_timeout(now));
+        expired.into_iter().flatten().for_each(|file| self.drop_task(file));
         let outgoing = &self.outgoing;
         self.places.retain(|file, _| outgoing.has_slot(*file));
         verdict
     }
 
+    /// What is kept of files of ours, and of what the peer says of its own, in bytes.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let places = self.places.values().map(|place| place.url.as_str().len() + headers_len(&place.headers));
+        let urls = self.urls.values().map(|url| url.as_str().len());
+        let texts: usize = places.chain(urls).sum();
+        let frames: usize = self.frames.iter().map(FileFrame::encoded_len).sum();
+        (self.outgoing.kept(), texts + frames + self.incoming.len() * PACKET)
+    }
+
     /// How many files of ours were begun and are not over.
+    #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
         self.outgoing.under_way()
     }
@@ -393,7 +495,7 @@ impl<T> Lane<T> {
     /// A file is over, and the other end is told.
     fn end(&mut self, file: u64, packets: u64, reason: FileEndReason) {
         self.frames.push_back(FileFrame::FileEnd { file, packets, reason });
-        self.report(file, reason);
+        self.on_end(file, reason);
     }
 
     /// The other end is done with a file, of ours or its own.
@@ -401,19 +503,34 @@ impl<T> Lane<T> {
         self.places.remove(&file);
         self.urls.remove(&file);
         self.incoming.on_over(file);
-        self.report(file, reason);
+        self.on_end(file, reason);
         self.outgoing.on_over(now, file, packets)
     }
 
-    /// On a client: its slot is over.
-    fn report(&mut self, file: u64, reason: FileEndReason) {
-        let is_whole = reason == FileEndReason::Done;
-        let Some(slots) = &mut self.slots else { return };
-        if slots.on_over(file, is_whole) {
-            let report = trouble_of(reason).map_or(Report::Success, Report::Trouble);
-            self.reports.push_back(report);
+    /// A file is over, and so is its slot. Where its service is to blame, no other slot is used.
+    fn on_end(&mut self, file: u64, reason: FileEndReason) {
+        self.drop_task(file);
+        let trouble = trouble_of(reason);
+        match &mut self.slots {
+            Some(slots) => {
+                let account = slots.on_over(file, reason == FileEndReason::Done);
+                let report = trouble.map_or(Report::Success, Report::Trouble);
+                self.reports.extend(account.map(|account| (account, report)));
+            }
+            None if trouble.is_some_and(|trouble| trouble != Trouble::FileLost) => {
+                self.outgoing.forget_slots();
+                self.places.clear();
+            }
+            None => {}
         }
     }
+}
+
+/// What is said of a slot that was given and is not to be used.
+const LEFT: FileEndReason = FileEndReason::Missing;
+
+fn headers_len(headers: &[SlotHeader]) -> usize {
+    headers.iter().map(|header| header.value().len()).sum()
 }
 
 /// What a reason means for those who come after.
@@ -424,5 +541,16 @@ fn trouble_of(reason: FileEndReason) -> Option<Trouble> {
         FileEndReason::TooSlow | FileEndReason::Unreachable => Some(Trouble::MayPass),
         FileEndReason::TooMuch => Some(Trouble::Enough(ENOUGH)),
         FileEndReason::BadUrl | FileEndReason::Refused => Some(Trouble::Useless),
+    }
+}
+
+fn trouble_with_slot(why: NoSlot, size: FileSize) -> Trouble {
+    match why {
+        NoSlot::MayPass => Trouble::MayPass,
+        NoSlot::Enough(rest) => Trouble::Enough(rest),
+        NoSlot::TooLarge(limit) => {
+            Trouble::TooLarge(size, limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+        }
+        NoSlot::Useless => Trouble::Useless,
     }
 }

@@ -9,25 +9,24 @@ use std::time::{Duration, Instant};
 use crate::secure::crypto::file::{FileId, FileSealer, FileSize, FilesKey};
 use crate::secure::crypto::keys::Side;
 use crate::secure::session::counters::Counters;
-use crate::secure::session::files::bucket::Bucket;
 use crate::secure::session::files::{FILE_LOST, NUMBER_RANGES, SLOT_LIFE};
+use crate::secure::session::flight::Verdict;
+use crate::secure::shared::uploads::bucket::Bucket;
 
 /// Slots that are kept, at most: 16. A client whose window is 4 has no more.
 const MOST_SLOTS: usize = 16;
 
-/// What became of what a file has carried, packet by packet.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Verdict<T> {
-    pub(crate) arrived: Vec<T>,
-    pub(crate) lost: Vec<T>,
-}
+/// How long a file of unknown pace may take: 10 seconds. One of the smallest that takes longer is no faster than a stock server's stanzas.
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(10);
 
-impl<T> Default for Verdict<T> {
-    /// Nothing.
-    fn default() -> Self {
-        Self { arrived: Vec::new(), lost: Vec::new() }
-    }
-}
+/// Files take 3 times as long as usual now and then: their services serve others, too.
+const USUAL_TIMES: u32 = 3;
+
+/// However fast files usually are, one is given 4 seconds: a lost segment of a TCP handshake alone takes three.
+const LEAST_PATIENCE: Duration = Duration::from_secs(4);
+
+/// A slot that has waited for 1 second for enough to fill half of it is used for less: it counts against the quota in any case.
+const SLOT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A slot that was not used yet.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +40,10 @@ struct Slot {
 struct File<T> {
     size: FileSize,
     since: Instant,
+    /// When it is given up if it was not heard of.
+    until: Instant,
+    /// Its content is kept until it was put.
+    is_kept: bool,
     /// What its packets carry, in their order.
     cargo: Vec<T>,
 }
@@ -85,17 +88,22 @@ impl<T> Outgoing<T> {
         self.slots.contains_key(&number)
     }
 
-    /// The largest file that so much would fill, and when it would be there, if that is known. Of two, the one whose slot is older.
-    pub(crate) fn best(&self, waiting: usize) -> Option<(u64, Option<Duration>)> {
+    /// The file that so much should fill. The largest that it fills at least half, and of two the one whose slot is older; or the smallest
+    /// there is, if that has waited for long.
+    pub(crate) fn best(&self, now: Instant, waiting: usize) -> Option<(u64, FileSize)> {
+        let least = Bucket::Small.least();
         let usable = self.slots.iter().filter(|(_, slot)| Bucket::of(slot.size).least() <= waiting);
-        let (number, slot) = usable.rev().max_by_key(|(_, slot)| Bucket::of(slot.size))?;
-        Some((*number, self.expected(Bucket::of(slot.size))))
+        let fitting = usable.rev().max_by_key(|(_, slot)| Bucket::of(slot.size));
+        let is_stale = |slot: &&Slot| slot.since + SLOT_PATIENCE <= now && waiting >= least;
+        let stale = || self.slots.iter().filter(|(_, slot)| is_stale(slot)).min_by_key(|(_, slot)| slot.size);
+        fitting.or_else(stale).map(|(number, slot)| (*number, slot.size))
     }
 
     /// Begins a file, whose slot is used up by that.
     pub(crate) fn begin(&mut self, now: Instant, number: u64) -> Option<FileSealer> {
         let Slot { size, .. } = self.slots.remove(&number)?;
-        self.files.insert(number, File { size, since: now, cargo: Vec::new() });
+        let until = now + self.patience(Bucket::of(size));
+        self.files.insert(number, File { size, since: now, until, is_kept: true, cargo: Vec::new() });
         Some(FileSealer::new(&self.key, FileId { sender: self.side, number, size }))
     }
 
@@ -104,6 +112,23 @@ impl<T> Outgoing<T> {
         if let Some(file) = self.files.get_mut(&number) {
             file.cargo.push(cargo);
         }
+    }
+
+    /// A file was put, and its content is needed no more.
+    pub(crate) fn on_put(&mut self, number: u64) {
+        if let Some(file) = self.files.get_mut(&number) {
+            file.is_kept = false;
+        }
+    }
+
+    /// This slot is of no use any more.
+    pub(crate) fn forget_slot(&mut self, number: u64) {
+        self.slots.remove(&number);
+    }
+
+    /// Slots that were not used are of no use any more.
+    pub(crate) fn forget_slots(&mut self) {
+        self.slots.clear();
     }
 
     /// The other end is done with a file, or we are: so many of its packets have arrived.
@@ -122,23 +147,41 @@ impl<T> Outgoing<T> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let slots = self.slots.values().map(|slot| slot.since + SLOT_LIFE);
-        slots.chain(self.files.values().map(|file| file.since + FILE_LOST)).min()
+        slots.chain(self.files.values().map(|file| file.until)).min()
     }
 
     /// Forgets slots that cannot be used any more, and gives up files that were not heard of: their numbers, and what they have carried.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<(u64, Vec<T>)> {
         self.slots.retain(|_, slot| now < slot.since + SLOT_LIFE);
-        let lost = self.files.extract_if(.., |_, file| file.since + FILE_LOST <= now);
+        let lost = self.files.extract_if(.., |_, file| file.until <= now);
         lost.map(|(number, file)| (number, file.cargo)).collect()
     }
 
     /// How many files were begun and are not over.
+    #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
         self.files.len()
     }
 
+    /// Bytes of files that were begun and are not over, and of those that can be.
+    pub(crate) fn bytes(&self) -> usize {
+        let slots = self.slots.values().map(|slot| slot.size.bytes());
+        slots.chain(self.files.values().map(|file| file.size.bytes())).sum()
+    }
+
+    /// Bytes of files that are kept until they were put.
+    pub(crate) fn kept(&self) -> usize {
+        self.files.values().filter(|file| file.is_kept).map(|file| file.size.bytes()).sum()
+    }
+
+    /// How long a file may take before it is lost.
+    fn patience(&self, bucket: Bucket) -> Duration {
+        let usual = self.expected(bucket);
+        usual.map_or(PATIENCE_AT_FIRST, |time| (USUAL_TIMES * time).clamp(LEAST_PATIENCE, FILE_LOST))
+    }
+
     /// How long a file of this bucket will take. One that is larger than any that has come takes longer by as much.
-    fn expected(&self, bucket: Bucket) -> Option<Duration> {
+    pub(crate) fn expected(&self, bucket: Bucket) -> Option<Duration> {
         let larger = self.times.range(bucket..).next().map(|(_, time)| *time);
         let smaller = || {
             let (known, time) = self.times.range(..bucket).next_back()?;
@@ -182,11 +225,21 @@ mod tests {
         for (number, bytes) in [(3, 65_536), (5, 1_048_576), (7, 60_000), (9, 1_000_000)] {
             outgoing.on_slot(now, number, size(bytes));
         }
-        let best = |waiting| outgoing.best(waiting).map(|(number, _)| number);
+        let best = |after, waiting| outgoing.best(now + after, waiting).map(|(number, _)| number);
+        let soon = SECOND / 2;
         assert_eq!(
-            (best(32_767), best(32_768), best(524_287), best(524_288)),
-            (None, Some(3), Some(3), Some(5))
+            [32_767, 32_768, 524_287, 524_288].map(|waiting| best(soon, waiting)),
+            [None, Some(3), Some(3), Some(5)]
         );
+    }
+
+    #[test]
+    fn a_large_slot_that_nothing_fills_is_used_for_less_after_a_while() {
+        let (mut outgoing, now) = outgoing();
+        outgoing.on_slot(now, 1, size(1_048_576));
+        assert_eq!(outgoing.best(now + SECOND / 2, 40_000), None);
+        assert_eq!(outgoing.best(now + SECOND, 40_000), Some((1, size(1_048_576))));
+        assert_eq!(outgoing.best(now + SECOND, 32_767), None);
     }
 
     #[test]
@@ -194,10 +247,10 @@ mod tests {
         let (mut outgoing, now) = outgoing();
         begun(&mut outgoing, now, 4);
         outgoing.on_slot(now, 4, size(49_152));
-        assert!(outgoing.best(usize::MAX).is_none() && outgoing.begin(now, 4).is_none());
+        assert!(outgoing.best(now, usize::MAX).is_none() && outgoing.begin(now, 4).is_none());
         outgoing.on_over(now, 4, 3);
         outgoing.on_slot(now, 4, size(49_152));
-        assert!(outgoing.best(usize::MAX).is_none(), "its key has been used");
+        assert!(outgoing.best(now, usize::MAX).is_none(), "its key has been used");
     }
 
     #[test]
@@ -228,12 +281,37 @@ mod tests {
         let (mut outgoing, now) = outgoing();
         begun(&mut outgoing, now, 4);
         outgoing.on_slot(now, 5, size(49_152));
-        assert_eq!(outgoing.next_timeout(), Some(now + FILE_LOST));
-        assert!(outgoing.handle_timeout(now + FILE_LOST - SECOND).is_empty());
-        assert_eq!(outgoing.handle_timeout(now + FILE_LOST), [(4, vec![0, 1, 2])]);
+        let lost = now + PATIENCE_AT_FIRST;
+        assert_eq!(outgoing.next_timeout(), Some(lost));
+        assert!(outgoing.handle_timeout(lost - SECOND).is_empty());
+        assert_eq!(outgoing.handle_timeout(lost), [(4, vec![0, 1, 2])]);
         assert_eq!((outgoing.under_way(), outgoing.next_timeout()), (0, Some(now + SLOT_LIFE)));
         outgoing.handle_timeout(now + SLOT_LIFE);
-        assert_eq!((outgoing.best(usize::MAX), outgoing.next_timeout()), (None, None));
+        assert_eq!((outgoing.best(now, usize::MAX), outgoing.next_timeout()), (None, None));
+    }
+
+    #[test]
+    fn a_file_is_lost_when_it_takes_three_times_as_long_as_usual() {
+        for (usual, patience) in [(SECOND / 10, 4), (2 * SECOND, 6), (9 * SECOND, 20)] {
+            let (mut outgoing, now) = outgoing();
+            begun(&mut outgoing, now, 4);
+            outgoing.on_over(now + usual, 4, 3);
+            begun(&mut outgoing, now, 5);
+            assert_eq!(outgoing.next_timeout(), Some(now + patience * SECOND));
+        }
+    }
+
+    #[test]
+    fn a_file_is_kept_until_it_was_put() {
+        let (mut outgoing, now) = outgoing();
+        begun(&mut outgoing, now, 4);
+        outgoing.on_slot(now, 5, size(60_000));
+        assert_eq!((outgoing.kept(), outgoing.bytes()), (49_152, 109_152));
+        outgoing.on_put(4);
+        assert_eq!((outgoing.kept(), outgoing.bytes()), (0, 109_152));
+        outgoing.on_over(now, 4, 3);
+        outgoing.forget_slots();
+        assert_eq!(outgoing.bytes(), 0);
     }
 
     #[test]

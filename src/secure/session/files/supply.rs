@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::file::FileSize;
-use crate::secure::session::files::allowance::Allowance;
 use crate::secure::session::files::{MOST_UNDER_WAY, SLOT_LIFE};
+use crate::secure::shared::uploads::allowance::Allowance;
 
 /// How far a slot has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,11 @@ impl Supply {
         Some(slot.size)
     }
 
+    /// The size of this slot, if it is not over.
+    pub(crate) fn size(&self, number: u64) -> Option<FileSize> {
+        self.slots.get(&number).map(|slot| slot.size)
+    }
+
     /// There is a file in this slot; its size, if that can be.
     pub(crate) fn on_filled(&mut self, number: u64) -> Option<FileSize> {
         let slot = self.slots.get_mut(&number).filter(|slot| slot.stage == Stage::Ready)?;
@@ -89,6 +94,15 @@ impl Supply {
         if self.slots.remove(&number).is_some() {
             self.window = if is_whole { (self.window + 1).min(MOST_UNDER_WAY) } else { 1 };
         }
+    }
+
+    /// Nobody needs these slots any more: forgets those that were not filled, and says whether each was given.
+    pub(crate) fn drop_unfilled(&mut self, is_it: impl Fn(u64) -> bool) -> Vec<(u64, bool)> {
+        let unfilled = |number: &u64, slot: &mut Slot| slot.stage != Stage::Filled && is_it(*number);
+        let dropped = self.slots.extract_if(.., unfilled);
+        let dropped = dropped.map(|(number, slot)| (number, slot.stage == Stage::Ready)).collect();
+        self.window = 1;
+        dropped
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
@@ -113,8 +127,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
     use super::*;
     use crate::secure::crypto::entropy::testing::Seeded;
-    use crate::secure::session::files::allowance::Trouble;
-    use crate::secure::session::files::bucket::Bucket;
+    use crate::secure::shared::uploads::allowance::Trouble;
+    use crate::secure::shared::uploads::bucket::Bucket;
 
     const MUCH: usize = 100 << 20;
 

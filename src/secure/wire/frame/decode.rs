@@ -5,6 +5,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::Address;
 use crate::secure::wire::ack::AckFrame;
+use crate::secure::wire::file_frame::FileFrame;
 use crate::secure::wire::frame::{Frame, MAX_JIDS_A_FRAME, ResetReason, SessionClose, kind};
 use crate::secure::wire::varint;
 
@@ -51,6 +52,7 @@ impl Reader {
             kind::CLOSE => varint::read(&mut self.rest)
                 .map(|reason| Frame::Close { reason: SessionClose::from_number(reason) }),
             kind::STOP => varint::read(&mut self.rest).map(|stream| Frame::Stop { stream }),
+            kind if FileFrame::is_kind(kind) => FileFrame::decode(kind, &mut self.rest).map(Frame::File),
             unknown => return Err(MalformedFrame::UnknownType(unknown)),
         };
         body.ok_or(MalformedFrame::Invalid(kind))

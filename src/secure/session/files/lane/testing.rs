@@ -7,15 +7,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use xmpp_parsers::jid::BareJid;
 
-use super::{Lane, Order, Put, Report, Slot, Verdict};
+use super::{Lane, Report, Verdict, Whose};
+use crate::protocol::AccountId;
+use crate::secure::api::files::{FileTask, NoSlot, Slot, SlotOwner};
 use crate::secure::crypto::entropy::random;
 use crate::secure::crypto::entropy::testing::Seeded;
-use crate::secure::crypto::file::{FileSize, FilesKey};
+use crate::secure::crypto::file::FilesKey;
 use crate::secure::crypto::keys::Side;
 use crate::secure::crypto::secret::Secret;
+use crate::secure::ids::SessionKey;
 use crate::secure::session::files::MOST_UNDER_WAY;
-use crate::secure::session::files::allowance::{Allowance, Trouble};
+use crate::secure::shared::uploads::allowance::Allowance;
 use crate::secure::wire::file_frame::{FileEndReason, FileFrame, FileUrl};
 
 /// A piece of what is sent: 16,000 bytes, of which a packet of a file carries one.
@@ -26,6 +30,9 @@ pub(super) const SLOW: Duration = Duration::from_secs(2);
 
 /// Longer than anything takes in the tests if all of it goes by the slow path: 20 minutes.
 const PATIENCE: Duration = Duration::from_secs(1200);
+
+/// The client's account.
+pub(super) const OURS: AccountId = AccountId(1);
 
 /// Which end it is.
 const CLIENT: usize = 0;
@@ -204,8 +211,7 @@ impl World {
         match event {
             Event::Slot { file, is_given: true } => self.ends[CLIENT].lane.handle_slot(now, file, slot(file)),
             Event::Slot { file, is_given: false } => {
-                self.ends[CLIENT].lane.handle_no_slot(file);
-                self.allowance.on_trouble(now, Trouble::MayPass);
+                self.ends[CLIENT].lane.handle_no_slot(file, NoSlot::MayPass);
             }
             Event::Frame { to, frame } => {
                 let verdict = self.ends[to].lane.handle_frame(now, frame).unwrap();
@@ -252,7 +258,9 @@ impl World {
     /// Does what can be done now.
     fn go_on(&mut self) {
         for end in [CLIENT, BRIDGE] {
-            while let Some((file, _)) = self.ends[end].lane.best(self.ends[end].backlog.len() * PIECE) {
+            while let Some((file, _)) =
+                self.ends[end].lane.best(self.now, self.ends[end].backlog.len() * PIECE)
+            {
                 self.make(end, file);
             }
             self.send_slowly(end);
@@ -267,10 +275,13 @@ impl World {
                 self.later(at - self.now, Event::Timeout);
             }
         }
-        while let Some(report) = self.ends[CLIENT].lane.poll_report() {
+        while let Some((account, report)) = self.ends[CLIENT].lane.poll_report() {
             match report {
                 Report::Success => self.allowance.on_success(),
                 Report::Trouble(trouble) => self.allowance.on_trouble(self.now, trouble),
+            }
+            if self.allowance.left(self.now) == 0 {
+                self.ends[CLIENT].lane.leave(account);
             }
         }
         self.ask_for_slots();
@@ -278,7 +289,7 @@ impl World {
 
     fn ask_for_slots(&mut self) {
         while let Some((file, size)) =
-            self.ends[CLIENT].lane.poll_slot(self.now, &mut self.allowance, &mut self.entropy)
+            self.ends[CLIENT].lane.poll_slot(self.now, (OURS, &mut self.allowance), &mut self.entropy)
         {
             self.asked += size.bytes();
             let is_given = !self.goes_wrong();
@@ -308,18 +319,22 @@ impl World {
     }
 
     fn carry_out_orders(&mut self, by: usize) {
-        while let Some(order) = self.ends[by].lane.poll_order() {
-            match order {
-                Order::Put { file, place, packets } => {
-                    assert_eq!(place, slot(file).put);
-                    let outcome = self.put(packets.concat());
-                    self.soon(Event::Put { by, file, outcome });
+        while let Some(task) = poll_task(&mut self.ends[by].lane) {
+            match task {
+                FileTask::Put { file, owner, url, size, content, .. } => {
+                    assert_eq!((owner, url), (owner_at(by), slot(file.number).put));
+                    assert_eq!(content.iter().map(Bytes::len).sum::<usize>(), size);
+                    let outcome = self.put(content.concat());
+                    self.soon(Event::Put { by, file: file.number, outcome });
                 }
-                Order::Get { file, size, url } => {
-                    assert_eq!(url, slot(file).get);
+                FileTask::Get { file, owner, url, size } => {
+                    assert_eq!((owner, url), (owner_at(by), slot(file.number).get));
                     let bytes = self.length(size);
-                    self.soon(Event::Got { by, file, bytes });
+                    self.soon(Event::Got { by, file: file.number, bytes });
                 }
+                // What has begun goes on, and nobody waits for it.
+                FileTask::Cancel { .. } => {}
+                FileTask::Ask { .. } => unreachable!("slots are asked for elsewhere"),
             }
         }
     }
@@ -338,8 +353,8 @@ impl World {
     }
 
     /// How much of a file comes.
-    fn length(&mut self, size: FileSize) -> usize {
-        if self.goes_wrong() { self.draw(size.bytes() as u64) as usize } else { size.bytes() }
+    fn length(&mut self, size: usize) -> usize {
+        if self.goes_wrong() { self.draw(size as u64) as usize } else { size }
     }
 
     /// Fills a file with what waits.
@@ -363,5 +378,19 @@ impl World {
 /// The slot of this file.
 fn slot(file: u64) -> Slot {
     let url = |method: &str| FileUrl::new(&format!("https://upload.example/{method}/{file}")).unwrap();
-    Slot { put: Put { url: url("put"), headers: Vec::new() }, get: url("get") }
+    Slot { put: url("put"), headers: Vec::new(), get: url("get") }
+}
+
+fn client() -> BareJid {
+    BareJid::new("client@chat.example").unwrap()
+}
+
+/// Whose slots the files of either end are in.
+fn owner_at(end: usize) -> SlotOwner {
+    if end == CLIENT { SlotOwner::Account(OURS) } else { SlotOwner::Client(client()) }
+}
+
+/// The next thing to do at an end.
+pub(super) fn poll_task(lane: &mut Lane<u32>) -> Option<FileTask> {
+    lane.poll_task(&Whose { session: SessionKey(1), client: Some(&client()) })
 }

@@ -1,7 +1,7 @@
 //! Tests of a lane: at one end, and of two in a simulated session.
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-use super::testing::{Luck, PIECE, SLOW, World};
+use super::testing::{Luck, OURS, PIECE, SLOW, World, poll_task};
 use super::*;
 use crate::secure::crypto::entropy::testing::Seeded;
 use crate::secure::crypto::secret::Secret;
@@ -17,12 +17,12 @@ fn url(text: &str) -> FileUrl {
 }
 
 fn slot() -> Slot {
-    Slot { put: Put { url: url("https://u/put"), headers: Vec::new() }, get: url("https://u/get") }
+    Slot { put: url("https://u/put"), headers: Vec::new(), get: url("https://u/get") }
 }
 
 /// The slot that a client asks for.
 fn asked(client: &mut Lane<u32>, now: Instant) -> Option<(u64, FileSize)> {
-    client.poll_slot(now, &mut Allowance::new(usize::MAX, None), &mut Seeded(1))
+    client.poll_slot(now, (OURS, &mut Allowance::new(usize::MAX, None)), &mut Seeded(1))
 }
 
 fn end(file: u64, packets: u64, reason: FileEndReason) -> FileFrame {
@@ -37,18 +37,32 @@ fn made(lane: &mut Lane<u32>, now: Instant, file: u64) -> Vec<Bytes> {
     packets
 }
 
-/// A bridge that has put the file 0 of this size.
+/// A bridge that puts the file 0 of this size.
 fn put_by_bridge(now: Instant, size: FileSize) -> (Lane<u32>, Vec<Bytes>) {
     let mut bridge = lane(Side::Bridge);
     let (size, url) = (size.bytes() as u64, url("https://u/put"));
     bridge.handle_frame(now, FileFrame::Slot { file: 0, size, url, headers: Vec::new() }).unwrap();
-    let (file, _) = bridge.best(MUCH).unwrap();
+    let (file, _) = bridge.best(now, MUCH).unwrap();
     let packets = made(&mut bridge, now, file);
     bridge.put(file, packets.clone());
-    assert!(matches!(bridge.poll_order(), Some(Order::Put { file: 0, .. })));
+    assert!(matches!(poll_task(&mut bridge), Some(FileTask::Put { .. })));
+    (bridge, packets)
+}
+
+/// One that has put it.
+fn done_by_bridge(now: Instant, size: FileSize) -> (Lane<u32>, Vec<Bytes>) {
+    let (mut bridge, packets) = put_by_bridge(now, size);
     assert_eq!(bridge.handle_put(now, 0, Ok(())), Verdict::default());
     assert_eq!(bridge.poll_frame(), Some(FileFrame::Stored { file: 0 }));
     (bridge, packets)
+}
+
+/// What a client fetches next: which file, and from where.
+fn fetched(lane: &mut Lane<u32>) -> Option<(u64, usize, FileUrl)> {
+    match poll_task(lane)? {
+        FileTask::Get { file, size, url, .. } => Some((file.number, size, url)),
+        task => panic!("{task:?}"),
+    }
 }
 
 /// A client that has given away the slot 0, and its size.
@@ -66,14 +80,14 @@ fn awaiting_client(now: Instant) -> (Lane<u32>, FileSize) {
 fn a_download_goes_from_what_waits_to_what_has_arrived() {
     let now = Instant::now();
     let (mut client, size) = awaiting_client(now);
-    let (mut bridge, packets) = put_by_bridge(now, size);
+    let (mut bridge, packets) = done_by_bridge(now, size);
     client.handle_frame(now, FileFrame::Stored { file: 0 }).unwrap();
-    assert_eq!(client.poll_order(), Some(Order::Get { file: 0, size, url: url("https://u/get") }));
+    assert_eq!(fetched(&mut client), Some((0, size.bytes(), url("https://u/get"))));
     for mut packet in packets {
         assert!(client.handle_bytes(0, &mut packet).unwrap().is_some());
     }
     client.handle_end(0, FileEndReason::Done);
-    assert_eq!(client.poll_report(), Some(Report::Success));
+    assert_eq!(client.poll_report(), Some((OURS, Report::Success)));
     let frame = client.poll_frame().unwrap();
     assert_eq!(frame, end(0, size.packets() as u64, FileEndReason::Done));
     assert_eq!(bridge.handle_frame(now, frame).unwrap(), Verdict { arrived: vec![7], lost: vec![] });
@@ -90,9 +104,8 @@ fn an_upload_goes_by_a_slot_that_the_client_keeps() {
     assert_eq!(client.poll_frame(), None);
     let packets = made(&mut client, now, file);
     client.put(file, packets);
-    assert!(
-        matches!(client.poll_order(), Some(Order::Put { place, .. }) if place.url == url("https://u/put"))
-    );
+    let task = poll_task(&mut client);
+    assert!(matches!(task, Some(FileTask::Put { url: to, .. }) if to == url("https://u/put")));
     client.handle_put(now, file, Ok(()));
     let there = client.poll_frame().unwrap();
     assert_eq!(there, FileFrame::File { file, size: size.bytes() as u64, url: url("https://u/get") });
@@ -100,11 +113,11 @@ fn an_upload_goes_by_a_slot_that_the_client_keeps() {
     for _ in 0..2 {
         bridge.handle_frame(now, there.clone()).unwrap();
     }
-    assert_eq!(bridge.poll_order(), Some(Order::Get { file, size, url: url("https://u/get") }));
-    assert_eq!(bridge.poll_order(), None, "once");
+    assert_eq!(fetched(&mut bridge), Some((file, size.bytes(), url("https://u/get"))));
+    assert_eq!(fetched(&mut bridge), None, "once");
     let done = end(file, 64, FileEndReason::Done);
     assert_eq!(client.handle_frame(now, done).unwrap().arrived, [7]);
-    assert_eq!(client.poll_report(), Some(Report::Success));
+    assert_eq!(client.poll_report(), Some((OURS, Report::Success)));
 }
 
 #[test]
@@ -116,7 +129,7 @@ fn a_file_that_could_not_be_put_is_lost_and_both_ends_know() {
     assert_eq!(verdict.lost, [7]);
     let frame = bridge.poll_frame().unwrap();
     client.handle_frame(now, frame).unwrap();
-    assert_eq!(client.poll_report(), Some(Report::Trouble(Trouble::Enough(ENOUGH))));
+    assert_eq!(client.poll_report(), Some((OURS, Report::Trouble(Trouble::Enough(ENOUGH)))));
     assert_eq!(client.poll_report(), None);
     assert!(asked(&mut client, now).is_some(), "there is room for another");
 }
@@ -128,13 +141,13 @@ fn what_ends_without_being_complete_is_not_done() {
         [(FileEndReason::Done, FileEndReason::Damaged), (FileEndReason::Missing, FileEndReason::Missing)]
     {
         let (mut client, size) = awaiting_client(now);
-        let (_, packets) = put_by_bridge(now, size);
+        let (_, packets) = done_by_bridge(now, size);
         client.handle_frame(now, FileFrame::Stored { file: 0 }).unwrap();
-        client.poll_order().unwrap();
+        fetched(&mut client).unwrap();
         client.handle_bytes(0, &mut packets[0].clone()).unwrap();
         client.handle_end(0, reason);
         assert_eq!(client.poll_frame(), Some(end(0, 1, told)));
-        assert_eq!(client.poll_report(), Some(Report::Trouble(Trouble::FileLost)));
+        assert_eq!(client.poll_report(), Some((OURS, Report::Trouble(Trouble::FileLost))));
     }
 }
 
@@ -142,15 +155,15 @@ fn what_ends_without_being_complete_is_not_done() {
 fn what_nobody_hears_of_is_given_up_at_both_ends() {
     let now = Instant::now();
     let (mut client, size) = awaiting_client(now);
-    let (mut bridge, _) = put_by_bridge(now, size);
+    let (mut bridge, _) = done_by_bridge(now, size);
     client.handle_frame(now, FileFrame::Stored { file: 0 }).unwrap();
     let at = bridge.next_timeout().unwrap();
     assert_eq!(bridge.handle_timeout(at).lost, [7]);
     assert_eq!(bridge.poll_frame(), Some(end(0, 0, FileEndReason::TooSlow)));
     client.handle_timeout(client.next_timeout().unwrap());
     assert_eq!(client.poll_frame(), Some(end(0, 0, FileEndReason::TooSlow)));
-    assert_eq!(client.poll_report(), Some(Report::Trouble(Trouble::MayPass)));
-    assert_eq!((client.poll_order(), client.next_timeout()), (None, None));
+    assert_eq!(client.poll_report(), Some((OURS, Report::Trouble(Trouble::MayPass))));
+    assert_eq!((fetched(&mut client), client.next_timeout()), (None, None));
 }
 
 #[test]
@@ -193,7 +206,9 @@ fn a_word_about_a_file_that_nobody_knows_changes_nothing() {
     client.handle_slot(now, 9, slot());
     client.handle_end(9, FileEndReason::Done);
     client.put(9, Vec::new());
-    assert!(client.poll_order().is_none() && client.poll_frame().is_none() && client.poll_report().is_none());
+    assert!(
+        poll_task(&mut client).is_none() && client.poll_frame().is_none() && client.poll_report().is_none()
+    );
 }
 
 #[test]

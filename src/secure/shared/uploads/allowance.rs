@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::secure::api::files::UploadService;
 use crate::secure::crypto::file::FileSize;
-use crate::secure::session::files::bucket::Bucket;
+use crate::secure::shared::uploads::bucket::Bucket;
 
 /// How long a slot counts: 24 hours, as at Prosody.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -65,12 +66,31 @@ impl Allowance {
         }
     }
 
+    /// What an account may put at this service.
+    pub(crate) fn of(now: Instant, service: &UploadService) -> Self {
+        let mut allowance = Self::new(bytes(service.daily), None);
+        if service.used > 0 {
+            allowance.asked.push_back((now, bytes(service.used)));
+        }
+        allowance.limit_to(service.max_file.map_or(usize::MAX, bytes));
+        allowance
+    }
+
+    /// The account has logged in anew, and this is its service.
+    pub(crate) fn renew(&mut self, service: &UploadService) {
+        (self.daily, self.limit, self.is_useless) = (bytes(service.daily), None, false);
+        self.limit_to(service.max_file.map_or(usize::MAX, bytes));
+    }
+
+    /// How many bytes may be asked for now; 0 while the service is left alone.
+    pub(crate) fn left(&self, now: Instant) -> usize {
+        let rests = self.is_useless || self.rests_until.is_some_and(|until| now < until);
+        if rests { 0 } else { self.daily.saturating_sub(self.used(now)) }
+    }
+
     /// The largest bucket of which one more file may be asked for, that so much would fill.
     pub(crate) fn bucket(&self, now: Instant, waiting: usize) -> Option<Bucket> {
-        if self.is_useless || self.rests_until.is_some_and(|until| now < until) {
-            return None;
-        }
-        let left = self.daily.saturating_sub(self.used(now));
+        let left = self.left(now);
         Bucket::filled_by(waiting, Some(self.limit.map_or(left, |limit| limit.min(left))))
     }
 
@@ -102,6 +122,7 @@ impl Allowance {
     }
 
     /// When there may be another slot, where that is a matter of time.
+    #[cfg(test)]
     pub(crate) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         let rest = self.rests_until.filter(|until| now < *until);
         let room = self.asked.iter().map(|(at, _)| *at + DAY).find(|over| now < *over);
@@ -109,6 +130,7 @@ impl Allowance {
     }
 
     /// Whether the service is not to be asked any more.
+    #[cfg(test)]
     pub(crate) fn is_useless(&self) -> bool {
         self.is_useless
     }
@@ -131,6 +153,11 @@ impl Allowance {
         self.limit = Some(self.limit.map_or(limit, |known| known.min(limit)));
         self.is_useless |= limit < Bucket::Small.capacity();
     }
+}
+
+/// As far as there are so many.
+fn bytes(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,0 +1,69 @@
+//! Files: what the driver is told to do about them, and what it tells (doc/lanes.md).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::protocol::AccountId;
+use crate::secure::api::files::{FileKey, FileTask, NoSlot, Slot, UploadService};
+use crate::secure::endpoint::Endpoint;
+use crate::secure::ids::SessionKey;
+use crate::secure::wire::file_frame::FileEndReason;
+
+impl Endpoint {
+    /// Tells that the server of an account of ours that is online has this upload service, or none. An account whose service has refused for
+    /// good uses it again when it is told anew, which is to be when it has logged in anew.
+    pub fn handle_upload_service(&mut self, now: Instant, id: AccountId, service: Option<UploadService>) {
+        if let Some(account) = self.shared.accounts.jid_of(id).map(|jid| jid.to_bare()) {
+            self.shared.uploads.set(now, id, account, service);
+        }
+    }
+
+    /// The next slot that was asked for: by which account, and of how many bytes. It counts against the quota for 24 hours, used or not, also
+    /// beyond a restart ([`UploadService::used`]).
+    pub fn poll_upload_use(&mut self) -> Option<(AccountId, u64)> {
+        self.shared.uploads.poll_use()
+    }
+
+    /// The next thing to do about a file.
+    pub fn poll_file_task(&mut self) -> Option<FileTask> {
+        self.file_tasks.pop_front()
+    }
+
+    /// The outcome of [`FileTask::Ask`].
+    pub fn handle_slot(&mut self, now: Instant, file: FileKey, outcome: Result<Slot, NoSlot>) {
+        self.with_session(now, file.session, |session, shared| {
+            session.handle_slot(now, file.number, outcome, shared);
+        });
+    }
+
+    /// The outcome of [`FileTask::Put`].
+    pub fn handle_put(&mut self, now: Instant, file: FileKey, outcome: Result<(), FileEndReason>) {
+        self.with_session(now, file.session, |session, shared| {
+            session.handle_put(now, file.number, outcome, shared);
+        });
+    }
+
+    /// Bytes of a file have come, for [`FileTask::Get`]. False when no more are wanted: all have come, they are none of the file, or nobody
+    /// waits for it any more. Then nothing else is to be said of the file.
+    pub fn handle_file_bytes(&mut self, now: Instant, file: FileKey, bytes: Bytes) -> bool {
+        let is_wanted = self.with_session(now, file.session, |session, shared| {
+            session.handle_file_bytes(now, file.number, bytes, shared)
+        });
+        self.shed(now);
+        is_wanted == Some(true)
+    }
+
+    /// Nothing more of a file comes, for [`FileTask::Get`]: it has ended, or there was a fault.
+    pub fn handle_file_end(&mut self, now: Instant, file: FileKey, reason: FileEndReason) {
+        self.with_session(now, file.session, |session, shared| {
+            session.handle_file_end(now, file.number, reason, shared);
+        });
+    }
+
+    /// A session is over, and so is all that was to be done with its files.
+    pub(super) fn cancel_files(&mut self, key: SessionKey, busy: Vec<FileKey>) {
+        self.file_tasks.retain(|task| task.file().session != key);
+        self.file_tasks.extend(busy.into_iter().map(|file| FileTask::Cancel { file }));
+    }
+}

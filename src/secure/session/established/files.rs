@@ -1,0 +1,173 @@
+//! Files of a session, in its packet layer: what goes into them, what comes out, and the frames about them.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::secure::crypto::file::FilesKey;
+use crate::secure::crypto::keys::Side;
+use crate::secure::crypto::seal::Draft;
+use crate::secure::session::established::{BadPacket, Established, append};
+use crate::secure::session::files::choice::{Choice, first_guess};
+use crate::secure::session::files::lane::Lane;
+use crate::secure::shared::uploads::bucket::Bucket;
+use crate::secure::streams::{Role, Sent};
+use crate::secure::tuning::PROBE_SIZE;
+use crate::secure::wire::file_frame::{FileEndReason, FileFrame};
+use crate::secure::wire::frame::{Frame, Reader};
+
+/// Room for what is written ahead of the next file: 64 KiB, which fill one of the smallest.
+const AHEAD: usize = 64 * 1024;
+
+/// What both ends of a session that know files have beside its packets.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) lane: Lane<Sent>,
+    pub(crate) choice: Choice,
+}
+
+impl Files {
+    pub(super) fn new(key: &FilesKey, role: Role) -> Self {
+        let side = match role {
+            Role::Client => Side::Client,
+            Role::Bridge => Side::Bridge,
+        };
+        Self { lane: Lane::new(key, side), choice: Choice::default() }
+    }
+
+    /// How long a file of this bucket takes, where the best path takes so long there and back.
+    pub(crate) fn time(&self, bucket: Bucket, round_trip: Duration) -> Duration {
+        self.lane.expected(bucket).unwrap_or_else(|| first_guess(bucket, round_trip))
+    }
+}
+
+impl Established {
+    /// Where both ends know files, what there is of them.
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.files.as_deref()
+    }
+
+    pub(crate) fn files_mut(&mut self) -> Option<&mut Files> {
+        self.files.as_deref_mut()
+    }
+
+    /// How much more is taken from applications because files carry it, in bytes.
+    pub(crate) fn room_for_files(&self) -> usize {
+        let in_files = self.files().map_or(0, |files| files.lane.bytes());
+        if in_files > 0 { in_files + AHEAD } else { 0 }
+    }
+
+    /// Fills this file with what waits, and lets it be put.
+    pub(crate) fn make_file(&mut self, now: Instant, file: u64) {
+        let Some(files) = &mut self.files else { return };
+        let Some(mut sealer) = files.lane.begin(now, file) else { return };
+        let mut packets = Vec::new();
+        while sealer.room() > 0 {
+            let mut frames = Vec::with_capacity(sealer.room() + PROBE_SIZE);
+            files.lane.carry(file, self.streams.write_bulk(&mut frames, sealer.room()));
+            match sealer.seal(frames) {
+                Ok(packet) => packets.push(packet),
+                // Never: the frames are no longer than there is room for.
+                Err(_) => break,
+            }
+        }
+        self.carried = self.carried.saturating_add(packets.iter().map(Bytes::len).sum());
+        self.last_use = now;
+        files.lane.put(file, packets);
+    }
+
+    /// A file was put where it belongs, or not.
+    pub(crate) fn handle_put(&mut self, now: Instant, file: u64, outcome: Result<(), FileEndReason>) {
+        if let Some(files) = &mut self.files {
+            let verdict = files.lane.handle_put(now, file, outcome);
+            self.settle_file(verdict.arrived, verdict.lost);
+        }
+    }
+
+    /// Bytes of a file have come; whether more of it is wanted.
+    pub(crate) fn handle_file_bytes(
+        &mut self,
+        now: Instant,
+        file: u64,
+        mut bytes: Bytes,
+    ) -> Result<bool, BadPacket> {
+        while !bytes.is_empty() {
+            let Some(files) = &mut self.files else { return Ok(false) };
+            match files.lane.handle_bytes(file, &mut bytes) {
+                Ok(Some(packet)) => self.take_file_packet(now, packet)?,
+                Ok(None) => {}
+                Err(_) => {
+                    files.lane.handle_end(file, FileEndReason::Damaged);
+                    return Ok(false);
+                }
+            }
+        }
+        let Some(files) = &mut self.files else { return Ok(false) };
+        let is_wanted = files.lane.wants(file);
+        if !is_wanted {
+            files.lane.handle_end(file, FileEndReason::Done);
+        }
+        Ok(is_wanted)
+    }
+
+    /// Takes what a packet of a file carries. It may be late, which nothing but DATA must be.
+    fn take_file_packet(&mut self, now: Instant, packet: Bytes) -> Result<(), BadPacket> {
+        self.carried = self.carried.saturating_add(packet.len());
+        self.last_use = now;
+        for frame in Reader::new(packet) {
+            match frame {
+                Ok(frame @ Frame::Data { .. }) => {
+                    self.streams.handle_frame(frame).map_err(|_| BadPacket::Violation)?;
+                }
+                _ => return Err(BadPacket::Violation),
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame about files has come.
+    pub(super) fn handle_file_frame(&mut self, now: Instant, frame: FileFrame) -> Result<(), BadPacket> {
+        let files = self.files.as_mut().ok_or(BadPacket::Violation)?;
+        let verdict = files.lane.handle_frame(now, frame).map_err(|_| BadPacket::Violation)?;
+        self.settle_file(verdict.arrived, verdict.lost);
+        Ok(())
+    }
+
+    pub(super) fn handle_file_timeout(&mut self, now: Instant) {
+        if let Some(files) = &mut self.files {
+            let verdict = files.lane.handle_timeout(now);
+            self.settle_file(verdict.arrived, verdict.lost);
+        }
+    }
+
+    fn settle_file(&mut self, arrived: Vec<Sent>, lost: Vec<Sent>) {
+        arrived.into_iter().for_each(|sent| self.streams.on_acked(sent));
+        lost.into_iter().for_each(|sent| self.streams.on_lost(sent));
+    }
+
+    /// Whether there are frames about files to send.
+    pub(super) fn has_file_frames(&self) -> bool {
+        self.files().is_some_and(|files| files.lane.next_frame_len().is_some())
+    }
+
+    /// The least block in which the next frame about files fits, in bytes.
+    pub(crate) fn room_for_file_frame(&self) -> usize {
+        let frame = self.files().and_then(|files| files.lane.next_frame_len());
+        frame.map_or(0, |length| length + PROBE_SIZE)
+    }
+
+    /// Writes what a packet of `size` bytes has room for; which ones.
+    pub(super) fn write_file_frames(&mut self, draft: &mut Draft, size: usize) -> Vec<FileFrame> {
+        let mut written = Vec::new();
+        let Some(files) = &mut self.files else { return written };
+        while let Some(length) = files.lane.next_frame_len() {
+            if draft.packet_len() + length > size {
+                break;
+            }
+            let Some(frame) = files.lane.poll_frame() else { break };
+            append(draft, size, &Frame::File(frame.clone()));
+            written.push(frame);
+        }
+        written
+    }
+}

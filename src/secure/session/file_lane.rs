@@ -1,0 +1,192 @@
+//! Files of a session: which are made, which slots are asked for, and what the driver has to do and tells.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::secure::api::files::{FileKey, FileTask, NoSlot, Slot};
+use crate::secure::session::established::{Established, Files};
+use crate::secure::session::files::choice::Situation;
+use crate::secure::session::files::lane::{Report, Whose};
+use crate::secure::session::scheduler::{self, Outlook};
+use crate::secure::session::{Session, transmit};
+use crate::secure::shared::Shared;
+use crate::secure::shared::uploads::bucket::Bucket;
+use crate::secure::wire::file_frame::FileEndReason;
+
+impl Session {
+    /// A slot was asked for, and this is the answer.
+    pub(crate) fn handle_slot(
+        &mut self,
+        now: Instant,
+        number: u64,
+        outcome: Result<Slot, NoSlot>,
+        shared: &mut Shared,
+    ) {
+        if let Some(files) = self.files_mut() {
+            match outcome {
+                Ok(slot) => files.lane.handle_slot(now, number, slot),
+                Err(why) => files.lane.handle_no_slot(number, why),
+            }
+        }
+        self.apply_changes(now, shared);
+    }
+
+    /// A file was put where it belongs, or not.
+    pub(crate) fn handle_put(
+        &mut self,
+        now: Instant,
+        number: u64,
+        outcome: Result<(), FileEndReason>,
+        shared: &mut Shared,
+    ) {
+        if let Some(established) = self.state.established_mut() {
+            established.handle_put(now, number, outcome);
+        }
+        self.apply_changes(now, shared);
+    }
+
+    /// Bytes of a file have come; whether more of it is wanted.
+    pub(crate) fn handle_file_bytes(
+        &mut self,
+        now: Instant,
+        number: u64,
+        bytes: Bytes,
+        shared: &mut Shared,
+    ) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let room_for_streams = self.client().map(|_| shared.ledger.room_for_streams(&self.client));
+        let Some(established) = self.state.established_mut() else { return false };
+        if let Some(room) = room_for_streams {
+            established.streams.set_room_for_streams(room);
+        }
+        let is_wanted = established.handle_file_bytes(now, number, bytes).unwrap_or_else(|fault| {
+            self.on_violation(fault);
+            false
+        });
+        self.apply_changes(now, shared);
+        is_wanted
+    }
+
+    /// Nothing more of a file comes.
+    pub(crate) fn handle_file_end(
+        &mut self,
+        now: Instant,
+        number: u64,
+        reason: FileEndReason,
+        shared: &mut Shared,
+    ) {
+        if let Some(files) = self.files_mut() {
+            files.lane.handle_end(number, reason);
+        }
+        self.apply_changes(now, shared);
+    }
+
+    /// The next thing that the driver has to do about a file.
+    pub(crate) fn poll_file_task(&mut self) -> Option<FileTask> {
+        if let Some(task) = self.slots_wanted.pop_front() {
+            return Some(task);
+        }
+        let whose = Whose { session: self.key, client: self.client.as_ref() };
+        self.state.established_mut()?.files_mut()?.lane.poll_task(&whose)
+    }
+
+    /// The files of which the driver has something to do.
+    pub(super) fn busy_files(&self) -> Vec<FileKey> {
+        let files = self.established().and_then(Established::files);
+        let busy = files.into_iter().flat_map(|files| files.lane.busy());
+        busy.map(|number| FileKey { session: self.key, number }).collect()
+    }
+
+    fn files_mut(&mut self) -> Option<&mut Files> {
+        self.state.established_mut()?.files_mut()
+    }
+
+    /// Does what files have to do with every change: makes those that are faster than paths, says how much waits for more, asks for their
+    /// slots, and tells the accounts how it went.
+    pub(super) fn use_files(&mut self, now: Instant, shared: &mut Shared) {
+        let Some(established) = self.established().filter(|established| established.files().is_some()) else {
+            return;
+        };
+        let room_before = established.room_for_files();
+        self.make_files(now, shared);
+        self.ask_for_slots(now, shared);
+        self.report_files(now, shared);
+        if self.established().is_some_and(|established| established.room_for_files() != room_before) {
+            self.fit_buffers();
+        }
+    }
+
+    fn make_files(&mut self, now: Instant, shared: &mut Shared) {
+        loop {
+            let Some(established) = self.established() else { return };
+            let waiting = established.streams.waiting_bytes();
+            let is_blocked = established.streams.is_blocked();
+            let amount = Situation::amount(waiting, is_blocked);
+            let outlook = if amount < Bucket::Small.least() { None } else { self.outlook(now, shared) };
+            let Some(established) = self.state.established_mut() else { return };
+            let Some(files) = established.files_mut() else { return };
+            let next = outlook.as_ref().and_then(|outlook| {
+                let (file, size) = files.lane.best(now, waiting)?;
+                let gain = gain(files, outlook, waiting.min(size.bytes()), Bucket::of(size));
+                files.choice.is_faster(gain).then_some(file)
+            });
+            let Some(file) = next else {
+                let round_trip = outlook.as_ref().map(Outlook::round_trip).unwrap_or_default();
+                let bucket = Bucket::filled_by(amount, None).unwrap_or(Bucket::Small);
+                let held = amount.min(bucket.capacity());
+                let gain = outlook.as_ref().map_or(0.0, |outlook| gain(files, outlook, held, bucket));
+                let in_files = files.lane.bytes();
+                let situation = Situation { waiting, is_blocked, in_files, gain, round_trip };
+                let said = files.choice.update(now, &situation);
+                return files.lane.set_waiting(said);
+            };
+            established.make_file(now, file);
+        }
+    }
+
+    /// What the paths would do with what waits; none while none works.
+    fn outlook(&self, now: Instant, shared: &Shared) -> Option<Outlook> {
+        scheduler::outlook(transmit::open(&self.paths), (shared.accounts.senders(), self.tag), now)
+    }
+
+    /// A client asks its servers for slots, each the account that may put most.
+    fn ask_for_slots(&mut self, now: Instant, shared: &mut Shared) {
+        let Some(side) = self.client_side() else {
+            // A bridge's files are put where its clients may.
+            return;
+        };
+        let ours: Vec<_> = side.usable(&shared.accounts).collect();
+        let session = self.key;
+        let Some(files) = self.state.established_mut().and_then(Established::files_mut) else { return };
+        while let Some((account, allowance)) = shared.uploads.pick(now, ours.iter().copied()) {
+            let asked = files.lane.poll_slot(now, (account, allowance), &mut *shared.entropy);
+            let Some((number, size)) = asked else { return };
+            shared.uploads.note_use(account, size);
+            let file = FileKey { session, number };
+            self.slots_wanted.push_back(FileTask::Ask { file, account, size: size.bytes() });
+        }
+    }
+
+    fn report_files(&mut self, now: Instant, shared: &mut Shared) {
+        let Some(files) = self.files_mut() else { return };
+        while let Some((account, report)) = files.lane.poll_report() {
+            match report {
+                Report::Success => shared.uploads.on_success(account),
+                Report::Trouble(trouble) => {
+                    if shared.uploads.on_trouble(now, account, trouble) {
+                        files.lane.leave(account);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many times as fast as the paths a file of this bucket delivers so many bytes.
+fn gain(files: &Files, outlook: &Outlook, bytes: usize, bucket: Bucket) -> f64 {
+    let by_file = files.time(bucket, outlook.round_trip());
+    outlook.time_for(bytes).as_secs_f64() / by_file.as_secs_f64().max(f64::MIN_POSITIVE)
+}
