@@ -1,7 +1,8 @@
 //! `make bench`: hexchat-pt measured beside what else carries data over chat, all on loopback.
 //!
 //! [`unlimited`] is about processors and takes turns, as do [`beside`], about cells that meet a transfer, and [`tor`], about its
-//! downloads; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay. All leave [`samples`];
+//! downloads; [`limited`] is about waiting and does everything at once; [`far`] is about lines with a delay, [`lanes`] about files
+//! beside stanzas. All leave [`samples`];
 //! [`rows`] judges them, [`results`], [`documents`] and [`plot`] show them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
@@ -17,6 +18,7 @@ mod compare;
 mod documents;
 mod far;
 mod footprint;
+mod lanes;
 mod limited;
 mod meter;
 mod only;
@@ -57,6 +59,7 @@ const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULT
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells|idle ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
        bench far PATH-OF-HEXCHAT-PT prosody|prosody-modules|ejabberd MILLISECONDS-OF-ROUND-TRIP
+       bench lanes PATH-OF-HEXCHAT-PT prosody|ejabberd MILLISECONDS-OF-ROUND-TRIP
        bench processes PATH-OF-HEXCHAT-PT SECONDS
        bench compare PATH-OF-OLD PATH-OF-NEW ROUNDS
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         }
         ["only", names, executable] => show_only(&Only::these(names), Path::new(executable)),
         ["far", executable, ref words @ ..] => far::run(Path::new(executable), words),
+        ["lanes", executable, ref words @ ..] => lanes::run(Path::new(executable), words),
         ["processes", executable, seconds] => processes::run(Path::new(executable), seconds),
         ["compare", old, new, rounds] => compare::run(Path::new(old), Path::new(new), rounds),
         ["plot", results, plot] => {
@@ -134,6 +138,7 @@ fn measure(only: &Only, executable: &Path, plan: &Plan) -> Result<Samples> {
     }
     limited::measure(only, executable, target, plan, &mut samples);
     far::measure(only, executable, target, plan, &mut samples);
+    lanes::measure(only, executable, plan, &mut samples);
     Ok(samples)
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) starts: usize,
     /// Far away: round trips from each half to the chat server, in milliseconds.
     pub(crate) distances: &'static [u64],
+    /// The same where files go beside stanzas, at servers with limits.
+    pub(crate) lanes_distances: &'static [u64],
 }
 
 impl Plan {
@@ -63,6 +65,7 @@ impl Plan {
             ejabberd_accounts: &[1, 2, 4, 8],
             starts: 30,
             distances: &[0, 50, 200],
+            lanes_distances: &[0, 100],
         }
     }
 
@@ -88,6 +91,7 @@ impl Plan {
             ejabberd_accounts: &[1, 4],
             starts: 10,
             distances: &[50],
+            lanes_distances: &[100],
         }
     }
 }

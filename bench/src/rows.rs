@@ -3,11 +3,11 @@
 use hexchat_lab::Kind;
 use serde::{Deserialize, Serialize};
 
-use crate::far;
 use crate::limited::{ACCOUNTS, SESSIONS as SESSIONS_OF_ONE};
 use crate::ours::Tls;
 use crate::samples::{Samples, Spread, quantile, sorted};
 use crate::scale::{BRIDGE_ACCOUNTS, SESSIONS, STREAMS};
+use crate::{far, lanes, name_of};
 
 /// What a row comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +157,47 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         let is_measured = |distance: &u64| s.has(&format!("far.{}.{distance}.first_cell", server.name()));
         rows.extend(FAR.into_iter().filter(is_measured).flat_map(|distance| far_rows(s, server, distance)));
     }
+    for kind in [Kind::Prosody, Kind::Ejabberd] {
+        let is_measured = |distance: &u64| s.has_some_of(&format!("lanes.{}.{distance}", name_of(kind)));
+        rows.extend(
+            lanes::DISTANCES
+                .into_iter()
+                .filter(is_measured)
+                .flat_map(|distance| lanes_rows(s, kind, distance)),
+        );
+    }
     rows
+}
+
+/// Real tor with both halves so far from a server with stock limits that takes files.
+fn lanes_rows(s: &Samples, kind: Kind, distance: u64) -> Vec<Row> {
+    let name = format!("lanes.{}.{distance}", name_of(kind));
+    let least = if distance == 0 { 400.0 } else { 100.0 };
+    let times = || {
+        let [files, stanzas] =
+            [s.get(&format!("{name}.files"))?, s.get(&format!("{name}.stanzas"))?].map(|rate| rate.median);
+        let ratio = files / stanzas;
+        let note = format!("{:.2} MB/s; {:.2} kB/s", files / 1e6, stanzas / 1e3);
+        Ok((format!("{ratio:.0} times"), ratio >= least, note))
+    };
+    let within = |what: &str, most: f64| {
+        let Spread { median, least, most: longest } = s.get(&format!("{name}.{what}"))?;
+        Ok((format!("{median:.2} s"), median <= most, format!("{least:.2} to {longest:.2} s")))
+    };
+    let server = shown(far::Server { kind, tls: Tls::Start });
+    let what = format!(
+        "tor's download of 20 MB, {server} with stock limits {distance} ms from both halves, files against stanzas alone"
+    );
+    vec![
+        row(&what, &format!(">= {least:.0} times"), times()),
+        row("a page of 60 objects, 2.5 MB: first byte", "<= 1 s", within("first_byte", 1.0)),
+        row("all of it", "<= 6 s", within("page", 6.0)),
+        row(
+            "from tor's cold start until 2.5 MB, as large as a consensus, are there",
+            "<= 15 s",
+            within("cold", 15.0),
+        ),
+    ]
 }
 
 /// Round trips of each leg of which there are rows, in milliseconds.

@@ -70,11 +70,20 @@ impl Halves<'_> {
     ///
     /// When the bridge has written none, and when the configuration file cannot be written.
     pub fn client(&self, bridge: &Tor, login: &str) -> Result<String> {
+        self.client_with_lanes(bridge, login, "")
+    }
+
+    /// The same with this in the section `[lanes]` of its configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the bridge has written none, and when the configuration file cannot be written.
+    pub fn client_with_lanes(&self, bridge: &Tor, login: &str, lanes: &str) -> Result<String> {
         let file = bridge.data().join("pt_state/hexchat_bridgeline.txt");
         let text = fs::read_to_string(file).context("reading the bridge line")?;
         let line =
             text.lines().find(|line| line.starts_with("Bridge ")).context("there is no bridge line")?;
-        self.client_with(&line.replace("<FINGERPRINT>", &bridge.fingerprint()?), login)
+        self.client_with(&line.replace("<FINGERPRINT>", &bridge.fingerprint()?), login, lanes)
     }
 
     /// The lines of a client that reaches the bridge with this fingerprint by the classic protocol, at the account of
@@ -85,14 +94,17 @@ impl Halves<'_> {
     /// When its configuration file cannot be written.
     pub fn classic_client(&self, fingerprint: &str, bridge: &str, login: &str) -> Result<String> {
         let jid = self.chat.jid(bridge);
-        self.client_with(&format!("Bridge hexchat 192.0.2.3:1 {fingerprint} jid={jid} mode=classic"), login)
+        self.client_with(
+            &format!("Bridge hexchat 192.0.2.3:1 {fingerprint} jid={jid} mode=classic"),
+            login,
+            "",
+        )
     }
 
-    fn client_with(&self, line: &str, login: &str) -> Result<String> {
-        let config = self.write_config(
-            "client",
-            &format!("[client]\nca_file = \"{}\"\n", self.chat.ca_file().display()),
-        )?;
+    fn client_with(&self, line: &str, login: &str, lanes: &str) -> Result<String> {
+        let ca_file = self.chat.ca_file().display();
+        let config =
+            self.write_config("client", &format!("[client]\nca_file = \"{ca_file}\"\n[lanes]\n{lanes}"))?;
         Ok(format!(
             "ClientTransportPlugin hexchat exec {}\n{line} login={login} server={}",
             self.command(&config),

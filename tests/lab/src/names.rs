@@ -1,5 +1,6 @@
 //! Names: a SOCKS5 proxy that finds every name on this machine (RFC 1928), and notes which it was asked for.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +8,14 @@ use std::thread;
 
 use anyhow::Result;
 
+use crate::cutter::TcpCutter;
+use crate::line::Line;
+
 /// A proxy. It serves until the program ends.
 #[derive(Clone, Debug)]
 pub struct Names {
     address: SocketAddr,
+    line: Line,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -21,6 +26,8 @@ struct Inner {
     /// Connections to names.
     open: Vec<TcpStream>,
     is_stopped: bool,
+    /// The lines to where it has connected to, unless there is nothing about them.
+    lines: BTreeMap<SocketAddr, TcpCutter>,
 }
 
 impl Names {
@@ -30,8 +37,17 @@ impl Names {
     ///
     /// When there is no port.
     pub fn start() -> Result<Self> {
+        Self::start_on(Line::default())
+    }
+
+    /// One to whom everything is at the other end of such a line.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port.
+    pub fn start_on(line: Line) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let names = Self { address: listener.local_addr()?, inner: Arc::default() };
+        let names = Self { address: listener.local_addr()?, line, inner: Arc::default() };
         let serving = names.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -43,7 +59,12 @@ impl Names {
         Ok(names)
     }
 
-    /// Where it takes connections, as a configuration names it.
+    /// Where it takes connections.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same, as a configuration names it.
     pub fn uri(&self) -> String {
         format!("socks5://{}", self.address)
     }
@@ -78,7 +99,7 @@ impl Names {
         };
         let port = u16::from_be_bytes(read_array(&mut client)?);
         let server = match self.note(name.as_deref(), &client) {
-            true => TcpStream::connect((host, port)),
+            true => self.connect((host, port).into()),
             false => Err(io::ErrorKind::ConnectionRefused.into()),
         };
         let code = if server.is_ok() { 0 } else { 5 };
@@ -91,6 +112,18 @@ impl Names {
         thread::spawn(move || copy(&from, &to));
         copy(&server, &client);
         Ok(())
+    }
+
+    fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        if self.line == Line::default() {
+            return TcpStream::connect(to);
+        }
+        let mut inner = self.inner();
+        if !inner.lines.contains_key(&to) {
+            let line = TcpCutter::start_on(self.line, to).map_err(io::Error::other)?;
+            inner.lines.insert(to, line);
+        }
+        TcpStream::connect(inner.lines.get(&to).map_or(to, TcpCutter::address))
     }
 
     /// Whether the connection to a name, or to an address, may be made.

@@ -1,0 +1,178 @@
+//! Lanes: real tor at servers with stock limits, by stanzas alone and with files beside them, near and far.
+//!
+//! Client and bridge have an account each, and lines of the same length to the chat server and its upload service. Tor's network is a
+//! private one on loopback: what takes time is the server's limit on stanzas, and the lines.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use hexchat_lab::fetch::{Fetched, fetch};
+use hexchat_lab::server::Upload;
+use hexchat_lab::tor::Tor;
+use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Line, Names, Rate, Rules, TcpCutter, TorNetwork};
+
+use crate::only::Only;
+use crate::plan::Plan;
+use crate::samples::Samples;
+use crate::{kind_of, name_of, say};
+
+/// Round trips from each half to its server, in milliseconds.
+pub(crate) const DISTANCES: [u64; 2] = [0, 100];
+
+/// Nobody waits longer for the next step: 5 minutes. At 3 kB/s tor takes one to bootstrap, and the least that is fetched by stanzas alone
+/// another.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// 2.5 MB: a consensus, which a cold tor fetches first; the private network's own has 2 kB.
+const CONSENSUS: usize = 2_500_000;
+
+/// 20 MB in one stream.
+const DOWNLOAD: usize = 20_000_000;
+
+/// By stanzas alone 150 kB: their rate is the same for more.
+const BY_STANZAS: usize = 150_000;
+
+/// A page: 60 objects of 42 kB, 2.5 MB in all, of which a browser fetches 6 at a time from one host.
+const OBJECTS: usize = 60;
+const OBJECT: usize = 41_667;
+const AT_A_TIME: usize = 6;
+
+/// The upload service takes files of 10 MiB, as a stock Prosody does, and 100 MiB in a day.
+const UPLOAD: Upload = Upload { max_file: 10 << 20, daily: 100 << 20 };
+
+const BRIDGE: &str = "bridge";
+const CLIENT: &str = "alice";
+
+/// Measures under names like `lanes.prosody.100.files`.
+pub(crate) fn measure(only: &Only, executable: &Path, plan: &Plan, samples: &mut Samples) {
+    for kind in [Kind::Prosody, Kind::Ejabberd] {
+        for distance in plan.lanes_distances {
+            let name = format!("lanes.{}.{distance}", name_of(kind));
+            if only.wants(&name) {
+                say(&name);
+                measure_at(kind, executable, *distance, &name, samples);
+            }
+        }
+    }
+}
+
+/// Shows what the words ask for: the server, and the round trip of each line in milliseconds.
+pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
+    let [server, distance] = words else { bail!("the server and the round trip") };
+    let distance = distance.parse().context("the round trip in milliseconds")?;
+    measure_at(kind_of(server)?, executable, distance, "lanes", &mut Samples::default());
+    Ok(())
+}
+
+fn measure_at(kind: Kind, executable: &Path, distance: u64, name: &str, samples: &mut Samples) {
+    let lab = Lab { kind, executable, line: Line::of_round_trip(Duration::from_millis(distance)) };
+    // Both mostly wait.
+    let (stanzas, files) = thread::scope(|scope| {
+        let stanzas = scope.spawn(|| lab.by_stanzas());
+        (stanzas.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), lab.by_files(name, samples))
+    });
+    samples.record(format!("{name}.stanzas"), stanzas);
+    if let Err(error) = files {
+        samples.fail(format!("{name}.files"), &format!("{error:#}"));
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Lab<'a> {
+    kind: Kind,
+    executable: &'a Path,
+    line: Line,
+}
+
+/// A client and its bridge, with all that they need. Who dials ends before who is dialled.
+struct World {
+    client: Tor,
+    client_started: Instant,
+    _bridge: Tor,
+    _lines: (Names, Names, TcpCutter),
+    _chat: ChatServer,
+    _network: TorNetwork,
+    web: FileServer,
+}
+
+impl Lab<'_> {
+    /// The rate of a download.
+    fn by_stanzas(&self) -> Result<f64> {
+        let world = self.start("upload = false\n")?;
+        let fetched = world.fetch(BY_STANZAS)?;
+        Ok(BY_STANZAS as f64 / fetched.total.as_secs_f64())
+    }
+
+    fn by_files(&self, name: &str, samples: &mut Samples) -> Result<()> {
+        let world = self.start("")?;
+        world.fetch(CONSENSUS)?;
+        samples.record(format!("{name}.cold"), Ok(world.client_started.elapsed().as_secs_f64()));
+        let (first, all) = world.page()?;
+        samples.record(format!("{name}.first_byte"), Ok(first));
+        samples.record(format!("{name}.page"), Ok(all));
+        let fetched = world.fetch(DOWNLOAD)?;
+        samples.record(format!("{name}.files"), Ok(DOWNLOAD as f64 / fetched.total.as_secs_f64()));
+        Ok(())
+    }
+
+    /// Starts everything; `lanes` is what both halves have in that section.
+    fn start(&self, lanes: &str) -> Result<World> {
+        let rules = Rules { upload: Some(UPLOAD), ..Rules::default() };
+        let chat = ChatServer::start_with(self.kind, Rate::Stock, &[BRIDGE, CLIENT], rules)?;
+        let network = TorNetwork::start()?;
+        let halves = Halves { network: &network, chat: &chat, executable: self.executable };
+        let [of_client, of_bridge] = [Names::start_on(self.line)?, Names::start_on(self.line)?];
+        let to_bridge = TcpCutter::start_on(self.line, chat.address())?;
+        let config = chat.account_section(BRIDGE, to_bridge.address())
+            + &format!("[lanes]\nproxy = \"{}\"\n{lanes}", of_bridge.uri());
+        let command = halves.command(&halves.write_config(BRIDGE, &config)?);
+        let bridge =
+            network.bridge(&format!("ExtORPort auto\nServerTransportPlugin hexchat exec {command}"))?;
+        let login = Halves::login(CLIENT, &ChatServer::password(CLIENT));
+        let torrc = halves.client_with_lanes(&bridge, &login, lanes)?;
+        let client_started = Instant::now();
+        // All that the client's half dials goes through it.
+        let client = network.client(&format!("{torrc}\nSocks5Proxy {}", of_client.address()))?;
+        client.wait_until_bootstrapped(PATIENCE, |_| ())?;
+        let web = FileServer::start()?;
+        let lines = (of_client, of_bridge, to_bridge);
+        Ok(World {
+            client,
+            client_started,
+            _bridge: bridge,
+            _lines: lines,
+            _chat: chat,
+            _network: network,
+            web,
+        })
+    }
+}
+
+impl World {
+    fn fetch(&self, length: usize) -> Result<Fetched> {
+        let fetched = fetch(Some(self.client.socks()), self.web.address(), length, PATIENCE)?;
+        ensure!(fetched.sha256 == FileServer::sha256(length), "the file arrived damaged");
+        Ok(fetched)
+    }
+
+    /// Until the first byte of a page has come, and until all of it has, in seconds.
+    fn page(&self) -> Result<(f64, f64)> {
+        let started = Instant::now();
+        let firsts = thread::scope(|scope| {
+            let fetch_some = || -> Result<Duration> {
+                let first = self.fetch(OBJECT)?.first_byte;
+                (1..OBJECTS / AT_A_TIME).try_for_each(|_| self.fetch(OBJECT).map(drop))?;
+                Ok(first)
+            };
+            let fetchers: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(fetch_some)).collect();
+            let join = |fetcher: thread::ScopedJoinHandle<'_, _>| {
+                fetcher.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+            };
+            fetchers.into_iter().map(join).collect::<Result<Vec<_>>>()
+        })?;
+        let first = firsts.into_iter().min().context("nothing was fetched")?;
+        Ok((first.as_secs_f64(), started.elapsed().as_secs_f64()))
+    }
+}
