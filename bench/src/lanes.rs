@@ -71,7 +71,8 @@ fn measure_at(kind: Kind, executable: &Path, distance: u64, name: &str, samples:
     // Both mostly wait.
     let (stanzas, files) = thread::scope(|scope| {
         let stanzas = scope.spawn(|| lab.by_stanzas());
-        (stanzas.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), lab.by_files(name, samples))
+        let files = lab.by_files(name, samples);
+        (stanzas.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), files)
     });
     samples.record(format!("{name}.stanzas"), stanzas);
     if let Err(error) = files {
