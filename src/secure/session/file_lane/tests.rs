@@ -47,12 +47,12 @@ fn with_file(frames: &[u8]) -> (World, u64, Bytes) {
 
 #[test]
 fn a_frame_about_files_is_a_violation_where_they_were_not_agreed_on() {
-    let waiting = FileFrame::Waiting { bytes: 1 };
+    let stored = FileFrame::Stored { file: 0 };
     let (mut world, mut peer) = World::established_client();
-    says(&mut world, &mut peer, waiting.clone());
+    says(&mut world, &mut peer, stored.clone());
     assert!(!is_violated(&mut world));
     world.session.state.established_mut().unwrap().forget_files();
-    says(&mut world, &mut peer, waiting);
+    says(&mut world, &mut peer, stored);
     assert!(is_violated(&mut world));
 }
 
