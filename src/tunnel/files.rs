@@ -191,7 +191,8 @@ impl Shared {
                 self.on_step(state, now, step);
             } else if let Some((account, bytes)) = state.cores.secure.poll_upload_use() {
                 let service = state.files.as_ref().and_then(|files| files.services.service(account));
-                self.note_upload(account, service.and_then(|service| service.max_file_size), bytes);
+                let max_file = service.and_then(|service| service.max_file_size);
+                self.note_upload(state, account, max_file, bytes);
             } else {
                 break;
             }
