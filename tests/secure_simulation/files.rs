@@ -44,3 +44,125 @@ fn bulk_at_stock_rates_comes_by_files_a_hundred_times_as_fast() {
     with.run_until_quiet(300 * SECOND);
     with.assert_nothing_left();
 }
+
+#[test]
+fn bulk_goes_up_by_files_too() {
+    let uploads = Uploads::new(2, Site::default());
+    let mut world = world(2, stock(10_000), &uploads);
+    let flow = world.open(Script::writes(5 * MB).and_ends(End::Written), Script::default());
+    world.run_until_done(600 * SECOND, |world| world.flows()[flow].is_over_at(Side::Right));
+    let took = world.now();
+    assert!(took < 30 * SECOND, "{took:?}");
+    world.assert_intact(flow);
+    world.run_until_quiet(300 * SECOND);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn both_ways_at_once_share_one_service() {
+    let uploads = Uploads::new(3, Site::default());
+    let mut world = world(3, stock(10_000), &uploads);
+    let flow = world
+        .open(Script::writes(3 * MB).and_ends(End::AllDone), Script::writes(5 * MB).and_ends(End::AllDone));
+    world.run_until_done(600 * SECOND, |world| {
+        Side::BOTH.iter().all(|&side| world.flows()[flow].is_over_at(side))
+    });
+    assert!(world.now() < 40 * SECOND, "{:?}", world.now());
+    world.assert_intact(flow);
+}
+
+#[test]
+fn where_paths_are_fast_no_slot_is_asked_for() {
+    let fast = [(None, 0..1), (Some(2_000_000), 0..1), (Some(2_000_000), 20..30), (Some(1_000_000), 90..100)];
+    for (rate, delay) in fast {
+        let uploads = Uploads::new(4, Site::default());
+        let conditions =
+            Conditions { rate, uplink: delay.clone(), downlink: delay.clone(), ..Conditions::default() };
+        let mut world = world(4, conditions, &uploads);
+        let took = download(&mut world, 20 * MB);
+        assert_eq!(uploads.slots(), 0, "{rate:?} {delay:?}: {took:?}");
+    }
+}
+
+#[test]
+fn what_is_small_never_goes_by_a_file() {
+    let uploads = Uploads::new(5, Site::default());
+    let mut world = world(5, stock(10_000), &uploads);
+    download(&mut world, 30_000);
+    assert_eq!(uploads.slots(), 0);
+}
+
+#[test]
+fn an_end_that_knows_no_files_is_served_as_before() {
+    for files in [[true, false], [false, true], [false, false]] {
+        let uploads = Uploads::new(6, Site::default());
+        let setup =
+            Setup { conditions: stock(10_000), uploads: Some((uploads.clone(), files)), ..Setup::default() };
+        download(&mut World::new(setup), 300_000);
+        assert_eq!(uploads.slots(), 0);
+    }
+}
+
+#[test]
+fn whatever_a_service_does_in_the_middle_of_a_download_it_goes_on_within_ten_seconds_and_comes_whole() {
+    for (seed, mood) in Mood::BAD.into_iter().enumerate() {
+        let uploads = Uploads::new(seed as u64, Site::default());
+        let mut world = world(seed as u64, stock(10_000), &uploads);
+        let flow = world.open(Script::default(), Script::writes(12 * MB).and_ends(End::Written));
+        while world.app(flow, Side::Left).read < 4 * MB {
+            world.run_for(SECOND / 10);
+            assert!(world.now() < 60 * SECOND, "{mood:?}: files do not begin");
+        }
+        uploads.set_mood(mood);
+        let mut last = (world.now(), world.app(flow, Side::Left).read);
+        let mut longest = Duration::ZERO;
+        while world.now() < 100 * SECOND {
+            world.run_for(SECOND / 10);
+            let read = world.app(flow, Side::Left).read;
+            if read > last.1 {
+                longest = longest.max(world.now() - last.0);
+                last = (world.now(), read);
+            }
+        }
+        longest = longest.max(world.now() - last.0);
+        eprintln!("{mood:?}: {longest:?}, {} of 12 MB at 100 s", last.1);
+        assert!(longest < 10 * SECOND, "{mood:?}: nothing came for {longest:?}");
+        // The rest comes by whatever there is.
+        uploads.set_mood(Mood::Well);
+        world.run_until_done(3000 * SECOND, |world| world.flows()[flow].is_over_at(Side::Left));
+        world.assert_intact(flow);
+    }
+}
+
+#[test]
+fn a_small_quota_is_kept_to_and_the_rest_comes_by_stanzas() {
+    let site = Site { daily: 700_000, ..Site::default() };
+    let uploads = Uploads::new(7, site);
+    let mut world = world(7, stock(10_000), &uploads);
+    download(&mut world, 1_500_000);
+    let (put, _) = uploads.carried();
+    assert!(put > 400_000 && put <= 700_000, "{put} bytes were put");
+}
+
+#[test]
+fn a_cell_beside_a_download_by_files_waits_for_no_file() {
+    let uploads = Uploads::new(8, Site::default());
+    let mut world = world(8, stock(10_000), &uploads);
+    world.open(Script::default(), Script::writes(100 * MB));
+    let cells = world.open(Script::default(), Script::writes(514));
+    world.run_until(10 * SECOND);
+    let mut times: Vec<Duration> = (1..=20)
+        .map(|n| {
+            let begin = world.now();
+            world.write_more(cells, Side::Right, 514);
+            while world.app(cells, Side::Left).read < (n + 1) * 514 {
+                world.run_for(SECOND / 100);
+            }
+            let took = world.now() - begin;
+            world.run_for(n as u32 * SECOND / 17);
+            took
+        })
+        .collect();
+    times.sort();
+    assert!(times[10] < SECOND && times[19] < 15 * SECOND / 10, "{times:?}");
+}

@@ -10,6 +10,7 @@ use crate::network::{Conditions, Seat, Side, Time};
 use crate::rng::Rng;
 use crate::seeds::try_seeds;
 use crate::setup::{Setup, World, defaults};
+use crate::upload_service::{Site, Uploads};
 use crate::world::{Fault, LogOnPanic};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,6 +106,22 @@ fn is_lost_unconfirmed(flow: &Flow) -> bool {
     left.outcome == Outcome::Broken(CloseReason::SessionLost) && right.read <= left.script.first
 }
 
+/// In one of three worlds there is an upload service, which does all that one can do wrong. One in six of those has a client or a bridge that
+/// knows no files.
+fn draw_uploads(seed: u64) -> Option<(Uploads, [bool; 2])> {
+    let mut rng = Rng::new(seed ^ 0xf11e);
+    let round_trip = rng.millis(1..400);
+    let site = Site {
+        round_trip,
+        rate: rng.within(20_000..5_000_000),
+        daily: rng.within(0..20_000_000),
+        faults: rng.within(1..20),
+    };
+    let knows =
+        rng.pick(&[[true, true], [true, true], [true, true], [true, true], [true, false], [false, true]]);
+    rng.chance(1, 3).then(|| (Uploads::new(seed, site), knows))
+}
+
 fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let mut rng = Rng::new(seed);
     let accounts = [rng.within(1..5), rng.within(1..5)];
@@ -116,7 +133,8 @@ fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
         Config { queue_per_stream, queue_per_session: queue_per_stream * rng.pick(&[1, 4]), ..defaults() };
     let psk = rng.chance(1, 3).then_some([3; 32]);
     let is_federated = seed % 2 == 1;
-    let setup = Setup { seed, accounts, named, psk, is_federated, conditions, config, keep_log };
+    let uploads = draw_uploads(seed);
+    let setup = Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, keep_log };
     let mut world = World::new(setup);
     let mut bytes = 0;
     let mut settled_at = 60 * SECOND;
