@@ -9,6 +9,8 @@ mod carry;
 mod lane;
 mod outcome;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -208,6 +210,7 @@ impl Shared {
         let Some(files) = &mut state.files else { return };
         match task {
             FileTask::Ask { file, account, size } => {
+                tracing::debug!("account {}: a slot for a file of {size} bytes is asked for", account.0);
                 files.services.ask(now, (account, file), size, &mut rand::random);
             }
             FileTask::Put { file, owner, url, headers, size, content } => {
