@@ -297,7 +297,7 @@ fn kind_of(event: AccountEvent) -> Kind {
                 let answer = persona::reply_to(iq).expect("an answer");
                 assert_eq!((answer.to(), answer.id()), (iq.from(), iq.id()));
                 assert!(!iq.id().is_empty() && iq.from().is_some());
-                Kind::Request { refused: persona::refuses(iq) }
+                Kind::Request { refused: persona::refuses(iq, persona::Plugins::default()) }
             }
             Stanza::Iq(_) => Kind::Answer,
             Stanza::Presence(Presence { type_: Type::Subscribe, from: Some(_), .. }) => Kind::Subscription,

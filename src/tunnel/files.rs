@@ -9,6 +9,8 @@ mod carry;
 mod lane;
 mod outcome;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -191,7 +193,8 @@ impl Shared {
                 self.on_step(state, now, step);
             } else if let Some((account, bytes)) = state.cores.secure.poll_upload_use() {
                 let service = state.files.as_ref().and_then(|files| files.services.service(account));
-                self.note_upload(account, service.and_then(|service| service.max_file_size), bytes);
+                let max_file = service.and_then(|service| service.max_file_size);
+                self.note_upload(state, account, max_file, bytes);
             } else {
                 break;
             }
@@ -207,6 +210,7 @@ impl Shared {
         let Some(files) = &mut state.files else { return };
         match task {
             FileTask::Ask { file, account, size } => {
+                tracing::debug!("account {}: a slot for a file of {size} bytes is asked for", account.0);
                 files.services.ask(now, (account, file), size, &mut rand::random);
             }
             FileTask::Put { file, owner, url, headers, size, content } => {

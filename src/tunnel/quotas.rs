@@ -95,11 +95,16 @@ impl Shared {
         keeper.map_or(0, |keeper| keeper.store.uploaded(&account.name, daily))
     }
 
-    /// Keeps that a login has asked for room for so many bytes at the service of its server, which may be so large.
-    pub(super) fn note_upload(&self, login: AccountId, max_file: Option<u64>, bytes: u64) {
+    /// Keeps that a login has asked for room for so many bytes at the service of its server, which takes files that are so large. Says when
+    /// that was all for the day.
+    pub(super) fn note_upload(&self, state: &mut State, login: AccountId, max_file: Option<u64>, bytes: u64) {
         let account = self.pool.uploader(login).filter(|account| account.daily != DailyFiles::Unbounded);
         if let (Some(account), Some(keeper)) = (account, self.quotas.get()) {
             let daily = budget::daily(account.daily, max_file);
+            let used = keeper.store.uploaded(&account.name, daily).saturating_add(bytes);
+            if budget::is_used_up(daily, used) {
+                state.announcer.announce_files(login, budget::USED_UP);
+            }
             // The task ends after this.
             let _ = keeper.notes.send(Note::Uploaded { account: account.name, daily, bytes });
         }

@@ -8,8 +8,14 @@ use hexchat_lab::server::Upload;
 use crate::harness::{Outcome, random_bytes, transfer, transfer_despite};
 use crate::with_files::{Lanes, WithFiles};
 
-/// 1 MiB is the largest file; behind so much, a little is left for stanzas, which take 10 kB a second.
-const BULK: usize = 1_300_000;
+/// 200 kB: when the service stops the rest goes by stanzas, at 10 kB a second.
+const BULK: usize = 200_000;
+
+/// Two files of these, and not three, are as much as an account may put there in a day.
+const TWO_FILES: Upload = Upload { max_file: 256 << 10, daily: 600_000 };
+
+/// 700 kB: behind two such files more is left than would make another one.
+const MORE_THAN_TWO_FILES: usize = 700_000;
 
 /// What no word in the log may take longer than.
 const SOON: Duration = Duration::from_secs(30);
@@ -18,7 +24,8 @@ const SOON: Duration = Duration::from_secs(30);
 fn a_service_that_stops_in_the_middle_is_left_and_everything_arrives() {
     let halves = WithFiles::start(Kind::Prosody);
     let (application, server) = halves.stream_with_service();
-    let outcome = transfer_despite(server, application, &random_bytes(BULK / 4), || {
+    let outcome = transfer_despite(server, application, &random_bytes(BULK), || {
+        halves.wait_until_the_bridge_calls();
         halves.of_client.stop();
         halves.of_bridge.stop();
     });
@@ -27,10 +34,9 @@ fn a_service_that_stops_in_the_middle_is_left_and_everything_arrives() {
 
 #[test]
 fn a_quota_that_is_used_up_in_the_middle_ends_the_files_of_the_day_and_everything_arrives() {
-    let upload = Upload { max_file: 1 << 20, daily: 1_200_000 };
-    let halves = WithFiles::with(Kind::Prosody, upload, Lanes::default());
+    let halves = WithFiles::with(Kind::Prosody, TWO_FILES, Lanes::default());
     let (application, server) = halves.stream_with_service();
-    transfer(server, application, &random_bytes(BULK));
+    transfer(server, application, &random_bytes(MORE_THAN_TWO_FILES));
     halves
         .forward
         .says("files are left: asking the upload service for a slot: the account may not upload more", SOON);

@@ -1,6 +1,8 @@
 //! Halves at a stock server with an upload service, which either reaches through a proxy of its own.
 
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hexchat_lab::server::Upload;
 use hexchat_lab::{Kind, Names, Rules};
@@ -21,7 +23,7 @@ pub(crate) struct Lanes {
 /// Both halves, one account each.
 pub(crate) struct WithFiles {
     _lab: Lab,
-    pub(crate) bridge: Bridge,
+    _bridge: Bridge,
     pub(crate) forward: Half,
     pub(crate) entrance: SocketAddr,
     target: Target,
@@ -45,12 +47,21 @@ impl WithFiles {
         let config = lab.config(&["alice"], &Route::StartTls) + &format!("[lanes]\n{}\n", lanes.client);
         let forward = bridge.forward_through(&of_client.uri(), &config);
         let entrance = forward.entrance();
-        Self { _lab: lab, bridge, forward, entrance, target, of_client, of_bridge }
+        Self { _lab: lab, _bridge: bridge, forward, entrance, target, of_client, of_bridge }
     }
 
-    /// A stream, from the application to the target, once the client knows whether there are files.
+    /// A stream: the application's end, and the target's.
     pub(crate) fn stream(&self) -> (TcpStream, TcpStream) {
         self.target.connect_through(self.entrance)
+    }
+
+    /// Waits until the bridge has called the upload service.
+    pub(crate) fn wait_until_the_bridge_calls(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.of_bridge.asked().is_empty() {
+            assert!(Instant::now() < deadline, "the bridge puts no file");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The same, once the client has found its server's service.

@@ -12,6 +12,18 @@ const MOST: u64 = 100_000_000;
 /// 20 MB where a server does not say what it takes: twice the 10 MB that a Prosody takes unless its operator says otherwise.
 const WHERE_NOTHING_IS_SAID: u64 = 20_000_000;
 
+/// With less than 64 KiB left there is no room for another file.
+const SMALLEST_FILE: u64 = 64 * 1024;
+
+/// What the log says of an account that has nothing left.
+pub(in crate::tunnel) const USED_UP: &str = "files are left: it has asked for all the room that it may in a day; bulk goes by stanzas until there \
+                                             is some again; daily_file_bytes in [guest] sets another bound, and mine = true lifts it";
+
+/// Whether there is no room for another file where so much was asked for.
+pub(in crate::tunnel) fn is_used_up(daily: u64, used: u64) -> bool {
+    daily.saturating_sub(used) < SMALLEST_FILE
+}
+
 /// What may be uploaded in a day to a server that takes files of so many bytes.
 pub(in crate::tunnel) fn daily(allowed: DailyFiles, max_file: Option<u64>) -> u64 {
     match allowed {
@@ -33,6 +45,12 @@ mod tests {
         assert_eq!(of(Some(1_000_000)), 2_000_000);
         assert_eq!((of(Some(100 << 20)), of(Some(u64::MAX))), (MOST, MOST));
         assert_eq!(of(None), 20_000_000);
+    }
+
+    #[test]
+    fn a_day_is_over_when_no_file_fits_any_more() {
+        let used = [0, 934_464, 934_465, 2_000_000].map(|used| is_used_up(1_000_000, used));
+        assert_eq!(used, [false, false, true, true]);
     }
 
     #[test]

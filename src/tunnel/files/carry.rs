@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -125,16 +126,20 @@ impl Carrier {
 
 async fn carry(shared: &Weak<Shared>, transfers: &Transfers, file: FileKey, transfer: Transfer) {
     let Transfer { place, what, owner, .. } = transfer;
+    let start = Instant::now();
     match what {
         What::Put { fields, size, content } => {
             let upload = Upload { place: &place, fields: &fields, content_type: CONTENT_TYPE, size };
             let put = transfers.put(upload, stream::iter(content)).await;
+            tracing::debug!("a file of {size} bytes was put: {}", told(put.as_ref().err(), start));
             conclude(shared, file, (&owner, put.err()), |state, now, fault| {
                 state.cores.secure.handle_put(now, file, fault.map_or(Ok(()), Err));
             });
         }
         What::Get { size } => {
-            let fault = match get(shared, transfers, file, (&place, size)).await {
+            let got = get(shared, transfers, file, (&place, size)).await;
+            tracing::debug!("a file of {size} bytes was fetched: {}", told(got.as_ref().err(), start));
+            let fault = match got {
                 Ok(Enough::End) => None,
                 Err(fault) => Some(fault),
                 // Nobody waits for more.
@@ -145,6 +150,12 @@ async fn carry(shared: &Weak<Shared>, transfers: &Transfers, file: FileKey, tran
             });
         }
     }
+}
+
+/// What became of a transfer, for whoever debugs.
+fn told(error: Option<&TransferError>, start: Instant) -> String {
+    let outcome = error.map_or_else(|| "done".to_owned(), ToString::to_string);
+    format!("{outcome}, after {} ms", start.elapsed().as_millis())
 }
 
 /// Why no more of a file is fetched.
@@ -188,7 +199,7 @@ fn conclude(
     shared: &Weak<Shared>,
     file: FileKey,
     (owner, error): (&SlotOwner, Option<TransferError>),
-    tell: impl FnOnce(&mut State, std::time::Instant, Option<FileEndReason>),
+    tell: impl FnOnce(&mut State, Instant, Option<FileEndReason>),
 ) {
     let Some(shared) = shared.upgrade() else { return };
     shared.with(|state, now| {
