@@ -258,7 +258,9 @@ impl Established {
 
     /// Whether there is a reason to send a packet.
     pub(crate) fn wants_to_send(&self, now: Instant) -> bool {
-        self.has_own_words(now) || self.streams.wants_to_send()
+        let of_streams =
+            if self.holds_bulk(now) { self.streams.has_but_bulk() } else { self.streams.wants_to_send() };
+        of_streams || self.has_own_words(now)
     }
 
     /// Whether there is something to say that is not of streams.
@@ -288,7 +290,8 @@ impl Established {
         entropy: &mut dyn Entropy,
     ) -> Option<Bytes> {
         self.held_since = None;
-        self.packet(now, path, (room, Streams::write_frames), entropy)
+        let write = if self.holds_bulk(now) { Streams::write_all_but_bulk } else { Streams::write_frames };
+        self.packet(now, path, (room, write), entropy)
     }
 
     /// Whether there is something for an express packet.
@@ -392,7 +395,7 @@ impl Established {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let ping = (!self.streams.is_idle()).then(|| self.ping_deadline());
-        let files = self.files().and_then(|files| files.lane.next_timeout());
+        let files = self.files().and_then(Files::next_timeout);
         [self.acks.next_timeout(), self.flight.next_timeout(), ping, files].into_iter().flatten().min()
     }
 

@@ -117,6 +117,9 @@ impl Session {
         self.make_files(now, shared);
         self.ask_for_slots(now, shared);
         self.report_files(now, shared);
+        if let Some(files) = self.files_mut() {
+            files.hold_bulk(now);
+        }
         if self.established().is_some_and(|established| established.room_for_files() != room_before) {
             self.fit_buffers();
         }

@@ -9,7 +9,7 @@ use crate::secure::path::Path;
 use crate::secure::session::scheduler::Choice;
 use crate::secure::session::{Session, express, scheduler};
 use crate::secure::shared::Shared;
-use crate::secure::tuning::{RESERVED_BLOCK, RESERVED_LASTS};
+use crate::secure::tuning::{LITTLE_BYTES, RESERVED_BLOCK, RESERVED_LASTS};
 use crate::secure::wire::frame::SessionClose;
 
 impl Session {
@@ -20,7 +20,9 @@ impl Session {
         self.held_until = None;
         let established =
             self.state.established_mut().filter(|established| established.wants_to_send(now))?;
+        let is_held = established.holds_bulk(now);
         let waiting = established.streams.unsent_bytes();
+        let waiting = if is_held { waiting.min(LITTLE_BYTES as usize) } else { waiting };
         let accounts = (shared.accounts.senders(), self.tag);
         let is_hurried = self.hurried_at.is_some_and(|at| now < at + RESERVED_LASTS);
         let reserved = if is_hurried { express::reserved(open(&self.paths), now) } else { None };
@@ -45,7 +47,7 @@ impl Session {
         let block = established.next_packet(now, id, room, &mut *shared.entropy)?;
         shared.accounts.carry_answers(now, path.via(), block.len());
         let transmit = shared.block(now, path, block);
-        if established.streams.is_backed_up() {
+        if established.streams.is_backed_up() && !is_held {
             path.note_backed_up(now);
         }
         Some(transmit)

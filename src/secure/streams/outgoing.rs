@@ -114,6 +114,33 @@ impl Streams {
         self.note_sent(writer.sent)
     }
 
+    /// Whether [`write_all_but_bulk`](Self::write_all_but_bulk) would write something.
+    pub(crate) fn has_but_bulk(&self) -> bool {
+        self.grant == Delivery::Due || self.queues.len(Queue::Control) > 0 || self.next_but_bulk().is_some()
+    }
+
+    /// Appends at most `room` bytes of frames to `packet`: as [`write_frames`](Self::write_frames), but nothing that
+    /// [`write_bulk`](Self::write_bulk) would write.
+    #[must_use]
+    pub(crate) fn write_all_but_bulk(&mut self, packet: &mut Vec<u8>, room: usize) -> Sent {
+        let end = packet.len() + room;
+        let mut writer = Writer { packet, end, sent: Sent::default() };
+        self.write_control(&mut writer);
+        while let Some((queue, id)) = self.next_but_bulk() {
+            if !self.write_data(&mut writer, queue, id, true) {
+                break;
+            }
+        }
+        self.note_sent(writer.sent)
+    }
+
+    fn next_but_bulk(&self) -> Option<(Queue, u64)> {
+        let has_little =
+            |id: &u64| self.streams.get(id).is_some_and(|stream| stream.send.urgent_len() <= LITTLE_BYTES);
+        let lost = self.queues.iter(Queue::Urgent).find(has_little).map(|id| (Queue::Urgent, id));
+        lost.or_else(|| Some((Queue::Little, self.next_within_credit(Queue::Little)?)))
+    }
+
     fn next_bulk(&self) -> Option<(Queue, u64)> {
         let of = |queue: Queue, bytes: fn(&Stream) -> u64| {
             let has_much = |id: &u64| self.streams.get(id).is_some_and(|stream| bytes(stream) > LITTLE_BYTES);

@@ -24,6 +24,8 @@ const AHEAD: usize = 64 * 1024;
 pub(crate) struct Files {
     pub(crate) lane: Lane<Sent>,
     pub(crate) choice: Choice,
+    /// Until when bulk waits for files, if it does.
+    pub(super) held_until: Option<Instant>,
 }
 
 impl Files {
@@ -32,7 +34,18 @@ impl Files {
             Role::Client => Side::Client,
             Role::Bridge => Side::Bridge,
         };
-        Self { lane: Lane::new(key, side), choice: Choice::default() }
+        Self { lane: Lane::new(key, side), choice: Choice::default(), held_until: None }
+    }
+
+    /// When there is something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        [self.lane.next_timeout(), self.held_until].into_iter().flatten().min()
+    }
+
+    /// Takes note of how long bulk is to wait for files, as they are now.
+    pub(crate) fn hold_bulk(&mut self, now: Instant) {
+        let until = if self.choice.is_clear() { self.lane.expected_until() } else { None };
+        self.held_until = until.filter(|until| now < *until);
     }
 
     /// How long a file of this bucket takes, where the best path takes so long there and back.
@@ -55,6 +68,11 @@ impl Established {
 
     pub(crate) fn files_mut(&mut self) -> Option<&mut Files> {
         self.files.as_deref_mut()
+    }
+
+    /// Whether bulk waits for files, which bring it earlier than paths.
+    pub(crate) fn holds_bulk(&self, now: Instant) -> bool {
+        self.files().and_then(|files| files.held_until).is_some_and(|until| now < until)
     }
 
     /// How much more is taken from applications because files carry it, in bytes.

@@ -24,6 +24,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Files are left for paths that are twice as fast, not for some that are as fast: both vary.
 const CLEARLY_SLOWER: f64 = 0.5;
 
+/// Paths carry no bulk where files are 2 times as fast: what goes by them would arrive behind what follows it by a file, and so would the
+/// frames about files.
+const CLEARLY_FASTER: f64 = 2.0;
+
 /// What there is to choose from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
@@ -57,6 +61,8 @@ pub(crate) struct Choice {
     sure_at: Option<Instant>,
     /// How much waits, as it was said last, in bytes.
     said: usize,
+    /// It is better to wait for a file than to use a path.
+    is_clear: bool,
 }
 
 impl Choice {
@@ -83,7 +89,13 @@ impl Choice {
         if sure_at <= now && has_changed {
             self.said = wanted;
         }
+        self.is_clear = self.said > 0 && gain >= CLEARLY_FASTER;
         self.said
+    }
+
+    /// Whether bulk is better held for a file.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.is_clear
     }
 
     /// Whether a file is worth while that is so many times as fast as the paths.

@@ -277,6 +277,11 @@ impl<T> Lane<T> {
         self.outgoing.best(now, waiting)
     }
 
+    /// Until when files of ours are worth waiting for, those that were begun and those that can be; none where there are none.
+    pub(crate) fn expected_until(&self) -> Option<Instant> {
+        self.outgoing.expected_until()
+    }
+
     /// How long a file of this bucket will take, if that is known.
     pub(crate) fn expected(&self, bucket: Bucket) -> Option<Duration> {
         self.outgoing.expected(bucket)

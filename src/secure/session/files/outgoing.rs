@@ -28,6 +28,9 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 /// A slot that has waited for 1 second for enough to fill half of it is used for less: it counts against the quota in any case.
 const SLOT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Paths wait for files for 3 seconds at most: what is in a file that is lost comes by paths within ten.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
 /// A slot that was not used yet.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -88,15 +91,15 @@ impl<T> Outgoing<T> {
         self.slots.contains_key(&number)
     }
 
-    /// The file that so much should fill. The largest that it fills at least half, and of two the one whose slot is older; or the smallest
-    /// there is, if that has waited for long.
+    /// The file that so much should fill. The largest that it is enough for, and of two the one whose slot is older; or the smallest
+    /// there is, if no file is under way or that slot has waited for long.
     pub(crate) fn best(&self, now: Instant, waiting: usize) -> Option<(u64, FileSize)> {
         let least = Bucket::Small.least();
         let usable = self.slots.iter().filter(|(_, slot)| Bucket::of(slot.size).least() <= waiting);
         let fitting = usable.rev().max_by_key(|(_, slot)| Bucket::of(slot.size));
-        let is_stale = |slot: &&Slot| slot.since + SLOT_PATIENCE <= now && waiting >= least;
-        let stale = || self.slots.iter().filter(|(_, slot)| is_stale(slot)).min_by_key(|(_, slot)| slot.size);
-        fitting.or_else(stale).map(|(number, slot)| (*number, slot.size))
+        let is_due = |slot: &Slot| self.files.is_empty() || slot.since + SLOT_PATIENCE <= now;
+        let due = self.slots.iter().filter(|(_, slot)| waiting >= least && is_due(slot));
+        fitting.or_else(|| due.min_by_key(|(_, slot)| slot.size)).map(|(number, slot)| (*number, slot.size))
     }
 
     /// Begins a file, whose slot is used up by that.
@@ -172,6 +175,16 @@ impl<T> Outgoing<T> {
     /// Bytes of files that are kept until they were put.
     pub(crate) fn kept(&self) -> usize {
         self.files.values().filter(|file| file.is_kept).map(|file| file.size.bytes()).sum()
+    }
+
+    /// Until when those that were begun, or can be, are worth waiting for: for twice as long as they should take. None where there are none.
+    pub(crate) fn expected_until(&self) -> Option<Instant> {
+        let until = |since: Instant, size: FileSize| {
+            let usual = self.expected(Bucket::of(size)).unwrap_or(LONGEST_WAIT);
+            since + (2 * usual).min(LONGEST_WAIT)
+        };
+        let files = self.files.values().map(|file| until(file.since, file.size));
+        files.chain(self.slots.values().map(|slot| until(slot.since, slot.size))).max()
     }
 
     /// How long a file may take before it is lost.

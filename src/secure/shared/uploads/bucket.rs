@@ -29,9 +29,13 @@ impl Bucket {
         }
     }
 
-    /// How much has to wait for a file of it, in bytes: half of it, because the rest is padding, which costs the server as much.
+    /// How much has to wait for a file of it, in bytes: half of it, because the rest is padding, which costs the server as much; 16 KiB for
+    /// one of the smallest, which a stock server's stanzas take two seconds for.
     pub(crate) fn least(self) -> usize {
-        self.capacity() / 2
+        match self {
+            Self::Small => 16 * 1024,
+            Self::Medium | Self::Large => self.capacity() / 2,
+        }
     }
 
     /// The largest that so much fills, where the service takes files of `limit` bytes.
