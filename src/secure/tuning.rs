@@ -430,9 +430,9 @@ pub(crate) const INITIAL_LEG_WINDOW: usize = INITIAL_WINDOW;
 /// The least window of a leg: 1 KiB on the wire, with room for one of the smallest blocks, [`SMALLEST_LEG_BLOCK`].
 pub(crate) const LEAST_LEG_WINDOW: usize = 1024;
 
-/// A window whose answers are earlier than they may be by more than [`LEG_QUIET`] grows by a sixteenth in each round trip, even where its rate
-/// does not show that there is room: a queue becomes longer by 30 ms, and the next round trip shows that.
-pub(crate) const LEG_STEP: usize = 16;
+/// Where answers come earlier than they may by more than [`LEG_QUIET`] the window of a leg has room for two of the smallest blocks: 1.5 KiB on
+/// the wire.
+pub(crate) const LEG_ROOM_FOR_TWO: usize = 1536;
 
 /// The smallest block on a leg that is slower than any account: 512 bytes, some 900 on the wire, which take 0.3 seconds where a server reads
 /// 3 kB/s from another one.

@@ -46,29 +46,43 @@ pub(super) async fn find(
     step: &mut Step,
 ) -> Result<Url, AccountError> {
     let mut names_none = false;
-    let mut missing = None;
+    let mut fault = None;
     for (path, read) in DOCUMENTS {
         let url = Url::https(&format!("https://{host}{path}")).ok_or(AccountError::NoWebSocketNamed)?;
         match named(get(url, tls, dialer, step).await, read)? {
-            Ok(Some(url)) => return Ok(url),
-            Ok(None) => names_none = true,
-            Err(fault) => missing = missing.or(Some(fault)),
+            Form::Names(url) => return Ok(url),
+            Form::NamesNone => names_none = true,
+            Form::Absent => {}
+            Form::Faulty(first) => fault = fault.or(Some(first)),
         }
     }
-    let missing = missing.filter(|_| !names_none);
-    Err(missing.map_or(AccountError::NoWebSocketNamed, AccountError::WebServer))
+    let fault = fault.filter(|_| !names_none);
+    Err(fault.map_or(AccountError::NoWebSocketNamed, AccountError::WebServer))
 }
 
-/// What one form of the document names, or what there is in its place, which keeps nobody from the other form.
-fn named(
-    document: Result<Option<Vec<u8>>, AccountError>,
-    read: Reader,
-) -> Result<Result<Option<Url>, WebServerFault>, AccountError> {
-    match document {
-        Ok(document) => Ok(document.map_or(Ok(None), |document| read(&document))),
-        Err(AccountError::WebServer(fault)) if fault.is_of_document() => Ok(Err(fault)),
-        Err(error) => Err(error),
-    }
+/// What there is where one form of the document should be.
+#[derive(Debug, PartialEq, Eq)]
+enum Form {
+    Names(Url),
+    /// It is there, and names no WebSocket.
+    NamesNone,
+    /// Nothing: a domain need not have both.
+    Absent,
+    /// Something else, which keeps nobody from the other form.
+    Faulty(WebServerFault),
+}
+
+fn named(document: Result<Option<Vec<u8>>, AccountError>, read: Reader) -> Result<Form, AccountError> {
+    let fault = match document {
+        Ok(None) => return Ok(Form::Absent),
+        Ok(Some(document)) => match read(&document) {
+            Ok(url) => return Ok(url.map_or(Form::NamesNone, Form::Names)),
+            Err(fault) => fault,
+        },
+        Err(AccountError::WebServer(fault)) if fault.is_of_document() => fault,
+        Err(error) => return Err(error),
+    };
+    Ok(Form::Faulty(fault))
 }
 
 /// The document at `url`, or where that was moved to; none if there is none.
@@ -236,10 +250,13 @@ mod tests {
     #[test]
     fn what_stands_in_the_place_of_one_form_of_the_document_keeps_nobody_from_the_other() {
         for fault in [WebServerFault::Status(403), WebServerFault::NotHttp, WebServerFault::TooLong] {
-            assert_eq!(named(Err(AccountError::WebServer(fault)), in_json), Ok(Err(fault)));
+            assert_eq!(named(Err(AccountError::WebServer(fault)), in_json), Ok(Form::Faulty(fault)));
         }
-        assert_eq!(named(Ok(None), in_json), Ok(Ok(None)));
-        assert_eq!(named(Ok(Some(XML.into())), in_xml), Ok(Ok(Url::web_socket("wss://web.example/ws"))));
+        assert_eq!(named(Ok(Some(b"?".into())), in_json), Ok(Form::Faulty(WebServerFault::Unreadable)));
+        assert_eq!(named(Ok(None), in_json), Ok(Form::Absent));
+        assert_eq!(named(Ok(Some(b"{}".into())), in_json), Ok(Form::NamesNone));
+        let url = Url::web_socket("wss://web.example/ws").unwrap();
+        assert_eq!(named(Ok(Some(XML.into())), in_xml), Ok(Form::Names(url)));
     }
 
     #[test]

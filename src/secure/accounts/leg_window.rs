@@ -31,7 +31,7 @@ use rate::LegRate;
 
 use crate::secure::tuning::{
     INITIAL_LEG_WINDOW, LARGEST_WINDOW, LEAST_LEG_WINDOW, LEG_DRAIN_INTERVAL, LEG_PROBES, LEG_QUEUE,
-    LEG_QUIET, LEG_SLOWED, LEG_STEP,
+    LEG_QUIET, LEG_ROOM_FOR_TWO, LEG_SLOWED,
 };
 
 /// A block that was answered.
@@ -240,17 +240,14 @@ impl LegWindow {
             }
             self.rate.update(now, round.rate(now));
             let holds = self.rate.get().unwrap_or_default() * target.as_secs_f64();
-            let is_early = round.delay() + LEG_QUIET <= target;
-            let least = if is_early { self.limit + self.step() } else { LEAST_LEG_WINDOW };
-            self.limit = clamped(holds.clamp(least as f64, (2 * self.limit).max(least) as f64));
+            self.limit = clamped(holds.min(2.0 * self.limit as f64));
+            // Otherwise one in which two blocks just do not fit would never hold them.
+            if round.delay() + LEG_QUIET <= target {
+                self.limit = self.limit.max(LEG_ROOM_FOR_TWO);
+            }
         } else if round.delay() > target {
             self.limit = scaled(self.limit.min(round.most), ratio(target, round.delay()));
         }
-    }
-
-    /// How much it grows at least while answers are early: otherwise one in which two blocks just do not fit would never hold them.
-    fn step(&self) -> usize {
-        (self.limit / LEG_STEP).max(LEAST_LEG_WINDOW / 2)
     }
 
     fn probe(&mut self) {

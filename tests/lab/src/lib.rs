@@ -26,6 +26,7 @@ mod random;
 mod read;
 pub mod recorder;
 pub mod server;
+pub mod socks;
 pub mod tor;
 
 pub use cutter::TcpCutter;
@@ -40,4 +41,5 @@ pub use process::Process;
 pub use read::read;
 pub use recorder::Recorder;
 pub use server::{ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, Door, Kind, Rate, Rules};
+pub use socks::SocksProxy;
 pub use tor::TorNetwork;
