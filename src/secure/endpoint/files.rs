@@ -1,5 +1,6 @@
 //! Files: what the driver is told to do about them, and what it tells (doc/lanes.md).
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -63,7 +64,34 @@ impl Endpoint {
 
     /// A session is over, and so is all that was to be done with its files.
     pub(super) fn cancel_files(&mut self, key: SessionKey, busy: Vec<FileKey>) {
-        self.file_tasks.retain(|task| task.file().session != key);
-        self.file_tasks.extend(busy.into_iter().map(|file| FileTask::Cancel { file }));
+        busy.into_iter().for_each(|file| queue(&mut self.file_tasks, FileTask::Cancel { file }));
+        self.file_tasks.retain(|task| task.file().session != key || matches!(task, FileTask::Cancel { .. }));
+    }
+}
+
+/// One more thing for the driver to do. What it has not begun need not be cancelled: so no peer makes this longer than its files are many.
+pub(super) fn queue(tasks: &mut VecDeque<FileTask>, task: FileTask) {
+    let before = tasks.len();
+    if let FileTask::Cancel { file } = task {
+        tasks.retain(|other| other.file() != file);
+    }
+    if tasks.len() == before {
+        tasks.push_back(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_driver_has_not_begun_is_not_cancelled_but_forgotten() {
+        let file = |number| FileKey { session: SessionKey(1), number };
+        let ask = |number| FileTask::Ask { file: file(number), account: AccountId(1), size: 60_000 };
+        let mut tasks = VecDeque::from([ask(1), ask(2)]);
+        queue(&mut tasks, FileTask::Cancel { file: file(1) });
+        assert_eq!(tasks, [ask(2)]);
+        queue(&mut tasks, FileTask::Cancel { file: file(3) });
+        assert_eq!(tasks, [ask(2), FileTask::Cancel { file: file(3) }]);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::CloseReason;
-use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey};
+use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey, files};
 use crate::secure::ids::{PathId, SessionKey};
 use crate::secure::session::established::Established;
 use crate::secure::session::{ClosedSession, ClosedStreams, LastWord, Role, Session, SessionEvent};
@@ -81,7 +81,9 @@ impl Endpoint {
             while let Some(event) = session.poll_event() {
                 self.directory.on_event(key, event, || self.shared.next_number());
             }
-            self.file_tasks.extend(std::iter::from_fn(|| session.poll_file_task()));
+            while let Some(task) = session.poll_file_task() {
+                files::queue(&mut self.file_tasks, task);
+            }
             if session.wants_to_send(now) && !session.is_queued {
                 session.is_queued = true;
                 self.ready.push_back(key);

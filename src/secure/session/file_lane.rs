@@ -1,5 +1,8 @@
 //! Files of a session: which are made, which slots are asked for, and what the driver has to do and tells.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -154,6 +157,9 @@ impl Session {
 
     /// A client asks its servers for slots, each the account that may put most.
     fn ask_for_slots(&mut self, now: Instant, shared: &mut Shared) {
+        if !self.files_mut().is_some_and(|files| files.lane.wants_slots()) {
+            return;
+        }
         let Some(side) = self.client_side() else {
             // A bridge's files are put where its clients may.
             return;

@@ -42,6 +42,12 @@ impl Files {
 }
 
 impl Established {
+    /// As if the two ends had not agreed on files.
+    #[cfg(test)]
+    pub(crate) fn forget_files(&mut self) {
+        self.files = None;
+    }
+
     /// Where both ends know files, what there is of them.
     pub(crate) fn files(&self) -> Option<&Files> {
         self.files.as_deref()

@@ -11,9 +11,12 @@ use crate::secure::shared::uploads::bucket::Bucket;
 /// path: two TLS handshakes, and what the server has to do. So paths that carry 128 kB/s and more lead to no first file.
 const FIRST_FILE: Duration = Duration::from_millis(500);
 
-/// Files have been faster for 250 ms, and two round trips, before that is said: by then the window of a path that no server slows down is
-/// eight times what it was at first.
+/// Files have been faster for 250 ms, and [`SURE_ROUNDS`], before that is said: by then the window of a path that no server slows down has
+/// opened.
 const SURE: Duration = Duration::from_millis(250);
+
+/// 4 round trips: what a shaper lets pass at once takes two of them, and a window that has opened shows in the rate after two more.
+const SURE_ROUNDS: u32 = 4;
 
 /// What has waited within the last second may wait again.
 const LINGER: Duration = Duration::from_secs(1);
@@ -72,7 +75,7 @@ impl Choice {
             return 0;
         }
         let since = *self.since.get_or_insert(now);
-        let sure_at = *self.sure_at.get_or_insert(since + SURE + 2 * round_trip);
+        let sure_at = *self.sure_at.get_or_insert(since + SURE + SURE_ROUNDS * round_trip);
         self.last = Some(now);
         // An application that is held up has more, and nobody knows how much: it gets room for twice as much each time.
         let wanted = if is_blocked { amount.max(2 * (waiting + in_files)) } else { amount };
@@ -118,9 +121,9 @@ mod tests {
     fn what_waits_is_said_once_files_have_been_faster_for_a_while() {
         let (mut choice, start) = (Choice::default(), Instant::now());
         assert_eq!(choice.update(start, &bulk(100_000)), 0);
-        assert_eq!(choice.next_timeout(), Some(start + 450 * MS));
-        assert_eq!(choice.update(start + 449 * MS, &bulk(100_000)), 0);
-        assert_eq!(choice.update(start + 450 * MS, &bulk(100_000)), 100_000);
+        assert_eq!(choice.next_timeout(), Some(start + 650 * MS));
+        assert_eq!(choice.update(start + 649 * MS, &bulk(100_000)), 0);
+        assert_eq!(choice.update(start + 650 * MS, &bulk(100_000)), 100_000);
     }
 
     #[test]
@@ -128,14 +131,14 @@ mod tests {
         let (mut choice, start) = (Choice::default(), Instant::now());
         choice.update(start, &bulk(100_000));
         assert_eq!(choice.update(start + 400 * MS, &Situation { gain: 0.9, ..bulk(100_000) }), 0);
-        assert_eq!(choice.update(start + 460 * MS, &bulk(100_000)), 0, "it begins anew");
+        assert_eq!(choice.update(start + 660 * MS, &bulk(100_000)), 0, "it begins anew");
     }
 
     #[test]
     fn a_little_more_or_less_is_not_said() {
         let (mut choice, start) = (Choice::default(), Instant::now());
         choice.update(start, &bulk(100_000));
-        let mut said = |waiting| choice.update(start + 500 * MS, &bulk(waiting));
+        let mut said = |waiting| choice.update(start + 700 * MS, &bulk(waiting));
         assert_eq!(
             [100_000, 190_000, 55_000, 200_000, 100_000].map(&mut said),
             [100_000, 100_000, 100_000, 200_000, 100_000]
@@ -146,7 +149,7 @@ mod tests {
     fn the_end_is_said_when_nothing_has_waited_for_a_second() {
         let (mut choice, start) = (Choice::default(), Instant::now());
         choice.update(start, &bulk(100_000));
-        let now = start + 500 * MS;
+        let now = start + 700 * MS;
         choice.update(now, &bulk(100_000));
         assert_eq!(choice.update(now + 999 * MS, &bulk(10)), 100_000);
         assert_eq!(choice.next_timeout(), Some(now + 1000 * MS));
@@ -158,7 +161,7 @@ mod tests {
     fn files_are_left_for_paths_that_are_twice_as_fast_and_not_for_some_that_are_as_fast() {
         let (mut choice, start) = (Choice::default(), Instant::now());
         choice.update(start, &bulk(100_000));
-        let mut said = |gain| choice.update(start + 500 * MS, &Situation { gain, ..bulk(100_000) });
+        let mut said = |gain| choice.update(start + 700 * MS, &Situation { gain, ..bulk(100_000) });
         assert_eq!([5.0, 0.6, 0.4, 0.6].map(&mut said), [100_000, 100_000, 0, 0]);
     }
 
@@ -167,7 +170,7 @@ mod tests {
         let (mut choice, start) = (Choice::default(), Instant::now());
         let held = |waiting, in_files| Situation { is_blocked: true, in_files, ..bulk(waiting) };
         choice.update(start, &held(10_000, 0));
-        let mut said = |waiting, in_files| choice.update(start + 500 * MS, &held(waiting, in_files));
+        let mut said = |waiting, in_files| choice.update(start + 700 * MS, &held(waiting, in_files));
         assert_eq!(said(10_000, 0), 65_536);
         assert_eq!(said(60_000, 60_000), 240_000);
         assert_eq!(said(300_000, 250_000), 1_100_000);
@@ -178,6 +181,6 @@ mod tests {
         let (mut choice, start) = (Choice::default(), Instant::now());
         let stuck = Situation { is_blocked: true, ..bulk(0) };
         choice.update(start, &stuck);
-        assert_eq!(choice.update(start + 500 * MS, &stuck), 0);
+        assert_eq!(choice.update(start + 700 * MS, &stuck), 0);
     }
 }

@@ -201,6 +201,12 @@ impl<T> Lane<T> {
         }
     }
 
+    /// Whether more waits than the slots carry that there are.
+    pub(crate) fn wants_slots(&self) -> bool {
+        let slots = self.slots.as_ref();
+        slots.is_some_and(|slots| slots.to_client.wants_slot() || slots.to_bridge.wants_slot())
+    }
+
     /// The next slot that the server of this account of the client's is to be asked for, and its size.
     pub(crate) fn poll_slot(
         &mut self,

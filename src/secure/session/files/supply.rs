@@ -10,6 +10,7 @@ use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::file::FileSize;
 use crate::secure::session::files::{MOST_UNDER_WAY, SLOT_LIFE};
 use crate::secure::shared::uploads::allowance::Allowance;
+use crate::secure::shared::uploads::bucket::Bucket;
 
 /// How far a slot has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,13 @@ impl Supply {
         self.waiting = bytes;
     }
 
+    /// Whether one more would be of use.
+    pub(crate) fn wants_slot(&self) -> bool {
+        // Beside those that are under way, one is kept ready once there is a reason to believe that it will be of use.
+        let has_room = self.slots.len() < self.window + usize::from(self.window > 1);
+        has_room && self.uncovered() >= Bucket::Small.least()
+    }
+
     /// The next slot to ask the server for: the number of the file, which is counted up, and its size.
     pub(crate) fn poll(
         &mut self,
@@ -58,8 +66,7 @@ impl Supply {
         allowance: &mut Allowance,
         entropy: &mut dyn Entropy,
     ) -> Option<(u64, FileSize)> {
-        // Beside those that are under way, one is kept ready once there is a reason to believe that it will be of use.
-        if self.slots.len() >= self.window + usize::from(self.window > 1) {
+        if !self.wants_slot() {
             return None;
         }
         let size = allowance.bucket(now, self.uncovered())?.draw(entropy);
@@ -128,7 +135,6 @@ mod tests {
     use super::*;
     use crate::secure::crypto::entropy::testing::Seeded;
     use crate::secure::shared::uploads::allowance::Trouble;
-    use crate::secure::shared::uploads::bucket::Bucket;
 
     const MUCH: usize = 100 << 20;
 

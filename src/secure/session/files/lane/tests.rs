@@ -212,6 +212,62 @@ fn a_word_about_a_file_that_nobody_knows_changes_nothing() {
 }
 
 #[test]
+fn a_peer_that_takes_no_frames_gets_no_more_files_fetched() {
+    let (mut bridge, now) = (lane(Side::Bridge), Instant::now());
+    let mut count = 0;
+    for file in 0..10_000 {
+        bridge.handle_frame(now, FileFrame::File { file, size: 65_536, url: url("https://u/1") }).unwrap();
+        while let Some((file, ..)) = fetched(&mut bridge) {
+            bridge.handle_end(file, FileEndReason::BadUrl);
+            count += 1;
+        }
+    }
+    assert_eq!(count, MOST_FRAMES);
+}
+
+#[test]
+fn of_a_service_that_is_left_no_slot_is_used_and_the_other_end_hears_which_ones_it_has() {
+    let now = Instant::now();
+    let (mut client, size) = awaiting_client(now);
+    let mut bridge = lane(Side::Bridge);
+    let size = size.bytes() as u64;
+    bridge
+        .handle_frame(now, FileFrame::Slot { file: 0, size, url: url("https://u/put"), headers: Vec::new() })
+        .unwrap();
+    client.leave(OURS);
+    let told = client.poll_frame().unwrap();
+    assert_eq!(told, end(0, 0, LEFT));
+    bridge.handle_frame(now, told).unwrap();
+    assert_eq!(bridge.best(now, MUCH), None);
+    assert!(asked(&mut client, now).is_some(), "there is room for another when it has rested");
+}
+
+#[test]
+fn an_answer_to_a_slot_that_was_left_changes_nothing_and_nobody_waits_for_it() {
+    let (mut client, now) = (lane(Side::Client), Instant::now());
+    client.set_waiting(MUCH);
+    let (file, _) = asked(&mut client, now).unwrap();
+    client.leave(OURS);
+    assert!(matches!(poll_task(&mut client), Some(FileTask::Cancel { .. })));
+    client.handle_slot(now, file, slot());
+    assert!(client.poll_frame().is_none() && client.best(now, MUCH).is_none());
+}
+
+#[test]
+fn a_bridge_whose_file_the_service_did_not_take_uses_none_of_its_other_slots() {
+    let now = Instant::now();
+    let (_, size) = awaiting_client(now);
+    let (mut bridge, _) = put_by_bridge(now, size);
+    let size = size.bytes() as u64;
+    bridge
+        .handle_frame(now, FileFrame::Slot { file: 1, size, url: url("https://u/2"), headers: Vec::new() })
+        .unwrap();
+    assert!(bridge.best(now, MUCH).is_some());
+    bridge.handle_put(now, 0, Err(FileEndReason::Unreachable));
+    assert!(bridge.best(now, MUCH).is_none());
+}
+
+#[test]
 fn bulk_goes_by_files_either_way_and_comes_whole_in_a_fraction_of_the_time() {
     for (seed, pieces) in [(1, [0, 300]), (2, [300, 0]), (3, [150, 150]), (4, [20, 300])] {
         let all = pieces[0] + pieces[1];
