@@ -4,6 +4,7 @@ use xmpp_parsers::disco::{DiscoInfoResult, Identity};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::version::VersionResult;
+use xso::exports::rxml::xml_ncname;
 
 /// The software that it says it is, in the version that Debian 12 ships.
 const SOFTWARE: (&str, &str) = ("Slixmpp", "1.8.3");
@@ -11,9 +12,8 @@ const SOFTWARE: (&str, &str) = ("Slixmpp", "1.8.3");
 /// Its features. They are written in the order of the alphabet, which is slixmpp's order, too.
 const FEATURES: [&str; 4] = [ns::DISCO_INFO, ns::VERSION, ns::PING, ns::TIME];
 
-/// The same with the plugin for uploads (XEP-0363), which adds its own and, by a plugin that it needs, data forms (XEP-0004).
-const UPLOADER_FEATURES: [&str; 6] =
-    [ns::DISCO_INFO, ns::VERSION, ns::DATA_FORMS, ns::HTTP_UPLOAD, ns::PING, ns::TIME];
+/// What stands behind them with the plugin for uploads (XEP-0363): data forms, by a plugin that it needs (XEP-0004), and its own.
+const OF_UPLOADS: [&str; 2] = [ns::DATA_FORMS, ns::HTTP_UPLOAD];
 
 /// Plugins that the client has beside those that it always has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,10 +24,18 @@ pub struct Plugins {
 
 /// A bot without a name.
 pub(super) fn info(plugins: Plugins) -> Element {
-    let features: &[&str] = if plugins.uploads { &UPLOADER_FEATURES } else { &FEATURES };
-    let features = features.iter().map(|&feature| feature.to_owned()).collect();
+    let features = FEATURES.map(str::to_owned).into();
     let identities = vec![Identity::new_anonymous::<_, _, String, String>("client", "bot")];
-    DiscoInfoResult { node: None, identities, features, extensions: Vec::new() }.into()
+    let mut info: Element =
+        DiscoInfoResult { node: None, identities, features, extensions: Vec::new() }.into();
+    for var in OF_UPLOADS.into_iter().filter(|_| plugins.uploads) {
+        info.append_child(feature(var));
+    }
+    info
+}
+
+fn feature(var: &str) -> Element {
+    Element::builder("feature", ns::DISCO_INFO).attr(xml_ncname!("var").into(), var).build()
 }
 
 /// No items.

@@ -17,7 +17,7 @@ const PLAINTEXT: &[u8] = b"a plaintext that nobody but the two applications shou
 
 /// The namespaces of a chat client that logs in, shows itself, and sends a file by In-Band Bytestreams; with those of what
 /// its server says of itself.
-const ORDINARY: [&str; 24] = [
+const ORDINARY: [&str; 25] = [
     "jabber:client",
     "http://etherx.jabber.org/streams",
     "urn:ietf:params:xml:ns:xmpp-tls",
@@ -30,6 +30,8 @@ const ORDINARY: [&str; 24] = [
     "http://jabber.org/protocol/caps",
     "http://jabber.org/protocol/disco#info",
     "http://jabber.org/protocol/disco#items",
+    // Forms in what servers say of themselves.
+    "jabber:x:data",
     "http://jabber.org/features/iq-register",
     "jabber:iq:version",
     "jabber:iq:roster",

@@ -76,7 +76,7 @@ where
     let answer = answer.map_err(|error| Fault::of_io(&error))?;
     match answer.head.status {
         200 | 201 | 204 if is_written => {}
-        200..=299 => return Err(Fault::Nonsense),
+        201..=299 => return Err(Fault::Nonsense),
         status => return Err(Fault::of_status(status)),
     }
     let is_kept = answer.is_persistent && reader.buffer().is_empty();
