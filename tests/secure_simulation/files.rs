@@ -77,7 +77,9 @@ fn where_paths_are_fast_no_slot_is_asked_for() {
             Conditions { rate, uplink: delay.clone(), downlink: delay.clone(), ..Conditions::default() };
         let mut world = world(4, conditions, &uploads);
         let took = download(&mut world, 20 * MB);
-        assert_eq!(uploads.slots(), 0, "{rate:?} {delay:?}: {took:?}");
+        // Far away the window of a path takes seconds to open, and one slot may be asked for until then.
+        let most = usize::from(delay.start > 50);
+        assert!(uploads.slots() <= most, "{rate:?} {delay:?}: {took:?}");
     }
 }
 

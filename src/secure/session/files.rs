@@ -26,8 +26,7 @@ const MOST_UNDER_WAY: usize = 4;
 /// How long a slot can be used: 4 minutes. Prosody's token is good for 5, and it has to last for the transfer.
 const SLOT_LIFE: Duration = Duration::from_secs(240);
 
-/// When a file is given up that was not heard of: 20 seconds after it was begun. What was in it goes again, and has to arrive before it
-/// is overdue, after 30.
+/// When whoever fetches a file gives it up: 20 seconds after it was announced. Its maker has done so before.
 const FILE_LOST: Duration = Duration::from_secs(20);
 
 /// Ranges of numbers of files that are remembered: 128. Between two there is a slot that came to nothing.

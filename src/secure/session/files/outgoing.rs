@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 use crate::secure::crypto::file::{FileId, FileSealer, FileSize, FilesKey};
 use crate::secure::crypto::keys::Side;
 use crate::secure::session::counters::Counters;
-use crate::secure::session::files::{FILE_LOST, NUMBER_RANGES, SLOT_LIFE};
+use crate::secure::session::files::{NUMBER_RANGES, SLOT_LIFE};
 use crate::secure::session::flight::Verdict;
 use crate::secure::shared::uploads::bucket::Bucket;
 
 /// Slots that are kept, at most: 16. A client whose window is 4 has no more.
 const MOST_SLOTS: usize = 16;
 
-/// How long a file of unknown pace may take: 10 seconds. One of the smallest that takes longer is no faster than a stock server's stanzas.
-const PATIENCE_AT_FIRST: Duration = Duration::from_secs(10);
+/// No file is waited for longer than 8 seconds, nor is one of unknown pace: what it carries has to come by another way within ten. One of the
+/// smallest that takes longer is no faster than a stock server's stanzas.
+const MOST_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Files take 3 times as long as usual now and then: their services serve others, too.
 const USUAL_TIMES: u32 = 3;
@@ -190,7 +191,7 @@ impl<T> Outgoing<T> {
     /// How long a file may take before it is lost.
     fn patience(&self, bucket: Bucket) -> Duration {
         let usual = self.expected(bucket);
-        usual.map_or(PATIENCE_AT_FIRST, |time| (USUAL_TIMES * time).clamp(LEAST_PATIENCE, FILE_LOST))
+        usual.map_or(MOST_PATIENCE, |time| (USUAL_TIMES * time).clamp(LEAST_PATIENCE, MOST_PATIENCE))
     }
 
     /// How long a file of this bucket will take. One that is larger than any that has come takes longer by as much.
@@ -294,7 +295,7 @@ mod tests {
         let (mut outgoing, now) = outgoing();
         begun(&mut outgoing, now, 4);
         outgoing.on_slot(now, 5, size(49_152));
-        let lost = now + PATIENCE_AT_FIRST;
+        let lost = now + MOST_PATIENCE;
         assert_eq!(outgoing.next_timeout(), Some(lost));
         assert!(outgoing.handle_timeout(lost - SECOND).is_empty());
         assert_eq!(outgoing.handle_timeout(lost), [(4, vec![0, 1, 2])]);
@@ -305,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_file_is_lost_when_it_takes_three_times_as_long_as_usual() {
-        for (usual, patience) in [(SECOND / 10, 4), (2 * SECOND, 6), (9 * SECOND, 20)] {
+        for (usual, patience) in [(SECOND / 10, 4), (2 * SECOND, 6), (7 * SECOND, 8)] {
             let (mut outgoing, now) = outgoing();
             begun(&mut outgoing, now, 4);
             outgoing.on_over(now + usual, 4, 3);
