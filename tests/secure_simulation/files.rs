@@ -87,7 +87,7 @@ fn where_paths_are_fast_no_slot_is_asked_for() {
 fn what_is_small_never_goes_by_a_file() {
     let uploads = Uploads::new(5, Site::default());
     let mut world = world(5, stock(10_000), &uploads);
-    download(&mut world, 30_000);
+    download(&mut world, 4_000);
     assert_eq!(uploads.slots(), 0);
 }
 

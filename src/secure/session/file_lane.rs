@@ -131,7 +131,7 @@ impl Session {
             let waiting = established.streams.waiting_bytes();
             let is_blocked = established.streams.is_blocked();
             let amount = Situation::amount(waiting, is_blocked);
-            let outlook = if amount < Bucket::Small.least() { None } else { self.outlook(now, shared) };
+            let outlook = if amount < Bucket::least_of_all() { None } else { self.outlook(now, shared) };
             let Some(established) = self.state.established_mut() else { return };
             let Some(files) = established.files_mut() else { return };
             let next = outlook.as_ref().and_then(|outlook| {
@@ -141,7 +141,7 @@ impl Session {
             });
             let Some(file) = next else {
                 let round_trip = outlook.as_ref().map(Outlook::round_trip).unwrap_or_default();
-                let bucket = Bucket::filled_by(amount, None).unwrap_or(Bucket::Small);
+                let bucket = Bucket::filled_by(amount, None).unwrap_or(Bucket::Tiny);
                 let held = amount.min(bucket.capacity());
                 let gain = outlook.as_ref().map_or(0.0, |outlook| gain(files, outlook, held, bucket));
                 let in_files = files.lane.bytes();

@@ -70,7 +70,7 @@ impl Choice {
     pub(crate) fn update(&mut self, now: Instant, situation: &Situation) -> usize {
         let Situation { waiting, is_blocked, in_files, gain, round_trip } = *situation;
         let amount = Situation::amount(waiting, is_blocked);
-        if amount < Bucket::Small.least() {
+        if amount < Bucket::least_of_all() {
             if self.last.is_none_or(|last| last + LINGER <= now) {
                 *self = Self::default();
             }
@@ -112,7 +112,7 @@ impl Choice {
 /// How long a file of this bucket takes while nothing is known of the service, where the best path takes so long there and back.
 pub(crate) fn first_guess(bucket: Bucket, round_trip: Duration) -> Duration {
     let times = match bucket {
-        Bucket::Small => 1,
+        Bucket::Tiny | Bucket::Small => 1,
         Bucket::Medium => 2,
         Bucket::Large => 4,
     };

@@ -95,7 +95,7 @@ impl<T> Outgoing<T> {
     /// The file that so much should fill. The largest that it is enough for, and of two the one whose slot is older; or the smallest
     /// there is, if no file is under way or that slot has waited for long.
     pub(crate) fn best(&self, now: Instant, waiting: usize) -> Option<(u64, FileSize)> {
-        let least = Bucket::Small.least();
+        let least = Bucket::least_of_all();
         let usable = self.slots.iter().filter(|(_, slot)| Bucket::of(slot.size).least() <= waiting);
         let fitting = usable.rev().max_by_key(|(_, slot)| Bucket::of(slot.size));
         let is_due = |slot: &Slot| self.files.is_empty() || slot.since + SLOT_PATIENCE <= now;
@@ -242,7 +242,7 @@ mod tests {
         let best = |after, waiting| outgoing.best(now + after, waiting).map(|(number, _)| number);
         let soon = SECOND / 2;
         assert_eq!(
-            [32_767, 32_768, 524_287, 524_288].map(|waiting| best(soon, waiting)),
+            [4095, 32_768, 524_287, 524_288].map(|waiting| best(soon, waiting)),
             [None, Some(3), Some(3), Some(5)]
         );
     }
@@ -250,10 +250,13 @@ mod tests {
     #[test]
     fn a_large_slot_that_nothing_fills_is_used_for_less_after_a_while() {
         let (mut outgoing, now) = outgoing();
+        begun(&mut outgoing, now, 0);
         outgoing.on_slot(now, 1, size(1_048_576));
         assert_eq!(outgoing.best(now + SECOND / 2, 40_000), None);
         assert_eq!(outgoing.best(now + SECOND, 40_000), Some((1, size(1_048_576))));
-        assert_eq!(outgoing.best(now + SECOND, 32_767), None);
+        assert_eq!(outgoing.best(now + SECOND, 4095), None);
+        outgoing.on_over(now, 0, 3);
+        assert_eq!(outgoing.best(now, 40_000), Some((1, size(1_048_576))), "nothing else is under way");
     }
 
     #[test]

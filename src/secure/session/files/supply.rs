@@ -55,7 +55,7 @@ impl Supply {
     pub(crate) fn wants_slot(&self) -> bool {
         // Beside those that are under way, one is kept ready once there is a reason to believe that it will be of use.
         let has_room = self.slots.len() < self.window + usize::from(self.window > 1);
-        has_room && self.uncovered() >= Bucket::Small.least()
+        has_room && self.uncovered() >= Bucket::least_of_all()
     }
 
     /// The next slot to ask the server for: the number of the file, which is counted up, and its size.
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_before_enough_waits_and_then_what_fits() {
-        assert!(World::new(32_767).asked().is_empty());
+        assert!(World::new(4095).asked().is_empty());
+        assert_eq!(World::new(4096).asked(), [(0, Bucket::Tiny)]);
         assert_eq!(World::new(32_768).asked(), [(0, Bucket::Small)]);
         assert_eq!(World::new(200_000).asked(), [(0, Bucket::Medium)]);
         assert_eq!(World::new(MUCH).asked(), [(0, Bucket::Large)]);

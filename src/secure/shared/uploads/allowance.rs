@@ -151,7 +151,7 @@ impl Allowance {
 
     fn limit_to(&mut self, limit: usize) {
         self.limit = Some(self.limit.map_or(limit, |known| known.min(limit)));
-        self.is_useless |= limit < Bucket::Small.capacity();
+        self.is_useless |= limit < Bucket::Tiny.capacity();
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
         allowance.take(start + HOUR, size(262_144));
         assert_eq!(allowance.bucket(start + HOUR, MUCH), Some(Bucket::Small));
         allowance.take(start + HOUR, size(65_536));
-        assert_eq!(allowance.bucket(start + 23 * HOUR, MUCH), None);
+        assert_eq!(allowance.bucket(start + 23 * HOUR, MUCH), Some(Bucket::Tiny), "23 kB are left");
         assert_eq!(allowance.next_timeout(start + 23 * HOUR), Some(start + 24 * HOUR));
         assert_eq!(allowance.bucket(start + 24 * HOUR, MUCH), Some(Bucket::Large));
         allowance.take(start + 26 * HOUR, size(65_536));

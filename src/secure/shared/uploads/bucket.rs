@@ -9,7 +9,9 @@ use crate::secure::crypto::file::FileSize;
 /// How large a file is, about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Bucket {
-    /// Up to 64 KiB: as much as a stanza path of a stock server carries in 9 seconds.
+    /// Up to 16 KiB, one packet: as much as a stanza path of a stock server carries in 2 seconds.
+    Tiny,
+    /// Up to 64 KiB.
     Small,
     /// Up to 256 KiB.
     Medium,
@@ -18,24 +20,30 @@ pub(crate) enum Bucket {
 }
 
 impl Bucket {
-    pub(crate) const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
+    pub(crate) const ALL: [Self; 4] = [Self::Tiny, Self::Small, Self::Medium, Self::Large];
 
     /// The size of its largest file, in bytes.
     pub(crate) fn capacity(self) -> usize {
         match self {
+            Self::Tiny => 16 * 1024,
             Self::Small => 64 * 1024,
             Self::Medium => 256 * 1024,
             Self::Large => 1024 * 1024,
         }
     }
 
-    /// How much has to wait for a file of it, in bytes: half of it, because the rest is padding, which costs the server as much; 16 KiB for
-    /// one of the smallest, which a stock server's stanzas take two seconds for.
+    /// How much has to wait for a file of it, in bytes: half of it, because the rest is padding, which costs the server as much; 4 KiB for
+    /// one of the smallest, for which a stock server's stanzas take half a second.
     pub(crate) fn least(self) -> usize {
         match self {
-            Self::Small => 16 * 1024,
-            Self::Medium | Self::Large => self.capacity() / 2,
+            Self::Tiny => 4 * 1024,
+            Self::Small | Self::Medium | Self::Large => self.capacity() / 2,
         }
+    }
+
+    /// The least that is worth a file, in bytes.
+    pub(crate) fn least_of_all() -> usize {
+        Self::Tiny.least()
     }
 
     /// The largest that so much fills, where the service takes files of `limit` bytes.
@@ -71,10 +79,12 @@ mod tests {
     use crate::secure::crypto::entropy::testing::{Given, Seeded};
 
     #[test]
-    fn a_file_is_as_large_as_what_waits_fills_at_least_half() {
+    fn a_file_is_as_large_as_what_waits_fills_at_least_half_or_one_of_the_smallest() {
         for (waiting, bucket) in [
             (0, None),
-            (32_767, None),
+            (4095, None),
+            (4096, Some(Bucket::Tiny)),
+            (32_767, Some(Bucket::Tiny)),
             (32_768, Some(Bucket::Small)),
             (131_071, Some(Bucket::Small)),
             (131_072, Some(Bucket::Medium)),
@@ -84,7 +94,7 @@ mod tests {
             assert_eq!(Bucket::filled_by(waiting, None), bucket, "{waiting}");
         }
         assert_eq!(Bucket::filled_by(usize::MAX, Some(1_000_000)), Some(Bucket::Medium));
-        assert_eq!(Bucket::filled_by(usize::MAX, Some(65_535)), None);
+        assert_eq!(Bucket::filled_by(usize::MAX, Some(16_383)), None);
     }
 
     #[test]
