@@ -345,14 +345,14 @@ mod tests {
         let expected = |outgoing: &Outgoing<u32>| Bucket::ALL.map(|bucket| outgoing.expected(bucket));
         begun(&mut outgoing, now, 0);
         outgoing.on_over(now + 9 * SECOND, 0, 2);
-        assert_eq!(expected(&outgoing), [None; 3]);
+        assert_eq!(expected(&outgoing), [None; 4]);
         begun(&mut outgoing, now, 1);
         outgoing.on_over(now + SECOND, 1, 3);
-        assert_eq!(expected(&outgoing), [Some(SECOND), Some(4 * SECOND), Some(16 * SECOND)]);
+        assert_eq!(expected(&outgoing), [1, 1, 4, 16].map(|seconds| Some(seconds * SECOND)));
         outgoing.on_slot(now, 2, size(1_048_576));
         outgoing.begin(now, 2);
         outgoing.on_over(now + 2 * SECOND, 2, 64);
-        assert_eq!(expected(&outgoing), [Some(SECOND), Some(2 * SECOND), Some(2 * SECOND)]);
+        assert_eq!(expected(&outgoing), [1, 1, 2, 2].map(|seconds| Some(seconds * SECOND)));
         begun(&mut outgoing, now, 3);
         outgoing.on_over(now + 9 * SECOND, 3, 3);
         assert_eq!(outgoing.expected(Bucket::Small), Some(2 * SECOND));
