@@ -122,9 +122,11 @@ impl Desk {
     /// What goes before that stanza: our presence, where it asks somebody for the first time since our account was online. `random` makes
     /// its id.
     pub fn before(&mut self, transmit: &ibb::Transmit, random: impl FnOnce() -> u128) -> Option<Parcel> {
-        let is_open = matches!(transmit.stanza, ibb::Outgoing::Open { .. });
+        if !matches!(transmit.stanza, ibb::Outgoing::Open { .. }) {
+            return None;
+        }
         let peer = transmit.to.to_bare();
-        let is_first = is_open && self.presences.greet(transmit.via, peer.clone());
+        let is_first = self.presences.greet(transmit.via, peer.clone());
         is_first.then(|| persona::directed(peer, persona::new_id(random())).into())
     }
 
