@@ -135,7 +135,7 @@ impl Caution {
     }
 
     fn cap(&self, now: Instant) -> Option<usize> {
-        self.cap.filter(|(_, until)| now < *until).map(|(cap, _)| cap)
+        believed(self.cap, now)
     }
 
     fn rests(&self, now: Instant) -> bool {
@@ -231,14 +231,16 @@ impl Policy {
 
     /// Whether the youngest login turns out to be of no use.
     fn has_failed_trial(&mut self, now: Instant, scene: &Scene) -> bool {
-        let Some(trial) = self.trial else { return false };
+        // While the first login is away less is carried, whatever use the others are.
+        let (Some(trial), Some(online)) = (self.trial, self.online_since) else { return false };
         let logins = scene.logins();
         if logins <= trial.logins {
             // They have gone for another reason.
             self.trial = None;
             return false;
         }
-        let since = self.deep_since.max(self.changed).filter(|_| self.shallow_since.is_none());
+        let since =
+            self.deep_since.max(self.changed).max(Some(online)).filter(|_| self.shallow_since.is_none());
         if scene.is_coming || since.is_none_or(|since| now < since + TRIED) {
             return false;
         }
@@ -282,8 +284,8 @@ impl Policy {
         let has_been = |since: Option<Instant>, time| since.is_some_and(|since| since + time <= now);
         let is_settled = self.last_login.is_none_or(|last| last + WATCHED <= now);
         let may = !scene.is_coming && is_settled && scene.has_place && !self.caution.rests(now);
-        let enough = self.enough.filter(|(_, until)| now < *until).map_or(self.most, |(logins, _)| logins);
-        let has_room = scene.logins() < self.most.min(enough) && scene.total() < self.allowed(now);
+        let most = believed(self.enough, now).map_or(self.most, |enough| self.most.min(enough));
+        let has_room = scene.logins() < most && scene.total() < self.allowed(now);
         let since = self.deep_since.max(self.last_login.filter(|_| scene.siblings > 0));
         let patience = match scene.logins() {
             1 => FIRST_PATIENCE,
@@ -348,6 +350,11 @@ impl Policy {
     pub(super) fn on_alone(&mut self) {
         self.faults = 0;
     }
+}
+
+/// A number of logins that is believed until then.
+fn believed(number: Option<(usize, Instant)>, now: Instant) -> Option<usize> {
+    number.filter(|(_, until)| now < *until).map(|(number, _)| number)
 }
 
 /// Whether so much waits that it takes a second, on an account that its server may be limiting.

@@ -296,6 +296,16 @@ fn while_the_first_login_is_away_nobody_comes_or_goes() {
 }
 
 #[test]
+fn while_the_first_login_is_away_no_other_is_found_to_be_of_no_use() {
+    let mut world = World::new(3);
+    world.run_until(2);
+    (world.is_online, world.of_use) = (false, 1);
+    assert_eq!(world.run(60 * SECOND), 2);
+    (world.is_online, world.of_use) = (true, usize::MAX);
+    assert_eq!(world.run(60 * SECOND), 2);
+}
+
+#[test]
 fn what_a_server_has_shown_outlives_the_login() {
     let mut world = World::new(4);
     world.policy.on_ended(world.now, Ending::Refused, 2);
