@@ -23,6 +23,9 @@ fn of_one(kind: Kind) -> f64 {
 /// For how long a rate is taken: some pauses of a server.
 const WHILE: Duration = Duration::from_secs(5);
 
+/// For how long a rate is waited for: what one busy moment of the machine spoils, a later one shows.
+const SOME_TIME: Duration = Duration::from_secs(40);
+
 /// Longer than it takes until there is one login more, where there is to be one.
 const NO_MORE: Duration = Duration::from_secs(6);
 
@@ -63,8 +66,10 @@ on_both_servers! {
         let lab = Lab::stock(kind);
         let (bridge, _forward, mut application) = endless_download(&lab, "");
         read_until(&bridge, &mut application, 1);
-        let rate = rate(&mut application);
-        assert!(rate > 1.5 * of_one(kind), "{rate} bytes a second");
+        let since = Instant::now();
+        while rate(&mut application) < 1.5 * of_one(kind) {
+            assert!(since.elapsed() < SOME_TIME, "no more than one login carries");
+        }
     }
 }
 
