@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hexchat_lab::server::ONE_LOGIN;
 use hexchat_lab::{ChatServer, Kind, Rate};
 
 use crate::child::{Child, Launch};
@@ -37,11 +38,12 @@ pub(crate) fn start_online(launch: Launch) -> Child {
     child
 }
 
-/// A client's launch that trusts the chat server and gives a request so many seconds.
+/// A client's launch with one login, which trusts the chat server and gives a request so many seconds.
 pub(crate) fn client_launch(chat: &ChatServer, seconds: u32) -> Launch {
     let authority = chat.ca_file().display();
-    Launch::client()
-        .config(&format!("[client]\nca_file = \"{authority}\"\n[limits]\nconnect_timeout = {seconds}\n"))
+    Launch::client().config(&format!(
+        "[client]\nca_file = \"{authority}\"\n{ONE_LOGIN}[limits]\nconnect_timeout = {seconds}\n"
+    ))
 }
 
 /// The arguments of a bridge line, with the account's domain to dial.

@@ -96,7 +96,7 @@ pub struct AccountConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether whoever is spoken to is to become a contact first.
     pub roster: bool,
-    /// How many logins there may be at a time, if the user has said so; see [`most_sessions`](Self::most_sessions).
+    /// How many logins there may be at a time, if the user has said so; see [`sessions`](Self::sessions).
     pub sessions: Option<u8>,
     /// What it may send by stanzas in a day, in bytes on the wire; none is no bound.
     pub daily_bytes: Option<u64>,

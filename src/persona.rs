@@ -13,7 +13,7 @@
 //! | `discovery` | what it says of itself: identity, features, version |
 //! | `ids` | the ids of all stanzas |
 //! | `pings` | its pings |
-//! | `presence` | the presence that a session begins and ends with |
+//! | `presence` | the presence that a session begins and ends with, and that a peer gets who is no contact |
 //! | `subscriptions` | answers to those who want to see its presence |
 //! | `web` | what it calls itself at web servers |
 //!
@@ -32,6 +32,6 @@ pub use answers::{answer_ping, complete, empty_result, refusal, refuses, reply_t
 pub use discovery::Plugins;
 pub use ids::{new_id, random_of};
 pub use pings::ping;
-pub use presence::{availability, available, unavailable};
+pub use presence::{availability, available, directed, unavailable};
 pub use subscriptions::{ReplyIds, reply_to_presence};
 pub use web::{DOWNLOADER, UPLOADER};

@@ -139,8 +139,8 @@ pub enum CloseReason {
     /// The server says that the peer's account is not there; or the peer says that it knows nothing of what we want, as a
     /// bridge does to whoever has not proved that he has its bridge line.
     #[error(
-        "the bridge's account is not online, or does not accept the bridge line: check that, and the clock of this \
-         machine; trying again later can help"
+        "the bridge's account is not online, or does not accept the bridge line, or its chat server lets only contacts through: \
+         check the line, and the clock of this machine; `roster = true` helps against the last; trying again later can help"
     )]
     PeerUnavailable,
     /// The server of our account cannot reach the one of the peer's.

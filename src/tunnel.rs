@@ -450,6 +450,9 @@ impl Shared {
         }
         while let Some(transmit) = state.bytestreams.poll_transmit(&mut state.cores.secure, now) {
             let via = transmit.via;
+            if let Some(presence) = state.desk.before(&transmit, rand::random) {
+                self.pool.send(via, presence, None);
+            }
             let backlog = self.pool.send(via, state.desk.secure(transmit), None);
             state.cores.secure.handle_backlog(via, backlog.stanzas, backlog.bytes);
         }

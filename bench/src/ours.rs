@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use hexchat_lab::process::Spawn;
+use hexchat_lab::server::ONE_LOGIN;
 use hexchat_lab::{ChatServer, Kind, Process, Rate};
 use tempfile::TempDir;
 
@@ -154,7 +155,8 @@ impl Setup<'_> {
             None => (self.chat.address(), ""),
         };
         let sessions = self.sessions.map_or_else(String::new, |most| format!("sessions = {most}\n"));
-        let section = |user: &String| self.chat.account_section(user, server) + tls + &sessions;
+        let section =
+            |user: &String| self.chat.account_section(user, server).replacen(ONE_LOGIN, &sessions, 1) + tls;
         let config: String = users.iter().map(section).collect();
         let file = write_private(&folder.join(format!("{name}.toml")), &config)?;
         let spawn = Spawn::new(half, self.executable).arg(half).arg("--config").arg(file);

@@ -127,6 +127,17 @@ impl Desk {
         ibb::parcel(transmit)
     }
 
+    /// What goes before that stanza: our presence, where it asks somebody for the first time since our account was online. `random` makes
+    /// its id.
+    pub fn before(&mut self, transmit: &ibb::Transmit, random: impl FnOnce() -> u128) -> Option<Parcel> {
+        if !matches!(transmit.stanza, ibb::Outgoing::Open { .. }) {
+            return None;
+        }
+        let peer = transmit.to.to_bare();
+        let is_first = self.presences.greet(transmit.via, peer.clone());
+        is_first.then(|| persona::directed(peer, persona::new_id(random())).into())
+    }
+
     /// The server knows an account as `jid` from now on.
     pub fn handle_online(&mut self, account: AccountId, jid: FullJid) {
         self.presences.on_online(account, jid);

@@ -135,7 +135,8 @@ impl Shared {
             }
             AccountEvent::Online { jid, resumed, .. } => {
                 state.desk.handle_online(id, jid.clone());
-                state.siblings.on_online((id, &jid), resumed, &self.pool.named_siblings(id));
+                let (siblings, usual) = (self.pool.named_siblings(id), self.pool.usual_sessions(id));
+                state.siblings.on_online((id, &jid), resumed, &siblings, usual);
                 AccountChange::Online { jid, resumed }
             }
             AccountEvent::StanzaLimit { bytes } => {

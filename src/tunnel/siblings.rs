@@ -101,19 +101,23 @@ impl Siblings {
         self.account_of.get(&id).copied()
     }
 
-    /// An account is online, and may have these siblings, which ask for these resources. What is known of other programs is forgotten
-    /// unless it goes on as before: the server says it anew.
+    /// An account is online, and may have these siblings, which ask for these resources; so many logins as soon as much waits, and all of
+    /// them where that lasts. What is known of other programs is forgotten unless it goes on as before: the server says it anew.
     pub(super) fn on_online(
         &mut self,
         (account, jid): (AccountId, &FullJid),
         resumed: bool,
         siblings: &[(AccountId, ResourcePart)],
+        usual: usize,
     ) {
         if siblings.is_empty() {
             return;
         }
         let family = self.families.entry(account).or_insert_with(|| Family {
-            policy: Policy::new(1 + siblings.len(), self.cautions.remove(&jid.to_bare()).unwrap_or_default()),
+            policy: Policy::new(
+                (usual, 1 + siblings.len()),
+                self.cautions.remove(&jid.to_bare()).unwrap_or_default(),
+            ),
             jid: jid.clone(),
             is_online: false,
             siblings: siblings.iter().cloned().map(Sibling::absent).collect(),

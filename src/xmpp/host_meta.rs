@@ -73,16 +73,16 @@ enum Form {
 }
 
 fn named(document: Result<Option<Vec<u8>>, AccountError>, read: Reader) -> Result<Form, AccountError> {
-    let fault = match document {
-        Ok(None) => return Ok(Form::Absent),
-        Ok(Some(document)) => match read(&document) {
-            Ok(url) => return Ok(url.map_or(Form::NamesNone, Form::Names)),
-            Err(fault) => fault,
-        },
-        Err(AccountError::WebServer(fault)) if fault.is_of_document() => fault,
-        Err(error) => return Err(error),
-    };
-    Ok(Form::Faulty(fault))
+    match document {
+        Ok(None) => Ok(Form::Absent),
+        Ok(Some(document)) => Ok(match read(&document) {
+            Ok(Some(url)) => Form::Names(url),
+            Ok(None) => Form::NamesNone,
+            Err(fault) => Form::Faulty(fault),
+        }),
+        Err(AccountError::WebServer(fault)) if fault.is_of_document() => Ok(Form::Faulty(fault)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The document at `url`, or where that was moved to; none if there is none.

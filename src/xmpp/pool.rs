@@ -151,6 +151,11 @@ impl AccountPool {
         self.accounts().open.get(&id).map(|handle| handle.siblings.clone()).unwrap_or_default()
     }
 
+    /// How many logins an account may have as soon as much waits; it may have more where that lasts.
+    pub fn usual_sessions(&self, id: AccountId) -> usize {
+        self.accounts().open.get(&id).map_or(1, |handle| handle.config.sessions().usual.into())
+    }
+
     /// These accounts, and behind all of them the siblings that they may have.
     pub fn with_siblings(&self, ids: &[AccountId]) -> Vec<AccountId> {
         ids.iter().copied().chain(ids.iter().flat_map(|id| self.siblings(*id))).collect()
@@ -281,7 +286,7 @@ impl Accounts {
             self.last_sibling += 1;
             (AccountId(FIRST_SIBLING + self.last_sibling), draw_resource())
         };
-        (1..config.most_sessions()).map(|_| reserve()).collect()
+        (1..config.sessions().most).map(|_| reserve()).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hexchat_lab::Federation;
 use hexchat_lab::federation::{Site, Terms};
+use hexchat_lab::server::ONE_LOGIN;
 
 use crate::harness::{Half, PATIENCE, Target, random_bytes};
 use crate::pair::Bridge;
@@ -81,7 +82,8 @@ fn a_message_of_strangers_beside_bulk_by_four_logins_takes_less_than_a_second_lo
         let (mut here, mut there) =
             runtime.block_on(async { (stranger(&ejabberd).await, stranger(&prosody).await) });
         let target = Target::start();
-        let config = format!("{}sessions = {LOGINS}\n", ejabberd.account_section("bob"));
+        let logins = format!("sessions = {LOGINS}\n");
+        let config = ejabberd.account_section("bob").replacen(ONE_LOGIN, &logins, 1);
         let bridge = Bridge::configured(config, target.address());
         let forward = bridge.forward_configured(&prosody.account_section("alice"));
         // The servers know each other by then.

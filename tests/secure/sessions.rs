@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hexchat_lab::server::ONE_LOGIN;
 use hexchat_lab::{ChatServer, Kind, Rules};
 use hexchat_pt::config::{Credential, Login, ServerAddr, ServerConfig, TlsMode};
 use hexchat_pt::xmpp::{AccountEvent, AccountPool, AccountStatus, Dialer, StreamManagement};
@@ -22,15 +23,18 @@ fn of_one(kind: Kind) -> f64 {
 /// For how long a rate is taken: some pauses of a server.
 const WHILE: Duration = Duration::from_secs(5);
 
+/// For how long a rate is waited for: what one busy moment of the machine spoils, a later one shows.
+const SOME_TIME: Duration = Duration::from_secs(40);
+
 /// Longer than it takes until there is one login more, where there is to be one.
 const NO_MORE: Duration = Duration::from_secs(6);
 
-/// A bridge whose account may have so many logins, a client whose account has one, and a download without end.
-fn endless_download(lab: &Lab, sessions: u8) -> (Bridge, Half, TcpStream) {
+/// A bridge with this in its account's section, a client whose account has one login, and a download without end.
+fn endless_download(lab: &Lab, sessions: &str) -> (Bridge, Half, TcpStream) {
     let target = Target::start();
-    let config = |user, sessions| lab.config(&[user], &Route::StartTls) + &format!("sessions = {sessions}\n");
+    let config = |user, sessions| lab.config(&[user], &Route::StartTls).replacen(ONE_LOGIN, sessions, 1);
     let bridge = Bridge::configured(config("bob", sessions), target.address());
-    let forward = bridge.forward_configured(&config("alice", 1));
+    let forward = bridge.forward_configured(&config("alice", ONE_LOGIN));
     let (application, mut server) = target.connect_through(forward.entrance());
     application.set_read_timeout(Some(PATIENCE)).unwrap();
     thread::spawn(move || while server.write_all(&[7; 4096]).is_ok() {});
@@ -58,12 +62,14 @@ fn read_until(bridge: &Bridge, application: &mut TcpStream, logins: usize) {
 }
 
 on_both_servers! {
-    fn a_second_login_carries_as_much_again(kind) {
+    fn where_nobody_has_said_how_many_a_second_login_comes_and_carries_as_much_again(kind) {
         let lab = Lab::stock(kind);
-        let (bridge, _forward, mut application) = endless_download(&lab, 2);
+        let (bridge, _forward, mut application) = endless_download(&lab, "");
         read_until(&bridge, &mut application, 1);
-        let rate = rate(&mut application);
-        assert!(rate > 1.5 * of_one(kind), "{rate} bytes a second");
+        let since = Instant::now();
+        while rate(&mut application) < 1.5 * of_one(kind) {
+            assert!(since.elapsed() < SOME_TIME, "no more than one login carries");
+        }
     }
 }
 
@@ -121,7 +127,7 @@ fn a_phone_at_a_server_that_allows_four_logins_is_never_logged_out() {
     let rules = Rules { max_logins: Some(4), ..Rules::default() };
     let lab = Lab::stock_with_rules(Kind::Ejabberd, rules);
     let mut phone = Phone::log_in(&lab.server, "bob");
-    let (bridge, _forward, mut application) = endless_download(&lab, 4);
+    let (bridge, _forward, mut application) = endless_download(&lab, "sessions = 4\n");
     read_until(&bridge, &mut application, 2);
     let since = Instant::now();
     while since.elapsed() < NO_MORE {

@@ -2,6 +2,7 @@
 
 use super::testing::{ACCOUNT, Account, KEY, is_unknown, reply, to_classic, to_secure, written};
 use super::*;
+use crate::secure::Credential;
 
 const OPEN: &str = "<open xmlns='http://jabber.org/protocol/ibb' block-size='4096' sid='s' stanza='iq'/>";
 const DATA: &str = "<data xmlns='http://jabber.org/protocol/ibb' sid='s' seq='0'>AAAA</data>";
@@ -177,4 +178,37 @@ fn where_nobody_uses_the_classic_protocol_its_stanzas_are_unknown_ones() {
             assert!(Account::default().decide(&iq(kind, payload)).is_empty(), "{kind} {payload}");
         }
     }
+}
+
+fn opening(to: &str) -> ibb::Transmit {
+    let stanza = ibb::Outgoing::Open { iq: Token(1), sid: Credential::NOBODYS, block_size: 4096 };
+    ibb::Transmit { via: ACCOUNT, to: FullJid::new(to).unwrap(), stanza }
+}
+
+#[test]
+fn a_peer_is_sent_our_presence_before_the_first_open_since_our_account_was_online_and_no_other() {
+    let mut desk = Desk::new(&KEY);
+    let own = || FullJid::new("alice@x/r").unwrap();
+    for _ in 0..2 {
+        desk.handle_online(ACCOUNT, own());
+        let presence = written(desk.before(&opening("bridge@x/r"), || 7).unwrap());
+        assert_eq!(
+            presence,
+            format!(
+                "<presence xmlns='jabber:client' to='bridge@x' id='{ID}'><priority>0</priority></presence>"
+            )
+        );
+        assert!(desk.before(&opening("bridge@x/other"), || 7).is_none());
+    }
+    assert!(desk.before(&opening("second@x/r"), || 7).is_some());
+    assert!(desk.before(&opening("alice@x/other"), || 7).is_none(), "an account knows itself");
+}
+
+#[test]
+fn who_only_answers_sends_nobody_his_presence() {
+    let mut desk = Desk::new(&KEY);
+    desk.handle_online(ACCOUNT, FullJid::new("bridge@x/r").unwrap());
+    let answer = ibb::Outgoing::Result { id: "i1".into() };
+    let to = FullJid::new("alice@x/r").unwrap();
+    assert!(desk.before(&ibb::Transmit { via: ACCOUNT, to, stanza: answer }, || 7).is_none());
 }

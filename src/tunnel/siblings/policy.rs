@@ -3,7 +3,7 @@
 //! A server with the usual limits reads so many bytes a second from each connection, whosever it is, so that a second login of the
 //! account carries as much again. But each is a connection more that somebody can count, and where a server allows an account so many
 //! logins, it ends the oldest for one too many: that is the user's phone. So there are further ones only while much waits, one after
-//! the other, each time with a look at what becomes of the others; and after a refusal none for hours.
+//! the other, each time with a look at what becomes of the others and at what they carry; and after a refusal none for hours.
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +42,21 @@ const GROWTH: f64 = 1.25;
 /// login meanwhile, nor before something was deep for as long with those that there are.
 const WATCHED: Duration = Duration::from_secs(3);
 
+/// Beyond as many logins as an account usually has, something has to be deep for 6 seconds for each further one: what is over by then has
+/// no use for it.
+const LATER_PATIENCE: Duration = Duration::from_secs(6);
+
+/// Whether further logins carry more is looked at when something was deep for 15 seconds with all of them: a window has opened by then, and a
+/// shaper's burst is over.
+const TRIED: Duration = Duration::from_secs(15);
+
+/// Further logins are of use if they carry three quarters of what as many carried before. Where something else holds the account up, as a slow
+/// line or the connection between two servers, they carry nothing more, and are connections for nothing.
+const OF_USE: f64 = 0.75;
+
+/// A login that was of no use does not come again for an hour: lines and servers change that slowly.
+const ENOUGH_LASTS: Duration = Duration::from_secs(3600);
+
 /// A further login is given up after 2 minutes with nothing deep, within which a reader of pages comes to the next one.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -73,8 +88,13 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    /// Logins of ours.
+    fn logins(&self) -> usize {
+        1 + self.siblings
+    }
+
     fn total(&self) -> usize {
-        1 + self.siblings + self.others
+        self.logins() + self.others
     }
 }
 
@@ -115,7 +135,7 @@ impl Caution {
     }
 
     fn cap(&self, now: Instant) -> Option<usize> {
-        self.cap.filter(|(_, until)| now < *until).map(|(cap, _)| cap)
+        believed(self.cap, now)
     }
 
     fn rests(&self, now: Instant) -> bool {
@@ -123,9 +143,27 @@ impl Caution {
     }
 }
 
+/// What an account has carried before the logins came that are being tried.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    logins: usize,
+    /// In bytes on the wire a second, all logins together.
+    rate: f64,
+}
+
+impl Trial {
+    /// Whether so many logins carry enough more, at this rate.
+    fn is_won(&self, logins: usize, rate: f64) -> bool {
+        let as_good_as = self.logins as f64 + OF_USE * logins.saturating_sub(self.logins) as f64;
+        rate >= self.rate / self.logins as f64 * as_good_as
+    }
+}
+
 /// The policy of one account.
 #[derive(Debug)]
 pub(super) struct Policy {
+    /// Logins that there may be as soon as much waits.
+    usual: usize,
     /// Logins that there may be at the most.
     most: usize,
     caution: Caution,
@@ -137,6 +175,11 @@ pub(super) struct Policy {
     rate: f64,
     /// When the last sibling began to log in, or was online.
     last_login: Option<Instant>,
+    trial: Option<Trial>,
+    /// When the number of logins changed last.
+    changed: Option<Instant>,
+    /// So many logins are as good as more, which is believed until then.
+    enough: Option<(usize, Instant)>,
     /// A sibling is one too many.
     owes_one: bool,
     faults: u32,
@@ -144,9 +187,10 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// For an account with so many logins at the most.
-    pub(super) fn new(most: usize, caution: Caution) -> Self {
+    /// For an account with so many logins as soon as much waits, and so many at the most.
+    pub(super) fn new((usual, most): (usize, usize), caution: Caution) -> Self {
         Self {
+            usual,
             most,
             caution,
             online_since: None,
@@ -155,6 +199,9 @@ impl Policy {
             shallow_since: None,
             rate: 0.0,
             last_login: None,
+            trial: None,
+            changed: None,
+            enough: None,
             owes_one: false,
             faults: 0,
             not_before: None,
@@ -169,14 +216,40 @@ impl Policy {
     /// What to do now.
     pub(super) fn step(&mut self, now: Instant, scene: &Scene) -> Step {
         self.observe(now, scene);
-        if scene.siblings > 0 && self.is_one_too_many(now, scene) {
+        if scene.siblings > 0 && (self.is_one_too_many(now, scene) || self.has_failed_trial(now, scene)) {
+            self.changed = Some(now);
             return Step::Close;
         }
         if !self.wants_one_more(now, scene) {
             return Step::Stay;
         }
-        self.last_login = Some(now);
+        let before = Trial { logins: scene.logins(), rate: scene.load.rate.unwrap_or_default() };
+        self.trial.get_or_insert(before);
+        (self.last_login, self.changed) = (Some(now), Some(now));
         Step::Open
+    }
+
+    /// Whether the youngest login turns out to be of no use.
+    fn has_failed_trial(&mut self, now: Instant, scene: &Scene) -> bool {
+        // While the first login is away less is carried, whatever use the others are.
+        let (Some(trial), Some(online)) = (self.trial, self.online_since) else { return false };
+        let logins = scene.logins();
+        if logins <= trial.logins {
+            // They have gone for another reason.
+            self.trial = None;
+            return false;
+        }
+        let since =
+            self.deep_since.max(self.changed).max(Some(online)).filter(|_| self.shallow_since.is_none());
+        if scene.is_coming || since.is_none_or(|since| now < since + TRIED) {
+            return false;
+        }
+        if trial.is_won(logins, scene.load.rate.unwrap_or_default()) {
+            self.trial = None;
+            return false;
+        }
+        self.enough = Some((logins - 1, now + ENOUGH_LASTS));
+        true
     }
 
     fn observe(&mut self, now: Instant, scene: &Scene) {
@@ -211,9 +284,14 @@ impl Policy {
         let has_been = |since: Option<Instant>, time| since.is_some_and(|since| since + time <= now);
         let is_settled = self.last_login.is_none_or(|last| last + WATCHED <= now);
         let may = !scene.is_coming && is_settled && scene.has_place && !self.caution.rests(now);
-        let has_room = 1 + scene.siblings < self.most && scene.total() < self.allowed(now);
+        let most = believed(self.enough, now).map_or(self.most, |enough| self.most.min(enough));
+        let has_room = scene.logins() < most && scene.total() < self.allowed(now);
         let since = self.deep_since.max(self.last_login.filter(|_| scene.siblings > 0));
-        let patience = if scene.siblings == 0 { FIRST_PATIENCE } else { WATCHED };
+        let patience = match scene.logins() {
+            1 => FIRST_PATIENCE,
+            logins if logins < self.usual => WATCHED,
+            _ => LATER_PATIENCE,
+        };
         let is_deep = self.shallow_since.is_none() && has_been(since, patience);
         may && has_room
             && is_deep
@@ -229,7 +307,7 @@ impl Policy {
 
     /// A sibling is online.
     pub(super) fn on_login(&mut self, now: Instant) {
-        self.last_login = Some(now);
+        (self.last_login, self.changed) = (Some(now), Some(now));
     }
 
     /// A sibling has ended that was one of so many logins.
@@ -274,10 +352,14 @@ impl Policy {
     }
 }
 
+/// A number of logins that is believed until then.
+fn believed(number: Option<(usize, Instant)>, now: Instant) -> Option<usize> {
+    number.filter(|(_, until)| now < *until).map(|(number, _)| number)
+}
+
 /// Whether so much waits that it takes a second, on an account that its server may be limiting.
 fn is_deep(scene: &Scene) -> bool {
     let load = &scene.load;
-    let logins = 1 + scene.siblings;
-    let Some(rate) = load.rate.filter(|rate| *rate / (logins as f64) < FAST) else { return false };
+    let Some(rate) = load.rate.filter(|rate| *rate / (scene.logins() as f64) < FAST) else { return false };
     load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64()
 }

@@ -30,6 +30,11 @@ fn own(id: AccountId) -> FullJid {
     jid(&resource(id))
 }
 
+/// What so many logins have to send, of which each carries as much as one.
+fn by(logins: &[AccountId], load: Load) -> Load {
+    Load { rate: load.rate.map(|of_one| of_one * logins.len() as f64), ..load }
+}
+
 struct World {
     all: Siblings,
     now: Instant,
@@ -48,13 +53,13 @@ impl World {
     }
 
     fn log_in(&mut self) {
-        self.all.on_online((FIRST, &jid("first")), false, &named(&siblings()));
+        self.all.on_online((FIRST, &jid("first")), false, &named(&siblings()), 4);
     }
 
     fn run(&mut self, time: Duration) -> usize {
         let end = self.now + time;
         while self.now < end {
-            for action in self.all.poll(self.now, |_| self.load) {
+            for action in self.all.poll(self.now, |logins| by(logins, self.load)) {
                 match action {
                     Action::Open { account: FIRST, sibling } => {
                         // The server tells the first login earlier than the one who is asking.
@@ -105,7 +110,7 @@ fn a_sibling_that_was_closed_before_it_knew_its_name_is_no_phone() {
     let end = world.now + 60 * SECOND;
     while opened.is_empty() {
         assert!(world.now < end, "another one was expected");
-        opened = world.all.poll(world.now, |_| world.load);
+        opened = world.all.poll(world.now, |logins| by(logins, world.load));
         world.now += TICK;
     }
     let youngest = siblings()[1];
@@ -113,7 +118,7 @@ fn a_sibling_that_was_closed_before_it_knew_its_name_is_no_phone() {
     // The phones that come take its place.
     ["phone", "tablet"].iter().for_each(|name| world.all.on_resource(world.now, FIRST, &jid(name), true));
     world.now += INTERVAL;
-    let closed = world.all.poll(world.now, |_| world.load);
+    let closed = world.all.poll(world.now, |logins| by(logins, world.load));
     assert_eq!(closed, [Action::Close { account: FIRST, sibling: youngest }]);
     // It was let in all the same, and goes.
     world.all.on_resource(world.now, FIRST, &own(youngest), true);
@@ -202,12 +207,12 @@ fn all_accounts_together_have_a_bounded_number() {
     for n in 1..=10 {
         let siblings: Vec<_> = (1..4).map(|m| AccountId(1000 * n + m)).collect();
         let jid = FullJid::new(&format!("user{n}@chat.example/r")).unwrap();
-        all.on_online((AccountId(n), &jid), false, &named(&siblings));
+        all.on_online((AccountId(n), &jid), false, &named(&siblings), 4);
     }
     let load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0) };
     let (mut now, mut count) = (Instant::now(), 0);
     for _ in 0..400 {
-        for action in all.poll(now, |_| load) {
+        for action in all.poll(now, |logins| by(logins, load)) {
             if let Action::Open { sibling, .. } = action {
                 all.on_sibling_online(now, sibling, &FullJid::new(&format!("a@b/{}", sibling.0)).unwrap());
                 count += 1;

@@ -20,7 +20,7 @@ use crate::netns::Namespace;
 use crate::ports::wait_until_open;
 use crate::process::{Process, Spawn};
 use crate::prosody::give_to_prosody;
-use crate::server::{ChatServer, Kind};
+use crate::server::{ChatServer, Kind, ONE_LOGIN};
 
 /// Where clients connect.
 const FOR_CLIENTS: u16 = 443;
@@ -216,7 +216,7 @@ impl Site {
     /// A configuration file's `[[account]]` section for `user`, who knows nothing but a name and a password.
     pub fn account_section(&self, user: &str) -> String {
         format!(
-            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nca_file = \"{}\"\n",
+            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nca_file = \"{}\"\n{ONE_LOGIN}",
             self.jid(user),
             ChatServer::password(user),
             self.certificate.ca.display()

@@ -26,7 +26,6 @@ mod random;
 mod read;
 pub mod recorder;
 pub mod server;
-pub mod socks;
 pub mod tor;
 
 pub use cutter::TcpCutter;
@@ -41,5 +40,4 @@ pub use process::Process;
 pub use read::read;
 pub use recorder::Recorder;
 pub use server::{ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, Door, Kind, Rate, Rules};
-pub use socks::SocksProxy;
 pub use tor::TorNetwork;

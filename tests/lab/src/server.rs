@@ -32,6 +32,9 @@ pub enum Rate {
     Overheard,
 }
 
+/// What the section of an account says of its logins: tests count connections, and those that want more replace it.
+pub const ONE_LOGIN: &str = "sessions = 1\n";
+
 /// What a server is asked to do beside serving [`DOMAIN`] in the usual way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
@@ -271,7 +274,7 @@ impl ChatServer {
     /// A configuration file's `[[account]]` section for `user`, who connects to `server`: an address, or a URL.
     pub fn account_section(&self, user: &str, server: impl Display) -> String {
         format!(
-            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nserver = \"{server}\"\nca_file = \"{}\"\n",
+            "[[account]]\njid = \"{}\"\npassword = \"{}\"\nserver = \"{server}\"\nca_file = \"{}\"\n{ONE_LOGIN}",
             self.jid(user),
             Self::password(user),
             self.ca_file().display()

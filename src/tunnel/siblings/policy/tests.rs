@@ -28,19 +28,32 @@ struct World {
     others: usize,
     load: Load,
     is_online: bool,
+    /// How many logins carry all that can be carried.
+    of_use: usize,
 }
 
 impl World {
     /// One that may have so many logins.
     fn new(most: usize) -> Self {
-        let policy = Policy::new(most, Caution::default());
-        Self { policy, now: Instant::now(), siblings: 0, others: 0, load: deep(), is_online: true }
+        Self::with_policy(Policy::new((most, most), Caution::default()))
+    }
+
+    /// One whose user has not said how many.
+    fn unasked() -> Self {
+        Self::with_policy(Policy::new((2, 4), Caution::default()))
+    }
+
+    fn with_policy(policy: Policy) -> Self {
+        let (now, load) = (Instant::now(), deep());
+        Self { policy, now, siblings: 0, others: 0, load, is_online: true, of_use: usize::MAX }
     }
 
     fn tick(&mut self) -> Step {
+        let carrying = self.of_use.min(1 + self.siblings);
+        let rate = self.load.rate.map(|of_one| of_one * carrying as f64);
         let scene = Scene {
             is_online: self.is_online,
-            load: self.load,
+            load: Load { rate, ..self.load },
             siblings: self.siblings,
             is_coming: false,
             others: self.others,
@@ -88,6 +101,50 @@ fn a_second_login_comes_after_a_second_and_each_further_one_after_three() {
 }
 
 #[test]
+fn where_nobody_has_said_how_many_there_are_soon_two_and_up_to_four_where_much_goes_on_waiting() {
+    let mut world = World::unasked();
+    assert_eq!(world.run(2 * SECOND), 1);
+    assert_eq!(world.run(5 * SECOND), 1);
+    assert_eq!(world.run(2 * SECOND), 2);
+    assert_eq!(world.run(10 * SECOND), 3);
+    assert_eq!(world.run(600 * SECOND), 3, "and never a fifth");
+}
+
+#[test]
+fn where_each_carries_as_much_as_the_first_all_stay() {
+    for most in 2..=8 {
+        let mut world = World::new(most);
+        world.run(60 * SECOND);
+        assert_eq!(world.run(600 * SECOND), most - 1);
+    }
+}
+
+#[test]
+fn a_login_that_carries_nothing_more_goes_and_does_not_come_again_for_an_hour() {
+    for (of_use, most) in [(1, 2), (1, 4), (2, 4), (3, 4), (3, 8)] {
+        let mut world = World::new(most);
+        world.of_use = of_use;
+        world.run_until(most - 1);
+        assert_eq!(world.run(120 * SECOND), of_use - 1, "{of_use} of {most} are of use");
+        assert_eq!(world.run(3400 * SECOND), of_use - 1, "{of_use} of {most} are of use");
+        world.of_use = usize::MAX;
+        assert_eq!(world.run(300 * SECOND), most - 1, "there is more to be had by now");
+    }
+}
+
+#[test]
+fn what_was_too_little_to_tell_is_no_trial() {
+    let mut world = World::new(2);
+    world.of_use = 1;
+    for _ in 0..10 {
+        world.load = deep();
+        assert_eq!(world.run(10 * SECOND), 1);
+        world.load = shallow();
+        assert_eq!(world.run(2 * SECOND), 1);
+    }
+}
+
+#[test]
 fn there_are_as_many_logins_as_are_asked_for_and_no_more() {
     for most in 1..=8 {
         let mut world = World::new(most);
@@ -99,7 +156,7 @@ fn there_are_as_many_logins_as_are_asked_for_and_no_more() {
 fn what_all_logins_carry_together_may_be_more_than_one_carries_where_nobody_limits_it() {
     let mut world = World::new(4);
     for _ in 0..120 {
-        world.load.rate = Some(600_000.0 * (1 + world.siblings) as f64);
+        world.load.rate = Some(600_000.0);
         world.load.unsent = 5_000_000;
         world.run(SECOND);
     }
@@ -239,10 +296,20 @@ fn while_the_first_login_is_away_nobody_comes_or_goes() {
 }
 
 #[test]
+fn while_the_first_login_is_away_no_other_is_found_to_be_of_no_use() {
+    let mut world = World::new(3);
+    world.run_until(2);
+    (world.is_online, world.of_use) = (false, 1);
+    assert_eq!(world.run(60 * SECOND), 2);
+    (world.is_online, world.of_use) = (true, usize::MAX);
+    assert_eq!(world.run(60 * SECOND), 2);
+}
+
+#[test]
 fn what_a_server_has_shown_outlives_the_login() {
     let mut world = World::new(4);
     world.policy.on_ended(world.now, Ending::Refused, 2);
-    world.policy = Policy::new(4, world.policy.caution());
+    world.policy = Policy::new((4, 4), world.policy.caution());
     assert_eq!(world.run(3600 * SECOND), 0);
 }
 
