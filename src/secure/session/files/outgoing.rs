@@ -29,6 +29,10 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 /// A slot that has waited for 1 second for enough to fill half of it is used for less: it counts against the quota in any case.
 const SLOT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Slots that were on their way when a service turned out to be of no use arrive within 10 seconds, and are not used: what was in a file that
+/// was lost would wait for another one.
+const REST: Duration = Duration::from_secs(10);
+
 /// Paths wait for files for 3 seconds at most: what is in a file that is lost comes by paths within ten.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
@@ -61,6 +65,8 @@ pub(crate) struct Outgoing<T> {
     numbers: Counters,
     slots: BTreeMap<u64, Slot>,
     files: BTreeMap<u64, File<T>>,
+    /// Until when slots that are offered are not taken.
+    rests_until: Option<Instant>,
     /// How long whole files of each bucket have taken, smoothed.
     times: BTreeMap<Bucket, Duration>,
 }
@@ -74,13 +80,15 @@ impl<T> Outgoing<T> {
             numbers: Counters::new(NUMBER_RANGES),
             slots: BTreeMap::new(),
             files: BTreeMap::new(),
+            rests_until: None,
             times: BTreeMap::new(),
         }
     }
 
     /// There is a slot for this file. Whether that is new: its frame may have been sent twice. Of a peer's slots only so many are kept.
     pub(crate) fn on_slot(&mut self, now: Instant, number: u64, size: FileSize) -> bool {
-        let is_taken = self.slots.len() < MOST_SLOTS && self.numbers.insert(number);
+        let rests = self.rests_until.is_some_and(|until| now < until);
+        let is_taken = !rests && self.slots.len() < MOST_SLOTS && self.numbers.insert(number);
         if is_taken {
             self.slots.insert(number, Slot { size, since: now });
         }
@@ -130,9 +138,10 @@ impl<T> Outgoing<T> {
         self.slots.remove(&number);
     }
 
-    /// Slots that were not used are of no use any more.
-    pub(crate) fn forget_slots(&mut self) {
+    /// The service is of no use for now: neither are slots that were not used, and those that come within the next seconds.
+    pub(crate) fn rest(&mut self, now: Instant) {
         self.slots.clear();
+        self.rests_until = Some(now + REST);
     }
 
     /// The other end is done with a file, or we are: so many of its packets have arrived.
@@ -327,8 +336,16 @@ mod tests {
         outgoing.on_put(4);
         assert_eq!((outgoing.kept(), outgoing.bytes()), (0, 109_152));
         outgoing.on_over(now, 4, 3);
-        outgoing.forget_slots();
+        outgoing.rest(now);
         assert_eq!(outgoing.bytes(), 0);
+    }
+
+    #[test]
+    fn slots_of_a_service_that_rests_are_not_taken_for_a_while() {
+        let (mut outgoing, now) = outgoing();
+        outgoing.rest(now);
+        assert!(!outgoing.on_slot(now + REST - SECOND, 4, size(49_152)));
+        assert!(outgoing.on_slot(now + REST, 5, size(49_152)));
     }
 
     #[test]
