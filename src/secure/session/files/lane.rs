@@ -465,9 +465,8 @@ impl<T> Lane<T> {
 
     /// Gives up what takes too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Verdict<T> {
-        let mut verdict = Verdict::default();
-        for (file, lost) in self.outgoing.handle_timeout(now) {
-            verdict.lost.extend(lost);
+        let (given_up, lost) = self.outgoing.handle_timeout(now);
+        for file in given_up {
             self.end(now, file, 0, FileEndReason::TooSlow);
         }
         for (file, packets) in self.incoming.handle_timeout(now) {
@@ -478,7 +477,7 @@ impl<T> Lane<T> {
         expired.into_iter().flatten().for_each(|file| self.drop_task(file));
         let outgoing = &self.outgoing;
         self.places.retain(|file, _| outgoing.has_slot(*file));
-        verdict
+        Verdict { lost, ..Verdict::default() }
     }
 
     /// What is kept of files of ours, and of what the peer says of its own, in bytes.
@@ -513,7 +512,10 @@ impl<T> Lane<T> {
     fn on_file_end(&mut self, now: Instant, file: u64, packets: u64, reason: FileEndReason) -> Verdict<T> {
         self.places.remove(&file);
         self.urls.remove(&file);
-        self.incoming.on_over(file);
+        if let Some((packets, _)) = self.incoming.on_over(file) {
+            // Its maker has given it up, and waits for this.
+            self.frames.push_back(FileFrame::FileEnd { file, packets, reason });
+        }
         self.on_end(now, file, reason);
         self.outgoing.on_over(now, file, packets)
     }

@@ -212,6 +212,21 @@ fn a_word_about_a_file_that_nobody_knows_changes_nothing() {
 }
 
 #[test]
+fn whoever_fetches_a_file_that_its_maker_gives_up_says_how_much_has_come() {
+    let now = Instant::now();
+    let (mut client, size) = awaiting_client(now);
+    let (_, packets) = done_by_bridge(now, size);
+    client.handle_frame(now, FileFrame::Stored { file: 0 }).unwrap();
+    fetched(&mut client).unwrap();
+    client.handle_bytes(0, &mut packets[0].clone()).unwrap();
+    client.handle_frame(now, end(0, 0, FileEndReason::TooSlow)).unwrap();
+    assert_eq!(client.poll_frame(), Some(end(0, 1, FileEndReason::TooSlow)));
+    assert_eq!(client.poll_report(), Some((OURS, Report::Trouble(Trouble::MayPass))));
+    client.handle_frame(now, end(0, 0, FileEndReason::TooSlow)).unwrap();
+    assert!(client.poll_frame().is_none(), "it has said so");
+}
+
+#[test]
 fn a_peer_that_takes_no_frames_gets_no_more_files_fetched() {
     let (mut bridge, now) = (lane(Side::Bridge), Instant::now());
     let mut count = 0;
