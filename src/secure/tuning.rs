@@ -157,6 +157,10 @@ pub(crate) const LARGE_SEND_BUFFER: usize = 1024 * 1024;
 /// those 24 KiB take two round trips instead of five.
 pub(crate) const SHAPER_BURST: usize = 24 * 1024;
 
+/// A burst passes within 1 second, or 6 round trips far away. What takes longer is so little that a shaper of 10 kB/s lets another one pass
+/// meanwhile, and says nothing of whether there is one.
+pub(crate) const BURST_LASTS: Duration = Duration::from_secs(1);
+
 /// 116 KiB: the window of a path beyond [`PROMPT_ROUND_TRIP`] once a shaper's burst has passed and nothing waits. That is four times what it
 /// had been, as after any other round trip.
 pub(crate) const WINDOW_AFTER_BURST: usize = 4 * (SHAPER_BURST + INITIAL_WINDOW);

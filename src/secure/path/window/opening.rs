@@ -19,7 +19,8 @@ impl Window {
         let full = is_used.then_some(self.limit);
         let wait = delay - base;
         let queued = wait.saturating_sub(self.jitter.get());
-        let answered = Answered { now, sent, wait, queued, base, size, full };
+        let usual_wait = self.wait(self.round_trip().unwrap_or_default());
+        let answered = Answered { now, sent, wait, usual_wait, queued, base, size, full };
         // Only the breaks of a far path show when there is no jitter any more.
         let has_breaks = self.takes_breaks && self.is_far();
         let Some(slow_start) = &mut self.slow_start else {

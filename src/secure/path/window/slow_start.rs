@@ -12,8 +12,8 @@
 use std::time::{Duration, Instant};
 
 use crate::secure::tuning::{
-    FAST_GROWTH, GROWN_RATE, INITIAL_WINDOW, LATE, LONG_QUEUE, LONGEST_JITTER, NEAR, PROMPT_ROUND_TRIP,
-    QUIET, QUIET_ANSWERS, SHAPER_BURST, WAITED_ANSWERS, WINDOW_AFTER_BURST,
+    BURST_LASTS, FAST_GROWTH, GROWN_RATE, INITIAL_WINDOW, LATE, LONG_QUEUE, LONGEST_JITTER, NEAR,
+    PROMPT_ROUND_TRIP, QUIET, QUIET_ANSWERS, SHAPER_BURST, WAITED_ANSWERS, WINDOW_AFTER_BURST,
 };
 
 /// A block that was answered.
@@ -23,6 +23,8 @@ pub(super) struct Answered {
     pub(super) sent: Instant,
     /// How much longer it took than `base`.
     pub(super) wait: Duration,
+    /// The same of blocks lately, on average.
+    pub(super) usual_wait: Duration,
     /// The same without jitter: how long it was queued.
     pub(super) queued: Duration,
     /// The least that the path takes there and back.
@@ -57,6 +59,8 @@ pub(super) enum Verdict {
 pub(super) struct SlowStart {
     /// Bytes on the wire.
     answered: usize,
+    /// When the first of them was sent.
+    since: Option<Instant>,
     /// Answers of the latest rounds, in all of which even the fastest has waited.
     waited: usize,
     round: Option<Round>,
@@ -174,6 +178,7 @@ impl SlowStart {
 
     pub(super) fn on_answered(&mut self, block: &Answered) -> Verdict {
         self.answered += block.size;
+        self.since.get_or_insert(block.sent);
         if let Some(over) = take_over(&mut self.round, block) {
             self.waited = if over.has_waited() { self.waited + over.answers } else { 0 };
             let is_growing = self.note_rate(&over);
@@ -212,6 +217,13 @@ impl SlowStart {
         !block.is_near() && self.answered <= SHAPER_BURST && wait <= LONGEST_JITTER
     }
 
+    /// Whether a shaper has had time to let more than one burst pass, so that nothing shows that there is none. Where answers are late
+    /// for another reason, everything takes that long.
+    fn was_slow(&self, block: &Answered) -> bool {
+        let took = self.since.map(|since| block.now.saturating_duration_since(since));
+        block.usual_wait <= LONG_QUEUE && took.is_some_and(|took| took > BURST_LASTS.max(6 * block.base))
+    }
+
     /// The window of a path that is not prompt, until the burst is over that a shaper lets pass: what is left of the burst, but a first window
     /// at the least, so that no more than that waits if there is a shaper. Each answer makes room
     /// for four blocks more, so that the answers to a first window of four open all of it.
@@ -220,6 +232,7 @@ impl SlowStart {
         match block.full.filter(|_| block.wait <= LONGEST_JITTER) {
             None => INITIAL_WINDOW,
             Some(window) if is_queue(block.queued) => left.min(window),
+            Some(window) if self.answered > SHAPER_BURST && self.was_slow(block) => window,
             Some(_) if self.answered > SHAPER_BURST => WINDOW_AFTER_BURST,
             Some(window) => left.min(window + 4 * block.size),
         }

@@ -6,6 +6,7 @@ use crate::secure::crypto::entropy::testing::Seeded;
 use crate::secure::path::pacer::Pacer;
 use crate::secure::path::server_model::Server;
 use crate::secure::sizes::OF_TESTS;
+use crate::secure::tuning::SHAPER_BURST;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -431,6 +432,20 @@ fn what_one_cell_at_a_time_takes_says_nothing_about_the_window() {
     assert!(run.window.slow_start.is_some());
     let first = run.observe(5 * SECOND);
     assert!(first.used > 0.3 * 1e7, "{first:?}");
+}
+
+#[test]
+fn what_is_sent_slowly_and_with_rests_does_not_use_up_a_shapers_burst() {
+    let mut far = Server::stock_prosody();
+    far.delay = 50 * MS;
+    let mut run = Run::new(far);
+    for _ in 0..60 {
+        (0..2).for_each(|_| run.send(1000));
+        while run.answer(Duration::MAX).is_some() {}
+        run.time += 200 * MS;
+    }
+    let first = run.observe(20 * SECOND);
+    assert!(first.ahead <= SHAPER_BURST + INITIAL_WINDOW, "{first:?}");
 }
 
 #[test]
