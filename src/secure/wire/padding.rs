@@ -1,14 +1,20 @@
 //! Padding: the sizes of blocks are few, so that a size says little.
 
-/// The sizes up to [`STEP`], in bytes. The one that is no power of two holds a cell of Tor's with all that is around it, which is
-/// most of what an idle connection carries.
-const SMALL_SIZES: [usize; 6] = [64, 128, 256, 512, 640, STEP];
+/// Sizes below that of a cell of Tor's with all that is around it, in bytes.
+const SMALL_SIZES: [usize; 4] = [64, 128, 256, 512];
+/// One cell, two and so on up to eight: 512 bytes for each and 128 for what is around them. That is most of what a connection carries that is
+/// idle, or that acknowledges what comes down.
+const AROUND_CELLS: usize = 128;
+const CELL: usize = 512;
+const MOST_CELLS: usize = 8;
 /// Larger sizes are multiples of 1 KiB, but for blocks that fill all the room on a fast path (`path::window::block_size`).
 const STEP: usize = 1024;
 
 /// The smallest size of a block that holds `length` bytes.
 pub(crate) fn holding(length: usize) -> usize {
-    SMALL_SIZES.into_iter().find(|size| *size >= length).unwrap_or_else(|| length.next_multiple_of(STEP))
+    let of_cells = (1..=MOST_CELLS).map(|cells| AROUND_CELLS + cells * CELL);
+    let mut sizes = SMALL_SIZES.into_iter().chain(of_cells);
+    sizes.find(|size| *size >= length).unwrap_or_else(|| length.next_multiple_of(STEP))
 }
 
 #[cfg(test)]
@@ -18,7 +24,7 @@ mod tests {
     #[test]
     fn few_sizes_hold_everything() {
         for (length, size) in
-            [(0, 64), (64, 64), (65, 128), (575, 640), (641, 1024), (1024, 1024), (1025, 2048), (3000, 3072)]
+            [(0, 64), (64, 64), (65, 128), (575, 640), (641, 1152), (1153, 1664), (4200, 4224), (4225, 5120)]
         {
             assert_eq!(holding(length), size, "{length}");
         }
