@@ -49,7 +49,8 @@ fn bulk_at_stock_rates_comes_by_files_a_hundred_times_as_fast() {
     // 20 MB at 10 kB/s in base64.
     let by_stanzas = Duration::from_secs(2700);
     assert!(by_stanzas > 100 * by_files, "{by_files:?}");
-    assert!(put < 25_000_000 && fetched <= put, "{put} bytes were put, {fetched} fetched");
+    // A third of it is padding at most.
+    assert!(put < 27_000_000 && fetched <= put, "{put} bytes were put, {fetched} fetched");
     with.run_until_quiet(300 * SECOND);
     with.assert_nothing_left();
 }

@@ -29,7 +29,7 @@ impl Session {
         if let Some(files) = self.files_mut() {
             match outcome {
                 Ok(slot) => files.lane.handle_slot(now, number, slot),
-                Err(why) => files.lane.handle_no_slot(number, why),
+                Err(why) => files.lane.handle_no_slot(now, number, why),
             }
         }
         self.apply_changes(now, shared);
@@ -103,6 +103,11 @@ impl Session {
         busy.map(|number| FileKey { session: self.key, number }).collect()
     }
 
+    /// Whether bulk goes by files, either way.
+    pub(crate) fn is_by_files(&self, now: Instant) -> bool {
+        self.established().and_then(Established::files).is_some_and(|files| files.lane.is_busy(now))
+    }
+
     fn files_mut(&mut self) -> Option<&mut Files> {
         self.state.established_mut()?.files_mut()
     }
@@ -127,25 +132,14 @@ impl Session {
 
     fn make_files(&mut self, now: Instant, shared: &mut Shared) {
         loop {
-            let Some(established) = self.established() else { return };
-            let waiting = established.streams.waiting_bytes();
-            let is_blocked = established.streams.is_blocked();
-            let amount = Situation::amount(waiting, is_blocked);
-            let outlook = if amount < Bucket::least_of_all() { None } else { self.outlook(now, shared) };
+            let Some(queue) = self.established().map(Queue::of) else { return };
+            let is_enough = queue.amount() >= Bucket::least_of_all();
+            let outlook = if is_enough { self.outlook(now, shared) } else { None };
             let Some(established) = self.state.established_mut() else { return };
             let Some(files) = established.files_mut() else { return };
-            let next = outlook.as_ref().and_then(|outlook| {
-                let (file, size) = files.lane.best(now, waiting)?;
-                let gain = gain(files, outlook, waiting.min(size.bytes()), Bucket::of(size));
-                files.choice.is_faster(gain).then_some(file)
-            });
+            let next = outlook.as_ref().and_then(|outlook| file_to_make(files, now, &queue, outlook));
             let Some(file) = next else {
-                let round_trip = outlook.as_ref().map(Outlook::round_trip).unwrap_or_default();
-                let bucket = Bucket::filled_by(amount, None).unwrap_or(Bucket::Tiny);
-                let held = amount.min(bucket.capacity());
-                let gain = outlook.as_ref().map_or(0.0, |outlook| gain(files, outlook, held, bucket));
-                let in_files = files.lane.bytes();
-                let situation = Situation { waiting, is_blocked, in_files, gain, round_trip };
+                let situation = situation(files, now, &queue, outlook.as_ref());
                 let said = files.choice.update(now, &situation);
                 return files.lane.set_waiting(said);
             };
@@ -160,7 +154,7 @@ impl Session {
 
     /// A client asks its servers for slots, each the account that may put most.
     fn ask_for_slots(&mut self, now: Instant, shared: &mut Shared) {
-        if !self.files_mut().is_some_and(|files| files.lane.wants_slots()) {
+        if !self.files_mut().is_some_and(|files| files.lane.wants_slots(now)) {
             return;
         }
         let Some(side) = self.client_side() else {
@@ -191,6 +185,54 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+/// What waits in the streams of a session.
+#[derive(Debug)]
+struct Queue {
+    /// In bytes.
+    waiting: usize,
+    /// An application has more than there is room for.
+    is_blocked: bool,
+}
+
+impl Queue {
+    fn of(established: &Established) -> Self {
+        let streams = &established.streams;
+        Self { waiting: streams.waiting_bytes(), is_blocked: streams.is_blocked() }
+    }
+
+    /// How much would go by files if there was room for it, in bytes.
+    fn amount(&self) -> usize {
+        Situation::amount(self.waiting, self.is_blocked)
+    }
+}
+
+/// The file that is to be made of it now, if one is.
+fn file_to_make(files: &mut Files, now: Instant, queue: &Queue, outlook: &Outlook) -> Option<u64> {
+    let (file, size) = files.lane.best(now, queue.waiting)?;
+    let gain = gain(files, outlook, queue.waiting.min(size.bytes()), Bucket::of(size));
+    let is_time = queue.is_blocked || files.choice.is_time(now, queue.waiting, size.bytes());
+    (is_time && files.choice.is_faster(gain)).then_some(file)
+}
+
+/// What there is to choose from, where no file is to be made now.
+fn situation(files: &Files, now: Instant, queue: &Queue, outlook: Option<&Outlook>) -> Situation {
+    let is_proven = files.lane.is_proven(now);
+    // Of a burst more is coming.
+    let said = if is_proven { files.choice.said() } else { 0 };
+    let expected = queue.amount().max(said);
+    let bucket = Bucket::filled_by(expected, None).unwrap_or(Bucket::Tiny);
+    let held = expected.min(bucket.capacity());
+    Situation {
+        waiting: queue.waiting,
+        is_blocked: queue.is_blocked,
+        in_files: files.lane.content(),
+        gain: outlook.map_or(0.0, |outlook| gain(files, outlook, held, bucket)),
+        round_trip: outlook.map(Outlook::round_trip).unwrap_or_default(),
+        is_proven,
+        is_under_way: files.lane.expected_until().is_some(),
     }
 }
 

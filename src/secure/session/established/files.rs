@@ -44,7 +44,8 @@ impl Files {
 
     /// Takes note of how long bulk is to wait for files, as they are now.
     pub(crate) fn hold_bulk(&mut self, now: Instant) {
-        let until = if self.choice.is_clear() { self.lane.expected_until() } else { None };
+        let of_slots = self.choice.slot_expected_until().filter(|_| self.lane.is_proven(now));
+        let until = self.lane.expected_until().or(of_slots).filter(|_| self.choice.is_clear());
         self.held_until = until.filter(|until| now < *until);
     }
 
@@ -83,8 +84,9 @@ impl Established {
 
     /// Fills this file with what waits, and lets it be put.
     pub(crate) fn make_file(&mut self, now: Instant, file: u64) {
+        let waiting = self.streams.waiting_bytes();
         let Some(files) = &mut self.files else { return };
-        let Some(mut sealer) = files.lane.begin(now, file) else { return };
+        let Some(mut sealer) = files.lane.begin(now, file, waiting) else { return };
         let mut packets = Vec::new();
         while sealer.room() > 0 {
             let mut frames = Vec::with_capacity(sealer.room() + PROBE_SIZE);

@@ -35,7 +35,7 @@ fn with_file(frames: &[u8]) -> (World, u64, Bytes) {
     let allowance = &mut Allowance::new(usize::MAX, None);
     let (number, size) = lane.poll_slot(world.now, (OURS, allowance), &mut Seeded(1)).unwrap();
     lane.handle_slot(world.now, number, Slot { put: url(), headers: Vec::new(), get: url() });
-    let packet = lane.begin(world.now, number).unwrap().seal(frames.to_vec()).unwrap();
+    let packet = lane.begin(world.now, number, 60_000).unwrap().seal(frames.to_vec()).unwrap();
     let frame = FileFrame::File { file: number, size: size.bytes() as u64, url: url() };
     says(&mut world, &mut peer, frame);
     let task = world.session.poll_file_task();

@@ -18,8 +18,14 @@ const SURE: Duration = Duration::from_millis(250);
 /// 4 round trips: what a shaper lets pass at once takes two of them, and a window that has opened shows in the rate after two more.
 const SURE_ROUNDS: u32 = 4;
 
-/// What has waited within the last second may wait again.
-const LINGER: Duration = Duration::from_secs(1);
+/// What has waited within the last 2 seconds may wait again: an application that answers what came by a file does so within that time.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Bulk that comes in a burst has come when nothing more has for 20 ms. It goes by one file then, and not its beginning by one of its own.
+const BURST_OVER: Duration = Duration::from_millis(20);
+
+/// Bulk waits for a slot for 1 second at most: two round trips, and what the client's server takes.
+const SLOT_WAIT: Duration = Duration::from_secs(1);
 
 /// Files are left for paths that are twice as fast, not for some that are as fast: both vary.
 const CLEARLY_SLOWER: f64 = 0.5;
@@ -35,12 +41,16 @@ pub(crate) struct Situation {
     pub(crate) waiting: usize,
     /// An application has more than there is room for.
     pub(crate) is_blocked: bool,
-    /// Bytes of files that are under way, and of slots that can be used.
+    /// Bytes that are on their way in files.
     pub(crate) in_files: usize,
     /// How many times as fast as by paths a file would deliver what it holds of that.
     pub(crate) gain: f64,
     /// What the best path takes there and back.
     pub(crate) round_trip: Duration,
+    /// Files have come whole lately.
+    pub(crate) is_proven: bool,
+    /// A file was begun and is not over.
+    pub(crate) is_under_way: bool,
 }
 
 impl Situation {
@@ -61,41 +71,94 @@ pub(crate) struct Choice {
     sure_at: Option<Instant>,
     /// How much waits, as it was said last, in bytes.
     said: usize,
+    /// When at least half as much has waited last.
+    high_at: Option<Instant>,
+    /// Since when bulk has waited and no file was under way.
+    without_since: Option<Instant>,
     /// It is better to wait for a file than to use a path.
     is_clear: bool,
+    burst: Burst,
+}
+
+/// Watches for the end of what comes at once.
+#[derive(Debug, Default)]
+struct Burst {
+    /// Bytes that waited when it was looked at last.
+    waiting: usize,
+    /// When it is over if nothing more comes.
+    over_at: Option<Instant>,
+}
+
+impl Burst {
+    /// Takes note of what waits now; whether no more of it comes.
+    fn is_over(&mut self, now: Instant, waiting: usize) -> bool {
+        if waiting > self.waiting {
+            self.over_at = Some(now + BURST_OVER);
+        }
+        self.waiting = waiting;
+        self.over_at = self.over_at.filter(|at| now < *at);
+        self.over_at.is_none()
+    }
 }
 
 impl Choice {
     /// Takes note of how things are now: how much waits for files, in bytes, to be said to whoever has slots.
     pub(crate) fn update(&mut self, now: Instant, situation: &Situation) -> usize {
-        let Situation { waiting, is_blocked, in_files, gain, round_trip } = *situation;
+        let Situation { waiting, is_blocked, in_files, gain, round_trip, is_proven, is_under_way } =
+            *situation;
         let amount = Situation::amount(waiting, is_blocked);
         if amount < Bucket::least_of_all() {
             if self.last.is_none_or(|last| last + LINGER <= now) {
-                *self = Self::default();
+                self.reset();
             }
             return self.said;
         }
         if !self.is_faster(gain) {
-            *self = Self::default();
+            self.reset();
             return 0;
         }
+        self.without_since = if is_under_way { None } else { self.without_since.or(Some(now)) };
         let since = *self.since.get_or_insert(now);
-        let sure_at = *self.sure_at.get_or_insert(since + SURE + SURE_ROUNDS * round_trip);
+        let doubt = if is_proven { Duration::ZERO } else { SURE + SURE_ROUNDS * round_trip };
+        let sure_at = *self.sure_at.get_or_insert(since + doubt);
         self.last = Some(now);
         // An application that is held up has more, and nobody knows how much: it gets room for twice as much each time.
         let wanted = if is_blocked { amount.max(2 * (waiting + in_files)) } else { amount };
-        let has_changed = self.said == 0 || wanted >= 2 * self.said || wanted <= self.said / 2;
-        if sure_at <= now && has_changed {
+        if 2 * wanted >= self.said {
+            self.high_at = Some(now);
+        }
+        // What comes in bursts is said as high as it comes, so that there are slots for the next one.
+        let is_less = self.high_at.is_none_or(|high| high + LINGER <= now);
+        if sure_at <= now && (self.said == 0 || wanted >= 2 * self.said || is_less) {
             self.said = wanted;
         }
         self.is_clear = self.said > 0 && gain >= CLEARLY_FASTER;
         self.said
     }
 
+    fn reset(&mut self) {
+        let burst = std::mem::take(&mut self.burst);
+        *self = Self { burst, ..Self::default() };
+    }
+
+    /// How much waits, as it was said last, in bytes.
+    pub(crate) fn said(&self) -> usize {
+        self.said
+    }
+
+    /// Whether a file of `capacity` bytes is better made now than later, where so much waits.
+    pub(crate) fn is_time(&mut self, now: Instant, waiting: usize, capacity: usize) -> bool {
+        self.burst.is_over(now, waiting) || waiting >= capacity
+    }
+
     /// Whether bulk is better held for a file.
     pub(crate) fn is_clear(&self) -> bool {
         self.is_clear
+    }
+
+    /// Until when it is worth waiting for a slot, where no file is under way.
+    pub(crate) fn slot_expected_until(&self) -> Option<Instant> {
+        self.without_since.map(|since| since + SLOT_WAIT)
     }
 
     /// Whether a file is worth while that is so many times as fast as the paths.
@@ -105,7 +168,8 @@ impl Choice {
 
     /// When to look at it again.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        if self.said > 0 { self.last.map(|last| last + LINGER) } else { self.sure_at }
+        let said = if self.said > 0 { self.last.map(|last| last + LINGER) } else { self.sure_at };
+        [said, self.burst.over_at].into_iter().flatten().min()
     }
 }
 
@@ -126,7 +190,15 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn bulk(waiting: usize) -> Situation {
-        Situation { waiting, is_blocked: false, in_files: 0, gain: 5.0, round_trip: 100 * MS }
+        Situation {
+            waiting,
+            is_blocked: false,
+            in_files: 0,
+            gain: 5.0,
+            round_trip: 100 * MS,
+            is_proven: false,
+            is_under_way: false,
+        }
     }
 
     #[test]
@@ -136,6 +208,25 @@ mod tests {
         assert_eq!(choice.next_timeout(), Some(start + 650 * MS));
         assert_eq!(choice.update(start + 649 * MS, &bulk(100_000)), 0);
         assert_eq!(choice.update(start + 650 * MS, &bulk(100_000)), 100_000);
+    }
+
+    #[test]
+    fn where_files_have_come_whole_lately_nothing_has_to_be_sure_first() {
+        let (mut choice, start) = (Choice::default(), Instant::now());
+        assert_eq!(choice.update(start, &Situation { is_proven: true, ..bulk(100_000) }), 100_000);
+        assert_eq!((choice.is_clear(), choice.slot_expected_until()), (true, Some(start + SLOT_WAIT)));
+    }
+
+    #[test]
+    fn a_file_is_made_when_what_comes_at_once_has_come_or_fills_it() {
+        let (mut choice, start) = (Choice::default(), Instant::now());
+        assert!(!choice.is_time(start, 10_000, 60_000));
+        assert!(!choice.is_time(start + 15 * MS, 30_000, 60_000));
+        assert!(!choice.is_time(start + 30 * MS, 30_000, 60_000));
+        assert_eq!(choice.next_timeout(), Some(start + 15 * MS + BURST_OVER));
+        assert!(choice.is_time(start + 15 * MS + BURST_OVER, 30_000, 60_000));
+        assert_eq!(choice.next_timeout(), None);
+        assert!(choice.is_time(start + 40 * MS, 61_000, 60_000));
     }
 
     #[test]
@@ -152,20 +243,30 @@ mod tests {
         choice.update(start, &bulk(100_000));
         let mut said = |waiting| choice.update(start + 700 * MS, &bulk(waiting));
         assert_eq!(
-            [100_000, 190_000, 55_000, 200_000, 100_000].map(&mut said),
-            [100_000, 100_000, 100_000, 200_000, 100_000]
+            [100_000, 190_000, 5_000, 200_000, 100_000].map(&mut said),
+            [100_000, 100_000, 100_000, 200_000, 200_000]
         );
     }
 
     #[test]
-    fn the_end_is_said_when_nothing_has_waited_for_a_second() {
+    fn what_comes_in_bursts_is_said_as_high_as_it_comes() {
+        let (mut choice, start) = (Choice::default(), Instant::now());
+        choice.update(start, &bulk(200_000));
+        let mut said = |after, waiting| choice.update(start + after, &bulk(waiting));
+        assert_eq!(said(700 * MS, 200_000), 200_000);
+        assert_eq!(said(700 * MS + LINGER - MS, 20_000), 200_000);
+        assert_eq!(said(700 * MS + LINGER, 20_000), 20_000);
+    }
+
+    #[test]
+    fn the_end_is_said_when_nothing_has_waited_for_two_seconds() {
         let (mut choice, start) = (Choice::default(), Instant::now());
         choice.update(start, &bulk(100_000));
         let now = start + 700 * MS;
         choice.update(now, &bulk(100_000));
-        assert_eq!(choice.update(now + 999 * MS, &bulk(10)), 100_000);
-        assert_eq!(choice.next_timeout(), Some(now + 1000 * MS));
-        assert_eq!(choice.update(now + 1000 * MS, &bulk(10)), 0);
+        assert_eq!(choice.update(now + LINGER - MS, &bulk(10)), 100_000);
+        assert_eq!(choice.next_timeout(), Some(now + LINGER));
+        assert_eq!(choice.update(now + LINGER, &bulk(10)), 0);
         assert_eq!(choice.next_timeout(), None);
     }
 

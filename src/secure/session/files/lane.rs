@@ -32,6 +32,12 @@ use crate::secure::wire::file_frame::{FileEndReason, FileFrame, FileUrl, SlotHea
 /// How long a service that takes no more is left alone: 24 hours, after which quotas are those of another day.
 const ENOUGH: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A file that has come whole shows for 1 minute that the service is of use, whichever way it went.
+const PROVEN: Duration = Duration::from_secs(60);
+
+/// Where one file comes after the other, it does within 3 seconds.
+const BUSY: Duration = Duration::from_secs(3);
+
 /// Frames that wait until there is room for them, at most: 64. A peer that takes none gets no more files fetched.
 const MOST_FRAMES: usize = 64;
 
@@ -108,10 +114,10 @@ impl Slots {
     }
 
     /// A file is over: the account that had asked for its slot, if it was not over yet.
-    fn on_over(&mut self, file: u64, is_whole: bool) -> Option<AccountId> {
+    fn on_over(&mut self, now: Instant, file: u64, is_whole: bool) -> Option<AccountId> {
         self.urls.remove(&file);
         let Asked { direction, account } = self.asked.remove(&file)?;
-        self.supply(direction).on_over(file, is_whole);
+        self.supply(direction).on_over(now, file, is_whole);
         Some(account)
     }
 
@@ -164,6 +170,8 @@ pub(crate) struct Lane<T> {
     /// Those of which nobody waits for the outcome any more.
     cancelled: VecDeque<u64>,
     reports: VecDeque<(AccountId, Report)>,
+    /// When a file came whole last.
+    last_whole: Option<Instant>,
 }
 
 impl<T> Lane<T> {
@@ -185,6 +193,7 @@ impl<T> Lane<T> {
             busy: BTreeSet::new(),
             cancelled: VecDeque::new(),
             reports: VecDeque::new(),
+            last_whole: None,
         }
     }
 
@@ -201,10 +210,10 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Whether more waits than the slots carry that there are.
-    pub(crate) fn wants_slots(&self) -> bool {
+    /// Whether more waits than the slots carry that there are, or there is none left for what comes next.
+    pub(crate) fn wants_slots(&self, now: Instant) -> bool {
         let slots = self.slots.as_ref();
-        slots.is_some_and(|slots| slots.to_client.wants_slot() || slots.to_bridge.wants_slot())
+        slots.is_some_and(|slots| slots.to_client.wants_slot(now) || slots.to_bridge.wants_slot(now))
     }
 
     /// The next slot that the server of this account of the client's is to be asked for, and its size.
@@ -247,12 +256,12 @@ impl<T> Lane<T> {
     }
 
     /// The client's server has given none.
-    pub(crate) fn handle_no_slot(&mut self, file: u64, why: NoSlot) {
+    pub(crate) fn handle_no_slot(&mut self, now: Instant, file: u64, why: NoSlot) {
         self.busy.remove(&file);
         let Some(slots) = &mut self.slots else { return };
         let Some(Asked { direction, .. }) = slots.asked.get(&file).copied() else { return };
         let size = slots.supply(direction).size(file);
-        if let Some(account) = slots.on_over(file, false) {
+        if let Some(account) = slots.on_over(now, file, false) {
             self.reports.extend(size.map(|size| (account, Report::Trouble(trouble_with_slot(why, size)))));
         }
     }
@@ -277,7 +286,17 @@ impl<T> Lane<T> {
         self.outgoing.best(now, waiting)
     }
 
-    /// Until when files of ours are worth waiting for, those that were begun and those that can be; none where there are none.
+    /// Whether a file has come whole lately, and none has been lost since to a service of no use.
+    pub(crate) fn is_proven(&self, now: Instant) -> bool {
+        self.last_whole.is_some_and(|last| now < last + PROVEN)
+    }
+
+    /// Whether one file comes after the other.
+    pub(crate) fn is_busy(&self, now: Instant) -> bool {
+        self.last_whole.is_some_and(|last| now < last + BUSY)
+    }
+
+    /// Until when files of ours that were begun are worth waiting for; none where there are none.
     pub(crate) fn expected_until(&self) -> Option<Instant> {
         self.outgoing.expected_until()
     }
@@ -287,14 +306,19 @@ impl<T> Lane<T> {
         self.outgoing.expected(bucket)
     }
 
+    /// Bytes that are on their way in files of ours.
+    pub(crate) fn content(&self) -> usize {
+        self.outgoing.content()
+    }
+
     /// Bytes of files of ours that are under way or can be begun.
     pub(crate) fn bytes(&self) -> usize {
         self.outgoing.bytes()
     }
 
-    /// Begins a file. What its packets carry is told by [`carry`](Self::carry), and the packets go by [`put`](Self::put).
-    pub(crate) fn begin(&mut self, now: Instant, file: u64) -> Option<FileSealer> {
-        self.outgoing.begin(now, file)
+    /// Begins a file with as much of what waits as it holds. What its packets carry is told by [`carry`](Self::carry), and the packets go by [`put`](Self::put).
+    pub(crate) fn begin(&mut self, now: Instant, file: u64, waiting: usize) -> Option<FileSealer> {
+        self.outgoing.begin(now, file, waiting)
     }
 
     /// The next packet of a file carries this.
@@ -524,9 +548,14 @@ impl<T> Lane<T> {
     fn on_end(&mut self, now: Instant, file: u64, reason: FileEndReason) {
         self.drop_task(file);
         let trouble = trouble_of(reason);
+        match trouble {
+            None => self.last_whole = Some(now),
+            Some(Trouble::FileLost) => {}
+            Some(_) => self.last_whole = None,
+        }
         match &mut self.slots {
             Some(slots) => {
-                let account = slots.on_over(file, reason == FileEndReason::Done);
+                let account = slots.on_over(now, file, reason == FileEndReason::Done);
                 let report = trouble.map_or(Report::Success, Report::Trouble);
                 self.reports.extend(account.map(|account| (account, report)));
             }

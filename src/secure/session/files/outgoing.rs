@@ -30,6 +30,9 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 /// Without that all of it would go again, at a stock server for a quarter of a minute before anything new.
 const LAST_WORD: Duration = Duration::from_millis(1500);
 
+/// Fewer than 2 files that are under way leave a third of the time unused between them, so that one more is made of whatever waits.
+const FEW: usize = 2;
+
 /// A slot that has waited for 1 second for enough to fill half of it is used for less: it counts against the quota in any case.
 const SLOT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -52,6 +55,8 @@ struct Slot {
 struct File<T> {
     size: FileSize,
     since: Instant,
+    /// Bytes that waited and are in it.
+    content: usize,
     /// When it is given up if it was not heard of, or is lost if it is given up.
     until: Instant,
     /// Nobody is to fetch it any more, and whoever does is asked how much has come.
@@ -107,21 +112,29 @@ impl<T> Outgoing<T> {
     }
 
     /// The file that so much should fill. The largest that it is enough for, and of two the one whose slot is older; or the smallest
-    /// there is, if no file is under way or that slot has waited for long.
+    /// there is, if hardly any file is under way or that slot has waited for long.
     pub(crate) fn best(&self, now: Instant, waiting: usize) -> Option<(u64, FileSize)> {
         let least = Bucket::least_of_all();
         let usable = self.slots.iter().filter(|(_, slot)| Bucket::of(slot.size).least() <= waiting);
         let fitting = usable.rev().max_by_key(|(_, slot)| Bucket::of(slot.size));
-        let is_due = |slot: &Slot| self.files.is_empty() || slot.since + SLOT_PATIENCE <= now;
+        let is_due = |slot: &Slot| self.files.len() < FEW || slot.since + SLOT_PATIENCE <= now;
         let due = self.slots.iter().filter(|(_, slot)| waiting >= least && is_due(slot));
         fitting.or_else(|| due.min_by_key(|(_, slot)| slot.size)).map(|(number, slot)| (*number, slot.size))
     }
 
-    /// Begins a file, whose slot is used up by that.
-    pub(crate) fn begin(&mut self, now: Instant, number: u64) -> Option<FileSealer> {
+    /// Begins a file with as much of what waits as it holds. Its slot is used up by that.
+    pub(crate) fn begin(&mut self, now: Instant, number: u64, waiting: usize) -> Option<FileSealer> {
         let Slot { size, .. } = self.slots.remove(&number)?;
         let until = now + self.patience(Bucket::of(size));
-        let file = File { size, since: now, until, is_given_up: false, is_kept: true, cargo: Vec::new() };
+        let file = File {
+            size,
+            since: now,
+            content: waiting.min(size.bytes()),
+            until,
+            is_given_up: false,
+            is_kept: true,
+            cargo: Vec::new(),
+        };
         self.files.insert(number, file);
         Some(FileSealer::new(&self.key, FileId { sender: self.side, number, size }))
     }
@@ -197,19 +210,23 @@ impl<T> Outgoing<T> {
         slots.chain(self.files.values().map(|file| file.size.bytes())).sum()
     }
 
+    /// Bytes that are on their way in files.
+    pub(crate) fn content(&self) -> usize {
+        self.files.values().map(|file| file.content).sum()
+    }
+
     /// Bytes of files that are kept until they were put.
     pub(crate) fn kept(&self) -> usize {
         self.files.values().filter(|file| file.is_kept).map(|file| file.size.bytes()).sum()
     }
 
-    /// Until when those that were begun, or can be, are worth waiting for: for twice as long as they should take. None where there are none.
+    /// Until when those that were begun are worth waiting for: for twice as long as they should take. None where there are none.
     pub(crate) fn expected_until(&self) -> Option<Instant> {
-        let until = |since: Instant, size: FileSize| {
-            let usual = self.expected(Bucket::of(size)).unwrap_or(LONGEST_WAIT);
-            since + (2 * usual).min(LONGEST_WAIT)
+        let until = |file: &File<T>| {
+            let usual = self.expected(Bucket::of(file.size)).unwrap_or(LONGEST_WAIT);
+            file.since + (2 * usual).min(LONGEST_WAIT)
         };
-        let files = self.files.values().map(|file| until(file.since, file.size));
-        files.chain(self.slots.values().map(|slot| until(slot.since, slot.size))).max()
+        self.files.values().map(until).max()
     }
 
     /// How long a file may take before it is lost.
@@ -253,7 +270,7 @@ mod tests {
     /// A file with three packets, of which each carries its number.
     fn begun(outgoing: &mut Outgoing<u32>, now: Instant, number: u64) {
         outgoing.on_slot(now, number, size(49_152));
-        assert!(outgoing.begin(now, number).is_some());
+        assert!(outgoing.begin(now, number, 40_000).is_some());
         (0..3).for_each(|packet| outgoing.carry(number, packet));
     }
 
@@ -274,13 +291,17 @@ mod tests {
     #[test]
     fn a_large_slot_that_nothing_fills_is_used_for_less_after_a_while() {
         let (mut outgoing, now) = outgoing();
-        begun(&mut outgoing, now, 0);
+        (2..4).for_each(|number| begun(&mut outgoing, now, number));
         outgoing.on_slot(now, 1, size(1_048_576));
         assert_eq!(outgoing.best(now + SECOND / 2, 40_000), None);
         assert_eq!(outgoing.best(now + SECOND, 40_000), Some((1, size(1_048_576))));
         assert_eq!(outgoing.best(now + SECOND, 4095), None);
-        outgoing.on_over(now, 0, 3);
-        assert_eq!(outgoing.best(now, 40_000), Some((1, size(1_048_576))), "nothing else is under way");
+        outgoing.on_over(now, 2, 3);
+        assert_eq!(
+            outgoing.best(now, 40_000),
+            Some((1, size(1_048_576))),
+            "hardly anything else is under way"
+        );
     }
 
     #[test]
@@ -288,7 +309,7 @@ mod tests {
         let (mut outgoing, now) = outgoing();
         begun(&mut outgoing, now, 4);
         outgoing.on_slot(now, 4, size(49_152));
-        assert!(outgoing.best(now, usize::MAX).is_none() && outgoing.begin(now, 4).is_none());
+        assert!(outgoing.best(now, usize::MAX).is_none() && outgoing.begin(now, 4, 40_000).is_none());
         outgoing.on_over(now, 4, 3);
         outgoing.on_slot(now, 4, size(49_152));
         assert!(outgoing.best(now, usize::MAX).is_none(), "its key has been used");
@@ -313,7 +334,7 @@ mod tests {
             (0..100).filter(|number| outgoing.on_slot(now, *number, size(49_152))).count(),
             MOST_SLOTS
         );
-        outgoing.begin(now, 0);
+        outgoing.begin(now, 0, 40_000);
         assert!(outgoing.on_slot(now, 100, size(49_152)) && !outgoing.has_slot(0));
     }
 
@@ -385,7 +406,7 @@ mod tests {
         let (mut outgoing, now) = outgoing();
         outgoing.on_slot(now, 4, size(49_152));
         outgoing.on_over(now, 4, 0);
-        assert!(outgoing.begin(now, 4).is_none());
+        assert!(outgoing.begin(now, 4, 40_000).is_none());
     }
 
     #[test]
@@ -399,7 +420,7 @@ mod tests {
         outgoing.on_over(now + SECOND, 1, 3);
         assert_eq!(expected(&outgoing), [1, 1, 4, 16].map(|seconds| Some(seconds * SECOND)));
         outgoing.on_slot(now, 2, size(1_048_576));
-        outgoing.begin(now, 2);
+        outgoing.begin(now, 2, 40_000);
         outgoing.on_over(now + 2 * SECOND, 2, 64);
         assert_eq!(expected(&outgoing), [1, 1, 2, 2].map(|seconds| Some(seconds * SECOND)));
         begun(&mut outgoing, now, 3);

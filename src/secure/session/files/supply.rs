@@ -2,15 +2,23 @@
 //!
 //! A slot is asked for when more waits than those that there are will carry. It begins with one at a time, takes one more for each file that
 //! came whole, and goes back to one after any that did not. So it is asked ahead while bulk goes on, and hardly any slot is wasted when it ends.
+//! For a minute after a file, one slot is kept for what comes next.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::file::FileSize;
 use crate::secure::session::files::{MOST_UNDER_WAY, SLOT_LIFE};
 use crate::secure::shared::uploads::allowance::Allowance;
 use crate::secure::shared::uploads::bucket::Bucket;
+
+/// For 1 minute after a file that came whole a slot is kept ready, and used by what somebody who reads fetches next: it does not wait for the
+/// three ways of WAITING, the server's answer and SLOT.
+const KEPT_READY: Duration = Duration::from_secs(60);
+
+/// The one that is kept ready is of 64 KiB: as much as comes at once where nobody has said how much waits.
+const READY: Bucket = Bucket::Small;
 
 /// How far a slot has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +46,14 @@ pub(crate) struct Supply {
     slots: BTreeMap<u64, Slot>,
     /// How many files may be under way.
     window: usize,
+    /// When a file came whole last.
+    last_whole: Option<Instant>,
 }
 
 impl Supply {
     /// One without slots.
     pub(crate) fn new() -> Self {
-        Self { waiting: 0, slots: BTreeMap::new(), window: 1 }
+        Self { waiting: 0, slots: BTreeMap::new(), window: 1, last_whole: None }
     }
 
     /// So much waits now that is in no file.
@@ -52,10 +62,18 @@ impl Supply {
     }
 
     /// Whether one more would be of use.
-    pub(crate) fn wants_slot(&self) -> bool {
+    pub(crate) fn wants_slot(&self, now: Instant) -> bool {
         // Beside those that are under way, one is kept ready once there is a reason to believe that it will be of use.
         let has_room = self.slots.len() < self.window + usize::from(self.window > 1);
-        has_room && self.uncovered() >= Bucket::least_of_all()
+        has_room && self.wanted(now) >= Bucket::least_of_all()
+    }
+
+    /// How much the next slot should carry, in bytes.
+    fn wanted(&self, now: Instant) -> usize {
+        let is_used = self.last_whole.is_some_and(|last| now < last + KEPT_READY);
+        let is_any_left = self.slots.values().any(|slot| slot.stage != Stage::Filled);
+        let ready = if is_used && !is_any_left { READY.least() } else { 0 };
+        self.uncovered().max(ready)
     }
 
     /// The next slot to ask the server for: the number of the file, which is counted up, and its size.
@@ -66,10 +84,10 @@ impl Supply {
         allowance: &mut Allowance,
         entropy: &mut dyn Entropy,
     ) -> Option<(u64, FileSize)> {
-        if !self.wants_slot() {
+        if !self.wants_slot(now) {
             return None;
         }
-        let size = allowance.bucket(now, self.uncovered())?.draw(entropy);
+        let size = allowance.bucket(now, self.wanted(now))?.draw(entropy);
         allowance.take(now, size);
         let number = *next_number;
         *next_number += 1;
@@ -97,8 +115,9 @@ impl Supply {
     }
 
     /// This slot is over, with a file that has come whole or without.
-    pub(crate) fn on_over(&mut self, number: u64, is_whole: bool) {
+    pub(crate) fn on_over(&mut self, now: Instant, number: u64, is_whole: bool) {
         if self.slots.remove(&number).is_some() {
+            self.last_whole = is_whole.then_some(now);
             self.window = if is_whole { (self.window + 1).min(MOST_UNDER_WAY) } else { 1 };
         }
     }
@@ -122,10 +141,11 @@ impl Supply {
         self.slots.extract_if(.., |_, slot| slot.since + SLOT_LIFE <= now).map(|(number, _)| number).collect()
     }
 
-    /// What waits and has no slot yet.
+    /// What waits and has no slot yet. Of what comes in bursts one is being put while the next one comes, and nobody hears of that before it was.
     fn uncovered(&self) -> usize {
+        let bursts = if self.window > 1 { 2 } else { 1 };
         let empty = self.slots.values().filter(|slot| slot.stage != Stage::Filled);
-        self.waiting.saturating_sub(empty.map(|slot| slot.size.bytes()).sum())
+        (bursts * self.waiting).saturating_sub(empty.map(|slot| slot.size.bytes()).sum())
     }
 }
 
@@ -164,7 +184,7 @@ mod tests {
         fn come(&mut self, number: u64, is_whole: bool) {
             assert!(self.supply.on_slot(self.now, number).is_some());
             assert!(self.supply.on_filled(number).is_some());
-            self.supply.on_over(number, is_whole);
+            self.supply.on_over(self.now, number, is_whole);
         }
     }
 
@@ -191,21 +211,34 @@ mod tests {
         world.come(open.remove(0), false);
         while let Some(number) = open.pop() {
             assert!(world.asked().is_empty());
-            world.supply.on_over(number, false);
+            world.supply.on_over(world.now, number, false);
         }
         assert_eq!(world.asked().len(), 1);
     }
 
     #[test]
-    fn slots_are_asked_for_as_far_as_those_that_there_are_do_not_reach() {
+    fn slots_are_asked_for_as_far_as_those_that_there_are_do_not_reach_for_what_waits_and_comes_next() {
         let mut world = World::new(MUCH);
         world.asked();
         world.come(0, true);
-        world.supply.set_waiting(1_068_576);
+        world.supply.set_waiting(534_288);
         let asked = world.asked();
         assert_eq!(asked[0], (1, Bucket::Large), "{asked:?}");
         assert!(asked.iter().skip(1).all(|(_, bucket)| *bucket <= Bucket::Medium), "{asked:?}");
         world.supply.set_waiting(0);
+        assert!(world.asked().is_empty());
+    }
+
+    #[test]
+    fn one_is_kept_ready_for_a_minute_after_a_file_that_came_whole() {
+        let mut world = World::new(MUCH);
+        world.asked();
+        world.supply.set_waiting(0);
+        world.come(0, true);
+        assert_eq!(world.asked(), [(1, READY)]);
+        assert!(world.asked().is_empty(), "one is enough");
+        world.come(1, true);
+        world.now += KEPT_READY;
         assert!(world.asked().is_empty());
     }
 

@@ -211,7 +211,7 @@ impl World {
         match event {
             Event::Slot { file, is_given: true } => self.ends[CLIENT].lane.handle_slot(now, file, slot(file)),
             Event::Slot { file, is_given: false } => {
-                self.ends[CLIENT].lane.handle_no_slot(file, NoSlot::MayPass);
+                self.ends[CLIENT].lane.handle_no_slot(now, file, NoSlot::MayPass);
             }
             Event::Frame { to, frame } => {
                 let verdict = self.ends[to].lane.handle_frame(now, frame).unwrap();
@@ -361,7 +361,7 @@ impl World {
     fn make(&mut self, by: usize, file: u64) {
         assert!(self.made.insert(file), "{file} is made twice");
         let End { lane, backlog, .. } = &mut self.ends[by];
-        let mut sealer = lane.begin(self.now, file).unwrap();
+        let mut sealer = lane.begin(self.now, file, 60_000).unwrap();
         let mut packets = Vec::new();
         while sealer.room() > 0 {
             let piece = if sealer.room() >= PIECE { backlog.pop_front() } else { None };
