@@ -240,6 +240,8 @@ pub struct Load {
     pub unsent: usize,
     /// Bytes on the wire that the accounts carry in a second, together, where that is known of any.
     pub rate: Option<f64>,
+    /// Whether bulk goes by files, whose announcements and what answers them go by the accounts.
+    pub is_by_files: bool,
 }
 
 /// What an endpoint keeps at one moment. It is logged when the program ends, and tests compare it with their bounds.

@@ -14,7 +14,7 @@ impl Shared {
     /// Does what is to be done about siblings now.
     pub(super) fn see_to_siblings(&self, state: &mut State, now: Instant) {
         let secure = &state.cores.secure;
-        for action in state.siblings.poll(now, |logins| secure.load(logins)) {
+        for action in state.siblings.poll(now, |logins| secure.load(now, logins)) {
             match action {
                 Action::Open { account, sibling } => {
                     tracing::debug!("account {}: logging in once more, because much waits", account.0);

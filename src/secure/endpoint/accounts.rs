@@ -52,7 +52,7 @@ impl Endpoint {
     }
 
     /// What there is to send by these accounts.
-    pub fn load(&self, ids: &[AccountId]) -> Load {
+    pub fn load(&self, now: Instant, ids: &[AccountId]) -> Load {
         if self.shared.accounts.is_spent(ids) {
             // A further login has the same quota.
             return Load::default();
@@ -64,6 +64,7 @@ impl Endpoint {
             is_blocked: streams().any(Streams::is_blocked),
             unsent: streams().map(Streams::unsent_bytes).sum(),
             rate: rates.reduce(|sum, rate| sum + rate),
+            is_by_files: sessions.clone().any(|session| session.is_by_files(now)),
         }
     }
 

@@ -224,13 +224,19 @@ impl Policy {
             return Step::Stay;
         }
         let before = Trial { logins: scene.logins(), rate: scene.load.rate.unwrap_or_default() };
-        self.trial.get_or_insert(before);
+        if !scene.load.is_by_files {
+            self.trial.get_or_insert(before);
+        }
         (self.last_login, self.changed) = (Some(now), Some(now));
         Step::Open
     }
 
     /// Whether the youngest login turns out to be of no use.
     fn has_failed_trial(&mut self, now: Instant, scene: &Scene) -> bool {
+        if scene.load.is_by_files {
+            // It is not for its rate that another login is of use then, but because less waits on each.
+            self.trial = None;
+        }
         // While the first login is away less is carried, whatever use the others are.
         let (Some(trial), Some(online)) = (self.trial, self.online_since) else { return false };
         let logins = scene.logins();
@@ -357,9 +363,10 @@ fn believed(number: Option<(usize, Instant)>, now: Instant) -> Option<usize> {
     number.filter(|(_, until)| now < *until).map(|(number, _)| number)
 }
 
-/// Whether so much waits that it takes a second, on an account that its server may be limiting.
+/// Whether so much waits that it takes a second, or files carry so much that what they and their bytes are answered with waits, on an account
+/// that its server may be limiting.
 fn is_deep(scene: &Scene) -> bool {
     let load = &scene.load;
     let Some(rate) = load.rate.filter(|rate| *rate / (scene.logins() as f64) < FAST) else { return false };
-    load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64()
+    load.is_by_files || load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64()
 }

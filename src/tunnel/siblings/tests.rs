@@ -45,7 +45,7 @@ struct World {
 impl World {
     /// An account whose user has said how many logins he wants, and that has much to send.
     fn new() -> Self {
-        let load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0) };
+        let load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0), is_by_files: false };
         let mut world =
             Self { all: Siblings::default(), now: Instant::now(), load, present: BTreeSet::new() };
         world.log_in();
@@ -89,7 +89,7 @@ fn siblings_come_one_after_the_other_and_go_when_there_is_nothing_to_send() {
     world.load = Load::default();
     assert_eq!(world.run(130 * SECOND), 0, "that ours have gone shows nothing of the server");
     assert_eq!(world.all.next_timeout(), None);
-    world.load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0) };
+    world.load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0), is_by_files: false };
     assert_eq!(world.run(20 * SECOND), 3);
 }
 
@@ -209,7 +209,7 @@ fn all_accounts_together_have_a_bounded_number() {
         let jid = FullJid::new(&format!("user{n}@chat.example/r")).unwrap();
         all.on_online((AccountId(n), &jid), false, &named(&siblings), 4);
     }
-    let load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0) };
+    let load = Load { is_blocked: true, unsent: 20_000, rate: Some(10_000.0), is_by_files: false };
     let (mut now, mut count) = (Instant::now(), 0);
     for _ in 0..400 {
         for action in all.poll(now, |logins| by(logins, load)) {

@@ -13,11 +13,11 @@ const TICK: Duration = Duration::from_millis(250);
 const SLOW: f64 = 10_000.0;
 
 fn deep() -> Load {
-    Load { is_blocked: true, unsent: 20_000, rate: Some(SLOW) }
+    Load { is_blocked: true, unsent: 20_000, rate: Some(SLOW), is_by_files: false }
 }
 
 fn shallow() -> Load {
-    Load { is_blocked: false, unsent: 500, rate: Some(SLOW) }
+    Load { is_blocked: false, unsent: 500, rate: Some(SLOW), is_by_files: false }
 }
 
 /// An account whose siblings log in at once, and a server.
@@ -130,6 +130,17 @@ fn a_login_that_carries_nothing_more_goes_and_does_not_come_again_for_an_hour() 
         world.of_use = usize::MAX;
         assert_eq!(world.run(300 * SECOND), most - 1, "there is more to be had by now");
     }
+}
+
+#[test]
+fn while_bulk_goes_by_files_there_are_several_logins_whatever_they_carry() {
+    let mut world = World::unasked();
+    world.load = Load { is_by_files: true, ..shallow() };
+    world.of_use = 1;
+    assert_eq!(world.run(2 * SECOND), 1);
+    assert_eq!(world.run(60 * SECOND), 3);
+    world.load = shallow();
+    assert_eq!(world.run(IDLE + SECOND), 0);
 }
 
 #[test]
