@@ -88,6 +88,9 @@ pub(crate) struct Conditions {
     pub(crate) downlink: Range<u64>,
     /// What the server reads from an account, in bytes a second.
     pub(crate) rate: Option<u64>,
+    /// How much the server reads from an account at once, before it pauses for as long as that takes at its rate; none for a line that
+    /// carries one byte after the other.
+    pub(crate) reads: Option<u64>,
     /// Stanzas in a thousand that are delivered twice.
     pub(crate) duplicates: u64,
     /// Stanzas in a thousand that vanish inside the server.
@@ -111,6 +114,7 @@ impl Default for Conditions {
             uplink: 5..20,
             downlink: 5..20,
             rate: None,
+            reads: None,
             duplicates: 0,
             losses: 0,
             copies_messages: false,
@@ -136,13 +140,33 @@ enum State {
 struct Account<L> {
     jid: FullJid,
     state: State,
-    /// When the shaper has read everything that was sent.
+    /// When the shaper has read everything that was sent; of a server that reads much at once, when it reads the last of it.
     uplink_free: Time,
+    /// How many bytes it reads then.
+    uplink_read: u64,
     /// When the last stanza reaches the server.
     uplink_last: Time,
     /// What was under way in either direction when the connection broke, in order.
     held: Vec<InFlight<L>>,
     stored: Vec<(Jid, Stanza<L>)>,
+}
+
+impl<L> Account<L> {
+    /// The server reads so many bytes more: with what waits already, or after the pause that follows.
+    fn join_read(&mut self, now: Time, size: u64, rate: u64, reads: u64) {
+        let is_past = self.uplink_free < now;
+        if !is_past && self.uplink_read + size <= reads {
+            self.uplink_read += size;
+        } else {
+            self.uplink_free = (self.uplink_free + time_of(self.uplink_read, rate)).max(now);
+            self.uplink_read = size;
+        }
+    }
+}
+
+/// How long so many bytes take at so many a second.
+fn time_of(bytes: u64, rate: u64) -> Duration {
+    Duration::from_micros(bytes * 1_000_000 / rate)
 }
 
 #[derive(Clone, Debug)]
@@ -191,6 +215,7 @@ impl<L: Letter> Network<L> {
             jid,
             state: State::Offline,
             uplink_free: Time::ZERO,
+            uplink_read: 0,
             uplink_last: Time::ZERO,
             held: Vec::new(),
             stored: Vec::new(),
@@ -259,11 +284,13 @@ impl<L: Letter> Network<L> {
         let InFlight::Up { from, stanza, .. } = &what else { return };
         let delay = self.rng.millis(self.conditions.uplink.clone());
         let Some(account) = self.accounts.get_mut(from) else { return };
-        if let Some(rate) = self.conditions.rate {
-            let reading = Duration::from_micros(stanza.body.size() * 1_000_000 / rate);
-            account.uplink_free = account.uplink_free.max(self.now) + reading;
-        } else {
-            account.uplink_free = self.now;
+        let size = stanza.body.size();
+        match (self.conditions.rate, self.conditions.reads) {
+            (Some(rate), Some(reads)) => account.join_read(self.now, size, rate, reads),
+            (Some(rate), None) => {
+                account.uplink_free = account.uplink_free.max(self.now) + time_of(size, rate)
+            }
+            (None, _) => account.uplink_free = self.now,
         }
         let at = (account.uplink_free + delay).max(account.uplink_last);
         account.uplink_last = at;
@@ -434,7 +461,7 @@ impl<L: Letter> Network<L> {
         self.now = now;
         let Some(account) = self.accounts.get_mut(&seat) else { return };
         account.state = State::Online;
-        account.uplink_free = now;
+        (account.uplink_free, account.uplink_read) = (now, 0);
         for (from, stanza) in std::mem::take(&mut account.stored) {
             self.start_down(seat, &from.clone(), Delivery::Stanza { from, stanza });
         }

@@ -80,7 +80,11 @@ pub(crate) struct Window {
     takes_breaks: bool,
     /// How many blocks may be on their way.
     most_blocks: usize,
+    /// One block at a time is to be on its way, where that keeps the path busy.
+    is_sparing: bool,
     base: BaseDelay,
+    /// The least delay that was ever seen.
+    distance: Option<Duration>,
     jitter: Jitter,
     round_trip: RoundTrip,
     peak: PeakRate,
@@ -105,7 +109,9 @@ impl Window {
             last_break: None,
             takes_breaks: true,
             most_blocks: MOST_BLOCKS,
+            is_sparing: false,
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
+            distance: None,
             jitter: Jitter::default(),
             round_trip: RoundTrip::default(),
             peak: PeakRate::default(),
@@ -152,6 +158,25 @@ impl Window {
     /// What the path takes there and back while nothing is queued.
     pub(crate) fn base_delay(&self) -> Option<Duration> {
         self.base.get()
+    }
+
+    /// The least that it has ever taken there and back. A server that pauses between its reads is never seen without a queue while there is
+    /// much to send, so that [`base_delay`](Self::base_delay) becomes such a pause.
+    pub(crate) fn distance(&self) -> Option<Duration> {
+        self.distance
+    }
+
+    /// One block at a time is to be on its way from now on, where that keeps the path busy; or that does not matter any more.
+    pub(crate) fn set_sparing(&mut self, is_sparing: bool) {
+        self.is_sparing = is_sparing;
+    }
+
+    /// Whether one block at a time keeps the path busy. A server that pauses after it has read a block answers it before: when the pause is
+    /// over, the next one is there.
+    fn has_enough_with_one(&self) -> bool {
+        let (Some(rate), Some(distance)) = (self.rate(), self.distance) else { return false };
+        self.is_sparing
+            && 2 * distance <= Duration::from_secs_f64(self.wire_size(self.block_size()) as f64 / rate)
     }
 
     /// What it took lately.
@@ -205,6 +230,9 @@ impl Window {
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
         let limit = limit.saturating_sub(self.current_break.map_or(0, |current| current.less));
+        if self.has_enough_with_one() {
+            return self.blocks == 0;
+        }
         let floor = if limit == 0 { 1 } else { 2 };
         self.blocks < floor || self.in_flight + packet <= limit && self.blocks < self.most_blocks
     }
@@ -277,6 +305,7 @@ impl Window {
     /// True when the queue should be seen empty again.
     fn note_delay(&mut self, now: Instant, delay: Duration) -> bool {
         self.round_trip.update(delay);
+        self.distance = Some(self.distance.map_or(delay, |least| least.min(delay)));
         self.base.update(now, delay)
     }
 

@@ -2,16 +2,50 @@
 //!
 //! On a slow path a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
 //! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way. Where all
-//! paths are slow and go by several accounts, the oldest is reserved as long as such packets come: it carries bulk in small blocks only, one
-//! at a time.
+//! paths are slow and go by several accounts, each has one block on its way if that keeps it busy, so that one of them soon comes to an end;
+//! and the oldest is reserved as long as such packets come: it carries bulk in small blocks only.
+//!
+//! A server with a limit pauses after each read, for as long as the limit makes of it, and then reads all that has come meanwhile. So the
+//! path on which a packet arrives first is the one whose pause is over first, whatever waits there.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Path, transfer};
-use crate::secure::tuning::{EXPRESS_SIZE, LARGEST_SLOW_BLOCK, SLOW_BLOCK};
+use crate::secure::tuning::{EXPRESS_SIZE, IN_TIME, LARGEST_SLOW_BLOCK, SLOW_BLOCK};
+
+/// What is on its way by an account.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ahead {
+    bytes: usize,
+    /// When the server read something last, as far as it is known here, and how many bytes.
+    last_read: Option<(Instant, usize)>,
+    /// When the oldest of what is on its way was sent.
+    sent: Option<Instant>,
+}
+
+impl Ahead {
+    fn add(&mut self, path: &Path) {
+        self.bytes += path.in_flight();
+        self.last_read = self.last_read.max(Some(path.last_read()));
+        self.sent = self.sent.into_iter().chain(path.oldest_sent()).min();
+    }
+
+    /// How long until the server reads what is sent now, at this rate and over this distance there and back.
+    fn wait(&self, now: Instant, rate: f64, distance: Duration) -> Duration {
+        let (Some((at, bytes)), Some(sent)) = (self.last_read, self.sent) else { return Duration::ZERO };
+        let next = (at + transfer(bytes, rate)).max(sent);
+        if now + distance + IN_TIME <= next {
+            return next - now - distance;
+        }
+        // It comes too late for that, and waits for the pause that follows. What is late already will be as late again, for all we know.
+        let pause = transfer(self.bytes, rate);
+        let after = next + pause;
+        if after > now { after - now } else { pause + (now - after) }
+    }
+}
 
 /// The path on which such a packet will arrive first, among those that have none on its way.
 pub(crate) fn choose<'a>(
@@ -19,14 +53,14 @@ pub(crate) fn choose<'a>(
     now: Instant,
 ) -> Option<PathId> {
     let usable: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
-    let mut ahead = BTreeMap::<AccountId, usize>::new();
+    let mut ahead = BTreeMap::<AccountId, Ahead>::new();
     for (_, path) in &usable {
-        *ahead.entry(path.via()).or_default() += path.in_flight();
+        ahead.entry(path.via()).or_default().add(path);
     }
     let arrival = |path: &Path| {
-        let bytes =
-            ahead.get(&path.via()).copied().unwrap_or_default() + path.sizes().wire_size(EXPRESS_SIZE);
-        path.latency(now) + transfer(bytes, path.rate(now))
+        let (rate, distance) = (path.rate(now), path.distance());
+        let wait = ahead.get(&path.via()).map_or(Duration::ZERO, |ahead| ahead.wait(now, rate, distance));
+        distance + wait + transfer(path.sizes().wire_size(EXPRESS_SIZE), rate)
     };
     let free = usable.iter().filter(|(_, path)| !path.has_express());
     free.min_by_key(|(id, path)| (arrival(path), *id)).map(|(id, _)| *id)
@@ -47,8 +81,6 @@ pub(crate) fn reserved<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::secure::delivery::Delivery;
 
@@ -98,6 +130,17 @@ mod tests {
         let paths = [path(now, 1, 2), path(now, 1, 9), path(now, 2, 5)];
         let choice = choose(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now);
         assert_eq!(choice, Some(PathId(2)));
+    }
+
+    #[test]
+    fn what_comes_before_a_server_reads_waits_for_that_and_else_for_the_pause_behind_it() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        // It pauses for 0.5 seconds, and then for 0.2.
+        let ahead = Ahead { bytes: 2000, last_read: Some((start, 5000)), sent: Some(start) };
+        let wait = |after| ahead.wait(start + ms(after), 10_000.0, ms(20));
+        assert_eq!([0, 300, 470].map(wait), [480, 180, 10].map(ms));
+        assert_eq!([480, 500, 600].map(wait), [220, 200, 100].map(ms));
+        assert_eq!([700, 900].map(wait), [200, 400].map(ms), "it is late");
     }
 
     #[test]

@@ -25,7 +25,9 @@ impl Session {
         let waiting = if is_held { waiting.min(LITTLE_BYTES as usize) } else { waiting };
         let accounts = (shared.accounts.senders(), self.tag);
         let is_hurried = self.hurried_at.is_some_and(|at| now < at + RESERVED_LASTS);
-        let reserved = if is_hurried { express::reserved(open(&self.paths), now) } else { None };
+        let oldest_of_slow = express::reserved(open(&self.paths), now);
+        self.paths.values_mut().for_each(|path| path.set_sparing(oldest_of_slow.is_some()));
+        let reserved = oldest_of_slow.filter(|_| is_hurried);
         let free = open(&self.paths).filter(|(id, path)| reserved != Some(*id) || path.in_flight() == 0);
         let choice = scheduler::choose(free, accounts, now, waiting, &mut self.waits_at);
         let Choice::Send(id, room) = choice else {
