@@ -1,4 +1,4 @@
-//! Cells beside bulk, on several slow paths: one account that is logged in several times, at servers with their usual limits.
+//! Cells beside bulk, on several slow paths: one account that is logged in several times, at a server with its usual limits.
 
 use std::time::Duration;
 
@@ -26,11 +26,6 @@ fn stock_prosody() -> Conditions {
         downlink: 5..10,
         ..Conditions::default()
     }
-}
-
-/// Reads of all there is, at 3 kB/s.
-fn stock_ejabberd() -> Conditions {
-    Conditions { rate: Some(3000), reads: Some(65_536), ..stock_prosody() }
 }
 
 /// What cells take there and back beside bulk, in order, and which part of the rate of bulk they leave.
@@ -88,9 +83,4 @@ fn assert_prompt(logins: u64, conditions: &Conditions) {
 fn a_cell_beside_bulk_hardly_waits_at_a_stock_prosody_where_one_account_is_logged_in_two_or_four_times() {
     assert_prompt(2, &stock_prosody());
     assert_prompt(4, &stock_prosody());
-}
-
-#[test]
-fn a_cell_beside_bulk_hardly_waits_at_a_stock_ejabberd_where_one_account_is_logged_in_four_times() {
-    assert_prompt(4, &stock_ejabberd());
 }
