@@ -448,6 +448,11 @@ impl Path {
         (self.last_answer, self.last_read)
     }
 
+    /// Whether its rate shows: something is on its way, or so much was that the rate is known.
+    pub(crate) fn has_carried(&self) -> bool {
+        self.window.in_flight() > 0 || self.window.rate().is_some()
+    }
+
     /// When what has been on its way for the longest was sent.
     pub(crate) fn oldest_sent(&self) -> Option<Instant> {
         self.outstanding.front().map(|oldest| oldest.at)

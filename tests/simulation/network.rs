@@ -91,6 +91,9 @@ pub(crate) struct Conditions {
     /// How much the server reads from an account at once, before it pauses for as long as that takes at its rate; none for a line that
     /// carries one byte after the other.
     pub(crate) reads: Option<u64>,
+    /// How many bytes an account that has sent less than its rate may send without such a pause, at most; none where each read is followed
+    /// by one.
+    pub(crate) burst: Option<u64>,
     /// Stanzas in a thousand that are delivered twice.
     pub(crate) duplicates: u64,
     /// Stanzas in a thousand that vanish inside the server.
@@ -115,6 +118,7 @@ impl Default for Conditions {
             downlink: 5..20,
             rate: None,
             reads: None,
+            burst: None,
             duplicates: 0,
             losses: 0,
             copies_messages: false,
@@ -144,6 +148,8 @@ struct Account<L> {
     uplink_free: Time,
     /// How many bytes it reads then.
     uplink_read: u64,
+    /// What it may still send without a pause after the read before, less what it has sent too much.
+    uplink_credit: i64,
     /// When the last stanza reaches the server.
     uplink_last: Time,
     /// What was under way in either direction when the connection broke, in order.
@@ -152,15 +158,23 @@ struct Account<L> {
 }
 
 impl<L> Account<L> {
-    /// The server reads so many bytes more: with what waits already, or after the pause that follows.
-    fn join_read(&mut self, now: Time, size: u64, rate: u64, reads: u64) {
-        let is_past = self.uplink_free < now;
+    /// So many bytes come to the server: it reads them with what waits already, or after the pause that follows.
+    fn join_read(&mut self, arrival: Time, size: u64, (rate, reads, burst): (u64, u64, Option<u64>)) {
+        let is_past = self.uplink_free < arrival;
         if !is_past && self.uplink_read + size <= reads {
             self.uplink_read += size;
-        } else {
-            self.uplink_free = (self.uplink_free + time_of(self.uplink_read, rate)).max(now);
-            self.uplink_read = size;
+            return;
         }
+        let pause = match burst {
+            None => time_of(self.uplink_read, rate),
+            Some(_) => time_of((self.uplink_read as i64 - self.uplink_credit).max(0) as u64, rate),
+        };
+        let at = (self.uplink_free + pause).max(arrival);
+        if let Some(burst) = burst {
+            let regained = (rate as f64 * (at - self.uplink_free).as_secs_f64()) as i64;
+            self.uplink_credit = (self.uplink_credit - self.uplink_read as i64 + regained).min(burst as i64);
+        }
+        (self.uplink_free, self.uplink_read) = (at, size);
     }
 }
 
@@ -216,6 +230,7 @@ impl<L: Letter> Network<L> {
             state: State::Offline,
             uplink_free: Time::ZERO,
             uplink_read: 0,
+            uplink_credit: 0,
             uplink_last: Time::ZERO,
             held: Vec::new(),
             stored: Vec::new(),
@@ -286,12 +301,15 @@ impl<L: Letter> Network<L> {
         let Some(account) = self.accounts.get_mut(from) else { return };
         let size = stanza.body.size();
         match (self.conditions.rate, self.conditions.reads) {
-            (Some(rate), Some(reads)) => account.join_read(self.now, size, rate, reads),
+            (Some(rate), Some(reads)) => {
+                account.join_read(self.now + delay, size, (rate, reads, self.conditions.burst))
+            }
             (Some(rate), None) => {
                 account.uplink_free = account.uplink_free.max(self.now) + time_of(size, rate)
             }
             (None, _) => account.uplink_free = self.now,
         }
+        let delay = if self.conditions.reads.is_some() { Duration::ZERO } else { delay };
         let at = (account.uplink_free + delay).max(account.uplink_last);
         account.uplink_last = at;
         self.push(at, what);
@@ -462,6 +480,7 @@ impl<L: Letter> Network<L> {
         let Some(account) = self.accounts.get_mut(&seat) else { return };
         account.state = State::Online;
         (account.uplink_free, account.uplink_read) = (now, 0);
+        account.uplink_credit = self.conditions.burst.unwrap_or_default() as i64;
         for (from, stanza) in std::mem::take(&mut account.stored) {
             self.start_down(seat, &from.clone(), Delivery::Stanza { from, stanza });
         }

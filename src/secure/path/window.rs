@@ -11,6 +11,7 @@ mod jitter;
 mod opening;
 mod rate;
 mod slow_start;
+mod sparing;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use jitter::Jitter;
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 use slow_start::{Reopening, SlowStart};
+use sparing::Sparing;
 
 use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
@@ -80,8 +82,7 @@ pub(crate) struct Window {
     takes_breaks: bool,
     /// How many blocks may be on their way.
     most_blocks: usize,
-    /// One block at a time is to be on its way, where that keeps the path busy.
-    is_sparing: bool,
+    sparing: Sparing,
     base: BaseDelay,
     /// The least delay that was ever seen.
     distance: Option<Duration>,
@@ -109,7 +110,7 @@ impl Window {
             last_break: None,
             takes_breaks: true,
             most_blocks: MOST_BLOCKS,
-            is_sparing: false,
+            sparing: Sparing::default(),
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
             distance: None,
             jitter: Jitter::default(),
@@ -168,15 +169,13 @@ impl Window {
 
     /// One block at a time is to be on its way from now on, where that keeps the path busy; or that does not matter any more.
     pub(crate) fn set_sparing(&mut self, is_sparing: bool) {
-        self.is_sparing = is_sparing;
+        self.sparing.set_wanted(is_sparing);
     }
 
-    /// Whether one block at a time keeps the path busy. A server that pauses after it has read a block answers it before: when the pause is
-    /// over, the next one is there.
-    fn has_enough_with_one(&self) -> bool {
-        let (Some(rate), Some(distance)) = (self.rate(), self.distance) else { return false };
-        self.is_sparing
-            && 2 * distance <= Duration::from_secs_f64(self.wire_size(self.block_size()) as f64 / rate)
+    /// Whether the way to the server takes less than half as long as it takes for a block at this rate.
+    fn is_near_beside_a_block(&self, rate: f64) -> bool {
+        let block = Duration::from_secs_f64(self.wire_size(self.block_size()) as f64 / rate.max(1.0));
+        self.distance.is_some_and(|distance| 2 * distance <= block)
     }
 
     /// What it took lately.
@@ -230,7 +229,7 @@ impl Window {
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
         let limit = limit.saturating_sub(self.current_break.map_or(0, |current| current.less));
-        if self.has_enough_with_one() {
+        if self.sparing.is_on() {
             return self.blocks == 0;
         }
         let floor = if limit == 0 { 1 } else { 2 };
@@ -326,6 +325,8 @@ impl Window {
         }
         self.lasting.update(busy, on_wire);
         if let Some(rate) = self.lasting.get() {
+            let is_near = self.is_near_beside_a_block(rate);
+            self.sparing.on_rate(now, rate, is_near);
             let before = self.block_size();
             let window = self.limit;
             self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate, window });

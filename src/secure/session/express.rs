@@ -3,18 +3,20 @@
 //! On a slow path a cell would wait for a window that is full of somebody else's blocks, for as long as the server takes for
 //! one of them. So one small packet may go beyond the window of each path, and waits no longer than what is on its way. Where all
 //! paths are slow and go by several accounts, each has one block on its way if that keeps it busy, so that one of them soon comes to an end;
-//! and the oldest is reserved as long as such packets come: it carries bulk in small blocks only.
+//! and the account of the oldest is reserved as long as such packets come: it carries bulk in small blocks only, one at a time.
 //!
 //! A server with a limit pauses after each read, for as long as the limit makes of it, and then reads all that has come meanwhile. So the
-//! path on which a packet arrives first is the one whose pause is over first, whatever waits there.
+//! account by which a packet arrives first is the one whose pause is over first, whatever waits there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Path, transfer};
-use crate::secure::tuning::{EXPRESS_SIZE, IN_TIME, LARGEST_SLOW_BLOCK, SLOW_BLOCK};
+use crate::secure::tuning::{
+    EXPRESS_SIZE, IN_TIME, LARGEST_SLOW_BLOCK, RESERVED_BLOCK, RESERVED_BLOCK_OF_SEVERAL, SLOW_BLOCK,
+};
 
 /// What is on its way by an account.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,17 +35,19 @@ impl Ahead {
         self.sent = self.sent.into_iter().chain(path.oldest_sent()).min();
     }
 
-    /// How long until the server reads what is sent now, at this rate and over this distance there and back.
+    /// How long it takes, beyond this distance there and back, until the server reads what is sent now, at this rate.
     fn wait(&self, now: Instant, rate: f64, distance: Duration) -> Duration {
-        let (Some((at, bytes)), Some(sent)) = (self.last_read, self.sent) else { return Duration::ZERO };
-        let next = (at + transfer(bytes, rate)).max(sent);
+        let Some((at, bytes)) = self.last_read else { return Duration::ZERO };
+        let rested = at + transfer(bytes, rate);
+        let Some(sent) = self.sent else { return rested.saturating_duration_since(now + distance) };
+        let next = rested.max(sent + distance);
         if now + distance + IN_TIME <= next {
             return next - now - distance;
         }
         // It comes too late for that, and waits for the pause that follows. What is late already will be as late again, for all we know.
         let pause = transfer(self.bytes, rate);
         let after = next + pause;
-        if after > now { after - now } else { pause + (now - after) }
+        if after > now { after.saturating_duration_since(now + distance) } else { pause + (now - after) }
     }
 }
 
@@ -57,26 +61,39 @@ pub(crate) fn choose<'a>(
     for (_, path) in &usable {
         ahead.entry(path.via()).or_default().add(path);
     }
+    // All go from one server to another, and a path that has always been busy does not know how near that is.
+    let distance = usable.iter().map(|(_, path)| path.distance()).min()?;
     let arrival = |path: &Path| {
-        let (rate, distance) = (path.rate(now), path.distance());
+        let rate = path.rate(now);
         let wait = ahead.get(&path.via()).map_or(Duration::ZERO, |ahead| ahead.wait(now, rate, distance));
-        distance + wait + transfer(path.sizes().wire_size(EXPRESS_SIZE), rate)
+        wait + transfer(path.sizes().wire_size(EXPRESS_SIZE), rate)
     };
     let free = usable.iter().filter(|(_, path)| !path.has_express());
     free.min_by_key(|(id, path)| (arrival(path), *id)).map(|(id, _)| *id)
 }
 
-/// The path that is kept for such packets: the oldest, if all are slow and there is one by another account.
+/// The account that is kept for such packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    pub(crate) via: AccountId,
+    /// The largest block of bulk that it carries meanwhile.
+    pub(crate) block: usize,
+}
+
+/// That is the one of the oldest path, if all that carry something are slow and there is another account.
 pub(crate) fn reserved<'a>(
     paths: impl IntoIterator<Item = (PathId, &'a Path)>,
     now: Instant,
-) -> Option<PathId> {
+) -> Option<Reserved> {
     let usable: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
     let block = |path: &Path| path.sizes().wire_size(LARGEST_SLOW_BLOCK);
     let is_slow = |path: &Path| transfer(block(path), path.rate(now)) > SLOW_BLOCK;
-    let (id, oldest) = usable.iter().min_by_key(|(id, _)| *id)?;
-    let has_company = usable.iter().any(|(_, path)| path.via() != oldest.via());
-    (has_company && usable.iter().all(|(_, path)| is_slow(path))).then_some(*id)
+    let accounts: BTreeSet<_> = usable.iter().map(|(_, path)| path.via()).collect();
+    let mut used = usable.iter().filter(|(_, path)| path.has_carried()).peekable();
+    let is_of_use = used.peek().is_some() && used.all(|(_, path)| is_slow(path));
+    let (_, oldest) = usable.iter().min_by_key(|(id, _)| *id)?;
+    let block = if accounts.len() > 2 { RESERVED_BLOCK_OF_SEVERAL } else { RESERVED_BLOCK };
+    (accounts.len() > 1 && is_of_use).then(|| Reserved { via: oldest.via(), block })
 }
 
 #[cfg(test)]
@@ -95,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_slow_paths_by_several_accounts_is_reserved() {
+    fn the_account_of_the_oldest_of_slow_paths_by_several_accounts_is_reserved() {
         let start = Instant::now();
         // What nothing of is answered for long is slow.
         let now = start + Duration::from_secs(2);
@@ -103,7 +120,9 @@ mod tests {
             let paths: Vec<_> = accounts.iter().map(|account| path(start, *account, 2)).collect();
             reserved(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now)
         };
-        assert_eq!(reserved_of(&[1, 2, 3]), Some(PathId(0)));
+        let via = AccountId(1);
+        assert_eq!(reserved_of(&[1, 2, 3]), Some(Reserved { via, block: RESERVED_BLOCK_OF_SEVERAL }));
+        assert_eq!(reserved_of(&[1, 1, 2]), Some(Reserved { via, block: RESERVED_BLOCK }));
         assert_eq!(reserved_of(&[1, 1]), None, "bulk needs an account of its own");
         assert_eq!(reserved_of(&[1]), None);
         assert_eq!(reserved_of(&[]), None);
@@ -114,6 +133,15 @@ mod tests {
         let now = Instant::now();
         let paths = [path(now, 1, 2), path(now, 2, 2)];
         assert_eq!(reserved(paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path)), now), None);
+    }
+
+    #[test]
+    fn what_carries_nothing_says_nothing_of_how_slow_paths_are() {
+        let start = Instant::now();
+        let paths = [path(start, 1, 2), path(start, 2, 0)];
+        let paths = || paths.iter().enumerate().map(|(n, path)| (PathId(n as u64), path));
+        assert!(reserved(paths(), start + Duration::from_secs(2)).is_some());
+        assert_eq!(reserved(paths().skip(1), start + Duration::from_secs(2)), None);
     }
 
     #[test]
@@ -139,8 +167,16 @@ mod tests {
         let ahead = Ahead { bytes: 2000, last_read: Some((start, 5000)), sent: Some(start) };
         let wait = |after| ahead.wait(start + ms(after), 10_000.0, ms(20));
         assert_eq!([0, 300, 470].map(wait), [480, 180, 10].map(ms));
-        assert_eq!([480, 500, 600].map(wait), [220, 200, 100].map(ms));
+        assert_eq!([480, 500, 600].map(wait), [200, 180, 80].map(ms));
         assert_eq!([700, 900].map(wait), [200, 400].map(ms), "it is late");
+    }
+
+    #[test]
+    fn a_server_to_which_nothing_is_on_its_way_pauses_all_the_same() {
+        let (start, ms) = (Instant::now(), Duration::from_millis);
+        let ahead = Ahead { bytes: 0, last_read: Some((start, 5000)), sent: None };
+        let wait = |after| ahead.wait(start + ms(after), 10_000.0, ms(20));
+        assert_eq!([0, 300, 480, 700].map(wait), [480, 180, 0, 0].map(ms));
     }
 
     #[test]
