@@ -315,6 +315,12 @@ pub(crate) const ONE_READ: Duration = Duration::from_millis(20);
 /// What would come to a server less than 10 ms before it reads may come too late, and is read the next time.
 pub(crate) const IN_TIME: Duration = Duration::from_millis(10);
 
+/// So may what would come in the last eighth of its pause: rates are as exact as that. What comes too late waits for a whole pause more.
+pub(crate) const IN_TIME_SHARE: f64 = 0.125;
+
+/// Rates of which one is at most twice the other may be one server's limit, seen through a few of its reads.
+pub(crate) const ALIKE: f64 = 2.0;
+
 /// For 10 seconds after an express packet one of several accounts with slow paths is kept for the next ones: longer than a person takes between two
 /// keys, or a page between two requests.
 pub(crate) const RESERVED_LASTS: Duration = Duration::from_secs(10);

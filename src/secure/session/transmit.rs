@@ -36,7 +36,8 @@ impl Session {
             shared.accounts.wait(self.flow(), &self.waits_at);
             // Where others wait at an account as well nothing overtakes them, and there is only an earlier turn.
             let senders = shared.accounts.senders();
-            let is_contested = |place: &Place| matches!(place, Place::Account(via) if senders.rivals(*via) > 1);
+            let is_contested =
+                |place: &Place| matches!(place, Place::Account(via) if senders.rivals(*via) > 1);
             return if self.waits_at.iter().any(is_contested) { None } else { self.express(now, shared) };
         };
         self.waits_at.clear();
