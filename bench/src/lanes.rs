@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use hexchat_lab::fetch::{Fetched, fetch};
-use hexchat_lab::server::Upload;
+use hexchat_lab::server::{ONE_LOGIN, Upload};
 use hexchat_lab::tor::Tor;
 use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Line, Names, Rate, Rules, TcpCutter, TorNetwork};
 
@@ -99,15 +99,15 @@ struct World {
 }
 
 impl Lab<'_> {
-    /// The rate of a download.
+    /// The rate of a download by one login of the bridge.
     fn by_stanzas(&self) -> Result<f64> {
-        let world = self.start("upload = false\n")?;
+        let world = self.start(ONE_LOGIN, "upload = false\n")?;
         let fetched = world.fetch(BY_STANZAS)?;
         Ok(BY_STANZAS as f64 / fetched.total.as_secs_f64())
     }
 
     fn by_files(&self, name: &str, samples: &mut Samples) -> Result<()> {
-        let world = self.start("")?;
+        let world = self.start("", "")?;
         world.fetch(CONSENSUS)?;
         samples.record(format!("{name}.cold"), Ok(world.client_started.elapsed().as_secs_f64()));
         let (first, all) = world.page()?;
@@ -118,15 +118,15 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// Starts everything; `lanes` is what both halves have in that section.
-    fn start(&self, lanes: &str) -> Result<World> {
+    /// Starts everything; `sessions` is what the section of the bridge's account has, `lanes` what both halves have in theirs.
+    fn start(&self, sessions: &str, lanes: &str) -> Result<World> {
         let rules = Rules { upload: Some(UPLOAD), ..Rules::default() };
         let chat = ChatServer::start_with(self.kind, Rate::Stock, &[BRIDGE, CLIENT], rules)?;
         let network = TorNetwork::start()?;
         let halves = Halves { network: &network, chat: &chat, executable: self.executable };
         let [of_client, of_bridge] = [Names::start_on(self.line)?, Names::start_on(self.line)?];
         let to_bridge = TcpCutter::start_on(self.line, chat.address())?;
-        let config = chat.account_section(BRIDGE, to_bridge.address())
+        let config = chat.account_section(BRIDGE, to_bridge.address()).replacen(ONE_LOGIN, sessions, 1)
             + &format!("[lanes]\nproxy = \"{}\"\n{lanes}", of_bridge.uri());
         let command = halves.command(&halves.write_config(BRIDGE, &config)?);
         let bridge =

@@ -82,7 +82,7 @@ impl Session {
         shared: &mut Shared,
     ) {
         if let Some(files) = self.files_mut() {
-            files.lane.handle_end(number, reason);
+            files.lane.handle_end(now, number, reason);
         }
         self.apply_changes(now, shared);
     }

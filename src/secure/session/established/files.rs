@@ -121,7 +121,7 @@ impl Established {
                 Ok(Some(packet)) => self.take_file_packet(now, packet)?,
                 Ok(None) => {}
                 Err(_) => {
-                    files.lane.handle_end(file, FileEndReason::Damaged);
+                    files.lane.handle_end(now, file, FileEndReason::Damaged);
                     return Ok(false);
                 }
             }
@@ -129,7 +129,7 @@ impl Established {
         let Some(files) = &mut self.files else { return Ok(false) };
         let is_wanted = files.lane.wants(file);
         if !is_wanted {
-            files.lane.handle_end(file, FileEndReason::Done);
+            files.lane.handle_end(now, file, FileEndReason::Done);
         }
         Ok(is_wanted)
     }

@@ -348,7 +348,7 @@ impl<T> Lane<T> {
     }
 
     /// Nothing more of a file comes, for this reason.
-    pub(crate) fn handle_end(&mut self, file: u64, reason: FileEndReason) {
+    pub(crate) fn handle_end(&mut self, now: Instant, file: u64, reason: FileEndReason) {
         self.busy.remove(&file);
         let Some((packets, is_whole)) = self.incoming.on_over(file) else { return };
         let reason = match (is_whole, reason) {
@@ -356,7 +356,7 @@ impl<T> Lane<T> {
             (false, FileEndReason::Done) => FileEndReason::Damaged,
             (false, reason) => reason,
         };
-        self.end(file, packets, reason);
+        self.end(now, file, packets, reason);
     }
 
     /// A frame of the peer's has come.
@@ -465,20 +465,19 @@ impl<T> Lane<T> {
 
     /// Gives up what takes too long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Verdict<T> {
-        let mut verdict = Verdict::default();
-        for (file, lost) in self.outgoing.handle_timeout(now) {
-            verdict.lost.extend(lost);
-            self.end(file, 0, FileEndReason::TooSlow);
+        let (given_up, lost) = self.outgoing.handle_timeout(now);
+        for file in given_up {
+            self.end(now, file, 0, FileEndReason::TooSlow);
         }
         for (file, packets) in self.incoming.handle_timeout(now) {
             self.urls.remove(&file);
-            self.end(file, packets, FileEndReason::TooSlow);
+            self.end(now, file, packets, FileEndReason::TooSlow);
         }
         let expired = self.slots.as_mut().map(|slots| slots.handle_timeout(now));
         expired.into_iter().flatten().for_each(|file| self.drop_task(file));
         let outgoing = &self.outgoing;
         self.places.retain(|file, _| outgoing.has_slot(*file));
-        verdict
+        Verdict { lost, ..Verdict::default() }
     }
 
     /// What is kept of files of ours, and of what the peer says of its own, in bytes.
@@ -499,27 +498,30 @@ impl<T> Lane<T> {
     /// A file of ours comes to nothing.
     fn give_up(&mut self, now: Instant, file: u64, reason: FileEndReason) -> Verdict<T> {
         let verdict = self.outgoing.on_over(now, file, 0);
-        self.end(file, 0, reason);
+        self.end(now, file, 0, reason);
         verdict
     }
 
     /// A file is over, and the other end is told.
-    fn end(&mut self, file: u64, packets: u64, reason: FileEndReason) {
+    fn end(&mut self, now: Instant, file: u64, packets: u64, reason: FileEndReason) {
         self.frames.push_back(FileFrame::FileEnd { file, packets, reason });
-        self.on_end(file, reason);
+        self.on_end(now, file, reason);
     }
 
     /// The other end is done with a file, of ours or its own.
     fn on_file_end(&mut self, now: Instant, file: u64, packets: u64, reason: FileEndReason) -> Verdict<T> {
         self.places.remove(&file);
         self.urls.remove(&file);
-        self.incoming.on_over(file);
-        self.on_end(file, reason);
+        if let Some((packets, _)) = self.incoming.on_over(file) {
+            // Its maker has given it up, and waits for this.
+            self.frames.push_back(FileFrame::FileEnd { file, packets, reason });
+        }
+        self.on_end(now, file, reason);
         self.outgoing.on_over(now, file, packets)
     }
 
     /// A file is over, and so is its slot. Where its service is to blame, no other slot is used.
-    fn on_end(&mut self, file: u64, reason: FileEndReason) {
+    fn on_end(&mut self, now: Instant, file: u64, reason: FileEndReason) {
         self.drop_task(file);
         let trouble = trouble_of(reason);
         match &mut self.slots {
@@ -529,7 +531,7 @@ impl<T> Lane<T> {
                 self.reports.extend(account.map(|account| (account, report)));
             }
             None if trouble.is_some_and(|trouble| trouble != Trouble::FileLost) => {
-                self.outgoing.forget_slots();
+                self.outgoing.rest(now);
                 self.places.clear();
             }
             None => {}

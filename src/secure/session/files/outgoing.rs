@@ -16,9 +16,9 @@ use crate::secure::shared::uploads::bucket::Bucket;
 /// Slots that are kept, at most: 16. A client whose window is 4 has no more.
 const MOST_SLOTS: usize = 16;
 
-/// No file is waited for longer than 8 seconds, nor is one of unknown pace: what it carries has to come by another way within ten. One of the
+/// No file is waited for longer than 7 seconds, nor is one of unknown pace: what it carries has to come by another way within ten. One of the
 /// smallest that takes longer is no faster than a stock server's stanzas.
-const MOST_PATIENCE: Duration = Duration::from_secs(8);
+const MOST_PATIENCE: Duration = Duration::from_secs(7);
 
 /// Files take 3 times as long as usual now and then: their services serve others, too.
 const USUAL_TIMES: u32 = 3;
@@ -26,8 +26,16 @@ const USUAL_TIMES: u32 = 3;
 /// However fast files usually are, one is given 4 seconds: a lost segment of a TCP handshake alone takes three.
 const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 
+/// Whoever fetches a file that is given up says within 1.5 seconds how much of it has come: a round trip by a path that carries no bulk.
+/// Without that all of it would go again, at a stock server for a quarter of a minute before anything new.
+const LAST_WORD: Duration = Duration::from_millis(1500);
+
 /// A slot that has waited for 1 second for enough to fill half of it is used for less: it counts against the quota in any case.
 const SLOT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Slots that were on their way when a service turned out to be of no use arrive within 10 seconds, and are not used: what was in a file that
+/// was lost would wait for another one.
+const REST: Duration = Duration::from_secs(10);
 
 /// Paths wait for files for 3 seconds at most: what is in a file that is lost comes by paths within ten.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
@@ -44,8 +52,10 @@ struct Slot {
 struct File<T> {
     size: FileSize,
     since: Instant,
-    /// When it is given up if it was not heard of.
+    /// When it is given up if it was not heard of, or is lost if it is given up.
     until: Instant,
+    /// Nobody is to fetch it any more, and whoever does is asked how much has come.
+    is_given_up: bool,
     /// Its content is kept until it was put.
     is_kept: bool,
     /// What its packets carry, in their order.
@@ -61,6 +71,8 @@ pub(crate) struct Outgoing<T> {
     numbers: Counters,
     slots: BTreeMap<u64, Slot>,
     files: BTreeMap<u64, File<T>>,
+    /// Until when slots that are offered are not taken.
+    rests_until: Option<Instant>,
     /// How long whole files of each bucket have taken, smoothed.
     times: BTreeMap<Bucket, Duration>,
 }
@@ -74,13 +86,15 @@ impl<T> Outgoing<T> {
             numbers: Counters::new(NUMBER_RANGES),
             slots: BTreeMap::new(),
             files: BTreeMap::new(),
+            rests_until: None,
             times: BTreeMap::new(),
         }
     }
 
     /// There is a slot for this file. Whether that is new: its frame may have been sent twice. Of a peer's slots only so many are kept.
     pub(crate) fn on_slot(&mut self, now: Instant, number: u64, size: FileSize) -> bool {
-        let is_taken = self.slots.len() < MOST_SLOTS && self.numbers.insert(number);
+        let rests = self.rests_until.is_some_and(|until| now < until);
+        let is_taken = !rests && self.slots.len() < MOST_SLOTS && self.numbers.insert(number);
         if is_taken {
             self.slots.insert(number, Slot { size, since: now });
         }
@@ -107,7 +121,8 @@ impl<T> Outgoing<T> {
     pub(crate) fn begin(&mut self, now: Instant, number: u64) -> Option<FileSealer> {
         let Slot { size, .. } = self.slots.remove(&number)?;
         let until = now + self.patience(Bucket::of(size));
-        self.files.insert(number, File { size, since: now, until, is_kept: true, cargo: Vec::new() });
+        let file = File { size, since: now, until, is_given_up: false, is_kept: true, cargo: Vec::new() };
+        self.files.insert(number, file);
         Some(FileSealer::new(&self.key, FileId { sender: self.side, number, size }))
     }
 
@@ -130,9 +145,10 @@ impl<T> Outgoing<T> {
         self.slots.remove(&number);
     }
 
-    /// Slots that were not used are of no use any more.
-    pub(crate) fn forget_slots(&mut self) {
+    /// The service is of no use for now: neither are slots that were not used, and those that come within the next seconds.
+    pub(crate) fn rest(&mut self, now: Instant) {
         self.slots.clear();
+        self.rests_until = Some(now + REST);
     }
 
     /// The other end is done with a file, or we are: so many of its packets have arrived.
@@ -154,11 +170,19 @@ impl<T> Outgoing<T> {
         slots.chain(self.files.values().map(|file| file.until)).min()
     }
 
-    /// Forgets slots that cannot be used any more, and gives up files that were not heard of: their numbers, and what they have carried.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<(u64, Vec<T>)> {
+    /// Forgets slots that cannot be used any more, and gives up files that were not heard of: their numbers, and what is lost by that.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> (Vec<u64>, Vec<T>) {
         self.slots.retain(|_, slot| now < slot.since + SLOT_LIFE);
+        let mut given_up = Vec::new();
+        let late = self.files.iter_mut().filter(|(_, file)| file.until <= now && !file.is_given_up);
+        for (number, file) in late {
+            given_up.push(*number);
+            file.is_given_up = true;
+            // One that was not put is fetched by nobody.
+            file.until = if file.is_kept { now } else { now + LAST_WORD };
+        }
         let lost = self.files.extract_if(.., |_, file| file.until <= now);
-        lost.map(|(number, file)| (number, file.cargo)).collect()
+        (given_up, lost.flat_map(|(_, file)| file.cargo).collect())
     }
 
     /// How many files were begun and are not over.
@@ -300,8 +324,8 @@ mod tests {
         outgoing.on_slot(now, 5, size(49_152));
         let lost = now + MOST_PATIENCE;
         assert_eq!(outgoing.next_timeout(), Some(lost));
-        assert!(outgoing.handle_timeout(lost - SECOND).is_empty());
-        assert_eq!(outgoing.handle_timeout(lost), [(4, vec![0, 1, 2])]);
+        assert_eq!(outgoing.handle_timeout(lost - SECOND), (vec![], vec![]));
+        assert_eq!(outgoing.handle_timeout(lost), (vec![4], vec![0, 1, 2]));
         assert_eq!((outgoing.under_way(), outgoing.next_timeout()), (0, Some(now + SLOT_LIFE)));
         outgoing.handle_timeout(now + SLOT_LIFE);
         assert_eq!((outgoing.best(now, usize::MAX), outgoing.next_timeout()), (None, None));
@@ -309,12 +333,29 @@ mod tests {
 
     #[test]
     fn a_file_is_lost_when_it_takes_three_times_as_long_as_usual() {
-        for (usual, patience) in [(SECOND / 10, 4), (2 * SECOND, 6), (7 * SECOND, 8)] {
+        for (usual, patience) in [(SECOND / 10, 4), (2 * SECOND, 6), (7 * SECOND, 7)] {
             let (mut outgoing, now) = outgoing();
             begun(&mut outgoing, now, 4);
             outgoing.on_over(now + usual, 4, 3);
             begun(&mut outgoing, now, 5);
             assert_eq!(outgoing.next_timeout(), Some(now + patience * SECOND));
+        }
+    }
+
+    #[test]
+    fn of_a_file_that_is_given_up_what_had_come_is_not_lost_if_whoever_fetches_it_says_so_in_time() {
+        for says_so in [true, false] {
+            let (mut outgoing, now) = outgoing();
+            begun(&mut outgoing, now, 4);
+            outgoing.on_put(4);
+            let given_up = now + MOST_PATIENCE;
+            assert_eq!(outgoing.handle_timeout(given_up), (vec![4], vec![]));
+            assert_eq!(outgoing.next_timeout(), Some(given_up + LAST_WORD));
+            if says_so {
+                assert_eq!(outgoing.on_over(given_up, 4, 2), Verdict { arrived: vec![0, 1], lost: vec![2] });
+            } else {
+                assert_eq!(outgoing.handle_timeout(given_up + LAST_WORD), (vec![], vec![0, 1, 2]));
+            }
         }
     }
 
@@ -327,8 +368,16 @@ mod tests {
         outgoing.on_put(4);
         assert_eq!((outgoing.kept(), outgoing.bytes()), (0, 109_152));
         outgoing.on_over(now, 4, 3);
-        outgoing.forget_slots();
+        outgoing.rest(now);
         assert_eq!(outgoing.bytes(), 0);
+    }
+
+    #[test]
+    fn slots_of_a_service_that_rests_are_not_taken_for_a_while() {
+        let (mut outgoing, now) = outgoing();
+        outgoing.rest(now);
+        assert!(!outgoing.on_slot(now + REST - SECOND, 4, size(49_152)));
+        assert!(outgoing.on_slot(now + REST, 5, size(49_152)));
     }
 
     #[test]

@@ -243,7 +243,7 @@ impl World {
                 Err(_) => break,
             }
         }
-        self.ends[by].lane.handle_end(file, FileEndReason::Done);
+        self.ends[by].lane.handle_end(self.now, file, FileEndReason::Done);
     }
 
     /// A packet has the number of a piece, counted from 1, or nothing but padding.

@@ -86,7 +86,7 @@ fn a_download_goes_from_what_waits_to_what_has_arrived() {
     for mut packet in packets {
         assert!(client.handle_bytes(0, &mut packet).unwrap().is_some());
     }
-    client.handle_end(0, FileEndReason::Done);
+    client.handle_end(now, 0, FileEndReason::Done);
     assert_eq!(client.poll_report(), Some((OURS, Report::Success)));
     let frame = client.poll_frame().unwrap();
     assert_eq!(frame, end(0, size.packets() as u64, FileEndReason::Done));
@@ -145,7 +145,7 @@ fn what_ends_without_being_complete_is_not_done() {
         client.handle_frame(now, FileFrame::Stored { file: 0 }).unwrap();
         fetched(&mut client).unwrap();
         client.handle_bytes(0, &mut packets[0].clone()).unwrap();
-        client.handle_end(0, reason);
+        client.handle_end(now, 0, reason);
         assert_eq!(client.poll_frame(), Some(end(0, 1, told)));
         assert_eq!(client.poll_report(), Some((OURS, Report::Trouble(Trouble::FileLost))));
     }
@@ -204,11 +204,26 @@ fn a_word_about_a_file_that_nobody_knows_changes_nothing() {
     client.handle_frame(now, FileFrame::Stored { file: 9 }).unwrap();
     client.handle_frame(now, end(9, 4, FileEndReason::Done)).unwrap();
     client.handle_slot(now, 9, slot());
-    client.handle_end(9, FileEndReason::Done);
+    client.handle_end(now, 9, FileEndReason::Done);
     client.put(9, Vec::new());
     assert!(
         poll_task(&mut client).is_none() && client.poll_frame().is_none() && client.poll_report().is_none()
     );
+}
+
+#[test]
+fn whoever_fetches_a_file_that_its_maker_gives_up_says_how_much_has_come() {
+    let now = Instant::now();
+    let (mut client, size) = awaiting_client(now);
+    let (_, packets) = done_by_bridge(now, size);
+    client.handle_frame(now, FileFrame::Stored { file: 0 }).unwrap();
+    fetched(&mut client).unwrap();
+    client.handle_bytes(0, &mut packets[0].clone()).unwrap();
+    client.handle_frame(now, end(0, 0, FileEndReason::TooSlow)).unwrap();
+    assert_eq!(client.poll_frame(), Some(end(0, 1, FileEndReason::TooSlow)));
+    assert_eq!(client.poll_report(), Some((OURS, Report::Trouble(Trouble::MayPass))));
+    client.handle_frame(now, end(0, 0, FileEndReason::TooSlow)).unwrap();
+    assert!(client.poll_frame().is_none(), "it has said so");
 }
 
 #[test]
@@ -218,7 +233,7 @@ fn a_peer_that_takes_no_frames_gets_no_more_files_fetched() {
     for file in 0..10_000 {
         bridge.handle_frame(now, FileFrame::File { file, size: 65_536, url: url("https://u/1") }).unwrap();
         while let Some((file, ..)) = fetched(&mut bridge) {
-            bridge.handle_end(file, FileEndReason::BadUrl);
+            bridge.handle_end(now, file, FileEndReason::BadUrl);
             count += 1;
         }
     }
