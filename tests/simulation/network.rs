@@ -158,23 +158,28 @@ struct Account<L> {
 }
 
 impl<L> Account<L> {
-    /// So many bytes come to the server: it reads them with what waits already, or after the pause that follows.
-    fn join_read(&mut self, arrival: Time, size: u64, (rate, reads, burst): (u64, u64, Option<u64>)) {
-        let is_past = self.uplink_free < arrival;
-        if !is_past && self.uplink_read + size <= reads {
-            self.uplink_read += size;
-            return;
+    /// So many bytes come to the server: it reads them with what waits already as far as they fit, and the rest after the pauses that follow.
+    fn join_reads(&mut self, arrival: Time, mut size: u64, (rate, most, burst): (u64, u64, Option<u64>)) {
+        loop {
+            let room = if self.uplink_free < arrival { 0 } else { most - self.uplink_read };
+            let read = room.min(size);
+            self.uplink_read += read;
+            size -= read;
+            if size == 0 {
+                return;
+            }
+            self.begin_read(arrival, rate, burst);
         }
-        let pause = match burst {
-            None => time_of(self.uplink_read, rate),
-            Some(_) => time_of((self.uplink_read as i64 - self.uplink_credit).max(0) as u64, rate),
-        };
-        let at = (self.uplink_free + pause).max(arrival);
-        if let Some(burst) = burst {
-            let regained = (rate as f64 * (at - self.uplink_free).as_secs_f64()) as i64;
-            self.uplink_credit = (self.uplink_credit - self.uplink_read as i64 + regained).min(burst as i64);
-        }
-        (self.uplink_free, self.uplink_read) = (at, size);
+    }
+
+    /// The server reads again, once it has paused and something has come.
+    fn begin_read(&mut self, arrival: Time, rate: u64, burst: Option<u64>) {
+        let left = self.uplink_credit - self.uplink_read as i64;
+        let owed = if burst.is_some() { (-left).max(0) as u64 } else { self.uplink_read };
+        let at = (self.uplink_free + time_of(owed, rate)).max(arrival);
+        let regained = (rate as f64 * (at - self.uplink_free).as_secs_f64()) as i64;
+        self.uplink_credit = burst.map_or(0, |burst| (left + regained).min(burst as i64));
+        (self.uplink_free, self.uplink_read) = (at, 0);
     }
 }
 
@@ -302,7 +307,7 @@ impl<L: Letter> Network<L> {
         let size = stanza.body.size();
         match (self.conditions.rate, self.conditions.reads) {
             (Some(rate), Some(reads)) => {
-                account.join_read(self.now + delay, size, (rate, reads, self.conditions.burst))
+                account.join_reads(self.now + delay, size, (rate, reads, self.conditions.burst))
             }
             (Some(rate), None) => {
                 account.uplink_free = account.uplink_free.max(self.now) + time_of(size, rate)
