@@ -22,6 +22,12 @@ use crate::{name_of, say, scale, wire};
 pub(crate) const ACCOUNTS: [usize; 4] = [1, 2, 4, 8];
 /// How many sessions one account has.
 pub(crate) const SESSIONS: [u8; 3] = [1, 2, 4];
+/// What cells meet: how it is called, at which server, and how many sessions one account has.
+const CELLS_DURING_BULK: [(&str, Kind, u8); 3] = [
+    ("loaded", Kind::Prosody, 1),
+    ("sessions.loaded", Kind::Prosody, 4),
+    ("sessions.ejabberd.loaded", Kind::Ejabberd, 4),
+];
 /// Until four sessions are there, one after the other, and their windows have opened: 25 seconds.
 const SESSIONS_SETTLE: Duration = Duration::from_secs(25);
 /// From one cell to the next at least 2 seconds: they shall measure the bulk transfer, not be another.
@@ -55,8 +61,12 @@ pub(crate) fn measure(
         jobs.push((name, Box::new(move |samples| lab.sessions(sessions, samples))));
     }
     for _ in 0..plan.lanes {
-        jobs.push(("loaded".into(), Box::new(move |samples| lab.cells_during_bulk(1, samples))));
-        jobs.push(("sessions.loaded".into(), Box::new(move |samples| lab.cells_during_bulk(4, samples))));
+        for (name, kind, sessions) in CELLS_DURING_BULK {
+            jobs.push((
+                name.into(),
+                Box::new(move |samples| lab.cells_during_bulk(name, kind, sessions, samples)),
+            ));
+        }
     }
     // These need a processor, for less time than the servers' limits need to settle.
     let scale = move |samples: &mut Samples| scale::measure(executable, target, plan.starts, samples);
@@ -122,9 +132,8 @@ impl Lab<'_> {
         arrivals.rate(settle, settle + self.plan.limited)
     }
 
-    fn cells_during_bulk(&self, sessions: u8, samples: &mut Samples) {
-        let name = if sessions == 1 { "loaded" } else { "sessions.loaded" };
-        match self.time_cells(sessions) {
+    fn cells_during_bulk(&self, name: &str, kind: Kind, sessions: u8, samples: &mut Samples) {
+        match self.time_cells(kind, sessions) {
             Ok((alone, loaded, times)) => {
                 samples.record(format!("{name}.kept"), Ok(loaded / alone));
                 samples.record(format!("{name}.bulk_alone"), Ok(alone));
@@ -136,10 +145,10 @@ impl Lab<'_> {
     }
 
     /// The rate of the bulk transfer alone and with cells, and the times of the cells.
-    fn time_cells(&self, sessions: u8) -> Result<(f64, f64, Vec<f64>)> {
+    fn time_cells(&self, kind: Kind, sessions: u8) -> Result<(f64, f64, Vec<f64>)> {
         let Plan { settle, alone, loaded, .. } = *self.plan;
         let settle = if sessions > 1 { settle.max(SESSIONS_SETTLE) } else { settle };
-        let chat = self.server(Kind::Prosody, Rate::Stock, 1)?;
+        let chat = self.server(kind, Rate::Stock, 1)?;
         let pair = Pair::start(self.setup(&chat, 1, sessions))?;
         let arrivals = Arrivals::default();
         let end = settle + alone + loaded;

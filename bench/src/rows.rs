@@ -126,10 +126,14 @@ pub(crate) fn rows(samples: &Samples) -> Vec<Row> {
         slow_cell(s, "ejabberd"),
         informational("the same, against raw stanzas of that size between the same sockets: p50", raw_cell(s, "ejabberd")),
         informational("the same, one right after the other: p50", cell(s, "ejabberd", "busy_")),
-        row("a Tor cell there and back during a bulk transfer, stock Prosody: p50", "<= 1.5 s", loaded_cell(s, "loaded", 1.5)),
+        row("a Tor cell there and back during a bulk transfer, stock Prosody: p50", "<= 1.5 s", loaded_cell(s, "loaded", 0.5, 1.5)),
         row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s, "loaded")),
-        row("the same with four logins of one account: p50", "<= 0.15 s", loaded_cell(s, "sessions.loaded", 0.15)),
+        row("the same with four logins of one account: p50", "<= 0.15 s", loaded_cell(s, "sessions.loaded", 0.5, 0.15)),
+        row("p99", "<= 0.5 s", loaded_cell(s, "sessions.loaded", 0.99, 0.5)),
         row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s, "sessions.loaded")),
+        row("stock ejabberd, four logins of one account: p50", "<= 0.15 s", loaded_cell(s, "sessions.ejabberd.loaded", 0.5, 0.15)),
+        row("p99", "<= 0.5 s", loaded_cell(s, "sessions.ejabberd.loaded", 0.99, 0.5)),
+        row("of the bulk rate kept meanwhile", ">= 0.9", loaded_bulk(s, "sessions.ejabberd.loaded")),
         row("a Tor cell there and back during a bulk transfer, Prosody without limits: p50", "<= 10 ms", beside(s, "prosody", 0.5, 10.0)),
         row("p99", "<= 50 ms", beside(s, "prosody", 0.99, 50.0)),
         row("of the bulk rate kept meanwhile", ">= 0.9", beside_bulk(s, "prosody")),
@@ -414,13 +418,15 @@ fn raw_cell(s: &Samples, server: &str) -> Outcome {
     Ok((format!("{:.2}", cell / raw), true, note))
 }
 
-fn loaded_cell(s: &Samples, name: &str, most: f64) -> Outcome {
+/// So many cells of a hundred take no longer than this, beside a transfer at a server with limits. `most` is in seconds.
+fn loaded_cell(s: &Samples, name: &str, share: f64, most: f64) -> Outcome {
     let times = format!("{name}.cell.times");
-    let p50 = s.get(&times)?;
+    let Spread { most: slowest, .. } = s.get(&times)?;
     let times = sorted(s.of(&times));
+    let time = quantile(&times, share);
     let note =
-        format!("{} cells, p90 {:.2} s, the slowest {:.2} s", times.len(), quantile(&times, 0.9), p50.most);
-    Ok((format!("{:.2} s", p50.median), p50.median <= most, note))
+        format!("{} cells, p90 {:.2} s, the slowest {slowest:.2} s", times.len(), quantile(&times, 0.9));
+    Ok((format!("{time:.2} s"), time <= most, note))
 }
 
 fn loaded_bulk(s: &Samples, name: &str) -> Outcome {

@@ -26,7 +26,8 @@ use crate::secure::path::pacer::Pacer;
 use crate::secure::path::window::Window;
 use crate::secure::sizes::Sizes;
 use crate::secure::tuning::{
-    FIRST_TIMEOUT, LEAST_TIMEOUT, OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, TIMEOUTS_UNTIL_DEATH, UNKNOWN_DELAY,
+    FIRST_TIMEOUT, LEAST_TIMEOUT, ONE_READ, OPEN_PATIENCE, PATH_DEAD, SHORT_LIFE, TIMEOUTS_UNTIL_DEATH,
+    UNKNOWN_DELAY,
 };
 
 /// How far a path has come.
@@ -77,6 +78,8 @@ pub(crate) struct Path {
     last_heard: Instant,
     /// When something of ours was answered last.
     last_answer: Instant,
+    /// What was answered then, in bytes on the wire.
+    last_read: usize,
     /// Whether the peer takes blocks.
     takes_blocks: bool,
     window: Window,
@@ -119,6 +122,7 @@ impl Path {
             since: now,
             last_heard: now,
             last_answer: now,
+            last_read: 0,
             takes_blocks: false,
             window: Window::new(sizes),
             pacer: Pacer::default(),
@@ -257,6 +261,11 @@ impl Path {
         if self.is_usable() && !self.pacer.is_pausing() { self.window.room() } else { 0 }
     }
 
+    /// One block at a time is to be on its way from now on, where that keeps the path busy; or that does not matter any more.
+    pub(crate) fn set_sparing(&mut self, is_sparing: bool) {
+        self.window.set_sparing(is_sparing);
+    }
+
     /// Whether there is a point in waiting for room.
     pub(crate) fn is_usable(&self) -> bool {
         self.takes_blocks && self.suspended.is_none() && !self.has_stalled
@@ -293,10 +302,13 @@ impl Path {
 
     /// The peer has taken something of ours.
     pub(crate) fn on_taken(&mut self, now: Instant, delivery: Delivery) {
+        let is_of_one_read = now.saturating_duration_since(self.last_answer) <= ONE_READ;
         (self.last_heard, self.last_answer) = (now, now);
         let Some(place) = self.outstanding.iter().position(|sent| sent.delivery == delivery) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
+        self.last_read = if is_of_one_read { self.last_read } else { 0 }
+            + sent.block.map_or(0, |bytes| self.sizes().wire_size(bytes));
         self.express = self.express.filter(|express| *express != delivery);
         self.largest_taken = self.largest_taken.max(sent.block.unwrap_or_default());
         match sent.block {
@@ -429,6 +441,26 @@ impl Path {
     pub(crate) fn latency(&self, now: Instant) -> Duration {
         let lateness = self.age(now).saturating_sub(self.window.round_trip().unwrap_or(UNKNOWN_DELAY));
         self.window.base_delay().unwrap_or(UNKNOWN_DELAY) / 2 + lateness
+    }
+
+    /// When something of ours was answered last, and what was, in bytes on the wire: with it the server paused.
+    pub(crate) fn last_read(&self) -> (Instant, usize) {
+        (self.last_answer, self.last_read)
+    }
+
+    /// Whether its rate shows: something is on its way, or so much was that the rate is known.
+    pub(crate) fn has_carried(&self) -> bool {
+        self.window.in_flight() > 0 || self.window.rate().is_some()
+    }
+
+    /// When what has been on its way for the longest was sent.
+    pub(crate) fn oldest_sent(&self) -> Option<Instant> {
+        self.outstanding.front().map(|oldest| oldest.at)
+    }
+
+    /// What it takes there and back while nothing is queued.
+    pub(crate) fn distance(&self) -> Duration {
+        self.window.distance().unwrap_or(UNKNOWN_DELAY)
     }
 
     /// How long the first thing on its way has been so.

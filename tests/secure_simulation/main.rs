@@ -57,6 +57,7 @@ mod failing;
 mod files;
 mod hoarding;
 mod hostile;
+mod hurry;
 mod letters;
 mod ours;
 mod puppet;

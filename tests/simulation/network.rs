@@ -88,6 +88,12 @@ pub(crate) struct Conditions {
     pub(crate) downlink: Range<u64>,
     /// What the server reads from an account, in bytes a second.
     pub(crate) rate: Option<u64>,
+    /// How much the server reads from an account at once, before it pauses for as long as that takes at its rate; none for a line that
+    /// carries one byte after the other.
+    pub(crate) reads: Option<u64>,
+    /// How many bytes an account that has sent less than its rate may send without such a pause, at most; none where each read is followed
+    /// by one.
+    pub(crate) burst: Option<u64>,
     /// Stanzas in a thousand that are delivered twice.
     pub(crate) duplicates: u64,
     /// Stanzas in a thousand that vanish inside the server.
@@ -111,6 +117,8 @@ impl Default for Conditions {
             uplink: 5..20,
             downlink: 5..20,
             rate: None,
+            reads: None,
+            burst: None,
             duplicates: 0,
             losses: 0,
             copies_messages: false,
@@ -136,13 +144,48 @@ enum State {
 struct Account<L> {
     jid: FullJid,
     state: State,
-    /// When the shaper has read everything that was sent.
+    /// When the shaper has read everything that was sent; of a server that reads much at once, when it reads the last of it.
     uplink_free: Time,
+    /// How many bytes it reads then.
+    uplink_read: u64,
+    /// What it may still send without a pause after the read before, less what it has sent too much.
+    uplink_credit: i64,
     /// When the last stanza reaches the server.
     uplink_last: Time,
     /// What was under way in either direction when the connection broke, in order.
     held: Vec<InFlight<L>>,
     stored: Vec<(Jid, Stanza<L>)>,
+}
+
+impl<L> Account<L> {
+    /// So many bytes come to the server: it reads them with what waits already as far as they fit, and the rest after the pauses that follow.
+    fn join_reads(&mut self, arrival: Time, mut size: u64, (rate, most, burst): (u64, u64, Option<u64>)) {
+        loop {
+            let room = if self.uplink_free < arrival { 0 } else { most - self.uplink_read };
+            let read = room.min(size);
+            self.uplink_read += read;
+            size -= read;
+            if size == 0 {
+                return;
+            }
+            self.begin_read(arrival, rate, burst);
+        }
+    }
+
+    /// The server reads again, once it has paused and something has come.
+    fn begin_read(&mut self, arrival: Time, rate: u64, burst: Option<u64>) {
+        let left = self.uplink_credit - self.uplink_read as i64;
+        let owed = if burst.is_some() { (-left).max(0) as u64 } else { self.uplink_read };
+        let at = (self.uplink_free + time_of(owed, rate)).max(arrival);
+        let regained = (rate as f64 * (at - self.uplink_free).as_secs_f64()) as i64;
+        self.uplink_credit = burst.map_or(0, |burst| (left + regained).min(burst as i64));
+        (self.uplink_free, self.uplink_read) = (at, 0);
+    }
+}
+
+/// How long so many bytes take at so many a second.
+fn time_of(bytes: u64, rate: u64) -> Duration {
+    Duration::from_micros(bytes * 1_000_000 / rate)
 }
 
 #[derive(Clone, Debug)]
@@ -191,6 +234,8 @@ impl<L: Letter> Network<L> {
             jid,
             state: State::Offline,
             uplink_free: Time::ZERO,
+            uplink_read: 0,
+            uplink_credit: 0,
             uplink_last: Time::ZERO,
             held: Vec::new(),
             stored: Vec::new(),
@@ -259,12 +304,17 @@ impl<L: Letter> Network<L> {
         let InFlight::Up { from, stanza, .. } = &what else { return };
         let delay = self.rng.millis(self.conditions.uplink.clone());
         let Some(account) = self.accounts.get_mut(from) else { return };
-        if let Some(rate) = self.conditions.rate {
-            let reading = Duration::from_micros(stanza.body.size() * 1_000_000 / rate);
-            account.uplink_free = account.uplink_free.max(self.now) + reading;
-        } else {
-            account.uplink_free = self.now;
+        let size = stanza.body.size();
+        match (self.conditions.rate, self.conditions.reads) {
+            (Some(rate), Some(reads)) => {
+                account.join_reads(self.now + delay, size, (rate, reads, self.conditions.burst))
+            }
+            (Some(rate), None) => {
+                account.uplink_free = account.uplink_free.max(self.now) + time_of(size, rate)
+            }
+            (None, _) => account.uplink_free = self.now,
         }
+        let delay = if self.conditions.reads.is_some() { Duration::ZERO } else { delay };
         let at = (account.uplink_free + delay).max(account.uplink_last);
         account.uplink_last = at;
         self.push(at, what);
@@ -434,7 +484,8 @@ impl<L: Letter> Network<L> {
         self.now = now;
         let Some(account) = self.accounts.get_mut(&seat) else { return };
         account.state = State::Online;
-        account.uplink_free = now;
+        (account.uplink_free, account.uplink_read) = (now, 0);
+        account.uplink_credit = self.conditions.burst.unwrap_or_default() as i64;
         for (from, stanza) in std::mem::take(&mut account.stored) {
             self.start_down(seat, &from.clone(), Delivery::Stanza { from, stanza });
         }

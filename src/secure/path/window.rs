@@ -11,6 +11,7 @@ mod jitter;
 mod opening;
 mod rate;
 mod slow_start;
+mod sparing;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use jitter::Jitter;
 pub(crate) use rate::LastingRate;
 use rate::PeakRate;
 use slow_start::{Reopening, SlowStart};
+use sparing::Sparing;
 
 use crate::protocol::base_delay::BaseDelay;
 use crate::protocol::round_trip::RoundTrip;
@@ -80,7 +82,10 @@ pub(crate) struct Window {
     takes_breaks: bool,
     /// How many blocks may be on their way.
     most_blocks: usize,
+    sparing: Sparing,
     base: BaseDelay,
+    /// The least delay that was ever seen.
+    distance: Option<Duration>,
     jitter: Jitter,
     round_trip: RoundTrip,
     peak: PeakRate,
@@ -105,7 +110,9 @@ impl Window {
             last_break: None,
             takes_breaks: true,
             most_blocks: MOST_BLOCKS,
+            sparing: Sparing::default(),
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
+            distance: None,
             jitter: Jitter::default(),
             round_trip: RoundTrip::default(),
             peak: PeakRate::default(),
@@ -152,6 +159,23 @@ impl Window {
     /// What the path takes there and back while nothing is queued.
     pub(crate) fn base_delay(&self) -> Option<Duration> {
         self.base.get()
+    }
+
+    /// The least that it has ever taken there and back. A server that pauses between its reads is never seen without a queue while there is
+    /// much to send, so that [`base_delay`](Self::base_delay) becomes such a pause.
+    pub(crate) fn distance(&self) -> Option<Duration> {
+        self.distance
+    }
+
+    /// One block at a time is to be on its way from now on, where that keeps the path busy; or that does not matter any more.
+    pub(crate) fn set_sparing(&mut self, is_sparing: bool) {
+        self.sparing.set_wanted(is_sparing);
+    }
+
+    /// Whether the way to the server takes less than half as long as it takes for a block at this rate.
+    fn is_near_beside_a_block(&self, rate: f64) -> bool {
+        let block = Duration::from_secs_f64(self.wire_size(self.block_size()) as f64 / rate.max(1.0));
+        self.distance.is_some_and(|distance| 2 * distance <= block)
     }
 
     /// What it took lately.
@@ -205,6 +229,9 @@ impl Window {
     /// server and the next on its way to it, or else as many as fit.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
         let limit = limit.saturating_sub(self.current_break.map_or(0, |current| current.less));
+        if self.sparing.is_on() {
+            return self.blocks == 0;
+        }
         let floor = if limit == 0 { 1 } else { 2 };
         self.blocks < floor || self.in_flight + packet <= limit && self.blocks < self.most_blocks
     }
@@ -277,6 +304,7 @@ impl Window {
     /// True when the queue should be seen empty again.
     fn note_delay(&mut self, now: Instant, delay: Duration) -> bool {
         self.round_trip.update(delay);
+        self.distance = Some(self.distance.map_or(delay, |least| least.min(delay)));
         self.base.update(now, delay)
     }
 
@@ -297,6 +325,8 @@ impl Window {
         }
         self.lasting.update(busy, on_wire);
         if let Some(rate) = self.lasting.get() {
+            let is_near = self.is_near_beside_a_block(rate);
+            self.sparing.on_rate(now, rate, is_near);
             let before = self.block_size();
             let window = self.limit;
             self.size.on_answered(&Sample { now, sent, busy, bytes, round_trip, rate, window });

@@ -9,7 +9,7 @@ use crate::secure::path::Path;
 use crate::secure::session::scheduler::Choice;
 use crate::secure::session::{Session, express, scheduler};
 use crate::secure::shared::Shared;
-use crate::secure::tuning::{LITTLE_BYTES, RESERVED_BLOCK, RESERVED_LASTS};
+use crate::secure::tuning::{LITTLE_BYTES, RESERVED_LASTS};
 use crate::secure::wire::frame::SessionClose;
 
 impl Session {
@@ -25,18 +25,24 @@ impl Session {
         let waiting = if is_held { waiting.min(LITTLE_BYTES as usize) } else { waiting };
         let accounts = (shared.accounts.senders(), self.tag);
         let is_hurried = self.hurried_at.is_some_and(|at| now < at + RESERVED_LASTS);
-        let reserved = if is_hurried { express::reserved(open(&self.paths), now) } else { None };
-        let free = open(&self.paths).filter(|(id, path)| reserved != Some(*id) || path.in_flight() == 0);
+        let reserved = express::reserved(open(&self.paths), now);
+        self.paths.values_mut().for_each(|path| path.set_sparing(reserved.is_some()));
+        let reserved = reserved.filter(|_| is_hurried);
+        let is_reserved = |path: &Path| reserved.is_some_and(|reserved| reserved.via == path.via());
+        let is_taken = open(&self.paths).any(|(_, path)| is_reserved(path) && path.in_flight() > 0);
+        let free = open(&self.paths).filter(|(_, path)| !(is_taken && is_reserved(path)));
         let choice = scheduler::choose(free, accounts, now, waiting, &mut self.waits_at);
         let Choice::Send(id, room) = choice else {
             shared.accounts.wait(self.flow(), &self.waits_at);
             // Where others wait at an account as well nothing overtakes them, and there is only an earlier turn.
-            let waits_at_account = self.waits_at.iter().any(|place| matches!(place, Place::Account(_)));
-            return if waits_at_account { None } else { self.express(now, shared) };
+            let senders = shared.accounts.senders();
+            let is_contested =
+                |place: &Place| matches!(place, Place::Account(via) if senders.rivals(*via) > 1);
+            return if self.waits_at.iter().any(is_contested) { None } else { self.express(now, shared) };
         };
         self.waits_at.clear();
-        let room = if reserved == Some(id) { room.min(RESERVED_BLOCK) } else { room };
         let path = self.paths.get_mut(&id)?;
+        let room = reserved.filter(|_| is_reserved(path)).map_or(room, |reserved| room.min(reserved.block));
         // A frame cannot be cut in two, and a slot is longer than the smallest block.
         let room =
             room.max(established.room_for_file_frame().min(shared.accounts.senders().largest_on(path)));
