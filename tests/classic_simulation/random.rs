@@ -179,6 +179,7 @@ fn draw_conditions(rng: &mut Rng, weather: Weather) -> Conditions {
         returns_undelivered: rng.chance(1, 2),
         repeats_bounced: rng.chance(1, 2),
         encoded: 16,
+        ..Conditions::default()
     }
 }
 
