@@ -11,11 +11,11 @@ use crate::with_files::{Lanes, WithFiles};
 /// 200 kB: when the service stops the rest goes by stanzas, at 10 kB a second.
 const BULK: usize = 200_000;
 
-/// Two files of these, and not three, are as much as an account may put there in a day.
-const TWO_FILES: Upload = Upload { max_file: 256 << 10, daily: 600_000 };
+/// A few small files or one of the largest are as much as an account may put there in a day.
+const LITTLE: Upload = Upload { max_file: 256 << 10, daily: 300_000 };
 
-/// 700 kB: behind two such files more is left than would make another one.
-const MORE_THAN_TWO_FILES: usize = 700_000;
+/// 350 kB: more than such files carry.
+const MORE: usize = 350_000;
 
 /// What no word in the log may take longer than.
 const SOON: Duration = Duration::from_secs(30);
@@ -34,9 +34,9 @@ fn a_service_that_stops_in_the_middle_is_left_and_everything_arrives() {
 
 #[test]
 fn a_quota_that_is_used_up_in_the_middle_ends_the_files_of_the_day_and_everything_arrives() {
-    let halves = WithFiles::with(Kind::Prosody, TWO_FILES, Lanes::default());
+    let halves = WithFiles::with(Kind::Prosody, LITTLE, Lanes::default());
     let (application, server) = halves.stream_with_service();
-    transfer(server, application, &random_bytes(MORE_THAN_TWO_FILES));
+    transfer(server, application, &random_bytes(MORE));
     halves
         .forward
         .says("files are left: asking the upload service for a slot: the account may not upload more", SOON);
