@@ -106,7 +106,7 @@ fn is_lost_unconfirmed(flow: &Flow) -> bool {
     left.outcome == Outcome::Broken(CloseReason::SessionLost) && right.read <= left.script.first
 }
 
-/// In one of three worlds there is an upload service, which does all that one can do wrong. One in six of those has a client or a bridge that
+/// In one of three worlds there is an upload service, which does all that one can do wrong. Two in six of those have a client or a bridge that
 /// knows no files.
 fn draw_uploads(seed: u64) -> Option<(Uploads, [bool; 2])> {
     let mut rng = Rng::new(seed ^ 0xf11e);

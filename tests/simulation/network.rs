@@ -307,10 +307,10 @@ impl<L: Letter> Network<L> {
         let size = stanza.body.size();
         match (self.conditions.rate, self.conditions.reads) {
             (Some(rate), Some(reads)) => {
-                account.join_reads(self.now + delay, size, (rate, reads, self.conditions.burst))
+                account.join_reads(self.now + delay, size, (rate, reads, self.conditions.burst));
             }
             (Some(rate), None) => {
-                account.uplink_free = account.uplink_free.max(self.now) + time_of(size, rate)
+                account.uplink_free = account.uplink_free.max(self.now) + time_of(size, rate);
             }
             (None, _) => account.uplink_free = self.now,
         }

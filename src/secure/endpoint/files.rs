@@ -16,7 +16,7 @@ impl Endpoint {
     /// good uses it again when it is told anew, which is to be when it has logged in anew.
     pub fn handle_upload_service(&mut self, now: Instant, id: AccountId, service: Option<UploadService>) {
         if let Some(account) = self.shared.accounts.jid_of(id).map(|jid| jid.to_bare()) {
-            self.shared.uploads.set(now, id, account, service);
+            self.shared.uploads.set(now, id, &account, service);
         }
     }
 

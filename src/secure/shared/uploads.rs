@@ -29,7 +29,7 @@ impl Uploads {
         &mut self,
         now: Instant,
         login: AccountId,
-        account: BareJid,
+        account: &BareJid,
         service: Option<UploadService>,
     ) {
         let former = match service {
@@ -41,7 +41,7 @@ impl Uploads {
             known.and_modify(|known| known.renew(&service)).or_insert_with(|| Allowance::of(now, &service));
         }
         // An anonymous login has another name each time, and nobody has the one before any more.
-        if let Some(former) = former.filter(|former| *former != account) {
+        if let Some(former) = former.filter(|former| former != account) {
             self.allowances.remove(&former);
         }
     }
@@ -122,34 +122,34 @@ mod tests {
     fn the_account_that_may_put_most_is_asked() {
         let (mut uploads, now) = (Uploads::default(), Instant::now());
         assert_eq!(picked(&mut uploads, now), None);
-        uploads.set(now, A, jid("a"), service(2_000_000, 1_500_000));
-        uploads.set(now, B, jid("b"), service(1_000_000, 0));
+        uploads.set(now, A, &jid("a"), service(2_000_000, 1_500_000));
+        uploads.set(now, B, &jid("b"), service(1_000_000, 0));
         assert_eq!(picked(&mut uploads, now), Some(B));
         uploads.pick(now, [B].into_iter()).unwrap().1.take(now, size());
         assert_eq!(picked(&mut uploads, now), Some(A));
-        uploads.set(now, A, jid("a"), None);
+        uploads.set(now, A, &jid("a"), None);
         assert_eq!(picked(&mut uploads, now), Some(B), "one without a service is not");
     }
 
     #[test]
     fn logins_of_one_account_share_what_it_may_put_and_a_new_login_makes_it_no_more() {
         let (mut uploads, now) = (Uploads::default(), Instant::now());
-        uploads.set(now, A, jid("a"), service(1_000_000, 0));
-        uploads.set(now, B, jid("a"), service(1_000_000, 0));
+        uploads.set(now, A, &jid("a"), service(1_000_000, 0));
+        uploads.set(now, B, &jid("a"), service(1_000_000, 0));
         uploads.pick(now, [A].into_iter()).unwrap().1.take(now, size());
         assert_eq!(uploads.pick(now, [B].into_iter()).unwrap().1.left(now), 400_000);
-        uploads.set(now, A, jid("a"), service(1_000_000, 0));
+        uploads.set(now, A, &jid("a"), service(1_000_000, 0));
         assert_eq!(uploads.pick(now, [A].into_iter()).unwrap().1.left(now), 400_000);
     }
 
     #[test]
     fn a_service_of_no_use_is_asked_again_after_the_next_login() {
         let (mut uploads, now) = (Uploads::default(), Instant::now());
-        uploads.set(now, A, jid("a"), service(1_000_000, 0));
+        uploads.set(now, A, &jid("a"), service(1_000_000, 0));
         assert!(!uploads.on_trouble(now, A, Trouble::FileLost));
         assert!(uploads.on_trouble(now, A, Trouble::Useless));
         assert_eq!(picked(&mut uploads, now), None);
-        uploads.set(now, A, jid("a"), service(1_000_000, 0));
+        uploads.set(now, A, &jid("a"), service(1_000_000, 0));
         assert_eq!(picked(&mut uploads, now), Some(A));
     }
 

@@ -98,7 +98,7 @@ where
     let head = final_head(&mut reader).await.map_err(|error| Fault::of_io(&error))?;
     match head.status {
         200 => {}
-        200..=299 => return Err(Fault::Nonsense),
+        201..=299 => return Err(Fault::Nonsense),
         status => return Err(Fault::of_status(status)),
     }
     let length = head.content_length().map_err(|error| Fault::of_io(&error))?;

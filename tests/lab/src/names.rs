@@ -1,6 +1,7 @@
 //! Names: a SOCKS5 proxy that finds every name on this machine (RFC 1928), and notes which it was asked for.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Read, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -118,12 +119,13 @@ impl Names {
         if self.line == Line::default() {
             return TcpStream::connect(to);
         }
-        let mut inner = self.inner();
-        if !inner.lines.contains_key(&to) {
-            let line = TcpCutter::start_on(self.line, to).map_err(io::Error::other)?;
-            inner.lines.insert(to, line);
-        }
-        TcpStream::connect(inner.lines.get(&to).map_or(to, TcpCutter::address))
+        let address = match self.inner().lines.entry(to) {
+            Entry::Occupied(line) => line.get().address(),
+            Entry::Vacant(place) => {
+                place.insert(TcpCutter::start_on(self.line, to).map_err(io::Error::other)?).address()
+            }
+        };
+        TcpStream::connect(address)
     }
 
     /// Whether the connection to a name, or to an address, may be made.

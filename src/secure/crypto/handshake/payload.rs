@@ -215,7 +215,7 @@ mod tests {
             let payload = write_welcome(&welcome, 208);
             assert_eq!(payload[26..28], [u8::from(has_taken_early), u8::from(files)]);
             assert_eq!(read_welcome(&payload), Ok(welcome));
-            assert_eq!(read_welcome(&payload[..26]).unwrap().files, false, "an older one says nothing");
+            assert!(!read_welcome(&payload[..26]).unwrap().files, "an older one says nothing");
         }
     }
 
