@@ -63,11 +63,9 @@ impl Situation {
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
-    /// Since when files have been faster.
-    since: Option<Instant>,
-    /// When that was so last.
+    /// When files were faster last.
     last: Option<Instant>,
-    /// When it is sure.
+    /// When it is sure that they are.
     sure_at: Option<Instant>,
     /// How much waits, as it was said last, in bytes.
     said: usize,
@@ -90,14 +88,13 @@ struct Burst {
 }
 
 impl Burst {
-    /// Takes note of what waits now; whether no more of it comes.
-    fn is_over(&mut self, now: Instant, waiting: usize) -> bool {
+    /// Takes note of what waits now.
+    fn update(&mut self, now: Instant, waiting: usize) {
         if waiting > self.waiting {
             self.over_at = Some(now + BURST_OVER);
         }
         self.waiting = waiting;
         self.over_at = self.over_at.filter(|at| now < *at);
-        self.over_at.is_none()
     }
 }
 
@@ -106,6 +103,7 @@ impl Choice {
     pub(crate) fn update(&mut self, now: Instant, situation: &Situation) -> usize {
         let Situation { waiting, is_blocked, in_files, gain, round_trip, is_proven, is_under_way } =
             *situation;
+        self.burst.update(now, waiting);
         let amount = Situation::amount(waiting, is_blocked);
         if amount < Bucket::least_of_all() {
             if self.last.is_none_or(|last| last + LINGER <= now) {
@@ -118,9 +116,8 @@ impl Choice {
             return 0;
         }
         self.without_since = if is_under_way { None } else { self.without_since.or(Some(now)) };
-        let since = *self.since.get_or_insert(now);
         let doubt = if is_proven { Duration::ZERO } else { SURE + SURE_ROUNDS * round_trip };
-        let sure_at = *self.sure_at.get_or_insert(since + doubt);
+        let sure_at = *self.sure_at.get_or_insert(now + doubt);
         self.last = Some(now);
         // An application that is held up has more, and nobody knows how much: it gets room for twice as much each time.
         let wanted = if is_blocked { amount.max(2 * (waiting + in_files)) } else { amount };
@@ -148,7 +145,8 @@ impl Choice {
 
     /// Whether a file of `capacity` bytes is better made now than later, where so much waits.
     pub(crate) fn is_time(&mut self, now: Instant, waiting: usize, capacity: usize) -> bool {
-        self.burst.is_over(now, waiting) || waiting >= capacity
+        self.burst.update(now, waiting);
+        self.burst.over_at.is_none() || waiting >= capacity
     }
 
     /// Whether bulk is better held for a file.
@@ -227,6 +225,14 @@ mod tests {
         assert!(choice.is_time(start + 15 * MS + BURST_OVER, 30_000, 60_000));
         assert_eq!(choice.next_timeout(), None);
         assert!(choice.is_time(start + 40 * MS, 61_000, 60_000));
+    }
+
+    #[test]
+    fn where_no_file_can_be_made_the_end_of_a_burst_passes_by() {
+        let (mut choice, start) = (Choice::default(), Instant::now());
+        assert!(!choice.is_time(start, 1000, 60_000));
+        choice.update(start + BURST_OVER, &bulk(1000));
+        assert_eq!(choice.next_timeout(), None);
     }
 
     #[test]
