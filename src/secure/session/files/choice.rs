@@ -94,6 +94,10 @@ impl Burst {
             self.over_at = Some(now + BURST_OVER);
         }
         self.waiting = waiting;
+        self.handle_timeout(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
         self.over_at = self.over_at.filter(|at| now < *at);
     }
 }
@@ -103,7 +107,7 @@ impl Choice {
     pub(crate) fn update(&mut self, now: Instant, situation: &Situation) -> usize {
         let Situation { waiting, is_blocked, in_files, gain, round_trip, is_proven, is_under_way } =
             *situation;
-        self.burst.update(now, waiting);
+        self.burst.handle_timeout(now);
         let amount = Situation::amount(waiting, is_blocked);
         if amount < Bucket::least_of_all() {
             if self.last.is_none_or(|last| last + LINGER <= now) {
