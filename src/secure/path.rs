@@ -79,7 +79,7 @@ pub(crate) struct Path {
     /// When something of ours was answered last.
     last_answer: Instant,
     /// What was answered then, in bytes on the wire.
-    last_read: usize,
+    last_read: (Instant, usize),
     /// Whether the peer takes blocks.
     takes_blocks: bool,
     window: Window,
@@ -122,7 +122,7 @@ impl Path {
             since: now,
             last_heard: now,
             last_answer: now,
-            last_read: 0,
+            last_read: (now, 0),
             takes_blocks: false,
             window: Window::new(sizes),
             pacer: Pacer::default(),
@@ -302,13 +302,14 @@ impl Path {
 
     /// The peer has taken something of ours.
     pub(crate) fn on_taken(&mut self, now: Instant, delivery: Delivery) {
-        let is_of_one_read = now.saturating_duration_since(self.last_answer) <= ONE_READ;
         (self.last_heard, self.last_answer) = (now, now);
         let Some(place) = self.outstanding.iter().position(|sent| sent.delivery == delivery) else { return };
         let Some(sent) = self.outstanding.remove(place) else { return };
         self.has_stalled = false;
-        self.last_read = if is_of_one_read { self.last_read } else { 0 }
-            + sent.block.map_or(0, |bytes| self.sizes().wire_size(bytes));
+        let bytes = sent.block.map_or(0, |bytes| self.sizes().wire_size(bytes));
+        let (since, before) = self.last_read;
+        let is_of_one_read = now.saturating_duration_since(since) <= ONE_READ;
+        self.last_read = if is_of_one_read { (since, before + bytes) } else { (now, bytes) };
         self.express = self.express.filter(|express| *express != delivery);
         self.largest_taken = self.largest_taken.max(sent.block.unwrap_or_default());
         match sent.block {
@@ -445,7 +446,7 @@ impl Path {
 
     /// When something of ours was answered last, and what was, in bytes on the wire: with it the server paused.
     pub(crate) fn last_read(&self) -> (Instant, usize) {
-        (self.last_answer, self.last_read)
+        self.last_read
     }
 
     /// Whether its rate shows: something is on its way, or so much was that the rate is known.

@@ -226,7 +226,7 @@ impl Window {
     }
 
     /// Whether `packet` more bytes on the wire may go while no more than `limit` may be on their way. One block is at the
-    /// server and the next on its way to it, or else as many as fit.
+    /// server and the next on its way to it, or else as many as fit; or one alone, while the window is used sparingly.
     pub(crate) fn admits(&self, packet: usize, limit: usize) -> bool {
         let limit = limit.saturating_sub(self.current_break.map_or(0, |current| current.less));
         if self.sparing.is_on() {

@@ -92,7 +92,7 @@ pub(crate) struct Reserved {
     pub(crate) block: usize,
 }
 
-/// That is the one of the oldest path, if all that carry something are slow and there is another account.
+/// The account to keep for them: that of the oldest path, if all paths that carry something are slow and another account can carry the bulk.
 pub(crate) fn reserved<'a>(
     paths: impl IntoIterator<Item = (PathId, &'a Path)>,
     now: Instant,

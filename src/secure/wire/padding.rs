@@ -2,12 +2,13 @@
 
 /// Sizes below that of a cell of Tor's with all that is around it, in bytes.
 const SMALL_SIZES: [usize; 4] = [64, 128, 256, 512];
-/// One cell, two and so on up to eight: 512 bytes for each and 128 for what is around them. That is most of what a connection carries that is
-/// idle, or that acknowledges what comes down.
+/// What is around cells: 128 bytes, in one packet for all of them.
 const AROUND_CELLS: usize = 128;
+/// A cell of Tor's: 512 bytes. One, two or three are most of what a connection carries that is idle, or that acknowledges what comes down.
 const CELL: usize = 512;
-const MOST_CELLS: usize = 8;
-/// Larger sizes are multiples of 1 KiB, but for blocks that fill all the room on a fast path (`path::window::block_size`).
+/// Up to 3 cells have sizes of their own: more are sent by blocks that fill their room, and no first message is longer than 2 KiB.
+const MOST_CELLS: usize = 3;
+/// Larger sizes are multiples of 1 KiB, but for blocks that fill the room that there is (`path::window::block_size`).
 const STEP: usize = 1024;
 
 /// The smallest size of a block that holds `length` bytes.
@@ -24,7 +25,7 @@ mod tests {
     #[test]
     fn few_sizes_hold_everything() {
         for (length, size) in
-            [(0, 64), (64, 64), (65, 128), (575, 640), (641, 1152), (1153, 1664), (4200, 4224), (4225, 5120)]
+            [(0, 64), (64, 64), (65, 128), (575, 640), (641, 1152), (1153, 1664), (1665, 2048), (2049, 3072)]
         {
             assert_eq!(holding(length), size, "{length}");
         }

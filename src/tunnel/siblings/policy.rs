@@ -363,8 +363,8 @@ fn believed(number: Option<(usize, Instant)>, now: Instant) -> Option<usize> {
     number.filter(|(_, until)| now < *until).map(|(number, _)| number)
 }
 
-/// Whether so much waits that it takes a second, or files carry so much that what they and their bytes are answered with waits, on an account
-/// that its server may be limiting.
+/// Whether so much waits that it takes a second, or bulk goes by files, of which the announcements and answers go by the account, and its
+/// server may be limiting it.
 fn is_deep(scene: &Scene) -> bool {
     let load = &scene.load;
     let Some(rate) = load.rate.filter(|rate| *rate / (scene.logins() as f64) < FAST) else { return false };

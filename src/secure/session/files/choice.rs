@@ -109,8 +109,11 @@ impl Choice {
             *situation;
         self.burst.handle_timeout(now);
         let amount = Situation::amount(waiting, is_blocked);
-        if amount < Bucket::least_of_all() {
-            if self.last.is_none_or(|last| last + LINGER <= now) {
+        let is_enough = amount >= Bucket::least_of_all();
+        self.without_since = self.without_since.or(Some(now)).filter(|_| is_enough && !is_under_way);
+        if !is_enough {
+            // What paths have carried meanwhile is no sign of anything, and what comes later begins anew.
+            if self.said == 0 || self.last.is_none_or(|last| last + LINGER <= now) {
                 self.reset();
             }
             return self.said;
@@ -119,9 +122,9 @@ impl Choice {
             self.reset();
             return 0;
         }
-        self.without_since = if is_under_way { None } else { self.without_since.or(Some(now)) };
         let doubt = if is_proven { Duration::ZERO } else { SURE + SURE_ROUNDS * round_trip };
-        let sure_at = *self.sure_at.get_or_insert(now + doubt);
+        let sure_at = self.sure_at.map_or(now + doubt, |at| at.min(now + doubt));
+        self.sure_at = Some(sure_at);
         self.last = Some(now);
         // An application that is held up has more, and nobody knows how much: it gets room for twice as much each time.
         let wanted = if is_blocked { amount.max(2 * (waiting + in_files)) } else { amount };
@@ -217,6 +220,26 @@ mod tests {
         let (mut choice, start) = (Choice::default(), Instant::now());
         assert_eq!(choice.update(start, &Situation { is_proven: true, ..bulk(100_000) }), 100_000);
         assert_eq!((choice.is_clear(), choice.slot_expected_until()), (true, Some(start + SLOT_WAIT)));
+    }
+
+    #[test]
+    fn each_burst_waits_for_a_slot_anew() {
+        let (mut choice, start) = (Choice::default(), Instant::now());
+        let burst = Situation { is_proven: true, ..bulk(100_000) };
+        choice.update(start, &burst);
+        choice.update(start + 100 * MS, &Situation { is_proven: true, ..bulk(0) });
+        assert_eq!(choice.slot_expected_until(), None);
+        choice.update(start + 1500 * MS, &burst);
+        assert_eq!(choice.slot_expected_until(), Some(start + 1500 * MS + SLOT_WAIT));
+    }
+
+    #[test]
+    fn what_paths_have_carried_before_it_was_sure_is_forgotten() {
+        let (mut choice, start) = (Choice::default(), Instant::now());
+        choice.update(start, &bulk(100_000));
+        choice.update(start + 100 * MS, &bulk(0));
+        assert_eq!(choice.next_timeout(), None);
+        assert_eq!(choice.update(start + 60_000 * MS, &bulk(100_000)), 0, "it is not sure yet");
     }
 
     #[test]

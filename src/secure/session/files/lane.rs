@@ -286,7 +286,7 @@ impl<T> Lane<T> {
         self.outgoing.best(now, waiting)
     }
 
-    /// Whether a file has come whole lately, and none has been lost since to a service of no use.
+    /// Whether a file has come whole within the last minute, and no service has failed since. One that is missing or damaged does not count.
     pub(crate) fn is_proven(&self, now: Instant) -> bool {
         self.last_whole.is_some_and(|last| now < last + PROVEN)
     }

@@ -30,7 +30,7 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 /// Without that all of it would go again, at a stock server for a quarter of a minute before anything new.
 const LAST_WORD: Duration = Duration::from_millis(1500);
 
-/// Fewer than 2 files that are under way leave a third of the time unused between them, so that one more is made of whatever waits.
+/// While fewer than 2 files are under way, one more is made of whatever waits: one at a time leaves a third of the time unused.
 const FEW: usize = 2;
 
 /// A slot that has waited for 1 second for enough to fill half of it is used for less: it counts against the quota in any case.

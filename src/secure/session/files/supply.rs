@@ -1,8 +1,8 @@
 //! Supply of slots: how many a client asks its server for, and when.
 //!
-//! A slot is asked for when more waits than those that there are will carry. It begins with one at a time, takes one more for each file that
+//! A slot is asked for when more waits than those that there are will carry, or twice as much once a file has come whole. It begins with one at a time, takes one more for each file that
 //! came whole, and goes back to one after any that did not. So it is asked ahead while bulk goes on, and hardly any slot is wasted when it ends.
-//! For a minute after a file, one slot is kept for what comes next.
+//! For a minute after a file that came whole, one slot is kept for what comes next.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -145,7 +145,7 @@ impl Supply {
     fn uncovered(&self) -> usize {
         let bursts = if self.window > 1 { 2 } else { 1 };
         let empty = self.slots.values().filter(|slot| slot.stage != Stage::Filled);
-        (bursts * self.waiting).saturating_sub(empty.map(|slot| slot.size.bytes()).sum())
+        self.waiting.saturating_mul(bursts).saturating_sub(empty.map(|slot| slot.size.bytes()).sum())
     }
 }
 
