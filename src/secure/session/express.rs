@@ -8,7 +8,7 @@
 //! A server with a limit pauses after each read, for as long as the limit makes of it, and then reads all that has come meanwhile. So the
 //! account by which a packet arrives first is the one whose pause is over first, whatever waits there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::protocol::AccountId;
@@ -94,18 +94,19 @@ pub(crate) struct Reserved {
 
 /// The account to keep for them: that of the oldest path, if all paths that carry something are slow and another account can carry the bulk.
 pub(crate) fn reserved<'a>(
-    paths: impl IntoIterator<Item = (PathId, &'a Path)>,
+    paths: impl Iterator<Item = (PathId, &'a Path)> + Clone,
     now: Instant,
 ) -> Option<Reserved> {
-    let usable: Vec<_> = paths.into_iter().filter(|(_, path)| path.is_usable()).collect();
-    let block = |path: &Path| path.sizes().wire_size(LARGEST_SLOW_BLOCK);
-    let is_slow = |path: &Path| transfer(block(path), path.rate(now)) > SLOW_BLOCK;
-    let accounts: BTreeSet<_> = usable.iter().map(|(_, path)| path.via()).collect();
-    let mut used = usable.iter().filter(|(_, path)| path.has_carried()).peekable();
+    let usable = paths.filter(|(_, path)| path.is_usable());
+    let via = usable.clone().min_by_key(|(id, _)| *id)?.1.via();
+    let mut others = usable.clone().map(|(_, path)| path.via()).filter(|other| *other != via);
+    let second = others.next()?;
+    let block = if others.any(|other| other != second) { RESERVED_BLOCK_OF_SEVERAL } else { RESERVED_BLOCK };
+    let largest = |path: &Path| path.sizes().wire_size(LARGEST_SLOW_BLOCK);
+    let is_slow = |path: &Path| transfer(largest(path), path.rate(now)) > SLOW_BLOCK;
+    let mut used = usable.filter(|(_, path)| path.has_carried()).peekable();
     let is_of_use = used.peek().is_some() && used.all(|(_, path)| is_slow(path));
-    let (_, oldest) = usable.iter().min_by_key(|(id, _)| *id)?;
-    let block = if accounts.len() > 2 { RESERVED_BLOCK_OF_SEVERAL } else { RESERVED_BLOCK };
-    (accounts.len() > 1 && is_of_use).then(|| Reserved { via: oldest.via(), block })
+    is_of_use.then_some(Reserved { via, block })
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Session {
 
 /// The paths by which packets may go. While none works, what goes by one that was only asked for arrives a round trip earlier than if it
 /// waited; if that is refused, it goes again.
-pub(super) fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> {
+pub(super) fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> + Clone {
     let may_carry = |path: &Path| path.is_open() || path.is_opening() && !paths.values().any(Path::works);
     paths.iter().filter(move |(_, path)| may_carry(path)).map(|(id, path)| (*id, path))
 }
