@@ -10,7 +10,7 @@ pub(crate) const SESSION: usize = 16 * 1024;
 pub(crate) const PATH: usize = 4 * 1024;
 /// A path on which nobody has proved that he holds the keys, with its place in its carrier's table, and the handshake that waits to be
 /// answered.
-pub(crate) const HALF_OPEN: usize = 4 * 1024;
+pub(crate) const HALF_OPEN: usize = 4608;
 /// A stream of a session, whether it was opened or is only being closed, with the tables that stay when they are empty.
 pub(crate) const STREAM: usize = 2048;
 /// A piece of received bytes, beside its bytes.
