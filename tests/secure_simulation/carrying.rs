@@ -7,7 +7,7 @@ use hexchat_pt::secure::Config;
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Side};
-use crate::setup::{Setup, World, defaults};
+use crate::setup::{Setup, World, defaults, times_of_cells};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -126,19 +126,7 @@ fn a_cell_waits_for_no_more_than_what_is_on_its_way_of_a_bulk_transfer() {
     world.open(Script::default(), Script::writes(10 << 20));
     let cells = world.open(Script::default(), Script::writes(514));
     world.run_until(60 * SECOND);
-    let mut times: Vec<Duration> = (1..=20)
-        .map(|n| {
-            let begin = world.now();
-            world.write_more(cells, Side::Right, 514);
-            while world.app(cells, Side::Left).read < (n + 1) * 514 {
-                world.run_for(SECOND / 100);
-            }
-            let took = world.now() - begin;
-            world.run_for(n as u32 * SECOND / 7);
-            took
-        })
-        .collect();
-    times.sort();
+    let times = times_of_cells(&mut world, cells, SECOND / 7);
     assert!(times[10] < SECOND, "{times:?}");
     assert!(times[19] < 13 * SECOND / 10, "{times:?}");
 }

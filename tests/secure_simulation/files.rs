@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::flow::{End, Script};
 use crate::network::{Conditions, Side};
-use crate::setup::{Setup, World};
+use crate::setup::{Setup, World, times_of_cells};
 use crate::upload_service::{Mood, Site, Uploads};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -150,18 +150,6 @@ fn a_cell_beside_a_download_by_files_waits_for_no_file() {
     world.open(Script::default(), Script::writes(100 * MB));
     let cells = world.open(Script::default(), Script::writes(514));
     world.run_until(10 * SECOND);
-    let mut times: Vec<Duration> = (1..=20)
-        .map(|n| {
-            let begin = world.now();
-            world.write_more(cells, Side::Right, 514);
-            while world.app(cells, Side::Left).read < (n + 1) * 514 {
-                world.run_for(SECOND / 100);
-            }
-            let took = world.now() - begin;
-            world.run_for(n as u32 * SECOND / 17);
-            took
-        })
-        .collect();
-    times.sort();
+    let times = times_of_cells(&mut world, cells, SECOND / 17);
     assert!(times[10] < SECOND && times[19] < 15 * SECOND / 10, "{times:?}");
 }

@@ -1,6 +1,7 @@
 //! Worlds with a client on the left and a bridge on the right.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::AccountId;
@@ -50,6 +51,25 @@ impl Default for Setup {
             keep_log: true,
         }
     }
+}
+
+/// What 20 cells of this flow take from the bridge to the client, from the fastest to the slowest. They are longer and longer after each other, by
+/// `pause` at a time.
+pub(crate) fn times_of_cells(world: &mut World, cells: usize, pause: Duration) -> Vec<Duration> {
+    let mut times: Vec<_> = (1..=20)
+        .map(|n| {
+            let begin = world.now();
+            world.write_more(cells, Side::Right, 514);
+            while world.app(cells, Side::Left).read < (n + 1) * 514 {
+                world.run_for(Duration::from_millis(10));
+            }
+            let took = world.now() - begin;
+            world.run_for(n as u32 * pause);
+            took
+        })
+        .collect();
+    times.sort();
+    times
 }
 
 /// The bounds of a program without configuration.
