@@ -103,7 +103,7 @@ impl Session {
         busy.map(|number| FileKey { session: self.key, number }).collect()
     }
 
-    /// Whether bulk goes by files, either way.
+    /// Whether a file has come whole within the last seconds, either way: bulk goes by files.
     pub(crate) fn is_by_files(&self, now: Instant) -> bool {
         self.established().and_then(Established::files).is_some_and(|files| files.lane.is_busy(now))
     }

@@ -12,7 +12,7 @@ const MOST: u64 = 100_000_000;
 /// 20 MB where a server does not say what it takes: twice the 10 MB that a Prosody takes unless its operator says otherwise.
 const WHERE_NOTHING_IS_SAID: u64 = 20_000_000;
 
-/// With less than 64 KiB left there is no room for another file.
+/// With less than 64 KiB left there is room for a few of the smallest files at most, which is as good as none.
 const SMALLEST_FILE: u64 = 64 * 1024;
 
 /// What the log says of an account that has nothing left.

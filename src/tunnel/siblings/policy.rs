@@ -223,8 +223,8 @@ impl Policy {
         if !self.wants_one_more(now, scene) {
             return Step::Stay;
         }
-        let before = Trial { logins: scene.logins(), rate: scene.load.rate.unwrap_or_default() };
         if !scene.load.is_by_files {
+            let before = Trial { logins: scene.logins(), rate: scene.load.rate.unwrap_or_default() };
             self.trial.get_or_insert(before);
         }
         (self.last_login, self.changed) = (Some(now), Some(now));

@@ -232,8 +232,13 @@ impl SlowStart {
         match block.full.filter(|_| block.wait <= LONGEST_JITTER) {
             None => INITIAL_WINDOW,
             Some(window) if is_queue(block.queued) => left.min(window),
-            Some(window) if self.answered > SHAPER_BURST && self.was_slow(block) => window,
-            Some(_) if self.answered > SHAPER_BURST => WINDOW_AFTER_BURST,
+            Some(window) if self.answered > SHAPER_BURST => {
+                if self.was_slow(block) {
+                    window
+                } else {
+                    WINDOW_AFTER_BURST
+                }
+            }
             Some(window) => left.min(window + 4 * block.size),
         }
     }
