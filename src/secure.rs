@@ -29,6 +29,7 @@ pub use api::{
     Transmit,
 };
 pub use crypto::credential::Credential;
+pub use crypto::handshake::Lanes;
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;
 pub use endpoint::{Endpoint, MOST_FIRST_BYTES, Persisted};

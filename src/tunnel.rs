@@ -165,7 +165,8 @@ impl Tunnel {
         protocols: Protocols,
     ) -> Self {
         let Protocols { classic, secure, service, files: lane } = protocols;
-        let secure = secure::Config { files: lane.is_some(), ..secure };
+        let lanes = secure::Lanes { files: lane.is_some(), relays: false };
+        let secure = secure::Config { lanes, ..secure };
         let uploads = lane.as_ref().is_some_and(FileLane::looks_for_services);
         let desk = Desk::new(&rand::random()).with_uploads(uploads);
         let (service, keep) = service.unzip();

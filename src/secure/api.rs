@@ -10,6 +10,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::AccountId;
 use crate::secure::crypto::credential::Credential;
+use crate::secure::crypto::handshake::Lanes;
 use crate::secure::crypto::line::{BridgeLine, Identity};
 use crate::secure::delivery::Token;
 use crate::secure::ids::PathId;
@@ -44,8 +45,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a session outlives the last packet from its peer.
     pub session_timeout: Duration,
-    /// Whether it takes part in carrying bulk by files (doc/lanes.md), where its peer does, too.
-    pub files: bool,
+    /// What it takes part in beside paths (doc/lanes.md), where its peer does, too.
+    pub lanes: Lanes,
     /// The sizes of blocks and of all else that the carrier sends. They are one for all paths, because an account has one window and one
     /// size of blocks for all paths that share it; carriers that differ in what is best for them would each need accounts of their own.
     pub sizes: &'static Sizes,

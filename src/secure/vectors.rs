@@ -13,7 +13,7 @@ use crate::secure::crypto::entropy::testing::Given;
 use crate::secure::crypto::file::{FileId, FileSealer, FileSize, FilesKey};
 use crate::secure::crypto::handshake::payload::Greeting;
 use crate::secure::crypto::handshake::{
-    Credits, Hello, Initiator, Responder, Resumption, SessionId, Status, Welcome, payload,
+    Credits, Hello, Initiator, Lanes, Responder, Resumption, SessionId, Status, Welcome, payload,
 };
 use crate::secure::crypto::keys::{DirectionKeys, ResumeKey, SessionKeys, Side};
 use crate::secure::crypto::line::{BridgeLine, Identity, LineKeys};
@@ -84,7 +84,7 @@ fn handshake(
     let credential: Credential = vectors.text(&name("sid")).parse().unwrap();
 
     let mut entropy = Given(vectors.bytes("client_ephemeral"));
-    let hello = Hello { credits: CREDITS, resume, files: false, early: Vec::new() };
+    let hello = Hello { credits: CREDITS, resume, lanes: Lanes::default(), early: Vec::new() };
     let (client, first) = Initiator::start(&line, &credential, &from, &to, &hello, &mut entropy);
     vectors.check(&name("m1"), &first);
     let mut entropy = Given(vectors.bytes("bridge_ephemeral"));
@@ -174,7 +174,7 @@ fn check_proof(vectors: &Vectors, key: &ResumeKey) {
 fn check_payloads(vectors: &Vectors, prefix: &str, resume: Option<SessionId>, welcome: &Welcome) {
     let resume = resume.map(|session| (session, vectors.array("psk_proof")));
     let hello =
-        payload::write_hello(&Greeting { credits: CREDITS, resume, files: welcome.files, early: &[] }, 0);
+        payload::write_hello(&Greeting { credits: CREDITS, resume, lanes: welcome.lanes, early: &[] }, 0);
     vectors.check(&format!("{prefix}_hello"), &hello);
     vectors.check(&format!("{prefix}_welcome"), &payload::write_welcome(welcome, 0));
 }
@@ -194,7 +194,7 @@ fn everything_is_computed_as_the_published_vectors_say() {
         session,
         credits: BRIDGE_CREDITS,
         has_taken_early: false,
-        files: false,
+        lanes: Lanes::default(),
     };
     let [client, bridge] = handshake(&vectors, "nk", None, None, welcome);
     check_direction(&vectors, "client", &client.send, &bridge.receive);
@@ -202,7 +202,12 @@ fn everything_is_computed_as_the_published_vectors_say() {
     check_later_key(&vectors, 1);
     check_later_key(&vectors, 2);
     check_payloads(&vectors, "nk", None, &welcome);
-    check_payloads(&vectors, "files", None, &Welcome { files: true, ..welcome });
+    check_payloads(
+        &vectors,
+        "files",
+        None,
+        &Welcome { lanes: Lanes { files: true, relays: false }, ..welcome },
+    );
     for keys in [&client, &bridge] {
         vectors.check("resume_key", keys.resume_key.0.expose());
         check_paths(&vectors, &keys.path_key);
@@ -218,7 +223,7 @@ fn everything_is_computed_as_the_published_vectors_say() {
         session: old,
         credits: BRIDGE_CREDITS,
         has_taken_early: false,
-        files: false,
+        lanes: Lanes::default(),
     };
     handshake(&vectors, "psk", Some(psk), Some(resume), welcome);
     check_payloads(&vectors, "psk", Some(old), &welcome);

@@ -44,7 +44,7 @@ pub fn secure(limits: &Limits) -> secure::Config {
         reorder_window: limits.reorder_window,
         connect_timeout: limits.connect_timeout,
         session_timeout: limits.session_timeout,
-        files: false,
+        lanes: secure::Lanes::default(),
         sizes: &ibb::SIZES,
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Core as _, Event, StreamId};
-use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
+use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator, Lanes};
 use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
@@ -138,7 +138,7 @@ impl Puppet {
     ) -> Option<(Self, bool)> {
         let line = identity().line(None);
         let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
-        let hello = Hello { credits: CREDITS, resume: None, files: false, early };
+        let hello = Hello { credits: CREDITS, resume: None, lanes: Lanes::default(), early };
         let mut entropy = Rng::new(seed);
         let (initiator, data) = Initiator::start(&line, &sid, &jid, &bridge_jid(), &hello, &mut entropy);
         let hello = Incoming::Data { id: "hello".into(), sid: sid.to_string(), seq: 0, data };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hexchat_pt::config::Limits;
 use hexchat_pt::protocol::AccountId;
-use hexchat_pt::secure::{Bridge, Config, Identity, Service};
+use hexchat_pt::secure::{Bridge, Config, Identity, Lanes, Service};
 use hexchat_pt::tunnel::bounds;
 use xmpp_parsers::jid::FullJid;
 
@@ -104,7 +104,7 @@ impl World {
                 Side::Right => (Some(service(accounts[1], psk, &machine)), None),
             };
             let porter = uploads.as_ref().filter(|(_, files)| files[side as usize]);
-            let config = Config { files: porter.is_some(), ..config.clone() };
+            let config = Config { lanes: Lanes { files: porter.is_some(), relays: false }, ..config.clone() };
             let ours = Ours::new(config, service, bridge, machine.clone(), entropy);
             match porter {
                 Some((uploads, _)) => Box::new(ours.with_porter(Porter::new(uploads.clone()))),

@@ -8,7 +8,7 @@ use hexchat_lab::ChatServer;
 use hexchat_pt::config::parse_bridge_line;
 use hexchat_pt::protocol::Address;
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
+use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator, Lanes};
 use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::{BridgeLine, LineKeys};
 use hexchat_pt::secure::crypto::seal::{Draft, Sealer};
@@ -139,7 +139,7 @@ impl Intruder {
         let hello = Hello {
             credits: Credits { stream: u32::MAX, session: u32::MAX },
             resume: None,
-            files: false,
+            lanes: Lanes::default(),
             early: Vec::new(),
         };
         let parsed = sid.parse().unwrap();

@@ -12,7 +12,7 @@ use hexchat_pt::protocol::{
     AccountChange, AccountId, Address, CloseReason, Core as _, Event, Read, StreamId,
 };
 use hexchat_pt::secure::crypto::credential::PathKey;
-use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator};
+use hexchat_pt::secure::crypto::handshake::{Credits, Hello, Initiator, Lanes};
 use hexchat_pt::secure::crypto::line::LineKeys;
 use hexchat_pt::secure::crypto::seal::{Draft, Opener, Sealer};
 use hexchat_pt::secure::wire::ack::AckFrame;
@@ -234,7 +234,7 @@ impl Arena {
         let mut attacker = self.knock(from);
         let credits = Credits { stream: u32::MAX, session: u32::MAX };
         let (jid, line) = (attacker.jid.clone(), identity().line(None));
-        let hello = Hello { credits, resume: None, files: false, early: Vec::new() };
+        let hello = Hello { credits, resume: None, lanes: Lanes::default(), early: Vec::new() };
         let mut entropy = Rng::new(u64::from(self.nonce));
         let (initiator, message) =
             Initiator::start(&line, &attacker.sid, &jid, &bridge_jid(), &hello, &mut entropy);

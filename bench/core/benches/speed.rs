@@ -24,7 +24,7 @@ use hexchat_core_bench::{classic, secure};
 use hexchat_pt::carrier::ibb;
 use hexchat_pt::classic as classic_core;
 use hexchat_pt::secure::crypto::handshake::{
-    Credits, Hello, Initiator, Responder, SessionId, Status, Welcome,
+    Credits, Hello, Initiator, Lanes, Responder, SessionId, Status, Welcome,
 };
 use hexchat_pt::secure::crypto::keys::SessionKeys;
 use hexchat_pt::secure::crypto::line::LineKeys;
@@ -230,7 +230,7 @@ fn keys() -> SessionKeys {
         (Identity::from_bytes([7; 32]), ["client", "bridge"].map(jid), &mut Counting(1));
     let (line, credits) = (identity.line(None), Credits { stream: 1, session: 1 });
     let sid = LineKeys::new(&line).first_contact(1, 1, &from, &to);
-    let hello = Hello { credits, resume: None, files: false, early: Vec::new() };
+    let hello = Hello { credits, resume: None, lanes: Lanes::default(), early: Vec::new() };
     let (client, first) = Initiator::start(&line, &sid, &from, &to, &hello, random);
     let (bridge, _) = Responder::read(&identity, None, &sid, &from, &to, &first, random).expect("ours");
     let welcome = Welcome {
@@ -238,7 +238,7 @@ fn keys() -> SessionKeys {
         session: SessionId::generate(random),
         credits,
         has_taken_early: false,
-        files: false,
+        lanes: Lanes::default(),
     };
     let (second, _) = bridge.reply(&welcome).expect("an answer");
     client.finish(&second).expect("ours").1

@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroize as _;
 use snow::HandshakeState;
 use xmpp_parsers::jid::FullJid;
 
-pub use self::payload::{Credits, SessionId, Status, Welcome};
+pub use self::payload::{Credits, Lanes, SessionId, Status, Welcome};
 use self::payload::{Greeting, read_hello, read_welcome, write_hello, write_welcome};
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::entropy::{Entropy, random};
@@ -54,8 +54,8 @@ pub struct Hello {
     pub credits: Credits,
     /// The session that it wants to go on with.
     pub resume: Option<Resumption>,
-    /// Whether it knows files.
-    pub files: bool,
+    /// What it knows beside paths.
+    pub lanes: Lanes,
     /// Early frames, and the padding that gives the message one of the usual sizes. Empty when it wants to go on with a session.
     pub early: Vec<u8>,
 }
@@ -94,7 +94,7 @@ impl Initiator {
         let greeting = Greeting {
             credits: hello.credits,
             resume: resume.map(|old| (old.session, old.key.prove(&ephemeral, from, to))),
-            files: hello.files,
+            lanes: hello.lanes,
             early: &hello.early,
         };
         let mut noise = noise::initiator(line.key(), line.psk(), &prologue(credential, from, to), secret);
@@ -130,8 +130,8 @@ pub struct Request {
     pub credits: Credits,
     /// The session that it says it had.
     pub resume: Option<ResumeRequest>,
-    /// Whether it knows files.
-    pub files: bool,
+    /// What it knows beside paths.
+    pub lanes: Lanes,
     /// What follows: what it says early, and padding.
     pub early: Bytes,
 }
@@ -196,8 +196,8 @@ impl Responder {
             from: from.clone(),
             to: to.clone(),
         });
-        let Greeting { credits, files, .. } = greeting;
-        Ok((Self { noise, mask }, Request { credits, resume, files, early }))
+        let Greeting { credits, lanes, .. } = greeting;
+        Ok((Self { noise, mask }, Request { credits, resume, lanes, early }))
     }
 
     /// The second message. With [`Status::Resumed`] the keys are of no use: the old session keeps its own.

@@ -16,7 +16,9 @@ use crate::secure::budget::domain_group::group_of;
 use crate::secure::budget::fair_share;
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
-use crate::secure::crypto::handshake::{LARGEST_HELLO, Request, Responder, SessionId, Status, Welcome};
+use crate::secure::crypto::handshake::{
+    LARGEST_HELLO, Lanes, Request, Responder, SessionId, Status, Welcome,
+};
 use crate::secure::endpoint::session_room::Candidate;
 use crate::secure::endpoint::{Endpoint, HalfOpenKey, TimerKey, session_room};
 use crate::secure::ids::{PathId, SessionKey};
@@ -275,8 +277,8 @@ impl Endpoint {
         session: SessionId,
     ) -> bool {
         let credits = self.shared.config.credits();
-        let welcome =
-            Welcome { status: Status::Resumed, session, credits, has_taken_early: false, files: false };
+        let lanes = Lanes::default();
+        let welcome = Welcome { status: Status::Resumed, session, credits, has_taken_early: false, lanes };
         let Ok((message, _)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
         self.half_open.remove(HalfOpenKey::Guest(path.id()));
         self.with_session(now, key, |session, shared| {
@@ -295,10 +297,10 @@ impl Endpoint {
         let session = SessionId::generate(&mut *self.shared.entropy);
         let has_taken_early = !is_full && self.takes_early(&client, &early);
         let credits = self.shared.config.credits();
-        let files = request.files && self.shared.config.files;
-        let welcome = Welcome { status: Status::New, session, credits, has_taken_early, files };
+        let lanes = request.lanes.and(self.shared.config.lanes);
+        let welcome = Welcome { status: Status::New, session, credits, has_taken_early, lanes };
         let Ok((message, keys)) = responder.reply(&welcome) else { return self.cannot_answer(now, &path) };
-        let agreed = Agreed { id: session, keys, files };
+        let agreed = Agreed { id: session, keys, lanes };
         let established = Established::new(now, Role::Bridge, agreed, request.credits, &mut self.shared);
         let key = SessionKey(self.shared.next_number());
         self.half_open.rename(HalfOpenKey::Guest(path.id()), HalfOpenKey::Unconfirmed(key));

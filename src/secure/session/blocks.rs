@@ -226,8 +226,8 @@ impl Session {
             Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),
             Status::Resumed => self.fail_path(now, id, shared),
             Status::New => {
-                let agreed =
-                    Agreed { id: welcome.session, keys, files: welcome.files && shared.config.files };
+                let lanes = welcome.lanes.and(shared.config.lanes);
+                let agreed = Agreed { id: welcome.session, keys, lanes };
                 if known.is_some() {
                     let role = streams::Role::Client;
                     let established = Established::new(now, role, agreed, welcome.credits, shared);

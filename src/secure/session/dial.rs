@@ -116,7 +116,7 @@ impl Session {
                     key: established.resume_key.clone(),
                 });
                 let hello =
-                    Hello { credits: shared.config.credits(), resume, files: shared.config.files, early };
+                    Hello { credits: shared.config.credits(), resume, lanes: shared.config.lanes, early };
                 Some(first_contact(now, side, (ours, peer), &hello, shared))
             }
         }

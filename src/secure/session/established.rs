@@ -11,7 +11,7 @@ use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::crypto::credential::PathKey;
 use crate::secure::crypto::entropy::Entropy;
-use crate::secure::crypto::handshake::{Credits, SessionId};
+use crate::secure::crypto::handshake::{Credits, Lanes, SessionId};
 use crate::secure::crypto::keys::{ResumeKey, SessionKeys};
 use crate::secure::crypto::seal::{Draft, Opener, Sealer};
 use crate::secure::ids::PathId;
@@ -86,8 +86,8 @@ struct Retransmittable {
 pub(crate) struct Agreed {
     pub(crate) id: SessionId,
     pub(crate) keys: SessionKeys,
-    /// Both know files.
-    pub(crate) files: bool,
+    /// What both know beside paths.
+    pub(crate) lanes: Lanes,
 }
 
 /// The peer does not want the session any more.
@@ -121,12 +121,12 @@ impl Established {
     /// The same, with streams that there are already.
     pub(crate) fn with_streams(
         now: Instant,
-        Agreed { id, keys, files }: Agreed,
+        Agreed { id, keys, lanes }: Agreed,
         streams: Streams,
         entropy: &mut dyn Entropy,
     ) -> Self {
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
-        let files = files.then(|| Box::new(Files::new(&keys.files_key, streams.role())));
+        let files = lanes.files.then(|| Box::new(Files::new(&keys.files_key, streams.role())));
         Self {
             id,
             path_key: keys.path_key,

@@ -4,12 +4,12 @@
 //! | Hello | bytes | Welcome | bytes |
 //! | --- | --- | --- | --- |
 //! | version, 1 | 1 | version, 1 | 1 |
-//! | flags; bit 0: resume, bit 1: files | 1 | status; 0 new, 1 resumed | 1 |
+//! | flags; bit 0: resume, bit 1: files, bit 2: relays | 1 | status; 0 new, 1 resumed | 1 |
 //! | session id and proof, with the flag only | 16 + 16 | session id | 16 |
 //! | credit of each stream | 4 | credit of each stream | 4 |
 //! | credit of the session | 4 | credit of the session | 4 |
 //! | frames that the client says early | all others | 1 if it has taken these | 1 |
-//! | | | options; bit 0: files | 1 |
+//! | | | options; bit 0: files, bit 1: relays | 1 |
 
 use std::fmt;
 
@@ -19,9 +19,10 @@ use crate::secure::crypto::keys::ResumeProof;
 
 const VERSION: u8 = 1;
 const RESUME: u8 = 1;
-const FILES: u8 = 2;
 const TAKEN: u8 = 1;
-const FILES_TOO: u8 = 1;
+
+/// The options of a Welcome are flags of a Hello, but for the lowest, which is [`RESUME`].
+const OPTIONS_IN_FLAGS: u32 = 1;
 
 /// The fields of a Hello without resumption.
 pub(super) const HELLO_LEN: usize = 1 + 1 + 4 + 4;
@@ -64,8 +65,34 @@ pub struct Welcome {
     pub credits: Credits,
     /// Whether it has taken what the client said early.
     pub has_taken_early: bool,
-    /// Whether it knows files, and the client does. Of no use in an old session.
+    /// What both ends know beside paths. Of no use in an old session.
+    pub lanes: Lanes,
+}
+
+/// What an end knows beside paths (doc/lanes.md), or both ends do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    /// Bulk can go by files of an upload service.
     pub files: bool,
+    /// A path can go by a relay.
+    pub relays: bool,
+}
+
+impl Lanes {
+    /// What this end knows and the other one does, too.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { files: self.files && other.files, relays: self.relays && other.relays }
+    }
+
+    fn bits(self) -> u8 {
+        u8::from(self.files) | u8::from(self.relays) << 1
+    }
+
+    /// Bits that are not known are left out.
+    fn from_bits(bits: u8) -> Self {
+        Self { files: bits & 1 != 0, relays: bits & 2 != 0 }
+    }
 }
 
 /// What a handshake has led to.
@@ -81,14 +108,14 @@ pub enum Status {
 pub(crate) struct Greeting<'a> {
     pub(crate) credits: Credits,
     pub(crate) resume: Option<(SessionId, ResumeProof)>,
-    pub(crate) files: bool,
+    pub(crate) lanes: Lanes,
     pub(crate) early: &'a [u8],
 }
 
 pub(crate) fn write_hello(greeting: &Greeting<'_>, size: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(size);
     let resume = if greeting.resume.is_some() { RESUME } else { 0 };
-    payload.extend([VERSION, resume | if greeting.files { FILES } else { 0 }]);
+    payload.extend([VERSION, resume | greeting.lanes.bits() << OPTIONS_IN_FLAGS]);
     if let Some((session, proof)) = greeting.resume {
         payload.extend(session.0);
         payload.extend(proof);
@@ -104,7 +131,8 @@ pub(super) fn read_hello(payload: &[u8]) -> Result<Greeting<'_>, HandshakeError>
     rest.version()?;
     let [flags] = rest.take()?;
     let resume = if flags & RESUME == 0 { None } else { Some((SessionId(rest.take()?), rest.take()?)) };
-    Ok(Greeting { credits: rest.credits()?, resume, files: flags & FILES != 0, early: rest.0 })
+    let lanes = Lanes::from_bits(flags >> OPTIONS_IN_FLAGS);
+    Ok(Greeting { credits: rest.credits()?, resume, lanes, early: rest.0 })
 }
 
 pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
@@ -117,10 +145,10 @@ pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
     payload.extend(welcome.session.0);
     put_credits(&mut payload, welcome.credits);
     // Zeros are padding to older clients, and the payload ends as theirs did where there is nothing to say.
-    match (welcome.has_taken_early, welcome.files) {
-        (taken, true) => payload.extend([if taken { TAKEN } else { 0 }, FILES_TOO]),
-        (true, false) => payload.push(TAKEN),
-        (false, false) => {}
+    match (welcome.has_taken_early, welcome.lanes.bits()) {
+        (false, 0) => {}
+        (true, 0) => payload.push(TAKEN),
+        (taken, options) => payload.extend([if taken { TAKEN } else { 0 }, options]),
     }
     payload.resize(size.max(payload.len()), 0);
     payload
@@ -136,8 +164,8 @@ pub(super) fn read_welcome(payload: &[u8]) -> Result<Welcome, HandshakeError> {
     };
     let (session, credits) = (SessionId(rest.take()?), rest.credits()?);
     let has_taken_early = rest.0.first() == Some(&TAKEN);
-    let files = rest.0.get(1).is_some_and(|options| options & FILES_TOO != 0);
-    Ok(Welcome { status, session, credits, has_taken_early, files })
+    let lanes = rest.0.get(1).copied().map(Lanes::from_bits).unwrap_or_default();
+    Ok(Welcome { status, session, credits, has_taken_early, lanes })
 }
 
 fn put_credits(payload: &mut Vec<u8>, credits: Credits) {
@@ -192,7 +220,8 @@ mod tests {
     fn a_welcome_is_laid_out_as_the_table_says() {
         for (has_taken_early, taken) in [(false, 0), (true, 1)] {
             let (status, session) = (Status::Resumed, SessionId([7; 16]));
-            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, files: false };
+            let welcome =
+                Welcome { status, session, credits: CREDITS, has_taken_early, lanes: Lanes::default() };
             let payload = write_welcome(&welcome, 28);
             assert_eq!(payload, [&[1, 1], &[7; 16][..], &[1, 2, 3, 4, 5, 6, 7, 8, taken, 0]].concat());
             assert_eq!(read_welcome(&payload), Ok(welcome));
@@ -200,23 +229,33 @@ mod tests {
     }
 
     fn greeting(resume: Option<(SessionId, ResumeProof)>, early: &[u8]) -> Greeting<'_> {
-        Greeting { credits: CREDITS, resume, files: false, early }
+        Greeting { credits: CREDITS, resume, lanes: Lanes::default(), early }
     }
 
     #[test]
-    fn files_are_a_flag_of_the_one_and_an_option_of_the_other_that_older_peers_leave_zero() {
-        let hello = Greeting { files: true, ..greeting(None, &[]) };
-        assert_eq!(write_hello(&hello, 0)[1], 2);
-        assert!(read_hello(&write_hello(&hello, 208)).unwrap().files);
-        assert!(!read_hello(&write_hello(&greeting(None, &[]), 208)).unwrap().files);
-        for (has_taken_early, files) in [(false, false), (false, true), (true, false), (true, true)] {
-            let (status, session) = (Status::New, SessionId([7; 16]));
-            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, files };
-            let payload = write_welcome(&welcome, 208);
-            assert_eq!(payload[26..28], [u8::from(has_taken_early), u8::from(files)]);
-            assert_eq!(read_welcome(&payload), Ok(welcome));
-            assert!(!read_welcome(&payload[..26]).unwrap().files, "an older one says nothing");
+    fn lanes_are_flags_of_the_one_and_options_of_the_other_that_older_peers_leave_zero() {
+        for (bits, lanes) in [(0, (false, false)), (1, (true, false)), (2, (false, true)), (3, (true, true))]
+        {
+            let lanes = Lanes { files: lanes.0, relays: lanes.1 };
+            let hello = write_hello(&Greeting { lanes, ..greeting(None, &[]) }, 208);
+            assert_eq!((hello[1], read_hello(&hello).unwrap().lanes), (bits << 1, lanes));
+            for has_taken_early in [false, true] {
+                let (status, session) = (Status::New, SessionId([7; 16]));
+                let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, lanes };
+                let payload = write_welcome(&welcome, 208);
+                assert_eq!(payload[26..28], [u8::from(has_taken_early), bits]);
+                assert_eq!(read_welcome(&payload), Ok(welcome));
+                let older = read_welcome(&payload[..26]).unwrap();
+                assert_eq!(older.lanes, Lanes::default(), "an older one says nothing");
+            }
         }
+    }
+
+    #[test]
+    fn the_ends_use_what_both_know() {
+        let (files, relays) = (Lanes { files: true, relays: false }, Lanes { files: false, relays: true });
+        let both = Lanes { files: true, relays: true };
+        assert_eq!((files.and(relays), files.and(both), both.and(relays)), (Lanes::default(), files, relays));
     }
 
     #[test]
@@ -240,14 +279,14 @@ mod tests {
             prop_assert_eq!(payload.len(), HELLO_LEN + early.len());
             payload[1] = flags & !RESUME;
             let read = read_hello(&payload).unwrap();
-            prop_assert!(read.credits == CREDITS && read.resume.is_none() && read.files == (flags & FILES != 0));
+            prop_assert!(read.credits == CREDITS && read.resume.is_none() && read.lanes == Lanes::from_bits(flags >> 1));
             prop_assert_eq!(read.early, &early);
         }
 
         #[test]
         fn what_comes_after_the_known_fields_of_a_welcome_is_ignored(tail in any::<Vec<u8>>()) {
             let (status, session) = (Status::New, SessionId([7; 16]));
-            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early: true, files: true };
+            let welcome = Welcome { status, session, credits: CREDITS, has_taken_early: true, lanes: Lanes { files: true, relays: true } };
             let mut payload = write_welcome(&welcome, 0);
             payload.extend(tail);
             prop_assert_eq!(read_welcome(&payload), Ok(welcome));

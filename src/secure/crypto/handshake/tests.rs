@@ -27,7 +27,7 @@ impl Case {
     }
 
     fn start(&self, resume: Option<Resumption>) -> (Initiator, Vec<u8>) {
-        self.start_with(&Hello { credits: CREDITS, resume, files: false, early: Vec::new() })
+        self.start_with(&Hello { credits: CREDITS, resume, lanes: Lanes::default(), early: Vec::new() })
     }
 
     fn start_with(&self, hello: &Hello) -> (Initiator, Vec<u8>) {
@@ -50,7 +50,13 @@ impl Case {
 
 fn welcome() -> Welcome {
     let session = SessionId::generate(&mut Seeded(3));
-    Welcome { status: Status::New, session, credits: CREDITS, has_taken_early: false, files: false }
+    Welcome {
+        status: Status::New,
+        session,
+        credits: CREDITS,
+        has_taken_early: false,
+        lanes: Lanes::default(),
+    }
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -126,7 +132,7 @@ fn another_key_secret_jid_or_credential_is_not_authentic_at_either_side() {
 fn an_answer_belongs_to_one_first_message() {
     let case = Case::new(None);
     let (_, _, second) = case.messages();
-    let hello = Hello { credits: CREDITS, resume: None, files: false, early: Vec::new() };
+    let hello = Hello { credits: CREDITS, resume: None, lanes: Lanes::default(), early: Vec::new() };
     let line = case.identity.line(None);
     let (client, _) =
         Initiator::start(&line, &case.credential, &case.from, &case.to, &hello, &mut Seeded(77));
@@ -141,8 +147,12 @@ fn what_is_said_early_arrives_and_makes_the_first_message_so_much_longer() {
     let case = Case::new(Some([9; 32]));
     for length in [0, 1, MESSAGE_LEN - HELLO_AROUND, LARGEST_HELLO - HELLO_AROUND] {
         let early = vec![7; length];
-        let (_, first) =
-            case.start_with(&Hello { credits: CREDITS, resume: None, files: false, early: early.clone() });
+        let (_, first) = case.start_with(&Hello {
+            credits: CREDITS,
+            resume: None,
+            lanes: Lanes::default(),
+            early: early.clone(),
+        });
         assert_eq!(first.len(), MESSAGE_LEN.max(HELLO_AROUND + length));
         let (_, request) = case.read(&first).unwrap();
         assert_eq!(request.early[..length], early);
@@ -178,7 +188,8 @@ fn a_bridge_can_go_on_only_with_the_session_that_the_client_named() {
     let answered = |named: Option<SessionId>, session, status| {
         let key = ResumeKey(Secret::new([5; 32]));
         let (client, first) = case.start(named.map(|session| Resumption { session, key }));
-        let welcome = Welcome { status, session, credits: CREDITS, has_taken_early: false, files: false };
+        let welcome =
+            Welcome { status, session, credits: CREDITS, has_taken_early: false, lanes: Lanes::default() };
         let second = case.read(&first).unwrap().0.reply(&welcome).unwrap().0;
         client.finish(&second).map(|(welcome, _)| welcome.status)
     };
