@@ -7,6 +7,7 @@
 //! | `classic` | packets of the classic protocol |
 //! | `ids` | ids of our IQs, which nobody can guess |
 //! | `presences` | the presence of our own accounts |
+//! | [`records`] | a path of the secure protocol on a byte stream of its own |
 //! | [`upload`] | the upload service of an account's server, and slots of it (XEP-0363) |
 
 pub(crate) mod classic;
@@ -14,6 +15,7 @@ mod desk;
 pub mod ibb;
 mod ids;
 mod presences;
+pub mod records;
 pub mod upload;
 
 pub use desk::{Arrival, Decision, Desk, Recipient};

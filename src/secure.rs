@@ -23,11 +23,11 @@ mod tuning;
 mod vectors;
 pub mod wire;
 
-pub use api::files;
 pub use api::{
     Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, QuotaUse, Receipt, Service, Statistics,
     Transmit,
 };
+pub use api::{files, relays};
 pub use crypto::credential::Credential;
 pub use crypto::handshake::Lanes;
 pub use crypto::line::{BridgeLine, Identity};

@@ -1,6 +1,7 @@
 //! Vocabulary: what an endpoint and its driver say to each other.
 
 pub mod files;
+pub mod relays;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

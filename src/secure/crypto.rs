@@ -1,4 +1,4 @@
-//! Cryptography: keys, proofs, the handshake, and the encryption of packets and files.
+//! Cryptography: keys, proofs, the handshake, and the encryption of packets, files and relays.
 
 pub mod credential;
 pub mod entropy;
@@ -6,5 +6,6 @@ pub mod file;
 pub mod handshake;
 pub mod keys;
 pub mod line;
+pub mod relay;
 pub mod seal;
 pub(crate) mod secret;

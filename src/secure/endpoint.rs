@@ -15,6 +15,7 @@ mod incoming;
 mod limits;
 mod opening;
 mod recent_clients;
+mod relays;
 mod session_room;
 mod sessions;
 
@@ -26,6 +27,7 @@ use xmpp_parsers::jid::FullJid;
 use crate::protocol::timers::Timers;
 use crate::protocol::{Address, CloseReason, Core as _, StreamId};
 use crate::secure::api::files::FileTask;
+use crate::secure::api::relays::RelayTask;
 use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Statistics, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
@@ -68,6 +70,8 @@ pub struct Endpoint {
     half_open: HalfOpen<HalfOpenKey>,
     /// What the driver is to do about files.
     file_tasks: VecDeque<FileTask>,
+    /// What it is to do about relays.
+    relay_tasks: VecDeque<RelayTask>,
     /// Handshakes to be noted down.
     records: VecDeque<HandshakeRecord>,
     /// The sessions that clients may take up again.
@@ -110,6 +114,7 @@ impl Endpoint {
             guests: BTreeMap::new(),
             half_open: HalfOpen::default(),
             file_tasks: VecDeque::new(),
+            relay_tasks: VecDeque::new(),
             records: VecDeque::new(),
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),

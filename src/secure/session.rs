@@ -26,6 +26,8 @@ pub(crate) mod flight;
 pub(crate) mod jids;
 pub(crate) mod pairs;
 mod paths;
+mod relay;
+mod relay_lane;
 pub(crate) mod scheduler;
 pub(crate) mod skips;
 mod state;
@@ -44,6 +46,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use crate::protocol::{AccountId, CloseReason};
 use crate::secure::accounts::sender::Flow;
 use crate::secure::api::files::{FileKey, FileTask};
+use crate::secure::api::relays::RelayKey;
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::client_tag::ClientTag;
@@ -120,6 +123,8 @@ pub(crate) enum SessionEvent {
     Ended(CloseReason, Option<SessionClose>),
     /// The peer has ended it.
     EndedByPeer(CloseReason),
+    /// The relay for which this account stood is over.
+    RelayOver(AccountId),
     /// On a client: the bridge does not know it any more, and has made this session by the path.
     Replaced(PathId, Box<Established>),
 }
@@ -142,6 +147,8 @@ pub(crate) struct ClosedSession {
     pub(crate) streams: Option<ClosedStreams>,
     /// Files of which the driver has something to do that nobody waits for any more.
     pub(crate) files: Vec<FileKey>,
+    /// The relay of which the driver has something, and the account that stands for it.
+    pub(crate) relay: Option<(RelayKey, Option<AccountId>)>,
 }
 
 impl Session {
@@ -305,6 +312,7 @@ impl Session {
             return;
         }
         self.take_news(now, shared);
+        self.use_relay(now, shared);
         self.use_files(now, shared);
         if let Some(early) = self.state.early_mut() {
             early.prune();
@@ -383,9 +391,9 @@ impl Session {
         shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         shared.accounts.prune();
         shared.ledger.replace(&self.client, &self.usage, &Usage::default());
-        let files = self.busy_files();
+        let (files, relay) = (self.busy_files(), self.busy_relay());
         let (id, streams) = self.state.into_parts();
         let streams = streams.and_then(|streams| ClosedStreams::new(self.client, streams, reason));
-        ClosedSession { role: self.role, id, streams, files }
+        ClosedSession { role: self.role, id, streams, files, relay }
     }
 }

@@ -5,11 +5,13 @@ pub(crate) mod routes;
 pub(crate) mod uploads;
 pub(crate) mod wall_clock;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use bytes::Bytes;
 use xmpp_parsers::jid::BareJid;
 
+use crate::protocol::AccountId;
 use crate::secure::accounts::Accounts;
 use crate::secure::api::{Config, Outgoing, Transmit};
 use crate::secure::budget::ledger::{Budget, Ledger};
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) routes: Routes,
     /// What our accounts may put at their upload services.
     pub(crate) uploads: Uploads,
+    /// Our accounts whose servers have a proxy for byte streams.
+    pub(crate) proxied: BTreeSet<AccountId>,
     /// What bridges have told their client.
     pub(crate) introductions: Introductions,
     /// What each client takes of what is there for all.
@@ -56,6 +60,7 @@ impl Shared {
             accounts,
             routes: Routes::default(),
             uploads: Uploads::default(),
+            proxied: BTreeSet::new(),
             introductions: Introductions::default(),
             ledger,
             last_number: 0,

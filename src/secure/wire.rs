@@ -6,4 +6,5 @@ pub mod file_frame;
 pub mod frame;
 pub(crate) mod padding;
 pub(crate) mod ranges;
+pub mod relay_frame;
 pub(crate) mod varint;

@@ -6,12 +6,13 @@
 //! | `letters` | what stanzas say |
 //! | `ours` | our program with a driver that watches the wire |
 //! | `setup` | worlds of a client on the left and a bridge on the right |
+//! | `proxy` | where byte streams meet, and the drivers that call there |
 //! | `upload_service` | where files can be put, and the drivers that do so |
 //! | `random` | thousands of random worlds |
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
 //! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `relays`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -60,8 +61,10 @@ mod hostile;
 mod hurry;
 mod letters;
 mod ours;
+mod proxy;
 mod puppet;
 mod random;
+mod relays;
 mod setup;
 mod swallowing;
 mod upload_service;

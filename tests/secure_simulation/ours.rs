@@ -13,6 +13,7 @@ use xmpp_parsers::jid::Jid;
 use crate::letters::{Body, Stanza};
 use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::program::Program;
+use crate::proxy::{self, Caller};
 use crate::rng::Rng;
 use crate::upload_service::Porter;
 
@@ -44,6 +45,8 @@ pub(crate) struct Ours {
     bridge: Option<Bridge>,
     /// Who carries its files, if anybody.
     porter: Option<Porter>,
+    /// Who calls proxies for it, if anybody.
+    caller: Option<Caller>,
     most_buffered: usize,
     online: BTreeSet<AccountId>,
     /// Blocks that were not answered yet: by which account, and how large.
@@ -64,6 +67,7 @@ impl Ours {
             machine,
             bridge,
             porter: None,
+            caller: None,
             most_buffered,
             online: BTreeSet::new(),
             unanswered: BTreeMap::new(),
@@ -73,6 +77,12 @@ impl Ours {
     /// The same, which carries files.
     pub(crate) fn with_porter(mut self, porter: Porter) -> Self {
         self.porter = Some(porter);
+        self
+    }
+
+    /// The same, which calls proxies.
+    pub(crate) fn with_caller(mut self, caller: Caller) -> Self {
+        self.caller = Some(caller);
         self
     }
 
@@ -148,6 +158,9 @@ impl Program<Body> for Ours {
         if let Some(porter) = self.porter.as_ref().filter(|_| is_online && self.bridge.is_some()) {
             porter.on_online(now, account, &mut self.endpoint);
         }
+        if let Some(caller) = self.caller.as_ref().filter(|_| is_online && self.bridge.is_some()) {
+            caller.on_online(now, account, &mut self.endpoint);
+        }
     }
 
     fn handle_stanza(&mut self, now: Instant, via: AccountId, from: &Jid, stanza: Stanza) {
@@ -175,13 +188,22 @@ impl Program<Body> for Ours {
         if let Some(porter) = &mut self.porter {
             porter.carry_out(now, &mut self.endpoint);
         }
-        let Transmit { via, to, stanza } = self.endpoint.poll_transmit(now)?;
+        if let Some(caller) = &mut self.caller {
+            caller.carry_out(now, &mut self.endpoint);
+        }
+        let caller = &mut self.caller;
+        let take = |transmit| match caller {
+            Some(caller) => caller.send(now, transmit),
+            None => Some(transmit),
+        };
+        let Transmit { via, to, stanza } = self.endpoint.poll_transmit_but(now, take)?;
         Some((via, to.into(), self.write_stanza(via, stanza)))
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         let porter = self.porter.as_ref().and_then(Porter::next_timeout);
-        [self.core().poll_timeout(), porter].into_iter().flatten().min()
+        let caller = self.caller.as_ref().and_then(Caller::next_timeout);
+        [self.core().poll_timeout(), porter, caller].into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -189,10 +211,14 @@ impl Program<Body> for Ours {
         if let Some(porter) = &mut self.porter {
             porter.handle_timeout(now, &mut self.endpoint);
         }
+        if let Some(caller) = &mut self.caller {
+            caller.handle_timeout(now, &mut self.endpoint);
+        }
     }
 
     fn poll_doubt(&mut self) -> Option<AccountId> {
-        self.endpoint.poll_doubt()
+        // Of relays there is no server to ask.
+        std::iter::from_fn(|| self.endpoint.poll_doubt()).find(|account| !proxy::stands_for_a_relay(*account))
     }
 
     fn connect(

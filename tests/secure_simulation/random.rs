@@ -7,6 +7,7 @@ use hexchat_pt::secure::{Config, MOST_FIRST_BYTES};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Seat, Side, Time};
+use crate::proxy::{self, Proxy};
 use crate::rng::Rng;
 use crate::seeds::try_seeds;
 use crate::setup::{Setup, World, defaults};
@@ -122,6 +123,18 @@ fn draw_uploads(seed: u64) -> Option<(Uploads, [bool; 2])> {
     rng.chance(1, 3).then(|| (Uploads::new(seed, site), knows))
 }
 
+/// In one of three worlds there is a proxy for byte streams, which does all that one can do wrong, too.
+fn draw_proxy(seed: u64) -> Option<(Proxy, [bool; 2])> {
+    let mut rng = Rng::new(seed ^ 0x0065);
+    let site = proxy::Site {
+        delay: rng.millis(1..200),
+        rate: rng.within(20_000..50_000_000),
+        faults: rng.pick(&[0, 10, 100, 1000]),
+    };
+    let knows = rng.pick(&[[true, true], [true, true], [true, true], [true, false], [false, true]]);
+    rng.chance(1, 3).then(|| (Proxy::new(seed, site), knows))
+}
+
 fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let mut rng = Rng::new(seed);
     let accounts = [rng.within(1..5), rng.within(1..5)];
@@ -134,7 +147,9 @@ fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let psk = rng.chance(1, 3).then_some([3; 32]);
     let is_federated = seed % 2 == 1;
     let uploads = draw_uploads(seed);
-    let setup = Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, keep_log };
+    let proxy = draw_proxy(seed);
+    let setup =
+        Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, proxy, keep_log };
     let mut world = World::new(setup);
     let mut bytes = 0;
     let mut settled_at = 60 * SECOND;

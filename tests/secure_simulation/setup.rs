@@ -13,6 +13,7 @@ use crate::letters::Body;
 use crate::network::{Conditions, Side};
 use crate::ours::{Machine, Ours};
 use crate::program::Program;
+use crate::proxy::{Caller, Proxy};
 use crate::rng::Rng;
 use crate::upload_service::{Porter, Uploads};
 use crate::world::{self, Stage};
@@ -34,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     /// Where files can be put, and which sides know files.
     pub(crate) uploads: Option<(Uploads, [bool; 2])>,
+    /// Where byte streams can meet, and which sides know relays.
+    pub(crate) proxy: Option<(Proxy, [bool; 2])>,
     pub(crate) keep_log: bool,
 }
 
@@ -48,6 +51,7 @@ impl Default for Setup {
             conditions: Conditions::default(),
             config: defaults(),
             uploads: None,
+            proxy: None,
             keep_log: true,
         }
     }
@@ -90,7 +94,8 @@ impl World {
 
     /// The same, with the bridge's disk at hand.
     pub(crate) fn with_machine(setup: Setup, machine: Machine) -> Self {
-        let Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, keep_log } = setup;
+        let Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, proxy, keep_log } =
+            setup;
         let domains = if is_federated { ["x", "y"] } else { ["x"; 2] };
         let stage = Stage { seed, accounts, one_bare_jid: false, domains, conditions, keep_log };
         let mut seeds = Rng::new(seed ^ 0x5eed);
@@ -104,12 +109,17 @@ impl World {
                 Side::Right => (Some(service(accounts[1], psk, &machine)), None),
             };
             let porter = uploads.as_ref().filter(|(_, files)| files[side as usize]);
-            let config = Config { lanes: Lanes { files: porter.is_some(), relays: false }, ..config.clone() };
-            let ours = Ours::new(config, service, bridge, machine.clone(), entropy);
-            match porter {
-                Some((uploads, _)) => Box::new(ours.with_porter(Porter::new(uploads.clone()))),
-                None => Box::new(ours),
+            let proxy = proxy.as_ref().filter(|(_, relays)| relays[side as usize]);
+            let lanes = Lanes { files: porter.is_some(), relays: proxy.is_some() };
+            let config = Config { lanes, ..config.clone() };
+            let mut ours = Ours::new(config, service, bridge, machine.clone(), entropy);
+            if let Some((uploads, _)) = porter {
+                ours = ours.with_porter(Porter::new(uploads.clone()));
             }
+            if let Some((proxy, _)) = proxy {
+                ours = ours.with_caller(Caller::new(proxy.clone(), side));
+            }
+            Box::new(ours)
         };
         Self::on(stage, Box::new(make))
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use hexchat_pt::carrier::ibb::{Bytestreams, Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::AccountId;
 use hexchat_pt::secure::crypto::entropy::Entropy;
-use hexchat_pt::secure::{Config, Endpoint, Persisted, Service, Token};
+use hexchat_pt::secure::{self, Config, Endpoint, Persisted, Service, Token};
 use xmpp_parsers::jid::FullJid;
 
 /// What the wall clock shows at the beginning of a simulation, in seconds since 1970: a moment of 2027.
@@ -31,6 +31,20 @@ impl OverIbb {
 
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         self.bytestreams.poll_transmit(&mut self.endpoint, now)
+    }
+
+    /// The same, where another carrier takes some of it before.
+    pub(crate) fn poll_transmit_but(
+        &mut self,
+        now: Instant,
+        mut take: impl FnMut(secure::Transmit) -> Option<secure::Transmit>,
+    ) -> Option<Transmit> {
+        loop {
+            let left = take(self.endpoint.poll_transmit(now)?);
+            if let Some(stanza) = left.and_then(|transmit| self.bytestreams.write(transmit)) {
+                return Some(stanza);
+            }
+        }
     }
 
     /// Has a disk that takes whatever is to be written on it at once.

@@ -5,6 +5,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::secure::crypto::credential::PathKey;
 use crate::secure::crypto::file::FilesKey;
+use crate::secure::crypto::relay::RelaysKey;
 use crate::secure::crypto::secret::{MacKey, Secret, derive, head, jid_bytes, mac};
 
 /// What protects the packets of one direction.
@@ -29,6 +30,8 @@ pub struct SessionKeys {
     pub resume_key: ResumeKey,
     /// Protects files.
     pub files_key: FilesKey,
+    /// Protects relays.
+    pub relays_key: RelaysKey,
 }
 
 /// The two ends of a session.
@@ -50,7 +53,9 @@ impl SessionKeys {
         };
         let path_key = PathKey::new(&derive(&secret, "path"));
         let resume_key = ResumeKey(derive(&secret, "resume"));
-        Self { send, receive, path_key, resume_key, files_key: FilesKey(derive(&secret, "files")) }
+        let files_key = FilesKey(derive(&secret, "files"));
+        let relays_key = RelaysKey(derive(&secret, "relays"));
+        Self { send, receive, path_key, resume_key, files_key, relays_key }
     }
 }
 

@@ -57,7 +57,9 @@ impl Endpoint {
             // A further login has the same quota.
             return Load::default();
         }
-        let sessions = self.sessions.values().filter(|session| session.has_open_path_by(ids));
+        // What has a relay needs no further logins.
+        let uses = |session: &&Session| session.has_open_path_by(ids) && !session.is_relayed();
+        let sessions = self.sessions.values().filter(uses);
         let streams = || sessions.clone().filter_map(Session::streams);
         let rates = ids.iter().filter_map(|id| self.shared.accounts.senders().pace(*id).0);
         Load {
@@ -115,6 +117,7 @@ impl Endpoint {
 
     pub(super) fn on_gone(&mut self, now: Instant, id: AccountId) {
         self.shared.accounts.remove(id);
+        self.shared.proxied.remove(&id);
         for path in self.ids_of_guests_at(id) {
             self.drop_guest(now, path);
         }
@@ -148,7 +151,7 @@ impl Endpoint {
     }
 
     /// The sessions that may have paths by this account: on a bridge, all.
-    fn sessions_using(&self, id: AccountId) -> Vec<SessionKey> {
+    pub(super) fn sessions_using(&self, id: AccountId) -> Vec<SessionKey> {
         self.sessions.iter().filter(|(_, session)| session.uses(id)).map(|(key, _)| *key).collect()
     }
 }

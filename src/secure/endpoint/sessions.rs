@@ -84,6 +84,9 @@ impl Endpoint {
             while let Some(task) = session.poll_file_task() {
                 files::queue(&mut self.file_tasks, task);
             }
+            while let Some(task) = session.poll_relay_task() {
+                self.relay_tasks.push_back(task);
+            }
             if session.wants_to_send(now) && !session.is_queued {
                 session.is_queued = true;
                 self.ready.push_back(key);
@@ -129,6 +132,7 @@ impl Endpoint {
                 self.end_session(now, key, reason, LastWord::Ours(farewell));
             }
             SessionEvent::EndedByPeer(reason) => self.end_session(now, key, reason, LastWord::Theirs),
+            SessionEvent::RelayOver(account) => self.shared.accounts.remove(account),
             SessionEvent::Replaced(path, established) => self.replace(now, key, path, established),
         }
     }
@@ -154,6 +158,7 @@ impl Endpoint {
             self.by_id.remove(&id);
         }
         self.cancel_files(key, closed.files);
+        self.cancel_relay(key, closed.relay);
         if let Some(ended) = closed.streams {
             self.ended.insert(key, ended);
             self.process_events_of_closed(key);

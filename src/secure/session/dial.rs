@@ -54,7 +54,8 @@ impl Session {
         let busy = if have_all_stalled {
             BTreeSet::new()
         } else {
-            self.paths.values().map(|path| (path.via(), path.peer())).collect()
+            let of_accounts = self.paths.values().filter(|path| side.uses(path.via()));
+            of_accounts.map(|path| (path.via(), path.peer())).collect()
         };
         let ours: Vec<AccountId> = side.usable(&shared.accounts).collect();
         let theirs = side.peers();

@@ -1,6 +1,7 @@
 //! Packet layer of a session after its handshake: keys, streams, and what is on its way.
 
 mod files;
+mod relay;
 
 use std::time::Instant;
 
@@ -12,13 +13,14 @@ use crate::secure::budget::price;
 use crate::secure::crypto::credential::PathKey;
 use crate::secure::crypto::entropy::Entropy;
 use crate::secure::crypto::handshake::{Credits, Lanes, SessionId};
-use crate::secure::crypto::keys::{ResumeKey, SessionKeys};
+use crate::secure::crypto::keys::{ResumeKey, SessionKeys, Side};
 use crate::secure::crypto::seal::{Draft, Opener, Sealer};
 use crate::secure::ids::PathId;
 use crate::secure::session::acks::AckSchedule;
 use crate::secure::session::counters::Counters;
 use crate::secure::session::flight::{Flight, Verdict};
 use crate::secure::session::jids::Jids;
+use crate::secure::session::relay::Relay;
 use crate::secure::session::skips::Skips;
 use crate::secure::shared::Shared;
 use crate::secure::streams::overdue::PeerClock;
@@ -31,6 +33,7 @@ use crate::secure::wire::ack::AckFrame;
 use crate::secure::wire::file_frame::FileFrame;
 use crate::secure::wire::frame::{Frame, Reader, SessionClose};
 use crate::secure::wire::padding;
+use crate::secure::wire::relay_frame::RelayFrame;
 pub(crate) use files::Files;
 
 /// Writes as many frames of the streams as a packet has room for.
@@ -58,6 +61,8 @@ pub(crate) struct Established {
     flight: Flight<Retransmittable>,
     /// Where both ends know files.
     files: Option<Box<Files>>,
+    /// Where both ends know relays.
+    relay: Option<Box<Relay>>,
     /// Bytes of all packets, in both directions.
     carried: usize,
     /// A word from the peer is wanted.
@@ -78,6 +83,7 @@ struct Retransmittable {
     streams: Sent,
     jids: Option<u64>,
     files: Vec<FileFrame>,
+    relay: Vec<RelayFrame>,
     ping: bool,
 }
 
@@ -126,7 +132,12 @@ impl Established {
         entropy: &mut dyn Entropy,
     ) -> Self {
         let (sealer, opener) = (Sealer::new(&keys.send), Opener::new(&keys.receive));
-        let files = lanes.files.then(|| Box::new(Files::new(&keys.files_key, streams.role())));
+        let side = match streams.role() {
+            Role::Client => Side::Client,
+            Role::Bridge => Side::Bridge,
+        };
+        let files = lanes.files.then(|| Box::new(Files::new(&keys.files_key, side)));
+        let relay = lanes.relays.then(|| Box::new(Relay::new(keys.relays_key, side)));
         Self {
             id,
             path_key: keys.path_key,
@@ -143,6 +154,7 @@ impl Established {
             clock: PeerClock::default(),
             flight: Flight::default(),
             files,
+            relay,
             carried: 0,
             ping: false,
             last_heard: now,
@@ -158,7 +170,9 @@ impl Established {
         let ranges = self.received.ranges() + self.path_numbers.ranges();
         let streams = self.streams.usage();
         let (made, told) = self.files().map_or((0, 0), |files| files.lane.kept());
-        let received = streams.received + price::SESSION + price::RANGE * ranges + self.cost_of_jids;
+        let relays =
+            if self.relay().is_some_and(|relay| relay.number().is_some()) { price::RELAY } else { 0 };
+        let received = streams.received + price::SESSION + price::RANGE * ranges + self.cost_of_jids + relays;
         Usage { written: streams.written + made, received: received + told, ..streams }
     }
 
@@ -219,6 +233,7 @@ impl Established {
             }
             Frame::Close { reason } => return Ok(Some(ClosedByPeer(reason))),
             Frame::File(frame) => self.handle_file_frame(now, frame)?,
+            Frame::Relay(frame) => self.handle_relay_frame(now, frame)?,
             frame => {
                 self.last_use = now;
                 self.streams.handle_frame(frame).map_err(|_| BadPacket::Violation)?;
@@ -247,6 +262,9 @@ impl Established {
             if let Some(files) = &mut self.files {
                 cargo.files.into_iter().for_each(|frame| files.lane.handle_lost(frame));
             }
+            if let Some(relay) = &mut self.relay {
+                cargo.relay.into_iter().for_each(|frame| relay.handle_lost(frame));
+            }
         }
     }
 
@@ -265,7 +283,8 @@ impl Established {
 
     /// Whether there is something to say that is not of streams.
     fn has_own_words(&self, now: Instant) -> bool {
-        self.ping || self.jids.is_waiting() || self.acks.is_due(now) || self.has_file_frames()
+        let of_lanes = self.has_file_frames() || self.has_relay_frames();
+        self.ping || self.jids.is_waiting() || self.acks.is_due(now) || of_lanes
     }
 
     /// Until when what there is to send should wait for more, with so much on its way by its path. Each packet costs the
@@ -296,7 +315,7 @@ impl Established {
 
     /// Whether there is something for an express packet.
     pub(crate) fn wants_express(&self) -> bool {
-        self.streams.has_little_among_much() || self.has_file_frames()
+        self.streams.has_little_among_much() || self.has_file_frames() || self.has_relay_frames()
     }
 
     /// The next packet for the streams that have little to send.
@@ -380,6 +399,7 @@ impl Established {
             cargo.jids = Some(self.jids.on_sent());
         }
         cargo.files = self.write_file_frames(draft, size);
+        cargo.relay = self.write_relay_frames(draft, size);
         let room = size.saturating_sub(draft.packet_len());
         cargo.streams = write(&mut self.streams, draft.buffer(), room);
         if !cargo.streams.is_empty() {
@@ -396,7 +416,8 @@ impl Established {
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let ping = (!self.streams.is_idle()).then(|| self.ping_deadline());
         let files = self.files().and_then(Files::next_timeout);
-        [self.acks.next_timeout(), self.flight.next_timeout(), ping, files].into_iter().flatten().min()
+        let relay = self.relay().and_then(Relay::next_timeout);
+        [self.acks.next_timeout(), self.flight.next_timeout(), ping, files, relay].into_iter().flatten().min()
     }
 
     fn ping_deadline(&self) -> Instant {
@@ -411,6 +432,9 @@ impl Established {
         let overdue = self.flight.take_overdue(now);
         self.send_again(overdue);
         self.handle_file_timeout(now);
+        if let Some(relay) = &mut self.relay {
+            relay.handle_timeout(now);
+        }
         if !self.streams.is_idle() && self.ping_deadline() <= now {
             self.ping = true;
             self.last_ping = now;
@@ -433,7 +457,7 @@ fn cost_of_jid(jid: &FullJid) -> usize {
 
 /// Whether the peer waits until it knows that this has arrived. For the rest nothing waits but its buffers.
 fn is_waited_for(frame: &Frame) -> bool {
-    use Frame::{Accept, Data, File, Jids, Open, Ping, Reset, Stop};
+    use Frame::{Accept, Data, File, Jids, Open, Ping, Relay, Reset, Stop};
     matches!(
         frame,
         Data { fin: true, .. }
@@ -444,6 +468,7 @@ fn is_waited_for(frame: &Frame) -> bool {
             | Ping
             | Jids { .. }
             | File(_)
+            | Relay(_)
     )
 }
 

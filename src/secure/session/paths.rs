@@ -45,7 +45,7 @@ impl Session {
     }
 
     /// A path is the session's from now on, and so is its share of our account.
-    fn adopt(&mut self, mut path: Path, shared: &mut Shared) -> PathId {
+    pub(super) fn adopt(&mut self, mut path: Path, shared: &mut Shared) -> PathId {
         let id = path.id();
         path.set_client(self.tag);
         shared.routes.add(id, Owner::Session(self.key));
@@ -116,8 +116,13 @@ impl Session {
             self.state.on_no_path(!path.is_open() && !path.is_first_contact());
         }
         let jitter = shared.random();
+        let is_relay = self.is_relay(path.via());
+        if let Some(relay) = self.relay_mut() {
+            relay.handle_path_gone(now, path.via());
+        }
         if let Role::Client(side) = &mut self.role
             && !path.has_worked(now)
+            && !is_relay
         {
             let pause = side.longest_pause(path.peer());
             side.pairs.on_failed(now, (path.via(), path.peer().clone()), pause, jitter);

@@ -48,7 +48,12 @@ impl Streams {
                 self.with(stream, |stream| stream.on_credit(offset));
             }
             Frame::SessionCredit { offset } => self.session_credit = self.session_credit.max(offset),
-            Frame::Ping | Frame::Ack(_) | Frame::Jids { .. } | Frame::Close { .. } | Frame::File(_) => {}
+            Frame::Ping
+            | Frame::Ack(_)
+            | Frame::Jids { .. }
+            | Frame::Close { .. }
+            | Frame::File(_)
+            | Frame::Relay(_) => {}
         }
         if self.totals.fragments > self.limits.max_fragments {
             return Err(ProtocolViolation("there are too many gaps in what was sent"));

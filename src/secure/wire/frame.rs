@@ -9,6 +9,7 @@ use xmpp_parsers::jid::FullJid;
 use crate::protocol::Address;
 use crate::secure::wire::ack::AckFrame;
 use crate::secure::wire::file_frame::FileFrame;
+use crate::secure::wire::relay_frame::RelayFrame;
 use crate::secure::wire::varint;
 
 pub use decode::{MalformedFrame, Reader};
@@ -105,6 +106,8 @@ pub enum Frame {
     },
     /// Something about files, between ends that both know them.
     File(FileFrame),
+    /// Something about relays, between ends that both know them.
+    Relay(RelayFrame),
 }
 
 impl Frame {
@@ -138,6 +141,7 @@ impl Frame {
             Self::Close { reason } => numbers(packet, kind::CLOSE, &[reason.number()]),
             Self::Stop { stream } => numbers(packet, kind::STOP, &[*stream]),
             Self::File(frame) => frame.encode(packet),
+            Self::Relay(frame) => frame.encode(packet),
         }
     }
 
@@ -146,6 +150,7 @@ impl Frame {
         1 + match self {
             Self::Ping => 0,
             Self::File(frame) => frame.encoded_len() - 1,
+            Self::Relay(frame) => frame.encoded_len() - 1,
             Self::Ack(ack) => ack.encoded_len(),
             Self::Open { stream, target } => {
                 let host = target.host().len();

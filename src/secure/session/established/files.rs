@@ -11,7 +11,7 @@ use crate::secure::session::established::{BadPacket, Established, append};
 use crate::secure::session::files::choice::{Choice, first_guess};
 use crate::secure::session::files::lane::Lane;
 use crate::secure::shared::uploads::bucket::Bucket;
-use crate::secure::streams::{Role, Sent};
+use crate::secure::streams::Sent;
 use crate::secure::tuning::PROBE_SIZE;
 use crate::secure::wire::file_frame::{FileEndReason, FileFrame};
 use crate::secure::wire::frame::{Frame, Reader};
@@ -29,11 +29,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(key: &FilesKey, role: Role) -> Self {
-        let side = match role {
-            Role::Client => Side::Client,
-            Role::Bridge => Side::Bridge,
-        };
+    pub(super) fn new(key: &FilesKey, side: Side) -> Self {
         Self { lane: Lane::new(key, side), choice: Choice::default(), held_until: None }
     }
 

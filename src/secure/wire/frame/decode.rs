@@ -7,6 +7,7 @@ use crate::protocol::Address;
 use crate::secure::wire::ack::AckFrame;
 use crate::secure::wire::file_frame::FileFrame;
 use crate::secure::wire::frame::{Frame, MAX_JIDS_A_FRAME, ResetReason, SessionClose, kind};
+use crate::secure::wire::relay_frame::RelayFrame;
 use crate::secure::wire::varint;
 
 /// What a packet carries is not a sequence of frames. Only the peer can have sealed it: the session cannot go on.
@@ -53,6 +54,7 @@ impl Reader {
                 .map(|reason| Frame::Close { reason: SessionClose::from_number(reason) }),
             kind::STOP => varint::read(&mut self.rest).map(|stream| Frame::Stop { stream }),
             kind if FileFrame::is_kind(kind) => FileFrame::decode(kind, &mut self.rest).map(Frame::File),
+            kind if RelayFrame::is_kind(kind) => RelayFrame::decode(kind, &mut self.rest).map(Frame::Relay),
             unknown => return Err(MalformedFrame::UnknownType(unknown)),
         };
         body.ok_or(MalformedFrame::Invalid(kind))

@@ -1,0 +1,345 @@
+//! Relay of a session: a byte stream through the proxy of the client's server (XEP-0065), which both ends call (doc/lanes.md).
+//!
+//! The client finds a proxy and connects to it, then tells the bridge where; once the bridge says that it is there, the client has the proxy
+//! join the two connections. From then on the relay is one more path of the session. There is one at a time. A client whose relay has come
+//! to nothing leaves proxies alone for a while.
+//!
+//! Hand in what happened (`handle_*`), send what [`poll_frame`](Relay::poll_frame) has, carry out what [`poll_task`](Relay::poll_task) has.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use xmpp_parsers::jid::{BareJid, FullJid};
+
+use crate::protocol::AccountId;
+use crate::secure::api::relays::{RelayKey, RelaySeals, RelayTask};
+use crate::secure::crypto::keys::Side;
+use crate::secure::crypto::relay::RelaysKey;
+use crate::secure::ids::SessionKey;
+use crate::secure::wire::relay_frame::{RelayEndReason, RelayFrame, Rendezvous};
+
+/// How long it may take until a relay carries something: 30 seconds, in which all that both ends wait for has timed out.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long proxies are left alone after the first failure: 10 seconds, and twice as long after each that follows it.
+const FIRST_REST: Duration = Duration::from_secs(10);
+
+/// The longest time for which they are: 1 hour.
+const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
+
+/// A relay that has carried for 1 minute was a good one: its end is no failure.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// A bridge calls a proxy for a session once in 5 seconds at most: less than the shortest rest of a client, and no tool to make bridges dial.
+const LEAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Frames that wait until there is room for them, at most: 8. One relay makes two.
+const MOST_FRAMES: usize = 8;
+
+/// Whose relay it is.
+#[derive(Debug)]
+pub(crate) struct Whose<'a> {
+    pub(crate) session: SessionKey,
+    /// On a bridge, the account that shook hands.
+    pub(crate) client: Option<&'a BareJid>,
+}
+
+/// The peer says what cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Relay {
+    key: RelaysKey,
+    side: Side,
+    /// No relay has had this number, nor a higher one.
+    next_number: u64,
+    current: Option<Current>,
+    /// Before that, no other relay is begun.
+    rests_until: Option<Instant>,
+    /// How many have failed, one after the other.
+    failures: u32,
+    frames: VecDeque<RelayFrame>,
+    /// Each about the relay of this number.
+    tasks: VecDeque<(u64, Task)>,
+    /// The account that stood for a relay that is over.
+    over: Option<AccountId>,
+}
+
+/// The relay that there is.
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    stage: Stage,
+    /// When it was begun; once it is up, when that was.
+    since: Instant,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// A client's connects to the proxy.
+    Finding,
+    /// The bridge was told of it.
+    Offered,
+    /// Both are there, and the proxy was asked to join them.
+    Activating,
+    /// A bridge's connects to the proxy.
+    Joining,
+    /// It has, and waits for the client to begin.
+    Joined,
+    /// It carries: this account stands for it.
+    Up(AccountId),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    Find(AccountId, FullJid),
+    Join(Rendezvous),
+    Activate,
+    Leave,
+}
+
+impl Relay {
+    pub(crate) fn new(key: RelaysKey, side: Side) -> Self {
+        Self {
+            key,
+            side,
+            next_number: 0,
+            current: None,
+            rests_until: None,
+            failures: 0,
+            frames: VecDeque::new(),
+            tasks: VecDeque::new(),
+            over: None,
+        }
+    }
+
+    // What is known of it.
+
+    /// The account that stands for the relay, while it carries.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self.current.as_ref()?.stage {
+            Stage::Up(account) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// Whether the driver has something of it.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.current.as_ref().map(|current| current.number)
+    }
+
+    /// Whether a client would begin one now.
+    pub(crate) fn is_wanted(&self, now: Instant) -> bool {
+        self.current.is_none() && self.rests_until.is_none_or(|until| until <= now)
+    }
+
+    // What happens.
+
+    /// A client begins one, at the proxy of this account's server, for the peer with this name.
+    pub(crate) fn begin(&mut self, now: Instant, account: AccountId, peer: FullJid) {
+        self.start(now, self.next_number, Stage::Finding, Task::Find(account, peer));
+    }
+
+    fn start(&mut self, now: Instant, number: u64, stage: Stage, task: Task) {
+        self.current = Some(Current { number, stage, since: now });
+        self.next_number = number + 1;
+        self.tasks.push_back((number, task));
+    }
+
+    /// A client is connected to a proxy: the bridge is told where.
+    pub(crate) fn handle_found(&mut self, number: u64, rendezvous: Rendezvous) {
+        if self.advance(number, Stage::Finding, Stage::Offered) {
+            self.say(RelayFrame::Relay { relay: number, rendezvous });
+        }
+    }
+
+    /// A bridge is connected to the proxy: the client is told.
+    pub(crate) fn handle_joined(&mut self, number: u64) {
+        if self.advance(number, Stage::Joining, Stage::Joined) {
+            self.say(RelayFrame::Joined { relay: number });
+        }
+    }
+
+    /// It carries, and this account stands for it from now on. False when nobody needs it any more.
+    pub(crate) fn handle_up(&mut self, now: Instant, number: u64, account: AccountId) -> bool {
+        let before = match self.side {
+            Side::Client => Stage::Activating,
+            Side::Bridge => Stage::Joined,
+        };
+        let is_up = self.advance(number, before, Stage::Up(account));
+        if let Some(current) = self.current.as_mut().filter(|_| is_up) {
+            current.since = now;
+        }
+        is_up
+    }
+
+    /// It has failed, or what carried has come to its end.
+    pub(crate) fn handle_down(&mut self, now: Instant, number: u64, reason: RelayEndReason) {
+        if self.number() == Some(number) {
+            self.end(now, reason, Some(reason));
+        }
+    }
+
+    /// The path by this account is no more.
+    pub(crate) fn handle_path_gone(&mut self, now: Instant, account: AccountId) {
+        if self.account() == Some(account) {
+            let reason = RelayEndReason::TooSlow;
+            self.end(now, reason, Some(reason));
+        }
+    }
+
+    /// What the peer says.
+    pub(crate) fn handle_frame(&mut self, now: Instant, frame: RelayFrame) -> Result<(), Violation> {
+        match (frame, self.side) {
+            (RelayFrame::Relay { relay, rendezvous }, Side::Bridge) => self.on_told(now, relay, rendezvous),
+            (RelayFrame::Joined { relay }, Side::Client) => {
+                if self.advance(relay, Stage::Offered, Stage::Activating) {
+                    self.tasks.push_back((relay, Task::Activate));
+                }
+            }
+            (RelayFrame::RelayEnd { relay, reason }, _) => {
+                if self.number() == Some(relay) {
+                    self.end(now, reason, None);
+                }
+            }
+            (RelayFrame::Relay { .. } | RelayFrame::Joined { .. }, _) => return Err(Violation),
+        }
+        Ok(())
+    }
+
+    /// A client says where it waits. One that was heard of before, or was overtaken, is no news.
+    fn on_told(&mut self, now: Instant, number: u64, rendezvous: Rendezvous) {
+        if number < self.next_number {
+            return;
+        }
+        if self.current.is_some() {
+            // The client has another one, so it has given up this.
+            self.end(now, RelayEndReason::Done, None);
+        }
+        if self.rests_until.is_some_and(|until| now < until) {
+            self.next_number = number + 1;
+            let reason = RelayEndReason::TooMany;
+            return self.say(RelayFrame::RelayEnd { relay: number, reason });
+        }
+        self.rests_until = Some(now + LEAST_PAUSE);
+        self.start(now, number, Stage::Joining, Task::Join(rendezvous));
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do, or a client may begin another one.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        match &self.current {
+            Some(current) if !matches!(current.stage, Stage::Up(_)) => Some(current.since + PATIENCE),
+            Some(_) => None,
+            None => self.rests_until.filter(|_| self.side == Side::Client),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.current.is_some() && self.next_timeout().is_some_and(|at| at <= now) {
+            let reason = RelayEndReason::TooSlow;
+            self.end(now, reason, Some(reason));
+        }
+    }
+
+    /// Goes on to the next stage, where it is at the one before; whether it is.
+    fn advance(&mut self, number: u64, from: Stage, to: Stage) -> bool {
+        let current = self.current.as_mut().filter(|it| it.number == number && it.stage == from);
+        let Some(current) = current else { return false };
+        current.stage = to;
+        true
+    }
+
+    /// It is over; the peer may be told why.
+    fn end(&mut self, now: Instant, reason: RelayEndReason, told: Option<RelayEndReason>) {
+        let Some(Current { number, stage, since }) = self.current.take() else { return };
+        if let Stage::Up(account) = stage {
+            self.over = Some(account);
+        }
+        self.frames.retain(|frame| matches!(frame, RelayFrame::RelayEnd { .. }));
+        if let Some(reason) = told.filter(|_| stage != Stage::Finding) {
+            self.say(RelayFrame::RelayEnd { relay: number, reason });
+        }
+        self.tasks.retain(|(_, task)| *task == Task::Leave);
+        self.tasks.push_back((number, Task::Leave));
+        if self.side == Side::Client {
+            let was_good = matches!(stage, Stage::Up(_)) && since + GOOD <= now;
+            self.rest(now, was_good, reason);
+        }
+    }
+
+    fn rest(&mut self, now: Instant, was_good: bool, reason: RelayEndReason) {
+        self.failures = if was_good { 0 } else { self.failures };
+        let rest = match reason {
+            // Nothing will change but a configuration.
+            RelayEndReason::BadHost => LONGEST_REST,
+            _ => FIRST_REST.saturating_mul(1 << self.failures.min(16)).min(LONGEST_REST),
+        };
+        self.failures += 1;
+        self.rests_until = Some(now + rest);
+    }
+
+    // What is to be done.
+
+    /// The account that stood for a relay that is over.
+    pub(crate) fn poll_over(&mut self) -> Option<AccountId> {
+        self.over.take()
+    }
+
+    /// The next thing for the driver.
+    pub(crate) fn poll_task(&mut self, whose: &Whose<'_>) -> Option<RelayTask> {
+        loop {
+            let (number, task) = self.tasks.pop_front()?;
+            let relay = RelayKey { session: whose.session, number };
+            let seals = || RelaySeals {
+                sealer: self.key.sealer(number, self.side),
+                opener: self.key.opener(number, self.side),
+            };
+            return Some(match task {
+                Task::Find(account, peer) => RelayTask::Find { relay, account, peer },
+                Task::Join(rendezvous) => {
+                    let Some(client) = whose.client.cloned() else { continue };
+                    RelayTask::Join { relay, client, rendezvous, seals: seals() }
+                }
+                Task::Activate => RelayTask::Activate { relay, seals: seals() },
+                Task::Leave => RelayTask::Leave { relay },
+            });
+        }
+    }
+
+    /// How long the next frame is, if there is one to send.
+    pub(crate) fn next_frame_len(&self) -> Option<usize> {
+        self.frames.front().map(RelayFrame::encoded_len)
+    }
+
+    /// The next frame to send.
+    pub(crate) fn poll_frame(&mut self) -> Option<RelayFrame> {
+        self.frames.pop_front()
+    }
+
+    /// A frame did not arrive: it goes again if it is still true.
+    pub(crate) fn handle_lost(&mut self, frame: RelayFrame) {
+        let stage = |number: u64| self.current.as_ref().filter(|it| it.number == number).map(|it| it.stage);
+        let is_true = match &frame {
+            RelayFrame::Relay { relay, .. } => stage(*relay) == Some(Stage::Offered),
+            RelayFrame::Joined { relay } => stage(*relay) == Some(Stage::Joined),
+            RelayFrame::RelayEnd { relay, .. } => relay + 1 == self.next_number && self.current.is_none(),
+        };
+        if is_true {
+            self.say(frame);
+        }
+    }
+
+    /// What a peer does not hear for too long it does not hear at all.
+    fn say(&mut self, frame: RelayFrame) {
+        self.frames.push_back(frame);
+        if self.frames.len() > MOST_FRAMES {
+            self.frames.pop_front();
+        }
+    }
+}

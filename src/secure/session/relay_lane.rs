@@ -1,0 +1,126 @@
+//! Relay among the paths of its session: when there is one, and what the driver has to do and tells.
+
+use std::time::Instant;
+
+use xmpp_parsers::jid::FullJid;
+
+use crate::protocol::AccountId;
+use crate::secure::api::relays::{RelayKey, RelayTask};
+use crate::secure::crypto::credential::Credential;
+use crate::secure::ids::PathId;
+use crate::secure::path::{Contact, Path, PathState};
+use crate::secure::session::established::Established;
+use crate::secure::session::relay::{Relay, Whose};
+use crate::secure::session::{Session, SessionEvent};
+use crate::secure::shared::Shared;
+use crate::secure::wire::relay_frame::{RelayEndReason, Rendezvous};
+
+impl Session {
+    /// The server of an account has a proxy.
+    pub(crate) fn handle_proxy(&mut self, now: Instant, shared: &mut Shared) {
+        self.apply_changes(now, shared);
+    }
+
+    /// A client is connected to the proxy of its server.
+    pub(crate) fn handle_relay_found(
+        &mut self,
+        now: Instant,
+        number: u64,
+        rendezvous: Rendezvous,
+        shared: &mut Shared,
+    ) {
+        self.change_relay(now, shared, |relay| relay.handle_found(number, rendezvous));
+    }
+
+    /// A bridge is connected to the proxy of the client's server.
+    pub(crate) fn handle_relay_joined(&mut self, now: Instant, number: u64, shared: &mut Shared) {
+        self.change_relay(now, shared, |relay| relay.handle_joined(number));
+    }
+
+    /// The relay carries: this account of ours and that one of the peer stand for it. Its path, unless nobody needs it any more.
+    pub(crate) fn handle_relay_up(
+        &mut self,
+        now: Instant,
+        number: u64,
+        (via, peer): (AccountId, FullJid),
+        shared: &mut Shared,
+    ) -> Option<PathId> {
+        let relay = self.relay_mut()?;
+        if !relay.handle_up(now, number, via) {
+            return None;
+        }
+        let (id, credential) = (PathId(shared.next_number()), Credential::NOBODYS);
+        let contact = Contact { via, peer, leg: None, client: self.tag, credential };
+        let path = Path::new(now, id, contact, PathState::Open, shared.config.sizes);
+        self.adopt(path, shared);
+        self.on_path_open(now, id, shared);
+        self.apply_changes(now, shared);
+        Some(id)
+    }
+
+    /// The relay has failed, or its connection has ended.
+    pub(crate) fn handle_relay_down(
+        &mut self,
+        now: Instant,
+        number: u64,
+        reason: RelayEndReason,
+        shared: &mut Shared,
+    ) {
+        self.change_relay(now, shared, |relay| relay.handle_down(now, number, reason));
+    }
+
+    fn change_relay(&mut self, now: Instant, shared: &mut Shared, change: impl FnOnce(&mut Relay)) {
+        self.relay_mut().map(change);
+        self.apply_changes(now, shared);
+    }
+
+    /// Does what relays have to do with every change: a client whose session has streams begins one where it can, and the path of one that
+    /// is over goes with it.
+    pub(super) fn use_relay(&mut self, now: Instant, shared: &mut Shared) {
+        if let Some(account) = self.relay_mut().and_then(Relay::poll_over) {
+            for id in self.ids_of(|path| path.via() == account) {
+                self.drop_path(now, id, shared);
+            }
+            self.events.push_back(SessionEvent::RelayOver(account));
+        }
+        if self.is_idle() || !self.relay().is_some_and(|relay| relay.is_wanted(now)) {
+            return;
+        }
+        let is_proxied = |path: &&Path| path.works() && shared.proxied.contains(&path.via());
+        let proxied = self.paths.values().find(is_proxied).map(|path| (path.via(), path.peer().clone()));
+        if let Some((relay, (account, peer))) = self.relay_mut().zip(proxied) {
+            relay.begin(now, account, peer);
+        }
+    }
+
+    /// The next thing that the driver has to do about the relay.
+    pub(crate) fn poll_relay_task(&mut self) -> Option<RelayTask> {
+        let whose = Whose { session: self.key, client: self.client.as_ref() };
+        self.state.established_mut()?.relay_mut()?.poll_task(&whose)
+    }
+
+    /// The relay of which the driver has something, and the account that stands for it.
+    pub(super) fn busy_relay(&self) -> Option<(RelayKey, Option<AccountId>)> {
+        let relay = self.relay()?;
+        Some((RelayKey { session: self.key, number: relay.number()? }, relay.account()))
+    }
+
+    /// Whether packets go by a relay.
+    pub(crate) fn is_relayed(&self) -> bool {
+        let account = self.relay().and_then(Relay::account);
+        account.is_some_and(|account| self.paths.values().any(|path| path.works() && path.via() == account))
+    }
+
+    /// Whether this account stands for the relay: none of a chat server.
+    pub(super) fn is_relay(&self, account: AccountId) -> bool {
+        self.relay().and_then(Relay::account) == Some(account)
+    }
+
+    fn relay(&self) -> Option<&Relay> {
+        self.established().and_then(Established::relay)
+    }
+
+    pub(super) fn relay_mut(&mut self) -> Option<&mut Relay> {
+        self.state.established_mut()?.relay_mut()
+    }
+}
