@@ -7,13 +7,17 @@
 //! | `classic` | packets of the classic protocol |
 //! | `ids` | ids of our IQs, which nobody can guess |
 //! | `presences` | the presence of our own accounts |
-//! | [`upload`] | the upload service of an account's server, and slots of it (XEP-0363) |
+//! | [`services`] | services of accounts' servers: which there are, and all that is asked for there |
+//! | [`upload`] | the upload service among them, and slots of it (XEP-0363) |
+//! | `pending` | requests to them that wait for their answers |
 
 pub(crate) mod classic;
 mod desk;
 pub mod ibb;
 mod ids;
+mod pending;
 mod presences;
+pub mod services;
 pub mod upload;
 
 pub use desk::{Arrival, Decision, Desk, Recipient};

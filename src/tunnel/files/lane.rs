@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::carrier::upload::discovery::Service;
+use crate::carrier::upload::service::Service;
 use crate::config::DailyFiles;
 use crate::xmpp::transfer::Reach;
 use crate::xmpp::transfer::place::{BadPlace, Hosts};

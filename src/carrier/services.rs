@@ -3,6 +3,7 @@
 //! A service is looked for when somebody has a use for it, since it shows. Nobody waits for an answer for longer than 20 seconds. Where a
 //! search has found nothing because somebody did not answer, it begins again after a while.
 
+pub mod discovery;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +15,15 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::stanza::Stanza;
 
-use super::Random;
-use super::discovery::{Discovery, Service};
-use super::refusal::Refusal;
-use super::slot::{self, Asked, NAME_BYTES, Slot, file_name};
-use crate::carrier::Arrival;
+use super::Arrival;
+use super::pending::Random;
+use super::upload::refusal::Refusal;
+use super::upload::service::Service;
+use super::upload::slot::{self, Asked, NAME_BYTES, Slot, file_name};
 use crate::protocol::AccountId;
 use crate::secure::files::FileKey;
 use crate::xmpp::Parcel;
+use discovery::Discovery;
 
 /// How long an answer is waited for: 20 seconds, twice what one takes behind all that a stock ejabberd reads at its rate.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,7 @@
-//! Discovery of the upload service (XEP-0030, XEP-0363 section 4): the items of the domain, and what each of them says of itself.
+//! Discovery of services (XEP-0030): the items of the domain, and what each of them says of itself.
 //!
-//! As slixmpp does it: first the items; then the domain itself and all of them at once. The first that says that it stores files and
-//! has the feature is the service.
+//! As slixmpp does it: first the items; then the domain itself and all of them at once. The first that says that it is a service of a kind
+//! is the one.
 
 use std::collections::VecDeque;
 
@@ -11,22 +11,11 @@ use xmpp_parsers::jid::{DomainRef, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 
-use super::{Pending, Random};
+use crate::carrier::pending::{Pending, Random, payload};
+use crate::carrier::upload::service::Service;
 
 /// The most items of a domain that are asked: 32. Public servers have about ten.
 const MOST_ITEMS: usize = 32;
-
-/// The field of the service's form with the size of the largest file.
-const MAX_FILE_SIZE: &str = "max-file-size";
-
-/// A service that takes files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
-    /// Whom to ask for slots.
-    pub jid: Jid,
-    /// The largest file that it takes, in bytes, if it says so.
-    pub max_file_size: Option<u64>,
-}
 
 /// What is known of a place that may be the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +60,7 @@ impl Discovery {
         let is_asked = |candidate: &&mut Candidate| matches!(candidate, Candidate::Asked(pending) if pending.is_answered_by(iq));
         let Some(candidate) = self.candidates.iter_mut().find(is_asked) else { return false };
         *candidate = match (payload(iq), iq.from()) {
-            (Some(info), Some(from)) if is_service(info) => {
-                Candidate::Yes(Service { jid: from.clone(), max_file_size: max_file_size(info) })
-            }
+            (Some(info), Some(from)) => Service::of(from, info).map_or(Candidate::No, Candidate::Yes),
             _ => Candidate::No,
         };
         true
@@ -114,39 +101,10 @@ impl Discovery {
     }
 }
 
-fn payload(iq: &Iq) -> Option<&Element> {
-    match iq {
-        Iq::Result { payload, .. } => payload.as_ref(),
-        _ => None,
-    }
-}
-
 /// Whom an item names. What has a node is something within somebody.
 fn item(child: &Element) -> Option<Jid> {
     let is_item = child.is("item", ns::DISCO_ITEMS) && child.attr("node").is_none();
     child.attr("jid").filter(|_| is_item).and_then(|jid| Jid::new(jid).ok())
-}
-
-fn is_service(info: &Element) -> bool {
-    let is_store = |child: &Element| {
-        child.is("identity", ns::DISCO_INFO)
-            && (child.attr("category"), child.attr("type")) == (Some("store"), Some("file"))
-    };
-    let is_upload =
-        |child: &Element| child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(ns::HTTP_UPLOAD);
-    info.children().any(is_store) && info.children().any(is_upload)
-}
-
-/// The limit in the form of the service; other forms are about other things.
-fn max_file_size(info: &Element) -> Option<u64> {
-    let forms = info.children().filter(|child| child.is("x", ns::DATA_FORMS));
-    let mut ours = forms.filter(|form| value(form, "FORM_TYPE").as_deref() == Some(ns::HTTP_UPLOAD));
-    ours.find_map(|form| value(form, MAX_FILE_SIZE))?.trim().parse().ok()
-}
-
-fn value(form: &Element, var: &str) -> Option<String> {
-    let is_it = |child: &&Element| child.is("field", ns::DATA_FORMS) && child.attr("var") == Some(var);
-    form.children().find(is_it)?.get_child("value", ns::DATA_FORMS).map(Element::text)
 }
 
 #[cfg(test)]
