@@ -9,6 +9,7 @@
 //! | `presences` | the presence of our own accounts |
 //! | [`services`] | services of accounts' servers: which there are, and all that is asked for there |
 //! | [`upload`] | the upload service among them, and slots of it (XEP-0363) |
+//! | [`relay`] | the proxy of bytestreams among them, and what joins two connections there (XEP-0065) |
 //! | `pending` | requests to them that wait for their answers |
 
 pub(crate) mod classic;
@@ -17,6 +18,7 @@ pub mod ibb;
 mod ids;
 mod pending;
 mod presences;
+pub mod relay;
 pub mod services;
 pub mod upload;
 

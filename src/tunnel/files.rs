@@ -22,6 +22,7 @@ use super::cores::StreamKey;
 use super::driver::wall_clock;
 use super::{Shared, State};
 use crate::carrier::Arrival;
+use crate::carrier::services::discovery::Wanted;
 use crate::carrier::services::{Failure, Services, Step};
 use crate::carrier::upload::service::Service;
 use crate::carrier::upload::slot;
@@ -53,9 +54,10 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(lane: FileLane, commands: mpsc::UnboundedSender<Command>) -> Self {
+        let wanted = Wanted { uploads: lane.looks_for_services(), relays: false };
         Self {
             lane,
-            services: Services::default(),
+            services: Services::new(wanted),
             online: BTreeMap::new(),
             useful: BTreeSet::new(),
             connects: BTreeMap::new(),
@@ -237,6 +239,8 @@ impl Shared {
                 self.pool.send(account, request, None);
             }
             Step::Found(account, service) => self.on_service(state, now, account, service),
+            // Nobody looks for any yet.
+            Step::FoundProxy(..) | Step::Activated { .. } => {}
             Step::Answered { account, file, answer } => {
                 let slot = self.slot(state, account, answer);
                 state.cores.secure.handle_slot(now, file, slot);

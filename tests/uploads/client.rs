@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use hexchat_lab::server::{DOMAIN, Rules, Upload};
 use hexchat_lab::{ChatServer, Kind, Rate};
-use hexchat_pt::carrier::services::discovery::Discovery;
+use hexchat_pt::carrier::services::discovery::{Discovery, Wanted};
 use hexchat_pt::carrier::upload::refusal::Refusal;
 use hexchat_pt::carrier::upload::service::Service;
 use hexchat_pt::carrier::upload::slot::{self, CONTENT_TYPE, Slot, file_name};
@@ -121,15 +121,16 @@ impl Client {
             return self.service.clone();
         }
         let domain = Jid::new(DOMAIN).unwrap();
-        let mut discovery = Discovery::new(domain.domain(), &mut rand::random);
-        while discovery.outcome().is_none() {
+        let wanted = Wanted { uploads: true, relays: false };
+        let mut discovery = Discovery::new(domain.domain(), wanted, &mut rand::random);
+        while discovery.upload().is_none() {
             while let Some(request) = discovery.poll_request() {
                 self.pool.send(self.id, Stanza::from(request), None);
             }
             let iq = self.iq().await;
             discovery.handle(&iq, &mut rand::random);
         }
-        self.service = discovery.outcome().unwrap().cloned();
+        self.service = discovery.upload().unwrap().cloned();
         self.service.clone()
     }
 
