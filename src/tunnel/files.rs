@@ -53,8 +53,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(lane: FileLane, commands: mpsc::UnboundedSender<Command>) -> Self {
-        let wanted = Wanted { uploads: lane.looks_for_services(), relays: false };
+    pub(super) fn new(lane: FileLane, wanted: Wanted, commands: mpsc::UnboundedSender<Command>) -> Self {
         Self {
             lane,
             services: Services::new(wanted),
@@ -69,7 +68,7 @@ impl Files {
     /// A bridge is asked for a connection by these accounts.
     pub(super) fn on_connect(&mut self, stream: StreamKey, accounts: &[AccountId]) {
         let is_new = accounts.iter().any(|account| !self.useful.contains(account));
-        if is_new && self.lane.looks_for_services() {
+        if is_new && self.services.wants_any() {
             self.connects.insert(stream, accounts.to_vec());
         }
     }
@@ -128,7 +127,7 @@ impl Files {
     }
 
     fn look_for_service(&mut self, now: Instant, account: AccountId) {
-        if let Some(jid) = self.online.get(&account).filter(|_| self.lane.looks_for_services()) {
+        if let Some(jid) = self.online.get(&account).filter(|_| self.services.wants_any()) {
             let server = Jid::from_parts(None, jid.domain(), None);
             self.services.search(now, account, &server, &mut rand::random);
         }
@@ -239,8 +238,12 @@ impl Shared {
                 self.pool.send(account, request, None);
             }
             Step::Found(account, service) => self.on_service(state, now, account, service),
-            // Nobody looks for any yet.
-            Step::FoundProxy(..) | Step::Activated { .. } => {}
+            Step::FoundProxy(account, proxy) => {
+                let found = if proxy.is_some() { "a" } else { "no" };
+                tracing::debug!("account {}: its server has {found} proxy of bytestreams", account.0);
+            }
+            // Nobody asks for any yet.
+            Step::Activated { .. } => {}
             Step::Answered { account, file, answer } => {
                 let slot = self.slot(state, account, answer);
                 state.cores.secure.handle_slot(now, file, slot);

@@ -8,7 +8,8 @@ fn lanes(text: &str) -> Lanes {
 
 #[test]
 fn files_are_used_unless_the_user_says_no_and_by_a_bridge_only_if_he_says_how() {
-    assert_eq!(parse("").unwrap().lanes, Lanes { upload: true, proxy: None, hosts: Vec::new() });
+    let expected = Lanes { upload: true, relay: false, proxy: None, hosts: Vec::new() };
+    assert_eq!(parse("").unwrap().lanes, expected);
     for (text, expected) in [("", true), ("\"auto\"", true), ("false", false), ("\"off\"", false)] {
         let text = if text.is_empty() { String::new() } else { format!("upload = {text}") };
         assert_eq!(lanes(&text).upload, expected, "{text}");
@@ -17,6 +18,13 @@ fn files_are_used_unless_the_user_says_no_and_by_a_bridge_only_if_he_says_how() 
         let error = refused(&format!("[lanes]\nupload = {text}"));
         assert!(error.contains("[lanes] upload") && error.contains("false"), "{error}");
     }
+}
+
+#[test]
+fn relays_are_used_only_if_the_user_says_so() {
+    assert!(lanes("relay = true").relay && !lanes("relay = false").relay && !lanes("").relay);
+    let error = refused("[lanes]\nrelay = \"auto\"");
+    assert!(error.contains("[lanes] relay") && error.contains("true or false"), "{error}");
 }
 
 #[test]
