@@ -8,14 +8,20 @@
 //! | `ids` | ids of our IQs, which nobody can guess |
 //! | `presences` | the presence of our own accounts |
 //! | [`records`] | a path of the secure protocol on a byte stream of its own |
-//! | [`upload`] | the upload service of an account's server, and slots of it (XEP-0363) |
+//! | [`services`] | services of accounts' servers: which there are, and all that is asked for there |
+//! | [`upload`] | the upload service among them, and slots of it (XEP-0363) |
+//! | [`relay`] | the proxy of bytestreams among them, and what joins two connections there (XEP-0065) |
+//! | `pending` | requests to them that wait for their answers |
 
 pub(crate) mod classic;
 mod desk;
 pub mod ibb;
 mod ids;
+mod pending;
 mod presences;
 pub mod records;
+pub mod relay;
+pub mod services;
 pub mod upload;
 
 pub use desk::{Arrival, Decision, Desk, Recipient};

@@ -14,6 +14,7 @@ mod files;
 mod handshake_log;
 mod known_faults;
 mod quotas;
+mod relays;
 mod set_back;
 mod sibling_logins;
 mod siblings;
@@ -30,6 +31,7 @@ use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Desk;
 use crate::carrier::ibb::Bytestreams;
+use crate::carrier::services::discovery::Wanted;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
 use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool};
@@ -42,6 +44,7 @@ pub use files::FileLane;
 use files::Files;
 pub use handshake_log::KeepHandshake;
 pub use quotas::QuotaStore;
+pub use relays::RelayLane;
 pub use secure::MOST_FIRST_BYTES;
 pub use set_back::ClockWasAhead;
 use siblings::Siblings;
@@ -61,6 +64,8 @@ pub struct Protocols {
     pub service: Option<(secure::Service, KeepHandshake)>,
     /// How sessions use files, if they do.
     pub files: Option<FileLane>,
+    /// How sessions use relays of servers, if they do.
+    pub relays: Option<RelayLane>,
 }
 
 /// All streams over a pool of accounts. Clones share everything.
@@ -164,14 +169,15 @@ impl Tunnel {
         events: mpsc::Receiver<(AccountId, AccountEvent)>,
         protocols: Protocols,
     ) -> Self {
-        let Protocols { classic, secure, service, files: lane } = protocols;
+        let Protocols { classic, secure, service, files: lane, relays } = protocols;
         let lanes = secure::Lanes { files: lane.is_some(), relays: false };
         let secure = secure::Config { lanes, ..secure };
         let uploads = lane.as_ref().is_some_and(FileLane::looks_for_services);
-        let desk = Desk::new(&rand::random()).with_uploads(uploads);
+        let relays = relays.as_ref().is_some_and(RelayLane::looks_for_proxies);
+        let desk = Desk::new(&rand::random()).with_uploads(uploads).with_relays(relays);
         let (service, keep) = service.unzip();
         let (commands, to_carry) = mpsc::unbounded_channel();
-        let files = lane.clone().map(|lane| Files::new(lane, commands));
+        let files = lane.clone().map(|lane| Files::new(lane, Wanted { uploads, relays }, commands));
         let (records, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),

@@ -114,7 +114,13 @@ impl Desk {
     /// Whether the accounts upload files, and say that they can.
     #[must_use]
     pub fn with_uploads(self, uploads: bool) -> Self {
-        Self { plugins: Plugins { uploads }, ..self }
+        Self { plugins: Plugins { uploads, ..self.plugins }, ..self }
+    }
+
+    /// Whether the accounts use relays of their servers, and say that they can.
+    #[must_use]
+    pub fn with_relays(self, relays: bool) -> Self {
+        Self { plugins: Plugins { relays, ..self.plugins }, ..self }
     }
 
     /// The stanza for what the classic core wants sent.

@@ -65,8 +65,8 @@ async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     let dialer = core_dialer(tor_pt::Dialer::through(proxy));
     let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
-    let files = lanes::of_client(&config.lanes, dialer);
-    let protocols = Protocols { files, ..Protocols::of_client(&config.limits) };
+    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
+    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
     let tunnel = Tunnel::start(pool, events, protocols);
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;

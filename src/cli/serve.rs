@@ -17,7 +17,7 @@ use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
 use crate::state::StateError;
-use crate::tunnel::{FileLane, Tunnel};
+use crate::tunnel::Tunnel;
 use crate::xmpp::{AccountId, AccountPool, AccountStatus};
 
 pub(super) fn run(options: &Options, command: Serve) -> u8 {
@@ -30,7 +30,7 @@ struct Prepared {
     destination: Destination,
     speaks: Speaks,
     dialer: tor_pt::Dialer,
-    files: Option<FileLane>,
+    lanes: lanes::InUse,
 }
 
 fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
@@ -41,19 +41,19 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
     let state = state_dir(command.state.state).ok_or(StateError::Nowhere).map_err(advised)?;
     let speaks = Speaks { classic: config.bridge.classic || !command.secure, secure: command.secure };
     let dialer = tor_pt::Dialer::through(proxy_of_person()?);
-    let files = if speaks.secure { lanes::of_bridge(&config, dialer.clone())? } else { None };
+    let lanes = if speaks.secure { lanes::of_bridge(&config, dialer.clone())? } else { Default::default() };
     let destination = Destination::Allowed(command.allow);
-    Ok(Prepared { config, state, destination, speaks, dialer, files })
+    Ok(Prepared { config, state, destination, speaks, dialer, lanes })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
-    let Prepared { config, state, destination, speaks, dialer, files } = prepared;
+    let Prepared { config, state, destination, speaks, dialer, lanes } = prepared;
     let state = Arc::new(open_state(&state).await.map_err(advised)?);
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::with_limits(core_dialer(dialer), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let secure = (identity, files);
+    let secure = (identity, lanes);
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));

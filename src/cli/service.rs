@@ -6,13 +6,14 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::FullJid;
 
+use super::lanes::InUse;
 use super::setup::advised;
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
 use crate::logging::Repeats;
 use crate::secure::{HandshakeRecord, Identity, Service};
 use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError, Verdict};
-use crate::tunnel::{ClockWasAhead, FileLane, KeepHandshake, Protocols, bounds};
+use crate::tunnel::{ClockWasAhead, KeepHandshake, Protocols, bounds};
 use crate::xmpp::{AccountId, AccountPool, StreamManagement};
 
 /// The most accounts that a bridge line names: 4. Clients are told of others once they are in, and where there are many
@@ -68,7 +69,7 @@ pub(super) fn bridge_protocols(
     state: &Arc<StateDir>,
     (accounts, pool): (&[AccountId], &AccountPool),
     classic: bool,
-    (identity, files): (Option<Identity>, Option<FileLane>),
+    (identity, InUse { files, relays }): (Option<Identity>, InUse),
 ) -> Protocols {
     let accept_on = if classic { accounts } else { &[] };
     Protocols {
@@ -76,6 +77,7 @@ pub(super) fn bridge_protocols(
         secure: bounds::secure(&config.limits),
         service: identity.map(|identity| service(config, state, (accounts, pool), identity)),
         files,
+        relays,
     }
 }
 

@@ -1,35 +1,37 @@
 //! `[lanes]`: what may carry bulk beside stanzas.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::document::Section;
 use super::error::{ConfigError, Problem};
 use super::url::parse_host;
 
-pub(super) const KEYS: &[&str] = &["upload", "proxy", "hosts"];
+pub(super) const KEYS: &[&str] = &["upload", "relay", "proxy", "hosts"];
 
 /// The most hosts that can be listed: 64, more than there are upload services at hosts of others.
 const MOST_HOSTS: usize = 64;
 
 /// What each of them must be.
-const HOST: &str = "the name of a host, such as \"files.chat.example\"";
+const HOST: &str = "the name of a host, such as \"files.chat.example\", or its address, without brackets";
 
 /// The scheme of a proxy: the one that Tor offers.
 const SOCKS5: &str = "socks5://";
 
-/// The `[lanes]` section: files at the upload service of the client's server (XEP-0363).
+/// The `[lanes]` section: files at the upload service of the client's server (XEP-0363), and streams through its proxy (XEP-0065).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Lanes {
     /// Whether files are used where there is a service for them.
     pub upload: bool,
-    /// How a bridge reaches the upload services of its clients; without, it does not.
+    /// Whether sessions go through the proxy of bytestreams of the client's server, where there is one and both halves want it.
+    pub relay: bool,
+    /// How a bridge reaches the upload services and the proxies of its clients' servers; without, it does not.
     pub proxy: Option<FileProxy>,
-    /// Hosts of upload services that may be called, wherever they are and whatever domain an account has.
+    /// Hosts of upload services and proxies that may be called, wherever they are and whatever domain an account has.
     pub hosts: Vec<String>,
 }
 
-/// How a bridge reaches upload services.
+/// How a bridge reaches upload services and proxies of bytestreams.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileProxy {
     /// Through this proxy: `socks5://[user:password@]address:port`.
@@ -40,14 +42,17 @@ pub enum FileProxy {
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self { upload: true, proxy: None, hosts: Vec::new() }
+        Self { upload: true, relay: false, proxy: None, hosts: Vec::new() }
     }
 }
 
 impl fmt::Debug for Lanes {
     /// Neither the proxy, which may have a password, nor hosts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lanes").field("upload", &self.upload).finish_non_exhaustive()
+        f.debug_struct("Lanes")
+            .field("upload", &self.upload)
+            .field("relay", &self.relay)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,6 +69,7 @@ impl Lanes {
         let Some(section) = root.table("lanes", "[lanes]", KEYS)? else { return Ok(Self::default()) };
         Ok(Self {
             upload: section.word_or_flag("upload", parse_upload)?.is_none_or(|given| given.value),
+            relay: section.flag("relay")?.is_some_and(|given| given.value),
             proxy: section.parsed("proxy", parse_proxy)?.map(|given| given.value),
             hosts: section.list("hosts", (MOST_HOSTS, HOST), read_host)?.unwrap_or_default(),
         })
@@ -95,9 +101,13 @@ fn parse_proxy(text: &str) -> Result<FileProxy, Problem> {
     if is_proxy { Ok(FileProxy::At(text.to_owned())) } else { Err(problem) }
 }
 
-/// A whole name in its ASCII form, in lower case.
+/// A whole name in its ASCII form, in lower case, or an address.
 fn read_host(text: &str) -> Option<String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_string());
+    }
     let host = parse_host(text.strip_suffix('.').unwrap_or(text))?;
+    // Also what some systems take for an address.
     let is_number = host.contains(':') || host.rsplit('.').next()?.bytes().all(|byte| byte.is_ascii_digit());
     (!is_number).then(|| host.to_ascii_lowercase())
 }

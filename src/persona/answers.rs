@@ -9,7 +9,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use super::discovery::{self, Plugins};
+use super::discovery::{self, BYTESTREAMS, Plugins};
 use super::ids::new_id;
 
 /// What slixmpp says to a request that none of its plugins knows.
@@ -84,7 +84,7 @@ fn answer(iq: &Iq, plugins: Plugins) -> Answer {
             Answer::Nothing
         }
         Iq::Get { payload, .. } => answer_get(payload, plugins),
-        Iq::Set { payload, .. } => answer_set(payload),
+        Iq::Set { payload, .. } => answer_set(payload, plugins),
         Iq::Result { .. } | Iq::Error { .. } => Answer::Nothing,
     }
 }
@@ -108,11 +108,21 @@ fn answer_get(payload: &Element, plugins: Plugins) -> Answer {
 }
 
 /// slixmpp's handlers for service discovery and the roster take such a set, and then forget to answer.
-fn answer_set(payload: &Element) -> Answer {
+fn answer_set(payload: &Element, plugins: Plugins) -> Answer {
     match (payload.name(), payload.ns().as_str()) {
         ("query", ns::DISCO_INFO | ns::DISCO_ITEMS | ns::ROSTER) => Answer::Nothing,
+        ("query", BYTESTREAMS) if plugins.relays && payload.has_child("streamhost", BYTESTREAMS) => {
+            Answer::Error(Box::new(refused_bytestream(payload)))
+        }
         _ => Answer::Unknown,
     }
+}
+
+/// The plugin for bytestreams takes none that nobody has told it to take.
+fn refused_bytestream(query: &Element) -> StanzaError {
+    let has_id = query.attr("sid").is_some_and(|sid| !sid.is_empty());
+    let condition = if has_id { DefinedCondition::NotAcceptable } else { DefinedCondition::BadRequest };
+    StanzaError { type_: ErrorType::Modify, ..error(condition) }
 }
 
 fn error_with_text(defined_condition: DefinedCondition, text: &str) -> StanzaError {
@@ -193,12 +203,35 @@ mod tests {
             }
             other => panic!("{other:?}"),
         };
-        let (plain, uploads) = (features(Plugins::default()), features(Plugins { uploads: true }));
+        let none = Plugins::default();
+        let (plain, uploads) = (features(none), features(Plugins { uploads: true, ..none }));
         assert!(uploads.starts_with(&plain));
         assert_eq!(uploads[plain.len()..], ["jabber:x:data", "urn:xmpp:http:upload:0"]);
         let slot = request("get", "<request xmlns='urn:xmpp:http:upload:0' filename='a' size='1'/>");
-        let answer = |uploads| reply_with(&slot, Plugins { uploads });
+        let answer = |uploads| reply_with(&slot, Plugins { uploads, ..none });
         assert!(answer(true).is_none() && answer(false) == Some(refusal(Some(peer()), "q".into())));
+    }
+
+    #[test]
+    fn who_uses_relays_says_so_last_and_takes_no_bytestream_of_anybody() {
+        let plugins = Plugins { uploads: true, relays: true };
+        let asked = request("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>");
+        let Some(Iq::Result { payload: Some(info), .. }) = reply_with(&asked, plugins) else { panic!() };
+        let features: Vec<_> = info.children().filter_map(|child| child.attr("var")).collect();
+        assert_eq!(features.last(), Some(&BYTESTREAMS));
+        let host = "<streamhost jid='a' host='a' port='1'/>";
+        for (sid, inside, expected) in [
+            ("sid='s'", host, DefinedCondition::NotAcceptable),
+            ("sid=''", host, DefinedCondition::BadRequest),
+            ("", host, DefinedCondition::BadRequest),
+            ("sid='s'", "", DefinedCondition::FeatureNotImplemented),
+        ] {
+            let query = format!("<query xmlns='{BYTESTREAMS}' {sid}>{inside}</query>");
+            let set = request("set", &query);
+            let Some(Iq::Error { error, .. }) = reply_with(&set, plugins) else { panic!("{query}") };
+            assert_eq!(error.defined_condition, expected, "{query}");
+            assert!(refuses(&set, Plugins::default()) && refuses(&request("get", &query), plugins));
+        }
     }
 
     #[test]

@@ -15,11 +15,19 @@ const FEATURES: [&str; 4] = [ns::DISCO_INFO, ns::VERSION, ns::PING, ns::TIME];
 /// What stands behind them with the plugin for uploads (XEP-0363): data forms, by a plugin that it needs (XEP-0004), and its own.
 const OF_UPLOADS: [&str; 2] = [ns::DATA_FORMS, ns::HTTP_UPLOAD];
 
+/// SOCKS5 Bytestreams (XEP-0065).
+pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
+
+/// What stands behind all of them with the plugin for these.
+const OF_RELAYS: [&str; 1] = [BYTESTREAMS];
+
 /// Plugins that the client has beside those that it always has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plugins {
     /// The one that uploads files.
     pub uploads: bool,
+    /// The one that connects to others through a proxy of bytestreams.
+    pub relays: bool,
 }
 
 /// A bot without a name.
@@ -28,7 +36,8 @@ pub(super) fn info(plugins: Plugins) -> Element {
     let identities = vec![Identity::new_anonymous::<_, _, String, String>("client", "bot")];
     let mut info: Element =
         DiscoInfoResult { node: None, identities, features, extensions: Vec::new() }.into();
-    for var in OF_UPLOADS.into_iter().filter(|_| plugins.uploads) {
+    let uploads = OF_UPLOADS.into_iter().filter(|_| plugins.uploads);
+    for var in uploads.chain(OF_RELAYS.into_iter().filter(|_| plugins.relays)) {
         info.append_child(feature(var));
     }
     info

@@ -9,7 +9,13 @@ use crate::{classic, secure};
 impl Protocols {
     /// For a client: nobody is let in.
     pub fn of_client(limits: &Limits) -> Self {
-        Self { classic: classic(limits, &[]), secure: secure(limits), service: None, files: None }
+        Self {
+            classic: classic(limits, &[]),
+            secure: secure(limits),
+            service: None,
+            files: None,
+            relays: None,
+        }
     }
 }
 

@@ -22,14 +22,16 @@ use super::cores::StreamKey;
 use super::driver::wall_clock;
 use super::{Shared, State};
 use crate::carrier::Arrival;
-use crate::carrier::upload::discovery::Service;
-use crate::carrier::upload::services::{Failure, Services, Step};
+use crate::carrier::services::discovery::Wanted;
+use crate::carrier::services::{Failure, Services, Step};
+use crate::carrier::upload::service::Service;
 use crate::carrier::upload::slot;
 use crate::protocol::AccountId;
 use crate::secure::files::{FileKey, FileTask, NoSlot, SlotOwner, UploadService};
 use crate::secure::wire::file_frame::{FileEndReason, FileUrl};
+use crate::xmpp::place::Hosts;
 use crate::xmpp::transfer::fault::TransferError;
-use crate::xmpp::transfer::place::{BadPlace, Hosts, Place};
+use crate::xmpp::transfer::file_place::{BadFilePlace, FilePlace};
 use crate::xmpp::{AccountPool, Uploader};
 pub(super) use carry::run;
 use carry::{Command, Transfer, What};
@@ -52,10 +54,10 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(lane: FileLane, commands: mpsc::UnboundedSender<Command>) -> Self {
+    pub(super) fn new(lane: FileLane, wanted: Wanted, commands: mpsc::UnboundedSender<Command>) -> Self {
         Self {
             lane,
-            services: Services::default(),
+            services: Services::new(wanted),
             online: BTreeMap::new(),
             useful: BTreeSet::new(),
             connects: BTreeMap::new(),
@@ -67,7 +69,7 @@ impl Files {
     /// A bridge is asked for a connection by these accounts.
     pub(super) fn on_connect(&mut self, stream: StreamKey, accounts: &[AccountId]) {
         let is_new = accounts.iter().any(|account| !self.useful.contains(account));
-        if is_new && self.lane.looks_for_services() {
+        if is_new && self.services.wants_any() {
             self.connects.insert(stream, accounts.to_vec());
         }
     }
@@ -126,7 +128,7 @@ impl Files {
     }
 
     fn look_for_service(&mut self, now: Instant, account: AccountId) {
-        if let Some(jid) = self.online.get(&account).filter(|_| self.lane.looks_for_services()) {
+        if let Some(jid) = self.online.get(&account).filter(|_| self.services.wants_any()) {
             let server = Jid::from_parts(None, jid.domain(), None);
             self.services.search(now, account, &server, &mut rand::random);
         }
@@ -144,8 +146,8 @@ impl Files {
         }
     }
 
-    fn place(&self, owner: &SlotOwner, url: &FileUrl) -> Result<Place, BadPlace> {
-        Place::new(url.as_str(), &self.hosts(owner))
+    fn place(&self, owner: &SlotOwner, url: &FileUrl) -> Result<FilePlace, BadFilePlace> {
+        FilePlace::new(url.as_str(), &self.hosts(owner))
     }
 
     /// A file is to be put or fetched. It is not where it is at a place that is not to be called.
@@ -155,7 +157,7 @@ impl Files {
         (file, owner): (FileKey, SlotOwner),
         url: &FileUrl,
         what: What,
-    ) -> Result<(), BadPlace> {
+    ) -> Result<(), BadFilePlace> {
         let place = self.place(&owner, url)?;
         let reached = match owner {
             SlotOwner::Client(_) => self.lane.reach_of_clients(),
@@ -237,6 +239,12 @@ impl Shared {
                 self.pool.send(account, request, None);
             }
             Step::Found(account, service) => self.on_service(state, now, account, service),
+            Step::FoundProxy(account, proxy) => {
+                let found = if proxy.is_some() { "a" } else { "no" };
+                tracing::debug!("account {}: its server has {found} proxy of bytestreams", account.0);
+            }
+            // Nobody asks for any yet.
+            Step::Activated { .. } => {}
             Step::Answered { account, file, answer } => {
                 let slot = self.slot(state, account, answer);
                 state.cores.secure.handle_slot(now, file, slot);

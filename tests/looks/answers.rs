@@ -113,7 +113,47 @@ async fn a_stranger_gets_the_answers_of_slixmpp_that_uploads_files() {
         ),
         ("a form", "<message to='TO' id='ID'><x xmlns='jabber:x:data' type='form'/></message>"),
     ];
-    let lab = Lab::uploaders(Kind::Prosody, "eve").await;
+    let lab = Lab::uploaders(Kind::Prosody, "eve", &["xep_0363"], "").await;
+    let mut eve = Prober::log_in(&lab.server, "eve").await;
+    eve.come_online().await;
+    compare(&mut eve, &lab.plain, &[&lab.client], &[REQUESTS, MORE].concat()).await;
+}
+
+/// ... and what one answers that uses relays is what slixmpp answers with the plugin for those, too.
+#[tokio::test]
+async fn a_stranger_gets_the_answers_of_slixmpp_that_has_bytestreams() {
+    const MORE: &[Probe<'_>] = &[
+        (
+            "a bytestream",
+            "<iq type='set' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/bytestreams' sid='s' mode='tcp'>\
+             <streamhost jid='proxy.chat.example' host='127.0.0.1' port='1'/></query></iq>",
+        ),
+        (
+            "a bytestream without an id",
+            "<iq type='set' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/bytestreams'>\
+             <streamhost jid='proxy.chat.example' host='127.0.0.1' port='1'/></query></iq>",
+        ),
+        (
+            "a bytestream with nowhere to connect to",
+            "<iq type='set' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/bytestreams' sid='s'/></iq>",
+        ),
+        (
+            "where the proxy is",
+            "<iq type='get' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/bytestreams'/></iq>",
+        ),
+        (
+            "where the proxies are",
+            "<iq type='get' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/bytestreams'>\
+             <streamhost jid='proxy.chat.example' host='127.0.0.1' port='1'/></query></iq>",
+        ),
+        (
+            "an activation",
+            "<iq type='set' id='ID' to='TO'><query xmlns='http://jabber.org/protocol/bytestreams' sid='s'>\
+             <activate>PROBER</activate></query></iq>",
+        ),
+    ];
+    let more = "[lanes]\nrelay = true\n";
+    let lab = Lab::uploaders(Kind::Prosody, "eve", &["xep_0363", "xep_0065"], more).await;
     let mut eve = Prober::log_in(&lab.server, "eve").await;
     eve.come_online().await;
     compare(&mut eve, &lab.plain, &[&lab.client], &[REQUESTS, MORE].concat()).await;

@@ -118,14 +118,14 @@ impl Lab {
         self.wait_until_online(prober).await;
     }
 
-    /// slixmpp with its plugin for uploads, and a client of ours that uses files.
-    pub(crate) async fn uploaders(kind: Kind, prober: &str) -> Uploaders {
+    /// slixmpp with these plugins, and a client of ours that uses files, with more in its configuration.
+    pub(crate) async fn uploaders(kind: Kind, prober: &str, plugins: &[&str], more: &str) -> Uploaders {
         let server = Self::server(kind, &[prober]);
         let (route, target) = (Route::StartTls(server.address()), "127.0.0.1:1");
-        let plain = Subject::slixmpp(&server, &["xep_0363"]);
+        let plain = Subject::slixmpp(&server, plugins);
         let bridge = Subject::hexchat(&server, route, BRIDGE, &["serve", "--secure", "--allow", target]);
         bridge.line("READY ");
-        let client = Subject::client_with(&bridge, &server, (route, ""), target);
+        let client = Subject::client_with(&bridge, &server, (route, more), target);
         let mut prober = Prober::log_in(&server, prober).await;
         for subject in [&plain, &client] {
             subject.wait_until_online(&mut prober).await;

@@ -8,13 +8,15 @@ use bytes::Bytes;
 use futures_util::stream;
 use hexchat_lab::server::{DOMAIN, Rules, Upload};
 use hexchat_lab::{ChatServer, Kind, Rate};
-use hexchat_pt::carrier::upload::discovery::{Discovery, Service};
+use hexchat_pt::carrier::services::discovery::{Discovery, Wanted};
 use hexchat_pt::carrier::upload::refusal::Refusal;
+use hexchat_pt::carrier::upload::service::Service;
 use hexchat_pt::carrier::upload::slot::{self, CONTENT_TYPE, Slot, file_name};
 use hexchat_pt::config::{AccountConfig, Credential, Login, ServerAddr, ServerConfig, TlsMode};
+use hexchat_pt::xmpp::place::{Hosts, Reach};
 use hexchat_pt::xmpp::transfer::fault::TransferError;
-use hexchat_pt::xmpp::transfer::place::{Hosts, Place};
-use hexchat_pt::xmpp::transfer::{self, Reach, Transfers};
+use hexchat_pt::xmpp::transfer::file_place::FilePlace;
+use hexchat_pt::xmpp::transfer::{self, Transfers};
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, Dialer, Socket, StreamManagement,
 };
@@ -120,15 +122,16 @@ impl Client {
             return self.service.clone();
         }
         let domain = Jid::new(DOMAIN).unwrap();
-        let mut discovery = Discovery::new(domain.domain(), &mut rand::random);
-        while discovery.outcome().is_none() {
+        let wanted = Wanted { uploads: true, relays: false };
+        let mut discovery = Discovery::new(domain.domain(), wanted, &mut rand::random);
+        while discovery.upload().is_none() {
             while let Some(request) = discovery.poll_request() {
                 self.pool.send(self.id, Stanza::from(request), None);
             }
             let iq = self.iq().await;
             discovery.handle(&iq, &mut rand::random);
         }
-        self.service = discovery.outcome().unwrap().cloned();
+        self.service = discovery.upload().unwrap().cloned();
         self.service.clone()
     }
 
@@ -179,6 +182,6 @@ impl Client {
 }
 
 /// The place at this URL, which has to be the domain's.
-fn place(url: &str) -> Place {
-    Place::new(url, &Hosts::of_domains([DOMAIN])).unwrap()
+fn place(url: &str) -> FilePlace {
+    FilePlace::new(url, &Hosts::of_domains([DOMAIN])).unwrap()
 }

@@ -10,7 +10,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 
 use super::refusal::Refusal;
-use super::{Pending, Random};
+use crate::carrier::pending::{Pending, Random};
 
 /// What the content of a file is said to be: a picture.
 pub const CONTENT_TYPE: &str = "image/jpeg";

@@ -43,8 +43,8 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
-    let files = lanes::of_client(&config.lanes, managed.dialer());
-    let protocols = Protocols { files, ..Protocols::of_client(&config.limits) };
+    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, managed.dialer());
+    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
     let tunnel = Tunnel::start(pool, events, protocols);
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }

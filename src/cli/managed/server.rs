@@ -15,7 +15,7 @@ use crate::cli::setup::{advised, wait_for_state};
 use crate::config::Config;
 use crate::secure::Identity;
 use crate::state::StateDir;
-use crate::tunnel::{FileLane, Tunnel};
+use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
 
 pub(super) async fn run(managed: &Managed<'_>, launch: &ServerLaunch) {
@@ -40,7 +40,7 @@ struct Bridge {
     state: Arc<StateDir>,
     speaks: Speaks,
     identity: Option<Identity>,
-    files: Option<FileLane>,
+    lanes: lanes::InUse,
 }
 
 /// Everything that does not need the network: what fails here can never work.
@@ -51,18 +51,18 @@ async fn start(managed: &Managed<'_>, launch: &ServerLaunch) -> anyhow::Result<B
     let state = Arc::new(wait_for_state(launch.common().state_dir()).await.map_err(advised)?);
     let speaks = Speaks { classic: config.bridge.classic, secure: true };
     let identity = secure_identity(&config, &state, speaks)?;
-    let files = lanes::of_bridge(&config, tor_pt::Dialer::new(&managed.launch))?;
-    Ok(Bridge { config, state, speaks, identity, files })
+    let lanes = lanes::of_bridge(&config, tor_pt::Dialer::new(&managed.launch))?;
+    Ok(Bridge { config, state, speaks, identity, lanes })
 }
 
 /// Tells Tor that the method is there, and only then logs in.
 async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
-    let Bridge { config, state, speaks, identity, files } = bridge;
+    let Bridge { config, state, speaks, identity, lanes } = bridge;
     report_method(managed, launch);
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
     let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
-    let secure = (identity, files);
+    let secure = (identity, lanes);
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));

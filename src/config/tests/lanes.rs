@@ -8,7 +8,8 @@ fn lanes(text: &str) -> Lanes {
 
 #[test]
 fn files_are_used_unless_the_user_says_no_and_by_a_bridge_only_if_he_says_how() {
-    assert_eq!(parse("").unwrap().lanes, Lanes { upload: true, proxy: None, hosts: Vec::new() });
+    let expected = Lanes { upload: true, relay: false, proxy: None, hosts: Vec::new() };
+    assert_eq!(parse("").unwrap().lanes, expected);
     for (text, expected) in [("", true), ("\"auto\"", true), ("false", false), ("\"off\"", false)] {
         let text = if text.is_empty() { String::new() } else { format!("upload = {text}") };
         assert_eq!(lanes(&text).upload, expected, "{text}");
@@ -17,6 +18,13 @@ fn files_are_used_unless_the_user_says_no_and_by_a_bridge_only_if_he_says_how() 
         let error = refused(&format!("[lanes]\nupload = {text}"));
         assert!(error.contains("[lanes] upload") && error.contains("false"), "{error}");
     }
+}
+
+#[test]
+fn relays_are_used_only_if_the_user_says_so() {
+    assert!(lanes("relay = true").relay && !lanes("relay = false").relay && !lanes("").relay);
+    let error = refused("[lanes]\nrelay = \"auto\"");
+    assert!(error.contains("[lanes] relay") && error.contains("true or false"), "{error}");
 }
 
 #[test]
@@ -39,10 +47,10 @@ fn a_proxy_is_one_of_socks5_at_an_address_or_none() {
 }
 
 #[test]
-fn hosts_are_whole_names_in_any_spelling_and_no_addresses() {
-    let text = "hosts = [\"Files.Chat.example\", \"cdn.example.\"]";
-    assert_eq!(lanes(text).hosts, ["files.chat.example", "cdn.example"]);
-    for bad in ["\"https://x.example\"", "\"192.0.2.1\"", "\"[::1]\"", "\"\"", "\"*.x.example\"", "1"] {
+fn hosts_are_whole_names_in_any_spelling_or_addresses() {
+    let text = "hosts = [\"Files.Chat.example\", \"cdn.example.\", \"192.0.2.1\", \"2001:DB8::0\"]";
+    assert_eq!(lanes(text).hosts, ["files.chat.example", "cdn.example", "192.0.2.1", "2001:db8::"]);
+    for bad in ["\"https://x.example\"", "\"192.0.2\"", "\"[::1]\"", "\"\"", "\"*.x.example\"", "1"] {
         let error = refused(&format!("[lanes]\nhosts = [\"ok.example\", {bad}]"));
         assert!(error.contains("[lanes] hosts") && error.contains("item 2"), "{error}");
     }

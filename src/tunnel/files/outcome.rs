@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::carrier::services::Failure;
 use crate::carrier::upload::refusal::{Refusal, Rest};
-use crate::carrier::upload::services::Failure;
 use crate::carrier::upload::slot;
 use crate::secure::files::{NoSlot, Slot};
 use crate::secure::wire::file_frame::{FileEndReason, FileUrl, HeaderKind, SlotHeader};

@@ -9,7 +9,8 @@ const ALICE: AccountId = AccountId(1);
 const STREAM: StreamKey = StreamKey::Secure(StreamId(7));
 
 fn files(lane: FileLane) -> Files {
-    Files::new(lane, mpsc::unbounded_channel().0)
+    let wanted = Wanted { uploads: lane.looks_for_services(), relays: false };
+    Files::new(lane, wanted, mpsc::unbounded_channel().0)
 }
 
 fn of_client() -> Files {

@@ -5,11 +5,17 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 
 use super::*;
+use crate::persona::BYTESTREAMS;
 
 const ALICE: AccountId = AccountId(1);
 const SERVICE: &str = "<identity category='store' type='file'/><feature var='urn:xmpp:http:upload:0'/>";
 const SLOT: &str = "<slot xmlns='urn:xmpp:http:upload:0'><get url='https://upload.chat.example/a.jpg'/>\
                     <put url='https://upload.chat.example/a.jpg'/></slot>";
+
+const PROXY: &str = "<identity category='proxy' type='bytestreams'/>";
+const STREAMHOST: &str = "<streamhost jid='proxy.chat.example' host='relay.chat.example' port='7777'/>";
+const RELAYS: Wanted = Wanted { uploads: false, relays: true };
+const BOTH: Wanted = Wanted { uploads: true, relays: true };
 
 /// The services, the time, and the random bits that were used up.
 struct Lab {
@@ -23,14 +29,25 @@ struct Lab {
 enum Said {
     Asks(String, String),
     Found(Option<String>),
+    FoundProxy(Option<String>),
     Answered(FileKey, Result<String, Failure>),
+    Activated(String, Result<(), NotActivated>),
 }
 
 impl Lab {
     fn new() -> Self {
-        let mut lab = Self { services: Services::default(), now: Instant::now(), bits: 0 };
+        Self::for_what(Wanted { uploads: true, relays: false })
+    }
+
+    fn for_what(wanted: Wanted) -> Self {
+        let mut lab = Self { services: Services::new(wanted), now: Instant::now(), bits: 0 };
         lab.search();
         lab
+    }
+
+    fn activate(&mut self, sid: &str) {
+        let target = FullJid::new("bridge@chat.example/there").unwrap();
+        self.services.activate(self.now, (ALICE, sid.to_owned()), &target, &mut || next(&mut self.bits));
     }
 
     fn search(&mut self) {
@@ -68,6 +85,26 @@ impl Lab {
         self.services.handle(account, &arrival, &mut || next(&mut self.bits))
     }
 
+    /// The server says that it has these, and what each of them is.
+    fn answer_all(&mut self, places: &[(&str, &str)]) {
+        let item = |(jid, _): &(&str, &str)| format!("<item jid='{jid}'/>");
+        let items: String = places.iter().map(item).collect();
+        let first = self.asked();
+        assert!(self.answer(ALICE, &first[0], &query(ns::DISCO_ITEMS, &items)));
+        let asked = self.asked();
+        for ((_, is), one) in [("chat.example", "")].iter().chain(places).zip(&asked) {
+            assert!(self.answer(ALICE, one, &query(ns::DISCO_INFO, is)));
+        }
+    }
+
+    /// The server has a proxy, and says where it is.
+    fn find_proxy(&mut self) {
+        self.answer_all(&[("proxy.chat.example", PROXY)]);
+        let asked = self.asked();
+        assert!(self.answer(ALICE, &asked[0], &query(BYTESTREAMS, STREAMHOST)));
+        assert_eq!(self.said(), [Said::FoundProxy(Some("relay.chat.example".to_owned()))]);
+    }
+
     /// The server has the service that it is asked for.
     fn find(&mut self) {
         let items = format!("<query xmlns='{}'><item jid='upload.chat.example'/></query>", ns::DISCO_ITEMS);
@@ -78,6 +115,10 @@ impl Lab {
         assert!(self.answer(ALICE, &asked[0], &info("")) && self.answer(ALICE, &asked[1], &info(SERVICE)));
         assert_eq!(self.said(), [Said::Found(Some("upload.chat.example".to_owned()))]);
     }
+}
+
+fn query(namespace: &str, inside: &str) -> String {
+    format!("<query xmlns='{namespace}'>{inside}</query>")
 }
 
 fn next(bits: &mut u128) -> u128 {
@@ -92,6 +133,8 @@ fn said(step: Step) -> Said {
             other => panic!("{other:?}"),
         },
         Step::Found(ALICE, service) => Said::Found(service.map(|service| service.jid.to_string())),
+        Step::FoundProxy(ALICE, proxy) => Said::FoundProxy(proxy.map(|proxy| proxy.host)),
+        Step::Activated { account: ALICE, sid, answer } => Said::Activated(sid, answer),
         Step::Answered { account: ALICE, file, answer } => Said::Answered(file, answer.map(|slot| slot.put)),
         other => panic!("{other:?}"),
     }
@@ -201,4 +244,76 @@ fn a_new_search_forgets_what_was_found() {
     lab.search();
     assert!(lab.services.service(ALICE).is_none() && lab.services.knows(ALICE));
     lab.find();
+}
+
+#[test]
+fn a_proxy_is_found_and_activates_what_it_is_asked_to_or_says_why_not() {
+    let mut lab = Lab::for_what(RELAYS);
+    lab.find_proxy();
+    assert!(lab.services.proxy(ALICE).is_some_and(|proxy| proxy.port == 7777));
+    lab.activate("a");
+    lab.activate("b");
+    let asked = lab.asked();
+    let (from, id) = &asked[1];
+    let refused = format!(
+        "<iq xmlns='jabber:client' type='error' from='{from}' id='{id}'><error type='cancel'>\
+         <not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    );
+    let iq = Iq::try_from(refused.parse::<Element>().unwrap()).unwrap();
+    let arrival = Arrival::Parsed(Box::new(iq.into()));
+    assert!(lab.services.handle(ALICE, &arrival, &mut || 0));
+    let failure = NotActivated::Refused(activation::Refusal::NotConnected("not-allowed"));
+    assert_eq!(lab.said(), [Said::Activated("b".to_owned(), Err(failure))]);
+    assert!(lab.answer(ALICE, &asked[0], &query(BYTESTREAMS, "")));
+    assert_eq!(lab.said(), [Said::Activated("a".to_owned(), Ok(()))]);
+}
+
+#[test]
+fn an_activation_without_an_answer_a_proxy_or_a_session_comes_to_nothing_and_one_that_is_withdrawn_to_silence()
+ {
+    let mut lab = Lab::for_what(RELAYS);
+    lab.activate("a");
+    assert_eq!(lab.said().pop(), Some(Said::Activated("a".to_owned(), Err(NotActivated::NoProxy))));
+    let mut lab = Lab::for_what(RELAYS);
+    lab.find_proxy();
+    for sid in ["b", "c"] {
+        lab.activate(sid);
+    }
+    lab.services.withdraw_activation("b");
+    lab.asked();
+    lab.pass(PATIENCE);
+    assert_eq!(lab.said(), [Said::Activated("c".to_owned(), Err(NotActivated::Silent))]);
+    lab.activate("d");
+    lab.asked();
+    lab.services.forget(ALICE);
+    assert_eq!(lab.said(), [Said::Activated("d".to_owned(), Err(NotActivated::LoggedOut))]);
+}
+
+#[test]
+fn a_service_is_said_as_soon_as_it_is_known_and_a_proxy_behind_it() {
+    let mut lab = Lab::for_what(BOTH);
+    lab.answer_all(&[("upload.chat.example", SERVICE), ("proxy.chat.example", PROXY)]);
+    let said = lab.said();
+    let [Said::Found(Some(_)), Said::Asks(proxy, id)] = &said[..] else { panic!("{said:?}") };
+    assert!(lab.answer(ALICE, &(proxy.clone(), id.clone()), &query(BYTESTREAMS, STREAMHOST)));
+    assert_eq!(lab.said(), [Said::FoundProxy(Some("relay.chat.example".to_owned()))]);
+    assert_eq!(lab.services.next_timeout(), None);
+}
+
+#[test]
+fn a_proxy_that_does_not_say_where_it_is_is_none_where_there_is_a_service_and_asked_again_where_there_is_none()
+ {
+    let mut lab = Lab::for_what(BOTH);
+    lab.answer_all(&[("upload.chat.example", SERVICE), ("proxy.chat.example", PROXY)]);
+    lab.said();
+    lab.pass(PATIENCE);
+    assert_eq!(lab.said(), [Said::FoundProxy(None)]);
+    assert_eq!(lab.services.next_timeout(), None);
+    let mut lab = Lab::for_what(RELAYS);
+    lab.answer_all(&[("proxy.chat.example", PROXY)]);
+    lab.asked();
+    lab.pass(PATIENCE);
+    assert_eq!(lab.said(), []);
+    lab.pass(FIRST_PAUSE);
+    lab.find_proxy();
 }

@@ -1,8 +1,9 @@
-//! Services of all accounts: which there are, and the slots that are asked for there.
+//! Services of all accounts: which there are, and what is asked for there, slots for files and activations of relays.
 //!
-//! A service is looked for when somebody has a use for it, since it shows. Nobody waits for an answer for longer than 20 seconds. Where a
+//! Services are looked for when somebody has a use for one, since it shows. Nobody waits for an answer for longer than 20 seconds. Where a
 //! search has found nothing because somebody did not answer, it begins again after a while.
 
+pub mod discovery;
 #[cfg(test)]
 mod tests;
 
@@ -11,17 +12,20 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza::Stanza;
 
-use super::Random;
-use super::discovery::{Discovery, Service};
-use super::refusal::Refusal;
-use super::slot::{self, Asked, NAME_BYTES, Slot, file_name};
-use crate::carrier::Arrival;
+use super::Arrival;
+use super::pending::Random;
+use super::relay::activation;
+use super::relay::proxy::Proxy;
+use super::upload::refusal::Refusal;
+use super::upload::service::Service;
+use super::upload::slot::{self, NAME_BYTES, Slot, file_name};
 use crate::protocol::AccountId;
 use crate::secure::files::FileKey;
 use crate::xmpp::Parcel;
+use discovery::{Discovery, Wanted};
 
 /// How long an answer is waited for: 20 seconds, twice what one takes behind all that a stock ejabberd reads at its rate.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,8 +41,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 pub enum Step {
     /// The account is to send this.
     Send(AccountId, Parcel),
-    /// A search is over: this service was found, or none.
+    /// A search is over for upload services: this one was found, or none.
     Found(AccountId, Option<Service>),
+    /// It is over for proxies: this one was found, or none.
+    FoundProxy(AccountId, Option<Proxy>),
     /// What was asked for on behalf of a file is answered.
     Answered {
         /// Of which account.
@@ -47,6 +53,15 @@ pub enum Step {
         file: FileKey,
         /// The slot, or why there is none.
         answer: Result<Slot, Failure>,
+    },
+    /// Whether a proxy has joined both ends of a bytestream is known.
+    Activated {
+        /// By which account it was asked to.
+        account: AccountId,
+        /// Which bytestream, by its id.
+        sid: String,
+        /// Done, or why not.
+        answer: Result<(), NotActivated>,
     },
 }
 
@@ -67,20 +82,40 @@ pub enum Failure {
     LoggedOut,
 }
 
+/// Why a bytestream is not activated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotActivated {
+    /// The proxy refuses.
+    #[error(transparent)]
+    Refused(#[from] activation::Refusal),
+    /// Nobody has answered.
+    #[error("activating a bytestream at the proxy: no answer in time")]
+    Silent,
+    /// No proxy is known.
+    #[error("activating a bytestream: there is no proxy")]
+    NoProxy,
+    /// The account has lost its session with the server.
+    #[error("activating a bytestream at the proxy: the account was logged out")]
+    LoggedOut,
+}
+
 /// The services of all accounts. After any change, [`poll`](Self::poll) has what follows from it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Services {
+    wanted: Wanted,
     searches: BTreeMap<AccountId, Search>,
     requests: Vec<Request>,
     steps: VecDeque<Step>,
 }
 
-/// What is known of one account's service.
+/// What is known of one account's services.
 #[derive(Debug)]
 struct Search {
     domain: Jid,
     discovery: Discovery,
     state: State,
+    /// Of which nobody was told yet whether there are any.
+    untold: Wanted,
     /// How long the last pause was.
     pause: Option<Duration>,
 }
@@ -95,23 +130,46 @@ enum State {
     Pausing(Instant),
 }
 
-/// A slot that was asked for.
+/// Something that an account has asked for.
 #[derive(Debug)]
 struct Request {
     account: AccountId,
-    file: FileKey,
-    asked: Asked,
+    question: Question,
     until: Instant,
 }
 
+#[derive(Debug)]
+enum Question {
+    Slot(FileKey, slot::Asked),
+    /// Of the bytestream with this id.
+    Activation(String, activation::Asked),
+}
+
+/// Why there is no answer to a question.
+#[derive(Clone, Copy, Debug)]
+enum NoAnswer {
+    Silent,
+    LoggedOut,
+}
+
 impl Services {
-    /// Looks for the service of an account, whose server this is. What was known of it is forgotten.
+    /// All that are wanted of these, for whichever account.
+    pub fn new(wanted: Wanted) -> Self {
+        Self { wanted, searches: BTreeMap::new(), requests: Vec::new(), steps: VecDeque::new() }
+    }
+
+    /// Whether any is looked for.
+    pub fn wants_any(&self) -> bool {
+        !self.wanted.is_nothing()
+    }
+
+    /// Looks for the services of an account, whose server this is. What was known of them is forgotten.
     pub fn search(&mut self, now: Instant, account: AccountId, server: &Jid, random: Random<'_>) {
         self.forget(account);
         self.begin(now, account, server, None, random);
     }
 
-    /// Whether a service of the account was looked for.
+    /// Whether services of the account were looked for.
     pub fn knows(&self, account: AccountId) -> bool {
         self.searches.contains_key(&account)
     }
@@ -120,13 +178,17 @@ impl Services {
     pub fn forget(&mut self, account: AccountId) {
         self.searches.remove(&account);
         let lost = self.requests.extract_if(.., |request| request.account == account);
-        let answered = |request: Request| request.answered(Err(Failure::LoggedOut));
-        self.steps.extend(lost.map(answered));
+        self.steps.extend(lost.map(|request| request.unanswered(NoAnswer::LoggedOut)));
     }
 
-    /// The service of an account, if one was found.
+    /// The upload service of an account, if one was found.
     pub fn service(&self, account: AccountId) -> Option<&Service> {
-        self.searches.get(&account)?.discovery.outcome()?
+        self.searches.get(&account)?.discovery.upload()?
+    }
+
+    /// The proxy of an account, if one was found.
+    pub fn proxy(&self, account: AccountId) -> Option<&Proxy> {
+        self.searches.get(&account)?.discovery.proxy()?
     }
 
     /// Asks the service of an account for a slot for a file of so many bytes.
@@ -144,26 +206,47 @@ impl Services {
         let mut name = [0; NAME_BYTES];
         name.copy_from_slice(&random().to_be_bytes()[..NAME_BYTES]);
         let (asked, iq) = slot::ask(&service.jid, file_name(name), size as u64, random);
-        self.requests.push(Request { account, file, asked, until: now + PATIENCE });
-        self.send(account, iq);
+        self.ask_question(now, account, Question::Slot(file, asked), iq);
+    }
+
+    /// Asks the proxy of an account to join both ends of a bytestream that the account has begun, once both are connected there.
+    pub fn activate(
+        &mut self,
+        now: Instant,
+        (account, sid): (AccountId, String),
+        target: &FullJid,
+        random: Random<'_>,
+    ) {
+        let Some(proxy) = self.proxy(account) else {
+            let answer = Err(NotActivated::NoProxy);
+            return self.steps.push_back(Step::Activated { account, sid, answer });
+        };
+        let (asked, iq) = activation::ask(&proxy.jid, &sid, target, random);
+        self.ask_question(now, account, Question::Activation(sid, asked), iq);
     }
 
     /// Nobody waits for the slot of a file any more.
     pub fn withdraw(&mut self, file: FileKey) {
-        self.requests.retain(|request| request.file != file);
+        self.requests.retain(|request| !matches!(request.question, Question::Slot(of, _) if of == file));
+    }
+
+    /// Nobody waits for the activation of a bytestream any more.
+    pub fn withdraw_activation(&mut self, sid: &str) {
+        self.requests
+            .retain(|request| !matches!(&request.question, Question::Activation(of, _) if of == sid));
     }
 
     /// Takes what has come to an account, if it is an answer to something that was asked here.
     pub fn handle(&mut self, account: AccountId, arrival: &Arrival, random: Random<'_>) -> bool {
         let Arrival::Parsed(stanza) = arrival else { return false };
         let Stanza::Iq(iq @ (Iq::Result { .. } | Iq::Error { .. })) = &**stanza else { return false };
-        self.take_slot(account, iq) || self.take_discovery(account, iq, random)
+        self.take_answer(account, iq) || self.take_discovery(account, iq, random)
     }
 
     /// Gives up what was waited for long enough, and begins again where it is time to.
     pub fn handle_timeout(&mut self, now: Instant, random: Random<'_>) {
         let late = self.requests.extract_if(.., |request| request.until <= now);
-        self.steps.extend(late.map(|request| request.answered(Err(Failure::Silent))));
+        self.steps.extend(late.map(|request| request.unanswered(NoAnswer::Silent)));
         let due = self.searches.iter().filter(|(_, search)| search.state.due().is_some_and(|due| due <= now));
         for account in due.map(|(account, _)| *account).collect::<Vec<_>>() {
             self.on_due(now, account, random);
@@ -189,19 +272,25 @@ impl Services {
         pause: Option<Duration>,
         random: Random<'_>,
     ) {
-        let discovery = Discovery::new(server.domain(), random);
+        let (untold, domain) = (self.wanted, server.clone());
+        let discovery = Discovery::new(server.domain(), untold, random);
         let state = State::Looking(now + PATIENCE);
-        self.searches.insert(account, Search { domain: server.clone(), discovery, state, pause });
+        self.searches.insert(account, Search { domain, discovery, state, untold, pause });
         self.advance(account);
     }
 
-    fn take_slot(&mut self, account: AccountId, iq: &Iq) -> bool {
+    fn ask_question(&mut self, now: Instant, account: AccountId, question: Question, iq: Iq) {
+        self.requests.push(Request { account, question, until: now + PATIENCE });
+        self.send(account, iq);
+    }
+
+    fn take_answer(&mut self, account: AccountId, iq: &Iq) -> bool {
         let answers =
-            |request: &Request| (request.account == account).then(|| request.asked.answer(iq)).flatten();
+            |request: &Request| (request.account == account).then(|| request.answered(iq)).flatten();
         let found = self.requests.iter().enumerate().find_map(|(at, request)| Some((at, answers(request)?)));
-        let Some((at, answer)) = found else { return false };
-        let request = self.requests.remove(at);
-        self.steps.push_back(request.answered(answer.map_err(Failure::Refused)));
+        let Some((at, step)) = found else { return false };
+        self.requests.remove(at);
+        self.steps.push_back(step);
         true
     }
 
@@ -218,10 +307,16 @@ impl Services {
     fn advance(&mut self, account: AccountId) {
         let Some(search) = self.searches.get_mut(&account) else { return };
         let requests: Vec<Iq> = std::iter::from_fn(|| search.discovery.poll_request()).collect();
-        let outcome = search.discovery.outcome().map(|service| service.cloned());
-        if let (State::Looking(_), Some(service)) = (search.state, outcome) {
+        if let (true, Some(service)) = (search.untold.uploads, search.discovery.upload()) {
+            search.untold.uploads = false;
+            self.steps.push_back(Step::Found(account, service.cloned()));
+        }
+        if let (true, Some(proxy)) = (search.untold.relays, search.discovery.proxy()) {
+            search.untold.relays = false;
+            self.steps.push_back(Step::FoundProxy(account, proxy.cloned()));
+        }
+        if search.untold.is_nothing() {
             search.state = State::Over;
-            self.steps.push_back(Step::Found(account, service));
         }
         for request in requests {
             self.send(account, request);
@@ -235,7 +330,8 @@ impl Services {
             return self.begin(now, account, &server, pause, random);
         }
         search.discovery.give_up();
-        if let Some(Some(_)) = search.discovery.outcome() {
+        let (service, proxy) = (search.discovery.upload(), search.discovery.proxy());
+        if service.flatten().is_some() || proxy.flatten().is_some() {
             return self.advance(account);
         }
         let pause = search.pause.map_or(FIRST_PAUSE, |pause| (2 * pause).min(LONGEST_PAUSE));
@@ -257,7 +353,38 @@ impl State {
 }
 
 impl Request {
-    fn answered(self, answer: Result<Slot, Failure>) -> Step {
-        Step::Answered { account: self.account, file: self.file, answer }
+    /// What is answered, if this is the answer.
+    fn answered(&self, iq: &Iq) -> Option<Step> {
+        let account = self.account;
+        Some(match &self.question {
+            Question::Slot(file, asked) => {
+                let answer = asked.answer(iq)?.map_err(Failure::Refused);
+                Step::Answered { account, file: *file, answer }
+            }
+            Question::Activation(sid, asked) => {
+                let answer = asked.answer(iq)?.map_err(NotActivated::Refused);
+                Step::Activated { account, sid: sid.clone(), answer }
+            }
+        })
+    }
+
+    fn unanswered(self, why: NoAnswer) -> Step {
+        let account = self.account;
+        match self.question {
+            Question::Slot(file, _) => {
+                let failure = match why {
+                    NoAnswer::Silent => Failure::Silent,
+                    NoAnswer::LoggedOut => Failure::LoggedOut,
+                };
+                Step::Answered { account, file, answer: Err(failure) }
+            }
+            Question::Activation(sid, _) => {
+                let failure = match why {
+                    NoAnswer::Silent => NotActivated::Silent,
+                    NoAnswer::LoggedOut => NotActivated::LoggedOut,
+                };
+                Step::Activated { account, sid, answer: Err(failure) }
+            }
+        }
     }
 }
