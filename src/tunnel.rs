@@ -15,6 +15,7 @@ mod handshake_log;
 mod known_faults;
 mod quotas;
 mod relays;
+mod services;
 mod set_back;
 mod sibling_logins;
 mod siblings;
@@ -45,7 +46,9 @@ use files::Files;
 pub use handshake_log::KeepHandshake;
 pub use quotas::QuotaStore;
 pub use relays::RelayLane;
+use relays::Relays;
 pub use secure::MOST_FIRST_BYTES;
+use services::Finder;
 pub use set_back::ClockWasAhead;
 use siblings::Siblings;
 pub use stream::TunnelStream;
@@ -150,8 +153,11 @@ struct State {
     armed: Option<Instant>,
     announcer: Announcer,
     siblings: Siblings,
+    finder: Finder,
     /// Where sessions use files.
     files: Option<Files>,
+    /// Where they use relays.
+    relays: Option<Relays>,
 }
 
 /// Who waits for a stream.
@@ -169,22 +175,25 @@ impl Tunnel {
         events: mpsc::Receiver<(AccountId, AccountEvent)>,
         protocols: Protocols,
     ) -> Self {
-        let Protocols { classic, secure, service, files: lane, relays } = protocols;
-        let lanes = secure::Lanes { files: lane.is_some(), relays: false };
+        let Protocols { classic, secure, service, files: lane, relays: relay_lane } = protocols;
+        let lanes = secure::Lanes { files: lane.is_some(), relays: relay_lane.is_some() };
         let secure = secure::Config { lanes, ..secure };
         let uploads = lane.as_ref().is_some_and(FileLane::looks_for_services);
-        let relays = relays.as_ref().is_some_and(RelayLane::looks_for_proxies);
+        let relays = relay_lane.as_ref().is_some_and(RelayLane::looks_for_proxies);
         let desk = Desk::new(&rand::random()).with_uploads(uploads).with_relays(relays);
         let (service, keep) = service.unzip();
         let (commands, to_carry) = mpsc::unbounded_channel();
-        let files = lane.clone().map(|lane| Files::new(lane, Wanted { uploads, relays }, commands));
+        let files = lane.clone().map(|lane| Files::new(lane, commands));
+        let (calls, to_call) = mpsc::unbounded_channel();
+        let relays_of = relay_lane.clone().map(|lane| Relays::new(lane, calls));
+        let finder = Finder::new(Wanted { uploads, relays });
         let (records, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(cores, desk, files)),
+            state: Mutex::new(State::new(cores, desk, finder, (files, relays_of))),
             pool,
             timer_changed: Notify::new(),
             incoming: Notify::new(),
@@ -198,6 +207,9 @@ impl Tunnel {
         }
         if let Some(lane) = lane {
             tokio::spawn(files::run(Arc::downgrade(&shared), lane, to_carry));
+        }
+        if relay_lane.is_some() {
+            tokio::spawn(relays::run(Arc::downgrade(&shared), to_call));
         }
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));
         Self { shared }
@@ -246,9 +258,7 @@ impl Tunnel {
         let key = self.shared.with(|state, now| {
             let id = state.cores.secure.connect_and_write(now, &bridge, target, &first)?;
             let key = StreamKey::Secure(id);
-            if let Some(files) = &mut state.files {
-                files.on_connect(key, &uploaders);
-            }
+            state.finder.on_connect(key, &uploaders);
             Ok::<_, CloseReason>(key)
         })?;
         Ok(TunnelStream::new(Arc::clone(&self.shared), key))
@@ -332,9 +342,7 @@ impl Tunnel {
             state.cores.handle_account(now, id, AccountChange::Gone);
             state.announcer.forget(id);
             state.desk.handle_closed(id);
-            if let Some(files) = &mut state.files {
-                files.on_gone(id);
-            }
+            state.finder.on_gone(id);
             self.shared.close_siblings_of(state, now, id, &siblings);
         });
     }
@@ -382,6 +390,7 @@ impl Tunnel {
         if let Some(keeper) = self.shared.quotas.get() {
             keeper.flush().await;
         }
+        self.shared.write_relays().await;
         self.shared.pool.shutdown().await;
     }
 }
@@ -429,7 +438,7 @@ impl Shared {
     fn drain(&self, state: &mut State, now: Instant) {
         loop {
             self.pass_on(state, now);
-            if !self.see_to_files(state, now) {
+            if !self.see_to_lanes(state, now) {
                 break;
             }
         }
@@ -437,9 +446,9 @@ impl Shared {
             state.is_awaited = false;
             self.closed.notify_waiters();
         }
-        let files = state.files.as_ref().and_then(Files::next_timeout);
-        let timeout =
-            [state.cores.poll_timeout(), state.siblings.next_timeout(), files].into_iter().flatten().min();
+        let timeouts =
+            [state.cores.poll_timeout(), state.siblings.next_timeout(), state.finder.next_timeout()];
+        let timeout = timeouts.into_iter().flatten().min();
         if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             state.armed = timeout;
             self.timer_changed.notify_one();
@@ -455,7 +464,14 @@ impl Shared {
             };
             self.pool.send(via, state.desk.classic(transmit), tag);
         }
-        while let Some(transmit) = state.bytestreams.poll_transmit(&mut state.cores.secure, now) {
+        while let Some(transmit) = state.cores.secure.poll_transmit(now) {
+            let transmit = match &mut state.relays {
+                Some(relays) => relays.send(&mut state.cores.secure, transmit),
+                None => Some(transmit),
+            };
+            let Some(transmit) = transmit.and_then(|transmit| state.bytestreams.write(transmit)) else {
+                continue;
+            };
             let via = transmit.via;
             if let Some(presence) = state.desk.before(&transmit, rand::random) {
                 self.pool.send(via, presence, None);
@@ -480,7 +496,12 @@ impl Shared {
 }
 
 impl State {
-    fn new(cores: Cores, desk: Desk, files: Option<Files>) -> Self {
+    fn new(
+        cores: Cores,
+        desk: Desk,
+        finder: Finder,
+        (files, relays): (Option<Files>, Option<Relays>),
+    ) -> Self {
         Self {
             cores,
             desk,
@@ -492,7 +513,9 @@ impl State {
             armed: None,
             announcer: Announcer::default(),
             siblings: Siblings::default(),
+            finder,
             files,
+            relays,
         }
     }
 
@@ -505,17 +528,13 @@ impl State {
             }
             Event::Connected(_) => {
                 self.connected.insert(key);
-                if let Some(files) = &mut self.files {
-                    files.on_connected(now, key);
-                }
+                self.finder.on_connected(now, key);
                 self.wake(key, |wakers| wakers.connect.take());
             }
             Event::Readable(_) => self.wake(key, |wakers| wakers.read.take()),
             Event::Writable(_) => self.wake(key, |wakers| wakers.write.take()),
             Event::Closed(..) => {
-                if let Some(files) = &mut self.files {
-                    files.on_closed(key);
-                }
+                self.finder.on_closed(key);
                 self.wake(key, |wakers| wakers.connect.take());
                 self.wake(key, |wakers| wakers.read.take());
                 self.wake(key, |wakers| wakers.write.take());

@@ -69,8 +69,8 @@ impl Announcer {
         }
     }
 
-    /// Says something of the files of an account, once.
-    pub(super) fn announce_files(&mut self, id: AccountId, news: &str) {
+    /// Says something of the lanes beside an account's stanzas, once.
+    pub(super) fn announce_lane(&mut self, id: AccountId, news: &str) {
         if is_first(&mut self.accounts.entry(id).or_default().files, news) {
             tracing::info!("account {}: {news}", id.0);
         } else {

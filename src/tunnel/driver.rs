@@ -86,9 +86,7 @@ impl Shared {
     fn on_timeout(&self) {
         self.with(|state, now| {
             state.cores.handle_timeout(now);
-            if let Some(files) = &mut state.files {
-                files.handle_timeout(now);
-            }
+            state.finder.handle_timeout(now);
             state.armed = None;
             self.see_to_siblings(state, now);
         });
@@ -153,9 +151,7 @@ impl Shared {
             AccountEvent::Failed(_) => {
                 self.failed.notify_waiters();
                 self.close_siblings_of(state, now, id, &self.pool.siblings(id));
-                if let Some(files) = &mut state.files {
-                    files.on_gone(id);
-                }
+                state.finder.on_gone(id);
                 AccountChange::Gone
             }
         };
@@ -166,14 +162,14 @@ impl Shared {
         state.cores.handle_account(now, id, change);
         if let Some((jid, resumed)) = online {
             self.set_quota(state, now, id);
-            self.see_to_service(state, now, id, (jid, resumed));
+            self.see_to_services(state, now, id, (jid, resumed));
         }
     }
 
     /// The desk decides what becomes of a stanza.
     fn on_arrival(&self, state: &mut State, now: Instant, id: AccountId, arrival: Arrival) {
-        let State { cores, desk, bytestreams, files, .. } = state;
-        if files.as_mut().is_some_and(|files| files.handle(id, &arrival)) {
+        let State { cores, desk, bytestreams, finder, .. } = state;
+        if finder.handle(id, &arrival) {
             return;
         }
         let to = Recipient {

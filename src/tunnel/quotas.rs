@@ -103,7 +103,7 @@ impl Shared {
             let daily = budget::daily(account.daily, max_file);
             let used = keeper.store.uploaded(&account.name, daily).saturating_add(bytes);
             if budget::is_used_up(daily, used) {
-                state.announcer.announce_files(login, budget::USED_UP);
+                state.announcer.announce_lane(login, budget::USED_UP);
             }
             // The task ends after this.
             let _ = keeper.notes.send(Note::Uploaded { account: account.name, daily, bytes });

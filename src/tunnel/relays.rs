@@ -1,71 +1,361 @@
-//! Relays: settings of the lane by which sessions go through the proxy of the client's server (XEP-0065). Pure.
+//! Relays: byte streams through the proxies of clients' servers (doc/lanes.md), as the tunnel drives them.
+//!
+//! The secure core says which are to be begun, joined and left. Here proxies are called, each in a task of its own ([`call`]), and have
+//! connections joined; once a relay carries, what the core has for its path goes by it.
 
-use std::fmt;
+mod call;
+mod lane;
 
-use crate::xmpp::Dialer;
-use crate::xmpp::place::Hosts;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-/// How a tunnel's sessions may use relays.
-#[derive(Clone)]
-pub struct RelayLane {
-    dialer: Dialer,
-    /// Hosts that may be called beside those that follow from accounts.
-    listed: Vec<String>,
-    is_client: bool,
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+use xmpp_parsers::jid::FullJid;
+
+use super::files::reach_of_own;
+use super::{Shared, State};
+use crate::carrier::records::Records;
+use crate::carrier::relay::stream;
+use crate::carrier::services::NotActivated;
+use crate::protocol::AccountId;
+use crate::secure::crypto::relay::NotARecord;
+use crate::secure::relays::{RelayKey, RelayPath, RelaySeals, RelayTask};
+use crate::secure::wire::relay_frame::{RelayEndReason, Rendezvous};
+use crate::secure::{Endpoint, Transmit};
+use crate::xmpp::place::{BadPlace, Reach};
+pub(super) use call::{Call, run};
+use call::{End, Outlet, Target};
+pub use lane::RelayLane;
+
+/// Accounts that stand for relays are counted from here, far behind all others.
+const FIRST_ACCOUNT: u64 = 1 << 62;
+
+/// The most relays of one process: 256, each a connection.
+const MOST: usize = 256;
+
+/// How long what is still to be written by relays is waited for when the program ends: 1 second.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
+/// Why a proxy is not called.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Fault {
+    #[error("the server {0}")]
+    Place(#[from] BadPlace),
+    #[error("there is no proxy, or no room for a relay")]
+    Other(RelayEndReason),
 }
 
-impl fmt::Debug for RelayLane {
-    /// Which end's it is, and no hosts.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dialer, is_client) = (&self.dialer, self.is_client);
-        f.debug_struct("RelayLane")
-            .field("dialer", dialer)
-            .field("is_client", &is_client)
-            .finish_non_exhaustive()
+impl From<RelayEndReason> for Fault {
+    fn from(reason: RelayEndReason) -> Self {
+        Self::Other(reason)
     }
 }
 
-impl RelayLane {
-    /// A client's: by this dialer it calls the proxies of its accounts' servers, and these hosts.
-    pub fn of_client(dialer: Dialer, hosts: Vec<String>) -> Self {
-        Self { dialer, listed: hosts, is_client: true }
-    }
-
-    /// A bridge's: by this dialer it calls those of its clients' servers, and these hosts.
-    pub fn of_bridge(dialer: Dialer, hosts: Vec<String>) -> Self {
-        Self { dialer, listed: hosts, is_client: false }
-    }
-
-    /// A client's accounts ask where proxies are.
-    pub fn looks_for_proxies(&self) -> bool {
-        self.is_client
-    }
-
-    /// By which connections to proxies are made.
-    pub fn dialer(&self) -> &Dialer {
-        &self.dialer
-    }
-
-    /// The hosts of whoever owns these domains, and those that are listed.
-    pub fn hosts_of<'a>(&self, domains: impl IntoIterator<Item = &'a str>) -> Hosts {
-        Hosts::of_domains(domains).and(self.listed.iter().cloned())
+impl From<Fault> for RelayEndReason {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Place(_) => Self::BadHost,
+            Fault::Other(reason) => reason,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the tunnel knows of relays.
+#[derive(Debug)]
+pub(super) struct Relays {
+    lane: RelayLane,
+    /// Those that the core wants.
+    known: BTreeMap<RelayKey, Known>,
+    /// Which relay each account stands for.
+    by_account: BTreeMap<AccountId, RelayKey>,
+    last_account: u64,
+    calls: mpsc::UnboundedSender<Call>,
+    /// Calls that are under way, those included that only write what is left.
+    under_way: watch::Sender<usize>,
+}
 
-    #[test]
-    fn a_client_looks_for_proxies_and_a_bridge_is_told_of_them() {
-        assert!(RelayLane::of_client(Dialer::direct(), Vec::new()).looks_for_proxies());
-        assert!(!RelayLane::of_bridge(Dialer::direct(), Vec::new()).looks_for_proxies());
+/// One relay.
+#[derive(Debug)]
+enum Known {
+    /// A client's call is made, or waits until the bridge has made one, too.
+    Calling { stream: Stream, joined: oneshot::Sender<RelaySeals> },
+    /// The proxy is asked to join them.
+    Activating { stream: Stream, joined: oneshot::Sender<RelaySeals>, seals: RelaySeals },
+    /// A bridge's call is made, or waits for the client.
+    Joining { _wanted: oneshot::Sender<()> },
+    /// A client's will carry in a moment.
+    Joined,
+    /// It carries.
+    Up(Up),
+}
+
+/// A bytestream that a client has begun (XEP-0065).
+#[derive(Clone, Debug)]
+struct Stream {
+    account: AccountId,
+    sid: String,
+    target: FullJid,
+}
+
+/// What carries a relay's path.
+#[derive(Debug)]
+pub(super) struct Up {
+    records: Records,
+    outlet: Outlet,
+    path: Option<RelayPath>,
+}
+
+impl Up {
+    fn new(records: Records, outlet: Outlet) -> Self {
+        Self { records, outlet, path: None }
+    }
+}
+
+impl Relays {
+    pub(super) fn new(lane: RelayLane, calls: mpsc::UnboundedSender<Call>) -> Self {
+        Self {
+            lane,
+            known: BTreeMap::new(),
+            by_account: BTreeMap::new(),
+            last_account: FIRST_ACCOUNT,
+            calls,
+            under_way: watch::Sender::new(0),
+        }
     }
 
-    #[test]
-    fn neither_listed_hosts_nor_anything_of_the_dialer_is_shown() {
-        let lane = RelayLane::of_client(Dialer::direct(), vec!["relay.cdn.example".to_owned()]);
-        let shown = format!("{lane:?}");
-        assert!(shown.contains("is_client: true") && !shown.contains("cdn"), "{shown}");
+    /// How many calls are under way, as long as somebody asks.
+    pub(super) fn under_way(&self) -> watch::Receiver<usize> {
+        self.under_way.subscribe()
+    }
+
+    /// Sends what goes by a relay; gives back what does not.
+    pub(super) fn send(&mut self, core: &mut Endpoint, transmit: Transmit) -> Option<Transmit> {
+        if transmit.via.0 < FIRST_ACCOUNT {
+            return Some(transmit);
+        }
+        let relay = self.by_account.get(&transmit.via)?;
+        let Some(Known::Up(up)) = self.known.get_mut(relay) else { return None };
+        if let Some(record) = up.records.write(&transmit.action) {
+            core.handle_backlog(transmit.via, 0, up.outlet.send(record));
+        }
+        None
+    }
+
+    /// Lets a call be made, if there is room for one more.
+    fn call(&mut self, call: Call, known: Known) -> Result<(), RelayEndReason> {
+        if *self.under_way.borrow() >= MOST {
+            return Err(RelayEndReason::TooMany);
+        }
+        self.known.insert(call.relay, known);
+        self.under_way.send_modify(|count| *count += 1);
+        // Without the task nothing is called any more.
+        let _ = self.calls.send(call);
+        Ok(())
+    }
+
+    fn target(&self, rendezvous: &Rendezvous, domain: &str, reach: Reach) -> Result<Target, BadPlace> {
+        let place = self.lane.place(rendezvous, [domain])?;
+        Ok(Target { dialer: self.lane.dialer(reach), place, address: rendezvous.address() })
+    }
+
+    /// A client is to meet its bridge at its server's proxy, which is here.
+    fn find(
+        &mut self,
+        relay: RelayKey,
+        (stream, ours): (Stream, &FullJid),
+        (host, port): (&str, u16),
+        reach: Reach,
+    ) -> Result<(), Fault> {
+        let address = stream::address(&stream.sid, ours, &stream.target);
+        let rendezvous = Rendezvous::new(host, port, address).ok_or(RelayEndReason::BadHost)?;
+        let target = self.target(&rendezvous, ours.domain().as_str(), reach)?;
+        let (sender, joined) = oneshot::channel();
+        let end = End::Client { rendezvous, joined };
+        self.call(Call { relay, target, end }, Known::Calling { stream, joined: sender })?;
+        Ok(())
+    }
+
+    /// A bridge is to meet its client there.
+    fn join(
+        &mut self,
+        relay: RelayKey,
+        domain: &str,
+        rendezvous: &Rendezvous,
+        seals: RelaySeals,
+    ) -> Result<(), Fault> {
+        let target = self.target(rendezvous, domain, Reach::Public)?;
+        let (sender, wanted) = oneshot::channel();
+        let end = End::Bridge { seals, wanted };
+        self.call(Call { relay, target, end }, Known::Joining { _wanted: sender })?;
+        Ok(())
+    }
+
+    /// Both ends are there, and the proxy is to be asked to join them: which bytestream.
+    fn activate(&mut self, relay: RelayKey, seals: RelaySeals) -> Option<Stream> {
+        let Known::Calling { stream, joined } = self.known.remove(&relay)? else { return None };
+        self.known.insert(relay, Known::Activating { stream: stream.clone(), joined, seals });
+        Some(stream)
+    }
+
+    /// The proxy has joined both ends of this bytestream, or not; whose relay that is.
+    fn on_activated(&mut self, sid: &str, is_done: bool) -> Option<RelayKey> {
+        let is_it = |known: &Known| matches!(known, Known::Activating { stream, .. } if stream.sid == sid);
+        let relay = *self.known.iter().find(|(_, known)| is_it(known))?.0;
+        if let Some(Known::Activating { joined, seals, .. }) = self.known.remove(&relay).filter(|_| is_done) {
+            self.known.insert(relay, Known::Joined);
+            // Without the task the connection has ended, which the core is about to hear.
+            let _ = joined.send(seals);
+        }
+        Some(relay)
+    }
+
+    /// Nobody needs a relay any more: its call breaks off, or ends when all is written. What the proxy was asked, if it was.
+    fn leave(&mut self, relay: RelayKey) -> Option<String> {
+        match self.known.remove(&relay)? {
+            Known::Activating { stream, .. } => Some(stream.sid),
+            Known::Up(Up { path, .. }) => {
+                let account = path.map(|path| path.account);
+                account.and_then(|account| self.by_account.remove(&account));
+                None
+            }
+            Known::Calling { .. } | Known::Joining { .. } | Known::Joined => None,
+        }
+    }
+}
+
+impl Shared {
+    /// Does what the core wants done about relays. Tells whether there was anything.
+    pub(super) fn see_to_relays(&self, state: &mut State, now: Instant) -> bool {
+        let mut was_busy = false;
+        while let Some(task) = state.cores.secure.poll_relay_task() {
+            self.on_relay_task(state, now, task);
+            was_busy = true;
+        }
+        was_busy
+    }
+
+    fn on_relay_task(&self, state: &mut State, now: Instant, task: RelayTask) {
+        let Some(relays) = &mut state.relays else { return };
+        let (relay, outcome) = match task {
+            RelayTask::Find { relay, account, peer } => (relay, self.find(state, relay, (account, peer))),
+            RelayTask::Join { relay, client, rendezvous, seals } => {
+                (relay, relays.join(relay, client.domain().as_str(), &rendezvous, seals))
+            }
+            RelayTask::Activate { relay, seals } => {
+                if let Some(stream) = relays.activate(relay, seals) {
+                    state.finder.activate(now, (stream.account, stream.sid), &stream.target);
+                }
+                return;
+            }
+            RelayTask::Leave { relay } => {
+                if let Some(sid) = relays.leave(relay) {
+                    state.finder.withdraw_activation(&sid);
+                }
+                return;
+            }
+        };
+        if let Err(fault) = outcome {
+            tracing::debug!("relay {} is not called: {fault}", relay.number());
+            state.cores.secure.handle_relay_down(now, relay, fault.into());
+        }
+    }
+
+    fn find(
+        &self,
+        state: &mut State,
+        relay: RelayKey,
+        (account, target): (AccountId, FullJid),
+    ) -> Result<(), Fault> {
+        let State { relays: Some(relays), finder, announcer, .. } = state else {
+            return Err(RelayEndReason::Refused.into());
+        };
+        let (Some(proxy), Some(ours)) = (finder.proxy(account), finder.online(account)) else {
+            return Err(RelayEndReason::Unreachable.into());
+        };
+        let stream = Stream { account, sid: stream::new_sid(&mut rand::random), target };
+        let reach = reach_of_own(self.pool.uploader(account).as_ref()).reach;
+        let outcome = relays.find(relay, (stream, ours), (&proxy.host, proxy.port), reach);
+        if let Err(Fault::Place(bad)) = &outcome {
+            announcer.announce_lane(account, &format!("relays are left: its server {bad}; {}", bad.advice()));
+        }
+        outcome
+    }
+
+    /// A search for the proxy of an account's server is over.
+    pub(super) fn on_proxy(&self, state: &mut State, now: Instant, account: AccountId, is_there: bool) {
+        let news =
+            if is_there { "its server has a proxy for relays" } else { "its server has no proxy for relays" };
+        state.announcer.announce_lane(account, news);
+        state.cores.secure.handle_proxy(now, account, is_there);
+    }
+
+    /// A proxy has joined both ends of a bytestream, or not.
+    pub(super) fn on_activated(
+        &self,
+        state: &mut State,
+        now: Instant,
+        account: AccountId,
+        (sid, answer): (&str, Result<(), NotActivated>),
+    ) {
+        let Some(relays) = &mut state.relays else { return };
+        let Some(relay) = relays.on_activated(sid, answer.is_ok()) else { return };
+        if let Err(error) = answer {
+            state.announcer.announce_lane(account, &format!("a relay has failed: {error}"));
+            state.cores.secure.handle_relay_down(now, relay, RelayEndReason::Refused);
+        }
+    }
+
+    /// Waits until what goes by relays is written, for a moment at most.
+    pub(super) async fn write_relays(&self) {
+        let Some(mut under_way) = self.lock().relays.as_ref().map(Relays::under_way) else { return };
+        let _ = tokio::time::timeout(LAST_WRITES, under_way.wait_for(|count| *count == 0)).await;
+    }
+
+    /// A relay carries from now on, if it is still wanted.
+    fn bring_up(&self, relay: RelayKey, mut up: Up) -> bool {
+        self.with(|state, now| {
+            let Some(relays) = state.relays.as_mut().filter(|relays| relays.known.contains_key(&relay))
+            else {
+                return false;
+            };
+            relays.last_account += 1;
+            let account = AccountId(relays.last_account);
+            let Some(path) = state.cores.secure.handle_relay_up(now, relay, account) else { return false };
+            up.path = Some(path);
+            relays.by_account.insert(account, relay);
+            relays.known.insert(relay, Known::Up(up));
+            tracing::debug!("relay {} carries", relay.number());
+            true
+        })
+    }
+
+    /// Bytes have come by a relay. False when nobody wants it any more.
+    fn on_relay_bytes(&self, relay: RelayKey, bytes: Bytes) -> Result<bool, NotARecord> {
+        self.with(|state, now| {
+            let known = state.relays.as_mut().and_then(|relays| relays.known.get_mut(&relay));
+            let Some(Known::Up(Up { records, path: Some(path), .. })) = known else { return Ok(false) };
+            records.handle(&mut state.cores.secure, now, path, bytes).map(|()| true)
+        })
+    }
+
+    /// So much is left to be written after it was much.
+    fn on_relieved(&self, relay: RelayKey, left: usize) {
+        self.with(|state, _| {
+            let known = state.relays.as_ref().and_then(|relays| relays.known.get(&relay));
+            if let Some(Known::Up(Up { path: Some(path), .. })) = known {
+                state.cores.secure.handle_backlog(path.account, 0, left);
+            }
+        });
+    }
+
+    /// A call is over.
+    fn on_call_ended(&self, relay: RelayKey) {
+        self.with(|state, _| {
+            if let Some(relays) = &mut state.relays {
+                relays.leave(relay);
+                relays.under_way.send_modify(|count| *count = count.saturating_sub(1));
+            }
+        });
     }
 }

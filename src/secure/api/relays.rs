@@ -15,6 +15,13 @@ pub struct RelayKey {
     pub(crate) number: u64,
 }
 
+impl RelayKey {
+    /// Its number in its session.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// The path that a relay is, in the words that a carrier and the endpoint have for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayPath {

@@ -21,9 +21,9 @@ pub struct FileLane {
 
 /// What is dialled, and who is believed: the same for all transfers that share connections.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Reached {
+pub(in crate::tunnel) struct Reached {
     pub(super) ca_files: Vec<PathBuf>,
-    pub(super) reach: Reach,
+    pub(in crate::tunnel) reach: Reach,
 }
 
 impl fmt::Debug for FileLane {
@@ -65,7 +65,7 @@ impl FileLane {
 }
 
 /// What a client dials for its own account: where the server is one's own, the service may be on this machine or in this network.
-pub(super) fn reach_of_own(account: Option<&Uploader>) -> Reached {
+pub(in crate::tunnel) fn reach_of_own(account: Option<&Uploader>) -> Reached {
     let is_own = account.is_some_and(|account| account.daily == DailyFiles::Unbounded);
     let ca_files = account.and_then(|account| account.ca_file.clone()).into_iter().collect();
     Reached { ca_files, reach: if is_own { Reach::Anywhere } else { Reach::Public } }

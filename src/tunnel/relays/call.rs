@@ -1,0 +1,249 @@
+//! Calls to proxies: the connection of a relay, from its dialling to its end, each in a task of its own.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::Up;
+use crate::carrier::records::{MAX_PADDING, Records};
+use crate::secure::relays::{RelayKey, RelaySeals};
+use crate::secure::wire::relay_frame::{ADDRESS, RelayEndReason, Rendezvous};
+use crate::tunnel::Shared;
+use crate::xmpp::Socket;
+use crate::xmpp::bytestream::{self, BytestreamError};
+use crate::xmpp::place::{Place, PlaceDialer};
+
+/// What is read at a time, in bytes: 64 KiB, more than one record.
+const READ: usize = 64 * 1024;
+
+/// Pieces that are written before anybody looks again at what is wanted.
+const AT_ONCE: usize = 64;
+
+/// So much that was not written yet, in bytes, is much: 64 KiB. Once it is gone the core is told.
+const MUCH: usize = 64 * 1024;
+
+/// A relay that is to be called for.
+#[derive(Debug)]
+pub(in crate::tunnel) struct Call {
+    pub(super) relay: RelayKey,
+    pub(super) target: Target,
+    pub(super) end: End,
+}
+
+/// What is called, and what it is asked for.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) dialer: PlaceDialer,
+    pub(super) place: Place,
+    pub(super) address: [u8; ADDRESS],
+}
+
+/// Whose call it is.
+#[derive(Debug)]
+pub(super) enum End {
+    /// A client's, which tells the bridge of this place, and begins when the proxy has joined the two.
+    Client { rendezvous: Rendezvous, joined: oneshot::Receiver<RelaySeals> },
+    /// A bridge's, which begins when the client has. Nothing is sent by `wanted`: it is gone when nobody wants the relay any more.
+    Bridge { seals: RelaySeals, wanted: oneshot::Receiver<()> },
+}
+
+/// What goes by a relay, and how much of it is not written yet.
+#[derive(Clone, Debug)]
+pub(super) struct Outlet {
+    pieces: mpsc::UnboundedSender<Bytes>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Outlet {
+    fn new() -> (Self, mpsc::UnboundedReceiver<Bytes>) {
+        let (pieces, to_write) = mpsc::unbounded_channel();
+        (Self { pieces, queued: Arc::default() }, to_write)
+    }
+
+    /// Sends a piece; how many bytes are to be written by now.
+    pub(super) fn send(&self, piece: Bytes) -> usize {
+        let length = piece.len();
+        let queued = self.queued.fetch_add(length, Ordering::Relaxed) + length;
+        // Without the task the connection has ended, which the core is about to hear.
+        let _ = self.pieces.send(piece);
+        queued
+    }
+}
+
+/// Runs until the tunnel is gone, and breaks off what is under way then.
+pub(in crate::tunnel) async fn run(shared: Weak<Shared>, mut calls: mpsc::UnboundedReceiver<Call>) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            call = calls.recv() => match call {
+                Some(call) => {
+                    tasks.spawn(make(Weak::clone(&shared), call));
+                }
+                None => return,
+            },
+            Some(_) = tasks.join_next() => {}
+        }
+    }
+}
+
+/// Makes a call. Whatever it comes to, the core is told, unless it does not want the relay any more.
+async fn make(shared: Weak<Shared>, call: Call) {
+    let Call { relay, target, end } = call;
+    let _ended = Ended { shared: Weak::clone(&shared), relay };
+    let outcome = match end {
+        End::Client { rendezvous, joined } => as_client(&shared, (relay, target), rendezvous, joined).await,
+        End::Bridge { seals, wanted } => as_bridge(&shared, (relay, target), seals, wanted).await,
+    };
+    if let (Err(reason), Some(shared)) = (outcome, shared.upgrade()) {
+        shared.with(|state, now| state.cores.secure.handle_relay_down(now, relay, reason));
+    }
+}
+
+/// Takes note that a call is over, however it ends.
+struct Ended {
+    shared: Weak<Shared>,
+    relay: RelayKey,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.on_call_ended(self.relay);
+        }
+    }
+}
+
+async fn connect(relay: RelayKey, target: &Target) -> Result<Socket, RelayEndReason> {
+    let Target { dialer, place, address } = target;
+    bytestream::connect(dialer, place, *address).await.map_err(|error| {
+        tracing::debug!("relay {}: {error}", relay.number());
+        match error {
+            BytestreamError::Login | BytestreamError::Refused(_) => RelayEndReason::Refused,
+            BytestreamError::TimedOut => RelayEndReason::TooSlow,
+            _ => RelayEndReason::Unreachable,
+        }
+    })
+}
+
+async fn as_client(
+    shared: &Weak<Shared>,
+    (relay, target): (RelayKey, Target),
+    rendezvous: Rendezvous,
+    mut joined: oneshot::Receiver<RelaySeals>,
+) -> Result<(), RelayEndReason> {
+    let socket = tokio::select! {
+        socket = connect(relay, &target) => socket?,
+        _ = &mut joined => return Ok(()),
+    };
+    if let Some(shared) = shared.upgrade() {
+        shared.with(|state, now| state.cores.secure.handle_relay_found(now, relay, rendezvous));
+    }
+    let Ok(seals) = joined.await else { return Ok(()) };
+    carry(shared, relay, socket, (Records::new(seals), Bytes::new())).await
+}
+
+async fn as_bridge(
+    shared: &Weak<Shared>,
+    (relay, target): (RelayKey, Target),
+    seals: RelaySeals,
+    mut wanted: oneshot::Receiver<()>,
+) -> Result<(), RelayEndReason> {
+    let mut socket = tokio::select! {
+        socket = connect(relay, &target) => socket?,
+        _ = &mut wanted => return Ok(()),
+    };
+    if let Some(shared) = shared.upgrade() {
+        shared.with(|state, now| state.cores.secure.handle_relay_joined(now, relay));
+    }
+    let mut records = Records::new(seals);
+    let rest = tokio::select! {
+        rest = await_greeting(&mut socket, &mut records) => rest?,
+        _ = &mut wanted => return Ok(()),
+    };
+    carry(shared, relay, socket, (records, rest)).await
+}
+
+/// Waits until the client has begun; what has come behind that.
+async fn await_greeting(socket: &mut Socket, records: &mut Records) -> Result<Bytes, RelayEndReason> {
+    loop {
+        let mut bytes = read(socket).await?;
+        if records.read_greeting(&mut bytes).map_err(|_| RelayEndReason::Damaged)? {
+            return Ok(bytes);
+        }
+    }
+}
+
+async fn read(from: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, RelayEndReason> {
+    let mut bytes = BytesMut::with_capacity(READ);
+    match from.read_buf(&mut bytes).await {
+        Ok(1..) => Ok(bytes.freeze()),
+        Ok(0) | Err(_) => Err(RelayEndReason::Unreachable),
+    }
+}
+
+/// Carries the path that the relay is, until its connection ends or nothing more is to be written.
+async fn carry(
+    shared: &Weak<Shared>,
+    relay: RelayKey,
+    socket: Socket,
+    (mut records, first): (Records, Bytes),
+) -> Result<(), RelayEndReason> {
+    let (outlet, to_write) = Outlet::new();
+    outlet.send(records.greeting(rand::random_range(0..=MAX_PADDING)));
+    let queued = Arc::clone(&outlet.queued);
+    let Some(is_up) = shared.upgrade().map(|shared| shared.bring_up(relay, Up::new(records, outlet))) else {
+        return Ok(());
+    };
+    if !is_up {
+        return Ok(());
+    }
+    let (mut reader, writer) = tokio::io::split(socket);
+    let mut written = pin!(write(shared, relay, writer, (to_write, queued)));
+    let mut bytes = first;
+    loop {
+        if !bytes.is_empty() && !hand_over(shared, relay, bytes)? {
+            // What is to be written last still goes.
+            return written.await;
+        }
+        bytes = tokio::select! {
+            bytes = read(&mut reader) => bytes?,
+            outcome = &mut written => return outcome,
+        };
+    }
+}
+
+/// Whether more is wanted. The tunnel is not kept while more is waited for.
+fn hand_over(shared: &Weak<Shared>, relay: RelayKey, bytes: Bytes) -> Result<bool, RelayEndReason> {
+    let Some(shared) = shared.upgrade() else { return Ok(false) };
+    shared.on_relay_bytes(relay, bytes).map_err(|_| RelayEndReason::Damaged)
+}
+
+/// Writes until there is nobody who sends.
+async fn write(
+    shared: &Weak<Shared>,
+    relay: RelayKey,
+    mut writer: impl AsyncWrite + Unpin,
+    (mut pieces, queued): (mpsc::UnboundedReceiver<Bytes>, Arc<AtomicUsize>),
+) -> Result<(), RelayEndReason> {
+    let mut batch = Vec::with_capacity(AT_ONCE);
+    while pieces.recv_many(&mut batch, AT_ONCE).await > 0 {
+        for piece in batch.drain(..) {
+            writer.write_all(&piece).await.map_err(|_| RelayEndReason::Unreachable)?;
+            let before = queued.fetch_sub(piece.len(), Ordering::Relaxed);
+            if before >= MUCH
+                && before - piece.len() < MUCH
+                && let Some(shared) = shared.upgrade()
+            {
+                shared.on_relieved(relay, before - piece.len());
+            }
+        }
+        writer.flush().await.map_err(|_| RelayEndReason::Unreachable)?;
+    }
+    let _ = writer.shutdown().await;
+    Ok(())
+}
