@@ -40,7 +40,7 @@ const TRANSFER: Duration = Duration::from_secs(20);
 /// How long a connection is kept that is not used: 10 seconds. Servers close theirs after 15 or more.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Connections that are kept, at most: 16. A session uses four.
+/// Connections that are kept, at most: 16. A session uses four for what it puts, and four for what it fetches.
 const MOST_IDLE: usize = 16;
 
 type Io = TlsStream<Socket>;
@@ -57,9 +57,11 @@ struct Shared {
     idle: Mutex<Vec<Idle>>,
 }
 
-/// A connection that waits for its next use.
+/// A connection that waits for its next use. It is for one or the other alone: those who put files and those who fetch them have different
+/// names (`persona`), and nobody changes his name.
 struct Idle {
     to: ServerAddr,
+    doing: Doing,
     io: Io,
     since: Instant,
 }
@@ -101,11 +103,11 @@ impl Transfers {
     ) -> Result<(), TransferError> {
         let deadline = Instant::now() + TRANSFER;
         let put = async {
-            let io = self.shared.connect(upload.place).await?;
+            let io = self.shared.connect(upload.place, Doing::Putting).await?;
             exchange::put(io, &upload, body).await
         };
         let kept = within(deadline, put).await.map_err(|fault| fault.during(Doing::Putting))?;
-        self.shared.keep(upload.place, kept);
+        self.shared.keep(upload.place, Doing::Putting, kept);
         Ok(())
     }
 
@@ -117,7 +119,7 @@ impl Transfers {
     pub async fn get(&self, place: &FilePlace, size: usize) -> Result<Download, TransferError> {
         let deadline = Instant::now() + TRANSFER;
         let get = async {
-            let io = self.shared.connect(place).await?;
+            let io = self.shared.connect(place, Doing::Getting).await?;
             exchange::get(io, place, size).await
         };
         let body = within(deadline, get).await.map_err(|fault| fault.during(Doing::Getting))?;
@@ -144,7 +146,7 @@ impl Download {
         match within(self.deadline, body.next()).await {
             Ok(Some(bytes)) => Ok(Some(bytes)),
             Ok(None) => {
-                self.shared.keep(&self.place, self.body.take().and_then(Body::into_io));
+                self.shared.keep(&self.place, Doing::Getting, self.body.take().and_then(Body::into_io));
                 Ok(None)
             }
             Err(fault) => {
@@ -157,8 +159,8 @@ impl Download {
 
 impl Shared {
     /// A connection to a place: one that was kept, or a new one.
-    async fn connect(&self, place: &FilePlace) -> Result<Io, Fault> {
-        while let Some(mut io) = self.take_idle(place) {
+    async fn connect(&self, place: &FilePlace, doing: Doing) -> Result<Io, Fault> {
+        while let Some(mut io) = self.take_idle(place, doing) {
             if exchange::is_silent(&mut io).await {
                 return Ok(io);
             }
@@ -170,18 +172,19 @@ impl Shared {
         tls.connect(socket).await.map_err(|error| Fault::of_connection(&error))
     }
 
-    fn take_idle(&self, place: &FilePlace) -> Option<Io> {
+    fn take_idle(&self, place: &FilePlace, doing: Doing) -> Option<Io> {
         let mut idle = self.idle();
         idle.retain(|connection| connection.since.elapsed() < IDLE);
-        let at = idle.iter().position(|connection| connection.to == place.url().address)?;
+        let is_for_it = |connection: &Idle| connection.to == place.url().address && connection.doing == doing;
+        let at = idle.iter().position(is_for_it)?;
         Some(idle.swap_remove(at).io)
     }
 
-    fn keep(&self, place: &FilePlace, io: Option<Io>) {
+    fn keep(&self, place: &FilePlace, doing: Doing, io: Option<Io>) {
         let mut idle = self.idle();
         idle.retain(|connection| connection.since.elapsed() < IDLE);
         if let Some(io) = io.filter(|_| idle.len() < MOST_IDLE) {
-            idle.push(Idle { to: place.url().address.clone(), io, since: Instant::now() });
+            idle.push(Idle { to: place.url().address.clone(), doing, io, since: Instant::now() });
         }
     }
 

@@ -10,4 +10,5 @@ mod pair;
 
 mod carrying;
 mod leaving;
+mod overheard;
 mod with_files;

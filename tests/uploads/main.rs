@@ -73,7 +73,9 @@ async fn a_file_of_another_size_than_its_slot_is_not_taken_nor_one_of_another_si
     assert_eq!(client.get(&slot, SIZE - 1).await.unwrap_err().fault, Fault::Length);
 }
 
-async fn files_one_after_the_other_take_one_connection_and_at_once_one_each(kind: Kind) {
+async fn files_one_after_the_other_take_a_connection_to_put_them_and_one_to_fetch_them_and_at_once_one_each(
+    kind: Kind,
+) {
     let lab = Lab::start(kind);
     let mut client = Client::online(&lab).await;
     for seed in 0..3 {
@@ -81,7 +83,7 @@ async fn files_one_after_the_other_take_one_connection_and_at_once_one_each(kind
         client.put(&slot, &content(seed, SIZE), SIZE).await.unwrap();
         assert_eq!(client.get(&slot, SIZE).await.unwrap(), content(seed, SIZE));
     }
-    assert_eq!(client.dialled(), 1);
+    assert_eq!(client.dialled(), 2);
     let mut slots = Vec::new();
     for _ in 0..4 {
         slots.push(client.slot(SIZE).await.unwrap());
@@ -93,7 +95,7 @@ async fn files_one_after_the_other_take_one_connection_and_at_once_one_each(kind
     for got in join_all(slots.iter().map(|slot| client.get(slot, SIZE))).await {
         assert_eq!(got.unwrap(), file);
     }
-    assert_eq!(client.dialled(), 4, "the one that was there, and three more");
+    assert_eq!(client.dialled(), 8, "the two that were there, and three more of each");
 }
 
 async fn a_service_whose_certificate_nobody_vouches_for_gets_no_file(kind: Kind) {
@@ -124,7 +126,7 @@ on_both_servers! {
     async fn a_file_is_not_there_before_it_was_put_and_cannot_be_put_twice;
     async fn a_file_that_is_too_large_is_refused_with_the_limit;
     async fn a_file_of_another_size_than_its_slot_is_not_taken_nor_one_of_another_size_fetched;
-    async fn files_one_after_the_other_take_one_connection_and_at_once_one_each;
+    async fn files_one_after_the_other_take_a_connection_to_put_them_and_one_to_fetch_them_and_at_once_one_each;
     async fn a_service_whose_certificate_nobody_vouches_for_gets_no_file;
     async fn who_does_not_show_what_the_slot_says_may_not_put;
 }

@@ -10,22 +10,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::ca::{Authority, Certificate};
 use crate::dns::{self, DnsServer, Record};
 use crate::ejabberd::{READY_LINE, ejabberd_in};
 use crate::netns::Namespace;
+use crate::overheard::{self, Heard};
 use crate::ports::wait_until_open;
 use crate::process::{Process, Spawn};
-use crate::prosody::give_to_prosody;
-use crate::server::{ChatServer, Kind, ONE_LOGIN};
+use crate::prosody::{give_to_prosody, upload};
+use crate::server::{ChatServer, Kind, ONE_LOGIN, Upload};
 
 /// Where clients connect.
 const FOR_CLIENTS: u16 = 443;
 /// Where servers connect.
 const FOR_SERVERS: u16 = 5269;
+/// Where whoever has a slot puts files.
+const FOR_FILES: u16 = 5281;
 
 const READY: Duration = Duration::from_secs(60);
 
@@ -54,6 +57,10 @@ pub struct Terms {
     pub max_stanza: Option<u32>,
     /// Whether a Prosody reads from each client and from each other server as slowly as one that Debian has configured: 10 and 30 kB/s.
     pub has_limits: bool,
+    /// What the upload service of a Prosody takes (XEP-0363); without, there is none.
+    pub upload: Option<Upload>,
+    /// Whether a Prosody notes what passes on each of its connections: see [`Site::heard`].
+    pub is_overheard: bool,
 }
 
 /// A server on its machine. It has the accounts `alice`, `bob` and `carol`.
@@ -75,6 +82,10 @@ impl Federation {
     ///
     /// When this machine permits no network namespace; when a server does not come up, with its last words.
     pub fn start(prosody: Terms, ejabberd: Terms) -> Result<Self> {
+        ensure!(
+            ejabberd.upload.is_none() && !ejabberd.is_overheard,
+            "only a Prosody takes files or is overheard here"
+        );
         let machine = || Namespace::asking(IpAddr::V4(dns::ON_A_MACHINE));
         let home = machine()?;
         let authority = Authority::new()?;
@@ -93,6 +104,11 @@ impl Federation {
         prosody.run()?;
         ejabberd.run()?;
         Ok(Self { prosody, ejabberd, home, dns })
+    }
+
+    /// The addresses of the machine for everybody else.
+    pub fn home_addresses(&self) -> [Ipv4Addr; 2] {
+        [&self.prosody, &self.ejabberd].map(|site| neighbour(site.address()))
     }
 }
 
@@ -119,7 +135,7 @@ impl Site {
         let stranger = Authority::new()?;
         let issuer = if terms.is_untrusted { &stranger } else { authority };
         let domain = domain_of(kind);
-        let certificate = issuer.certify(2049, &[&domain], folder.path())?;
+        let certificate = issuer.certify(2049, &[&domain, &format!("upload.{domain}")], folder.path())?;
         let site = Self { process: None, folder, kind, machine, certificate, terms };
         fs::write(site.trusted(), authority.pem())?;
         match kind {
@@ -138,6 +154,8 @@ impl Site {
             let account = format!("return {{ [\"password\"] = \"{}\" }};\n", ChatServer::password(user));
             fs::write(accounts.join(format!("{user}.dat")), account)?;
         }
+        fs::create_dir(self.overheard())?;
+        fs::write(self.folder.path().join("mod_lab_overheard.lua"), overheard::MODULE)?;
         give_to_prosody(self.folder.path())
     }
 
@@ -203,6 +221,42 @@ impl Site {
         self.process.as_ref().map(Process::lines).unwrap_or_default()
     }
 
+    /// What it has heard on each connection, if its [terms](Terms::is_overheard) say so.
+    ///
+    /// # Errors
+    ///
+    /// When it notes nothing.
+    pub fn heard(&self) -> Result<Vec<Heard>> {
+        overheard::read(&self.overheard())
+    }
+
+    /// The files that it keeps for whoever put them there.
+    ///
+    /// # Errors
+    ///
+    /// When nobody has put any.
+    pub fn uploads(&self) -> Result<Vec<Vec<u8>>> {
+        let host = self.upload_domain().replace('.', "%2e");
+        let folder = self.folder.path().join("data").join(host).join("http_file_share");
+        let entries = fs::read_dir(folder).context("nothing was put there")?;
+        entries.map(|entry| Ok(fs::read(entry?.path())?)).collect()
+    }
+
+    /// The machine on which it runs.
+    pub fn machine(&self) -> &Namespace {
+        &self.machine
+    }
+
+    /// The domain of its upload service, which is the host in its URLs.
+    pub fn upload_domain(&self) -> String {
+        format!("upload.{}", self.domain())
+    }
+
+    /// The URLs of its upload service are at this host and port.
+    pub fn upload_authority(&self) -> String {
+        format!("{}:{FOR_FILES}", self.upload_domain())
+    }
+
     /// Its domain.
     pub fn domain(&self) -> String {
         domain_of(self.kind)
@@ -228,6 +282,11 @@ impl Site {
         (self.address(), FOR_CLIENTS).into()
     }
 
+    /// Where its upload service is, if it has one.
+    pub fn for_files(&self) -> SocketAddr {
+        (self.address(), FOR_FILES).into()
+    }
+
     /// The certificate of the authority that its clients know.
     pub fn ca_file(&self) -> &std::path::Path {
         &self.certificate.ca
@@ -251,6 +310,7 @@ impl Site {
             (format!("_xmpps-client._tcp.{domain}"), Record::srv(0, FOR_CLIENTS, &host)),
             (format!("_xmpp-server._tcp.{domain}"), Record::srv(0, FOR_SERVERS, &host)),
             (host, Record::A(self.address())),
+            (self.upload_domain(), Record::A(self.address())),
         ]
     }
 
@@ -259,6 +319,10 @@ impl Site {
             Kind::Ejabberd => "ejabberd.yml",
             Kind::Prosody | Kind::ProsodyModules => "prosody.cfg.lua",
         })
+    }
+
+    fn overheard(&self) -> PathBuf {
+        self.folder.path().join("overheard")
     }
 
     /// The authority that it believes where other servers are concerned.
@@ -270,6 +334,11 @@ impl Site {
     fn prosody_config(&self) -> String {
         let max_stanza = self.terms.max_stanza.map(|bytes| format!("s2s_stanza_size_limit = {bytes}"));
         let limits = if self.terms.has_limits { r#"; "limits""# } else { "" };
+        let overheard = if self.terms.is_overheard { r#"; "lab_overheard""# } else { "" };
+        let (https_ports, upload) = match self.terms.upload {
+            Some(terms) => (FOR_FILES.to_string(), upload(&self.upload_domain(), terms)),
+            None => Default::default(),
+        };
         format!(
             r#"data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
@@ -278,8 +347,12 @@ c2s_ports = {{}}
 c2s_direct_tls_ports = {{ {FOR_CLIENTS} }}
 s2s_ports = {{ {FOR_SERVERS} }}
 http_ports = {{}}
-https_ports = {{}}
-modules_enabled = {{ "roster"; "saslauth"; "tls"; "disco"; "carbons"; "ping"; "smacks"; "csi_simple"; "s2s"{limits} }}
+https_ports = {{ {https_ports} }}
+https_interfaces = {{ "0.0.0.0" }}
+https_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
+plugin_paths = {{ "{folder}" }}
+lab_overheard = "{folder}/overheard"
+modules_enabled = {{ "roster"; "saslauth"; "tls"; "disco"; "carbons"; "ping"; "smacks"; "csi_simple"; "s2s"{limits}{overheard} }}
 c2s_require_encryption = true
 s2s_require_encryption = true
 s2s_secure_auth = true
@@ -290,7 +363,7 @@ log = {{ info = "*console" }}
 ssl = {{ key = "{key}"; certificate = "{certificate}"; cafile = "{trusted}" }}
 c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 VirtualHost "{domain}"
-"#,
+{upload}"#,
             folder = self.folder.path().display(),
             max_stanza = max_stanza.unwrap_or_default(),
             key = self.certificate.key.display(),

@@ -19,6 +19,7 @@ pub mod line;
 pub mod names;
 pub mod netns;
 pub mod orphans;
+pub mod overheard;
 pub mod ports;
 pub mod process;
 pub mod prosody;

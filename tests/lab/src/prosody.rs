@@ -267,7 +267,7 @@ impl Prosody {
             Some((domain, _)) => (self.ports.component.to_string(), component(domain)),
             None => Default::default(),
         };
-        let upload = self.rules.upload.map(upload).unwrap_or_default();
+        let upload = self.rules.upload.map(|terms| upload(UPLOAD, terms)).unwrap_or_default();
         let register = if self.rules.door == Door::Closed {
             ""
         } else {
@@ -352,9 +352,10 @@ fn component(domain: &str) -> String {
     format!("Component \"{domain}\"\n    component_secret = \"{COMPONENT_SECRET}\"\n")
 }
 
-fn upload(Upload { max_file, daily }: Upload) -> String {
+/// The component that takes files, at this domain.
+pub(crate) fn upload(domain: &str, Upload { max_file, daily }: Upload) -> String {
     format!(
-        "Component \"{UPLOAD}\" \"http_file_share\"\n    http_file_share_size_limit = {max_file}\n    \
+        "Component \"{domain}\" \"http_file_share\"\n    http_file_share_size_limit = {max_file}\n    \
          http_file_share_daily_quota = {daily}\n"
     )
 }
