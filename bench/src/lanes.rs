@@ -1,6 +1,6 @@
-//! Lanes: real tor at servers with stock limits, by stanzas alone and with files beside them, near and far.
+//! Lanes: real tor at servers with stock limits, by stanzas alone, with files beside them, and by a relay, near and far.
 //!
-//! Client and bridge have an account each, and lines of the same length to the chat server and its upload service. Tor's network is a
+//! Client and bridge have an account each, and lines of the same length to the chat server, its upload service and its proxy. Tor's network is a
 //! private one on loopback: what takes time is the server's limit on stanzas, and the lines.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use hexchat_lab::fetch::{Fetched, fetch};
-use hexchat_lab::server::{ONE_LOGIN, Upload};
+use hexchat_lab::server::{ONE_LOGIN, RELAY, Upload};
 use hexchat_lab::tor::Tor;
 use hexchat_lab::{ChatServer, FileServer, Halves, Kind, Line, Names, Rate, Rules, TcpCutter, TorNetwork};
 
@@ -69,16 +69,32 @@ pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
 fn measure_at(kind: Kind, executable: &Path, distance: u64, name: &str, samples: &mut Samples) {
     let lab = Lab { kind, executable, line: Line::of_round_trip(Duration::from_millis(distance)) };
     // Both mostly wait.
-    let (stanzas, files) = thread::scope(|scope| {
+    let (stanzas, others) = thread::scope(|scope| {
         let stanzas = scope.spawn(|| lab.by_stanzas());
-        let files = lab.by_files(name, samples);
-        (stanzas.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), files)
+        let others = LANES.map(|lane| lab.by(lane, name, samples));
+        (stanzas.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), others)
     });
     samples.record(format!("{name}.stanzas"), stanzas);
-    if let Err(error) = files {
-        samples.fail(format!("{name}.files"), &format!("{error:#}"));
+    for (lane, outcome) in LANES.iter().zip(others) {
+        if let Err(error) = outcome {
+            samples.fail(format!("{name}.{}", lane.name), &format!("{error:#}"));
+        }
     }
 }
+
+/// A lane beside stanzas.
+struct Lane {
+    name: &'static str,
+    /// What both halves have in `[lanes]`.
+    config: &'static str,
+    /// Before the names of its measures.
+    prefix: &'static str,
+}
+
+const LANES: [Lane; 2] = [
+    Lane { name: "files", config: "", prefix: "" },
+    Lane { name: "relay", config: "relay = true\n", prefix: "relay_" },
+];
 
 #[derive(Clone, Copy)]
 struct Lab<'a> {
@@ -106,21 +122,21 @@ impl Lab<'_> {
         Ok(BY_STANZAS as f64 / fetched.total.as_secs_f64())
     }
 
-    fn by_files(&self, name: &str, samples: &mut Samples) -> Result<()> {
-        let world = self.start("", "")?;
+    fn by(&self, Lane { name: lane, config, prefix }: Lane, name: &str, samples: &mut Samples) -> Result<()> {
+        let world = self.start("", config)?;
         world.fetch(CONSENSUS)?;
-        samples.record(format!("{name}.cold"), Ok(world.client_started.elapsed().as_secs_f64()));
+        samples.record(format!("{name}.{prefix}cold"), Ok(world.client_started.elapsed().as_secs_f64()));
         let (first, all) = world.page()?;
-        samples.record(format!("{name}.first_byte"), Ok(first));
-        samples.record(format!("{name}.page"), Ok(all));
+        samples.record(format!("{name}.{prefix}first_byte"), Ok(first));
+        samples.record(format!("{name}.{prefix}page"), Ok(all));
         let fetched = world.fetch(DOWNLOAD)?;
-        samples.record(format!("{name}.files"), Ok(DOWNLOAD as f64 / fetched.total.as_secs_f64()));
+        samples.record(format!("{name}.{lane}"), Ok(DOWNLOAD as f64 / fetched.total.as_secs_f64()));
         Ok(())
     }
 
     /// Starts everything; `sessions` is what the section of the bridge's account has, `lanes` what both halves have in theirs.
     fn start(&self, sessions: &str, lanes: &str) -> Result<World> {
-        let rules = Rules { upload: Some(UPLOAD), ..Rules::default() };
+        let rules = Rules { upload: Some(UPLOAD), relay: Some(RELAY), ..Rules::default() };
         let chat = ChatServer::start_with(self.kind, Rate::Stock, &[BRIDGE, CLIENT], rules)?;
         let network = TorNetwork::start()?;
         let halves = Halves { network: &network, chat: &chat, executable: self.executable };

@@ -17,6 +17,7 @@ use crate::secure::crypto::handshake::{
 };
 use crate::secure::crypto::keys::{DirectionKeys, ResumeKey, SessionKeys, Side};
 use crate::secure::crypto::line::{BridgeLine, Identity, LineKeys};
+use crate::secure::crypto::relay::RelaysKey;
 use crate::secure::crypto::seal::{Draft, OVERHEAD, Opener, Sealer};
 use crate::secure::crypto::secret::Secret;
 
@@ -165,6 +166,20 @@ fn check_files(vectors: &Vectors, key: &FilesKey) {
     }
 }
 
+fn check_relays(vectors: &Vectors, key: &RelaysKey) {
+    vectors.check("relays_key", key.0.expose());
+    let taken = &[2, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (name, number, side, bodies) in [
+        ("client_relay_0", 0, Side::Client, [&[0; 17][..], b"\x01hello"]),
+        ("bridge_relay_7", 7, Side::Bridge, [&[0], taken]),
+    ] {
+        let mut sealer = key.sealer(number, side);
+        for (n, body) in bodies.into_iter().enumerate() {
+            vectors.check(&format!("{name}_record_{n}"), &sealer.seal(&[body]).unwrap());
+        }
+    }
+}
+
 fn check_proof(vectors: &Vectors, key: &ResumeKey) {
     let (from, to) = vectors.jids();
     let ephemeral = *Identity::from_bytes(vectors.array("client_ephemeral")).public_key();
@@ -202,16 +217,14 @@ fn everything_is_computed_as_the_published_vectors_say() {
     check_later_key(&vectors, 1);
     check_later_key(&vectors, 2);
     check_payloads(&vectors, "nk", None, &welcome);
-    check_payloads(
-        &vectors,
-        "files",
-        None,
-        &Welcome { lanes: Lanes { files: true, relays: false }, ..welcome },
-    );
+    for (name, files, relays) in [("files", true, false), ("relays", false, true)] {
+        check_payloads(&vectors, name, None, &Welcome { lanes: Lanes { files, relays }, ..welcome });
+    }
     for keys in [&client, &bridge] {
         vectors.check("resume_key", keys.resume_key.0.expose());
         check_paths(&vectors, &keys.path_key);
         check_files(&vectors, &keys.files_key);
+        check_relays(&vectors, &keys.relays_key);
     }
     check_paths(&vectors, &PathKey::new(&Secret::new(vectors.array("path_key"))));
 
