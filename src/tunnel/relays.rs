@@ -5,6 +5,7 @@
 
 mod call;
 mod lane;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::xmpp::place::{BadPlace, Reach};
 pub(super) use call::{Call, run};
 use call::{End, Outlet, Target};
 pub use lane::RelayLane;
+use words::Was;
 
 /// Accounts that stand for relays are counted from here, far behind all others.
 const FIRST_ACCOUNT: u64 = 1 << 62;
@@ -82,10 +84,10 @@ enum Known {
     Calling { stream: Stream, joined: oneshot::Sender<RelaySeals> },
     /// The proxy is asked to join them.
     Activating { stream: Stream, joined: oneshot::Sender<RelaySeals>, seals: RelaySeals },
+    /// A client's will carry in a moment.
+    Joined { account: AccountId },
     /// A bridge's call is made, or waits for the client.
     Joining { _wanted: oneshot::Sender<()> },
-    /// A client's will carry in a moment.
-    Joined,
     /// It carries.
     Up(Up),
 }
@@ -104,11 +106,13 @@ pub(super) struct Up {
     records: Records,
     outlet: Outlet,
     path: Option<RelayPath>,
+    /// On a client, the account whose server has the proxy.
+    account: Option<AccountId>,
 }
 
 impl Up {
     fn new(records: Records, outlet: Outlet) -> Self {
-        Self { records, outlet, path: None }
+        Self { records, outlet, path: None, account: None }
     }
 }
 
@@ -202,25 +206,24 @@ impl Relays {
     fn on_activated(&mut self, sid: &str, is_done: bool) -> Option<RelayKey> {
         let is_it = |known: &Known| matches!(known, Known::Activating { stream, .. } if stream.sid == sid);
         let relay = *self.known.iter().find(|(_, known)| is_it(known))?.0;
-        if let Some(Known::Activating { joined, seals, .. }) = self.known.remove(&relay).filter(|_| is_done) {
-            self.known.insert(relay, Known::Joined);
+        if !is_done {
+            return Some(relay);
+        }
+        if let Some(Known::Activating { joined, seals, stream }) = self.known.remove(&relay) {
+            self.known.insert(relay, Known::Joined { account: stream.account });
             // Without the task the connection has ended, which the core is about to hear.
             let _ = joined.send(seals);
         }
         Some(relay)
     }
 
-    /// Nobody needs a relay any more: its call breaks off, or ends when all is written. What the proxy was asked, if it was.
-    fn leave(&mut self, relay: RelayKey) -> Option<String> {
-        match self.known.remove(&relay)? {
-            Known::Activating { stream, .. } => Some(stream.sid),
-            Known::Up(Up { path, .. }) => {
-                let account = path.map(|path| path.account);
-                account.and_then(|account| self.by_account.remove(&account));
-                None
-            }
-            Known::Calling { .. } | Known::Joining { .. } | Known::Joined => None,
+    /// A relay is over: its call breaks off, or ends when all is written. What it was.
+    fn leave(&mut self, relay: RelayKey) -> Option<Known> {
+        let known = self.known.remove(&relay)?;
+        if let Known::Up(Up { path: Some(path), .. }) = &known {
+            self.by_account.remove(&path.account);
         }
+        Some(known)
     }
 }
 
@@ -248,9 +251,9 @@ impl Shared {
                 }
                 return;
             }
-            RelayTask::Leave { relay } => {
-                if let Some(sid) = relays.leave(relay) {
-                    state.finder.withdraw_activation(&sid);
+            RelayTask::Leave { relay, reason, by_peer } => {
+                if let Some(known) = relays.leave(relay) {
+                    tell_end(state, &known, reason, by_peer);
                 }
                 return;
             }
@@ -301,7 +304,7 @@ impl Shared {
         let Some(relays) = &mut state.relays else { return };
         let Some(relay) = relays.on_activated(sid, answer.is_ok()) else { return };
         if let Err(error) = answer {
-            state.announcer.announce_lane(account, &format!("a relay has failed: {error}"));
+            tracing::debug!("account {}: relay {}: {error}", account.0, relay.number());
             state.cores.secure.handle_relay_down(now, relay, RelayEndReason::Refused);
         }
     }
@@ -322,10 +325,13 @@ impl Shared {
             relays.last_account += 1;
             let account = AccountId(relays.last_account);
             let Some(path) = state.cores.secure.handle_relay_up(now, relay, account) else { return false };
+            if let Some(Known::Joined { account }) = relays.known.get(&relay) {
+                up.account = Some(*account);
+                state.announcer.announce_lane(*account, "what it carries goes by a relay of its server");
+            }
             up.path = Some(path);
             relays.by_account.insert(account, relay);
             relays.known.insert(relay, Known::Up(up));
-            tracing::debug!("relay {} carries", relay.number());
             true
         })
     }
@@ -357,5 +363,22 @@ impl Shared {
                 relays.under_way.send_modify(|count| *count = count.saturating_sub(1));
             }
         });
+    }
+}
+
+/// A relay is over: the log says why where that helps a user, and the proxy's answer is not waited for.
+fn tell_end(state: &mut State, known: &Known, reason: RelayEndReason, by_peer: bool) {
+    let (account, was) = match known {
+        Known::Calling { stream, .. } => (stream.account, Was::Beginning),
+        Known::Activating { stream, .. } => {
+            state.finder.withdraw_activation(&stream.sid);
+            (stream.account, Was::Beginning)
+        }
+        Known::Joined { account } => (*account, Was::Beginning),
+        Known::Up(Up { account: Some(account), .. }) => (*account, Was::Up),
+        Known::Joining { .. } | Known::Up(_) => return,
+    };
+    if let Some(news) = words::ended(was, reason, by_peer) {
+        state.announcer.announce_lane(account, &news);
     }
 }

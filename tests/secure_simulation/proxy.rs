@@ -321,7 +321,7 @@ impl Caller {
                     self.join(now, relay, rendezvous.address(), seals);
                 }
                 RelayTask::Activate { relay, seals } => self.activate(now, relay, seals),
-                RelayTask::Leave { relay } => self.leave(now, relay),
+                RelayTask::Leave { relay, .. } => self.leave(now, relay),
             }
         }
     }

@@ -5,7 +5,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use crate::protocol::AccountId;
 use crate::secure::crypto::relay::{RecordOpener, RecordSealer};
 use crate::secure::ids::{PathId, SessionKey};
-use crate::secure::wire::relay_frame::Rendezvous;
+use crate::secure::wire::relay_frame::{RelayEndReason, Rendezvous};
 
 /// Names a relay of one endpoint. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,10 +74,14 @@ pub enum RelayTask {
         /// What protects it.
         seals: RelaySeals,
     },
-    /// Nobody needs it any more.
+    /// It is over: nothing more is to be read, and what was to be written still goes.
     Leave {
         /// Which relay.
         relay: RelayKey,
+        /// Why.
+        reason: RelayEndReason,
+        /// Whether the peer says so.
+        by_peer: bool,
     },
 }
 
@@ -88,7 +92,7 @@ impl RelayTask {
             Self::Find { relay, .. }
             | Self::Join { relay, .. }
             | Self::Activate { relay, .. }
-            | Self::Leave { relay } => *relay,
+            | Self::Leave { relay, .. } => *relay,
         }
     }
 }

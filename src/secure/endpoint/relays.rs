@@ -83,7 +83,8 @@ impl Endpoint {
     pub(super) fn cancel_relay(&mut self, key: SessionKey, relay: Option<(RelayKey, Option<AccountId>)>) {
         self.relay_tasks.retain(|task| task.relay().session != key);
         if let Some((relay, account)) = relay {
-            self.relay_tasks.push_back(RelayTask::Leave { relay });
+            let reason = RelayEndReason::Done;
+            self.relay_tasks.push_back(RelayTask::Leave { relay, reason, by_peer: false });
             account.into_iter().for_each(|account| self.shared.accounts.remove(account));
         }
     }

@@ -101,7 +101,7 @@ enum Task {
     Find(AccountId, FullJid),
     Join(Rendezvous),
     Activate,
-    Leave,
+    Leave { reason: RelayEndReason, by_peer: bool },
 }
 
 impl Relay {
@@ -265,8 +265,8 @@ impl Relay {
         if let Some(reason) = told.filter(|_| stage != Stage::Finding) {
             self.say(RelayFrame::RelayEnd { relay: number, reason });
         }
-        self.tasks.retain(|(_, task)| *task == Task::Leave);
-        self.tasks.push_back((number, Task::Leave));
+        self.tasks.retain(|(_, task)| matches!(task, Task::Leave { .. }));
+        self.tasks.push_back((number, Task::Leave { reason, by_peer: told.is_none() }));
         if self.side == Side::Client {
             let was_good = matches!(stage, Stage::Up(_)) && since + GOOD <= now;
             self.rest(now, was_good, reason);
@@ -307,7 +307,7 @@ impl Relay {
                     RelayTask::Join { relay, client, rendezvous, seals: seals() }
                 }
                 Task::Activate => RelayTask::Activate { relay, seals: seals() },
-                Task::Leave => RelayTask::Leave { relay },
+                Task::Leave { reason, by_peer } => RelayTask::Leave { relay, reason, by_peer },
             });
         }
     }

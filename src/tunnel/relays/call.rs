@@ -18,8 +18,8 @@ use crate::xmpp::Socket;
 use crate::xmpp::bytestream::{self, BytestreamError};
 use crate::xmpp::place::{Place, PlaceDialer};
 
-/// What is read at a time, in bytes: 64 KiB, more than one record.
-const READ: usize = 64 * 1024;
+/// What is read at a time, in bytes: 16 KiB. It is kept while nothing comes.
+const READ: usize = 16 * 1024;
 
 /// Pieces that are written before anybody looks again at what is wanted.
 const AT_ONCE: usize = 64;

@@ -1,0 +1,80 @@
+//! Halves at a stock server with a proxy of bytestreams, which either reaches through a proxy of its own.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use hexchat_lab::server::{RELAY, Upload};
+use hexchat_lab::{Kind, Names, Rules};
+
+use crate::harness::{Half, Lab, PATIENCE, Route, Target, random_bytes, transfer};
+use crate::pair::Bridge;
+
+/// A server that takes files as well: 10 MB each, as a stock Prosody does, and ten of them in a day.
+pub(crate) const FILES: Upload = Upload { max_file: 10 << 20, daily: 100 << 20 };
+
+/// What `[lanes]` says beside the bridge's proxy.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes {
+    pub(crate) client: &'static str,
+    pub(crate) bridge: &'static str,
+}
+
+impl Lanes {
+    /// Both use relays, and no files.
+    pub(crate) const RELAY: Self = Self::both("relay = true\nupload = false");
+
+    pub(crate) const fn both(lanes: &'static str) -> Self {
+        Self { client: lanes, bridge: lanes }
+    }
+}
+
+/// Both halves, one account each.
+pub(crate) struct WithRelay {
+    _lab: Lab,
+    pub(crate) bridge: Bridge,
+    pub(crate) forward: Half,
+    target: Target,
+    entrance: SocketAddr,
+    /// What finds the names that the client dials, and the bridge.
+    pub(crate) of_client: Names,
+    pub(crate) of_bridge: Names,
+}
+
+impl WithRelay {
+    pub(crate) fn start(kind: Kind) -> Self {
+        Self::with(kind, Lanes::RELAY)
+    }
+
+    pub(crate) fn with(kind: Kind, lanes: Lanes) -> Self {
+        let rules = Rules { upload: Some(FILES), relay: Some(RELAY), ..Rules::default() };
+        let lab = Lab::stock_with_rules(kind, rules);
+        let (of_client, of_bridge) = (Names::start().unwrap(), Names::start().unwrap());
+        let target = Target::start();
+        let config = lab.config(&["bob"], &Route::StartTls)
+            + &format!("[lanes]\nproxy = \"{}\"\n{}\n", of_bridge.uri(), lanes.bridge);
+        let bridge = Bridge::configured(config, target.address());
+        let config = lab.config(&["alice"], &Route::StartTls) + &format!("[lanes]\n{}\n", lanes.client);
+        let forward = bridge.forward_through(&of_client.uri(), &config);
+        let entrance = forward.entrance();
+        Self { _lab: lab, bridge, forward, target, entrance, of_client, of_bridge }
+    }
+
+    /// A stream: the application's end, and the target's.
+    pub(crate) fn stream(&self) -> (TcpStream, TcpStream) {
+        self.target.connect_through(self.entrance)
+    }
+
+    /// Waits until the relay carries.
+    pub(crate) fn stream_by_relay(&self) -> (TcpStream, TcpStream) {
+        let stream = self.stream();
+        self.forward.says("goes by a relay", PATIENCE);
+        stream
+    }
+}
+
+/// How long so many bytes take from one end to the other.
+pub(crate) fn time(from: TcpStream, to: TcpStream, bytes: usize) -> Duration {
+    let start = Instant::now();
+    transfer(from, to, &random_bytes(bytes));
+    start.elapsed()
+}
