@@ -67,7 +67,7 @@ impl WithRelay {
     /// Waits until the relay carries.
     pub(crate) fn stream_by_relay(&self) -> (TcpStream, TcpStream) {
         let stream = self.stream();
-        self.forward.says("goes by a relay", PATIENCE);
+        self.forward.says("goes by a relay of its server", PATIENCE);
         stream
     }
 }

@@ -77,9 +77,13 @@ impl Names {
 
     /// Ends all connections to names, and makes no more.
     pub fn stop(&self) {
-        let mut inner = self.inner();
-        inner.is_stopped = true;
-        for connection in inner.open.drain(..) {
+        self.inner().is_stopped = true;
+        self.cut();
+    }
+
+    /// Ends all connections to names.
+    pub fn cut(&self) {
+        for connection in self.inner().open.drain(..) {
             // It may be closed.
             let _ = connection.shutdown(Shutdown::Both);
         }

@@ -1,0 +1,13 @@
+//! Relays: sessions that go through proxies of bytestreams of real chat servers (XEP-0065).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "../halves/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests use more of it")]
+mod harness;
+#[path = "../secure/pair.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod pair;
+
+mod carrying;
+mod leaving;
+mod with_relay;
