@@ -14,6 +14,8 @@
 //! | `websocket`, `host_meta`, `http` | a connection that carries streams as messages, and where there is one |
 //! | [`hints`] | in which way servers were reached in an earlier run |
 //! | [`transfer`] | files that are put at an upload service, and fetched |
+//! | [`bytestream`] | connections to a proxy of bytestreams, which another is joined to |
+//! | [`place`] | hosts that may be called though somebody else has named them |
 //! | `component` | the handshake of a component, which has no login |
 //! | `negotiation` | what is said on a stream up to the login, pure: TLS, SASL, SASL2 |
 //! | `sasl`, `channel_binding` | the mechanisms that we log in by, and what binds them to a connection, pure |
@@ -44,6 +46,7 @@ mod answer_size;
 mod api;
 mod backlog;
 mod backoff;
+pub mod bytestream;
 mod channel_binding;
 mod component;
 mod connection;
@@ -65,6 +68,7 @@ mod other_host;
 mod outbox;
 mod parse;
 mod pings;
+pub mod place;
 mod pool;
 mod proxied;
 mod race;

@@ -1,7 +1,7 @@
 //! `[lanes]`: what may carry bulk beside stanzas.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::document::Section;
 use super::error::{ConfigError, Problem};
@@ -13,7 +13,7 @@ pub(super) const KEYS: &[&str] = &["upload", "relay", "proxy", "hosts"];
 const MOST_HOSTS: usize = 64;
 
 /// What each of them must be.
-const HOST: &str = "the name of a host, such as \"files.chat.example\"";
+const HOST: &str = "the name of a host, such as \"files.chat.example\", or its address, without brackets";
 
 /// The scheme of a proxy: the one that Tor offers.
 const SOCKS5: &str = "socks5://";
@@ -101,9 +101,13 @@ fn parse_proxy(text: &str) -> Result<FileProxy, Problem> {
     if is_proxy { Ok(FileProxy::At(text.to_owned())) } else { Err(problem) }
 }
 
-/// A whole name in its ASCII form, in lower case.
+/// A whole name in its ASCII form, in lower case, or an address.
 fn read_host(text: &str) -> Option<String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_string());
+    }
     let host = parse_host(text.strip_suffix('.').unwrap_or(text))?;
+    // Also what some systems take for an address.
     let is_number = host.contains(':') || host.rsplit('.').next()?.bytes().all(|byte| byte.is_ascii_digit());
     (!is_number).then(|| host.to_ascii_lowercase())
 }

@@ -29,8 +29,9 @@ use crate::carrier::upload::slot;
 use crate::protocol::AccountId;
 use crate::secure::files::{FileKey, FileTask, NoSlot, SlotOwner, UploadService};
 use crate::secure::wire::file_frame::{FileEndReason, FileUrl};
+use crate::xmpp::place::Hosts;
 use crate::xmpp::transfer::fault::TransferError;
-use crate::xmpp::transfer::place::{BadPlace, Hosts, Place};
+use crate::xmpp::transfer::file_place::{BadFilePlace, FilePlace};
 use crate::xmpp::{AccountPool, Uploader};
 pub(super) use carry::run;
 use carry::{Command, Transfer, What};
@@ -145,8 +146,8 @@ impl Files {
         }
     }
 
-    fn place(&self, owner: &SlotOwner, url: &FileUrl) -> Result<Place, BadPlace> {
-        Place::new(url.as_str(), &self.hosts(owner))
+    fn place(&self, owner: &SlotOwner, url: &FileUrl) -> Result<FilePlace, BadFilePlace> {
+        FilePlace::new(url.as_str(), &self.hosts(owner))
     }
 
     /// A file is to be put or fetched. It is not where it is at a place that is not to be called.
@@ -156,7 +157,7 @@ impl Files {
         (file, owner): (FileKey, SlotOwner),
         url: &FileUrl,
         what: What,
-    ) -> Result<(), BadPlace> {
+    ) -> Result<(), BadFilePlace> {
         let place = self.place(&owner, url)?;
         let reached = match owner {
             SlotOwner::Client(_) => self.lane.reach_of_clients(),

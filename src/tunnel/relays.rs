@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::xmpp::Dialer;
-use crate::xmpp::transfer::place::Hosts;
+use crate::xmpp::place::Hosts;
 
 /// How a tunnel's sessions may use relays.
 #[derive(Clone)]

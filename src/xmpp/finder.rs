@@ -279,7 +279,25 @@ impl Finder {
 /// The first connection to the host of a URL, on which nothing was said yet.
 pub(super) async fn connect(url: &Url, named_by: NamedBy, dialer: &Dialer) -> Result<Socket, AccountError> {
     let kind = if url.secure { Kind::Direct } else { Kind::Plain };
-    let finder = Finder::new(url.address.host.clone(), Some(url.address.clone()), Some(kind));
+    connect_to(&url.address, kind, named_by, dialer).await
+}
+
+/// The first connection to a host, for what is said there in a protocol that protects itself.
+pub(super) async fn connect_protected(
+    address: &ServerAddr,
+    named_by: NamedBy,
+    dialer: &Dialer,
+) -> Result<Socket, AccountError> {
+    connect_to(address, Kind::Direct, named_by, dialer).await
+}
+
+async fn connect_to(
+    address: &ServerAddr,
+    kind: Kind,
+    named_by: NamedBy,
+    dialer: &Dialer,
+) -> Result<Socket, AccountError> {
+    let finder = Finder::new(address.host.clone(), Some(address.clone()), Some(kind));
     let finder = finder.named_by(named_by);
     let (_, socket) = finder.search(dialer)?.next().await?;
     Ok(socket)

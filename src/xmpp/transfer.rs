@@ -5,15 +5,13 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`place`] | URLs that may be called, and whose |
-//! | `addresses` | which addresses are public |
+//! | [`file_place`] | URLs that may be called |
 //! | `exchange` | one request and its answer on a connection |
 //! | [`fault`] | what went wrong, and what follows from it |
 
-mod addresses;
 mod exchange;
 pub mod fault;
-pub mod place;
+pub mod file_place;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,10 +24,11 @@ use tokio_rustls::client::TlsStream;
 
 use self::exchange::Body;
 use self::fault::{Doing, Fault, TransferError};
-use self::place::Place;
+use self::file_place::FilePlace;
 use super::dialer::Dialer;
 use super::error::{AccountError, NamedBy};
 use super::finder;
+use super::place::{PlaceDialer, Reach};
 use super::socket::Socket;
 use super::tls::Tls;
 use crate::config::ServerAddr;
@@ -46,15 +45,6 @@ const MOST_IDLE: usize = 16;
 
 type Io = TlsStream<Socket>;
 
-/// Which addresses are dialled. Where names are somebody else's to look up, that one decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
-    /// Those of the Internet, none of this machine or of a network around it, but for hosts that were listed.
-    Public,
-    /// All.
-    Anywhere,
-}
-
 /// Puts files and fetches them. Clones share their connections.
 #[derive(Clone)]
 pub struct Transfers {
@@ -62,9 +52,7 @@ pub struct Transfers {
 }
 
 struct Shared {
-    dialer: Dialer,
-    /// Reaches what was listed.
-    unbounded: Dialer,
+    dialer: PlaceDialer,
     tls: Tls,
     idle: Mutex<Vec<Idle>>,
 }
@@ -80,7 +68,7 @@ struct Idle {
 #[derive(Clone, Copy, Debug)]
 pub struct Upload<'a> {
     /// Where.
-    pub place: &'a Place,
+    pub place: &'a FilePlace,
     /// With these fields, beside those that every request has: name and value.
     pub fields: &'a [(&'static str, String)],
     /// What the content is said to be.
@@ -96,13 +84,9 @@ impl Transfers {
     ///
     /// A file cannot be used.
     pub fn new(dialer: &Dialer, ca_files: &[PathBuf], reach: Reach) -> Result<Self, AccountError> {
-        let unbounded = dialer.clone();
-        let dialer = match reach {
-            Reach::Public => dialer.only_to(addresses::is_public),
-            Reach::Anywhere => dialer.clone(),
-        };
+        let dialer = PlaceDialer::new(dialer, reach);
         let tls = Tls::of_web(ca_files)?;
-        Ok(Self { shared: Arc::new(Shared { dialer, unbounded, tls, idle: Mutex::default() }) })
+        Ok(Self { shared: Arc::new(Shared { dialer, tls, idle: Mutex::default() }) })
     }
 
     /// Puts a file, whose content comes from `body`, which need not be there as a whole.
@@ -130,7 +114,7 @@ impl Transfers {
     /// # Errors
     ///
     /// It is not there, or is not as long.
-    pub async fn get(&self, place: &Place, size: usize) -> Result<Download, TransferError> {
+    pub async fn get(&self, place: &FilePlace, size: usize) -> Result<Download, TransferError> {
         let deadline = Instant::now() + TRANSFER;
         let get = async {
             let io = self.shared.connect(place).await?;
@@ -144,7 +128,7 @@ impl Transfers {
 /// A file that is being fetched.
 pub struct Download {
     shared: Arc<Shared>,
-    place: Place,
+    place: FilePlace,
     body: Option<Body<Io>>,
     deadline: Instant,
 }
@@ -173,28 +157,27 @@ impl Download {
 
 impl Shared {
     /// A connection to a place: one that was kept, or a new one.
-    async fn connect(&self, place: &Place) -> Result<Io, Fault> {
+    async fn connect(&self, place: &FilePlace) -> Result<Io, Fault> {
         while let Some(mut io) = self.take_idle(place) {
             if exchange::is_silent(&mut io).await {
                 return Ok(io);
             }
         }
         let url = place.url();
-        let dialer = if place.is_listed() { &self.unbounded } else { &self.dialer };
-        let socket = finder::connect(url, NamedBy::Server, dialer).await;
+        let socket = finder::connect(url, NamedBy::Server, self.dialer.to(place.place())).await;
         let socket = socket.map_err(|error| Fault::of_connection(&error))?;
         let tls = self.tls.named(&url.address.host).map_err(|error| Fault::of_connection(&error))?;
         tls.connect(socket).await.map_err(|error| Fault::of_connection(&error))
     }
 
-    fn take_idle(&self, place: &Place) -> Option<Io> {
+    fn take_idle(&self, place: &FilePlace) -> Option<Io> {
         let mut idle = self.idle();
         idle.retain(|connection| connection.since.elapsed() < IDLE);
         let at = idle.iter().position(|connection| connection.to == place.url().address)?;
         Some(idle.swap_remove(at).io)
     }
 
-    fn keep(&self, place: &Place, io: Option<Io>) {
+    fn keep(&self, place: &FilePlace, io: Option<Io>) {
         let mut idle = self.idle();
         idle.retain(|connection| connection.since.elapsed() < IDLE);
         if let Some(io) = io.filter(|_| idle.len() < MOST_IDLE) {
@@ -219,18 +202,18 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use place::Hosts;
+    use crate::xmpp::place::Hosts;
 
     /// A place at this port of `localhost`, which is this machine whatever DNS says.
-    fn place(port: u16) -> Place {
+    fn place(port: u16) -> FilePlace {
         at(port, &Hosts::of_domains(["localhost"]))
     }
 
-    fn at(port: u16, hosts: &Hosts) -> Place {
-        Place::new(&format!("https://localhost:{port}/a"), hosts).unwrap()
+    fn at(port: u16, hosts: &Hosts) -> FilePlace {
+        FilePlace::new(&format!("https://localhost:{port}/a"), hosts).unwrap()
     }
 
-    async fn fault(dialer: &Dialer, reach: Reach, place: &Place) -> Fault {
+    async fn fault(dialer: &Dialer, reach: Reach, place: &FilePlace) -> Fault {
         let transfers = Transfers::new(dialer, &[], reach).unwrap();
         transfers.get(place, 1).await.err().unwrap().fault
     }

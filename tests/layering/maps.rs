@@ -103,7 +103,9 @@ const CLASSIC: Map = &[
 
 /// The rooms of the accounts, likewise.
 const XMPP: Map = &[
-    ("transfer", &["http", "finder", "tls", "dialer", "socket", "error"]),
+    ("transfer", &["place", "http", "finder", "tls", "dialer", "socket", "error"]),
+    ("bytestream", &["place", "finder", "socket", "error"]),
+    ("place", &["dialer"]),
     ("removal", &["pool", "api", "flat", "dialer", "error"]),
     (
         "pool",

@@ -13,9 +13,10 @@ use hexchat_pt::carrier::upload::refusal::Refusal;
 use hexchat_pt::carrier::upload::service::Service;
 use hexchat_pt::carrier::upload::slot::{self, CONTENT_TYPE, Slot, file_name};
 use hexchat_pt::config::{AccountConfig, Credential, Login, ServerAddr, ServerConfig, TlsMode};
+use hexchat_pt::xmpp::place::{Hosts, Reach};
 use hexchat_pt::xmpp::transfer::fault::TransferError;
-use hexchat_pt::xmpp::transfer::place::{Hosts, Place};
-use hexchat_pt::xmpp::transfer::{self, Reach, Transfers};
+use hexchat_pt::xmpp::transfer::file_place::FilePlace;
+use hexchat_pt::xmpp::transfer::{self, Transfers};
 use hexchat_pt::xmpp::{
     AccountError, AccountEvent, AccountId, AccountPool, Dialer, Socket, StreamManagement,
 };
@@ -181,6 +182,6 @@ impl Client {
 }
 
 /// The place at this URL, which has to be the domain's.
-fn place(url: &str) -> Place {
-    Place::new(url, &Hosts::of_domains([DOMAIN])).unwrap()
+fn place(url: &str) -> FilePlace {
+    FilePlace::new(url, &Hosts::of_domains([DOMAIN])).unwrap()
 }

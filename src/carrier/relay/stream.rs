@@ -5,9 +5,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::carrier::pending::Random;
 use crate::persona;
-
-/// The bytes of an address: 20, those of SHA-1.
-pub const ADDRESS_BYTES: usize = 20;
+use crate::xmpp::bytestream::ADDRESS_BYTES;
 
 /// The id of a new bytestream, as slixmpp makes it.
 pub fn new_sid(random: Random<'_>) -> String {

@@ -47,10 +47,10 @@ fn a_proxy_is_one_of_socks5_at_an_address_or_none() {
 }
 
 #[test]
-fn hosts_are_whole_names_in_any_spelling_and_no_addresses() {
-    let text = "hosts = [\"Files.Chat.example\", \"cdn.example.\"]";
-    assert_eq!(lanes(text).hosts, ["files.chat.example", "cdn.example"]);
-    for bad in ["\"https://x.example\"", "\"192.0.2.1\"", "\"[::1]\"", "\"\"", "\"*.x.example\"", "1"] {
+fn hosts_are_whole_names_in_any_spelling_or_addresses() {
+    let text = "hosts = [\"Files.Chat.example\", \"cdn.example.\", \"192.0.2.1\", \"2001:DB8::0\"]";
+    assert_eq!(lanes(text).hosts, ["files.chat.example", "cdn.example", "192.0.2.1", "2001:db8::"]);
+    for bad in ["\"https://x.example\"", "\"192.0.2\"", "\"[::1]\"", "\"\"", "\"*.x.example\"", "1"] {
         let error = refused(&format!("[lanes]\nhosts = [\"ok.example\", {bad}]"));
         assert!(error.contains("[lanes] hosts") && error.contains("item 2"), "{error}");
     }

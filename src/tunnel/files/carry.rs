@@ -16,7 +16,7 @@ use crate::secure::files::{FileKey, SlotOwner};
 use crate::secure::wire::file_frame::FileEndReason;
 use crate::tunnel::{Shared, State};
 use crate::xmpp::transfer::fault::TransferError;
-use crate::xmpp::transfer::place::Place;
+use crate::xmpp::transfer::file_place::FilePlace;
 use crate::xmpp::transfer::{Transfers, Upload};
 
 /// What is to be done.
@@ -31,7 +31,7 @@ pub(in crate::tunnel) enum Command {
 /// A file to be put or fetched.
 #[derive(Debug)]
 pub(in crate::tunnel) struct Transfer {
-    pub(super) place: Place,
+    pub(super) place: FilePlace,
     pub(super) reached: Reached,
     pub(super) what: What,
     pub(super) owner: SlotOwner,
@@ -169,7 +169,7 @@ async fn get(
     shared: &Weak<Shared>,
     transfers: &Transfers,
     file: FileKey,
-    (place, size): (&Place, usize),
+    (place, size): (&FilePlace, usize),
 ) -> Result<Enough, TransferError> {
     let mut download = transfers.get(place, size).await?;
     let mut left = size;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::carrier::upload::service::Service;
 use crate::config::DailyFiles;
-use crate::xmpp::transfer::Reach;
-use crate::xmpp::transfer::place::{BadPlace, Hosts};
+use crate::xmpp::place::{Hosts, Reach};
+use crate::xmpp::transfer::file_place::BadFilePlace;
 use crate::xmpp::{Dialer, Uploader};
 
 /// How a tunnel's sessions may use files.
@@ -88,10 +88,10 @@ fn in_units(bytes: u64) -> String {
 }
 
 /// Why a place is not called, and what helps.
-pub(super) fn advised(error: BadPlace) -> impl fmt::Display {
+pub(super) fn advised(error: BadFilePlace) -> impl fmt::Display {
     match error {
-        BadPlace::Elsewhere => format!("{error}: if you trust it, add the host to hosts in [lanes]"),
-        BadPlace::NotHttps | BadPlace::Numbered => error.to_string(),
+        BadFilePlace::Host(host) => format!("{error}: {}", host.advice()),
+        BadFilePlace::NotHttps => error.to_string(),
     }
 }
 
@@ -102,6 +102,7 @@ mod tests {
     use xmpp_parsers::jid::Jid;
 
     use super::*;
+    use crate::xmpp::place::BadPlace;
 
     fn uploader(daily: DailyFiles) -> Uploader {
         let name = "alice@chat.example".parse().unwrap();
@@ -131,6 +132,11 @@ mod tests {
 
     #[test]
     fn a_host_of_somebody_else_can_be_listed_and_the_log_says_so() {
-        assert!(advised(BadPlace::Elsewhere).to_string().ends_with("add the host to hosts in [lanes]"));
+        for (bad, advice) in [
+            (BadPlace::Elsewhere, "add the host to hosts in [lanes]"),
+            (BadPlace::Numbered, "add the address to hosts in [lanes]"),
+        ] {
+            assert!(advised(bad.into()).to_string().ends_with(advice));
+        }
     }
 }

@@ -16,7 +16,7 @@ use tokio::io::{
 
 use super::Upload;
 use super::fault::Fault;
-use super::place::Place;
+use super::file_place::FilePlace;
 use crate::persona;
 use crate::xmpp::http::Head;
 
@@ -84,7 +84,7 @@ where
 }
 
 /// Asks for a file of so many bytes.
-pub(super) async fn get<S>(mut io: S, place: &Place, size: usize) -> Result<Body<S>, Fault>
+pub(super) async fn get<S>(mut io: S, place: &FilePlace, size: usize) -> Result<Body<S>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -139,12 +139,12 @@ impl<S: AsyncRead + Unpin> Body<S> {
 }
 
 /// The beginning of every request.
-fn start_of(method: &str, place: &Place) -> String {
+fn start_of(method: &str, place: &FilePlace) -> String {
     let url = place.url();
     format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", url.path, url.authority())
 }
 
-fn get_head(place: &Place) -> String {
+fn get_head(place: &FilePlace) -> String {
     format!("{}{COMMON_FIELDS}User-Agent: {}\r\n\r\n", start_of("GET", place), persona::DOWNLOADER)
 }
 

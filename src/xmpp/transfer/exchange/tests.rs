@@ -5,12 +5,12 @@ use futures_util::stream;
 use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
 
 use super::*;
-use crate::xmpp::transfer::place::Hosts;
+use crate::xmpp::place::Hosts;
 
 const CREATED: &str = "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok";
 
-fn place() -> Place {
-    Place::new("https://upload.chat.example:5443/a/b.jpg", &Hosts::of_domains(["chat.example"])).unwrap()
+fn place() -> FilePlace {
+    FilePlace::new("https://upload.chat.example:5443/a/b.jpg", &Hosts::of_domains(["chat.example"])).unwrap()
 }
 
 /// How a server answers: what it says once it has read so many bytes, and whether it hangs up then.
@@ -32,7 +32,7 @@ async fn serve(mut io: DuplexStream, server: Server) -> (Vec<u8>, DuplexStream) 
     (heard, io)
 }
 
-fn upload<'a>(place: &'a Place, fields: &'a [(&'static str, String)], size: usize) -> Upload<'a> {
+fn upload<'a>(place: &'a FilePlace, fields: &'a [(&'static str, String)], size: usize) -> Upload<'a> {
     Upload { place, fields, content_type: "image/jpeg", size }
 }
 
