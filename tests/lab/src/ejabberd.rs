@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports, wait_until_open};
 use crate::process::{Process, Spawn};
-use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, UPLOAD};
+use crate::server::{ANONYMOUS, COMPONENT_SECRET, ChatServer, DOMAIN, Door, RELAY, Rate, Rules, UPLOAD};
 
 /// 180 seconds: a second with nothing else to do, and more than a minute where four start beside six busy processes on two cores.
 const READY: Duration = Duration::from_secs(180);
@@ -32,6 +32,7 @@ pub struct Ejabberd {
     tls_port: u16,
     web_port: u16,
     component_port: u16,
+    relay_port: u16,
     rate: Rate,
     rules: Rules,
     users: Vec<String>,
@@ -64,6 +65,7 @@ impl Ejabberd {
         let users = users.iter().map(|&user| user.to_owned()).collect();
         let (port, tls_port, web_port, component_port) =
             (free_port()?, free_port()?, free_port()?, free_port()?);
+        let relay_port = free_port()?;
         let process = None;
         let server = Self {
             process,
@@ -73,6 +75,7 @@ impl Ejabberd {
             tls_port,
             web_port,
             component_port,
+            relay_port,
             rate,
             rules,
             users,
@@ -94,7 +97,8 @@ impl Ejabberd {
             .start()
             .context("install Debian's package ejabberd")?;
         process.wait_for_line(|line| line == READY_LINE, READY)?;
-        for port in [self.port, self.tls_port, self.web_port] {
+        let relay = self.rules.relay.map(|_| self.relay_port);
+        for port in [self.port, self.tls_port, self.web_port].into_iter().chain(relay) {
             wait_until_open(port, READY, || process.is_running())?;
         }
         // It only logs that a port was taken, and goes on without it.
@@ -158,6 +162,11 @@ impl Ejabberd {
     /// The port for components.
     pub fn component_port(&self) -> u16 {
         self.component_port
+    }
+
+    /// The port of its proxy of bytestreams.
+    pub fn relay_port(&self) -> u16 {
+        self.relay_port
     }
 
     /// The key of its certificate, as `pin` in a bridge line has it.
@@ -251,6 +260,15 @@ impl Ejabberd {
         (", /upload: mod_http_upload", module)
     }
 
+    /// The module for its proxy of bytestreams.
+    fn relay(&self) -> String {
+        let Some(host) = self.rules.relay else { return String::new() };
+        let port = self.relay_port;
+        format!(
+            "  mod_proxy65: {{host: {RELAY}, name: proxy, ip: \"127.0.0.1\", port: {port}, hostname: \"{host}\", access: all}}\n"
+        )
+    }
+
     /// Debian's configuration as far as it concerns clients.
     fn config(&self) -> String {
         let starttls = if self.rate == Rate::Overheard { "starttls" } else { "starttls_required" };
@@ -267,6 +285,7 @@ impl Ejabberd {
         let (component, balancing) = self.component();
         let (hosts, anonymous, register) = self.door_config();
         let (upload_handler, upload) = self.upload();
+        let relay = self.relay();
         format!(
             r#"hosts: [{hosts}]
 loglevel: 4
@@ -294,7 +313,7 @@ shaper_rules:
   mod_ping: {{}}
   mod_roster: {{}}
   mod_stream_mgmt: {{resend_on_timeout: if_offline}}
-{register}{upload}"#,
+{register}{upload}{relay}"#,
             bundle = self.certificate.bundle.display(),
             ca = self.certificate.ca.display(),
             port = self.port,

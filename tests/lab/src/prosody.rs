@@ -12,7 +12,7 @@ use crate::ca::{Certificate, certificate_for};
 use crate::ports::{free_port, try_ports};
 use crate::process::{Process, Spawn, is_root};
 use crate::server::{
-    ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, DOMAIN, Door, Rate, Rules, UPLOAD, Upload,
+    ANONYMOUS, Binding, COMPONENT_SECRET, ChatServer, DOMAIN, Door, RELAY, Rate, Rules, UPLOAD, Upload,
     name_and_domain,
 };
 
@@ -59,6 +59,7 @@ struct Ports {
     web: u16,
     plain_web: u16,
     component: u16,
+    relay: u16,
 }
 
 impl Prosody {
@@ -91,6 +92,7 @@ impl Prosody {
             web: free_port()?,
             plain_web: free_port()?,
             component: free_port()?,
+            relay: free_port()?,
         };
         let server = Self { process: None, folder, certificate, ports, rate, modules, rules, domains };
         fs::write(server.config_file(), server.config())?;
@@ -120,7 +122,9 @@ impl Prosody {
             .user("prosody")
             .start()
             .context("install Debian's package prosody")?;
-        for service in ["'c2s' on", "'c2s_direct_tls' on", "'https' on", "'http' on"] {
+        let relay = self.rules.relay.map(|_| "'proxy65' on");
+        let services = ["'c2s' on", "'c2s_direct_tls' on", "'https' on", "'http' on"];
+        for service in services.into_iter().chain(relay) {
             let activated = format!("Activated service {service}");
             let line = process
                 .wait_for_line(|line| line.contains(&activated) || line.contains(PORT_TAKEN), READY)
@@ -220,6 +224,11 @@ impl Prosody {
         self.ports.component
     }
 
+    /// The port of its proxy of bytestreams.
+    pub fn relay_port(&self) -> u16 {
+        self.ports.relay
+    }
+
     /// The key of its certificate, as `pin` in a bridge line has it.
     pub fn pin(&self) -> &str {
         &self.certificate.pin
@@ -268,6 +277,7 @@ impl Prosody {
             None => Default::default(),
         };
         let upload = self.rules.upload.map(upload).unwrap_or_default();
+        let relay = self.rules.relay.map(relay).unwrap_or_default();
         let register = if self.rules.door == Door::Closed {
             ""
         } else {
@@ -295,6 +305,8 @@ c2s_ports = {{ {plain} }}
 c2s_direct_tls_ports = {{ {tls} }}
 s2s_ports = {{}}
 component_ports = {{ {component_ports} }}
+proxy65_ports = {{ {relay_port} }}
+proxy65_interfaces = {{ "127.0.0.1" }}
 http_ports = {{ {plain_web} }}
 http_interfaces = {{ "127.0.0.1" }}
 https_ports = {{ {web} }}
@@ -311,12 +323,13 @@ c2s_direct_tls_ssl = {{ key = "{key}"; certificate = "{certificate}" }}
 allow_registration = true
 {registration}{limits}
 {max_stanza}
-{binding}{hosts}{anonymous}{component}{upload}"#,
+{binding}{hosts}{anonymous}{component}{upload}{relay}"#,
             max_stanza = max_stanza.unwrap_or_default(),
             plain = self.ports.plain,
             tls = self.ports.tls,
             web = self.ports.web,
             plain_web = self.ports.plain_web,
+            relay_port = self.ports.relay,
             key = key.display(),
             certificate = certificate.display(),
         )
@@ -357,6 +370,10 @@ fn upload(Upload { max_file, daily }: Upload) -> String {
         "Component \"{UPLOAD}\" \"http_file_share\"\n    http_file_share_size_limit = {max_file}\n    \
          http_file_share_daily_quota = {daily}\n"
     )
+}
+
+fn relay(host: &str) -> String {
+    format!("Component \"{RELAY}\" \"proxy65\"\n    proxy65_address = \"{host}\"\n")
 }
 
 /// Debian's limits, for all but these users.

@@ -54,6 +54,8 @@ pub struct Rules {
     pub binding: Binding,
     /// What its upload service takes (XEP-0363); without, there is none.
     pub upload: Option<Upload>,
+    /// The host that its proxy of bytestreams gives as its own, a name or an address (XEP-0065); without, there is none.
+    pub relay: Option<&'static str>,
 }
 
 /// What an upload service takes, at [`UPLOAD`].
@@ -67,6 +69,9 @@ pub struct Upload {
 
 /// Where a server with [uploads](Rules::upload) takes files.
 pub const UPLOAD: &str = "upload.chat.example";
+
+/// The proxy of bytestreams of a server that has one.
+pub const RELAY: &str = "proxy.chat.example";
 
 /// Channel binding, as Prosody has it from version 13 on (XEP-0440), and says what it has offered (XEP-0474).
 #[derive(Clone, Copy, Debug, Default)]
@@ -186,6 +191,14 @@ impl ChatServer {
     /// The URL of its WebSocket.
     pub fn web_socket(&self) -> String {
         format!("wss://{}{}", self.web_address(), self.web_socket_path())
+    }
+
+    /// Where its proxy of bytestreams takes connections, if it has one.
+    pub fn relay_address(&self) -> SocketAddr {
+        loopback(match self {
+            Self::Prosody(server) => server.relay_port(),
+            Self::Ejabberd(server) => server.relay_port(),
+        })
     }
 
     /// The certificate of its authority.
