@@ -21,6 +21,11 @@ impl Pending {
         Self { id: persona::new_id(random()), to }
     }
 
+    /// Whether this is the id of it.
+    pub(super) fn has_id(&self, id: &str) -> bool {
+        self.id == id
+    }
+
     /// Whether this is its answer: nobody else than who was asked can give it.
     pub(super) fn is_answered_by(&self, iq: &Iq) -> bool {
         let is_answer = matches!(iq, Iq::Result { .. } | Iq::Error { .. });

@@ -25,6 +25,7 @@ use super::upload::slot::{self, NAME_BYTES, Slot, file_name};
 use crate::protocol::AccountId;
 use crate::secure::files::FileKey;
 use crate::xmpp::Parcel;
+use crate::xmpp::flat::Flat;
 use discovery::{Discovery, Wanted};
 
 /// How long an answer is waited for: 20 seconds, twice what one takes behind all that a stock ejabberd reads at its rate.
@@ -238,7 +239,11 @@ impl Services {
 
     /// Takes what has come to an account, if it is an answer to something that was asked here.
     pub fn handle(&mut self, account: AccountId, arrival: &Arrival, random: Random<'_>) -> bool {
-        let Arrival::Parsed(stanza) = arrival else { return false };
+        let stanza = match arrival {
+            Arrival::Parsed(stanza) => stanza,
+            Arrival::Flat(Flat::Result { from, id }) => return self.take_done(account, from, id),
+            Arrival::Flat(_) | Arrival::Ping { .. } => return false,
+        };
         let Stanza::Iq(iq @ (Iq::Result { .. } | Iq::Error { .. })) = &**stanza else { return false };
         self.take_answer(account, iq) || self.take_discovery(account, iq, random)
     }
@@ -282,6 +287,17 @@ impl Services {
     fn ask_question(&mut self, now: Instant, account: AccountId, question: Question, iq: Iq) {
         self.requests.push(Request { account, question, until: now + PATIENCE });
         self.send(account, iq);
+    }
+
+    /// Takes a result that says nothing, from somebody with a resource, as an activation can have. All else that comes so is others', and
+    /// much.
+    fn take_done(&mut self, account: AccountId, from: &FullJid, id: &str) -> bool {
+        let is_asked = |request: &Request| matches!(&request.question, Question::Activation(_, asked) if asked.has_id(id));
+        if !self.requests.iter().any(is_asked) {
+            return false;
+        }
+        let from = Some(from.clone().into());
+        self.take_answer(account, &Iq::Result { from, to: None, id: id.to_owned(), payload: None })
     }
 
     fn take_answer(&mut self, account: AccountId, iq: &Iq) -> bool {

@@ -104,7 +104,7 @@ const CLASSIC: Map = &[
 /// The rooms of the accounts, likewise.
 const XMPP: Map = &[
     ("transfer", &["place", "http", "finder", "tls", "dialer", "socket", "error"]),
-    ("bytestream", &["place", "finder", "dialer", "socket", "error"]),
+    ("bytestream", &["place", "finder", "socket", "error"]),
     ("place", &["dialer"]),
     ("removal", &["pool", "api", "flat", "dialer", "error"]),
     (

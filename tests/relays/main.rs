@@ -9,5 +9,7 @@ mod harness;
 mod pair;
 
 mod carrying;
+mod client;
 mod leaving;
+mod proxies;
 mod with_relay;

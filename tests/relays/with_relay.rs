@@ -31,7 +31,7 @@ impl Lanes {
 /// Both halves, one account each.
 pub(crate) struct WithRelay {
     _lab: Lab,
-    pub(crate) bridge: Bridge,
+    _bridge: Bridge,
     pub(crate) forward: Half,
     target: Target,
     entrance: SocketAddr,
@@ -56,7 +56,7 @@ impl WithRelay {
         let config = lab.config(&["alice"], &Route::StartTls) + &format!("[lanes]\n{}\n", lanes.client);
         let forward = bridge.forward_through(&of_client.uri(), &config);
         let entrance = forward.entrance();
-        Self { _lab: lab, bridge, forward, target, entrance, of_client, of_bridge }
+        Self { _lab: lab, _bridge: bridge, forward, target, entrance, of_client, of_bridge }
     }
 
     /// A stream: the application's end, and the target's.

@@ -66,6 +66,11 @@ pub fn ask(proxy: &Jid, sid: &str, target: &FullJid, random: Random<'_>) -> (Ask
 }
 
 impl Asked {
+    /// Whether it was asked by this id.
+    pub(in crate::carrier) fn has_id(&self, id: &str) -> bool {
+        self.0.has_id(id)
+    }
+
     /// What is answered; none if this is no answer to it.
     pub fn answer(&self, iq: &Iq) -> Option<Result<(), Refusal>> {
         if !self.0.is_answered_by(iq) {

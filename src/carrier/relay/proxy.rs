@@ -18,7 +18,7 @@ const DEFAULT_PORT: u16 = 1080;
 /// A proxy. Host and port are as it wrote them; whether they may be called is for whoever calls them to decide.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// Whom to ask for activations.
+    /// Whom to ask for activations: in a cluster of ejabberds, the resource is that of the machine to connect to.
     pub jid: Jid,
     /// Where it takes connections: a name or an address, without brackets.
     pub host: String,
@@ -48,20 +48,19 @@ pub(in crate::carrier) fn ask(jid: &Jid, id: String) -> Iq {
 }
 
 impl Proxy {
-    /// The proxy `jid`, if the answer says where it is. Others that it may name are nothing to us.
+    /// The proxy `jid`, if the answer says where it is, perhaps with a resource. Others that it may name are nothing to us.
     pub(in crate::carrier) fn read(jid: &Jid, query: &Element) -> Option<Self> {
         let hosts = Some(query).filter(|query| query.is("query", BYTESTREAMS))?.children();
-        let mut own = hosts.filter(|child| child.is("streamhost", BYTESTREAMS) && is_of(child, jid));
-        own.find_map(|host| {
-            let (host, port) = (host.attr("host")?, port(host.attr("port"))?);
-            let is_plausible = (1..=MAX_HOST).contains(&host.len());
-            is_plausible.then(|| Self { jid: jid.clone(), host: host.to_owned(), port })
-        })
+        hosts.filter(|child| child.is("streamhost", BYTESTREAMS)).find_map(|host| Self::of(jid, host))
     }
-}
 
-fn is_of(streamhost: &Element, jid: &Jid) -> bool {
-    streamhost.attr("jid").and_then(|named| Jid::new(named).ok()).as_ref() == Some(jid)
+    fn of(proxy: &Jid, streamhost: &Element) -> Option<Self> {
+        let named = Jid::new(streamhost.attr("jid")?).ok()?;
+        let jid = Some(named).filter(|named| named == proxy || named.to_bare() == *proxy)?;
+        let (host, port) = (streamhost.attr("host")?, port(streamhost.attr("port"))?);
+        let is_plausible = (1..=MAX_HOST).contains(&host.len());
+        is_plausible.then(|| Self { jid, host: host.to_owned(), port })
+    }
 }
 
 fn port(text: Option<&str>) -> Option<u16> {
@@ -114,6 +113,19 @@ mod tests {
         ] {
             assert_eq!(read(&inside), expected.map(|(host, port)| (host.to_owned(), port)), "{inside}");
         }
+    }
+
+    #[test]
+    fn whom_it_names_as_itself_with_a_resource_is_who_is_asked_to_activate() {
+        let read = |named: &str| {
+            let host = format!("<streamhost jid='{named}' host='a' port='1'/>");
+            let xml = format!("<query xmlns='http://jabber.org/protocol/bytestreams'>{host}</query>");
+            Proxy::read(&jid(), &xml.parse().unwrap()).map(|proxy| proxy.jid.to_string())
+        };
+        for named in ["proxy.chat.example", "proxy.chat.example/70306884"] {
+            assert_eq!(read(named).as_deref(), Some(named));
+        }
+        assert_eq!(read("x@proxy.chat.example"), None);
     }
 
     #[test]

@@ -317,3 +317,22 @@ fn a_proxy_that_does_not_say_where_it_is_is_none_where_there_is_a_service_and_as
     lab.pass(FIRST_PAUSE);
     lab.find_proxy();
 }
+
+#[test]
+fn an_activation_at_a_machine_of_a_cluster_is_done_by_a_result_that_needs_no_tree() {
+    let mut lab = Lab::for_what(RELAYS);
+    lab.answer_all(&[("proxy.chat.example", PROXY)]);
+    let asked = lab.asked();
+    let streamhost = STREAMHOST.replace("jid='proxy.chat.example'", "jid='proxy.chat.example/node'");
+    assert!(lab.answer(ALICE, &asked[0], &query(BYTESTREAMS, &streamhost)));
+    lab.said();
+    lab.activate("a");
+    let asked = lab.asked();
+    let [(to, id)] = &asked[..] else { panic!("{asked:?}") };
+    let mut done = |from: &str, id: &str| {
+        let result = Flat::Result { from: FullJid::new(from).unwrap(), id: id.to_owned() };
+        lab.services.handle(ALICE, &Arrival::Flat(result), &mut || 0)
+    };
+    assert!(!done("evil.example/node", id) && !done(to, "x") && done("proxy.chat.example/node", id));
+    assert_eq!(lab.said(), [Said::Activated("a".to_owned(), Ok(()))]);
+}
