@@ -3,6 +3,9 @@
 //! The proxy joins two connections that ask it for the same address, once one of the ends has had them activated. What comes before then is
 //! the other end's to wait for: the proxy need not keep it.
 //!
+//! Prosody 0.12 keeps back the end of what it reads at once, up to 4096 bytes (it reads 8192 and passes on half, and looks at the rest when more
+//! comes): whoever waits for an answer has to write a little more until there is one.
+//!
 //! The few bytes of SOCKS5 are written by hand: `fast-socks5`'s client panics on a reply code that it does not know. What is asked for goes in
 //! two writes, since Prosody wants the request in one piece and behind its own answer.
 
