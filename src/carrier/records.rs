@@ -58,8 +58,8 @@ impl Records {
         Self { sealer, opener, waiting: VecDeque::new(), first_waiting: 0, received: 0 }
     }
 
-    /// The first record that this end sends, with so much padding, at most [`MAX_PADDING`].
-    pub fn greeting(&mut self, padding: u16) -> Bytes {
+    /// A record that says nothing, with so much padding, at most [`MAX_PADDING`]. It is the first that this end sends.
+    pub fn padding(&mut self, padding: u16) -> Bytes {
         let zeros = [0; MAX_PADDING as usize];
         let padding = &zeros[..usize::from(padding.min(MAX_PADDING))];
         self.sealer.seal(&[&[kind::PADDING], padding]).unwrap_or_default()
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_first_record_is_padding_and_shows_that_the_peer_has_the_keys() {
         let (mut client, mut bridge) = ends();
-        let mut greeting = client.greeting(u16::MAX);
+        let mut greeting = client.padding(u16::MAX);
         assert_eq!(greeting.len(), AROUND + 1 + usize::from(MAX_PADDING));
         let mut head = greeting.split_to(40);
         assert_eq!(bridge.read_greeting(&mut head), Ok(false), "it is not there as a whole");

@@ -36,6 +36,9 @@ const FIRST_ACCOUNT: u64 = 1 << 62;
 /// The most relays of one process: 256, each a connection.
 const MOST: usize = 256;
 
+/// A record that says nothing has up to 32 zeros.
+const MAX_NUDGE: u16 = 32;
+
 /// How long what is still to be written by relays is waited for when the program ends: 1 second.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
@@ -343,6 +346,16 @@ impl Shared {
             let Some(Known::Up(Up { records, path: Some(path), .. })) = known else { return Ok(false) };
             records.handle(&mut state.cores.secure, now, path, bytes).map(|()| true)
         })
+    }
+
+    /// Has the proxy read what it has.
+    fn nudge(&self, relay: RelayKey) {
+        self.with(|state, _| {
+            let known = state.relays.as_mut().and_then(|relays| relays.known.get_mut(&relay));
+            if let Some(Known::Up(Up { records, outlet, .. })) = known {
+                outlet.nudge(records.padding(rand::random_range(0..=MAX_NUDGE)));
+            }
+        });
     }
 
     /// So much is left to be written after it was much.

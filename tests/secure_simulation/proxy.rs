@@ -253,7 +253,7 @@ impl Caller {
             return;
         };
         let mut records = Records::new(seals);
-        self.proxy.pass(now, connection.address, other, records.greeting(100));
+        self.proxy.pass(now, connection.address, other, records.padding(100));
         connection.records = Some(records);
         self.bring_up(now, relay, endpoint);
     }

@@ -3,11 +3,13 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Up;
 use crate::carrier::records::{MAX_PADDING, Records};
@@ -26,6 +28,15 @@ const AT_ONCE: usize = 64;
 
 /// So much that was not written yet, in bytes, is much: 64 KiB. Once it is gone the core is told.
 const MUCH: usize = 64 * 1024;
+
+/// When something more is written though there is nothing to say, each after the one before: 10 ms after the last word, and ever later. Prosody reads
+/// 8192 bytes, passes 4096 of them on, and the others only when more come; it may have been busy with something else.
+const NUDGES: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(160),
+    Duration::from_millis(640),
+];
 
 /// A relay that is to be called for.
 #[derive(Debug)]
@@ -55,12 +66,20 @@ pub(super) enum End {
 /// What goes by a relay, and how much of it is not written yet.
 #[derive(Clone, Debug)]
 pub(super) struct Outlet {
-    pieces: mpsc::UnboundedSender<Bytes>,
+    pieces: mpsc::UnboundedSender<Piece>,
     queued: Arc<AtomicUsize>,
 }
 
+/// A record to be written.
+#[derive(Debug)]
+enum Piece {
+    Word(Bytes),
+    /// It says nothing, and has the proxy read what it has.
+    Nudge(Bytes),
+}
+
 impl Outlet {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Bytes>) {
+    fn new() -> (Self, mpsc::UnboundedReceiver<Piece>) {
         let (pieces, to_write) = mpsc::unbounded_channel();
         (Self { pieces, queued: Arc::default() }, to_write)
     }
@@ -70,8 +89,13 @@ impl Outlet {
         let length = piece.len();
         let queued = self.queued.fetch_add(length, Ordering::Relaxed) + length;
         // Without the task the connection has ended, which the core is about to hear.
-        let _ = self.pieces.send(piece);
+        let _ = self.pieces.send(Piece::Word(piece));
         queued
+    }
+
+    /// Sends a record that says nothing.
+    pub(super) fn nudge(&self, record: Bytes) {
+        let _ = self.pieces.send(Piece::Nudge(record));
     }
 }
 
@@ -194,7 +218,7 @@ async fn carry(
     (mut records, first): (Records, Bytes),
 ) -> Result<(), RelayEndReason> {
     let (outlet, to_write) = Outlet::new();
-    outlet.send(records.greeting(rand::random_range(0..=MAX_PADDING)));
+    outlet.send(records.padding(rand::random_range(0..=MAX_PADDING)));
     let queued = Arc::clone(&outlet.queued);
     let Some(is_up) = shared.upgrade().map(|shared| shared.bring_up(relay, Up::new(records, outlet))) else {
         return Ok(());
@@ -228,22 +252,47 @@ async fn write(
     shared: &Weak<Shared>,
     relay: RelayKey,
     mut writer: impl AsyncWrite + Unpin,
-    (mut pieces, queued): (mpsc::UnboundedReceiver<Bytes>, Arc<AtomicUsize>),
+    (mut pieces, queued): (mpsc::UnboundedReceiver<Piece>, Arc<AtomicUsize>),
 ) -> Result<(), RelayEndReason> {
     let mut batch = Vec::with_capacity(AT_ONCE);
-    while pieces.recv_many(&mut batch, AT_ONCE).await > 0 {
+    let mut nudges = NUDGES.iter();
+    loop {
+        let more = pieces.recv_many(&mut batch, AT_ONCE);
+        let count = match nudges.clone().next() {
+            Some(pause) => timeout(*pause, more).await,
+            None => Ok(more.await),
+        };
+        match count {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => {
+                nudges.next();
+                shared.upgrade().into_iter().for_each(|shared| shared.nudge(relay));
+                continue;
+            }
+        }
         for piece in batch.drain(..) {
-            writer.write_all(&piece).await.map_err(|_| RelayEndReason::Unreachable)?;
-            let before = queued.fetch_sub(piece.len(), Ordering::Relaxed);
-            if before >= MUCH
-                && before - piece.len() < MUCH
-                && let Some(shared) = shared.upgrade()
-            {
-                shared.on_relieved(relay, before - piece.len());
+            let (Piece::Word(bytes) | Piece::Nudge(bytes)) = &piece;
+            writer.write_all(bytes).await.map_err(|_| RelayEndReason::Unreachable)?;
+            if let Piece::Word(bytes) = piece {
+                nudges = NUDGES.iter();
+                note_written(shared, relay, &queued, bytes.len());
             }
         }
         writer.flush().await.map_err(|_| RelayEndReason::Unreachable)?;
     }
     let _ = writer.shutdown().await;
     Ok(())
+}
+
+/// So many bytes are written. The core hears when it was much that waited, and is not any more.
+fn note_written(shared: &Weak<Shared>, relay: RelayKey, queued: &AtomicUsize, bytes: usize) {
+    let before = queued.fetch_sub(bytes, Ordering::Relaxed);
+    let left = before.saturating_sub(bytes);
+    if before >= MUCH
+        && left < MUCH
+        && let Some(shared) = shared.upgrade()
+    {
+        shared.on_relieved(relay, left);
+    }
 }
