@@ -15,7 +15,17 @@ const BULK: usize = 5_000_000;
 /// A sixtieth of what stanzas would take at the faster of the two.
 const SOON: Duration = Duration::from_secs(11);
 
+/// There and back, from each half to its server's proxy.
+const FAR: Duration = Duration::from_millis(100);
+
 on_both_servers! {
+    fn far_away_all_goes_by_the_relay_and_nothing_waits_behind_what_goes_by_stanzas(kind) {
+        let halves = WithRelay::far(kind, FAR);
+        let (application, server) = halves.stream_by_relay();
+        let took = time(server, application, BULK);
+        assert!(took < SOON, "{took:?}");
+    }
+
     fn five_megabytes_down_arrive_intact_in_seconds(kind) {
         let halves = WithRelay::start(kind);
         let (application, server) = halves.stream_by_relay();

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use hexchat_lab::server::{RELAY, Upload};
-use hexchat_lab::{Kind, Names, Rules};
+use hexchat_lab::{Kind, Line, Names, Rules};
 
 use crate::harness::{Half, Lab, PATIENCE, Route, Target, random_bytes, transfer};
 use crate::pair::Bridge;
@@ -46,9 +46,17 @@ impl WithRelay {
     }
 
     pub(crate) fn with(kind: Kind, lanes: Lanes) -> Self {
+        Self::on(kind, lanes, Line::default())
+    }
+
+    pub(crate) fn far(kind: Kind, round_trip: Duration) -> Self {
+        Self::on(kind, Lanes::RELAY, Line::of_round_trip(round_trip))
+    }
+
+    fn on(kind: Kind, lanes: Lanes, line: Line) -> Self {
         let rules = Rules { upload: Some(FILES), relay: Some(RELAY), ..Rules::default() };
         let lab = Lab::stock_with_rules(kind, rules);
-        let (of_client, of_bridge) = (Names::start().unwrap(), Names::start().unwrap());
+        let (of_client, of_bridge) = (Names::start_on(line).unwrap(), Names::start_on(line).unwrap());
         let target = Target::start();
         let config = lab.config(&["bob"], &Route::StartTls)
             + &format!("[lanes]\nproxy = \"{}\"\n{}\n", of_bridge.uri(), lanes.bridge);

@@ -44,6 +44,8 @@ fn a_session_of_slow_accounts_is_as_fast_as_its_relay() {
     let took = run_to_the_end(&mut world, flow);
     assert!(took < 8 * SECOND, "{took:?} by a relay of 20 MB/s");
     assert_eq!(proxy.joined(), 1);
+    let by_accounts = (20 * MB).saturating_sub(proxy.carried() as u64);
+    assert!(by_accounts < 50_000, "{by_accounts} bytes went by accounts");
     world.run_until_quiet(300 * SECOND);
     world.assert_nothing_left();
 }

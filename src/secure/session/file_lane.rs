@@ -149,7 +149,11 @@ impl Session {
 
     /// What the paths would do with what waits; none while none works.
     fn outlook(&self, now: Instant, shared: &Shared) -> Option<Outlook> {
-        scheduler::outlook(transmit::open(&self.paths), (shared.accounts.senders(), self.tag), now)
+        scheduler::outlook(
+            transmit::open(&self.paths, self.fast_relay(now)),
+            (shared.accounts.senders(), self.tag),
+            now,
+        )
     }
 
     /// A client asks its servers for slots, each the account that may put most.

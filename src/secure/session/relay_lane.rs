@@ -111,6 +111,16 @@ impl Session {
         account.is_some_and(|account| self.paths.values().any(|path| path.works() && path.via() == account))
     }
 
+    /// The account of a relay that works and is no slower than any other path. All goes by it then: what went by an account with a limit would hold
+    /// up all that follows it in its stream.
+    pub(super) fn fast_relay(&self, now: Instant) -> Option<AccountId> {
+        let account = self.relay().and_then(Relay::account)?;
+        let (relay, others): (Vec<_>, Vec<_>) =
+            self.paths.values().filter(|path| path.works()).partition(|path| path.via() == account);
+        let rate = relay.first()?.rate(now);
+        others.iter().all(|other| other.rate(now) <= rate).then_some(account)
+    }
+
     /// Whether this account stands for the relay: none of a chat server.
     pub(super) fn is_relay(&self, account: AccountId) -> bool {
         self.relay().and_then(Relay::account) == Some(account)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::protocol::AccountId;
 use crate::secure::api::Transmit;
 use crate::secure::ids::{PathId, Place};
 use crate::secure::path::Path;
@@ -18,6 +19,7 @@ impl Session {
     pub(crate) fn poll_transmit(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
         shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         self.held_until = None;
+        let relay = self.fast_relay(now);
         let established =
             self.state.established_mut().filter(|established| established.wants_to_send(now))?;
         let is_held = established.holds_bulk(now);
@@ -25,12 +27,12 @@ impl Session {
         let waiting = if is_held { waiting.min(LITTLE_BYTES as usize) } else { waiting };
         let accounts = (shared.accounts.senders(), self.tag);
         let is_hurried = self.hurried_at.is_some_and(|at| now < at + RESERVED_LASTS);
-        let reserved = express::reserved(open(&self.paths), now);
+        let reserved = express::reserved(open(&self.paths, relay), now);
         self.paths.values_mut().for_each(|path| path.set_sparing(reserved.is_some()));
         let reserved = reserved.filter(|_| is_hurried);
         let is_reserved = |path: &Path| reserved.is_some_and(|reserved| reserved.via == path.via());
-        let is_taken = open(&self.paths).any(|(_, path)| is_reserved(path) && path.in_flight() > 0);
-        let free = open(&self.paths).filter(|(_, path)| !(is_taken && is_reserved(path)));
+        let is_taken = open(&self.paths, relay).any(|(_, path)| is_reserved(path) && path.in_flight() > 0);
+        let free = open(&self.paths, relay).filter(|(_, path)| !(is_taken && is_reserved(path)));
         let choice = scheduler::choose(free, accounts, now, waiting, &mut self.waits_at);
         let Choice::Send(id, room) = choice else {
             shared.accounts.wait(self.flow(), &self.waits_at);
@@ -61,9 +63,10 @@ impl Session {
 
     /// A packet beyond a window, for what is said of files, and for streams that have little to send while others have much.
     fn express(&mut self, now: Instant, shared: &mut Shared) -> Option<Transmit> {
+        let relay = self.fast_relay(now);
         let established = self.state.established_mut().filter(|established| established.wants_express())?;
         let senders = shared.accounts.senders();
-        let paths = open(&self.paths).filter(|(_, path)| senders.admits_express(path));
+        let paths = open(&self.paths, relay).filter(|(_, path)| senders.admits_express(path));
         let id = express::choose(paths, now)?;
         let is_hurried = established.streams.has_little_among_much();
         let block = established.express_packet(now, id, &mut *shared.entropy)?;
@@ -93,9 +96,13 @@ impl Session {
     }
 }
 
-/// The paths by which packets may go. While none works, what goes by one that was only asked for arrives a round trip earlier than if it
-/// waited; if that is refused, it goes again.
-pub(super) fn open(paths: &BTreeMap<PathId, Path>) -> impl Iterator<Item = (PathId, &Path)> + Clone {
-    let may_carry = |path: &Path| path.is_open() || path.is_opening() && !paths.values().any(Path::works);
+/// The paths by which packets may go: the relay alone where there is a fast one. While none works, what goes by one that was only asked for
+/// arrives a round trip earlier than if it waited; if that is refused, it goes again.
+pub(super) fn open(
+    paths: &BTreeMap<PathId, Path>,
+    relay: Option<AccountId>,
+) -> impl Iterator<Item = (PathId, &Path)> + Clone {
+    let is_ready = |path: &Path| path.is_open() || path.is_opening() && !paths.values().any(Path::works);
+    let may_carry = move |path: &Path| is_ready(path) && relay.is_none_or(|relay| path.via() == relay);
     paths.iter().filter(move |(_, path)| may_carry(path)).map(|(id, path)| (*id, path))
 }

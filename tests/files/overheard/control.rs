@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures_util::stream;
-use hexchat_pt::xmpp::transfer::place::{Hosts, Place};
-use hexchat_pt::xmpp::transfer::{Reach, Transfers, Upload};
+use hexchat_pt::xmpp::place::{Hosts, Reach};
+use hexchat_pt::xmpp::transfer::file_place::FilePlace;
+use hexchat_pt::xmpp::transfer::{Transfers, Upload};
 use hexchat_pt::xmpp::{AccountError, Dialer, Socket};
 use tokio::net::TcpStream;
 
@@ -28,7 +29,7 @@ async fn put(site: &hexchat_lab::federation::Site, file: Vec<u8>) {
     let transfers = Transfers::new(&dialer, &[site.ca_file().to_owned()], Reach::Anywhere).unwrap();
     let hosts = Hosts::of_domains([site.domain().as_str()]);
     let place =
-        Place::new(&format!("https://{}/file_share/a/tor.jpg", site.upload_authority()), &hosts).unwrap();
+        FilePlace::new(&format!("https://{}/file_share/a/tor.jpg", site.upload_authority()), &hosts).unwrap();
     let upload = Upload { place: &place, fields: &[], content_type: "image/jpeg", size: file.len() };
     transfers.put(upload, stream::iter([Bytes::from(file)])).await.expect_err("there is no such slot");
 }
