@@ -433,6 +433,11 @@ impl Path {
         })
     }
 
+    /// The same, where the path has shown it: its window does not open any more.
+    pub(crate) fn settled_rate(&self) -> Option<f64> {
+        self.window.settled_rate()
+    }
+
     /// How much a sender should have at hand to keep the path busy, in bytes.
     pub(crate) fn send_buffer_target(&self) -> usize {
         self.window.send_buffer_target()

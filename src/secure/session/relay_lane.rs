@@ -111,14 +111,14 @@ impl Session {
         account.is_some_and(|account| self.paths.values().any(|path| path.works() && path.via() == account))
     }
 
-    /// The account of a relay that works and is no slower than any other path. All goes by it then: what went by an account with a limit would hold
-    /// up all that follows it in its stream.
+    /// The account of a relay that works, unless another path is known to be faster. All goes by it then: what went by an account with a limit would
+    /// hold up all that follows it in its stream. What a window that still opens shows of an account is no rate: a server may let a burst pass.
     pub(super) fn fast_relay(&self, now: Instant) -> Option<AccountId> {
         let account = self.relay().and_then(Relay::account)?;
-        let (relay, others): (Vec<_>, Vec<_>) =
-            self.paths.values().filter(|path| path.works()).partition(|path| path.via() == account);
-        let rate = relay.first()?.rate(now);
-        others.iter().all(|other| other.rate(now) <= rate).then_some(account)
+        let working = || self.paths.values().filter(|path| path.works());
+        let relay = working().find(|path| path.via() == account)?.rate(now);
+        let mut others = working().filter(|path| path.via() != account).filter_map(Path::settled_rate);
+        others.all(|rate| rate <= relay).then_some(account)
     }
 
     /// Whether this account stands for the relay: none of a chat server.
