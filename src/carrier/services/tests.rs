@@ -132,7 +132,7 @@ fn said(step: Step) -> Said {
             Stanza::Iq(iq) => Said::Asks(iq.to().unwrap().to_string(), iq.id().to_owned()),
             other => panic!("{other:?}"),
         },
-        Step::Found(ALICE, service) => Said::Found(service.map(|service| service.jid.to_string())),
+        Step::FoundService(ALICE, service) => Said::Found(service.map(|service| service.jid.to_string())),
         Step::FoundProxy(ALICE, proxy) => Said::FoundProxy(proxy.map(|proxy| proxy.host)),
         Step::Activated { account: ALICE, sid, answer } => Said::Activated(sid, answer),
         Step::Answered { account: ALICE, file, answer } => Said::Answered(file, answer.map(|slot| slot.put)),

@@ -53,7 +53,7 @@ impl RelaysKey {
     }
 }
 
-/// Makes records. One relay has one: the nonces of a second would be the same.
+/// Makes records. Each end of a relay has one and no more: a second would use the same nonces under the same key.
 #[derive(Debug)]
 pub struct RecordSealer {
     key: LessSafeKey,
@@ -73,7 +73,7 @@ impl RecordSealer {
         Some(record.freeze())
     }
 
-    /// Encrypts what there is from here on, and puts the tag behind it.
+    /// Encrypts the record from `start` on, and appends the tag.
     fn seal_from(&mut self, record: &mut BytesMut, start: usize) -> Option<()> {
         let nonce = nonce(self.next);
         self.next += 1;
@@ -84,7 +84,7 @@ impl RecordSealer {
     }
 }
 
-/// What came is no record of this relay in this place.
+/// What came is not the next record of this relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("what came by the relay is none of its records, or was damaged")]
 pub struct NotARecord;
@@ -102,11 +102,11 @@ pub struct RecordOpener {
 }
 
 impl RecordOpener {
-    /// Takes bytes of the stream from the front of these, as many as belong to the next record: its body, if it is there as a whole. So at most
-    /// one record is kept.
+    /// Takes from the front of these bytes as many as belong to the next record. Returns its body once it is there as a whole, so that at
+    /// most one record is kept.
     ///
     /// # Errors
-    /// They are none of this stream in this place.
+    /// The bytes are not the next record of the stream.
     pub fn open(&mut self, bytes: &mut Bytes) -> Result<Option<Vec<u8>>, NotARecord> {
         if self.body.is_none() {
             let Some(length) = self.piece(bytes, LENGTH)? else { return Ok(None) };
