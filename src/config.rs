@@ -44,7 +44,7 @@ pub use self::bridge_line::{
 };
 pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{CertificatePin, PresharedKey, PublicKey};
-pub use self::lanes::{FileProxy, Lanes};
+pub use self::lanes::{LaneProxy, Lanes};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, ServerConfig, parse_login};
 pub use self::plain::{Spelling, spelled_jid};

@@ -3,7 +3,8 @@
 //! The ordinary client is slixmpp, as Debian 12 ships it, with its plugins for service discovery (XEP-0030), software version
 //! (XEP-0092), ping (XEP-0199) and entity time (XEP-0202), and its defaults otherwise, left alone. An account that told its true name
 //! would give its owner away, so it tells that one, always the same: a version that followed the times, or that everyone could
-//! choose, would tell our accounts apart. Only where files are uploaded or relays used it has the plugin for that, too. `tests/looks` asks the real slixmpp the same questions.
+//! choose, would tell our accounts apart. Only where files are uploaded, or relays used, it has the plugin for that, too. `tests/looks`
+//! asks the real slixmpp the same questions.
 //!
 //! Whatever an account shows that is not a protocol's own is made here:
 //!

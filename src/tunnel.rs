@@ -178,22 +178,25 @@ impl Tunnel {
         let Protocols { classic, secure, service, files: lane, relays: relay_lane } = protocols;
         let lanes = secure::Lanes { files: lane.is_some(), relays: relay_lane.is_some() };
         let secure = secure::Config { lanes, ..secure };
-        let uploads = lane.as_ref().is_some_and(FileLane::looks_for_services);
-        let relays = relay_lane.as_ref().is_some_and(RelayLane::looks_for_proxies);
-        let desk = Desk::new(&rand::random()).with_uploads(uploads).with_relays(relays);
+        let wanted = Wanted {
+            uploads: lane.as_ref().is_some_and(FileLane::looks_for_services),
+            relays: relay_lane.as_ref().is_some_and(RelayLane::looks_for_proxies),
+        };
+        let desk = Desk::new(&rand::random()).with_uploads(wanted.uploads).with_relays(wanted.relays);
         let (service, keep) = service.unzip();
         let (commands, to_carry) = mpsc::unbounded_channel();
         let files = lane.clone().map(|lane| Files::new(lane, commands));
         let (calls, to_call) = mpsc::unbounded_channel();
-        let relays_of = relay_lane.clone().map(|lane| Relays::new(lane, calls));
-        let finder = Finder::new(Wanted { uploads, relays });
+        let has_relays = relay_lane.is_some();
+        let relays = relay_lane.map(|lane| Relays::new(lane, calls));
+        let finder = Finder::new(wanted);
         let (records, to_remember) = mpsc::unbounded_channel();
         let cores = Cores {
             classic: classic::Endpoint::new(classic),
             secure: secure::Endpoint::new(secure, service, Box::new(ThreadEntropy)),
         };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(cores, desk, finder, (files, relays_of))),
+            state: Mutex::new(State::new(cores, desk, finder, (files, relays))),
             pool,
             timer_changed: Notify::new(),
             incoming: Notify::new(),
@@ -208,7 +211,7 @@ impl Tunnel {
         if let Some(lane) = lane {
             tokio::spawn(files::run(Arc::downgrade(&shared), lane, to_carry));
         }
-        if relay_lane.is_some() {
+        if has_relays {
             tokio::spawn(relays::run(Arc::downgrade(&shared), to_call));
         }
         tokio::spawn(driver::run(Arc::downgrade(&shared), events));

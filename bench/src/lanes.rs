@@ -1,7 +1,7 @@
 //! Lanes: real tor at servers with stock limits, by stanzas alone, with files beside them, and by a relay, near and far.
 //!
-//! Client and bridge have an account each, and lines of the same length to the chat server, its upload service and its proxy. Tor's network is a
-//! private one on loopback: what takes time is the server's limit on stanzas, and the lines.
+//! Client and bridge have an account each, and lines of the same length to the chat server, its upload service and its proxy. Tor's network
+//! is a private one on loopback: what takes time is the server's limit on stanzas, and the lines.
 
 use std::path::Path;
 use std::thread;

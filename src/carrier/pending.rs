@@ -21,7 +21,7 @@ impl Pending {
         Self { id: persona::new_id(random()), to }
     }
 
-    /// Whether this is the id of it.
+    /// Whether this is its id.
     pub(super) fn has_id(&self, id: &str) -> bool {
         self.id == id
     }

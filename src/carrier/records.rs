@@ -1,10 +1,10 @@
-//! Records: one path of the secure protocol on a byte stream of its own, a relay (doc/lanes.md). Pure.
+//! Records of a relay: one path of the secure protocol on a byte stream of its own (doc/lanes.md). Pure.
 //!
 //! Each record is sealed ([`relay`]); its body is a byte for what it is, and what belongs to it:
 //!
 //! | kind | body |
 //! | --- | --- |
-//! | 0, PADDING | zeros; the first that each end sends, so that its first flight tells little by its size |
+//! | 0, PADDING | zeros: the first record of each end, so that its first flight tells little by its size, and those that nudge a proxy |
 //! | 1, BLOCK | a block of the path; the first has number 0, the next 1, and so on |
 //! | 2, TAKEN | u64: the number of a block of the peer's that was taken |
 //! | 3, CLOSE | nothing: the path is closed |
@@ -20,7 +20,7 @@ use crate::secure::crypto::relay::{NotARecord, RecordOpener, RecordSealer};
 use crate::secure::relays::{RelayPath, RelaySeals};
 use crate::secure::{Endpoint, Incoming, Outgoing, Receipt, Token};
 
-/// The longest padding of the first record, in bytes: 1024, as much as the first packets behind it.
+/// The longest padding of a record, in bytes: 1024, as much as the first packets behind the first record.
 pub const MAX_PADDING: u16 = 1024;
 
 /// The numbers of the kinds of records.
@@ -31,12 +31,12 @@ mod kind {
     pub(super) const CLOSE: u8 = 3;
 }
 
-/// One end of the byte stream.
+/// The records of one end of the byte stream.
 #[derive(Debug)]
 pub struct Records {
     sealer: RecordSealer,
     opener: RecordOpener,
-    /// Blocks of ours that were not taken yet, from the number `first_waiting` on; none for one that was.
+    /// The tokens of our blocks from the number `first_waiting` on; none for one that was taken.
     waiting: VecDeque<Option<Token>>,
     first_waiting: u64,
     /// How many blocks have come.
@@ -45,7 +45,7 @@ pub struct Records {
 
 /// What a record of the peer's says.
 #[derive(Debug, PartialEq, Eq)]
-enum Word {
+enum Record {
     Padding,
     Block { number: u64, data: Vec<u8> },
     Taken(Token),
@@ -58,46 +58,47 @@ impl Records {
         Self { sealer, opener, waiting: VecDeque::new(), first_waiting: 0, received: 0 }
     }
 
-    /// A record that says nothing, with so much padding, at most [`MAX_PADDING`]. It is the first that this end sends.
+    /// A record that says nothing, with so many zeros, at most [`MAX_PADDING`]. The first record that this end sends has to be one.
     pub fn padding(&mut self, padding: u16) -> Bytes {
         let zeros = [0; MAX_PADDING as usize];
         let padding = &zeros[..usize::from(padding.min(MAX_PADDING))];
         self.sealer.seal(&[&[kind::PADDING], padding]).unwrap_or_default()
     }
 
-    /// The bytes for what the core wants done, if it takes any.
+    /// The record that does what the core wants done, if it takes one.
     pub fn write(&mut self, action: &Outgoing) -> Option<Bytes> {
         match action {
             Outgoing::Block { token, data, .. } => {
+                let record = self.sealer.seal(&[&[kind::BLOCK], data])?;
                 self.waiting.push_back(Some(*token));
-                self.sealer.seal(&[&[kind::BLOCK], data])
+                Some(record)
             }
             Outgoing::Taken { receipt } => {
                 let number: u64 = receipt.clone().into_name().parse().ok()?;
                 self.sealer.seal(&[&[kind::TAKEN], &number.to_be_bytes()])
             }
             Outgoing::Close { .. } => self.sealer.seal(&[&[kind::CLOSE]]),
-            // The path needs no open, and a block that is refused ends it.
+            // The path needs no open, what is forgotten no record, and a block that is refused ends the path anyway.
             Outgoing::Open { .. } | Outgoing::Forget { .. } | Outgoing::Refused { .. } => None,
         }
     }
 
-    /// Whether the first record of the peer is in these bytes, from whose front it is taken: it has the keys.
+    /// Whether the peer's first record is there as a whole, which shows that it has the keys. It is taken from the front of these bytes.
     ///
     /// # Errors
-    /// They are none of the peer's, who has been the first to say something else.
+    /// The bytes are no record of the peer's, or its first record says something.
     pub fn read_greeting(&mut self, bytes: &mut Bytes) -> Result<bool, NotARecord> {
         match self.read(bytes)? {
             None => Ok(false),
-            Some(Word::Padding) => Ok(true),
+            Some(Record::Padding) => Ok(true),
             Some(_) => Err(NotARecord),
         }
     }
 
-    /// Tells the core what comes.
+    /// Tells the core what the records in these bytes say.
     ///
     /// # Errors
-    /// It is none of the peer's. Nothing follows.
+    /// The bytes are no record of the peer's. Nothing that follows them is read.
     pub fn handle(
         &mut self,
         core: &mut Endpoint,
@@ -106,14 +107,14 @@ impl Records {
         mut bytes: Bytes,
     ) -> Result<(), NotARecord> {
         let path = on.path;
-        while let Some(word) = self.read(&mut bytes)? {
-            let incoming = match word {
-                Word::Padding => continue,
-                Word::Block { number, data } => {
+        while let Some(record) = self.read(&mut bytes)? {
+            let incoming = match record {
+                Record::Padding => continue,
+                Record::Block { number, data } => {
                     Incoming::Block { path, receipt: Receipt::new(number.to_string()), data }
                 }
-                Word::Taken(token) => Incoming::Taken { token },
-                Word::Close => Incoming::Closed { path, receipt: Receipt::new(String::new()) },
+                Record::Taken(token) => Incoming::Taken { token },
+                Record::Close => Incoming::Closed { path, receipt: Receipt::new(String::new()) },
             };
             core.handle_incoming(now, on.account, &on.peer, incoming);
         }
@@ -121,22 +122,22 @@ impl Records {
     }
 
     /// The next record in these bytes, from whose front it is taken, if it is there as a whole.
-    fn read(&mut self, bytes: &mut Bytes) -> Result<Option<Word>, NotARecord> {
+    fn read(&mut self, bytes: &mut Bytes) -> Result<Option<Record>, NotARecord> {
         let Some(mut body) = self.opener.open(bytes)? else { return Ok(None) };
         let kind = *body.first().ok_or(NotARecord)?;
         Ok(Some(match kind {
-            kind::PADDING => Word::Padding,
+            kind::PADDING => Record::Padding,
             kind::BLOCK => {
                 let number = self.received;
                 self.received += 1;
                 body.drain(..1);
-                Word::Block { number, data: body }
+                Record::Block { number, data: body }
             }
             kind::TAKEN => {
                 let number = body.get(1..).and_then(|number| number.try_into().ok());
-                Word::Taken(self.take(number.map(u64::from_be_bytes).ok_or(NotARecord)?).ok_or(NotARecord)?)
+                Record::Taken(self.take(number.map(u64::from_be_bytes).ok_or(NotARecord)?).ok_or(NotARecord)?)
             }
-            kind::CLOSE => Word::Close,
+            kind::CLOSE => Record::Close,
             _ => return Err(NotARecord),
         }))
     }
@@ -174,7 +175,7 @@ mod tests {
     }
 
     /// What the peer's next record says.
-    fn says(to: &mut Records, bytes: Option<Bytes>) -> Result<Word, NotARecord> {
+    fn says(to: &mut Records, bytes: Option<Bytes>) -> Result<Record, NotARecord> {
         to.read(&mut bytes.unwrap()).map(Option::unwrap)
     }
 
@@ -184,11 +185,11 @@ mod tests {
         for n in 0..3 {
             let sent = client.write(&block(u128::from(n) + 10));
             let data = vec![n as u8 + 10; 3];
-            assert_eq!(says(&mut bridge, sent), Ok(Word::Block { number: n, data }));
+            assert_eq!(says(&mut bridge, sent), Ok(Record::Block { number: n, data }));
         }
         for n in [1_u64, 0, 2] {
             let taken = bridge.write(&Outgoing::Taken { receipt: Receipt::new(n.to_string()) });
-            assert_eq!(says(&mut client, taken), Ok(Word::Taken(Token(u128::from(n) + 10))));
+            assert_eq!(says(&mut client, taken), Ok(Record::Taken(Token(u128::from(n) + 10))));
         }
         assert!(client.waiting.is_empty(), "nothing is left of what was taken");
     }
@@ -225,7 +226,7 @@ mod tests {
     fn a_path_needs_no_open_and_is_told_when_it_is_closed() {
         let (mut client, mut bridge) = ends();
         let close = client.write(&Outgoing::Close { path: PathId(1), token: Token(3) });
-        assert_eq!(says(&mut bridge, close), Ok(Word::Close));
+        assert_eq!(says(&mut bridge, close), Ok(Record::Close));
         assert_eq!(client.write(&Outgoing::Forget { path: PathId(1) }), None);
         assert_eq!(client.write(&Outgoing::Refused { receipt: Receipt::new("0") }), None);
     }

@@ -1,4 +1,5 @@
-//! Relay of an account's server, a SOCKS5 bytestream proxy (XEP-0065): where it is, and what joins two connections there. Pure.
+//! Proxy of bytestreams of an account's server (XEP-0065), through which relays go: where it is, and what joins two connections there.
+//! Pure.
 //!
 //! Of the bytestreams themselves only this much goes by stanzas: the peer learns inside the session where to connect, so that no `query` is
 //! sent to it. What is asked for is what slixmpp's plugin for XEP-0065 asks for.

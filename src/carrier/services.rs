@@ -1,4 +1,4 @@
-//! Services of all accounts: which there are, and what is asked for there, slots for files and activations of relays.
+//! Services of accounts' servers: which there are, and what is asked for there, slots for files and activations of bytestreams. Pure.
 //!
 //! Services are looked for when somebody has a use for one, since it shows. Nobody waits for an answer for longer than 20 seconds. Where a
 //! search has found nothing because somebody did not answer, it begins again after a while.
@@ -28,7 +28,7 @@ use crate::xmpp::Parcel;
 use crate::xmpp::flat::Flat;
 use discovery::{Discovery, Wanted};
 
-/// How long an answer is waited for: 20 seconds, twice what one takes behind all that a stock ejabberd reads at its rate.
+/// How long an answer is waited for: 20 seconds, twice what one takes at a stock ejabberd behind as much as it reads.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The first pause before a search is repeated: a minute; each is twice as long as the one before.
@@ -43,10 +43,10 @@ pub enum Step {
     /// The account is to send this.
     Send(AccountId, Parcel),
     /// A search is over for upload services: this one was found, or none.
-    Found(AccountId, Option<Service>),
-    /// It is over for proxies: this one was found, or none.
+    FoundService(AccountId, Option<Service>),
+    /// A search is over for proxies: this one was found, or none.
     FoundProxy(AccountId, Option<Proxy>),
-    /// What was asked for on behalf of a file is answered.
+    /// The request for a slot for a file is answered.
     Answered {
         /// Of which account.
         account: AccountId,
@@ -55,9 +55,9 @@ pub enum Step {
         /// The slot, or why there is none.
         answer: Result<Slot, Failure>,
     },
-    /// Whether a proxy has joined both ends of a bytestream is known.
+    /// The request to join both ends of a bytestream is answered.
     Activated {
-        /// By which account it was asked to.
+        /// Of which account.
         account: AccountId,
         /// Which bytestream, by its id.
         sid: String,
@@ -115,9 +115,9 @@ struct Search {
     domain: Jid,
     discovery: Discovery,
     state: State,
-    /// Of which nobody was told yet whether there are any.
+    /// The kinds of services of which it was not said yet whether there are any.
     untold: Wanted,
-    /// How long the last pause was.
+    /// How long the last pause was, if there was one.
     pause: Option<Duration>,
 }
 
@@ -154,12 +154,12 @@ enum NoAnswer {
 }
 
 impl Services {
-    /// All that are wanted of these, for whichever account.
+    /// Looks for these kinds of services, whichever account it is.
     pub fn new(wanted: Wanted) -> Self {
         Self { wanted, searches: BTreeMap::new(), requests: Vec::new(), steps: VecDeque::new() }
     }
 
-    /// Whether any is looked for.
+    /// Whether there is anything to look for.
     pub fn wants_any(&self) -> bool {
         !self.wanted.is_nothing()
     }
@@ -289,8 +289,8 @@ impl Services {
         self.send(account, iq);
     }
 
-    /// Takes a result that says nothing, from somebody with a resource, as an activation can have. All else that comes so is others', and
-    /// much.
+    /// Takes an empty result from somebody with a resource, if it answers an activation: the proxy of a cluster has one. Most of what comes
+    /// so answers blocks, so the id is looked at first.
     fn take_done(&mut self, account: AccountId, from: &FullJid, id: &str) -> bool {
         let is_asked = |request: &Request| matches!(&request.question, Question::Activation(_, asked) if asked.has_id(id));
         if !self.requests.iter().any(is_asked) {
@@ -325,7 +325,7 @@ impl Services {
         let requests: Vec<Iq> = std::iter::from_fn(|| search.discovery.poll_request()).collect();
         if let (true, Some(service)) = (search.untold.uploads, search.discovery.upload()) {
             search.untold.uploads = false;
-            self.steps.push_back(Step::Found(account, service.cloned()));
+            self.steps.push_back(Step::FoundService(account, service.cloned()));
         }
         if let (true, Some(proxy)) = (search.untold.relays, search.discovery.proxy()) {
             search.untold.relays = false;

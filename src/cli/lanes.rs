@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 
 use super::dialer::core_dialer;
-use crate::config::{Config, FileProxy, Lanes};
+use crate::config::{Config, LaneProxy, Lanes};
 use crate::tunnel::{FileLane, RelayLane};
 use crate::xmpp::Dialer;
 
-/// What a bridge says, behind what it does without, that does not know how to reach the servers of its clients.
-const NO_PROXY: &str = "not used: [lanes] proxy does not say how to reach the upload services and proxies of clients' servers, which see from \
-                        where they are called; name a SOCKS5 proxy, such as that of this machine's tor, or \"none\"";
+/// What the log of a bridge says behind the names of its lanes where nobody has told it how to reach its clients' servers.
+const NO_PROXY: &str = "not used: [lanes] proxy does not say how to reach the upload services and proxies of clients' servers, which see \
+                        from where they are called; name a SOCKS5 proxy, such as that of this machine's tor, or \"none\"";
 
 /// The lanes that are used.
 #[derive(Debug, Default)]
@@ -42,8 +42,8 @@ pub(super) fn of_bridge(config: &Config, dialer: tor_pt::Dialer) -> anyhow::Resu
     };
     let dialer = match proxy {
         _ if dialer.has_proxy() => dialer,
-        Some(FileProxy::None) => dialer,
-        Some(FileProxy::At(uri)) => {
+        Some(LaneProxy::None) => dialer,
+        Some(LaneProxy::At(uri)) => {
             tor_pt::Dialer::through(Some(tor_pt::Proxy::parse(uri).context("[lanes] proxy")?))
         }
         None => {

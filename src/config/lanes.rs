@@ -1,4 +1,4 @@
-//! `[lanes]`: what may carry bulk beside stanzas.
+//! `[lanes]`: what may carry streams beside stanzas.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -26,14 +26,14 @@ pub struct Lanes {
     /// Whether sessions go through the proxy of bytestreams of the client's server, where there is one and both halves want it.
     pub relay: bool,
     /// How a bridge reaches the upload services and the proxies of its clients' servers; without, it does not.
-    pub proxy: Option<FileProxy>,
+    pub proxy: Option<LaneProxy>,
     /// Hosts of upload services and proxies that may be called, wherever they are and whatever domain an account has.
     pub hosts: Vec<String>,
 }
 
 /// How a bridge reaches upload services and proxies of bytestreams.
 #[derive(Clone, PartialEq, Eq)]
-pub enum FileProxy {
+pub enum LaneProxy {
     /// Through this proxy: `socks5://[user:password@]address:port`.
     At(String),
     /// As it reaches its chat server: they see its address.
@@ -56,7 +56,7 @@ impl fmt::Debug for Lanes {
     }
 }
 
-impl fmt::Debug for FileProxy {
+impl fmt::Debug for LaneProxy {
     /// Not where it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if *self == Self::None { "None" } else { "At(..)" })
@@ -77,7 +77,7 @@ impl Lanes {
 
     /// Whether there is a password in it.
     pub(super) fn holds_secrets(&self) -> bool {
-        matches!(&self.proxy, Some(FileProxy::At(uri)) if uri.contains('@'))
+        matches!(&self.proxy, Some(LaneProxy::At(uri)) if uri.contains('@'))
     }
 }
 
@@ -90,15 +90,15 @@ fn parse_upload(given: Result<&str, bool>) -> Result<bool, Problem> {
     }
 }
 
-fn parse_proxy(text: &str) -> Result<FileProxy, Problem> {
+fn parse_proxy(text: &str) -> Result<LaneProxy, Problem> {
     if text == "none" {
-        return Ok(FileProxy::None);
+        return Ok(LaneProxy::None);
     }
     let address = text.strip_prefix(SOCKS5).and_then(|rest| rest.rsplit('@').next());
     let address = address.and_then(|address| address.parse::<SocketAddr>().ok());
     let is_proxy = text.is_ascii() && address.is_some_and(|address| address.port() != 0);
     let problem = Problem::Invalid("socks5://address:port, such as that of this machine's tor, or \"none\"");
-    if is_proxy { Ok(FileProxy::At(text.to_owned())) } else { Err(problem) }
+    if is_proxy { Ok(LaneProxy::At(text.to_owned())) } else { Err(problem) }
 }
 
 /// A whole name in its ASCII form, in lower case, or an address.

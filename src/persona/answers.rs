@@ -118,7 +118,7 @@ fn answer_set(payload: &Element, plugins: Plugins) -> Answer {
     }
 }
 
-/// The plugin for bytestreams takes none that nobody has told it to take.
+/// The plugin for bytestreams refuses all that its program has not told it to take, and ours tells it to take none.
 fn refused_bytestream(query: &Element) -> StanzaError {
     let has_id = query.attr("sid").is_some_and(|sid| !sid.is_empty());
     let condition = if has_id { DefinedCondition::NotAcceptable } else { DefinedCondition::BadRequest };

@@ -15,10 +15,10 @@ const FEATURES: [&str; 4] = [ns::DISCO_INFO, ns::VERSION, ns::PING, ns::TIME];
 /// What stands behind them with the plugin for uploads (XEP-0363): data forms, by a plugin that it needs (XEP-0004), and its own.
 const OF_UPLOADS: [&str; 2] = [ns::DATA_FORMS, ns::HTTP_UPLOAD];
 
-/// SOCKS5 Bytestreams (XEP-0065).
+/// The namespace of SOCKS5 Bytestreams (XEP-0065).
 pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
 
-/// What stands behind all of them with the plugin for these.
+/// What stands behind all of them with the plugin for bytestreams: its own.
 const OF_RELAYS: [&str; 1] = [BYTESTREAMS];
 
 /// Plugins that the client has beside those that it always has.

@@ -46,7 +46,7 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a session outlives the last packet from its peer.
     pub session_timeout: Duration,
-    /// What it takes part in beside paths (doc/lanes.md), where its peer does, too.
+    /// Which lanes it knows (doc/lanes.md). They are used where its peer knows them, too.
     pub lanes: Lanes,
     /// The sizes of blocks and of all else that the carrier sends. They are one for all paths, because an account has one window and one
     /// size of blocks for all paths that share it; carriers that differ in what is best for them would each need accounts of their own.

@@ -40,12 +40,12 @@ struct Told {
     has_failed: bool,
     /// How much of its quota was said to be used, in hundredths.
     quota: u8,
-    /// What was said of its files.
-    files: BTreeSet<String>,
+    /// What was said of its lanes.
+    lanes: BTreeSet<String>,
 }
 
-/// Things that are said of files, at most: 32, more than there are.
-const MOST_ABOUT_FILES: usize = 32;
+/// Things that are said of lanes, at most: 32, more than there are.
+const MOST_ABOUT_LANES: usize = 32;
 
 /// What can help is said at the 2nd connection that ends for a stanza that was too large: after one, smaller ones may be enough.
 const WORTH_A_WORD: u32 = 2;
@@ -69,9 +69,9 @@ impl Announcer {
         }
     }
 
-    /// Says something of the lanes beside an account's stanzas, once.
+    /// Says something of what carries bytes beside an account's stanzas, once.
     pub(super) fn announce_lane(&mut self, id: AccountId, news: &str) {
-        if is_first(&mut self.accounts.entry(id).or_default().files, news) {
+        if is_first(&mut self.accounts.entry(id).or_default().lanes, news) {
             tracing::info!("account {}: {news}", id.0);
         } else {
             tracing::debug!("account {}: {news}", id.0);
@@ -104,7 +104,7 @@ impl Announcer {
 
 /// Whether something is said for the first time.
 fn is_first(said: &mut BTreeSet<String>, text: &str) -> bool {
-    said.len() < MOST_ABOUT_FILES && said.insert(text.to_owned())
+    said.len() < MOST_ABOUT_LANES && said.insert(text.to_owned())
 }
 
 impl Told {
@@ -343,7 +343,7 @@ mod tests {
         let texts = ["its server takes no files", "files are left", "its server takes no files"];
         assert_eq!(texts.map(|text| is_first(&mut said, text)), [true, true, false]);
         let many = (0..100).filter(|n| is_first(&mut said, &n.to_string()));
-        assert_eq!(many.count() + 2, MOST_ABOUT_FILES);
+        assert_eq!(many.count() + 2, MOST_ABOUT_LANES);
     }
 
     #[test]

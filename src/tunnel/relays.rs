@@ -1,7 +1,7 @@
 //! Relays: byte streams through the proxies of clients' servers (doc/lanes.md), as the tunnel drives them.
 //!
-//! The secure core says which are to be begun, joined and left. Here proxies are called, each in a task of its own ([`call`]), and have
-//! connections joined; once a relay carries, what the core has for its path goes by it.
+//! The secure core says which relays are to be begun, joined and left. Here their proxies are called, each call in a task of its own
+//! ([`call`]), and asked to join two connections; once a relay carries, what the core has for its path goes by it.
 
 mod call;
 mod lane;
@@ -28,15 +28,15 @@ use crate::xmpp::place::{BadPlace, Reach};
 pub(super) use call::{Call, run};
 use call::{End, Outlet, Target};
 pub use lane::RelayLane;
-use words::Was;
+use words::Phase;
 
-/// Accounts that stand for relays are counted from here, far behind all others.
+/// The accounts that stand for relays have numbers above this one, which no account of the pool reaches.
 const FIRST_ACCOUNT: u64 = 1 << 62;
 
-/// The most relays of one process: 256, each a connection.
+/// The most calls of one process: 256. Each has a connection, and so a descriptor.
 const MOST: usize = 256;
 
-/// A record that says nothing has up to 32 zeros.
+/// The longest padding of a nudge, in bytes: 32, drawn each time, so that nudges have no size of their own.
 const MAX_NUDGE: u16 = 32;
 
 /// How long what is still to be written by relays is waited for when the program ends: 1 second.
@@ -47,7 +47,7 @@ const LAST_WRITES: Duration = Duration::from_secs(1);
 enum Fault {
     #[error("the server {0}")]
     Place(#[from] BadPlace),
-    #[error("there is no proxy, or no room for a relay")]
+    #[error("there is no proxy with a host that can be called, or no room for a relay")]
     Other(RelayEndReason),
 }
 
@@ -87,8 +87,8 @@ enum Known {
     Calling { stream: Stream, joined: oneshot::Sender<RelaySeals> },
     /// The proxy is asked to join them.
     Activating { stream: Stream, joined: oneshot::Sender<RelaySeals>, seals: RelaySeals },
-    /// A client's will carry in a moment.
-    Joined { account: AccountId },
+    /// The proxy has joined a client's: it will carry in a moment.
+    Activated { account: AccountId },
     /// A bridge's call is made, or waits for the client.
     Joining { _wanted: oneshot::Sender<()> },
     /// It carries.
@@ -149,7 +149,7 @@ impl Relays {
         None
     }
 
-    /// Lets a call be made, if there is room for one more.
+    /// Has a call made, if there is room for one more.
     fn call(&mut self, call: Call, known: Known) -> Result<(), RelayEndReason> {
         if *self.under_way.borrow() >= MOST {
             return Err(RelayEndReason::TooMany);
@@ -161,12 +161,13 @@ impl Relays {
         Ok(())
     }
 
+    /// What is called, if the proxy may be: its server is at this domain.
     fn target(&self, rendezvous: &Rendezvous, domain: &str, reach: Reach) -> Result<Target, BadPlace> {
-        let place = self.lane.place(rendezvous, [domain])?;
+        let place = self.lane.place(rendezvous, domain)?;
         Ok(Target { dialer: self.lane.dialer(reach), place, address: rendezvous.address() })
     }
 
-    /// A client is to meet its bridge at its server's proxy, which is here.
+    /// Calls the proxy of a client's server, at this host and port, to which its bridge is to connect, too.
     fn find(
         &mut self,
         relay: RelayKey,
@@ -183,7 +184,7 @@ impl Relays {
         Ok(())
     }
 
-    /// A bridge is to meet its client there.
+    /// Calls the proxy at which a bridge's client, of this domain, waits.
     fn join(
         &mut self,
         relay: RelayKey,
@@ -198,14 +199,14 @@ impl Relays {
         Ok(())
     }
 
-    /// Both ends are there, and the proxy is to be asked to join them: which bytestream.
+    /// Both ends are connected. Returns the bytestream that the proxy is to be asked to join.
     fn activate(&mut self, relay: RelayKey, seals: RelaySeals) -> Option<Stream> {
         let Known::Calling { stream, joined } = self.known.remove(&relay)? else { return None };
         self.known.insert(relay, Known::Activating { stream: stream.clone(), joined, seals });
         Some(stream)
     }
 
-    /// The proxy has joined both ends of this bytestream, or not; whose relay that is.
+    /// The proxy has joined both ends of this bytestream, or not. Returns the relay that it is.
     fn on_activated(&mut self, sid: &str, is_done: bool) -> Option<RelayKey> {
         let is_it = |known: &Known| matches!(known, Known::Activating { stream, .. } if stream.sid == sid);
         let relay = *self.known.iter().find(|(_, known)| is_it(known))?.0;
@@ -213,14 +214,14 @@ impl Relays {
             return Some(relay);
         }
         if let Some(Known::Activating { joined, seals, stream }) = self.known.remove(&relay) {
-            self.known.insert(relay, Known::Joined { account: stream.account });
+            self.known.insert(relay, Known::Activated { account: stream.account });
             // Without the task the connection has ended, which the core is about to hear.
             let _ = joined.send(seals);
         }
         Some(relay)
     }
 
-    /// A relay is over: its call breaks off, or ends when all is written. What it was.
+    /// A relay is over: its call breaks off, or ends when all is written. Returns what it was.
     fn leave(&mut self, relay: RelayKey) -> Option<Known> {
         let known = self.known.remove(&relay)?;
         if let Known::Up(Up { path: Some(path), .. }) = &known {
@@ -328,7 +329,7 @@ impl Shared {
             relays.last_account += 1;
             let account = AccountId(relays.last_account);
             let Some(path) = state.cores.secure.handle_relay_up(now, relay, account) else { return false };
-            if let Some(Known::Joined { account }) = relays.known.get(&relay) {
+            if let Some(Known::Activated { account }) = relays.known.get(&relay) {
                 up.account = Some(*account);
                 state.announcer.announce_lane(*account, "what it carries goes by a relay of its server");
             }
@@ -348,7 +349,7 @@ impl Shared {
         })
     }
 
-    /// Has the proxy read what it has.
+    /// Sends a record that says nothing, so that the proxy passes on what it keeps back.
     fn nudge(&self, relay: RelayKey) {
         self.with(|state, _| {
             let known = state.relays.as_mut().and_then(|relays| relays.known.get_mut(&relay));
@@ -358,7 +359,7 @@ impl Shared {
         });
     }
 
-    /// So much is left to be written after it was much.
+    /// The core hears that much has waited to be written, and now only so many bytes do.
     fn on_relieved(&self, relay: RelayKey, left: usize) {
         self.with(|state, _| {
             let known = state.relays.as_ref().and_then(|relays| relays.known.get(&relay));
@@ -381,17 +382,17 @@ impl Shared {
 
 /// A relay is over: the log says why where that helps a user, and the proxy's answer is not waited for.
 fn tell_end(state: &mut State, known: &Known, reason: RelayEndReason, by_peer: bool) {
-    let (account, was) = match known {
-        Known::Calling { stream, .. } => (stream.account, Was::Beginning),
+    let (account, phase) = match known {
+        Known::Calling { stream, .. } => (stream.account, Phase::Beginning),
         Known::Activating { stream, .. } => {
             state.finder.withdraw_activation(&stream.sid);
-            (stream.account, Was::Beginning)
+            (stream.account, Phase::Beginning)
         }
-        Known::Joined { account } => (*account, Was::Beginning),
-        Known::Up(Up { account: Some(account), .. }) => (*account, Was::Up),
+        Known::Activated { account } => (*account, Phase::Beginning),
+        Known::Up(Up { account: Some(account), .. }) => (*account, Phase::Up),
         Known::Joining { .. } | Known::Up(_) => return,
     };
-    if let Some(news) = words::ended(was, reason, by_peer) {
+    if let Some(news) = words::ended(phase, reason, by_peer) {
         state.announcer.announce_lane(account, &news);
     }
 }

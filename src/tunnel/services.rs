@@ -1,4 +1,4 @@
-//! Services of accounts' servers, for all lanes: when they are looked for, and what is asked of them.
+//! Services of accounts' servers, as all lanes use them: when they are looked for, and what is asked of them.
 //!
 //! They are looked for once a bridge was reached by an account: an account that nobody uses asks its server for nothing.
 
@@ -51,7 +51,7 @@ impl Finder {
         }
     }
 
-    /// The bridge has answered.
+    /// The bridge has answered a connect.
     pub(super) fn on_connected(&mut self, now: Instant, stream: StreamKey) {
         for account in self.connects.remove(&stream).unwrap_or_default() {
             if self.useful.insert(account) {
@@ -60,12 +60,12 @@ impl Finder {
         }
     }
 
-    /// It never will.
+    /// The bridge will never answer it.
     pub(super) fn on_closed(&mut self, stream: StreamKey) {
         self.connects.remove(&stream);
     }
 
-    /// An account is online. Whether it was logged in anew, so that what was known of its services is not known any more.
+    /// An account is online. Tells whether it has logged in anew, so that what was known of its services is forgotten.
     pub(super) fn on_online(
         &mut self,
         now: Instant,
@@ -134,7 +134,7 @@ impl Finder {
         self.services.activate(now, stream, target, &mut rand::random);
     }
 
-    /// Nobody waits for that any more.
+    /// Nobody waits for the activation of a bytestream any more.
     pub(super) fn withdraw_activation(&mut self, sid: &str) {
         self.services.withdraw_activation(sid);
     }
@@ -161,7 +161,7 @@ impl Shared {
             Step::Send(account, request) => {
                 self.pool.send(account, request, None);
             }
-            Step::Found(account, service) => self.on_service(state, now, account, service),
+            Step::FoundService(account, service) => self.on_service(state, now, account, service),
             Step::FoundProxy(account, proxy) => self.on_proxy(state, now, account, proxy.is_some()),
             Step::Answered { account, file, answer } => {
                 let slot = self.slot(state, account, answer);
@@ -174,7 +174,7 @@ impl Shared {
         true
     }
 
-    /// An account is online: after a new login its services are others, as far as anybody knows.
+    /// An account is online. After a new login the core counts on none of its services until they are found again.
     pub(super) fn see_to_services(
         &self,
         state: &mut State,

@@ -1,13 +1,13 @@
 //! Bytestream through a proxy (XEP-0065): the connection of one end, by SOCKS5 (RFC 1928).
 //!
-//! The proxy joins two connections that ask it for the same address, once one of the ends has had them activated. What comes before then is
-//! the other end's to wait for: the proxy need not keep it.
+//! The proxy joins two connections that ask it for the same address, once one of the ends has had them activated. Nothing is to be sent
+//! before that: the proxy need not keep it.
 //!
-//! Prosody 0.12 keeps back the end of what it reads at once, up to 4096 bytes (it reads 8192 and passes on half, and looks at the rest when more
-//! comes): whoever waits for an answer has to write a little more until there is one.
+//! Prosody 0.12 keeps back the end of what it reads at once, up to 4096 bytes (it reads 8192, passes on half, and looks at the rest when
+//! more comes): whoever waits for an answer has to write a little more until there is one.
 //!
-//! The few bytes of SOCKS5 are written by hand: `fast-socks5`'s client panics on a reply code that it does not know. What is asked for goes in
-//! two writes, since Prosody wants the request in one piece and behind its own answer.
+//! The few bytes of SOCKS5 are written by hand: `fast-socks5`'s client panics on a reply code that it does not know. What is asked for goes
+//! in two writes, since Prosody wants the request in one piece and behind its own answer.
 
 #[cfg(test)]
 mod tests;
@@ -71,7 +71,7 @@ pub enum BytestreamError {
 }
 
 impl BytestreamError {
-    /// What it is that nobody was reached.
+    /// Why nobody was reached.
     fn of_connection(error: &AccountError) -> Self {
         match error {
             AccountError::NoAddress(_) | AccountError::OnionWithoutProxy | AccountError::BadAddress(_) => {
@@ -83,12 +83,12 @@ impl BytestreamError {
     }
 }
 
-/// A connection to the proxy at this place, to be joined to the other that asks it for the same address. All that it carries afterwards is
-/// the bytestream's.
+/// Connects to the proxy at this place, and asks it for an address. The connection is to be joined to the other that asks for the same; all
+/// that it carries afterwards is the bytestream's.
 ///
 /// # Errors
 ///
-/// There is none.
+/// The proxy is not reached in time, or does not grant what it is asked for.
 pub async fn connect(
     dialer: &PlaceDialer,
     place: &Place,
@@ -130,7 +130,7 @@ fn request(address: [u8; ADDRESS_BYTES]) -> Vec<u8> {
     [&REQUEST, name.as_bytes(), &[0, 0]].concat()
 }
 
-/// Where the proxy says that the connection goes on, which is nowhere yet.
+/// Skips the address to which a SOCKS5 server says that it is connected: this one is connected to nothing yet.
 async fn skip_bound_address(io: &mut (impl AsyncRead + Unpin)) -> Result<(), BytestreamError> {
     let [_reserved, kind] = read(io).await?;
     let length = match kind {

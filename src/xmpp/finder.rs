@@ -282,7 +282,7 @@ pub(super) async fn connect(url: &Url, named_by: NamedBy, dialer: &Dialer) -> Re
     connect_to(&url.address, kind, named_by, dialer).await
 }
 
-/// The first connection to a host, for what is said there in a protocol that protects itself.
+/// The first connection to this address, for what protects itself and needs no TLS.
 pub(super) async fn connect_protected(
     address: &ServerAddr,
     named_by: NamedBy,

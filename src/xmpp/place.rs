@@ -1,8 +1,8 @@
 //! Places: hosts and ports that may be called though somebody else has named them, and whose they have to be.
 //!
-//! A place comes from a server, or from a peer who says that it is from one. Whoever calls whatever he is told to is used against others, so
-//! a place is at a host of the domain that is vouched for, or at one that was listed; and named, not numbered, unless its address was
-//! listed. The addresses that a name has are looked at when they are dialled.
+//! A place comes from a server, or from a peer who says that it is from one. Whoever calls all that he is told to can be used against
+//! others. So a place has to be at a host of the domain that its server vouches for, or at one that was listed; and it has to have a name,
+//! unless its address was listed. The addresses that a name has are looked at when they are dialled.
 
 mod addresses;
 
@@ -17,17 +17,18 @@ use crate::config::ServerAddr;
 /// Hosts that may be called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
-    /// Domains that are somebody's, with all that is below them.
+    /// Domains that their owners have registered: all hosts below them may be called.
     owned: Vec<String>,
-    /// Machines that are.
+    /// Domains of one label: machines, with nothing below them.
     single: Vec<String>,
+    /// Whole names that were listed.
     listed: Vec<String>,
     listed_addresses: Vec<IpAddr>,
 }
 
 impl Hosts {
-    /// All hosts that belong to the owner of one of these domains, as far as names show: those with the same last two labels, or three where
-    /// two may be what many register below. A domain that is no host name has none.
+    /// All hosts that belong to the owner of one of these domains, as far as names show: those with the same last two labels, or three
+    /// where two may be what many register below. A domain that is no host name has none.
     #[must_use]
     pub fn of_domains<'a>(domains: impl IntoIterator<Item = &'a str>) -> Self {
         let ascii = domains.into_iter().filter_map(|domain| idna::domain_to_ascii(domain).ok());
@@ -51,13 +52,13 @@ impl Hosts {
     }
 
     /// Whether somebody has listed it by its whole name, or its address.
-    fn list(&self, host: &str) -> bool {
+    fn lists(&self, host: &str) -> bool {
         let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
         let is_listed = |address| self.listed_addresses.contains(&address);
         address.is_ok_and(is_listed) || self.listed.iter().any(|listed| listed == without_dot(host))
     }
 
-    fn contain(&self, host: &str) -> bool {
+    fn contains(&self, host: &str) -> bool {
         let host = without_dot(host);
         let is_below = |domain: &String| {
             host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -66,13 +67,13 @@ impl Hosts {
     }
 }
 
-/// Why a place is not called: what follows who has named it.
+/// Why a place is not called. The text goes on behind who has named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadPlace {
     /// Its host is an address, which nobody has listed.
     #[error("names a place by an address, which may be anybody's")]
     Numbered,
-    /// It is somebody else's.
+    /// Its host is somebody else's.
     #[error("names a place at a host of somebody else")]
     Elsewhere,
 }
@@ -103,24 +104,24 @@ impl fmt::Debug for Place {
 }
 
 impl Place {
-    /// The one at this host and port, if it is one of these hosts. An address of IPv6 is without brackets.
+    /// The one at this host and port, if that is one of these hosts. An address of IPv6 is without brackets.
     ///
     /// # Errors
     ///
     /// It is not to be called.
     pub fn new(host: &str, port: u16, hosts: &Hosts) -> Result<Self, BadPlace> {
         let host = host.to_ascii_lowercase();
-        let is_listed = hosts.list(&host);
+        let is_listed = hosts.lists(&host);
         if !is_listed && is_number(&host) {
             return Err(BadPlace::Numbered);
         }
-        if !is_listed && !hosts.contain(&host) {
+        if !is_listed && !hosts.contains(&host) {
             return Err(BadPlace::Elsewhere);
         }
         Ok(Self { address: ServerAddr { host, port }, is_listed })
     }
 
-    /// Where it is.
+    /// Its host and port.
     pub(super) fn address(&self) -> &ServerAddr {
         &self.address
     }
@@ -135,7 +136,7 @@ pub enum Reach {
     Anywhere,
 }
 
-/// Dials places, as far as it is to reach.
+/// Dials places, at the addresses that a [`Reach`] allows.
 #[derive(Clone, Debug)]
 pub struct PlaceDialer {
     dialer: Dialer,
@@ -144,7 +145,7 @@ pub struct PlaceDialer {
 }
 
 impl PlaceDialer {
-    /// By this dialer.
+    /// Dials by this dialer, no further than `reach`, but for places that were listed.
     pub fn new(dialer: &Dialer, reach: Reach) -> Self {
         let unbounded = dialer.clone();
         let dialer = match reach {

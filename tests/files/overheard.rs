@@ -1,5 +1,5 @@
-//! Overheard files, as the operator of the client's server sees them: what passes on all its connections after decryption, requests by HTTP
-//! with their bodies, and the files that it keeps. Client and bridge have accounts at two servers, and the client is alone on its machine.
+//! Files as the operator of the client's server sees them: what passes on all its connections after decryption, requests by HTTP with their
+//! bodies, and the files that it keeps. Client and bridge have accounts at two servers, and the client is alone on its machine.
 
 mod control;
 mod heads;
@@ -20,7 +20,7 @@ const BULK: usize = 1_000_000;
 /// How much of it has to go by files, each way, for this to be a test of files.
 const BY_FILES: usize = BULK / 2;
 
-/// How many lines the plaintext has before it begins anew: what is encrypted alike each time would show.
+/// How many lines the plaintext has before it begins anew, so that what is encrypted alike each time shows.
 const LINES: usize = 2_000;
 
 /// About how large files are, in bytes: each is between 7/8 of one of these and all of it.

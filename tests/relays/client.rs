@@ -126,8 +126,8 @@ async fn next(events: &mut mpsc::Receiver<(AccountId, AccountEvent)>) -> Account
     timeout(PATIENCE, events.recv()).await.expect("an event").unwrap().1
 }
 
-/// Connects to a proxy, which may be at a host of the server's domain or at one that is listed. Finds every name on this machine, as a
-/// proxy for outgoing connections finds names.
+/// Connects to a proxy, which has to be at a host of the server's domain. Finds every name on this machine, as a proxy for outgoing
+/// connections finds names.
 pub(crate) async fn connect(proxy: &Proxy, address: [u8; ADDRESS_BYTES]) -> Result<Socket, BytestreamError> {
     let dialer = Dialer::through(|_name, port| {
         Box::pin(async move {

@@ -7,10 +7,10 @@ use hexchat_lab::Kind;
 use crate::harness::{Outcome, on_both_servers, random_bytes, transfer_despite};
 use crate::with_relay::{Lanes, WithRelay};
 
-/// 20 MB: by files the rest of it takes seconds.
+/// 20 MB: enough that it is under way when the connections end; by files the rest takes seconds.
 const BULK: usize = 20_000_000;
 
-/// What no word in the log may take longer than.
+/// How long the log may take to say something.
 const SOON: Duration = Duration::from_secs(30);
 
 on_both_servers! {

@@ -1,5 +1,5 @@
 //! Relays: sessions that go through proxies of bytestreams of real chat servers (XEP-0065).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 #[path = "../halves/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use more of it")]

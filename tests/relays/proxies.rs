@@ -19,7 +19,7 @@ use xmpp_parsers::jid::FullJid;
 /// Bytes that go in each direction: 1 MB.
 const SIZE: usize = 1_000_000;
 
-/// How often a little more is written: each 20 ms.
+/// How often a little more is written: each 20 ms, so that what a proxy keeps back comes soon.
 const NUDGE: Duration = Duration::from_millis(20);
 
 /// The client, its server's proxy, and a peer at some other server, of whom the proxy knows nothing but its name.
@@ -40,8 +40,8 @@ async fn a_server_without_one_is_said_to_have_none(kind: Kind) {
     assert_eq!(Client::online(&lab).await.discover().await, None);
 }
 
-/// Has what one end writes come out at the other. What is behind it is of no meaning: Prosody reads 8192 bytes at a time and passes 4096 on,
-/// and the rest waits in its memory until more comes. So whoever waits for an answer has to write a little more.
+/// Has what one end writes come out at the other. Dots are written behind it until it has, because Prosody keeps back the end of what it
+/// reads until more comes (`bytestream`).
 async fn carry(from: &mut Socket, to: &mut Socket, seed: u8) {
     let written: Vec<u8> = (0..SIZE).map(|n| (n as u8).wrapping_mul(31) ^ (n >> 8) as u8 ^ seed).collect();
     let mut read = vec![0; SIZE];

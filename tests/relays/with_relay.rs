@@ -1,4 +1,4 @@
-//! Halves at a stock server with a proxy of bytestreams, which either reaches through a proxy of its own.
+//! Halves at a stock server with a proxy of bytestreams, which each of them reaches through a SOCKS5 proxy of its own.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ pub(crate) struct WithRelay {
     pub(crate) forward: Half,
     target: Target,
     entrance: SocketAddr,
-    /// What finds the names that the client dials, and the bridge.
+    /// The SOCKS5 proxies that dial for the client, and for the bridge.
     pub(crate) of_client: Names,
     pub(crate) of_bridge: Names,
 }
@@ -72,7 +72,7 @@ impl WithRelay {
         self.target.connect_through(self.entrance)
     }
 
-    /// Waits until the relay carries.
+    /// A stream of a session that goes by a relay by now.
     pub(crate) fn stream_by_relay(&self) -> (TcpStream, TcpStream) {
         let stream = self.stream();
         self.forward.says("goes by a relay of its server", PATIENCE);

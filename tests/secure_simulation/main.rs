@@ -6,7 +6,7 @@
 //! | `letters` | what stanzas say |
 //! | `ours` | our program with a driver that watches the wire |
 //! | `setup` | worlds of a client on the left and a bridge on the right |
-//! | `proxy` | where byte streams meet, and the drivers that call there |
+//! | `proxy` | a proxy that joins byte streams, and the drivers that call it |
 //! | `upload_service` | where files can be put, and the drivers that do so |
 //! | `random` | thousands of random worlds |
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |

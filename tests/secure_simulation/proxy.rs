@@ -16,10 +16,10 @@ use crate::network::Side;
 use crate::over_ibb::OverIbb;
 use crate::rng::Rng;
 
-/// Names that stand for relays begin here.
+/// The accounts that stand for relays are counted from here.
 const FIRST_ACCOUNT: u64 = 1 << 40;
 
-/// What has come in the meantime is read at once, every 5 ms.
+/// How often the ends read what has come: every 5 ms.
 const ONE_READ: Duration = Duration::from_millis(5);
 
 pub(crate) fn stands_for_a_relay(account: AccountId) -> bool {
@@ -54,7 +54,7 @@ pub(crate) struct Site {
     pub(crate) delay: Duration,
     /// Bytes a second of each direction of each connection.
     pub(crate) rate: u64,
-    /// One in so many things goes wrong; none is 0.
+    /// One in so many things goes wrong; 0: none does.
     pub(crate) faults: u64,
 }
 
@@ -79,7 +79,7 @@ struct State {
     mood: Mood,
     rng: Rng,
     next: u8,
-    /// By the address for which both ends ask, and by whom it goes to.
+    /// By the address for which both ends ask, and by whether they lead to the bridge, on the right.
     pipes: BTreeMap<([u8; ADDRESS], bool), Pipe>,
     /// When something was first passed on.
     begins_at: Option<Instant>,
@@ -120,7 +120,7 @@ impl Proxy {
         self.0.borrow().joined
     }
 
-    /// How it is to this request.
+    /// How it behaves at this request.
     fn mood(&self) -> Mood {
         let state = &mut *self.0.borrow_mut();
         let is_fault = state.site.faults > 0 && state.rng.chance(1, state.site.faults);
@@ -177,7 +177,7 @@ impl Proxy {
     }
 }
 
-/// What a driver will do.
+/// What a driver will tell its endpoint.
 #[derive(Debug)]
 enum News {
     Found(Rendezvous),

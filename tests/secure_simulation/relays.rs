@@ -1,4 +1,4 @@
-//! Relays among paths: a session goes by a byte stream where there is one, whatever becomes of it.
+//! Relays among paths: a session goes by a byte stream through a proxy where there is one, whatever becomes of that.
 
 use std::time::Duration;
 

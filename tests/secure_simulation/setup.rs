@@ -35,7 +35,7 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     /// Where files can be put, and which sides know files.
     pub(crate) uploads: Option<(Uploads, [bool; 2])>,
-    /// Where byte streams can meet, and which sides know relays.
+    /// The proxy that joins byte streams, and which sides know relays.
     pub(crate) proxy: Option<(Proxy, [bool; 2])>,
     pub(crate) keep_log: bool,
 }

@@ -33,7 +33,7 @@ impl Refusal {
     fn of(error: &StanzaError) -> Self {
         use DefinedCondition as C;
         match error.defined_condition {
-            // Prosody says the latter where we have not connected, the former where nobody has.
+            // Prosody says the first where neither end has connected, the second where one has not.
             C::ItemNotFound => Self::NotConnected("item-not-found"),
             C::NotAllowed => Self::NotConnected("not-allowed"),
             C::Forbidden => Self::NotAllowed("forbidden"),
@@ -66,7 +66,7 @@ pub fn ask(proxy: &Jid, sid: &str, target: &FullJid, random: Random<'_>) -> (Ask
 }
 
 impl Asked {
-    /// Whether it was asked by this id.
+    /// Whether it was asked for with this id.
     pub(in crate::carrier) fn has_id(&self, id: &str) -> bool {
         self.0.has_id(id)
     }

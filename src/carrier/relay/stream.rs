@@ -12,7 +12,7 @@ pub fn new_sid(random: Random<'_>) -> String {
     persona::new_id(random())
 }
 
-/// What both ends ask the proxy for, who joins those that ask for the same. It is no secret, and SHA-1 protects nothing here.
+/// What both ends ask the proxy for, which joins those that ask for the same. It is no secret, and SHA-1 protects nothing here.
 pub fn address(sid: &str, initiator: &FullJid, target: &FullJid) -> [u8; ADDRESS_BYTES] {
     let mut hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     for part in [sid, initiator.as_str(), target.as_str()] {

@@ -107,12 +107,7 @@ impl Lab {
 
     /// The server has the service that it is asked for.
     fn find(&mut self) {
-        let items = format!("<query xmlns='{}'><item jid='upload.chat.example'/></query>", ns::DISCO_ITEMS);
-        let first = self.asked();
-        assert!(self.answer(ALICE, &first[0], &items));
-        let asked = self.asked();
-        let info = |inside: &str| format!("<query xmlns='{}'>{inside}</query>", ns::DISCO_INFO);
-        assert!(self.answer(ALICE, &asked[0], &info("")) && self.answer(ALICE, &asked[1], &info(SERVICE)));
+        self.answer_all(&[("upload.chat.example", SERVICE)]);
         assert_eq!(self.said(), [Said::Found(Some("upload.chat.example".to_owned()))]);
     }
 }
@@ -132,7 +127,7 @@ fn said(step: Step) -> Said {
             Stanza::Iq(iq) => Said::Asks(iq.to().unwrap().to_string(), iq.id().to_owned()),
             other => panic!("{other:?}"),
         },
-        Step::Found(ALICE, service) => Said::Found(service.map(|service| service.jid.to_string())),
+        Step::FoundService(ALICE, service) => Said::Found(service.map(|service| service.jid.to_string())),
         Step::FoundProxy(ALICE, proxy) => Said::FoundProxy(proxy.map(|proxy| proxy.host)),
         Step::Activated { account: ALICE, sid, answer } => Said::Activated(sid, answer),
         Step::Answered { account: ALICE, file, answer } => Said::Answered(file, answer.map(|slot| slot.put)),

@@ -29,9 +29,9 @@ fn relays_are_used_only_if_the_user_says_so() {
 
 #[test]
 fn a_proxy_is_one_of_socks5_at_an_address_or_none() {
-    assert_eq!(lanes("proxy = \"none\"").proxy, Some(FileProxy::None));
+    assert_eq!(lanes("proxy = \"none\"").proxy, Some(LaneProxy::None));
     for uri in ["socks5://127.0.0.1:9050", "socks5://user:p@ss@[::1]:1080"] {
-        assert_eq!(lanes(&format!("proxy = \"{uri}\"")).proxy, Some(FileProxy::At(uri.to_owned())));
+        assert_eq!(lanes(&format!("proxy = \"{uri}\"")).proxy, Some(LaneProxy::At(uri.to_owned())));
     }
     for uri in [
         "",

@@ -52,11 +52,11 @@ pub enum RelayTask {
         relay: RelayKey,
         /// Whose server.
         account: AccountId,
-        /// The bridge's account with which it speaks already: for its server, the one at the other end.
+        /// The bridge's account with which that one speaks already: to the proxy, it is who connects at the other end.
         peer: FullJid,
     },
-    /// On a bridge: connect to this proxy; [`handle_relay_joined`](crate::secure::Endpoint::handle_relay_joined). Once the first record has come,
-    /// [`handle_relay_up`](crate::secure::Endpoint::handle_relay_up).
+    /// On a bridge: connect to this proxy; [`handle_relay_joined`](crate::secure::Endpoint::handle_relay_joined). Once the first record has
+    /// come, [`handle_relay_up`](crate::secure::Endpoint::handle_relay_up).
     Join {
         /// Which relay.
         relay: RelayKey,

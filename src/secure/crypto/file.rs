@@ -70,12 +70,8 @@ pub struct FilesKey(pub(crate) Secret);
 impl FilesKey {
     /// The key of one file.
     pub(crate) fn derive(&self, id: FileId) -> Secret {
-        let sender = match id.sender {
-            Side::Client => 1,
-            Side::Bridge => 2,
-        };
         let parts: [&[u8]; 3] =
-            [&[sender], &id.number.to_be_bytes(), &(id.size.bytes() as u64).to_be_bytes()];
+            [&[id.sender.number()], &id.number.to_be_bytes(), &(id.size.bytes() as u64).to_be_bytes()];
         let mut bytes = mac(&MacKey::new(&self.0), &parts);
         let key = Secret::new(bytes);
         bytes.zeroize();

@@ -54,7 +54,7 @@ pub struct Hello {
     pub credits: Credits,
     /// The session that it wants to go on with.
     pub resume: Option<Resumption>,
-    /// What it knows beside paths.
+    /// Which lanes it knows.
     pub lanes: Lanes,
     /// Early frames, and the padding that gives the message one of the usual sizes. Empty when it wants to go on with a session.
     pub early: Vec<u8>,
@@ -130,7 +130,7 @@ pub struct Request {
     pub credits: Credits,
     /// The session that it says it had.
     pub resume: Option<ResumeRequest>,
-    /// What it knows beside paths.
+    /// Which lanes it knows.
     pub lanes: Lanes,
     /// What follows: what it says early, and padding.
     pub early: Bytes,

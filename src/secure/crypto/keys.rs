@@ -41,6 +41,24 @@ pub(crate) enum Side {
     Bridge,
 }
 
+impl Side {
+    /// How a key names the sender of what it protects.
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Client => 1,
+            Self::Bridge => 2,
+        }
+    }
+
+    /// The one at the other end.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Bridge,
+            Self::Bridge => Self::Client,
+        }
+    }
+}
+
 impl SessionKeys {
     /// From the two keys of Noise's `Split()`: the client's packets are encrypted with the first.
     pub(crate) fn derive(client: Secret, bridge: Secret, side: Side) -> Self {

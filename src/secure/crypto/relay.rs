@@ -28,35 +28,27 @@ pub struct RelaysKey(pub(crate) Secret);
 impl RelaysKey {
     /// Seals what this side sends by the relay of this number.
     pub(crate) fn sealer(&self, number: u64, side: Side) -> RecordSealer {
-        RecordSealer { key: cipher(&self.derive(number, side)), next: 0 }
+        RecordSealer { key: Box::new(cipher(&self.derive(number, side))), next: 0 }
     }
 
     /// Opens what the other side sends by it.
     pub(crate) fn opener(&self, number: u64, side: Side) -> RecordOpener {
-        let peer = match side {
-            Side::Client => Side::Bridge,
-            Side::Bridge => Side::Client,
-        };
-        let key = cipher(&self.derive(number, peer));
+        let key = Box::new(cipher(&self.derive(number, side.other())));
         RecordOpener { key, next: 0, buffer: BytesMut::new(), body: None, has_failed: false }
     }
 
     fn derive(&self, number: u64, sender: Side) -> Secret {
-        let sender = match sender {
-            Side::Client => 1,
-            Side::Bridge => 2,
-        };
-        let mut bytes = mac(&MacKey::new(&self.0), &[&[sender], &number.to_be_bytes()]);
+        let mut bytes = mac(&MacKey::new(&self.0), &[&[sender.number()], &number.to_be_bytes()]);
         let key = Secret::new(bytes);
         bytes.zeroize();
         key
     }
 }
 
-/// Makes records. One relay has one: the nonces of a second would be the same.
+/// Makes records. Each end of a relay has one and no more: a second would use the same nonces under the same key.
 #[derive(Debug)]
 pub struct RecordSealer {
-    key: LessSafeKey,
+    key: Box<LessSafeKey>,
     next: u64,
 }
 
@@ -73,7 +65,7 @@ impl RecordSealer {
         Some(record.freeze())
     }
 
-    /// Encrypts what there is from here on, and puts the tag behind it.
+    /// Encrypts the record from `start` on, and appends the tag.
     fn seal_from(&mut self, record: &mut BytesMut, start: usize) -> Option<()> {
         let nonce = nonce(self.next);
         self.next += 1;
@@ -84,7 +76,7 @@ impl RecordSealer {
     }
 }
 
-/// What came is no record of this relay in this place.
+/// What came is not the next record of this relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("what came by the relay is none of its records, or was damaged")]
 pub struct NotARecord;
@@ -92,7 +84,7 @@ pub struct NotARecord;
 /// Opens records while they come. Nothing follows an error.
 #[derive(Debug)]
 pub struct RecordOpener {
-    key: LessSafeKey,
+    key: Box<LessSafeKey>,
     next: u64,
     /// What has come of the next piece.
     buffer: BytesMut,
@@ -102,11 +94,11 @@ pub struct RecordOpener {
 }
 
 impl RecordOpener {
-    /// Takes bytes of the stream from the front of these, as many as belong to the next record: its body, if it is there as a whole. So at most
-    /// one record is kept.
+    /// Takes from the front of these bytes as many as belong to the next record. Returns its body once it is there as a whole, so that at
+    /// most one record is kept.
     ///
     /// # Errors
-    /// They are none of this stream in this place.
+    /// The bytes are not the next record of the stream.
     pub fn open(&mut self, bytes: &mut Bytes) -> Result<Option<Vec<u8>>, NotARecord> {
         if self.body.is_none() {
             let Some(length) = self.piece(bytes, LENGTH)? else { return Ok(None) };

@@ -10,7 +10,8 @@ use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::SessionKey;
 use crate::secure::wire::relay_frame::{RelayEndReason, Rendezvous};
 
-/// The largest block on a relay is as large as a block can be: nobody on the way looks at it. In bytes on the wire of a stanza, 128 KiB.
+/// The size up to which a relay takes blocks, as that of their stanzas would be: 128 KiB, more than any block needs. Nobody on the way has
+/// a limit.
 const NO_LIMIT: usize = 128 * 1024;
 
 impl Endpoint {
@@ -44,8 +45,8 @@ impl Endpoint {
         });
     }
 
-    /// The relay carries. `account` stands for it from now on: a name that no account has or had. It is a carrier's like any other, whose only
-    /// path this is; none if nobody needs it any more, or never did.
+    /// The relay carries. `account`, a name that no account has or had, stands for it from now on, as an account whose only path it is.
+    /// Returns that path; none if nobody needs the relay any more, or ever did.
     pub fn handle_relay_up(
         &mut self,
         now: Instant,

@@ -92,7 +92,7 @@ struct Retransmittable {
 pub(crate) struct Agreed {
     pub(crate) id: SessionId,
     pub(crate) keys: SessionKeys,
-    /// What both know beside paths.
+    /// Which lanes both know.
     pub(crate) lanes: Lanes,
 }
 

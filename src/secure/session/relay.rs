@@ -1,8 +1,8 @@
 //! Relay of a session: a byte stream through the proxy of the client's server (XEP-0065), which both ends call (doc/lanes.md).
 //!
-//! The client finds a proxy and connects to it, then tells the bridge where; once the bridge says that it is there, the client has the proxy
-//! join the two connections. From then on the relay is one more path of the session. There is one at a time. A client whose relay has come
-//! to nothing leaves proxies alone for a while.
+//! The client connects to the proxy of its server and tells the bridge where that is; once the bridge says that it is there, too, the
+//! client has the proxy join the two connections. From then on the relay is one more path of the session. There is one at a time. A client
+//! whose relay has come to nothing leaves proxies alone for a while.
 //!
 //! Hand in what happened (`handle_*`), send what [`poll_frame`](Relay::poll_frame) has, carry out what [`poll_task`](Relay::poll_task) has.
 
@@ -33,7 +33,8 @@ const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
 /// A relay that has carried for 1 minute was a good one: its end is no failure.
 const GOOD: Duration = Duration::from_secs(60);
 
-/// A bridge calls a proxy for a session once in 5 seconds at most: less than the shortest rest of a client, and no tool to make bridges dial.
+/// A bridge calls a proxy for a session once in 5 seconds at most: no client rests for less, and nobody can have a bridge dial again and
+/// again.
 const LEAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Frames that wait until there is room for them, at most: 8. One relay makes two.
@@ -47,7 +48,7 @@ pub(crate) struct Whose<'a> {
     pub(crate) client: Option<&'a BareJid>,
 }
 
-/// The peer says what cannot be.
+/// The peer says what only this end may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation;
 
@@ -56,21 +57,21 @@ pub(crate) struct Violation;
 pub(crate) struct Relay {
     key: RelaysKey,
     side: Side,
-    /// No relay has had this number, nor a higher one.
+    /// The lowest number that no relay has had yet, nor any above it.
     next_number: u64,
     current: Option<Current>,
-    /// Before that, no other relay is begun.
+    /// Before this time no other relay is begun.
     rests_until: Option<Instant>,
-    /// How many have failed, one after the other.
+    /// How many have failed in a row.
     failures: u32,
     frames: VecDeque<RelayFrame>,
     /// Each about the relay of this number.
     tasks: VecDeque<(u64, Task)>,
-    /// The account that stood for a relay that is over.
+    /// The account that stood for a relay that is over, until somebody has asked for it.
     over: Option<AccountId>,
 }
 
-/// The relay that there is.
+/// The relay that there is just now.
 #[derive(Debug)]
 struct Current {
     number: u64,
@@ -94,6 +95,13 @@ enum Stage {
     Joined,
     /// It carries: this account stands for it.
     Up(AccountId),
+}
+
+/// Who ends a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Us,
+    Peer,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -129,7 +137,7 @@ impl Relay {
         }
     }
 
-    /// Whether the driver has something of it.
+    /// The number of the relay that there is, of which the driver has something.
     pub(crate) fn number(&self) -> Option<u64> {
         self.current.as_ref().map(|current| current.number)
     }
@@ -182,15 +190,14 @@ impl Relay {
     /// It has failed, or what carried has come to its end.
     pub(crate) fn handle_down(&mut self, now: Instant, number: u64, reason: RelayEndReason) {
         if self.number() == Some(number) {
-            self.end(now, reason, Some(reason));
+            self.end(now, reason, By::Us);
         }
     }
 
     /// The path by this account is no more.
     pub(crate) fn handle_path_gone(&mut self, now: Instant, account: AccountId) {
         if self.account() == Some(account) {
-            let reason = RelayEndReason::TooSlow;
-            self.end(now, reason, Some(reason));
+            self.end(now, RelayEndReason::TooSlow, By::Us);
         }
     }
 
@@ -205,7 +212,7 @@ impl Relay {
             }
             (RelayFrame::RelayEnd { relay, reason }, _) => {
                 if self.number() == Some(relay) {
-                    self.end(now, reason, None);
+                    self.end(now, reason, By::Peer);
                 }
             }
             (RelayFrame::Relay { .. } | RelayFrame::Joined { .. }, _) => return Err(Violation),
@@ -213,14 +220,14 @@ impl Relay {
         Ok(())
     }
 
-    /// A client says where it waits. One that was heard of before, or was overtaken, is no news.
+    /// A client says where it waits. A relay that was heard of before, or that a later one has overtaken, is ignored.
     fn on_told(&mut self, now: Instant, number: u64, rendezvous: Rendezvous) {
         if number < self.next_number {
             return;
         }
         if self.current.is_some() {
             // The client has another one, so it has given up this.
-            self.end(now, RelayEndReason::Done, None);
+            self.end(now, RelayEndReason::Done, By::Peer);
         }
         if self.rests_until.is_some_and(|until| now < until) {
             self.next_number = number + 1;
@@ -242,12 +249,11 @@ impl Relay {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if self.current.is_some() && self.next_timeout().is_some_and(|at| at <= now) {
-            let reason = RelayEndReason::TooSlow;
-            self.end(now, reason, Some(reason));
+            self.end(now, RelayEndReason::TooSlow, By::Us);
         }
     }
 
-    /// Goes on to the next stage, where it is at the one before; whether it is.
+    /// Goes from one stage to the next. False if the relay is another one, or not at that stage.
     fn advance(&mut self, number: u64, from: Stage, to: Stage) -> bool {
         let current = self.current.as_mut().filter(|it| it.number == number && it.stage == from);
         let Some(current) = current else { return false };
@@ -255,18 +261,18 @@ impl Relay {
         true
     }
 
-    /// It is over; the peer may be told why.
-    fn end(&mut self, now: Instant, reason: RelayEndReason, told: Option<RelayEndReason>) {
+    /// The relay is over. Where we end it, the peer is told why, if it has heard of it.
+    fn end(&mut self, now: Instant, reason: RelayEndReason, by: By) {
         let Some(Current { number, stage, since }) = self.current.take() else { return };
         if let Stage::Up(account) = stage {
             self.over = Some(account);
         }
         self.frames.retain(|frame| matches!(frame, RelayFrame::RelayEnd { .. }));
-        if let Some(reason) = told.filter(|_| stage != Stage::Finding) {
+        if by == By::Us && stage != Stage::Finding {
             self.say(RelayFrame::RelayEnd { relay: number, reason });
         }
         self.tasks.retain(|(_, task)| matches!(task, Task::Leave { .. }));
-        self.tasks.push_back((number, Task::Leave { reason, by_peer: told.is_none() }));
+        self.tasks.push_back((number, Task::Leave { reason, by_peer: by == By::Peer }));
         if self.side == Side::Client {
             let was_good = matches!(stage, Stage::Up(_)) && since + GOOD <= now;
             self.rest(now, was_good, reason);
@@ -322,7 +328,7 @@ impl Relay {
         self.frames.pop_front()
     }
 
-    /// A frame did not arrive: it goes again if it is still true.
+    /// A frame was lost: it goes again if it is still true.
     pub(crate) fn handle_lost(&mut self, frame: RelayFrame) {
         let stage = |number: u64| self.current.as_ref().filter(|it| it.number == number).map(|it| it.stage);
         let is_true = match &frame {
@@ -335,7 +341,7 @@ impl Relay {
         }
     }
 
-    /// What a peer does not hear for too long it does not hear at all.
+    /// Queues a frame. Where too many wait, the oldest is dropped.
     fn say(&mut self, frame: RelayFrame) {
         self.frames.push_back(frame);
         if self.frames.len() > MOST_FRAMES {

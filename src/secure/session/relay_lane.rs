@@ -1,4 +1,4 @@
-//! Relay among the paths of its session: when there is one, and what the driver has to do and tells.
+//! Relay among the paths of its session: when there is one, what the driver is to do about it, and what it tells.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::secure::shared::Shared;
 use crate::secure::wire::relay_frame::{RelayEndReason, Rendezvous};
 
 impl Session {
-    /// The server of an account has a proxy.
+    /// The server of an account has a proxy, so that a relay may be begun.
     pub(crate) fn handle_proxy(&mut self, now: Instant, shared: &mut Shared) {
         self.apply_changes(now, shared);
     }
@@ -37,7 +37,7 @@ impl Session {
         self.change_relay(now, shared, |relay| relay.handle_joined(number));
     }
 
-    /// The relay carries: this account of ours and that one of the peer stand for it. Its path, unless nobody needs it any more.
+    /// The relay carries: these names stand for it as accounts, ours and the peer's. Returns its path, unless nobody needs it any more.
     pub(crate) fn handle_relay_up(
         &mut self,
         now: Instant,
@@ -74,8 +74,8 @@ impl Session {
         self.apply_changes(now, shared);
     }
 
-    /// Does what relays have to do with every change: a client whose session has streams begins one where it can, and the path of one that
-    /// is over goes with it.
+    /// Looks after the relay at every change: the path of one that is over goes with it, and a client whose session has streams begins one
+    /// where it can.
     pub(super) fn use_relay(&mut self, now: Instant, shared: &mut Shared) {
         if let Some(account) = self.relay_mut().and_then(Relay::poll_over) {
             for id in self.ids_of(|path| path.via() == account) {
@@ -111,8 +111,9 @@ impl Session {
         account.is_some_and(|account| self.paths.values().any(|path| path.works() && path.via() == account))
     }
 
-    /// The account of a relay that works, unless another path is known to be faster. All goes by it then: what went by an account with a limit would
-    /// hold up all that follows it in its stream. What a window that still opens shows of an account is no rate: a server may let a burst pass.
+    /// The account of a relay that works, unless another path is known to be faster. All goes by it then: what went by an account with a
+    /// limit would hold up all that follows it in its stream. What a window that still opens shows of an account is no rate: a server may
+    /// let a burst pass.
     pub(super) fn fast_relay(&self, now: Instant) -> Option<AccountId> {
         let account = self.relay().and_then(Relay::account)?;
         let working = || self.paths.values().filter(|path| path.works());

@@ -1,6 +1,6 @@
 //! Frames about relays: what the ends of a session say to each other of byte streams through a proxy (doc/lanes.md).
 //!
-//! They are for peers that both know them. All of them are acknowledged, and can come twice.
+//! Only ends that both know them send them. All of them are acknowledged, and can come twice.
 
 use std::fmt;
 
@@ -24,14 +24,14 @@ mod kind {
 /// One frame about relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayFrame {
-    /// From a client: it waits there for the bridge.
+    /// From a client: it is connected to the proxy there, and waits for the bridge.
     Relay {
         /// Its number.
         relay: u64,
         /// Where.
         rendezvous: Rendezvous,
     },
-    /// From a bridge: it is there, too.
+    /// From a bridge: it is connected there, too.
     Joined {
         /// Its number.
         relay: u64,
@@ -54,8 +54,8 @@ pub struct Rendezvous {
 }
 
 impl Rendezvous {
-    /// At this host, a name or an address of visible ASCII; none if it is something else, or the port is 0. Whether it is to be called is for
-    /// others to decide.
+    /// At this host, a name or an address of visible ASCII; none if it is something else, or the port is 0. Whether it is to be called,
+    /// others decide.
     pub fn new(host: &str, port: u16, address: [u8; ADDRESS]) -> Option<Self> {
         let is_visible = host.bytes().all(|byte| byte.is_ascii_graphic());
         let is_one = (1..=MAX_HOST).contains(&host.len()) && is_visible && port != 0;

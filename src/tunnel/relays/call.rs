@@ -20,17 +20,17 @@ use crate::xmpp::Socket;
 use crate::xmpp::bytestream::{self, BytestreamError};
 use crate::xmpp::place::{Place, PlaceDialer};
 
-/// What is read at a time, in bytes: 16 KiB. It is kept while nothing comes.
+/// The most that is read at a time, in bytes: 16 KiB. Each relay keeps a buffer of this size while nothing comes.
 const READ: usize = 16 * 1024;
 
-/// Pieces that are written before anybody looks again at what is wanted.
+/// The most records that are taken from the queue at a time: 64. They are flushed together.
 const AT_ONCE: usize = 64;
 
-/// So much that was not written yet, in bytes, is much: 64 KiB. Once it is gone the core is told.
+/// From here on much waits to be written, in bytes: 64 KiB. The core is told once it is less again.
 const MUCH: usize = 64 * 1024;
 
-/// When something more is written though there is nothing to say, each after the one before: 10 ms after the last word, and ever later. Prosody reads
-/// 8192 bytes, passes 4096 of them on, and the others only when more come; it may have been busy with something else.
+/// Pauses in which nothing is said, each after the one before, after which a record that says nothing is written: Prosody keeps back the
+/// end of what it reads until more comes (`xmpp::bytestream`). Ever longer ones, as it may be busy with something else.
 const NUDGES: [Duration; 4] = [
     Duration::from_millis(10),
     Duration::from_millis(40),
@@ -38,7 +38,7 @@ const NUDGES: [Duration; 4] = [
     Duration::from_millis(640),
 ];
 
-/// A relay that is to be called for.
+/// A call that is to be made for a relay.
 #[derive(Debug)]
 pub(in crate::tunnel) struct Call {
     pub(super) relay: RelayKey,
@@ -54,16 +54,17 @@ pub(super) struct Target {
     pub(super) address: [u8; ADDRESS],
 }
 
-/// Whose call it is.
+/// Which end's call it is.
 #[derive(Debug)]
 pub(super) enum End {
     /// A client's, which tells the bridge of this place, and begins when the proxy has joined the two.
     Client { rendezvous: Rendezvous, joined: oneshot::Receiver<RelaySeals> },
-    /// A bridge's, which begins when the client has. Nothing is sent by `wanted`: it is gone when nobody wants the relay any more.
+    /// A bridge's, which begins when the client has. Nothing is sent by `wanted`: its sender is dropped when nobody wants the relay any
+    /// more.
     Bridge { seals: RelaySeals, wanted: oneshot::Receiver<()> },
 }
 
-/// What goes by a relay, and how much of it is not written yet.
+/// Takes what is to go by a relay, and knows how many bytes of it are not written yet.
 #[derive(Clone, Debug)]
 pub(super) struct Outlet {
     pieces: mpsc::UnboundedSender<Piece>,
@@ -73,8 +74,8 @@ pub(super) struct Outlet {
 /// A record to be written.
 #[derive(Debug)]
 enum Piece {
-    Word(Bytes),
-    /// It says nothing, and has the proxy read what it has.
+    Said(Bytes),
+    /// It says nothing, and makes the proxy pass on what it keeps back.
     Nudge(Bytes),
 }
 
@@ -84,22 +85,22 @@ impl Outlet {
         (Self { pieces, queued: Arc::default() }, to_write)
     }
 
-    /// Sends a piece; how many bytes are to be written by now.
-    pub(super) fn send(&self, piece: Bytes) -> usize {
-        let length = piece.len();
+    /// Sends a record. Returns how many bytes wait to be written now.
+    pub(super) fn send(&self, record: Bytes) -> usize {
+        let length = record.len();
         let queued = self.queued.fetch_add(length, Ordering::Relaxed) + length;
         // Without the task the connection has ended, which the core is about to hear.
-        let _ = self.pieces.send(Piece::Word(piece));
+        let _ = self.pieces.send(Piece::Said(record));
         queued
     }
 
-    /// Sends a record that says nothing.
+    /// Sends a record that says nothing. It counts for nothing that waits.
     pub(super) fn nudge(&self, record: Bytes) {
         let _ = self.pieces.send(Piece::Nudge(record));
     }
 }
 
-/// Runs until the tunnel is gone, and breaks off what is under way then.
+/// Makes all calls, until the tunnel is gone. What is under way then is broken off.
 pub(in crate::tunnel) async fn run(shared: Weak<Shared>, mut calls: mpsc::UnboundedReceiver<Call>) {
     let mut tasks = JoinSet::new();
     loop {
@@ -192,7 +193,7 @@ async fn as_bridge(
     carry(shared, relay, socket, (records, rest)).await
 }
 
-/// Waits until the client has begun; what has come behind that.
+/// Waits until the client has begun. Returns what has come behind its first record.
 async fn await_greeting(socket: &mut Socket, records: &mut Records) -> Result<Bytes, RelayEndReason> {
     loop {
         let mut bytes = read(socket).await?;
@@ -231,7 +232,7 @@ async fn carry(
     let mut bytes = first;
     loop {
         if !bytes.is_empty() && !hand_over(shared, relay, bytes)? {
-            // What is to be written last still goes.
+            // Nobody wants more. What is to be written last still goes.
             return written.await;
         }
         bytes = tokio::select! {
@@ -241,13 +242,13 @@ async fn carry(
     }
 }
 
-/// Whether more is wanted. The tunnel is not kept while more is waited for.
+/// Hands bytes to the tunnel, which is not kept alive in between. False when nobody wants more.
 fn hand_over(shared: &Weak<Shared>, relay: RelayKey, bytes: Bytes) -> Result<bool, RelayEndReason> {
     let Some(shared) = shared.upgrade() else { return Ok(false) };
     shared.on_relay_bytes(relay, bytes).map_err(|_| RelayEndReason::Damaged)
 }
 
-/// Writes until there is nobody who sends.
+/// Writes until the outlet is gone and all is written.
 async fn write(
     shared: &Weak<Shared>,
     relay: RelayKey,
@@ -255,27 +256,28 @@ async fn write(
     (mut pieces, queued): (mpsc::UnboundedReceiver<Piece>, Arc<AtomicUsize>),
 ) -> Result<(), RelayEndReason> {
     let mut batch = Vec::with_capacity(AT_ONCE);
-    let mut nudges = NUDGES.iter();
+    let mut nudges = &NUDGES[..];
     loop {
         let more = pieces.recv_many(&mut batch, AT_ONCE);
-        let count = match nudges.clone().next() {
-            Some(pause) => timeout(*pause, more).await,
-            None => Ok(more.await),
+        let count = match nudges {
+            [pause, later @ ..] => match timeout(*pause, more).await {
+                Ok(count) => count,
+                Err(_) => {
+                    nudges = later;
+                    shared.upgrade().into_iter().for_each(|shared| shared.nudge(relay));
+                    continue;
+                }
+            },
+            [] => more.await,
         };
-        match count {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(_) => {
-                nudges.next();
-                shared.upgrade().into_iter().for_each(|shared| shared.nudge(relay));
-                continue;
-            }
+        if count == 0 {
+            break;
         }
         for piece in batch.drain(..) {
-            let (Piece::Word(bytes) | Piece::Nudge(bytes)) = &piece;
+            let (Piece::Said(bytes) | Piece::Nudge(bytes)) = &piece;
             writer.write_all(bytes).await.map_err(|_| RelayEndReason::Unreachable)?;
-            if let Piece::Word(bytes) = piece {
-                nudges = NUDGES.iter();
+            if let Piece::Said(bytes) = piece {
+                nudges = &NUDGES;
                 note_written(shared, relay, &queued, bytes.len());
             }
         }
@@ -285,7 +287,7 @@ async fn write(
     Ok(())
 }
 
-/// So many bytes are written. The core hears when it was much that waited, and is not any more.
+/// So many bytes were written. The core hears of it when that leaves less than [`MUCH`].
 fn note_written(shared: &Weak<Shared>, relay: RelayKey, queued: &AtomicUsize, bytes: usize) {
     let before = queued.fetch_sub(bytes, Ordering::Relaxed);
     let left = before.saturating_sub(bytes);

@@ -1,4 +1,4 @@
-//! Settings of the lane: how proxies are reached, and which hosts may be called. Pure.
+//! Settings of relays: how proxies are reached, and which hosts may be called. Pure.
 
 use std::fmt;
 
@@ -37,22 +37,18 @@ impl RelayLane {
         Self { dialer, listed: hosts, is_client: false }
     }
 
-    /// A client's accounts ask where proxies are.
+    /// Whether accounts ask their servers for a proxy: those of a client do.
     pub fn looks_for_proxies(&self) -> bool {
         self.is_client
     }
 
-    /// The place of a proxy whose server is at these domains.
-    pub(super) fn place<'a>(
-        &self,
-        rendezvous: &Rendezvous,
-        domains: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Place, BadPlace> {
-        let hosts = Hosts::of_domains(domains).and(self.listed.iter().cloned());
+    /// The place of a proxy whose server is at this domain, if it may be called.
+    pub(super) fn place(&self, rendezvous: &Rendezvous, domain: &str) -> Result<Place, BadPlace> {
+        let hosts = Hosts::of_domains([domain]).and(self.listed.iter().cloned());
         Place::new(rendezvous.host(), rendezvous.port(), &hosts)
     }
 
-    /// What dials it.
+    /// What dials such a place.
     pub(super) fn dialer(&self, reach: Reach) -> PlaceDialer {
         PlaceDialer::new(&self.dialer, reach)
     }

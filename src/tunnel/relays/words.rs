@@ -2,21 +2,21 @@
 
 use crate::secure::wire::relay_frame::RelayEndReason;
 
-/// Where a relay was when it ended.
+/// How far a relay had come when it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Was {
-    /// It was to be.
+pub(super) enum Phase {
+    /// It did not carry yet.
     Beginning,
     /// It carried.
     Up,
 }
 
 /// What the log says of its end; nothing where that is as it should be.
-pub(super) fn ended(was: Was, reason: RelayEndReason, by_peer: bool) -> Option<String> {
+pub(super) fn ended(phase: Phase, reason: RelayEndReason, by_peer: bool) -> Option<String> {
     let why = if by_peer { of_bridge(reason)? } else { of_client(reason)? };
-    Some(match was {
-        Was::Beginning => format!("no relay: {why}"),
-        Was::Up => format!("the relay has ended: {why}"),
+    Some(match phase {
+        Phase::Beginning => format!("no relay: {why}"),
+        Phase::Up => format!("the relay has ended: {why}"),
     })
 }
 
@@ -55,16 +55,16 @@ mod tests {
     #[test]
     fn the_log_says_at_which_end_a_relay_has_failed_and_whether_it_had_carried() {
         let reason = RelayEndReason::Unreachable;
-        let said = |was, by_peer| ended(was, reason, by_peer).unwrap_or_default();
-        assert!(said(Was::Beginning, false).starts_with("no relay: the proxy is not reached"));
-        assert!(said(Was::Beginning, true).starts_with("no relay: the bridge does not reach the proxy"));
-        assert!(said(Was::Up, false).starts_with("the relay has ended: the proxy"));
+        let said = |phase, by_peer| ended(phase, reason, by_peer).unwrap_or_default();
+        assert!(said(Phase::Beginning, false).starts_with("no relay: the proxy is not reached"));
+        assert!(said(Phase::Beginning, true).starts_with("no relay: the bridge does not reach the proxy"));
+        assert!(said(Phase::Up, false).starts_with("the relay has ended: the proxy"));
     }
 
     #[test]
     fn nothing_is_said_of_one_that_is_not_needed_any_more() {
         for by_peer in [false, true] {
-            assert_eq!(ended(Was::Up, RelayEndReason::Done, by_peer), None);
+            assert_eq!(ended(Phase::Up, RelayEndReason::Done, by_peer), None);
         }
     }
 }

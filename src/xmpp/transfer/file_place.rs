@@ -1,6 +1,4 @@
-//! Places of files: URLs that may be called.
-//!
-//! By HTTPS, and at a [place](crate::xmpp::place) that may be called.
+//! Places of files: URLs of HTTPS, at a [place](crate::xmpp::place) that may be called.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Control: what is really shown to the client's server is found, so that the search for it cannot succeed because nothing would be.
+//! Control of the search: what really is shown to the client's server is found. So that nothing is found elsewhere means something.
 
 use std::collections::BTreeSet;
 

@@ -1,3 +1,6 @@
+-- Notes what passes on each connection of this Prosody, after decryption: stanzas both ways, and what is asked by HTTP.
+-- One file for each connection and direction, in the folder of the option lab_overheard: NUMBER-KIND-PEER.in and .out.
+
 local filters = require "util.filters";
 local http = require "net.http.server";
 local folder = module:get_option_string("lab_overheard");

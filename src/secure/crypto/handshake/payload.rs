@@ -65,11 +65,11 @@ pub struct Welcome {
     pub credits: Credits,
     /// Whether it has taken what the client said early.
     pub has_taken_early: bool,
-    /// What both ends know beside paths. Of no use in an old session.
+    /// Which lanes both ends know. Of no use in an old session.
     pub lanes: Lanes,
 }
 
-/// What an end knows beside paths (doc/lanes.md), or both ends do.
+/// Which lanes an end knows beside the paths of accounts (doc/lanes.md), or both ends do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lanes {
     /// Bulk can go by files of an upload service.
@@ -79,7 +79,7 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// What this end knows and the other one does, too.
+    /// Those that this end knows, and the other one does, too.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self { files: self.files && other.files, relays: self.relays && other.relays }
