@@ -68,6 +68,8 @@ pub(crate) struct Relay {
     tasks: VecDeque<(u64, Task)>,
     /// The account that stood for a relay that is over.
     over: Option<AccountId>,
+    /// The account that stood for a relay last, be it over.
+    last_account: Option<AccountId>,
 }
 
 /// The relay that there is.
@@ -116,6 +118,7 @@ impl Relay {
             frames: VecDeque::new(),
             tasks: VecDeque::new(),
             over: None,
+            last_account: None,
         }
     }
 
@@ -127,6 +130,11 @@ impl Relay {
             Stage::Up(account) => Some(account),
             _ => None,
         }
+    }
+
+    /// The same, and afterwards, until another account stands for one.
+    pub(crate) fn last_account(&self) -> Option<AccountId> {
+        self.last_account
     }
 
     /// Whether the driver has something of it.
@@ -175,6 +183,7 @@ impl Relay {
         let is_up = self.advance(number, before, Stage::Up(account));
         if let Some(current) = self.current.as_mut().filter(|_| is_up) {
             current.since = now;
+            self.last_account = Some(account);
         }
         is_up
     }

@@ -99,10 +99,11 @@ impl Session {
         self.state.established_mut()?.relay_mut()?.poll_task(&whose)
     }
 
-    /// The relay of which the driver has something, and the account that stands for it.
-    pub(super) fn busy_relay(&self) -> Option<(RelayKey, Option<AccountId>)> {
-        let relay = self.relay()?;
-        Some((RelayKey { session: self.key, number: relay.number()? }, relay.account()))
+    /// The relay of which the driver has something, and the account that stood for one last.
+    pub(super) fn busy_relay(&self) -> (Option<RelayKey>, Option<AccountId>) {
+        let key = |number| RelayKey { session: self.key, number };
+        let relay = self.relay();
+        (relay.and_then(Relay::number).map(key), relay.and_then(Relay::last_account))
     }
 
     /// Whether packets go by a relay.
@@ -121,9 +122,9 @@ impl Session {
         others.iter().all(|other| other.rate(now) <= rate).then_some(account)
     }
 
-    /// Whether this account stands for the relay: none of a chat server.
+    /// Whether this account stands for the relay, or for the one that has just ended: none of a chat server.
     pub(super) fn is_relay(&self, account: AccountId) -> bool {
-        self.relay().and_then(Relay::account) == Some(account)
+        self.relay().and_then(Relay::last_account) == Some(account)
     }
 
     fn relay(&self) -> Option<&Relay> {
