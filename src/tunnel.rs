@@ -469,7 +469,7 @@ impl Shared {
         }
         while let Some(transmit) = state.cores.secure.poll_transmit(now) {
             let transmit = match &mut state.relays {
-                Some(relays) => relays.send(&mut state.cores.secure, transmit),
+                Some(relays) => relays.send(&mut state.cores.secure, now, transmit),
                 None => Some(transmit),
             };
             let Some(transmit) = transmit.and_then(|transmit| state.bytestreams.write(transmit)) else {

@@ -147,8 +147,8 @@ pub(crate) struct ClosedSession {
     pub(crate) streams: Option<ClosedStreams>,
     /// Files of which the driver has something to do that nobody waits for any more.
     pub(crate) files: Vec<FileKey>,
-    /// The relay of which the driver has something, and the account that stands for it.
-    pub(crate) relay: Option<(RelayKey, Option<AccountId>)>,
+    /// The relay of which the driver has something, and the account that stood for one last.
+    pub(crate) relay: (Option<RelayKey>, Option<AccountId>),
 }
 
 impl Session {

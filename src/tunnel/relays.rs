@@ -36,6 +36,10 @@ const FIRST_ACCOUNT: u64 = 1 << 62;
 /// The most calls of one process: 256. Each has a connection, and so a descriptor.
 const MOST: usize = 256;
 
+/// The most that is kept for a relay until it is written, in bytes: 512 KiB. Behind 256 KiB the core sends no more blocks, but answers: whoever
+/// sends blocks and reads nothing could call for any number of them.
+const MOST_UNWRITTEN: usize = 512 * 1024;
+
 /// The longest padding of a nudge, in bytes: 32, drawn each time, so that nudges have no size of their own.
 const MAX_NUDGE: u16 = 32;
 
@@ -136,15 +140,19 @@ impl Relays {
         self.under_way.subscribe()
     }
 
-    /// Sends what goes by a relay; gives back what does not.
-    pub(super) fn send(&mut self, core: &mut Endpoint, transmit: Transmit) -> Option<Transmit> {
+    /// Sends what goes by a relay; gives back what does not. A relay whose other end does not read is over.
+    pub(super) fn send(&mut self, core: &mut Endpoint, now: Instant, transmit: Transmit) -> Option<Transmit> {
         if transmit.via.0 < FIRST_ACCOUNT {
             return Some(transmit);
         }
         let relay = self.by_account.get(&transmit.via)?;
         let Some(Known::Up(up)) = self.known.get_mut(relay) else { return None };
         if let Some(record) = up.records.write(&transmit.action) {
-            core.handle_backlog(transmit.via, 0, up.outlet.send(record));
+            let queued = up.outlet.send(record);
+            core.handle_backlog(transmit.via, 0, queued);
+            if queued > MOST_UNWRITTEN {
+                core.handle_relay_down(now, *relay, RelayEndReason::TooSlow);
+            }
         }
         None
     }

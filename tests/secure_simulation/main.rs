@@ -58,6 +58,7 @@ mod failing;
 mod files;
 mod hoarding;
 mod hostile;
+mod hostile_relays;
 mod hurry;
 mod letters;
 mod ours;

@@ -138,7 +138,8 @@ impl Puppet {
     ) -> Option<(Self, bool)> {
         let line = identity().line(None);
         let sid = Self::knock(bridge, now, &jid, seed).expect("a bytestream");
-        let hello = Hello { credits: CREDITS, resume: None, lanes: Lanes::default(), early };
+        let lanes = Lanes { files: false, relays: true };
+        let hello = Hello { credits: CREDITS, resume: None, lanes, early };
         let mut entropy = Rng::new(seed);
         let (initiator, data) = Initiator::start(&line, &sid, &jid, &bridge_jid(), &hello, &mut entropy);
         let hello = Incoming::Data { id: "hello".into(), sid: sid.to_string(), seq: 0, data };

@@ -16,6 +16,12 @@ pub struct RelayKey {
 }
 
 impl RelayKey {
+    /// One of many.
+    #[cfg(test)]
+    pub(crate) fn nth(number: u64) -> Self {
+        Self { session: SessionKey(1), number }
+    }
+
     /// Its number in its session.
     pub fn number(&self) -> u64 {
         self.number

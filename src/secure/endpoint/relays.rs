@@ -80,13 +80,17 @@ impl Endpoint {
         Some(if self.admission.is_none() { (client, bridge) } else { (bridge, client) })
     }
 
-    /// A session is over, and so is its relay.
-    pub(super) fn cancel_relay(&mut self, key: SessionKey, relay: Option<(RelayKey, Option<AccountId>)>) {
-        self.relay_tasks.retain(|task| task.relay().session != key);
-        if let Some((relay, account)) = relay {
-            let reason = RelayEndReason::Done;
-            self.relay_tasks.push_back(RelayTask::Leave { relay, reason, by_peer: false });
-            account.into_iter().for_each(|account| self.shared.accounts.remove(account));
-        }
+    /// A session is over, and so is its relay. What was to be left before is left all the same.
+    pub(super) fn cancel_relay(
+        &mut self,
+        key: SessionKey,
+        (relay, account): (Option<RelayKey>, Option<AccountId>),
+    ) {
+        let is_left = |task: &RelayTask| matches!(task, RelayTask::Leave { .. });
+        self.relay_tasks.retain(|task| task.relay().session != key || is_left(task));
+        let reason = RelayEndReason::Done;
+        let leave = |relay| RelayTask::Leave { relay, reason, by_peer: false };
+        self.relay_tasks.extend(relay.map(leave));
+        account.into_iter().for_each(|account| self.shared.accounts.remove(account));
     }
 }

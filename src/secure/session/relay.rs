@@ -69,6 +69,8 @@ pub(crate) struct Relay {
     tasks: VecDeque<(u64, Task)>,
     /// The account that stood for a relay that is over, until somebody has asked for it.
     over: Option<AccountId>,
+    /// The account that stood for a relay last, be it over.
+    last_account: Option<AccountId>,
 }
 
 /// The relay that there is just now.
@@ -124,6 +126,7 @@ impl Relay {
             frames: VecDeque::new(),
             tasks: VecDeque::new(),
             over: None,
+            last_account: None,
         }
     }
 
@@ -135,6 +138,11 @@ impl Relay {
             Stage::Up(account) => Some(account),
             _ => None,
         }
+    }
+
+    /// The same, and afterwards, until another account stands for one.
+    pub(crate) fn last_account(&self) -> Option<AccountId> {
+        self.last_account
     }
 
     /// The number of the relay that there is, of which the driver has something.
@@ -183,6 +191,7 @@ impl Relay {
         let is_up = self.advance(number, before, Stage::Up(account));
         if let Some(current) = self.current.as_mut().filter(|_| is_up) {
             current.since = now;
+            self.last_account = Some(account);
         }
         is_up
     }

@@ -99,10 +99,11 @@ impl Session {
         self.state.established_mut()?.relay_mut()?.poll_task(&whose)
     }
 
-    /// The relay of which the driver has something, and the account that stands for it.
-    pub(super) fn busy_relay(&self) -> Option<(RelayKey, Option<AccountId>)> {
-        let relay = self.relay()?;
-        Some((RelayKey { session: self.key, number: relay.number()? }, relay.account()))
+    /// The relay of which the driver has something, and the account that stood for one last.
+    pub(super) fn busy_relay(&self) -> (Option<RelayKey>, Option<AccountId>) {
+        let key = |number| RelayKey { session: self.key, number };
+        let relay = self.relay();
+        (relay.and_then(Relay::number).map(key), relay.and_then(Relay::last_account))
     }
 
     /// Whether packets go by a relay.
@@ -122,9 +123,9 @@ impl Session {
         others.all(|rate| rate <= relay).then_some(account)
     }
 
-    /// Whether this account stands for the relay: none of a chat server.
+    /// Whether this account stands for the relay, or for the one that has just ended: none of a chat server.
     pub(super) fn is_relay(&self, account: AccountId) -> bool {
-        self.relay().and_then(Relay::account) == Some(account)
+        self.relay().and_then(Relay::last_account) == Some(account)
     }
 
     fn relay(&self) -> Option<&Relay> {
@@ -133,5 +134,53 @@ impl Session {
 
     pub(super) fn relay_mut(&mut self) -> Option<&mut Relay> {
         self.state.established_mut()?.relay_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::CloseReason;
+    use crate::secure::session::LastWord;
+    use crate::secure::session::testing::{OURS, World, bridge_jid};
+    use crate::secure::wire::relay_frame::{ADDRESS, RelayFrame};
+
+    const RELAY: AccountId = AccountId(1 << 40);
+
+    /// A client whose first relay carries.
+    fn relayed() -> World {
+        let (mut world, _peer) = World::established_client();
+        world.shared.proxied.insert(OURS);
+        world.session.handle_proxy(world.now, &mut world.shared);
+        assert!(matches!(world.session.poll_relay_task(), Some(RelayTask::Find { .. })));
+        let rendezvous = Rendezvous::new("proxy.example", 7777, [1; ADDRESS]).unwrap();
+        world.session.handle_relay_found(world.now, 0, rendezvous, &mut world.shared);
+        says(&mut world, RelayFrame::Joined { relay: 0 });
+        let names = (RELAY, bridge_jid());
+        assert!(world.session.handle_relay_up(world.now, 0, names, &mut world.shared).is_some());
+        world
+    }
+
+    fn says(world: &mut World, frame: RelayFrame) {
+        world.session.relay_mut().unwrap().handle_frame(world.now, frame).unwrap();
+    }
+
+    #[test]
+    fn a_relay_that_ends_soon_is_no_failure_of_a_pair_of_accounts() {
+        let mut world = relayed();
+        world.session.handle_relay_down(world.now, 0, RelayEndReason::Unreachable, &mut world.shared);
+        assert_eq!(world.session.paths.len(), 1, "its path is no more");
+        let side = world.session.client_side().unwrap();
+        assert_eq!(side.pairs.failures((RELAY, &bridge_jid())), 0);
+        assert_eq!(side.pairs.failing_since(), None);
+    }
+
+    #[test]
+    fn what_stood_for_a_relay_is_told_with_its_session_though_the_relay_ended_just_before() {
+        let mut world = relayed();
+        says(&mut world, RelayFrame::RelayEnd { relay: 0, reason: RelayEndReason::Done });
+        let World { session, mut shared, now, .. } = world;
+        let closed = session.close(now, CloseReason::Finished, LastWord::Theirs, &mut shared);
+        assert_eq!(closed.relay, (None, Some(RELAY)));
     }
 }

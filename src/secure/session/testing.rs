@@ -38,8 +38,8 @@ pub(super) fn bridge_jid() -> FullJid {
     FullJid::new("bridge@chat.example/r").unwrap()
 }
 
-/// Both ends know files.
-pub(super) const FILES: Lanes = Lanes { files: true, relays: false };
+/// Both ends know files and relays.
+pub(super) const LANES: Lanes = Lanes { files: true, relays: true };
 
 pub(super) fn config() -> Config {
     Config {
@@ -55,7 +55,7 @@ pub(super) fn config() -> Config {
         reorder_window: 1024,
         connect_timeout: 25 * SECOND,
         session_timeout: 120 * SECOND,
-        lanes: FILES,
+        lanes: LANES,
         sizes: &OF_TESTS,
     }
 }
@@ -112,7 +112,7 @@ impl World {
     pub(super) fn bridge() -> (Self, Peer) {
         let mut entropy = Seeded(2);
         let credential = Credential::NOBODYS;
-        let hello = Hello { credits: CREDITS, resume: None, lanes: FILES, early: Vec::new() };
+        let hello = Hello { credits: CREDITS, resume: None, lanes: LANES, early: Vec::new() };
         let (initiator, message) = Initiator::start(
             &identity().line(None),
             &credential,
@@ -126,7 +126,7 @@ impl World {
         let client = client_jid().to_bare();
         let session = |shared: &mut Shared, now| {
             let tag = shared.tagger.tag(&client);
-            let agreed = Agreed { id: welcome.session, keys: ours, lanes: FILES };
+            let agreed = Agreed { id: welcome.session, keys: ours, lanes: LANES };
             let established = Established::new(now, Side::Bridge, agreed, CREDITS, shared);
             Session::unconfirmed(SessionKey(1), client, tag, established)
         };
@@ -135,7 +135,7 @@ impl World {
             Contact { via: OURS, peer: client_jid(), leg: None, client: world.session.tag(), credential };
         let path = Path::new(world.now, PathId(1), contact, PathState::Listening, &OF_TESTS);
         world.session.handle_path(world.now, path, &mut world.shared);
-        let agreed = Agreed { id: welcome.session, keys: theirs, lanes: FILES };
+        let agreed = Agreed { id: welcome.session, keys: theirs, lanes: LANES };
         let established = Established::new(world.now, Side::Client, agreed, CREDITS, &mut world.shared);
         (world, Peer { established, path: PathId(1) })
     }
@@ -186,7 +186,7 @@ impl World {
         self.session.handle_taken(self.now, path, hello, &mut self.shared);
         let (message, keys) = reply(&credential, &data, status, has_taken_early, &mut self.entropy);
         let id = SessionId::generate(&mut Seeded(3));
-        let agreed = Agreed { id, keys, lanes: FILES };
+        let agreed = Agreed { id, keys, lanes: LANES };
         let established = Established::new(self.now, Side::Bridge, agreed, CREDITS, &mut self.shared);
         let peer = Peer { established, path };
         self.gets(&peer, message);
@@ -261,6 +261,6 @@ fn reply(
     let (responder, _) =
         Responder::read(&identity(), None, credential, &from, &to, message, entropy).unwrap();
     let session = SessionId::generate(&mut Seeded(3));
-    let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, lanes: FILES };
+    let welcome = Welcome { status, session, credits: CREDITS, has_taken_early, lanes: LANES };
     responder.reply(&welcome).unwrap()
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Up;
 use crate::carrier::records::{MAX_PADDING, Records};
@@ -28,6 +28,9 @@ const AT_ONCE: usize = 64;
 
 /// From here on much waits to be written, in bytes: 64 KiB. The core is told once it is less again.
 const MUCH: usize = 64 * 1024;
+
+/// How long what is left is written once nobody wants the relay any more: 5 seconds.
+const LAST_PIECES: Duration = Duration::from_secs(5);
 
 /// Pauses in which nothing is said, each after the one before, after which a record that says nothing is written: Prosody keeps back the
 /// end of what it reads until more comes (`xmpp::bytestream`). Ever longer ones, as it may be busy with something else.
@@ -65,10 +68,20 @@ pub(super) enum End {
 }
 
 /// Takes what is to go by a relay, and knows how many bytes of it are not written yet.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Outlet {
     pieces: mpsc::UnboundedSender<Piece>,
     queued: Arc<AtomicUsize>,
+    /// Nothing is sent by this: it is gone when nobody wants the relay any more.
+    _wanted: oneshot::Sender<()>,
+}
+
+/// The other end of it.
+#[derive(Debug)]
+struct ToWrite {
+    pieces: mpsc::UnboundedReceiver<Piece>,
+    queued: Arc<AtomicUsize>,
+    wanted: oneshot::Receiver<()>,
 }
 
 /// A record to be written.
@@ -80,9 +93,12 @@ enum Piece {
 }
 
 impl Outlet {
-    fn new() -> (Self, mpsc::UnboundedReceiver<Piece>) {
+    fn new() -> (Self, ToWrite) {
         let (pieces, to_write) = mpsc::unbounded_channel();
-        (Self { pieces, queued: Arc::default() }, to_write)
+        let (sender, wanted) = oneshot::channel();
+        let queued = Arc::<AtomicUsize>::default();
+        let other = ToWrite { pieces: to_write, queued: Arc::clone(&queued), wanted };
+        (Self { pieces, queued, _wanted: sender }, other)
     }
 
     /// Sends a record. Returns how many bytes wait to be written now.
@@ -220,7 +236,6 @@ async fn carry(
 ) -> Result<(), RelayEndReason> {
     let (outlet, to_write) = Outlet::new();
     outlet.send(records.padding(rand::random_range(0..=MAX_PADDING)));
-    let queued = Arc::clone(&outlet.queued);
     let Some(is_up) = shared.upgrade().map(|shared| shared.bring_up(relay, Up::new(records, outlet))) else {
         return Ok(());
     };
@@ -228,7 +243,7 @@ async fn carry(
         return Ok(());
     }
     let (mut reader, writer) = tokio::io::split(socket);
-    let mut written = pin!(write(shared, relay, writer, (to_write, queued)));
+    let mut written = pin!(write(shared, relay, writer, to_write));
     let mut bytes = first;
     loop {
         if !bytes.is_empty() && !hand_over(shared, relay, bytes)? {
@@ -248,8 +263,25 @@ fn hand_over(shared: &Weak<Shared>, relay: RelayKey, bytes: Bytes) -> Result<boo
     shared.on_relay_bytes(relay, bytes).map_err(|_| RelayEndReason::Damaged)
 }
 
-/// Writes until the outlet is gone and all is written.
+/// Writes until there is nobody who sends. What is left then is given up after [`LAST_PIECES`]: whoever does not read would keep it, and the
+/// connection, for as long as he likes.
 async fn write(
+    shared: &Weak<Shared>,
+    relay: RelayKey,
+    writer: impl AsyncWrite + Unpin,
+    ToWrite { pieces, queued, wanted }: ToWrite,
+) -> Result<(), RelayEndReason> {
+    let overdue = async {
+        let _ = wanted.await;
+        sleep(LAST_PIECES).await;
+    };
+    tokio::select! {
+        outcome = write_pieces(shared, relay, writer, (pieces, queued)) => outcome,
+        () = overdue => Err(RelayEndReason::TooSlow),
+    }
+}
+
+async fn write_pieces(
     shared: &Weak<Shared>,
     relay: RelayKey,
     mut writer: impl AsyncWrite + Unpin,
@@ -296,5 +328,29 @@ fn note_written(shared: &Weak<Shared>, relay: RelayKey, queued: &AtomicUsize, by
         && let Some(shared) = shared.upgrade()
     {
         shared.on_relieved(relay, left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// Writes what is left of a relay that nobody wants any more, of which an end that takes `room` bytes and is read by nobody takes that.
+    async fn write_last(room: usize) -> Result<(), RelayEndReason> {
+        let (writer, _unread) = duplex(room);
+        let (outlet, to_write) = Outlet::new();
+        outlet.send(Bytes::from_static(&[7; 1000]));
+        drop(outlet);
+        let nobody = Weak::new();
+        let written = write(&nobody, RelayKey::nth(0), writer, to_write);
+        timeout(2 * LAST_PIECES, written).await.expect("it comes to an end")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_reads_is_given_up_once_nobody_wants_the_relay() {
+        assert_eq!(write_last(999).await, Err(RelayEndReason::TooSlow));
+        assert_eq!(write_last(1000).await, Ok(()));
     }
 }
