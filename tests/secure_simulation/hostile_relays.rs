@@ -1,16 +1,18 @@
 //! Hostile relays, of clients that hold the bridge line and do not keep to the protocol.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hexchat_pt::protocol::AccountId;
+use hexchat_pt::protocol::{AccountId, Address};
 use hexchat_pt::secure::relays::{RelayKey, RelayTask};
 use hexchat_pt::secure::wire::frame::{Frame, SessionClose};
 use hexchat_pt::secure::wire::relay_frame::{ADDRESS, RelayEndReason, RelayFrame, Rendezvous};
-use hexchat_pt::secure::{Config, Lanes};
+use hexchat_pt::secure::{Config, Lanes, Statistics};
 
 use crate::over_ibb::OverIbb;
-use crate::puppet::{Puppet, bridge, jid, sent};
+use crate::puppet::{BRIDGE, Puppet, accept, answer, bridge, jid, sent, wait};
 use crate::setup::defaults;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The account that stands for a relay.
 const RELAY: AccountId = AccountId(1 << 40);
@@ -72,4 +74,64 @@ fn a_relay_is_left_whatever_ends_it_and_its_session_at_once() {
             assert_eq!(left(&mut bridge), [relay], "{stage:?}, {last:?}");
         }
     }
+}
+
+fn assert_no_more_kept(before: Statistics, after: Statistics) {
+    let is_more = after.charged > before.charged + 4096 || after.entries > before.entries + 40;
+    assert!(!is_more, "{before:?}, then {after:?}");
+}
+
+#[test]
+fn of_thousands_of_relays_that_are_asked_for_at_once_one_is_called_and_nothing_is_kept() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, config());
+    let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    let mut joined = 0;
+    let mut kept = Vec::new();
+    for number in 0..5000 {
+        client.send(&mut bridge, now, &[relay(number)]);
+        while let Some(task) = bridge.poll_relay_task() {
+            joined += usize::from(matches!(task, RelayTask::Join { .. }));
+        }
+        kept.push(bridge.statistics());
+    }
+    assert_eq!((joined, bridge.statistics().sessions), (1, 1));
+    assert_no_more_kept(kept[99], kept[4999]);
+}
+
+#[test]
+fn relays_that_come_and_go_by_the_thousand_leave_nothing() {
+    let mut now = Instant::now();
+    let mut bridge = bridge(now, config());
+    let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    let target = Address::new("192.0.2.1", "80").unwrap();
+    client.send(&mut bridge, now, &[Frame::Open { stream: 0, target }]);
+    accept(&mut bridge, now).expect("a stream");
+    let mut kept = Vec::new();
+    for number in 0..2000 {
+        client.send(&mut bridge, now, &[relay(number)]);
+        let Some(RelayTask::Join { relay, .. }) = bridge.poll_relay_task() else { panic!("{number}") };
+        bridge.handle_relay_joined(now, relay);
+        assert!(bridge.handle_relay_up(now, relay, AccountId(RELAY.0 + number)).is_some());
+        client.send(&mut bridge, now, &[end(number)]);
+        assert_eq!(left(&mut bridge), [relay]);
+        for transmit in wait(&mut bridge, &mut now, 6 * SECOND) {
+            if transmit.via == BRIDGE {
+                answer(&mut bridge, now, &transmit);
+            }
+        }
+        kept.push(bridge.statistics());
+    }
+    assert_eq!(bridge.statistics().sessions, 1);
+    assert_no_more_kept(kept[99], kept[1999]);
+}
+
+#[test]
+fn a_bridge_without_relays_ends_the_session_of_whoever_asks_for_one() {
+    let now = Instant::now();
+    let mut bridge = bridge(now, defaults());
+    let mut client = Puppet::shake_hands(&mut bridge, now, jid("eve@x/r"), 1);
+    client.send(&mut bridge, now, &[relay(0)]);
+    assert!(bridge.poll_relay_task().is_none());
+    assert_eq!(client.closed(&sent(&mut bridge, now)), Some(SessionClose::ProtocolViolation));
 }

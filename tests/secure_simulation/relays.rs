@@ -83,25 +83,47 @@ fn whatever_a_proxy_does_in_the_middle_of_a_download_it_goes_on_within_ten_secon
         let uploads = Some((uploads, [true; 2]));
         let mut world = World::new(Setup { uploads, ..setup(seed as u64, &proxy) });
         let flow = begin(&mut world, 20 * MB);
-        while world.app(flow, Side::Left).read < 4 * MB {
-            world.run_for(SECOND / 10);
-            assert!(world.now() < 30 * SECOND, "{mood:?}: the relay does not begin");
-        }
-        proxy.set_mood(mood);
-        let mut last = (world.now(), world.app(flow, Side::Left).read);
-        let mut longest = Duration::ZERO;
-        while last.1 < 20 * MB {
-            world.run_for(SECOND / 10);
-            let read = world.app(flow, Side::Left).read;
-            if read > last.1 {
-                longest = longest.max(world.now() - last.0);
-                last = (world.now(), read);
-            }
-            assert!(world.now() < 300 * SECOND, "{mood:?}: {} bytes in time", last.1);
-        }
+        let longest = longest_pause_in(&mut world, (&proxy, mood), flow, 300 * SECOND);
+        assert!(longest < 10 * SECOND, "{mood:?}: nothing came for {longest:?}");
+        assert_eq!(world.app(flow, Side::Left).read, 20 * MB, "{mood:?}");
         run_to_the_end(&mut world, flow);
+    }
+}
+
+#[test]
+fn where_a_relay_ends_and_only_slow_accounts_are_left_a_download_goes_on_within_ten_seconds() {
+    for (seed, mood) in [Mood::Silent, Mood::Cutting, Mood::Damaging].into_iter().enumerate() {
+        let proxy = Proxy::new(seed as u64, Site { rate: 2_000_000, ..Site::default() });
+        let mut world = World::new(setup(seed as u64, &proxy));
+        let flow = begin(&mut world, 20 * MB);
+        let longest = longest_pause_in(&mut world, (&proxy, mood), flow, 100 * SECOND);
         assert!(longest < 10 * SECOND, "{mood:?}: nothing came for {longest:?}");
     }
+}
+
+/// The longest time in which nothing comes of a download of 20 MB within so much time, after the proxy has turned bad in the middle of it.
+fn longest_pause_in(
+    world: &mut World,
+    (proxy, mood): (&Proxy, Mood),
+    flow: usize,
+    time: Duration,
+) -> Duration {
+    while world.app(flow, Side::Left).read < 4 * MB {
+        world.run_for(SECOND / 10);
+        assert!(world.now() < 30 * SECOND, "{mood:?}: the relay does not begin");
+    }
+    proxy.set_mood(mood);
+    let mut last = (world.now(), world.app(flow, Side::Left).read);
+    let mut longest = Duration::ZERO;
+    while last.1 < 20 * MB && world.now() < time {
+        world.run_for(SECOND / 10);
+        let read = world.app(flow, Side::Left).read;
+        longest = longest.max(world.now() - last.0);
+        if read > last.1 {
+            last = (world.now(), read);
+        }
+    }
+    longest
 }
 
 #[test]

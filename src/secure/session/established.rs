@@ -1,6 +1,7 @@
 //! Packet layer of a session after its handshake: keys, streams, and what is on its way.
 
 mod files;
+mod given_up;
 mod relay;
 
 use std::time::Instant;
@@ -18,6 +19,7 @@ use crate::secure::crypto::seal::{Draft, Opener, Sealer};
 use crate::secure::ids::PathId;
 use crate::secure::session::acks::AckSchedule;
 use crate::secure::session::counters::Counters;
+use crate::secure::session::established::given_up::GivenUp;
 use crate::secure::session::flight::{Flight, Verdict};
 use crate::secure::session::jids::Jids;
 use crate::secure::session::relay::Relay;
@@ -59,6 +61,7 @@ pub(crate) struct Established {
     cost_of_jids: usize,
     clock: PeerClock,
     flight: Flight<Retransmittable>,
+    given_up: GivenUp,
     /// Where both ends know files.
     files: Option<Box<Files>>,
     /// Where both ends know relays.
@@ -153,6 +156,7 @@ impl Established {
             cost_of_jids: 0,
             clock: PeerClock::default(),
             flight: Flight::default(),
+            given_up: GivenUp::default(),
             files,
             relay,
             carried: 0,
@@ -226,6 +230,7 @@ impl Established {
                 }
                 let verdict = self.flight.on_ack(now, ack.ranges());
                 self.settle(verdict);
+                self.streams.on_arrived_late(self.given_up.take(ack.ranges()));
             }
             Frame::Jids { serial, jids } => {
                 self.jids.on_told(serial, jids);
@@ -271,7 +276,8 @@ impl Established {
     /// What went by this path and was not acknowledged is to be sent again, by any path.
     pub(crate) fn requeue_sent_by(&mut self, path: PathId) {
         let lost = self.flight.requeue_sent_by(path);
-        self.send_again(lost);
+        lost.iter().for_each(|(counter, cargo)| self.given_up.insert(*counter, cargo.streams.pieces()));
+        self.send_again(lost.into_iter().map(|(_, cargo)| cargo).collect());
     }
 
     /// Whether there is a reason to send a packet.

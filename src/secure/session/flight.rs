@@ -87,10 +87,11 @@ impl<T> Flight<T> {
         self.packets.extract_if(..end, is_overtaken).map(|(_, packet)| packet.cargo).collect()
     }
 
-    /// Nothing that went by this path will be acknowledged any more, or nobody should wait for it.
-    pub(crate) fn requeue_sent_by(&mut self, path: PathId) -> Vec<T> {
+    /// Nothing that went by this path will be acknowledged any more, or nobody should wait for it: by counters.
+    pub(crate) fn requeue_sent_by(&mut self, path: PathId) -> Vec<(u64, T)> {
         self.highest.remove(&path);
-        self.take_where(|packet| packet.path == path)
+        let taken = self.packets.extract_if(.., |_, packet| packet.path == path);
+        taken.map(|(counter, packet)| (counter, packet.cargo)).collect()
     }
 
     /// When [`take_overdue`](Self::take_overdue) will have something to take.
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_dead_path_loses_what_was_on_it_and_nothing_else() {
         let (mut flight, now) = sent(&[(0, A), (1, B), (2, A)]);
-        assert_eq!(flight.requeue_sent_by(A), [0, 2]);
+        assert_eq!(flight.requeue_sent_by(A), [(0, 0), (2, 2)]);
         assert_eq!(flight.on_ack(now, [0..=2]).arrived, [1]);
     }
 

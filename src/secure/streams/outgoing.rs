@@ -1,5 +1,7 @@
 //! Outgoing frames: what goes into packets, and what becomes of it.
 
+use std::ops::Range;
+
 use crate::protocol::CloseReason;
 use crate::secure::streams::queues::Queue;
 use crate::secure::streams::send_buffer::Piece;
@@ -24,6 +26,14 @@ impl Sent {
     /// Whether nothing went in.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What it has of each stream's bytes.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (u64, Range<u64>)> {
+        self.0.iter().filter_map(|item| match item {
+            Item::Data { stream, piece } => Some((*stream, piece.range.clone())),
+            Item::Control { .. } | Item::SessionCredit { .. } => None,
+        })
     }
 }
 
@@ -225,6 +235,13 @@ impl Streams {
                 Item::SessionCredit { offset } if self.is_newest_grant(offset) => self.grant = Delivery::Due,
                 Item::SessionCredit { .. } => {}
             }
+        }
+    }
+
+    /// These bytes of streams have arrived after they were taken for lost.
+    pub(crate) fn on_arrived_late(&mut self, pieces: impl IntoIterator<Item = (u64, Range<u64>)>) {
+        for (stream, piece) in pieces {
+            self.with(stream, |stream| stream.send.on_arrived_late(&piece));
         }
     }
 

@@ -188,6 +188,16 @@ impl SendBuffer {
         }
         self.lost.insert(piece.range.start.max(self.base)..piece.range.end);
     }
+
+    /// These bytes have arrived after they were taken for lost: those that were not sent again by now need not be.
+    pub(crate) fn on_arrived_late(&mut self, range: &Range<u64>) {
+        let within = |lost: Range<u64>| lost.start.max(range.start)..lost.end.min(range.end);
+        let late: Vec<_> = self.lost.newest_first().map(within).filter(|range| !range.is_empty()).collect();
+        for range in late {
+            self.lost.remove(range.clone());
+            self.on_arrived(&Piece { range, fin: false });
+        }
+    }
 }
 
 #[cfg(test)]
@@ -202,6 +212,22 @@ mod tests {
 
     fn text(buffer: &SendBuffer, piece: &Piece) -> Vec<u8> {
         buffer.bytes(&piece.range).flatten().copied().collect()
+    }
+
+    #[test]
+    fn what_arrives_late_is_not_sent_again_and_what_was_sent_again_is_waited_for() {
+        let mut buffer = buffer(b"abcdefgh");
+        let first = buffer.take_unsent(6).unwrap();
+        buffer.on_lost(&first);
+        let again = buffer.take_urgent(2).unwrap();
+        buffer.on_arrived_late(&first.range);
+        assert_eq!((buffer.take_urgent(10), buffer.len()), (None, 8));
+        buffer.on_arrived(&again);
+        assert_eq!(buffer.len(), 2);
+        let rest = buffer.take_unsent(10).unwrap();
+        assert_eq!(text(&buffer, &rest), b"gh");
+        buffer.on_arrived_late(&(0..8));
+        assert_eq!(buffer.len(), 2, "only what was lost can arrive late");
     }
 
     #[test]
