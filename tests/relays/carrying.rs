@@ -12,8 +12,8 @@ use crate::with_relay::{Lanes, WithRelay, time};
 /// 5 MB: by stanzas eleven minutes at a stock Prosody, and 40 at a stock ejabberd.
 const BULK: usize = 5_000_000;
 
-/// A sixtieth of what stanzas would take at the faster of the two.
-const SOON: Duration = Duration::from_secs(11);
+/// A tenth of what stanzas would take at the faster of the two.
+const SOON: Duration = Duration::from_secs(66);
 
 /// There and back, from each half to its server's proxy.
 const FAR: Duration = Duration::from_millis(100);

@@ -6,6 +6,8 @@
 
 /// A session after its handshake, with its keys, what it has for files, and its place in the tables of the endpoint.
 pub(crate) const SESSION: usize = 16 * 1024;
+/// A packet that went by a path that is no more, and what was in it.
+pub(crate) const GIVEN_UP: usize = 192;
 /// A relay of a session, with the connection to its proxy and what stands for it in the tables of accounts.
 pub(crate) const RELAY: usize = 64 * 1024;
 /// A path of a session, with its place in its carrier's table.

@@ -176,7 +176,8 @@ impl Established {
         let (made, told) = self.files().map_or((0, 0), |files| files.lane.kept());
         let relays =
             if self.relay().is_some_and(|relay| relay.number().is_some()) { price::RELAY } else { 0 };
-        let received = streams.received + price::SESSION + price::RANGE * ranges + self.cost_of_jids + relays;
+        let kept = price::RANGE * ranges + price::GIVEN_UP * self.given_up.len();
+        let received = streams.received + price::SESSION + kept + self.cost_of_jids + relays;
         Usage { written: streams.written + made, received: received + told, ..streams }
     }
 

@@ -1,13 +1,13 @@
 //! Given up: packets that went by paths that are no more, which may have arrived all the same.
 //!
-//! What such a packet carried is sent again at once. Where a fast path has ended and only slow ones are left, that may take a minute, and what was
-//! not acknowledged may have arrived: the next acknowledgement says so, and what was not sent again by then need not be.
+//! What such a packet carried is sent again at once. Where a fast path has ended and only slow ones are left, that may take a minute, and
+//! what was not acknowledged may have arrived: the next acknowledgement says so, and what was not sent again by then need not be.
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
-/// The last 256 packets are remembered: of the largest size, as much as a fast path has on its way.
-const MOST_PACKETS: usize = 256;
+/// The last 128 packets are remembered: of the largest size they are 6 MB, more than a fast path has on its way.
+const MOST_PACKETS: usize = 128;
 
 /// 4 pieces of each: bulk is one or two.
 const MOST_PIECES: usize = 4;
@@ -26,6 +26,11 @@ impl GivenUp {
         if self.0.len() > MOST_PACKETS {
             self.0.pop_first();
         }
+    }
+
+    /// How many packets are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The peer has the packets of these ranges: what was in those that were given up.
