@@ -90,6 +90,13 @@ fn closes(mut connection: &TcpStream, within: Duration) -> Duration {
     start.elapsed()
 }
 
+/// The same, once both ends know of it: a byte has come, which follows the bridge's word that the target was reached.
+fn carrying((mut application, mut server): (TcpStream, TcpStream)) -> (TcpStream, TcpStream) {
+    server.write_all(b"1").unwrap();
+    application.read_exact(&mut [0]).unwrap();
+    (application, server)
+}
+
 /// Both halves, with sessions that outlive the last packet for ten seconds. What is usual, two minutes, is waited for in
 /// `tests/secure_simulation`, where that takes no time.
 fn short_sessions(kind: Kind, target: SocketAddr) -> (Lab, Bridge, Half) {
@@ -112,7 +119,7 @@ fn closes_with_its_session(connection: &TcpStream) {
 fn a_bridge_that_is_killed_for_good_is_given_up_when_its_session_is_over() {
     let target = Target::start();
     let (_lab, mut bridge, forward) = short_sessions(Kind::Prosody, target.address());
-    let (application, _server) = target.connect_through(forward.entrance());
+    let (application, _server) = carrying(target.connect_through(forward.entrance()));
     bridge.half.process().kill();
     closes_with_its_session(&application);
 }
@@ -121,7 +128,7 @@ fn a_bridge_that_is_killed_for_good_is_given_up_when_its_session_is_over() {
 fn a_client_that_is_killed_for_good_is_given_up_when_its_session_is_over() {
     let target = Target::start();
     let (_lab, _bridge, mut forward) = short_sessions(Kind::Ejabberd, target.address());
-    let (_application, server) = target.connect_through(forward.entrance());
+    let (_application, server) = carrying(target.connect_through(forward.entrance()));
     forward.process().kill();
     closes_with_its_session(&server);
 }
