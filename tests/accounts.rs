@@ -1,6 +1,7 @@
 //! Accounts at a real chat server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod chat_server;
 
 use std::collections::BTreeSet;

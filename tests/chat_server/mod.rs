@@ -1,8 +1,9 @@
 //! Logins at a chat server of the lab.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use hexchat_lab::{Kind, Rate};
+use hexchat_lab::{Kind, Rate, Rules};
 use hexchat_pt::config::{AccountConfig, Credential, Login, Server, ServerAddr, ServerConfig, TlsMode, Url};
 
 /// A server of its own for each test, with the accounts `alice` and `bob`.
@@ -10,7 +11,13 @@ pub(crate) struct ChatServer(hexchat_lab::ChatServer);
 
 impl ChatServer {
     pub(crate) fn start(kind: Kind) -> Self {
-        Self(hexchat_lab::ChatServer::start(kind, Rate::Unlimited, &["alice", "bob"]).unwrap())
+        Self::start_with(kind, Rules::default())
+    }
+
+    /// One with these rules.
+    pub(crate) fn start_with(kind: Kind, rules: Rules) -> Self {
+        let users = ["alice", "bob"];
+        Self(hexchat_lab::ChatServer::start_with(kind, Rate::Unlimited, &users, rules).unwrap())
     }
 
     /// A login at this server, with a resource of its own.
@@ -40,6 +47,16 @@ impl ChatServer {
     /// Where clients connect that use WebSockets.
     pub(crate) fn web_address(&self) -> SocketAddr {
         self.0.web_address()
+    }
+
+    /// Where its proxy of bytestreams takes connections.
+    pub(crate) fn relay_address(&self) -> SocketAddr {
+        self.0.relay_address()
+    }
+
+    /// The certificate of its authority.
+    pub(crate) fn ca_file(&self) -> &Path {
+        self.0.ca_file()
     }
 
     /// What it has logged.

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use hexchat_lab::Kind;
 use hexchat_lab::server::{DOMAIN, Rules};
-use hexchat_lab::{ChatServer, Kind, Rate};
 use hexchat_pt::carrier::Arrival;
 use hexchat_pt::carrier::relay::proxy::Proxy;
 use hexchat_pt::carrier::services::discovery::Wanted;
 use hexchat_pt::carrier::services::{NotActivated, Services, Step};
-use hexchat_pt::config::{AccountConfig, Credential, Login, ServerAddr, ServerConfig, TlsMode};
+use hexchat_pt::config::{AccountConfig, TlsMode};
 use hexchat_pt::xmpp::bytestream::{self, ADDRESS_BYTES, BytestreamError};
 use hexchat_pt::xmpp::place::{Hosts, Place, PlaceDialer, Reach};
 use hexchat_pt::xmpp::{
@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use xmpp_parsers::jid::{FullJid, Jid};
+
+use crate::chat_server::ChatServer;
 
 /// What no step of a test may take longer than.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +31,7 @@ impl Lab {
     /// One whose proxy gives this host as its own; without, it has none.
     pub(crate) fn start(kind: Kind, relay: Option<&'static str>) -> Self {
         let rules = Rules { relay, ..Rules::default() };
-        Self(ChatServer::start_with(kind, Rate::Unlimited, &["alice"], rules).unwrap())
+        Self(ChatServer::start_with(kind, rules))
     }
 
     /// The port of its proxy.
@@ -38,18 +40,7 @@ impl Lab {
     }
 
     fn account(&self) -> AccountConfig {
-        let address = self.0.tls_address();
-        let server = ServerAddr { host: address.ip().to_string(), port: address.port() };
-        Login {
-            jid: format!("{}/{:016x}", self.0.jid("alice"), rand::random::<u64>()).parse().unwrap(),
-            credential: Credential::Password(ChatServer::password("alice").into()),
-        }
-        .at(ServerConfig {
-            server: Some(server.into()),
-            tls: Some(TlsMode::Direct),
-            ca_file: Some(self.0.ca_file().to_owned()),
-            ..ServerConfig::default()
-        })
+        self.0.account("alice", TlsMode::Direct)
     }
 }
 

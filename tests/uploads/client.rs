@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use hexchat_lab::Kind;
 use hexchat_lab::server::{DOMAIN, Rules, Upload};
-use hexchat_lab::{ChatServer, Kind, Rate};
 use hexchat_pt::carrier::services::discovery::{Discovery, Wanted};
 use hexchat_pt::carrier::upload::refusal::Refusal;
 use hexchat_pt::carrier::upload::service::Service;
 use hexchat_pt::carrier::upload::slot::{self, CONTENT_TYPE, Slot, file_name};
-use hexchat_pt::config::{AccountConfig, Credential, Login, ServerAddr, ServerConfig, TlsMode};
+use hexchat_pt::config::{AccountConfig, TlsMode};
 use hexchat_pt::xmpp::place::{Hosts, Reach};
 use hexchat_pt::xmpp::transfer::fault::TransferError;
 use hexchat_pt::xmpp::transfer::file_place::FilePlace;
@@ -26,6 +26,8 @@ use tokio::time::timeout;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::stanza::Stanza;
+
+use crate::chat_server::ChatServer;
 
 /// What no step of a test may take longer than.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,22 +52,11 @@ impl Lab {
 
     fn with(kind: Kind, upload: Option<Upload>) -> Self {
         let rules = Rules { upload, ..Rules::default() };
-        Self(ChatServer::start_with(kind, Rate::Unlimited, &["alice"], rules).unwrap())
+        Self(ChatServer::start_with(kind, rules))
     }
 
     fn account(&self) -> AccountConfig {
-        let address = self.0.tls_address();
-        let server = ServerAddr { host: address.ip().to_string(), port: address.port() };
-        Login {
-            jid: format!("{}/{:016x}", self.0.jid("alice"), rand::random::<u64>()).parse().unwrap(),
-            credential: Credential::Password(ChatServer::password("alice").into()),
-        }
-        .at(ServerConfig {
-            server: Some(server.into()),
-            tls: Some(TlsMode::Direct),
-            ca_file: Some(self.0.ca_file().to_owned()),
-            ..ServerConfig::default()
-        })
+        self.0.account("alice", TlsMode::Direct)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Files at the upload services of real chat servers: found, asked for slots, put and fetched.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "../chat_server/mod.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod chat_server;
 mod client;
 
 use std::collections::BTreeSet;
