@@ -30,7 +30,7 @@ impl OverIbb {
     }
 
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
-        self.bytestreams.poll_transmit(&mut self.endpoint, now)
+        self.poll_transmit_but(now, Some)
     }
 
     /// The same, where another carrier takes some of it before.

@@ -108,19 +108,24 @@ impl Session {
 
     /// Whether packets go by a relay.
     pub(crate) fn is_relayed(&self) -> bool {
-        let account = self.relay().and_then(Relay::account);
-        account.is_some_and(|account| self.paths.values().any(|path| path.works() && path.via() == account))
+        self.relay_path().is_some()
+    }
+
+    /// The path of a relay that works.
+    fn relay_path(&self) -> Option<&Path> {
+        let account = self.relay().and_then(Relay::account)?;
+        self.paths.values().find(|path| path.works() && path.via() == account)
     }
 
     /// The account of a relay that works, unless another path is known to be faster. All goes by it then: what went by an account with a
     /// limit would hold up all that follows it in its stream. What a window that still opens shows of an account is no rate: a server may
     /// let a burst pass.
     pub(super) fn fast_relay(&self, now: Instant) -> Option<AccountId> {
-        let account = self.relay().and_then(Relay::account)?;
-        let working = || self.paths.values().filter(|path| path.works());
-        let relay = working().find(|path| path.via() == account)?.rate(now);
-        let mut others = working().filter(|path| path.via() != account).filter_map(Path::settled_rate);
-        others.all(|rate| rate <= relay).then_some(account)
+        let relay = self.relay_path()?;
+        let (account, rate) = (relay.via(), relay.rate(now));
+        let mut others = self.paths.values().filter(|path| path.works() && path.via() != account);
+        let is_fast = others.all(|other| other.settled_rate().is_none_or(|other| other <= rate));
+        is_fast.then_some(account)
     }
 
     /// Whether this account stands for the relay, or for the one that has just ended: none of a chat server.
