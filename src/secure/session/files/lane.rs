@@ -4,6 +4,7 @@
 //! [`poll_task`](Lane::poll_task) has. Frames can be lost, and then go again; they can come twice and in any order. Whoever has the lane
 //! settles the [`Verdict`]s: what has arrived is done with, and what is lost goes again.
 
+mod slots;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::secure::crypto::file::{FileSealer, FileSize, FilesKey, NotTheFile, PA
 use crate::secure::crypto::keys::Side;
 use crate::secure::ids::SessionKey;
 use crate::secure::session::files::incoming::Incoming;
+use crate::secure::session::files::lane::slots::{Asked, Direction, Slots};
 use crate::secure::session::files::outgoing::Outgoing;
 use crate::secure::session::files::supply::Supply;
 use crate::secure::session::flight::Verdict;
@@ -68,86 +70,6 @@ pub(crate) enum Report {
 /// The peer says what cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Violation;
-
-/// Which way a file goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    ToClient,
-    ToBridge,
-}
-
-/// A slot that was asked for, and is not over.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    direction: Direction,
-    account: AccountId,
-}
-
-/// What only a client has: slots of its server.
-#[derive(Debug)]
-struct Slots {
-    to_client: Supply,
-    to_bridge: Supply,
-    next_number: u64,
-    /// Which way each file goes that was asked for, and by which account.
-    asked: BTreeMap<u64, Asked>,
-    /// Where files are that were or will be put.
-    urls: BTreeMap<u64, FileUrl>,
-}
-
-impl Slots {
-    fn new() -> Self {
-        Self {
-            to_client: Supply::new(),
-            to_bridge: Supply::new(),
-            next_number: 0,
-            asked: BTreeMap::new(),
-            urls: BTreeMap::new(),
-        }
-    }
-
-    fn supply(&mut self, direction: Direction) -> &mut Supply {
-        match direction {
-            Direction::ToClient => &mut self.to_client,
-            Direction::ToBridge => &mut self.to_bridge,
-        }
-    }
-
-    /// A file is over: the account that had asked for its slot, if it was not over yet.
-    fn on_over(&mut self, now: Instant, file: u64, is_whole: bool) -> Option<AccountId> {
-        self.urls.remove(&file);
-        let Asked { direction, account } = self.asked.remove(&file)?;
-        self.supply(direction).on_over(now, file, is_whole);
-        Some(account)
-    }
-
-    /// Forgets slots that cannot be used any more, and says which.
-    fn handle_timeout(&mut self, now: Instant) -> Vec<u64> {
-        let mut expired = self.to_client.handle_timeout(now);
-        expired.extend(self.to_bridge.handle_timeout(now));
-        for file in &expired {
-            self.asked.remove(file);
-            self.urls.remove(file);
-        }
-        expired
-    }
-
-    /// Forgets the slots of this account that were not filled, and says of each whether it was given, and which way its file was to go.
-    fn drop_unfilled(&mut self, account: AccountId) -> Vec<(u64, bool, Direction)> {
-        let Self { to_client, to_bridge, asked, urls, .. } = self;
-        let is_its = |file: u64| asked.get(&file).is_some_and(|asked| asked.account == account);
-        let mut dropped = Vec::new();
-        for (direction, supply) in [(Direction::ToClient, to_client), (Direction::ToBridge, to_bridge)] {
-            let of_supply = supply.drop_unfilled(is_its).into_iter();
-            dropped.extend(of_supply.map(|(file, is_given)| (file, is_given, direction)));
-        }
-        for (file, ..) in &dropped {
-            asked.remove(file);
-            urls.remove(file);
-        }
-        dropped
-    }
-}
 
 /// See the [module](self). `T` is what one packet of a file carries.
 #[derive(Debug)]
