@@ -363,10 +363,13 @@ fn believed(number: Option<(usize, Instant)>, now: Instant) -> Option<usize> {
     number.filter(|(_, until)| now < *until).map(|(number, _)| number)
 }
 
-/// Whether so much waits that it takes a second, or bulk goes by files, of which the announcements and answers go by the account, and its
-/// server may be limiting it.
+/// Whether so much waits that it takes a second; or bulk goes by files, of which the announcements and what answers them go by the account, and
+/// its server may be limiting it. The little that goes then may never show a rate, though a limit makes each of its bursts late.
 fn is_deep(scene: &Scene) -> bool {
     let load = &scene.load;
-    let Some(rate) = load.rate.filter(|rate| *rate / (scene.logins() as f64) < FAST) else { return false };
-    load.is_by_files || load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64()
+    if load.rate.is_some_and(|rate| rate / scene.logins() as f64 >= FAST) {
+        return false;
+    }
+    let is_long = |rate: f64| load.is_blocked || load.unsent as f64 >= rate * DEEP.as_secs_f64();
+    load.is_by_files || load.rate.is_some_and(is_long)
 }

@@ -134,13 +134,15 @@ fn a_login_that_carries_nothing_more_goes_and_does_not_come_again_for_an_hour() 
 
 #[test]
 fn while_bulk_goes_by_files_there_are_several_logins_whatever_they_carry() {
-    let mut world = World::unasked();
-    world.load = Load { is_by_files: true, ..shallow() };
-    world.of_use = 1;
-    assert_eq!(world.run(2 * SECOND), 1);
-    assert_eq!(world.run(60 * SECOND), 3);
-    world.load = shallow();
-    assert_eq!(world.run(IDLE + SECOND), 0);
+    for rate in [None, Some(SLOW)] {
+        let mut world = World::unasked();
+        world.load = Load { is_by_files: true, rate, ..shallow() };
+        world.of_use = 1;
+        assert_eq!(world.run(2 * SECOND), 1, "{rate:?}");
+        assert_eq!(world.run(60 * SECOND), 3, "{rate:?}");
+        world.load = Load { rate, ..shallow() };
+        assert_eq!(world.run(IDLE + SECOND), 0, "{rate:?}");
+    }
 }
 
 #[test]
