@@ -52,30 +52,43 @@ pub(crate) fn measure(only: &Only, executable: &Path, plan: &Plan, samples: &mut
             let name = format!("lanes.{}.{distance}", name_of(kind));
             if only.wants(&name) {
                 say(&name);
-                measure_at(kind, executable, *distance, &name, samples);
+                measure_at((kind, *distance), executable, &LANES, &name, samples);
             }
         }
     }
 }
 
-/// Shows what the words ask for: the server, and the round trip of each line in milliseconds.
+/// Shows what the words ask for: the server, the round trip of each line in milliseconds, and one lane, if not all.
 pub(crate) fn run(executable: &Path, words: &[&str]) -> Result<()> {
-    let [server, distance] = words else { bail!("the server and the round trip") };
+    let ([server, distance], lanes) = match words {
+        [server, distance] => ([server, distance], LANES.to_vec()),
+        [server, distance, lane] => {
+            ([server, distance], LANES.into_iter().filter(|one| one.name == *lane).collect())
+        }
+        _ => bail!("the server, the round trip, and a lane or none"),
+    };
+    ensure!(!lanes.is_empty(), "there is no such lane");
     let distance = distance.parse().context("the round trip in milliseconds")?;
-    measure_at(kind_of(server)?, executable, distance, "lanes", &mut Samples::default());
+    measure_at((kind_of(server)?, distance), executable, &lanes, "lanes", &mut Samples::default());
     Ok(())
 }
 
-fn measure_at(kind: Kind, executable: &Path, distance: u64, name: &str, samples: &mut Samples) {
+fn measure_at(
+    (kind, distance): (Kind, u64),
+    executable: &Path,
+    lanes: &[Lane],
+    name: &str,
+    samples: &mut Samples,
+) {
     let lab = Lab { kind, executable, line: Line::of_round_trip(Duration::from_millis(distance)) };
     // Both mostly wait.
     let (stanzas, others) = thread::scope(|scope| {
         let stanzas = scope.spawn(|| lab.by_stanzas());
-        let others = LANES.map(|lane| lab.by(lane, name, samples));
+        let others: Vec<_> = lanes.iter().map(|lane| lab.by(lane, name, samples)).collect();
         (stanzas.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), others)
     });
     samples.record(format!("{name}.stanzas"), stanzas);
-    for (lane, outcome) in LANES.iter().zip(others) {
+    for (lane, outcome) in lanes.iter().zip(others) {
         if let Err(error) = outcome {
             samples.fail(format!("{name}.{}", lane.name), &format!("{error:#}"));
         }
@@ -83,6 +96,7 @@ fn measure_at(kind: Kind, executable: &Path, distance: u64, name: &str, samples:
 }
 
 /// A lane beside stanzas.
+#[derive(Clone, Copy)]
 struct Lane {
     name: &'static str,
     /// What both halves have in `[lanes]`.
@@ -122,7 +136,12 @@ impl Lab<'_> {
         Ok(BY_STANZAS as f64 / fetched.total.as_secs_f64())
     }
 
-    fn by(&self, Lane { name: lane, config, prefix }: Lane, name: &str, samples: &mut Samples) -> Result<()> {
+    fn by(
+        &self,
+        Lane { name: lane, config, prefix }: &Lane,
+        name: &str,
+        samples: &mut Samples,
+    ) -> Result<()> {
         let world = self.start("", config)?;
         world.fetch(CONSENSUS)?;
         samples.record(format!("{name}.{prefix}cold"), Ok(world.client_started.elapsed().as_secs_f64()));

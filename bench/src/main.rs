@@ -59,7 +59,7 @@ const USAGE: &str = "usage: bench run|quick PATH-OF-HEXCHAT-PT FOLDER-FOR-RESULT
        bench profile PATH-OF-HEXCHAT-PT prosody|ejabberd secure|classic bulk|cells|idle ACCOUNTS SECONDS
        bench only NAME[,NAME]… PATH-OF-HEXCHAT-PT
        bench far PATH-OF-HEXCHAT-PT prosody|prosody-modules|ejabberd MILLISECONDS-OF-ROUND-TRIP
-       bench lanes PATH-OF-HEXCHAT-PT prosody|ejabberd MILLISECONDS-OF-ROUND-TRIP
+       bench lanes PATH-OF-HEXCHAT-PT prosody|ejabberd MILLISECONDS-OF-ROUND-TRIP [files|relay]
        bench processes PATH-OF-HEXCHAT-PT SECONDS
        bench compare PATH-OF-OLD PATH-OF-NEW ROUNDS
        bench plot PATH-OF-RESULTS PATH-OF-PLOT
