@@ -33,9 +33,11 @@ const MUCH: usize = 64 * 1024;
 const LAST_PIECES: Duration = Duration::from_secs(5);
 
 /// Pauses in which nothing is said, each after the one before, after which a record that says nothing is written: Prosody keeps back the
-/// end of what it reads until more comes (`xmpp::bytestream`). Ever longer ones, as it may be busy with something else.
-const NUDGES: [Duration; 4] = [
-    Duration::from_millis(10),
+/// end of what it reads until more comes (`xmpp::bytestream`). Ever longer ones, as it may be busy with something else. The first is as long
+/// as little is held back for more (2 ms), since all that is kept back is late by as much.
+const NUDGES: [Duration; 5] = [
+    Duration::from_millis(2),
+    Duration::from_millis(8),
     Duration::from_millis(40),
     Duration::from_millis(160),
     Duration::from_millis(640),
