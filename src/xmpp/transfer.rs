@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use self::exchange::Body;
+use self::exchange::{Body, Got};
 use self::fault::{Doing, Fault, TransferError};
 use self::file_place::FilePlace;
 use super::dialer::Dialer;
@@ -36,6 +36,13 @@ use crate::config::ServerAddr;
 /// How long a transfer may take: 20 seconds, with the connection. What a file holds goes another way then, and has to have arrived before
 /// the other end takes us for somebody who never sends it, after 30.
 const TRANSFER: Duration = Duration::from_secs(20);
+
+/// A file that is not there is asked for again after so many milliseconds each time, 1.55 seconds in all: it may still be on its way to its service, or the
+/// service about to let it be seen. That is known to be so for a moment, and then it is not there.
+const AGAIN: [u64; 5] = [50, 100, 200, 400, 800];
+
+/// There is no such file.
+const NOT_THERE: Fault = Fault::Missing(404);
 
 /// How long a connection is kept that is not used: 10 seconds. Servers close theirs after 15 or more.
 const IDLE: Duration = Duration::from_secs(10);
@@ -91,7 +98,8 @@ impl Transfers {
         Ok(Self { shared: Arc::new(Shared { dialer, tls, idle: Mutex::default() }) })
     }
 
-    /// Puts a file, whose content comes from `body`, which need not be there as a whole.
+    /// Puts a file, whose content comes from `body`, which need not be there as a whole. `written` is called once all of it is on its way to
+    /// the service, a round trip before that says that it has it.
     ///
     /// # Errors
     ///
@@ -100,29 +108,37 @@ impl Transfers {
         &self,
         upload: Upload<'_>,
         body: impl Stream<Item = Bytes> + Unpin,
+        written: impl FnOnce(),
     ) -> Result<(), TransferError> {
         let deadline = Instant::now() + TRANSFER;
         let put = async {
             let io = self.shared.connect(upload.place, Doing::Putting).await?;
-            exchange::put(io, &upload, body).await
+            exchange::put(io, &upload, body, written).await
         };
         let kept = within(deadline, put).await.map_err(|fault| fault.during(Doing::Putting))?;
         self.shared.keep(upload.place, Doing::Putting, kept);
         Ok(())
     }
 
-    /// Begins to fetch a file of exactly so many bytes.
+    /// Begins to fetch a file of exactly so many bytes, again for a while if it is not there.
     ///
     /// # Errors
     ///
     /// It is not there, or is not as long.
     pub async fn get(&self, place: &FilePlace, size: usize) -> Result<Download, TransferError> {
         let deadline = Instant::now() + TRANSFER;
-        let get = async {
+        let once = || async {
             let io = self.shared.connect(place, Doing::Getting).await?;
-            exchange::get(io, place, size).await
+            match exchange::get(io, place, size).await? {
+                Got::File(body) => Ok(body),
+                Got::NotThere(io) => {
+                    self.shared.keep(place, Doing::Getting, io);
+                    Err(NOT_THERE)
+                }
+            }
         };
-        let body = within(deadline, get).await.map_err(|fault| fault.during(Doing::Getting))?;
+        let body =
+            within(deadline, while_not_there(once)).await.map_err(|fault| fault.during(Doing::Getting))?;
         Ok(Download { shared: Arc::clone(&self.shared), place: place.clone(), body: Some(body), deadline })
     }
 }
@@ -193,6 +209,20 @@ impl Shared {
     }
 }
 
+/// Does something again for a while if the file is not there.
+async fn while_not_there<T, F>(once: impl Fn() -> F) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    for pause in AGAIN.map(Duration::from_millis) {
+        match once().await {
+            Err(NOT_THERE) => sleep(pause).await,
+            outcome => return outcome,
+        }
+    }
+    once().await
+}
+
 async fn within<T>(deadline: Instant, doing: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     timeout_at(deadline, doing).await.unwrap_or(Err(Fault::TimedOut))
 }
@@ -200,7 +230,8 @@ async fn within<T>(deadline: Instant, doing: impl Future<Output = Result<T, Faul
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
-    use std::future::pending;
+    use std::cell::Cell;
+    use std::future::{pending, ready};
 
     use tokio::net::TcpListener;
 
@@ -233,6 +264,21 @@ mod tests {
                 tokio::join!(fault(&dialer, reach, place), async { drop(listener.accept().await.unwrap()) });
             assert_eq!((fault, accepted), (Fault::Unreachable, ()), "otherwise it is");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_not_there_is_asked_for_again_for_a_second_and_a_half() {
+        for (there_after, outcome) in [(0, Ok(1)), (1, Ok(2)), (5, Ok(6)), (6, Err(NOT_THERE))] {
+            let (start, asked) = (Instant::now(), Cell::new(0));
+            let once = || {
+                asked.set(asked.get() + 1);
+                ready(if asked.get() > there_after { Ok(asked.get()) } else { Err(NOT_THERE) })
+            };
+            assert_eq!(while_not_there(once).await, outcome);
+            assert!(start.elapsed() < Duration::from_millis(1560), "{:?}", start.elapsed());
+        }
+        let failing = || ready(Err::<(), _>(Fault::Closed));
+        assert_eq!(while_not_there(failing).await, Err(Fault::Closed), "anything else is not asked again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,8 @@ use crate::rng::Rng;
 const SECOND: Duration = Duration::from_secs(1);
 /// What a driver waits for: 20 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A driver asks again for a file that is not there after so long each time, in milliseconds.
+const AGAIN: [u64; 5] = [50, 100, 200, 400, 800];
 /// A driver hands over what comes in pieces of 16 KiB.
 const PIECE: usize = 16 * 1024;
 
@@ -145,7 +147,15 @@ impl Uploads {
 #[derive(Debug)]
 enum News {
     Slot(Result<Slot, NoSlot>),
+    /// All of a file is on its way.
+    Sent,
     Put(Result<(), FileEndReason>, String, Bytes),
+    /// The service looks for the file that is fetched, and has been asked so often before.
+    Look {
+        url: String,
+        size: usize,
+        asked: usize,
+    },
     Bytes(Bytes),
     End(FileEndReason),
 }
@@ -179,6 +189,8 @@ impl Porter {
             let (file, news) = entry.remove();
             match news {
                 News::Slot(outcome) => endpoint.handle_slot(now, file, outcome),
+                News::Sent => endpoint.handle_file_sent(now, file),
+                News::Look { url, size, asked } => self.look(now, file, (url, size), asked),
                 News::Put(outcome, name, bytes) => {
                     let state = &mut *self.uploads.0.borrow_mut();
                     state.put += bytes.len();
@@ -254,6 +266,9 @@ impl Porter {
         }
         // Whoever looks does not find it.
         let name = if mood == Mood::Forgetful || outcome.is_err() { format!("no {name}") } else { name };
+        if outcome.is_ok() {
+            self.later(now + at - self.uploads.round_trips(1), file, News::Sent);
+        }
         self.later(now + at, file, News::Put(outcome, name, content.into()));
     }
 
@@ -264,21 +279,29 @@ impl Porter {
             Mood::Silent => return self.later(now + PATIENCE, file, News::End(FileEndReason::TooSlow)),
             _ => {}
         }
-        let content = self.uploads.0.borrow().files.get(url).cloned();
+        self.later(begins, file, News::Look { url: url.to_owned(), size, asked: 0 });
+    }
+
+    fn look(&mut self, now: Instant, file: FileKey, (url, size): (String, usize), asked: usize) {
+        let content = self.uploads.0.borrow().files.get(&url).cloned();
         let Some(mut content) = content else {
-            return self.later(begins, file, News::End(FileEndReason::Missing));
+            let Some(pause) = AGAIN.get(asked) else {
+                return self.later(now, file, News::End(FileEndReason::Missing));
+            };
+            let again = now + Duration::from_millis(*pause) + self.uploads.round_trips(1);
+            return self.later(again, file, News::Look { url, size, asked: asked + 1 });
         };
         let mut got = 0;
         // A driver reads no more than there should be, but for what is in its hands already.
         while !content.is_empty() && got < size + PIECE {
             let piece = content.split_to(PIECE.min(content.len()));
             got += piece.len();
-            let at = begins + self.uploads.transfer(got);
+            let at = now + self.uploads.transfer(got);
             if at > now + PATIENCE {
                 return self.later(now + PATIENCE, file, News::End(FileEndReason::TooSlow));
             }
             self.later(at, file, News::Bytes(piece));
         }
-        self.later(begins + self.uploads.transfer(got), file, News::End(FileEndReason::Done));
+        self.later(now + self.uploads.transfer(got), file, News::End(FileEndReason::Done));
     }
 }

@@ -148,7 +148,7 @@ impl Client {
         let upload =
             transfer::Upload { place: &place, fields: &fields, content_type: CONTENT_TYPE, size: file.len() };
         let pieces: Vec<Bytes> = file.chunks(piece).map(Bytes::copy_from_slice).collect();
-        self.transfers.put(upload, stream::iter(pieces)).await
+        self.transfers.put(upload, stream::iter(pieces), || ()).await
     }
 
     /// Fetches a file of this size.

@@ -48,7 +48,8 @@ pub enum FileTask {
         /// How long the file will be, in bytes.
         size: usize,
     },
-    /// Put a file; [`handle_put`](crate::secure::Endpoint::handle_put) is told what became of it.
+    /// Put a file; [`handle_file_sent`](crate::secure::Endpoint::handle_file_sent) is told when all of it is on its way, and
+    /// [`handle_put`](crate::secure::Endpoint::handle_put) what became of it.
     Put {
         /// Which one.
         file: FileKey,
@@ -63,7 +64,7 @@ pub enum FileTask {
         /// Its content, in pieces that follow each other.
         content: Vec<Bytes>,
     },
-    /// Fetch a file; [`handle_file_bytes`](crate::secure::Endpoint::handle_file_bytes) takes what comes, and
+    /// Fetch a file, again for a while if it is not there: it may be on its way. [`handle_file_bytes`](crate::secure::Endpoint::handle_file_bytes) takes what comes, and
     /// [`handle_file_end`](crate::secure::Endpoint::handle_file_end) is told when no more does.
     Get {
         /// Which one.

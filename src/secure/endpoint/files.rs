@@ -38,6 +38,14 @@ impl Endpoint {
         });
     }
 
+    /// All of a file is on its way to its service, for [`FileTask::Put`], which is not over yet: whoever fetches it is told now, and not a round
+    /// trip later.
+    pub fn handle_file_sent(&mut self, now: Instant, file: FileKey) {
+        self.with_session(now, file.session, |session, shared| {
+            session.handle_file_sent(now, file.number, shared);
+        });
+    }
+
     /// The outcome of [`FileTask::Put`].
     pub fn handle_put(&mut self, now: Instant, file: FileKey, outcome: Result<(), FileEndReason>) {
         self.with_session(now, file.session, |session, shared| {

@@ -35,6 +35,14 @@ impl Session {
         self.apply_changes(now, shared);
     }
 
+    /// All of a file is on its way to where it is put.
+    pub(crate) fn handle_file_sent(&mut self, now: Instant, number: u64, shared: &mut Shared) {
+        if let Some(files) = self.files_mut() {
+            files.lane.handle_sent(number);
+        }
+        self.apply_changes(now, shared);
+    }
+
     /// A file was put where it belongs, or not.
     pub(crate) fn handle_put(
         &mut self,

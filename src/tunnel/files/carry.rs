@@ -130,7 +130,7 @@ async fn carry(shared: &Weak<Shared>, transfers: &Transfers, file: FileKey, tran
     match what {
         What::Put { fields, size, content } => {
             let upload = Upload { place: &place, fields: &fields, content_type: CONTENT_TYPE, size };
-            let put = transfers.put(upload, stream::iter(content)).await;
+            let put = transfers.put(upload, stream::iter(content), || sent(shared, file)).await;
             tracing::debug!("a file of {size} bytes was put: {}", told(put.as_ref().err(), start));
             conclude(shared, file, (&owner, put.err()), |state, now, fault| {
                 state.cores.secure.handle_put(now, file, fault.map_or(Ok(()), Err));
@@ -192,6 +192,13 @@ fn hand_over(shared: &Weak<Shared>, file: FileKey, bytes: Bytes) -> bool {
         shared.with(|state, now| state.cores.secure.handle_file_bytes(now, file, bytes))
     };
     shared.upgrade().is_some_and(handed)
+}
+
+/// Tells that all of a file is on its way.
+fn sent(shared: &Weak<Shared>, file: FileKey) {
+    if let Some(shared) = shared.upgrade() {
+        shared.with(|state, now| state.cores.secure.handle_file_sent(now, file));
+    }
 }
 
 /// Tells what became of a transfer.

@@ -48,11 +48,13 @@ pub(super) async fn is_silent(io: &mut (impl AsyncRead + Unpin)) -> bool {
 
 /// Puts a file. The connection, if it can be used again.
 ///
-/// An answer that comes while the file is still being written is one all the same: a server that wants none of it need not read it.
+/// An answer that comes while the file is still being written is one all the same: a server that wants none of it need not read it. `written`
+/// is called once all of the file is on its way, and the answer has not come.
 pub(super) async fn put<S>(
     io: S,
     upload: &Upload<'_>,
     body: impl Stream<Item = Bytes> + Unpin,
+    written: impl FnOnce(),
 ) -> Result<Option<S>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -65,8 +67,11 @@ where
         let mut writing = pin!(write_file(&mut writer, &head, upload.size, body));
         tokio::select! {
             answer = &mut answer => (answer, false),
-            written = &mut writing => match written {
-                Ok(()) => (answer.await, true),
+            outcome = &mut writing => match outcome {
+                Ok(()) => {
+                    written();
+                    (answer.await, true)
+                }
                 Err(Fault::BadRequest) => return Err(Fault::BadRequest),
                 // It has closed the connection, perhaps behind an answer.
                 Err(fault) => (Ok(answer.await.map_err(|_| fault)?), false),
@@ -83,8 +88,16 @@ where
     Ok(is_kept.then(|| reader.into_inner().unsplit(writer)))
 }
 
+/// What comes of asking for a file.
+pub(super) enum Got<S> {
+    /// The file.
+    File(Body<S>),
+    /// It is not there (status 404), and this is the connection, if it can be used again.
+    NotThere(Option<S>),
+}
+
 /// Asks for a file of so many bytes.
-pub(super) async fn get<S>(mut io: S, place: &FilePlace, size: usize) -> Result<Body<S>, Fault>
+pub(super) async fn get<S>(mut io: S, place: &FilePlace, size: usize) -> Result<Got<S>, Fault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -98,6 +111,12 @@ where
     let head = final_head(&mut reader).await.map_err(|error| Fault::of_io(&error))?;
     match head.status {
         200 => {}
+        404 => {
+            let is_kept =
+                read_rest(&head, &mut reader).await.is_ok_and(|is_read| is_read && head.is_persistent());
+            let is_kept = is_kept && reader.buffer().is_empty();
+            return Ok(Got::NotThere(is_kept.then(|| reader.into_inner())));
+        }
         201..=299 => return Err(Fault::Nonsense),
         status => return Err(Fault::of_status(status)),
     }
@@ -105,7 +124,7 @@ where
     if length != Some(size as u64) || head.values("transfer-encoding").next().is_some() {
         return Err(Fault::Length);
     }
-    Ok(Body { is_persistent: head.is_persistent(), reader, left: size })
+    Ok(Got::File(Body { is_persistent: head.is_persistent(), reader, left: size }))
 }
 
 /// A file that comes, of which no byte more is read than it has.
@@ -193,7 +212,12 @@ async fn final_head(io: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Head> {
 /// The final answer, with what follows its head, which is of no interest.
 async fn read_answer(io: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Answer> {
     let head = final_head(io).await?;
-    let has_end = head.content_length()?.is_some() || head.values("transfer-encoding").next().is_some();
-    let is_read = head.status == 204 || (has_end && head.read_body(io).await.is_ok());
+    let is_read = read_rest(&head, io).await?;
     Ok(Answer { is_persistent: is_read && head.is_persistent(), head })
+}
+
+/// Reads what follows a head; whether another answer can follow on that.
+async fn read_rest(head: &Head, io: &mut (impl AsyncBufRead + Unpin)) -> io::Result<bool> {
+    let has_end = head.content_length()?.is_some() || head.values("transfer-encoding").next().is_some();
+    Ok(head.status == 204 || (has_end && head.read_body(io).await.is_ok()))
 }

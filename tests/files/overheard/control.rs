@@ -31,7 +31,7 @@ async fn put(site: &hexchat_lab::federation::Site, file: Vec<u8>) {
     let place =
         FilePlace::new(&format!("https://{}/file_share/a/tor.jpg", site.upload_authority()), &hosts).unwrap();
     let upload = Upload { place: &place, fields: &[], content_type: "image/jpeg", size: file.len() };
-    transfers.put(upload, stream::iter([Bytes::from(file)])).await.expect_err("there is no such slot");
+    transfers.put(upload, stream::iter([Bytes::from(file)]), || ()).await.expect_err("there is no such slot");
 }
 
 #[test]

@@ -267,17 +267,30 @@ impl<T> Lane<T> {
             return Verdict::default();
         }
         self.outgoing.on_put(file);
-        match (outcome, &mut self.slots) {
-            (Ok(()), None) => self.frames.push_back(FileFrame::Stored { file }),
-            (Ok(()), Some(slots)) => {
-                let size = slots.to_bridge.on_filled(file);
-                if let (Some(size), Some(url)) = (size, slots.urls.remove(&file)) {
-                    self.frames.push_back(FileFrame::File { file, size: size.bytes() as u64, url });
-                }
-            }
-            (Err(reason), _) => return self.give_up(now, file, reason),
+        if let Err(reason) = outcome {
+            return self.give_up(now, file, reason);
         }
+        self.tell(file);
         Verdict::default()
+    }
+
+    /// All of a file is on its way to where it is put. Whoever fetches it is told, whose request arrives later than that.
+    pub(crate) fn handle_sent(&mut self, file: u64) {
+        if self.busy.contains(&file) {
+            self.tell(file);
+        }
+    }
+
+    /// Tells the other end of a file of ours, once.
+    fn tell(&mut self, file: u64) {
+        if !self.outgoing.tell(file) {
+            return;
+        }
+        let Some(slots) = &mut self.slots else { return self.frames.push_back(FileFrame::Stored { file }) };
+        let size = slots.to_bridge.on_filled(file);
+        if let (Some(size), Some(url)) = (size, slots.urls.remove(&file)) {
+            self.frames.push_back(FileFrame::File { file, size: size.bytes() as u64, url });
+        }
     }
 
     /// Bytes of a file have come: takes some of them, and gives the frames of a packet that is there as a whole. To be called until none are left.

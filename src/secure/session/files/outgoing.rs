@@ -63,6 +63,8 @@ struct File<T> {
     is_given_up: bool,
     /// Its content is kept until it was put.
     is_kept: bool,
+    /// Whoever is to fetch it was told that it is there, or will be at once.
+    is_told: bool,
     /// What its packets carry, in their order.
     cargo: Vec<T>,
 }
@@ -133,6 +135,7 @@ impl<T> Outgoing<T> {
             until,
             is_given_up: false,
             is_kept: true,
+            is_told: false,
             cargo: Vec::new(),
         };
         self.files.insert(number, file);
@@ -144,6 +147,11 @@ impl<T> Outgoing<T> {
         if let Some(file) = self.files.get_mut(&number) {
             file.cargo.push(cargo);
         }
+    }
+
+    /// Whoever is to fetch a file is to be told of it now; false where he was before.
+    pub(crate) fn tell(&mut self, number: u64) -> bool {
+        self.files.get_mut(&number).is_some_and(|file| !std::mem::replace(&mut file.is_told, true))
     }
 
     /// A file was put, and its content is needed no more.
@@ -191,8 +199,8 @@ impl<T> Outgoing<T> {
         for (number, file) in late {
             given_up.push(*number);
             file.is_given_up = true;
-            // One that was not put is fetched by nobody.
-            file.until = if file.is_kept { now } else { now + LAST_WORD };
+            // One that nobody was told of is fetched by nobody.
+            file.until = if file.is_told { now + LAST_WORD } else { now };
         }
         let lost = self.files.extract_if(.., |_, file| file.until <= now);
         (given_up, lost.flat_map(|(_, file)| file.cargo).collect())
@@ -368,7 +376,7 @@ mod tests {
         for says_so in [true, false] {
             let (mut outgoing, now) = outgoing();
             begun(&mut outgoing, now, 4);
-            outgoing.on_put(4);
+            assert!(outgoing.tell(4) && !outgoing.tell(4));
             let given_up = now + MOST_PATIENCE;
             assert_eq!(outgoing.handle_timeout(given_up), (vec![4], vec![]));
             assert_eq!(outgoing.next_timeout(), Some(given_up + LAST_WORD));

@@ -46,7 +46,7 @@ async fn put_at(server: Server, room: usize, size: usize, pieces: &[usize]) -> R
     let serving = tokio::spawn(serve(far, server));
     let place = place();
     let pieces = pieces.iter().map(|length| Bytes::from(vec![7; *length]));
-    let put = put(near, &upload(&place, &[], size), stream::iter(pieces)).await;
+    let put = put(near, &upload(&place, &[], size), stream::iter(pieces), || ()).await;
     // It ends when what it waits for cannot come any more.
     serving.abort();
     put.map(|kept| kept.is_some())
@@ -56,7 +56,7 @@ async fn get_at(server: Server, size: usize) -> Result<(usize, bool), Fault> {
     let (near, far) = duplex(1 << 20);
     let reads = get_head(&place()).len();
     let serving = tokio::spawn(serve(far, Server { reads, ..server }));
-    let mut body = get(near, &place(), size).await?;
+    let Got::File(mut body) = get(near, &place(), size).await? else { return Err(Fault::Missing(404)) };
     let mut length = 0;
     while let Some(bytes) = body.next().await? {
         length += bytes.len();
@@ -79,7 +79,9 @@ async fn a_file_is_put_as_slixmpp_puts_one() {
     let reads = head.len() + 6;
     let serving = tokio::spawn(serve(far, Server { reads, says: CREATED, hangs_up: false }));
     let pieces = stream::iter([Bytes::from_static(b"abc"), Bytes::from_static(b"def")]);
-    let kept = put(near, &upload, pieces).await.unwrap();
+    let mut is_written = false;
+    let kept = put(near, &upload, pieces, || is_written = true).await.unwrap();
+    assert!(is_written);
     let (heard, _far) = serving.await.unwrap();
     assert_eq!(
         String::from_utf8(heard).unwrap(),
@@ -87,6 +89,24 @@ async fn a_file_is_put_as_slixmpp_puts_one() {
          Content-Type: image/jpeg\r\nAuthorization: Bearer x.y\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\n\r\nabcdef"
     );
     assert!(is_silent(&mut kept.unwrap()).await, "the connection is there for the next");
+}
+
+#[tokio::test]
+async fn a_connection_is_there_for_the_next_where_there_is_no_such_file_and_its_answer_has_an_end() {
+    let not_found = [
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nNo.", true),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nNo.and more", false),
+        ("HTTP/1.1 404 Not Found\r\n\r\n", false),
+        ("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", false),
+    ];
+    for (says, is_kept) in not_found {
+        let (near, far) = duplex(1 << 16);
+        let serving =
+            tokio::spawn(serve(far, Server { reads: get_head(&place()).len(), says, hangs_up: false }));
+        let Ok(Got::NotThere(io)) = get(near, &place(), 6).await else { panic!("{says}") };
+        assert_eq!(io.is_some(), is_kept, "{says}");
+        serving.await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -172,7 +192,7 @@ async fn a_file_that_breaks_off_is_noticed() {
 async fn answers_that_are_no_file_are_told_apart() {
     for (answer, fault) in [
         ("HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1/\r\n\r\n", Fault::Redirected(302)),
-        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", Fault::Missing(404)),
+        ("HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", Fault::Missing(410)),
         ("HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\n\r\nabcdef", Fault::Nonsense),
         ("HTTP/1.1 503 x\r\n\r\n", Fault::Failing(503)),
         ("SSH-2.0-x\r\n", Fault::Nonsense),

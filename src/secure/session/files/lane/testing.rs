@@ -61,6 +61,11 @@ enum Event {
         file: u64,
         outcome: Result<Bytes, FileEndReason>,
     },
+    /// All of a file is on its way.
+    Sent {
+        by: usize,
+        file: u64,
+    },
     /// So much of a file was fetched.
     Got {
         by: usize,
@@ -223,6 +228,7 @@ impl World {
                 let verdict = self.ends[by].lane.handle_put(now, file, outcome);
                 self.ends[by].settle(verdict);
             }
+            Event::Sent { by, file } => self.ends[by].lane.handle_sent(file),
             Event::Got { by, file, bytes } => self.on_got(by, file, bytes),
             Event::Slowly { from, piece } => {
                 self.ends[from].is_slow_path_busy = false;
@@ -235,7 +241,11 @@ impl World {
 
     /// Opens what was fetched of a file.
     fn on_got(&mut self, by: usize, file: u64, length: usize) {
-        let mut bytes = self.files[&file].slice(..length);
+        let Some(bytes) = self.files.get(&file) else {
+            // All of it was on its way, and nothing has come.
+            return self.ends[by].lane.handle_end(self.now, file, FileEndReason::Missing);
+        };
+        let mut bytes = bytes.slice(..length);
         while !bytes.is_empty() {
             match self.ends[by].lane.handle_bytes(file, &mut bytes) {
                 Ok(Some(frames)) => self.take(by, &frames),
@@ -325,6 +335,7 @@ impl World {
                     assert_eq!((owner, url), (owner_at(by), slot(file.number).put));
                     assert_eq!(content.iter().map(Bytes::len).sum::<usize>(), size);
                     let outcome = self.put(content.concat());
+                    self.soon(Event::Sent { by, file: file.number });
                     self.soon(Event::Put { by, file: file.number, outcome });
                 }
                 FileTask::Get { file, owner, url, size } => {

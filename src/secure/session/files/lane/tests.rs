@@ -121,6 +121,27 @@ fn an_upload_goes_by_a_slot_that_the_client_keeps() {
 }
 
 #[test]
+fn whoever_fetches_a_file_is_told_once_as_soon_as_all_of_it_is_on_its_way() {
+    let now = Instant::now();
+    let (mut bridge, _) = put_by_bridge(now, FileSize::new(60_000).unwrap());
+    bridge.handle_sent(0);
+    assert_eq!(bridge.poll_frame(), Some(FileFrame::Stored { file: 0 }));
+    bridge.handle_put(now, 0, Ok(()));
+    bridge.handle_sent(0);
+    assert_eq!(bridge.poll_frame(), None, "he knows");
+    let (mut bridge, _) = put_by_bridge(now, FileSize::new(60_000).unwrap());
+    bridge.handle_sent(0);
+    assert_eq!(bridge.handle_put(now, 0, Err(FileEndReason::Refused)).lost, [7]);
+    bridge.handle_sent(0);
+    let frames: Vec<_> = std::iter::from_fn(|| bridge.poll_frame()).collect();
+    assert_eq!(
+        frames,
+        [FileFrame::Stored { file: 0 }, end(0, 0, FileEndReason::Refused)],
+        "it did not get there"
+    );
+}
+
+#[test]
 fn a_file_that_could_not_be_put_is_lost_and_both_ends_know() {
     let now = Instant::now();
     let (mut client, size) = awaiting_client(now);
