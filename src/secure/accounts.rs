@@ -17,7 +17,7 @@ pub(crate) mod sender;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
@@ -109,6 +109,11 @@ impl Accounts {
     /// The windows and turns of all accounts.
     pub(crate) fn senders(&self) -> &Senders<SessionKey> {
         &self.senders
+    }
+
+    /// The carrier of an account may hold something back for so long, without a queue.
+    pub(crate) fn expect_held_back(&mut self, id: AccountId, longest: Duration) {
+        self.senders.expect_held_back(id, longest);
     }
 
     /// How many things are written down: answers, what goes before packets, sessions that wait for their turn.

@@ -420,6 +420,11 @@ impl Path {
         self.window.block_size()
     }
 
+    /// Its carrier may hold something back for so long, without a queue.
+    pub(crate) fn expect_held_back(&mut self, longest: Duration) {
+        self.window.expect_held_back(longest);
+    }
+
     /// What its carrier says of sizes.
     pub(crate) fn sizes(&self) -> &'static Sizes {
         self.window.sizes()

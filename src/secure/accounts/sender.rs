@@ -323,6 +323,11 @@ impl<K: Copy + Ord> Senders<K> {
         }
     }
 
+    /// The carrier of the account may hold something back for so long, without a queue.
+    pub(crate) fn expect_held_back(&mut self, account: AccountId, longest: Duration) {
+        self.sender(account).window.expect_held_back(longest);
+    }
+
     /// Whether nothing more should go by the account before some of what was handed over is written.
     pub(crate) fn is_backed_up(&self, account: AccountId) -> bool {
         self.senders.get(&account).is_some_and(|sender| sender.is_backed_up)

@@ -87,6 +87,8 @@ pub(crate) struct Window {
     /// The least delay that was ever seen.
     distance: Option<Duration>,
     jitter: Jitter,
+    /// What the carrier may hold something back for without a queue.
+    held_back: Duration,
     round_trip: RoundTrip,
     peak: PeakRate,
     lasting: LastingRate,
@@ -114,6 +116,7 @@ impl Window {
             base: BaseDelay::new(BASE_DELAY_LIFETIME),
             distance: None,
             jitter: Jitter::default(),
+            held_back: Duration::ZERO,
             round_trip: RoundTrip::default(),
             peak: PeakRate::default(),
             lasting: LastingRate::default(),
@@ -127,6 +130,11 @@ impl Window {
     /// the delay of the empty path is looked at anew, now and then.
     pub(crate) fn without_breaks(sizes: &'static Sizes) -> Self {
         Self { takes_breaks: false, most_blocks: usize::MAX, ..Self::new(sizes) }
+    }
+
+    /// From now on the carrier may hold something back for so long. That is no queue, and the window leaves room for it.
+    pub(crate) fn expect_held_back(&mut self, longest: Duration) {
+        self.held_back = longest;
     }
 
     /// What the carrier says of sizes.
@@ -350,7 +358,12 @@ impl Window {
 
     /// How much of that is a queue.
     fn queued(&self, delay: Duration) -> Duration {
-        self.wait(delay).saturating_sub(self.jitter.get())
+        self.wait(delay).saturating_sub(self.jitter())
+    }
+
+    /// What something may wait without a queue.
+    fn jitter(&self) -> Duration {
+        self.jitter.get().max(self.held_back)
     }
 
     /// The least that is on the way while there is something to send: one block is at the server and the next on its way to it.
@@ -365,7 +378,7 @@ impl Window {
     }
 
     fn limit_at(&self, rate: f64) -> usize {
-        let unqueued = self.base.get().unwrap_or_default() + self.jitter.get();
+        let unqueued = self.base.get().unwrap_or_default() + self.jitter();
         pipe(rate, unqueued) + self.wire_size(self.block_size())
     }
 }

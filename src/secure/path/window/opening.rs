@@ -18,7 +18,7 @@ impl Window {
         let base = self.base.get().map_or(delay, |base| base.min(delay));
         let full = is_used.then_some(self.limit);
         let wait = delay - base;
-        let queued = wait.saturating_sub(self.jitter.get());
+        let queued = wait.saturating_sub(self.jitter());
         let usual_wait = self.wait(self.round_trip().unwrap_or_default());
         let answered = Answered { now, sent, wait, usual_wait, queued, base, size, full };
         // Only the breaks of a far path show when there is no jitter any more.

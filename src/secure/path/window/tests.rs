@@ -183,6 +183,19 @@ fn answers_that_wait_behind_the_peers_own_blocks_cost_little_of_the_rate() {
 }
 
 #[test]
+fn what_its_carrier_holds_back_is_no_queue_to_a_window_that_expects_it() {
+    let goodput = |expected| {
+        let mut run = Run::new(Server::fast_ejabberd());
+        run.jitter = 12 * MS;
+        run.window.expect_held_back(expected);
+        run.observe(5 * SECOND);
+        run.observe(20 * SECOND).goodput
+    };
+    let [unexpected, expected] = [Duration::ZERO, 20 * MS].map(goodput);
+    assert!(expected > 3.0 * unexpected, "{unexpected:.0} and {expected:.0} B/s");
+}
+
+#[test]
 fn behind_shapers_of_other_rates_and_far_away_it_is_as_good() {
     for rate in [2_000, 5_000, 20_000, 50_000, 100_000, 300_000] {
         for delay in [1, 50, 150].map(Duration::from_millis) {
