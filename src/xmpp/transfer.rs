@@ -41,9 +41,6 @@ const TRANSFER: Duration = Duration::from_secs(20);
 /// service about to let it be seen. That is known to be so for a moment, and then it is not there.
 const AGAIN: [u64; 5] = [50, 100, 200, 400, 800];
 
-/// There is no such file.
-const NOT_THERE: Fault = Fault::Missing(404);
-
 /// How long a connection is kept that is not used: 10 seconds. Servers close theirs after 15 or more.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -131,9 +128,9 @@ impl Transfers {
             let io = self.shared.connect(place, Doing::Getting).await?;
             match exchange::get(io, place, size).await? {
                 Got::File(body) => Ok(body),
-                Got::NotThere(io) => {
+                Got::NotThere(status, io) => {
                     self.shared.keep(place, Doing::Getting, io);
-                    Err(NOT_THERE)
+                    Err(Fault::Missing(status))
                 }
             }
         };
@@ -216,7 +213,7 @@ where
 {
     for pause in AGAIN.map(Duration::from_millis) {
         match once().await {
-            Err(NOT_THERE) => sleep(pause).await,
+            Err(Fault::Missing(status)) if exchange::may_come(status) => sleep(pause).await,
             outcome => return outcome,
         }
     }
@@ -268,17 +265,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_is_not_there_is_asked_for_again_for_a_second_and_a_half() {
-        for (there_after, outcome) in [(0, Ok(1)), (1, Ok(2)), (5, Ok(6)), (6, Err(NOT_THERE))] {
+        for (there_after, outcome) in [(0, Ok(1)), (1, Ok(2)), (5, Ok(6)), (6, Err(Fault::Missing(410)))] {
             let (start, asked) = (Instant::now(), Cell::new(0));
             let once = || {
                 asked.set(asked.get() + 1);
-                ready(if asked.get() > there_after { Ok(asked.get()) } else { Err(NOT_THERE) })
+                ready(if asked.get() > there_after { Ok(asked.get()) } else { Err(Fault::Missing(410)) })
             };
             assert_eq!(while_not_there(once).await, outcome);
             assert!(start.elapsed() < Duration::from_millis(1560), "{:?}", start.elapsed());
         }
-        let failing = || ready(Err::<(), _>(Fault::Closed));
-        assert_eq!(while_not_there(failing).await, Err(Fault::Closed), "anything else is not asked again");
+        for fault in [Fault::Closed, Fault::Missing(403)] {
+            let asked = Cell::new(0);
+            let failing = || {
+                asked.set(asked.get() + 1);
+                ready(Err::<(), _>(fault))
+            };
+            assert_eq!((while_not_there(failing).await, asked.get()), (Err(fault), 1));
+        }
     }
 
     #[tokio::test(start_paused = true)]

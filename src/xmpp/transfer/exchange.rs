@@ -92,8 +92,13 @@ where
 pub(super) enum Got<S> {
     /// The file.
     File(Body<S>),
-    /// It is not there (status 404), and this is the connection, if it can be used again.
-    NotThere(Option<S>),
+    /// It is not there, as this status says, and this is the connection, if it can be used again.
+    NotThere(u16, Option<S>),
+}
+
+/// Whether a file of which a service says this may still be on its way there: ejabberd says 404, and Prosody 410 as long as a slot is not used.
+pub(super) fn may_come(status: u16) -> bool {
+    matches!(status, 404 | 410)
 }
 
 /// Asks for a file of so many bytes.
@@ -111,11 +116,11 @@ where
     let head = final_head(&mut reader).await.map_err(|error| Fault::of_io(&error))?;
     match head.status {
         200 => {}
-        404 => {
+        status if may_come(status) => {
             let is_kept =
                 read_rest(&head, &mut reader).await.is_ok_and(|is_read| is_read && head.is_persistent());
             let is_kept = is_kept && reader.buffer().is_empty();
-            return Ok(Got::NotThere(is_kept.then(|| reader.into_inner())));
+            return Ok(Got::NotThere(status, is_kept.then(|| reader.into_inner())));
         }
         201..=299 => return Err(Fault::Nonsense),
         status => return Err(Fault::of_status(status)),

@@ -56,7 +56,10 @@ async fn get_at(server: Server, size: usize) -> Result<(usize, bool), Fault> {
     let (near, far) = duplex(1 << 20);
     let reads = get_head(&place()).len();
     let serving = tokio::spawn(serve(far, Server { reads, ..server }));
-    let Got::File(mut body) = get(near, &place(), size).await? else { return Err(Fault::Missing(404)) };
+    let mut body = match get(near, &place(), size).await? {
+        Got::File(body) => body,
+        Got::NotThere(status, _) => return Err(Fault::Missing(status)),
+    };
     let mut length = 0;
     while let Some(bytes) = body.next().await? {
         length += bytes.len();
@@ -103,7 +106,7 @@ async fn a_connection_is_there_for_the_next_where_there_is_no_such_file_and_its_
         let (near, far) = duplex(1 << 16);
         let serving =
             tokio::spawn(serve(far, Server { reads: get_head(&place()).len(), says, hangs_up: false }));
-        let Ok(Got::NotThere(io)) = get(near, &place(), 6).await else { panic!("{says}") };
+        let Ok(Got::NotThere(404, io)) = get(near, &place(), 6).await else { panic!("{says}") };
         assert_eq!(io.is_some(), is_kept, "{says}");
         serving.await.unwrap();
     }
