@@ -16,7 +16,7 @@ DEB_PACKAGES := debhelper binutils debootstrap lintian util-linux
 BENCH_PROGRAMS := $(TEST_PROGRAMS) obfs4proxy
 BENCH_PACKAGES := $(TEST_PACKAGES) obfs4proxy
 
-.PHONY: help build documents deb check-deb static check-static demo bench bench-quick bench-compare bench-doc bench-core scale siege test tests \
+.PHONY: help build documents deb check-deb static check-static check-container demo bench bench-quick bench-compare bench-doc bench-core scale siege test tests \
   portable lint deps deb-deps bench-deps demo-deps slixmpp root cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
@@ -42,6 +42,10 @@ static: cargo ## Build one file that needs no library of the system's, with the 
 
 check-static: static ## Look whether it is that, and build it again in another folder
 	@packaging/check-static "$$($(target))/static"
+
+check-container: check-deb static ## Build and run the container for bridges on that Debian (as root, with podman; minutes)
+	@.ci/install podman podman crun
+	@folder="$$($(target))" && packaging/test-container "$$folder/static/hexchat-pt" "$$folder/check-deb"
 
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
