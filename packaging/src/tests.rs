@@ -9,7 +9,9 @@ fn documents() -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     write_documents(folder.path()).unwrap();
     let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap());
-    files.map(|file| (file.file_name().into_string().unwrap(), fs::read_to_string(file.path()).unwrap())).collect()
+    files
+        .map(|file| (file.file_name().into_string().unwrap(), fs::read_to_string(file.path()).unwrap()))
+        .collect()
 }
 
 fn document(name: &str) -> String {
@@ -27,7 +29,8 @@ fn options_and_commands() -> (BTreeSet<String>, Vec<String>) {
     command.build();
     let commands: Vec<_> = command.get_subcommands().map(|each| each.get_name().to_owned()).collect();
     let all = command.get_subcommands().chain([&command]);
-    let options = all.flat_map(|each| each.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)));
+    let options = all
+        .flat_map(|each| each.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)));
     (options.collect(), commands)
 }
 
@@ -88,7 +91,9 @@ fn the_page_of_the_configuration_has_every_key_in_its_section() {
     let keys = keys();
     assert!(keys.len() > 50, "only {} keys", keys.len());
     for (section, key) in keys {
-        let part = page.split("\n.SH ").find(|part| part.trim_start_matches(['"', '[']).starts_with(&format!("{section}]")));
+        let part = page
+            .split("\n.SH ")
+            .find(|part| part.trim_start_matches(['"', '[']).starts_with(&format!("{section}]")));
         let part = part.unwrap_or_else(|| panic!("no section {section} in\n{page}"));
         assert!(part.contains(&format!("\n.TP\n\\fB{key}\\fR\n")), "no {key} in\n{part}");
     }
@@ -97,7 +102,8 @@ fn the_page_of_the_configuration_has_every_key_in_its_section() {
 #[test]
 fn every_key_is_explained() {
     let example = Example::parse(EXAMPLE);
-    let keys = example.sections.iter().flat_map(|section| section.keys.iter().map(move |key| (&section.name, key)));
+    let keys =
+        example.sections.iter().flat_map(|section| section.keys.iter().map(move |key| (&section.name, key)));
     let bare: Vec<_> = keys.filter(|(_, key)| key.comment.is_empty()).collect();
     assert!(bare.is_empty(), "{bare:#?}");
 }

@@ -69,7 +69,8 @@ impl TorBrowser {
     }
 
     fn transports(&self) -> Value {
-        let config: Value = serde_json::from_str(&self.read("Tor/PluggableTransports/pt_config.json")).unwrap();
+        let config: Value =
+            serde_json::from_str(&self.read("Tor/PluggableTransports/pt_config.json")).unwrap();
         assert_eq!(config["bridges"]["obfs4"][0], "obfs4 192.0.2.1:443 cert=x iat-mode=0");
         config["pluggableTransports"].clone()
     }
@@ -99,13 +100,16 @@ fn torrc_defaults_gets_one_line_however_often_it_is_run() {
 
 #[test]
 fn pt_config_gets_our_entry_and_keeps_all_others() {
-    let in_one_line = PT_CONFIG.replace(['\n', ' '], "").replace("ClientTransportPluginmeek", "ClientTransportPlugin meek");
-    let in_one_line = in_one_line.replace("obfs4192.0.2.1:443cert=xiat-mode=0", "obfs4 192.0.2.1:443 cert=x iat-mode=0");
+    let in_one_line =
+        PT_CONFIG.replace(['\n', ' '], "").replace("ClientTransportPluginmeek", "ClientTransportPlugin meek");
+    let in_one_line =
+        in_one_line.replace("obfs4192.0.2.1:443cert=xiat-mode=0", "obfs4 192.0.2.1:443 cert=x iat-mode=0");
     for content in [PT_CONFIG, &in_one_line] {
         let browser = TorBrowser::new().with("Tor/PluggableTransports/pt_config.json", content);
         browser.install_twice();
         let transports = browser.transports();
-        let fragment: Value = serde_json::from_str(&fs::read_to_string(contrib("pt_config.json")).unwrap()).unwrap();
+        let fragment: Value =
+            serde_json::from_str(&fs::read_to_string(contrib("pt_config.json")).unwrap()).unwrap();
         assert_eq!(transports["hexchat"], fragment["pluggableTransports"]["hexchat"]);
         assert!(transports["lyrebird"].is_string(), "{transports}");
     }
@@ -119,7 +123,13 @@ fn tor_accepts_a_bridge_of_ours_with_what_was_written() {
     );
     browser.install_twice();
     let output = Command::new("tor")
-        .args(["--verify-config", "--defaults-torrc", "TorBrowser/Data/Tor/torrc-defaults", "-f", "TorBrowser/Data/Tor/torrc"])
+        .args([
+            "--verify-config",
+            "--defaults-torrc",
+            "TorBrowser/Data/Tor/torrc-defaults",
+            "-f",
+            "TorBrowser/Data/Tor/torrc",
+        ])
         .args(["--DataDirectory", "TorBrowser/Data/Tor"])
         .current_dir(browser.folder.path().join("Browser"))
         .output()
@@ -130,7 +140,8 @@ fn tor_accepts_a_bridge_of_ours_with_what_was_written() {
 #[test]
 fn a_folder_that_is_none_of_tor_browsers_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(contrib("install")).args([Path::new("/bin/true"), folder.path()]).output().unwrap();
+    let output =
+        Command::new(contrib("install")).args([Path::new("/bin/true"), folder.path()]).output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("is not there"), "{output:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -43,9 +43,13 @@ fn configuration(halves: &Halves, bridge: &Tor, folder: &Path) -> String {
     let bridge_line = torrc.lines().find(|line| line.starts_with("Bridge ")).unwrap();
     let example_line = EXAMPLE.split('"').find(|text| text.starts_with("Bridge ")).unwrap();
     let configuration = replaced(EXAMPLE, example_line, bridge_line);
-    let configuration = replaced(&configuration, "/usr/bin/hexchat-pt", &halves.executable.display().to_string());
     let configuration =
-        replaced(&configuration, "/etc/hexchat-pt/hexchat.toml", &halves.config_file("client").display().to_string());
+        replaced(&configuration, "/usr/bin/hexchat-pt", &halves.executable.display().to_string());
+    let configuration = replaced(
+        &configuration,
+        "/etc/hexchat-pt/hexchat.toml",
+        &halves.config_file("client").display().to_string(),
+    );
     configuration + &of_one_machine(halves, folder)
 }
 
