@@ -40,7 +40,8 @@ check-deb: root deb-deps build documents ## Install, run, upgrade and purge the 
 static: cargo ## Build one file that needs no library of the system's, with the same bytes in any folder
 	@folder="$$($(target))/static" && packaging/build-static "$$folder" && echo "$$folder/hexchat-pt"
 
-check-static: static ## Look whether it is that, and build it again in another folder
+check-static: root static ## Look whether it is that, and build it again in another folder (as root; minutes)
+	@.ci/install "strace unshare readelf" strace util-linux binutils
 	@packaging/check-static "$$($(target))/static"
 
 check-container: check-deb static ## Build and run the container for bridges on that Debian (as root, with podman; minutes)
