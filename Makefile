@@ -45,7 +45,7 @@ check-static: root static ## Look whether it is that, and build it again in anot
 	@packaging/check-static "$$($(target))/static"
 
 check-container: check-deb static ## Build and run the container for bridges on that Debian (as root, with podman; minutes)
-	@.ci/install podman podman crun
+	@.ci/install "podman runc" podman runc
 	@folder="$$($(target))" && packaging/test-container "$$folder/static/hexchat-pt" "$$folder/check-deb"
 
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
