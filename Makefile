@@ -37,7 +37,7 @@ deb: deb-deps build documents ## Build Debian's package
 check-deb: root deb-deps build documents ## Install, run, upgrade and purge the package in a Debian of its own (as root; minutes)
 	@folder="$$($(target))" && packaging/test-deb "$$folder/release/hexchat-pt" "$$folder/documents" "$$folder/check-deb"
 
-static: cargo ## Build one file that needs no library of the system's
+static: cargo ## Build one file that needs no library of the system's, with the same bytes in any folder
 	@folder="$$($(target))/static" && packaging/build-static "$$folder" && echo "$$folder/hexchat-pt"
 
 check-static: root static ## Look whether it is that, and build it again in another folder (as root; minutes)
