@@ -10,11 +10,14 @@ TEST_PROGRAMS := $(DEMO_PROGRAMS) ejabberdctl ip tinyproxy microsocks twistd3 \
   /usr/lib/python3/dist-packages/slixmpp /usr/lib/prosody/modules/mod_sasl2
 TEST_PACKAGES := $(DEMO_PACKAGES) ejabberd iproute2 tinyproxy microsocks python3-twisted python3-slixmpp \
   prosody-modules
+# The package is built with the first two of them, and tried with all.
+DEB_PROGRAMS := dh strip debootstrap lintian unshare
+DEB_PACKAGES := debhelper binutils debootstrap lintian util-linux
 BENCH_PROGRAMS := $(TEST_PROGRAMS) obfs4proxy
 BENCH_PACKAGES := $(TEST_PACKAGES) obfs4proxy
 
-.PHONY: help build demo bench bench-quick bench-compare bench-doc bench-core scale siege test portable lint deps bench-deps demo-deps slixmpp cargo \
-  clean
+.PHONY: help build documents deb check-deb static check-static check-container demo bench bench-quick bench-compare bench-doc bench-core scale siege test tests \
+  portable lint deps deb-deps bench-deps demo-deps slixmpp root cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
 .NOTPARALLEL:
@@ -24,6 +27,26 @@ help: ## Show this list
 
 build: cargo ## Build the executable for use
 	$(CARGO) build --release --locked
+
+documents: cargo ## Write the man pages and the completions of shells
+	$(CARGO) run --quiet --locked --package hexchat-packaging --bin documents -- "$$($(target))/documents"
+
+deb: deb-deps build documents ## Build Debian's package
+	@folder="$$($(target))" && packaging/build-deb "$$folder/release/hexchat-pt" "$$folder/documents" "$$folder/deb"
+
+check-deb: root deb-deps build documents ## Install, run, upgrade and purge the package in a Debian of its own (as root; minutes)
+	@folder="$$($(target))" && packaging/test-deb "$$folder/release/hexchat-pt" "$$folder/documents" "$$folder/check-deb"
+
+static: cargo ## Build one file that needs no library of the system's, with the same bytes in any folder
+	@folder="$$($(target))/static" && packaging/build-static "$$folder" && echo "$$folder/hexchat-pt"
+
+check-static: root static ## Look whether it is that, and build it again in another folder (as root; minutes)
+	@.ci/install "strace unshare readelf" strace util-linux binutils
+	@packaging/check-static "$$($(target))/static"
+
+check-container: check-deb static ## Build and run the container for bridges on that Debian (as root, with podman; minutes)
+	@.ci/install "podman runc" podman runc
+	@folder="$$($(target))" && packaging/test-container "$$folder/static/hexchat-pt" "$$folder/check-deb"
 
 demo: demo-deps build ## Watch Tor go through a private chat server, all on this machine
 	@$(CARGO) run --quiet --locked --package hexchat-lab --bin demo -- "$$($(target))/release/hexchat-pt"
@@ -53,7 +76,10 @@ scale: cargo ## Simulate a bridge with ten thousand clients (minutes)
 siege: deps ## Let hostile clients besiege a bridge, each attack for ten minutes (two hours)
 	HEXCHAT_SIEGE_SECONDS=$${HEXCHAT_SIEGE_SECONDS:-600} $(CARGO) test --locked --test siege -- --ignored --nocapture --test-threads 1
 
-test: deps lint portable ## Run everything there is to test, with real chat servers and real tor
+test: root ## Run everything there is to test, with real chat servers and real tor
+	@.ci/totals $(MAKE) --no-print-directory tests
+
+tests: deps lint portable
 	$(CARGO) test --workspace --locked --no-fail-fast
 # Clippy looks on while it is built: to check the hundreds of crates below it first would take as long again.
 	HEXCHAT_PT="$$($(target))/debug/hexchat-pt" RUSTC_WORKSPACE_WRAPPER=clippy-driver $(CARGO) test --locked $(arti)
@@ -74,17 +100,23 @@ lint: cargo ## Check the format, the lints and the documentation; the lints of t
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 deps: cargo ## Install the Debian packages that the tests need
-	@$(call install,$(TEST_PROGRAMS),$(TEST_PACKAGES))
+	@.ci/install "$(TEST_PROGRAMS)" $(TEST_PACKAGES)
+
+deb-deps: cargo
+	@.ci/install "$(DEB_PROGRAMS)" $(DEB_PACKAGES)
 
 bench-deps: cargo
-	@$(call install,$(BENCH_PROGRAMS),$(BENCH_PACKAGES))
+	@.ci/install "$(BENCH_PROGRAMS)" $(BENCH_PACKAGES)
 
 slixmpp: cargo ## Install slixmpp 1.17 into the folder of what is built, for `make bench` to measure beside Debian's
 	python3 -m venv "$$($(target))/slixmpp-1.17"
 	"$$($(target))/slixmpp-1.17/bin/pip" install --quiet 'slixmpp==1.17.*'
 
 demo-deps: cargo
-	@$(call install,$(DEMO_PROGRAMS),$(DEMO_PACKAGES))
+	@.ci/install "$(DEMO_PROGRAMS)" $(DEMO_PACKAGES)
+
+root:
+	$(if $(filter 0,$(shell id -u)),,$(error make $(MAKECMDGOALS) needs root; CONTRIBUTING.md lists the tests that do not))
 
 cargo:
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it with rustup, or set CARGO."; exit 1; }
@@ -104,24 +136,3 @@ on_any_system = version:: socks:: shared_login:: row_8_it row_9_ a_cell_comes_ba
 
 # Arti is a workspace of its own; see there.
 arti = --manifest-path tests/arti/Cargo.toml --target-dir "$$($(target))/arti"
-
-# $(call install,programs,packages): as root installs what is missing; otherwise says how to. The packages' services
-# are not started: policy-rc.d forbids it while they are installed, also when that is interrupted and no longer after,
-# unless the machine has a policy of its own.
-define install
-PATH="$$PATH:/usr/sbin"; missing=""; for program in $(1); do [ -e $$program ] || command -v $$program >/dev/null || missing="$$missing $$program"; done; \
-if [ -n "$$missing" ]; then \
-  if [ "$$(id -u)" != 0 ]; then \
-    echo "Missing:$$missing. Install them first:  sudo apt-get install $(2)"; exit 1; \
-  fi; \
-  echo "Missing:$$missing. Installing Debian's packages: $(2)"; \
-  policy=/usr/sbin/policy-rc.d; \
-  if [ ! -e $$policy ]; then \
-    trap "rm -f $$policy" EXIT; trap 'exit 130' INT; trap 'exit 143' TERM HUP; \
-    printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; \
-  fi; \
-  export DEBIAN_FRONTEND=noninteractive; \
-  apt-get install -y -q --no-install-recommends $(2) \
-    || { apt-get update -q && apt-get install -y -q --no-install-recommends $(2); }; \
-fi
-endef

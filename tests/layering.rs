@@ -44,7 +44,7 @@ const OF_BYTESTREAMS: &[&str] =
 const MAX_LINES: usize = 600;
 
 /// The folders that have source files, tests and benchmarks included.
-const FOLDERS: &[&str] = &["src", "crates", "tests", "pt-spec-tests", "bench"];
+const FOLDERS: &[&str] = &["src", "crates", "tests", "pt-spec-tests", "bench", "packaging"];
 
 /// What must be pure, with all that is inside.
 const CORES: &[&str] = &[

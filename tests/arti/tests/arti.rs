@@ -33,23 +33,36 @@ fn start_arti(halves: &Halves, bridge: &Tor, folder: &Path) -> Process {
     Spawn::new("arti", env!("CARGO_BIN_EXE_hexchat-arti")).args(arguments).stdin().start().unwrap()
 }
 
-/// The configuration of a client of this network, as a user of Arti writes it.
+/// What users of Arti are shown.
+const EXAMPLE: &str = include_str!("../../../contrib/arti/arti.toml");
+
+/// The configuration of a client of this network: the example with a bridge line, an executable and a file of this test's.
 fn configuration(halves: &Halves, bridge: &Tor, folder: &Path) -> String {
     let login = Halves::login("alice", &ChatServer::password("alice"));
     let torrc = halves.client(bridge, &login).unwrap();
     let bridge_line = torrc.lines().find(|line| line.starts_with("Bridge ")).unwrap();
+    let example_line = EXAMPLE.split('"').find(|text| text.starts_with("Bridge ")).unwrap();
+    let configuration = replaced(EXAMPLE, example_line, bridge_line);
+    let configuration =
+        replaced(&configuration, "/usr/bin/hexchat-pt", &halves.executable.display().to_string());
+    let configuration = replaced(
+        &configuration,
+        "/etc/hexchat-pt/hexchat.toml",
+        &halves.config_file("client").display().to_string(),
+    );
+    configuration + &of_one_machine(halves, folder)
+}
+
+/// The text with something else in the place of what it has once.
+fn replaced(text: &str, old: &str, new: &str) -> String {
+    assert_eq!(text.matches(old).count(), 1, "{old}");
+    text.replace(old, new)
+}
+
+/// What a private network on one machine needs besides.
+fn of_one_machine(halves: &Halves, folder: &Path) -> String {
     format!(
         r#"
-[bridges]
-enabled = true
-bridges = ["{bridge_line}"]
-
-[[bridges.transports]]
-protocols = ["hexchat"]
-path = "{executable}"
-arguments = ["--config", "{config}"]
-
-# What a private network on one machine needs.
 [tor_network]
 authorities.v3idents = {authorities:?}
 fallback_caches = []
@@ -62,8 +75,6 @@ cache_dir = "{folder}/cache"
 state_dir = "{folder}/state"
 permissions.dangerously_trust_everyone = true
 "#,
-        executable = halves.executable.display(),
-        config = halves.config_file("client").display(),
         authorities = halves.network.v3_identities(),
         folder = folder.display(),
     )
