@@ -10,10 +10,11 @@ pub(crate) const MAP: Map = &[
     (
         "cli",
         &[
-            "client", "bridge", "accounts", "tunnel", "secure", "protocol", "xmpp", "config", "state",
-            "logging", "os",
+            "doctor", "client", "bridge", "accounts", "tunnel", "secure", "protocol", "xmpp", "config",
+            "state", "logging", "os",
         ],
     ),
+    ("doctor", &["client", "accounts", "tunnel", "carrier", "protocol", "xmpp", "config", "state"]),
     ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
     ("bridge", &["relay", "tunnel", "protocol", "config", "logging", "os"]),
     ("accounts", &["tunnel", "xmpp", "config", "state"]),
