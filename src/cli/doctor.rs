@@ -113,15 +113,13 @@ fn state_for(path: Option<PathBuf>, config: &Config, subject: &Subject) -> State
 /// What is said of a bridge's line to its operator.
 fn what_to_hand_out(state: Option<&Path>) -> String {
     let is_there = state.is_some_and(|state| state.join(BRIDGE_LINE_FILE).exists());
-    let what = "this is a bridge's configuration, and its bridge line is what to hand out";
-    if is_there {
-        format!(
-            "{what}: `hexchat-pt bridge-line` prints it; from a client, `--bridge-line-file` examines the bridge by it"
-        )
+    let at_a_bridge = if is_there {
+        "`hexchat-pt bridge-line` prints it"
     } else {
-        format!(
-            "{what}: the bridge writes it when it starts, and `hexchat-pt bridge-line --state DIR` prints it (under Tor, DIR is pt_state in the \
-             DataDirectory); from a client, `--bridge-line-file` examines the bridge by it"
-        )
-    }
+        "the bridge writes it when it starts, and `hexchat-pt bridge-line --state DIR` prints it (under Tor, DIR is pt_state in the DataDirectory)"
+    };
+    format!(
+        "none was given, so the accounts alone were examined; at a bridge its line is what to hand out: {at_a_bridge}; at a client, \
+         `--bridge-line-file` examines the bridge that the line leads to"
+    )
 }
