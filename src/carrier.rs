@@ -11,6 +11,7 @@
 //! | [`services`] | services of accounts' servers: which there are, and all that is asked for there |
 //! | [`upload`] | the upload service among them, and slots of it (XEP-0363) |
 //! | [`relay`] | the proxy of bytestreams among them, and what joins two connections there (XEP-0065) |
+//! | [`questions`] | what is asked by who examines an account |
 //! | `pending` | requests to them that wait for their answers |
 
 pub(crate) mod classic;
@@ -19,6 +20,7 @@ pub mod ibb;
 mod ids;
 mod pending;
 mod presences;
+pub mod questions;
 pub mod records;
 pub mod relay;
 pub mod services;

@@ -2,13 +2,16 @@
 
 mod bridge_line;
 mod dialer;
+mod doctor;
 mod forget;
 mod forward;
 mod lanes;
 mod managed;
+mod qr;
 mod serve;
 mod service;
 mod setup;
+mod version;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,7 +39,7 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 ///   ClientTransportPlugin hexchat exec /usr/bin/hexchat-pt
 ///   ServerTransportPlugin hexchat exec /usr/bin/hexchat-pt --config FILE
 #[derive(Debug, Parser)]
-#[command(name = "hexchat-pt", version, verbatim_doc_comment, disable_help_subcommand = true)]
+#[command(name = "hexchat-pt", version, verbatim_doc_comment)]
 pub struct Cli {
     #[command(flatten)]
     options: Options,
@@ -84,8 +87,17 @@ enum Command {
     Forward(Forward),
     /// Let peers connect through chat to the allowed targets, and to nothing else.
     Serve(Serve),
-    /// Print the bridge line of a bridge that has run with this state directory.
+    /// Examine a configuration, the accounts in it and, with a bridge line, the bridge, stage by stage, and say what to do.
+    ///
+    /// The exit status is 0 if all is well, 1 if somebody has to do something, 2 if the configuration cannot be used. The environment
+    /// variable TOR_PT_PROXY names the proxy to do that through, as for `forget`.
+    Doctor(Doctor),
+    /// Print the bridge line of a bridge that has run with this state directory, or make the old one worthless.
+    ///
+    /// How long its arguments are is said on standard error: tor carries 510 bytes, with the login that each user appends.
     BridgeLine(BridgeLine),
+    /// Print the version, and with --verbose those of the protocols.
+    Version(Version),
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
     ///
     /// An account that its server does not remove is kept, since nobody else has its password. With --local the server is not asked, and
@@ -129,14 +141,52 @@ struct Serve {
     state: State,
 }
 
+/// What works on the way from a configuration to a bridge.
+#[derive(Debug, Args)]
+struct Doctor {
+    /// A file with the bridge line of the bridge to examine, too; otherwise the one that [client] names, if any.
+    #[arg(long, value_name = "FILE")]
+    bridge_line_file: Option<PathBuf>,
+    /// What to ask the bridge for, where it is `serve` that has to allow it; Tor's leads to its own relay in any case.
+    #[arg(long, value_name = "HOST:PORT")]
+    target: Option<Target>,
+    /// Print one JSON object, when all is done, and nothing else.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: State,
+}
+
 /// What a bridge's operator hands out.
 #[derive(Debug, Args)]
 struct BridgeLine {
     /// Write it in letters, digits and `_ - / + : = . ,` alone, for apps that take nothing else.
     #[arg(long)]
     plain: bool,
+    /// Draw it as a QR code, in the terminal or as an SVG file.
+    #[arg(long, value_name = "FILE.svg", num_args = 0..=1)]
+    qr: Option<Option<PathBuf>>,
+    /// `rotate` gives the bridge another key and its accounts other resources, so that nobody can use the old line any more. The bridge
+    /// must not be running; it writes its new line when it starts.
+    #[arg(value_name = "rotate", conflicts_with_all = ["plain", "qr"])]
+    action: Option<Rotate>,
     #[command(flatten)]
     state: State,
+}
+
+/// The one thing that can be done to a bridge line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Rotate {
+    /// Another key, and other resources.
+    Rotate,
+}
+
+/// Which version this is.
+#[derive(Debug, Args)]
+struct Version {
+    /// Those of the protocols, too.
+    #[arg(long)]
+    verbose: bool,
 }
 
 /// An account that was registered goes.
@@ -185,7 +235,9 @@ pub fn run() -> ExitCode {
         None => managed::run(&cli.options),
         Some(Command::Forward(command)) => forward::run(&cli.options, command),
         Some(Command::Serve(command)) => serve::run(&cli.options, command),
+        Some(Command::Doctor(command)) => doctor::run(&cli.options, &command),
         Some(Command::BridgeLine(command)) => bridge_line::run(command),
+        Some(Command::Version(command)) => version::run(&command),
         Some(Command::Forget(command)) => forget::run(&cli.options, command),
     };
     ExitCode::from(status)

@@ -44,6 +44,11 @@ pub struct BridgeStream {
 }
 
 impl BridgeStream {
+    /// The stream itself.
+    pub fn stream(&self) -> &TunnelStream {
+        &self.stream
+    }
+
     /// Relays between it and `tcp` until it is closed.
     ///
     /// # Errors
@@ -160,13 +165,18 @@ fn reply_to_close(reason: CloseReason) -> Reply {
 impl Client {
     /// A client that connects through `tunnel`. `config` gives what a bridge line leaves open. Must be called within a
     /// Tokio runtime.
-    pub fn new(tunnel: Tunnel, config: Config, state: StateDir) -> Self {
+    pub fn new(tunnel: Tunnel, config: Config, state: impl Into<Arc<StateDir>>) -> Self {
         Self::with_login_limits(tunnel, config, state, LoginLimits::default())
     }
 
     /// The same, with other bounds for the logins that only requests bring.
-    pub fn with_login_limits(tunnel: Tunnel, config: Config, state: StateDir, limits: LoginLimits) -> Self {
-        let (keeper, state) = (Keeper::start(tunnel.clone(), limits), Arc::new(state));
+    pub fn with_login_limits(
+        tunnel: Tunnel,
+        config: Config,
+        state: impl Into<Arc<StateDir>>,
+        limits: LoginLimits,
+    ) -> Self {
+        let (keeper, state) = (Keeper::start(tunnel.clone(), limits), state.into());
         tunnel.pool().keep_registrations(Arc::new(Registrations::new(Arc::clone(&state))));
         tunnel.pool().keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
         tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));

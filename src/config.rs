@@ -39,8 +39,8 @@ use xmpp_parsers::jid::Jid;
 
 pub use self::arguments::{Arguments, BridgeConfig, Protocol};
 pub use self::bridge_line::{
-    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, is_fingerprint, parse_bridge_line,
-    plain_bridge_line, read_bridge_line,
+    BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, arguments_length, is_fingerprint,
+    parse_bridge_line, plain_bridge_line, read_bridge_line,
 };
 pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{CertificatePin, PresharedKey, PublicKey};

@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`cli`] | the command line: run by Tor, or by a person |
+//! | `doctor` | an examination of accounts, a bridge and the lanes between, stage by stage |
 //! | [`client`], `bridge` | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | `relay` | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
@@ -28,6 +29,7 @@ pub mod classic;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod doctor;
 pub mod logging;
 pub mod os;
 pub mod persona;

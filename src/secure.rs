@@ -29,9 +29,10 @@ pub use api::{
 };
 pub use api::{files, relays};
 pub use crypto::credential::Credential;
-pub use crypto::handshake::Lanes;
+pub use crypto::handshake::{Lanes, PROTOCOL_VERSION};
 pub use crypto::line::{BridgeLine, Identity};
 pub use delivery::Token;
 pub use endpoint::{Endpoint, MOST_FIRST_BYTES, Persisted};
 pub use ids::PathId;
+pub use session::Measured;
 pub use sizes::Sizes;

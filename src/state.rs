@@ -209,6 +209,25 @@ impl StateDir {
         self.change(|contents| contents.identity_or_insert_with(random_secret))
     }
 
+    /// Makes another secret key of a bridge, and lets accounts have other resources, so that what leads to the old ones leads nowhere any
+    /// more. The file with a bridge line that names them is removed. Tells whether there was a key.
+    ///
+    /// # Errors
+    /// When there is no directory, the new ones cannot be kept, or the line cannot be removed.
+    pub fn renew_identity(&self) -> Result<bool, StateError> {
+        let directory = self.path().ok_or(StateError::NotKept)?;
+        if !self.change(|contents| contents.renew_identity(random_secret))? {
+            return Ok(false);
+        }
+        let line = directory.join(BRIDGE_LINE_FILE);
+        match fs::remove_file(&line) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StateError::of_file("removing the old bridge line", line, error))
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Takes a handshake in: when this returns [`Verdict::New`], it is on the disk, and will be found
     /// whatever happens to this process or machine. Waits for the disk.
     ///

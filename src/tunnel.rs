@@ -47,7 +47,7 @@ pub use handshake_log::KeepHandshake;
 pub use quotas::QuotaStore;
 pub use relays::RelayLane;
 use relays::Relays;
-pub use secure::MOST_FIRST_BYTES;
+pub use secure::{MOST_FIRST_BYTES, Measured};
 use services::Finder;
 pub use set_back::ClockWasAhead;
 use siblings::Siblings;

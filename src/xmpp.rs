@@ -33,6 +33,7 @@
 //! | `stream_error`, [`OtherHost`], [`Words`] | what a server means that ends a stream, and what it writes beside it |
 //! | `trail` | where a login has been, so that servers do not send it in a circle |
 //! | `step` | how far an attempt to log in has come |
+//! | [`seen`] | what is seen of a login on its way, for whoever examines it |
 //! | `outbox` | what waits to be handed over |
 //! | `stranger_replies`, `reply_window`, `answer_size` | replies to strangers, which make nobody else wait, and how large they may be |
 //! | `backlog` | how much is not written yet |
@@ -83,6 +84,7 @@ mod resolver;
 mod sasl;
 mod scanner;
 mod security;
+pub mod seen;
 mod socket;
 mod srv;
 mod stanza;

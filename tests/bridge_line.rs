@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;
@@ -23,13 +23,26 @@ fn command() -> Spawn {
 fn run(command: Spawn) -> (Vec<String>, Option<i32>) {
     let mut process = command.start().unwrap();
     let status = process.wait(PATIENCE).unwrap().code();
-    // Until the output has come to its end.
-    let _ = process.wait_for_line(|_| false, PATIENCE);
-    (process.lines(), status)
+    process.wait_for_end_of_output(PATIENCE).unwrap();
+    let said = String::from_utf8(process.stdout()).unwrap();
+    let said: Vec<_> = said.lines().map(str::to_owned).collect();
+    // What went wrong is on standard error.
+    (if status == Some(0) { said } else { process.lines() }, status)
 }
 
 fn state(directory: &Path) -> [&str; 2] {
     ["--state", directory.to_str().unwrap()]
+}
+
+/// The state directory, once nobody holds it any more: a process that another test is just starting has a copy of our lock for a moment.
+fn open(directory: &Path) -> StateDir {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match StateDir::open(directory) {
+            Err(error) if error.can_pass() && Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// What a bridge leaves in its state directory, and its line.
@@ -136,4 +149,76 @@ fn a_wrong_command_line_has_another_status() {
         // Nor is there a home directory to look in.
         assert_eq!(run(command().args(args)).1, Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn how_long_its_arguments_are_is_said_beside_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = leave_line(&StateDir::open(dir.path()).unwrap());
+    let arguments = line.split_once("> ").unwrap().1;
+    let process = command().args(state(dir.path())).start().unwrap();
+    // Between two arguments tor has one character, too.
+    let words = format!("take {} of the 510 bytes", arguments.len());
+    process.wait_for_line(|said| said.contains(&words), PATIENCE).unwrap();
+}
+
+#[test]
+fn a_qr_code_fills_a_square_of_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    leave_line(&StateDir::open(dir.path()).unwrap());
+    let (said, status) = run(command().args(state(dir.path())).arg("--qr"));
+    let width = said[0].chars().count();
+    assert_eq!((said.len(), status), (width.div_ceil(2), Some(0)));
+    assert!(said.iter().all(|row| row.chars().count() == width && row.chars().all(|c| " ▀▄█".contains(c))));
+}
+
+#[test]
+fn a_qr_code_goes_into_a_file_that_is_its_owners_and_was_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    leave_line(&StateDir::open(dir.path()).unwrap());
+    let file = dir.path().join("line.svg");
+    let draw = |path: &Path| run(command().args(state(dir.path())).arg("--qr").arg(path));
+    assert_eq!(draw(&file), (vec![], Some(0)));
+    let metadata = fs::metadata(&file).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert!(fs::read_to_string(&file).unwrap().starts_with("<svg "));
+    assert_eq!(draw(&file).1, Some(1), "nothing is written over");
+    assert_eq!(draw(&dir.path().join("line.png")).1, Some(1));
+}
+
+#[test]
+fn a_bridge_that_is_rotated_has_another_key_and_no_line_that_is_worthless() {
+    let dir = tempfile::tempdir().unwrap();
+    let jid: FullJid = "bridge@chat.example/r".parse().unwrap();
+    let of = || {
+        let state = open(dir.path());
+        leave_line(&state);
+        (*state.identity().unwrap(), state.resource_for(&jid.to_bare()).unwrap())
+    };
+    let before = of();
+    let (said, status) = run(command().args(state(dir.path())).arg("rotate"));
+    assert!(status == Some(0) && said[0].contains("The old bridge line is worthless"), "{said:?}");
+    assert!(!dir.path().join(BRIDGE_LINE_FILE).exists());
+    let after = of();
+    assert!(before.0 != after.0 && before.1 != after.1);
+}
+
+#[test]
+fn a_bridge_that_runs_is_not_rotated() {
+    let dir = tempfile::tempdir().unwrap();
+    let bridge = StateDir::open(dir.path()).unwrap();
+    leave_line(&bridge);
+    let before = *bridge.identity().unwrap();
+    let (said, status) = run(command().args(state(dir.path())).arg("rotate"));
+    assert!(status == Some(1) && said[0].contains("the bridge is running"), "{said:?}");
+    drop(bridge);
+    assert_eq!(*open(dir.path()).identity().unwrap(), before);
+}
+
+#[test]
+fn where_no_bridge_has_run_nothing_is_rotated() {
+    let dir = tempfile::tempdir().unwrap();
+    let (said, status) = run(command().args(state(dir.path())).arg("rotate"));
+    assert!(status == Some(1) && said[0].contains("there is no bridge's key"), "{said:?}");
 }

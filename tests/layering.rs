@@ -18,8 +18,9 @@ use maps::{MAP, Map, ROOMS};
 const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
 
 /// What must not know what a stanza looks like.
-const ABOVE_STANZAS: &[&str] =
-    &["main", "cli", "client", "bridge", "relay", "accounts", "tunnel", "config", "state", "logging"];
+const ABOVE_STANZAS: &[&str] = &[
+    "main", "cli", "doctor", "client", "bridge", "relay", "accounts", "tunnel", "config", "state", "logging",
+];
 
 /// The libraries that have stanzas.
 const STANZA_LIBRARIES: &[&str] = &["xmpp_parsers", "tokio_xmpp"];

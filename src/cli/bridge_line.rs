@@ -1,13 +1,16 @@
 //! `hexchat-pt bridge-line`: what a bridge's operator hands out.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 
-use super::setup::{advised, announce, complain, state_dir};
-use super::{BridgeLine, EXIT_FAULT, EXIT_OK, EXIT_USAGE};
-use crate::config::{is_fingerprint, plain_bridge_line, read_bridge_line};
+use super::qr::Modules;
+use super::setup::{advised, announce, complain, open_state, runtime, state_dir};
+use super::{BridgeLine, EXIT_FAULT, EXIT_OK, EXIT_USAGE, Rotate};
+use crate::config::{MAX_ARGUMENTS, arguments_length, is_fingerprint, plain_bridge_line, read_bridge_line};
+use crate::os;
 use crate::state::{BRIDGE_LINE_FILE, StateError};
 
 /// What stands in a line for a fingerprint that we do not know.
@@ -18,10 +21,59 @@ pub(super) fn run(command: BridgeLine) -> u8 {
     let Some(directory) = state_dir(command.state.state) else {
         return complain(&advised(StateError::Nowhere), EXIT_USAGE);
     };
-    match line(&directory, command.plain).and_then(|line| announce(&line)) {
+    let done = match command.action {
+        Some(Rotate::Rotate) => rotate(&directory),
+        None => line(&directory, command.plain).and_then(|line| show(&line, command.qr)),
+    };
+    match done {
         Ok(()) => EXIT_OK,
         Err(error) => complain(&error, EXIT_FAULT),
     }
+}
+
+/// Prints the line, or draws it, and says how much room is left in it.
+fn show(line: &str, qr: Option<Option<PathBuf>>) -> anyhow::Result<()> {
+    match qr {
+        None => announce(line)?,
+        Some(None) => announce(&Modules::of(line)?.for_terminal())?,
+        Some(Some(path)) => write_image(&path, line)?,
+    }
+    let length = arguments_length(line)?;
+    // If standard error is gone, there is nobody to tell.
+    let _ = writeln!(
+        io::stderr(),
+        "its arguments take {length} of the {MAX_ARGUMENTS} bytes that tor carries; the user's login takes up what is left"
+    );
+    Ok(())
+}
+
+/// For the owner alone, since whoever has the line can use the bridge. What is there already stays.
+fn write_image(path: &Path, line: &str) -> anyhow::Result<()> {
+    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+    ensure!(is_svg, "a QR code is written as SVG: give it a name that ends in .svg");
+    let action = || format!("writing {}", path.display());
+    let mut options = OpenOptions::new();
+    let mut file = os::open_private(options.write(true).create_new(true), path).with_context(action)?;
+    file.write_all(Modules::of(line)?.to_svg().as_bytes()).with_context(action)
+}
+
+/// Gives the bridge another key, and its accounts other resources.
+fn rotate(directory: &Path) -> anyhow::Result<()> {
+    ensure!(directory.exists(), "there is no {}: no bridge has run with it", directory.display());
+    // One that is just ending still holds it.
+    let state = runtime()?.block_on(open_state(directory)).map_err(|error| match error {
+        StateError::Locked(_) => anyhow!("the bridge is running: end it first ({error})"),
+        error => advised(error),
+    })?;
+    ensure!(
+        state.renew_identity().map_err(advised)?,
+        "there is no bridge's key in {}: nothing was changed",
+        directory.display()
+    );
+    announce(
+        "The bridge has another key, and its accounts have other resources, but for those whose `jid` names one. The old bridge line is \
+         worthless. The bridge writes its new one when it starts; every user needs that.",
+    )
 }
 
 fn line(directory: &Path, plain: bool) -> anyhow::Result<String> {

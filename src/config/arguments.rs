@@ -285,6 +285,11 @@ impl Arguments {
         self.key.is_some() || self.mode.is_some()
     }
 
+    /// Whether it names a bridge, or some of what belongs to one.
+    pub(crate) fn names_a_bridge(&self) -> bool {
+        self.jid.is_some() || self.names_a_protocol()
+    }
+
     fn accounts(&self, config: &Config) -> Result<Vec<AccountConfig>, Fault> {
         match &self.login {
             Some(logins) => self.logins(&logins.value),

@@ -57,6 +57,16 @@ pub fn read_bridge_line(path: &Path) -> Result<String, ConfigError> {
     line.map_err(|problem| ConfigError::new(Location::WholeFile(path.into()), "", problem))
 }
 
+/// How long the arguments of a bridge line are, as tor counts them, which carries [`MAX_ARGUMENTS`].
+///
+/// # Errors
+/// As [`parse_bridge_line`].
+pub fn arguments_length(line: &str) -> Result<usize, ConfigError> {
+    let arguments = parse_bridge_line(line)?;
+    let arguments: Vec<_> = arguments.iter().map(|(key, value)| (key, value.to_owned())).collect();
+    Ok(writer::encoded_length(&arguments))
+}
+
 fn parse(text: &str) -> Result<BridgeArgs, Problem> {
     if text.len() > MAX_TEXT {
         return Err(Problem::TooLong { max: MAX_TEXT });

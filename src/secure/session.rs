@@ -24,6 +24,7 @@ mod file_lane;
 mod files;
 pub(crate) mod flight;
 pub(crate) mod jids;
+mod measuring;
 pub(crate) mod pairs;
 mod paths;
 mod relay;
@@ -59,6 +60,7 @@ use crate::secure::shared::Shared;
 use crate::secure::streams::{StreamEvent, StreamLimits, Streams};
 use crate::secure::wire::frame::SessionClose;
 pub(crate) use client_side::ClientSide;
+pub use measuring::Measured;
 pub(crate) use state::{ClosedStreams, State};
 
 /// See the [module](self).

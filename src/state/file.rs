@@ -246,6 +246,20 @@ impl Contents {
         self.identity.get_or_insert_with(make).clone()
     }
 
+    /// Another secret key, where there is one, and another key to derive resources with. What is kept under names that the old one made is
+    /// no longer found, and goes.
+    pub(super) fn renew_identity(&mut self, make: impl Fn() -> Secret) -> bool {
+        if self.identity.is_none() {
+            return false;
+        }
+        (self.identity, self.resource_secret) = (Some(make()), Some(make()));
+        self.listed.clear();
+        self.hints.clear();
+        self.quotas.clear();
+        self.unsaved = true;
+        true
+    }
+
     /// Whether the file does not have the last change.
     pub(super) fn is_unsaved(&self) -> bool {
         self.unsaved

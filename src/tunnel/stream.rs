@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::cores::StreamKey;
-use super::{Shared, State};
+use super::{Measured, Shared, State};
 use crate::protocol::{CloseReason, Core, Read, StreamId};
 
 /// One connection through the tunnel.
@@ -84,6 +84,20 @@ impl TunnelStream {
     /// Breaks the connection off: the peer's application sees a reset and not an end.
     pub fn abort(&self) {
         self.with_core(|core, now, id| core.abort(now, id));
+    }
+
+    /// Sends so many bytes of padding from now on by the stream's session, or no more, as far as that has room: what it carries can be
+    /// [measured](Self::measured). Nothing with the classic protocol, which has no padding.
+    pub fn measure(&self, bytes: usize) {
+        if let StreamKey::Secure(id) = self.key {
+            self.shared.with(|state, now| state.cores.secure.measure(now, id, bytes));
+        }
+    }
+
+    /// What the stream's session was measured to carry until now.
+    pub fn measured(&self) -> Option<Measured> {
+        let StreamKey::Secure(id) = self.key else { return None };
+        self.shared.lock().cores.secure.measured(Instant::now(), id)
     }
 
     /// Waits for what comes next; none once the peer has closed its direction and everything was read. Nothing is copied: the bytes

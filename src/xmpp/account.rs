@@ -450,6 +450,9 @@ impl Account {
         if self.keeps_name {
             self.identity = jid.clone().into();
         }
+        if let Some(connection) = self.link.connection() {
+            self.connector.note_offers(connection.offers());
+        }
         self.was_online = true;
         self.link.on_up();
         let presumed = self.presumed.is_some();

@@ -58,6 +58,7 @@ use super::framer::{Endless, Framer};
 use super::outbox::Outgoing;
 use super::reader::{self, Meaning};
 use super::records::BATCH;
+use super::seen::Offers;
 use super::timing;
 pub(super) use super::writer::Unwritable;
 use super::writer::Writer;
@@ -74,6 +75,7 @@ pub(super) struct Connection {
     /// Who the stanzas of a component are from.
     sender: Option<Sender>,
     answer_size: AnswerSize,
+    offers: Offers,
     state: State,
     /// When the connection began.
     since: Instant,
@@ -145,6 +147,7 @@ impl Connection {
             liveness: Liveness::new(now),
             sender: None,
             answer_size: AnswerSize::default(),
+            offers: Offers::default(),
             state: State::Opening(Box::new(opening), now + timing::OPENING),
             since: now,
             counting,
@@ -165,6 +168,11 @@ impl Connection {
             State::Open { .. } => true,
             State::Closed => false,
         }
+    }
+
+    /// What the server has said that it offers in a session.
+    pub(super) fn offers(&self) -> Offers {
+        self.offers
     }
 
     /// Whether it is over.
@@ -377,8 +385,20 @@ impl Connection {
 
     /// How long it waits for an idle client, which a server says as well, does not matter: it is asked for a sign of life sooner.
     fn note_limits(&mut self, features: &StreamFeatures) {
-        let limit = features.limits.as_ref().and_then(|limits| limits.max_bytes);
-        self.events.extend(limit.map(|bytes| Event::StanzaLimit(bytes.get() as usize)));
+        self.offers = Offers {
+            max_stanza: features
+                .limits
+                .as_ref()
+                .and_then(|limits| limits.max_bytes)
+                .map(|max| max.get() as usize),
+            idle_seconds: features
+                .limits
+                .as_ref()
+                .and_then(|limits| limits.idle_seconds)
+                .map(|idle| idle.get()),
+            counts: features.stream_management.is_some(),
+        };
+        self.events.extend(self.offers.max_stanza.map(Event::StanzaLimit));
     }
 
     fn on_outcome(&mut self, now: Instant, outcome: Outcome) {

@@ -20,6 +20,7 @@ use super::race::telling_more;
 use super::registrar::Registrar;
 use super::registration::{NotKept, Place};
 use super::security::{Kind, Security};
+use super::seen::{How, Observer, Offers, Protection, Seen, Whereabouts};
 use super::timing;
 use super::tls::{Tls, Trust};
 use super::websocket::WebSocket;
@@ -34,6 +35,7 @@ pub(super) struct Connector {
     who: Who,
     registering: Option<Registering>,
     max_stanza: usize,
+    observer: Observer,
     /// What the last login has taught.
     memory: Mutex<Memory>,
 }
@@ -46,11 +48,12 @@ enum Transport {
     WebSocket(WebSocket),
 }
 
-/// What is kept of accounts between runs.
+/// What is kept of accounts between runs, and who looks on.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     pub(super) registrar: Option<Arc<Registrar>>,
     pub(super) hints: Option<Arc<dyn Hints>>,
+    pub(super) observer: Observer,
 }
 
 /// How far a login has come.
@@ -92,7 +95,8 @@ impl Connector {
         let domain = config.jid.domain().as_str();
         let host = idna::domain_to_ascii(domain)
             .map_err(|_| AccountError::BadAddress("its domain is not a host name"))?;
-        let transport = transport(config, host, max_stanza, kept.hints)?;
+        let observer = kept.observer.clone();
+        let transport = transport(config, host, max_stanza, (kept.hints, kept.observer))?;
         let who = who(config, persistence, agent);
         let registering = match config.credential {
             Credential::New => {
@@ -101,7 +105,7 @@ impl Connector {
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
         };
-        Ok(Self { transport, who, registering, max_stanza, memory: Mutex::default() })
+        Ok(Self { transport, who, registering, max_stanza, observer, memory: Mutex::default() })
     }
 
     /// This login goes on at the host where the server sends us, or the next one begins there. Whatever comes of it, the one after that is
@@ -264,9 +268,19 @@ impl Connector {
         match &self.transport {
             Transport::Found(servers) => servers.connect(dialer, progress).await,
             Transport::WebSocket(socket) => {
-                socket.open(dialer, &mut progress.step).await.map(Protected::unbound)
+                self.observer.tell(Seen::Found(Whereabouts::Given));
+                let start = tokio::time::Instant::now();
+                let io = socket.open(dialer, &mut progress.step).await?;
+                self.observer.tell(Seen::Connected { took: start.elapsed(), how: How::WebSocket });
+                self.observer.tell(Seen::Secured(Protection::WebServer));
+                Ok(Protected::unbound(io))
             }
         }
+    }
+
+    /// The server has said what it offers in a session.
+    pub(super) fn note_offers(&self, offers: Offers) {
+        self.observer.tell(Seen::Offered(offers));
     }
 }
 
@@ -301,7 +315,7 @@ fn transport(
     config: &AccountConfig,
     host: String,
     max_stanza: usize,
-    hints: Option<Arc<dyn Hints>>,
+    (hints, observer): (Option<Arc<dyn Hints>>, Observer),
 ) -> Result<Transport, AccountError> {
     let trust = Trust { domain: &host, ca_file: config.ca_file.as_deref(), pin: config.pin };
     let web_socket = |url| Ok(Transport::WebSocket(WebSocket::new(url, &host, &Tls::new(&trust)?)));
@@ -325,8 +339,8 @@ fn transport(
         && config.tls.is_none()
         && !matches!(config.credential, Credential::Component(_));
     Ok(Transport::Found(match may_be_elsewhere {
-        true => Servers::or_web_socket(host, security, hints),
-        false => Servers::new(Finder::new(host, server, kind), security),
+        true => Servers::or_web_socket(host, security, hints).observed_by(observer),
+        false => Servers::new(Finder::new(host, server, kind), security).observed_by(observer),
     }))
 }
 

@@ -17,6 +17,7 @@ use super::proxied;
 use super::race::{Candidate, Family, Names, Order, Plan, Race};
 use super::resolver::{Resolver, is_onion, is_public, is_this_machine};
 use super::security::Kind;
+use super::seen::Whereabouts;
 use super::socket::Socket;
 use super::srv::{Endpoint, Found, Service, domain_itself, endpoints, unknown};
 use super::trail::Trail;
@@ -81,6 +82,8 @@ pub(super) struct Search<'a> {
     dialer: &'a Dialer,
     race: Race,
     records: Records,
+    /// What is known of where the server may be.
+    whereabouts: Option<Whereabouts>,
     resolver: Option<Arc<Resolver>>,
     lookups: FuturesUnordered<Task<Answer>>,
     attempts: FuturesUnordered<Task<Attempt>>,
@@ -101,7 +104,7 @@ struct Attempt {
 /// What was found.
 enum Answer {
     WebSocket(Result<Endpoint, AccountError>),
-    Endpoints(Records, Result<Vec<Endpoint>, AccountError>),
+    Endpoints(Records, usize, Result<Vec<Endpoint>, AccountError>),
     Addresses(String, Family, Result<Vec<IpAddr>, AccountError>),
 }
 
@@ -168,6 +171,7 @@ impl Finder {
         let (lookups, attempts) = (FuturesUnordered::new(), FuturesUnordered::new());
         let connected_in = Duration::ZERO;
         let (resolver, records) = (None, Records::Asked);
+        let whereabouts = (sent_to.is_some() || self.is_known(names)).then_some(Whereabouts::Given);
         Ok(Search {
             finder: self,
             sent_to,
@@ -175,6 +179,7 @@ impl Finder {
             dialer,
             race,
             records,
+            whereabouts,
             resolver,
             lookups,
             attempts,
@@ -233,6 +238,11 @@ impl Finder {
             return Plan::Known(vec![domain_itself(&self.domain, self.kind)], self.named_by);
         }
         Plan::Search(self.domain.clone())
+    }
+
+    /// Whether nobody has to be asked for SRV records.
+    fn is_known(&self, names: Names) -> bool {
+        matches!(self.plan(names), Plan::Known(..))
     }
 
     /// Nobody else's word is asked for than the domain's, which then has to have a name of its own.
@@ -355,6 +365,16 @@ impl Search<'_> {
         self.sent_to.as_ref()
     }
 
+    /// What is known of where the server may be, once that was looked up.
+    pub(super) fn whereabouts(&self) -> Option<Whereabouts> {
+        self.whereabouts
+    }
+
+    /// How long the connection that was found last took to be made.
+    pub(super) fn connected_in(&self) -> Duration {
+        self.connected_in
+    }
+
     /// The connection that was found last came to nothing.
     pub(super) fn fail(&mut self, candidate: &Candidate, error: AccountError) {
         if matches!(error, AccountError::SeeOtherHost(_)) {
@@ -389,8 +409,14 @@ impl Search<'_> {
     fn handle(&mut self, answer: Answer) {
         match answer {
             Answer::WebSocket(found) => self.race.handle_web_socket(found),
-            Answer::Endpoints(records, found) => {
+            Answer::Endpoints(records, count, found) => {
                 self.records = records;
+                self.whereabouts = Some(match (records, count) {
+                    (Records::Unknown(fault), _) => Whereabouts::Unknown(fault),
+                    (Records::Unasked, _) => Whereabouts::Unasked,
+                    (Records::Asked, 0) => Whereabouts::NoRecords,
+                    (Records::Asked, count) => Whereabouts::Records(count),
+                });
                 self.race.handle_endpoints(found);
             }
             Answer::Addresses(host, family, found) => {
@@ -463,13 +489,19 @@ async fn search(resolver: Arc<Resolver>, wanted: Wanted) -> Answer {
     let services = Service::wanted(wanted.kind).iter();
     let services = services.map(|service| resolver.services(&wanted.domain, *service));
     let found = join_all(services).await;
-    Answer::Endpoints(Records::of(&found), wanted.order(&found))
+    Answer::Endpoints(Records::of(&found), count(&found), wanted.order(&found))
 }
 
 async fn search_through(proxy: Dialer, wanted: Wanted) -> Answer {
     let found = proxied::services(proxy, &wanted.domain, Service::wanted(wanted.kind)).await;
     let records = found.as_deref().map_or(Records::Unasked, Records::of);
-    Answer::Endpoints(records, wanted.order(&found.unwrap_or_default()))
+    let found = found.unwrap_or_default();
+    Answer::Endpoints(records, count(&found), wanted.order(&found))
+}
+
+/// How many records were found.
+fn count(found: &[Found]) -> usize {
+    found.iter().map(|found| found.records.len()).sum()
 }
 
 impl Records {

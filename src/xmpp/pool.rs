@@ -21,6 +21,7 @@ use super::outbox::Outgoing;
 use super::registrar::Registrar;
 use super::registration::Registry;
 use super::reports::Reports;
+use super::seen::Observer;
 use crate::config::{AccountConfig, Credential, DailyFiles, Limits};
 use crate::protocol::AccountId;
 
@@ -59,6 +60,7 @@ struct Shared {
     remembered: Remembered,
     registrar: OnceLock<Arc<Registrar>>,
     hints: OnceLock<Arc<dyn Hints>>,
+    observer: OnceLock<Observer>,
     events: mpsc::Sender<(AccountId, AccountEvent)>,
     accounts: Mutex<Accounts>,
 }
@@ -92,8 +94,8 @@ impl AccountPool {
     pub fn with_limits(dialer: Dialer, limits: &Limits) -> (Self, mpsc::Receiver<(AccountId, AccountEvent)>) {
         let (events, receiver) = mpsc::channel(EVENTS);
         let (max_stanza, remembered, accounts) = (limits.max_stanza, Remembered::default(), Mutex::default());
-        let (registrar, hints) = (OnceLock::new(), OnceLock::new());
-        let shared = Shared { dialer, max_stanza, remembered, registrar, hints, events, accounts };
+        let (registrar, hints, observer) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let shared = Shared { dialer, max_stanza, remembered, registrar, hints, observer, events, accounts };
         (Self { shared: Arc::new(shared) }, receiver)
     }
 
@@ -107,6 +109,12 @@ impl AccountPool {
     pub fn keep_hints(&self, hints: Arc<dyn Hints>) {
         // The first ones stay.
         let _ = self.shared.hints.set(hints);
+    }
+
+    /// Lets this observer see how the accounts log in that are opened from now on.
+    pub fn observe(&self, observer: Observer) {
+        // The first one stays.
+        let _ = self.shared.observer.set(observer);
     }
 
     /// Logs in, from now on and for as long as it takes. Two equal configurations share one account, even one that has
@@ -190,8 +198,9 @@ impl AccountPool {
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
         let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
-        let Shared { dialer, max_stanza, remembered, registrar, hints, .. } = &*self.shared;
-        let kept = Kept { registrar: registrar.get().cloned(), hints: hints.get().cloned() };
+        let Shared { dialer, max_stanza, remembered, registrar, hints, observer, .. } = &*self.shared;
+        let observer = observer.get().cloned().unwrap_or_default();
+        let kept = Kept { registrar: registrar.get().cloned(), hints: hints.get().cloned(), observer };
         let (remembered, dialer) = (remembered.clone(), dialer.clone());
         tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, kept, mailbox));
         Handle { config, commands, status, gauge, siblings }

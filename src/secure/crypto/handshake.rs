@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroize as _;
 use snow::HandshakeState;
 use xmpp_parsers::jid::FullJid;
 
-pub use self::payload::{Credits, Lanes, SessionId, Status, Welcome};
+pub use self::payload::{Credits, Lanes, PROTOCOL_VERSION, SessionId, Status, Welcome};
 use self::payload::{Greeting, read_hello, read_welcome, write_hello, write_welcome};
 use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::entropy::{Entropy, random};

@@ -7,7 +7,7 @@ use crate::secure::endpoint::directory::Binding;
 use crate::secure::endpoint::sessions::Holder;
 use crate::secure::endpoint::{Endpoint, TimerKey};
 use crate::secure::ids::SessionKey;
-use crate::secure::session::Session;
+use crate::secure::session::{Measured, Session};
 use crate::secure::streams::Streams;
 
 impl Core for Endpoint {
@@ -162,6 +162,22 @@ impl Endpoint {
             Holder::Nobody => {}
         }
         self.process_events(now, key);
+    }
+
+    /// Sends so many bytes of padding from now on by the session of a stream, or no more: what it carries can be
+    /// [measured](Self::measured).
+    pub fn measure(&mut self, now: Instant, id: StreamId, bytes: usize) {
+        if let Some(Binding::Bound(key, _)) = self.directory.binding(id) {
+            self.with_session(now, key, |session, shared| session.measure(now, bytes, shared));
+        }
+    }
+
+    /// What the session of a stream was measured to carry, until now; nothing where there is none.
+    pub fn measured(&self, now: Instant, id: StreamId) -> Option<Measured> {
+        match self.directory.binding(id) {
+            Some(Binding::Bound(key, _)) => self.sessions.get(&key)?.measured(now),
+            Some(Binding::Unbound(_)) | None => None,
+        }
     }
 
     /// A connect comes to nothing.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::protocol::{Address, CloseReason, Read};
 use crate::secure::session::Session;
+use crate::secure::session::measuring::Measured;
 use crate::secure::shared::Shared;
 use crate::secure::streams::Streams;
 
@@ -73,6 +74,20 @@ impl Session {
             change(streams);
         }
         self.apply_changes(now, shared);
+    }
+
+    /// Sends so many bytes from now on for nothing but to measure, or no more.
+    pub(crate) fn measure(&mut self, now: Instant, bytes: usize, shared: &mut Shared) {
+        if let Some(established) = self.state.established_mut() {
+            established.measure(bytes);
+        }
+        self.apply_changes(now, shared);
+    }
+
+    /// What was measured until now.
+    pub(crate) fn measured(&self, now: Instant) -> Option<Measured> {
+        let measured = self.established()?.measured();
+        Some(Measured { by_relay: self.fast_relay(now).is_some(), ..measured })
     }
 
     /// Resets its newest streams, up to so many; false when it has fewer.

@@ -22,6 +22,7 @@ use crate::secure::session::counters::Counters;
 use crate::secure::session::established::given_up::GivenUp;
 use crate::secure::session::flight::{Flight, Verdict};
 use crate::secure::session::jids::Jids;
+use crate::secure::session::measuring::{Measured, Measuring};
 use crate::secure::session::relay::Relay;
 use crate::secure::session::skips::Skips;
 use crate::secure::shared::Shared;
@@ -66,6 +67,7 @@ pub(crate) struct Established {
     files: Option<Box<Files>>,
     /// Where both ends know relays.
     relay: Option<Box<Relay>>,
+    measuring: Measuring,
     /// Bytes of all packets, in both directions.
     carried: usize,
     /// A word from the peer is wanted.
@@ -88,6 +90,8 @@ struct Retransmittable {
     files: Vec<FileFrame>,
     relay: Vec<RelayFrame>,
     ping: bool,
+    /// Bytes of a packet by which something is measured.
+    measured: usize,
 }
 
 /// What the two ends have agreed on in a handshake.
@@ -159,6 +163,7 @@ impl Established {
             given_up: GivenUp::default(),
             files,
             relay,
+            measuring: Measuring::default(),
             carried: 0,
             ping: false,
             last_heard: now,
@@ -254,7 +259,10 @@ impl Established {
     }
 
     fn settle(&mut self, verdict: Verdict<Retransmittable>) {
-        verdict.arrived.into_iter().for_each(|cargo| self.streams.on_acked(cargo.streams));
+        for cargo in verdict.arrived {
+            self.measuring.on_arrived(cargo.measured);
+            self.streams.on_acked(cargo.streams);
+        }
         self.send_again(verdict.lost);
     }
 
@@ -285,7 +293,23 @@ impl Established {
     pub(crate) fn wants_to_send(&self, now: Instant) -> bool {
         let of_streams =
             if self.holds_bulk(now) { self.streams.has_but_bulk() } else { self.streams.wants_to_send() };
-        of_streams || self.has_own_words(now)
+        of_streams || self.has_own_words(now) || self.to_measure() > 0
+    }
+
+    /// How many bytes are to be sent for nothing but to measure.
+    pub(crate) fn to_measure(&self) -> usize {
+        self.measuring.waits()
+    }
+
+    /// Sends so many bytes from now on to measure, or no more.
+    pub(crate) fn measure(&mut self, bytes: usize) {
+        self.measuring.set(bytes);
+    }
+
+    /// What was measured until now.
+    pub(crate) fn measured(&self) -> Measured {
+        let (knows_files, knows_relays) = (self.files.is_some(), self.relay.is_some());
+        Measured { knows_files, knows_relays, ..self.measuring.measured() }
     }
 
     /// Whether there is something to say that is not of streams.
@@ -297,7 +321,7 @@ impl Established {
     /// Until when what there is to send should wait for more, with so much on its way by its path. Each packet costs the
     /// servers as much as a kilobyte, but nothing waits while nothing is on its way.
     pub(crate) fn holds_back(&mut self, now: Instant, room: usize, on_its_way: usize) -> Option<Instant> {
-        let is_urgent = self.has_own_words(now) || self.streams.has_urgent();
+        let is_urgent = self.has_own_words(now) || self.streams.has_urgent() || self.to_measure() > 0;
         let is_full_enough = self.streams.unsent_bytes() + COALESCING_ROOM.min(room / 2) >= room;
         let is_answered = self.last_sent.is_none_or(|sent| sent <= self.last_heard);
         if is_urgent || on_its_way == 0 || is_answered || is_full_enough {
@@ -317,7 +341,9 @@ impl Established {
     ) -> Option<Bytes> {
         self.held_since = None;
         let write = if self.holds_bulk(now) { Streams::write_all_but_bulk } else { Streams::write_frames };
-        self.packet(now, path, (room, write), entropy)
+        let fills = self.to_measure() > 0;
+        self.ping |= fills;
+        self.packet(now, path, (room, write, fills), entropy)
     }
 
     /// Whether there is something for an express packet.
@@ -332,7 +358,7 @@ impl Established {
         path: PathId,
         entropy: &mut dyn Entropy,
     ) -> Option<Bytes> {
-        self.packet(now, path, (EXPRESS_SIZE, Streams::write_little), entropy)
+        self.packet(now, path, (EXPRESS_SIZE, Streams::write_little, false), entropy)
     }
 
     /// A packet in a block of at most `size` bytes, with what `write` says of the streams.
@@ -340,16 +366,20 @@ impl Established {
         &mut self,
         now: Instant,
         path: PathId,
-        (size, write): (usize, WriteFrames),
+        (size, write, fills): (usize, WriteFrames, bool),
         entropy: &mut dyn Entropy,
     ) -> Option<Bytes> {
         let mut draft = Draft::new(size.min(self.streams.unsent_bytes() + PACKET_AROUND));
-        let cargo = self.load(now, &mut draft, size, write);
+        let mut cargo = self.load(now, &mut draft, size, write);
         if draft.is_empty() {
             return None;
         }
-        let (counter, block) = self.seal(draft, size, entropy)?;
+        let (counter, block) = self.seal(draft, size, fills, entropy)?;
         self.carried = self.carried.saturating_add(block.len());
+        if let Some(cargo) = cargo.as_mut().filter(|_| fills) {
+            cargo.measured = block.len();
+            self.measuring.on_sent(block.len());
+        }
         if let Some(cargo) = cargo {
             self.flight.on_sent(now, counter, path, cargo);
             self.last_sent = Some(now);
@@ -360,22 +390,29 @@ impl Established {
     /// A packet that does nothing but ask for a word from the peer.
     pub(crate) fn probe(&mut self, now: Instant, path: PathId, entropy: &mut dyn Entropy) -> Option<Bytes> {
         self.ping = true;
-        self.packet(now, path, (PROBE_SIZE, |_, _, _| Sent::default()), entropy)
+        self.packet(now, path, (PROBE_SIZE, |_, _, _| Sent::default(), false), entropy)
     }
 
     /// The last packet: nothing that was written before has to arrive any more.
     pub(crate) fn farewell(&mut self, reason: SessionClose, entropy: &mut dyn Entropy) -> Option<Bytes> {
         let mut draft = Draft::new(0);
         Frame::Close { reason }.encode(draft.buffer());
-        self.seal(draft, usize::MAX, entropy).map(|(_, block)| block)
+        self.seal(draft, usize::MAX, false, entropy).map(|(_, block)| block)
     }
 
-    /// None when the session has sent as much as it may.
-    fn seal(&mut self, mut draft: Draft, room: usize, entropy: &mut dyn Entropy) -> Option<(u64, Bytes)> {
+    /// A packet that fills its room or is of the next size; none when the session has sent as much as it may.
+    fn seal(
+        &mut self,
+        mut draft: Draft,
+        room: usize,
+        fills: bool,
+        entropy: &mut dyn Entropy,
+    ) -> Option<(u64, Bytes)> {
         if self.skips.skip_if_due(self.sealer.next_counter(), entropy) {
             self.sealer.skip();
         }
-        draft.pad_to(padding::holding(draft.packet_len()).min(room));
+        let size = if fills { room } else { padding::holding(draft.packet_len()).min(room) };
+        draft.pad_to(size);
         self.sealer.seal(draft).ok()
     }
 

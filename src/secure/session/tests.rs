@@ -6,6 +6,7 @@ use xmpp_parsers::jid::FullJid;
 use super::*;
 use crate::protocol::{Address, Read};
 use crate::secure::api::{Outgoing, Receipt};
+use crate::secure::budget::price;
 use crate::secure::crypto::handshake::Status;
 use crate::secure::delivery::Delivery;
 use crate::secure::session::testing::{OURS, Peer, SECOND, World};
@@ -280,4 +281,29 @@ fn what_a_client_says_early_is_dialled_and_answered_before_it_has_shown_its_keys
     assert_eq!(says(&mut world, &mut peer), [Frame::Accept { stream: 0 }]);
     world.pass(30 * SECOND);
     assert_eq!(world.state(), "Closed", "it has to show them all the same");
+}
+
+/// The peer is one that knows nothing of measurements.
+#[test]
+fn padding_by_which_a_session_is_measured_is_acknowledged_and_kept_nowhere() {
+    let (mut world, mut peer) = World::established_client();
+    let kept = peer.established.usage();
+    world.session.measure(world.now, 1500, &mut world.shared);
+    let mut sent = 0;
+    while let Some(transmit) = world.session.poll_transmit(world.now, &mut world.shared) {
+        let Outgoing::Block { data, .. } = transmit.action else { panic!("no block") };
+        sent += data.len();
+        assert_eq!(peer.established.handle_packet(world.now, data.to_vec()), Ok(None));
+    }
+    let measured = world.session.measured(world.now).expect("a session");
+    assert!(measured.sent > 0 && measured.sent <= sent && measured.arrived == 0, "{measured:?}");
+    let now_kept = peer.established.usage().received;
+    assert!(now_kept <= kept.received + price::RANGE, "nothing is kept but which packets have come");
+    world.now += SECOND;
+    let ack =
+        peer.established.next_packet(world.now, peer.path, 1000, &mut world.entropy).expect("an answer");
+    world.gets(&peer, ack.to_vec());
+    let measured = world.session.measured(world.now).expect("a session");
+    assert_eq!(measured.arrived, measured.sent);
+    assert!(measured.knows_files && measured.knows_relays);
 }

@@ -23,7 +23,7 @@ impl Session {
         let established =
             self.state.established_mut().filter(|established| established.wants_to_send(now))?;
         let is_held = established.holds_bulk(now);
-        let waiting = established.streams.unsent_bytes();
+        let waiting = established.streams.unsent_bytes().saturating_add(established.to_measure());
         let waiting = if is_held { waiting.min(LITTLE_BYTES as usize) } else { waiting };
         let accounts = (shared.accounts.senders(), self.tag);
         let is_hurried = self.hurried_at.is_some_and(|at| now < at + RESERVED_LASTS);
@@ -55,7 +55,7 @@ impl Session {
         let block = established.next_packet(now, id, room, &mut *shared.entropy)?;
         shared.accounts.carry_answers(now, path.via(), block.len());
         let transmit = shared.block(now, path, block);
-        if established.streams.is_backed_up() && !is_held {
+        if (established.streams.is_backed_up() || established.to_measure() > 0) && !is_held {
             path.note_backed_up(now);
         }
         Some(transmit)

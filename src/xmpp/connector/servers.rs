@@ -12,6 +12,7 @@ use crate::xmpp::finder::{AskForWebSocket, Finder};
 use crate::xmpp::hints::Hints;
 use crate::xmpp::login::Protected;
 use crate::xmpp::security::{Kind, Security, plain};
+use crate::xmpp::seen::{How, Observer, Protection, Seen};
 use crate::xmpp::socket::Socket;
 use crate::xmpp::srv::Endpoint;
 use crate::xmpp::websocket::WebSocket;
@@ -22,12 +23,13 @@ pub(super) struct Servers {
     security: Security,
     /// The last resort, where nobody has said what else to use.
     web_socket: Option<Arc<WebSocket>>,
+    observer: Observer,
 }
 
 impl Servers {
     /// Those that `finder` finds.
     pub(super) fn new(finder: Finder, security: Security) -> Self {
-        Self { finder, security, web_socket: None }
+        Self { finder, security, web_socket: None, observer: Observer::default() }
     }
 
     /// All those of the domain `host`, in ASCII, and its WebSocket if none is reached.
@@ -36,7 +38,12 @@ impl Servers {
         let web_socket = Arc::new(WebSocket::new(None, &host, security.tls()));
         let finder = Finder::new(host, None, None).or_by_web_socket(asking(Arc::clone(&web_socket)));
         let finder = finder.hinted(hints);
-        Self { finder, security, web_socket: Some(web_socket) }
+        Self { finder, security, web_socket: Some(web_socket), observer: Observer::default() }
+    }
+
+    /// The same, with somebody who looks on.
+    pub(super) fn observed_by(self, observer: Observer) -> Self {
+        Self { observer, ..self }
     }
 
     /// The first connection that is secure. Where TLS does not come off, another server of the domain or another kind of connection is
@@ -51,7 +58,13 @@ impl Servers {
         progress.fault = None;
         loop {
             progress.step = Step::Dial;
-            let (candidate, socket) = search.next().await?;
+            let next = search.next().await;
+            if let Some(whereabouts) = search.whereabouts() {
+                self.observer.tell(Seen::Found(whereabouts));
+            }
+            let (candidate, socket) = next?;
+            let how = how(candidate.endpoint.kind);
+            self.observer.tell(Seen::Connected { took: search.connected_in(), how });
             let securing = self.secure(&candidate.endpoint, socket, &mut progress.step);
             let secured = match search.patience() {
                 None => securing.await,
@@ -63,6 +76,7 @@ impl Servers {
             match secured {
                 Ok(protected) => {
                     search.remember(candidate);
+                    self.observer.tell(Seen::Secured(protection(how, &protected)));
                     return Ok(protected);
                 }
                 Err(error) => search.fail(&candidate, error),
@@ -108,6 +122,25 @@ impl Servers {
     /// There was none, and `step` is how far it came.
     pub(super) fn handle_failure(&self, step: Step) {
         self.finder.handle_failure(step);
+    }
+}
+
+fn how(kind: Kind) -> How {
+    match kind {
+        Kind::Plain => How::Plain,
+        Kind::StartTls => How::StartTls,
+        Kind::Direct => How::Direct,
+        Kind::WebSocket => How::WebSocket,
+    }
+}
+
+fn protection(how: How, protected: &Protected) -> Protection {
+    match how {
+        How::Plain => Protection::None,
+        How::WebSocket => Protection::WebServer,
+        // Where a login can be bound to keys that TLS exports, it is of that version (`tls::channel_bindings`).
+        How::StartTls | How::Direct if protected.bindings.exporter.is_some() => Protection::Tls13,
+        How::StartTls | How::Direct => Protection::Tls12,
     }
 }
 

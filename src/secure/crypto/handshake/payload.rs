@@ -17,7 +17,8 @@ use crate::secure::crypto::entropy::{Entropy, random};
 use crate::secure::crypto::handshake::HandshakeError;
 use crate::secure::crypto::keys::ResumeProof;
 
-const VERSION: u8 = 1;
+/// Version 1 of the secure protocol, the only one that there is.
+pub const PROTOCOL_VERSION: u8 = 1;
 const RESUME: u8 = 1;
 const TAKEN: u8 = 1;
 
@@ -115,7 +116,7 @@ pub(crate) struct Greeting<'a> {
 pub(crate) fn write_hello(greeting: &Greeting<'_>, size: usize) -> Vec<u8> {
     let mut payload = Vec::with_capacity(size);
     let resume = if greeting.resume.is_some() { RESUME } else { 0 };
-    payload.extend([VERSION, resume | greeting.lanes.bits() << OPTIONS_IN_FLAGS]);
+    payload.extend([PROTOCOL_VERSION, resume | greeting.lanes.bits() << OPTIONS_IN_FLAGS]);
     if let Some((session, proof)) = greeting.resume {
         payload.extend(session.0);
         payload.extend(proof);
@@ -141,7 +142,7 @@ pub(crate) fn write_welcome(welcome: &Welcome, size: usize) -> Vec<u8> {
         Status::Resumed => 1,
     };
     let mut payload = Vec::with_capacity(size);
-    payload.extend([VERSION, status]);
+    payload.extend([PROTOCOL_VERSION, status]);
     payload.extend(welcome.session.0);
     put_credits(&mut payload, welcome.credits);
     // Zeros are padding to older clients, and the payload ends as theirs did where there is nothing to say.
@@ -184,7 +185,7 @@ impl Reader<'_> {
 
     fn version(&mut self) -> Result<(), HandshakeError> {
         match self.take()? {
-            [VERSION] => Ok(()),
+            [PROTOCOL_VERSION] => Ok(()),
             [other] => Err(HandshakeError::Version(other)),
         }
     }
