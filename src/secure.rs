@@ -27,7 +27,7 @@ pub use api::{
     Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, QuotaUse, Receipt, Service, Statistics,
     Transmit,
 };
-pub use api::{files, relays};
+pub use api::{files, relays, stats};
 pub use crypto::credential::Credential;
 pub use crypto::handshake::Lanes;
 pub use crypto::line::{BridgeLine, Identity};

@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod relays;
+pub mod stats;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

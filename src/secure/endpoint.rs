@@ -18,6 +18,7 @@ mod recent_clients;
 mod relays;
 mod session_room;
 mod sessions;
+mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;

@@ -2,6 +2,7 @@
 
 pub(crate) mod introductions;
 pub(crate) mod routes;
+pub(crate) mod tally;
 pub(crate) mod uploads;
 pub(crate) mod wall_clock;
 
@@ -22,6 +23,7 @@ use crate::secure::delivery::Token;
 use crate::secure::path::Path;
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::shared::routes::{Owner, Routes};
+use crate::secure::shared::tally::Tally;
 use crate::secure::shared::uploads::Uploads;
 use crate::secure::shared::wall_clock::WallClock;
 use crate::secure::streams::{self, Credit, StreamLimits};
@@ -43,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) introductions: Introductions,
     /// What each client takes of what is there for all.
     pub(crate) ledger: Ledger<Option<BareJid>>,
+    pub(crate) tally: Tally,
     last_number: u64,
 }
 
@@ -63,6 +66,7 @@ impl Shared {
             proxied: BTreeSet::new(),
             introductions: Introductions::default(),
             ledger,
+            tally: Tally::default(),
             last_number: 0,
         }
     }
@@ -117,6 +121,7 @@ impl Shared {
     }
 
     fn remove(&mut self, now: Instant, path: &Path) {
+        self.tally.note_path(&path.stats());
         self.routes.remove(path);
         self.accounts.on_path_gone(now, path.sending(), path.outstanding().collect());
     }

@@ -33,8 +33,8 @@ impl Session {
             self.fail_path(now, id, shared);
             return self.apply_changes(now, shared);
         }
-        path.on_block(now);
         let bytes = data.len();
+        path.on_block(now, bytes);
         if !self.take_block(now, id, data, shared) {
             self.refuse_block(now, id, receipt, shared);
         } else if let Some(path) = self.paths.get(&id) {
@@ -221,6 +221,7 @@ impl Session {
         shared: &mut Shared,
     ) {
         let Ok((welcome, keys)) = initiator.finish(message) else { return self.fail_path(now, id, shared) };
+        shared.tally.completed += 1;
         let known = self.established().map(|established| established.id);
         match welcome.status {
             Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),

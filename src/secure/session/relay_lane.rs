@@ -51,7 +51,7 @@ impl Session {
         }
         let (id, credential) = (PathId(shared.next_number()), Credential::NOBODYS);
         let contact = Contact { via, peer, leg: None, client: self.tag, credential };
-        let path = Path::new(now, id, contact, PathState::Open, shared.config.sizes);
+        let path = Path::new(now, id, contact, PathState::Open, shared.config.sizes).by_relay();
         self.adopt(path, shared);
         self.on_path_open(now, id, shared);
         self.apply_changes(now, shared);
