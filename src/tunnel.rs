@@ -20,6 +20,7 @@ mod set_back;
 mod sibling_logins;
 mod siblings;
 mod standing;
+mod stats;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,6 +52,7 @@ pub use secure::MOST_FIRST_BYTES;
 use services::Finder;
 pub use set_back::ClockWasAhead;
 use siblings::Siblings;
+pub use stats::{AccountCounts, Stats};
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
@@ -132,6 +134,8 @@ struct Shared {
     failed: Notify,
     /// Who keeps what accounts have used of their quotas.
     quotas: OnceLock<quotas::Keeper>,
+    /// Whether others are let in.
+    is_bridge: bool,
     /// To whoever writes accepted handshakes down.
     records: mpsc::UnboundedSender<secure::HandshakeRecord>,
 }
@@ -184,6 +188,7 @@ impl Tunnel {
         };
         let desk = Desk::new(&rand::random()).with_uploads(wanted.uploads).with_relays(wanted.relays);
         let (service, keep) = service.unzip();
+        let is_bridge = service.is_some() || !classic.accept_on.is_empty();
         let (commands, to_carry) = mpsc::unbounded_channel();
         let files = lane.clone().map(|lane| Files::new(lane, commands));
         let (calls, to_call) = mpsc::unbounded_channel();
@@ -203,6 +208,7 @@ impl Tunnel {
             closed: Notify::new(),
             failed: Notify::new(),
             quotas: OnceLock::new(),
+            is_bridge,
             records,
         });
         if let Some(keep) = keep {

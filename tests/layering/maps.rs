@@ -10,12 +10,13 @@ pub(crate) const MAP: Map = &[
     (
         "cli",
         &[
-            "client", "bridge", "accounts", "tunnel", "secure", "protocol", "xmpp", "config", "state",
-            "logging", "os",
+            "client", "bridge", "metrics", "accounts", "tunnel", "secure", "protocol", "xmpp", "config",
+            "state", "logging", "os",
         ],
     ),
     ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
-    ("bridge", &["relay", "tunnel", "protocol", "config", "logging", "os"]),
+    ("bridge", &["metrics", "relay", "tunnel", "secure", "protocol", "config", "logging", "os"]),
+    ("metrics", &["tunnel", "secure"]),
     ("accounts", &["tunnel", "xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),
