@@ -23,6 +23,7 @@ mod tuning;
 mod vectors;
 pub mod wire;
 
+pub use api::news::News;
 pub use api::{
     Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, QuotaUse, Receipt, Service, Statistics,
     Transmit,

@@ -455,8 +455,12 @@ impl Shared {
             state.is_awaited = false;
             self.closed.notify_waiters();
         }
-        let timeouts =
-            [state.cores.poll_timeout(), state.siblings.next_timeout(), state.finder.next_timeout()];
+        let timeouts = [
+            state.cores.poll_timeout(),
+            state.siblings.next_timeout(),
+            state.finder.next_timeout(),
+            state.announcer.next_timeout(),
+        ];
         let timeout = timeouts.into_iter().flatten().min();
         if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             state.armed = timeout;
@@ -492,6 +496,10 @@ impl Shared {
             self.pool.doubt(account);
         }
         self.note_quotas(state);
+        while let Some(news) = state.cores.secure.poll_news() {
+            let account = state.siblings.account_of(news.account()).unwrap_or(news.account());
+            state.announcer.announce_lane(account, announce::of_session(news));
+        }
         while let Some(record) = state.cores.secure.poll_handshake_record() {
             // Without a keep nothing is kept, and nobody is let in.
             let _ = self.records.send(record);

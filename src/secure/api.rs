@@ -1,6 +1,7 @@
 //! Vocabulary: what an endpoint and its driver say to each other.
 
 pub mod files;
+pub(crate) mod news;
 pub mod relays;
 pub mod stats;
 

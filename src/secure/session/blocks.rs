@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::protocol::CloseReason;
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::Receipt;
+use crate::secure::api::news::News;
 use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
@@ -150,6 +151,9 @@ impl Session {
         };
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
+        if path.is_first_contact() && path.largest_taken() == 0 {
+            shared.tell(News::BridgeFound(path.via()));
+        }
         shared.accounts.on_path_taken(now, path, delivery);
         if path.is_opening() {
             self.on_path_open(now, id, shared);
@@ -222,6 +226,9 @@ impl Session {
     ) {
         let Ok((welcome, keys)) = initiator.finish(message) else { return self.fail_path(now, id, shared) };
         shared.tally.completed += 1;
+        if let Some(path) = self.paths.get(&id) {
+            shared.tell(News::SessionUp(path.via()));
+        }
         let known = self.established().map(|established| established.id);
         match welcome.status {
             Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),
