@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn shown(line: &str) -> String {
-        let error = Cli::try_parse_from(line.split(' ')).err().expect("a fault");
+        let error = Cli::try_parse_from(line.split(' ')).expect_err("a fault");
         hide_values(error).to_string()
     }
 
@@ -263,7 +263,7 @@ mod tests {
             ("hexchat-pt help forward", "--listen 5555"),
             ("hexchat-pt serve --help", "--secure --allow 10.0.0.1:80"),
         ] {
-            let help = Cli::try_parse_from(line.split(' ')).err().expect("help");
+            let help = Cli::try_parse_from(line.split(' ')).expect_err("help");
             assert!(!help.use_stderr() && help.to_string().contains(words), "{line}: {help}");
         }
     }
@@ -271,7 +271,7 @@ mod tests {
     /// What the help offers is what the parser takes.
     #[test]
     fn log_levels_are_the_same_in_the_help_and_in_errors() {
-        let help = Cli::try_parse_from(["hexchat-pt", "--help"]).err().expect("help").to_string();
+        let help = Cli::try_parse_from(["hexchat-pt", "--help"]).expect_err("help").to_string();
         let error = shown("hexchat-pt --log-level loud");
         for text in [help, error] {
             assert!(text.contains("error, warning, notice, info or debug"), "{text}");

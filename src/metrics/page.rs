@@ -124,9 +124,11 @@ fn quantile_of(times: &[Duration], part: f64) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::secure::stats::Handshakes;
     use crate::tunnel::AccountCounts;
+    use std::collections::BTreeSet;
 
     fn stats(is_bridge: bool, paths: usize) -> Stats {
         let mut stats = Stats { is_bridge, ..Stats::default() };
@@ -170,6 +172,33 @@ mod tests {
             [false, true, true, false]
         );
         assert!(has(&page(&stats(true, 10)), "hexchat_pt_path_rtt_seconds{quantile=\"0.9\"} 9"));
+    }
+
+    /// What it calls its families.
+    fn names(page: &str) -> BTreeSet<&str> {
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect()
+    }
+
+    #[test]
+    fn the_dashboard_asks_for_names_that_there_are_and_for_all_of_them() {
+        const DASHBOARD: &str = include_str!("../../contrib/grafana/hexchat-pt.json");
+        let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap().iter();
+        let queries = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+        let queries: Vec<_> = queries.map(|target| target["expr"].as_str().unwrap()).collect();
+        let is_of_word = |c: char| c.is_ascii_lowercase() || c == '_';
+        let words = queries.iter().flat_map(|query| query.split(|c| !is_of_word(c)));
+        let asked: BTreeSet<_> = words.filter(|word| word.starts_with("hexchat_pt_")).collect();
+        assert_eq!(asked, names(&page(&stats(true, 9))));
+    }
+
+    #[test]
+    fn the_documentation_has_every_name() {
+        const USING: &str = include_str!("../../doc/using.md");
+        for name in names(&page(&stats(true, 9))) {
+            let short = name.strip_prefix("hexchat_pt_").unwrap();
+            assert!(USING.contains(&format!("`{short}")), "{short}");
+        }
     }
 
     #[test]
