@@ -206,7 +206,7 @@ mod tests {
         let page = page(&stats(true, 9));
         let described: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let names: Vec<_> = described.iter().filter_map(|line| line.split(' ').next()).collect();
-        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
         for line in page.lines().filter(|line| !line.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap_or_default();
