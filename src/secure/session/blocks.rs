@@ -225,11 +225,13 @@ impl Session {
         shared: &mut Shared,
     ) {
         let Ok((welcome, keys)) = initiator.finish(message) else { return self.fail_path(now, id, shared) };
-        shared.tally.completed += 1;
-        if let Some(path) = self.paths.get(&id) {
-            shared.tell(News::SessionUp(path.via()));
-        }
         let known = self.established().map(|established| established.id);
+        if matches!(welcome.status, Status::New) || known == Some(welcome.session) {
+            shared.tally.completed += 1;
+            if let Some(path) = self.paths.get(&id) {
+                shared.tell(News::SessionUp(path.via()));
+            }
+        }
         match welcome.status {
             Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),
             Status::Resumed => self.fail_path(now, id, shared),
