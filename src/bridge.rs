@@ -1,8 +1,11 @@
 //! Bridge: a stream becomes a connection to Tor's ORPort or to an allowed target.
 
+mod heartbeat;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,9 +98,12 @@ pub(crate) async fn serve(tunnel: &Tunnel, destination: &Destination, limits: &L
     let places = Arc::new(Semaphore::new(limits.max_streams));
     let refusals = Arc::new(Refusals::default());
     let mut minute = tokio::time::interval(PAUSE);
+    let sample = || (tunnel.stats(), tunnel.take_most_clients());
+    let mut heartbeat = pin!(heartbeat::run(sample, |text| tracing::info!("{text}")));
     loop {
         let incoming = tokio::select! {
             incoming = tunnel.accept() => incoming,
+            () = &mut heartbeat => continue,
             _ = minute.tick() => {
                 refusals.summarize();
                 continue;

@@ -5,7 +5,9 @@ mod dialer;
 mod doctor;
 mod forget;
 mod forward;
+mod help;
 mod lanes;
+mod listen;
 mod managed;
 mod qr;
 mod serve;
@@ -39,7 +41,7 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 ///   ClientTransportPlugin hexchat exec /usr/bin/hexchat-pt
 ///   ServerTransportPlugin hexchat exec /usr/bin/hexchat-pt --config FILE
 #[derive(Debug, Parser)]
-#[command(name = "hexchat-pt", version, verbatim_doc_comment)]
+#[command(name = "hexchat-pt", version, verbatim_doc_comment, after_help = help::PROGRAM)]
 pub struct Cli {
     #[command(flatten)]
     options: Options,
@@ -84,8 +86,10 @@ impl Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Forward a local TCP port through chat to a target at the other side.
+    #[command(after_help = help::FORWARD)]
     Forward(Forward),
     /// Let peers connect through chat to the allowed targets, and to nothing else.
+    #[command(after_help = help::SERVE)]
     Serve(Serve),
     /// Examine a configuration, the accounts in it and, with a bridge line, the bridge, stage by stage, and say what to do.
     ///
@@ -112,8 +116,8 @@ enum Command {
 /// The protocol document's client.
 #[derive(Debug, Args)]
 struct Forward {
-    /// Where to listen; port 0 takes any free one.
-    #[arg(long, value_name = "IP:PORT")]
+    /// Where to listen: a port of this machine alone, or an address with a port; port 0 takes any free one.
+    #[arg(long, value_name = "[IP:]PORT", value_parser = listen::parse)]
     listen: SocketAddr,
     /// The account of the other side; the classic protocol is spoken with it if [client] has no key.
     #[arg(long, value_name = "JID", conflicts_with = "bridge_line_file", value_parser = parse_jid)]
@@ -243,9 +247,13 @@ pub fn run() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// A value that is not valid may be a JID or an address: it is not shown.
+/// A value that is not valid may be a JID or the address of a target: it is not shown. Where we listen is no secret.
 fn hide_values(mut error: clap::Error) -> clap::Error {
-    if error.kind() == ErrorKind::ValueValidation {
+    let is_of_listen = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.starts_with("--listen ")
+    );
+    if error.kind() == ErrorKind::ValueValidation && !is_of_listen {
         error.insert(ContextKind::InvalidValue, ContextValue::String("[scrubbed]".to_owned()));
     }
     error
@@ -275,6 +283,64 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    fn shown(line: &str) -> String {
+        let error = Cli::try_parse_from(line.split(' ')).expect_err("a fault");
+        hide_values(error).to_string()
+    }
+
+    #[test]
+    fn a_value_of_listen_is_shown_and_no_other() {
+        let listen = shown("hexchat-pt forward --listen 5700x --target h:1");
+        assert!(
+            listen.contains("5700x") && listen.contains("5700, localhost:5700 or 127.0.0.1:5700"),
+            "{listen}"
+        );
+        for line in [
+            "hexchat-pt forward --listen 1 --target secret",
+            "hexchat-pt forward --listen 1 --target h:1 --to bob@/secret",
+            "hexchat-pt serve --allow secret",
+        ] {
+            let error = shown(line);
+            assert!(error.contains("[scrubbed]") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn help_is_a_command_with_examples_and_exit_statuses() {
+        for (line, words) in [
+            ("hexchat-pt help", "Exit status:"),
+            ("hexchat-pt --help", "doc/using.md"),
+            ("hexchat-pt help forward", "--listen 5555"),
+            ("hexchat-pt serve --help", "--secure --allow 10.0.0.1:80"),
+        ] {
+            let help = Cli::try_parse_from(line.split(' ')).expect_err("help");
+            assert!(!help.use_stderr() && help.to_string().contains(words), "{line}: {help}");
+        }
+    }
+
+    /// What the help offers is what the parser takes.
+    #[test]
+    fn log_levels_are_the_same_in_the_help_and_in_errors() {
+        let help = Cli::try_parse_from(["hexchat-pt", "--help"]).expect_err("help").to_string();
+        let error = shown("hexchat-pt --log-level loud");
+        for text in [help, error] {
+            assert!(text.contains("error, warning, notice, info or debug"), "{text}");
+        }
+        for level in ["error", "warning", "notice", "info", "debug"] {
+            assert!(Cli::try_parse_from(["hexchat-pt", "--log-level", level]).is_ok(), "{level}");
+        }
+    }
+
+    #[test]
+    fn examples_in_the_help_are_commands_that_there_are() {
+        for line in [help::FORWARD, help::SERVE].iter().flat_map(|help| help.lines()) {
+            if let Some(example) = line.strip_prefix("    hexchat-pt ") {
+                let words = ["hexchat-pt"].into_iter().chain(example.split(' '));
+                assert!(Cli::try_parse_from(words).is_ok(), "{example}");
+            }
+        }
     }
 
     #[test]

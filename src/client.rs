@@ -6,6 +6,7 @@ mod logins;
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use safelog::sensitive;
 use tokio::net::TcpStream;
@@ -235,7 +236,7 @@ impl Client {
 
     /// Logs a text with what it is about: by `log` where it is news, and else for whoever debugs.
     fn log_news(&self, about: Option<BridgeNumber>, text: &str, log: impl FnOnce(&str)) {
-        let is_news = self.log_once().is_news(about, text);
+        let is_news = self.log_once().is_fault_to_say(Instant::now(), about, text);
         let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
         if is_news { log(&text) } else { tracing::debug!("{text}") }
     }

@@ -31,7 +31,7 @@ mod url;
 mod value;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -64,6 +64,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// The `[limits]` section.
     pub limits: Limits,
+    /// Where `[metrics]` are to be had: an address of this machine.
+    pub metrics: Option<SocketAddr>,
     /// What the user should know and that stops nothing.
     pub warnings: Vec<Warning>,
 }

@@ -8,6 +8,7 @@
 //! | [`cli`] | the command line: run by Tor, or by a person |
 //! | `doctor` | an examination of accounts, a bridge and the lanes between, stage by stage |
 //! | [`client`], `bridge` | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
+//! | `metrics` | what the program does, in numbers, for Prometheus |
 //! | `relay` | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
 //! | [`carrier`] | what a core wants sent, as stanzas, and for whom each stanza is that comes |
@@ -31,6 +32,7 @@ pub mod client;
 pub mod config;
 mod doctor;
 pub mod logging;
+mod metrics;
 pub mod os;
 pub mod persona;
 pub mod protocol;

@@ -156,7 +156,7 @@ impl fmt::Display for Severity {
 
 /// The level on a command line is none that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a log level is error, warn, notice, info or debug")]
+#[error("a log level is error, warning, notice, info or debug")]
 pub struct UnknownSeverity;
 
 impl FromStr for Severity {

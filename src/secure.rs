@@ -23,11 +23,12 @@ mod tuning;
 mod vectors;
 pub mod wire;
 
+pub use api::news::News;
 pub use api::{
     Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, QuotaUse, Receipt, Service, Statistics,
     Transmit,
 };
-pub use api::{files, relays};
+pub use api::{files, relays, stats};
 pub use crypto::credential::Credential;
 pub use crypto::handshake::{Lanes, PROTOCOL_VERSION};
 pub use crypto::line::{BridgeLine, Identity};

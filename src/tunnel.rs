@@ -20,6 +20,7 @@ mod set_back;
 mod sibling_logins;
 mod siblings;
 mod standing;
+mod stats;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,6 +52,7 @@ pub use secure::{MOST_FIRST_BYTES, Measured};
 use services::Finder;
 pub use set_back::ClockWasAhead;
 use siblings::Siblings;
+pub use stats::{AccountCounts, Stats};
 pub use stream::TunnelStream;
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
@@ -132,6 +134,8 @@ struct Shared {
     failed: Notify,
     /// Who keeps what accounts have used of their quotas.
     quotas: OnceLock<quotas::Keeper>,
+    /// Whether others are let in.
+    is_bridge: bool,
     /// To whoever writes accepted handshakes down.
     records: mpsc::UnboundedSender<secure::HandshakeRecord>,
 }
@@ -184,6 +188,7 @@ impl Tunnel {
         };
         let desk = Desk::new(&rand::random()).with_uploads(wanted.uploads).with_relays(wanted.relays);
         let (service, keep) = service.unzip();
+        let is_bridge = service.is_some() || !classic.accept_on.is_empty();
         let (commands, to_carry) = mpsc::unbounded_channel();
         let files = lane.clone().map(|lane| Files::new(lane, commands));
         let (calls, to_call) = mpsc::unbounded_channel();
@@ -203,6 +208,7 @@ impl Tunnel {
             closed: Notify::new(),
             failed: Notify::new(),
             quotas: OnceLock::new(),
+            is_bridge,
             records,
         });
         if let Some(keep) = keep {
@@ -449,8 +455,12 @@ impl Shared {
             state.is_awaited = false;
             self.closed.notify_waiters();
         }
-        let timeouts =
-            [state.cores.poll_timeout(), state.siblings.next_timeout(), state.finder.next_timeout()];
+        let timeouts = [
+            state.cores.poll_timeout(),
+            state.siblings.next_timeout(),
+            state.finder.next_timeout(),
+            state.announcer.next_timeout(),
+        ];
         let timeout = timeouts.into_iter().flatten().min();
         if timeout.is_some_and(|at| state.armed.is_none_or(|armed| at < armed)) {
             state.armed = timeout;
@@ -486,6 +496,10 @@ impl Shared {
             self.pool.doubt(account);
         }
         self.note_quotas(state);
+        while let Some(news) = state.cores.secure.poll_news() {
+            let account = state.siblings.account_of(news.account()).unwrap_or(news.account());
+            state.announcer.announce_lane(account, announce::of_session(news));
+        }
         while let Some(record) = state.cores.secure.poll_handshake_record() {
             // Without a keep nothing is kept, and nobody is let in.
             let _ = self.records.send(record);

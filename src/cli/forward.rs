@@ -14,6 +14,7 @@ use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::{Client, ClientError};
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
+use crate::metrics;
 use crate::protocol::Address;
 use crate::state::StateDir;
 use crate::tunnel::{Protocols, Tunnel};
@@ -68,6 +69,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
     let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
     let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
     let tunnel = Tunnel::start(pool, events, protocols);
+    metrics::start(config.metrics, &tunnel);
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

@@ -16,6 +16,7 @@ use super::{Options, Serve};
 use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
+use crate::metrics;
 use crate::state::StateError;
 use crate::tunnel::Tunnel;
 use crate::xmpp::{AccountId, AccountPool, AccountStatus};
@@ -56,6 +57,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let secure = (identity, lanes);
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
+    metrics::start(config.metrics, &tunnel);
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let work = async {
         tokio::select! {

@@ -1,12 +1,16 @@
-//! Log once: a fault of a bridge is logged when it comes up, and again only after a success in between. Tor tries again
-//! several times a second.
+//! Log once: a fault of a bridge is logged when it comes up, and again only after a success in between, or after an hour. Tor tries
+//! again several times a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::time::{Duration, Instant};
 
 /// The most warnings, and the most bridges, that are remembered: 1000 of each, many times what one Tor has, and some
 /// 100 kB. Further warnings are not logged, and further bridges have no number.
 const MAX_REMEMBERED: usize = 1000;
+
+/// A fault that lasts is said again after an hour.
+const AGAIN: Duration = Duration::from_secs(3600);
 
 /// One of the bridges that Tor knows, as the log calls it: counted from 1, in the order in which they came up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +23,8 @@ pub(super) struct LogOnce {
     bridges: BTreeMap<u64, BridgeNumber>,
     hasher: RandomState,
     texts: BTreeSet<(Option<BridgeNumber>, String)>,
+    /// The faults among them, and when they were said.
+    faults: BTreeMap<(Option<BridgeNumber>, String), Instant>,
 }
 
 impl LogOnce {
@@ -38,10 +44,27 @@ impl LogOnce {
         self.texts.len() < MAX_REMEMBERED && self.texts.insert((about, text.to_owned()))
     }
 
+    /// The same of a fault, which is news again when it has lasted for an hour.
+    pub(super) fn is_fault_to_say(&mut self, now: Instant, about: Option<BridgeNumber>, text: &str) -> bool {
+        let fault = (about, text.to_owned());
+        let is_to_be_said = match self.faults.get(&fault) {
+            Some(said) => now.saturating_duration_since(*said) >= AGAIN,
+            None => self.faults.len() < MAX_REMEMBERED,
+        };
+        if is_to_be_said {
+            self.faults.insert(fault, now);
+        }
+        is_to_be_said
+    }
+
     /// What went wrong before went right now: it is news when it goes wrong again.
     pub(super) fn recovered(&mut self, bridge: Option<BridgeNumber>) {
         // What is wrong with the bridge line itself stays so.
-        self.texts.retain(|(about, text)| *about != bridge || text.starts_with("bridge line"));
+        let stays = |(about, text): &(Option<BridgeNumber>, String)| {
+            *about != bridge || text.starts_with("bridge line")
+        };
+        self.texts.retain(stays);
+        self.faults.retain(|fault, _| stays(fault));
     }
 }
 
@@ -85,6 +108,18 @@ mod tests {
         once.recovered(first);
         assert!(once.is_news(first, "refused") && !once.is_news(first, "bridge line: no key"));
         assert!(!once.is_news(second, "refused"));
+    }
+
+    #[test]
+    fn a_fault_that_lasts_is_said_again_every_hour_and_at_once_when_it_was_gone() {
+        let (mut once, start) = (LogOnce::default(), Instant::now());
+        let bridge = once.number("a");
+        let mut said =
+            |minute| once.is_fault_to_say(start + Duration::from_secs(60 * minute), bridge, "refused");
+        let minutes: Vec<u64> = (0..=125).filter(|minute| said(*minute)).collect();
+        assert_eq!(minutes, [0, 60, 120]);
+        once.recovered(bridge);
+        assert!(once.is_fault_to_say(start + Duration::from_secs(60 * 126), bridge, "refused"));
     }
 
     #[test]

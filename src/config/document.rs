@@ -85,8 +85,7 @@ impl<'d> Section<'d> {
             None => Ok(section),
             Some(key) => {
                 let location = document.location(key.span().start);
-                let problem = if name == "[metrics]" { Problem::NoMetrics } else { Problem::UnknownKey };
-                Err(ConfigError::new(location, section.key(&shown_key(key.get_ref())), problem))
+                Err(ConfigError::new(location, section.key(&shown_key(key.get_ref())), Problem::UnknownKey))
             }
         }
     }

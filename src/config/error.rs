@@ -78,9 +78,6 @@ pub enum Problem {
     /// A key or section that this version does not know.
     #[error("there is no such key (the example file lists them all)")]
     UnknownKey,
-    /// A key for the metrics that later versions will have.
-    #[error("there is no such key yet, for this version has no metrics: remove this line")]
-    NoMetrics,
     /// The same key twice.
     #[error("given twice")]
     Repeated,

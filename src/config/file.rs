@@ -1,5 +1,6 @@
 //! The configuration file: its sections, and what each key means.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,8 +107,16 @@ fn read_settings(root: &Section<'_>, path: &Path, config: &mut Config) -> Result
     if let Some(section) = root.table("limits", "[limits]", &limits)? {
         config.limits = read_limits(&section)?;
     }
-    root.table(METRICS, "[metrics]", &[])?;
+    if let Some(section) = root.table("metrics", "[metrics]", METRICS)? {
+        config.metrics = section.parsed("listen", parse_metrics)?.map(|given| given.value);
+    }
     Ok(())
+}
+
+/// Nobody but this machine may ask for metrics.
+fn parse_metrics(text: &str) -> Result<SocketAddr, Problem> {
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+    address.ok_or(Problem::Invalid("a loopback address with a port, such as \"127.0.0.1:9464\""))
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -13,9 +13,7 @@ pub(super) const CLIENT: &[&str] =
     &["jid", "key", "psk", "login", "server", "tls", "pin", "mode", "ca_file", "roster", "sessions", "mine"];
 pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 
-/// The section for metrics, which do not exist yet: it has no keys. It is known, so that a file made from an earlier
-/// example, which has its heading, stays valid, and so that a key in it is refused in words of its own.
-pub(super) const METRICS: &str = "metrics";
+pub(super) const METRICS: &[&str] = &["listen"];
 
 /// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`](super::Limits::BOUNDS).
 pub(super) const SECTIONS: [(&str, &[&str]); 8] = [
@@ -26,5 +24,5 @@ pub(super) const SECTIONS: [(&str, &[&str]); 8] = [
     ("guest", guest::KEYS),
     ("lanes", lanes::KEYS),
     ("limits", &[]),
-    (METRICS, &[]),
+    ("metrics", METRICS),
 ];

@@ -169,15 +169,17 @@ fn an_unknown_key_is_an_error_in_every_section() {
 }
 
 #[test]
-fn a_key_for_metrics_is_refused_because_there_are_none_yet() {
-    for key in ["listen", "hexagon"] {
-        let error = refused(&format!("[metrics]\n{key} = \"127.0.0.1:9464\""));
-        assert!(
-            error.contains(&format!("line 2, column 1: [metrics] {key}: there is no such key yet")),
-            "{error}"
-        );
-        assert!(error.contains("no metrics") && !error.contains("9464"), "{error}");
+fn metrics_are_for_this_machine_alone() {
+    let listening =
+        |address: &str| parse(&format!("[metrics]\nlisten = \"{address}\"")).map(|config| config.metrics);
+    for address in ["127.0.0.1:9464", "127.3.2.1:0", "[::1]:9464"] {
+        assert_eq!(listening(address).unwrap(), address.parse().ok(), "{address}");
     }
+    for address in ["0.0.0.0:9464", "192.0.2.1:9464", "[::]:9464", "localhost:9464", "127.0.0.1", ""] {
+        let error = refused(&format!("[metrics]\nlisten = \"{address}\""));
+        assert!(error.contains("[metrics] listen: must be a loopback address with a port"), "{error}");
+    }
+    assert!(refused("[metrics]\nhexagon = 1").contains("[metrics] hexagon: there is no such key"));
 }
 
 #[test]

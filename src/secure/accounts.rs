@@ -26,6 +26,7 @@ use crate::protocol::{AccountId, SizeLimit};
 use crate::secure::accounts::answer_shares::{Answer, AnswerShares};
 use crate::secure::accounts::answers::Answers;
 use crate::secure::accounts::sender::{Flow, Senders};
+use crate::secure::api::stats::AccountStats;
 use crate::secure::api::{Outgoing, QuotaUse, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::entropy::Entropy;
@@ -124,6 +125,17 @@ impl Accounts {
     /// What answers keep in memory, in bytes at their prices.
     pub(crate) fn kept(&self) -> usize {
         self.shares.kept()
+    }
+
+    /// What they do.
+    pub(crate) fn stats(&self, now: Instant) -> AccountStats {
+        AccountStats {
+            online: self.accounts.values().filter(|account| account.is_online).count(),
+            in_flight: self.senders.all_in_flight(),
+            waiting: self.senders.waiting(),
+            quota_used: self.senders.quotas.most_used(now),
+            uploads_used: None,
+        }
     }
 
     // What happens to them.

@@ -1,7 +1,9 @@
 //! Vocabulary: what an endpoint and its driver say to each other.
 
 pub mod files;
+pub(crate) mod news;
 pub mod relays;
+pub mod stats;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

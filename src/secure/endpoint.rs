@@ -18,6 +18,7 @@ mod recent_clients;
 mod relays;
 mod session_room;
 mod sessions;
+mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -27,6 +28,7 @@ use xmpp_parsers::jid::FullJid;
 use crate::protocol::timers::Timers;
 use crate::protocol::{Address, CloseReason, Core as _, StreamId};
 use crate::secure::api::files::FileTask;
+use crate::secure::api::news::News;
 use crate::secure::api::relays::RelayTask;
 use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Statistics, Transmit};
 use crate::secure::budget::price;
@@ -259,6 +261,11 @@ impl Endpoint {
     /// outcome; until then the client waits.
     pub fn poll_handshake_record(&mut self) -> Option<HandshakeRecord> {
         self.records.pop_front()
+    }
+
+    /// The next thing that somebody who waits for a first connection wants to know.
+    pub fn poll_news(&mut self) -> Option<News> {
+        self.shared.news.pop_front()
     }
 
     /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.

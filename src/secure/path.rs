@@ -16,6 +16,7 @@ use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
+use crate::secure::api::stats::{Bytes as BytesCarried, Lane, PathStats};
 use crate::secure::api::{Outgoing, Receipt, Transmit};
 use crate::secure::client_tag::ClientTag;
 use crate::secure::crypto::credential::Credential;
@@ -93,6 +94,9 @@ pub(crate) struct Path {
     /// Our account has been offline since then, and the clock stands still.
     suspended: Option<Instant>,
     has_stalled: bool,
+    lane: Lane,
+    /// Bytes of its blocks.
+    carried: BytesCarried,
 }
 
 /// Something of ours that is to be answered.
@@ -131,6 +135,8 @@ impl Path {
             express: None,
             suspended: None,
             has_stalled: false,
+            lane: Lane::Chat,
+            carried: BytesCarried::default(),
         }
     }
 
@@ -150,6 +156,17 @@ impl Path {
     /// Between our server and the peer's, if they are two.
     pub(crate) fn leg(&self) -> Option<LegId> {
         self.contact.leg
+    }
+
+    /// The same path by a relay.
+    pub(crate) fn by_relay(self) -> Self {
+        Self { lane: Lane::Relay, ..self }
+    }
+
+    /// What it does.
+    pub(crate) fn stats(&self) -> PathStats {
+        let round_trip = self.window.round_trip().filter(|_| self.is_open());
+        PathStats { lane: self.lane, carried: self.carried, round_trip, is_open: self.is_open() }
     }
 
     /// Whose share of our account it takes up.
@@ -273,6 +290,7 @@ impl Path {
 
     /// A block of so many bytes goes.
     pub(crate) fn on_sent(&mut self, now: Instant, delivery: Delivery, bytes: usize) {
+        self.carried.sent += bytes as u64;
         self.window.on_sent(now, bytes);
         if let Some(pace) = self.window.pace(now) {
             self.pacer.on_sent(now, self.sizes().wire_size(bytes), pace);
@@ -320,8 +338,9 @@ impl Path {
         }
     }
 
-    /// A block of the peer's came.
-    pub(crate) fn on_block(&mut self, now: Instant) {
+    /// A block of the peer's came, of so many bytes.
+    pub(crate) fn on_block(&mut self, now: Instant, bytes: usize) {
+        self.carried.received += bytes as u64;
         self.last_heard = now;
     }
 

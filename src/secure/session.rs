@@ -32,6 +32,7 @@ mod relay_lane;
 pub(crate) mod scheduler;
 pub(crate) mod skips;
 mod state;
+mod stats;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -393,6 +394,7 @@ impl Session {
         shared.accounts.leave(self.flow(), self.waits_at.drain(..));
         shared.accounts.prune();
         shared.ledger.replace(&self.client, &self.usage, &Usage::default());
+        shared.tally.ended += self.own_totals();
         let (files, relay) = (self.busy_files(), self.busy_relay());
         let (id, streams) = self.state.into_parts();
         let streams = streams.and_then(|streams| ClosedStreams::new(self.client, streams, reason));

@@ -2,10 +2,11 @@
 
 pub(crate) mod introductions;
 pub(crate) mod routes;
+pub(crate) mod tally;
 pub(crate) mod uploads;
 pub(crate) mod wall_clock;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use xmpp_parsers::jid::BareJid;
 
 use crate::protocol::AccountId;
 use crate::secure::accounts::Accounts;
+use crate::secure::api::news::News;
 use crate::secure::api::{Config, Outgoing, Transmit};
 use crate::secure::budget::ledger::{Budget, Ledger};
 use crate::secure::client_tag::Tagger;
@@ -22,9 +24,13 @@ use crate::secure::delivery::Token;
 use crate::secure::path::Path;
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::shared::routes::{Owner, Routes};
+use crate::secure::shared::tally::Tally;
 use crate::secure::shared::uploads::Uploads;
 use crate::secure::shared::wall_clock::WallClock;
 use crate::secure::streams::{self, Credit, StreamLimits};
+
+/// News that wait to be told: 64, more than come at one time.
+const MOST_NEWS: usize = 64;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -43,6 +49,9 @@ pub(crate) struct Shared {
     pub(crate) introductions: Introductions,
     /// What each client takes of what is there for all.
     pub(crate) ledger: Ledger<Option<BareJid>>,
+    pub(crate) tally: Tally,
+    /// What has come about and nobody was told yet.
+    pub(crate) news: VecDeque<News>,
     last_number: u64,
 }
 
@@ -63,7 +72,16 @@ impl Shared {
             proxied: BTreeSet::new(),
             introductions: Introductions::default(),
             ledger,
+            tally: Tally::default(),
+            news: VecDeque::new(),
             last_number: 0,
+        }
+    }
+
+    /// Something has come about. Where nobody wants to know, a few are kept.
+    pub(crate) fn tell(&mut self, news: News) {
+        if self.news.len() < MOST_NEWS {
+            self.news.push_back(news);
         }
     }
 
@@ -117,6 +135,7 @@ impl Shared {
     }
 
     fn remove(&mut self, now: Instant, path: &Path) {
+        self.tally.note_path(&path.stats());
         self.routes.remove(path);
         self.accounts.on_path_gone(now, path.sending(), path.outstanding().collect());
     }

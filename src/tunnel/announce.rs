@@ -3,13 +3,14 @@
 //! Only what a server has confirmed is said: of an account that is presumed to be online nothing is said before that.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use safelog::sensitive;
 use tracing::Level;
 use xmpp_parsers::jid::FullJid;
 
-use super::known_faults::KnownFaults;
+use super::known_faults::{AGAIN, KnownFaults};
+use crate::secure::News;
 use crate::xmpp::{AccountError, AccountEvent, AccountId};
 
 const SPENT: &str = "has sent all that it may in a day, and sends slowly until less was sent in the last one; with the consent of whoever \
@@ -21,6 +22,8 @@ pub(super) struct Announcer {
     accounts: BTreeMap<AccountId, Told>,
     /// What was said of the upload services of a bridge's clients.
     files_of_clients: BTreeSet<String>,
+    /// When it is said again of the first account that it cannot be used.
+    next: Option<Instant>,
 }
 
 /// What was said of one account, and what is yet to be said.
@@ -36,8 +39,8 @@ struct Told {
     too_large: u32,
     /// How long its server is left alone, until it is said why.
     rest: Option<Duration>,
-    /// It will never be online again.
-    has_failed: bool,
+    /// Why it will never be online again, and when that is said again.
+    failed: Option<(String, Instant)>,
     /// How much of its quota was said to be used, in hundredths.
     quota: u8,
     /// What was said of its lanes.
@@ -52,8 +55,8 @@ const WORTH_A_WORD: u32 = 2;
 
 impl Announcer {
     /// Says what `event` means for whoever runs the program, if that is news.
-    pub(super) fn announce(&mut self, id: AccountId, event: &AccountEvent) {
-        let Some((level, news)) = self.news(id, event) else { return };
+    pub(super) fn announce(&mut self, now: Instant, id: AccountId, event: &AccountEvent) {
+        let Some((level, news)) = self.news(now, id, event) else { return };
         let account = id.0;
         match level {
             Level::ERROR => tracing::error!("account {account} {news}"),
@@ -87,18 +90,50 @@ impl Announcer {
         }
     }
 
-    fn news(&mut self, id: AccountId, event: &AccountEvent) -> Option<(Level, String)> {
-        self.accounts.entry(id).or_default().news(event)
+    fn news(&mut self, now: Instant, id: AccountId, event: &AccountEvent) -> Option<(Level, String)> {
+        let news = self.accounts.entry(id).or_default().news(now, event);
+        if matches!(event, AccountEvent::Failed(_)) {
+            self.note_next();
+        }
+        news
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Says once more which accounts cannot be used, an hour after it was said last.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        for (id, news) in self.said_again(now) {
+            tracing::error!("account {} still {news}", id.0);
+        }
+    }
+
+    fn said_again(&mut self, now: Instant) -> Vec<(AccountId, String)> {
+        if self.next.is_none_or(|next| now < next) {
+            return Vec::new();
+        }
+        let accounts = self.accounts.iter_mut();
+        let again = accounts.filter_map(|(id, told)| Some((*id, told.failure_again(now)?))).collect();
+        self.note_next();
+        again
+    }
+
+    fn note_next(&mut self) {
+        let failed = self.accounts.values().filter_map(|told| told.failed.as_ref());
+        self.next = failed.map(|(_, at)| *at).min();
     }
 
     /// The account is closed: nothing will happen to it any more.
     pub(super) fn forget(&mut self, id: AccountId) {
         self.accounts.remove(&id);
+        self.note_next();
     }
 
     /// Whether it was said that this account cannot be used.
     pub(super) fn has_failed(&self, id: AccountId) -> bool {
-        self.accounts.get(&id).is_some_and(|told| told.has_failed)
+        self.accounts.get(&id).is_some_and(|told| told.failed.is_some())
     }
 }
 
@@ -109,7 +144,7 @@ fn is_first(said: &mut BTreeSet<String>, text: &str) -> bool {
 
 impl Told {
     /// What is to be said of the account, and how loudly.
-    fn news(&mut self, event: &AccountEvent) -> Option<(Level, String)> {
+    fn news(&mut self, now: Instant, event: &AccountEvent) -> Option<(Level, String)> {
         match event {
             AccountEvent::Online { jid, presumed: true, .. } => {
                 self.presumed = Some(jid.clone());
@@ -127,13 +162,14 @@ impl Told {
             AccountEvent::Suspended { reason } => match self.presumed.take() {
                 // The next login follows at once, and takes what it gets.
                 Some(_) if *reason == AccountError::OtherResource => None,
-                Some(_) => self.not_online(reason),
-                None => Some(self.lost(reason)),
+                Some(_) => self.not_online(now, reason),
+                None => Some(self.lost(now, reason)),
             },
-            AccountEvent::Unreachable(error) => self.not_online(error),
+            AccountEvent::Unreachable(error) => self.not_online(now, error),
             AccountEvent::Failed(error) => {
-                self.has_failed = true;
-                Some((Level::ERROR, format!("cannot be used: {error}; {}", error.advice())))
+                let news = format!("cannot be used: {error}; {}", error.advice());
+                self.failed = Some((news.clone(), now + AGAIN));
+                Some((Level::ERROR, news))
             }
             _ => None,
         }
@@ -145,14 +181,21 @@ impl Told {
         (Level::INFO, format!("is online as {}{again}", sensitive(jid)))
     }
 
-    fn lost(&mut self, reason: &AccountError) -> (Level, String) {
+    /// What is to be said again now of one that has failed.
+    fn failure_again(&mut self, now: Instant) -> Option<String> {
+        let (news, at) = self.failed.as_mut().filter(|(_, at)| *at <= now)?;
+        *at = now + AGAIN;
+        Some(news.clone())
+    }
+
+    fn lost(&mut self, now: Instant, reason: &AccountError) -> (Level, String) {
         let rest = self.rest.take();
         let is_news = match reason {
             AccountError::StanzaTooLarge => {
                 self.too_large = self.too_large.saturating_add(1);
                 self.too_large == WORTH_A_WORD
             }
-            reason => reason.is_for_a_person() && self.ends.note(reason),
+            reason => reason.is_for_a_person() && self.ends.note(now, reason),
         };
         if is_news || rest.is_some() {
             (Level::WARN, format!("lost its connection: {}", with_advice(reason, rest)))
@@ -161,13 +204,13 @@ impl Told {
         }
     }
 
-    fn not_online(&mut self, error: &AccountError) -> Option<(Level, String)> {
+    fn not_online(&mut self, now: Instant, error: &AccountError) -> Option<(Level, String)> {
         let rest = self.rest.take();
         if let AccountError::SeeOtherHost(_) = error {
             // The next login is there, and says what it gets.
             return None;
         }
-        let is_news = self.faults.note(error) || rest.is_some();
+        let is_news = self.faults.note(now, error) || rest.is_some();
         is_news.then(|| (Level::WARN, format!("is not online: {}", with_advice(error, rest))))
     }
 
@@ -181,6 +224,14 @@ impl Told {
             100.. => (100, SPENT),
         };
         (std::mem::replace(&mut self.quota, step) < step).then_some(news)
+    }
+}
+
+/// What is said of a session.
+pub(super) fn of_session(news: News) -> &'static str {
+    match news {
+        News::BridgeFound(_) => "the bridge is found",
+        News::SessionUp(_) => "the session with the bridge is up",
     }
 }
 
@@ -201,8 +252,8 @@ mod tests {
 
     /// All that is said of one account that these things happen to, a line for each.
     fn said(events: impl IntoIterator<Item = AccountEvent>) -> Vec<String> {
-        let mut announcer = Announcer::default();
-        let lines = events.into_iter().filter_map(|event| announcer.news(ID, &event));
+        let (mut announcer, now) = (Announcer::default(), Instant::now());
+        let lines = events.into_iter().filter_map(|event| announcer.news(now, ID, &event));
         lines.map(|(level, news)| format!("{level} {news}")).collect()
     }
 
@@ -335,6 +386,24 @@ mod tests {
         let said = [79, 80, 99, 100, 100, 50, 100].map(|percent| told.quota_news(percent));
         let most = "has sent four fifths of what it may in a day (daily_stanza_bytes in [guest])";
         assert_eq!(said, [None, Some(most), None, Some(SPENT), None, None, Some(SPENT)]);
+    }
+
+    #[test]
+    fn what_fails_for_good_is_said_again_every_hour_until_the_account_is_closed() {
+        let (mut announcer, start) = (Announcer::default(), Instant::now());
+        assert_eq!(announcer.next_timeout(), None);
+        let failed = AccountEvent::Failed(AccountError::WrongPassword);
+        let first = announcer.news(start, ID, &failed).map(|(_, news)| news).unwrap();
+        let mut hours = Vec::new();
+        for _ in 0..3 {
+            let next = announcer.next_timeout().unwrap();
+            assert_eq!(announcer.said_again(next - Duration::from_secs(1)), []);
+            assert_eq!(announcer.said_again(next), [(ID, first.clone())]);
+            hours.push((next - start).as_secs() / 3600);
+        }
+        assert_eq!(hours, [1, 2, 3]);
+        announcer.forget(ID);
+        assert_eq!(announcer.next_timeout(), None);
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Shared {
         self.with(|state, now| {
             state.cores.handle_timeout(now);
             state.finder.handle_timeout(now);
+            state.announcer.handle_timeout(now);
             state.armed = None;
             self.see_to_siblings(state, now);
         });
@@ -112,7 +113,7 @@ impl Shared {
                 return;
             }
         } else {
-            state.announcer.announce(id, &event);
+            state.announcer.announce(now, id, &event);
         }
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_arrival(state, now, id, Arrival::Parsed(stanza)),

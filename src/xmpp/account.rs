@@ -167,6 +167,8 @@ struct Account {
     contacts: Contacts,
     answer_size: AnswerSize,
     persistence: Persistence,
+    /// It is yet to be said that a server was reached.
+    awaits_server: bool,
     /// Why it has failed for good, where it does not try again.
     failure: Option<AccountError>,
 }
@@ -201,6 +203,7 @@ impl Account {
             contacts: Contacts::new(config.jid.to_bare(), config.roster),
             answer_size: AnswerSize::default(),
             persistence: usage.persistence,
+            awaits_server: usage.persistence == Persistence::Lasting,
             failure: None,
         };
         account.attempt_after(account.rest().unwrap_or_default());
@@ -265,6 +268,10 @@ impl Account {
                     Progress::Happened(Happened::Writable) => {}
                     Progress::Happened(Happened::Event(event)) => self.on_events(event, &mut mailbox.reports),
                 },
+                () = self.connector.reached(), if self.awaits_server => {
+                    self.awaits_server = false;
+                    tracing::info!("account {}: the chat server is found", mailbox.reports.id().0);
+                }
                 () = sleep_until(waits_until.unwrap_or_else(now).into()), if waits_until.is_some() => {}
                 listening = mailbox.reports.drain(), if congested => {
                     if !listening {

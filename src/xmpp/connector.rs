@@ -7,6 +7,7 @@ mod servers;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::api::Persistence;
@@ -38,6 +39,8 @@ pub(super) struct Connector {
     observer: Observer,
     /// What the last login has taught.
     memory: Mutex<Memory>,
+    /// A server was reached.
+    reached: Notify,
 }
 
 /// What carries the streams.
@@ -105,7 +108,8 @@ impl Connector {
             }
             Credential::Password(_) | Credential::Anonymous | Credential::Component(_) => None,
         };
-        Ok(Self { transport, who, registering, max_stanza, observer, memory: Mutex::default() })
+        let (memory, reached) = (Mutex::default(), Notify::new());
+        Ok(Self { transport, who, registering, max_stanza, observer, memory, reached })
     }
 
     /// This login goes on at the host where the server sends us, or the next one begins there. Whatever comes of it, the one after that is
@@ -265,7 +269,7 @@ impl Connector {
 
     async fn connect(&self, dialer: &Dialer, progress: &mut Progress) -> Result<Protected, AccountError> {
         progress.step = Step::Dial;
-        match &self.transport {
+        let protected = match &self.transport {
             Transport::Found(servers) => servers.connect(dialer, progress).await,
             Transport::WebSocket(socket) => {
                 self.observer.tell(Seen::Found(Whereabouts::Given));
@@ -275,7 +279,14 @@ impl Connector {
                 self.observer.tell(Seen::Secured(Protection::WebServer));
                 Ok(Protected::unbound(io))
             }
-        }
+        }?;
+        self.reached.notify_one();
+        Ok(protected)
+    }
+
+    /// Waits until a server is reached, and nothing is said to it yet. Cancel-safe.
+    pub(super) async fn reached(&self) {
+        self.reached.notified().await;
     }
 
     /// The server has said what it offers in a session.

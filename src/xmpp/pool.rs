@@ -257,6 +257,13 @@ impl AccountPool {
         }
     }
 
+    /// The states of all accounts, without further logins of theirs.
+    pub fn statuses(&self) -> Vec<AccountStatus> {
+        let accounts = self.accounts();
+        let open = accounts.open.iter().filter(|(id, _)| id.0 < FIRST_SIBLING);
+        open.map(|(_, handle)| handle.status.borrow().clone()).collect()
+    }
+
     /// Whether the account was opened and is not closed.
     pub fn is_open(&self, id: AccountId) -> bool {
         self.accounts().open.contains_key(&id)

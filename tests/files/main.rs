@@ -9,6 +9,7 @@ mod harness;
 mod pair;
 
 mod carrying;
+mod first_connection;
 mod leaving;
 mod overheard;
 mod with_files;

@@ -10,6 +10,7 @@ mod carrying;
 mod component;
 mod contacts;
 mod dialling;
+mod metrics;
 mod overheard;
 #[allow(dead_code, reason = "those who have no account use more of it")]
 mod pair;

@@ -12,6 +12,7 @@ use super::Managed;
 use crate::cli::lanes;
 use crate::cli::setup::accept;
 use crate::client::{BridgeStream, Client, ClientError};
+use crate::metrics;
 use crate::protocol::Address;
 use crate::state::StateDir;
 use crate::tunnel::{Protocols, Tunnel};
@@ -46,6 +47,7 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, managed.dialer());
     let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
     let tunnel = Tunnel::start(pool, events, protocols);
+    metrics::start(config.metrics, &tunnel);
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 

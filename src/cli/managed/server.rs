@@ -13,6 +13,7 @@ use crate::cli::lanes;
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
 use crate::cli::setup::{advised, wait_for_state};
 use crate::config::Config;
+use crate::metrics;
 use crate::secure::Identity;
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
@@ -65,6 +66,7 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let secure = (identity, lanes);
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
+    metrics::start(config.metrics, &tunnel);
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let destination = destination(managed, launch, config.limits.dial_timeout);
     tokio::select! {

@@ -61,6 +61,12 @@ impl Quota {
         (self.used * 100.0 / self.daily) as u8
     }
 
+    /// Which part of it is used at this time.
+    fn part_used(&self, now: Instant) -> f64 {
+        let emptied = self.rate() * now.saturating_duration_since(self.at).as_secs_f64();
+        (self.used - emptied).max(0.0) / self.daily
+    }
+
     fn is_spent(&self) -> bool {
         self.used >= self.daily
     }
@@ -131,6 +137,11 @@ impl Quotas {
         for (id, name) in &self.names {
             self.news.extend(self.quotas.get(name).map(|quota| quota.told_of(*id, name)));
         }
+    }
+
+    /// Of the account that has used most of its quota, which part that is.
+    pub(crate) fn most_used(&self, now: Instant) -> Option<f64> {
+        self.quotas.values().map(|quota| quota.part_used(now)).reduce(f64::max)
     }
 
     /// What an account has to keep to that has sent all, or all but what a large block takes.

@@ -414,6 +414,11 @@ impl<K: Copy + Ord> Senders<K> {
         self.senders.values().map(|sender| sender.queue.waiting()).sum::<usize>() + self.leg_senders.waiting()
     }
 
+    /// What is on its way by all accounts, in bytes on the wire.
+    pub(crate) fn all_in_flight(&self) -> usize {
+        self.senders.values().map(|sender| sender.window.in_flight()).sum()
+    }
+
     /// What is on its way by an account, in bytes on the wire.
     #[cfg(test)]
     fn in_flight(&self, account: AccountId) -> usize {

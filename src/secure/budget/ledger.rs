@@ -52,6 +52,8 @@ pub(crate) struct Ledger<C> {
     budget: Budget,
     whole: Usage,
     clients: BTreeMap<C, Usage>,
+    /// The most clients that had something at one time, lately.
+    most_clients: usize,
     /// By a number of streams above none, how many clients have just so many.
     clients_by_streams: BTreeMap<usize, usize>,
     /// Everything belongs to one user, who need not share it.
@@ -62,7 +64,7 @@ impl<C: Ord + Clone> Ledger<C> {
     /// Nothing is kept yet. Clients have fair shares of the `budget` if it `is_shared`.
     pub(crate) fn new(budget: Budget, is_shared: bool) -> Self {
         let (clients, clients_by_streams) = (BTreeMap::new(), BTreeMap::new());
-        Self { budget, whole: Usage::default(), clients, clients_by_streams, is_shared }
+        Self { budget, whole: Usage::default(), clients, most_clients: 0, clients_by_streams, is_shared }
     }
 
     /// What is kept in all.
@@ -73,6 +75,11 @@ impl<C: Ord + Clone> Ledger<C> {
     /// How many clients have something.
     pub(crate) fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// The most clients that had something at one time since this was asked last.
+    pub(crate) fn take_most_clients(&mut self) -> usize {
+        std::mem::replace(&mut self.most_clients, self.clients.len())
     }
 
     /// What something of a client's takes has changed.
@@ -93,6 +100,7 @@ impl<C: Ord + Clone> Ledger<C> {
             }
             None => {
                 self.clients.insert(client.clone(), *after);
+                self.most_clients = self.most_clients.max(self.clients.len());
                 self.move_client(0, after.streams);
             }
         }

@@ -36,7 +36,7 @@ impl Endpoint {
         if self.shared.accounts.is_full_of_answers(path.via(), path.client()) {
             return self.close_guest(now, &path);
         }
-        path.on_block(now);
+        path.on_block(now, message.len());
         let is_awaited = matches!(path.state(), PathState::Listening);
         let Some(hello) = is_awaited.then(|| self.read_hello(&path, &message)).flatten() else {
             return self.refuse_guest(now, &path, receipt);

@@ -101,6 +101,7 @@ impl Endpoint {
             None => None,
         };
         if path.is_none() {
+            self.shared.tally.refused += 1;
             self.shared.accounts.refuse(via, from.clone(), receipt);
         }
         path
@@ -200,6 +201,7 @@ impl Endpoint {
         }
         self.shared.routes.add(id, Owner::Guest);
         self.guests.insert(id, path);
+        self.shared.tally.begun += 1;
         self.half_open.insert(HalfOpenKey::Guest(id), client, is_known);
         self.records.push_back(HandshakeRecord { path: id, credential: *open.credential, minute });
         Some(id)
@@ -366,6 +368,7 @@ impl Endpoint {
     /// The client of a session has shown that it holds the keys.
     pub(super) fn on_confirmed(&mut self, now: Instant, key: SessionKey, client: BareJid) {
         self.half_open.remove(HalfOpenKey::Unconfirmed(key));
+        self.shared.tally.completed += 1;
         if let Some(admission) = &mut self.admission {
             admission.on_confirmed(now, client);
         }

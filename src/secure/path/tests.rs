@@ -119,7 +119,7 @@ fn while_blocks_of_the_peer_come_half_a_minute_without_an_answer_is_death_and_no
     let mut path = path(now);
     path.on_sent(now, Delivery::nth(1), 1000);
     for n in 1..30 {
-        path.on_block(now + n * SECOND);
+        path.on_block(now + n * SECOND, 0);
         assert!(!path.is_dead(now + n * SECOND));
     }
     assert!(path.is_dead(now + PATH_DEAD));

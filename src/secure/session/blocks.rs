@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::protocol::CloseReason;
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::Receipt;
+use crate::secure::api::news::News;
 use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
@@ -33,8 +34,8 @@ impl Session {
             self.fail_path(now, id, shared);
             return self.apply_changes(now, shared);
         }
-        path.on_block(now);
         let bytes = data.len();
+        path.on_block(now, bytes);
         if !self.take_block(now, id, data, shared) {
             self.refuse_block(now, id, receipt, shared);
         } else if let Some(path) = self.paths.get(&id) {
@@ -150,6 +151,9 @@ impl Session {
         };
         let was_usable = path.is_usable();
         path.on_taken(now, delivery);
+        if path.is_first_contact() && path.largest_taken() == 0 {
+            shared.tell(News::BridgeFound(path.via()));
+        }
         shared.accounts.on_path_taken(now, path, delivery);
         if path.is_opening() {
             self.on_path_open(now, id, shared);
@@ -222,6 +226,12 @@ impl Session {
     ) {
         let Ok((welcome, keys)) = initiator.finish(message) else { return self.fail_path(now, id, shared) };
         let known = self.established().map(|established| established.id);
+        if matches!(welcome.status, Status::New) || known == Some(welcome.session) {
+            shared.tally.completed += 1;
+            if let Some(path) = self.paths.get(&id) {
+                shared.tell(News::SessionUp(path.via()));
+            }
+        }
         match welcome.status {
             Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),
             Status::Resumed => self.fail_path(now, id, shared),

@@ -87,6 +87,7 @@ impl Session {
         shared.request(now, &mut path, Owner::Session(self.key));
         path.allow_blocks();
         if let Some(hello) = hello {
+            shared.tally.begun += 1;
             shared.send_block(now, &mut path, hello.into());
         }
         self.paths.insert(id, path);

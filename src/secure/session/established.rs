@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use xmpp_parsers::jid::FullJid;
 
+use crate::secure::api::stats::{Lane, Totals};
 use crate::secure::budget::ledger::Usage;
 use crate::secure::budget::price;
 use crate::secure::crypto::credential::PathKey;
@@ -70,6 +71,8 @@ pub(crate) struct Established {
     measuring: Measuring,
     /// Bytes of all packets, in both directions.
     carried: usize,
+    /// Bytes of streams that had to go again.
+    retransmitted: u64,
     /// A word from the peer is wanted.
     ping: bool,
     last_heard: Instant,
@@ -165,6 +168,7 @@ impl Established {
             relay,
             measuring: Measuring::default(),
             carried: 0,
+            retransmitted: 0,
             ping: false,
             last_heard: now,
             last_ping: now,
@@ -184,6 +188,13 @@ impl Established {
         let kept = price::RANGE * ranges + price::GIVEN_UP * self.given_up.len();
         let received = streams.received + price::SESSION + kept + self.cost_of_jids + relays;
         Usage { written: streams.written + made, received: received + told, ..streams }
+    }
+
+    /// What has happened, but for what its paths have carried.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals { retransmitted: self.retransmitted, ..Totals::default() };
+        totals.carried.add(Lane::Files, self.files().map(Files::carried).unwrap_or_default());
+        totals
     }
 
     /// When the last authentic packet came.
@@ -268,6 +279,7 @@ impl Established {
 
     fn send_again(&mut self, lost: Vec<Retransmittable>) {
         for cargo in lost {
+            self.retransmitted = self.retransmitted.saturating_add(cargo.streams.bytes());
             self.streams.on_lost(cargo.streams);
             self.ping |= cargo.ping;
             if let Some(serial) = cargo.jids {

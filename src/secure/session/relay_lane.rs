@@ -55,7 +55,7 @@ impl Session {
         }
         let (id, credential) = (PathId(shared.next_number()), Credential::NOBODYS);
         let contact = Contact { via, peer, leg: None, client: self.tag, credential };
-        let mut path = Path::new(now, id, contact, PathState::Open, shared.config.sizes);
+        let mut path = Path::new(now, id, contact, PathState::Open, shared.config.sizes).by_relay();
         path.expect_held_back(HELD_BACK);
         shared.accounts.expect_held_back(via, HELD_BACK);
         self.adopt(path, shared);

@@ -89,6 +89,11 @@ impl Uploads {
         allowance.left(now) == 0
     }
 
+    /// Of the account that has asked for most of what it may, which part that is; none where no account has a bound.
+    pub(crate) fn used(&self, now: Instant) -> Option<f64> {
+        self.allowances.values().filter_map(|allowance| allowance.part_used(now)).reduce(f64::max)
+    }
+
     fn of(&mut self, login: AccountId) -> Option<&mut Allowance> {
         self.allowances.get_mut(self.logins.get(&login)?)
     }

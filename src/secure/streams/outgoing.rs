@@ -28,6 +28,11 @@ impl Sent {
         self.0.is_empty()
     }
 
+    /// How many bytes of streams it has.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pieces().map(|(_, range)| range.end - range.start).sum()
+    }
+
     /// What it has of each stream's bytes.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = (u64, Range<u64>)> {
         self.0.iter().filter_map(|item| match item {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::secure::api::stats;
 use crate::secure::crypto::file::FilesKey;
 use crate::secure::crypto::keys::Side;
 use crate::secure::crypto::seal::Draft;
@@ -26,11 +27,23 @@ pub(crate) struct Files {
     pub(crate) choice: Choice,
     /// Until when bulk waits for files, if it does.
     pub(super) held_until: Option<Instant>,
+    /// Bytes of packets in files that were made, and that came.
+    carried: stats::Bytes,
 }
 
 impl Files {
     pub(super) fn new(key: &FilesKey, side: Side) -> Self {
-        Self { lane: Lane::new(key, side), choice: Choice::default(), held_until: None }
+        Self {
+            lane: Lane::new(key, side),
+            choice: Choice::default(),
+            held_until: None,
+            carried: stats::Bytes::default(),
+        }
+    }
+
+    /// Bytes of packets in files that were made, and that came.
+    pub(super) fn carried(&self) -> stats::Bytes {
+        self.carried
     }
 
     /// When there is something to do.
@@ -93,7 +106,9 @@ impl Established {
                 Err(_) => break,
             }
         }
-        self.carried = self.carried.saturating_add(packets.iter().map(Bytes::len).sum());
+        let bytes = packets.iter().map(Bytes::len).sum();
+        self.carried = self.carried.saturating_add(bytes);
+        files.carried.sent += bytes as u64;
         self.last_use = now;
         files.lane.put(file, packets);
     }
@@ -135,6 +150,9 @@ impl Established {
     /// Takes what a packet of a file carries. It may be late, which nothing but DATA must be.
     fn take_file_packet(&mut self, now: Instant, packet: Bytes) -> Result<(), BadPacket> {
         self.carried = self.carried.saturating_add(packet.len());
+        if let Some(files) = &mut self.files {
+            files.carried.received += packet.len() as u64;
+        }
         self.last_use = now;
         for frame in Reader::new(packet) {
             match frame {
@@ -164,7 +182,10 @@ impl Established {
 
     fn settle_file(&mut self, arrived: Vec<Sent>, lost: Vec<Sent>) {
         arrived.into_iter().for_each(|sent| self.streams.on_acked(sent));
-        lost.into_iter().for_each(|sent| self.streams.on_lost(sent));
+        for sent in lost {
+            self.retransmitted = self.retransmitted.saturating_add(sent.bytes());
+            self.streams.on_lost(sent);
+        }
     }
 
     /// Whether there are frames about files to send.

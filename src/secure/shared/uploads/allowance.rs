@@ -88,6 +88,11 @@ impl Allowance {
         if rests { 0 } else { self.daily.saturating_sub(self.used(now)) }
     }
 
+    /// Which part was asked for of what may be asked for in a day; none where there is no bound.
+    pub(crate) fn part_used(&self, now: Instant) -> Option<f64> {
+        (self.daily < usize::MAX).then(|| self.used(now) as f64 / self.daily.max(1) as f64)
+    }
+
     /// The largest bucket of which one more file may be asked for, that so much would fill.
     pub(crate) fn bucket(&self, now: Instant, waiting: usize) -> Option<Bucket> {
         let left = self.left(now);
