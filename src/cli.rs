@@ -4,6 +4,7 @@ mod bridge_line;
 mod dialer;
 mod forget;
 mod forward;
+mod gen_psk;
 mod lanes;
 mod managed;
 mod serve;
@@ -86,6 +87,8 @@ enum Command {
     Serve(Serve),
     /// Print the bridge line of a bridge that has run with this state directory.
     BridgeLine(BridgeLine),
+    /// Print a fresh secret for a private bridge (psk): 43 characters of base64url.
+    GenPsk,
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
     ///
     /// An account that its server does not remove is kept, since nobody else has its password. With --local the server is not asked, and
@@ -101,7 +104,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Forward {
     /// Where to listen; port 0 takes any free one.
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen)]
     listen: SocketAddr,
     /// The account of the other side; the classic protocol is spoken with it if [client] has no key.
     #[arg(long, value_name = "JID", conflicts_with = "bridge_line_file", value_parser = parse_jid)]
@@ -119,7 +122,7 @@ struct Forward {
 /// The protocol document's server.
 #[derive(Debug, Args)]
 struct Serve {
-    /// A target that peers may connect to; can be given several times.
+    /// A target that peers may connect to; can be given several times. No pattern: each has its name and its port.
     #[arg(long, value_name = "HOST:PORT", required = true)]
     allow: Vec<Target>,
     /// Speak the secure protocol; the bridge line for `forward` is written into the state directory.
@@ -163,6 +166,11 @@ struct State {
     state: Option<PathBuf>,
 }
 
+/// The same.
+fn parse_listen(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:5555 or [::1]:5555")
+}
+
 /// Says nothing of the value: the message goes to a terminal and perhaps to a log.
 fn parse_jid(text: &str) -> Result<Jid, &'static str> {
     spelled_jid(text).map_err(|spelling| match spelling {
@@ -186,6 +194,7 @@ pub fn run() -> ExitCode {
         Some(Command::Forward(command)) => forward::run(&cli.options, command),
         Some(Command::Serve(command)) => serve::run(&cli.options, command),
         Some(Command::BridgeLine(command)) => bridge_line::run(command),
+        Some(Command::GenPsk) => gen_psk::run(),
         Some(Command::Forget(command)) => forget::run(&cli.options, command),
     };
     ExitCode::from(status)
@@ -211,13 +220,53 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn first_line(error: &clap::Error) -> String {
+    if let (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+        && let Some(text) = no_such_option(argument, std::env::args())
+    {
+        return text;
+    }
     let text = error.render().to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+/// What is wrong with an option that starts as `argument` and does not exist. Of one with a single hyphen the parser sees the first letter
+/// alone. What may be a value is not shown.
+fn no_such_option(argument: &str, given: impl IntoIterator<Item = String>) -> Option<String> {
+    let written = given.into_iter().find(|word| word.starts_with(argument))?;
+    let written = written.split('=').next().unwrap_or_default();
+    let name = written.trim_start_matches('-');
+    if !written.starts_with('-') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return None;
+    }
+    let there_is = ["config", "log-level", "log-file", "unsafe-logging"].into_iter();
+    let meant = there_is.filter(|option| *option == name || is_beginning(option, name)).next();
+    let meant = meant.map_or_else(String::new, |option| format!("; did you mean --{option}?"));
+    Some(format!("there is no option {written}{meant} (`hexchat-pt --help` lists all)"))
+}
+
+/// Whether `name` is a start of `option` that is long enough to be meant.
+fn is_beginning(option: &str, name: &str) -> bool {
+    name.len() >= 4 && (option.starts_with(name) || name.starts_with(option))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_that_does_not_exist_is_named_as_it_was_written_without_its_value() {
+        let said = |argument: &str, line: &str| no_such_option(argument, line.split(' ').map(str::to_owned));
+        assert_eq!(
+            said("-c", "hexchat-pt -config /etc/f").as_deref(),
+            Some("there is no option -config; did you mean --config? (`hexchat-pt --help` lists all)")
+        );
+        assert_eq!(
+            said("--passwrd", "hexchat-pt --passwrd=sesame").as_deref(),
+            Some("there is no option --passwrd (`hexchat-pt --help` lists all)")
+        );
+        assert_eq!(said("planted", "hexchat-pt planted"), None);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

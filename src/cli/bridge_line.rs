@@ -1,13 +1,15 @@
 //! `hexchat-pt bridge-line`: what a bridge's operator hands out.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 
 use super::setup::{advised, announce, complain, state_dir};
 use super::{BridgeLine, EXIT_FAULT, EXIT_OK, EXIT_USAGE};
 use crate::config::{is_fingerprint, plain_bridge_line, read_bridge_line};
+use crate::os;
 use crate::state::{BRIDGE_LINE_FILE, StateError};
 
 /// What stands in a line for a fingerprint that we do not know.
@@ -26,12 +28,20 @@ pub(super) fn run(command: BridgeLine) -> u8 {
 
 fn line(directory: &Path, plain: bool) -> anyhow::Result<String> {
     let path: PathBuf = directory.join(BRIDGE_LINE_FILE);
-    ensure!(
-        path.exists(),
-        "there is no {}: a bridge writes it when it starts with the secure protocol (under Tor, its state directory is \
-         pt_state in the DataDirectory)",
-        path.display()
-    );
+    match fs::metadata(&path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => bail!(
+            "cannot look into the folder {}: permission denied; this process runs as {}: run it as the user that the bridge runs as, \
+             or as root",
+            directory.display(),
+            os::user()
+        ),
+        Err(_) => bail!(
+            "there is no {}: a bridge writes it when it starts with the secure protocol (under Tor, its state directory is \
+             pt_state in the DataDirectory)",
+            path.display()
+        ),
+    }
     let line = read_bridge_line(&path).context("reading the bridge line")?;
     let fingerprint = fingerprint(directory);
     if plain {

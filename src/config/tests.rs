@@ -20,12 +20,15 @@ mod guest;
 mod lanes;
 mod pins;
 
-const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const FILE: &str = "/etc/hexchat-pt/hexchat.toml";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new(FILE))
 }
+
+/// What stands for keys and secrets in the example file.
+const OF_EXAMPLE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The error of a text that must be refused, displayed.
 fn refused(text: &str) -> String {
@@ -292,7 +295,11 @@ fn a_line_that_says_so_is_classic_and_warned_about() {
 fn a_line_that_has_lost_its_key_is_refused_and_not_tried_in_the_clear() {
     for jid in ["b@x.example", "b@x.example/r"] {
         let error = refused_line(&[("jid", jid), ("login", "a@x.example:p")], "");
-        assert!(error.contains("key: missing: add key=") && error.contains("mode=classic"), "{error}");
+        assert!(
+            error.contains("key: missing: copy the whole line again, with key=")
+                && error.contains("mode=classic"),
+            "{error}"
+        );
     }
 }
 
@@ -392,7 +399,11 @@ fn arguments_that_can_never_work_are_refused() {
         (&[JID, LOGIN, JID], "", "bridge line: jid: given twice"),
         (&[JID, LOGIN, ("psk", KEY)], "", "bridge line: psk: psk is of no use without key"),
         (&[JID, LOGIN, ("key", KEY), ("mode", "classic")], "", "bridge line: mode: classic excludes key"),
-        (&[JID, LOGIN, ("mode", "secure")], "", "bridge line: key: missing: mode is secure; add key="),
+        (
+            &[JID, LOGIN, ("mode", "secure")],
+            "",
+            "bridge line: key: missing: mode is secure; copy the whole line again",
+        ),
         (&[("jid", "b@x.example/r,c@x.example"), LOGIN, ("key", KEY)], "", "jid: item 2 must be a full JID"),
         (&[("jid", "x.example"), LOGIN], "", "bridge line: jid: item 1 must be a JID"),
         (&[("jid", ""), LOGIN], "", "bridge line: jid: item 1 must be a JID"),
@@ -463,7 +474,11 @@ fn the_example_file_shows_every_key_with_its_default() {
     fs::write(dir.path().join("other.password"), "p\n").unwrap();
     // A secret stands in the file or in another one.
     let all = example_switched_on(EXAMPLE).replace("\nsecret_file = ", "\n#secret_file = ");
-    let all = Config::parse(&all, &dir.path().join("hexchat.toml")).unwrap();
+    let path = dir.path().join("hexchat.toml");
+    assert_eq!(Config::parse(&all, &path).err().unwrap().problem, Problem::NobodysKey);
+    let all = all.replace(&format!("\nkey = \"{OF_EXAMPLE}\""), &format!("\nkey = \"{KEY}\""));
+    assert_eq!(Config::parse(&all, &path).err().unwrap().problem, Problem::NoSecret);
+    let all = Config::parse(&all.replace(OF_EXAMPLE, KEY), &path).unwrap();
     assert_eq!(all.accounts.len(), 3);
     assert!(all.bridge.psk.is_some());
     for (section, keys) in keys::SECTIONS {

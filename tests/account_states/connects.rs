@@ -28,7 +28,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// Five seconds less than a server has to answer the request for a resource, 20.
 const NEARLY: Duration = Duration::from_secs(15);
 
-const SECURE: (&str, &str) = ("key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+const SECURE: (&str, &str) = ("key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
 const CLASSIC: (&str, &str) = ("mode", "classic");
 
 /// How a connect has ended, and after how long.

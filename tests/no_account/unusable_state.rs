@@ -14,7 +14,7 @@ use crate::harness::{PATIENCE, echo, random_bytes, write_private};
 use crate::registering::{Newcomer, SOON, made};
 
 /// Nobody listens at that server, and nobody is to call it.
-const CONFIG: &str = "[client]\njid = \"bridge@chat.example/r\"\nkey = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n\
+const CONFIG: &str = "[client]\njid = \"bridge@chat.example/r\"\nkey = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n\
     login = \"new@chat.example\"\nserver = \"127.0.0.1:1\"\ntls = \"starttls\"\n";
 
 /// What a shell does to make of a directory one that is on a disk that can only be read.
