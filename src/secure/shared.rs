@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) uploads: Uploads,
     /// Our accounts whose servers have a proxy for byte streams.
     pub(crate) proxied: BTreeSet<AccountId>,
+    /// Our accounts by which a bridge, or whoever is there, has not accepted its bridge line, until somebody asks.
+    pub(crate) turned_away: BTreeSet<AccountId>,
     /// What bridges have told their client.
     pub(crate) introductions: Introductions,
     /// What each client takes of what is there for all.
@@ -61,6 +63,7 @@ impl Shared {
             routes: Routes::default(),
             uploads: Uploads::default(),
             proxied: BTreeSet::new(),
+            turned_away: BTreeSet::new(),
             introductions: Introductions::default(),
             ledger,
             last_number: 0,

@@ -183,7 +183,7 @@ fn a_stream_whose_bytes_the_bridge_may_have_taken_is_broken_off_and_they_never_g
         },
         |world, path| {
             world.session.handle_refused(world.now, path, &mut world.shared);
-            CloseReason::PeerUnavailable
+            CloseReason::LineRefused
         },
         |world, path| {
             world.session.handle_undelivered(world.now, path, &mut world.shared);
