@@ -239,8 +239,8 @@ fn no_such_option(argument: &str, given: impl IntoIterator<Item = String>) -> Op
     if !written.starts_with('-') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return None;
     }
-    let there_is = ["config", "log-level", "log-file", "unsafe-logging"].into_iter();
-    let meant = there_is.filter(|option| *option == name || is_beginning(option, name)).next();
+    let mut there_is = ["config", "log-level", "log-file", "unsafe-logging"].into_iter();
+    let meant = there_is.find(|option| *option == name || is_beginning(option, name));
     let meant = meant.map_or_else(String::new, |option| format!("; did you mean --{option}?"));
     Some(format!("there is no option {written}{meant} (`hexchat-pt --help` lists all)"))
 }

@@ -1,5 +1,7 @@
 //! Mistakes on the command line.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;
 
@@ -49,6 +51,7 @@ fn a_folder_that_one_may_not_look_into_is_not_said_to_lack_a_file() {
     let state = folder.path().join("pt_state");
     std::fs::create_dir(&state).unwrap();
     std::fs::write(state.join("hexchat_bridgeline.txt"), "").unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
     let (status, said) = run(&as_nobody(), &format!("bridge-line --state {}", state.display()));
     assert_eq!(status, 1);
     assert!(

@@ -2,8 +2,9 @@
 
 use super::keys::{ACCOUNT, ARGUMENTS, SECTIONS};
 
-/// A name that differs by more than 2 letters is another one.
+/// A name that differs by more than 2 letters is another one, and one of 4 letters at most if it differs by more than one.
 const MOST_EDITS: usize = 2;
+const SHORT: usize = 4;
 
 /// What can be said of a key that does not exist where it stands. All texts are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,8 @@ pub(super) fn hint(section: &str, key: &str, known: &[&'static str]) -> Hint {
 pub(super) fn similar(key: &str, known: &[&'static str]) -> Option<&'static str> {
     let distance = |name: &&'static str| edits(key, name);
     let nearest = known.iter().copied().min_by_key(distance)?;
-    let is_near = distance(&nearest) <= MOST_EDITS || nearest.starts_with(key) || key.starts_with(nearest);
+    let most = if key.len() > SHORT { MOST_EDITS } else { 1 };
+    let is_near = distance(&nearest) <= most || nearest.starts_with(key) || key.starts_with(nearest);
     (is_near && key.len() > MOST_EDITS).then_some(nearest)
 }
 
@@ -75,6 +77,7 @@ mod tests {
             ("servr", Some("server")),
             ("jdi", Some("jid")),
             ("hexagon", None),
+            ("p/n", None),
             ("xy", None),
             ("", None),
         ] {
