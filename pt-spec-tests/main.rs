@@ -25,6 +25,7 @@ mod hostile;
 mod hosts;
 mod launch;
 mod log;
+mod newcomer;
 mod orport;
 mod parents;
 mod pipe;

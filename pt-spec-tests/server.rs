@@ -6,7 +6,7 @@ use crate::child::{Child, Launch, account, protocol};
 
 const OPTIONS: &str = "TOR_PT_SERVER_TRANSPORT_OPTIONS";
 const BINDADDR: &str = "TOR_PT_SERVER_BINDADDR";
-const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const FILE_PSK: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
 const METHOD: &str = "SMETHOD hexchat 127.0.0.1:1";
 

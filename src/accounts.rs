@@ -10,7 +10,7 @@ use xmpp_parsers::jid::Jid;
 use crate::config::{AccountConfig, Credential};
 use crate::state::StateDir;
 use crate::xmpp::registration::Place;
-use crate::xmpp::{AccountId, AccountPool, Usage};
+use crate::xmpp::{AccountId, AccountName, AccountPool, Usage};
 pub(crate) use forget::{Forgotten, Scope, forget};
 pub(crate) use hints::KeptHints;
 pub(crate) use quotas::KeptQuotas;
@@ -25,14 +25,27 @@ pub(crate) fn are_to_be_kept(state: &StateDir, accounts: &[AccountConfig]) -> bo
 }
 
 /// Opens accounts. Each without a resource gets the one that the state has for it, so that peers know it again after a
-/// restart; equal ones share a connection. Only the classic protocol has a use for stream management.
+/// restart; equal ones share a connection. `name` says what the log calls each, counted from 1. Only the classic protocol has a use for stream management.
 pub(crate) fn open_accounts(
     pool: &AccountPool,
     state: &StateDir,
     accounts: &[AccountConfig],
     usage: Usage,
+    name: impl Fn(usize, &AccountConfig) -> AccountName,
 ) -> Vec<AccountId> {
-    accounts.iter().map(|account| pool.open(with_resource(account, state), usage)).collect()
+    let open = |(index, account): (usize, &AccountConfig)| {
+        pool.open_named(with_resource(account, state), usage, Some(name(index + 1, account)))
+    };
+    accounts.iter().enumerate().map(open).collect()
+}
+
+/// What the log calls an account of the configuration file, by its place there.
+pub(crate) fn name_in_file(number: usize, account: &AccountConfig) -> AccountName {
+    match account.credential {
+        // It stands behind all others.
+        Credential::Component(_) => AccountName::Component,
+        Credential::Password(_) | Credential::Anonymous | Credential::New => AccountName::Section(number),
+    }
 }
 
 /// The account, with the resource that the state has for it if it has none of its own.

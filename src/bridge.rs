@@ -47,7 +47,9 @@ pub(crate) struct Target {
 
 /// The text is not `HOST:PORT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected HOST:PORT, an IPv6 address in brackets, with a port from 1 to 65535")]
+#[error(
+    "expected HOST:PORT, the name or address of one host (an IPv6 address in brackets) and a port from 1 to 65535"
+)]
 pub(crate) struct InvalidTarget;
 
 impl FromStr for Target {
@@ -58,7 +60,9 @@ impl FromStr for Target {
             return Self::new(address.ip().to_string(), address.port());
         }
         let (host, port) = text.rsplit_once(':').ok_or(InvalidTarget)?;
-        if host.is_empty() || host.contains([':', '[', ']', '/']) {
+        // A pattern would match nothing.
+        let is_in_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if host.is_empty() || !host.chars().all(is_in_name) {
             return Err(InvalidTarget);
         }
         Self::new(host.to_owned(), port.parse().map_err(|_| InvalidTarget)?)
@@ -238,9 +242,20 @@ mod tests {
         for text in ["10.0.0.1:80", "[::1]:80", "host.example:65535"] {
             assert!(text.parse::<Target>().is_ok(), "{text}");
         }
-        for text in
-            ["10.0.0.1", "10.0.0.1:0", "10.0.0.1:65536", ":80", "::1:80", "[::1:80", "http://x:80", ""]
-        {
+        for text in [
+            "*:80",
+            "*.example:80",
+            "10.0.0.0-9:",
+            "a b:80",
+            "10.0.0.1",
+            "10.0.0.1:0",
+            "10.0.0.1:65536",
+            ":80",
+            "::1:80",
+            "[::1:80",
+            "http://x:80",
+            "",
+        ] {
             assert_eq!(text.parse::<Target>(), Err(InvalidTarget), "{text}");
         }
     }

@@ -12,9 +12,11 @@
 //! | [`upload`] | the upload service among them, and slots of it (XEP-0363) |
 //! | [`relay`] | the proxy of bytestreams among them, and what joins two connections there (XEP-0065) |
 //! | [`questions`] | what is asked by who examines an account |
+//! | [`clock`] | the time of accounts' servers (XEP-0202) |
 //! | `pending` | requests to them that wait for their answers |
 
 pub(crate) mod classic;
+pub mod clock;
 mod desk;
 pub mod ibb;
 mod ids;

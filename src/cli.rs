@@ -5,6 +5,7 @@ mod dialer;
 mod doctor;
 mod forget;
 mod forward;
+mod gen_psk;
 mod help;
 mod lanes;
 mod listen;
@@ -102,6 +103,8 @@ enum Command {
     BridgeLine(BridgeLine),
     /// Print the version, and with --verbose those of the protocols.
     Version(Version),
+    /// Print a fresh secret for a private bridge (psk): 43 characters of base64url.
+    GenPsk,
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
     ///
     /// An account that its server does not remove is kept, since nobody else has its password. With --local the server is not asked, and
@@ -135,7 +138,7 @@ struct Forward {
 /// The protocol document's server.
 #[derive(Debug, Args)]
 struct Serve {
-    /// A target that peers may connect to; can be given several times.
+    /// A target that peers may connect to; can be given several times. No pattern: each has its name and its port.
     #[arg(long, value_name = "HOST:PORT", required = true)]
     allow: Vec<Target>,
     /// Speak the secure protocol; the bridge line for `forward` is written into the state directory.
@@ -242,18 +245,23 @@ pub fn run() -> ExitCode {
         Some(Command::Doctor(command)) => doctor::run(&cli.options, &command),
         Some(Command::BridgeLine(command)) => bridge_line::run(command),
         Some(Command::Version(command)) => version::run(&command),
+        Some(Command::GenPsk) => gen_psk::run(),
         Some(Command::Forget(command)) => forget::run(&cli.options, command),
     };
     ExitCode::from(status)
 }
 
-/// A value that is not valid may be a JID or the address of a target: it is not shown. Where we listen is no secret.
+/// A value that is not valid may be a JID or an address: it is not shown. What looks like a port to listen at is no secret.
 fn hide_values(mut error: clap::Error) -> clap::Error {
     let is_of_listen = matches!(
         error.get(ContextKind::InvalidArg),
         Some(ContextValue::String(argument)) if argument.starts_with("--listen ")
     );
-    if error.kind() == ErrorKind::ValueValidation && !is_of_listen {
+    let looks_like_port = matches!(
+        error.get(ContextKind::InvalidValue),
+        Some(ContextValue::String(value)) if value.starts_with(|c: char| c.is_ascii_digit()) && !value.contains(['.', ':'])
+    );
+    if error.kind() == ErrorKind::ValueValidation && !(is_of_listen && looks_like_port) {
         error.insert(ContextKind::InvalidValue, ContextValue::String("[scrubbed]".to_owned()));
     }
     error
@@ -271,13 +279,53 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn first_line(error: &clap::Error) -> String {
+    if let (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+        && let Some(text) = no_such_option(argument, std::env::args())
+    {
+        return text;
+    }
     let text = error.render().to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+/// What is wrong with an option that starts as `argument` and does not exist. Of one with a single hyphen the parser sees the first letter
+/// alone. What may be a value is not shown.
+fn no_such_option(argument: &str, given: impl IntoIterator<Item = String>) -> Option<String> {
+    let written = given.into_iter().find(|word| word.starts_with(argument))?;
+    let written = written.split('=').next().unwrap_or_default();
+    let name = written.trim_start_matches('-');
+    if !written.starts_with('-') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return None;
+    }
+    let mut there_is = ["config", "log-level", "log-file", "unsafe-logging"].into_iter();
+    let meant = there_is.find(|option| *option == name || is_beginning(option, name));
+    let meant = meant.map_or_else(String::new, |option| format!("; did you mean --{option}?"));
+    Some(format!("there is no option {written}{meant} (`hexchat-pt --help` lists all)"))
+}
+
+/// Whether `name` is a start of `option` that is long enough to be meant.
+fn is_beginning(option: &str, name: &str) -> bool {
+    name.len() >= 4 && (option.starts_with(name) || name.starts_with(option))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_that_does_not_exist_is_named_as_it_was_written_without_its_value() {
+        let said = |argument: &str, line: &str| no_such_option(argument, line.split(' ').map(str::to_owned));
+        assert_eq!(
+            said("-c", "hexchat-pt -config /etc/f").as_deref(),
+            Some("there is no option -config; did you mean --config? (`hexchat-pt --help` lists all)")
+        );
+        assert_eq!(
+            said("--passwrd", "hexchat-pt --passwrd=sesame").as_deref(),
+            Some("there is no option --passwrd (`hexchat-pt --help` lists all)")
+        );
+        assert_eq!(said("planted", "hexchat-pt planted"), None);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -291,13 +339,15 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_listen_is_shown_and_no_other() {
+    fn what_looks_like_a_port_to_listen_at_is_shown_and_no_other_value() {
         let listen = shown("hexchat-pt forward --listen 5700x --target h:1");
         assert!(
             listen.contains("5700x") && listen.contains("5700, localhost:5700 or 127.0.0.1:5700"),
             "{listen}"
         );
         for line in [
+            "hexchat-pt forward --listen secret:1 --target h:1",
+            "hexchat-pt forward --listen 192.0.2.1 --target h:1",
             "hexchat-pt forward --listen 1 --target secret",
             "hexchat-pt forward --listen 1 --target h:1 --to bob@/secret",
             "hexchat-pt serve --allow secret",

@@ -5,6 +5,7 @@ mod log_once;
 mod logins;
 
 use std::hash::Hash;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -12,15 +13,17 @@ use safelog::sensitive;
 use tokio::net::TcpStream;
 use tor_pt::Reply;
 
-use crate::accounts::{KeptHints, KeptQuotas, Registrations, are_to_be_kept, open_accounts};
-use crate::config::{BridgeConfig, Config, ConfigError, Protocol};
+use crate::accounts::{KeptHints, KeptQuotas, Registrations, are_to_be_kept, name_in_file, open_accounts};
+use crate::config::{AccountConfig, BridgeConfig, Config, ConfigError, LoginsIn, Protocol};
 use crate::protocol::{Address, CloseReason};
 use crate::relay::relay;
 use crate::state::StateDir;
 use crate::tunnel::{ConnectError, MOST_FIRST_BYTES, SecureBridge, Tunnel, TunnelStream};
-use crate::xmpp::{AccountError, AccountId, Binding, Persistence, ProxyFault, StreamManagement, Usage};
+use crate::xmpp::{
+    AccountError, AccountId, AccountName, Binding, Item, Persistence, ProxyFault, StreamManagement, Usage,
+};
 use lease::{Keeper, Lease};
-pub use log_once::BridgeNumber;
+pub use log_once::BridgeName;
 use log_once::LogOnce;
 pub use logins::LoginLimits;
 
@@ -34,6 +37,27 @@ pub struct Client {
     state: Arc<StateDir>,
     log_once: Mutex<LogOnce>,
     keeper: Arc<Keeper>,
+}
+
+/// A bridge, and what the log calls it.
+#[derive(Clone)]
+pub struct NamedBridge {
+    config: BridgeConfig,
+    name: Option<BridgeName>,
+}
+
+impl NamedBridge {
+    /// How it is reached.
+    pub fn config(&self) -> &BridgeConfig {
+        &self.config
+    }
+}
+
+/// One that no log calls anything.
+impl From<BridgeConfig> for NamedBridge {
+    fn from(config: BridgeConfig) -> Self {
+        Self { config, name: None }
+    }
 }
 
 /// A stream to a bridge. The logins that it uses stay for as long as it lives.
@@ -108,6 +132,7 @@ impl ClientError {
             Self::Connect(ConnectError::NotOnline(error)) => {
                 error.as_ref().map_or(Reply::Timeout, reply_to_account)
             }
+            Self::Connect(ConnectError::WrongClock(_)) => reply_to_close(CloseReason::LineRefused),
             Self::Connect(ConnectError::Closed(reason)) => reply_to_close(*reason),
         }
     }
@@ -149,6 +174,7 @@ fn reply_to_close(reason: CloseReason) -> Reply {
     match reason {
         CloseReason::Refused => Reply::ConnectionRefused,
         CloseReason::PeerUnavailable
+        | CloseReason::LineRefused
         | CloseReason::PeerServerUnreachable
         | CloseReason::ConnectTimedOut
         | CloseReason::PeerSilent
@@ -184,9 +210,13 @@ impl Client {
         Self { tunnel, config, state, log_once: Mutex::default(), keeper }
     }
 
-    /// Which bridge these arguments of a bridge line are for, to say in the log.
-    pub fn number<K: Hash, V: Hash>(&self, arguments: &[(K, V)]) -> Option<BridgeNumber> {
-        self.log_once().number(arguments)
+    /// What the log calls the bridge that these arguments of a bridge line are for, in which this address stands.
+    pub fn name<K: Hash, V: Hash>(
+        &self,
+        arguments: &[(K, V)],
+        address: Option<SocketAddr>,
+    ) -> Option<BridgeName> {
+        self.log_once().name(arguments, address)
     }
 
     /// What the arguments of a bridge line mean.
@@ -197,33 +227,33 @@ impl Client {
     pub fn resolve<K: AsRef<[u8]> + Hash, V: AsRef<[u8]> + Hash>(
         &self,
         arguments: &[(K, V)],
-    ) -> Result<BridgeConfig, ClientError> {
+    ) -> Result<NamedBridge, ClientError> {
         let pairs = arguments.iter().map(|(key, value)| (key, value));
-        let (bridge, warnings) = BridgeConfig::resolve(pairs, &self.config)?;
-        let number = self.number(arguments);
-        self.introduce(number, &bridge);
-        warnings.iter().for_each(|warning| self.warn_once(number, &warning.to_string()));
-        Ok(bridge)
+        let (config, warnings) = BridgeConfig::resolve(pairs, &self.config)?;
+        let name = self.name(arguments, None);
+        self.introduce(name, &config);
+        warnings.iter().for_each(|warning| self.warn_once(name, &warning.to_string()));
+        Ok(NamedBridge { config, name })
     }
 
-    /// Says which bridge a number stands for, where JIDs are shown.
-    fn introduce(&self, number: Option<BridgeNumber>, bridge: &BridgeConfig) {
+    /// Says which bridge a name stands for, where JIDs are shown.
+    fn introduce(&self, name: Option<BridgeName>, bridge: &BridgeConfig) {
         let peers: Vec<_> = bridge.peers.iter().map(|peer| peer.as_str()).collect();
-        let Some(number) = number else { return };
-        if self.log_once().is_news(Some(number), "bridge line") {
-            tracing::debug!("{number} is reached at {}", sensitive(peers.join(",")));
+        let Some(name) = name else { return };
+        if self.log_once().is_news(Some(name), "bridge line") {
+            tracing::debug!("{name} is reached at {}", sensitive(peers.join(",")));
         }
     }
 
     /// Warns of something that will come up with every connection to this bridge, or to any: Tor tries again several
     /// times a second.
-    pub fn warn_once(&self, about: Option<BridgeNumber>, text: &str) {
+    pub fn warn_once(&self, about: Option<BridgeName>, text: &str) {
         self.log_news(about, text, |text| tracing::warn!("{text}"));
     }
 
     /// Says why there is no stream to this bridge, which will come up with every connection, too. The fault of an account is said once and
     /// for all its bridges, by the account; of the bridge only that it is one of these.
-    pub fn explain_once(&self, bridge: Option<BridgeNumber>, error: &ClientError) {
+    pub fn explain_once(&self, bridge: Option<BridgeName>, error: &ClientError) {
         match error {
             error if error.is_announced() => {
                 self.log_news(bridge, NO_ACCOUNT, |text| tracing::info!("{text}"));
@@ -235,14 +265,14 @@ impl Client {
     }
 
     /// Logs a text with what it is about: by `log` where it is news, and else for whoever debugs.
-    fn log_news(&self, about: Option<BridgeNumber>, text: &str, log: impl FnOnce(&str)) {
+    fn log_news(&self, about: Option<BridgeName>, text: &str, log: impl FnOnce(&str)) {
         let is_news = self.log_once().is_fault_to_say(Instant::now(), about, text);
         let text = about.map_or_else(|| text.to_owned(), |bridge| format!("{text} ({bridge})"));
         if is_news { log(&text) } else { tracing::debug!("{text}") }
     }
 
     /// Something worked: its faults are news again.
-    pub fn recovered(&self, bridge: Option<BridgeNumber>) {
+    pub fn recovered(&self, bridge: Option<BridgeName>) {
         self.log_once().recovered(bridge);
     }
 
@@ -261,7 +291,8 @@ impl Client {
     }
 
     /// Logs in to what the bridge needs, for good; [`connect`](Self::connect) does it too, for as long as it takes.
-    pub fn log_in(&self, bridge: &BridgeConfig) -> Vec<AccountId> {
+    pub fn log_in(&self, bridge: &NamedBridge) -> Vec<AccountId> {
+        let NamedBridge { config: bridge, name } = bridge;
         let management = match bridge.protocol {
             Protocol::Secure { .. } => StreamManagement::Unwanted,
             Protocol::Classic => StreamManagement::Wanted,
@@ -269,12 +300,13 @@ impl Client {
         // What a user waits for begins with a login.
         let usage = Usage { management, binding: Binding::Presumed, persistence: Persistence::Lasting };
         self.note_state(bridge);
-        open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, usage)
+        let name = |number, account: &AccountConfig| name_of_login(number, account, bridge, *name);
+        open_accounts(self.tunnel.pool(), &self.state, &bridge.accounts, usage, name)
     }
 
     /// The accounts for a stream. Those that the bridge line itself has brought are not used for longer than it.
-    fn accounts_for(&self, bridge: &BridgeConfig) -> Result<(Vec<AccountId>, Option<Lease>), ClientError> {
-        if !bridge.brings_logins {
+    fn accounts_for(&self, bridge: &NamedBridge) -> Result<(Vec<AccountId>, Option<Lease>), ClientError> {
+        if !bridge.config.brings_logins {
             return Ok((self.log_in(bridge), None));
         }
         let lease = self.keeper.lease(|| self.log_in(bridge)).ok_or(ClientError::TooManyLogins)?;
@@ -288,15 +320,15 @@ impl Client {
     /// [`ClientError::Connect`], [`ClientError::TooManyLogins`].
     pub async fn connect(
         &self,
-        bridge: &BridgeConfig,
+        bridge: &NamedBridge,
         local: Address,
         remote: Address,
     ) -> Result<BridgeStream, ClientError> {
         let (accounts, lease) = self.accounts_for(bridge)?;
         let timeout = self.config.limits.connect_timeout;
-        let stream = match secure_bridge(bridge) {
+        let stream = match secure_bridge(&bridge.config) {
             Some(secure) => self.tunnel.connect_secure(&accounts, &secure, remote, timeout).await?,
-            None => self.tunnel.connect(&accounts, &bridge.peers, local, remote, timeout).await?,
+            None => self.tunnel.connect(&accounts, &bridge.config.peers, local, remote, timeout).await?,
         };
         Ok(BridgeStream { stream, tunnel: self.tunnel.clone(), accounts, _lease: lease })
     }
@@ -309,17 +341,37 @@ impl Client {
     /// [`ClientError::Connect`], [`ClientError::TooManyLogins`].
     pub async fn ask(
         &self,
-        bridge: &BridgeConfig,
+        bridge: &NamedBridge,
         tcp: &TcpStream,
         local: Address,
         remote: Address,
     ) -> Result<BridgeStream, ClientError> {
-        let Some(secure) = secure_bridge(bridge) else { return self.connect(bridge, local, remote).await };
+        let Some(secure) = secure_bridge(&bridge.config) else {
+            return self.connect(bridge, local, remote).await;
+        };
         let (accounts, lease) = self.accounts_for(bridge)?;
         let timeout = self.config.limits.connect_timeout;
         let first = || said_by_now(tcp);
         let stream = self.tunnel.ask_secure(&accounts, &secure, remote, timeout, first).await?;
         Ok(BridgeStream { stream, tunnel: self.tunnel.clone(), accounts, _lease: lease })
+    }
+}
+
+/// What the log calls the login of this number to reach a bridge: by where somebody has written it.
+fn name_of_login(
+    number: usize,
+    account: &AccountConfig,
+    bridge: &BridgeConfig,
+    name: Option<BridgeName>,
+) -> AccountName {
+    let item = Item { number, of: bridge.accounts.len() };
+    match bridge.logins_in {
+        LoginsIn::Sections => name_in_file(number, account),
+        LoginsIn::Client => AccountName::OfClient(item),
+        LoginsIn::Line => {
+            let bridge = name.map_or_else(|| "a bridge line".to_owned(), |name| name.to_string());
+            AccountName::OfLine(item, bridge)
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod login;
 mod options;
 mod plain;
 mod sessions;
+mod similar;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use xmpp_parsers::jid::Jid;
 
-pub use self::arguments::{Arguments, BridgeConfig, Protocol};
+pub use self::arguments::{Arguments, BridgeConfig, LoginsIn, Protocol};
 pub use self::bridge_line::{
     BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, arguments_length, is_fingerprint,
     parse_bridge_line, plain_bridge_line, read_bridge_line,
@@ -48,6 +49,7 @@ pub use self::lanes::{LaneProxy, Lanes};
 pub use self::limits::{Bound, Limits};
 pub use self::login::{Login, ServerConfig, parse_login};
 pub use self::plain::{Spelling, spelled_jid};
+pub use self::similar::Hint;
 pub use self::url::Url;
 pub use self::value::Mode;
 

@@ -22,9 +22,7 @@ mod repeats;
 mod timestamp;
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use tracing::{Level, Subscriber};
@@ -32,7 +30,6 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::layer::LineLayer;
 pub use self::repeats::{PAUSE, Repeats};
-use crate::os;
 
 /// How much an event matters, in Tor's words (pt-spec section 3.3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,15 +96,7 @@ pub fn init(options: Options) -> Result<(), SetUpAlready> {
 
 /// What [`init`] installs.
 fn subscriber(options: Options) -> impl Subscriber + Send + Sync {
-    let file = options.file.as_deref().map(open).transpose();
-    tracing_subscriber::registry().with(LineLayer::new(options.level, options.sink, file))
-}
-
-/// Opens a file to append to, and closes it to other users.
-fn open(path: &Path) -> io::Result<File> {
-    let file = os::open_private(OpenOptions::new().append(true).create(true), path)?;
-    os::close_to_others(&file)?;
-    Ok(file)
+    tracing_subscriber::registry().with(LineLayer::new(options.level, options.sink, options.file))
 }
 
 impl Severity {

@@ -136,13 +136,20 @@ pub enum CloseReason {
     /// The peer answered that it cannot reach the target or does not allow it.
     #[error("the bridge refused the connection or cannot reach its target")]
     Refused,
-    /// The server says that the peer's account is not there; or the peer says that it knows nothing of what we want, as a
-    /// bridge does to whoever has not proved that he has its bridge line.
+    /// The server says that the peer's account is not there.
     #[error(
-        "the bridge's account is not online, or does not accept the bridge line, or its chat server lets only contacts through: \
-         check the line, and the clock of this machine; `roster = true` helps against the last; trying again later can help"
+        "the bridge's account is not online, or its chat server lets only contacts through: ask the bridge's operator for the \
+         former; `roster = true` helps against the latter; trying again later can help"
     )]
     PeerUnavailable,
+    /// The peer's account is there, and says that it knows nothing of what we want, as a bridge does to whoever has not proved that he has
+    /// its bridge line, or whose clock is wrong; and as any other program does.
+    #[error(
+        "the bridge's account is online and does not accept the bridge line: copy the whole line again (its key, psk and jid belong \
+         together), and check the clock of this machine; if both are right, the bridge has a new line, a wrong clock or no room: \
+         ask its operator, and trying again later can help"
+    )]
+    LineRefused,
     /// The server of our account cannot reach the one of the peer's.
     #[error(
         "the chat server of our account cannot reach the bridge's chat server: check the bridge line; another account, at \

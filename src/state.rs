@@ -199,6 +199,12 @@ impl StateDir {
         self.change(|contents| contents.set_uploaded(account, used, random_secret))
     }
 
+    /// Whether the secret key of a bridge was made already.
+    #[must_use]
+    pub fn has_identity(&self) -> bool {
+        self.contents().has_identity()
+    }
+
     /// The secret key of a bridge (X25519): made once, at random, and kept.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod announce;
 pub mod bounds;
+mod clocks;
 mod cores;
 mod driver;
 mod entropy;
@@ -40,6 +41,8 @@ use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool};
 
 use crate::{classic, secure};
 use announce::Announcer;
+use clocks::Clocks;
+pub use clocks::WrongClock;
 use cores::{Cores, StreamKey};
 use entropy::ThreadEntropy;
 pub use files::FileLane;
@@ -88,6 +91,11 @@ pub enum ConnectError {
     /// None of the accounts is online, as far as their servers have said; this is why, if it is known.
     #[error("the chat server was not reached in time: {}", .0.as_ref().map_or_else(|| "no answer yet".to_owned(), ToString::to_string))]
     NotOnline(Option<AccountError>),
+    /// The bridge's account is there and does not accept what we say, and our clock is a reason for that.
+    #[error(
+        "the bridge's account is online and lets nobody in with the time that we say: {0}; set it; connecting again can help then"
+    )]
+    WrongClock(WrongClock),
     /// The bridge could not be reached, or did not want.
     #[error(transparent)]
     Closed(#[from] CloseReason),
@@ -158,6 +166,7 @@ struct State {
     announcer: Announcer,
     siblings: Siblings,
     finder: Finder,
+    clocks: Clocks,
     /// Where sessions use files.
     files: Option<Files>,
     /// Where they use relays.
@@ -352,6 +361,7 @@ impl Tunnel {
             state.announcer.forget(id);
             state.desk.handle_closed(id);
             state.finder.on_gone(id);
+            state.clocks.on_gone(id);
             self.shared.close_siblings_of(state, now, id, &siblings);
         });
     }
@@ -495,6 +505,7 @@ impl Shared {
         while let Some(account) = state.cores.secure.poll_doubt() {
             self.pool.doubt(account);
         }
+        self.see_to_clocks(state);
         self.note_quotas(state);
         while let Some(news) = state.cores.secure.poll_news() {
             let account = state.siblings.account_of(news.account()).unwrap_or(news.account());
@@ -531,6 +542,7 @@ impl State {
             announcer: Announcer::default(),
             siblings: Siblings::default(),
             finder,
+            clocks: Clocks::default(),
             files,
             relays,
         }

@@ -64,6 +64,7 @@ mod http;
 mod intake;
 mod login;
 mod meter;
+mod name;
 mod negotiation;
 mod other_host;
 mod outbox;
@@ -108,6 +109,7 @@ pub use self::error::{
     AccountError, DnsFault, Elsewhere, NamedBy, NotFollowed, OtherHost, ProxyFault, RecordsUnknown, Step,
     Unfollowed, WebServerFault, Words,
 };
+pub use self::name::{AccountName, Item};
 pub use self::pool::{AccountPool, Uploader};
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;

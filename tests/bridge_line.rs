@@ -48,7 +48,9 @@ fn open(directory: &Path) -> StateDir {
 /// What a bridge leaves in its state directory, and its line.
 fn leave_line(state: &StateDir) -> String {
     let jid = FullJid::new("bridge@chat.example/r").unwrap();
-    let line = NewBridgeLine::new(&[jid], &PublicKey::from_bytes([7; 32]), None).unwrap();
+    let line =
+        NewBridgeLine::new(&[jid], &PublicKey::from_bytes(std::array::from_fn(|place| place as u8)), None)
+            .unwrap();
     state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes()).unwrap();
     line.as_str().to_owned()
 }

@@ -151,7 +151,8 @@ mod tests {
         assert_eq!(
             text,
             "the account is kept, because its server has not removed it: dialling the chat server: connection refused; check that \
-             the chat server runs, and `server`; try again later, or with --local, which removes our copy of it alone, and with that \
+             the chat server runs, and `server` with its port (where neither that nor the domain's SRV records name one, it is 5222, or \
+             5223 for `tls = \"direct\"`); try again later, or with --local, which removes our copy of it alone, and with that \
              its password"
         );
         assert!(state.registration(&Place::of(&at).key()).is_some());

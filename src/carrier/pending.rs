@@ -21,6 +21,11 @@ impl Pending {
         Self { id: persona::new_id(random()), to }
     }
 
+    /// Its id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Whether this is its id.
     pub(super) fn has_id(&self, id: &str) -> bool {
         self.id == id

@@ -1,10 +1,10 @@
 //! `hexchat-pt bridge-line`: what a bridge's operator hands out.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 
 use super::qr::Modules;
 use super::setup::{advised, announce, complain, open_state, runtime, state_dir};
@@ -78,12 +78,20 @@ fn rotate(directory: &Path) -> anyhow::Result<()> {
 
 fn line(directory: &Path, plain: bool) -> anyhow::Result<String> {
     let path: PathBuf = directory.join(BRIDGE_LINE_FILE);
-    ensure!(
-        path.exists(),
-        "there is no {}: a bridge writes it when it starts with the secure protocol (under Tor, its state directory is \
-         pt_state in the DataDirectory)",
-        path.display()
-    );
+    match fs::metadata(&path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => bail!(
+            "cannot look into the folder {}: permission denied; this process runs as {}: run it as the user that the bridge runs as, \
+             or as root",
+            directory.display(),
+            os::user()
+        ),
+        Err(_) => bail!(
+            "there is no {}: a bridge writes it when it starts with the secure protocol (under Tor, its state directory is \
+             pt_state in the DataDirectory)",
+            path.display()
+        ),
+    }
     let line = read_bridge_line(&path).context("reading the bridge line")?;
     let fingerprint = fingerprint(directory);
     if plain {

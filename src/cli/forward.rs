@@ -12,7 +12,7 @@ use super::lanes;
 use super::setup::{Ending, accept, all_rejected, announce, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, NamedBridge};
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::metrics;
 use crate::protocol::Address;
@@ -91,7 +91,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
 
 async fn serve_one(
     client: std::sync::Arc<Client>,
-    bridge: BridgeConfig,
+    bridge: NamedBridge,
     tcp: TcpStream,
     peer: SocketAddr,
     remote: Address,

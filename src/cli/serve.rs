@@ -13,7 +13,7 @@ use super::setup::{
     Ending, advised, all_rejected, announce, open_state, run_command, state_dir, until_stopped,
 };
 use super::{Options, Serve};
-use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
+use crate::accounts::{KeptHints, KeptQuotas, name_in_file, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
 use crate::metrics;
@@ -53,7 +53,8 @@ async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::with_limits(core_dialer(dialer), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
-    let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
+    let usage = speaks.stream_management().into();
+    let accounts = open_accounts(&pool, &state, &config.accounts, usage, name_in_file);
     let secure = (identity, lanes);
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);

@@ -9,7 +9,7 @@ use xmpp_parsers::jid::FullJid;
 use super::lanes::InUse;
 use super::setup::advised;
 use crate::accounts::with_resource;
-use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey};
+use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey, read_bridge_line};
 use crate::logging::Repeats;
 use crate::secure::{HandshakeRecord, Identity, Service};
 use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError, Verdict};
@@ -57,9 +57,10 @@ pub(super) fn secure_identity(
         !jids.is_empty(),
         "no account has a user name, which a bridge line must give: add an [[account]] with jid = \"user@domain\""
     );
+    let has_new_key = !state.has_identity();
     let identity =
         Identity::from_bytes(*state.identity().map_err(advised).context("reading the bridge's key")?);
-    write_bridge_line(config, state, &jids, &identity)?;
+    write_bridge_line(config, state, &jids, (&identity, has_new_key))?;
     Ok(Some(identity))
 }
 
@@ -115,13 +116,31 @@ fn write_bridge_line(
     config: &Config,
     state: &StateDir,
     jids: &[FullJid],
-    identity: &Identity,
+    (identity, has_new_key): (&Identity, bool),
 ) -> anyhow::Result<()> {
     let key = PublicKey::from_bytes(*identity.public_key());
     let line =
         NewBridgeLine::new(jids, &key, config.bridge.psk.as_ref()).context("making the bridge line")?;
+    let earlier = state.path().and_then(|directory| read_bridge_line(&directory.join(BRIDGE_LINE_FILE)).ok());
     let written = state.write_file(BRIDGE_LINE_FILE, line.to_file().as_bytes());
-    written.map_err(advised).context("keeping the bridge line")
+    written.map_err(advised).context("keeping the bridge line")?;
+    if let Some(news) = news_of_line(has_new_key, earlier.as_deref(), line.as_str()) {
+        tracing::info!("{news}; `hexchat-pt bridge-line --state DIR` prints the one to hand out");
+    }
+    Ok(())
+}
+
+/// What its operator has to know of a bridge's line: that those which were handed out do not work any more, or may not.
+fn news_of_line(has_new_key: bool, earlier: Option<&str>, now: &str) -> Option<&'static str> {
+    match (has_new_key, earlier) {
+        (true, _) => Some(
+            "this bridge has a new key, since its state directory had none: bridge lines of an earlier one do not work any more",
+        ),
+        (false, Some(earlier)) if earlier != now => {
+            Some("the bridge line has changed: those that were handed out before may not work any more")
+        }
+        (false, _) => None,
+    }
 }
 
 /// Minutes since 1970.
@@ -156,4 +175,17 @@ fn keep(state: Arc<StateDir>) -> KeepHandshake {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_hears_of_a_new_key_and_of_a_line_that_is_another_and_of_nothing_else() {
+        let told = |has_new_key, earlier| news_of_line(has_new_key, earlier, "line").unwrap_or_default();
+        assert!(told(true, None).contains("new key") && told(true, Some("other")).contains("new key"));
+        assert!(told(false, Some("other")).contains("has changed"));
+        assert_eq!([told(false, Some("line")), told(false, None)], ["", ""]);
+    }
 }

@@ -51,7 +51,8 @@ impl Keeper {
         let has_failed = |id| matches!(self.tunnel.pool().status(id), AccountStatus::Failed(_));
         let mut logins = self.logins();
         for id in logins.take_expired(now(), has_failed) {
-            tracing::info!("account {} is logged out, because nothing has used it for long", id.0);
+            let name = self.tunnel.pool().name(id);
+            tracing::info!("{name} is logged out, because nothing has used it for long");
             self.tunnel.close_account(id);
         }
         logins.next_expiry()

@@ -12,6 +12,7 @@ use super::key::{CertificatePin, PresharedKey, PublicKey};
 use super::keys::ARGUMENTS;
 use super::login::{Login, ServerConfig, parse_login};
 use super::plain::Spelling;
+use super::similar::{Hint, similar};
 use super::value::{Mode, parse_mode, parse_peers, parse_server, parse_tls, tls_mode};
 use super::{AccountConfig, Config, Credential, Server, TlsMode, plain};
 
@@ -46,6 +47,20 @@ pub struct BridgeConfig {
     pub accounts: Vec<AccountConfig>,
     /// Whether these logins are the bridge line's, and not the file's.
     pub brings_logins: bool,
+    /// Where they are written.
+    pub logins_in: LoginsIn,
+}
+
+/// Where the logins for a bridge are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoginsIn {
+    /// The sections of the configuration file that are for accounts.
+    #[default]
+    Sections,
+    /// Its `[client]` section.
+    Client,
+    /// The bridge line.
+    Line,
 }
 
 /// Arguments that were given, each with its location; all are valid by themselves.
@@ -96,7 +111,9 @@ impl BridgeConfig {
         warnings.extend(line.unapplied(config));
         warnings.extend(line.pins_a_password().then_some(Warning::PinBesidePassword));
         let brings_logins = line.brings_logins(config);
-        let bridge = BridgeConfig { brings_logins, ..line.over(&config.client).into_bridge(config)? };
+        let logins_in = line.logins_in(config);
+        let bridge =
+            BridgeConfig { brings_logins, logins_in, ..line.over(&config.client).into_bridge(config)? };
         if bridge.protocol == Protocol::Classic {
             warnings.push(Warning::Classic);
         }
@@ -133,7 +150,10 @@ impl Arguments {
                 let set = arguments.set_bytes(&key, value.as_ref());
                 set.map_err(|problem| ConfigError::new(Location::BridgeLine, key.as_ref(), problem))?;
             } else {
-                warnings.push(Warning::UnknownArgument(shown_key(&key)));
+                warnings.push(Warning::UnknownArgument {
+                    shown: shown_key(&key),
+                    meant: similar(&key, &ARGUMENTS),
+                });
             }
         }
         Ok((arguments, warnings))
@@ -170,7 +190,7 @@ impl Arguments {
             "tls" => fill(&mut self.tls, parse_tls(value), location),
             "pin" => fill(&mut self.pin, CertificatePin::parse(value), location),
             "mode" => fill(&mut self.mode, parse_mode(value), location),
-            _ => Err(Problem::UnknownKey),
+            _ => Err(Problem::UnknownKey(Hint::None)),
         }
     }
 
@@ -219,6 +239,15 @@ impl Arguments {
         self.login.is_some() || config.client.login.is_some() && changes_those_of_file
     }
 
+    /// Where the logins are written.
+    fn logins_in(&self, config: &Config) -> LoginsIn {
+        match (&self.login, &config.client.login) {
+            (Some(_), _) => LoginsIn::Line,
+            (None, Some(_)) => LoginsIn::Client,
+            (None, None) => LoginsIn::Sections,
+        }
+    }
+
     /// Whether there is a pin of the line's beside a login with a password, which may be a user's own.
     fn pins_a_password(&self) -> bool {
         let has_password = |login: &Login| matches!(login.credential, Credential::Password(_));
@@ -244,7 +273,14 @@ impl Arguments {
             let accounts = self.accounts(config)?;
             let protocol = self.protocol()?;
             check_peers(peers, &protocol)?;
-            Ok(BridgeConfig { peers: peers.value.clone(), protocol, accounts, brings_logins: false })
+            let logins_in = LoginsIn::default();
+            Ok(BridgeConfig {
+                peers: peers.value.clone(),
+                protocol,
+                accounts,
+                brings_logins: false,
+                logins_in,
+            })
         });
         resolved.map_err(|(location, key, problem)| ConfigError::new(location, key, problem))
     }
@@ -259,14 +295,16 @@ impl Arguments {
                 Err((psk.location.clone(), "psk", Problem::Conflict("psk is of no use without key")))
             }
             (None, None, Some(Given { value: Mode::Secure, location })) => {
-                let problem = Problem::Missing("mode is secure; add key= as the bridge's operator gave it");
+                let problem = Problem::Missing(
+                    "mode is secure; copy the whole line again, with key= as the bridge's operator gave it",
+                );
                 Err((location.clone(), "key", problem))
             }
             (None, None, Some(Given { value: Mode::Classic, .. })) => Ok(Protocol::Classic),
             // Perhaps the key was lost on the way: what was meant to be encrypted must not go in the clear.
             (None, None, None) => {
-                let advice = "add key= as the bridge's operator gave it, or mode=classic for a bridge of the classic \
-                              protocol, where the chat servers can read and change everything";
+                let advice = "copy the whole line again, with key= as the bridge's operator gave it, or add mode=classic for a \
+                              bridge of the classic protocol, where the chat servers can read and change everything";
                 Err((Location::BridgeLine, "key", Problem::Missing(advice)))
             }
         }

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Location, Problem, shown_key};
 use super::limits::Limits;
+use super::similar::hint;
 
 /// A value and where it was written.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl<'d> Document<'d> {
     pub(super) fn root(
         &'d self,
         table: &'d Spanned<DeTable<'d>>,
-        known: &[&str],
+        known: &[&'static str],
     ) -> Result<Section<'d>, ConfigError> {
         Section::new(self, "", table.get_ref(), self.location(0), known)
     }
@@ -78,14 +79,15 @@ impl<'d> Section<'d> {
         name: &'static str,
         table: &'d DeTable<'d>,
         location: Location,
-        known: &[&str],
+        known: &[&'static str],
     ) -> Result<Self, ConfigError> {
         let section = Self { document, name, table, location };
         match table.keys().find(|key| !known.contains(&key.get_ref().as_ref())) {
             None => Ok(section),
             Some(key) => {
                 let location = document.location(key.span().start);
-                Err(ConfigError::new(location, section.key(&shown_key(key.get_ref())), Problem::UnknownKey))
+                let problem = Problem::UnknownKey(hint(name, key.get_ref(), known));
+                Err(ConfigError::new(location, section.key(&shown_key(key.get_ref())), problem))
             }
         }
     }
@@ -185,7 +187,7 @@ impl<'d> Section<'d> {
         &self,
         key: &str,
         name: &'static str,
-        known: &[&str],
+        known: &[&'static str],
     ) -> Result<Option<Section<'d>>, ConfigError> {
         let Some(value) = self.table.get(key) else { return Ok(None) };
         let location = self.document.location(value.span().start);
@@ -200,7 +202,7 @@ impl<'d> Section<'d> {
         &self,
         key: &str,
         name: &'static str,
-        known: &[&str],
+        known: &[&'static str],
     ) -> Result<Vec<Section<'d>>, ConfigError> {
         const EXPECTED: Problem = Problem::WrongType("sections in double brackets");
         let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };

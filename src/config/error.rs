@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::similar::Hint;
 use crate::os;
 
 /// A configuration or bridge line that cannot be used until somebody changes it; trying again cannot help.
@@ -47,7 +48,33 @@ fn in_plain_words(kind: io::ErrorKind) -> String {
     match kind {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "permission denied; this process runs as {}, who must be able to read it and to look into its folder",
+                os::user()
+            )
+        }
         kind => kind.to_string(),
+    }
+}
+
+/// What a key that does not exist may be, as clauses to put behind that.
+fn in_words(hint: Hint) -> String {
+    match hint {
+        Hint::None => " (the example file lists them all)".to_owned(),
+        Hint::Spelling(meant) => format!("; did you mean {meant}? (the example file lists them all)"),
+        Hint::Elsewhere(place) => format!(" here: it belongs to {place}"),
+    }
+}
+
+/// The same of an argument of a bridge line. What is no name is mostly what tor has cut off a value at a blank.
+fn about_argument(shown: &str, meant: Option<&'static str>) -> String {
+    match meant {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None if shown == UNPRINTABLE => {
+            "; it may be the rest of a value with a blank in it, which is written %20 in a login".to_owned()
+        }
+        None => String::new(),
     }
 }
 
@@ -76,8 +103,8 @@ pub enum Problem {
     #[error("not valid TOML: {0}")]
     Syntax(&'static str),
     /// A key or section that this version does not know.
-    #[error("there is no such key (the example file lists them all)")]
-    UnknownKey,
+    #[error("there is no such key{}", in_words(*.0))]
+    UnknownKey(Hint),
     /// The same key twice.
     #[error("given twice")]
     Repeated,
@@ -112,6 +139,16 @@ pub enum Problem {
     /// Something is not there; the text says what to add, and where.
     #[error("missing: {0}")]
     Missing(&'static str),
+    /// A secret that is none.
+    #[error(
+        "is no secret: it is that of an example, or one byte all over; put in its place what `hexchat-pt gen-psk` prints"
+    )]
+    NoSecret,
+    /// A public key that is nobody's.
+    #[error(
+        "is no bridge's key: it is that of an example, or one byte all over; copy the whole bridge line again"
+    )]
+    NobodysKey,
     /// Two settings that exclude each other; the text says which.
     #[error("{0}")]
     Conflict(&'static str),
@@ -121,8 +158,13 @@ pub enum Problem {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// An argument of the bridge line that this version does not know; it is ignored.
-    #[error("bridge line: the argument {0} is unknown and was ignored")]
-    UnknownArgument(String),
+    #[error("bridge line: the argument {shown} is unknown and was ignored{}", about_argument(shown, *meant))]
+    UnknownArgument {
+        /// Its name, as far as it can be shown.
+        shown: String,
+        /// The argument that is spelled nearly so.
+        meant: Option<&'static str>,
+    },
     /// An argument of the bridge line that has nothing to apply to; it is ignored.
     #[error(
         "bridge line: {0} was ignored, because it applies to login= and the accounts come from the configuration file"
@@ -130,7 +172,8 @@ pub enum Warning {
     NotApplied(&'static str),
     /// The classic protocol, which encrypts nothing between the two ends.
     #[error(
-        "bridge line: mode is classic, so the chat servers can read and change what passes between you and the bridge"
+        "bridge line: mode is classic, so the chat servers can read and change what passes between you and the bridge; \
+         only bridges with classic = true answer it, and others need their whole line, with key="
     )]
     Classic,
     /// A pin of the bridge line, beside a login with a password.
@@ -188,5 +231,8 @@ impl fmt::Display for OneLine<'_> {
 pub(super) fn shown_key(key: &str) -> String {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let presentable = !key.is_empty() && key.len() <= 32 && key.chars().all(is_name);
-    if presentable { key.to_owned() } else { "(unprintable)".to_owned() }
+    if presentable { key.to_owned() } else { UNPRINTABLE.to_owned() }
 }
+
+/// What is shown of a key that is no name.
+const UNPRINTABLE: &str = "(unprintable)";

@@ -9,7 +9,12 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use super::error::Problem;
 
-const EXPECTED: &str = "43 characters of base64url without padding (32 bytes)";
+/// What a pin must be.
+const PIN: &str = "43 characters of base64url without padding (32 bytes)";
+/// What a bridge's key must be.
+const KEY: &str = "43 characters of base64url without padding (32 bytes); copy the whole bridge line again";
+/// What a secret must be.
+const PSK: &str = "43 characters of base64url without padding (32 bytes), as `hexchat-pt gen-psk` prints them, or as they stand in the bridge line";
 
 /// A bridge's X25519 static public key.
 ///
@@ -34,9 +39,9 @@ impl CertificatePin {
     /// Reads 43 characters of base64url.
     ///
     /// # Errors
-    /// As [`PublicKey::parse`].
+    /// As [`PublicKey::parse`], but that any 32 bytes can be one.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        decode(text).map(|bytes| Self(*bytes))
+        decode(text, PIN).map(|bytes| Self(*bytes))
     }
 }
 
@@ -69,9 +74,11 @@ impl PublicKey {
     /// Reads 43 characters of base64url.
     ///
     /// # Errors
-    /// For any other length or alphabet, for padding, and for bits after the 32nd byte: a key has one spelling.
+    /// For any other length or alphabet, for padding, and for bits after the 32nd byte: a key has one spelling. For one byte all over,
+    /// too, which stands in examples.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        decode(text).map(|bytes| Self(*bytes))
+        let bytes = decode(text, KEY)?;
+        if is_uniform(&bytes) { Err(Problem::NobodysKey) } else { Ok(Self(*bytes)) }
     }
 }
 
@@ -104,7 +111,8 @@ impl PresharedKey {
     /// # Errors
     /// As [`PublicKey::parse`].
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        decode(text).map(|bytes| Self::copy_of(&bytes))
+        let bytes = decode(text, PSK)?;
+        if is_uniform(&bytes) { Err(Problem::NoSecret) } else { Ok(Self::copy_of(&bytes)) }
     }
 }
 
@@ -134,12 +142,17 @@ impl fmt::Debug for PresharedKey {
     }
 }
 
-fn decode(text: &str) -> Result<Zeroizing<[u8; 32]>, Problem> {
+/// Whether it is one byte all over, which no key is that was drawn.
+fn is_uniform(bytes: &[u8; 32]) -> bool {
+    bytes.iter().all(|byte| *byte == bytes[0])
+}
+
+fn decode(text: &str, expected: &'static str) -> Result<Zeroizing<[u8; 32]>, Problem> {
     // The engine refuses padding and stray bits after the last byte.
-    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::Invalid(EXPECTED))?);
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::Invalid(expected))?);
     let mut key = Zeroizing::new([0; 32]);
     if bytes.len() != key.len() {
-        return Err(Problem::Invalid(EXPECTED));
+        return Err(Problem::Invalid(expected));
     }
     key.copy_from_slice(&bytes);
     Ok(key)
@@ -156,16 +169,26 @@ mod tests {
 
     #[test]
     fn a_key_is_43_characters_of_base64url() {
-        assert_eq!(PublicKey::parse(ZERO).unwrap().as_bytes(), &[0; 32]);
-        let ones = format!("{}8", "_".repeat(42));
-        assert_eq!(PresharedKey::parse(&ones).unwrap().expose(), &[0xff; 32]);
+        assert_eq!(CertificatePin::parse(ZERO).unwrap().as_bytes(), &[0; 32]);
+        let mostly_ones = format!("_{}8", "_".repeat(41).replacen('_', "-", 1));
+        let expected: [u8; 32] = std::array::from_fn(|place| if place == 1 { 0xef } else { 0xff });
+        assert_eq!(PresharedKey::parse(&mostly_ones).unwrap().expose(), &expected);
     }
 
     #[test]
     fn a_key_has_one_spelling() {
         assert_eq!(PublicKey::from_bytes([0; 32]).to_text(), ZERO);
-        let key = PresharedKey::from_bytes([0xfb; 32]);
+        let key = PresharedKey::from_bytes(std::array::from_fn(|place| place as u8 | 0xf0));
         assert_eq!(PresharedKey::parse(&key.to_text()), Ok(key));
+    }
+
+    #[test]
+    fn what_stands_in_examples_is_no_key_and_no_secret() {
+        for byte in [0, 7, 0xff] {
+            let text = URL_SAFE_NO_PAD.encode([byte; 32]);
+            assert_eq!(PublicKey::parse(&text), Err(Problem::NobodysKey));
+            assert_eq!(PresharedKey::parse(&text), Err(Problem::NoSecret));
+        }
     }
 
     #[test]
@@ -182,7 +205,8 @@ mod tests {
             &stray_bits,
         ];
         for case in cases {
-            assert_eq!(PublicKey::parse(case), Err(Problem::Invalid(EXPECTED)), "{case:?}");
+            assert_eq!(PublicKey::parse(case), Err(Problem::Invalid(KEY)), "{case:?}");
+            assert_eq!(PresharedKey::parse(case), Err(Problem::Invalid(PSK)), "{case:?}");
         }
     }
 }

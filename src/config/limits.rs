@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::Problem;
+use super::similar::Hint;
 
 /// One row of `[limits]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ macro_rules! limits {
                     $( stringify!($name) => {
                         self.$name = <$kind>::from_whole(within(number, $min, $max)?);
                     } )+
-                    _ => return Err(Problem::UnknownKey),
+                    _ => return Err(Problem::UnknownKey(Hint::None)),
                 }
                 Ok(())
             }

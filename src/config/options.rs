@@ -3,6 +3,8 @@
 use super::BridgeSettings;
 use super::error::{ConfigError, Location, Problem, shown_key};
 use super::key::PresharedKey;
+use super::keys::BRIDGE;
+use super::similar::hint;
 
 impl BridgeSettings {
     /// Lays options over what the file says.
@@ -27,7 +29,7 @@ impl BridgeSettings {
         match key {
             "classic" => self.classic = value.parse().map_err(|_| Problem::Invalid("true or false"))?,
             "psk" => self.psk = Some(PresharedKey::parse(value)?),
-            _ => return Err(Problem::UnknownKey),
+            key => return Err(Problem::UnknownKey(hint("[bridge]", key, BRIDGE))),
         }
         Ok(())
     }

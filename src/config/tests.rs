@@ -16,11 +16,12 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::os::testing::set_mode;
 
+mod example;
 mod guest;
 mod lanes;
 mod pins;
 
-const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const FILE: &str = "/etc/hexchat-pt/hexchat.toml";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -294,7 +295,11 @@ fn a_line_that_says_so_is_classic_and_warned_about() {
 fn a_line_that_has_lost_its_key_is_refused_and_not_tried_in_the_clear() {
     for jid in ["b@x.example", "b@x.example/r"] {
         let error = refused_line(&[("jid", jid), ("login", "a@x.example:p")], "");
-        assert!(error.contains("key: missing: add key=") && error.contains("mode=classic"), "{error}");
+        assert!(
+            error.contains("key: missing: copy the whole line again, with key=")
+                && error.contains("mode=classic"),
+            "{error}"
+        );
     }
 }
 
@@ -394,7 +399,11 @@ fn arguments_that_can_never_work_are_refused() {
         (&[JID, LOGIN, JID], "", "bridge line: jid: given twice"),
         (&[JID, LOGIN, ("psk", KEY)], "", "bridge line: psk: psk is of no use without key"),
         (&[JID, LOGIN, ("key", KEY), ("mode", "classic")], "", "bridge line: mode: classic excludes key"),
-        (&[JID, LOGIN, ("mode", "secure")], "", "bridge line: key: missing: mode is secure; add key="),
+        (
+            &[JID, LOGIN, ("mode", "secure")],
+            "",
+            "bridge line: key: missing: mode is secure; copy the whole line again",
+        ),
         (&[("jid", "b@x.example/r,c@x.example"), LOGIN, ("key", KEY)], "", "jid: item 2 must be a full JID"),
         (&[("jid", "x.example"), LOGIN], "", "bridge line: jid: item 1 must be a JID"),
         (&[("jid", ""), LOGIN], "", "bridge line: jid: item 1 must be a JID"),
@@ -440,50 +449,6 @@ fn nothing_shows_a_jid_or_a_secret_in_debug() {
     let shown = format!("{config:?} {:?} {bridge:?} {warnings:?} {:?}", config.client, config.accounts);
     for secret in ["alice", "bob", "hunter2", KEY] {
         assert!(!shown.contains(secret), "{shown}");
-    }
-}
-
-/// The example with every setting that is off switched on.
-fn example_switched_on(text: &str) -> String {
-    let is_setting = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
-    let line =
-        |line: &str| line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line).to_owned() + "\n";
-    text.lines().map(line).collect()
-}
-
-#[test]
-fn the_example_file_shows_every_key_with_its_default() {
-    const EXAMPLE: &str = include_str!("../../doc/hexchat.example.toml");
-    let as_is = parse(EXAMPLE).unwrap();
-    assert!(as_is.accounts.is_empty() && !as_is.bridge.classic && as_is.warnings.is_empty());
-    assert_eq!(as_is.limits, Limits::default());
-    for bound in Limits::BOUNDS {
-        assert!(EXAMPLE.contains(&format!("\n{} = {}\n", bound.name, bound.default)), "{}", bound.name);
-    }
-
-    let dir = with_ca_file();
-    fs::write(dir.path().join("other.password"), "p\n").unwrap();
-    // A secret stands in the file or in another one.
-    let all = example_switched_on(EXAMPLE).replace("\nsecret_file = ", "\n#secret_file = ");
-    let all = Config::parse(&all, &dir.path().join("hexchat.toml")).unwrap();
-    assert_eq!(all.accounts.len(), 3);
-    assert!(all.bridge.psk.is_some());
-    for (section, keys) in keys::SECTIONS {
-        for key in keys {
-            let setting = format!("\n{key} = ");
-            assert!(example_switched_on(EXAMPLE).contains(&setting), "[{section}] {key}");
-        }
-    }
-    assert!(BridgeConfig::resolve([("mode", "secure")], &all).is_ok());
-}
-
-#[test]
-fn every_line_of_the_example_has_a_comment_above() {
-    const EXAMPLE: &str = include_str!("../../doc/hexchat.example.toml");
-    let lines: Vec<_> = EXAMPLE.lines().collect();
-    for pair in lines.windows(2) {
-        let is_key = pair[1].trim_start_matches('#').starts_with(|c: char| c.is_ascii_lowercase());
-        assert!(!is_key || pair[0].starts_with("# "), "{}", pair[1]);
     }
 }
 

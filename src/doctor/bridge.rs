@@ -15,7 +15,7 @@ use super::finding::{Finding, Stage, Verdict};
 use super::report::Report;
 use super::sentences::{self, ServerFacts};
 use super::{Setting, throughput, with_own_resource};
-use crate::client::{BridgeStream, Client, ClientError};
+use crate::client::{BridgeStream, Client, ClientError, NamedBridge};
 use crate::config::{BridgeConfig, Protocol};
 use crate::protocol::{AccountId, Address, CloseReason};
 use crate::tunnel::{ConnectError, Measured, Protocols, Tunnel};
@@ -70,7 +70,7 @@ pub(super) async fn examine(
     let protocols = Protocols { files, relays, ..Protocols::of_client(&setting.config.limits) };
     let tunnel = Tunnel::start(pool, events, protocols);
     let client = Client::new(tunnel.clone(), setting.config.clone(), Arc::clone(&setting.state));
-    let way = Way { setting, client, tunnel, bridge, is_found };
+    let way = Way { setting, client, tunnel, bridge: bridge.into(), is_found };
     let examined = way.examine(checkup, report).await;
     way.tunnel.shutdown(FAREWELL).await;
     examined
@@ -81,7 +81,7 @@ struct Way<'a> {
     setting: &'a Setting,
     client: Client,
     tunnel: Tunnel,
-    bridge: BridgeConfig,
+    bridge: NamedBridge,
     /// Whether its account was found to be online.
     is_found: bool,
 }
@@ -95,12 +95,12 @@ impl Way<'_> {
         let answer = match ask(setting, client, bridge).await {
             Ok(answer) => answer,
             Err(error) => {
-                let sentence = sentence(&error, self.is_found, bridge);
+                let sentence = sentence(&error, self.is_found, bridge.config());
                 report.add(Finding::cross(Stage::Handshake, begun.elapsed(), sentence))?;
                 return not_tried(&Stage::OF_BRIDGE[2..], Stage::Handshake, report);
             }
         };
-        let sentence = match bridge.protocol {
+        let sentence = match bridge.config().protocol {
             Protocol::Secure { .. } => {
                 "the bridge accepts the bridge line, and has shown that it has the key that the line names"
             }
@@ -118,7 +118,8 @@ impl Way<'_> {
         let Answer::Reached(stream) = answer else {
             return not_tried(&Stage::OF_BRIDGE[4..], Stage::Target, report);
         };
-        let allowance = throughput::allowance(self.bridge.accounts.iter().map(|account| account.daily_bytes));
+        let allowance =
+            throughput::allowance(self.bridge.config().accounts.iter().map(|account| account.daily_bytes));
         let Some(run) = throughput::measure(stream.stream(), allowance).await else {
             let sentence =
                 "nothing can be measured in the classic protocol, or the session has ended meanwhile";
@@ -155,7 +156,7 @@ async fn wait_until_one_is_online(tunnel: &Tunnel, accounts: &[AccountId], patie
 }
 
 /// Asks for one connection.
-async fn ask(setting: &Setting, client: &Client, bridge: &BridgeConfig) -> Result<Answer, ClientError> {
+async fn ask(setting: &Setting, client: &Client, bridge: &NamedBridge) -> Result<Answer, ClientError> {
     let local = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     match client.connect(bridge, local, setting.target.clone()).await {
         Ok(stream) => Ok(Answer::Reached(Box::new(stream))),
@@ -166,11 +167,16 @@ async fn ask(setting: &Setting, client: &Client, bridge: &BridgeConfig) -> Resul
 
 /// Why there is no handshake, where it is known whether the bridge is there.
 fn sentence(error: &ClientError, is_found: bool, bridge: &BridgeConfig) -> String {
+    let is_refused = |reason| match reason {
+        CloseReason::LineRefused => true,
+        CloseReason::PeerUnavailable => is_found,
+        _ => false,
+    };
     match error {
         ClientError::Connect(ConnectError::Rejected(error) | ConnectError::NotOnline(Some(error))) => {
             format!("the accounts are not online: {}", sentence_on(error))
         }
-        ClientError::Connect(ConnectError::Closed(CloseReason::PeerUnavailable)) if is_found => {
+        ClientError::Connect(ConnectError::Closed(reason)) if is_refused(*reason) => {
             let psk = match &bridge.protocol {
                 Protocol::Secure { psk: None, .. } => {
                     "it may be a private one, whose line has a `psk`, which is missing here; or the key is another's"
@@ -211,7 +217,7 @@ fn target(answer: &Answer, setting: &Setting) -> Finding {
 }
 
 /// Connections one after the other, and how long the one in the middle took.
-async fn round_trips(setting: &Setting, client: &Client, bridge: &BridgeConfig) -> Finding {
+async fn round_trips(setting: &Setting, client: &Client, bridge: &NamedBridge) -> Finding {
     let begun = Instant::now();
     let mut times = Vec::new();
     while times.len() < ROUND_TRIPS && begun.elapsed() < ENOUGH {

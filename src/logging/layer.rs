@@ -1,7 +1,8 @@
 //! Layer of `tracing`: filters and formats events, and writes them to the sink and the file.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -15,6 +16,7 @@ use tracing_subscriber::layer::Context;
 use super::line::line_of;
 use super::timestamp::utc;
 use super::{Severity, Sink};
+use crate::os;
 
 /// The one crate whose events pass.
 const OWN_CRATE: &str = "hexchat_pt";
@@ -29,18 +31,18 @@ pub(super) struct LineLayer {
 /// A file, and whether somebody knows that it cannot be written to.
 struct LogFile {
     file: Mutex<File>,
+    path: PathBuf,
     complained: AtomicBool,
 }
 
 impl LineLayer {
-    pub(super) fn new(level: Severity, sink: Sink, file: io::Result<Option<File>>) -> Self {
-        let (file, fault) = match file {
-            Ok(file) => (file.map(LogFile::new), None),
-            Err(error) => (None, Some(error)),
-        };
-        let layer = Self { level: level.into(), sink, file };
-        if let Some(error) = fault {
-            layer.complain("opened", &error, "going on without it");
+    pub(super) fn new(level: Severity, sink: Sink, path: Option<PathBuf>) -> Self {
+        let opened = path.map(|path| (open(&path), path));
+        let mut layer = Self { level: level.into(), sink, file: None };
+        match opened {
+            Some((Ok(file), path)) => layer.file = Some(LogFile::new(file, path)),
+            Some((Err(error), path)) => layer.complain(&path, "opened", &error, "going on without it"),
+            None => {}
         }
         layer
     }
@@ -51,14 +53,24 @@ impl LineLayer {
 
     fn write(&self, severity: Severity, line: String) {
         if let Some(Err(error)) = self.file.as_ref().map(|file| file.write(severity, &line)) {
-            self.complain("written to", &error, "lines will be missing in it");
+            let path = self.file.as_ref().map_or(Path::new(""), |file| &file.path);
+            self.complain(path, "written to", &error, "lines will be missing in it");
         }
         self.tell(severity, line);
     }
 
-    /// The file's own faults, for which there is no level. The user knows its name, which may be private.
-    fn complain(&self, what: &str, error: &io::Error, outcome: &str) {
-        self.tell(Severity::Warning, format!("the log file cannot be {what} ({}); {outcome}", error.kind()));
+    /// The file's own faults, for which there is no level.
+    fn complain(&self, path: &Path, what: &str, error: &io::Error, outcome: &str) {
+        let name = path.to_string_lossy().replace(char::is_control, "?");
+        let who = match error.kind() {
+            io::ErrorKind::PermissionDenied => format!(" for {}, as whom this process runs", os::user()),
+            _ => String::new(),
+        };
+        let kind = error.kind();
+        self.tell(
+            Severity::Warning,
+            format!("the log file {name} cannot be {what} ({kind}{who}); {outcome}"),
+        );
     }
 
     fn tell(&self, severity: Severity, line: String) {
@@ -93,13 +105,20 @@ impl<S: Subscriber> Layer<S> for LineLayer {
     }
 }
 
+/// Opens a file to append to, and closes it to other users.
+fn open(path: &Path) -> io::Result<File> {
+    let file = os::open_private(OpenOptions::new().append(true).create(true), path)?;
+    os::close_to_others(&file)?;
+    Ok(file)
+}
+
 fn is_own(target: &str) -> bool {
     target.strip_prefix(OWN_CRATE).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 impl LogFile {
-    fn new(file: File) -> Self {
-        Self { file: Mutex::new(file), complained: AtomicBool::new(false) }
+    fn new(file: File, path: PathBuf) -> Self {
+        Self { file: Mutex::new(file), path, complained: AtomicBool::new(false) }
     }
 
     /// Writes a line. Only the first fault is an error: a full disk would be told with every line.

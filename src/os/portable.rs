@@ -73,6 +73,12 @@ pub fn sync_dir(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// As whom this process runs, for people: nobody knows.
+#[must_use]
+pub fn user() -> String {
+    "the user who has started it".to_owned()
+}
+
 /// Nothing: no limit is known.
 ///
 /// # Errors
@@ -160,6 +166,7 @@ mod tests {
     #[test]
     fn there_is_no_limit_to_descriptors() {
         raise_descriptor_limit().unwrap();
+        assert!(!user().is_empty());
         assert_eq!(descriptor_limit(), usize::MAX);
         check_spare_descriptors(usize::MAX).unwrap();
         assert!(!is_out_of_descriptors(&out_of_descriptors()));

@@ -65,6 +65,24 @@ pub fn is_foreign(metadata: &Metadata) -> bool {
     metadata.uid() != rustix::process::geteuid().as_raw()
 }
 
+/// As whom this process runs, for people: the name of its user, or the number where it has none.
+#[must_use]
+pub fn user() -> String {
+    let id = rustix::process::geteuid().as_raw();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_of(id, &users).map_or_else(|| format!("user {id}"), str::to_owned)
+}
+
+/// The name of the user with this number (passwd(5)).
+fn name_of(id: u32, users: &str) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
+        (is_name && number.parse() == Ok(id)).then_some(name)
+    })
+}
+
 /// Closes a directory, whose `metadata` was just read, to other users (mode 0700).
 ///
 /// # Errors
@@ -189,6 +207,16 @@ mod tests {
         assert!(is_char_device(null.metadata().unwrap().file_type()));
         let file = tempfile::tempfile().unwrap();
         assert!(!is_char_device(file.metadata().unwrap().file_type()));
+    }
+
+    #[test]
+    fn a_user_is_named_as_the_system_names_it() {
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n\ndebian-tor:x:107:114::/var/lib/tor:/bin/false\n:x:5:5:::\nodd";
+        assert_eq!(name_of(0, users), Some("root"));
+        assert_eq!(name_of(107, users), Some("debian-tor"));
+        assert_eq!((name_of(5, users), name_of(9, users)), (None, None));
+        assert!(!user().is_empty());
     }
 
     #[test]

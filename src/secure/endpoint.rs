@@ -76,6 +76,8 @@ pub struct Endpoint {
     relay_tasks: VecDeque<RelayTask>,
     /// Handshakes to be noted down.
     records: VecDeque<HandshakeRecord>,
+    /// By how many minutes the clock of a client who has the bridge line differs from ours, too many.
+    strange_clock: Option<i64>,
     /// The sessions that clients may take up again.
     by_id: BTreeMap<SessionId, SessionKey>,
     /// From which accounts the peers of sessions may open further paths.
@@ -118,6 +120,7 @@ impl Endpoint {
             file_tasks: VecDeque::new(),
             relay_tasks: VecDeque::new(),
             records: VecDeque::new(),
+            strange_clock: None,
             by_id: BTreeMap::new(),
             by_jid: BTreeMap::new(),
         }

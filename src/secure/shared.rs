@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) uploads: Uploads,
     /// Our accounts whose servers have a proxy for byte streams.
     pub(crate) proxied: BTreeSet<AccountId>,
+    /// Our accounts by which a bridge, or whoever is there, has not accepted its bridge line, until somebody asks.
+    pub(crate) turned_away: BTreeSet<AccountId>,
     /// What bridges have told their client.
     pub(crate) introductions: Introductions,
     /// What each client takes of what is there for all.
@@ -70,6 +72,7 @@ impl Shared {
             routes: Routes::default(),
             uploads: Uploads::default(),
             proxied: BTreeSet::new(),
+            turned_away: BTreeSet::new(),
             introductions: Introductions::default(),
             ledger,
             tally: Tally::default(),

@@ -241,6 +241,10 @@ impl Contents {
     }
 
     /// The secret key of the bridge, a new one at first.
+    pub(super) fn has_identity(&self) -> bool {
+        self.identity.is_some()
+    }
+
     pub(super) fn identity_or_insert_with(&mut self, make: impl FnOnce() -> Secret) -> Secret {
         self.unsaved |= self.identity.is_none();
         self.identity.get_or_insert_with(make).clone()

@@ -129,6 +129,7 @@ fn what_a_bridge_line_names_stays_whoever_opens_the_state() {
     drop(client);
     let bridge = StateDir::open(dir.path()).unwrap();
     assert_eq!(bridge.resource_for(&jid("bridge@x.example")).unwrap().as_str(), "r");
+    assert!(bridge.has_identity());
     assert_eq!(*bridge.identity().unwrap(), [7; 32]);
     assert!(!text_of_file(dir.path()).contains("alice"));
 }

@@ -11,7 +11,7 @@ use xmpp_parsers::jid::FullJid;
 
 use super::known_faults::{AGAIN, KnownFaults};
 use crate::secure::News;
-use crate::xmpp::{AccountError, AccountEvent, AccountId};
+use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountName};
 
 const SPENT: &str = "has sent all that it may in a day, and sends slowly until less was sent in the last one; with the consent of whoever \
                      runs its server give it more (daily_stanza_bytes in [guest]), or say mine = true where that is you";
@@ -29,6 +29,8 @@ pub(super) struct Announcer {
 /// What was said of one account, and what is yet to be said.
 #[derive(Debug, Default)]
 struct Told {
+    /// What it is called.
+    name: Option<AccountName>,
     /// As whom it is presumed to be online, until its server confirms it.
     presumed: Option<FullJid>,
     /// Why it was not online.
@@ -54,30 +56,43 @@ const MOST_ABOUT_LANES: usize = 32;
 const WORTH_A_WORD: u32 = 2;
 
 impl Announcer {
-    /// Says what `event` means for whoever runs the program, if that is news.
-    pub(super) fn announce(&mut self, now: Instant, id: AccountId, event: &AccountEvent) {
+    /// Says what `event` means for whoever runs the program, if that is news, of the account that is called so.
+    pub(super) fn announce(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        event: &AccountEvent,
+        name: impl FnOnce() -> AccountName,
+    ) {
         let Some((level, news)) = self.news(now, id, event) else { return };
-        let account = id.0;
+        let name = self.accounts.entry(id).or_default().name.get_or_insert_with(name);
+        let after = match event {
+            AccountEvent::Failed(error) if error.is_login_fault() => name.after_correction(),
+            _ => "",
+        };
         match level {
-            Level::ERROR => tracing::error!("account {account} {news}"),
-            Level::WARN => tracing::warn!("account {account} {news}"),
-            _ => tracing::info!("account {account} {news}"),
+            Level::ERROR => tracing::error!("{name} {news}{after}"),
+            Level::WARN => tracing::warn!("{name} {news}"),
+            _ => tracing::info!("{name} {news}"),
         }
     }
 
     /// Says that so many hundredths of the account's quota are used, if they have become four fifths or all.
     pub(super) fn announce_quota(&mut self, id: AccountId, percent: u8) {
-        if let Some(news) = self.accounts.entry(id).or_default().quota_news(percent) {
-            tracing::warn!("account {} {news}", id.0);
+        let told = self.accounts.entry(id).or_default();
+        if let Some(news) = told.quota_news(percent) {
+            tracing::warn!("{} {news}", told.name_of(id));
         }
     }
 
     /// Says something of what carries bytes beside an account's stanzas, once.
     pub(super) fn announce_lane(&mut self, id: AccountId, news: &str) {
-        if is_first(&mut self.accounts.entry(id).or_default().lanes, news) {
-            tracing::info!("account {}: {news}", id.0);
+        let told = self.accounts.entry(id).or_default();
+        let name = told.name_of(id);
+        if is_first(&mut told.lanes, news) {
+            tracing::info!("{name}: {news}");
         } else {
-            tracing::debug!("account {}: {news}", id.0);
+            tracing::debug!("{name}: {news}");
         }
     }
 
@@ -106,7 +121,8 @@ impl Announcer {
     /// Says once more which accounts cannot be used, an hour after it was said last.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         for (id, news) in self.said_again(now) {
-            tracing::error!("account {} still {news}", id.0);
+            let name = self.accounts.get(&id).map_or(AccountName::Numbered(id.0), |told| told.name_of(id));
+            tracing::error!("{name} still {news}");
         }
     }
 
@@ -143,6 +159,11 @@ fn is_first(said: &mut BTreeSet<String>, text: &str) -> bool {
 }
 
 impl Told {
+    /// What it is called, whose number is `id`.
+    fn name_of(&self, id: AccountId) -> AccountName {
+        self.name.clone().unwrap_or(AccountName::Numbered(id.0))
+    }
+
     /// What is to be said of the account, and how loudly.
     fn news(&mut self, now: Instant, event: &AccountEvent) -> Option<(Level, String)> {
         match event {

@@ -113,7 +113,7 @@ impl Shared {
                 return;
             }
         } else {
-            state.announcer.announce(now, id, &event);
+            state.announcer.announce(now, id, &event, || self.pool.name(id));
         }
         let change = match event {
             AccountEvent::Stanza(stanza) => return self.on_arrival(state, now, id, Arrival::Parsed(stanza)),
@@ -134,6 +134,7 @@ impl Shared {
             }
             AccountEvent::Online { jid, resumed, .. } => {
                 state.desk.handle_online(id, jid.clone());
+                state.clocks.on_online(id, &jid, resumed);
                 let (siblings, usual) = (self.pool.named_siblings(id), self.pool.usual_sessions(id));
                 state.siblings.on_online((id, &jid), resumed, &siblings, usual);
                 AccountChange::Online { jid, resumed }
@@ -153,6 +154,7 @@ impl Shared {
                 self.failed.notify_waiters();
                 self.close_siblings_of(state, now, id, &self.pool.siblings(id));
                 state.finder.on_gone(id);
+                state.clocks.on_gone(id);
                 AccountChange::Gone
             }
         };
@@ -169,8 +171,8 @@ impl Shared {
 
     /// The desk decides what becomes of a stanza.
     fn on_arrival(&self, state: &mut State, now: Instant, id: AccountId, arrival: Arrival) {
-        let State { cores, desk, bytestreams, finder, .. } = state;
-        if finder.handle(id, &arrival) {
+        let State { cores, desk, bytestreams, finder, clocks, .. } = state;
+        if finder.handle(id, &arrival) || clocks.handle(id, &arrival, wall_clock()) {
             return;
         }
         let to = Recipient {

@@ -122,7 +122,8 @@ impl Shared {
         let State { files: Some(files), finder, .. } = state else { return };
         match task {
             FileTask::Ask { file, account, size } => {
-                tracing::debug!("account {}: a slot for a file of {size} bytes is asked for", account.0);
+                let name = self.pool.name(account);
+                tracing::debug!("{name}: a slot for a file of {size} bytes is asked for");
                 finder.ask_for_slot(now, (account, file), size);
             }
             FileTask::Put { file, owner, url, headers, size, content } => {

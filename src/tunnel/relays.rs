@@ -316,7 +316,7 @@ impl Shared {
         let Some(relays) = &mut state.relays else { return };
         let Some(relay) = relays.on_activated(sid, answer.is_ok()) else { return };
         if let Err(error) = answer {
-            tracing::debug!("account {}: relay {}: {error}", account.0, relay.number());
+            tracing::debug!("{}: relay {}: {error}", self.pool.name(account), relay.number());
             state.cores.secure.handle_relay_down(now, relay, RelayEndReason::Refused);
         }
     }

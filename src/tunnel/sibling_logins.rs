@@ -17,11 +17,11 @@ impl Shared {
         for action in state.siblings.poll(now, |logins| secure.load(now, logins)) {
             match action {
                 Action::Open { account, sibling } => {
-                    tracing::debug!("account {}: logging in once more, because much waits", account.0);
+                    tracing::debug!("{}: logging in once more, because much waits", self.pool.name(account));
                     self.pool.open_sibling(account, sibling);
                 }
                 Action::Close { account, sibling } => {
-                    tracing::info!("account {}: one login fewer", account.0);
+                    tracing::info!("{}: one login fewer", self.pool.name(account));
                     self.log_out_sibling(state, now, sibling);
                 }
             }
@@ -38,7 +38,7 @@ impl Shared {
     ) -> bool {
         match event {
             AccountEvent::Online { jid, .. } => {
-                tracing::info!("account {}: one login more, {}", account.0, sensitive(jid));
+                tracing::info!("{}: one login more, {}", self.pool.name(account), sensitive(jid));
                 let limit = state.siblings.on_sibling_online(now, sibling, jid);
                 state.desk.handle_online(sibling, jid.clone());
                 let change = AccountChange::Online { jid: jid.clone(), resumed: false };
@@ -51,7 +51,7 @@ impl Shared {
                 false
             }
             AccountEvent::Failed(reason) => {
-                tracing::info!("account {}: one login fewer: {reason}", account.0);
+                tracing::info!("{}: one login fewer: {reason}", self.pool.name(account));
                 let largest = state.cores.secure.largest_on_its_way(sibling);
                 if let Some(limit) = size_limit(reason) {
                     // The account is at the same server.

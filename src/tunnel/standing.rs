@@ -9,7 +9,7 @@ use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ConnectError, Tunnel, TunnelStream};
+use super::{ConnectError, Tunnel, TunnelStream, WrongClock};
 use crate::protocol::CloseReason;
 use crate::xmpp::{AccountError, AccountId, AccountPool, AccountStatus, Step};
 
@@ -114,13 +114,20 @@ impl Tunnel {
             CloseReason::ConnectTimedOut
                 | CloseReason::NoPath
                 | CloseReason::PeerUnavailable
+                | CloseReason::LineRefused
                 | CloseReason::NoAccount
         );
         if may_be_ours && !self.is_confirmed(accounts) {
             fault_of(&Watched::new(self.pool(), accounts).statuses())
         } else {
-            reason.into()
+            self.wrong_clock(accounts, reason).map_or_else(|| reason.into(), ConnectError::WrongClock)
         }
+    }
+
+    /// How wrong our clock is, where that can be why a bridge does not let us in.
+    fn wrong_clock(&self, accounts: &[AccountId], reason: CloseReason) -> Option<WrongClock> {
+        let all = self.pool().with_siblings(accounts);
+        (reason == CloseReason::LineRefused).then(|| self.shared.lock().clocks.wrong(&all)).flatten()
     }
 
     /// Whether one of the accounts, or a sibling, is online, and its server has said so.
@@ -182,7 +189,7 @@ mod tests {
             let said = match fault_of(&statuses) {
                 ConnectError::Rejected(error) => (true, Some(error)),
                 ConnectError::NotOnline(error) => (false, error),
-                ConnectError::Closed(reason) => unreachable!("the bridge is blamed: {reason}"),
+                other => unreachable!("the bridge is blamed: {other}"),
             };
             assert_eq!(said, (is_rejection, error), "{statuses:?}");
         }

@@ -266,6 +266,11 @@ impl AccountError {
         )
     }
 
+    /// Whether it is the login that is wrong, as somebody has written it.
+    pub fn is_login_fault(&self) -> bool {
+        matches!(self, Self::WrongPassword | Self::WrongSecret | Self::PasswordExpired | Self::BadAddress(_))
+    }
+
     /// Whether trying again with the same configuration is pointless: the server has judged these credentials, or the
     /// configuration can never work. Servers lock accounts after repeated failures, so nothing is tried again then.
     pub fn is_permanent(&self) -> bool {

@@ -17,6 +17,7 @@ use super::backlog::{Backlog, Gauge};
 use super::dialer::Dialer;
 use super::error::AccountError;
 use super::hints::Hints;
+use super::name::AccountName;
 use super::outbox::Outgoing;
 use super::registrar::Registrar;
 use super::registration::Registry;
@@ -74,6 +75,7 @@ struct Accounts {
 
 struct Handle {
     config: AccountConfig,
+    name: AccountName,
     commands: mpsc::UnboundedSender<Command>,
     status: watch::Receiver<AccountStatus>,
     gauge: Arc<Gauge>,
@@ -121,6 +123,16 @@ impl AccountPool {
     /// failed: its failure is final; `usage` is as the first of them wanted it. Must be called within a Tokio
     /// runtime.
     pub fn open(&self, config: AccountConfig, usage: impl Into<Usage>) -> AccountId {
+        self.open_named(config, usage, None)
+    }
+
+    /// The same for one that the log is to call so; the first name that it is given stays.
+    pub fn open_named(
+        &self,
+        config: AccountConfig,
+        usage: impl Into<Usage>,
+        name: Option<AccountName>,
+    ) -> AccountId {
         let mut accounts = self.accounts();
         if let Some((id, _)) = accounts.open.iter().find(|(_, handle)| handle.config == config) {
             return *id;
@@ -128,8 +140,14 @@ impl AccountPool {
         accounts.last += 1;
         let id = AccountId(accounts.last);
         let siblings = accounts.reserve_siblings(&config);
-        accounts.open.insert(id, self.start(id, config, usage.into(), siblings));
+        let name = name.unwrap_or(AccountName::Numbered(id.0));
+        accounts.open.insert(id, self.start(id, (name, config), usage.into(), siblings));
         id
+    }
+
+    /// What the log calls an account.
+    pub fn name(&self, id: AccountId) -> AccountName {
+        self.accounts().open.get(&id).map_or(AccountName::Numbered(id.0), |handle| handle.name.clone())
     }
 
     /// The account that a login is of, and what that may send in a day, in bytes on the wire, if there is a bound. Anonymous logins at one
@@ -188,11 +206,17 @@ impl AccountPool {
             binding: Binding::Awaited,
             persistence: Persistence::Once,
         };
-        let started = self.start(sibling, config, usage, Vec::new());
+        let started = self.start(sibling, (handle.name.clone(), config), usage, Vec::new());
         accounts.open.insert(sibling, started);
     }
 
-    fn start(&self, id: AccountId, config: AccountConfig, usage: Usage, siblings: Vec<Sibling>) -> Handle {
+    fn start(
+        &self,
+        id: AccountId,
+        (name, config): (AccountName, AccountConfig),
+        usage: Usage,
+        siblings: Vec<Sibling>,
+    ) -> Handle {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
@@ -203,7 +227,7 @@ impl AccountPool {
         let kept = Kept { registrar: registrar.get().cloned(), hints: hints.get().cloned(), observer };
         let (remembered, dialer) = (remembered.clone(), dialer.clone());
         tokio::spawn(account::run(config.clone(), usage, remembered, dialer, *max_stanza, kept, mailbox));
-        Handle { config, commands, status, gauge, siblings }
+        Handle { config, name, commands, status, gauge, siblings }
     }
 
     /// Sends `stanza` when the account is online, behind all that was given to it before, and returns the account's

@@ -1,6 +1,7 @@
 //! TLS to a chat server: whom to trust, and what went wrong.
 
 mod client_certificate;
+mod named;
 mod pinned;
 mod server_end_point;
 
@@ -11,18 +12,20 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, ConfigBuilder, Error as TlsError,
-    ProtocolVersion, RootCertStore, WantsVerifier,
+    ProtocolVersion, WantsVerifier,
 };
 
 use super::channel_binding::ChannelBindings;
 use super::error::{AccountError, Step, demands_certificate};
 use crate::config::CertificatePin;
 use client_certificate::{NoCertificate, noting};
+use named::{Authorities, NamedOrSigned};
 use pinned::PinnedKey;
 
 /// Bytes that are read in one go from TLS: the most that one of its records holds, 16 KiB.
@@ -56,19 +59,20 @@ impl Tls {
     /// For servers that `trust` accepts, whatever host is dialled.
     pub(super) fn new(trust: &Trust<'_>) -> Result<Self, AccountError> {
         let provider = Arc::new(ring::default_provider());
-        let builder = match trust.pin {
-            None => builder(&provider)?.with_root_certificates(roots(trust.ca_file)?),
-            Some(pin) => builder(&provider)?
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(PinnedKey::new(pin, &provider))),
+        let verifier: Arc<dyn ServerCertVerifier> = match trust.pin {
+            None => Arc::new(NamedOrSigned::new(authorities(trust.ca_file)?, &provider)?),
+            Some(pin) => Arc::new(PinnedKey::new(pin, &provider)),
         };
+        let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
         Self::with(trust.domain, builder.with_client_cert_resolver(Arc::new(NoCertificate)))
     }
 
     /// For what speaks HTTP, each [by its name](Self::named), trusting the authorities in these files beside the well-known ones.
     pub(super) fn of_web(ca_files: &[PathBuf]) -> Result<Self, AccountError> {
-        let roots = roots(ca_files.iter().map(PathBuf::as_path))?;
-        let builder = builder(&Arc::new(ring::default_provider()))?.with_root_certificates(roots);
+        let provider = Arc::new(ring::default_provider());
+        let trusted = authorities(ca_files.iter().map(PathBuf::as_path))?;
+        let verifier = Arc::new(NamedOrSigned::new(trusted, &provider)?.for_hosts());
+        let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
         let config = builder.with_client_cert_resolver(Arc::new(NoCertificate));
         Ok(Self::with("web.invalid", config)?.for_http())
     }
@@ -140,25 +144,30 @@ fn builder(
     builder.with_safe_default_protocol_versions().map_err(|_| AccountError::Tls)
 }
 
-fn roots<'a>(ca_files: impl IntoIterator<Item = &'a Path>) -> Result<RootCertStore, AccountError> {
-    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+fn authorities<'a>(ca_files: impl IntoIterator<Item = &'a Path>) -> Result<Authorities, AccountError> {
+    let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let mut authorities = Authorities { roots, named: Vec::new() };
     for path in ca_files {
         let pem = std::fs::read(path).map_err(|_| AccountError::CaFile("it cannot be read"))?;
-        add_pem(&mut roots, &pem)?;
+        authorities.add_pem(&pem)?;
     }
-    Ok(roots)
+    Ok(authorities)
 }
 
-fn add_pem(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), AccountError> {
-    let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| AccountError::CaFile("it is not PEM"))?;
-        roots.add(certificate).map_err(|_| AccountError::CaFile("a certificate in it is malformed"))?;
+impl Authorities {
+    fn add_pem(&mut self, pem: &[u8]) -> Result<(), AccountError> {
+        let before = self.named.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| AccountError::CaFile("it is not PEM"))?;
+            let added = self.roots.add(certificate.clone());
+            added.map_err(|_| AccountError::CaFile("a certificate in it is malformed"))?;
+            self.named.push(certificate);
+        }
+        if self.named.len() == before {
+            return Err(AccountError::CaFile("there is no certificate in it"));
+        }
+        Ok(())
     }
-    if roots.len() == before {
-        return Err(AccountError::CaFile("there is no certificate in it"));
-    }
-    Ok(())
 }
 
 /// What a failed handshake means. `was_asked` says whether the server had asked for a certificate of ours by then.

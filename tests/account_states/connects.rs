@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hexchat_pt::client::{Client, ClientError};
-use hexchat_pt::config::{BridgeConfig, Config, Limits};
+use hexchat_pt::client::{Client, ClientError, NamedBridge};
+use hexchat_pt::config::{Config, Limits};
 use hexchat_pt::protocol::{Address, CloseReason};
 use hexchat_pt::state::StateDir;
 use hexchat_pt::tunnel::{ConnectError, Protocols, Tunnel};
@@ -28,13 +28,13 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// Five seconds less than a server has to answer the request for a resource, 20.
 const NEARLY: Duration = Duration::from_secs(15);
 
-const SECURE: (&str, &str) = ("key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+const SECURE: (&str, &str) = ("key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
 const CLASSIC: (&str, &str) = ("mode", "classic");
 
 /// How a connect has ended, and after how long.
 type Outcome = (Option<ClientError>, Duration);
 
-fn client(server: &MockServer, protocol: (&str, &str)) -> (Client, BridgeConfig) {
+fn client(server: &MockServer, protocol: (&str, &str)) -> (Client, NamedBridge) {
     let (pool, events) = AccountPool::new(server.dialer());
     let tunnel = Tunnel::start(pool, events, Protocols::of_client(&Limits::default()));
     let client = Client::new(tunnel, Config::default(), StateDir::open_or_ephemeral(None));

@@ -138,11 +138,13 @@ fn when_nothing_works_one_sentence_says_what_was_tried() {
         ca_file.display()
     );
     Subject::start(&dns, &text).says(
-        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server`; trying again",
+        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server` with its port (where \
+         neither that nor the domain's SRV records name one, it is 5222, or 5223 for `tls = \"direct\"`); trying again",
     );
     let nowhere = DnsServer::start(&[("chat.example", super::HERE)]).unwrap();
     Subject::start(&nowhere, &text).says(
-        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server`; trying again",
+        "is not online: dialling the chat server: connection refused; check that the chat server runs, and `server` with its port (where \
+         neither that nor the domain's SRV records name one, it is 5222, or 5223 for `tls = \"direct\"`); trying again",
     );
 }
 

@@ -14,7 +14,7 @@ use crate::harness::{PATIENCE, echo, random_bytes, write_private};
 use crate::registering::{Newcomer, SOON, made};
 
 /// Nobody listens at that server, and nobody is to call it.
-const CONFIG: &str = "[client]\njid = \"bridge@chat.example/r\"\nkey = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n\
+const CONFIG: &str = "[client]\njid = \"bridge@chat.example/r\"\nkey = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n\
     login = \"new@chat.example\"\nserver = \"127.0.0.1:1\"\ntls = \"starttls\"\n";
 
 /// What a shell does to make of a directory one that is on a disk that can only be read.
@@ -155,7 +155,7 @@ fn why_no_account_can_be_kept_is_said_in_one_line_with_what_helps() {
     for faulty in Faulty::all() {
         let (said, status) = faulty.run(&["forward", "--listen", "127.0.0.1:0", "--target", "127.0.0.1:1"]);
         let line = format!(
-            "[error] account 1 cannot be used: registering an account at the chat server: it could not be kept: {}; when that is \
+            "[error] the login of [client] cannot be used: registering an account at the chat server: it could not be kept: {}; when that is \
              mended, start this program again; not trying again",
             faulty.fault
         );

@@ -205,6 +205,22 @@ fn a_bridge_that_has_forgotten_what_is_still_to_come_says_for_how_long_it_is_loc
 }
 
 #[test]
+fn a_client_whose_clock_is_wrong_is_refused_as_a_stranger_and_the_bridge_knows_by_how_much() {
+    let now = Instant::now();
+    for minutes in [-600i64, -11, 11, 61] {
+        let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
+        let theirs = WALL_CLOCK.checked_add_signed(minutes * 60).unwrap();
+        assert!(is_turned_away(&mut bridge, now, &client_jid(), first_open(now, theirs, line(), 2)));
+        assert_eq!((bridge.poll_strange_clock(), bridge.poll_strange_clock()), (Some(minutes), None));
+    }
+    // Who has another bridge line proves nothing by it.
+    let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());
+    let other = first_open(now, WALL_CLOCK + 3660, identity().line(None), 2);
+    assert!(is_turned_away(&mut bridge, now, &client_jid(), other));
+    assert_eq!(bridge.poll_strange_clock(), None);
+}
+
+#[test]
 fn who_cannot_be_remembered_is_turned_away() {
     let now = Instant::now();
     let mut bridge = bridge_at(now, WALL_CLOCK, Vec::new());

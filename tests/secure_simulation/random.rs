@@ -92,12 +92,17 @@ fn check_flow(world: &World, number: usize) {
         _ if cut_short => {}
         // Whatever was broken came back too late for it.
         _ if opener.outcome == Outcome::Broken(CloseReason::ConnectTimedOut) && !opener.connected => {}
-        _ if opener.outcome == Outcome::Broken(CloseReason::PeerUnavailable) && !opener.connected => {}
+        _ if is_turned_away(&opener.outcome) && !opener.connected => {}
         _ if is_lost_unconfirmed(flow) => {}
         Decision::Accept => world.assert_intact(number),
         Decision::Refuse => assert_eq!(opener.outcome, Outcome::Broken(CloseReason::Refused)),
         Decision::Never => assert_eq!(opener.outcome, Outcome::Broken(CloseReason::ConnectTimedOut)),
     }
+}
+
+/// Whether nobody was there, or a bridge that did not want.
+fn is_turned_away(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Broken(CloseReason::PeerUnavailable | CloseReason::LineRefused))
 }
 
 /// Whether the bridge has given up the session because it had heard nothing of its client but the handshake: that takes half a minute, less

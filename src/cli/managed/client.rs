@@ -80,7 +80,11 @@ async fn serve_one(client: Arc<Client>, tcp: TcpStream) {
 
 async fn answer(client: &Client, request: SocksRequest) {
     let arguments: Vec<_> = request.args().iter().collect();
-    let bridge = client.number(&arguments);
+    let address = match request.target() {
+        Target::Ip(address) => Some(*address),
+        Target::Domain(..) => None,
+    };
+    let bridge = client.name(&arguments, address);
     let outcome = tokio::select! {
         outcome = Box::pin(connect(client, &arguments, &request)) => outcome,
         () = request.closed() => return,

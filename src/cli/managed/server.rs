@@ -7,7 +7,7 @@ use anyhow::ensure;
 use tor_pt::{Message, Phase, ServerLaunch, SmethodArgs};
 
 use super::Managed;
-use crate::accounts::{KeptHints, KeptQuotas, open_accounts};
+use crate::accounts::{KeptHints, KeptQuotas, name_in_file, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::cli::lanes;
 use crate::cli::service::{Speaks, bridge_protocols, secure_identity};
@@ -62,7 +62,8 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     report_method(managed, launch);
     let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
     pool.keep_hints(Arc::new(KeptHints::new(Arc::clone(&state))));
-    let accounts = open_accounts(&pool, &state, &config.accounts, speaks.stream_management().into());
+    let usage = speaks.stream_management().into();
+    let accounts = open_accounts(&pool, &state, &config.accounts, usage, name_in_file);
     let secure = (identity, lanes);
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);

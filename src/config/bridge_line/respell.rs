@@ -71,7 +71,7 @@ mod tests {
     use crate::config::{BridgeConfig, Config, NewBridgeLine, PublicKey, parse_bridge_line};
 
     const FINGERPRINT: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
-    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
     #[test]
     fn a_line_is_written_for_every_app() {

@@ -163,7 +163,7 @@ mod tests {
     use crate::config::{BridgeConfig, Config, Protocol, parse_bridge_line};
 
     fn key() -> PublicKey {
-        PublicKey::from_bytes([7; 32])
+        PublicKey::from_bytes(std::array::from_fn(|place| place as u8))
     }
 
     fn jid(text: &str) -> FullJid {
@@ -190,8 +190,8 @@ mod tests {
         let line = line(&["bridge@chat.example/r"]).unwrap();
         assert_eq!(
             line.as_str(),
-            "Bridge hexchat [2001:db8:4bb0:6f8e:4e3a:7715:d201:d573]:443 <FINGERPRINT> \
-             jid=bridge@chat.example/r key=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"
+            "Bridge hexchat [2001:db8:630d:cd29:66c4:3366:9112:5448]:443 <FINGERPRINT> \
+             jid=bridge@chat.example/r key=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
         );
         let file = line.to_file();
         let lines: Vec<_> = file.lines().filter(|line| !line.starts_with('#')).collect();

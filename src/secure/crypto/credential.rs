@@ -142,12 +142,28 @@ impl LineKeys {
         from: &FullJid,
         to: &FullJid,
     ) -> Option<u64> {
+        self.minute_of_first_contact(credential, now_minute, from, to)
+            .filter(|minute| is_of_now(*minute, now_minute))
+    }
+
+    /// The same, be it of the last or next ten minutes or not.
+    pub(crate) fn minute_of_first_contact(
+        &self,
+        credential: &Credential,
+        now_minute: u64,
+        from: &FullJid,
+        to: &FullJid,
+    ) -> Option<u64> {
         let (tag, field) = open(&self.first_contact, credential);
         let minute = nearest_minute(field, now_minute);
         let value = first_contact_value(field >> MINUTE_BITS, minute);
-        let authentic = equal(&tag, &tag_of(&self.first_contact, FIRST_CONTACT, value, from, to));
-        (authentic && minute.abs_diff(now_minute) <= WINDOW_MINUTES).then_some(minute)
+        equal(&tag, &tag_of(&self.first_contact, FIRST_CONTACT, value, from, to)).then_some(minute)
     }
+}
+
+/// Whether a first contact of this minute can be let in.
+pub(crate) fn is_of_now(minute: u64, now_minute: u64) -> bool {
+    minute.abs_diff(now_minute) <= WINDOW_MINUTES
 }
 
 /// What authenticates the further paths of one session.

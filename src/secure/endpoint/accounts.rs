@@ -51,6 +51,17 @@ impl Endpoint {
         self.shared.accounts.poll_doubt()
     }
 
+    /// The next account of ours by which a bridge was reached that does not accept its bridge line.
+    pub fn poll_turned_away(&mut self) -> Option<AccountId> {
+        self.shared.turned_away.pop_first()
+    }
+
+    /// By how many minutes the clock of a client, who has the bridge line, is ahead of ours (behind it, where this is negative): too many
+    /// for it to be let in. Of several, the latest. It can also be that somebody repeats what a client has sent.
+    pub fn poll_strange_clock(&mut self) -> Option<i64> {
+        self.strange_clock.take()
+    }
+
     /// What there is to send by these accounts.
     pub fn load(&self, now: Instant, ids: &[AccountId]) -> Load {
         if self.shared.accounts.is_spent(ids) {

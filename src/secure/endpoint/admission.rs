@@ -96,7 +96,8 @@ impl Admission {
         ours
     }
 
-    /// The minute in which `credential` was made with the bridge line, by `from` for our account `to`, if it was.
+    /// The minute in which `credential` was made with the bridge line, by `from` for our account `to`, if it was. It may be one of which
+    /// nobody is [let in](is_of_now).
     pub(crate) fn check(
         &self,
         now_minute: u64,
@@ -104,7 +105,7 @@ impl Admission {
         from: &FullJid,
         to: &FullJid,
     ) -> Option<u64> {
-        self.keys.check_first_contact(credential, now_minute, from, to)
+        self.keys.minute_of_first_contact(credential, now_minute, from, to)
     }
 
     /// Whether `client`, who has proved himself with `handshake`, a minute and a credential, does so for the first time and within

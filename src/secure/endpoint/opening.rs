@@ -15,7 +15,7 @@ use crate::secure::api::{HandshakeRecord, Receipt};
 use crate::secure::budget::domain_group::group_of;
 use crate::secure::budget::fair_share;
 use crate::secure::client_tag::ClientTag;
-use crate::secure::crypto::credential::Credential;
+use crate::secure::crypto::credential::{Credential, is_of_now};
 use crate::secure::crypto::handshake::{
     LARGEST_HELLO, Lanes, Request, Responder, SessionId, Status, Welcome,
 };
@@ -53,6 +53,8 @@ pub(super) struct Greeted {
 enum Proof {
     /// That somebody has the bridge line; what was said has this minute.
     Line { minute: u64 },
+    /// The same, and nobody is let in with that minute. Only our own log hears of it: to the peer it is no proof.
+    OtherTime { minute: u64 },
     /// That the peer of this session opens its path of this number.
     Session { key: SessionKey, number: u64 },
 }
@@ -98,6 +100,11 @@ impl Endpoint {
         let path = match self.recognise(now, via, from, credential) {
             Some(Proof::Session { key, number }) => self.admit_path(now, &open, key, number),
             Some(Proof::Line { minute }) => self.admit_guest(now, &open, minute),
+            Some(Proof::OtherTime { minute }) => {
+                let ahead = i128::from(minute) - i128::from(self.shared.clock.minute(now));
+                self.strange_clock = i64::try_from(ahead).ok();
+                None
+            }
             None => None,
         };
         if path.is_none() {
@@ -127,8 +134,13 @@ impl Endpoint {
         let ours = self.shared.accounts.jid_of(via)?;
         self.proof_of_session(credential, from, ours).or_else(|| {
             let admission = self.admission.as_ref()?;
-            let minute = admission.check(self.shared.clock.minute(now), credential, from, ours)?;
-            Some(Proof::Line { minute })
+            let now_minute = self.shared.clock.minute(now);
+            let minute = admission.check(now_minute, credential, from, ours)?;
+            Some(if is_of_now(minute, now_minute) {
+                Proof::Line { minute }
+            } else {
+                Proof::OtherTime { minute }
+            })
         })
     }
 

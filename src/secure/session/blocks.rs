@@ -169,9 +169,13 @@ impl Session {
     pub(crate) fn handle_refused(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
         if let Some(path) = self.paths.get(&id) {
             shared.accounts.on_path_trouble(now, path);
+            if path.is_first_contact() {
+                shared.turned_away.insert(path.via());
+                self.client_side_mut().into_iter().for_each(|side| side.pairs.on_refused());
+            }
         }
         if let Some(early) = self.state.early_mut() {
-            early.on_failed(CloseReason::PeerUnavailable);
+            early.on_failed(CloseReason::LineRefused);
         }
         self.drop_path(now, id, shared);
         self.apply_changes(now, shared);

@@ -24,6 +24,8 @@ pub(crate) struct Pairs {
     failed: BTreeMap<AccountId, BTreeMap<FullJid, Failure>>,
     /// When the first failure after the last success was.
     failing_since: Option<Instant>,
+    /// Whether one of the bridge's accounts has not accepted our bridge line since then.
+    was_refused: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +119,16 @@ impl Pairs {
         failure.not_before = now + pause / 2 + (pause / 2).mul_f64(fraction(jitter));
     }
 
+    /// One of the bridge's accounts is there, and does not accept our bridge line.
+    pub(crate) fn on_refused(&mut self) {
+        self.was_refused = true;
+    }
+
+    /// Whether one of them has said so since it worked.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.was_refused
+    }
+
     /// The last failure of the pair was that the bridge's account is not there.
     pub(crate) fn on_absent(&mut self, (ours, theirs): PairRef<'_>) {
         let failure = self.failed.get_mut(&ours).and_then(|failures| failures.get_mut(theirs));
@@ -132,6 +144,7 @@ impl Pairs {
     /// The pair works.
     pub(crate) fn on_works(&mut self, (ours, theirs): PairRef<'_>) {
         self.failing_since = None;
+        self.was_refused = false;
         if let Some(failures) = self.failed.get_mut(&ours) {
             failures.remove(theirs);
         }
@@ -140,6 +153,7 @@ impl Pairs {
     /// The account has come online: its pairs may be tried at once.
     pub(crate) fn start_over(&mut self, account: AccountId) {
         self.failing_since = None;
+        self.was_refused = false;
         self.failed.remove(&account);
     }
 

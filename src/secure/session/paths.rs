@@ -136,7 +136,9 @@ impl Session {
         if self.is_connecting()
             && self.client_side().is_some_and(|side| side.is_hopeless(now, timeout, &shared.accounts))
         {
-            self.end(CloseReason::PeerUnavailable, None);
+            let was_refused = self.client_side().is_some_and(|side| side.pairs.was_refused());
+            let reason = if was_refused { CloseReason::LineRefused } else { CloseReason::PeerUnavailable };
+            self.end(reason, None);
         }
     }
 

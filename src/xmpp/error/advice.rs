@@ -26,7 +26,10 @@ impl AccountError {
             }
             Self::Dns(fault) => fault.advice(),
             Self::RecordsUnknown(unknown) => unknown.advice(),
-            Self::Refused => "check that the chat server runs, and `server`; trying again",
+            Self::Refused => {
+                "check that the chat server runs, and `server` with its port (where neither that nor the domain's SRV records name one, it is \
+                 5222, or 5223 for `tls = \"direct\"`); trying again"
+            }
             Self::NoRoute => "check the network of this machine; trying again",
             Self::HostUnreachable => "check `server`, and the network; trying again",
             Self::TimedOut(step)
@@ -39,8 +42,8 @@ impl AccountError {
             }
             Self::Proxy(fault) => fault.advice(),
             Self::CertificateUntrusted => {
-                "if the server has an authority of its own, name its certificate in `ca_file`; if it has signed its certificate itself, name its key in \
-                 `pin`; otherwise someone may be listening in; trying again"
+                "if the server has an authority of its own, or has signed its certificate itself, name that certificate in `ca_file`, or its key in `pin` \
+                 (in a bridge line, too); otherwise someone may be listening in; trying again"
             }
             Self::CertificateWrongName => {
                 "the certificate must be for the domain of the account, whatever `server` says; trying again"
@@ -305,6 +308,14 @@ mod tests {
         ] {
             let advice = AccountError::LoginRefused(condition).advice();
             assert!(advice.len() > 20 && advice.ends_with("; trying again"), "{condition}: {advice}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_its_own_making_can_be_trusted_in_two_ways() {
+        let advice = AccountError::CertificateUntrusted.advice();
+        for words in ["has signed its certificate itself", "`ca_file`", "`pin`", "bridge line"] {
+            assert!(advice.contains(words), "{advice}");
         }
     }
 

@@ -4,6 +4,7 @@ use hexchat_lab::ca::{Certificate, certificate_for};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -36,8 +37,8 @@ fn a_ca_file_must_hold_a_certificate() {
     let ca_file = Some(Path::new("/nonexistent/ca.pem"));
     let missing = Tls::new(&Trust { domain: "chat.example", ca_file, pin: None });
     assert_eq!(missing.err(), Some(AccountError::CaFile("it cannot be read")));
-    let empty = add_pem(&mut RootCertStore::empty(), b"");
-    assert_eq!(empty, Err(AccountError::CaFile("there is no certificate in it")));
+    let mut authorities = Authorities { roots: RootCertStore::empty(), named: Vec::new() };
+    assert_eq!(authorities.add_pem(b""), Err(AccountError::CaFile("there is no certificate in it")));
 }
 
 /// What the network holds before somebody has to read: more than a handshake has.
@@ -121,6 +122,33 @@ async fn a_server_that_asks_for_a_certificate_and_needs_none_lets_us_in() {
         let (connected, accepted) = tokio::join!(tls.connect(near), acceptor.accept(far));
         assert!(connected.is_ok() && accepted.is_ok(), "{version:?}");
     }
+}
+
+/// Shakes hands with a server that has this certificate.
+async fn outcome(certificate: &Certificate, tls: &Tls) -> Option<AccountError> {
+    let (near, far) = duplex(ROOM);
+    let acceptor = TlsAcceptor::from(server(certificate, &TLS13, false));
+    let (connected, _) = tokio::join!(tls.connect(near), acceptor.accept(far));
+    connected.err()
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_named_is_trusted_as_itself_and_no_other_for_that() {
+    let (certificate, _, _folder) = made();
+    let (other, _, _other_folder) = made();
+    let trust = Trust { domain: "another.example", ca_file: Some(&certificate.certificate), pin: None };
+    let tls = Tls::new(&trust).unwrap();
+    assert_eq!(outcome(&certificate, &tls).await, None);
+    assert_eq!(outcome(&other, &tls).await, Some(AccountError::CertificateUntrusted));
+}
+
+#[tokio::test]
+async fn of_a_host_that_a_server_names_a_named_certificate_must_be_that_hosts() {
+    let (certificate, _, _folder) = made();
+    let tls = Tls::of_web(std::slice::from_ref(&certificate.certificate)).unwrap();
+    assert_eq!(outcome(&certificate, &tls.named("chat.example").unwrap()).await, None);
+    let elsewhere = outcome(&certificate, &tls.named("another.example").unwrap()).await;
+    assert_eq!(elsewhere, Some(AccountError::CertificateWrongName));
 }
 
 #[tokio::test]

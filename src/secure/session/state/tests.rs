@@ -153,7 +153,7 @@ fn connecting_when_every_pair_was_refused_for_15_s_becomes_closed() {
     let mut world = World::client();
     let (event, seconds) = world.fails_with(Session::handle_refused);
     assert_eq!(world.state(), "Closed");
-    assert!(matches!(event, SessionEvent::Ended(CloseReason::PeerUnavailable, None)), "{event:?}");
+    assert!(matches!(event, SessionEvent::Ended(CloseReason::LineRefused, None)), "{event:?}");
     assert!((15..25).contains(&seconds), "{seconds}");
 }
 
