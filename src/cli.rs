@@ -1,6 +1,7 @@
 //! The command line: launched by Tor, or by a person.
 
 mod bridge_line;
+mod client;
 mod dialer;
 mod doctor;
 mod forget;
@@ -14,6 +15,7 @@ mod qr;
 mod serve;
 mod service;
 mod setup;
+mod socks;
 mod version;
 
 use std::net::SocketAddr;
@@ -89,6 +91,11 @@ enum Command {
     /// Forward a local TCP port through chat to a target at the other side.
     #[command(after_help = help::FORWARD)]
     Forward(Forward),
+    /// Offer the SOCKS port of the transport to a Tor that does not launch it: ClientTransportPlugin hexchat socks5 IP:PORT.
+    ///
+    /// Bridge lines come with Tor's requests, and their logins with them, or from the configuration file. Once it listens, it writes
+    /// LISTENING IP:PORT to standard output. The environment variable TOR_PT_PROXY names the proxy to go through, as for `forget`.
+    Client(ClientCommand),
     /// Let peers connect through chat to the allowed targets, and to nothing else.
     #[command(after_help = help::SERVE)]
     Serve(Serve),
@@ -131,6 +138,16 @@ struct Forward {
     /// What the other side should connect to.
     #[arg(long, value_name = "HOST:PORT")]
     target: Target,
+    #[command(flatten)]
+    state: State,
+}
+
+/// What Tor's requests come to.
+#[derive(Debug, Args)]
+struct ClientCommand {
+    /// Where to listen: a port of this machine, alone or with a loopback address; port 0 takes any free one.
+    #[arg(long, value_name = "[IP:]PORT", value_parser = listen::parse)]
+    listen: SocketAddr,
     #[command(flatten)]
     state: State,
 }
@@ -241,6 +258,7 @@ pub fn run() -> ExitCode {
     let status = match cli.command {
         None => managed::run(&cli.options),
         Some(Command::Forward(command)) => forward::run(&cli.options, command),
+        Some(Command::Client(command)) => client::run(&cli.options, command),
         Some(Command::Serve(command)) => serve::run(&cli.options, command),
         Some(Command::Doctor(command)) => doctor::run(&cli.options, &command),
         Some(Command::BridgeLine(command)) => bridge_line::run(command),

@@ -7,6 +7,7 @@ mod found;
 mod parent;
 mod plain;
 mod traffic;
+mod unlaunched;
 mod world;
 
 use std::path::PathBuf;

@@ -82,7 +82,8 @@ impl World {
         Self::with(kind, "", |halves| halves.bridge("bridge"), client)
     }
 
-    fn with(
+    /// The same with torrcs that are made so.
+    pub(crate) fn with(
         kind: Kind,
         more: &str,
         bridge_torrc: impl FnOnce(&Halves<'_>) -> Result<String>,
