@@ -27,7 +27,9 @@ fn page(name: &str) -> String {
 fn options_and_commands() -> (BTreeSet<String>, Vec<String>) {
     let mut command = command();
     command.build();
-    let commands: Vec<_> = command.get_subcommands().map(|each| each.get_name().to_owned()).collect();
+    // `help` is the parser's own, and shows what is on the page.
+    let ours = command.get_subcommands().map(|each| each.get_name()).filter(|name| *name != "help");
+    let commands: Vec<_> = ours.map(str::to_owned).collect();
     let all = command.get_subcommands().chain([&command]);
     let options = all
         .flat_map(|each| each.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)));

@@ -45,6 +45,7 @@ use super::dialer::Dialer;
 use super::error::{AccountError, Pause, Step, Words};
 use super::flat::Flat;
 use super::login::LoggedIn;
+use super::name::AccountName;
 use super::outbox::{Outbox, Outgoing};
 use super::pings::{Pings, answered};
 use super::reports::Reports;
@@ -75,6 +76,8 @@ pub(super) type Done = oneshot::Sender<()>;
 
 /// The owner's end of an account.
 pub(super) struct Mailbox {
+    /// What the log calls the account.
+    pub(super) name: AccountName,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) reports: Reports,
     pub(super) gauge: Arc<Gauge>,
@@ -270,7 +273,7 @@ impl Account {
                 },
                 () = self.connector.reached(), if self.awaits_server => {
                     self.awaits_server = false;
-                    tracing::info!("account {}: the chat server is found", mailbox.reports.id().0);
+                    tracing::info!("{}: the chat server is found", mailbox.name);
                 }
                 () = sleep_until(waits_until.unwrap_or_else(now).into()), if waits_until.is_some() => {}
                 listening = mailbox.reports.drain(), if congested => {

@@ -221,7 +221,7 @@ impl AccountPool {
         let (status_in, status) = watch::channel(AccountStatus::Connecting { last_error: None });
         let reports = Reports::new(id, self.shared.events.clone(), status_in);
         let gauge = Arc::default();
-        let mailbox = Mailbox { commands: receiver, reports, gauge: Arc::clone(&gauge) };
+        let mailbox = Mailbox { name: name.clone(), commands: receiver, reports, gauge: Arc::clone(&gauge) };
         let Shared { dialer, max_stanza, remembered, registrar, hints, observer, .. } = &*self.shared;
         let observer = observer.get().cloned().unwrap_or_default();
         let kept = Kept { registrar: registrar.get().cloned(), hints: hints.get().cloned(), observer };

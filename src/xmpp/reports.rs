@@ -26,11 +26,6 @@ impl Reports {
         Self { id, events, waiting: VecDeque::new(), status }
     }
 
-    /// The account.
-    pub(super) fn id(&self) -> AccountId {
-        self.id
-    }
-
     /// Reports `event`, at once if there is room.
     pub(super) fn event(&mut self, event: AccountEvent) {
         self.waiting.push_back(event);

@@ -132,6 +132,7 @@ const XMPP: Map = &[
             "wire",
             "connector",
             "login",
+            "name",
             "connection",
             "flat",
             "outbox",
