@@ -87,10 +87,7 @@ pub(crate) async fn examine(setting: &Setting, subject: Subject, report: &mut Re
         (Subject::Bridge(what_to_hand_out), _) => {
             report.add(Finding::neither(Stage::BridgeLine, Duration::ZERO, what_to_hand_out))
         }
-        (Subject::Client(_), None) => {
-            let untried = Finding::not_tried(&Stage::OF_BRIDGE, Stage::Login);
-            untried.into_iter().try_for_each(|finding| report.add(finding))
-        }
+        (Subject::Client(_), None) => report.add_untried(&Stage::OF_BRIDGE, Stage::Login),
         (Subject::Client(bridge), Some(checkup)) => bridge::examine(setting, *bridge, &checkup, report).await,
     }
 }

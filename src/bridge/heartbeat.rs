@@ -1,4 +1,4 @@
-//! Heartbeat of a bridge: every six hours the log says what it was good for, in numbers that name nobody.
+//! Heartbeat of a bridge: every six hours the log says how it was used, in numbers that name nobody.
 
 use std::time::Duration;
 

@@ -1,11 +1,13 @@
 //! Clock of an account's chat server, asked for its time (XEP-0202). Pure.
 
+use std::str::FromStr as _;
+
+use xmpp_parsers::date::DateTime;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::ns;
 use xmpp_parsers::stanza::Stanza;
-use xmpp_parsers::time::TimeResult;
 
 use super::Arrival;
 use super::pending::{Pending, Random, payload};
@@ -28,12 +30,14 @@ impl Question {
     pub fn answer(&self, arrival: &Arrival) -> Option<Option<i64>> {
         let Arrival::Parsed(stanza) = arrival else { return None };
         let Stanza::Iq(iq) = &**stanza else { return None };
-        self.0.is_answered_by(iq).then(|| time_in(payload(iq)?))
+        self.0.is_answered_by(iq).then(|| Some(time_in(payload(iq)?)?.div_euclid(1000)))
     }
 }
 
-fn time_in(element: &Element) -> Option<i64> {
-    Some(TimeResult::try_from(element.clone()).ok()?.utc.timestamp())
+/// The time in an answer, in milliseconds since 1970. What it says of time zones does not matter.
+pub(super) fn time_in(answer: &Element) -> Option<i64> {
+    let utc = Some(answer).filter(|answer| answer.is("time", ns::TIME))?.get_child("utc", ns::TIME)?;
+    DateTime::from_str(utc.text().trim()).ok().map(|time| time.0.timestamp_millis())
 }
 
 #[cfg(test)]

@@ -3,9 +3,6 @@
 //!
 //! They are asked in the words of the persona, and an answer counts only from whom was asked.
 
-use std::str::FromStr as _;
-
-use xmpp_parsers::date::DateTime;
 use xmpp_parsers::disco::DiscoInfoQuery;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
@@ -16,6 +13,7 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 use xmpp_parsers::time::TimeQuery;
 
 use super::Arrival;
+use super::clock::time_in;
 use super::pending::{Pending, Random, payload};
 use crate::persona;
 use crate::xmpp::Parcel;
@@ -102,17 +100,11 @@ impl Questions {
         let at = self.0.iter().position(|(_, pending)| pending.is_answered_by(iq))?;
         let (question, _) = self.0.remove(at);
         Some(match question {
-            Question::Time => Answer::Time(payload(iq).and_then(time)),
+            Question::Time => Answer::Time(payload(iq).and_then(time_in)),
             Question::Keeps => Answer::Keeps(payload(iq).is_some_and(keeps_messages)),
             Question::Peer(peer) => Answer::Peer(peer, presence(iq)),
         })
     }
-}
-
-/// In milliseconds since 1970.
-fn time(answer: &Element) -> Option<i64> {
-    let utc = Some(answer).filter(|answer| answer.is("time", ns::TIME))?.get_child("utc", ns::TIME)?;
-    DateTime::from_str(utc.text().trim()).ok().map(|time| time.0.timestamp_millis())
 }
 
 fn keeps_messages(info: &Element) -> bool {

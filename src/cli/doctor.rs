@@ -24,6 +24,9 @@ pub(super) fn run(options: &Options, command: &Doctor) -> u8 {
     let mut report = Report::new(form, io::stdout());
     match go_through(options, command, &mut report) {
         Ok(status) => status,
+        Err(error) if error.is::<io::Error>() => {
+            complain(&error.context("writing to standard output"), EXIT_FAULT)
+        }
         Err(error) => complain(&error, EXIT_FAULT),
     }
 }
@@ -39,7 +42,7 @@ fn go_through(options: &Options, command: &Doctor, report: &mut Report) -> anyho
         Err(error) => {
             report.add(Finding::cross(Stage::Configuration, begun.elapsed(), format!("{error:#}")))?;
             let stages = Stage::OF_ACCOUNT.iter().chain(&Stage::OF_BRIDGE).copied().collect::<Vec<_>>();
-            Finding::not_tried(&stages, Stage::Configuration).try_for_each(|finding| report.add(finding))?;
+            report.add_untried(&stages, Stage::Configuration)?;
             report.finish()?;
             return Ok(EXIT_USAGE);
         }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// The most warnings, and the most bridges, that are remembered: 1000 of each, many times what one Tor has, and some
-/// 100 kB. Further warnings are not logged, and further bridges have no number.
+/// 100 kB. Further warnings are not logged, and further bridges have no name.
 const MAX_REMEMBERED: usize = 1000;
 
 /// A fault that lasts is said again after an hour.

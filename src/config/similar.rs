@@ -22,6 +22,9 @@ pub(super) fn hint(section: &str, key: &str, known: &[&'static str]) -> Hint {
     if section == "[[account]]" && key == "psk" {
         return Hint::Elsewhere("[bridge], for a bridge of yours, or to [client], for one that you use");
     }
+    if section == "[[account]]" && key == "login" {
+        return Hint::Elsewhere("a bridge line or to [client]; here an account has a jid and a password");
+    }
     if section.is_empty() && !SECTIONS.iter().any(|(name, _)| *name == key) {
         if ACCOUNT.contains(&key) {
             return Hint::Elsewhere(
@@ -93,6 +96,7 @@ mod tests {
         let is_elsewhere =
             |section, key, known: &[&'static str]| matches!(hint(section, key, known), Hint::Elsewhere(_));
         assert!(is_elsewhere("[[account]]", "psk", ACCOUNT));
+        assert!(is_elsewhere("[[account]]", "login", ACCOUNT));
         assert!(is_elsewhere("", "password", &["account", "client"]));
         assert!(is_elsewhere("", "key", &["account", "client"]));
         assert!(!is_elsewhere("[bridge]", "pks", &["psk"]));

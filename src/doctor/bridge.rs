@@ -57,7 +57,7 @@ pub(super) async fn examine(
             let verdict = found.verdict;
             report.add(found)?;
             if verdict == Verdict::Cross {
-                return not_tried(&Stage::OF_BRIDGE[1..], Stage::Bridge, report);
+                return report.add_untried(&Stage::OF_BRIDGE[1..], Stage::Bridge);
             }
             verdict == Verdict::Tick
         }
@@ -97,7 +97,7 @@ impl Way<'_> {
             Err(error) => {
                 let sentence = sentence(&error, self.is_found, bridge.config());
                 report.add(Finding::cross(Stage::Handshake, begun.elapsed(), sentence))?;
-                return not_tried(&Stage::OF_BRIDGE[2..], Stage::Handshake, report);
+                return report.add_untried(&Stage::OF_BRIDGE[2..], Stage::Handshake);
             }
         };
         let sentence = match bridge.config().protocol {
@@ -116,7 +116,7 @@ impl Way<'_> {
 
     async fn measure(&self, answer: Answer, checkup: &Checkup, report: &mut Report) -> io::Result<()> {
         let Answer::Reached(stream) = answer else {
-            return not_tried(&Stage::OF_BRIDGE[4..], Stage::Target, report);
+            return report.add_untried(&Stage::OF_BRIDGE[4..], Stage::Target);
         };
         let allowance =
             throughput::allowance(self.bridge.config().accounts.iter().map(|account| account.daily_bytes));
@@ -136,11 +136,6 @@ impl Way<'_> {
         let rate = by_relay.then_some(run.rate);
         report.add(sentences::relay(Duration::ZERO, relays, proxy, (knows_relays, rate)))
     }
-}
-
-fn not_tried(stages: &[Stage], failed: Stage, report: &mut Report) -> io::Result<()> {
-    let mut untried = Finding::not_tried(stages, failed);
-    untried.try_for_each(|finding| report.add(finding))
 }
 
 async fn wait_until_one_is_online(tunnel: &Tunnel, accounts: &[AccountId], patience: Duration) {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::finding::{Finding, Verdict};
+use super::finding::{Finding, Stage, Verdict};
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,15 @@ impl Report {
         }
         self.findings.push(finding);
         Ok(())
+    }
+
+    /// These stages were not tried, since there is a fault at the one before.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn add_untried(&mut self, stages: &[Stage], failed: Stage) -> io::Result<()> {
+        Finding::not_tried(stages, failed).try_for_each(|finding| self.add(finding))
     }
 
     /// All was found.

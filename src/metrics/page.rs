@@ -8,7 +8,7 @@ use crate::secure::stats::Lane;
 use crate::tunnel::Stats;
 
 /// Of fewer paths a bridge does not say how long they take: those would be the round trips of one person or two.
-const LEAST_PATHS: usize = 8;
+const LEAST_PEOPLE: usize = 8;
 
 /// The whole page.
 pub(super) fn page(stats: &Stats) -> String {
@@ -61,9 +61,13 @@ fn of_sessions(text: &mut Text, stats: &Stats) {
     gauge("hexchat_pt_relays", help, counted(sessions.relays));
     let help = "Sessions that wait for their turn at an account; on a bridge rounded up to a multiple of 8.";
     gauge("hexchat_pt_waiting_sessions", help, counted(stats.secure.accounts.waiting));
-    let mut streams = text.family("hexchat_pt_streams", Kind::Gauge, "Streams, by protocol.");
-    streams.sample(&[("protocol", "secure")], sessions.streams as f64);
-    streams.sample(&[("protocol", "classic")], stats.classic_streams as f64);
+    let mut streams = text.family(
+        "hexchat_pt_streams",
+        Kind::Gauge,
+        "Streams, by protocol; on a bridge rounded up to a multiple of 8.",
+    );
+    streams.sample(&[("protocol", "secure")], counted(sessions.streams));
+    streams.sample(&[("protocol", "classic")], counted(stats.classic_streams));
     let handshakes = &stats.secure.handshakes;
     let help = "Handshakes, by how they ended; on a bridge rounded up to a multiple of 8.";
     let mut family = text.family("hexchat_pt_handshakes_total", Kind::Counter, help);
@@ -92,9 +96,9 @@ fn of_traffic(text: &mut Text, stats: &Stats) {
         .sample(&[], stats.secure.accounts.in_flight as f64);
     let mut times = sessions.round_trips.clone();
     times.sort_unstable();
-    let help = "Round trips of paths; a bridge says nothing of fewer than 8 paths.";
+    let help = "Round trips of paths; a bridge says nothing of fewer than 8 paths or clients.";
     let mut family = text.family("hexchat_pt_path_rtt_seconds", Kind::Gauge, help);
-    if !stats.is_bridge || times.len() >= LEAST_PATHS {
+    if !stats.is_bridge || times.len().min(stats.secure.clients) >= LEAST_PEOPLE {
         for (quantile, part) in [("0.5", 0.5), ("0.9", 0.9)] {
             if let Some(time) = quantile_of(&times, part) {
                 family.sample(&[("quantile", quantile)], time.as_secs_f64());
@@ -135,6 +139,8 @@ mod tests {
         stats.accounts = AccountCounts { online: 2, failed: 1, ..AccountCounts::default() };
         stats.secure.sessions.established = 3;
         stats.secure.clients = 9;
+        stats.secure.sessions.streams = 3;
+        stats.classic_streams = 1;
         stats.secure.handshakes = Handshakes { completed: 17, refused: 2, failed: 0 };
         stats.secure.sessions.round_trips = (1..=paths as u64).map(Duration::from_secs).collect();
         stats
@@ -150,6 +156,8 @@ mod tests {
         for line in [
             "hexchat_pt_clients 16",
             "hexchat_pt_sessions 8",
+            "hexchat_pt_streams{protocol=\"secure\"} 8",
+            "hexchat_pt_streams{protocol=\"classic\"} 8",
             "hexchat_pt_handshakes_total{result=\"completed\"} 24",
             "hexchat_pt_accounts{state=\"online\"} 2",
             "hexchat_pt_accounts{state=\"failed\"} 1",
@@ -171,6 +179,9 @@ mod tests {
             [shown(true, 7), shown(true, 8), shown(false, 1), shown(false, 0)],
             [false, true, true, false]
         );
+        let mut of_one = stats(true, 10);
+        of_one.secure.clients = 1;
+        assert!(!page(&of_one).contains("rtt_seconds{"), "one person has many paths");
         assert!(has(&page(&stats(true, 10)), "hexchat_pt_path_rtt_seconds{quantile=\"0.9\"} 9"));
     }
 

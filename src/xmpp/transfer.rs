@@ -39,7 +39,7 @@ const TRANSFER: Duration = Duration::from_secs(20);
 
 /// A file that is not there is asked for again after so many milliseconds each time, 1.55 seconds in all: it may still be on its way to its service, or the
 /// service about to let it be seen. That is known to be so for a moment, and then it is not there.
-const AGAIN: [u64; 5] = [50, 100, 200, 400, 800];
+const RETRY_AFTER_MS: [u64; 5] = [50, 100, 200, 400, 800];
 
 /// How long a connection is kept that is not used: 10 seconds. Servers close theirs after 15 or more.
 const IDLE: Duration = Duration::from_secs(10);
@@ -211,7 +211,7 @@ async fn while_not_there<T, F>(once: impl Fn() -> F) -> Result<T, Fault>
 where
     F: Future<Output = Result<T, Fault>>,
 {
-    for pause in AGAIN.map(Duration::from_millis) {
+    for pause in RETRY_AFTER_MS.map(Duration::from_millis) {
         match once().await {
             Err(Fault::Missing(status)) if exchange::may_come(status) => sleep(pause).await,
             outcome => return outcome,
