@@ -7,16 +7,12 @@ use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
 
 use super::dialer::{core_dialer, proxy_of_person};
-use super::lanes;
-use super::setup::{Ending, accept, announce, run_command, state_dir, until_stopped};
+use super::setup::{Ending, accept, announce, run_command, start_client, state_dir, until_stopped};
 use super::socks;
 use super::{ClientCommand, Options};
 use crate::client::Client;
 use crate::config::Config;
-use crate::metrics;
 use crate::state::StateDir;
-use crate::tunnel::{Protocols, Tunnel};
-use crate::xmpp::AccountPool;
 
 pub(super) fn run(options: &Options, command: ClientCommand) -> u8 {
     run_command(options, |config| prepare(config, command), serve)
@@ -41,12 +37,7 @@ fn prepare(config: Config, command: ClientCommand) -> anyhow::Result<Prepared> {
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, listen, proxy } = prepared;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let dialer = core_dialer(tor_pt::Dialer::through(proxy));
-    let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
-    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
-    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
-    let tunnel = Tunnel::start(pool, events, protocols);
-    metrics::start(config.metrics, &tunnel);
+    let tunnel = start_client(&config, core_dialer(tor_pt::Dialer::through(proxy)));
     let client = Arc::new(Client::new(tunnel.clone(), config, state));
     announce(&format!("LISTENING {}", listener.local_addr().context("reading the port")?))?;
     let take_connections = async {

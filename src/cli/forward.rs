@@ -8,17 +8,15 @@ use tokio::net::{TcpListener, TcpStream};
 use xmpp_parsers::jid::Jid;
 
 use super::dialer::{core_dialer, proxy_of_person};
-use super::lanes;
-use super::setup::{Ending, accept, all_rejected, announce, run_command, state_dir, until_stopped};
+use super::setup::{
+    Ending, accept, all_rejected, announce, run_command, start_client, state_dir, until_stopped,
+};
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::{Client, ClientError, NamedBridge};
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
-use crate::metrics;
 use crate::protocol::Address;
 use crate::state::StateDir;
-use crate::tunnel::{Protocols, Tunnel};
-use crate::xmpp::AccountPool;
 
 pub(super) fn run(options: &Options, command: Forward) -> u8 {
     run_command(options, |config| prepare(config, command), forward)
@@ -64,12 +62,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, arguments, listen, target, proxy } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let dialer = core_dialer(tor_pt::Dialer::through(proxy));
-    let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
-    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
-    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
-    let tunnel = Tunnel::start(pool, events, protocols);
-    metrics::start(config.metrics, &tunnel);
+    let tunnel = start_client(&config, core_dialer(tor_pt::Dialer::through(proxy)));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

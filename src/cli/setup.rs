@@ -10,13 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tor_pt::{Phase, Shutdown};
 
-use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
+use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options, lanes};
 use crate::config::{Config, Limits};
 use crate::logging;
+use crate::metrics;
 use crate::os;
 use crate::state::{self, StateDir, StateError};
-use crate::tunnel::Tunnel;
-use crate::xmpp::AccountId;
+use crate::tunnel::{Protocols, Tunnel};
+use crate::xmpp::{AccountId, AccountPool, Dialer};
 
 /// The pause after a connection could not be taken: 1 second, in which descriptors can become free.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -205,6 +206,16 @@ pub(super) async fn until_stopped(
     };
     tunnel.shutdown(FAREWELL).await;
     outcome
+}
+
+/// Starts a client's half: its accounts, the protocols that it speaks, and its metrics.
+pub(super) fn start_client(config: &Config, dialer: Dialer) -> Tunnel {
+    let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
+    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
+    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
+    let tunnel = Tunnel::start(pool, events, protocols);
+    metrics::start(config.metrics, &tunnel);
+    tunnel
 }
 
 /// Waits for a signal that asks this process to end.

@@ -8,14 +8,11 @@ use tokio::task::JoinSet;
 use tor_pt::{Message, Phase};
 
 use super::Managed;
-use crate::cli::lanes;
-use crate::cli::setup::accept;
+use crate::cli::setup::{accept, start_client};
 use crate::cli::socks;
 use crate::client::Client;
-use crate::metrics;
 use crate::state::StateDir;
-use crate::tunnel::{Protocols, Tunnel};
-use crate::xmpp::AccountPool;
+use crate::tunnel::Tunnel;
 
 pub(super) async fn run(managed: &Managed<'_>) {
     if !managed.launch.wants(&managed.name) {
@@ -39,11 +36,7 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
-    let (pool, events) = AccountPool::with_limits(managed.dialer(), &config.limits);
-    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, managed.dialer());
-    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
-    let tunnel = Tunnel::start(pool, events, protocols);
-    metrics::start(config.metrics, &tunnel);
+    let tunnel = start_client(&config, managed.dialer());
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 
