@@ -48,6 +48,7 @@ use entropy::ThreadEntropy;
 pub use files::FileLane;
 use files::Files;
 pub use handshake_log::KeepHandshake;
+pub(crate) use known_faults::AGAIN;
 pub use quotas::QuotaStore;
 pub use relays::RelayLane;
 use relays::Relays;

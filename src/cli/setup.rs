@@ -136,6 +136,14 @@ pub(super) fn announce(line: &str) -> anyhow::Result<()> {
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("writing to standard output")
 }
 
+/// Prints what a command was asked for; its exit status.
+pub(super) fn print(text: &str) -> u8 {
+    match announce(text) {
+        Ok(()) => EXIT_OK,
+        Err(error) => complain(&error, EXIT_FAULT),
+    }
+}
+
 /// The next connection. For want of file descriptors, perhaps, it may have to be tried again: that passes.
 pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut said = false;

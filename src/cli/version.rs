@@ -1,14 +1,11 @@
 //! `hexchat-pt version`: this program, and the protocols that it speaks.
 
-use super::setup::{announce, complain};
-use super::{EXIT_FAULT, EXIT_OK, Version};
+use super::Version;
+use super::setup::print;
 use crate::secure::PROTOCOL_VERSION;
 
 pub(super) fn run(command: &Version) -> u8 {
-    match announce(&text(command.verbose)) {
-        Ok(()) => EXIT_OK,
-        Err(error) => complain(&error, EXIT_FAULT),
-    }
+    print(&text(command.verbose))
 }
 
 fn text(is_verbose: bool) -> String {

@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crate::tunnel::AGAIN;
 
 /// The most warnings, and the most bridges, that are remembered: 1000 of each, many times what one Tor has, and some
 /// 100 kB. Further warnings are not logged, and further bridges have no name.
 const MAX_REMEMBERED: usize = 1000;
-
-/// A fault that lasts is said again after an hour.
-const AGAIN: Duration = Duration::from_secs(3600);
 
 /// One of the bridges that Tor knows, as the log calls it: by the placeholder in its line, which Tor's own log has, too, or by a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,6 +97,8 @@ fn is_placeholder(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

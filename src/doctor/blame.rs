@@ -57,14 +57,6 @@ fn of_step(step: Step) -> Stage {
     }
 }
 
-/// What is wrong, and what a person can do about it. Nothing is tried again here, so nothing is said of that.
-pub(super) fn sentence_on(error: &AccountError) -> String {
-    match error.remedy() {
-        "" => error.to_string(),
-        remedy => format!("{error}; {remedy}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,10 +86,10 @@ mod tests {
 
     #[test]
     fn what_helps_is_said_and_nothing_of_further_attempts() {
-        let sentence = sentence_on(&AccountError::WrongPassword);
+        let sentence = AccountError::WrongPassword.with_remedy();
         assert_eq!(sentence, "logging in at the chat server: wrong user name or password; correct the login");
         for error in [AccountError::Refused, AccountError::Closed(Step::Session), AccountError::NotOffered] {
-            assert!(!sentence_on(&error).contains("trying again"), "{error}");
+            assert!(!error.with_remedy().contains("trying again"), "{error}");
         }
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::account::{Checkup, bridge_is_there};
-use super::blame::sentence_on;
 use super::finding::{Finding, Stage, Verdict};
 use super::report::Report;
 use super::sentences::{self, ServerFacts};
@@ -169,7 +168,7 @@ fn sentence(error: &ClientError, is_found: bool, bridge: &BridgeConfig) -> Strin
     };
     match error {
         ClientError::Connect(ConnectError::Rejected(error) | ConnectError::NotOnline(Some(error))) => {
-            format!("the accounts are not online: {}", sentence_on(error))
+            format!("the accounts are not online: {}", error.with_remedy())
         }
         ClientError::Connect(ConnectError::Closed(reason)) if is_refused(*reason) => {
             let psk = match &bridge.protocol {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::blame::{sentence_on, stage_of};
+use super::blame::stage_of;
 use super::finding::{Finding, Stage};
 use crate::config::{AccountConfig, Credential};
 use crate::xmpp::AccountError;
@@ -90,7 +90,7 @@ impl Ladder {
             Stage::Configuration => blamed,
             blamed => next.unwrap_or(blamed),
         };
-        findings.push(Finding::cross(failed, took, sentence_on(error)));
+        findings.push(Finding::cross(failed, took, error.with_remedy()));
         let untried: Vec<_> = rest.iter().copied().filter(|stage| *stage > failed).collect();
         findings.extend(Finding::not_tried(&untried, failed));
         findings

@@ -5,11 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::finding::{Finding, Stage};
+use crate::tunnel::WrongClock;
 use crate::xmpp::seen::Offers;
-
-/// From so much on a clock is wrong: 2 minutes. Bridges take handshakes that are up to 10 minutes off, and a clock that is 2 minutes off is
-/// one that nobody sets.
-const OFF: u64 = 2 * 60;
 
 /// In milliseconds since 1970.
 type Millis = i64;
@@ -50,34 +47,21 @@ pub(super) fn clock(took: Duration, clocks: Option<(Millis, Millis)>) -> Finding
         let sentence = "the server does not tell its time, so that ours could not be compared";
         return Finding::neither(Stage::Clock, took, sentence);
     };
-    let difference = ours.saturating_sub(theirs);
-    let off = difference.unsigned_abs() / 1000;
-    let direction = if difference < 0 { "behind" } else { "ahead of" };
-    let finding = if off < OFF {
-        Finding::tick(
+    let ahead = ours.saturating_sub(theirs) / 1000;
+    let finding = match WrongClock::of(ahead) {
+        None => Finding::tick(
             Stage::Clock,
             took,
             "the clock of this machine is the chat server's, to within two minutes",
-        )
-    } else {
-        let sentence = format!(
-            "the clock of this machine is {} {direction} the chat server's: set it, by NTP best; a bridge takes nobody whose clock is more \
-             than 10 minutes off its own",
-            spelled(off)
-        );
-        Finding::cross(Stage::Clock, took, sentence)
+        ),
+        Some(wrong) => {
+            let sentence = format!(
+                "{wrong}: set it, by NTP best; a bridge takes nobody whose clock is more than 10 minutes off its own"
+            );
+            Finding::cross(Stage::Clock, took, sentence)
+        }
     };
-    finding.with("seconds_ahead", difference / 1000)
-}
-
-/// So many seconds, in words.
-fn spelled(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600, seconds / 60);
-    match (days, hours) {
-        (2.., _) => format!("{days} days"),
-        (_, 2..) => format!("{hours} hours"),
-        _ => format!("{minutes} minutes"),
-    }
+    finding.with("seconds_ahead", ahead)
 }
 
 /// What the server offers.

@@ -16,7 +16,7 @@ use crate::protocol::AccountId;
 use crate::xmpp::Parcel;
 
 /// Differences of less than 2 minutes are no reason for anything: ten are let in.
-const WORTH_A_WORD: i64 = 120;
+const WORTH_A_WORD: u64 = 120;
 
 /// How many clocks of clients a bridge's log tells apart at most: 8, by the hour.
 const MOST_TOLD: usize = 8;
@@ -43,6 +43,13 @@ enum Asked {
 /// Our clock is wrong, by the chat server's: so many seconds ahead, or behind where this is negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongClock(i64);
+
+impl WrongClock {
+    /// A clock that is so many seconds ahead; none where that is no reason for anything.
+    pub fn of(ahead: i64) -> Option<Self> {
+        (ahead.unsigned_abs() >= WORTH_A_WORD).then_some(Self(ahead))
+    }
+}
 
 impl fmt::Display for WrongClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,10 +112,7 @@ impl Clocks {
             Asked::Answered(ahead) => *ahead,
             Asked::Nothing(_) | Asked::Time(_) => None,
         });
-        ahead
-            .min_by_key(|ahead| ahead.unsigned_abs())
-            .filter(|ahead| ahead.abs() >= WORTH_A_WORD)
-            .map(WrongClock)
+        ahead.min_by_key(|ahead| ahead.unsigned_abs()).and_then(WrongClock::of)
     }
 
     /// What is to be said of a client's clock, if that is news: so many minutes is it ahead of ours.

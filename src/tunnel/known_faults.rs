@@ -14,7 +14,7 @@ const MOST: usize = 8;
 const STAYS: u32 = 3;
 
 /// A fault that lasts is said again after an hour: whoever looks at the end of a log sees that it is still there.
-pub(super) const AGAIN: Duration = Duration::from_secs(3600);
+pub(crate) const AGAIN: Duration = Duration::from_secs(3600);
 
 /// What was said since the account was online.
 #[derive(Debug, Default)]

@@ -164,6 +164,14 @@ impl AccountError {
         }
     }
 
+    /// What is wrong, and what a person can do about it, for where nothing is tried again.
+    pub fn with_remedy(&self) -> String {
+        match self.remedy() {
+            "" => self.to_string(),
+            remedy => format!("{self}; {remedy}"),
+        }
+    }
+
     /// The advice where the server is left alone for so long, which is hours.
     pub fn advice_at_rest(&self, rest: Duration) -> String {
         let again = format!("trying again {}", within(rest));

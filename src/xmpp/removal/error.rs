@@ -10,7 +10,7 @@ use crate::xmpp::error::{AccountError, Words};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemovalError {
     /// There was no login. Trying again later can help.
-    #[error("its server has not removed it: {}", with_remedy(.0))]
+    #[error("its server has not removed it: {}", .0.with_remedy())]
     Login(AccountError),
     /// The same, in all the time that there was.
     #[error("its server has not removed it: there was no login in time")]
@@ -28,7 +28,7 @@ pub enum RemovalError {
     #[error("its server has not said that it has removed it: the chat server does not answer the request")]
     Unanswered,
     /// The server was asked. The session ended without an answer, and this was the last fault.
-    #[error("its server has not said that it has removed it: {}", with_remedy(.0))]
+    #[error("its server has not said that it has removed it: {}", .0.with_remedy())]
     Interrupted(AccountError),
     /// The server was asked. The session ended without an answer, and the account is not let in any more.
     #[error(
@@ -74,14 +74,6 @@ impl Objection {
     }
 }
 
-/// The error, and what a person can do about it. That it is tried again does not hold here.
-fn with_remedy(error: &AccountError) -> String {
-    match error.remedy() {
-        "" => error.to_string(),
-        remedy => format!("{error}; {remedy}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +95,7 @@ mod tests {
                 "reading ca_file: x; it must be a readable PEM file with at least one certificate",
             ),
         ] {
-            assert_eq!(with_remedy(&error), expected);
+            assert_eq!(error.with_remedy(), expected);
         }
     }
 
