@@ -36,10 +36,9 @@ fn server(kind: Kind, types: &'static [&'static str], hash: bool) -> ChatServer 
     ChatServer::start_with(kind, Rate::Unlimited, &[USER], rules).unwrap()
 }
 
-/// The mechanisms of all logins until now.
-fn logins(server: &ChatServer) -> Vec<String> {
-    let lines = server.log();
-    lines.iter().filter_map(|line| Some(line.split_once("logged in by mechanism: ")?.1.to_owned())).collect()
+/// Asserts that clients have logged in by exactly these mechanisms, in order.
+fn assert_logins(server: &ChatServer, mechanisms: &[&str]) {
+    assert_eq!(server.logged_behind("logged in by mechanism: ", mechanisms.len()), mechanisms);
 }
 
 struct Client {
@@ -89,14 +88,14 @@ async fn a_login_at_prosody_is_bound_over_starttls_and_direct_tls() {
     let server = server(Kind::Prosody, ALL, true);
     Client::open(server.address(), TlsMode::StartTls, server.ca_file()).until_online().await;
     Client::open(server.tls_address(), TlsMode::Direct, server.ca_file()).until_online().await;
-    assert_eq!(logins(&server), ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1-PLUS"]);
+    assert_logins(&server, &["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1-PLUS"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_bound_to_the_certificate_where_that_is_all_that_the_server_has() {
     let server = server(Kind::Prosody, &["tls-server-end-point"], false);
     Client::open(server.tls_address(), TlsMode::Direct, server.ca_file()).until_online().await;
-    assert_eq!(logins(&server), ["SCRAM-SHA-1-PLUS"]);
+    assert_logins(&server, &["SCRAM-SHA-1-PLUS"]);
 }
 
 /// TLS is resumed then, which both ends give another name, too, or the same certificate.
@@ -109,7 +108,7 @@ async fn by_sasl2_a_cut_account_is_back_by_a_token_that_is_bound_to_the_next_con
         alice.until_online().await;
         cutter.cut();
         alice.until_online().await;
-        assert_eq!(logins(&server), ["SCRAM-SHA-1-PLUS", token]);
+        assert_logins(&server, &["SCRAM-SHA-1-PLUS", token]);
         assert_eq!(cutter.accepted(), 2, "the token was good at the first attempt");
     }
 }
@@ -122,7 +121,7 @@ async fn a_bound_login_at_prosody_is_refused_behind_somebody_in_between() {
             let eve = InBetween::start(&server, str::to_owned).await;
             let mut alice = Client::open(eve.address, TlsMode::Direct, &eve.ca_file);
             assert_eq!(alice.fault().await, AccountError::NotBound, "{kind:?} {types:?}");
-            assert!(logins(&server).is_empty());
+            assert_logins(&server, &[]);
         }
     }
 }
@@ -135,7 +134,7 @@ async fn a_bound_token_is_refused_behind_somebody_in_between() {
     alice.until_online().await;
     eve.wake();
     assert_eq!(alice.fault().await, AccountError::NotBound, "the token first, and then the password");
-    assert_eq!(logins(&server), ["SCRAM-SHA-1-PLUS"]);
+    assert_logins(&server, &["SCRAM-SHA-1-PLUS"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +152,7 @@ async fn who_hides_from_us_what_binds_is_refused_or_found_out() {
         let eve = InBetween::start(&server, hide).await;
         let mut alice = Client::open(eve.address, TlsMode::Direct, &eve.ca_file);
         assert_eq!(alice.fault().await, AccountError::Downgraded, "with a hash: {hash}");
-        assert!(logins(&server).is_empty());
+        assert_logins(&server, &[]);
     }
 }
 
@@ -165,7 +164,7 @@ async fn who_hides_what_binds_from_an_account_that_was_bound_is_found_out_withou
     alice.until_online().await;
     eve.wake();
     assert_eq!(alice.fault().await, AccountError::Downgraded);
-    assert_eq!(logins(&server), ["SCRAM-SHA-1-PLUS"]);
+    assert_logins(&server, &["SCRAM-SHA-1-PLUS"]);
 }
 
 /// The same offer without the list of types.

@@ -59,9 +59,9 @@ impl ChatServer {
         self.0.ca_file()
     }
 
-    /// What it has logged.
-    pub(crate) fn log(&self) -> Vec<String> {
-        self.0.log()
+    /// What follows `text` in the lines of its log that have it, once there are `least`.
+    pub(crate) fn logged_behind(&self, text: &str, least: usize) -> Vec<String> {
+        self.0.logged_behind(text, least)
     }
 
     pub(crate) fn stop(&mut self) {

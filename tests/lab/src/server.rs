@@ -3,12 +3,17 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::ejabberd::Ejabberd;
 use crate::ports::loopback;
 use crate::prosody::{Modules, Prosody};
+
+/// How long a server may take to write down what it has done.
+const LOGGED: Duration = Duration::from_secs(10);
 
 /// The domain that every server of the lab serves. Prosody can serve others as well.
 pub const DOMAIN: &str = "chat.example";
@@ -269,6 +274,21 @@ impl ChatServer {
         match self {
             Self::Prosody(server) => server.log(),
             Self::Ejabberd(server) => server.log(),
+        }
+    }
+
+    /// What follows `text` in the lines of its log that have it, in order, once there are `least`: a line may be written after what
+    /// it tells of is done. Fewer if they do not come.
+    pub fn logged_behind(&self, text: &str, least: usize) -> Vec<String> {
+        let deadline = Instant::now() + LOGGED;
+        loop {
+            let lines = self.log();
+            let found: Vec<_> =
+                lines.iter().filter_map(|line| Some(line.split_once(text)?.1.to_owned())).collect();
+            if found.len() >= least || Instant::now() > deadline {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
