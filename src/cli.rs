@@ -187,8 +187,8 @@ struct BridgeLine {
     /// Write it in letters, digits and `_ - / + : = . ,` alone, for apps that take nothing else.
     #[arg(long)]
     plain: bool,
-    /// Draw it as a QR code, in the terminal or as an SVG file.
-    #[arg(long, value_name = "FILE.svg", num_args = 0..=1)]
+    /// Draw it as a QR code, in the terminal or into a PNG or SVG file that is not there yet.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
     qr: Option<Option<PathBuf>>,
     /// `rotate` gives the bridge another key and its accounts other resources, so that nobody can use the old line any more. The bridge
     /// must not be running; it writes its new line when it starts.

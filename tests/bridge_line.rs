@@ -179,14 +179,16 @@ fn a_qr_code_goes_into_a_file_that_is_its_owners_and_was_not_there() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     leave_line(&StateDir::open(dir.path()).unwrap());
-    let file = dir.path().join("line.svg");
     let draw = |path: &Path| run(command().args(state(dir.path())).arg("--qr").arg(path));
-    assert_eq!(draw(&file), (vec![], Some(0)));
-    let metadata = fs::metadata(&file).unwrap();
-    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
-    assert!(fs::read_to_string(&file).unwrap().starts_with("<svg "));
-    assert_eq!(draw(&file).1, Some(1), "nothing is written over");
-    assert_eq!(draw(&dir.path().join("line.png")).1, Some(1));
+    for (name, start) in [("line.svg", &b"<svg "[..]), ("line.PNG", b"\x89PNG\r\n\x1a\n")] {
+        let file = dir.path().join(name);
+        assert_eq!(draw(&file), (vec![], Some(0)));
+        let metadata = fs::metadata(&file).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        assert!(fs::read(&file).unwrap().starts_with(start), "{name}");
+        assert_eq!(draw(&file).1, Some(1), "nothing is written over");
+    }
+    assert_eq!(draw(&dir.path().join("line.jpeg")).1, Some(1));
 }
 
 #[test]

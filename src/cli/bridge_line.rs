@@ -49,12 +49,16 @@ fn show(line: &str, qr: Option<Option<PathBuf>>) -> anyhow::Result<()> {
 
 /// For the owner alone, since whoever has the line can use the bridge. What is there already stays.
 fn write_image(path: &Path, line: &str) -> anyhow::Result<()> {
-    let is_svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
-    ensure!(is_svg, "a QR code is written as SVG: give it a name that ends in .svg");
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let image = match extension.to_str() {
+        Some("png") => Modules::of(line)?.to_png()?,
+        Some("svg") => Modules::of(line)?.to_svg().into_bytes(),
+        _ => bail!("a QR code is written as PNG or SVG: give it a name that ends in .png or .svg"),
+    };
     let action = || format!("writing {}", path.display());
     let mut options = OpenOptions::new();
     let mut file = os::open_private(options.write(true).create_new(true), path).with_context(action)?;
-    file.write_all(Modules::of(line)?.to_svg().as_bytes()).with_context(action)
+    file.write_all(&image).with_context(action)
 }
 
 /// Gives the bridge another key, and its accounts other resources.

@@ -1,4 +1,4 @@
-//! QR codes: for a terminal by half blocks, and as SVG.
+//! QR codes: for a terminal by half blocks, and as SVG and PNG.
 
 use std::fmt::Write as _;
 
@@ -7,6 +7,9 @@ use qrcode::{Color, EcLevel, QrCode};
 
 /// Light modules around a code: 4 (ISO/IEC 18004, section 5.3.8).
 const QUIET: usize = 4;
+
+/// A module of an image is 8 pixels wide: in a PNG of one bit a pixel, that is a byte.
+const PIXELS: usize = 8;
 
 /// A QR code, with the quiet zone around it: rows of modules, of which the dark ones are true.
 pub(super) struct Modules(Vec<Vec<bool>>);
@@ -46,7 +49,7 @@ impl Modules {
         self.0.chunks(2).map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// As an image.
+    /// As an image in SVG.
     pub(super) fn to_svg(&self) -> String {
         let side = self.0.len();
         let mut path = String::new();
@@ -59,8 +62,29 @@ impl Modules {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" width=\"{size}\" height=\"{size}\" \
              shape-rendering=\"crispEdges\"><path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path d=\"{path}\"/></svg>\n",
-            size = side * 8
+            size = side * PIXELS
         )
+    }
+
+    /// As an image in PNG, of one bit a pixel.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be encoded, which no code is too large for.
+    pub(super) fn to_png(&self) -> anyhow::Result<Vec<u8>> {
+        let side = u32::try_from(self.0.len() * PIXELS).context("making an image")?;
+        let pixels = |row: &Vec<bool>| -> Vec<u8> {
+            row.iter().map(|is_dark| if *is_dark { 0 } else { u8::MAX }).collect()
+        };
+        let rows: Vec<u8> = self.0.iter().flat_map(|row| pixels(row).repeat(PIXELS)).collect();
+        let mut image = Vec::new();
+        let mut encoder = png::Encoder::new(&mut image, side, side);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        let mut writer = encoder.write_header().context("making an image")?;
+        writer.write_image_data(&rows).context("making an image")?;
+        writer.finish().context("making an image")?;
+        Ok(image)
     }
 }
 
@@ -93,7 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn an_image_has_each_dark_module() {
+    fn a_png_has_each_module_eight_pixels_wide_and_high() {
+        let modules = Modules(vec![vec![true, false], vec![false, true]]);
+        let image = modules.to_png().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(image)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height, info.line_size), (16, 16, 2));
+        assert_eq!(pixels, [[0, 255].repeat(8), [255, 0].repeat(8)].concat());
+    }
+
+    #[test]
+    fn an_svg_has_each_dark_module() {
         let modules = Modules(vec![vec![true, false], vec![false, true]]);
         let svg = modules.to_svg();
         assert!(svg.contains("d=\"M0 0h1v1h-1zM1 1h1v1h-1z\""), "{svg}");
