@@ -95,6 +95,7 @@ enum Command {
     ///
     /// Bridge lines come with Tor's requests, and their logins with them, or from the configuration file. Once it listens, it writes
     /// LISTENING IP:PORT to standard output. The environment variable TOR_PT_PROXY names the proxy to go through, as for `forget`.
+    #[command(after_help = help::CLIENT)]
     Client(ClientCommand),
     /// Let peers connect through chat to the allowed targets, and to nothing else.
     #[command(after_help = help::SERVE)]
@@ -103,10 +104,12 @@ enum Command {
     ///
     /// The exit status is 0 if all is well, 1 if somebody has to do something, 2 if the configuration cannot be used. The environment
     /// variable TOR_PT_PROXY names the proxy to do that through, as for `forget`.
+    #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Print the bridge line of a bridge that has run with this state directory, or make the old one worthless.
     ///
     /// How long its arguments are is said on standard error: tor carries 510 bytes, with the login that each user appends.
+    #[command(after_help = help::BRIDGE_LINE)]
     BridgeLine(BridgeLine),
     /// Print the version, and with --verbose those of the protocols.
     Version(Version),
@@ -120,6 +123,7 @@ enum Command {
     /// The environment variable TOR_PT_PROXY names the proxy to do that through, as Tor writes it: socks5://127.0.0.1:1080, socks4a://…
     /// or http://…, with user:password@ before the address if need be. Without it the connection is direct, whatever torrc says, and
     /// the server sees the address of this machine.
+    #[command(after_help = help::FORGET)]
     Forget(Forget),
 }
 

@@ -3,7 +3,7 @@
 use clap::Command;
 use clap_mangen::Man;
 
-use crate::roff::heading;
+use crate::roff::{examples, heading};
 
 /// What `--help` does not say.
 const END: &str = include_str!("command_end.roff");
@@ -30,7 +30,8 @@ fn part(command: &Command) -> String {
     part += &below_heading(&rendered(|into| man.render_synopsis_section(into)));
     part += ".PP\n";
     part += &below_heading(&rendered(|into| man.render_description_section(into)));
-    part + &below_heading(&rendered(|into| man.render_options_section(into)))
+    part += &below_heading(&rendered(|into| man.render_options_section(into)));
+    part + &command.get_after_help().map(|help| examples(&help.to_string())).unwrap_or_default()
 }
 
 fn rendered(render: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> String {

@@ -21,6 +21,16 @@ pub(crate) fn line(plain: &str) -> String {
     format!(".br\n{}\n", text(plain))
 }
 
+/// Examples as `--help` shows them: what is indented by four is a command, as it is typed, and what is indented less says what it does.
+pub(crate) fn examples(plain: &str) -> String {
+    let paragraph = |line: &str| match line.strip_prefix("    ") {
+        Some(command) => format!(".RS 4\n.nf\n{}\n.fi\n.RE\n", text(command)),
+        None if line.is_empty() => String::new(),
+        None => format!(".PP\n{}\n", text(line.trim_start())),
+    };
+    plain.lines().map(paragraph).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +45,13 @@ mod tests {
     #[test]
     fn a_heading_is_one_word_for_roff() {
         assert_eq!(heading("SH", "[limits] \"x\""), ".SH \"[limits] \\(dqx\\(dq\"\n");
+    }
+
+    #[test]
+    fn the_commands_of_examples_are_as_they_are_typed() {
+        let plain = "Examples:\n  What it does:\n    hexchat-pt --x\n\nMore.";
+        let roff =
+            ".PP\nExamples:\n.PP\nWhat it does:\n.RS 4\n.nf\nhexchat\\-pt \\-\\-x\n.fi\n.RE\n.PP\nMore.\n";
+        assert_eq!(examples(plain), roff);
     }
 }

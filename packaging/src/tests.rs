@@ -115,3 +115,11 @@ fn the_package_has_the_version_of_the_executable() {
     let newest = include_str!("../debian/changelog").lines().next().unwrap();
     assert!(newest.starts_with(concat!("hexchat-pt (", env!("CARGO_PKG_VERSION"), "-")), "{newest}");
 }
+
+#[test]
+fn examples_of_commands_are_on_the_page() {
+    let page = page("hexchat-pt.1");
+    for command in ["forward", "client", "serve", "doctor", "bridge-line", "forget"] {
+        assert!(page.contains(&format!("\n.nf\nhexchat-pt {command} ")), "{command}");
+    }
+}

@@ -21,6 +21,45 @@ Examples:
 Once it listens, it writes `LISTENING IP:PORT` to standard output. The account to log in with is in the configuration file.
 Exit status: 0 after a signal, 1 for a fault at run time, 2 for one of what was written. More is in doc/using.md.";
 
+/// Below the help of `client`.
+pub(super) const CLIENT: &str = "\
+Examples:
+  A SOCKS port for a Tor whose torrc has `ClientTransportPlugin hexchat socks5 127.0.0.1:5700`:
+    hexchat-pt client --listen 5700
+  The same, through a proxy:
+    TOR_PT_PROXY=socks5://127.0.0.1:1080 hexchat-pt client --listen 127.0.0.1:5700
+
+Exit status: 0 after a signal, 1 for a fault at run time, 2 for one of what was written. More is in doc/using.md.";
+
+/// Below the help of `doctor`.
+pub(super) const DOCTOR: &str = "\
+Examples:
+  Whether the accounts of a bridge, or of a client, can log in, and what their servers have to offer:
+    hexchat-pt doctor --config hexchat.toml
+  The whole way to a bridge whose line is in a file, as Tor would go it:
+    hexchat-pt doctor --config hexchat.toml --bridge-line-file bridge.txt
+  The same with an account that is in the bridge line, for a program to read:
+    hexchat-pt doctor --bridge-line-file bridge.txt --json";
+
+/// Below the help of `bridge-line`.
+pub(super) const BRIDGE_LINE: &str = "\
+Examples:
+  The line of a bridge that Debian's tor runs:
+    hexchat-pt bridge-line --state /var/lib/tor/pt_state
+  As a picture to scan, in the terminal or in a file:
+    hexchat-pt bridge-line --state /var/lib/tor/pt_state --qr
+    hexchat-pt bridge-line --state /var/lib/tor/pt_state --qr bridge.png
+  Another line, once the bridge has been stopped:
+    hexchat-pt bridge-line rotate --state /var/lib/tor/pt_state";
+
+/// Below the help of `forget`.
+pub(super) const FORGET: &str = "\
+Examples:
+  Removes the account that `login=new@chat.example` has registered:
+    hexchat-pt forget new@chat.example --state /var/lib/tor/pt_state
+  Forgets it where the server is gone:
+    hexchat-pt forget new@chat.example --local --state /var/lib/tor/pt_state";
+
 /// Below the help of `serve`.
 pub(super) const SERVE: &str = "\
 Examples:
