@@ -137,7 +137,7 @@ fn every_suite_that_cargo_is_to_run_exists() {
     }
 }
 
-fn is_suite(name: &str) -> bool {
+pub(crate) fn is_suite(name: &str) -> bool {
     let tests = root().join("tests");
     name == "pt-spec"
         || tests.join(name).join("main.rs").is_file()

@@ -19,6 +19,8 @@
 //! Inline code that begins with `hexchat-pt` has to name commands and options that exist, and what stands in the first column of a table
 //! headed "what is said" has to stand in the sources.
 //!
+//! Links between the documents have to lead somewhere (`links`).
+//!
 //! Placeholders (`…`, `<FINGERPRINT>`, names of files and folders, addresses) are filled in by `filling` and `runs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
@@ -31,6 +33,7 @@ mod commands;
 mod elsewhere;
 mod filling;
 mod fragments;
+mod links;
 mod runs;
 mod seen;
 mod servers;
