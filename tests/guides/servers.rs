@@ -50,6 +50,13 @@ fn every_fragment_for_prosody_is_sound_and_says_nothing_that_it_does_not_know() 
         let status = check.wait(PATIENCE).unwrap();
         check.wait_for_end_of_output(PATIENCE).unwrap();
         assert!(status.success(), "{}:\n{text}\n{}", block.place(), check.lines().join("\n"));
+        let modules = block
+            .text
+            .lines()
+            .filter(|line| line.starts_with("Component "))
+            .filter_map(|line| line.split('"').nth(3));
+        let missing: Vec<_> = modules.filter(|module| !is_module(module)).collect();
+        assert!(missing.is_empty(), "{}: Prosody has no {missing:?}", block.place());
         let options = options_of(&block.text);
         let unknown: Vec<_> = options.iter().filter(|option| !is_known(option, &sources)).collect();
         assert!(
@@ -60,13 +67,16 @@ fn every_fragment_for_prosody_is_sound_and_says_nothing_that_it_does_not_know() 
     }
 }
 
+/// Whether Prosody itself has a module of this name.
+fn is_module(name: &str) -> bool {
+    Path::new(PROSODY).join(format!("modules/mod_{name}.lua")).is_file()
+}
+
 /// Prosody names its options in quotes, those of its network settings before `=` or behind a point, and some by the name of the module
 /// and a rest.
 fn is_known(option: &str, sources: &str) -> bool {
     let is_said = |text: String| sources.contains(&text);
-    let of_module = |rest: &str| {
-        Path::new(PROSODY).join(format!("modules/mod_{}.lua", option.strip_suffix(rest).unwrap())).is_file()
-    };
+    let of_module = |rest: &str| option.strip_suffix(rest).is_some_and(is_module);
     let rests = option.match_indices('_').map(|(at, _)| &option[at..]);
     is_said(format!("\"{option}\""))
         || is_said(format!("\t{option} = "))
