@@ -338,6 +338,45 @@ pub(crate) fn ejabberd_in(folder: &Path, config: &Path, script: String) -> Resul
         .folder(folder))
 }
 
+/// Starts an ejabberd with a configuration that is somebody else's, and ends it.
+///
+/// # Errors
+///
+/// When it does not start with it, with what it says.
+pub fn start_once(config: &str) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("ejabberd-").tempdir().context("making a folder")?;
+    let file = folder.path().join("ejabberd.yml");
+    fs::write(&file, config)?;
+    let script =
+        format!("{{ok, _}} = application:ensure_all_started(ejabberd), io:format(\"{READY_LINE}~n\").");
+    let process =
+        ejabberd_in(folder.path(), &file, script)?.start().context("install Debian's package ejabberd")?;
+    process.wait_for_line(|line| line == READY_LINE, READY).map(drop)
+}
+
+/// Reads YAML as ejabberd does, and shows what it has found, as Erlang writes it.
+///
+/// # Errors
+///
+/// When it is no YAML.
+pub fn read_yaml(text: &str) -> Result<String> {
+    let folder = tempfile::tempdir().context("making a folder")?;
+    fs::write(folder.path().join("file.yml"), text)?;
+    let script = "{ok, _} = application:ensure_all_started(fast_yaml), \
+                  {ok, Found} = fast_yaml:decode_from_file(\"file.yml\", [plain_as_atom]), \
+                  io:format(\"~0p~n\", [Found]), halt().";
+    let mut process = Spawn::new("erl", "erl")
+        .args(["-noshell", "-eval", script])
+        .env("ERL_LIBS", libraries().context("install Debian's package ejabberd")?)
+        .env("ERL_CRASH_DUMP", "/dev/null")
+        .folder(folder.path())
+        .start()?;
+    let status = process.wait(READY)?;
+    process.wait_for_end_of_output(READY)?;
+    ensure!(status.success(), "{}", process.lines().join("\n"));
+    Ok(process.lines().join("\n"))
+}
+
 /// The folder in which Debian keeps ejabberd as an Erlang library; it depends on the machine's architecture.
 fn libraries() -> Result<PathBuf> {
     for folder in fs::read_dir("/usr/lib")?.flatten() {
