@@ -277,7 +277,7 @@ pub(crate) const HOPELESS_SHARE: (u32, u32) = (3, 5);
 
 /// An answer by a relay is late after what the empty relay takes and 750 ms more: its TCP connection makes good a loss within 200 to 400 ms, a
 /// hiccup takes 500, and what waits there beside bulk waits for some 100. From then on it is one path among the others, and what it has
-/// on its way goes by those as well, so that no cell waits for longer than a second. A shaper's pauses (0.8 to 2.1 seconds) are none of a relay's.
+/// on its way goes by those as well, so that a cell waits there for a second at most. A shaper's pauses (0.8 to 2.1 seconds) are none of a relay's.
 pub(crate) const RELAY_LATE: Duration = Duration::from_millis(750);
 
 /// A relay that has been late for 1.25 seconds has no hiccup, and is left for something better: together with [`RELAY_LATE`] that is

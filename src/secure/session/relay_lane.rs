@@ -85,10 +85,9 @@ impl Session {
     /// where it can.
     pub(super) fn use_relay(&mut self, now: Instant, shared: &mut Shared) {
         if self.is_relay_outdone(now)
-            && let Some((relay, number)) =
-                self.relay_mut().and_then(|relay| relay.number().map(|number| (relay, number)))
+            && let Some(relay) = self.relay_mut()
         {
-            relay.handle_down(now, number, RelayEndReason::TooSlow);
+            relay.handle_outdone(now);
         }
         if let Some(account) = self.relay_mut().and_then(Relay::poll_over) {
             for id in self.ids_of(|path| path.via() == account) {
