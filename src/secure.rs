@@ -7,7 +7,7 @@
 
 mod accounts;
 mod api;
-mod budget;
+pub(crate) mod budget;
 mod client_tag;
 pub mod crypto;
 mod delivery;

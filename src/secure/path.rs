@@ -2,6 +2,7 @@
 //!
 //! How blocks travel is the carrier's affair. The answers to ours are the path's clock; they say nothing of what the peer has understood.
 
+mod lateness;
 mod pacer;
 #[cfg(test)]
 pub(crate) mod server_model;
@@ -23,6 +24,7 @@ use crate::secure::crypto::credential::Credential;
 use crate::secure::crypto::handshake::{Initiator, LARGEST_HELLO};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::{LegId, PathId, Sending};
+use crate::secure::path::lateness::Lateness;
 use crate::secure::path::pacer::Pacer;
 use crate::secure::path::window::Window;
 use crate::secure::sizes::Sizes;
@@ -94,6 +96,8 @@ pub(crate) struct Path {
     /// Our account has been offline since then, and the clock stands still.
     suspended: Option<Instant>,
     has_stalled: bool,
+    /// By a relay.
+    lateness: Option<Lateness>,
     lane: Lane,
     /// Bytes of its blocks.
     carried: BytesCarried,
@@ -135,6 +139,7 @@ impl Path {
             express: None,
             suspended: None,
             has_stalled: false,
+            lateness: None,
             lane: Lane::Chat,
             carried: BytesCarried::default(),
         }
@@ -160,7 +165,8 @@ impl Path {
 
     /// The same path by a relay.
     pub(crate) fn by_relay(self) -> Self {
-        Self { lane: Lane::Relay, ..self }
+        let lateness = Some(Lateness::new(self.since));
+        Self { lane: Lane::Relay, lateness, ..self }
     }
 
     /// What it does.
@@ -314,6 +320,9 @@ impl Path {
     }
 
     fn push(&mut self, now: Instant, delivery: Delivery, block: Option<usize>) {
+        if let Some(lateness) = self.lateness.as_mut().filter(|_| self.outstanding.is_empty()) {
+            lateness.on_empty(now);
+        }
         let interrupted = self.suspended.is_some();
         self.outstanding.push_back(Sent { delivery, block, at: now, interrupted });
     }
@@ -330,12 +339,49 @@ impl Path {
         self.last_read = if is_of_one_read { (since, before + bytes) } else { (now, bytes) };
         self.express = self.express.filter(|express| *express != delivery);
         self.largest_taken = self.largest_taken.max(sent.block.unwrap_or_default());
+        self.note_lateness(now, sent.at, bytes);
         match sent.block {
             Some(bytes) if sent.interrupted => self.window.on_answered_late(now, bytes),
             Some(bytes) => self.window.on_answered(now, sent.at, bytes),
             None if sent.interrupted => {}
             None => self.window.on_delay(now, now.saturating_duration_since(sent.at)),
         }
+    }
+
+    fn note_lateness(&mut self, now: Instant, sent: Instant, bytes: usize) {
+        let empty = self.window.base_delay();
+        if let Some(lateness) = &mut self.lateness {
+            lateness.on_answered(now, now.saturating_duration_since(sent), empty, bytes);
+            if self.outstanding.is_empty() {
+                lateness.on_empty(now);
+            }
+        }
+    }
+
+    /// True once for each time that the answers of a relay are so late that what is on its way should go by another path as well. More goes
+    /// by it only where that is faster all the same.
+    pub(crate) fn check_late(&mut self, now: Instant) -> bool {
+        let empty = self.window.base_delay();
+        let oldest = self.oldest_sent();
+        self.lateness
+            .as_mut()
+            .zip(oldest)
+            .is_some_and(|(lateness, oldest)| lateness.check(now, oldest, empty))
+    }
+
+    /// Since when the answers of a relay have been late, if they are.
+    pub(crate) fn late_since(&self) -> Option<Instant> {
+        self.lateness.as_ref()?.late_since()
+    }
+
+    /// The same where it has been for so long that it is no hiccup.
+    pub(crate) fn too_late_since(&self) -> Option<Instant> {
+        self.lateness.as_ref().filter(|lateness| lateness.is_too_late())?.late_since()
+    }
+
+    /// What a relay carries whose answers are late, in bytes on the wire a second.
+    pub(crate) fn late_rate(&self, now: Instant) -> Option<f64> {
+        self.lateness.as_ref()?.rate(now)
     }
 
     /// A block of the peer's came, of so many bytes.
@@ -402,9 +448,17 @@ impl Path {
         self.pacer.handle_timeout(now);
     }
 
-    /// When to look at [`is_dead`](Self::is_dead), [`check_stalled`](Self::check_stalled) and [`end_pause`](Self::end_pause) again.
+    /// When to look at [`is_dead`](Self::is_dead), [`check_stalled`](Self::check_stalled), [`check_late`](Self::check_late) and
+    /// [`end_pause`](Self::end_pause) again.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        [self.stall(), self.death(), self.pacer.next_timeout()].into_iter().flatten().min()
+        [self.stall(), self.death(), self.lateness_timeout(), self.pacer.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn lateness_timeout(&self) -> Option<Instant> {
+        self.lateness.as_ref()?.next_timeout(self.oldest_sent()?, self.window.base_delay())
     }
 
     fn death(&self) -> Option<Instant> {
@@ -451,10 +505,11 @@ impl Path {
 
     /// What the path carries, in bytes on the wire a second. An estimate from its window as long as it was never busy.
     pub(crate) fn rate(&self, now: Instant) -> f64 {
-        self.window.rate().unwrap_or_else(|| {
+        let usual = self.window.rate().unwrap_or_else(|| {
             let delay = self.window.round_trip().unwrap_or(UNKNOWN_DELAY).max(self.age(now));
             self.window.limit() as f64 / delay.max(Duration::from_millis(1)).as_secs_f64()
-        })
+        });
+        self.late_rate(now).map_or(usual, |late| late.min(usual))
     }
 
     /// The same, where the path has shown it: its window does not open any more.

@@ -273,6 +273,23 @@ pub(crate) const HOPELESS_FAILURES: u32 = 3;
 /// same words; a minute later is too late.
 pub(crate) const HOPELESS_SHARE: (u32, u32) = (3, 5);
 
+// Relays that become slow (`path::lateness`, `session::relay_lane`).
+
+/// An answer by a relay is late after what the empty relay takes and 750 ms more: its TCP connection makes good a loss within 200 to 400 ms, a
+/// hiccup takes 500, and what waits there beside bulk waits for some 100. From then on it is one path among the others, and what it has
+/// on its way goes by those as well, so that a cell waits there for a second at most. A shaper's pauses (0.8 to 2.1 seconds) are none of a relay's.
+pub(crate) const RELAY_LATE: Duration = Duration::from_millis(750);
+
+/// A relay that has been late for 1.25 seconds has no hiccup, and is left for something better: together with [`RELAY_LATE`] that is
+/// 2 seconds, in which a TCP that has lost a segment three times (1.4 seconds) is back, and it leaves one of three for the change.
+pub(crate) const RELAY_TOO_LATE: Duration = Duration::from_millis(1250);
+
+/// It is left for what carries twice as much: rates of seconds vary by less, and another relay comes no earlier than after 10 seconds.
+pub(crate) const RELAY_OUTDONE: f64 = 2.0;
+
+/// A path by accounts of which nobody knows yet what it carries is taken for 3000 bytes a second, as stock ejabberd reads.
+pub(crate) const LEAST_STOCK_RATE: f64 = 3000.0;
+
 // Packets and acknowledgements.
 
 /// A peer from which nothing has come for 10 seconds is asked for a packet, and again as often until one comes (doc/protocol.md

@@ -5,6 +5,7 @@
 
 mod call;
 mod lane;
+mod shares;
 mod words;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::files::reach_of_own;
 use super::{Shared, State};
@@ -28,13 +29,11 @@ use crate::xmpp::place::{BadPlace, Reach};
 pub(super) use call::{Call, run};
 use call::{End, Outlet, Target};
 pub use lane::RelayLane;
+use shares::Shares;
 use words::Phase;
 
 /// The accounts that stand for relays have numbers above this one, which no account of the pool reaches.
 const FIRST_ACCOUNT: u64 = 1 << 62;
-
-/// The most calls of one process: 256. Each has a connection, and so a descriptor.
-const MOST: usize = 256;
 
 /// The most that is kept for a relay until it is written, in bytes: 512 KiB. Behind 256 KiB the core sends no more blocks, but answers: whoever
 /// sends blocks and reads nothing could call for any number of them.
@@ -80,7 +79,9 @@ pub(super) struct Relays {
     by_account: BTreeMap<AccountId, RelayKey>,
     last_account: u64,
     calls: mpsc::UnboundedSender<Call>,
-    /// Calls that are under way, those included that only write what is left.
+    /// Whose calls are under way, those included that only write what is left.
+    shares: Shares,
+    /// How many there are.
     under_way: watch::Sender<usize>,
 }
 
@@ -131,6 +132,7 @@ impl Relays {
             by_account: BTreeMap::new(),
             last_account: FIRST_ACCOUNT,
             calls,
+            shares: Shares::default(),
             under_way: watch::Sender::new(0),
         }
     }
@@ -157,13 +159,13 @@ impl Relays {
         None
     }
 
-    /// Has a call made, if there is room for one more.
-    fn call(&mut self, call: Call, known: Known) -> Result<(), RelayEndReason> {
-        if *self.under_way.borrow() >= MOST {
+    /// Has a call made, if there is room for one more, of this client where it is one of a bridge's.
+    fn call(&mut self, call: Call, known: Known, client: Option<&BareJid>) -> Result<(), RelayEndReason> {
+        if !self.shares.take(call.relay, client) {
             return Err(RelayEndReason::TooMany);
         }
         self.known.insert(call.relay, known);
-        self.under_way.send_modify(|count| *count += 1);
+        self.under_way.send_replace(self.shares.count());
         // Without the task nothing is called any more.
         let _ = self.calls.send(call);
         Ok(())
@@ -188,22 +190,22 @@ impl Relays {
         let target = self.target(&rendezvous, ours.domain().as_str(), reach)?;
         let (sender, joined) = oneshot::channel();
         let end = End::Client { rendezvous, joined };
-        self.call(Call { relay, target, end }, Known::Calling { stream, joined: sender })?;
+        self.call(Call { relay, target, end }, Known::Calling { stream, joined: sender }, None)?;
         Ok(())
     }
 
-    /// Calls the proxy at which a bridge's client, of this domain, waits.
+    /// Calls the proxy at which a bridge's client waits.
     fn join(
         &mut self,
         relay: RelayKey,
-        domain: &str,
+        client: &BareJid,
         rendezvous: &Rendezvous,
         seals: RelaySeals,
     ) -> Result<(), Fault> {
-        let target = self.target(rendezvous, domain, Reach::Public)?;
+        let target = self.target(rendezvous, client.domain().as_str(), Reach::Public)?;
         let (sender, wanted) = oneshot::channel();
         let end = End::Bridge { seals, wanted };
-        self.call(Call { relay, target, end }, Known::Joining { _wanted: sender })?;
+        self.call(Call { relay, target, end }, Known::Joining { _wanted: sender }, Some(client))?;
         Ok(())
     }
 
@@ -255,7 +257,7 @@ impl Shared {
         let (relay, outcome) = match task {
             RelayTask::Find { relay, account, peer } => (relay, self.find(state, relay, (account, peer))),
             RelayTask::Join { relay, client, rendezvous, seals } => {
-                (relay, relays.join(relay, client.domain().as_str(), &rendezvous, seals))
+                (relay, relays.join(relay, &client, &rendezvous, seals))
             }
             RelayTask::Activate { relay, seals } => {
                 if let Some(stream) = relays.activate(relay, seals) {
@@ -382,7 +384,8 @@ impl Shared {
         self.with(|state, _| {
             if let Some(relays) = &mut state.relays {
                 relays.leave(relay);
-                relays.under_way.send_modify(|count| *count = count.saturating_sub(1));
+                relays.shares.give_back(relay);
+                relays.under_way.send_replace(relays.shares.count());
             }
         });
     }

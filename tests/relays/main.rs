@@ -15,4 +15,5 @@ mod carrying;
 mod client;
 mod leaving;
 mod proxies;
+mod shares;
 mod with_relay;

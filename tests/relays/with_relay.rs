@@ -30,8 +30,10 @@ impl Lanes {
 
 /// Both halves, one account each.
 pub(crate) struct WithRelay {
-    _lab: Lab,
-    _bridge: Bridge,
+    lab: Lab,
+    bridge: Bridge,
+    /// What `[lanes]` of clients says.
+    of_lanes: &'static str,
     pub(crate) forward: Half,
     target: Target,
     entrance: SocketAddr,
@@ -64,7 +66,18 @@ impl WithRelay {
         let config = lab.config(&["alice"], &Route::StartTls) + &format!("[lanes]\n{}\n", lanes.client);
         let forward = bridge.forward_through(&of_client.uri(), &config);
         let entrance = forward.entrance();
-        Self { _lab: lab, _bridge: bridge, forward, target, entrance, of_client, of_bridge }
+        Self { lab, bridge, of_lanes: lanes.client, forward, target, entrance, of_client, of_bridge }
+    }
+
+    /// One more client, with this account.
+    pub(crate) fn another_client(&self, user: &str) -> Half {
+        let config = self.lab.config(&[user], &Route::StartTls) + &format!("[lanes]\n{}\n", self.of_lanes);
+        self.bridge.forward_through(&self.of_client.uri(), &config)
+    }
+
+    /// A stream of that one: the application's end, and the target's.
+    pub(crate) fn stream_of(&self, client: &Half) -> (TcpStream, TcpStream) {
+        self.target.connect_through(client.entrance())
     }
 
     /// A stream: the application's end, and the target's.

@@ -67,5 +67,6 @@ mod puppet;
 mod random;
 mod relays;
 mod setup;
+mod slow_relays;
 mod swallowing;
 mod upload_service;

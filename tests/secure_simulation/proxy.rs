@@ -110,6 +110,33 @@ impl Proxy {
         self.0.borrow_mut().mood = mood;
     }
 
+    /// What comes from now on is passed on at so many bytes a second.
+    pub(crate) fn set_rate(&self, rate: u64) {
+        self.0.borrow_mut().site.rate = rate;
+    }
+
+    /// What comes from now on takes so long from one end to the other.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.0.borrow_mut().site.delay = delay;
+    }
+
+    /// Passes nothing on for so long, and then goes on.
+    pub(crate) fn hiccup(&self, duration: Duration) {
+        for pipe in self.0.borrow_mut().pipes.values_mut() {
+            pipe.pieces.iter_mut().for_each(|(at, _)| *at += duration);
+            pipe.free_at = pipe.free_at.map(|at| at + duration);
+        }
+    }
+
+    /// Whether it joins connections that neither end has left.
+    pub(crate) fn is_in_use(&self) -> bool {
+        let is_left = |pipe: &Pipe| pipe.ends_at.is_some();
+        let state = self.0.borrow();
+        let addresses = state.pipes.keys().filter(|(_, to_right)| *to_right).map(|(address, _)| *address);
+        let mut pairs = addresses.map(|address| [false, true].map(|to| state.pipes.get(&(address, to))));
+        pairs.any(|pair| !pair.into_iter().flatten().any(is_left))
+    }
+
     /// Bytes that it has passed on.
     pub(crate) fn carried(&self) -> usize {
         self.0.borrow().carried

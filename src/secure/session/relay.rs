@@ -203,6 +203,11 @@ impl Relay {
         }
     }
 
+    /// What carries has become slower than what is beside it.
+    pub(crate) fn handle_outdone(&mut self, now: Instant) {
+        self.end(now, RelayEndReason::TooSlow, By::Us);
+    }
+
     /// The path by this account is no more.
     pub(crate) fn handle_path_gone(&mut self, now: Instant, account: AccountId) {
         if self.account() == Some(account) {

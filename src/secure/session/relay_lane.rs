@@ -13,6 +13,7 @@ use crate::secure::session::established::Established;
 use crate::secure::session::relay::{Relay, Whose};
 use crate::secure::session::{Session, SessionEvent};
 use crate::secure::shared::Shared;
+use crate::secure::tuning::{LEAST_STOCK_RATE, RELAY_LATE, RELAY_OUTDONE};
 use crate::secure::wire::relay_frame::{RelayEndReason, Rendezvous};
 
 /// A proxy may hold back the end of what it has read until more comes, which is some milliseconds later (`tunnel::relays`), or some more on a
@@ -83,6 +84,11 @@ impl Session {
     /// Looks after the relay at every change: the path of one that is over goes with it, and a client whose session has streams begins one
     /// where it can.
     pub(super) fn use_relay(&mut self, now: Instant, shared: &mut Shared) {
+        if self.is_relay_outdone(now)
+            && let Some(relay) = self.relay_mut()
+        {
+            relay.handle_outdone(now);
+        }
         if let Some(account) = self.relay_mut().and_then(Relay::poll_over) {
             for id in self.ids_of(|path| path.via() == account) {
                 self.drop_path(now, id, shared);
@@ -119,15 +125,39 @@ impl Session {
 
     /// The path of a relay that works.
     fn relay_path(&self) -> Option<&Path> {
-        let account = self.relay().and_then(Relay::account)?;
-        self.paths.values().find(|path| path.works() && path.via() == account)
+        self.path_of_relay().filter(|path| path.works())
     }
 
-    /// The account of a relay that works, unless another path is known to be faster. All goes by it then: what went by an account with a
-    /// limit would hold up all that follows it in its stream. What a window that still opens shows of an account is no rate: a server may
-    /// let a burst pass.
+    /// The same, be it stalled.
+    fn path_of_relay(&self) -> Option<&Path> {
+        let account = self.relay().and_then(Relay::account)?;
+        self.paths.values().find(|path| path.via() == account)
+    }
+
+    /// Whether the relay has become slower than what is beside it. Another path has to have said something since, or else it is the line
+    /// that has stopped.
+    fn is_relay_outdone(&self, now: Instant) -> bool {
+        let Some((relay, since)) = self.path_of_relay().and_then(|path| Some((path, path.too_late_since()?)))
+        else {
+            return false;
+        };
+        let others = || self.paths.values().filter(|path| path.works() && path.via() != relay.via());
+        if !others().any(|other| other.last_heard() > since + RELAY_LATE) {
+            return false;
+        }
+        let by_paths: f64 = others().map(|other| other.settled_rate().unwrap_or(LEAST_STOCK_RATE)).sum();
+        let round_trip = others().map(Path::distance).min().unwrap_or_default();
+        let by_files = self.established().and_then(|established| {
+            established.files()?.rate(now, established.streams.waiting_bytes(), round_trip)
+        });
+        RELAY_OUTDONE * relay.rate(now) < by_paths.max(by_files.unwrap_or_default())
+    }
+
+    /// The account of a relay that works, unless its answers are late or another path is known to be faster. All goes by it then: what went by an
+    /// account with a limit would hold up all that follows it in its stream. What a window that still opens shows of an account is no rate: a
+    /// server may let a burst pass.
     pub(super) fn fast_relay(&self, now: Instant) -> Option<AccountId> {
-        let relay = self.relay_path()?;
+        let relay = self.relay_path().filter(|path| path.late_since().is_none())?;
         let (account, rate) = (relay.via(), relay.rate(now));
         let mut others = self.paths.values().filter(|path| path.works() && path.via() != account);
         let is_fast = others.all(|other| other.settled_rate().is_none_or(|other| other <= rate));

@@ -127,7 +127,8 @@ fn combine(paths: &[((PathId, &Path), Share)], now: Instant) -> BTreeMap<Account
         let sender = senders.entry(path.via()).or_default();
         let queue = if share.may_send { 0 } else { share.queue };
         sender.ahead = sender.ahead.max(share.in_flight + queue);
-        sender.rate = share.rate.unwrap_or_else(|| sender.rate.max(path.rate(now)));
+        let rate = share.rate.unwrap_or_else(|| sender.rate.max(path.rate(now)));
+        sender.rate = path.late_rate(now).map_or(rate, |late| late.min(rate));
     }
     senders
 }

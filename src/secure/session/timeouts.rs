@@ -89,6 +89,7 @@ impl Session {
         if path.is_dead(now) {
             return self.fail_path(now, id, shared);
         }
+        let is_late = path.check_late(now);
         if path.check_stalled(now) {
             // It may come back, but others need not wait for it.
             shared.accounts.on_stalled(path);
@@ -101,6 +102,8 @@ impl Session {
                 established.requeue_sent_by(id);
             }
             self.note_reachability();
+        } else if is_late && let Some(established) = self.state.established_mut() {
+            established.requeue_sent_by(id);
         }
     }
 }

@@ -62,6 +62,19 @@ impl Files {
     pub(crate) fn time(&self, bucket: Bucket, round_trip: Duration) -> Duration {
         self.lane.expected(bucket).unwrap_or_else(|| first_guess(bucket, round_trip))
     }
+
+    /// What files carry of so many bytes, in bytes a second, where the best path takes so long there and back. None while it is not sure that one
+    /// can be made.
+    pub(crate) fn rate(&self, now: Instant, waiting: usize, round_trip: Duration) -> Option<f64> {
+        let by_slot = self.lane.best(now, waiting).map(|(_, size)| (Bucket::of(size), size.bytes()));
+        let by_habit = || {
+            let bucket = Bucket::filled_by(waiting, None).filter(|_| self.lane.is_proven(now))?;
+            Some((bucket, bucket.capacity()))
+        };
+        let (bucket, capacity) = by_slot.or_else(by_habit)?;
+        let time = self.time(bucket, round_trip).max(Duration::from_millis(1));
+        Some(waiting.min(capacity) as f64 / time.as_secs_f64())
+    }
 }
 
 impl Established {
