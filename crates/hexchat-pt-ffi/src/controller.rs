@@ -16,7 +16,7 @@ pub fn version() -> String {
 }
 
 /// Is told what happens to the transport, by a thread of its own: switch to your thread for the user interface yourself. Nothing here may
-/// wait for whoever calls `stop`, or be called by more than its turn: the next event comes when this one has returned.
+/// wait for whoever calls `stop`. The next event comes when the last one has returned.
 #[uniffi::export(with_foreign)]
 pub trait OnTransportEvents: Send + Sync {
     /// A session with a bridge is up: the first, and each that follows one that was lost.
@@ -30,56 +30,39 @@ pub trait OnTransportEvents: Send + Sync {
     fn stopped(&self);
 }
 
-/// Why the transport was not started, or could not be made, in a sentence for the user.
+/// Why the transport was not started, or could not be made. The message is a sentence for the user.
 #[derive(Debug, thiserror::Error, uniffi::Error)]
+#[uniffi(flat_error)]
 pub enum ControllerError {
     /// It runs, or is just being started or stopped.
-    #[error("{sentence}")]
-    AlreadyRunning {
-        /// What to show.
-        sentence: String,
-    },
+    #[error("{0}")]
+    AlreadyRunning(String),
     /// The configuration cannot be used; the sentence says where and why, and no secret.
-    #[error("{sentence}")]
-    Config {
-        /// What to show.
-        sentence: String,
-    },
+    #[error("{0}")]
+    Config(String),
     /// The URL of the proxy cannot be used.
-    #[error("{sentence}")]
-    Proxy {
-        /// What to show.
-        sentence: String,
-    },
+    #[error("{0}")]
+    Proxy(String),
     /// The level is none of `error`, `warning`, `notice`, `info`, `debug`.
-    #[error("{sentence}")]
-    LogLevel {
-        /// What to show.
-        sentence: String,
-    },
+    #[error("{0}")]
+    LogLevel(String),
     /// The system does not give what is needed: a thread, a port, a file descriptor.
-    #[error("{sentence}")]
-    System {
-        /// What to show.
-        sentence: String,
-    },
+    #[error("{0}")]
+    System(String),
     /// A fault in this library.
-    #[error("{sentence}")]
-    Internal {
-        /// What to show.
-        sentence: String,
-    },
+    #[error("{0}")]
+    Internal(String),
 }
 
 impl From<StartError> for ControllerError {
     fn from(error: StartError) -> Self {
         let sentence = error.to_string();
         match error {
-            StartError::AlreadyRunning => Self::AlreadyRunning { sentence },
-            StartError::Config(_) => Self::Config { sentence },
-            StartError::Proxy(_) => Self::Proxy { sentence },
-            StartError::System(..) => Self::System { sentence },
-            StartError::Panicked => Self::Internal { sentence },
+            StartError::AlreadyRunning => Self::AlreadyRunning(sentence),
+            StartError::Config(_) => Self::Config(sentence),
+            StartError::Proxy(_) => Self::Proxy(sentence),
+            StartError::System(..) => Self::System(sentence),
+            StartError::Panicked => Self::Internal(sentence),
         }
     }
 }
@@ -162,7 +145,7 @@ pub(crate) fn settings(
         level => level.parse(),
     };
     let log = log_level.map(level).transpose();
-    let log = log.map_err(|error| ControllerError::LogLevel { sentence: error.to_string() })?;
+    let log = log.map_err(|error| ControllerError::LogLevel(error.to_string()))?;
     Ok(Settings { state_dir: state_dir.into(), log, unsafe_logging })
 }
 

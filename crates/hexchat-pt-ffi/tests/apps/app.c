@@ -44,7 +44,8 @@ static int count(const char *folder) {
     return names;
 }
 
-/* The pages that only this process has and that are nowhere on a disk, in kilobytes. */
+/* The dirty pages that only this process has, in kilobytes: those that it was given or has changed, and that are in no file. (Private_Dirty also
+ * counts the pages of a library that was built a moment ago, until the system has written them to the disk.) */
 static long dirty(void) {
     static char text[4096];
     int file = open("/proc/self/smaps_rollup", O_RDONLY);
@@ -52,8 +53,8 @@ static long dirty(void) {
     close(file);
     if (length < 0) fail("smaps_rollup");
     text[length] = 0;
-    const char *line = strstr(text, "Private_Dirty:");
-    return line ? atol(line + strlen("Private_Dirty:")) : -1;
+    const char *line = strstr(text, "\nAnonymous:");
+    return line ? atol(line + strlen("\nAnonymous:")) : -1;
 }
 
 /* What was allocated and not freed, by everybody in this process. */
@@ -114,6 +115,7 @@ int main(int argc, char **argv) {
     close(file);
     printf("VERSION %s\n", hexchat_pt_version());
     long before = dirty();
+    printf("BEFORE threads %d descriptors %d\n", count("/proc/self/task"), count("/proc/self/fd"));
     hexchat_pt_events events = {&connected, on_connected, on_error, on_stopped};
     hexchat_pt *transport = hexchat_pt_new(argv[2], "notice", false, &events, error, sizeof error);
     if (!transport) fail(error);

@@ -43,7 +43,7 @@ def expect(kind, call):
     try:
         call()
     except kind as error:
-        print("REFUSED", kind.__name__, error.sentence)
+        print("REFUSED", kind.__name__, error)
     else:
         raise SystemExit(f"{kind.__name__} was expected")
 
@@ -70,6 +70,10 @@ def dial(port, arguments, target):
     return tcp
 
 
+def left():
+    return "threads", len(os.listdir("/proc/self/task")), "descriptors", len(os.listdir("/proc/self/fd"))
+
+
 def serve(state_dir, config):
     events = Events()
     transport = controller(state_dir, events)
@@ -83,6 +87,7 @@ def serve(state_dir, config):
 
 def rounds(count, state_dir, config, arguments, target):
     print("VERSION", hexchat_pt.version())
+    print("BEFORE", *left())
     expect(hexchat_pt.ControllerError.LogLevel, lambda: hexchat_pt.Controller(state_dir, True, False, "loud", None))
     events = Events()
     transport = controller(state_dir, events)
@@ -99,8 +104,7 @@ def rounds(count, state_dir, config, arguments, target):
         transport.stop()
         assert events.heard == ["connected", "stopped"], events.heard
         events.heard.clear()
-        left = len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
-        print("ROUND", number, "threads", left[0], "descriptors", left[1], flush=True)
+        print("ROUND", number, *left(), flush=True)
 
 
 if __name__ == "__main__":
