@@ -166,7 +166,7 @@ async fn serve(plan: Plan, state: StateDir, mailbox: &Mailbox, (tell, stopped): 
         while sessions.changed().await.is_ok() {
             mailbox.connected();
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = port.serve() => {}

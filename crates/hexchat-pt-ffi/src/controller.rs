@@ -1,6 +1,7 @@
 //! Controller: what UniFFI makes Kotlin, Swift and Python of.
 
 #![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "what UniFFI's macros write")]
+#![allow(clippy::needless_pass_by_value, reason = "what comes from another language is ours")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
