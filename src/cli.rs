@@ -2,20 +2,17 @@
 
 mod bridge_line;
 mod client;
-mod dialer;
 mod doctor;
 mod forget;
 mod forward;
 mod gen_psk;
 mod help;
-mod lanes;
 mod listen;
 mod managed;
 mod qr;
 mod serve;
 mod service;
 mod setup;
-mod socks;
 mod version;
 
 use std::net::SocketAddr;

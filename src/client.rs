@@ -3,6 +3,8 @@
 mod lease;
 mod log_once;
 mod logins;
+mod port;
+pub(crate) mod socks;
 
 use std::hash::Hash;
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ use lease::{Keeper, Lease};
 pub use log_once::BridgeName;
 use log_once::LogOnce;
 pub use logins::LoginLimits;
+pub(crate) use port::{SocksPort, accept, start};
 
 /// What the log says of a bridge whose accounts are to blame.
 const NO_ACCOUNT: &str = "no account to reach it by is online";

@@ -6,9 +6,11 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`cli`] | the command line: run by Tor, or by a person |
+//! | [`embedded`] | the client's half inside another program |
 //! | `doctor` | an examination of accounts, a bridge and the lanes between, stage by stage |
 //! | [`client`], `bridge` | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | `metrics` | what the program does, in numbers, for Prometheus |
+//! | `lanes`, `dialer` | what carries bytes beside stanzas, as the configuration has it; how chat servers are reached, as Tor says |
 //! | `relay` | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
 //! | [`carrier`] | what a core wants sent, as stanzas, and for whom each stanza is that comes |
@@ -30,7 +32,10 @@ pub mod classic;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod dialer;
 mod doctor;
+pub mod embedded;
+mod lanes;
 pub mod logging;
 mod metrics;
 pub mod os;

@@ -19,6 +19,7 @@ mod layer;
 mod line;
 mod panic;
 mod repeats;
+mod thread_log;
 mod timestamp;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use self::layer::LineLayer;
 pub use self::repeats::{PAUSE, Repeats};
+pub use self::thread_log::ThreadLog;
 
 /// How much an event matters, in Tor's words (pt-spec section 3.3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -29,14 +29,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::carrier::Desk;
 use crate::carrier::ibb::Bytestreams;
 use crate::carrier::services::discovery::Wanted;
 use crate::protocol::{AccountChange, Address, CloseReason, Event};
-use crate::secure::Bridge;
+use crate::secure::{Bridge, News};
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool};
 
 use crate::{classic, secure};
@@ -62,6 +62,9 @@ pub use stream::TunnelStream;
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
 /// come later than that cannot join a connection any more (the aliases are part of its key).
 const LATECOMER_GRACE: Duration = Duration::from_secs(3);
+
+/// How long streams that are being closed may take when the program ends: 2 seconds.
+pub const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a tunnel speaks its two protocols.
 pub struct Protocols {
@@ -141,6 +144,8 @@ struct Shared {
     closed: Notify,
     /// An account has failed for good, and the log says so.
     failed: Notify,
+    /// How many sessions with bridges have come up.
+    sessions_up: watch::Sender<u64>,
     /// Who keeps what accounts have used of their quotas.
     quotas: OnceLock<quotas::Keeper>,
     /// Whether others are let in.
@@ -217,6 +222,7 @@ impl Tunnel {
             incoming: Notify::new(),
             closed: Notify::new(),
             failed: Notify::new(),
+            sessions_up: watch::Sender::new(0),
             quotas: OnceLock::new(),
             is_bridge,
             records,
@@ -346,6 +352,11 @@ impl Tunnel {
     pub fn keep_quotas(&self, store: Arc<dyn QuotaStore>) {
         // The first one stays.
         let _ = self.shared.quotas.set(quotas::Keeper::start(store));
+    }
+
+    /// How many sessions with bridges have come up so far. The classic protocol has none: its first stream counts for one.
+    pub fn sessions_up(&self) -> watch::Receiver<u64> {
+        self.shared.sessions_up.subscribe()
     }
 
     /// The accounts, to open and watch them.
@@ -511,12 +522,18 @@ impl Shared {
         while let Some(news) = state.cores.secure.poll_news() {
             let account = state.siblings.account_of(news.account()).unwrap_or(news.account());
             state.announcer.announce_lane(account, announce::of_session(news));
+            if let News::SessionUp(_) = news {
+                self.sessions_up.send_modify(|count| *count += 1);
+            }
         }
         while let Some(record) = state.cores.secure.poll_handshake_record() {
             // Without a keep nothing is kept, and nobody is let in.
             let _ = self.records.send(record);
         }
         while let Some((key, event)) = state.cores.poll_event() {
+            if let (StreamKey::Classic(_), Event::Connected(_)) = (key, &event) {
+                self.sessions_up.send_if_modified(|count| std::mem::replace(count, (*count).max(1)) == 0);
+            }
             if state.on_event(now, key, event) {
                 self.incoming.notify_one();
             }

@@ -15,11 +15,12 @@ use code::{code_of, heads, used_modules};
 use maps::{MAP, Map, ROOMS};
 
 /// What may use `tor_pt`, the crate with Tor's pluggable transport specification.
-const NEXT_TO_TOR: &[&str] = &["cli", "client", "bridge"];
+const NEXT_TO_TOR: &[&str] = &["cli", "embedded", "client", "bridge", "lanes", "dialer"];
 
 /// What must not know what a stanza looks like.
 const ABOVE_STANZAS: &[&str] = &[
-    "main", "cli", "doctor", "client", "bridge", "relay", "accounts", "tunnel", "config", "state", "logging",
+    "main", "cli", "embedded", "doctor", "client", "bridge", "lanes", "dialer", "relay", "accounts",
+    "tunnel", "config", "state", "logging",
 ];
 
 /// The libraries that have stanzas.

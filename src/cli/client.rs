@@ -1,17 +1,14 @@
 //! `hexchat-pt client`: the SOCKS port of the transport, without a Tor that launches it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use tokio::net::TcpListener;
 
-use super::dialer::{core_dialer, proxy_of_person};
-use super::setup::{Ending, accept, announce, run_command, start_client, state_dir, until_stopped};
-use super::socks;
+use super::setup::{Ending, announce, proxy_of_person, run_command, state_dir, until_stopped};
 use super::{ClientCommand, Options};
-use crate::client::Client;
+use crate::client::SocksPort;
 use crate::config::Config;
+use crate::dialer::core_dialer;
 use crate::state::StateDir;
 
 pub(super) fn run(options: &Options, command: ClientCommand) -> u8 {
@@ -36,15 +33,9 @@ fn prepare(config: Config, command: ClientCommand) -> anyhow::Result<Prepared> {
 
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, listen, proxy } = prepared;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let tunnel = start_client(&config, core_dialer(tor_pt::Dialer::through(proxy)));
-    let client = Arc::new(Client::new(tunnel.clone(), config, state));
-    announce(&format!("LISTENING {}", listener.local_addr().context("reading the port")?))?;
-    let take_connections = async {
-        loop {
-            let (tcp, _) = accept(&listener).await;
-            tokio::spawn(socks::serve(Arc::clone(&client), tcp));
-        }
-    };
-    until_stopped(&tunnel, take_connections).await
+    let dialer = core_dialer(tor_pt::Dialer::through(proxy));
+    let opened = SocksPort::open(listen, config, state, dialer).await;
+    let port = opened.with_context(|| format!("listening on {listen}"))?;
+    announce(&format!("LISTENING {}", port.address()))?;
+    until_stopped(port.tunnel(), port.serve()).await
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::dialer::{core_dialer, proxy_of_person};
-use super::setup::{complain, fit_to_descriptors, run_to_end, runtime, state_dir};
-use super::{Doctor, EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options, lanes};
+use super::setup::{complain, proxy_of_person, run_to_end, runtime, state_dir};
+use super::{Doctor, EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::{
-    BridgeArgs, BridgeConfig, Config, Credential, Warning, parse_bridge_line, read_bridge_line,
+    BridgeArgs, BridgeConfig, Config, Credential, Warning, fit_to_descriptors, parse_bridge_line,
+    read_bridge_line,
 };
+use crate::dialer::core_dialer;
 use crate::doctor::{Finding, Form, Report, Setting, Stage, Subject, examine};
+use crate::lanes;
 use crate::logging::{self, Severity};
 use crate::protocol::Address;
 use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError};

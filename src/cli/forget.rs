@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, ensure};
 use xmpp_parsers::jid::BareJid;
 
-use super::dialer::{core_dialer, proxy_of_person};
-use super::setup::{Ending, advised, announce, open_state, run_command, state_dir};
+use super::setup::{Ending, advised, announce, open_state, proxy_of_person, run_command, state_dir};
 use super::{Forget, Options};
 use crate::accounts::{Forgotten, Scope, forget};
 use crate::config::{AccountConfig, BridgeArgs, Config, parse_bridge_line, read_bridge_line};
+use crate::dialer::core_dialer;
 use crate::state::StateError;
 
 pub(super) fn run(options: &Options, command: Forget) -> u8 {

@@ -7,14 +7,12 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpStream};
 use xmpp_parsers::jid::Jid;
 
-use super::dialer::{core_dialer, proxy_of_person};
-use super::setup::{
-    Ending, accept, all_rejected, announce, run_command, start_client, state_dir, until_stopped,
-};
+use super::setup::{Ending, all_rejected, announce, proxy_of_person, run_command, state_dir, until_stopped};
 use super::{Forward, Options};
 use crate::bridge::Target;
-use crate::client::{Client, ClientError, NamedBridge};
+use crate::client::{Client, ClientError, NamedBridge, accept, start};
 use crate::config::{BridgeConfig, Config, parse_bridge_line};
+use crate::dialer::core_dialer;
 use crate::protocol::Address;
 use crate::state::StateDir;
 
@@ -62,7 +60,7 @@ async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
     let Prepared { config, state, arguments, listen, target, proxy } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let tunnel = start_client(&config, core_dialer(tor_pt::Dialer::through(proxy)));
+    let tunnel = start(&config, core_dialer(tor_pt::Dialer::through(proxy)));
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

@@ -12,12 +12,12 @@ use std::time::Duration;
 use anyhow::bail;
 use tor_pt::{Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, TransportName};
 
-use super::dialer::core_dialer;
-use super::setup::{FAREWELL, fit_to_descriptors, run_to_end, runtime};
+use super::setup::{run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
-use crate::config::Config;
+use crate::config::{Config, fit_to_descriptors};
+use crate::dialer::core_dialer;
 use crate::logging;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{FAREWELL, Tunnel};
 
 /// The name of the transport.
 const TRANSPORT: &str = "hexchat";

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use tokio::task::JoinSet;
 
-use super::dialer::{core_dialer, proxy_of_person};
-use super::lanes;
 use super::service::{Speaks, bridge_protocols, secure_identity};
 use super::setup::{
-    Ending, advised, all_rejected, announce, open_state, run_command, state_dir, until_stopped,
+    Ending, advised, all_rejected, announce, open_state, proxy_of_person, run_command, state_dir,
+    until_stopped,
 };
 use super::{Options, Serve};
 use crate::accounts::{KeptHints, KeptQuotas, name_in_file, open_accounts};
 use crate::bridge::{self, Destination};
 use crate::config::Config;
+use crate::dialer::core_dialer;
+use crate::lanes;
 use crate::metrics;
 use crate::state::StateError;
 use crate::tunnel::Tunnel;

@@ -6,10 +6,10 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context as _, ensure};
 use xmpp_parsers::jid::FullJid;
 
-use super::lanes::InUse;
 use super::setup::advised;
 use crate::accounts::with_resource;
 use crate::config::{BridgeSettings, Config, NewBridgeLine, PublicKey, read_bridge_line};
+use crate::lanes::InUse;
 use crate::logging::Repeats;
 use crate::secure::{HandshakeRecord, Identity, Service};
 use crate::state::{BRIDGE_LINE_FILE, StateDir, StateError, Verdict};

@@ -1,35 +1,26 @@
 //! Setup shared by the commands: configuration, runtime, state, limits, signals.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tor_pt::{Phase, Shutdown};
 
-use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options, lanes};
-use crate::config::{Config, Limits};
+use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
+use crate::config::{Config, fit_to_descriptors};
 use crate::logging;
-use crate::metrics;
 use crate::os;
 use crate::state::{self, StateDir, StateError};
-use crate::tunnel::{Protocols, Tunnel};
-use crate::xmpp::{AccountId, AccountPool, Dialer};
-
-/// The pause after a connection could not be taken: 1 second, in which descriptors can become free.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+use crate::tunnel::{FAREWELL, Tunnel};
+use crate::xmpp::AccountId;
 
 /// How long a process that is ending may hold on to its state directory: 5 seconds, twice what its end may take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long what is being written to the disk may take when the program ends: half a second.
 const LAST_WORK: Duration = Duration::from_millis(500);
-
-/// How long streams that are being closed may take when the program ends: 2 seconds.
-pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a command ends that has no error to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,26 +66,6 @@ fn load_config(options: &Options) -> anyhow::Result<Config> {
     };
     fit_to_descriptors(&mut config.limits);
     Ok(config)
-}
-
-/// Each stream has a connection of its own: no more are taken than there are descriptors for.
-pub(super) fn fit_to_descriptors(limits: &mut Limits) {
-    let most = streams_within(os::descriptor_limit());
-    if limits.max_streams > most {
-        tracing::warn!(
-            "no more than {most} streams are taken at a time, and not {}, because this process may only have {} files open \
-             (see `ulimit -n`, and LimitNOFILE of systemd)",
-            limits.max_streams,
-            os::descriptor_limit()
-        );
-        limits.max_streams = most;
-    }
-}
-
-/// How many streams, each with a connection of its own, fit into `limit` descriptors. Half are left for the accounts, the
-/// state directory, which must be written before anybody is let in, the resolver, and connections that are just being closed.
-fn streams_within(limit: usize) -> usize {
-    (limit / 2).max(1)
 }
 
 /// Worker threads: 1. Everything passes through several tasks in a row, and waking another thread for each costs more
@@ -144,23 +115,6 @@ pub(super) fn print(text: &str) -> u8 {
     }
 }
 
-/// The next connection. For want of file descriptors, perhaps, it may have to be tried again: that passes.
-pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    let mut said = false;
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                if !said {
-                    tracing::warn!("a connection could not be taken: {error}; trying again");
-                }
-                said = true;
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 /// Opens the state directory of a server, whose peers must find it again under the same resource. A process that is
 /// just ending may still hold it.
 pub(super) async fn open_state(path: &Path) -> Result<StateDir, StateError> {
@@ -198,6 +152,11 @@ pub(super) fn advised(error: StateError) -> anyhow::Error {
     anyhow!(error.with_advice())
 }
 
+/// The proxy that `TOR_PT_PROXY` names to a command of a person's, as Tor writes it.
+pub(super) fn proxy_of_person() -> anyhow::Result<Option<tor_pt::Proxy>> {
+    Ok(tor_pt::env::proxy_from_env(|name| std::env::var_os(name))?)
+}
+
 /// The state directory of a command.
 pub(super) fn state_dir(given: Option<PathBuf>) -> Option<PathBuf> {
     given.or_else(|| state::default_dir(|name| std::env::var_os(name)))
@@ -216,16 +175,6 @@ pub(super) async fn until_stopped(
     outcome
 }
 
-/// Starts a client's half: its accounts, the protocols that it speaks, and its metrics.
-pub(super) fn start_client(config: &Config, dialer: Dialer) -> Tunnel {
-    let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
-    let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
-    let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
-    let tunnel = Tunnel::start(pool, events, protocols);
-    metrics::start(config.metrics, &tunnel);
-    tunnel
-}
-
 /// Waits for a signal that asks this process to end.
 async fn stopped() -> anyhow::Result<()> {
     let shutdown = Shutdown::by_signals().context("listening for signals")?;
@@ -237,15 +186,4 @@ async fn stopped() -> anyhow::Result<()> {
 pub(super) async fn all_rejected(tunnel: &Tunnel, accounts: &[AccountId]) -> Ending {
     tunnel.all_failed(accounts).await;
     Ending::NoAccountLeft
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_of_the_descriptors_is_left_for_what_is_no_stream() {
-        let streams = [1024, usize::MAX, 1].map(streams_within);
-        assert_eq!(streams, [512, usize::MAX / 2, 1]);
-    }
 }

@@ -17,7 +17,7 @@ use super::{Setting, throughput, with_own_resource};
 use crate::client::{BridgeStream, Client, ClientError, NamedBridge};
 use crate::config::{BridgeConfig, Protocol};
 use crate::protocol::{AccountId, Address, CloseReason};
-use crate::tunnel::{ConnectError, Measured, Protocols, Tunnel};
+use crate::tunnel::{ConnectError, FAREWELL, Measured, Protocols, Tunnel};
 use crate::xmpp::AccountPool;
 
 /// Round trips that are measured at most: 7, of which one that is late says nothing in the median.
@@ -25,9 +25,6 @@ const ROUND_TRIPS: usize = 7;
 
 /// No other is begun after 10 seconds.
 const ENOUGH: Duration = Duration::from_secs(10);
-
-/// How long the streams may take to be closed: 2 seconds.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What was found of a bridge.
 enum Answer {

@@ -1,11 +1,40 @@
 //! Panics as log lines.
 
+use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
+use std::sync::Once;
 
 /// Makes every panic one error line. The payload can hold anything, so that it is shown only to those who asked for
 /// unsafe logging; the place in the source cannot.
 pub(super) fn log_panics(with_payload: bool) {
     panic::set_hook(Box::new(move |info| log(info, with_payload)));
+}
+
+/// What becomes of the panics of one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Panics {
+    /// Each is one error line, with its payload or without.
+    Logged { with_payload: bool },
+    /// Nothing is said of them here: whoever catches them does that.
+    Silent,
+}
+
+thread_local! {
+    static OF_THREAD: Cell<Option<Panics>> = const { Cell::new(None) };
+}
+
+/// Decides what becomes of the panics of this thread. Those of others go where they went before.
+pub(super) fn for_this_thread(panics: Panics) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| match OF_THREAD.try_with(Cell::get).ok().flatten() {
+            Some(Panics::Logged { with_payload }) => log(info, with_payload),
+            Some(Panics::Silent) => {}
+            None => others(info),
+        }));
+    });
+    OF_THREAD.set(Some(panics));
 }
 
 /// The place in a crate, without that of the crate on the machine that it was built on.

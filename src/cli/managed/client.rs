@@ -8,9 +8,7 @@ use tokio::task::JoinSet;
 use tor_pt::{Message, Phase};
 
 use super::Managed;
-use crate::cli::setup::{accept, start_client};
-use crate::cli::socks;
-use crate::client::Client;
+use crate::client::{self, Client, accept, socks};
 use crate::state::StateDir;
 use crate::tunnel::Tunnel;
 
@@ -36,7 +34,7 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
-    let tunnel = start_client(&config, managed.dialer());
+    let tunnel = client::start(&config, managed.dialer());
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 

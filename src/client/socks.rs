@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tor_pt::{SocksRequest, Target, socks};
 
-use crate::client::{BridgeStream, Client, ClientError};
+use super::{BridgeStream, Client, ClientError};
 use crate::protocol::Address;
 
 /// How long Tor may take over the SOCKS handshake: 5 seconds, since it is on the same machine.
 const SOCKS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves one connection of Tor's.
-pub(super) async fn serve(client: Arc<Client>, tcp: TcpStream) {
+pub(crate) async fn serve(client: Arc<Client>, tcp: TcpStream) {
     // Without it small cells wait for each other; that it fails means the connection is gone.
     let _ = tcp.set_nodelay(true);
     // What comes before the relay is in boxes, so that the task has no room for it while it relays.

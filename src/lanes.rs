@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-use super::dialer::core_dialer;
 use crate::config::{Config, LaneProxy, Lanes};
+use crate::dialer::core_dialer;
 use crate::tunnel::{FileLane, RelayLane};
 use crate::xmpp::Dialer;
 
@@ -15,13 +15,13 @@ const NO_PROXY: &str = "not used: [lanes] proxy does not say how to reach the up
 
 /// The lanes that are used.
 #[derive(Debug, Default)]
-pub(super) struct InUse {
-    pub(super) files: Option<FileLane>,
-    pub(super) relays: Option<RelayLane>,
+pub(crate) struct InUse {
+    pub(crate) files: Option<FileLane>,
+    pub(crate) relays: Option<RelayLane>,
 }
 
 /// Those of a client: it reaches its server's upload service and its proxy as it reaches its server.
-pub(super) fn of_client(lanes: &Lanes, dialer: Dialer) -> InUse {
+pub(crate) fn of_client(lanes: &Lanes, dialer: Dialer) -> InUse {
     let relays = lanes.relay.then(|| RelayLane::of_client(dialer.clone(), lanes.hosts.clone()));
     let files = lanes.upload.then(|| FileLane::of_client(dialer, lanes.hosts.clone()));
     InUse { files, relays }
@@ -32,7 +32,7 @@ pub(super) fn of_client(lanes: &Lanes, dialer: Dialer) -> InUse {
 /// # Errors
 ///
 /// When the proxy cannot be used; trying again cannot help.
-pub(super) fn of_bridge(config: &Config, dialer: tor_pt::Dialer) -> anyhow::Result<InUse> {
+pub(crate) fn of_bridge(config: &Config, dialer: tor_pt::Dialer) -> anyhow::Result<InUse> {
     let Lanes { upload, relay, proxy, hosts } = &config.lanes;
     let wanted = match (upload, relay) {
         (true, true) => "files and relays",

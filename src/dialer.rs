@@ -8,7 +8,7 @@ use tor_pt::proxy::ProxyError;
 use crate::xmpp::{AccountError, Dialer, Dialling, ProxyFault, Socket};
 
 /// Lets accounts reach their servers as Tor says. A proxy is given names, so that none is looked up around it.
-pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
+pub(crate) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
     if dialer.has_proxy() {
         Dialer::through(move |host, port| connect(&dialer, host, port))
     } else {
@@ -16,11 +16,6 @@ pub(super) fn core_dialer(dialer: tor_pt::Dialer) -> Dialer {
         Dialer::to_addresses(move |address| connect(&dialer, &address.ip().to_string(), address.port()))
             .asking_from(move |server| sources.source_for(server))
     }
-}
-
-/// The proxy that `TOR_PT_PROXY` names to a command of a person's, as Tor writes it.
-pub(super) fn proxy_of_person() -> anyhow::Result<Option<tor_pt::Proxy>> {
-    Ok(tor_pt::env::proxy_from_env(|name| std::env::var_os(name))?)
 }
 
 fn connect(dialer: &tor_pt::Dialer, host: &str, port: u16) -> Dialling {
