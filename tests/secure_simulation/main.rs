@@ -12,7 +12,7 @@
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
 //! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `relays`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `relays`, `swallowing`, `traces`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -68,4 +68,5 @@ mod random;
 mod relays;
 mod setup;
 mod swallowing;
+mod traces;
 mod upload_service;
